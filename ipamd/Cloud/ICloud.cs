@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.Cloud;
+
+/// <summary>
+/// What the pool needs of a cloud: this node's network interfaces and the address blocks on them. A block is a single address (/32, /128) or a
+/// prefix (/28, /80), always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model.
+/// Every method has a deadline of its own inside the implementation, retries only what is safe to retry, and throws <see cref="CloudException"/> for every
+/// answer that is not success and for every failure to get one.
+/// </summary>
+internal interface ICloud
+{
+    /// <summary>Who and where this node is, from the instance metadata. Constant for the life of the node.</summary>
+    Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken);
+
+    /// <summary>How many interfaces and addresses a node of this type can carry.</summary>
+    Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken);
+
+    /// <summary>The truth: every interface attached to this node, as the control plane sees it (one call, by attachment). Instance metadata is never consulted.</summary>
+    Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Interfaces that this node created (by tag) and that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
+    Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
+
+    /// <summary>The address ranges of the virtual network now; they may grow at run time. From the instance metadata.</summary>
+    Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Creates an interface, tagged as ours, not attached. Repeating a call with the same <see cref="CreateInterfaceRequest.IdempotencyToken"/> returns the interface that the first one created.
+    /// </summary>
+    Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Attaches it to this node at a device index. Returns the attachment's id.</summary>
+    Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken);
+
+    /// <summary>Makes the cloud delete the interface together with the node, so that a node that dies leaks nothing.</summary>
+    Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
+
+    /// <summary>Starts the detachment; the interface can be deleted when it is described as available.</summary>
+    Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
+
+    /// <summary>Deletes a detached interface. One that no longer exists counts as deleted.</summary>
+    Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken);
+
+    /// <summary>Adds blocks to an interface and returns exactly the blocks that were added. All or nothing.</summary>
+    Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Takes blocks from an interface. Blocks that it no longer has count as taken.</summary>
+    Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken);
+
+    /// <summary>Adds our tags to an interface that lacks some of them.</summary>
+    Task TagInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken);
+}
+
+/// <summary>Which kind of block to add.</summary>
+internal enum BlockKind
+{
+    /// <summary>A single IPv4 address, /32.</summary>
+    Ipv4Address,
+
+    /// <summary>An IPv4 prefix, /28 (AWS prefix delegation).</summary>
+    Ipv4Prefix,
+
+    /// <summary>A single IPv6 address, /128.</summary>
+    Ipv6Address,
+
+    /// <summary>An IPv6 prefix, /80.</summary>
+    Ipv6Prefix,
+}
+
+/// <summary>So many blocks of one kind.</summary>
+internal readonly record struct BlockRequest(BlockKind Kind, int Count);
+
+/// <summary>Everything that a new interface is created with.</summary>
+/// <param name="IdempotencyToken">At most 64 ASCII characters (EC2 ClientToken).</param>
+/// <param name="SubnetId">Where; must be in the node's zone.</param>
+/// <param name="SecurityGroupIds">Usually those of the primary interface.</param>
+/// <param name="Blocks">Blocks to create it with, besides its primary address.</param>
+internal sealed record CreateInterfaceRequest(string IdempotencyToken, string SubnetId, IReadOnlyList<string> SecurityGroupIds, BlockRequest Blocks);
+
+/// <summary>What the instance metadata says of this node.</summary>
+internal sealed record NodeIdentity
+{
+    public required string NodeId { get; init; }
+    public required string NodeType { get; init; }
+    public required string Region { get; init; }
+    public required string Zone { get; init; }
+    public required string NetworkId { get; init; }
+    public required IPAddress PrimaryAddress { get; init; }
+    public required string PrimaryMac { get; init; }
+    public required NetworkInterfaceId PrimaryInterface { get; init; }
+    public required string PrimarySubnetId { get; init; }
+}
+
+/// <summary>What a node type can carry.</summary>
+/// <param name="MaxInterfaces">Interfaces on all network cards, the primary one included.</param>
+/// <param name="Ipv4AddressesPerInterface">The primary address included; blocks of an interface are at most one less.</param>
+/// <param name="Ipv6AddressesPerInterface">Zero where the type has no IPv6.</param>
+/// <param name="SupportsPrefixes">Nitro or bare metal: prefix delegation works.</param>
+internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterface, int Ipv6AddressesPerInterface, bool SupportsPrefixes);
+
+/// <summary>State of an interface in the cloud.</summary>
+internal enum CloudInterfaceState
+{
+    Available,
+    Attaching,
+    InUse,
+    Detaching,
+}
+
+/// <summary>One interface as the control plane describes it.</summary>
+internal sealed record CloudInterface
+{
+    public required NetworkInterfaceId Id { get; init; }
+
+    /// <summary>Lower-case, colon-separated.</summary>
+    public required string Mac { get; init; }
+    public required string SubnetId { get; init; }
+
+    /// <summary>The subnet's range of the family of the primary address; the gateway is its base + 1.</summary>
+    public required IPNetwork SubnetRange { get; init; }
+    public required IPAddress PrimaryAddress { get; init; }
+
+    /// <summary>All blocks without the primary address, in the order of the answer.</summary>
+    public required IReadOnlyList<IPNetwork> Blocks { get; init; }
+    public required IReadOnlyList<string> SecurityGroupIds { get; init; }
+    public required IReadOnlyDictionary<string, string> Tags { get; init; }
+    public required CloudInterfaceState State { get; init; }
+
+    /// <summary>Null when attached to nothing.</summary>
+    public string? AttachmentId { get; init; }
+
+    /// <summary>0 is the primary interface; null when attached to nothing.</summary>
+    public int? DeviceIndex { get; init; }
+    public int NetworkCard { get; init; }
+    public bool DeleteOnTermination { get; init; }
+    public string Description { get; init; } = "";
+
+    /// <summary><c>interface</c>, <c>trunk</c>, <c>branch</c>, <c>efa</c>, <c>efa-only</c>: only the first carries pod addresses of ours.</summary>
+    public string InterfaceType { get; init; } = "interface";
+}

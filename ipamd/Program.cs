@@ -1,0 +1,1 @@
+namespace VpcCni.Ipamd; internal static class Program { private static int Main() => 0; }
