@@ -20,22 +20,24 @@ internal static class MessageFrame
     }
 
     /// <summary>
-    /// Length of the payload that follows. Throws <see cref="RpcException"/>: RESOURCE_EXHAUSTED beyond <paramref name="maxMessageSize"/> (null = no limit), INTERNAL
-    /// for a bad flag or a compressed message without an encoding, <paramref name="unsupportedEncoding"/> for one whose encoding is not supported (we support none).
+    /// Length of the payload that follows. Throws <see cref="RpcException"/>: RESOURCE_EXHAUSTED beyond the size limit, INTERNAL for a bad flag or a compressed message
+    /// without an encoding, and the status of the rules for one with an encoding, because none is supported.
     /// </summary>
-    public static int ReadHeader(ReadOnlySpan<byte> header, int? maxMessageSize, string? grpcEncoding, StatusCode unsupportedEncoding, string who)
+    public static int ReadHeader(ReadOnlySpan<byte> header, MessageRules rules)
     {
         var length = BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
-        if (header[0] > 1) throw new RpcException(new Status(StatusCode.Internal, $"{who}: the message starts with flag {header[0]}; expected 0 (plain) or 1 (compressed)."));
+        if (header[0] > 1) throw Refused(StatusCode.Internal, rules, $"the message starts with flag {header[0]}; expected 0 (plain) or 1 (compressed).");
         if (header[0] == 1)
         {
-            if (string.IsNullOrEmpty(grpcEncoding) || string.Equals(grpcEncoding, "identity", StringComparison.Ordinal))
-                throw new RpcException(new Status(StatusCode.Internal, $"{who}: the compressed flag is set, but grpc-encoding is '{grpcEncoding ?? "(absent)"}'."));
-            throw new RpcException(new Status(unsupportedEncoding, $"{who}: grpc-encoding '{grpcEncoding}' is not supported. Supported: identity."));
+            if (string.IsNullOrEmpty(rules.Encoding) || string.Equals(rules.Encoding, WireNames.Identity, StringComparison.Ordinal))
+                throw Refused(StatusCode.Internal, rules, $"the compressed flag is set, but grpc-encoding is '{rules.Encoding ?? "(absent)"}'.");
+            throw Refused(rules.UnsupportedEncoding, rules, $"grpc-encoding '{rules.Encoding}' is not supported. Supported: {WireNames.Identity}.");
         }
 
-        if (maxMessageSize is { } max && length > max) throw new RpcException(new Status(StatusCode.ResourceExhausted, $"{who}: the message has {length} bytes; the limit is {max}."));
-        if (length > int.MaxValue - HeaderSize) throw new RpcException(new Status(StatusCode.ResourceExhausted, $"{who}: the message has {length} bytes; that does not fit memory."));
+        if (rules.MaxSize is { } max && length > max) throw Refused(StatusCode.ResourceExhausted, rules, $"the message has {length} bytes; the limit is {max}.");
+        if (length > Array.MaxLength) throw Refused(StatusCode.ResourceExhausted, rules, $"the message has {length} bytes; that does not fit memory.");
         return (int)length;
     }
+
+    private static RpcException Refused(StatusCode code, MessageRules rules, string why) => new(new Status(code, $"{rules.Who}: {why}"));
 }
