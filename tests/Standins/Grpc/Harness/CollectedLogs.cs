@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+
+namespace VpcCni.Tests.GrpcHarness;
+
+/// <summary>Keeps what the server logged.</summary>
+internal sealed class CollectedLogs : ILoggerProvider, ILogger
+{
+    private readonly ConcurrentQueue<(LogLevel Level, string Text, Exception? Error)> _entries = new();
+
+    public IReadOnlyList<(LogLevel Level, string Text, Exception? Error)> Entries => [.. _entries];
+
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull
+        => null;
+
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        if (IsEnabled(logLevel)) _entries.Enqueue((logLevel, formatter(state, exception), exception));
+    }
+
+    public void Dispose()
+    {
+    }
+}
