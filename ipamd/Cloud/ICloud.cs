@@ -75,10 +75,11 @@ internal readonly record struct BlockRequest(BlockKind Kind, int Count);
 
 /// <summary>Everything that a new interface is created with.</summary>
 /// <param name="IdempotencyToken">At most 64 ASCII characters (EC2 ClientToken).</param>
+/// <param name="RequestedAt">When the intent was recorded; becomes the creation tag. Part of the request because a repeated call must be the same call, byte for byte, also after a restart.</param>
 /// <param name="SubnetId">Where; must be in the node's zone.</param>
 /// <param name="SecurityGroupIds">Usually those of the primary interface.</param>
 /// <param name="Blocks">Blocks to create it with, besides its primary address.</param>
-internal sealed record CreateInterfaceRequest(string IdempotencyToken, string SubnetId, IReadOnlyList<string> SecurityGroupIds, BlockRequest Blocks);
+internal sealed record CreateInterfaceRequest(string IdempotencyToken, DateTimeOffset RequestedAt, string SubnetId, IReadOnlyList<string> SecurityGroupIds, BlockRequest Blocks);
 
 /// <summary>What the instance metadata says of this node.</summary>
 internal sealed record NodeIdentity
