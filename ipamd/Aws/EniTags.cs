@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
+using Amazon.EC2.Model;
+
+namespace VpcCni.Ipamd.Aws;
+
+/// <summary>
+/// The tags and description by which this node knows its interfaces, the same as those of the AWS CNI, so that either daemon recognises the other's after a switch.
+/// </summary>
+internal sealed class EniTags
+{
+    public const string InstanceId = "node.k8s.amazonaws.com/instance_id";
+    public const string CreatedAt = "node.k8s.amazonaws.com/createdAt";
+    public const string ClusterName = "cluster.k8s.amazonaws.com/name";
+    public const string Owner = "eks:eni:owner";
+    public const string OwnerValue = "amazon-vpc-cni";
+
+    private const string ReservedPart = "k8s.amazonaws.com";
+    private const int MaxKeyLength = 127;
+    private const int MaxValueLength = 255;
+
+    /// <summary>EC2 allows 50 on a resource; five are ours at most.</summary>
+    private const int MaxAdditional = 45;
+
+    private readonly List<KeyValuePair<string, string>> _always = [];
+
+    public EniTags(string nodeId, string? clusterName, IReadOnlyDictionary<string, string> additional)
+    {
+        Description = $"aws-K8S-{nodeId}";
+        _always.Add(new(InstanceId, nodeId));
+        if (!string.IsNullOrEmpty(clusterName))
+        {
+            _always.Add(new(ClusterName, clusterName));
+            _always.Add(new(Owner, OwnerValue));
+        }
+
+        foreach (var (key, value) in additional.OrderBy(tag => tag.Key, StringComparer.Ordinal))
+        {
+            // As the AWS CNI does; Validate has told the user.
+            if (Refusal(key, value) is null && key != Owner) _always.Add(new(key, value));
+        }
+    }
+
+    public string Description { get; }
+
+    /// <summary>For an interface that exists: everything but its creation time.</summary>
+    public List<Tag> ForExisting() => [.. _always.Select(tag => new Tag(tag.Key, tag.Value))];
+
+    /// <summary>For a new interface; RFC 3339 in UTC and whole seconds.</summary>
+    public List<Tag> ForNew(DateTimeOffset createdAt) =>
+        [.. ForExisting(), new Tag(CreatedAt, createdAt.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture))];
+
+    public static IEnumerable<string> Validate(IReadOnlyDictionary<string, string> additional)
+    {
+        if (additional.Count > MaxAdditional) yield return $"ADDITIONAL_ENI_TAGS has {additional.Count} tags, at most {MaxAdditional} fit beside the daemon's own";
+        foreach (var (key, value) in additional)
+        {
+            if (Refusal(key, value) is { } refusal) yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: {refusal}";
+        }
+    }
+
+    private static string? Refusal(string key, string value) =>
+        key.Contains(ReservedPart, StringComparison.Ordinal) ? $"keys with {ReservedPart} belong to Kubernetes on AWS"
+        : key.StartsWith("aws:", StringComparison.OrdinalIgnoreCase) ? "keys that begin with aws: belong to AWS"
+        : key.Length is 0 or > MaxKeyLength ? $"a key has 1 to {MaxKeyLength} characters"
+        : value.Length > MaxValueLength ? $"a value has at most {MaxValueLength} characters"
+        : null;
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using System.Net;
+using Amazon.EC2;
+using Amazon.EC2.Model;
+
+namespace VpcCni.Ipamd.Aws;
+
+/// <summary>
+/// Ranges of subnets by id. A description of an interface names its subnet only, and a subnet's IPv4 range never changes, so each subnet is asked for once in the daemon's life
+/// (all unknown ones in one call). An IPv6 range can be associated later: a subnet known without one is asked for again when it is needed.
+/// </summary>
+internal sealed class SubnetRanges(Ec2Caller caller)
+{
+    private const string Operation = "DescribeSubnets";
+    private readonly ConcurrentDictionary<string, Ranges> _known = new(StringComparer.Ordinal);
+
+    /// <summary>Either may be absent, not both.</summary>
+    internal sealed record Ranges(IPNetwork? Ipv4, IPNetwork? Ipv6);
+
+    public async Task<Ranges> GetAsync(IAmazonEC2 ec2, string? subnetId, bool needIpv6, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrEmpty(subnetId)) throw InterfaceMapping.Unreadable(Operation, "an interface without subnet");
+        if (Find(subnetId, needIpv6) is { } ranges) return ranges;
+        await LoadAsync(ec2, [(subnetId, needIpv6)], cancellationToken);
+        return _known.TryGetValue(subnetId, out var loaded) ? loaded : throw InterfaceMapping.Unreadable(Operation, $"the answer lacks {subnetId}, which was asked for");
+    }
+
+    /// <summary>Asks for those that are not known, in one call; none if all are.</summary>
+    public async Task LoadAsync(IAmazonEC2 ec2, IEnumerable<(string SubnetId, bool NeedIpv6)> subnets, CancellationToken cancellationToken)
+    {
+        var unknown = subnets.Where(subnet => Find(subnet.SubnetId, subnet.NeedIpv6) is null).Select(subnet => subnet.SubnetId).Distinct(StringComparer.Ordinal).ToList();
+        if (unknown.Count == 0) return;
+        var request = new DescribeSubnetsRequest { SubnetIds = unknown };
+        var response = await caller.CallAsync(Operation, Ec2Repeat.Harmless, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        foreach (var subnet in response.Subnets ?? [])
+        {
+            var ipv6 = subnet.Ipv6CidrBlockAssociationSet?.FirstOrDefault(range => range.Ipv6CidrBlockState?.State == SubnetCidrBlockStateCode.Associated)?.Ipv6CidrBlock;
+            _known[subnet.SubnetId ?? ""] = new Ranges(Parse(subnet.CidrBlock), Parse(ipv6));
+        }
+    }
+
+    private Ranges? Find(string subnetId, bool needIpv6) => _known.TryGetValue(subnetId, out var ranges) && (!needIpv6 || ranges.Ipv6 is not null) ? ranges : null;
+
+    private static IPNetwork? Parse(string? range) => string.IsNullOrEmpty(range) ? null : InterfaceMapping.Prefix(range, Operation);
+}
