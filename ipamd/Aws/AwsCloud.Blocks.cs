@@ -15,7 +15,7 @@ internal sealed partial class AwsCloud
 
     public async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(request.Count);
+        if (request.Count <= 0) throw new ArgumentOutOfRangeException(nameof(request), request.Count, "expected at least one block");
         var node = await GetNodeAsync(cancellationToken);
         var (operation, added) = request.Kind switch
         {

@@ -4,7 +4,6 @@ using Amazon.EC2;
 using Amazon.EC2.Model;
 using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
-using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Aws;
 
@@ -55,8 +54,8 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         var network = type.NetworkInfo;
         return network?.MaximumNetworkInterfaces is > 0 and var interfaces && network.Ipv4AddressesPerInterface is > 0 and var addresses
             ? new NodeLimits(
-                interfaces.Value,
-                addresses.Value,
+                interfaces,
+                addresses,
                 network.Ipv6Supported == true ? network.Ipv6AddressesPerInterface ?? 0 : 0,
                 SupportsPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true)
             : throw InterfaceMapping.Unreadable(operation, $"the answer lacks the interface or address limit of {nodeType}");

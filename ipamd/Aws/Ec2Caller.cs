@@ -46,7 +46,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } evidence)
             {
-                onAttempt?.Invoke(new Ec2Attempt(operation, evidence.Code, (int)evidence.Status, time.GetElapsedTime(started)));
+                onAttempt?.Invoke(new Ec2Attempt(operation, evidence.Code, evidence.Status is { } status ? (int)status : 0, time.GetElapsedTime(started)));
                 failure = new CloudException(Ec2ErrorCodes.Classify(evidence.Code, evidence.Message, evidence.Status), operation, evidence.Code, evidence.Message, evidence.RequestId, e);
             }
 
@@ -68,16 +68,16 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
         AmazonUnmarshallingException e => new(Ec2ErrorCodes.UnreadableAnswer, e.InnerException?.Message ?? e.Message, e.RequestId, e.StatusCode),
 
         // The SDK's credential providers throw a service exception that no service answered.
-        AmazonServiceException { StatusCode: 0 } e when string.IsNullOrEmpty(e.ErrorCode) => NoResponse(e) ?? NoCredentials(e),
+        AmazonServiceException e when (int)e.StatusCode == 0 && string.IsNullOrEmpty(e.ErrorCode) => NoResponse(e) ?? NoCredentials(e),
         AmazonServiceException e => new(string.IsNullOrEmpty(e.ErrorCode) ? e.StatusCode.ToString() : e.ErrorCode, e.Message, e.RequestId, e.StatusCode),
         AmazonClientException e => NoCredentials(e),
         OperationCanceledException or TimeoutException =>
-            new(Ec2ErrorCodes.NoAnswer, $"no answer within {options.HttpTimeout.TotalSeconds:0.###} s; check the node's route to the EC2 endpoint, its DNS and security groups", null, 0),
+            new(Ec2ErrorCodes.NoAnswer, $"no answer within {options.HttpTimeout.TotalSeconds:0.###} s; check the node's route to the EC2 endpoint, its DNS and security groups", null, null),
         _ => NoResponse(exception),
     };
 
     private static Evidence NoCredentials(Exception exception) => new(
-        Ec2ErrorCodes.CredentialsUnavailable, $"{exception.Message.TrimEnd('.')}; give the daemon a role (pod identity, web identity) or the node an instance profile, and let it reach the instance metadata service", null, 0);
+        Ec2ErrorCodes.CredentialsUnavailable, $"{exception.Message.TrimEnd('.')}; give the daemon a role (pod identity, web identity) or the node an instance profile, and let it reach the instance metadata service", null, null);
 
     private static Evidence? NoResponse(Exception exception)
     {
@@ -86,14 +86,14 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             switch (e)
             {
                 case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError }:
-                    return new(Ec2ErrorCodes.NoConnection, $"{e.Message}; check the node's route to the EC2 endpoint and its DNS", null, 0);
+                    return new(Ec2ErrorCodes.NoConnection, $"{e.Message}; check the node's route to the EC2 endpoint and its DNS", null, null);
                 case HttpRequestException or IOException or SocketException:
-                    return new(Ec2ErrorCodes.NoAnswer, e.Message, null, 0);
+                    return new(Ec2ErrorCodes.NoAnswer, e.Message, null, null);
             }
         }
 
         return null;
     }
 
-    private sealed record Evidence(string Code, string Message, string? RequestId, HttpStatusCode Status);
+    private sealed record Evidence(string Code, string Message, string? RequestId, HttpStatusCode? Status);
 }

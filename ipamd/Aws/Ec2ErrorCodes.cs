@@ -75,7 +75,7 @@ internal static class Ec2ErrorCodes
     private static readonly string[] NotAssignedMessages = ["are not assigned to", "is not assigned to", "not assigned to interface", "not assigned to network interface"];
 
     /// <summary>What kind of failure a code, the text beside it and the HTTP status mean.</summary>
-    public static CloudErrorKind Classify(string code, string message, HttpStatusCode status)
+    public static CloudErrorKind Classify(string code, string message, HttpStatusCode? status)
     {
         if (Throttled.Contains(code) || status == HttpStatusCode.TooManyRequests) return CloudErrorKind.Throttled;
         if (SubnetExhausted.Contains(code)) return CloudErrorKind.SubnetExhausted;
@@ -86,7 +86,7 @@ internal static class Ec2ErrorCodes
         if (code.EndsWith(".NotFound", StringComparison.Ordinal)) return CloudErrorKind.NotFound;
         if (Transient.Contains(code) || ClockSkew.Contains(code)) return CloudErrorKind.Transient;
         if (Invalid.Contains(code) || code.EndsWith(".Malformed", StringComparison.Ordinal)) return FromMessage(message) ?? CloudErrorKind.Invalid;
-        if ((int)status >= 500) return CloudErrorKind.Transient;
+        if (status >= HttpStatusCode.InternalServerError) return CloudErrorKind.Transient;
         return FromMessage(message) ?? (status == HttpStatusCode.Forbidden ? CloudErrorKind.NotPermitted : CloudErrorKind.Unknown);
     }
 
