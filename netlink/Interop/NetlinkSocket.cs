@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace VpcCni.Netlink.Interop;
+
+/// <summary>One datagram's worth of what <see cref="NetlinkSocket.Receive"/> saw.</summary>
+/// <param name="Length">Octets of the datagram; more than the buffer holds if it was cut off.</param>
+/// <param name="SenderPortId">0 is the kernel; anything else is another process and must not be believed.</param>
+internal readonly record struct Datagram(int Length, uint SenderPortId);
+
+/// <summary>
+/// A NETLINK_ROUTE socket: options, send, receive. Knows nothing of messages. It stays in the network namespace of the thread that opened it.
+/// Failures are <see cref="NetlinkException"/>s that name the system call.
+/// </summary>
+internal sealed unsafe class NetlinkSocket : IDisposable
+{
+    // Interrupted calls are repeated; a signal storm must not become an endless loop.
+    private const int MaxInterruptions = 1000;
+
+    // Acknowledgements and notifications queue here; the kernel drops what does not fit (ENOBUFS) instead of waiting.
+    private const int ReceiveQueueBytes = 1 << 20;
+
+    private readonly SafeFileHandle _handle;
+
+    private NetlinkSocket(SafeFileHandle handle, uint portId)
+    {
+        _handle = handle;
+        PortId = portId;
+    }
+
+    /// <summary>The address that the kernel gave to our end; it repeats it in every answer.</summary>
+    public uint PortId { get; }
+
+    /// <param name="groups">Bit mask of RTNLGRP_* multicast groups, bit n-1 for group n.</param>
+    /// <param name="receiveTimeout">How long one receive may take; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.</param>
+    public static NetlinkSocket Open(uint groups, TimeSpan receiveTimeout)
+    {
+        var handle = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
+        if (handle.IsInvalid) throw Failure("socket(AF_NETLINK)");
+        try
+        {
+            // Text with errors; only the header of a refused request in return; dumps that honour their filters instead of ignoring them (Linux 4.12, 4.3, 4.20).
+            SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_EXT_ACK, 1, "NETLINK_EXT_ACK");
+            SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_CAP_ACK, 1, "NETLINK_CAP_ACK");
+            SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_GET_STRICT_CHK, 1, "NETLINK_GET_STRICT_CHK");
+            int queue = ReceiveQueueBytes;
+            // Beyond rmem_max only with CAP_NET_ADMIN in the first user namespace; without it, what is allowed.
+            if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, &queue, sizeof(int)) != 0)
+                SetOption(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUF, queue, "SO_RCVBUF");
+            if (receiveTimeout != Timeout.InfiniteTimeSpan) SetReceiveTimeout(handle, receiveTimeout);
+
+            var address = new SockAddrNl { Family = Libc.AF_NETLINK, Groups = groups };
+            if (Libc.Bind(handle, &address, SockAddrNl.Size) != 0) throw Failure("bind(AF_NETLINK)");
+            uint length = SockAddrNl.Size;
+            if (Libc.GetSockName(handle, &address, &length) != 0) throw Failure("getsockname(AF_NETLINK)");
+            return new NetlinkSocket(handle, address.PortId);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Sends one datagram, of one or many messages, to the kernel, which has handled all of them when this returns.</summary>
+    public void Send(ReadOnlySpan<byte> messages)
+    {
+        var kernel = new SockAddrNl { Family = Libc.AF_NETLINK };
+        fixed (byte* start = messages)
+        {
+            for (int attempt = 0; ; attempt++)
+            {
+                nint sent = Libc.SendTo(_handle, start, (nuint)messages.Length, 0, &kernel, SockAddrNl.Size);
+                if (sent == messages.Length) return;
+                // Netlink sends are all or nothing; a short count would be a kernel bug.
+                if (sent >= 0) throw new NetlinkException("netlink send", Errno.EMSGSIZE, $"the kernel took {sent} of {messages.Length} octets");
+                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions) throw Failure("netlink send");
+            }
+        }
+    }
+
+    /// <summary>Receives one datagram. After the receive timeout: a <see cref="NetlinkException"/> with ETIMEDOUT. ENOBUFS: the kernel had to drop something for us.</summary>
+    public Datagram Receive(Span<byte> buffer)
+        => TryReceive(buffer, 0, out var datagram) ? datagram : throw new NetlinkException("netlink receive", Errno.ETIMEDOUT, "the kernel did not answer within the receive timeout");
+
+    /// <summary>Receives one datagram if there is one.</summary>
+    public bool TryReceive(Span<byte> buffer, out Datagram datagram) => TryReceive(buffer, Libc.MSG_DONTWAIT, out datagram);
+
+    private bool TryReceive(Span<byte> buffer, int flags, out Datagram datagram)
+    {
+        SockAddrNl sender = default;
+        fixed (byte* start = buffer)
+        {
+            for (int attempt = 0; ; attempt++)
+            {
+                uint length = SockAddrNl.Size;
+                // With MSG_TRUNC the result is the datagram's length even if the buffer is shorter.
+                nint received = Libc.RecvFrom(_handle, start, (nuint)buffer.Length, flags | Libc.MSG_TRUNC, &sender, &length);
+                if (received >= 0)
+                {
+                    datagram = new Datagram((int)received, sender.PortId);
+                    return true;
+                }
+
+                var errno = LastErrno();
+                if (errno == Errno.EAGAIN)
+                {
+                    datagram = default;
+                    return false;
+                }
+
+                if (errno != Errno.EINTR || attempt == MaxInterruptions) throw Failure("netlink receive");
+            }
+        }
+    }
+
+    /// <summary>Waits, without limit, until there is something to receive (true) or <paramref name="wake"/> was set (false).</summary>
+    public bool WaitReadable(WakeEvent wake)
+    {
+        bool socketHeld = false, wakeHeld = false;
+        try
+        {
+            _handle.DangerousAddRef(ref socketHeld);
+            wake.Handle.DangerousAddRef(ref wakeHeld);
+            var descriptors = stackalloc PollFd[2];
+            descriptors[0] = new PollFd { Descriptor = (int)_handle.DangerousGetHandle(), Events = Libc.POLLIN };
+            descriptors[1] = new PollFd { Descriptor = (int)wake.Handle.DangerousGetHandle(), Events = Libc.POLLIN };
+            for (int attempt = 0; ; attempt++)
+            {
+                if (Libc.Poll(descriptors, 2, -1) > 0) return descriptors[1].Returned == 0;
+                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions) throw Failure("poll");
+            }
+        }
+        finally
+        {
+            if (socketHeld) _handle.DangerousRelease();
+            if (wakeHeld) wake.Handle.DangerousRelease();
+        }
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private static void SetReceiveTimeout(SafeFileHandle handle, TimeSpan timeout)
+    {
+        var value = new TimeVal { Seconds = timeout.Ticks / TimeSpan.TicksPerSecond, Microseconds = timeout.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond };
+        if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVTIMEO, &value, (uint)sizeof(TimeVal)) != 0) throw Failure("setsockopt(SO_RCVTIMEO)");
+    }
+
+    private static void SetOption(SafeFileHandle handle, int level, int option, int value, string name)
+    {
+        if (Libc.SetSockOpt(handle, level, option, &value, sizeof(int)) != 0) throw Failure($"setsockopt({name})");
+    }
+
+    private static Errno LastErrno() => (Errno)Marshal.GetLastPInvokeError();
+
+    private static NetlinkException Failure(string operation) => new(operation, LastErrno(), extendedMessage: null);
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Netlink;
+
+/// <summary>What to be told about. Each member is the bit of an RTNLGRP_* multicast group of linux/rtnetlink.h.</summary>
+[Flags]
+public enum RouteMonitorGroups
+{
+    None = 0,
+
+    /// <summary>RTNLGRP_LINK.</summary>
+    Links = 1 << 0,
+
+    /// <summary>RTNLGRP_NEIGH: chatty, the kernel reports every state a neighbour goes through.</summary>
+    Neighbours = 1 << 2,
+
+    /// <summary>RTNLGRP_IPV4_IFADDR.</summary>
+    Ipv4Addresses = 1 << 4,
+
+    /// <summary>RTNLGRP_IPV4_ROUTE.</summary>
+    Ipv4Routes = 1 << 6,
+
+    /// <summary>RTNLGRP_IPV4_RULE.</summary>
+    Ipv4Rules = 1 << 7,
+
+    /// <summary>RTNLGRP_IPV6_IFADDR.</summary>
+    Ipv6Addresses = 1 << 8,
+
+    /// <summary>RTNLGRP_IPV6_ROUTE.</summary>
+    Ipv6Routes = 1 << 10,
+
+    /// <summary>RTNLGRP_IPV6_RULE.</summary>
+    Ipv6Rules = 1 << 18,
+
+    Addresses = Ipv4Addresses | Ipv6Addresses,
+    Routes = Ipv4Routes | Ipv6Routes,
+    Rules = Ipv4Rules | Ipv6Rules,
+    All = Links | Neighbours | Addresses | Routes | Rules,
+}
+
+/// <summary>Which way something changed.</summary>
+public enum RouteChange
+{
+    /// <summary>It appeared, or something about it is different now (RTM_NEW*).</summary>
+    Set,
+
+    /// <summary>It is gone (RTM_DEL*).</summary>
+    Removed,
+}
+
+/// <summary>
+/// A change that the kernel reported. The kernel does not report everything: routes that go because their link goes down (IPv4) leave no notice of their own.
+/// </summary>
+public abstract record RouteNotification
+{
+    private RouteNotification()
+    {
+    }
+
+    public sealed record LinkChanged(RouteChange Change, LinkInfo Link) : RouteNotification;
+
+    public sealed record AddressChanged(RouteChange Change, AddressInfo Address) : RouteNotification;
+
+    public sealed record RouteChanged(RouteChange Change, RouteInfo Route) : RouteNotification;
+
+    public sealed record RuleChanged(RouteChange Change, RuleInfo Rule) : RouteNotification;
+
+    public sealed record NeighbourChanged(RouteChange Change, NeighbourInfo Neighbour) : RouteNotification;
+
+    /// <summary>The queue overflowed (ENOBUFS) and reports are lost: look at everything again.</summary>
+    public sealed record Overflow : RouteNotification;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using VpcCni.Netlink.Wire;
+
+namespace VpcCni.Netlink;
+
+/// <content>Questions. Filters are applied by the kernel where it can and checked here in any case.</content>
+public sealed partial class RouteNetlink
+{
+    // ip link show
+    public IReadOnlyList<LinkInfo> GetLinks() => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP), Rtm.RTM_NEWLINK, LinkMessage.Parse, "ip link show");
+
+    /// <summary>Finds a link by its name or one of its alternative names; null if there is none.</summary>
+    // ip link show dev NAME
+    public LinkInfo? FindLink(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (name.Length >= Ifla.ALTIFNAMSIZ) throw new ArgumentException($"a link's name has at most {Ifla.ALTIFNAMSIZ - 1} characters", nameof(name));
+        return Get(LinkMessage.Get(0, name: name), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show dev {name}", absent: Errno.ENODEV);
+    }
+
+    /// <summary>Finds a link by its index; null if there is none.</summary>
+    public LinkInfo? FindLink(int index)
+    {
+        LinkRequests.CheckIndex(index);
+        return Get(LinkMessage.Get(0, index), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show dev if{index}", absent: Errno.ENODEV);
+    }
+
+    /// <summary>
+    /// Finds the link that owns a MAC address; null if there is none. Links stacked on another (vlan, macvlan) and bridges and bonds share the address of what they
+    /// are stacked on and give way to it; among what remains hardware is preferred to virtual links, and those to veths.
+    /// </summary>
+    /// <exception cref="NetlinkException">ENOTUNIQ: several links are equally good.</exception>
+    public LinkInfo? FindLinkByMac(MacAddress mac)
+    {
+        List<LinkInfo>? found = null;
+        foreach (var link in GetLinks())
+        {
+            if (link.Mac == mac) (found ??= []).Add(link);
+        }
+
+        if (found is null) return null;
+        if (found.Count > 1 && found.Exists(IsOwner)) found.RemoveAll(link => !IsOwner(link));
+        int best = found.Min(Rank);
+        found.RemoveAll(link => Rank(link) != best);
+        if (found.Count == 1) return found[0];
+        throw new NetlinkException($"find the link with MAC {mac}", Errno.ENOTUNIQ, $"{string.Join(", ", found.Select(link => link.Name))} all have it");
+
+        static bool IsOwner(LinkInfo link) => link.ParentIndex is null && link.Kind is not ("bridge" or "bond" or "team");
+        static int Rank(LinkInfo link) => link.Kind switch { null => 0, "veth" => 2, _ => 1 };
+    }
+
+    /// <exception cref="NetlinkException">ENODEV if <paramref name="linkIndex"/> does not exist.</exception>
+    // ip address show [dev ifN]
+    public IReadOnlyList<AddressInfo> GetAddresses(AddressFamily family, int? linkIndex = null)
+    {
+        if (linkIndex is { } index) LinkRequests.CheckIndex(index);
+        var addresses = Dump(AddressMessage.Dump(family, linkIndex ?? 0), Rtm.RTM_NEWADDR, AddressMessage.Parse, $"ip address show{Device(linkIndex)}");
+        if (linkIndex is not null) addresses.RemoveAll(address => address.LinkIndex != linkIndex);
+        return addresses;
+    }
+
+    /// <param name="table">Null: all tables. A table without routes does not exist for the kernel and is empty here.</param>
+    // ip route show table N
+    public IReadOnlyList<RouteInfo> GetRoutes(AddressFamily family, int? table = null)
+    {
+        if (table is { } number) ArgumentOutOfRangeException.ThrowIfLessThan(number, 1);
+        string operation = $"ip route show table {table?.ToString() ?? "all"}";
+        try
+        {
+            var routes = Dump(RouteMessage.Dump(family, table ?? 0), Rtm.RTM_NEWROUTE, RouteMessage.Parse, operation);
+            if (table is not null) routes.RemoveAll(route => route.Table != table);
+            return routes;
+        }
+        catch (NetlinkException exception) when (table is not null && exception.Errno == Errno.ENOENT)
+        {
+            return [];
+        }
+    }
+
+    // ip rule show
+    public IReadOnlyList<RuleInfo> GetRules(AddressFamily family) => Dump(RuleMessage.Dump(family), Rtm.RTM_NEWRULE, RuleMessage.Parse, "ip rule show");
+
+    /// <param name="proxies">The proxy entries instead of the resolved and permanent ones.</param>
+    // ip neighbour show [proxy] [dev ifN]
+    public IReadOnlyList<NeighbourInfo> GetNeighbours(AddressFamily family, int? linkIndex = null, bool proxies = false)
+    {
+        if (linkIndex is { } index) LinkRequests.CheckIndex(index);
+        var neighbours = Dump(
+            NeighbourMessage.Dump(family, linkIndex ?? 0, proxies), Rtm.RTM_NEWNEIGH, NeighbourMessage.Parse, $"ip neighbour show{(proxies ? " proxy" : "")}{Device(linkIndex)}");
+        if (linkIndex is not null) neighbours.RemoveAll(neighbour => neighbour.LinkIndex != linkIndex);
+        return neighbours;
+    }
+
+    private static string Device(int? linkIndex) => linkIndex is null ? "" : $" dev if{linkIndex}";
+}
