@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Lab.Fabric;
+
+/// <summary>What the fabric is built from.</summary>
+internal sealed record FabricOptions
+{
+    public required string LabName { get; init; }
+
+    /// <summary>The VPC's address ranges. A packet for an address in them that no ENI owns is dropped by the router and counted.</summary>
+    public required IReadOnlyList<IPNetwork> VpcRanges { get; init; }
+
+    /// <summary>The subnets: the router owns the second address of each, which is the subnet's gateway.</summary>
+    public required IReadOnlyList<IPNetwork> Subnets { get; init; }
+}
+
+/// <summary>Fixed addresses of the fabric. All of them are outside of any VPC range that <see cref="FabricAddresses.Problem"/> accepts.</summary>
+internal static class FabricAddresses
+{
+    /// <summary>Jumbo frames, as within a VPC.</summary>
+    public const int Mtu = 9001;
+
+    /// <summary>The instance metadata service (EC2 user guide, "Retrieve instance metadata").</summary>
+    public static readonly IPAddress Imds = IPAddress.Parse("169.254.169.254");
+
+    /// <summary>Where nodes find the EC2 API. Link-local, so that every node reaches it through its gateway and no VPC range can hide it.</summary>
+    public static readonly IPAddress Ec2Api = IPAddress.Parse("169.254.169.252");
+
+    /// <summary>The network of the internet host (TEST-NET-3, RFC 5737): .1 is the router, .10 the host.</summary>
+    public static readonly IPNetwork Internet = IPNetwork.Parse("203.0.113.0/24");
+
+    public static readonly IPAddress InternetHost = IPAddress.Parse("203.0.113.10");
+
+    /// <summary>The network of the host on premises, as if behind a VPN or Direct Connect: .1 is the router, .10 the host.</summary>
+    public static readonly IPNetwork OnPremises = IPNetwork.Parse("198.18.0.0/24");
+
+    public static readonly IPAddress OnPremisesHost = IPAddress.Parse("198.18.0.10");
+
+    /// <summary>The gateway of a subnet: its base address plus one.</summary>
+    public static IPAddress Gateway(IPNetwork subnet) => Offset(subnet.BaseAddress, 1);
+
+    /// <summary>What is wrong with a VPC range, or null.</summary>
+    public static string? Problem(IPNetwork range)
+    {
+        if (range.BaseAddress.AddressFamily != AddressFamily.InterNetwork) return $"VPC range {range}: the lab's fabric carries IPv4 only";
+        foreach (var taken in (ReadOnlySpan<IPNetwork>)[Internet, OnPremises, IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("127.0.0.0/8")])
+        {
+            if (taken.Contains(range.BaseAddress) || range.Contains(taken.BaseAddress)) return $"VPC range {range} overlaps {taken}, which the lab uses itself";
+        }
+
+        return null;
+    }
+
+    private static IPAddress Offset(IPAddress address, byte by)
+    {
+        var bytes = address.GetAddressBytes();
+        bytes[^1] += by; // the base address of a network of two or more addresses is even, so this cannot carry
+        return new IPAddress(bytes);
+    }
+}
+
+/// <summary>An ENI attached to a node, with everything that the fabric needs to make its link.</summary>
+internal sealed record EniAttachment
+{
+    public required string EniId { get; init; }
+
+    public required string Node { get; init; }
+
+    public required int DeviceIndex { get; init; }
+
+    public int NetworkCard { get; init; }
+
+    public required MacAddress Mac { get; init; }
+
+    public required IPNetwork Subnet { get; init; }
+
+    public required IPAddress PrimaryAddress { get; init; }
+
+    /// <summary>All that the ENI owns: primary and secondary addresses (/32) and prefixes (/28).</summary>
+    public required IReadOnlyList<IPNetwork> Addresses { get; init; }
+
+    /// <summary>The interface that an instance is launched with: the lab configures its link as DHCP would, and only it has a public address.</summary>
+    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+}
