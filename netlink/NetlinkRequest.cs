@@ -11,18 +11,16 @@ public sealed class NetlinkRequest
     private readonly Func<string> _describe;
     private readonly Errno[] _tolerated;
 
-    internal NetlinkRequest(byte[] message, Func<string> describe, NetworkNamespace? target = null, int targetOffset = 0)
-        : this(message, describe, [], target, targetOffset)
+    internal NetlinkRequest(byte[] message, Func<string> describe)
+        : this(message, describe, [])
     {
     }
 
-    private NetlinkRequest(byte[] message, Func<string> describe, Errno[] tolerated, NetworkNamespace? target, int targetOffset)
+    private NetlinkRequest(byte[] message, Func<string> describe, Errno[] tolerated)
     {
         Message = message;
         _describe = describe;
         _tolerated = tolerated;
-        Target = target;
-        TargetOffset = targetOffset;
     }
 
     /// <summary>The equivalent <c>ip</c> command. Links known by number only are written if7, which <c>ip</c> understands.</summary>
@@ -32,14 +30,20 @@ public sealed class NetlinkRequest
     internal byte[] Message { get; }
 
     /// <summary>The namespace whose descriptor (IFLA_NET_NS_FD) belongs at <see cref="TargetOffset"/> of the message.</summary>
-    internal NetworkNamespace? Target { get; }
-    internal int TargetOffset { get; }
+    internal NetworkNamespace? Target { get; init; }
+    internal int TargetOffset { get; init; }
+
+    /// <summary>
+    /// What has to be done next, in namespace <see cref="Target"/> or else here, for the request to be complete: the kernel cannot do it in one message. Not done if
+    /// the request itself was refused.
+    /// </summary>
+    internal NetlinkRequest? FollowUp { get; init; }
 
     /// <summary>The same request, for which these errors count as success, e.g. EEXIST on add or ESRCH on remove.</summary>
     public NetlinkRequest Tolerating(params Errno[] errnos)
     {
         ArgumentNullException.ThrowIfNull(errnos);
-        return new NetlinkRequest(Message, _describe, [.. _tolerated, .. errnos], Target, TargetOffset);
+        return new NetlinkRequest(Message, _describe, [.. _tolerated, .. errnos]) { Target = Target, TargetOffset = TargetOffset, FollowUp = FollowUp };
     }
 
     public override string ToString() => Description;

@@ -57,8 +57,8 @@ public sealed partial class RouteNetlink : IDisposable
     }
 
     /// <summary>
-    /// Executes requests in order, in one send (as many as fit a datagram; more only beyond 128 requests or 64 KiB). The kernel works through all of them even if
-    /// one fails.
+    /// Executes requests in order, in one send (more only beyond 128 requests or 64 KiB, and after a veth whose peer has to be up). The kernel works through all of
+    /// them even if one fails.
     /// </summary>
     /// <exception cref="NetlinkException">At least one was refused. It names the first, lists all in <see cref="NetlinkException.Failures"/>, and counts the others.</exception>
     public void Execute(IReadOnlyList<NetlinkRequest> requests)
@@ -92,6 +92,10 @@ public sealed partial class RouteNetlink : IDisposable
                 MessageStamp.Write(slot, Nlm.NLM_F_ACK, ++_sequence);
                 if (request.Target is { } target) leases.Write(target.Handle, slot[request.TargetOffset..]);
                 length += slot.Length;
+                if (request.FollowUp is null) continue;
+                // What comes after may rely on it.
+                next++;
+                break;
             }
 
             _answersPending = true;
@@ -103,7 +107,29 @@ public sealed partial class RouteNetlink : IDisposable
         }
 
         ReadAcknowledgements_NeedsLock(requests, start, next - start, firstSequence, ref failures);
+        if (requests[next - 1].FollowUp is { } followUp && (failures is null || failures[^1].Index != next - 1)) ExecuteFollowUp_NeedsLock(requests, next - 1, followUp, ref failures);
         return next;
+    }
+
+    private void ExecuteFollowUp_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int index, NetlinkRequest followUp, ref List<NetlinkFailure>? failures)
+    {
+        try
+        {
+            if (requests[index].Target is { } ns)
+            {
+                using var there = Open(ns);
+                there.Execute(followUp);
+                return;
+            }
+
+            List<NetlinkFailure>? followUpFailures = null;
+            ExecuteDatagram_NeedsLock([followUp], 0, ref followUpFailures);
+            if (followUpFailures is not null) throw new NetlinkException(followUpFailures, succeeded: 0);
+        }
+        catch (NetlinkException exception)
+        {
+            (failures ??= []).Add(new NetlinkFailure(index, $"{requests[index].Description}; {exception.Operation}", exception.Errno, exception.ExtendedMessage));
+        }
     }
 
     private void ReadAcknowledgements_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, int count, uint firstSequence, ref List<NetlinkFailure>? failures)

@@ -17,7 +17,12 @@ public static class LinkRequests
         CheckName(spec.Name);
         CheckName(spec.PeerName);
         var message = LinkMessage.CreateVeth(spec, out int namespaceOffset);
-        return new NetlinkRequest(message, () => Describe(spec), spec.PeerNamespace, namespaceOffset);
+        return new NetlinkRequest(message, () => Describe(spec))
+        {
+            Target = spec.PeerNamespace,
+            TargetOffset = namespaceOffset,
+            FollowUp = spec.PeerUp ? SetUp(spec.PeerName, up: true) : null,
+        };
     }
 
     public static NetlinkRequest CreateDummy(string name, MacAddress? mac = null, int? mtu = null, bool up = false) => Create("dummy", name, mac, mtu, up);
@@ -74,7 +79,7 @@ public static class LinkRequests
     {
         ArgumentNullException.ThrowIfNull(ns);
         var message = LinkMessage.MoveToNamespace(CheckIndex(index), out int namespaceOffset);
-        return new NetlinkRequest(message, () => $"ip link set if{index} netns {ns}", ns, namespaceOffset);
+        return new NetlinkRequest(message, () => $"ip link set if{index} netns {ns}") { Target = ns, TargetOffset = namespaceOffset };
     }
 
     internal static void CheckName(string name)
@@ -93,11 +98,12 @@ public static class LinkRequests
         return new NetlinkRequest(LinkMessage.Create(kind, name, mac, mtu, up), () => $"ip link add {name}{Options(mac, mtu, up)} type {kind}");
     }
 
-    // ip link add eni1 mtu 9001 address .. up type veth peer name eth0 netns .. address .. mtu 9001 up
+    // ip link add eni1 mtu 9001 address .. up type veth peer name eth0 netns .. address .. mtu 9001
     private static string Describe(VethSpec spec)
     {
+        // A peer that has to be up takes a second command: 'ip', too, fails with ENOTCONN otherwise.
         string peerNamespace = spec.PeerNamespace is null ? "" : $" netns {spec.PeerNamespace}";
-        return $"ip link add {spec.Name}{Options(spec.Mac, spec.Mtu, spec.Up)} type veth peer name {spec.PeerName}{peerNamespace}{Options(spec.PeerMac, spec.PeerMtu, spec.PeerUp)}";
+        return $"ip link add {spec.Name}{Options(spec.Mac, spec.Mtu, spec.Up)} type veth peer name {spec.PeerName}{peerNamespace}{Options(spec.PeerMac, spec.PeerMtu, up: false)}";
     }
 
     private static string Options(MacAddress? mac, int? mtu, bool up)

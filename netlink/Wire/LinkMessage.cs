@@ -15,7 +15,7 @@ internal static class LinkMessage
         int data = writer.BeginNested(Ifla.IFLA_INFO_DATA);
         // The peer is described as a link message of its own: header and attributes (drivers/net/veth.c, veth_newlink).
         int peer = writer.BeginNested(Ifla.VETH_INFO_PEER);
-        writer.Append(UpDown(spec.PeerUp));
+        writer.Append(default(LinkHeader));
         namespaceOffset = 0;
         if (spec.PeerNamespace is not null)
         {
