@@ -70,6 +70,8 @@ public sealed partial class VpcWorld
 
     public Subnet? FindSubnet(SubnetId id) => _subnets.GetValueOrDefault(id)?.Subnet;
 
+    public SecurityGroup? FindSecurityGroup(SecurityGroupId id) => _groups.GetValueOrDefault(id);
+
     public Instance? FindInstance(InstanceId id) => _instances.GetValueOrDefault(id);
 
     public NetworkInterface? FindInterface(EniId id) => _interfaces.GetValueOrDefault(id)?.Versions.Current;

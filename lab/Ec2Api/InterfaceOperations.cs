@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Lab.Ec2Api;
+
+/// <summary>Operations on network interfaces and their attachments.</summary>
+internal static class InterfaceOperations
+{
+    public static Func<VpcWorld, Action<Ec2Xml>> Create(QueryRequest request)
+    {
+        // The primary address may come as PrivateIpAddress or as the item of PrivateIpAddresses that is marked primary.
+        var items = request.Structures("PrivateIpAddresses").Select(item => (Address: item.Address("PrivateIpAddress"), Primary: item.Flag("Primary") ?? false)).ToArray();
+        var primary = request.Address("PrivateIpAddress");
+        var marked = items.Where(item => item.Primary).Select(item => item.Address).ToArray();
+        if (marked.Length > 1 || marked.Length == 1 && primary is not null) throw Ec2Faults.BadCombination("Only one primary private IP address can be specified");
+        var wanted = new CreateInterfaceRequest
+        {
+            Subnet = new SubnetId(request.Required("SubnetId")),
+            Description = request.Text("Description") ?? "",
+            Groups = [.. request.List("SecurityGroupId").Select(id => new SecurityGroupId(id))],
+            PrimaryAddress = primary ?? marked.FirstOrDefault(),
+            Ipv4 = new AddressRequest
+            {
+                AddressCount = request.Number("SecondaryPrivateIpAddressCount") ?? 0,
+                Addresses = [.. items.Where(item => !item.Primary).Select(item => item.Address ?? throw Ec2Faults.Missing("privateIpAddresses.privateIpAddress"))],
+                PrefixCount = request.Number("Ipv4PrefixCount") ?? 0,
+                Prefixes = [.. request.Structures("Ipv4Prefix").Select(item => Prefix(item.Required("Ipv4Prefix")))],
+            },
+            Ipv6 = new AddressRequest
+            {
+                AddressCount = request.Number("Ipv6AddressCount") ?? 0,
+                Addresses = [.. request.Structures("Ipv6Addresses").Select(item => item.Address("Ipv6Address") ?? throw Ec2Faults.Missing("ipv6Addresses.ipv6Address"))],
+                PrefixCount = request.Number("Ipv6PrefixCount") ?? 0,
+                Prefixes = [.. request.Structures("Ipv6Prefix").Select(item => Prefix(item.Required("Ipv6Prefix")))],
+            },
+            Tags = request.TagSpecification("network-interface"),
+            ClientToken = request.Text("ClientToken") is { Length: > 0 } token ? token : null,
+            InterfaceType = request.Text("InterfaceType") ?? "interface",
+        };
+        return world =>
+        {
+            var eni = world.CreateNetworkInterface(wanted);
+            var view = InterfaceView.Take(world, eni);
+            return xml =>
+            {
+                xml.Element("networkInterface", () => view.Write(xml));
+                if (wanted.ClientToken is { } given) xml.Value("clientToken", given);
+            };
+        };
+    }
+
+    public static Func<VpcWorld, Action<Ec2Xml>> Delete(QueryRequest request)
+    {
+        var id = new EniId(request.Required("NetworkInterfaceId"));
+        return world =>
+        {
+            world.DeleteNetworkInterface(id);
+            return Ec2Operations.ReturnTrue;
+        };
+    }
+
+    public static Func<VpcWorld, Action<Ec2Xml>> Describe(QueryRequest request)
+    {
+        // Service-managed interfaces do not exist here, so there is nothing to include.
+        _ = request.Flag("IncludeManagedResources");
+        var query = request.Query("NetworkInterfaceId");
+        return world =>
+        {
+            var page = world.DescribeNetworkInterfaces(query);
+            var views = page.Items.Select(eni => InterfaceView.Take(world, eni)).ToArray();
+            return xml =>
+            {
+                xml.List("networkInterfaceSet", views, view => view.Write(xml));
+                xml.NextToken(page.NextToken);
+            };
+        };
+    }
+
+    public static Func<VpcWorld, Action<Ec2Xml>> Modify(QueryRequest request)
+    {
+        var attachment = request.Structure("Attachment");
+        var attachmentId = attachment.Text("AttachmentId");
+        var deleteOnTermination = attachment.Flag("DeleteOnTermination");
+        if (deleteOnTermination is not null && attachmentId is null) throw Ec2Faults.Missing("attachment.attachmentId");
+        var groups = request.List("SecurityGroupId");
+        var change = new ModifyInterfaceRequest
+        {
+            Interface = new EniId(request.Required("NetworkInterfaceId")),
+            Description = request.Structure("Description").Text("Value"),
+            Groups = groups.Count > 0 ? [.. groups.Select(id => new SecurityGroupId(id))] : null,
+            SourceDestCheck = request.Structure("SourceDestCheck").Flag("Value"),
+            DeleteOnTermination = deleteOnTermination is { } delete ? (new AttachmentId(attachmentId!), delete) : null,
+        };
+        return world =>
+        {
+            world.ModifyNetworkInterfaceAttribute(change);
+            return Ec2Operations.ReturnTrue;
+        };
+    }
+
+    public static Func<VpcWorld, Action<Ec2Xml>> Attach(QueryRequest request)
+    {
+        var wanted = new AttachInterfaceRequest(
+            new EniId(request.Required("NetworkInterfaceId")),
+            new InstanceId(request.Required("InstanceId")),
+            request.Number("DeviceIndex") ?? throw Ec2Faults.Missing("deviceIndex"),
+            request.Number("NetworkCardIndex") ?? 0);
+        return world =>
+        {
+            var attachment = world.AttachNetworkInterface(wanted);
+            return xml =>
+            {
+                xml.Value("attachmentId", attachment.Id.Value);
+                xml.Value("networkCardIndex", attachment.NetworkCard);
+            };
+        };
+    }
+
+    public static Func<VpcWorld, Action<Ec2Xml>> Detach(QueryRequest request)
+    {
+        var id = new AttachmentId(request.Required("AttachmentId"));
+        var force = request.Flag("Force") ?? false;
+        return world =>
+        {
+            world.DetachNetworkInterface(id, force);
+            return Ec2Operations.ReturnTrue;
+        };
+    }
+
+    private static IPNetwork Prefix(string text) => IPNetwork.TryParse(text, out var prefix) ? prefix : throw Ec2Faults.BadValue($"invalid value for parameter prefix: {text}");
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Lab.Ec2Api;
+
+/// <summary>A network interface ready to be written: with the names of its groups, and independent of the world that it was taken from.</summary>
+internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<SecurityGroup> Groups, string OwnerId, string Region)
+{
+    public static InterfaceView Take(VpcWorld world, NetworkInterface eni) =>
+        new(eni, GroupsOf(world, eni.Groups), world.Options.OwnerId, world.Options.Region);
+
+    public static IReadOnlyList<SecurityGroup> GroupsOf(VpcWorld world, IEnumerable<SecurityGroupId> ids) => [.. ids.Select(world.FindSecurityGroup).OfType<SecurityGroup>()];
+
+    public static void WriteGroups(Ec2Xml xml, IEnumerable<SecurityGroup> groups) => xml.List("groupSet", groups, group =>
+    {
+        xml.Value("groupId", group.Id.Value);
+        xml.Value("groupName", group.Name);
+    });
+
+    /// <summary>The name that the VPC's DNS gives to an address: <c>ip-10-0-0-5.us-west-2.compute.internal</c>.</summary>
+    public static string PrivateDnsName(IPAddress address, string region) =>
+        address.AddressFamily == AddressFamily.InterNetwork ? $"ip-{address.ToString().Replace('.', '-')}.{(region == "us-east-1" ? "ec2" : region + ".compute")}.internal" : "";
+
+    public void Write(Ec2Xml xml)
+    {
+        WriteCommon(xml);
+        xml.Value("availabilityZone", Eni.Zone);
+        xml.Value("requesterManaged", value: false);
+        xml.Tags(Eni.Tags);
+        if (Eni.Attachment is { } attachment)
+        {
+            xml.Element("attachment", () =>
+            {
+                WriteAttachment(xml, attachment);
+                xml.Value("instanceId", attachment.Instance.Value);
+                xml.Value("instanceOwnerId", OwnerId);
+            });
+        }
+    }
+
+    /// <summary>Within DescribeInstances: without what the instance tells already.</summary>
+    public void WriteWithinInstance(Ec2Xml xml)
+    {
+        WriteCommon(xml);
+        xml.Element("attachment", () => WriteAttachment(xml, Eni.Attachment!));
+    }
+
+    private void WriteCommon(Ec2Xml xml)
+    {
+        xml.Value("networkInterfaceId", Eni.Id.Value);
+        xml.Value("subnetId", Eni.Subnet.Value);
+        xml.Value("vpcId", Eni.Vpc.Value);
+        xml.Value("description", Eni.Description);
+        xml.Value("ownerId", OwnerId);
+        xml.Value("status", EnumText.StatusOf(Eni));
+        xml.Value("macAddress", Eni.Mac);
+        xml.Value("privateIpAddress", Eni.PrimaryAddress);
+        xml.Value("privateDnsName", PrivateDnsName(Eni.PrimaryAddress, Region));
+        xml.Value("sourceDestCheck", Eni.SourceDestCheck);
+        xml.Value("interfaceType", Eni.InterfaceType);
+        WriteGroups(xml, Groups);
+        xml.List("privateIpAddressesSet", Eni.SecondaryAddresses.Prepend(Eni.PrimaryAddress), address =>
+        {
+            xml.Value("privateIpAddress", address);
+            xml.Value("privateDnsName", PrivateDnsName(address, Region));
+            xml.Value("primary", address.Equals(Eni.PrimaryAddress));
+        });
+        xml.List("ipv4PrefixSet", Eni.Ipv4Prefixes, prefix => xml.Value("ipv4Prefix", prefix.ToString()));
+        xml.List("ipv6AddressesSet", Eni.Ipv6Addresses, address => xml.Value("ipv6Address", address));
+        xml.List("ipv6PrefixSet", Eni.Ipv6Prefixes, prefix => xml.Value("ipv6Prefix", prefix.ToString()));
+    }
+
+    private static void WriteAttachment(Ec2Xml xml, InterfaceAttachment attachment)
+    {
+        xml.Value("attachmentId", attachment.Id.Value);
+        xml.Value("deviceIndex", attachment.DeviceIndex);
+        xml.Value("networkCardIndex", attachment.NetworkCard);
+        xml.Value("status", EnumText.Of(attachment.Status));
+        xml.Value("attachTime", attachment.AttachedAt);
+        xml.Value("deleteOnTermination", attachment.DeleteOnTermination);
+    }
+}
