@@ -4,6 +4,7 @@ using Grpc.Core;
 using Grpc.Core.Internal;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
 
 namespace Grpc.AspNetCore.Server.Internal;
 
@@ -16,6 +17,12 @@ internal static class CallProtocol
         var request = context.Request;
         if (!HttpProtocol.IsHttp2(request.Protocol) && !HttpProtocol.IsHttp3(request.Protocol))
             return Answer(context.Response, StatusCodes.Status426UpgradeRequired, $"Request protocol '{request.Protocol}' is not supported; gRPC needs HTTP/2.");
+        if (!HttpMethods.IsPost(request.Method))
+        {
+            context.Response.Headers.Allow = HttpMethods.Post;
+            return Answer(context.Response, StatusCodes.Status405MethodNotAllowed, $"{request.Method} is not supported; gRPC calls are POST requests.");
+        }
+
         if (!WireNames.IsGrpcContentType(request.ContentType))
             return Answer(context.Response, StatusCodes.Status415UnsupportedMediaType, $"Content-Type '{request.ContentType}' is not supported; expected {WireNames.ContentType}.");
         return false;
@@ -47,7 +54,7 @@ internal static class CallProtocol
         var destination = response.HasStarted
             ? response.HttpContext.Features.Get<IHttpResponseTrailersFeature>()?.Trailers ?? throw new InvalidOperationException("The server cannot send trailers, so no gRPC status.")
             : response.Headers;
-        foreach (var (name, value) in fields) destination.Append(name, value);
+        AppendAll(destination, fields);
         destination[WireNames.Status] = ((int)status.StatusCode).ToString(CultureInfo.InvariantCulture);
         if (!string.IsNullOrEmpty(status.Detail)) destination[WireNames.Message] = PercentEncoding.Encode(status.Detail);
     }
@@ -56,7 +63,7 @@ internal static class CallProtocol
     {
         var fields = new List<(string Name, string Value)>(headers.Count);
         AddEntries(fields, headers);
-        foreach (var (name, value) in fields) response.Headers.Append(name, value);
+        AppendAll(response.Headers, fields);
     }
 
     public static Metadata ReadMetadata(IHeaderDictionary headers)
@@ -69,6 +76,12 @@ internal static class CallProtocol
         }
 
         return metadata;
+    }
+
+    /// <summary>Not with IHeaderDictionary.Append, which drops empty values.</summary>
+    private static void AppendAll(IHeaderDictionary destination, List<(string Name, string Value)> fields)
+    {
+        foreach (var (name, value) in fields) destination[name] = StringValues.Concat(destination[name], value);
     }
 
     private static void AddEntries(List<(string Name, string Value)> fields, Metadata entries)

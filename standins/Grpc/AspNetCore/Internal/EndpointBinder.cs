@@ -11,7 +11,7 @@ namespace Grpc.AspNetCore.Server.Internal;
 /// <summary>A unary method as a call on an instance that is chosen for each call.</summary>
 internal delegate Task<TResponse> ServiceMethod<TService, TRequest, TResponse>(TService service, TRequest request, ServerCallContext context);
 
-/// <summary>Receives a service's methods from its generated BindService and maps each to POST /service/method.</summary>
+/// <summary>Receives a service's methods from its generated BindService and maps each to /service/method.</summary>
 internal sealed class EndpointBinder<[DynamicallyAccessedMembers(ServiceMembers.Accessed)] TService>(IEndpointRouteBuilder builder, CallEnvironment environment) : ServiceBinderBase
     where TService : class
 {
@@ -28,7 +28,7 @@ internal sealed class EndpointBinder<[DynamicallyAccessedMembers(ServiceMembers.
         var unary = new UnaryCallHandler<TService, TRequest, TResponse>(method, call, _activator, environment);
         var endpoint = builder.Map(RoutePatternFactory.Parse(method.FullName), unary.HandleAsync);
         endpoint.WithDisplayName($"gRPC - {method.FullName}");
-        endpoint.WithMetadata(new HttpMethodMetadata(["POST"]), method);
+        endpoint.WithMetadata(method);
         _endpoints.Add(endpoint);
     }
 }
