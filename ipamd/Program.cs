@@ -1,1 +1,46 @@
-namespace VpcCni.Ipamd; internal static class Program { private static int Main() => 0; }
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections;
+using System.Reflection;
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Options;
+
+namespace VpcCni.Ipamd;
+
+/// <summary>The process's edge: the only place that reads the environment, the real clock and the console.</summary>
+internal static class Program
+{
+    private static async Task<int> Main(string[] args)
+    {
+        var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "");
+        var console = new CommandConsole(Console.Out, Console.Error);
+        var commands = new DaemonCommands(console, Version, TimeProvider.System, cancellationToken => RunAsync(environment, cancellationToken));
+        return await commands.InvokeAsync(args, OptionBinder.Bind(environment).Options.SocketPath);
+    }
+
+    private static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
+    private static async Task<int> RunAsync(Dictionary<string, string> environment, CancellationToken cancellationToken)
+    {
+        var bound = OptionBinder.Bind(environment);
+        if (bound.Problems.Count > 0)
+        {
+            await Console.Error.WriteLineAsync($"ipamd: the environment has {bound.Problems.Count} problem(s); nothing was started:");
+            foreach (var problem in bound.Problems) await Console.Error.WriteLineAsync($"  {problem}");
+            return 1;
+        }
+
+        try
+        {
+            await using var daemon = new Daemon(bound, Version, TimeProvider.System, new Random());
+            await daemon.RunAsync(cancellationToken);
+            return 0;
+        }
+        catch (Exception exception)
+        {
+            // The log has it too, but a log file inside a container is gone with the container.
+            await Console.Error.WriteLineAsync($"ipamd: stopped: {exception}");
+            return 1;
+        }
+    }
+}

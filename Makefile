@@ -1,0 +1,44 @@
+# The face of the repository. Everything works from a fresh clone, as root, on Linux: what a target needs, it installs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+RID := $(shell case "$$(uname -m)" in x86_64) echo linux-x64 ;; aarch64) echo linux-arm64 ;; *) echo unsupported ;; esac)
+# The native linker's front end: clang where there is one, else gcc.
+CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
+PUBLISH := dotnet publish -c Release --nologo -v quiet
+SOURCES := $(shell find protos standins netlink ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' \) -print) \
+	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
+
+.PHONY: help tools build demo test check-net10 clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+tools: ## install what building, the demo and the tests need
+	@scripts/install-tools
+
+build: tools out/.built ## out/ipamd and out/vpc-cni as native code, and out/vpc-lab
+
+out/.built: $(SOURCES)
+	@mkdir -p out
+	$(PUBLISH) ipamd -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/ipamd
+	$(PUBLISH) cni-shim -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni
+	$(PUBLISH) lab -o out/lab
+	@ln -sfn native/ipamd/ipamd out/ipamd
+	@ln -sfn native/vpc-cni/vpc-cni out/vpc-cni
+	@ln -sfn lab/vpc-lab out/vpc-lab
+	@touch $@
+
+demo: build ## a VPC with three nodes and 30 pods on this machine; every check must pass
+	@out/vpc-lab demo
+
+test: build ## all tests; the last line counts them
+	@scripts/run-tests
+
+check-net10: ## compile everything for the next framework
+	dotnet build VpcCni.sln -p:VpcCniFramework=net10.0 --nologo -v quiet
+
+clean: ## remove everything generated
+	rm -rf out
+	find . -type d \( -name bin -o -name obj -o -name node_modules -o -name TestResults \) -prune -exec rm -rf {} +

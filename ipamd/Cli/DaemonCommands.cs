@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using Grpc.Core;
+
+namespace VpcCni.Ipamd.Cli;
+
+/// <summary>Where commands write: results to the first, everything else to the second.</summary>
+internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
+
+/// <summary>
+/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c> also: not ready), 2 the daemon does not answer, as documented in the help of each command.
+/// </summary>
+internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<CancellationToken, Task<int>> runDaemon)
+{
+    private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
+
+    public Task<int> InvokeAsync(string[] args, string defaultSocket)
+    {
+        var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => defaultSocket, Recursive = true };
+        var json = new Option<bool>("--json") { Description = "print JSON for machines instead of a table", Recursive = true };
+
+        var run = new Command("run", "run the daemon (the default); it is configured by environment variables");
+        run.SetAction((_, cancellationToken) => runDaemon(cancellationToken));
+        var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer");
+        status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
+        var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
+        pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
+
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods };
+        root.Options.Add(socket);
+        root.Options.Add(json);
+        root.SetAction((_, cancellationToken) => runDaemon(cancellationToken));
+        return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = TimeSpan.FromSeconds(9) });
+    }
+
+    private async Task<int> AskAsync(string socket, Func<DaemonClient, Task<int>> question)
+    {
+        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + CallDeadline);
+        try
+        {
+            return await question(client);
+        }
+        catch (RpcException exception)
+        {
+            await console.Error.WriteLineAsync($"ipamd: no answer on {socket}: {exception.Status.StatusCode}: {exception.Status.Detail}");
+            await console.Error.WriteLineAsync("Is the daemon running, is this the right socket (--socket), and are you root?");
+            return 2;
+        }
+    }
+}

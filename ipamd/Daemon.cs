@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Aws.Imds;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Rpc;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd;
+
+/// <summary>
+/// The daemon's parts and the order of their start, top to bottom: options, ports, core, socket, node, pool. Read this first.
+/// </summary>
+internal sealed partial class Daemon : IAsyncDisposable
+{
+    /// <summary>Calls under way get this long to finish after a stop was asked for: less than a DaemonSet's usual grace period of 10 s.</summary>
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
+
+    private readonly BoundOptions _bound;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly string _version;
+
+    public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
+    {
+        (_bound, _version, _time, _random) = (bound, version, time, random);
+        _loggers = DaemonLog.Create(bound.Options.LogFile, bound.Options.LogLevel);
+        _logger = _loggers.CreateLogger<Daemon>();
+    }
+
+    /// <summary>Runs until cancelled, or until something broke that a restart may repair.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var options = _bound.Options;
+        Log.Starting(_logger, _version, options.SocketPath, options.Targets);
+        foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
+        var state = new DaemonState(_version, _time);
+
+        // Ports.
+        var checkpointFile = new CheckpointFile(options.CheckpointPath);
+        using var host = new KernelHostNetwork(options.VethPrefix, PoolLimits.LinkDeadline, _time, _loggers.CreateLogger<KernelHostNetwork>());
+        using var cloud = new AwsCloud(ToAwsOptions(options), _time, _random, onAttempt: null);
+
+        // Core.
+        var ledger = new IpLedger(options.Cooldown);
+        CheckpointLoader.Load(ledger, checkpointFile, _time.GetUtcNow(), _logger);
+        var recovered = new RecoveredAddresses(ledger, host, _time, _loggers.CreateLogger<RecoveredAddresses>());
+        recovered.Hold();
+        var checkpoint = new CheckpointWriter(ledger, checkpointFile);
+        var waiting = new WaitingAdds(ledger, _time);
+        var signal = new PoolSignal();
+        var ranges = new NetworkRanges();
+        var addresses = new AddressService(ledger, checkpoint, waiting, signal, _time, options.AddWait) { Observed = state.Observed, Logger = _loggers.CreateLogger<AddressService>() };
+
+        // Socket: from here on, what the checkpoint held is answered; new pods wait.
+        var settings = new CniReplySettings(options.ExternalSnat, options.NetworkPolicyMode);
+        await using var server = await RpcServer.StartAsync(
+            options.SocketPath,
+            new CniBackendService(addresses, ranges, settings),
+            new ConfigServerService(state, settings),
+            new NodeIpamService(ledger, waiting, state, _time),
+            new HealthService(state),
+            _loggers,
+            cancellationToken);
+        try
+        {
+            // Node.
+            var startup = new NodeStartup(cloud, state, ranges, _time, _random, _loggers.CreateLogger<NodeStartup>());
+            var node = await startup.RunAsync(
+                options.Targets,
+                identity => new InterfacePolicy((EniTags.InstanceId, identity.NodeId), options.ManageUntaggedInterfaces, options.InterfaceMtu),
+                policy => new NodeInterfaces(cloud, host, ledger, policy, _time, _loggers.CreateLogger<NodeInterfaces>()),
+                cancellationToken);
+
+            // Pool.
+            var actions = new PoolActions(cloud, host, ledger, node.Interfaces, node.Policy, _time, _random) { Logger = _loggers.CreateLogger<PoolActions>() };
+            var reconciler = new PoolReconciler(
+                ledger, node.Interfaces, recovered, actions, waiting, new GrowthBackoff(_time, _random), options.Targets, node.Capacity, options.ProvisioningDisabled, _time, _random)
+            { Logger = _loggers.CreateLogger<PoolReconciler>() };
+            reconciler.ObservedNow();
+            state.Serving(reconciler);
+            var loop = new PoolLoop(reconciler, signal, outcome => AfterStep(state, ledger, outcome), _time, _loggers.CreateLogger<PoolLoop>());
+            await loop.RunAsync(cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // A requested stop during the start.
+        }
+        finally
+        {
+            state.Stopping();
+            using var grace = new CancellationTokenSource(StopGrace, _time);
+            await server.StopAsync(grace.Token);
+            Log.Stopped(_logger);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _loggers.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private void AfterStep(DaemonState state, IpLedger ledger, StepOutcome outcome)
+    {
+        var view = ledger.View(_time.GetUtcNow());
+        if (state.Stepped(outcome, view.Free)) Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
+    }
+
+    private static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
+    {
+        Endpoint = options.Ec2Endpoint,
+        Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
+        HttpTimeout = options.HttpTimeout,
+        Region = options.Region,
+        ClusterName = options.ClusterName,
+        AdditionalTags = options.AdditionalTags,
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(100, LogLevel.Information, "ipamd {Version} starts on {Socket}, targets {Targets}")]
+        public static partial void Starting(ILogger logger, string version, string socket, PoolTargets targets);
+
+        [LoggerMessage(101, LogLevel.Warning, "{Warning}")]
+        public static partial void Warning(ILogger logger, string warning);
+
+        [LoggerMessage(102, LogLevel.Information, "ready: {Free} of {Total} addresses free, {Milliseconds:0} ms after the start")]
+        public static partial void Ready(ILogger logger, int free, int total, double milliseconds);
+
+        [LoggerMessage(103, LogLevel.Information, "stopped; pods keep their addresses")]
+        public static partial void Stopped(ILogger logger);
+    }
+}

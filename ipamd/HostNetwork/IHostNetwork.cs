@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>What the daemon does in the host's network namespace. One implementation for the kernel, one fake for the simulation.</summary>
+internal interface IHostNetwork
+{
+    /// <summary>
+    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs what differs. Waits a bounded time
+    /// for the link of an interface that was attached a moment ago.
+    /// </summary>
+    /// <exception cref="HostNetworkException">It could not be done; pods must not get addresses of this interface.</exception>
+    Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken);
+
+    /// <summary>Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.</summary>
+    void RemoveInterface(InterfaceWiring wiring);
+
+    /// <summary>
+    /// Addresses that the kernel routes to a pod right now, with the host's interface of the pod: the evidence that an address is in use, whatever any record says.
+    /// </summary>
+    IReadOnlyList<PodRoute> PodRoutes();
+}
+
+/// <summary>A host route to a pod.</summary>
+/// <param name="HostInterface">The host's end of the pod's veth pair.</param>
+/// <param name="Address">The pod's address.</param>
+internal readonly record struct PodRoute(string HostInterface, IPAddress Address);
+
+/// <summary>Everything about an interface that its wiring depends on.</summary>
+internal sealed record InterfaceWiring
+{
+    /// <summary>Finds the link: names are the distribution's choice, the MAC is the cloud's.</summary>
+    public required string Mac { get; init; }
+    public required int DeviceIndex { get; init; }
+    public required int NetworkCard { get; init; }
+    public required IPAddress PrimaryAddress { get; init; }
+
+    /// <summary>The subnet; the gateway is its base + 1 (VPC User Guide, "Subnet sizing": the first address after the base is the router's).</summary>
+    public required IPNetwork SubnetRange { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public required int Mtu { get; init; }
+
+    public int RouteTable => RouteTables.For(DeviceIndex, NetworkCard);
+    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+}
+
+/// <summary>The host's network is not what it must be, and why.</summary>
+internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(message, innerException);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>The host's network namespace, through rtnetlink. One instance a daemon; the socket is bound to the namespace in which it was opened.</summary>
+internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
+{
+    private readonly RouteNetlink _netlink;
+    private readonly RouteMonitor _links;
+    private readonly string _vethPrefix;
+    private readonly TimeSpan _linkDeadline;
+    private readonly TimeProvider _time;
+    private readonly ILogger<KernelHostNetwork> _logger;
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _linkChanged = NewSignal();
+
+    /// <param name="vethPrefix">First letters of the names of hosts' ends of pods' veth pairs.</param>
+    /// <param name="linkDeadline">How long a link may take to appear after its interface was attached.</param>
+    /// <param name="time">For that deadline.</param>
+    /// <param name="logger">Changes, one line each.</param>
+    public KernelHostNetwork(string vethPrefix, TimeSpan linkDeadline, TimeProvider time, ILogger<KernelHostNetwork> logger)
+    {
+        _vethPrefix = vethPrefix;
+        _linkDeadline = linkDeadline;
+        _time = time;
+        _logger = logger;
+        _netlink = RouteNetlink.Open();
+        _links = RouteMonitor.Start(null, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
+    }
+
+    public async Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var link = await WaitForLinkAsync(wiring.Mac, cancellationToken);
+            var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
+            if (requests.Count == 0) return;
+            _netlink.Execute(requests);
+            Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException($"interface {wiring.Mac} (device {wiring.DeviceIndex}): {exception.Message}", exception);
+        }
+    }
+
+    public void RemoveInterface(InterfaceWiring wiring)
+    {
+        // The link takes its addresses and routes with it; rules stay behind.
+        if (wiring.IsPrimary) return;
+        try
+        {
+            _netlink.Execute(RuleRequests.Remove(InterfaceDiff.FromInterface(wiring)).Tolerating(Errno.ENOENT));
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException($"rule of interface {wiring.Mac}: {exception.Message}", exception);
+        }
+    }
+
+    public IReadOnlyList<PodRoute> PodRoutes()
+    {
+        try
+        {
+            var pods = _netlink.GetLinks().Where(link => link.Kind == "veth" && link.Name.StartsWith(_vethPrefix, StringComparison.Ordinal)).ToDictionary(link => link.Index, link => link.Name);
+            if (pods.Count == 0) return [];
+            List<PodRoute> routes = [];
+            foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
+            {
+                var length = family == AddressFamily.InterNetwork ? 32 : 128;
+                foreach (var route in _netlink.GetRoutes(family, RouteTable.Main))
+                {
+                    if (route is { Destination: { } destination, Type: RouteType.Unicast } && destination.PrefixLength == length && pods.TryGetValue(route.LinkIndex, out var name))
+                        routes.Add(new PodRoute(name, destination.BaseAddress));
+                }
+            }
+
+            return routes;
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException($"routes to pods: {exception.Message}", exception);
+        }
+    }
+
+    public void Dispose()
+    {
+        _links.Dispose();
+        _netlink.Dispose();
+    }
+
+    private InterfaceState Observe(InterfaceWiring wiring, LinkInfo link)
+    {
+        var family = wiring.PrimaryAddress.AddressFamily;
+        return new InterfaceState
+        {
+            Link = link,
+            Addresses = _netlink.GetAddresses(family, link.Index),
+            Routes = wiring.IsPrimary ? [] : [.. _netlink.GetRoutes(family, wiring.RouteTable), .. _netlink.GetRoutes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index)],
+            Rules = wiring.IsPrimary ? [] : _netlink.GetRules(family),
+        };
+    }
+
+    /// <summary>An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells when.</summary>
+    private async Task<LinkInfo> WaitForLinkAsync(string mac, CancellationToken cancellationToken)
+    {
+        var address = MacAddress.Parse(mac);
+        using var limit = new CancellationTokenSource(_linkDeadline, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        while (true)
+        {
+            Task changed;
+            lock (_lock) changed = _linkChanged.Task;
+            if (_netlink.FindLinkByMac(address) is { } link) return link;
+            try
+            {
+                await changed.WaitAsync(either.Token);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new HostNetworkException($"no link with MAC {mac} appeared within {_linkDeadline.TotalSeconds:0} s after its interface was attached");
+            }
+        }
+    }
+
+    private void SignalLinkChange()
+    {
+        TaskCompletionSource changed;
+        lock (_lock)
+        {
+            changed = _linkChanged;
+            _linkChanged = NewSignal();
+        }
+
+        changed.SetResult();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private static partial class Log
+    {
+        [LoggerMessage(70, LogLevel.Information, "{Link} wired: device {DeviceIndex}, table {Table}, {Changes} changes")]
+        public static partial void Wired(ILogger logger, string link, int deviceIndex, int table, int changes);
+
+        [LoggerMessage(71, LogLevel.Error, "link notifications failed; a new interface is only seen by its deadline")]
+        public static partial void MonitorFailed(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json.Serialization;
+
+namespace VpcCni.Ipamd.Ledger.Checkpoint;
+
+/// <summary>
+/// The file's JSON. The part that aws-node reads and writes has its names and its version (<c>vpc-cni-ipam/1</c>), so that a node can be switched over, and back, with
+/// pods running. What is ours sits in members named <c>vpccni</c>, which its decoder ignores.
+/// </summary>
+internal sealed class CheckpointDocument
+{
+    public const string SupportedVersion = "vpc-cni-ipam/1";
+
+    [JsonPropertyName("version")]
+    public string? Version { get; set; }
+
+    [JsonPropertyName("allocations")]
+    public List<Allocation>? Allocations { get; set; }
+
+    [JsonPropertyName("vpccni")]
+    public Additions? Ours { get; set; }
+
+    /// <summary>One attachment. <c>ipv4</c> and <c>ipv6</c> are addresses without a prefix length; at least one of them is present.</summary>
+    internal sealed class Allocation
+    {
+        [JsonPropertyName("networkName")]
+        public string? NetworkName { get; set; }
+
+        [JsonPropertyName("containerID")]
+        public string? ContainerId { get; set; }
+
+        [JsonPropertyName("ifName")]
+        public string? InterfaceName { get; set; }
+
+        [JsonPropertyName("ipv4")]
+        public string? Ipv4 { get; set; }
+
+        [JsonPropertyName("ipv6")]
+        public string? Ipv6 { get; set; }
+
+        /// <summary>Nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("allocationTimestamp")]
+        public long AllocationTimestamp { get; set; }
+
+        [JsonPropertyName("metadata")]
+        public Metadata? Metadata { get; set; }
+
+        [JsonPropertyName("vpccni")]
+        public AllocationAdditions? Ours { get; set; }
+    }
+
+    internal sealed class Metadata
+    {
+        [JsonPropertyName("k8sPodNamespace")]
+        public string? PodNamespace { get; set; }
+
+        [JsonPropertyName("k8sPodName")]
+        public string? PodName { get; set; }
+
+        [JsonPropertyName("interfacesCount")]
+        public int? InterfacesCount { get; set; }
+    }
+
+    /// <summary>Where the address is carried, so that a repeated ADD or a DEL can be answered before the cloud has been asked.</summary>
+    internal sealed class AllocationAdditions
+    {
+        [JsonPropertyName("netns")]
+        public string? NetnsPath { get; set; }
+
+        /// <summary>One per address, IPv4 first.</summary>
+        [JsonPropertyName("places")]
+        public List<Place>? Places { get; set; }
+    }
+
+    internal sealed class Place
+    {
+        [JsonPropertyName("interface")]
+        public string? Interface { get; set; }
+
+        [JsonPropertyName("deviceIndex")]
+        public int DeviceIndex { get; set; }
+
+        [JsonPropertyName("networkCard")]
+        public int NetworkCard { get; set; }
+    }
+
+    internal sealed class Additions
+    {
+        /// <summary>Released addresses and when, so that a restart does not cut their cooldown short.</summary>
+        [JsonPropertyName("cooling")]
+        public List<Cooling>? Cooling { get; set; }
+    }
+
+    internal sealed class Cooling
+    {
+        [JsonPropertyName("address")]
+        public string? Address { get; set; }
+
+        /// <summary>Nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("releasedAt")]
+        public long ReleasedAt { get; set; }
+    }
+}
+
+// Names are matched without regard to case because the decoder of aws-node does so too.
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, PropertyNameCaseInsensitive = true)]
+[JsonSerializable(typeof(CheckpointDocument))]
+internal sealed partial class CheckpointJson : JsonSerializerContext;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.InteropServices;
+
+namespace VpcCni.Ipamd.Ledger.Checkpoint;
+
+/// <summary>Where the checkpoint's bytes live. Production: a file. Tests: memory, with torn and failing writes.</summary>
+internal interface ICheckpointFile
+{
+    /// <summary>Name for logs.</summary>
+    string Name { get; }
+
+    /// <summary>The bytes last written; null when there never were any.</summary>
+    byte[]? Read();
+
+    /// <summary>Replaces the content: when this returns, it survives a crash; when it throws, the old content is still there.</summary>
+    /// <exception cref="IOException">Not written.</exception>
+    void Write(ReadOnlySpan<byte> content);
+
+    /// <summary>Keeps unusable content aside for a person to look at. Returns the name that it has now.</summary>
+    string SetAside(DateTimeOffset now);
+}
+
+/// <summary>A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.</summary>
+internal sealed partial class CheckpointFile(string path) : ICheckpointFile
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    public string Name => path;
+
+    public byte[]? Read()
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    public void Write(ReadOnlySpan<byte> content)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Directory.CreateDirectory(folder);
+        var temporary = path + ".tmp";
+        using (var handle = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            File.SetUnixFileMode(handle, OwnerOnly);
+            RandomAccess.Write(handle, content, fileOffset: 0);
+            RandomAccess.FlushToDisk(handle);
+        }
+
+        File.Move(temporary, path, overwrite: true);
+        SyncFolder(folder);
+    }
+
+    public string SetAside(DateTimeOffset now)
+    {
+        var aside = $"{path}.corrupt-{now.UtcDateTime:yyyyMMddTHHmmssfff}Z";
+        File.Move(path, aside, overwrite: false);
+        return aside;
+    }
+
+    private static void SyncFolder(string folder)
+    {
+        // .NET cannot open a folder; the three calls below are open(2), fsync(2), close(2).
+        var descriptor = Open(folder, O_RDONLY | O_CLOEXEC);
+        if (descriptor < 0) throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");
+        try
+        {
+            if (Fsync(descriptor) != 0) throw new IOException($"fsync {folder}: errno {Marshal.GetLastPInvokeError()}");
+        }
+        finally
+        {
+            _ = Close(descriptor);
+        }
+    }
+
+    private const int O_RDONLY = 0;
+    private const int O_CLOEXEC = 0x80000;
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Fsync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    private static partial int Close(int descriptor);
+}

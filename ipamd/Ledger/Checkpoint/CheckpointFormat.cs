@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace VpcCni.Ipamd.Ledger.Checkpoint;
+
+/// <summary>A checkpoint that cannot be used: not JSON, of another version, or contradicting itself. Says where.</summary>
+internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(message, innerException);
+
+/// <summary>Between the ledger's record and the bytes of the checkpoint file. Pure.</summary>
+internal static class CheckpointFormat
+{
+    // .NET ticks are 100 ns; the file has nanoseconds.
+    private const long NanosecondsPerTick = 100;
+
+    public static byte[] Write(LedgerRecord record)
+    {
+        var document = new CheckpointDocument
+        {
+            Version = CheckpointDocument.SupportedVersion,
+            Allocations = [.. record.Attachments.Select(ToAllocation)],
+            Ours = record.Cooling.Count == 0 ? null : new CheckpointDocument.Additions
+            {
+                Cooling = [.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })],
+            },
+        };
+        return JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Default.CheckpointDocument);
+    }
+
+    /// <exception cref="CheckpointFormatException">With the place and the reason.</exception>
+    public static LedgerRecord Read(ReadOnlySpan<byte> content)
+    {
+        CheckpointDocument? document;
+        try
+        {
+            document = JsonSerializer.Deserialize(content, CheckpointJson.Default.CheckpointDocument);
+        }
+        catch (JsonException exception)
+        {
+            throw new CheckpointFormatException($"not a checkpoint: {exception.Message}", exception);
+        }
+
+        if (document is null) throw new CheckpointFormatException("not a checkpoint: the file says null");
+        if (document.Version != CheckpointDocument.SupportedVersion)
+        {
+            throw new CheckpointFormatException($"version '{document.Version}', expected '{CheckpointDocument.SupportedVersion}'");
+        }
+
+        var attachments = (document.Allocations ?? []).Select(ToAttachment).ToArray();
+        var cooling = (document.Ours?.Cooling ?? []).Select((item, index) => new CoolingAddress(
+            ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"), FromNanoseconds(item.ReleasedAt))).ToArray();
+        return new LedgerRecord(attachments, cooling);
+    }
+
+    private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
+    {
+        var places = attachment.Addresses.Where(held => held.Place is not null).Select(held => new CheckpointDocument.Place
+        {
+            Interface = held.Place!.Value.Id.Value,
+            DeviceIndex = held.Place.Value.DeviceIndex,
+            NetworkCard = held.Place.Value.NetworkCard,
+        }).ToList();
+        return new CheckpointDocument.Allocation
+        {
+            NetworkName = attachment.Key.NetworkName,
+            ContainerId = attachment.Key.ContainerId,
+            InterfaceName = attachment.Key.InterfaceName,
+            Ipv4 = AddressOf(attachment, AddressFamily.InterNetwork),
+            Ipv6 = AddressOf(attachment, AddressFamily.InterNetworkV6),
+            AllocationTimestamp = ToNanoseconds(attachment.AssignedAt),
+            Metadata = attachment.Pod == default ? null : new CheckpointDocument.Metadata
+            {
+                PodNamespace = attachment.Pod.Namespace,
+                PodName = attachment.Pod.Name,
+                InterfacesCount = 1,
+            },
+            Ours = new CheckpointDocument.AllocationAdditions
+            {
+                NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
+                Places = places.Count == attachment.Addresses.Count ? places : null,
+            },
+        };
+    }
+
+    private static Attachment ToAttachment(CheckpointDocument.Allocation allocation, int index)
+    {
+        var where = $"allocations[{index}]";
+        if (string.IsNullOrEmpty(allocation.ContainerId)) throw new CheckpointFormatException($"{where}.containerID is missing");
+        List<HeldAddress> addresses = [];
+        foreach (var (text, family, name) in new[]
+                 {
+                     (allocation.Ipv4, AddressFamily.InterNetwork, "ipv4"),
+                     (allocation.Ipv6, AddressFamily.InterNetworkV6, "ipv6"),
+                 })
+        {
+            if (string.IsNullOrEmpty(text)) continue;
+            var place = allocation.Ours?.Places is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
+            addresses.Add(new HeldAddress(
+                ParseAddress(text, family, $"{where}.{name}"),
+                string.IsNullOrEmpty(place?.Interface) ? null : new InterfacePlace(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard)));
+        }
+
+        if (addresses.Count == 0) throw new CheckpointFormatException($"{where} has neither ipv4 nor ipv6");
+        return new Attachment
+        {
+            Key = new AttachmentKey(allocation.NetworkName ?? "", allocation.ContainerId, allocation.InterfaceName ?? ""),
+            Pod = allocation.Metadata is { } metadata ? new PodReference(metadata.PodNamespace ?? "", metadata.PodName ?? "") : default,
+            Addresses = addresses,
+            NetnsPath = allocation.Ours?.NetnsPath ?? "",
+            AssignedAt = FromNanoseconds(allocation.AllocationTimestamp),
+        };
+    }
+
+    private static string? AddressOf(Attachment attachment, AddressFamily family)
+        => attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
+
+    private static IPAddress ParseAddress(string? text, AddressFamily? family, string where)
+        => IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
+            ? address
+            : throw new CheckpointFormatException($"{where} is '{text}', expected an {(family == AddressFamily.InterNetworkV6 ? "IPv6" : "IP")} address");
+
+    private static long ToNanoseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick;
+
+    private static DateTimeOffset FromNanoseconds(long nanoseconds) => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(nanoseconds / NanosecondsPerTick);
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace VpcCni.Ipamd.Ledger.Checkpoint;
+
+/// <summary>Brings the checkpoint into the ledger at start. A file that cannot be used is kept aside and reported; what it held is then rebuilt from the kernel.</summary>
+internal static partial class CheckpointLoader
+{
+    /// <exception cref="IOException">The file cannot be read or set aside: starting without it could give an address to two pods.</exception>
+    public static void Load(IpLedger ledger, ICheckpointFile file, DateTimeOffset now, ILogger logger)
+    {
+        if (file.Read() is not { } content)
+        {
+            Log.None(logger, file.Name);
+            return;
+        }
+
+        LedgerRecord record;
+        try
+        {
+            record = CheckpointFormat.Read(content);
+        }
+        catch (CheckpointFormatException exception)
+        {
+            Log.Corrupt(logger, file.Name, file.SetAside(now), exception);
+            return;
+        }
+
+        foreach (var refused in ledger.Restore(record, now)) Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
+        Log.Restored(logger, record.Attachments.Count, record.Cooling.Count, file.Name);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(10, LogLevel.Information, "no checkpoint at {Path}: a first start, or the node was rebooted")]
+        public static partial void None(ILogger logger, string path);
+
+        [LoggerMessage(11, LogLevel.Information, "{Attachments} attachments and {Cooling} cooling addresses restored from {Path}")]
+        public static partial void Restored(ILogger logger, int attachments, int cooling, string path);
+
+        [LoggerMessage(12, LogLevel.Error, "checkpoint {Path} cannot be used; kept as {Aside}, the addresses in use are taken from the kernel")]
+        public static partial void Corrupt(ILogger logger, string path, string aside, Exception exception);
+
+        [LoggerMessage(13, LogLevel.Error, "the checkpoint gives {Address} to two attachments; {Attachment} is the later one and is dropped")]
+        public static partial void Refused(ILogger logger, AttachmentKey attachment, System.Net.IPAddress address);
+    }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.Ledger.Checkpoint;
+
+/// <summary>
+/// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or waits for the write that is
+/// under way and looks again. At most one write runs at a time and the newest state is what gets written.
+/// </summary>
+internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file)
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource? _writing;
+    private long _durable = -1;
+
+    /// <summary>Number of writes so far, for the record of how well commits are grouped.</summary>
+    public long Writes { get; private set; }
+
+    /// <summary>Returns when everything that the ledger held on the call is durable.</summary>
+    /// <exception cref="IOException">It is not; the caller undoes what it was about to promise.</exception>
+    public async Task PersistAsync(CancellationToken cancellationToken)
+    {
+        var needed = ledger.Version;
+        while (true)
+        {
+            Task? underWay = null;
+            TaskCompletionSource? mine = null;
+            lock (_lock)
+            {
+                if (_durable >= needed) return;
+                if (_writing is null) _writing = mine = new TaskCompletionSource();
+                else underWay = _writing.Task;
+            }
+
+            if (underWay is not null)
+            {
+                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself.
+                await underWay.WaitAsync(cancellationToken);
+                continue;
+            }
+
+            try
+            {
+                var (record, version) = ledger.Record();
+                file.Write(CheckpointFormat.Write(record));
+                lock (_lock)
+                {
+                    _durable = version;
+                    Writes++;
+                }
+
+                return;
+            }
+            finally
+            {
+                lock (_lock) _writing = null;
+                mine!.SetResult();
+            }
+        }
+    }
+}

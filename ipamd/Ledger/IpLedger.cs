@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace VpcCni.Ipamd.Ledger;
+
+/// <summary>
+/// The one truth in memory about this node's addresses: which interfaces and blocks there are, who holds which address, what cools. Synchronous, without I/O
+/// and without a clock; every transition is one method that takes <c>now</c> and runs under one lock for microseconds. Nothing else may change this state.
+/// </summary>
+/// <remarks>
+/// Two sources feed it: attachments come from ADD and DEL (and, after a restart, from the checkpoint), membership comes from observations of the cloud. They are kept
+/// apart on purpose: an observation never removes an attachment. One whose address is on no known interface becomes an orphan, which is reported and kept.
+/// </remarks>
+internal sealed partial class IpLedger(TimeSpan cooldown)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<NetworkInterfaceId, Interface> _interfaces = [];
+    private readonly Dictionary<AttachmentKey, Attachment> _attachments = [];
+    private readonly Dictionary<IPAddress, AttachmentKey> _holders = [];
+    private readonly Dictionary<IPAddress, DateTimeOffset> _cooling = [];
+    private long _version;
+
+    /// <summary>Time for which a released address is not given out again; zero means none.</summary>
+    public TimeSpan Cooldown { get; } = cooldown;
+
+    /// <summary>Grows with every change of what <see cref="Record"/> returns.</summary>
+    public long Version
+    {
+        get
+        {
+            lock (_lock) return _version;
+        }
+    }
+
+    /// <summary>What must be durable now, and the version of it.</summary>
+    public (LedgerRecord Record, long Version) Record()
+    {
+        lock (_lock)
+        {
+            var cooling = _cooling.Select(pair => new CoolingAddress(pair.Key, pair.Value)).OrderBy(item => item.ReleasedAt).ToArray();
+            var attachments = _attachments.Values.OrderBy(item => item.AssignedAt).ThenBy(item => item.Key.ToString(), StringComparer.Ordinal).ToArray();
+            return (new LedgerRecord(attachments, cooling), _version);
+        }
+    }
+
+    /// <summary>
+    /// Takes over what a checkpoint held, before anything is assigned or observed. An address that two attachments claim stays with the older one; the other is
+    /// returned as refused, since handing one address to two pods is the one thing that must never happen.
+    /// </summary>
+    public IReadOnlyList<Attachment> Restore(LedgerRecord record, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (_attachments.Count > 0 || _interfaces.Count > 0) throw new InvalidOperationException("a ledger is restored before it is used");
+            List<Attachment> refused = [];
+            foreach (var attachment in record.Attachments.OrderBy(item => item.AssignedAt))
+            {
+                if (_attachments.ContainsKey(attachment.Key) || attachment.Addresses.Any(held => _holders.ContainsKey(held.Address)))
+                {
+                    refused.Add(attachment);
+                    continue;
+                }
+
+                _attachments.Add(attachment.Key, attachment);
+                foreach (var held in attachment.Addresses) _holders.Add(held.Address, attachment.Key);
+            }
+
+            foreach (var (address, releasedAt) in record.Cooling)
+            {
+                // A release time in the future means that the clock was set back: it then cools for one whole period from now.
+                if (!_holders.ContainsKey(address)) _cooling[address] = releasedAt < now ? releasedAt : now;
+            }
+
+            _version++;
+            return refused;
+        }
+    }
+
+    /// <summary>
+    /// Holds addresses that the kernel shows in use by pods of which there is no record, so that nobody else gets them. The key is invented from the host's interface
+    /// name, since a DEL of such a pod is recognised by it.
+    /// </summary>
+    public IReadOnlyList<Attachment> Recover(IEnumerable<(string HostInterface, IPAddress Address)> inUse, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            List<Attachment> recovered = [];
+            foreach (var (hostInterface, address) in inUse)
+            {
+                if (_holders.ContainsKey(address)) continue;
+                var key = new AttachmentKey(Attachment.RecoveredNetwork, hostInterface, address.ToString());
+                var attachment = new Attachment { Key = key, Pod = default, Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))], AssignedAt = now };
+                _cooling.Remove(address);
+                _attachments.Add(key, attachment);
+                _holders.Add(address, key);
+                recovered.Add(attachment);
+            }
+
+            if (recovered.Count > 0) Changed_NeedsLock();
+            return recovered;
+        }
+    }
+
+    public Attachment? Find(AttachmentKey key)
+    {
+        lock (_lock) return _attachments.GetValueOrDefault(key);
+    }
+
+    public IReadOnlyList<Attachment> Attachments()
+    {
+        lock (_lock) return [.. _attachments.Values.OrderBy(item => item.Pod.ToString(), StringComparer.Ordinal).ThenBy(item => item.AssignedAt)];
+    }
+
+    /// <summary>
+    /// Holds one address of each family for an attachment: all or none. The same key again gets the same answer and changes nothing.
+    /// </summary>
+    public AssignOutcome Assign(AttachmentKey key, PodReference pod, string netnsPath, IReadOnlyList<AddressFamily> families, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (_attachments.TryGetValue(key, out var existing)) return new AssignOutcome.Held(existing, IsNew: false);
+            EndCooldowns_NeedsLock(now);
+            var held = new HeldAddress[families.Count];
+            for (var index = 0; index < families.Count; index++)
+            {
+                if (Choose_NeedsLock(families[index]) is not { } chosen) return new AssignOutcome.NoAddress();
+                held[index] = chosen;
+            }
+
+            var attachment = new Attachment { Key = key, Pod = pod, Addresses = held, NetnsPath = netnsPath, AssignedAt = now };
+            _attachments.Add(key, attachment);
+            foreach (var item in held) _holders.Add(item.Address, key);
+            Changed_NeedsLock();
+            return new AssignOutcome.Held(attachment, IsNew: true);
+        }
+    }
+
+    /// <summary>Takes the addresses back; they cool from now on. Null when nobody holds them under that key.</summary>
+    public Attachment? Release(AttachmentKey key, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!Remove_NeedsLock(key, out var attachment)) return null;
+            if (Cooldown > TimeSpan.Zero)
+            {
+                foreach (var held in attachment.Addresses) _cooling[held.Address] = now;
+            }
+
+            Changed_NeedsLock();
+            return attachment;
+        }
+    }
+
+    /// <summary>Undoes an <see cref="Assign"/> of which nobody was told: the addresses are free at once.</summary>
+    public void Withdraw(AttachmentKey key)
+    {
+        lock (_lock)
+        {
+            if (Remove_NeedsLock(key, out _)) Changed_NeedsLock();
+        }
+    }
+
+    /// <summary>Undoes a <see cref="Release"/> of which nobody was told. False when the address has gone to someone else meanwhile.</summary>
+    public bool Reinstate(Attachment attachment)
+    {
+        lock (_lock)
+        {
+            if (_attachments.ContainsKey(attachment.Key) || attachment.Addresses.Any(held => _holders.ContainsKey(held.Address))) return false;
+            _attachments.Add(attachment.Key, attachment);
+            foreach (var held in attachment.Addresses)
+            {
+                _cooling.Remove(held.Address);
+                _holders.Add(held.Address, attachment.Key);
+            }
+
+            Changed_NeedsLock();
+            return true;
+        }
+    }
+
+    /// <summary>The whole state at one moment, for the planner and for people.</summary>
+    public LedgerView View(DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            EndCooldowns_NeedsLock(now);
+            return new LedgerView
+            {
+                Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(View_NeedsLock)],
+                CooldownEnds = [.. _cooling.Values.Select(releasedAt => releasedAt + Cooldown).Order()],
+                Orphans = [.. _attachments.Values.Where(item => item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
+                Attachments = _attachments.Count,
+            };
+        }
+    }
+
+    /// <summary>Fullest interface, then fullest block, then lowest address: so that whole blocks and interfaces become free and can go back.</summary>
+    private HeldAddress? Choose_NeedsLock(AddressFamily family)
+    {
+        Interface? best = null;
+        var bestUsed = -1;
+        foreach (var candidate in _interfaces.Values)
+        {
+            if (!candidate.CarriesPods || candidate.IsDraining) continue;
+            var (used, free) = Usage_NeedsLock(candidate, family);
+            if (free == 0 || used < bestUsed || (used == bestUsed && best!.Precedes(candidate))) continue;
+            (best, bestUsed) = (candidate, used);
+        }
+
+        if (best is null) return null;
+        Block? block = null;
+        foreach (var candidate in best.Blocks.Values)
+        {
+            if (candidate.Family != family || candidate.IsReleasing) continue;
+            var used = Used_NeedsLock(candidate);
+            if (used.Assigned + used.Cooling >= candidate.Capacity) continue;
+            if (block is null || used.Assigned > Used_NeedsLock(block).Assigned) block = candidate;
+        }
+
+        Debug.Assert(block is not null, "an interface with a free address has a block with one");
+        for (var offset = 0; offset < block.Capacity; offset++)
+        {
+            var address = AddressBlocks.AddressAt(block.Range, offset);
+            if (!_holders.ContainsKey(address) && !_cooling.ContainsKey(address)) return new HeldAddress(address, best.Place);
+        }
+
+        throw new LedgerCorruptException($"block {block.Range} counts a free address but has none");
+    }
+
+    private bool Remove_NeedsLock(AttachmentKey key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Attachment? attachment)
+    {
+        if (!_attachments.Remove(key, out attachment)) return false;
+        foreach (var held in attachment.Addresses) _holders.Remove(held.Address);
+        return true;
+    }
+
+    private void EndCooldowns_NeedsLock(DateTimeOffset now)
+    {
+        if (_cooling.Count == 0) return;
+        List<IPAddress>? ended = null;
+        foreach (var (address, releasedAt) in _cooling)
+        {
+            if (now - releasedAt >= Cooldown) (ended ??= []).Add(address);
+        }
+
+        if (ended is null) return;
+        foreach (var address in ended) _cooling.Remove(address);
+        Changed_NeedsLock();
+    }
+
+    private void Changed_NeedsLock() => _version++;
+}
+
+/// <summary>The ledger contradicts itself: a bug. The daemon stops rather than hand out an address on wrong books.</summary>
+internal sealed class LedgerCorruptException(string message) : Exception(message);

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Observability;
+
+/// <summary>Where the daemon is in its life.</summary>
+internal enum DaemonPhase
+{
+    /// <summary>The socket is open; attachments of the checkpoint are answered, new ones wait.</summary>
+    Starting,
+
+    /// <summary>The pool runs.</summary>
+    Serving,
+
+    /// <summary>Asked to stop: nothing new is begun.</summary>
+    Stopping,
+}
+
+/// <summary>
+/// What the daemon knows of itself, for health, status and the policy agent. Written by the start-up and the pool's loop, read by anybody.
+/// </summary>
+internal sealed class DaemonState(string version, TimeProvider time)
+{
+    private readonly TaskCompletionSource _observed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile string? _obstacle = "not started";
+    private volatile NodeIdentity? _identity;
+    private volatile PoolReconciler? _reconciler;
+    private volatile int _phase;
+    private volatile bool _ready;
+
+    public string Version { get; } = version;
+    public DateTimeOffset StartedAt { get; } = time.GetUtcNow();
+    public DaemonPhase Phase => (DaemonPhase)_phase;
+
+    /// <summary>What the start-up waits for or why it failed last; null when it is done.</summary>
+    public string? StartObstacle => _obstacle;
+    public NodeIdentity? Identity => _identity;
+    public PoolReconciler? Pool => _reconciler;
+
+    /// <summary>Completed with the first observation of the cloud.</summary>
+    public Task Observed => _observed.Task;
+
+    /// <summary>
+    /// An ADD can be served: an address was free at some time since the start, or the node was full and nothing could be added. An exhausted pool later does not
+    /// change it: a node that has no address left for new pods must not lose those it runs.
+    /// </summary>
+    public bool Ready => _ready && Phase == DaemonPhase.Serving;
+
+    public void Starting(string waitingFor) => _obstacle = waitingFor;
+
+    public void Identified(NodeIdentity identity) => _identity = identity;
+
+    public void Serving(PoolReconciler reconciler)
+    {
+        _reconciler = reconciler;
+        _obstacle = null;
+        _phase = (int)DaemonPhase.Serving;
+        _observed.TrySetResult();
+    }
+
+    /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
+    public bool Stepped(StepOutcome outcome, int free)
+    {
+        if (_ready) return false;
+        var full = outcome.Plan.Short == 0 || outcome.Plan.Obstacle is { Kind: GrowthObstacleKind.MaxPods or GrowthObstacleKind.InterfaceLimit, Until: null };
+        return _ready = free > 0 || full;
+    }
+
+    public void Stopping() => _phase = (int)DaemonPhase.Stopping;
+}

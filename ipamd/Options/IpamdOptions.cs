@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Options;
+
+/// <summary>
+/// Everything an operator can set, bound once from the environment. Variables of the AWS VPC CNI keep their names, units and defaults; what is ours starts with
+/// <c>VPCCNI_</c>. Components receive values from here, never the environment.
+/// </summary>
+internal sealed record IpamdOptions
+{
+    /// <summary>WARM_ENI_TARGET, WARM_IP_TARGET, MINIMUM_IP_TARGET, MAX_ENI, VPCCNI_MAX_PODS.</summary>
+    public PoolTargets Targets { get; init; } = new();
+
+    /// <summary>IP_COOLDOWN_PERIOD, seconds.</summary>
+    public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>VPCCNI_ADD_WAIT_SECONDS: how long an ADD waits for an empty pool to grow; 0 fails at once. Below the plugin's own deadline of 30 s.</summary>
+    public TimeSpan AddWait { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>VPCCNI_SOCKET_PATH: the Unix socket of the gRPC services.</summary>
+    public string SocketPath { get; init; } = "/var/run/aws-node/ipamd.sock";
+
+    /// <summary>AWS_VPC_K8S_CNI_BACKING_STORE.</summary>
+    public string CheckpointPath { get; init; } = "/var/run/aws-node/ipam.json";
+
+    /// <summary>AWS_VPC_K8S_CNI_LOG_FILE: a path, or <c>stdout</c> or <c>stderr</c>.</summary>
+    public string LogFile { get; init; } = "/host/var/log/aws-routed-eni/ipamd.log";
+
+    /// <summary>AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>AWS_VPC_ENI_MTU, bytes.</summary>
+    public int InterfaceMtu { get; init; } = 9001;
+
+    /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: at most 4 characters.</summary>
+    public string VethPrefix { get; init; } = "eni";
+
+    /// <summary>AWS_EC2_ENDPOINT; null for the public endpoint of the region.</summary>
+    public Uri? Ec2Endpoint { get; init; }
+
+    /// <summary>AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too; null for the link-local address.</summary>
+    public Uri? ImdsEndpoint { get; init; }
+
+    /// <summary>HTTP_TIMEOUT, seconds, at least 10.</summary>
+    public TimeSpan HttpTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>AWS_REGION; null: from the instance metadata.</summary>
+    public string? Region { get; init; }
+
+    /// <summary>CLUSTER_NAME; null when unknown.</summary>
+    public string? ClusterName { get; init; }
+
+    /// <summary>ADDITIONAL_ENI_TAGS: a JSON object of strings.</summary>
+    public IReadOnlyDictionary<string, string> AdditionalTags { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>MANAGE_UNTAGGED_ENI.</summary>
+    public bool ManageUntaggedInterfaces { get; init; } = true;
+
+    /// <summary>DISABLE_NETWORK_RESOURCE_PROVISIONING: observe and serve, never change anything in the cloud.</summary>
+    public bool ProvisioningDisabled { get; init; }
+
+    /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: told to the plugin.</summary>
+    public bool ExternalSnat { get; init; }
+
+    /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c>, <c>standard</c> or <c>strict</c>; told to the plugin and to the policy agent.</summary>
+    public string NetworkPolicyMode { get; init; } = "";
+}

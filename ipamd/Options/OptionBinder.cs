@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Options;
+
+/// <summary>What the environment amounts to: options, the problems that forbid a start, and combinations that make no sense but do no harm.</summary>
+internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings);
+
+/// <summary>Names of the environment variables and their bounds, in one place.</summary>
+internal static class OptionBinder
+{
+    /// <summary>More than any instance can carry; a larger number is a typing error.</summary>
+    private const int MaxTarget = 100_000;
+
+    public static BoundOptions Bind(IReadOnlyDictionary<string, string> environment)
+    {
+        var reader = new OptionReader(environment);
+        List<string> warnings = [];
+        var defaults = new IpamdOptions();
+        var options = new IpamdOptions
+        {
+            Targets = new PoolTargets
+            {
+                WarmEniTarget = reader.Integer("WARM_ENI_TARGET", defaults.Targets.WarmEniTarget, 0, MaxTarget),
+                WarmIpTarget = reader.Integer("WARM_IP_TARGET", 0, 0, MaxTarget),
+                MinimumIpTarget = reader.Integer("MINIMUM_IP_TARGET", 0, 0, MaxTarget),
+                MaxEni = reader.Integer("MAX_ENI", 0, -1, MaxTarget) is var limit and > 0 ? limit : null,
+                MaxPods = reader.Integer("VPCCNI_MAX_PODS", 0, 0, MaxTarget) is var pods and > 0 ? pods : null,
+            },
+            Cooldown = reader.Seconds("IP_COOLDOWN_PERIOD", defaults.Cooldown, 0, 86_400),
+            AddWait = reader.Seconds("VPCCNI_ADD_WAIT_SECONDS", defaults.AddWait, 0, 110),
+            SocketPath = reader.AbsolutePath("VPCCNI_SOCKET_PATH", defaults.SocketPath),
+            CheckpointPath = reader.AbsolutePath("AWS_VPC_K8S_CNI_BACKING_STORE", defaults.CheckpointPath),
+            LogFile = reader.AbsolutePath("AWS_VPC_K8S_CNI_LOG_FILE", defaults.LogFile, "stdout", "stderr"),
+            LogLevel = reader.Level("AWS_VPC_K8S_CNI_LOGLEVEL", defaults.LogLevel),
+            InterfaceMtu = reader.Integer("AWS_VPC_ENI_MTU", defaults.InterfaceMtu, 576, 9001),
+            VethPrefix = VethPrefix(reader, defaults.VethPrefix),
+            Ec2Endpoint = reader.HttpUrl("AWS_EC2_ENDPOINT"),
+            ImdsEndpoint = reader.HttpUrl("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+            HttpTimeout = reader.Seconds("HTTP_TIMEOUT", defaults.HttpTimeout, 10, 600),
+            Region = reader.Text("AWS_REGION", "") is var region and not "" ? region : null,
+            ClusterName = reader.Text("CLUSTER_NAME", "") is var cluster and not "" ? cluster : null,
+            AdditionalTags = reader.StringMap("ADDITIONAL_ENI_TAGS"),
+            ManageUntaggedInterfaces = reader.Boolean("MANAGE_UNTAGGED_ENI", defaults.ManageUntaggedInterfaces),
+            ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false),
+            ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", false),
+            NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard", "strict"),
+        };
+        RefuseOtherModes(reader);
+        if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
+        {
+            warnings.Add("MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set WARM_IP_TARGET to keep addresses ready");
+        }
+
+        if (options.Targets.UsesAddressTargets && environment.TryGetValue("WARM_ENI_TARGET", out var warmEni) && warmEni.Length > 0)
+        {
+            warnings.Add("WARM_ENI_TARGET has no effect: WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins");
+        }
+
+        return new BoundOptions(options, reader.Problems, warnings);
+    }
+
+    private static string VethPrefix(OptionReader reader, string fallback)
+    {
+        var prefix = reader.Text("AWS_VPC_K8S_CNI_VETHPREFIX", fallback);
+        if (prefix.Length <= 4 && prefix is not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit)) return prefix;
+        reader.Problem("AWS_VPC_K8S_CNI_VETHPREFIX", prefix, "at most 4 letters or digits, and not eth, lo or vlan");
+        return fallback;
+    }
+
+    /// <summary>Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.</summary>
+    private static void RefuseOtherModes(OptionReader reader)
+    {
+        if (!reader.Boolean("ENABLE_IPv4", true)) reader.Problem("ENABLE_IPv4", "false", "true: this version serves IPv4 pods only");
+        foreach (var name in new[] { "ENABLE_IPv6", "ENABLE_PREFIX_DELEGATION", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG" })
+        {
+            if (reader.Boolean(name, false)) reader.Problem(name, "true", "false: this version does not have that mode");
+        }
+    }
+}

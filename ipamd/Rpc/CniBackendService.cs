@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using Grpc.Core;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Protos.Rpc;
+
+namespace VpcCni.Ipamd.Rpc;
+
+/// <summary>What every ADD reply carries besides the address.</summary>
+/// <param name="ExternalSnat">AWS_VPC_K8S_CNI_EXTERNALSNAT.</param>
+/// <param name="NetworkPolicyMode">NETWORK_POLICY_ENFORCING_MODE; empty keeps the plugin from calling the policy agent.</param>
+internal sealed record CniReplySettings(bool ExternalSnat, string NetworkPolicyMode);
+
+/// <summary>
+/// <c>rpc.CNIBackend</c>, the contract with the plugin, ours or the reference's. Idempotent by the attachment's key. A request that cannot be served ends with a gRPC status that
+/// says why, not with <c>Success = false</c>; both plugins report a status with its text.
+/// </summary>
+internal sealed class CniBackendService(AddressService addresses, NetworkRanges ranges, CniReplySettings settings) : CNIBackend.CNIBackendBase
+{
+    /// <summary>The text by which the reference's plugin recognises that there is nothing to delete.</summary>
+    private const string UnknownPod = "datastore: unknown pod";
+
+    public override async Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context)
+    {
+        var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
+        if (request.RequiresMultiNICAttachment) throw new RpcException(new Status(StatusCode.Unimplemented, "multi-NIC attachments are not supported by this daemon"));
+        var outcome = await RpcErrorMap.GuardAsync(
+            () => addresses.AddAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), request.Netns, context.CancellationToken));
+        if (outcome is not AddOutcome.Held { Attachment: var attachment }) throw RpcErrorMap.ToException(outcome);
+        var reply = new AddNetworkReply { Success = true, UseExternalSNAT = settings.ExternalSnat, NetworkPolicyMode = settings.NetworkPolicyMode };
+        reply.IPAllocationMetadata.AddRange(attachment.Addresses.Select(ToMetadata));
+        foreach (var range in ranges.Current)
+        {
+            (range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? reply.VPCv4CIDRs : reply.VPCv6CIDRs).Add(range.ToString());
+        }
+
+        return reply;
+    }
+
+    public override async Task<DelNetworkReply> DelNetwork(DelNetworkRequest request, ServerCallContext context)
+    {
+        var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
+        var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, context.CancellationToken));
+        if (released is null) throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
+        var reply = new DelNetworkReply { Success = true, NetworkPolicyMode = settings.NetworkPolicyMode };
+        reply.IPAllocationMetadata.AddRange(released.Addresses.Select(ToMetadata));
+        return reply;
+    }
+
+    private static AttachmentKey KeyOf(string networkName, string containerId, string interfaceName)
+    {
+        List<string> missing = [];
+        if (containerId.Length == 0) missing.Add("ContainerID");
+        if (interfaceName.Length == 0) missing.Add("IfName");
+        if (missing.Count > 0) throw new RpcException(new Status(StatusCode.InvalidArgument, $"missing: {string.Join(", ", missing)}"));
+        return new AttachmentKey(networkName, containerId, interfaceName);
+    }
+
+    private static IPAllocationMetadata ToMetadata(HeldAddress held)
+    {
+        var metadata = new IPAllocationMetadata();
+        if (held.Address.AddressFamily == AddressFamily.InterNetwork) metadata.IPv4Addr = held.Address.ToString();
+        else metadata.IPv6Addr = held.Address.ToString();
+        if (held.Place is { } place)
+        {
+            metadata.DeviceNumber = place.DeviceIndex;
+            metadata.RouteTableId = RouteTables.For(place.DeviceIndex, place.NetworkCard);
+        }
+
+        return metadata;
+    }
+}

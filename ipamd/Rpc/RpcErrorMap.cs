@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+using Grpc.Core;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Rpc;
+
+/// <summary>The one place where outcomes and failures of the daemon become gRPC statuses.</summary>
+internal static class RpcErrorMap
+{
+    /// <summary>Trailer with the typed reason, for programs; the status detail is for people.</summary>
+    public const string ReasonTrailer = "vpccni-reason";
+
+    public static RpcException ToException(AddOutcome outcome) => outcome switch
+    {
+        AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
+            new Status(StatusCode.ResourceExhausted, reason), new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } }),
+        AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(new Status(
+            StatusCode.FailedPrecondition,
+            $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; delete the attachment and add it again")),
+        _ => throw new InvalidOperationException($"{outcome} is not a failure"),
+    };
+
+    /// <summary>Runs a call of the core and translates what broke.</summary>
+    public static async Task<T> GuardAsync<T>(Func<Task<T>> call)
+    {
+        try
+        {
+            return await call();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, $"the checkpoint could not be written, so nothing was changed: {exception.Message}"));
+        }
+    }
+}

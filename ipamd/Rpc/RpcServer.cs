@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+
+namespace VpcCni.Ipamd.Rpc;
+
+/// <summary>The Unix socket and the services on it. Only root may call: checked by the socket's mode and by the peer's credentials.</summary>
+internal sealed class RpcServer : IAsyncDisposable
+{
+    /// <summary>An ADD or DEL is some hundred bytes; the largest request is a garbage collection with every attachment of a node.</summary>
+    private const int MaxRequestBytes = 1024 * 1024;
+
+    private readonly WebApplication _application;
+    private readonly string _socketPath;
+
+    private RpcServer(WebApplication application, string socketPath)
+    {
+        _application = application;
+        _socketPath = socketPath;
+    }
+
+    /// <exception cref="IOException">The socket is in use by a live daemon, or cannot be created.</exception>
+    public static async Task<RpcServer> StartAsync(
+        string socketPath,
+        CniBackendService cniBackend,
+        ConfigServerService configServer,
+        NodeIpamService nodeIpam,
+        HealthService health,
+        ILoggerFactory loggers,
+        CancellationToken cancellationToken)
+    {
+        PrepareSocket(socketPath);
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
+        builder.Services.AddSingleton(loggers);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxRequestBytes;
+            kestrel.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        builder.Services.AddGrpc(options => options.MaxReceiveMessageSize = MaxRequestBytes);
+        builder.Services.AddSingleton(cniBackend);
+        builder.Services.AddSingleton(configServer);
+        builder.Services.AddSingleton(nodeIpam);
+        builder.Services.AddSingleton(health);
+        var application = builder.Build();
+        application.Use(RootOnly.InvokeAsync);
+        application.MapGrpcService<CniBackendService>();
+        application.MapGrpcService<ConfigServerService>();
+        application.MapGrpcService<NodeIpamService>();
+        application.MapGrpcService<HealthService>();
+        await application.StartAsync(cancellationToken);
+        File.SetUnixFileMode(socketPath, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return new RpcServer(application, socketPath);
+    }
+
+    /// <summary>Lets calls that are under way finish, within the token's bound, and removes the socket.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _application.StopAsync(cancellationToken);
+        File.Delete(_socketPath);
+    }
+
+    public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    /// <summary>A socket file that nobody listens on is what a crash leaves. One that answers belongs to a living daemon, and two daemons would give one address to two pods.</summary>
+    private static void PrepareSocket(string path)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        if (!File.Exists(path)) return;
+        using (var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            try
+            {
+                probe.Connect(new UnixDomainSocketEndPoint(path));
+                throw new IOException($"{path} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
+            }
+            catch (SocketException exception) when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable)
+            {
+                // Nobody listens.
+            }
+        }
+
+        File.Delete(path);
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>How an ADD ended.</summary>
+internal abstract record AddOutcome
+{
+    private AddOutcome()
+    {
+    }
+
+    /// <summary>The addresses, each with its place, durable.</summary>
+    internal sealed record Held(Attachment Attachment) : AddOutcome;
+
+    /// <summary>No address in time.</summary>
+    /// <param name="Reason">A sentence that says why and what is known about when.</param>
+    /// <param name="Kind">Null when the wait was simply too short.</param>
+    internal sealed record NoAddress(string Reason, GrowthObstacleKind? Kind) : AddOutcome;
+
+    /// <summary>The attachment holds an address that no interface of this node carries any more.</summary>
+    internal sealed record Orphaned(Attachment Attachment) : AddOutcome;
+}
+
+/// <summary>
+/// ADD and DEL: the hot path. Memory and one grouped write to disk, nothing else; when the pool is empty, a bounded wait in which the demand is part of the pool's plan.
+/// </summary>
+internal sealed partial class AddressService(
+    IpLedger ledger,
+    CheckpointWriter checkpoint,
+    WaitingAdds waiting,
+    PoolSignal signal,
+    TimeProvider time,
+    TimeSpan addWait)
+{
+    /// <summary>Completed when membership has been observed once: from then on the place of every address is known that has one.</summary>
+    public required Task Observed { get; init; }
+    public required ILogger<AddressService> Logger { get; init; }
+
+    /// <exception cref="OperationCanceledException">The client went away; it holds nothing that it did not hold before.</exception>
+    /// <exception cref="IOException">The checkpoint could not be written; nothing is held.</exception>
+    public async Task<AddOutcome> AddAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
+        WaitOutcome outcome;
+        if (waiting.Demand == 0 && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held)
+        {
+            outcome = new WaitOutcome.Served(held.Attachment, held.IsNew);
+        }
+        else
+        {
+            var waited = await WaitAsync(request, cancellationToken);
+            if (waited is not WaitOutcome.Served) return ToNoAddress(waited);
+            outcome = waited;
+        }
+
+        // The pool has less than before: the plan may want more.
+        signal.Raise();
+        var served = (WaitOutcome.Served)outcome;
+        await MakeDurableAsync(served, cancellationToken);
+        var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
+        if (attachment.Addresses.Any(item => item.Place is null)) return new AddOutcome.Orphaned(attachment);
+        Log.Added(Logger, key, pod, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, served.IsNew, time.GetElapsedTime(started).TotalMilliseconds);
+        return new AddOutcome.Held(attachment);
+    }
+
+    /// <summary>Gives the addresses back. Null when the key holds nothing.</summary>
+    /// <exception cref="IOException">The checkpoint could not be written; the attachment still holds its addresses.</exception>
+    public async Task<Attachment?> DeleteAsync(AttachmentKey key, CancellationToken cancellationToken)
+    {
+        if (ledger.Release(key, time.GetUtcNow()) is not { } released) return null;
+        try
+        {
+            await checkpoint.PersistAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            if (!ledger.Reinstate(released)) Log.ReinstateFailed(Logger, key, exception);
+            throw;
+        }
+
+        waiting.Serve();
+        signal.Raise();
+        Log.Deleted(Logger, key, released.Pod, released.Addresses[0].Address);
+        return released;
+    }
+
+    private async Task<WaitOutcome> WaitAsync(AddRequest request, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(addWait, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var deadline = time.GetUtcNow() + addWait;
+        try
+        {
+            var turn = waiting.WaitAsync(request, deadline, either.Token);
+            signal.Raise();
+            return await turn;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return new WaitOutcome.Hopeless(new GrowthObstacle(
+                GrowthObstacleKind.CloudFailure, null, $"none became free within {addWait.TotalSeconds:0.#} s; the pool is still growing or its addresses are cooling"));
+        }
+    }
+
+    private async Task MakeDurableAsync(WaitOutcome.Served served, CancellationToken cancellationToken)
+    {
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await checkpoint.PersistAsync(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            // Nobody was told: the addresses go straight back. A repeated ADD keeps what it held before.
+            if (served.IsNew)
+            {
+                ledger.Withdraw(served.Attachment.Key);
+                waiting.Serve();
+            }
+
+            throw;
+        }
+    }
+
+    private async Task<Attachment> WithPlacesAsync(Attachment attachment, CancellationToken cancellationToken)
+    {
+        if (attachment.Addresses.All(item => item.Place is not null)) return attachment;
+        try
+        {
+            await Observed.WaitAsync(addWait, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            return attachment;
+        }
+
+        return ledger.Find(attachment.Key) ?? attachment;
+    }
+
+    private AddOutcome.NoAddress ToNoAddress(WaitOutcome outcome)
+    {
+        var view = ledger.View(time.GetUtcNow());
+        var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling";
+        return outcome switch
+        {
+            WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
+            WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress(
+                $"{pool}; {Words(obstacle.Kind)}: {obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}", obstacle.Kind),
+            _ => throw new InvalidOperationException($"{outcome} is not a failure"),
+        };
+    }
+
+    private static string Words(GrowthObstacleKind kind) => kind switch
+    {
+        GrowthObstacleKind.InterfaceLimit => "interface limit reached",
+        GrowthObstacleKind.AddressLimit => "address limit reached",
+        GrowthObstacleKind.MaxPods => "max pods reached",
+        GrowthObstacleKind.SubnetExhausted => "the subnet has no free address",
+        GrowthObstacleKind.Throttled => "the cloud throttles this account",
+        GrowthObstacleKind.NotPermitted => "not permitted",
+        GrowthObstacleKind.ProvisioningDisabled => "provisioning is disabled",
+        GrowthObstacleKind.CloudFailure => "could not grow in time",
+        _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(1, LogLevel.Information, "ADD {Attachment} of pod {Pod}: {Address} on {EniId} (new: {IsNew}, {Milliseconds:0.0} ms)")]
+        public static partial void Added(ILogger logger, AttachmentKey attachment, PodReference pod, System.Net.IPAddress address, NetworkInterfaceId eniId, bool isNew, double milliseconds);
+
+        [LoggerMessage(2, LogLevel.Information, "DEL {Attachment} of pod {Pod}: {Address} cools")]
+        public static partial void Deleted(ILogger logger, AttachmentKey attachment, PodReference pod, System.Net.IPAddress address);
+
+        [LoggerMessage(3, LogLevel.Error, "DEL {Attachment} could not be recorded and its address is taken already; the ledger is right, the checkpoint is behind")]
+        public static partial void ReinstateFailed(ILogger logger, AttachmentKey attachment, Exception exception);
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// Observes: asks the cloud for this node's interfaces, wires those that carry pods, and tells the ledger. Remembers what the last observation said of each interface, which the
+/// pool needs to detach it and to create the next one like it.
+/// </summary>
+internal sealed partial class NodeInterfaces(
+    ICloud cloud,
+    IHostNetwork host,
+    IpLedger ledger,
+    InterfacePolicy policy,
+    TimeProvider time,
+    ILogger<NodeInterfaces> logger)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<NetworkInterfaceId, CloudInterface> _known = [];
+
+    public CloudInterface? Find(NetworkInterfaceId id)
+    {
+        lock (_lock) return _known.GetValueOrDefault(id);
+    }
+
+    /// <summary>The primary interface: new ones get its subnet and its security groups. Null before the first observation.</summary>
+    public CloudInterface? Primary
+    {
+        get
+        {
+            lock (_lock) return _known.Values.FirstOrDefault(item => item is { DeviceIndex: 0, NetworkCard: 0 });
+        }
+    }
+
+    /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
+    /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
+    public async Task ObserveAsync(CancellationToken cancellationToken)
+    {
+        var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.DeviceIndex is not null).ToArray();
+        // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan every pod.
+        if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 })) throw new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "NoPrimaryInterface", "the answer shows no primary interface");
+        List<InterfaceObservation> observations = [];
+        foreach (var item in attached)
+        {
+            var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse && await TryWireAsync(item, cancellationToken);
+            observations.Add(ToObservation(item, carriesPods));
+        }
+
+        lock (_lock)
+        {
+            _known.Clear();
+            foreach (var item in attached) _known[item.Id] = item;
+        }
+
+        var changes = ledger.Observe(observations, time.GetUtcNow());
+        if (!changes.Any) return;
+        Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
+        foreach (var orphan in changes.Orphaned) Log.Orphaned(logger, orphan.Pod, orphan.Key, orphan.Addresses[0].Address);
+    }
+
+    /// <summary>Takes over an interface that this daemon just created and attached: wired first, so that no pod gets an address that is not routed.</summary>
+    public async Task AdoptAsync(CloudInterface created, CancellationToken cancellationToken)
+    {
+        await host.EnsureInterfaceAsync(policy.Wiring(created), cancellationToken);
+        lock (_lock) _known[created.Id] = created;
+        ledger.AddInterface(ToObservation(created, carriesPods: true), time.GetUtcNow());
+    }
+
+    public void Forget(NetworkInterfaceId id)
+    {
+        lock (_lock) _known.Remove(id);
+    }
+
+    private async Task<bool> TryWireAsync(CloudInterface item, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await host.EnsureInterfaceAsync(policy.Wiring(item), cancellationToken);
+            return true;
+        }
+        catch (HostNetworkException exception)
+        {
+            // The others still serve; the next observation tries again.
+            Log.NotWired(logger, item.Id, exception);
+            return false;
+        }
+    }
+
+    private static InterfaceObservation ToObservation(CloudInterface item, bool carriesPods) => new()
+    {
+        Id = item.Id,
+        DeviceIndex = item.DeviceIndex!.Value,
+        NetworkCard = item.NetworkCard,
+        PrimaryAddress = item.PrimaryAddress,
+        SubnetId = item.SubnetId,
+        Blocks = item.Blocks,
+        CarriesPods = carriesPods,
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(20, LogLevel.Information, "{Interfaces} interfaces attached: {Added} new, {Lost} gone, {BlocksAdded} addresses new, {BlocksLost} addresses gone")]
+        public static partial void Observed(ILogger logger, int interfaces, int added, int lost, int blocksAdded, int blocksLost);
+
+        [LoggerMessage(21, LogLevel.Error, "pod {Pod} ({Attachment}) uses {Address}, which no interface of this node carries any more: somebody took it away; the pod has no network until it is recreated")]
+        public static partial void Orphaned(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress address);
+
+        [LoggerMessage(22, LogLevel.Warning, "interface {EniId} is attached but could not be wired; no pod gets its addresses")]
+        public static partial void NotWired(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+    }
+}

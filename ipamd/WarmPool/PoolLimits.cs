@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>Bounds of the pool's loops, queues and waits.</summary>
+internal static class PoolLimits
+{
+    /// <summary>Waiting ADDs; more are refused at once. No node runs as many pods, so this only stops a runaway client.</summary>
+    public const int MaxWaiting = 2_048;
+
+    /// <summary>Plans in one step; a step that is not done by then goes on in the next.</summary>
+    public const int MaxPlansPerStep = 16;
+
+    /// <summary>Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.</summary>
+    public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
+
+    /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
+    public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>An interface is not removed before it is this old (the reference's minimum).</summary>
+    public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
+
+    /// <summary>Time between two observations of the cloud, before jitter.</summary>
+    public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long no growth is tried after a subnet had no address left (the reference's pause).</summary>
+    public static readonly TimeSpan SubnetBackoff = TimeSpan.FromMinutes(2);
+
+    /// <summary>After a limit or a missing permission: facts that change only when a person acts.</summary>
+    public static readonly TimeSpan FactBackoff = TimeSpan.FromMinutes(1);
+
+    /// <summary>First and longest pause after a throttled or failed call; doubled each time, with full jitter.</summary>
+    public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
+
+    /// <summary>A new interface must show up as a link of the kernel within this time after it was attached.</summary>
+    public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
+
+    /// <summary>A detached interface must become deletable within this time.</summary>
+    public static readonly TimeSpan DetachDeadline = TimeSpan.FromSeconds(60);
+}

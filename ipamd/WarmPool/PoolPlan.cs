@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>One change of what is attached to this node.</summary>
+internal abstract record PoolAction
+{
+    private PoolAction()
+    {
+    }
+
+    /// <summary>Add blocks to an interface.</summary>
+    internal sealed record AssignBlocks(NetworkInterfaceId Interface, BlockRequest Blocks) : PoolAction;
+
+    /// <summary>Create, attach and wire an interface that brings these blocks.</summary>
+    internal sealed record AddInterface(int DeviceIndex, BlockRequest Blocks) : PoolAction;
+
+    /// <summary>Give unused blocks back.</summary>
+    internal sealed record ReleaseBlocks(NetworkInterfaceId Interface, IReadOnlyList<IPNetwork> Blocks) : PoolAction;
+
+    /// <summary>Detach and delete an unused interface.</summary>
+    internal sealed record RemoveInterface(NetworkInterfaceId Interface) : PoolAction;
+}
+
+/// <summary>What the planner decided and why.</summary>
+internal sealed record PoolPlan
+{
+    /// <summary>Independent of each other: they may run at the same time.</summary>
+    public required IReadOnlyList<PoolAction> Actions { get; init; }
+
+    /// <summary>Addresses missing against targets and demand.</summary>
+    public required int Short { get; init; }
+
+    /// <summary>Free addresses beyond the targets.</summary>
+    public required int Over { get; init; }
+
+    /// <summary>Waiting ADDs that neither this plan nor any cooling address can serve.</summary>
+    public required int Hopeless { get; init; }
+
+    /// <summary>Why the shortage is not, or not wholly, covered by the actions.</summary>
+    public GrowthObstacle? Obstacle { get; init; }
+
+    /// <summary>When time alone changes the plan; null when only an event can.</summary>
+    public DateTimeOffset? ReplanAt { get; init; }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>How many addresses and interfaces an operator wants ready. Names and meaning are those of the AWS VPC CNI (docs/eni-and-ip-target.md there).</summary>
+internal sealed record PoolTargets
+{
+    /// <summary>WARM_ENI_TARGET: whole interfaces' worth of free addresses to keep. Ignored when one of the two address targets is set.</summary>
+    public int WarmEniTarget { get; init; } = 1;
+
+    /// <summary>WARM_IP_TARGET: free addresses to keep; 0 means unset.</summary>
+    public int WarmIpTarget { get; init; }
+
+    /// <summary>MINIMUM_IP_TARGET: addresses to have at least, free or not; 0 means unset.</summary>
+    public int MinimumIpTarget { get; init; }
+
+    /// <summary>MAX_ENI: fewer interfaces than the instance type allows; null means unset.</summary>
+    public int? MaxEni { get; init; }
+
+    /// <summary>How many pods the node runs at most; null means what the instance type allows. The pool never grows beyond it.</summary>
+    public int? MaxPods { get; init; }
+
+    /// <summary>WARM_IP_TARGET or MINIMUM_IP_TARGET is set: single addresses are counted, not interfaces.</summary>
+    public bool UsesAddressTargets => WarmIpTarget > 0 || MinimumIpTarget > 0;
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Ipamd.Ledger;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Ledger;
+
+public sealed class IpLedgerTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
+
+    [Fact]
+    public void The_same_key_gets_the_same_address_and_changes_nothing()
+    {
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
+        var first = Add("a");
+        var version = _ledger.Version;
+        var again = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start));
+        Assert.False(again.IsNew);
+        Assert.Equal(first, again.Attachment);
+        Assert.Equal(version, _ledger.Version);
+    }
+
+    [Fact]
+    public void Two_keys_never_hold_the_same_address()
+    {
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
+        Assert.Equal(["10.0.0.10", "10.0.0.11"], new[] { Add("a"), Add("b") }.Select(AddressOf));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+    }
+
+    [Fact]
+    public void A_released_address_cools_and_is_free_when_the_cooldown_is_over()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+        _ledger.Release(Key("a"), Start);
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(29.9)));
+        Assert.Equal(1, _ledger.View(Start.AddSeconds(29.9)).Cooling);
+        Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(30)));
+    }
+
+    [Fact]
+    public void A_withdrawn_address_does_not_cool()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+        _ledger.Withdraw(Key("a"));
+        Assert.Equal("10.0.0.10", AddressOf(Add("b")));
+    }
+
+    [Fact]
+    public void Addresses_are_packed_fullest_interface_first_then_fullest_prefix_then_lowest()
+    {
+        Observe(Primary("10.0.0.16/28", "10.0.0.32/28"), Secondary(1, "10.0.1.16/28"));
+        var pods = Enumerable.Range(0, 18).Select(index => AddressOf(Add($"p{index}"))).ToArray();
+        Assert.Equal(Enumerable.Range(16, 16).Select(last => $"10.0.0.{last}"), pods[..16]);
+        Assert.Equal(["10.0.0.32", "10.0.0.33"], pods[16..]);
+    }
+
+    [Fact]
+    public void Both_families_are_held_together_or_not_at_all()
+    {
+        Observe(Primary("10.0.0.10/32", "2001:db8:1::/80"));
+        var dual = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6], Start));
+        Assert.Equal(["10.0.0.10", "2001:db8:1::"], dual.Attachment.Addresses.Select(held => held.Address.ToString()));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetworkV6, AddressFamily.InterNetwork], Start));
+        Assert.Equal("2001:db8:1::1", AddressOf(Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start)).Attachment));
+    }
+
+    [Fact]
+    public void An_attachment_whose_address_vanishes_is_reported_and_kept()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+        var later = Start + IpLedger.Settling;
+        var changes = _ledger.Observe([Primary()], later);
+        Assert.Equal(Key("a"), Assert.Single(changes.Orphaned).Key);
+        Assert.NotNull(_ledger.Find(Key("a")));
+        Assert.Single(_ledger.View(later).Orphans);
+        _ledger.Observe([Primary("10.0.0.10/32")], later);
+        Assert.Empty(_ledger.View(later).Orphans);
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later));
+    }
+
+    [Fact]
+    public void An_interface_that_vanishes_with_pods_on_it_orphans_them_and_frees_nothing()
+    {
+        Observe(Primary(), Secondary(1, "10.0.1.10/32"));
+        Add("a");
+        var later = Start + IpLedger.Settling;
+        var changes = _ledger.Observe([Primary()], later);
+        Assert.Equal(new NetworkInterfaceId("eni-1"), Assert.Single(changes.InterfacesLost));
+        Assert.Single(changes.Orphaned);
+        _ledger.Observe([Primary(), Secondary(1, "10.0.1.10/32")], later);
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later));
+    }
+
+    [Fact]
+    public void What_was_just_added_stays_although_an_observation_does_not_show_it_yet()
+    {
+        Observe(Primary());
+        _ledger.AddBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.AddInterface(Secondary(1, "10.0.1.10/32"), Start);
+        Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
+        Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
+        Assert.True(_ledger.Observe([Primary()], Start.AddSeconds(60)).Any);
+        Assert.Equal(0, _ledger.View(Start.AddSeconds(60)).Total);
+    }
+
+    [Fact]
+    public void What_was_just_given_back_does_not_return_with_an_observation_that_still_shows_it()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        var id = new NetworkInterfaceId("eni-0");
+        var later = Start.AddMinutes(5);
+        _ledger.EndReleaseBlocks(id, _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32")]), released: true, later);
+        _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(59));
+        Assert.Equal(0, _ledger.View(later).Total);
+        _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(60));
+        Assert.Equal(1, _ledger.View(later).Total);
+    }
+
+    [Fact]
+    public void A_block_in_use_or_cooling_is_not_accepted_for_release()
+    {
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
+        Add("a");
+        Add("b");
+        _ledger.Release(Key("b"), Start);
+        var accepted = _ledger.BeginReleaseBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")]);
+        Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted);
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+        _ledger.EndReleaseBlocks(new NetworkInterfaceId("eni-0"), accepted, released: false, Start);
+        Assert.Equal("10.0.0.12", AddressOf(Add("c")));
+    }
+
+    [Fact]
+    public void An_interface_in_use_or_primary_is_not_accepted_for_removal()
+    {
+        Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
+        Add("a");
+        Add("b");
+        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-0")));
+        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1")));
+        Assert.True(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-2")));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
+        _ledger.EndRemoveInterface(new NetworkInterfaceId("eni-2"), removed: false);
+        Assert.Equal("10.0.2.10", AddressOf(Add("c")));
+    }
+
+    [Fact]
+    public void Restored_attachments_are_held_before_membership_is_known_and_learn_their_place_from_it()
+    {
+        var record = new LedgerRecord([Attachment("a", "10.0.0.10")], [new CoolingAddress(IPAddress.Parse("10.0.0.11"), Start.AddSeconds(-10))]);
+        Assert.Empty(_ledger.Restore(record, Start));
+        Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Place);
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
+        Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Place!.Value.DeviceIndex);
+        Assert.Equal("10.0.0.12", AddressOf(Add("b")));
+        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(19)));
+        Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(20)));
+    }
+
+    [Fact]
+    public void A_record_that_gives_one_address_to_two_attachments_keeps_the_older_one()
+    {
+        var refused = _ledger.Restore(new LedgerRecord([Attachment("late", "10.0.0.10") with { AssignedAt = Start }, Attachment("early", "10.0.0.10") with { AssignedAt = Start.AddSeconds(-1) }], []), Start);
+        Assert.Equal(Key("late"), Assert.Single(refused).Key);
+        Assert.NotNull(_ledger.Find(Key("early")));
+    }
+
+    [Fact]
+    public void An_address_that_the_kernel_shows_in_use_is_held_until_it_is_released()
+    {
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
+        var recovered = Assert.Single(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start));
+        Assert.True(recovered.IsRecovered);
+        Assert.Equal("10.0.0.11", AddressOf(Add("a")));
+        Assert.Empty(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start));
+    }
+
+    [Fact]
+    public void An_undone_release_holds_the_address_again_unless_somebody_else_does()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        var attachment = Add("a");
+        _ledger.Release(Key("a"), Start);
+        Assert.True(_ledger.Reinstate(attachment));
+        Assert.Equal(0, _ledger.View(Start).Cooling);
+        _ledger.Release(Key("a"), Start);
+        var later = Start.AddMinutes(1);
+        _ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later);
+        Assert.False(_ledger.Reinstate(attachment));
+    }
+
+    private Attachment Add(string container)
+        => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)).Attachment;
+
+    private void Observe(params InterfaceObservation[] interfaces) => _ledger.Observe(interfaces, Start);
+
+    private static InterfaceObservation Primary(params string[] blocks) => Secondary(0, blocks);
+
+    private static InterfaceObservation Secondary(int deviceIndex, params string[] blocks) => new()
+    {
+        Id = new NetworkInterfaceId($"eni-{deviceIndex}"),
+        DeviceIndex = deviceIndex,
+        PrimaryAddress = IPAddress.Parse($"10.0.{deviceIndex}.4"),
+        SubnetId = "subnet-1",
+        Blocks = [.. blocks.Select(IPNetwork.Parse)],
+    };
+
+    private static Attachment Attachment(string container, string address) => new()
+    {
+        Key = Key(container),
+        Pod = new PodReference("default", container),
+        Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+        AssignedAt = Start.AddMinutes(-1),
+    };
+
+    private static AttachmentKey Key(string container) => new("aws-cni", container, "eth0");
+
+    private static string AddressOf(Attachment attachment) => attachment.Addresses[0].Address.ToString();
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.WarmPool;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.WarmPool;
+
+public sealed class PoolPlannerTests
+{
+    /// <summary>docs/eni-and-ip-target.md of the AWS VPC CNI, all rows: t3.small, 3 interfaces with 3 secondary addresses each.</summary>
+    public static TheoryData<int, int, int, int, int, int, int> DocumentedTargets => new()
+    {
+        // E, W, M, pods -> interfaces, addresses, unused
+        { 1, 0, 0, 0, 1, 3, 3 },
+        { 1, 0, 0, 5, 3, 9, 4 },
+        { 1, 0, 0, 9, 3, 9, 0 },
+        { 1, 1, 1, 0, 1, 1, 1 },
+        { 1, 1, 1, 5, 2, 6, 1 },
+        { 1, 1, 1, 9, 3, 9, 0 },
+        { 1, 2, 5, 0, 2, 5, 5 },
+        { 1, 2, 5, 5, 3, 7, 2 },
+        { 1, 2, 5, 9, 3, 9, 0 },
+    };
+
+    [Theory]
+    [MemberData(nameof(DocumentedTargets))]
+    public void Plan_comes_to_rest_at_the_documented_pool(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    {
+        var pool = Pool(warmEni, warmIp, minimumIp);
+        pool.Settle();
+        for (var pod = 0; pod < pods; pod++)
+        {
+            pool.AddPod();
+            pool.Settle();
+        }
+
+        var view = pool.View;
+        Assert.Equal((interfaces, addresses, unused), (view.Interfaces.Count, view.Total, view.Free));
+    }
+
+    [Theory]
+    [MemberData(nameof(DocumentedTargets))]
+    public void Plan_comes_to_rest_at_the_documented_pool_when_pods_arrive_at_once(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    {
+        var pool = Pool(warmEni, warmIp, minimumIp);
+        pool.Waiting = pods;
+        pool.Settle();
+        pool.Waiting = 0;
+        for (var pod = 0; pod < pods; pod++) pool.AddPod();
+        pool.Settle();
+        var view = pool.View;
+        Assert.Equal((interfaces, addresses, unused), (view.Interfaces.Count, view.Total, view.Free));
+    }
+
+    [Fact]
+    public void Plan_covers_many_waiting_pods_with_one_request_per_interface()
+    {
+        var pool = new PoolFixture(maxInterfaces: 4, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 1 }).WithPrimary();
+        pool.Waiting = 40;
+        var plan = pool.Plan();
+        Assert.Equal(41, plan.Short);
+        Assert.Equal([14, 14, 13], plan.Actions.Select(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
+        Assert.Equal(0, plan.Hopeless);
+    }
+
+    [Fact]
+    public void Plan_never_grows_beyond_max_pods_although_interfaces_are_filled_whole()
+    {
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 10, new PoolTargets { WarmEniTarget = 3 }, maxPods: 14).WithPrimary();
+        pool.Settle();
+        Assert.Equal(14, pool.View.Total);
+        Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
+    }
+
+    [Fact]
+    public void Plan_counts_cooling_addresses_as_not_available()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
+        pool.Settle();
+        var pod = pool.AddPod();
+        pool.Ledger.Release(pod.Key, pool.Now);
+        Assert.Equal(0, pool.View.Free);
+        pool.Settle();
+        Assert.Equal((2, 1, 1), (pool.View.Total, pool.View.Cooling, pool.View.Free));
+    }
+
+    [Fact]
+    public void Plan_does_not_grow_for_an_address_that_leaves_cooldown_before_the_cloud_could_answer()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
+        pool.Settle();
+        pool.Ledger.Release(pool.AddPod().Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(29);
+        Assert.Empty(pool.Plan().Actions);
+    }
+
+    [Fact]
+    public void Plan_tells_how_many_waiters_nothing_can_serve()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        for (var pod = 0; pod < 9; pod++)
+        {
+            pool.Settle();
+            pool.AddPod();
+        }
+
+        pool.Waiting = 2;
+        var plan = pool.Plan();
+        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Hopeless, plan.Obstacle?.Kind));
+        pool.Ledger.Release(pool.Ledger.Attachments()[0].Key, pool.Now);
+        Assert.Equal(1, pool.Plan().Hopeless);
+    }
+
+    [Fact]
+    public void Plan_makes_no_action_while_an_obstacle_is_in_force_and_comes_back_when_it_ends()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        var until = pool.Now.AddSeconds(7);
+        pool.Obstacle = new GrowthObstacle(GrowthObstacleKind.Throttled, until, "slow down");
+        var plan = pool.Plan();
+        Assert.Empty(plan.Actions);
+        Assert.Equal((3, until, pool.Obstacle), (plan.Short, plan.ReplanAt, plan.Obstacle));
+    }
+
+    [Theory]
+    [InlineData(0, 0, true)]
+    [InlineData(1, 0, false)]
+    [InlineData(0, 2, true)]
+    public void An_empty_pool_is_too_low_whatever_the_targets_say(int warmEni, int minimumIp, bool pods)
+    {
+        var pool = Pool(warmEni, warmIp: 0, minimumIp);
+        pool.Settle();
+        if (pods)
+        {
+            while (pool.View.Free > 0) pool.AddPod();
+            Assert.True(pool.Plan().Short > 0);
+        }
+
+        Assert.True(pool.View.Total > 0);
+    }
+
+    [Fact]
+    public void Surplus_addresses_go_back_after_the_interval_and_cooling_ones_do_not()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        Assert.Equal(4, pool.View.Total);
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        Assert.Empty(pool.Plan().Actions);
+        pool.Now += TimeSpan.FromSeconds(61);
+        pool.Settle();
+        pool.Now += TimeSpan.FromSeconds(61);
+        pool.Settle();
+        Assert.Equal((1, 1), (pool.View.Total, pool.View.Free));
+    }
+
+    [Fact]
+    public void An_unused_interface_is_removed_only_when_old_enough_and_one_more_than_the_target_is_free()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        Assert.Equal(2, pool.View.Interfaces.Count);
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(31);
+        var early = pool.Plan();
+        Assert.Empty(early.Actions);
+        Assert.NotNull(early.ReplanAt);
+        pool.Now = early.ReplanAt!.Value;
+        Assert.IsType<PoolAction.RemoveInterface>(Assert.Single(pool.Plan().Actions));
+        pool.Settle();
+        Assert.Single(pool.View.Interfaces);
+        Assert.Equal(3, pool.View.Free);
+    }
+
+    [Fact]
+    public void The_primary_interface_is_never_removed()
+    {
+        var pool = new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = 0 }).WithPrimary();
+        pool.Settle();
+        pool.Now += TimeSpan.FromHours(1);
+        pool.Settle();
+        Assert.Contains(pool.View.Interfaces, item => item.IsPrimary);
+    }
+
+    private static PoolFixture Pool(int warmEni, int warmIp, int minimumIp)
+        => new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = warmEni, WarmIpTarget = warmIp, MinimumIpTarget = minimumIp }).WithPrimary();
+}
