@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+
+namespace VpcCni.Shim;
+
+/// <summary>A link named in a result. <see cref="Sandbox"/> is the path of the namespace; empty for a link of the host.</summary>
+internal sealed record CniInterface(string Name, string Mac = "", string Sandbox = "", int? Mtu = null)
+{
+    public string? SocketPath { get; init; }
+    public string? PciId { get; init; }
+}
+
+/// <summary>An address named in a result; <see cref="Interface"/> is an index into the interfaces.</summary>
+internal sealed record CniAddress(IPAddress Address, int PrefixLength, int? Interface = null, string Gateway = "")
+{
+    public static CniAddress Host(IPAddress address, int? @interface = null)
+        => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32, @interface);
+}
+
+/// <summary>The result of an ADD: ours, or the prevResult that a runtime hands back.</summary>
+internal sealed record CniResult(IReadOnlyList<CniInterface> Interfaces, IReadOnlyList<CniAddress> Addresses)
+{
+    /// <summary>Of a plugin before us in the chain; passed through unread.</summary>
+    public JsonElement? Routes { get; init; }
+
+    /// <inheritdoc cref="Routes"/>
+    public JsonElement? Dns { get; init; }
+
+    /// <summary>This result behind that of a plugin that ran before, as the specification asks of a chained plugin.</summary>
+    public CniResult After(CniResult? previous)
+    {
+        if (previous is null) return this;
+        var shift = previous.Interfaces.Count;
+        return new CniResult(
+            [.. previous.Interfaces, .. Interfaces],
+            [.. previous.Addresses, .. Addresses.Select(address => address with { Interface = address.Interface + shift })])
+        {
+            Routes = previous.Routes,
+            Dns = previous.Dns,
+        };
+    }
+}

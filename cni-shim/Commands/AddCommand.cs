@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+using Grpc.Core;
+using VpcCni.Netlink;
+using VpcCni.Protos.Rpc;
+using VpcCni.Shim.Ipamd;
+using VpcCni.Shim.Wiring;
+
+namespace VpcCni.Shim.Commands;
+
+/// <summary>ADD: reserve an address, wire it, report. Everything that can be refused without the daemon is refused before it is asked.</summary>
+internal sealed class AddCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
+{
+    public CniResult Run()
+    {
+        using var hostNamespace = NetworkNamespace.OpenCurrent();
+        using var podNamespace = Sandbox.Open(invocation, hostNamespace);
+        using var pod = podNamespace.OpenRouteNetlink();
+        // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
+        if (pod.FindLink(invocation.InterfaceName) is not null) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
+
+        using var ipamd = new IpamdClient(plugin, config, log);
+        var undo = new UndoStack(log);
+        try
+        {
+            var reply = Reserve(ipamd);
+            undo.Push("give the address back", () => Release(ipamd));
+            var interfaces = PodInterface.FromReply(reply, invocation, config);
+
+            using var host = RouteNetlink.Open();
+            var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
+            var wired = new List<WiredInterface>(interfaces.Count);
+            foreach (var link in interfaces) wired.Add(wiring.Wire(link, undo));
+            Sandbox.CheckUnchanged(invocation, podNamespace);
+
+            if (log.IsEnabled(PluginLogLevel.Info)) log.Info($"wired {string.Join(", ", interfaces.SelectMany(static link => link.Addresses))} to {interfaces[0].HostName}");
+            return Result(wired).After(config.PreviousResult);
+        }
+        catch (NetlinkException exception)
+        {
+            undo.Unwind();
+            throw new CniException(CniErrorCode.WiringFailed, $"the kernel refuses the pod's wiring: {exception.Message}", "", exception);
+        }
+        catch
+        {
+            undo.Unwind();
+            throw;
+        }
+    }
+
+    private AddNetworkReply Reserve(IpamdClient ipamd)
+    {
+        var request = new AddNetworkRequest
+        {
+            K8SPODNAME = invocation.Pod.Name,
+            K8SPODNAMESPACE = invocation.Pod.Namespace,
+            K8SPODINFRACONTAINERID = invocation.Pod.InfraContainerId,
+            Netns = invocation.Netns,
+            IfName = invocation.InterfaceName,
+            NetworkName = config.Name,
+            ContainerID = invocation.ContainerId,
+            RequiresMultiNICAttachment = config.RequiresMultiNic,
+        };
+        try
+        {
+            return ipamd.AddNetwork(request, config.IpamdTimeout);
+        }
+        catch (RpcException exception)
+        {
+            throw IpamdErrors.ToCni(exception, "AddNetwork", ipamd.SocketPath, config.IpamdTimeout);
+        }
+    }
+
+    private void Release(IpamdClient ipamd)
+    {
+        try
+        {
+            ipamd.DelNetwork(DelCommand.Request(invocation, config, "SetupNSFailed"), Limits.Release);
+        }
+        catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
+        {
+            log.Debug("the daemon holds no address for this attachment any more");
+        }
+    }
+
+    private CniResult Result(List<WiredInterface> wired)
+    {
+        var interfaces = new List<CniInterface>((2 * wired.Count) + 1);
+        var addresses = new List<CniAddress>(wired.Count);
+        foreach (var (link, hostMac, podMac) in wired)
+        {
+            interfaces.Add(new CniInterface(link.HostName, hostMac.ToString(), Mtu: config.Mtu));
+            foreach (var address in link.Addresses) addresses.Add(CniAddress.Host(address, interfaces.Count));
+            interfaces.Add(new CniInterface(link.Name, podMac.ToString(), invocation.Netns, config.Mtu));
+        }
+        // For the plugin of aws-node, should the node be switched back: VLAN 0 says that this is no branch interface pod.
+        interfaces.Add(new CniInterface(InterfaceNames.Marker(invocation), "0", wired[0].Interface.DeviceNumber.ToString()));
+        return new CniResult(interfaces, addresses);
+    }
+}

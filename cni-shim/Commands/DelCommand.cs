@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+using Grpc.Core;
+using VpcCni.Netlink;
+using VpcCni.Protos.Rpc;
+using VpcCni.Shim.Ipamd;
+using VpcCni.Shim.Wiring;
+
+namespace VpcCni.Shim.Commands;
+
+/// <summary>
+/// DEL: tear down what is proven to be the sandbox's, then give the address back, so that no address is free while it is still wired; then whatever only the daemon's
+/// answer proves. Succeeds if there is nothing to delete and if the daemon is down; fails, so that the runtime comes again, if the kernel or a running daemon refuses.
+/// </summary>
+internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
+{
+    public void Run()
+    {
+        using var hostNamespace = NetworkNamespace.OpenCurrent();
+        using var sandbox = Sandbox.TryOpen(invocation, hostNamespace, log);
+        using var host = RouteNetlink.Open();
+        var teardown = new PodTeardown(host, invocation, config.PreviousResult, log);
+        try
+        {
+            teardown.RemoveProven(sandbox);
+            if (Release() is { } reply) teardown.RemoveReleased(AddressesOf(reply));
+        }
+        catch (NetlinkException exception)
+        {
+            throw new CniException(CniErrorCode.WiringFailed, $"the kernel refuses to remove the pod's wiring: {exception.Message}", "", exception);
+        }
+    }
+
+    public static DelNetworkRequest Request(Invocation invocation, NetworkConfig config, string reason) => new()
+    {
+        K8SPODNAME = invocation.Pod.Name,
+        K8SPODNAMESPACE = invocation.Pod.Namespace,
+        K8SPODINFRACONTAINERID = invocation.Pod.InfraContainerId,
+        Reason = reason,
+        IfName = invocation.InterfaceName,
+        NetworkName = config.Name,
+        ContainerID = invocation.ContainerId,
+        K8SPODUID = invocation.Pod.Uid,
+    };
+
+    /// <summary>Null if the daemon is down or does not know the attachment.</summary>
+    private DelNetworkReply? Release()
+    {
+        using var ipamd = new IpamdClient(plugin, config, log);
+        var timeout = config.IpamdTimeout < Limits.Release ? config.IpamdTimeout : Limits.Release;
+        try
+        {
+            var reply = ipamd.DelNetwork(Request(invocation, config, "PodDeleted"), timeout);
+            return reply.Success ? reply
+                : throw new CniException(CniErrorCode.IpamdFailed, "ipamd did not give the pod's address back", "DelNetwork answered Success=false and gives no reason; the daemon's log has it");
+        }
+        catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
+        {
+            log.Debug($"nothing to give back: {exception.Status.Detail}");
+            return null;
+        }
+        catch (RpcException exception) when (IpamdErrors.IsDown(exception))
+        {
+            // The runtime must be able to remove pods while the daemon restarts; the daemon reclaims addresses whose sandbox is gone.
+            log.Warn($"the daemon does not answer on {ipamd.SocketPath}; the wiring is removed, the address stays reserved until the daemon reclaims it: {exception.Status.Detail}");
+            return null;
+        }
+        catch (RpcException exception)
+        {
+            throw IpamdErrors.ToCni(exception, "DelNetwork", ipamd.SocketPath, timeout);
+        }
+    }
+
+    private List<System.Net.IPAddress> AddressesOf(DelNetworkReply reply)
+    {
+        var addresses = new List<System.Net.IPAddress>();
+        foreach (var allocation in reply.IPAllocationMetadata)
+        {
+            try
+            {
+                addresses.AddRange(PodInterface.AddressesOf(allocation));
+            }
+            catch (CniException exception)
+            {
+                log.Warn($"ignored in the answer to DelNetwork: {exception.Message}");
+            }
+        }
+        return addresses;
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace VpcCni.Shim.Interop;
+
+/// <summary>
+/// The few calls for which .NET has no equivalent: a file opened with O_APPEND (FileMode.Append tracks the end itself, and several processes would overwrite each other's
+/// lines), a write that does not create or truncate (sysctl), and a wait for input with a deadline.
+/// </summary>
+internal static partial class Libc
+{
+    public const int O_WRONLY = 0x1;
+    public const int O_CREAT = 0x40;
+    public const int O_APPEND = 0x400;
+    public const int O_CLOEXEC = 0x80000;
+    public const short POLLIN = 0x1;
+
+    private const int EINTR = 4;
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollFd
+    {
+        public int Fd;
+        public short Events;
+        public short Returned;
+    }
+
+    /// <summary>Null if the file cannot be opened; <paramref name="errno"/> says why.</summary>
+    public static SafeFileHandle? TryOpen(string path, int flags, out int errno)
+    {
+        const int readableByOwnerAndGroup = 0x1A0; // 0640
+        SafeFileHandle handle;
+        do
+        {
+            handle = OpenFile(path, flags | O_CLOEXEC, readableByOwnerAndGroup);
+            errno = handle.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
+        }
+        while (errno == EINTR);
+        if (!handle.IsInvalid) return handle;
+        handle.Dispose();
+        return null;
+    }
+
+    /// <summary>One write(2), so that it is whole or not there. Returns an errno, or 0.</summary>
+    public static unsafe int Write(SafeFileHandle file, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+        {
+            while (true)
+            {
+                var written = WriteFile(file, start, bytes.Length);
+                if (written >= 0) return 0;
+                var errno = Marshal.GetLastPInvokeError();
+                if (errno != EINTR) return errno;
+            }
+        }
+    }
+
+    /// <summary>One read(2); 0 at the end. A closed or broken descriptor is an <see cref="IOException"/>.</summary>
+    public static unsafe int Read(SafeFileHandle file, Span<byte> buffer)
+    {
+        fixed (byte* start = buffer)
+        {
+            while (true)
+            {
+                var read = ReadFile(file, start, buffer.Length);
+                if (read >= 0) return (int)read;
+                var errno = Marshal.GetLastPInvokeError();
+                if (errno != EINTR) throw new IOException($"read: errno {errno}");
+            }
+        }
+    }
+
+    /// <summary>True if a read would not block (data, end of file or an error).</summary>
+    public static unsafe bool WaitReadable(int fd, int timeoutMilliseconds)
+    {
+        var poll = new PollFd { Fd = fd, Events = POLLIN };
+        while (true)
+        {
+            var ready = PollFds(&poll, 1, timeoutMilliseconds);
+            if (ready >= 0) return ready > 0;
+            // A signal restarts the wait from the beginning: this bound only has to exist, not to be exact.
+            if (Marshal.GetLastPInvokeError() != EINTR) return true;
+        }
+    }
+
+    // int open(const char *pathname, int flags, mode_t mode);
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle OpenFile(string path, int flags, int mode);
+
+    // ssize_t read(int fd, void *buf, size_t count);
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    private static unsafe partial nint ReadFile(SafeFileHandle file, byte* buffer, nint count);
+
+    // ssize_t write(int fd, const void *buf, size_t count);
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    private static unsafe partial nint WriteFile(SafeFileHandle file, byte* bytes, nint count);
+
+    // int poll(struct pollfd *fds, nfds_t nfds, int timeout);
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
+    private static unsafe partial int PollFds(PollFd* fds, nuint count, int timeout);
+}

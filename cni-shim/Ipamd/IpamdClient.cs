@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+using Grpc.Core;
+using VpcCni.Protos.Rpc;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Shim.Ipamd;
+
+/// <summary>
+/// The calls of one run of the plugin. They block: the plugin has nothing else to do, and its thread is the one that may touch the host's namespace. Each has a deadline.
+/// Failures are <see cref="RpcException"/>; the commands decide what they mean, <see cref="IpamdErrors"/> how they read.
+/// </summary>
+internal sealed class IpamdClient : IDisposable
+{
+    private readonly IpamdChannel _channel;
+    private readonly TimeProvider _time;
+    private readonly PluginLog _log;
+
+    public IpamdClient(PluginHost host, NetworkConfig config, PluginLog log)
+    {
+        _channel = host.ConnectIpamd(config.IpamdSocket);
+        _time = host.Time;
+        _log = log;
+        SocketPath = config.IpamdSocket;
+    }
+
+    public string SocketPath { get; }
+
+    public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+
+    public AddNetworkReply AddNetwork(AddNetworkRequest request, TimeSpan timeout)
+    {
+        var client = new CNIBackend.CNIBackendClient(_channel.Invoker);
+        return WithClientVersion(version =>
+        {
+            request.ClientVersion = version;
+            return client.AddNetwork(request, Within(timeout));
+        });
+    }
+
+    public DelNetworkReply DelNetwork(DelNetworkRequest request, TimeSpan timeout)
+    {
+        var client = new CNIBackend.CNIBackendClient(_channel.Invoker);
+        return WithClientVersion(version =>
+        {
+            request.ClientVersion = version;
+            return client.DelNetwork(request, Within(timeout));
+        });
+    }
+
+    public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout)
+        => new NodeIpam.NodeIpamClient(_channel.Invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(timeout));
+
+    public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout)
+        => new NodeIpam.NodeIpamClient(_channel.Invoker).CollectGarbage(request, Within(timeout));
+
+    public GetStatusReply GetStatus(TimeSpan timeout) => new NodeIpam.NodeIpamClient(_channel.Invoker).GetStatus(new GetStatusRequest(), Within(timeout));
+
+    public void Dispose() => _channel.Dispose();
+
+    private CallOptions Within(TimeSpan timeout) => new(deadline: _time.GetUtcNow().UtcDateTime + timeout);
+
+    private T WithClientVersion<T>(Func<string, T> call)
+    {
+        try
+        {
+            return call(OwnVersion);
+        }
+        catch (RpcException exception) when (IpamdErrors.ExpectedClientVersion(exception) is { } expected)
+        {
+            _log.Info($"the daemon speaks to clients of version {Invocation.Printable(expected)} only; repeating the call under that version");
+            return call(expected);
+        }
+    }
+}

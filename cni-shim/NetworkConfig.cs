@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Shim;
+
+/// <summary>An attachment that a runtime still has, in the list that GC brings.</summary>
+internal sealed record ValidAttachment(string ContainerId, string InterfaceName);
+
+/// <summary>
+/// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works unchanged; <c>ipamdSocket</c> and
+/// <c>ipamdTimeoutSeconds</c> are ours.
+/// </summary>
+internal sealed record NetworkConfig
+{
+    public const string DefaultSocket = "/var/run/aws-node/ipamd.sock";
+
+    public CniVersion Version { get; init; }
+    public string Name { get; init; } = "";
+
+    /// <summary>Head of every host veth's name.</summary>
+    public string VethPrefix { get; init; } = "eni";
+
+    /// <summary>Of both ends of the veth; the jumbo frames of a VPC.</summary>
+    public int Mtu { get; init; } = 9001;
+
+    /// <summary>"-", "stderr", "stdout" and nothing mean stderr: stdout carries the result only.</summary>
+    public string LogFile { get; init; } = "";
+
+    public PluginLogLevel LogLevel { get; init; } = PluginLogLevel.Debug;
+    public string IpamdSocket { get; init; } = DefaultSocket;
+
+    /// <summary>Longer than the 20 s for which the daemon lets an ADD wait for the pool, so that the daemon's reason arrives and not a bare deadline.</summary>
+    public TimeSpan IpamdTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    public CniResult? PreviousResult { get; init; }
+
+    /// <summary>The pod asks for an interface on every network card (annotation, handed over through a capability).</summary>
+    public bool RequiresMultiNic { get; init; }
+
+    /// <summary>GC only. Null if the configuration brings no list, which means "unknown" and never "none".</summary>
+    public IReadOnlyList<ValidAttachment>? ValidAttachments { get; init; }
+
+    /// <summary>Things that were tolerated, for the log.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}

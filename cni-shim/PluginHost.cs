@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Shim.Ipamd;
+
+namespace VpcCni.Shim;
+
+/// <summary>All that one run of the plugin gets from the outside. Program fills it from the process, tests from memory.</summary>
+internal sealed class PluginHost
+{
+    public required Func<string, string?> Environment { get; init; }
+
+    /// <summary>The network configuration. Read to its end once, with a bound on its size.</summary>
+    public required Stream Stdin { get; init; }
+
+    /// <summary>Gets exactly one write: the result, the error or the versions.</summary>
+    public required Stream Stdout { get; init; }
+
+    public required Stream Stderr { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>For MAC addresses.</summary>
+    public required Random Random { get; init; }
+
+    /// <summary>Opens a channel to the daemon's socket; the connection itself is made by the first call.</summary>
+    public Func<string, IpamdChannel> ConnectIpamd { get; init; } = IpamdChannel.Open;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Shim.Wiring;
+
+/// <summary>
+/// Removes the wiring of one sandbox, and only of that one. DEL may come late, twice, for an old sandbox of a pod that runs again under its name (and so under the same host
+/// veth name), or after the address went to another pod. So nothing is deleted by name. A host veth is the sandbox's own if
+/// its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the sandbox holds an address that is routed to it.
+/// Rules of an address go with its veth, or if no host route leads to the address (then nobody is wired with it). An address that is routed to somebody else's link is left.
+/// </summary>
+internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniResult? previous, PluginLog log)
+{
+    private const int HostNameHashes = 1 + Limits.InterfacesPerPod;
+    private readonly HashSet<IPAddress> _handled = [];
+
+    /// <summary>What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult.</summary>
+    public void RemoveProven(NetworkNamespace? sandbox)
+    {
+        var own = new Dictionary<int, LinkInfo>();
+        if (sandbox is not null) FindByNamespace(sandbox, own);
+        FindByMac(own);
+        var addresses = AddressesOf(previous);
+        Remove(own, addresses, trusted: false);
+        if (own.Count > 0) RemoveBranchInterface(own);
+    }
+
+    /// <summary>Addresses that, by the daemon's word, this sandbox held until now.</summary>
+    public void RemoveReleased(IReadOnlyList<IPAddress> addresses)
+    {
+        var open = addresses.Where(address => !_handled.Contains(address)).ToList();
+        if (open.Count > 0) Remove([], open, trusted: true);
+    }
+
+    private void Remove(Dictionary<int, LinkInfo> own, List<IPAddress> candidates, bool trusted)
+    {
+        if (own.Count == 0 && candidates.Count == 0) return;
+        var (holders, routed) = ReadHostRoutes(own, candidates);
+        var requests = new List<NetlinkRequest>();
+        var links = new HashSet<int>(own.Keys);
+        foreach (var address in candidates.Union(routed))
+        {
+            if (holders.TryGetValue(address, out var holder) && !own.ContainsKey(holder))
+            {
+                if (!trusted || host.FindLink(holder) is not { } link || !IsNamedAfterPod(link))
+                {
+                    log.Info($"{address} is routed to link {holder}, which is not of this sandbox; its rules stay");
+                    continue;
+                }
+                links.Add(holder);
+            }
+            PodRouting.RemoveRules(requests, address);
+            _handled.Add(address);
+        }
+        // Last: the host routes go with the link, and they are the evidence for a DEL that has to be repeated.
+        foreach (var index in links) requests.Add(LinkRequests.Delete(index).Tolerating(Errno.ENODEV));
+        if (requests.Count > 0) host.Execute(requests);
+    }
+
+    /// <summary>Which link the host route of each candidate leads to, and which addresses are routed to our own links.</summary>
+    private (Dictionary<IPAddress, int> Holders, List<IPAddress> Routed) ReadHostRoutes(Dictionary<int, LinkInfo> own, List<IPAddress> candidates)
+    {
+        var holders = new Dictionary<IPAddress, int>();
+        var routed = new List<IPAddress>();
+        foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+        {
+            // With an own link of unknown addresses both families can be behind it.
+            if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family)) continue;
+            var bits = family == AddressFamily.InterNetwork ? 32 : 128;
+            foreach (var route in host.GetRoutes(family, RouteTable.Main))
+            {
+                if (route.Destination is not { } destination || destination.PrefixLength != bits || route.Type != RouteType.Unicast) continue;
+                if (own.ContainsKey(route.LinkIndex)) routed.Add(destination.BaseAddress);
+                else if (!candidates.Contains(destination.BaseAddress)) continue;
+                holders[destination.BaseAddress] = route.LinkIndex;
+            }
+        }
+        return (holders, routed);
+    }
+
+    /// <summary>The veths between the sandbox's namespace and the host that carry a name of this pod.</summary>
+    private void FindByNamespace(NetworkNamespace sandbox, Dictionary<int, LinkInfo> own)
+    {
+        using var pod = sandbox.OpenRouteNetlink();
+        foreach (var inside in pod.GetLinks())
+        {
+            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !IsNamedInPod(inside.Name)) continue;
+            // Both ends must point at each other: the index of a peer in a third namespace may be that of any link here.
+            if (host.FindLink(hostIndex) is { Kind: "veth" } outside && outside.PeerIndex == inside.Index && IsNamedAfterPod(outside)) own[hostIndex] = outside;
+        }
+    }
+
+    /// <summary>MAC addresses are random for each veth, so the one in our result tells this veth from a later one of the same name. Results of aws-node have none.</summary>
+    private void FindByMac(Dictionary<int, LinkInfo> own)
+    {
+        foreach (var link in previous?.Interfaces ?? [])
+        {
+            if (link.Sandbox.Length > 0 || !MacAddress.TryParse(link.Mac, out var mac)) continue;
+            if (host.FindLink(link.Name) is { Kind: "veth" } outside && outside.Mac == mac && IsNamedAfterPod(outside)) own[outside.Index] = outside;
+        }
+    }
+
+    /// <summary>
+    /// Pods that aws-node wired to a branch network interface: prevResult has its VLAN as the marker's MAC address. The interface and its rules (priority 10) are the
+    /// pod's alone. The routes in table VLAN + 100 go with the links.
+    /// </summary>
+    private void RemoveBranchInterface(Dictionary<int, LinkInfo> own)
+    {
+        const int branchPriority = 10;
+        const int firstBranchTable = 100;
+        var marker = InterfaceNames.Marker(invocation);
+        var vlan = previous?.Interfaces.FirstOrDefault(link => link.Name == marker)?.Mac;
+        if (vlan is null || !int.TryParse(vlan, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id is < 1 or > 4094) return;
+
+        var branch = $"vlan.eth.{id}";
+        var requests = new List<NetlinkRequest> { LinkRequests.Delete(branch).Tolerating(Errno.ENODEV) };
+        foreach (var name in own.Values.Select(link => link.Name).Append(branch))
+        {
+            foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+            {
+                var rule = new RuleInfo { Family = family, Priority = branchPriority, InputInterface = name, Table = id + firstBranchTable, Action = RuleAction.ToTable };
+                requests.Add(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+            }
+        }
+        host.Execute(requests);
+    }
+
+    private bool IsNamedInPod(string name)
+    {
+        if (name == invocation.InterfaceName) return true;
+        for (var index = 1; index <= Limits.InterfacesPerPod; index++)
+            if (name == InterfaceNames.Pod(invocation.InterfaceName, index)) return true;
+        return false;
+    }
+
+    /// <summary>Any prefix will do: it may have been configured differently when the pod was added.</summary>
+    private bool IsNamedAfterPod(LinkInfo link)
+    {
+        if (link.Kind != "veth") return false;
+        for (var index = 0; index < HostNameHashes; index++)
+            if (link.Name.EndsWith(InterfaceNames.Hash(invocation, index), StringComparison.Ordinal)) return true;
+        return false;
+    }
+
+    /// <summary>The addresses of prevResult that are ours and not of a plugin after us in the chain.</summary>
+    private List<IPAddress> AddressesOf(CniResult? result)
+    {
+        var addresses = new List<IPAddress>();
+        foreach (var address in result?.Addresses ?? [])
+        {
+            var isHost = address.PrefixLength == PodRouting.Host(address.Address).PrefixLength;
+            var isOurs = address.Interface is not { } index
+                || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));
+            if (isHost && isOurs) addresses.Add(address.Address);
+        }
+        return addresses;
+    }
+}

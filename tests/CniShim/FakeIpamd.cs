@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using Grpc.Core;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using VpcCni.Protos.Rpc;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Shim.Tests;
+
+/// <summary>
+/// A daemon in memory behind a real gRPC server on a real Unix socket: hands out addresses by attachment, idempotently, takes them back, and can be told to misbehave.
+/// </summary>
+internal sealed class FakeIpamd : IAsyncDisposable
+{
+    private readonly WebApplication _server;
+    private readonly string _folder;
+
+    private FakeIpamd(WebApplication server, string folder, FakeIpamdState state)
+    {
+        _server = server;
+        _folder = folder;
+        State = state;
+    }
+
+    public FakeIpamdState State { get; }
+
+    public string SocketPath => Path.Combine(_folder, "ipamd.sock");
+
+    public static async Task<FakeIpamd> StartAsync(Action<FakeIpamdState>? configure = null)
+    {
+        var folder = Directory.CreateTempSubdirectory("fake-ipamd-").FullName;
+        var state = new FakeIpamdState();
+        configure?.Invoke(state);
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(Path.Combine(folder, "ipamd.sock"), listen => listen.Protocols = HttpProtocols.Http2));
+        builder.Services.AddGrpc();
+        builder.Services.AddSingleton(state);
+        builder.Services.AddSingleton<FakeCniBackend>();
+        builder.Services.AddSingleton<FakeNodeIpam>();
+        var server = builder.Build();
+        server.MapGrpcService<FakeCniBackend>();
+        if (state.ServesNodeIpam) server.MapGrpcService<FakeNodeIpam>();
+        await server.StartAsync();
+        return new FakeIpamd(server, folder, state);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
+
+/// <summary>What the fake holds, has seen, and how it behaves.</summary>
+internal sealed class FakeIpamdState
+{
+    private int _next;
+
+    public ConcurrentDictionary<string, IPAllocationMetadata> Held { get; } = new(StringComparer.Ordinal);
+    public ConcurrentQueue<AddNetworkRequest> Adds { get; } = new();
+    public ConcurrentQueue<DelNetworkRequest> Dels { get; } = new();
+    public ConcurrentQueue<CollectGarbageRequest> Collections { get; } = new();
+
+    /// <summary>False: a daemon like that of aws-node, which has only rpc.CNIBackend.</summary>
+    public bool ServesNodeIpam { get; set; } = true;
+
+    /// <summary>Makes the allocation of the n-th attachment (from 0).</summary>
+    public Func<int, IPAllocationMetadata> Allocate { get; set; } = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.{n / 200}.{(n % 200) + 10}", DeviceNumber = 0, RouteTableId = 254 };
+
+    /// <summary>Runs before every AddNetwork is answered; throws to fail it.</summary>
+    public Func<AddNetworkRequest, ServerCallContext, Task> OnAdd { get; set; } = static (_, _) => Task.CompletedTask;
+
+    /// <inheritdoc cref="OnAdd"/>
+    public Func<DelNetworkRequest, ServerCallContext, Task> OnDel { get; set; } = static (_, _) => Task.CompletedTask;
+
+    /// <summary>Changes an answer on its way out.</summary>
+    public Action<AddNetworkReply> Garble { get; set; } = static _ => { };
+
+    public GetStatusReply Status { get; set; } = new() { Ready = true, Phase = "serving" };
+
+    public IPAllocationMetadata Reserve(string key) => Held.GetOrAdd(key, _ => Allocate(Interlocked.Increment(ref _next) - 1));
+
+    public static string Key(string network, string container, string link) => $"{network}/{container}/{link}";
+}
+
+internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBackendBase
+{
+    public override async Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context)
+    {
+        state.Adds.Enqueue(request);
+        await state.OnAdd(request, context);
+        var reply = new AddNetworkReply { Success = true };
+        reply.IPAllocationMetadata.Add(state.Reserve(FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName)));
+        state.Garble(reply);
+        return reply;
+    }
+
+    public override async Task<DelNetworkReply> DelNetwork(DelNetworkRequest request, ServerCallContext context)
+    {
+        state.Dels.Enqueue(request);
+        await state.OnDel(request, context);
+        if (!state.Held.TryRemove(FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName), out var allocation))
+            throw new RpcException(new Status(StatusCode.Unknown, "datastore: unknown pod"));
+        var reply = new DelNetworkReply { Success = true };
+        reply.IPAllocationMetadata.Add(allocation);
+        return reply;
+    }
+}
+
+internal sealed class FakeNodeIpam(FakeIpamdState state) : NodeIpam.NodeIpamBase
+{
+    public override Task<CheckAttachmentReply> CheckAttachment(CheckAttachmentRequest request, ServerCallContext context)
+    {
+        var key = request.Attachment;
+        if (!state.Held.TryGetValue(FakeIpamdState.Key(key.NetworkName, key.ContainerId, key.InterfaceName), out var allocation))
+            throw new RpcException(new Status(StatusCode.NotFound, "no such attachment"));
+        var attachment = new Attachment { Key = key, RouteTable = (uint)allocation.RouteTableId };
+        attachment.Addresses.Add(allocation.IPv4Addr.Length > 0 ? allocation.IPv4Addr : allocation.IPv6Addr);
+        return Task.FromResult(new CheckAttachmentReply { Attachment = attachment });
+    }
+
+    public override Task<CollectGarbageReply> CollectGarbage(CollectGarbageRequest request, ServerCallContext context)
+    {
+        state.Collections.Enqueue(request);
+        return Task.FromResult(new CollectGarbageReply());
+    }
+
+    public override Task<GetStatusReply> GetStatus(GetStatusRequest request, ServerCallContext context) => Task.FromResult(state.Status);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net.Sockets;
+using Grpc.Core;
+using VpcCni.Protos.Rpc;
+using VpcCni.Shim.Ipamd;
+using Xunit;
+
+namespace VpcCni.Shim.Tests;
+
+/// <summary>The daemon's good and bad days, over a real Unix socket.</summary>
+public sealed class IpamdClientTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public async Task AddNetwork_gets_the_address()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync();
+        using var client = Client(ipamd.SocketPath);
+
+        var reply = client.AddNetwork(Request(), Patience);
+
+        Assert.Equal("10.250.0.10", Assert.Single(reply.IPAllocationMetadata).IPv4Addr);
+        Assert.Equal(IpamdClient.OwnVersion, Assert.Single(ipamd.State.Adds).ClientVersion);
+    }
+
+    [Fact]
+    public async Task AddNetwork_refused_for_its_version_is_repeated_under_the_one_that_the_daemon_wants()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (request, _) => request.ClientVersion == "v1.23.1"
+            ? Task.CompletedTask
+            : throw new RpcException(new Status(StatusCode.FailedPrecondition, $"wrong client version \"{request.ClientVersion}\" (!= \"v1.23.1\")")));
+        using var client = Client(ipamd.SocketPath);
+
+        Assert.True(client.AddNetwork(Request(), Patience).Success);
+        Assert.Equal([IpamdClient.OwnVersion, "v1.23.1"], ipamd.State.Adds.Select(request => request.ClientVersion));
+    }
+
+    [Fact]
+    public async Task AddNetwork_refused_for_its_version_again_is_not_repeated_forever()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.FailedPrecondition, "wrong client version \"a\" (!= \"b\")")));
+        using var client = Client(ipamd.SocketPath);
+
+        Assert.Equal(CniErrorCode.IpamdFailed, Fails(client, Patience).Code);
+        Assert.Equal(2, ipamd.State.Adds.Count);
+    }
+
+    [Theory]
+    [InlineData(StatusCode.ResourceExhausted, 11)]
+    [InlineData(StatusCode.Unavailable, 11)]
+    [InlineData(StatusCode.DeadlineExceeded, 11)]
+    [InlineData(StatusCode.Aborted, 11)]
+    [InlineData(StatusCode.InvalidArgument, 7)]
+    [InlineData(StatusCode.FailedPrecondition, 110)]
+    [InlineData(StatusCode.PermissionDenied, 110)]
+    [InlineData(StatusCode.Internal, 110)]
+    [InlineData(StatusCode.Unknown, 110)]
+    public async Task Status_of_the_daemon_becomes_a_code_and_its_words_are_kept(StatusCode status, int expected)
+    {
+        const string words = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(status, words)));
+        using var client = Client(ipamd.SocketPath);
+
+        var error = Fails(client, Patience);
+
+        Assert.Equal(expected, (int)error.Code);
+        Assert.Contains(words, error.Details, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Daemon_that_is_slow_is_given_up_at_the_deadline()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken));
+        using var client = Client(ipamd.SocketPath);
+        var started = Stopwatch.GetTimestamp();
+
+        var error = Fails(client, TimeSpan.FromMilliseconds(300));
+
+        Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
+        Assert.Contains(ipamd.SocketPath, error.Message, StringComparison.Ordinal);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(250), Patience);
+    }
+
+    [Fact]
+    public void Daemon_that_does_not_run_is_code_11_naming_the_socket()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
+        using var client = Client(path);
+
+        var error = Fails(client, Patience);
+
+        Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
+        Assert.Contains(path, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Daemon_that_accepts_and_says_nothing_is_given_up_at_the_deadline()
+    {
+        using var peer = new RawPeer(_ => { });
+        using var client = Client(peer.Path);
+
+        var error = await Task.Run(() => Fails(client, TimeSpan.FromMilliseconds(300)));
+
+        Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\n\r\n")]
+    [InlineData("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0")]
+    [InlineData("")]
+    public async Task Daemon_that_speaks_something_else_is_an_error_within_the_deadline(string garbage)
+    {
+        using var peer = new RawPeer(socket =>
+        {
+            socket.Send(System.Text.Encoding.Latin1.GetBytes(garbage));
+            socket.Shutdown(SocketShutdown.Both);
+        });
+        using var client = Client(peer.Path);
+
+        var error = await Task.Run(() => Fails(client, Patience));
+
+        Assert.Contains(error.Code, (CniErrorCode[])[CniErrorCode.TryAgainLater, CniErrorCode.IpamdFailed]);
+    }
+
+    private static AddNetworkRequest Request() => new() { ContainerID = "c1", IfName = "eth0", NetworkName = "aws-cni" };
+
+    private static IpamdClient Client(string path)
+    {
+        var host = new PluginHost { Environment = _ => null, Stdin = Stream.Null, Stdout = Stream.Null, Stderr = Stream.Null, Random = new Random() };
+        return new IpamdClient(host, new NetworkConfig { IpamdSocket = path }, new PluginLog(Stream.Null, TimeProvider.System));
+    }
+
+    private static CniException Fails(IpamdClient client, TimeSpan timeout)
+        => IpamdErrors.ToCni(Assert.ThrowsAny<RpcException>(() => client.AddNetwork(Request(), timeout)), "AddNetwork", client.SocketPath, timeout);
+
+    /// <summary>A socket with something at the other end that is no daemon.</summary>
+    private sealed class RawPeer : IDisposable
+    {
+        private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        private readonly List<Socket> _accepted = [];
+
+        public RawPeer(Action<Socket> onAccept)
+        {
+            Path = System.IO.Path.Combine(Directory.CreateTempSubdirectory("raw-peer-").FullName, "s");
+            _listener.Bind(new UnixDomainSocketEndPoint(Path));
+            _listener.Listen();
+            _ = AcceptAsync(onAccept);
+        }
+
+        public string Path { get; }
+
+        public void Dispose()
+        {
+            _listener.Dispose();
+            lock (_accepted) _accepted.ForEach(socket => socket.Dispose());
+            Directory.Delete(System.IO.Path.GetDirectoryName(Path)!, recursive: true);
+        }
+
+        private async Task AcceptAsync(Action<Socket> onAccept)
+        {
+            try
+            {
+                while (true)
+                {
+                    var socket = await _listener.AcceptAsync();
+                    lock (_accepted) _accepted.Add(socket);
+                    onAccept(socket);
+                }
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Text;
+using Xunit;
+
+namespace VpcCni.Shim.Tests;
+
+public sealed class NetworkConfigTests
+{
+    private const string AwsNode = """
+        {"cniVersion":"0.4.0","name":"aws-cni","type":"aws-cni","vethPrefix":"eni","mtu":"9001","podSGEnforcingMode":"strict","pluginLogFile":"/var/log/aws-routed-eni/plugin.log",
+         "pluginLogLevel":"DEBUG","capabilities":{"io.kubernetes.cri.pod-annotations":true},"somethingNew":{"x":[1]},
+         "runtimeConfig":{"io.kubernetes.cri.pod-annotations":{"k8s.amazonaws.com/nicConfig":"multi-nic-attachment"}}}
+        """;
+
+    [Fact]
+    public void Config_of_aws_node_is_read_whole()
+    {
+        var config = Read(AwsNode, CniCommand.Add);
+
+        Assert.Equal("aws-cni", config.Name);
+        Assert.Equal(CniVersion.V040, config.Version);
+        Assert.Equal(("eni", 9001), (config.VethPrefix, config.Mtu));
+        Assert.Equal(("/var/log/aws-routed-eni/plugin.log", PluginLogLevel.Debug), (config.LogFile, config.LogLevel));
+        Assert.True(config.RequiresMultiNic);
+        Assert.Empty(config.Warnings);
+    }
+
+    [Fact]
+    public void Config_minimal_gets_defaults()
+    {
+        var config = Read(PluginRun.Conf(), CniCommand.Add);
+
+        Assert.Equal(new NetworkConfig { Version = CniVersion.V110, Name = "aws-cni", Warnings = config.Warnings }, config);
+        Assert.Equal("/var/run/aws-node/ipamd.sock", config.IpamdSocket);
+        Assert.Equal(TimeSpan.FromSeconds(30), config.IpamdTimeout);
+    }
+
+    [Theory]
+    [InlineData("\"mtu\":1500", 1500)]
+    [InlineData("\"mtu\":\"1500\"", 1500)]
+    [InlineData("\"mtu\":\"\"", 9001)]
+    [InlineData("\"mtu\":null", 9001)]
+    public void Mtu_is_a_number_or_a_string(string json, int expected) => Assert.Equal(expected, Read(PluginRun.Conf(more: json), CniCommand.Add).Mtu);
+
+    [Theory]
+    [InlineData("stdout")]
+    [InlineData("stderr")]
+    [InlineData("-")]
+    [InlineData("")]
+    public void LogFile_that_is_a_stream_means_stderr(string name) => Assert.Equal("", Read(PluginRun.Conf(more: $"\"pluginLogFile\":\"{name}\""), CniCommand.Add).LogFile);
+
+    [Fact]
+    public void LogLevel_unknown_is_tolerated_with_a_warning()
+    {
+        var config = Read(PluginRun.Conf(more: "\"pluginLogLevel\":\"chatty\""), CniCommand.Add);
+
+        Assert.Equal(PluginLogLevel.Debug, config.LogLevel);
+        Assert.Contains("chatty", Assert.Single(config.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Problems_are_all_in_one_error_of_code_7()
+    {
+        var run = new PluginRun("ADD", """
+            {"cniVersion":"1.0.0","name":"a b","vethPrefix":"toolong","mtu":"big","podSGEnforcingMode":"loose","pluginLogFile":"plugin.log","pluginLogLevel":5,
+             "ipamdSocket":"ipamd.sock","ipamdTimeoutSeconds":0,"prevResult":[],"runtimeConfig":"x"}
+            """).Run();
+
+        Assert.Equal((1, 7), (run.ExitCode, run.Code));
+        Assert.Equal("1.0.0", run.Answer.GetProperty("cniVersion").GetString());
+        foreach (var key in (string[])["name:", "type:", "vethPrefix:", "mtu:", "podSGEnforcingMode:", "pluginLogFile:", "pluginLogLevel:", "ipamdSocket:", "ipamdTimeoutSeconds:", "prevResult:", "runtimeConfig:"])
+            Assert.Contains(key, run.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("eth")]
+    [InlineData("lo")]
+    [InlineData("vlan")]
+    [InlineData("a/b")]
+    public void VethPrefix_of_other_links_is_refused(string prefix)
+        => Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"vethPrefix\":\"{prefix}\""), CniCommand.Add).Code);
+
+    [Theory]
+    [InlineData("575")]
+    [InlineData("9002")]
+    [InlineData("-1")]
+    [InlineData("1500.5")]
+    [InlineData("\" 1500\"")]
+    [InlineData("99999999999")]
+    [InlineData("true")]
+    public void Mtu_out_of_range_is_refused(string value)
+        => Assert.Contains("mtu:", Fails(PluginRun.Conf(more: $"\"mtu\":{value}"), CniCommand.Add).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("", "stdin is empty")]
+    [InlineData("{", "not valid JSON")]
+    [InlineData("[]", "expected an object")]
+    [InlineData("null", "expected an object")]
+    [InlineData("{\"cniVersion\":1}", "cniVersion")]
+    public void Input_undecodable_is_code_6(string input, string says)
+    {
+        var run = new PluginRun("ADD", input).Run();
+
+        Assert.Equal((1, 6), (run.ExitCode, run.Code));
+        Assert.Contains(says, run.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("2.0.0")]
+    [InlineData("0.3.2")]
+    [InlineData("1.0")]
+    [InlineData("banana")]
+    public void Version_unknown_is_code_1(string version)
+    {
+        var run = new PluginRun("ADD", PluginRun.Conf(version)).Run();
+
+        Assert.Equal((1, 1), (run.ExitCode, run.Code));
+        Assert.Contains(version, run.Message, StringComparison.Ordinal);
+        Assert.Contains("1.1.0", run.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("CHECK", "0.3.1")]
+    [InlineData("GC", "1.0.0")]
+    [InlineData("STATUS", "0.4.0")]
+    public void Command_newer_than_the_version_is_code_1(string command, string version)
+    {
+        var run = new PluginRun(command, PluginRun.Conf(version)).Run();
+
+        Assert.Equal((1, 1), (run.ExitCode, run.Code));
+        Assert.Equal(version, run.Answer.GetProperty("cniVersion").GetString());
+    }
+
+    [Fact]
+    public void Check_without_prevResult_is_code_7() => Assert.Contains("prevResult", Fails(PluginRun.Conf(), CniCommand.Check).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Del_with_a_damaged_prevResult_goes_on_with_what_can_be_read()
+    {
+        var config = Read(PluginRun.Conf(more: """
+            "prevResult":{"interfaces":[7,{"name":"eth0","sandbox":"/n"}],"ips":[{"address":"10.0.0.5"},{"address":"10.0.0.6/32","interface":0}],"routes":5}
+            """), CniCommand.Del);
+
+        Assert.Equal([new CniInterface("eth0", "", "/n")], config.PreviousResult!.Interfaces);
+        Assert.Equal([new CniAddress(IPAddress.Parse("10.0.0.6"), 32, 0)], config.PreviousResult.Addresses);
+        Assert.Equal(2, config.Warnings.Count);
+    }
+
+    [Theory]
+    [InlineData("cni.dev/valid-attachments")]
+    [InlineData("cni.dev/attachments")]
+    public void Gc_takes_either_key(string key)
+    {
+        var config = Read(PluginRun.Conf(more: $$"""
+            "{{key}}":[{"containerID":"a","ifname":"eth0"}]
+            """), CniCommand.Gc);
+
+        Assert.Equal([new ValidAttachment("a", "eth0")], config.ValidAttachments);
+    }
+
+    [Theory]
+    [InlineData("""{"a":1}""")]
+    [InlineData("""[{"containerID":"a"}]""")]
+    [InlineData("""[{"containerID":"a","ifname":"eth0"},7]""")]
+    public void Gc_with_a_malformed_list_is_code_7(string list)
+        => Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"cni.dev/valid-attachments\":{list}"), CniCommand.Gc).Code);
+
+    [Fact]
+    public void Input_larger_than_the_bound_is_refused()
+    {
+        var run = new PluginRun("ADD", "") { Stdin = new EndlessStream() }.Run();
+
+        Assert.Equal((1, 6), (run.ExitCode, run.Code));
+        Assert.Contains("larger than", run.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Input_that_cannot_be_read_is_code_5()
+    {
+        var run = new PluginRun("ADD", "") { Stdin = new BrokenStream() }.Run();
+
+        Assert.Equal((1, 5), (run.ExitCode, run.Code));
+    }
+
+    private static NetworkConfig Read(string json, CniCommand command)
+    {
+        var root = NetworkConfigReader.Decode(Encoding.UTF8.GetBytes(json));
+        return NetworkConfigReader.Read(root, NetworkConfigReader.Version(root), command);
+    }
+
+    private static CniException Fails(string json, CniCommand command) => Assert.Throws<CniException>(() => Read(json, command));
+
+    private sealed class EndlessStream : MemoryStream
+    {
+        public override int Read(byte[] buffer, int offset, int count)
+        {
+            Array.Fill(buffer, (byte)' ', offset, count);
+            return count;
+        }
+    }
+
+    private sealed class BrokenStream : MemoryStream
+    {
+        public override int Read(byte[] buffer, int offset, int count) => throw new IOException("broken");
+    }
+}

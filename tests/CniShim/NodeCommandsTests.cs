@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using VpcCni.Protos.V1;
+using Xunit;
+
+namespace VpcCni.Shim.Tests;
+
+/// <summary>GC and STATUS: commands about the node, which touch no kernel.</summary>
+public sealed class NodeCommandsTests
+{
+    [Fact]
+    public async Task Status_of_a_ready_daemon_succeeds_silently()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync();
+
+        var run = new PluginRun("STATUS", Conf(ipamd)).Run();
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Stdout));
+    }
+
+    [Fact]
+    public async Task Status_of_a_starting_daemon_is_code_50_with_its_problems()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.Status = new GetStatusReply { Ready = false, Phase = "starting", Problems = { "waiting for IMDS", "no ENI" } });
+
+        var run = new PluginRun("STATUS", Conf(ipamd)).Run();
+
+        Assert.Equal((1, 50), (run.ExitCode, run.Code));
+        Assert.Contains("starting", run.Message, StringComparison.Ordinal);
+        Assert.Equal("waiting for IMDS; no ENI", run.Answer.GetProperty("details").GetString());
+    }
+
+    [Fact]
+    public void Status_without_a_daemon_is_code_50_at_once()
+    {
+        var started = Stopwatch.GetTimestamp();
+
+        var run = new PluginRun("STATUS", PluginRun.Conf(more: "\"ipamdSocket\":\"/nonexistent/ipamd.sock\"")).Run();
+
+        Assert.Equal((1, 50), (run.ExitCode, run.Code));
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(10));
+    }
+
+    [Fact]
+    public async Task Status_of_a_daemon_without_the_service_succeeds_because_it_answered()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.ServesNodeIpam = false);
+
+        Assert.Equal(0, new PluginRun("STATUS", Conf(ipamd)).Run().ExitCode);
+    }
+
+    [Fact]
+    public async Task Gc_hands_the_list_over()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync();
+
+        var run = new PluginRun("GC", Conf(ipamd, ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":\"eth0\"},{\"containerID\":\"b\",\"ifname\":\"eth1\"}]")).Run();
+
+        Assert.Equal((0, ""), (run.ExitCode, run.Stdout));
+        var request = Assert.Single(ipamd.State.Collections);
+        Assert.True(request.ValidAttachmentsGiven);
+        Assert.Equal("aws-cni", request.NetworkName);
+        Assert.Equal(["a/eth0", "b/eth1"], request.ValidAttachments.Select(key => $"{key.ContainerId}/{key.InterfaceName}"));
+    }
+
+    [Fact]
+    public async Task Gc_with_an_empty_list_means_it()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync();
+
+        Assert.Equal(0, new PluginRun("GC", Conf(ipamd, ",\"cni.dev/valid-attachments\":[]")).Run().ExitCode);
+        Assert.True(Assert.Single(ipamd.State.Collections).ValidAttachmentsGiven);
+    }
+
+    [Fact]
+    public async Task Gc_without_a_list_is_refused_and_reaches_nobody()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync();
+
+        var run = new PluginRun("GC", Conf(ipamd)).Run();
+
+        Assert.Equal((1, 7), (run.ExitCode, run.Code));
+        Assert.Empty(ipamd.State.Collections);
+    }
+
+    [Fact]
+    public async Task Gc_on_a_daemon_without_the_service_says_so()
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.ServesNodeIpam = false);
+
+        Assert.Equal(111, new PluginRun("GC", Conf(ipamd, ",\"cni.dev/valid-attachments\":[]")).Run().Code);
+    }
+
+    private static string Conf(FakeIpamd ipamd, string more = "") => PluginRun.Conf(more: $"\"ipamdSocket\":\"{ipamd.SocketPath}\"{more}");
+}
