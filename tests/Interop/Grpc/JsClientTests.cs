@@ -105,7 +105,7 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
             throw new OperationCanceledException();
         });
         var started = DateTime.UtcNow;
-        var result = await CallAsync(server, more: arguments => arguments["deadline"] = 300);
+        var result = await CallAsync(server, more: arguments => arguments["deadline"] = 1000);
         Assert.Equal(StatusCode.DeadlineExceeded, (StatusCode)(int)result["code"]!);
         await fired.Task.WaitAsync(TimeSpan.FromSeconds(20));
         Assert.InRange(deadline!.Value, started, started.AddSeconds(15));
@@ -122,7 +122,7 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
             await fired.Task;
             throw new OperationCanceledException();
         });
-        var result = await CallAsync(server, more: arguments => arguments["cancel"] = 200);
+        var result = await CallAsync(server, more: arguments => arguments["cancel"] = 1000);
         Assert.Equal(StatusCode.Cancelled, (StatusCode)(int)result["code"]!);
         await fired.Task.WaitAsync(TimeSpan.FromSeconds(20));
     }

@@ -10,7 +10,7 @@ namespace VpcCni.Standins.Tests.Grpc;
 
 public sealed class DeadlineTests
 {
-    private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(300);
 
     [Theory]
     [InlineData(Transport.UnixSocket)]

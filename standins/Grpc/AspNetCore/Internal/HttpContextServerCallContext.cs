@@ -39,8 +39,7 @@ internal sealed class HttpContextServerCallContext : ServerCallContext, IDisposa
         DeadlineCore = remaining < DateTime.MaxValue - now ? now + remaining : DateTime.MaxValue;
         _source = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         CancellationTokenCore = _source.Token;
-        if (remaining <= GrpcTimeout.TimerLimit)
-            _timer = time.CreateTimer(static state => ((HttpContextServerCallContext)state!).PassDeadline(), this, remaining, Timeout.InfiniteTimeSpan);
+        _timer = time.CreateTimer(static state => ((HttpContextServerCallContext)state!).PassDeadline(), this, GrpcTimeout.TimerDelay(remaining), Timeout.InfiniteTimeSpan);
     }
 
     public HttpContext HttpContext { get; }

@@ -27,8 +27,8 @@ internal sealed class CallCancellation : IDisposable
             Remaining = _deadline - _time.GetUtcNow().UtcDateTime;
             if (Remaining <= TimeSpan.Zero)
                 Cancel(DeadlineExceeded);
-            else if (Remaining <= GrpcTimeout.TimerLimit)
-                _timer = _time.CreateTimer(static state => ((CallCancellation)state!).Cancel(DeadlineExceeded), this, Remaining.Value, Timeout.InfiniteTimeSpan);
+            else
+                _timer = _time.CreateTimer(static state => ((CallCancellation)state!).Cancel(DeadlineExceeded), this, GrpcTimeout.TimerDelay(Remaining.Value), Timeout.InfiniteTimeSpan);
         }
 
         _caller = options.CancellationToken.UnsafeRegister(static state => ((CallCancellation)state!).Cancel(CancelledByCaller), this);

@@ -9,9 +9,6 @@ internal static class GrpcTimeout
     private const int MaxDigits = 8;
     private const long MaxNumber = 99_999_999;
 
-    /// <summary>Timers do not reach further (about 24 days); a later deadline is passed on, but nothing fires.</summary>
-    public static readonly TimeSpan TimerLimit = TimeSpan.FromMilliseconds(int.MaxValue);
-
     private static readonly (char Unit, long Ticks)[] Units =
     [
         ('u', TimeSpan.TicksPerMicrosecond),
@@ -20,6 +17,16 @@ internal static class GrpcTimeout
         ('M', TimeSpan.TicksPerMinute),
         ('H', TimeSpan.TicksPerHour),
     ];
+
+    /// <summary>
+    /// How long a timer has to run so that it does not fire early: timers drop what is less than a millisecond. Infinite beyond their reach (about 24 days): such a
+    /// deadline is passed on, but nothing fires.
+    /// </summary>
+    public static TimeSpan TimerDelay(TimeSpan remaining)
+    {
+        var milliseconds = Math.Ceiling(remaining.TotalMilliseconds);
+        return milliseconds <= int.MaxValue ? TimeSpan.FromMilliseconds(milliseconds) : Timeout.InfiniteTimeSpan;
+    }
 
     /// <summary>The finest unit that fits eight digits, rounded up so that the server never gives up before the client. Not positive: the shortest there is.</summary>
     public static string Format(TimeSpan timeout)
