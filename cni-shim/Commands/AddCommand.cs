@@ -18,6 +18,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
         if (pod.FindLink(invocation.InterfaceName) is not null) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
 
+        // Outside of the try, like everything that an undo needs.
+        using var host = RouteNetlink.Open();
         using var ipamd = new IpamdClient(plugin, config, log);
         var undo = new UndoStack(log);
         try
@@ -26,7 +28,6 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             undo.Push("give the address back", () => Release(ipamd));
             var interfaces = PodInterface.FromReply(reply, invocation, config);
 
-            using var host = RouteNetlink.Open();
             var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
             foreach (var link in interfaces) wired.Add(wiring.Wire(link, undo));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using System.Text.Json;
+using VpcCni.Netlink;
 using VpcCni.Shim.Ipamd;
 
 namespace VpcCni.Shim.Tests;
@@ -53,6 +54,9 @@ internal sealed class PluginRun
         Stderr = Encoding.UTF8.GetString(stderr.ToArray());
         return this;
     }
+
+    /// <summary>The same in another network namespace: what is the host to the plugin.</summary>
+    public PluginRun RunIn(NetworkNamespace host) => host.Run(Run);
 
     public static string Conf(string version = "1.1.0", string more = "")
         => $$"""{"cniVersion":"{{version}}","name":"aws-cni","type":"vpc-cni"{{(more.Length > 0 ? "," + more : "")}}}""";

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using VpcCni.Netlink;
+using VpcCni.Protos.Rpc;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.CniShim;
+
+/// <summary>ADD against the real kernel: what it makes.</summary>
+public sealed partial class AddTests
+{
+    private const string HostVeth = "enicc21c2d7785"; // default/sample-pod
+    private static readonly IPAddress PodAddress = IPAddress.Parse("10.250.0.10");
+    private static readonly IPAddress Gateway = IPAddress.Parse("169.254.1.1");
+
+    [Theory]
+    [InlineData(254)]
+    [InlineData(2)]
+    public async Task Add_wires_the_data_path_of_the_reference(int table)
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = table == 254 ? 0 : 1, RouteTableId = table });
+        var pod = lab.CreateNamespace("pod");
+
+        lab.Add(pod);
+
+        using var inside = pod.OpenRouteNetlink();
+        var eth0 = inside.FindLink("eth0")!;
+        var veth = lab.HostNetlink.FindLink(HostVeth)!;
+        Assert.Equal(("veth", 9001, true, veth.Index), (eth0.Kind, eth0.Mtu, eth0.IsUp, eth0.PeerIndex));
+        Assert.Equal(("veth", 9001, true, eth0.Index), (veth.Kind, veth.Mtu, veth.IsUp, veth.PeerIndex));
+        Assert.True(eth0.Mac!.Value.IsLocallyAdministered && veth.Mac!.Value.IsLocallyAdministered);
+
+        var address = Assert.Single(inside.GetAddresses(AddressFamily.InterNetwork, eth0.Index));
+        Assert.Equal((PodAddress, 32, AddressScope.Global), (address.Address, address.PrefixLength, address.Scope));
+        Assert.Equal(
+            [$"169.254.1.1/32 via  scope Link if{eth0.Index}", $"default via 169.254.1.1 scope Global if{eth0.Index}"],
+            inside.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Select(route => $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} scope {route.Scope} if{route.LinkIndex}").Order());
+        var neighbour = Assert.Single(inside.GetNeighbours(AddressFamily.InterNetwork, eth0.Index));
+        Assert.Equal((Gateway, veth.Mac, NeighbourState.Permanent), (neighbour.Address, neighbour.Mac, neighbour.State));
+
+        var route = Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main));
+        Assert.Equal((new IPNetwork(PodAddress, 32), null, veth.Index, RouteScope.Link), (route.Destination!.Value, route.Gateway, route.LinkIndex, route.Scope));
+        var rules = lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
+        Assert.Equal(table == 254 ? ["512 from  to 10.250.0.10/32 table 254"] : ["512 from  to 10.250.0.10/32 table 254", "1536 from 10.250.0.10/32 to  table 2"], rules);
+
+        Assert.Equal("0 1 0", lab.Host.Run(() => string.Join(' ', ((string[])["accept_ra", "accept_redirects", "forwarding"]).Select(key => File.ReadAllText($"/proc/sys/net/ipv6/conf/{HostVeth}/{key}").Trim()))));
+        await ShimLab.ConnectAsync(lab.Host, pod, PodAddress);
+        await ShimLab.ConnectAsync(pod, lab.Host, ShimLab.HostAddress);
+    }
+
+    [Fact]
+    public async Task Add_looks_to_ip_like_what_the_reference_makes()
+    {
+        var ip = Requirement.NeedProgram("ip");
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        var pod = lab.CreateNamespace("pod");
+
+        lab.Add(pod);
+
+        Assert.Equal($"default via 169.254.1.1 dev eth0 \n169.254.1.1 dev eth0 scope link \n", Run(pod, ip, "-4 route show"));
+        Assert.Equal($"10.250.0.10 dev {HostVeth} scope link \n", Run(lab.Host, ip, "-4 route show"));
+        Assert.Contains("512:\tfrom all to 10.250.0.10 lookup main", Run(lab.Host, ip, "rule show"), StringComparison.Ordinal);
+        Assert.Contains("1536:\tfrom 10.250.0.10 lookup 2", Run(lab.Host, ip, "rule show"), StringComparison.Ordinal);
+        var neighbours = JsonDocument.Parse(Run(pod, ip, "-j neigh show dev eth0")).RootElement;
+        Assert.Contains(neighbours.EnumerateArray(), entry => entry.GetProperty("dst").GetString() == "169.254.1.1" && entry.GetProperty("state")[0].GetString() == "PERMANENT");
+    }
+
+    [Theory]
+    [InlineData("0.3.1", """{"cniVersion":"0.3.1","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
+    [InlineData("0.4.0", """{"cniVersion":"0.4.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
+    [InlineData("1.0.0", """{"cniVersion":"1.0.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
+    [InlineData("1.1.0", """{"cniVersion":"1.1.0","interfaces":[{"name":"enicc21c2d7785","mac":"M","mtu":9001},{"name":"eth0","mac":"M","mtu":9001,"sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
+    public async Task Add_prints_the_result_of_its_version(string version, string expected)
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+
+        var text = lab.Add(pod, version: version).GetRawText();
+
+        Assert.Equal(expected, AnyMac().Replace(text, "\"mac\":\"M\"").Replace(pod.Path!, "NETNS", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Add_reports_the_macs_that_the_links_have()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+
+        var interfaces = lab.Add(pod).GetProperty("interfaces");
+
+        using var inside = pod.OpenRouteNetlink();
+        Assert.Equal(lab.HostNetlink.FindLink(HostVeth)!.Mac.ToString(), interfaces[0].GetProperty("mac").GetString());
+        Assert.Equal(inside.FindLink("eth0")!.Mac.ToString(), interfaces[1].GetProperty("mac").GetString());
+    }
+
+    [Fact]
+    public async Task Add_tells_the_daemon_who_asks()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+
+        lab.Add(pod, more: "\"runtimeConfig\":{\"io.kubernetes.cri.pod-annotations\":{\"k8s.amazonaws.com/nicConfig\":\"multi-nic-attachment\"}}");
+
+        var request = Assert.Single(lab.Ipamd.State.Adds);
+        Assert.Equal(("sample-pod", "default", "c1", "c1", pod.Path, "eth0", "aws-cni", true),
+            (request.K8SPODNAME, request.K8SPODNAMESPACE, request.K8SPODINFRACONTAINERID, request.ContainerID, request.Netns, request.IfName, request.NetworkName, request.RequiresMultiNICAttachment));
+    }
+
+    [Theory]
+    [InlineData(254)]
+    [InlineData(3)]
+    public async Task Add_wires_ipv6_and_traffic_flows_at_once(int table)
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv6Addr = "2001:db8::10", DeviceNumber = table == 254 ? 0 : 2, RouteTableId = table });
+        var pod = lab.CreateNamespace("pod");
+        pod.Run(() => File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")); // as some runtimes do
+        var address = IPAddress.Parse("2001:db8::10");
+        var started = Stopwatch.GetTimestamp();
+
+        var result = lab.Add(pod);
+        await ShimLab.ConnectAsync(lab.Host, pod, address);
+        await ShimLab.ConnectAsync(pod, lab.Host, ShimLab.HostAddress6);
+
+        // Duplicate address detection alone takes a second or more.
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(1));
+        Assert.Equal("2001:db8::10/128", result.GetProperty("ips")[0].GetProperty("address").GetString());
+        using var inside = pod.OpenRouteNetlink();
+        var eth0 = inside.FindLink("eth0")!;
+        var present = Assert.Single(inside.GetAddresses(AddressFamily.InterNetworkV6, eth0.Index), present => present.Scope == AddressScope.Global);
+        Assert.Equal((address, 128), (present.Address, present.PrefixLength));
+        Assert.DoesNotContain(AddressFlags.Tentative, (AddressFlags[])[present.Flags & AddressFlags.Tentative]);
+        var rules = lab.HostNetlink.GetRules(AddressFamily.InterNetworkV6).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
+        Assert.Equal(table == 254 ? ["512 from  to 2001:db8::10/128 table 254"] : ["512 from  to 2001:db8::10/128 table 254", "1536 from 2001:db8::10/128 to  table 3"], rules);
+
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+    }
+
+    [Fact]
+    public async Task Add_wires_both_families_and_several_cards()
+    {
+        await using var lab = await ShimLab.StartAsync(state =>
+        {
+            state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", IPv6Addr = "2001:db8::10", RouteTableId = 254 };
+            state.Garble = reply => reply.IPAllocationMetadata.Add(new IPAllocationMetadata { IPv4Addr = "10.251.0.10", DeviceNumber = 1, RouteTableId = 10101 });
+        });
+        var pod = lab.CreateNamespace("pod");
+
+        var result = lab.Add(pod);
+
+        Assert.Equal(5, result.GetProperty("interfaces").GetArrayLength());
+        Assert.Equal([1, 1, 3], result.GetProperty("ips").EnumerateArray().Select(ip => ip.GetProperty("interface").GetInt32()));
+        await ShimLab.ConnectAsync(lab.Host, pod, PodAddress);
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("2001:db8::10"));
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.251.0.10"));
+        using var inside = pod.OpenRouteNetlink();
+        Assert.NotNull(inside.FindLink("mNicIf1"));
+
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+    }
+
+    [Fact]
+    public async Task Add_replaces_the_veth_of_an_earlier_sandbox_of_the_pod()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var old = lab.CreateNamespace("old");
+        lab.Add(old, container: "c0");
+        var pod = lab.CreateNamespace("pod");
+
+        lab.Add(pod, container: "c1");
+
+        using var inside = old.OpenRouteNetlink();
+        Assert.Null(inside.FindLink("eth0"));
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.11"));
+    }
+
+    [Fact]
+    public async Task Add_replaces_routes_and_rules_of_an_earlier_holder_of_the_address()
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        var pod = lab.CreateNamespace("pod");
+        lab.HostNetlink.Execute(LinkRequests.CreateBridge("stale", up: true));
+        var stale = lab.HostNetlink.FindLink("stale")!;
+        var destination = new IPNetwork(PodAddress, 32);
+        lab.HostNetlink.Execute(RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = destination, LinkIndex = stale.Index, Scope = RouteScope.Link }));
+        lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 512, Destination = destination, Table = RouteTable.Main }));
+        lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 1536, Source = destination, Table = 7 }));
+
+        lab.Add(pod);
+
+        Assert.Equal(lab.HostNetlink.FindLink(HostVeth)!.Index, Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)).LinkIndex);
+        Assert.Equal([(512, 254), (1536, 2)], lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => (rule.Priority, rule.Table)));
+        await ShimLab.ConnectAsync(lab.Host, pod, PodAddress);
+    }
+
+    [Fact]
+    public async Task Add_fifty_at_once_wires_all_and_deleting_them_leaves_nothing()
+    {
+        const int count = 50;
+        await using var lab = await ShimLab.StartAsync();
+        var pods = Enumerable.Range(0, count).Select(i => lab.CreateNamespace($"p{i}")).ToArray();
+        var results = new JsonElement[count];
+
+        // Threads of their own: a plugin blocks its thread, and 50 of them would wait for the pool to grow.
+        OnThreads(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
+
+        Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);
+        Assert.Equal(count, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority == 512));
+        for (var i = 0; i < count; i++) await ShimLab.ConnectAsync(lab.Host, pods[i], IPAddress.Parse(results[i].GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0]));
+
+        OnThreads(count, i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode));
+        Assert.Equal(lab.Empty, lab.Snapshot());
+        Assert.Empty(lab.Ipamd.State.Held);
+    }
+
+    private static void OnThreads(int count, Action<int> body)
+    {
+        Exception? failure = null;
+        var threads = Enumerable.Range(0, count).Select(i => new Thread(() =>
+        {
+            try
+            {
+                body(i);
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        })).ToList();
+        threads.ForEach(thread => thread.Start());
+        threads.ForEach(thread => Assert.True(thread.Join(TimeSpan.FromSeconds(60))));
+        Assert.Null(failure);
+    }
+
+    private static string Run(NetworkNamespace netns, string program, string arguments) => netns.Run(() =>
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return output;
+    });
+
+    [GeneratedRegex("\"mac\":\"[0-9a-f:]{17}\"", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex AnyMac();
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using Grpc.Core;
+using VpcCni.Netlink;
+using VpcCni.Protos.Rpc;
+using VpcCni.Shim.Tests;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.CniShim;
+
+/// <summary>DEL: removes all that is the sandbox's, with whatever evidence there is, and nothing of anybody else.</summary>
+public sealed class DelTests
+{
+    private const string Dead = "/nonexistent/ipamd.sock";
+    private static readonly IPAddress First = IPAddress.Parse("10.250.0.10");
+    private static readonly IPAddress Second = IPAddress.Parse("10.250.0.11");
+
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(true, true, false)]
+    [InlineData(true, false, true)]
+    [InlineData(true, false, false)]
+    [InlineData(false, true, true)]
+    [InlineData(false, true, false)]
+    [InlineData(false, false, true)]
+    public async Task Del_with_any_one_piece_of_evidence_removes_everything(bool withDaemon, bool withNamespace, bool withPrevious)
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod);
+
+        lab.AssertDeleted(lab.Del(withNamespace ? pod.Path! : "", previous: withPrevious ? result : null, socket: withDaemon ? null : Dead));
+
+        if (withDaemon) Assert.Empty(lab.Ipamd.State.Held);
+        using var inside = pod.OpenRouteNetlink();
+        Assert.Null(inside.FindLink("eth0"));
+    }
+
+    [Fact]
+    public async Task Del_without_any_proof_touches_nothing_and_succeeds()
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        lab.Add(pod);
+        var before = lab.Snapshot();
+
+        Assert.Equal(0, lab.Del("", socket: Dead).ExitCode);
+
+        Assert.Equal(before, lab.Snapshot());
+    }
+
+    [Fact]
+    public async Task Del_tells_the_daemon_who_went()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+        lab.Add(pod);
+
+        lab.AssertDeleted(lab.Del(pod.Path!));
+
+        var request = Assert.Single(lab.Ipamd.State.Dels);
+        Assert.Equal(("sample-pod", "default", "c1", "c1", "eth0", "aws-cni", "PodDeleted", "u1"),
+            (request.K8SPODNAME, request.K8SPODNAMESPACE, request.K8SPODINFRACONTAINERID, request.ContainerID, request.IfName, request.NetworkName, request.Reason, request.K8SPODUID));
+    }
+
+    [Fact]
+    public async Task Del_twice_before_add_and_after_the_namespace_is_gone_succeeds()
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        lab.AssertDeleted(lab.Del(pod.Path!));
+        lab.AssertDeleted(lab.Del(""));
+        var result = lab.Add(pod);
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+        lab.Destroy(pod);
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Del_after_the_veth_went_with_its_namespace_removes_the_rules(bool withDaemon)
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod);
+        lab.Destroy(pod);
+        await Eventually.TrueAsync(() => lab.HostNetlink.GetLinks().Count == 1);
+
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result, socket: withDaemon ? null : Dead));
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(false, false)]
+    public async Task Del_of_an_old_sandbox_leaves_the_new_one_of_the_same_pod(bool withDaemon, bool withNamespace)
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var old = lab.CreateNamespace("old");
+        var oldResult = lab.Add(old, container: "c1");
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod, container: "c2");
+
+        Assert.Equal(0, lab.Del(withNamespace ? old.Path! : "", container: "c1", previous: oldResult, socket: withDaemon ? null : Dead).ExitCode);
+
+        await ShimLab.ConnectAsync(lab.Host, pod, Second);
+        Assert.DoesNotContain("10.250.0.10", lab.Snapshot(), StringComparison.Ordinal);
+        Assert.Equal(2, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        lab.AssertDeleted(lab.Del(pod.Path!, container: "c2", previous: result));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Del_repeated_leaves_the_next_holder_of_the_address(bool samePod)
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        var old = lab.CreateNamespace("old");
+        var oldResult = lab.Add(old, container: "c1");
+        lab.AssertDeleted(lab.Del(old.Path!, container: "c1", previous: oldResult));
+        lab.Destroy(old);
+        var name = samePod ? "sample-pod" : "another-pod";
+        var pod = lab.CreateNamespace("pod");
+        lab.Add(pod, container: "c2", name: name);
+        var before = lab.Snapshot();
+
+        Assert.Equal(0, lab.Del("", container: "c1", previous: oldResult).ExitCode);
+        Assert.Equal(0, lab.Del("", container: "c1", previous: oldResult, socket: Dead).ExitCode);
+        Assert.Equal(0, lab.Del(old.Path!, container: "c1", previous: oldResult).ExitCode);
+
+        Assert.Equal(before, lab.Snapshot());
+        await ShimLab.ConnectAsync(lab.Host, pod, First);
+    }
+
+    [Fact]
+    public async Task Del_after_a_refused_add_leaves_the_interface_that_was_in_the_way()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+        using var inside = pod.OpenRouteNetlink();
+        inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "other0", PeerNamespace = lab.Host }));
+        var before = lab.Snapshot();
+        Assert.Equal(101, lab.Plugin("ADD", pod.Path!).RunIn(lab.Host).Code);
+
+        Assert.Equal(0, lab.Del(pod.Path!).ExitCode);
+
+        Assert.Equal(before, lab.Snapshot());
+        Assert.NotNull(inside.FindLink("eth0"));
+    }
+
+    [Fact]
+    public async Task Del_does_not_believe_a_pod_that_gave_itself_anothers_address()
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var victim = lab.CreateNamespace("victim");
+        lab.Add(victim, container: "c1", name: "victim");
+        var thief = lab.CreateNamespace("thief");
+        var result = lab.Add(thief, container: "c2", name: "thief");
+        using var inside = thief.OpenRouteNetlink();
+        inside.Execute(AddressRequests.Add(inside.FindLink("eth0")!.Index, First, 32));
+
+        Assert.Equal(0, lab.Del(thief.Path!, container: "c2", name: "thief", previous: result).ExitCode);
+
+        Assert.Equal(2, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        await ShimLab.ConnectAsync(lab.Host, victim, First);
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task Del_of_a_pod_that_aws_node_added_removes_everything(bool withDaemon, bool withNamespace)
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        // Its wiring is ours (the data path is the same); its result has no MAC of the host end, the route table where the MAC of the pod's end belongs.
+        lab.Add(pod);
+        var previous = JsonDocument.Parse($$"""
+            {"cniVersion":"0.4.0","dns":{},"interfaces":[{"name":"enicc21c2d7785"},{"name":"eth0","mac":"2","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"1"}],
+             "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
+            """).RootElement;
+
+        lab.AssertDeleted(lab.Del(withNamespace ? pod.Path! : "", previous: previous, socket: withDaemon ? null : Dead));
+    }
+
+    [Fact]
+    public async Task Del_of_a_branch_interface_pod_that_aws_node_added_removes_its_link_and_rules()
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        using var inside = pod.OpenRouteNetlink();
+        inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "vlancc21c2d7785", PeerNamespace = lab.Host, PeerUp = true }));
+        lab.HostNetlink.Execute(LinkRequests.CreateBridge("vlan.eth.7", up: true));
+        foreach (var link in (string[])["vlan.eth.7", "vlancc21c2d7785"])
+            lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 10, InputInterface = link, Table = 107 }));
+        var previous = JsonDocument.Parse($$"""
+            {"cniVersion":"0.4.0","interfaces":[{"name":"vlancc21c2d7785"},{"name":"eth0","mac":"107","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"7","sandbox":"0"}],
+             "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
+            """).RootElement;
+
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: previous));
+    }
+
+    [Theory]
+    [InlineData(StatusCode.Internal)]
+    [InlineData(StatusCode.PermissionDenied)]
+    public async Task Del_refused_by_a_running_daemon_fails_so_that_the_runtime_comes_again(StatusCode status)
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, _) => throw new RpcException(new Status(status, "checkpoint: disk full")));
+        var pod = lab.CreateNamespace("pod");
+        lab.Add(pod);
+
+        var run = lab.Del(pod.Path!);
+
+        Assert.Equal((1, 110), (run.ExitCode, run.Code));
+        Assert.Contains("disk full", run.Message, StringComparison.Ordinal);
+        lab.Ipamd.State.OnDel = (_, _) => Task.CompletedTask;
+        lab.AssertDeleted(lab.Del(pod.Path!));
+        Assert.Empty(lab.Ipamd.State.Held);
+    }
+
+    [Fact]
+    public async Task Del_of_a_daemon_that_hangs_succeeds_at_the_deadline()
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken));
+        var pod = lab.CreateNamespace("pod");
+        lab.Add(pod);
+        var run = lab.Plugin("DEL", pod.Path!);
+        run.Config = run.Config.Replace("\"ipamdTimeoutSeconds\":20", "\"ipamdTimeoutSeconds\":1", StringComparison.Ordinal);
+        var started = Stopwatch.GetTimestamp();
+
+        lab.AssertDeleted(run.RunIn(lab.Host));
+
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(8));
+    }
+
+    [Fact]
+    public async Task Del_into_the_namespace_of_the_plugin_touches_nothing_in_it()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        lab.HostNetlink.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "enicc21c2d7785" }));
+        var before = lab.Snapshot();
+
+        Assert.Equal(0, lab.Del(lab.Host.Path!).ExitCode);
+
+        Assert.Equal(before, lab.Snapshot());
+    }
+
+    private static void OnSecondaryInterface(FakeIpamdState state)
+        => state.Allocate = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{n + 10}", DeviceNumber = 1, RouteTableId = 2 };
+}
