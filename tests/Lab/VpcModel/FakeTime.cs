@@ -21,6 +21,12 @@ internal sealed class FakeTime : TimeProvider
         return timer;
     }
 
+    /// <summary>Somebody waits for exactly so long from now.</summary>
+    public bool HasTimerAt(TimeSpan fromNow)
+    {
+        lock (_lock) return _timers.Exists(timer => timer.Due == _now + fromNow);
+    }
+
     public void Advance(TimeSpan by)
     {
         var end = GetUtcNow() + by;
