@@ -17,11 +17,11 @@ internal sealed class MetadataTree
     /// <summary>Sets a leaf with one value a line.</summary>
     public void SetLines<T>(string path, IEnumerable<T> values) => Set(path, string.Join('\n', values));
 
-    /// <summary>The value or listing; null for 404.</summary>
+    /// <summary>The value or listing; null for 404. A slash at the end changes nothing: botocore asks for the zone with one.</summary>
     public string? Get(string path)
     {
         var trimmed = path.Trim('/');
-        if (!path.EndsWith('/') && _leaves.TryGetValue(trimmed, out var value)) return value;
+        if (_leaves.TryGetValue(trimmed, out var value)) return value;
         var prefix = trimmed.Length == 0 ? "" : trimmed + "/";
         SortedSet<string> children = new(StringComparer.Ordinal);
         foreach (var leaf in _leaves.Keys)

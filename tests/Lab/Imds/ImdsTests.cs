@@ -32,6 +32,7 @@ public sealed class ImdsTests
             ["/latest/meta-data/instance-id"] = instance.Id.Value,
             ["/latest/meta-data/instance-type"] = "m5.large",
             ["/latest/meta-data/placement/availability-zone"] = "us-west-2a",
+            ["/latest/meta-data/placement/availability-zone/"] = "us-west-2a",
             ["/latest/meta-data/placement/region"] = "us-west-2",
             ["/latest/meta-data/local-ipv4"] = primary.PrimaryAddress.ToString(),
             ["/latest/meta-data/mac"] = primary.Mac,
