@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using Amazon.Runtime;
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Aws.Imds;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Lab.Ec2Api;
+using VpcCni.Lab.VpcModel;
+using Xunit;
+using CreateInterfaceRequest = VpcCni.Ipamd.Cloud.CreateInterfaceRequest;
+
+namespace VpcCni.Interop.Tests.Lab;
+
+/// <summary>The daemon's own cloud port (AWS SDK, metadata client, error classification) against the lab: two implementations that share no code.</summary>
+public sealed class IpamdCloudTests
+{
+    private static readonly CancellationToken Deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
+
+    [Fact]
+    public async Task Cloud_port_knows_itself_and_its_limits()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var identity = await cloud.IdentifyNodeAsync(Deadline);
+        var primary = lab.World.FindInterface(lab.Instance.PrimaryInterface)!;
+        Assert.Equal((lab.Instance.Id.Value, "m5.large", "us-west-2", "us-west-2a"), (identity.NodeId, identity.NodeType, identity.Region, identity.Zone));
+        Assert.Equal((primary.Id.Value, primary.Mac, primary.PrimaryAddress), (identity.PrimaryInterface.Value, identity.PrimaryMac, identity.PrimaryAddress));
+        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await cloud.DescribeLimitsAsync("m5.large", Deadline));
+        lab.World.AddRange(lab.Subnet.Vpc, IPNetwork.Parse("100.64.0.0/16"));
+        Assert.Contains(IPNetwork.Parse("100.64.0.0/16"), await cloud.DescribeNetworkRangesAsync(Deadline));
+    }
+
+    [Fact]
+    public async Task Cloud_port_takes_an_interface_through_its_life()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var request = new CreateInterfaceRequest("token-1", TimeProvider.System.GetUtcNow(), lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Prefix, 2));
+        var created = await cloud.CreateInterfaceAsync(request, Deadline);
+        Assert.Equal(created.Id, (await cloud.CreateInterfaceAsync(request, Deadline)).Id);
+        Assert.Equal([created.Id], (await cloud.DescribeUnattachedInterfacesAsync(Deadline)).Select(eni => eni.Id));
+
+        var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
+        await cloud.SetDeleteOnTerminationAsync(created.Id, attachment, Deadline);
+        await cloud.TagInterfaceAsync(created.Id, Deadline);
+        var singles = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), Deadline);
+        var ipv6 = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv6Prefix, 1), Deadline);
+        await cloud.UnassignBlocksAsync(created.Id, [created.Blocks[0], singles[0], IPNetwork.Parse("10.0.1.250/32")], Deadline);
+
+        var described = (await cloud.DescribeAttachedInterfacesAsync(Deadline)).Single(eni => eni.Id == created.Id);
+        var truth = lab.World.FindInterface(new EniId(created.Id.Value))!;
+        Assert.Equal((truth.Mac, 1, attachment, true, CloudInterfaceState.InUse), (described.Mac, described.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State));
+        Assert.Equal(truth.AllRanges.Skip(1).Order(Ranges), described.Blocks.Order(Ranges));
+        Assert.Equal(new[] { created.Blocks[1], singles[1], singles[2], ipv6[0] }.Order(Ranges), described.Blocks.Order(Ranges));
+
+        await cloud.DetachInterfaceAsync(created.Id, attachment, Deadline);
+        await cloud.DeleteInterfaceAsync(created.Id, Deadline);
+        await cloud.DeleteInterfaceAsync(created.Id, Deadline);
+        Assert.Null(lab.World.FindInterface(truth.Id));
+        Assert.Empty(WorldInvariants.Check(lab.World));
+    }
+
+    [Fact]
+    public async Task Cloud_port_gives_the_labs_refusals_their_kind()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var primary = new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value);
+        Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 10), Deadline)));
+        Assert.Equal(CloudErrorKind.NotFound, await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), 1, Deadline)));
+        Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, 1, Deadline)));
+
+        lab.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
+        Assert.Equal(CloudErrorKind.NotPermitted, await KindAsync(() => cloud.TagInterfaceAsync(primary, Deadline)));
+        lab.World.Faults.Add(FaultRule.Throttle("AssignPrivateIpAddresses", times: null));
+        Assert.Equal(CloudErrorKind.Throttled, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
+        lab.World.Faults.Clear();
+
+        // Fill the subnet: first it has fragments only, then nothing.
+        for (var block = 1; block <= 14; block++)
+        {
+            var address = IPAddress.Parse($"10.0.1.{block * 16 + 9}");
+            if (lab.World.FindOwner(address) is null) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, PrimaryAddress = address });
+        }
+
+        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline)));
+        while (lab.World.FreeAddresses(lab.Subnet.Id) >= 10) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, Ipv4 = AddressRequest.Any(9) });
+        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline)));
+        while (lab.World.FreeAddresses(lab.Subnet.Id) > 0) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id });
+        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
+    }
+
+    private static IComparer<IPNetwork> Ranges { get; } = Comparer<IPNetwork>.Create((a, b) => string.CompareOrdinal(a.ToString(), b.ToString()));
+
+    private static async Task<CloudErrorKind> KindAsync(Func<Task> call) => (await Assert.ThrowsAsync<CloudException>(call)).Kind;
+
+    private static AwsCloud Connect(LabOnLoopback lab) => new(
+        new AwsCloudOptions
+        {
+            Endpoint = new Uri(lab.Url),
+            Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
+            Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+            MaxAttempts = 2,
+            BackoffBase = TimeSpan.FromMilliseconds(1),
+        },
+        TimeProvider.System,
+        new Random(1),
+        onAttempt: null);
+}
