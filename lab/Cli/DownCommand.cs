@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.Hosting;
+
+namespace VpcCni.Lab.Cli;
+
+/// <summary><c>vpc-lab down</c>: ends a running lab, or removes what is left of one that crashed.</summary>
+internal static class DownCommand
+{
+    private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
+
+    public static Command Create(CliContext context) => context.Make("down", "End a lab and remove everything it made", async (parsed, cancellationToken) =>
+    {
+        var output = parsed.InvocationConfiguration.Output;
+        var paths = context.PathsOf(parsed);
+        var names = new FabricNames(parsed.GetValue(context.NameOption)!);
+        var running = LabStateFile.Read(paths) is { } state && LabStateFile.IsRunning(state) ? state : null;
+        if (running is not null) await StopAsync(context, running, cancellationToken);
+        var removed = LabRemains.Remove(paths, names);
+        await output.WriteLineAsync(removed.Namespaces.Count == 0 && !removed.Folder
+            ? running is null ? $"there is no lab '{names.Lab}', and nothing is left of one" : $"lab '{names.Lab}' (process {running.ProcessId}) ended and removed everything"
+            : $"removed what was left of lab '{names.Lab}': {removed.Processes} processes, {removed.Namespaces.Count} namespaces{(removed.Folder ? $", {paths.Folder}" : "")}");
+        return 0;
+    });
+
+    /// <summary>The process removes everything itself on SIGTERM; when it does not, it is killed, and the caller sweeps up.</summary>
+    private static async Task StopAsync(CliContext context, LabState state, CancellationToken cancellationToken)
+    {
+        Posix.Kill(state.ProcessId, Posix.SigTerm);
+        var started = context.Time.GetTimestamp();
+        while (LabStateFile.IsRunning(state))
+        {
+            if (context.Time.GetElapsedTime(started) > StopDeadline)
+            {
+                Posix.Kill(state.ProcessId, Posix.SigKill);
+                return;
+            }
+
+            await Task.Delay(Poll, context.Time, cancellationToken);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.Hosting;
+
+namespace VpcCni.Lab.Cli;
+
+/// <summary>A lab's status as text for a terminal of 80 columns.</summary>
+internal static class StatusTable
+{
+    private const int MaxPodsShown = 60;
+
+    public static async Task WriteAsync(TextWriter output, LabStatus status)
+    {
+        foreach (var line in Lines(status)) await output.WriteLineAsync(line);
+    }
+
+    internal static IEnumerable<string> Lines(LabStatus status)
+    {
+        yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API {status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
+        if (status.FabricFailure is { } failure) yield return $"BROKEN: {failure}";
+        yield return "";
+        yield return "NODE     ADDRESS         SUBNET             TYPE          IPAMD    INSTANCE";
+        foreach (var node in status.Nodes)
+            yield return $"{node.Name,-8} {node.Address,-15} {node.Subnet,-18} {node.InstanceType,-13} {node.Ipamd,-8} {Short(node.InstanceId, 14)}";
+
+        yield return "";
+        yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";
+        foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))
+        {
+            yield return $"{node.Name,-8} {Short(eni.Id, 15),-15} {eni.Link,-6} {eni.AttachmentState,-9} {eni.PrimaryAddress,-15} "
+                + $"{eni.SecondaryAddresses.Count,4} {eni.Prefixes.Count,4} {eni.Pods,5} {eni.Spoofed.Packets,8}";
+        }
+
+        var pods = status.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
+        if (pods.Length > 0)
+        {
+            yield return "";
+            yield return "NODE     POD                              ADDRESS         LINK     ADD ms";
+            foreach (var (node, pod) in pods.Take(MaxPodsShown))
+            {
+                var link = node.Enis.FirstOrDefault(eni => eni.Id == pod.EniId)?.Link ?? "none";
+                yield return $"{node.Name,-8} {Short(pod.Name, 32),-32} {pod.Address,-15} {link,-6} {pod.AddMilliseconds,8:F1}";
+            }
+
+            if (pods.Length > MaxPodsShown) yield return $"... and {pods.Length - MaxPodsShown} more (--json shows all)";
+        }
+
+        yield return "";
+        yield return $"dropped packets: {status.DroppedUnowned.Packets} for nobody's address, {status.DroppedInternetOutbound.Packets} to and {status.DroppedInternetInbound.Packets} from the internet";
+        yield return status.Ec2Calls.Count == 0 ? "EC2 calls: none" : $"EC2 calls: {status.Ec2Calls.Sum(call => call.Count)}";
+        foreach (var call in status.Ec2Calls) yield return $"  {call.Operation,-34} {call.Outcome,-34} {call.Count,7}";
+        foreach (var fault in status.Faults)
+            yield return $"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } times ? $"{times} more times" : "for ever")}{(fault.AfterEffect ? ", after its effect" : "")}";
+    }
+
+    private static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";
+}

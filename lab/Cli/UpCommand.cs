@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
+using VpcCni.Lab.Ec2Api;
+using VpcCni.Lab.Hosting;
+
+namespace VpcCni.Lab.Cli;
+
+/// <summary><c>vpc-lab up</c>: builds a lab and runs it until it is told to stop, here or in the background.</summary>
+internal static class UpCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var defaults = new LabOptions();
+        var nodes = new Option<IReadOnlyList<int>>("--nodes") { Description = "How many nodes, or a number for each subnet: 2,1", CustomParser = ParseNodes, DefaultValueFactory = _ => defaults.Nodes };
+        var type = new Option<string>("--instance-type") { Description = "EC2 instance type of the nodes", DefaultValueFactory = _ => defaults.InstanceType };
+        var vpc = new Option<IPNetwork>("--vpc-cidr") { Description = "The VPC's range", CustomParser = ParseNetwork, DefaultValueFactory = _ => defaults.VpcRange };
+        var subnets = new Option<IPNetwork[]>("--subnet-cidr")
+        {
+            Description = "A subnet; may be repeated", DefaultValueFactory = _ => [], CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
+        };
+        var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
+        var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
+        var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
+        var listen = new Option<IPEndPoint?>("--listen") { Description = "Serve EC2 API and metadata on this loopback endpoint too: 127.0.0.1:PORT", CustomParser = ParseEndPoint };
+        var environment = new Option<string[]>("--env") { Description = "Environment of every ipamd: NAME=VALUE; may be repeated", DefaultValueFactory = _ => [] };
+        var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
+        var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
+        var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
+        var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
+        var background = new Option<bool>(Background.Flag) { Hidden = true };
+
+        return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
+        {
+            if (parsed.GetValue(background)) Background.Enter(context.PathsOf(parsed));
+            var options = new LabOptions
+            {
+                Name = parsed.GetValue(context.NameOption)!,
+                RunFolder = parsed.GetValue(context.RunFolderOption)!,
+                Nodes = parsed.GetValue(nodes)!,
+                InstanceType = parsed.GetValue(type)!,
+                VpcRange = parsed.GetValue(vpc),
+                Subnets = parsed.GetValue(subnets)!,
+                Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
+                AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
+                Ec2Rate = parsed.GetValue(rate),
+                Listen = parsed.GetValue(listen),
+                Environment = Variables(parsed.GetValue(environment)!),
+                IpamdPath = parsed.GetValue(noIpamd) ? null
+                    : parsed.GetValue(ipamd) ?? context.FindBeside("ipamd") ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build), name it (--ipamd PATH), or do without (--no-ipamd)"),
+                PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
+            };
+            if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
+            return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
+        }, nodes, type, vpc, subnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach, background);
+    }
+
+    /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
+    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, CancellationToken cancellationToken)
+    {
+        var output = parsed.InvocationConfiguration.Output;
+        using var logging = new LineLogging(parsed.InvocationConfiguration.Error, context.Time);
+        var started = context.Time.GetTimestamp();
+        await using var lab = await VpcLab.BuildAsync(options, context.Time, logging, cancellationToken);
+        await using var control = await ControlServer.StartAsync(lab, context.Time, logging, cancellationToken);
+        await lab.WaitUntilReadyAsync(cancellationToken);
+        await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
+        await StatusTable.WriteAsync(output, await lab.StatusAsync(cancellationToken));
+        if (options.Listen is { } listen)
+        {
+            await output.WriteLineAsync(
+                $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
+                + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}");
+        }
+
+        await output.WriteLineAsync("Ctrl-C ends it.");
+        await output.FlushAsync(cancellationToken);
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (cancellationToken.Register(ended.SetResult)) await ended.Task;
+        await output.WriteLineAsync($"removing lab '{options.Name}'");
+        return 0;
+    }
+
+    private static Dictionary<string, string> Variables(IReadOnlyList<string> pairs)
+    {
+        var variables = new Dictionary<string, string>();
+        foreach (var pair in pairs)
+        {
+            var equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 1) throw new LabException($"--env {pair}: expected NAME=VALUE");
+            variables[pair[..equals]] = pair[(equals + 1)..];
+        }
+
+        return variables;
+    }
+
+    private static List<int> ParseNodes(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        var counts = new List<int>();
+        foreach (var part in text.Split(','))
+        {
+            if (!int.TryParse(part, out var count)) result.AddError($"--nodes {text}: expected a number, or numbers for each subnet: 2,1");
+            counts.Add(count);
+        }
+
+        return counts;
+    }
+
+    private static IPNetwork ParseNetwork(ArgumentResult result) => ParseNetwork(result.Tokens[0].Value, result) ?? default;
+
+    private static IPNetwork? ParseNetwork(string text, ArgumentResult result)
+    {
+        if (IPNetwork.TryParse(text, out var network)) return network;
+        result.AddError($"'{text}' is no network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
+        return null;
+    }
+
+    private static IPEndPoint? ParseEndPoint(ArgumentResult result)
+    {
+        if (IPEndPoint.TryParse(result.Tokens[0].Value, out var endPoint) && endPoint.Port > 0) return endPoint;
+        result.AddError($"--listen {result.Tokens[0].Value}: expected 127.0.0.1:PORT");
+        return null;
+    }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.Fabric;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>
+/// The control socket of a running lab: JSON over HTTP on a Unix socket that only its owner may open. The lab's process is the one owner of its state; every other command is a
+/// client of this.
+/// </summary>
+internal sealed class ControlServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private ControlServer(WebApplication app) => _app = app;
+
+    public static async Task<ControlServer> StartAsync(VpcLab lab, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddProvider(logging).SetMinimumLevel(LogLevel.Warning);
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(lab.Paths.ControlSocket));
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
+        var app = builder.Build();
+        Map(app, lab, time);
+        await app.StartAsync(cancellationToken);
+        // The folder is closed to others already; the mode says so on the socket itself as well.
+        File.SetUnixFileMode(lab.Paths.ControlSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        return new ControlServer(app);
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static void Map(WebApplication app, VpcLab lab, TimeProvider time)
+    {
+        app.MapGet("/status", (CancellationToken cancellationToken) => AnswerAsync(() => lab.StatusAsync(cancellationToken)));
+        app.MapPost("/pods", (AddPodRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        {
+            var pod = await lab.AddPodAsync(request.Node, PodName.Parse(request.Pod), cancellationToken);
+            return new AddPodReply(request.Node, pod.Name, pod.Address.ToString(), Milliseconds(pod.AddElapsed), pod.Result);
+        }));
+        app.MapDelete("/pods/{node}/{ns}/{pod}", (string node, string ns, string pod, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        {
+            var name = PodName.Parse($"{ns}/{pod}");
+            return new DeletePodReply(node, name.ToString(), Milliseconds(await lab.DeletePodAsync(node, name, cancellationToken)));
+        }));
+        app.MapPost("/nodes/{node}/restart-ipamd", (string node, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        {
+            var started = time.GetTimestamp();
+            await lab.RestartIpamdAsync(node, cancellationToken);
+            return new RestartReply(node, Milliseconds(time.GetElapsedTime(started)));
+        }));
+        app.MapPost("/faults", (FaultSpec fault) => Answer(() => lab.World.Inject(fault)));
+        app.MapDelete("/faults", (string? operation) => Answer(() => lab.World.ClearFaults(operation)));
+        app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.Retime(timing)));
+    }
+
+    private static double Milliseconds(TimeSpan elapsed) => Math.Round(elapsed.TotalMilliseconds, 1);
+
+    private static Task<IResult> Answer(Action body) => AnswerAsync(() =>
+    {
+        body();
+        return Task.FromResult(new object());
+    });
+
+    private static async Task<IResult> AnswerAsync<T>(Func<Task<T>> body)
+    {
+        try
+        {
+            return Results.Json(await body(), LabJson.Options);
+        }
+        catch (Exception error) when (error is LabException or FabricException or CniException)
+        {
+            return Results.Json(new ControlError(error.Message), LabJson.Options, statusCode: StatusCodes.Status409Conflict);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            return Results.Json(new ControlError(error.ToString()), LabJson.Options, statusCode: StatusCodes.Status500InternalServerError);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>A pod of the lab: a namespace that the plugin has wired.</summary>
+internal sealed record LabPod(CniAttachment Attachment, NetworkNamespace Network, IPAddress Address, JsonObject Result, TimeSpan AddElapsed)
+{
+    /// <summary><c>namespace/name</c>.</summary>
+    public string Name => $"{Attachment.PodNamespace}/{Attachment.PodName}";
+}
+
+/// <summary>One node: its namespace, its daemon, and its pods, which it adds and deletes in the order of a container runtime.</summary>
+internal sealed class LabNode : IAsyncDisposable
+{
+    private readonly FabricNames _names;
+    private readonly string? _pluginPath;
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<string, LabPod?> _pods = new(); // a null value: being added
+
+    public LabNode(string name, Instance instance, IPAddress address, NetworkNamespace network, NodePaths paths, IpamdProcess? ipamd, FabricNames names, string? pluginPath, TimeProvider time)
+    {
+        Name = name;
+        Instance = instance;
+        Address = address;
+        Network = network;
+        Paths = paths;
+        Ipamd = ipamd;
+        _names = names;
+        _pluginPath = pluginPath;
+        _time = time;
+    }
+
+    public string Name { get; }
+
+    public Instance Instance { get; }
+
+    public IPAddress Address { get; }
+
+    public NetworkNamespace Network { get; }
+
+    public NodePaths Paths { get; }
+
+    public IpamdProcess? Ipamd { get; }
+
+    public IReadOnlyList<LabPod> Pods => [.. _pods.Values.OfType<LabPod>().OrderBy(pod => pod.Name, StringComparer.Ordinal)];
+
+    public LabPod? FindPod(string name) => _pods.GetValueOrDefault(name);
+
+    /// <summary>Makes the pod's namespace with loopback up, then runs the plugin's ADD; a failed ADD is followed by DEL and leaves nothing.</summary>
+    public async Task<LabPod> AddPodAsync(PodName name, CancellationToken cancellationToken)
+    {
+        if (!_pods.TryAdd(name.ToString(), value: null)) throw new LabException($"pod {name} exists already on {Name}");
+        var netnsName = _names.Pod(name.Namespace, name.Name);
+        NetworkNamespace? network = null;
+        try
+        {
+            network = NetworkNamespace.CreateNamed(netnsName);
+            using (var netlink = network.OpenRouteNetlink()) netlink.Execute(LinkRequests.SetUp("lo", true));
+            var attachment = new CniAttachment(RandomNumberGenerator.GetHexString(64, lowercase: true), $"{FabricNamespaces.Folder}/{netnsName}", name.Namespace, name.Name);
+            var plugin = Plugin();
+            try
+            {
+                var (result, elapsed) = await plugin.AddAsync(attachment, cancellationToken);
+                var pod = new LabPod(attachment, network, AddressIn(result), result, elapsed);
+                _pods[name.ToString()] = pod;
+                return pod;
+            }
+            catch (Exception failure)
+            {
+                await UndoAsync(plugin, attachment, failure);
+                throw;
+            }
+        }
+        catch
+        {
+            network?.Dispose();
+            NetworkNamespace.DeleteNamed(netnsName);
+            _pods.TryRemove(name.ToString(), out _);
+            throw;
+        }
+    }
+
+    /// <summary>Ends the pod's processes, runs the plugin's DEL with the result of its ADD, and removes the namespace. A failed DEL keeps the pod, so that it can be repeated.</summary>
+    public async Task<TimeSpan> DeletePodAsync(PodName name, CancellationToken cancellationToken)
+    {
+        if (!_pods.TryGetValue(name.ToString(), out var pod) || pod is null) throw new LabException($"there is no pod {name} on {Name}");
+        NamespaceProcesses.KillAll([pod.Network.Identity]);
+        var elapsed = await Plugin().DeleteAsync(pod.Attachment, pod.Result, cancellationToken);
+        if (_pods.TryRemove(name.ToString(), out _))
+        {
+            pod.Network.Dispose();
+            NetworkNamespace.DeleteNamed(_names.Pod(name.Namespace, name.Name));
+        }
+
+        return elapsed;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Ipamd is not null) await Ipamd.DisposeAsync();
+        foreach (var pod in Pods) pod.Network.Dispose();
+        _pods.Clear();
+    }
+
+    private CniPlugin Plugin() => _pluginPath is null
+        ? throw new LabException("this lab was started without a CNI plugin (--plugin PATH), so it has no pods")
+        : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _time);
+
+    /// <summary>What a runtime does after a failed ADD. A failure here as well is told together with the first.</summary>
+    private static async Task UndoAsync(CniPlugin plugin, CniAttachment attachment, Exception failure)
+    {
+        try
+        {
+            await plugin.DeleteAsync(attachment, previous: null, CancellationToken.None);
+        }
+        catch (Exception second)
+        {
+            throw new AggregateException("ADD failed, and so did the DEL that should undo it", failure, second);
+        }
+    }
+
+    private static IPAddress AddressIn(JsonObject result)
+        => (string?)result["ips"]?[0]?["address"] is { } text && IPNetwork.TryParse(text, out var network)
+            ? network.BaseAddress
+            : throw new LabException($"the plugin's result has no address in ips[0].address: {result.ToJsonString()}");
+}

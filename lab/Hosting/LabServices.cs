@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Security.Cryptography;
+using VpcCni.Lab.Ec2Api;
+using VpcCni.Lab.Imds;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>The HTTP services of a lab on one world and one set of credentials.</summary>
+internal sealed class LabServices
+{
+    /// <summary>On the loopback endpoint there is no node to see by the address; this header names one, and without it the first node answers.</summary>
+    public const string NodeHeader = "X-VpcLab-Node";
+
+    private readonly VpcWorld _world;
+    private readonly Func<string?, InstanceId?> _instanceOfNode;
+    private readonly Ec2ApiServer _ec2;
+    private readonly ImdsServer _imds;
+
+    public LabServices(VpcWorld world, TimeProvider time, TimeSpan ec2Latency, Func<string?, InstanceId?> instanceOfNode)
+    {
+        _world = world;
+        _instanceOfNode = instanceOfNode;
+        var credentials = new CredentialStore(time, NewRandom());
+        _ec2 = new Ec2ApiServer(world, credentials, time, NewRandom(), new Ec2ApiOptions { Latency = ec2Latency });
+        _imds = new ImdsServer(world, credentials, time, NewRandom(), InstanceOf);
+    }
+
+    public RequestDelegate Ec2Api => _ec2.HandleAsync;
+
+    public RequestDelegate Metadata => _imds.HandleAsync;
+
+    /// <summary>Both on one endpoint: metadata below <c>/latest</c>, EC2 on everything else.</summary>
+    public RequestDelegate Both => context => context.Request.Path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal) ? Metadata(context) : Ec2Api(context);
+
+    private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
+
+    /// <summary>Whoever owns the remote address: a node by its primary address, or a pod on it by an address of one of its ENIs.</summary>
+    private InstanceId? InstanceOf(HttpContext context)
+    {
+        if (context.Connection.RemoteIpAddress is not { } remote) return null;
+        if (IPAddress.IsLoopback(remote)) return _instanceOfNode(context.Request.Headers[NodeHeader]);
+        lock (_world.Gate) return _world.FindOwner(remote)?.Attachment?.Instance;
+    }
+}

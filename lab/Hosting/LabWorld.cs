@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Lab.Ec2Api;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>
+/// The model of EC2 with one VPC, tied to a fabric: events become wishes of the fabric in the order in which they happened, and changes that take time happen when their time
+/// comes. Everything goes through the world's gate.
+/// </summary>
+internal sealed partial class LabWorld : IDisposable
+{
+    /// <summary>The tag that carries a node's name, as the console shows it.</summary>
+    private const string NameTag = "Name";
+
+    private readonly VpcWorld _world;
+    private readonly IVpcFabric _fabric;
+    private readonly IDisposable _subscription;
+    private readonly TransitionPump _pump;
+
+    public LabWorld(VpcWorld world, IVpcFabric fabric, TimeProvider time, ILogger logger)
+    {
+        _world = world;
+        _fabric = fabric;
+        lock (world.Gate) _subscription = world.Subscribe(OnEvent);
+        _pump = new TransitionPump(world, time, error => LogPumpFailed(logger, error));
+    }
+
+    public VpcWorld Model => _world;
+
+    /// <summary>Makes the VPC with its subnets, each in a zone of its own as far as there are letters.</summary>
+    public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets)
+    {
+        const int zones = 6;
+        lock (_world.Gate)
+        {
+            var vpc = _world.CreateVpc(range);
+            _world.CreateSecurityGroup(vpc.Id, "default", "default VPC security group");
+            return [.. subnets.Select((subnet, index) => _world.CreateSubnet(vpc.Id, $"{_world.Options.Region}{(char)('a' + index % zones)}", subnet))];
+        }
+    }
+
+    /// <summary>Launches the instance of a node; its primary ENI is wished from the fabric before this returns.</summary>
+    public Instance Launch(string node, string instanceType, SubnetId subnet)
+    {
+        lock (_world.Gate)
+        {
+            return _world.LaunchInstance(new LaunchRequest
+            {
+                InstanceType = instanceType,
+                Subnet = subnet,
+                Groups = [.. _world.SecurityGroups.Select(group => group.Id)],
+                Tags = new Dictionary<string, string> { [NameTag] = node },
+            });
+        }
+    }
+
+    /// <summary>Reads or changes the world under its gate.</summary>
+    public T With<T>(Func<VpcWorld, T> body)
+    {
+        lock (_world.Gate) return body(_world);
+    }
+
+    public void Inject(FaultSpec fault)
+    {
+        if (fault.Operation.Length == 0 || fault.Code.Length == 0) throw new LabException("a fault needs an operation (or '*') and an error code");
+        var status = fault.Code is "RequestLimitExceeded" or "Throttling" ? HttpStatusCode.ServiceUnavailable
+            : fault.Code is "InternalError" ? HttpStatusCode.InternalServerError
+            : fault.Code is "UnauthorizedOperation" ? HttpStatusCode.Forbidden : HttpStatusCode.BadRequest;
+        var rule = new FaultRule
+        {
+            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab", Status = status, Times = fault.Times,
+            Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
+        };
+        try
+        {
+            lock (_world.Gate) _world.Faults.Add(rule);
+        }
+        catch (Exception error) when (error is ArgumentException or InvalidOperationException)
+        {
+            throw new LabException(error.Message, error);
+        }
+    }
+
+    public void ClearFaults(string? operation)
+    {
+        lock (_world.Gate) _world.Faults.Clear(operation);
+    }
+
+    public void Retime(TimingSpec timing)
+    {
+        lock (_world.Gate)
+        {
+            try
+            {
+                if (timing.AttachMilliseconds is { } attach) _world.Timing.AttachLatency = Duration(attach);
+                if (timing.DetachMilliseconds is { } detach) _world.Timing.DetachLatency = Duration(detach);
+                if (timing.DescribeLagMilliseconds is { } describe) _world.Timing.DescribeLag = Duration(describe);
+                if (timing.MetadataLagMilliseconds is { } metadata) _world.Timing.MetadataLag = Duration(metadata);
+                if (timing.RatePerSecond is { } rate) _world.Throttle.SetLimits(rate == 0 ? null : Throttle.Uniform(rate));
+            }
+            catch (ArgumentException error)
+            {
+                throw new LabException(error.Message, error);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        _pump.Dispose();
+        lock (_world.Gate) _subscription.Dispose();
+    }
+
+    private static TimeSpan Duration(double milliseconds)
+        => milliseconds is >= 0 and <= 600_000 ? TimeSpan.FromMilliseconds(milliseconds) : throw new LabException($"{milliseconds} ms: expected 0 to 600000");
+
+    /// <summary>Caller holds the gate.</summary>
+    private void OnEvent(VpcEvent @event)
+    {
+        switch (@event)
+        {
+            case VpcEvent.InterfaceAttached attached:
+                var eni = _world.FindInterface(attached.Interface) ?? throw new InvalidOperationException($"{attached.Interface} was attached but does not exist");
+                _fabric.Attach(new EniAttachment
+                {
+                    EniId = attached.Interface.Value,
+                    Node = _world.FindInstance(attached.Instance)!.Tags[NameTag],
+                    DeviceIndex = attached.DeviceIndex,
+                    NetworkCard = attached.NetworkCard,
+                    Mac = MacAddress.Parse(attached.Mac),
+                    Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
+                    PrimaryAddress = attached.PrimaryAddress,
+                    Addresses = eni.AllRanges,
+                });
+                break;
+            case VpcEvent.InterfaceDetached detached:
+                _fabric.Detach(detached.Interface.Value);
+                break;
+            case VpcEvent.AddressesChanged changed:
+                _fabric.SetAddresses(changed.Interface.Value, changed.Ranges);
+                break;
+            case VpcEvent.RangesChanged changed:
+                _fabric.SetRanges(changed.Ranges);
+                break;
+            default:
+                break; // launches and terminations are told by the attachments that come with them
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "a change of the VPC did not reach the fabric")]
+    private static partial void LogPumpFailed(ILogger logger, Exception error);
+}

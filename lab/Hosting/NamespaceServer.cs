@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>Where an HTTP server listens: in a namespace, or in the process's own when that is null.</summary>
+internal sealed record ListenPoint(NetworkNamespace? Network, IPEndPoint EndPoint);
+
+/// <summary>
+/// An HTTP server (Kestrel) whose listening sockets are opened inside network namespaces. A connection that such a socket accepts belongs to its namespace too, so the threads
+/// that serve it never need to enter it.
+/// </summary>
+internal sealed class NamespaceServer : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private NamespaceServer(WebApplication app) => _app = app;
+
+    public static async Task<NamespaceServer> StartAsync(IReadOnlyList<ListenPoint> points, RequestDelegate handler, ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders().AddProvider(logging).SetMinimumLevel(LogLevel.Warning);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            foreach (var point in points) kestrel.Listen(point.EndPoint);
+        });
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => Bind(points.First(point => point.EndPoint.Equals(endPoint))));
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2)); // a hanging client does not hold up the end of a lab
+        var app = builder.Build();
+        app.Run(handler);
+        try
+        {
+            await app.StartAsync(cancellationToken);
+            return new NamespaceServer(app);
+        }
+        catch (Exception error) when (error is IOException or SocketException)
+        {
+            await app.DisposeAsync();
+            throw new LabException($"cannot listen on {string.Join(", ", points.Select(point => point.EndPoint))}: {error.Message}", error);
+        }
+    }
+
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static Socket Bind(ListenPoint point)
+    {
+        var family = point.EndPoint.AddressFamily;
+        var socket = point.Network is { } network
+            ? network.OpenSocket(family, SocketType.Stream, ProtocolType.Tcp)
+            : SocketTransportOptions.CreateDefaultBoundListenSocket(point.EndPoint);
+        try
+        {
+            if (point.Network is not null) socket.Bind(point.EndPoint);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>
+/// The environment of a node's daemon: files of its own instead of those under /var, ports that are free because every node has a namespace of its own, the lab's EC2 API, and
+/// what the manifest of aws-node sets. The user's variables win.
+/// </summary>
+internal static class NodeEnvironment
+{
+    public static IReadOnlyDictionary<string, string> For(string node, NodePaths paths, LabOptions options)
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["VPCCNI_SOCKET_PATH"] = paths.IpamdSocket,
+            ["AWS_VPC_K8S_CNI_BACKING_STORE"] = paths.Checkpoint,
+            ["AWS_VPC_K8S_CNI_LOG_FILE"] = paths.IpamdLog,
+            ["AWS_VPC_K8S_PLUGIN_LOG_FILE"] = paths.PluginLog,
+            ["HOST_CNI_BIN_PATH"] = paths.CniBin,
+            ["HOST_CNI_CONFDIR_PATH"] = paths.CniConf,
+            ["VPCCNI_METRICS_BIND_ADDRESS"] = "127.0.0.1:61678",
+            ["INTROSPECTION_BIND_ADDRESS"] = "127.0.0.1:61679",
+            ["AWS_EC2_ENDPOINT"] = VpcLab.Ec2Endpoint,
+            ["AWS_REGION"] = "us-west-2",
+            ["ENABLE_IPv4"] = "true",
+            ["ENABLE_IPv6"] = "false",
+            ["CLUSTER_NAME"] = options.Name,
+            ["MY_NODE_NAME"] = node,
+        };
+        foreach (var (name, value) in options.Environment) environment[name] = value;
+        return environment;
+    }
+}

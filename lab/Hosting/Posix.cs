@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.InteropServices;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>The few calls of libc that .NET has no API for.</summary>
+internal static partial class Posix
+{
+    /// <summary>signal(7) on x86-64 and arm64.</summary>
+    public const int SigTerm = 15;
+    public const int SigKill = 9;
+
+    private const string Libc = "libc";
+    private const int NoSuchProcess = 3; // ESRCH
+    private const int ReadWrite = 2; // O_RDWR
+
+    /// <summary>Sends a signal; false when the process is gone already.</summary>
+    public static bool Kill(int processId, int signal)
+    {
+        if (processId <= 1) throw new ArgumentOutOfRangeException(nameof(processId), processId, "expected the id of one process that the lab started");
+        if (kill(processId, signal) == 0) return true;
+        var error = Marshal.GetLastPInvokeError();
+        return error == NoSuchProcess ? false : throw new LabException($"cannot send signal {signal} to process {processId}: {Marshal.GetPInvokeErrorMessage(error)}");
+    }
+
+    /// <summary>Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists.</summary>
+    public static void Detach(string logFile)
+    {
+        Check(setsid(), "setsid");
+        Redirect("/dev/null", 0);
+        Redirect(logFile, 1);
+        Redirect(logFile, 2);
+    }
+
+    private static void Redirect(string path, int descriptor)
+    {
+        const int append = 0x400; // O_APPEND: both descriptors write to the file's end
+        var file = Check(open(path, ReadWrite | append), $"open {path}");
+        Check(dup2(file, descriptor), "dup2");
+        Check(close(file), "close");
+    }
+
+    private static int Check(int result, string what)
+        => result >= 0 ? result : throw new LabException($"{what} failed: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int kill(int pid, int sig);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int setsid();
+
+    [LibraryImport(Libc, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int open(string path, int flags);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int dup2(int oldDescriptor, int newDescriptor);
+
+    [LibraryImport(Libc, SetLastError = true)]
+    private static partial int close(int descriptor);
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Immutable;
+using System.Diagnostics;
+using System.Net;
+using System.Security.Cryptography;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Netlink;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>
+/// A whole lab within this process: model, API servers, fabric, nodes with their daemons, pods. Disposing of it removes everything that it made. The command line, the demo and
+/// the end-to-end tests all run on it.
+/// </summary>
+internal sealed class VpcLab : IAsyncDisposable
+{
+    private readonly LabOptions _options;
+    private readonly LabPaths _paths;
+    private readonly FabricNames _names;
+    private readonly TimeProvider _time;
+    private readonly DateTimeOffset _startedAt;
+    private readonly Stack<IAsyncDisposable> _servers = new();
+    private ImmutableList<LabNode> _nodes = [];
+    private VpcFabric? _fabric;
+    private LabWorld? _world;
+    private LabStateFile? _claim;
+    private volatile bool _ready;
+
+    private VpcLab(LabOptions options, TimeProvider time)
+    {
+        _options = options;
+        _paths = new LabPaths(options.RunFolder, options.Name);
+        _names = new FabricNames(options.Name);
+        _time = time;
+        _startedAt = time.GetUtcNow();
+    }
+
+    /// <summary>The EC2 API as every node reaches it.</summary>
+    public static string Ec2Endpoint { get; } = $"http://{FabricAddresses.Ec2Api}";
+
+    public string Name => _options.Name;
+
+    public LabPaths Paths => _paths;
+
+    public IReadOnlyList<LabNode> Nodes => _nodes;
+
+    public VpcFabric Fabric => _fabric ?? throw new InvalidOperationException("the lab has not been built");
+
+    public LabWorld World => _world ?? throw new InvalidOperationException("the lab has not been built");
+
+    /// <summary>Builds everything and waits until every daemon serves. On failure, or when cancelled, nothing is left behind.</summary>
+    /// <exception cref="LabException">All that is wrong with the options; what is in the way; why a daemon does not serve.</exception>
+    public static async Task<VpcLab> StartAsync(LabOptions options, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        var lab = await BuildAsync(options, time, logging, cancellationToken);
+        try
+        {
+            await lab.WaitUntilReadyAsync(cancellationToken);
+            return lab;
+        }
+        catch
+        {
+            await lab.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Builds everything and starts the daemons, but does not wait for them.</summary>
+    public static async Task<VpcLab> BuildAsync(LabOptions options, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
+        if (!Environment.IsPrivilegedProcess) throw new LabException("a lab needs root: it makes network namespaces. Nothing outside of them is changed.");
+        var lab = new VpcLab(options, time);
+        lab._claim = LabStateFile.Claim(lab._paths, lab._names, lab._startedAt);
+        try
+        {
+            await lab.BuildFabricAsync(logging, cancellationToken);
+            await lab.ServeAsync(logging, cancellationToken);
+            await lab.AddNodesAsync(cancellationToken);
+            return lab;
+        }
+        catch
+        {
+            await lab.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
+    {
+        await Task.WhenAll(_nodes.Select(async node =>
+        {
+            try
+            {
+                if (node.Ipamd is { } ipamd) await ipamd.WaitUntilServingAsync(_options.ReadyDeadline, cancellationToken);
+            }
+            catch (LabException error)
+            {
+                throw new LabException($"{node.Name}: {error.Message}", error);
+            }
+        }));
+        _ready = true;
+    }
+
+    public LabNode Node(string name)
+        => _nodes.FirstOrDefault(node => node.Name == name)
+           ?? throw new LabException($"there is no node '{name}' in lab '{Name}'; there are: {string.Join(", ", _nodes.Select(node => node.Name))}");
+
+    public Task<LabPod> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
+    {
+        if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken) throw new LabException($"pod {pod} exists already, on {taken.Name}");
+        return Node(node).AddPodAsync(pod, cancellationToken);
+    }
+
+    public Task<TimeSpan> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken) => Node(node).DeletePodAsync(pod, cancellationToken);
+
+    /// <summary>Kills a node's daemon without warning, starts it again and waits until it serves.</summary>
+    public async Task RestartIpamdAsync(string node, CancellationToken cancellationToken)
+    {
+        var ipamd = Node(node).Ipamd ?? throw new LabException("this lab was started without daemons (--no-ipamd)");
+        await ipamd.KillAsync(cancellationToken);
+        ipamd.Start();
+        await ipamd.WaitUntilServingAsync(_options.ReadyDeadline, cancellationToken);
+    }
+
+    /// <summary>Runs a program in the namespace of a node or of a pod and captures what it prints.</summary>
+    public Task<ProcessOutcome> ExecAsync(string target, IReadOnlyList<string> command, TimeSpan deadline, CancellationToken cancellationToken)
+        => NamespaceProcess.RunAsync(NetworkOf(target), new ProcessStartInfo(command[0], command.Skip(1)), input: "", deadline, _time, cancellationToken);
+
+    /// <summary>The namespace of a node (by name), of a pod (<c>namespace/name</c>), of <c>internet</c>, <c>onprem</c> or <c>router</c>.</summary>
+    public NetworkNamespace NetworkOf(string target) => target switch
+    {
+        "router" => Fabric.Router,
+        "internet" => Fabric.Internet,
+        "onprem" => Fabric.OnPremises,
+        _ when target.Contains('/', StringComparison.Ordinal) => _nodes.Select(node => node.FindPod(target)).FirstOrDefault(pod => pod is not null)?.Network
+            ?? throw new LabException($"there is no pod '{target}' in lab '{Name}'"),
+        _ => Node(target).Network,
+    };
+
+    public async Task<LabStatus> StatusAsync(CancellationToken cancellationToken)
+    {
+        var drops = await Fabric.ReadDropsAsync(cancellationToken);
+        return World.With(world => LabReport.Make(world, _nodes, drops) with
+        {
+            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, VpcRange = _options.VpcRange.ToString(),
+            Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())], Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
+            FabricFailure = Fabric.Failure,
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_nodes.Select(async node => await node.DisposeAsync()));
+        while (_servers.TryPop(out var server)) await server.DisposeAsync();
+        _world?.Dispose();
+        if (_fabric is not null) await _fabric.DisposeAsync();
+        LabRemains.Remove(_paths, _names);
+        _claim?.Dispose();
+    }
+
+    private async Task BuildFabricAsync(ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        var fabricOptions = new FabricOptions { LabName = Name, VpcRanges = [_options.VpcRange], Subnets = _options.EffectiveSubnets };
+        _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
+        _world = new LabWorld(new VpcWorld(_time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), _fabric, _time, logging.CreateLogger("world"));
+        _world.Retime(new TimingSpec
+        {
+            AttachMilliseconds = _options.AttachLatency.TotalMilliseconds, DetachMilliseconds = _options.AttachLatency.TotalMilliseconds, RatePerSecond = _options.Ec2Rate,
+        });
+    }
+
+    private async Task ServeAsync(ILoggerProvider logging, CancellationToken cancellationToken)
+    {
+        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode);
+        _servers.Push(await NamespaceServer.StartAsync(
+            [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))], services.Metadata, logging, cancellationToken));
+        _servers.Push(await NamespaceServer.StartAsync(
+            [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Ec2Api, 80))], services.Ec2Api, logging, cancellationToken));
+        if (_options.Listen is { } listen) _servers.Push(await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.Both, logging, cancellationToken));
+    }
+
+    private async Task AddNodesAsync(CancellationToken cancellationToken)
+    {
+        var subnets = World.Build(_options.VpcRange, _options.EffectiveSubnets);
+        var placement = _options.Placement;
+        for (var index = 0; index < placement.Count; index++)
+        {
+            var name = $"node-{index + 1}";
+            var network = Fabric.AddNode(name);
+            var instance = Launch(name, subnets[placement[index]].Id);
+            var address = World.With(world => world.FindInterface(instance.PrimaryInterface)!.PrimaryAddress);
+            var paths = _paths.Node(name);
+            paths.Create();
+            var ipamd = _options.IpamdPath is { } binary ? new IpamdProcess(binary, network, paths, NodeEnvironment.For(name, paths, _options), _time) : null;
+            _nodes = _nodes.Add(new LabNode(name, instance, address, network, paths, ipamd, _names, _options.PluginPath, _time));
+        }
+
+        await Fabric.SettledAsync(cancellationToken);
+        foreach (var node in _nodes) node.Ipamd?.Start();
+    }
+
+    /// <summary>The first node when none is named.</summary>
+    private InstanceId? InstanceOfNode(string? name) => _nodes.FirstOrDefault(node => name is null || node.Name == name)?.Instance.Id;
+
+    private Instance Launch(string node, SubnetId subnet)
+    {
+        try
+        {
+            return World.Launch(node, _options.InstanceType, subnet);
+        }
+        catch (Ec2FaultException fault)
+        {
+            throw new LabException($"cannot launch {node}: {fault.Message}", fault);
+        }
+    }
+}
