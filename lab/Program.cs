@@ -12,6 +12,7 @@ internal static class Program
 
     private static Task<int> Main(string[] arguments)
     {
+        arguments = Background.EnterIfAsked(arguments);
         var context = new CliContext(TimeProvider.System, Self(), AppContext.BaseDirectory);
         return LabCommands.Create(context).Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TerminationTimeout });
     }

@@ -9,13 +9,21 @@ namespace VpcCni.Lab.Cli;
 /// <summary><c>--detach</c>: starts this program again, in a session of its own with its output in a file, and waits until that one is ready.</summary>
 internal static class Background
 {
-    /// <summary>Tells the second process that it is the one.</summary>
-    public const string Flag = "--in-background";
+    /// <summary>Tells the second process that it is the one, and its log file: always its last argument.</summary>
+    private const string Flag = "--in-background=";
 
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>In the second process: leaves the terminal and the caller's streams, so that nobody waits for their end.</summary>
-    public static void Enter(LabPaths paths) => Posix.Detach(paths.BackgroundLog);
+    /// <summary>
+    /// In the second process: leaves the terminal and the caller's streams, so that nobody waits for their end. To be called before anything touches the console, which
+    /// would keep a copy of them. Returns the arguments without the flag.
+    /// </summary>
+    public static string[] EnterIfAsked(string[] arguments)
+    {
+        if (arguments is not [.. var rest, var last] || !last.StartsWith(Flag, StringComparison.Ordinal)) return arguments;
+        Posix.Detach(last[Flag.Length..]);
+        return rest;
+    }
 
     /// <summary>In the first process.</summary>
     public static async Task<int> StartAsync(CliContext context, ParseResult parsed, LabOptions options, CancellationToken cancellationToken)
@@ -26,7 +34,7 @@ internal static class Background
         // Opened before the start: a lab that fails removes the file, but not what we hold.
         using var log = new StreamReader(new FileStream(paths.BackgroundLog, FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
         var arguments = parsed.Tokens.Select(token => token.Value).Where(token => token != "--detach");
-        var start = new ProcessStartInfo(context.SelfCommand[0], [.. context.SelfCommand.Skip(1), .. arguments, Flag]);
+        var start = new ProcessStartInfo(context.SelfCommand[0], [.. context.SelfCommand.Skip(1), .. arguments, Flag + paths.BackgroundLog]);
         using var child = Process.Start(start) ?? throw new LabException($"'{start.FileName}' did not start");
         using var client = new ControlClient(paths, options.Name);
         try
@@ -35,7 +43,7 @@ internal static class Background
             {
                 if (child.HasExited)
                 {
-                    File.Delete(paths.BackgroundLog);
+                    if (File.Exists(paths.BackgroundLog)) File.Delete(paths.BackgroundLog);
                     throw new LabException($"the lab did not start (exit code {child.ExitCode}).\n{(await log.ReadToEndAsync(cancellationToken)).Trim()}");
                 }
 

@@ -29,11 +29,9 @@ internal static class UpCommand
         var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
-        var background = new Option<bool>(Background.Flag) { Hidden = true };
 
         return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
         {
-            if (parsed.GetValue(background)) Background.Enter(context.PathsOf(parsed));
             var options = new LabOptions
             {
                 Name = parsed.GetValue(context.NameOption)!,
@@ -53,7 +51,7 @@ internal static class UpCommand
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
             return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach, background);
+        }, nodes, type, vpc, subnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>

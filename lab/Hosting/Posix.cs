@@ -23,20 +23,26 @@ internal static partial class Posix
         return error == NoSuchProcess ? false : throw new LabException($"cannot send signal {signal} to process {processId}: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
-    /// <summary>Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists.</summary>
+    /// <summary>
+    /// Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists. Copies of the caller's streams that a shell or the
+    /// runtime made go the same way: whoever waits for the end of a pipe waits until its last copy is closed.
+    /// </summary>
     public static void Detach(string logFile)
     {
         Check(setsid(), "setsid");
-        Redirect("/dev/null", 0);
-        Redirect(logFile, 1);
-        Redirect(logFile, 2);
+        string?[] streams = [TargetOf("1"), TargetOf("2")];
+        var copies = Directory.GetFiles("/proc/self/fd").Select(path => Path.GetFileName(path)).Where(name => TargetOf(name) is { } target && streams.Contains(target)).Select(int.Parse);
+        Redirect("/dev/null", [0]);
+        Redirect(logFile, [1, 2, .. copies]);
     }
 
-    private static void Redirect(string path, int descriptor)
+    private static string? TargetOf(string descriptor) => new FileInfo("/proc/self/fd/" + descriptor).LinkTarget;
+
+    private static void Redirect(string path, IEnumerable<int> descriptors)
     {
-        const int append = 0x400; // O_APPEND: both descriptors write to the file's end
+        const int append = 0x400; // O_APPEND: all descriptors write to the file's end
         var file = Check(open(path, ReadWrite | append), $"open {path}");
-        Check(dup2(file, descriptor), "dup2");
+        foreach (var descriptor in descriptors) Check(dup2(file, descriptor), "dup2");
         Check(close(file), "close");
     }
 
