@@ -58,6 +58,8 @@ internal sealed partial class PoolReconciler(
 
         var next = _resyncAt;
         if (plan.ReplanAt is { } replanAt && replanAt < next) next = replanAt;
+        // The plan was made before its actions failed; the pause that they earned ends earlier than anything it knew of.
+        if (plan.Short > 0 && backoff.Current?.Until is { } until && until < next) next = until;
         if (round == PoolLimits.MaxPlansPerStep) next = time.GetUtcNow();
         return new StepOutcome(plan, next);
     }

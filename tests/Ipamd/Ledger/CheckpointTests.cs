@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.Tests.WarmPool;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Ledger;
+
+public sealed class CheckpointTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void What_is_written_reads_back_the_same()
+    {
+        var record = new LedgerRecord(
+            [
+                Attachment("a", "10.0.0.10") with { NetnsPath = "/run/netns/a", Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfacePlace(new NetworkInterfaceId("eni-1"), 1, 0))] },
+                Attachment("b", "10.0.0.11"),
+                Attachment("c", "2001:db8::7"),
+            ],
+            [new CoolingAddress(IPAddress.Parse("10.0.0.12"), Start.AddSeconds(-3))]);
+        var read = CheckpointFormat.Read(CheckpointFormat.Write(record));
+        Assert.Equal(record.Cooling, read.Cooling);
+        Assert.Equal(record.Attachments.Count, read.Attachments.Count);
+        foreach (var (wrote, got) in record.Attachments.Zip(read.Attachments))
+        {
+            Assert.Equal(wrote.Addresses, got.Addresses);
+            Assert.Equal((wrote.Key, wrote.Pod, wrote.NetnsPath, wrote.AssignedAt), (got.Key, got.Pod, got.NetnsPath, got.AssignedAt));
+        }
+    }
+
+    /// <summary>Field by field as aws-node's decoder expects it.</summary>
+    [Fact]
+    public void The_file_has_the_names_types_and_version_of_aws_node()
+    {
+        using var document = JsonDocument.Parse(CheckpointFormat.Write(new LedgerRecord([Attachment("a", "10.0.0.10")], [])));
+        var root = document.RootElement;
+        Assert.Equal("vpc-cni-ipam/1", root.GetProperty("version").GetString());
+        var allocation = Assert.Single(root.GetProperty("allocations").EnumerateArray());
+        Assert.Equal("aws-cni", allocation.GetProperty("networkName").GetString());
+        Assert.Equal("a", allocation.GetProperty("containerID").GetString());
+        Assert.Equal("eth0", allocation.GetProperty("ifName").GetString());
+        Assert.Equal("10.0.0.10", allocation.GetProperty("ipv4").GetString());
+        Assert.False(allocation.TryGetProperty("ipv6", out _));
+        Assert.Equal((Start - DateTimeOffset.UnixEpoch).Ticks * 100, allocation.GetProperty("allocationTimestamp").GetInt64());
+        Assert.Equal("default", allocation.GetProperty("metadata").GetProperty("k8sPodNamespace").GetString());
+        Assert.Equal("a", allocation.GetProperty("metadata").GetProperty("k8sPodName").GetString());
+        Assert.Equal(1, allocation.GetProperty("metadata").GetProperty("interfacesCount").GetInt32());
+    }
+
+    [Fact]
+    public void A_file_of_aws_node_is_read()
+    {
+        const string file = """
+            {"version":"vpc-cni-ipam/1","allocations":[
+              {"networkName":"aws-cni","containerID":"c1","ifName":"eth0","ipv4":"10.0.0.10","allocationTimestamp":1700000000123456789,"metadata":{"k8sPodNamespace":"kube-system","k8sPodName":"coredns"}},
+              {"networkName":"_migrated-from-cri","containerID":"c2","ifName":"unknown","ipv4":"10.0.0.11","allocationTimestamp":1700000001000000000}]}
+            """;
+        var record = CheckpointFormat.Read(Encoding.UTF8.GetBytes(file));
+        Assert.Equal([new AttachmentKey("aws-cni", "c1", "eth0"), new AttachmentKey("_migrated-from-cri", "c2", "unknown")], record.Attachments.Select(item => item.Key));
+        Assert.Equal(new PodReference("kube-system", "coredns"), record.Attachments[0].Pod);
+        Assert.Equal(default, record.Attachments[1].Pod);
+        Assert.Null(record.Attachments[0].Addresses[0].Place);
+        Assert.Equal(DateTimeOffset.FromUnixTimeMilliseconds(1700000000123).UtcDateTime, record.Attachments[0].AssignedAt.UtcDateTime, TimeSpan.FromMilliseconds(1));
+    }
+
+    public static TheoryData<string, string> Unusable => new()
+    {
+        { "", "not a checkpoint" },
+        { "null", "null" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[{"contain""", "not a checkpoint" },
+        { "\0\0\0\0\0\0\0\0", "not a checkpoint" },
+        { """{"allocations":[]}""", "version ''" },
+        { """{"version":"vpc-cni-ipam/2","allocations":[]}""", "version 'vpc-cni-ipam/2'" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0"}]}""", "allocations[0] has neither ipv4 nor ipv6" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[{"ifName":"eth0","ipv4":"10.0.0.1"}]}""", "allocations[0].containerID is missing" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"ten"}]}""", "allocations[0].ipv4 is 'ten'" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"2001:db8::1"}]}""", "allocations[0].ipv4 is '2001:db8::1'" },
+        { """{"version":"vpc-cni-ipam/1","allocations":[],"vpccni":{"cooling":[{"address":"x","releasedAt":1}]}}""", "vpccni.cooling[0].address" },
+        { """["version"]""", "not a checkpoint" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Unusable))]
+    public void An_unusable_file_is_set_aside_and_says_what_is_wrong(string content, string expected)
+    {
+        var exception = Assert.Throws<CheckpointFormatException>(() => CheckpointFormat.Read(Encoding.UTF8.GetBytes(content)));
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+        var file = new FakeCheckpointFile { Content = Encoding.UTF8.GetBytes(content) };
+        var ledger = new IpLedger(TimeSpan.FromSeconds(30));
+        CheckpointLoader.Load(ledger, file, Start, NullLogger.Instance);
+        Assert.Empty(ledger.Attachments());
+        Assert.Equal(content, Encoding.UTF8.GetString(Assert.Single(file.Aside)));
+    }
+
+    [Fact]
+    public void A_file_on_disk_is_replaced_whole_is_private_and_leaves_nothing_beside_it()
+    {
+        var folder = Directory.CreateTempSubdirectory("vpccni-checkpoint-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, "sub", "ipam.json");
+            var file = new CheckpointFile(path);
+            Assert.Null(file.Read());
+            file.Write("first, and longer"u8);
+            file.Write("second"u8);
+            Assert.Equal("second", Encoding.UTF8.GetString(file.Read()!));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
+            Assert.Equal(["ipam.json"], Directory.GetFiles(Path.GetDirectoryName(path)!).Select(Path.GetFileName));
+            var aside = file.SetAside(Start);
+            Assert.Null(file.Read());
+            Assert.Equal("second", File.ReadAllText(aside));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void A_file_that_cannot_be_written_keeps_its_content()
+    {
+        var folder = Directory.CreateTempSubdirectory("vpccni-checkpoint-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, "ipam.json");
+            var file = new CheckpointFile(path);
+            file.Write("old"u8);
+            Directory.CreateDirectory(path + ".tmp");
+            Assert.ThrowsAny<Exception>(() => file.Write("new"u8));
+            Assert.Equal("old", File.ReadAllText(path));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static Attachment Attachment(string container, string address) => new()
+    {
+        Key = new AttachmentKey("aws-cni", container, "eth0"),
+        Pod = new PodReference("default", container),
+        Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+        AssignedAt = Start,
+    };
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging;
+using VpcCni.Ipamd.Options;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Options;
+
+public sealed class OptionBinderTests
+{
+    [Fact]
+    public void An_empty_environment_gives_the_documented_defaults()
+    {
+        var bound = Bind();
+        Assert.Empty(bound.Problems);
+        Assert.Empty(bound.Warnings);
+        var options = bound.Options;
+        Assert.Equal((1, 0, 0, null), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni));
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Cooldown);
+        Assert.Equal(TimeSpan.FromSeconds(20), options.AddWait);
+        Assert.Equal("/var/run/aws-node/ipamd.sock", options.SocketPath);
+        Assert.Equal("/var/run/aws-node/ipam.json", options.CheckpointPath);
+        Assert.Equal((9001, "eni", LogLevel.Information), (options.InterfaceMtu, options.VethPrefix, options.LogLevel));
+        Assert.True(options.ManageUntaggedInterfaces);
+    }
+
+    [Fact]
+    public void The_variables_of_aws_node_keep_their_meaning()
+    {
+        var options = Bind(
+            ("WARM_ENI_TARGET", "2"), ("WARM_IP_TARGET", "5"), ("MINIMUM_IP_TARGET", "10"), ("MAX_ENI", "3"), ("IP_COOLDOWN_PERIOD", "0"), ("AWS_VPC_ENI_MTU", "1500"),
+            ("AWS_VPC_K8S_CNI_LOGLEVEL", "debug"), ("AWS_VPC_K8S_CNI_LOG_FILE", "stdout"), ("ADDITIONAL_ENI_TAGS", """{"a":"b"}"""), ("CLUSTER_NAME", "prod"),
+            ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true"), ("ENABLE_IPv4", "true"), ("ENABLE_PREFIX_DELEGATION", "false"), ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "T")).Options;
+        Assert.Equal((2, 5, 10, 3), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni!.Value));
+        Assert.Equal(TimeSpan.Zero, options.Cooldown);
+        Assert.Equal((1500, LogLevel.Debug, "stdout", "prod"), (options.InterfaceMtu, options.LogLevel, options.LogFile, options.ClusterName));
+        Assert.Equal("b", options.AdditionalTags["a"]);
+        Assert.True(options.ExternalSnat);
+        Assert.True(options.ProvisioningDisabled);
+    }
+
+    public static TheoryData<string, string> Malformed => new()
+    {
+        { "WARM_IP_TARGET", "-1" }, { "WARM_IP_TARGET", "five" }, { "WARM_ENI_TARGET", "1.5" }, { "MAX_ENI", "x" }, { "IP_COOLDOWN_PERIOD", "30s" }, { "AWS_VPC_ENI_MTU", "9002" },
+        { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD" },
+        { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
+        { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "HTTP_TIMEOUT", "5" }, { "ADDITIONAL_ENI_TAGS", "{" }, { "ADDITIONAL_ENI_TAGS", """{"a":1}""" }, { "ADDITIONAL_ENI_TAGS", "[]" },
+        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_PREFIX_DELEGATION", "true" },
+        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Malformed))]
+    public void A_malformed_value_is_a_problem_that_names_variable_value_and_expectation(string name, string value)
+    {
+        var problem = Assert.Single(Bind((name, value)).Problems);
+        Assert.StartsWith($"{name}='{value}': expected ", problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void All_problems_are_reported_together() => Assert.Equal(3, Bind(("WARM_IP_TARGET", "a"), ("MAX_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
+
+    [Fact]
+    public void A_variable_that_is_set_but_empty_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
+
+    [Fact]
+    public void Combinations_that_make_no_sense_warn()
+    {
+        Assert.Contains("MINIMUM_IP_TARGET without WARM_IP_TARGET", Assert.Single(Bind(("MINIMUM_IP_TARGET", "5")).Warnings), StringComparison.Ordinal);
+        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "1"), ("WARM_IP_TARGET", "5")).Warnings), StringComparison.Ordinal);
+    }
+
+    private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));
+}

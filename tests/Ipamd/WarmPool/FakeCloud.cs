@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.Tests.WarmPool;
+
+/// <summary>
+/// A small stateful cloud behind the port: one node, one subnet, deterministic ids and addresses. Every call is logged; the next call of a kind can be made to fail, before or
+/// after it took effect, or to hang until it is let go.
+/// </summary>
+internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
+{
+    public static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/20");
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Queue<Func<Exception?>>> _faults = [];
+    private readonly List<CloudInterface> _interfaces = [];
+    private readonly Dictionary<string, NetworkInterfaceId> _tokens = [];
+    private int _nextAddress = 4;
+    private int _nextInterface;
+    private int _nextAttachment;
+
+    public List<string> Calls { get; } = [];
+
+    /// <summary>Set: every call waits for it.</summary>
+    public TaskCompletionSource? Gate { get; set; }
+
+    public IReadOnlyList<CloudInterface> Interfaces
+    {
+        get
+        {
+            lock (_lock) return [.. _interfaces];
+        }
+    }
+
+    public FakeCloud WithPrimary(int blocks = 0)
+    {
+        _interfaces.Add(New(blocks) with { AttachmentId = "attach-0", DeviceIndex = 0, State = CloudInterfaceState.InUse });
+        return this;
+    }
+
+    public void FailNext(string operation, CloudErrorKind kind, int times = 1)
+    {
+        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
+        for (var index = 0; index < times; index++) queue.Enqueue(() => new CloudException(kind, operation, kind.ToString(), "made to fail"));
+    }
+
+    /// <summary>Somebody else changes an interface.</summary>
+    public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
+    {
+        lock (_lock)
+        {
+            var index = _interfaces.FindIndex(item => item.Id == id);
+            var changed = change(_interfaces[index]);
+            if (changed is null) _interfaces.RemoveAt(index);
+            else _interfaces[index] = changed;
+        }
+    }
+
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => CallAsync("IdentifyNode", () => new NodeIdentity
+    {
+        NodeId = "i-1",
+        NodeType = "fake.small",
+        Region = "fake-1",
+        Zone = "fake-1a",
+        NetworkId = "vpc-1",
+        PrimaryAddress = _interfaces[0].PrimaryAddress,
+        PrimaryMac = _interfaces[0].Mac,
+        PrimaryInterface = _interfaces[0].Id,
+        PrimarySubnetId = "subnet-1",
+    });
+
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
+        => CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeAttachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is not null)]);
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeUnattachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => [IPNetwork.Parse("10.0.0.0/16")]);
+
+    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
+    {
+        if (_tokens.TryGetValue(request.IdempotencyToken, out var existing)) return _interfaces.Single(item => item.Id == existing);
+        var created = New(request.Blocks.Count);
+        _interfaces.Add(created);
+        _tokens[request.IdempotencyToken] = created.Id;
+        return created;
+    });
+
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => CallAsync("AttachInterface", () =>
+    {
+        if (_interfaces.Count(item => item.AttachmentId is not null) >= maxInterfaces) throw new CloudException(CloudErrorKind.InterfaceLimit, "AttachInterface", "AttachmentLimitExceeded", "full");
+        if (_interfaces.Any(item => item.DeviceIndex == deviceIndex)) throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
+        var attachment = $"attach-{++_nextAttachment}";
+        Replace(id, item => item with { AttachmentId = attachment, DeviceIndex = deviceIndex, State = CloudInterfaceState.InUse });
+        return attachment;
+    });
+
+    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+        => CallAsync("SetDeleteOnTermination", () => Replace(id, item => item with { DeleteOnTermination = true }));
+
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+        => CallAsync("DetachInterface", () => Replace(id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available }));
+
+    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => CallAsync("DeleteInterface", () =>
+    {
+        if (_interfaces.Any(item => item.Id == id && item.AttachmentId is not null)) throw new CloudException(CloudErrorKind.Conflict, "DeleteInterface", "InUse", "attached");
+        return _interfaces.RemoveAll(item => item.Id == id);
+    });
+
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => CallAsync<IReadOnlyList<IPNetwork>>($"AssignBlocks", () =>
+    {
+        var present = _interfaces.Single(item => item.Id == id);
+        if (present.Blocks.Count + request.Count > addressesPerInterface - 1) throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
+        var added = Blocks(request.Count);
+        Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
+        return added;
+    });
+
+    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
+        => CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
+
+    public Task TagInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
+
+    private async Task<T> CallAsync<T>(string operation, Func<T> effect)
+    {
+        if (Gate is { } gate) await gate.Task;
+        lock (_lock)
+        {
+            Calls.Add(operation);
+            if (_faults.TryGetValue(operation, out var queue) && queue.TryDequeue(out var fault) && fault() is { } exception) throw exception;
+            return effect();
+        }
+    }
+
+    private bool Replace(NetworkInterfaceId id, Func<CloudInterface, CloudInterface> change)
+    {
+        var index = _interfaces.FindIndex(item => item.Id == id);
+        if (index < 0) throw new CloudException(CloudErrorKind.NotFound, "Replace", "InvalidNetworkInterfaceID.NotFound", id.Value);
+        _interfaces[index] = change(_interfaces[index]);
+        return true;
+    }
+
+    private CloudInterface New(int blocks)
+    {
+        var number = _nextInterface++;
+        return new CloudInterface
+        {
+            Id = new NetworkInterfaceId($"eni-{number}"),
+            Mac = $"02:00:00:00:00:{number:x2}",
+            SubnetId = "subnet-1",
+            SubnetRange = Subnet,
+            PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
+            Blocks = Blocks(blocks),
+            SecurityGroupIds = ["sg-1"],
+            Tags = new Dictionary<string, string>(),
+            State = CloudInterfaceState.Available,
+        };
+    }
+
+    private IPNetwork[] Blocks(int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++)))];
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.HostNetwork;
+
+namespace VpcCni.Ipamd.Tests.WarmPool;
+
+/// <summary>A kernel that does as it is told: which interfaces are wired, and which pods are routed.</summary>
+internal sealed class FakeHostNetwork : IHostNetwork
+{
+    public HashSet<string> Wired { get; } = [];
+    public HashSet<string> Broken { get; } = [];
+    public List<PodRoute> Pods { get; } = [];
+
+    public Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken)
+    {
+        if (Broken.Contains(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac}");
+        Wired.Add(wiring.Mac);
+        return Task.CompletedTask;
+    }
+
+    public void RemoveInterface(InterfaceWiring wiring) => Wired.Remove(wiring.Mac);
+
+    public IReadOnlyList<PodRoute> PodRoutes() => [.. Pods];
+
+    public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
+}
+
+/// <summary>A checkpoint in memory that can refuse to be written.</summary>
+internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheckpointFile
+{
+    public byte[]? Content { get; set; }
+    public bool RefuseWrites { get; set; }
+    public List<byte[]> Aside { get; } = [];
+    public int Writes { get; private set; }
+    public string Name => "memory";
+
+    public byte[]? Read() => Content;
+
+    public void Write(ReadOnlySpan<byte> content)
+    {
+        if (RefuseWrites) throw new IOException("no space left on device");
+        Content = content.ToArray();
+        Writes++;
+    }
+
+    public string SetAside(DateTimeOffset now)
+    {
+        Aside.Add(Content!);
+        Content = null;
+        return $"aside-{Aside.Count}";
+    }
+}

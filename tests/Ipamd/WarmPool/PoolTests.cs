@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.WarmPool;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.WarmPool;
+
+public sealed class PoolTests
+{
+    [Fact]
+    public async Task An_add_is_served_from_the_warm_pool_without_any_cloud_call()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        await pool.StepAsync();
+        var calls = pool.Cloud.Calls.Count;
+        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        Assert.Equal(calls, pool.Cloud.Calls.Count);
+        Assert.Equal(0, held.Attachment.Addresses[0].Place!.Value.DeviceIndex);
+        Assert.Equal(PoolHarness.Key("a"), Assert.Single(CheckpointFormat.Read(pool.File.Content).Attachments).Key);
+    }
+
+    [Fact]
+    public async Task Adds_that_find_the_pool_empty_wait_and_are_served_by_one_request_per_interface()
+    {
+        var pool = new PoolHarness(new FakeCloud(4, 15).WithPrimary(), new PoolTargets { WarmIpTarget = 1 }, maxInterfaces: 4, blocksPerInterface: 14);
+        var adds = Enumerable.Range(0, 40).Select(index => pool.AddAsync($"p{index}")).ToArray();
+        Assert.All(adds, add => Assert.False(add.IsCompleted));
+        await pool.StepAsync();
+        var addresses = (await Task.WhenAll(adds)).Select(outcome => Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address).ToArray();
+        Assert.Equal(40, addresses.Distinct().Count());
+        Assert.Equal(1, pool.Cloud.Calls.Count(call => call == "AssignBlocks"));
+        Assert.Equal(2, pool.Cloud.Calls.Count(call => call == "CreateInterface"));
+    }
+
+    [Fact]
+    public async Task Waiting_adds_are_served_in_the_order_of_their_arrival()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.StepAsync();
+        foreach (var container in new[] { "a", "b", "c" }) await pool.AddAsync(container);
+        var first = pool.AddAsync("first");
+        var second = pool.AddAsync("second");
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(15));
+        Assert.False(first.IsCompleted);
+        pool.Time.Advance(TimeSpan.FromSeconds(4));
+        await pool.DeleteAsync("b");
+        pool.Time.Advance(TimeSpan.FromSeconds(0.5));
+        Assert.False(first.IsCompleted || second.IsCompleted);
+        pool.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.IsType<AddOutcome.NoAddress>(await first);
+        Assert.IsType<AddOutcome.NoAddress>(await second);
+        var third = pool.AddAsync("third");
+        var fourth = pool.AddAsync("fourth");
+        pool.Time.Advance(TimeSpan.FromSeconds(10));
+        pool.Waiting.Serve();
+        Assert.IsType<AddOutcome.Held>(await third);
+        Assert.False(fourth.IsCompleted);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_leaves_its_place_and_holds_nothing()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        using var client = new CancellationTokenSource();
+        var add = pool.AddAsync("gone", client.Token);
+        var stays = pool.AddAsync("stays");
+        await client.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => add);
+        Assert.Equal(1, pool.Waiting.Demand);
+        await pool.StepAsync();
+        Assert.IsType<AddOutcome.Held>(await stays);
+        Assert.Null(pool.Ledger.Find(PoolHarness.Key("gone")));
+        Assert.Equal(1, pool.View.Assigned);
+    }
+
+    [Fact]
+    public async Task An_add_that_waited_its_time_says_so_and_holds_nothing()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(20));
+        var add = pool.AddAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(20));
+        var outcome = Assert.IsType<AddOutcome.NoAddress>(await add);
+        Assert.Contains("within 20 s", outcome.Reason, StringComparison.Ordinal);
+        await pool.StepAsync();
+        Assert.Equal(0, pool.View.Assigned);
+    }
+
+    [Theory]
+    [InlineData(CloudErrorKind.SubnetExhausted, GrowthObstacleKind.SubnetExhausted, "the subnet has no free address")]
+    [InlineData(CloudErrorKind.NotPermitted, GrowthObstacleKind.NotPermitted, "not permitted")]
+    internal async Task An_add_that_nothing_can_serve_in_time_fails_at_once_with_the_reason(CloudErrorKind failure, GrowthObstacleKind kind, string words)
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        pool.Cloud.FailNext("AssignBlocks", failure, times: 5);
+        await pool.StepAsync();
+        var add = pool.AddAsync("a");
+        await pool.StepAsync();
+        var outcome = Assert.IsType<AddOutcome.NoAddress>(await add);
+        Assert.Equal(kind, outcome.Kind);
+        Assert.Contains(words, outcome.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_full_node_says_that_its_interface_limit_is_reached()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        for (var index = 0; index < 9; index++)
+        {
+            await pool.StepAsync();
+            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+        }
+
+        await pool.StepAsync();
+        var add = pool.AddAsync("one too many");
+        await pool.StepAsync();
+        Assert.Equal(GrowthObstacleKind.InterfaceLimit, Assert.IsType<AddOutcome.NoAddress>(await add).Kind);
+    }
+
+    [Fact]
+    public async Task An_add_outlives_throttling_that_ends_within_its_wait()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled);
+        pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
+        var add = pool.AddAsync("a");
+        var outcome = await pool.StepAsync();
+        Assert.False(add.IsCompleted);
+        pool.Time.Advance(outcome.NextAt - pool.Time.GetUtcNow());
+        await pool.StepAsync();
+        Assert.IsType<AddOutcome.Held>(await add);
+    }
+
+    [Fact]
+    public async Task Pauses_after_repeated_failures_grow_and_stay_bounded()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled, times: 12);
+        List<TimeSpan> pauses = [];
+        for (var index = 0; index < 12; index++)
+        {
+            await pool.StepAsync();
+            var pause = pool.Backoff.Current!.Until!.Value - pool.Time.GetUtcNow();
+            pauses.Add(pause);
+            pool.Time.Advance(pause);
+        }
+
+        Assert.InRange(pauses[0], TimeSpan.FromSeconds(0.5), PoolLimits.FirstBackoff);
+        Assert.All(pauses, pause => Assert.True(pause <= PoolLimits.LongestBackoff));
+        Assert.True(pauses[^1] >= PoolLimits.LongestBackoff / 2);
+        await pool.StepAsync();
+        Assert.Null(pool.Backoff.Current);
+    }
+
+    [Theory]
+    [InlineData("AttachInterface")]
+    [InlineData("SetDeleteOnTermination")]
+    public async Task An_interface_that_cannot_be_finished_is_taken_back(string operation)
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Cloud.FailNext(operation, CloudErrorKind.Transient);
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        Assert.Single(pool.Cloud.Interfaces);
+        Assert.Contains("DeleteInterface", pool.Cloud.Calls);
+        Assert.Single(pool.View.Interfaces);
+    }
+
+    [Fact]
+    public async Task An_interface_that_the_kernel_does_not_show_is_taken_back_and_gives_no_address()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Host.Broken.Add("02:00:00:00:00:01");
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        Assert.Single(pool.Cloud.Interfaces);
+        Assert.Equal(3, pool.View.Total);
+    }
+
+    [Fact]
+    public async Task An_attached_interface_that_cannot_be_wired_gives_no_address_until_it_can()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud, provisioningDisabled: true);
+        var second = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)), default);
+        await cloud.AttachInterfaceAsync(second.Id, 1, default);
+        pool.Host.Broken.Add(second.Mac);
+        await pool.StepAsync();
+        Assert.Equal(3, pool.View.Free);
+        pool.Host.Broken.Clear();
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Equal(6, pool.View.Free);
+    }
+
+    [Fact]
+    public async Task Nothing_is_given_back_while_the_kernel_routes_it_to_a_pod()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        pool.Host.Route("eni1", pool.View.Interfaces[0].Blocks[2].Range.BaseAddress);
+        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        await pool.StepAsync();
+        Assert.DoesNotContain("UnassignBlocks", pool.Cloud.Calls);
+        pool.Host.Pods.Clear();
+        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        await pool.StepAsync();
+        Assert.Equal(1, pool.View.Total);
+    }
+
+    [Fact]
+    public async Task A_release_that_fails_leaves_the_addresses_usable()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.Throttled);
+        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        await pool.StepAsync();
+        Assert.Equal((3, 3), (pool.View.Total, pool.View.Free));
+    }
+
+    [Fact]
+    public async Task An_unused_interface_is_detached_unwired_and_deleted()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        Assert.Equal(2, pool.Cloud.Interfaces.Count);
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        await pool.StepAsync();
+        Assert.Single(pool.Cloud.Interfaces);
+        Assert.Equal(["02:00:00:00:00:00"], pool.Host.Wired);
+        Assert.Single(pool.View.Interfaces);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_cannot_be_written_fails_the_add_and_the_address_is_free_again()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => pool.AddAsync("a"));
+        Assert.Equal((3, 0), (pool.View.Free, pool.View.Cooling));
+        pool.File.RefuseWrites = false;
+        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_cannot_be_written_fails_the_del_and_the_address_stays_held()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => pool.DeleteAsync("a"));
+        Assert.Equal((1, 0), (pool.View.Assigned, pool.View.Cooling));
+        pool.File.RefuseWrites = false;
+        Assert.NotNull(await pool.DeleteAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_cloud_that_does_not_answer_leaves_serving_as_it_was()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Transient);
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Equal(held.Attachment.Key, pool.Ledger.Find(PoolHarness.Key("a"))!.Key);
+        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("b"));
+    }
+
+    [Fact]
+    public async Task An_answer_without_a_primary_interface_is_not_believed()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        pool.Cloud.Change(new NetworkInterfaceId("eni-0"), item => item with { AttachmentId = null });
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Empty(pool.View.Orphans);
+        Assert.Contains(pool.View.Interfaces, item => item.IsPrimary);
+    }
+
+    [Fact]
+    public async Task An_address_that_somebody_takes_away_under_a_pod_is_reported_and_not_given_to_another()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        pool.Cloud.Change(new NetworkInterfaceId("eni-0"), item => item with { Blocks = [.. item.Blocks.Where(block => !block.Contains(held))] });
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Equal(PoolHarness.Key("a"), Assert.Single(pool.View.Orphans).Key);
+        Assert.NotNull(await pool.DeleteAsync("a"));
+        Assert.Empty(pool.View.Orphans);
+    }
+
+    [Fact]
+    public async Task Addresses_in_use_without_a_record_are_held_until_the_kernel_shows_them_no_more()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.Interfaces.ObserveAsync(default);
+        var inUse = pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
+        pool.Host.Route("eni0123456789a", inUse);
+        pool.Recovered.Hold();
+        Assert.Equal(1, pool.View.Assigned);
+        await pool.StepAsync();
+        Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
+        pool.Host.Pods.Clear();
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Equal((1, 1), (pool.View.Assigned, pool.View.Cooling));
+    }
+
+    [Fact]
+    public async Task Provisioning_disabled_never_changes_the_cloud()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 }, provisioningDisabled: true);
+        for (var index = 0; index < 3; index++)
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromMinutes(2));
+        }
+
+        Assert.All(pool.Cloud.Calls, call => Assert.Equal("DescribeAttachedInterfaces", call));
+    }
+
+    [Fact]
+    public async Task A_zero_wait_fails_an_add_on_an_empty_pool_at_once()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.Zero);
+        Assert.IsType<AddOutcome.NoAddress>(await pool.AddAsync("a"));
+    }
+
+    [Fact]
+    public async Task A_restored_attachment_is_answered_before_the_cloud_and_again_after_it()
+    {
+        var before = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await before.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment;
+        var after = new PoolHarness(before.Cloud);
+        after.Ledger.Restore(CheckpointFormat.Read(before.File.Content), after.Time.GetUtcNow());
+        var again = Assert.IsType<AddOutcome.Held>(await after.AddAsync("a")).Attachment;
+        Assert.Equal(held.Addresses, again.Addresses);
+        await after.StepAsync();
+        Assert.NotEqual(held.Addresses[0].Address, Assert.IsType<AddOutcome.Held>(await after.AddAsync("b")).Attachment.Addresses[0].Address);
+    }
+
+    [Fact]
+    public async Task An_attachment_of_another_daemons_file_learns_its_place_from_the_first_observation()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var address = cloud.Interfaces[0].Blocks[1].BaseAddress;
+        var pool = new PoolHarness(cloud);
+        pool.Ledger.Restore(
+            CheckpointFormat.Read(System.Text.Encoding.UTF8.GetBytes(
+                $$$"""{"version":"vpc-cni-ipam/1","allocations":[{"networkName":"aws-cni","containerID":"a","ifName":"eth0","ipv4":"{{{address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"web"}}]}""")),
+            pool.Time.GetUtcNow());
+        var add = pool.AddAsync("a");
+        Assert.False(add.IsCompleted);
+        await pool.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await add).Attachment.Addresses[0];
+        Assert.Equal((address, 0), (held.Address, held.Place!.Value.DeviceIndex));
+    }
+
+    [Fact]
+    public async Task Many_adds_share_checkpoint_writes_and_each_reply_is_durable()
+    {
+        var pool = new PoolHarness(new FakeCloud(15, 50).WithPrimary(49), maxInterfaces: 15, blocksPerInterface: 49);
+        await pool.StepAsync();
+        await Parallel.ForEachAsync(Enumerable.Range(0, 49), new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (index, token) =>
+        {
+            var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}", token));
+            Assert.Contains(CheckpointFormat.Read(pool.File.Content!.ToArray()).Attachments, item => item.Key == held.Attachment.Key);
+        });
+        Assert.Equal(49, CheckpointFormat.Read(pool.File.Content).Attachments.Count);
+        Assert.True(pool.File.Writes <= 49);
+    }
+}
