@@ -111,12 +111,11 @@ internal sealed partial class AwsCloud
 
     private async Task<HashSet<IPNetwork>> CarriedBlocksAsync(Node node, NetworkInterfaceId id, CancellationToken cancellationToken)
     {
-        const string operation = "DescribeNetworkInterfaces";
         var request = new DescribeNetworkInterfacesRequest { NetworkInterfaceIds = [id.Value] };
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(DescribeOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
         var described = response.NetworkInterfaces?.FirstOrDefault(eni => eni.NetworkInterfaceId == id.Value)
-            ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks {id}, which was asked for");
-        return [.. (await MapAsync(node, [described], cancellationToken))[0].Blocks];
+            ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks {id}, which was asked for");
+        return [.. (await MapAsync(node, [described], DescribeOperation, cancellationToken))[0].Blocks];
     }
 
     /// <summary>By family and length: a whole address is an address, anything shorter a prefix.</summary>

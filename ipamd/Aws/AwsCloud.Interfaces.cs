@@ -9,6 +9,8 @@ namespace VpcCni.Ipamd.Aws;
 /// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
 internal sealed partial class AwsCloud
 {
+    private const string DescribeOperation = "DescribeNetworkInterfaces";
+
     /// <summary>EC2's largest page.</summary>
     private const int PageSize = 1000;
 
@@ -23,7 +25,7 @@ internal sealed partial class AwsCloud
         var node = await GetNodeAsync(cancellationToken);
         var described = await DescribeAsync(node, [new Filter("attachment.instance-id", [node.Identity.NodeId])], cancellationToken);
         _primaryTracking = described.FirstOrDefault(eni => eni.Attachment is { DeviceIndex: 0, NetworkCardIndex: null or 0 })?.ConnectionTrackingConfiguration;
-        return [.. (await MapAsync(node, described, cancellationToken)).OrderBy(eni => eni.NetworkCard).ThenBy(eni => eni.DeviceIndex ?? int.MaxValue)];
+        return [.. (await MapAsync(node, described, DescribeOperation, cancellationToken)).OrderBy(eni => eni.NetworkCard).ThenBy(eni => eni.DeviceIndex ?? int.MaxValue)];
     }
 
     public async Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
@@ -34,7 +36,7 @@ internal sealed partial class AwsCloud
             new("tag:" + EniTags.InstanceId, [node.Identity.NodeId]),
             new("status", [NetworkInterfaceStatus.Available.Value]),
         ];
-        return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), cancellationToken);
+        return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
     }
 
     public async Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
@@ -66,8 +68,7 @@ internal sealed partial class AwsCloud
 
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
         var created = response.NetworkInterface ?? throw InterfaceMapping.Unreadable(operation, "the answer has no network interface");
-        var ranges = await _subnets.GetAsync(node.Ec2, created.SubnetId ?? request.SubnetId, NeedsIpv6(created), cancellationToken);
-        return InterfaceMapping.ToCloudInterface(created, ranges, operation);
+        return (await MapAsync(node, [created], operation, cancellationToken))[0];
     }
 
     public async Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken)
@@ -123,36 +124,25 @@ internal sealed partial class AwsCloud
 
     private async Task<List<NetworkInterface>> DescribeAsync(Node node, List<Filter> filters, CancellationToken cancellationToken)
     {
-        const string operation = "DescribeNetworkInterfaces";
         var all = new List<NetworkInterface>();
         string? next = null;
         for (var page = 0; page < MaxPages; page++)
         {
             var request = new DescribeNetworkInterfacesRequest { Filters = filters, MaxResults = PageSize, NextToken = next };
-            var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+            var response = await _caller.CallAsync(DescribeOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
             all.AddRange(response.NetworkInterfaces ?? []);
             next = response.NextToken;
             if (string.IsNullOrEmpty(next)) return all;
         }
 
-        throw InterfaceMapping.Unreadable(operation, $"more than {MaxPages} pages of {PageSize} interfaces for one node");
+        throw InterfaceMapping.Unreadable(DescribeOperation, $"more than {MaxPages} pages of {PageSize} interfaces for one node");
     }
 
-    private async Task<List<CloudInterface>> MapAsync(Node node, List<NetworkInterface> described, CancellationToken cancellationToken)
+    private async Task<List<CloudInterface>> MapAsync(Node node, List<NetworkInterface> described, string operation, CancellationToken cancellationToken)
     {
-        await _subnets.LoadAsync(node.Ec2, described.Select(eni => (eni.SubnetId ?? "", NeedsIpv6(eni))), cancellationToken);
-        var mapped = new List<CloudInterface>(described.Count);
-        foreach (var eni in described)
-        {
-            var ranges = await _subnets.GetAsync(node.Ec2, eni.SubnetId, NeedsIpv6(eni), cancellationToken);
-            mapped.Add(InterfaceMapping.ToCloudInterface(eni, ranges, "DescribeNetworkInterfaces"));
-        }
-
-        return mapped;
+        await _subnets.LoadAsync(node.Ec2, described, cancellationToken);
+        return [.. described.Select(eni => InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), operation))];
     }
-
-    /// <summary>An interface of an IPv6-only subnet.</summary>
-    private static bool NeedsIpv6(NetworkInterface eni) => eni.PrivateIpAddress is null;
 
     private static ConnectionTrackingSpecificationRequest? Copy(ConnectionTrackingConfiguration? tracking) => tracking is null ? null : new()
     {

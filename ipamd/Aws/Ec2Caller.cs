@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using System.Xml;
 using Amazon.Runtime;
 using VpcCni.Ipamd.Cloud;
 
@@ -66,6 +67,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
     private Evidence? Describe(Exception exception) => exception switch
     {
         AmazonUnmarshallingException e => new(Ec2ErrorCodes.UnreadableAnswer, e.InnerException?.Message ?? e.Message, e.RequestId, e.StatusCode),
+        XmlException or FormatException => new(Ec2ErrorCodes.UnreadableAnswer, exception.Message, null, HttpStatusCode.OK),
 
         // The SDK's credential providers throw a service exception that no service answered.
         AmazonServiceException e when (int)e.StatusCode == 0 && string.IsNullOrEmpty(e.ErrorCode) => NoResponse(e) ?? NoCredentials(e),

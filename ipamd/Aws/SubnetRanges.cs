@@ -18,18 +18,12 @@ internal sealed class SubnetRanges(Ec2Caller caller)
     /// <summary>Either may be absent, not both.</summary>
     internal sealed record Ranges(IPNetwork? Ipv4, IPNetwork? Ipv6);
 
-    public async Task<Ranges> GetAsync(IAmazonEC2 ec2, string? subnetId, bool needIpv6, CancellationToken cancellationToken)
+    /// <summary>Makes the ranges of these interfaces' subnets known: one call for all that are not yet, none if all are.</summary>
+    public async Task LoadAsync(IAmazonEC2 ec2, IEnumerable<NetworkInterface> interfaces, CancellationToken cancellationToken)
     {
-        if (string.IsNullOrEmpty(subnetId)) throw InterfaceMapping.Unreadable(Operation, "an interface without subnet");
-        if (Find(subnetId, needIpv6) is { } ranges) return ranges;
-        await LoadAsync(ec2, [(subnetId, needIpv6)], cancellationToken);
-        return _known.TryGetValue(subnetId, out var loaded) ? loaded : throw InterfaceMapping.Unreadable(Operation, $"the answer lacks {subnetId}, which was asked for");
-    }
-
-    /// <summary>Asks for those that are not known, in one call; none if all are.</summary>
-    public async Task LoadAsync(IAmazonEC2 ec2, IEnumerable<(string SubnetId, bool NeedIpv6)> subnets, CancellationToken cancellationToken)
-    {
-        var unknown = subnets.Where(subnet => Find(subnet.SubnetId, subnet.NeedIpv6) is null).Select(subnet => subnet.SubnetId).Distinct(StringComparer.Ordinal).ToList();
+        // An interface without IPv4 address is one of an IPv6-only subnet.
+        var unknown = interfaces.Where(eni => !string.IsNullOrEmpty(eni.SubnetId) && Find(eni.SubnetId, needIpv6: eni.PrivateIpAddress is null) is null)
+            .Select(eni => eni.SubnetId!).Distinct(StringComparer.Ordinal).ToList();
         if (unknown.Count == 0) return;
         var request = new DescribeSubnetsRequest { SubnetIds = unknown };
         var response = await caller.CallAsync(Operation, Ec2Repeat.Harmless, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
@@ -39,6 +33,10 @@ internal sealed class SubnetRanges(Ec2Caller caller)
             _known[subnet.SubnetId ?? ""] = new Ranges(Parse(subnet.CidrBlock), Parse(ipv6));
         }
     }
+
+    /// <summary>Of a subnet that was loaded.</summary>
+    public Ranges Get(string? subnetId) => _known.TryGetValue(subnetId ?? "", out var ranges) ? ranges
+        : throw InterfaceMapping.Unreadable(Operation, $"the answer lacks '{subnetId}', which was asked for");
 
     private Ranges? Find(string subnetId, bool needIpv6) => _known.TryGetValue(subnetId, out var ranges) && (!needIpv6 || ranges.Ipv6 is not null) ? ranges : null;
 

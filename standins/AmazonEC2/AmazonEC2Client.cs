@@ -46,13 +46,6 @@ public class AmazonEC2Client : AmazonServiceClient, IAmazonEC2
 
     protected override IServiceMetadata ServiceMetadata { get; } = new AmazonEC2Metadata();
 
-    static ClientConfig IAmazonService.CreateDefaultClientConfig() => new AmazonEC2Config();
-
-    static IAmazonService IAmazonService.CreateDefaultServiceClient(AWSCredentials awsCredentials, ClientConfig clientConfig) =>
-        clientConfig is not AmazonEC2Config config ? throw new AmazonClientException($"AmazonEC2Client needs an AmazonEC2Config, got {clientConfig?.GetType()}.")
-        : awsCredentials is null ? new AmazonEC2Client(config)
-        : new AmazonEC2Client(awsCredentials, config);
-
     public virtual Task<AssignIpv6AddressesResponse> AssignIpv6AddressesAsync(AssignIpv6AddressesRequest request, CancellationToken cancellationToken = default) =>
         CallAsync(AssignIpv6AddressesRequest.Operation, request, cancellationToken);
 

@@ -10,6 +10,13 @@ namespace Amazon.EC2;
 /// </summary>
 public interface IAmazonEC2 : IAmazonService, IDisposable
 {
+    static ClientConfig IAmazonService.CreateDefaultClientConfig() => new AmazonEC2Config();
+
+    static IAmazonService IAmazonService.CreateDefaultServiceClient(AWSCredentials awsCredentials, ClientConfig clientConfig) =>
+        clientConfig is not AmazonEC2Config config ? throw new AmazonClientException($"AmazonEC2Client needs an AmazonEC2Config, got {clientConfig?.GetType()}.")
+        : awsCredentials is null ? new AmazonEC2Client(config)
+        : new AmazonEC2Client(awsCredentials, config);
+
     Task<AssignIpv6AddressesResponse> AssignIpv6AddressesAsync(AssignIpv6AddressesRequest request, CancellationToken cancellationToken = default);
 
     Task<AssignPrivateIpAddressesResponse> AssignPrivateIpAddressesAsync(AssignPrivateIpAddressesRequest request, CancellationToken cancellationToken = default);

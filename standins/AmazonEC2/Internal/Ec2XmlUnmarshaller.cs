@@ -18,10 +18,19 @@ internal sealed class Ec2XmlUnmarshaller<TResponse>(Func<Ec2Element, TResponse> 
 
     public override AmazonWebServiceResponse Unmarshall(XmlUnmarshallerContext context)
     {
-        var root = Ec2Element.Parse(context.Stream);
-        var response = read(root);
-        response.ResponseMetadata = new ResponseMetadata { RequestId = root.String("requestId") };
-        return response;
+        Ec2Element? root = null;
+        try
+        {
+            root = Ec2Element.Parse(context.Stream);
+            var response = read(root);
+            response.ResponseMetadata = new ResponseMetadata { RequestId = root.String("requestId") };
+            return response;
+        }
+        catch (Exception e) when (e is XmlException or FormatException)
+        {
+            // With the status of the answer, success: that is how the SDK's retry policy knows a damaged answer from a refused request.
+            throw new AmazonUnmarshallingException(root?.String("requestId"), root?.Name ?? "", e, context.ResponseData?.StatusCode ?? HttpStatusCode.OK);
+        }
     }
 
     public override AmazonServiceException UnmarshallException(XmlUnmarshallerContext context, Exception innerException, HttpStatusCode statusCode)
