@@ -79,7 +79,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
     };
 
     private static Evidence NoCredentials(Exception exception) => new(
-        Ec2ErrorCodes.CredentialsUnavailable, $"{exception.Message.TrimEnd('.')}; give the daemon a role (pod identity, web identity) or the node an instance profile, and let it reach the instance metadata service", null, null);
+        Ec2ErrorCodes.CredentialsUnavailable, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd(' ', '.')}; give the daemon a role (pod identity, web identity) or the node an instance profile, and let it reach the instance metadata service", null, null);
 
     private static Evidence? NoResponse(Exception exception)
     {
