@@ -64,7 +64,7 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         try
         {
             _file ??= OpenFile();
-            if (Libc.Write(_file, line) is not 0 and var errno) throw new IOException($"write: errno {errno}");
+            if (Libc.Write(_file, line, out _) is not 0 and var errno) throw new IOException($"write: errno {errno}");
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Win32.SafeHandles;
 using VpcCni.Shim.Interop;
 
 namespace VpcCni.Shim;
@@ -9,9 +8,9 @@ internal static class Program
 {
     private static int Main()
     {
-        using var stdin = new ProcessInput(fd: 0, Limits.Stdin);
-        using var stdout = Output(fd: 1);
-        using var stderr = Output(fd: 2);
+        using var stdin = new ProcessStream(fd: 0, Limits.Stdin);
+        using var stdout = new ProcessStream(fd: 1, Limits.Stdin);
+        using var stderr = new ProcessStream(fd: 2, Limits.Stdin);
         return new Dispatcher(new PluginHost
         {
             Environment = Environment.GetEnvironmentVariable,
@@ -21,7 +20,4 @@ internal static class Program
             Random = new Random(),
         }).Run();
     }
-
-    // Not the Console class: its encodings, terminal settings and signal handlers would be most of the start-up time.
-    private static FileStream Output(int fd) => new(new SafeFileHandle(fd, ownsHandle: false), FileAccess.Write, bufferSize: 0);
 }

@@ -42,14 +42,14 @@ internal static partial class Libc
         return null;
     }
 
-    /// <summary>One write(2), so that it is whole or not there. Returns an errno, or 0.</summary>
-    public static unsafe int Write(SafeFileHandle file, ReadOnlySpan<byte> bytes)
+    /// <summary>One write(2). Returns an errno, or 0.</summary>
+    public static unsafe int Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, out int written)
     {
         fixed (byte* start = bytes)
         {
             while (true)
             {
-                var written = WriteFile(file, start, bytes.Length);
+                written = (int)WriteFile(file, start, bytes.Length);
                 if (written >= 0) return 0;
                 var errno = Marshal.GetLastPInvokeError();
                 if (errno != EINTR) return errno;

@@ -39,7 +39,7 @@ internal static class InterfaceSysctls
             if (errno == (int)Errno.ENOENT) return;
             throw new CniException(CniErrorCode.WiringFailed, $"cannot set {path} to {value}: {(Errno)errno}");
         }
-        errno = Libc.Write(file, [(byte)value]);
+        errno = Libc.Write(file, [(byte)value], out _);
         if (errno != 0) throw new CniException(CniErrorCode.WiringFailed, $"cannot set {path} to {value}: {(Errno)errno}");
     }
 }

@@ -3,14 +3,18 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Shim.Interop;
 
-/// <summary>stdin, read without a thread and with a bound on each wait: a runtime that does not close its end must not leave a process behind for every pod.</summary>
-internal sealed class ProcessInput(int fd, TimeSpan patience) : Stream
+/// <summary>
+/// A standard stream by plain read(2) and write(2). Not Console, whose encodings, terminal settings and signal handlers would be most of the start-up time, and not
+/// FileStream, which writes to a redirected file at an offset of its own, where whoever shares the file overwrites it.
+/// </summary>
+/// <param name="patience">Bound on each wait for input: a runtime that does not close its end must not leave a process behind for every pod.</param>
+internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 {
     private readonly SafeFileHandle _handle = new(fd, ownsHandle: false);
 
     public override bool CanRead => true;
     public override bool CanSeek => false;
-    public override bool CanWrite => false;
+    public override bool CanWrite => true;
     public override long Length => throw new NotSupportedException();
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
@@ -20,13 +24,24 @@ internal sealed class ProcessInput(int fd, TimeSpan patience) : Stream
         return Libc.Read(_handle, buffer.AsSpan(offset, count));
     }
 
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        while (buffer.Length > 0)
+        {
+            var errno = Libc.Write(_handle, buffer, out var written);
+            if (errno != 0) throw new IOException($"write to descriptor {fd}: errno {errno}");
+            buffer = buffer[written..];
+        }
+    }
+
     public override void Flush()
     {
     }
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
     public override void SetLength(long value) => throw new NotSupportedException();
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
