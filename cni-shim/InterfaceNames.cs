@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Security.Cryptography;
 using System.Text;
 
 namespace VpcCni.Shim;
@@ -37,9 +36,6 @@ internal static class InterfaceNames
 
     public static string Hash(string text)
     {
-#pragma warning disable CA5350 // A name shared with other programs, not a secret.
-        var digest = SHA1.HashData(Encoding.UTF8.GetBytes(text));
-#pragma warning restore CA5350
-        return Convert.ToHexStringLower(digest)[..HashLength];
+        return Convert.ToHexStringLower(Sha1.Hash(Encoding.UTF8.GetBytes(text)))[..HashLength];
     }
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Shim.Ipamd;
-
 namespace VpcCni.Shim;
 
 /// <summary>All that one run of the plugin gets from the outside. Program fills it from the process, tests from memory.</summary>
@@ -20,7 +18,4 @@ internal sealed class PluginHost
 
     /// <summary>For MAC addresses.</summary>
     public required Random Random { get; init; }
-
-    /// <summary>Opens a channel to the daemon's socket; the connection itself is made by the first call.</summary>
-    public Func<string, IpamdChannel> ConnectIpamd { get; init; } = IpamdChannel.Open;
 }

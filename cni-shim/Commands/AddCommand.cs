@@ -18,9 +18,9 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
         if (pod.FindLink(invocation.InterfaceName) is not null) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
 
-        // Outside of the try, like everything that an undo needs.
         using var host = RouteNetlink.Open();
-        using var ipamd = new IpamdClient(plugin, config, log);
+        var ipamd = new IpamdClient(plugin, config, log);
+        // What an undo needs is made before the try, so that it outlives it.
         var undo = new UndoStack(log);
         try
         {

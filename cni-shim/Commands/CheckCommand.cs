@@ -94,7 +94,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
     /// <summary>Null if the daemon is one (aws-node's) that cannot be asked.</summary>
     private Attachment? Reservation()
     {
-        using var ipamd = new IpamdClient(plugin, config, log);
+        var ipamd = new IpamdClient(plugin, config, log);
         try
         {
             var key = new AttachmentKey { NetworkName = config.Name, ContainerId = invocation.ContainerId, InterfaceName = invocation.InterfaceName };

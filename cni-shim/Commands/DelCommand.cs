@@ -45,7 +45,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
     /// <summary>Null if the daemon is down or does not know the attachment.</summary>
     private DelNetworkReply? Release()
     {
-        using var ipamd = new IpamdClient(plugin, config, log);
+        var ipamd = new IpamdClient(plugin, config, log);
         var timeout = config.IpamdTimeout < Limits.Release ? config.IpamdTimeout : Limits.Release;
         try
         {

@@ -17,7 +17,7 @@ internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginL
         foreach (var attachment in valid)
             request.ValidAttachments.Add(new AttachmentKey { NetworkName = config.Name, ContainerId = attachment.ContainerId, InterfaceName = attachment.InterfaceName });
 
-        using var ipamd = new IpamdClient(plugin, config, log);
+        var ipamd = new IpamdClient(plugin, config, log);
         try
         {
             var reply = ipamd.CollectGarbage(request, Limits.Question);

@@ -12,7 +12,7 @@ internal sealed class StatusCommand(PluginHost plugin, NetworkConfig config, Plu
 {
     public void Run()
     {
-        using var ipamd = new IpamdClient(plugin, config, log);
+        var ipamd = new IpamdClient(plugin, config, log);
         try
         {
             var reply = ipamd.GetStatus(Limits.Status);

@@ -15,6 +15,7 @@ internal static partial class Libc
     public const int O_APPEND = 0x400;
     public const int O_CLOEXEC = 0x80000;
     public const short POLLIN = 0x1;
+    public const short POLLOUT = 0x4;
 
     private const int EINTR = 4;
 
@@ -72,10 +73,10 @@ internal static partial class Libc
         }
     }
 
-    /// <summary>True if a read would not block (data, end of file or an error).</summary>
-    public static unsafe bool WaitReadable(int fd, int timeoutMilliseconds)
+    /// <summary>True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.</summary>
+    public static unsafe bool Wait(int fd, short events, int timeoutMilliseconds)
     {
-        var poll = new PollFd { Fd = fd, Events = POLLIN };
+        var poll = new PollFd { Fd = fd, Events = events };
         while (true)
         {
             var ready = PollFds(&poll, 1, timeoutMilliseconds);
@@ -84,6 +85,9 @@ internal static partial class Libc
             if (Marshal.GetLastPInvokeError() != EINTR) return true;
         }
     }
+
+    /// <summary>Waits for nothing but time.</summary>
+    public static unsafe void Pause(TimeSpan duration) => _ = PollFds(null, 0, (int)duration.TotalMilliseconds);
 
     // int open(const char *pathname, int flags, mode_t mode);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

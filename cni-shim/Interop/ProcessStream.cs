@@ -20,7 +20,7 @@ internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 
     public override int Read(byte[] buffer, int offset, int count)
     {
-        if (!Libc.WaitReadable(fd, (int)patience.TotalMilliseconds)) throw new IOException($"stdin brought neither data nor its end within {patience.TotalSeconds:0} s");
+        if (!Libc.Wait(fd, Libc.POLLIN, (int)patience.TotalMilliseconds)) throw new IOException($"stdin brought neither data nor its end within {patience.TotalSeconds:0} s");
         return Libc.Read(_handle, buffer.AsSpan(offset, count));
     }
 

@@ -9,15 +9,15 @@ namespace VpcCni.Shim.Ipamd;
 /// The calls of one run of the plugin. They block: the plugin has nothing else to do, and its thread is the one that may touch the host's namespace. Each has a deadline.
 /// Failures are <see cref="RpcException"/>; the commands decide what they mean, <see cref="IpamdErrors"/> how they read.
 /// </summary>
-internal sealed class IpamdClient : IDisposable
+internal sealed class IpamdClient
 {
-    private readonly IpamdChannel _channel;
+    private readonly UnixCallInvoker _invoker;
     private readonly TimeProvider _time;
     private readonly PluginLog _log;
 
     public IpamdClient(PluginHost host, NetworkConfig config, PluginLog log)
     {
-        _channel = host.ConnectIpamd(config.IpamdSocket);
+        _invoker = new UnixCallInvoker(config.IpamdSocket, host.Time);
         _time = host.Time;
         _log = log;
         SocketPath = config.IpamdSocket;
@@ -29,7 +29,7 @@ internal sealed class IpamdClient : IDisposable
 
     public AddNetworkReply AddNetwork(AddNetworkRequest request, TimeSpan timeout)
     {
-        var client = new CNIBackend.CNIBackendClient(_channel.Invoker);
+        var client = new CNIBackend.CNIBackendClient(_invoker);
         return WithClientVersion(version =>
         {
             request.ClientVersion = version;
@@ -39,7 +39,7 @@ internal sealed class IpamdClient : IDisposable
 
     public DelNetworkReply DelNetwork(DelNetworkRequest request, TimeSpan timeout)
     {
-        var client = new CNIBackend.CNIBackendClient(_channel.Invoker);
+        var client = new CNIBackend.CNIBackendClient(_invoker);
         return WithClientVersion(version =>
         {
             request.ClientVersion = version;
@@ -48,14 +48,12 @@ internal sealed class IpamdClient : IDisposable
     }
 
     public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout)
-        => new NodeIpam.NodeIpamClient(_channel.Invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(timeout));
+        => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(timeout));
 
     public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout)
-        => new NodeIpam.NodeIpamClient(_channel.Invoker).CollectGarbage(request, Within(timeout));
+        => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(timeout));
 
-    public GetStatusReply GetStatus(TimeSpan timeout) => new NodeIpam.NodeIpamClient(_channel.Invoker).GetStatus(new GetStatusRequest(), Within(timeout));
-
-    public void Dispose() => _channel.Dispose();
+    public GetStatusReply GetStatus(TimeSpan timeout) => new NodeIpam.NodeIpamClient(_invoker).GetStatus(new GetStatusRequest(), Within(timeout));
 
     private CallOptions Within(TimeSpan timeout) => new(deadline: _time.GetUtcNow().UtcDateTime + timeout);
 

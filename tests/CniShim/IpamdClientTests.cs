@@ -17,7 +17,7 @@ public sealed class IpamdClientTests
     public async Task AddNetwork_gets_the_address()
     {
         await using var ipamd = await FakeIpamd.StartAsync();
-        using var client = Client(ipamd.SocketPath);
+        var client = Client(ipamd.SocketPath);
 
         var reply = client.AddNetwork(Request(), Patience);
 
@@ -31,7 +31,7 @@ public sealed class IpamdClientTests
         await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (request, _) => request.ClientVersion == "v1.23.1"
             ? Task.CompletedTask
             : throw new RpcException(new Status(StatusCode.FailedPrecondition, $"wrong client version \"{request.ClientVersion}\" (!= \"v1.23.1\")")));
-        using var client = Client(ipamd.SocketPath);
+        var client = Client(ipamd.SocketPath);
 
         Assert.True(client.AddNetwork(Request(), Patience).Success);
         Assert.Equal([IpamdClient.OwnVersion, "v1.23.1"], ipamd.State.Adds.Select(request => request.ClientVersion));
@@ -41,7 +41,7 @@ public sealed class IpamdClientTests
     public async Task AddNetwork_refused_for_its_version_again_is_not_repeated_forever()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.FailedPrecondition, "wrong client version \"a\" (!= \"b\")")));
-        using var client = Client(ipamd.SocketPath);
+        var client = Client(ipamd.SocketPath);
 
         Assert.Equal(CniErrorCode.IpamdFailed, Fails(client, Patience).Code);
         Assert.Equal(2, ipamd.State.Adds.Count);
@@ -61,7 +61,7 @@ public sealed class IpamdClientTests
     {
         const string words = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
         await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(status, words)));
-        using var client = Client(ipamd.SocketPath);
+        var client = Client(ipamd.SocketPath);
 
         var error = Fails(client, Patience);
 
@@ -73,7 +73,7 @@ public sealed class IpamdClientTests
     public async Task Daemon_that_is_slow_is_given_up_at_the_deadline()
     {
         await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken));
-        using var client = Client(ipamd.SocketPath);
+        var client = Client(ipamd.SocketPath);
         var started = Stopwatch.GetTimestamp();
 
         var error = Fails(client, TimeSpan.FromMilliseconds(300));
@@ -87,7 +87,7 @@ public sealed class IpamdClientTests
     public void Daemon_that_does_not_run_is_code_11_naming_the_socket()
     {
         var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
-        using var client = Client(path);
+        var client = Client(path);
 
         var error = Fails(client, Patience);
 
@@ -99,7 +99,7 @@ public sealed class IpamdClientTests
     public async Task Daemon_that_accepts_and_says_nothing_is_given_up_at_the_deadline()
     {
         using var peer = new RawPeer(_ => { });
-        using var client = Client(peer.Path);
+        var client = Client(peer.Path);
 
         var error = await Task.Run(() => Fails(client, TimeSpan.FromMilliseconds(300)));
 
@@ -117,7 +117,7 @@ public sealed class IpamdClientTests
             socket.Send(System.Text.Encoding.Latin1.GetBytes(garbage));
             socket.Shutdown(SocketShutdown.Both);
         });
-        using var client = Client(peer.Path);
+        var client = Client(peer.Path);
 
         var error = await Task.Run(() => Fails(client, Patience));
 

@@ -2,7 +2,6 @@
 using System.Text;
 using System.Text.Json;
 using VpcCni.Netlink;
-using VpcCni.Shim.Ipamd;
 
 namespace VpcCni.Shim.Tests;
 
@@ -20,7 +19,6 @@ internal sealed class PluginRun
 
     public string Config { get; set; }
     public Stream? Stdin { get; set; }
-    public Func<string, IpamdChannel>? ConnectIpamd { get; set; }
     public string Stdout { get; private set; } = "";
     public string Stderr { get; private set; } = "";
     public int ExitCode { get; private set; } = -1;
@@ -48,7 +46,6 @@ internal sealed class PluginRun
             Stdout = stdout,
             Stderr = stderr,
             Random = new Random(),
-            ConnectIpamd = ConnectIpamd ?? IpamdChannel.Open,
         }).Run();
         Stdout = Encoding.UTF8.GetString(stdout.ToArray());
         Stderr = Encoding.UTF8.GetString(stderr.ToArray());

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using Grpc.Core;
+using VpcCni.Shim.Interop;
+using VpcCni.Shim.Ipamd.Http2;
+
+namespace VpcCni.Shim.Ipamd;
+
+/// <summary>
+/// Blocking unary gRPC calls over a Unix socket, on the calling thread (grpc/doc/PROTOCOL-HTTP2.md). The general channel over SocketsHttpHandler starts five threads and an
+/// event loop for its connection; for a process that makes one call that was half of its life. Each call has a connection of its own, and must have a deadline. No TLS: the
+/// socket's file permissions and the peer's credentials are the access control.
+/// </summary>
+internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : CallInvoker
+{
+    private const int MessageHeaderBytes = 5;
+    private const int MaxResponseBytes = 4 * 1024 * 1024;
+
+    public override TResponse BlockingUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
+    {
+        if (options.Deadline is not { } deadline) throw new ArgumentException($"{method.FullName} is called without a deadline", nameof(options));
+        var payload = method.RequestMarshaller.Serializer(request);
+        var framed = new byte[MessageHeaderBytes + payload.Length];
+        BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), payload.Length);
+        payload.CopyTo(framed.AsSpan(MessageHeaderBytes));
+
+        var exchange = Exchange(method.FullName, framed, deadline);
+        var message = Message(exchange, Check(exchange));
+        try
+        {
+            return method.ResponseMarshaller.Deserializer(message);
+        }
+        catch (Exception exception) when (exception is not RpcException)
+        {
+            throw Failure(StatusCode.Internal, $"the response of {method.FullName} cannot be read: {exception.Message}", exception);
+        }
+    }
+
+    public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
+        => throw new NotSupportedException($"{method.FullName}: this invoker has blocking calls only");
+
+    private UnaryExchange Exchange(string path, byte[] framed, DateTime deadline)
+    {
+        try
+        {
+            using var socket = UnixSocket.Connect(socketPath, Left(deadline));
+            var exchange = new UnaryExchange(
+                bytes => socket.Send(bytes.Span, Left(deadline)),
+                buffer => socket.Receive(buffer.Span, Left(deadline)));
+            exchange.Run(
+                [
+                    (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("te", "trailers"), ("content-type", "application/grpc"),
+                    ("user-agent", $"vpc-cni/{IpamdClient.OwnVersion}"), ("grpc-timeout", $"{(long)Left(deadline).TotalMilliseconds + 1}m"),
+                ],
+                framed,
+                MaxResponseBytes + MessageHeaderBytes);
+            return exchange;
+        }
+        catch (TimeoutException exception)
+        {
+            throw new RpcException(new Status(StatusCode.DeadlineExceeded, "Deadline Exceeded", exception));
+        }
+        catch (Http2Exception exception)
+        {
+            throw Failure(StatusCode.Internal, exception.Message, exception);
+        }
+        catch (IOException exception)
+        {
+            throw Failure(StatusCode.Unavailable, exception.Message, exception);
+        }
+    }
+
+    /// <summary>Remaining time; throws when there is none.</summary>
+    private TimeSpan Left(DateTime deadline)
+    {
+        var left = deadline - time.GetUtcNow().UtcDateTime;
+        return left > TimeSpan.Zero ? left : throw new TimeoutException($"no answer on {socketPath} until the deadline");
+    }
+
+    /// <summary>Throws unless the outcome is OK; gives the headers back.</summary>
+    private static Dictionary<string, string> Check(UnaryExchange exchange)
+    {
+        var headers = exchange.Headers;
+        if (headers.TryGetValue("grpc-status", out var text) && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        {
+            var code = number is >= 0 and <= 16 ? (StatusCode)number : StatusCode.Unknown;
+            if (code == StatusCode.OK) return headers;
+            throw new RpcException(new Status(code, headers.TryGetValue("grpc-message", out var message) ? PercentDecode(message) : ""));
+        }
+        if (exchange.ErrorCode is { } error) throw Failure(OfHttp2(error), $"the server ended the call with HTTP/2 error {error}");
+        if (exchange.Closed) throw Failure(StatusCode.Unavailable, "the server closed the connection without an answer", new EndOfStreamException());
+        var status = headers.GetValueOrDefault(":status", "(absent)");
+        throw Failure(OfHttp(status), $"the server answered with HTTP status {status} and no grpc-status: it is no gRPC server");
+    }
+
+    private static byte[] Message(UnaryExchange exchange, Dictionary<string, string> headers)
+    {
+        var body = exchange.Body.Span;
+        if (body.Length < MessageHeaderBytes) throw Failure(StatusCode.Internal, "the server answered OK without a message");
+        if (body[0] != 0) throw Failure(StatusCode.Internal, $"the response is compressed ({headers.GetValueOrDefault("grpc-encoding", "unknown")}), which was not asked for");
+        if (BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - MessageHeaderBytes) throw Failure(StatusCode.Internal, "the response is not exactly one message");
+        return body[MessageHeaderBytes..].ToArray();
+    }
+
+    /// <summary>grpc-message: UTF-8, with %XX for what is not printable ASCII. Malformed escapes stay as they are.</summary>
+    private static string PercentDecode(string text)
+    {
+        if (!text.Contains('%', StringComparison.Ordinal)) return text;
+        var bytes = new byte[text.Length];
+        var length = 0;
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] == '%' && i + 2 < text.Length && byte.TryParse(text.AsSpan(i + 1, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var octet))
+            {
+                bytes[length++] = octet;
+                i += 2;
+            }
+            else
+            {
+                bytes[length++] = (byte)text[i];
+            }
+        }
+        return Encoding.UTF8.GetString(bytes, 0, length);
+    }
+
+    /// <summary>grpc/doc/PROTOCOL-HTTP2.md, "HTTP2 Transport Mapping".</summary>
+    private static StatusCode OfHttp2(uint error) => error switch
+    {
+        0x7 => StatusCode.Unavailable, // REFUSED_STREAM
+        0x8 => StatusCode.Cancelled, // CANCEL
+        0xb => StatusCode.ResourceExhausted, // ENHANCE_YOUR_CALM
+        0xc => StatusCode.PermissionDenied, // INADEQUATE_SECURITY
+        _ => StatusCode.Internal,
+    };
+
+    /// <summary>grpc/doc/http-grpc-status-mapping.md.</summary>
+    private static StatusCode OfHttp(string status) => status switch
+    {
+        "400" => StatusCode.Internal,
+        "401" => StatusCode.Unauthenticated,
+        "403" => StatusCode.PermissionDenied,
+        "404" => StatusCode.Unimplemented,
+        "429" or "502" or "503" or "504" => StatusCode.Unavailable,
+        _ => StatusCode.Unknown,
+    };
+
+    private static RpcException Failure(StatusCode code, string detail, Exception? cause = null) => new(new Status(code, detail, cause));
+}
