@@ -24,12 +24,12 @@ public sealed partial class RouteNetlink : IDisposable
     private const int MaxStrays = 4096;
 
     private readonly Lock _gate = new();
-    private readonly NetlinkSocket _socket;
+    private readonly INetlinkTransport _socket;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferBytes);
     private uint _sequence;
     private bool _answersPending;
 
-    private RouteNetlink(NetlinkSocket socket) => _socket = socket;
+    internal RouteNetlink(INetlinkTransport socket) => _socket = socket;
 
     /// <summary>Opens a socket in the caller's network namespace.</summary>
     public static RouteNetlink Open() => Open(DefaultReceiveTimeout);

@@ -4,16 +4,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Netlink.Interop;
 
-/// <summary>One datagram's worth of what <see cref="NetlinkSocket.Receive"/> saw.</summary>
-/// <param name="Length">Octets of the datagram; more than the buffer holds if it was cut off.</param>
-/// <param name="SenderPortId">0 is the kernel; anything else is another process and must not be believed.</param>
-internal readonly record struct Datagram(int Length, uint SenderPortId);
-
 /// <summary>
 /// A NETLINK_ROUTE socket: options, send, receive. Knows nothing of messages. It stays in the network namespace of the thread that opened it.
 /// Failures are <see cref="NetlinkException"/>s that name the system call.
 /// </summary>
-internal sealed unsafe class NetlinkSocket : IDisposable
+internal sealed unsafe class NetlinkSocket : INetlinkTransport
 {
     // Interrupted calls are repeated; a signal storm must not become an endless loop.
     private const int MaxInterruptions = 1000;
@@ -29,7 +24,6 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         PortId = portId;
     }
 
-    /// <summary>The address that the kernel gave to our end; it repeats it in every answer.</summary>
     public uint PortId { get; }
 
     /// <param name="groups">Bit mask of RTNLGRP_* multicast groups, bit n-1 for group n.</param>
@@ -63,7 +57,6 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         }
     }
 
-    /// <summary>Sends one datagram, of one or many messages, to the kernel, which has handled all of them when this returns.</summary>
     public void Send(ReadOnlySpan<byte> messages)
     {
         var kernel = new SockAddrNl { Family = Libc.AF_NETLINK };
@@ -80,11 +73,9 @@ internal sealed unsafe class NetlinkSocket : IDisposable
         }
     }
 
-    /// <summary>Receives one datagram. After the receive timeout: a <see cref="NetlinkException"/> with ETIMEDOUT. ENOBUFS: the kernel had to drop something for us.</summary>
     public Datagram Receive(Span<byte> buffer)
         => TryReceive(buffer, 0, out var datagram) ? datagram : throw new NetlinkException("netlink receive", Errno.ETIMEDOUT, "the kernel did not answer within the receive timeout");
 
-    /// <summary>Receives one datagram if there is one.</summary>
     public bool TryReceive(Span<byte> buffer, out Datagram datagram) => TryReceive(buffer, Libc.MSG_DONTWAIT, out datagram);
 
     private bool TryReceive(Span<byte> buffer, int flags, out Datagram datagram)

@@ -7,6 +7,7 @@ namespace VpcCni.Netlink;
 /// <summary>FR_ACT_* of linux/fib_rules.h: what a matching rule does.</summary>
 public enum RuleAction
 {
+    /// <summary>In a removal: any action.</summary>
     Unspecified = 0,
 
     /// <summary>FR_ACT_TO_TBL: looks the destination up in <see cref="RuleInfo.Table"/>.</summary>

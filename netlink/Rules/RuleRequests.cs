@@ -30,7 +30,7 @@ public static class RuleRequests
         else if (rule.Mark != 0) text.Append(System.Globalization.CultureInfo.InvariantCulture, $" fwmark 0x{rule.Mark:x}");
         if (rule.InputInterface is { } input) text.Append(" iif ").Append(input);
         if (rule.OutputInterface is { } output) text.Append(" oif ").Append(output);
-        if (rule.Action == RuleAction.ToTable) text.Append(" table ").Append(rule.Table);
+        if (rule.Action is RuleAction.ToTable or RuleAction.Unspecified) text.Append(" table ").Append(rule.Table);
         else text.Append(' ').Append(rule.Action.ToString().ToLowerInvariant());
         text.Append(" priority ").Append(rule.Priority);
         if (rule.Protocol != RouteProtocol.Unspecified) text.Append(" protocol ").Append((int)rule.Protocol);

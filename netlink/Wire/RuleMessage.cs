@@ -12,7 +12,8 @@ internal static class RuleMessage
     public static byte[] Change(ushort type, ushort flags, RuleInfo rule)
     {
         Check(rule);
-        bool toTable = rule.Action == RuleAction.ToTable;
+        // In a removal no action is any action, and the table still selects.
+        bool toTable = rule.Action is RuleAction.ToTable or RuleAction.Unspecified;
         var writer = new MessageWriter(stackalloc byte[256], type, flags);
         writer.Append(new RuleHeader
         {
