@@ -12,6 +12,9 @@ public sealed class RouteMonitor : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
 
+    // Many times what the queue holds.
+    private const int MaxQueued = 1_000_000;
+
     private readonly NetlinkSocket _socket;
     private readonly WakeEvent _stop = new();
     private readonly Action<RouteNotification> _onNotification;
@@ -90,6 +93,7 @@ public sealed class RouteMonitor : IDisposable
         }
         catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
         {
+            EmptyQueue(buffer);
             Deliver(new RouteNotification.Overflow());
             return;
         }
@@ -109,6 +113,27 @@ public sealed class RouteMonitor : IDisposable
         {
             _onError(new NetlinkException("netlink notification", Errno.EBADMSG, exception.Message, exception));
         }
+    }
+
+    /// <summary>
+    /// A socket that has overflowed stays deaf until its queue was empty once (NETLINK_S_CONGESTED, net/netlink/af_netlink.c), and says so only once. What is queued
+    /// is older than the loss, so it goes; only then may the subscriber look at everything again, or changes after that look would be lost without a word.
+    /// </summary>
+    private void EmptyQueue(byte[] buffer)
+    {
+        for (int datagrams = 0; datagrams < MaxQueued; datagrams++)
+        {
+            try
+            {
+                if (!_socket.TryReceive(buffer, out _)) return;
+            }
+            catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
+            {
+                // Overflowed again before it was empty: still the same loss.
+            }
+        }
+
+        throw new NetlinkException("netlink notification", Errno.ENOBUFS, $"the queue was not empty after {MaxQueued} datagrams");
     }
 
     private void Deliver(RouteNotification notification)

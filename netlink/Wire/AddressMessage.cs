@@ -22,13 +22,13 @@ internal static class AddressMessage
         });
         writer.Attribute(Ifa.IFA_LOCAL, address);
         if (!fitsHeader) writer.Attribute(Ifa.IFA_FLAGS, (uint)addressFlags);
-        writer.Attribute(Ifa.IFA_ADDRESS, address);
         if (options.Broadcast is { } broadcast)
         {
             Family.Require(AddressFamily.InterNetwork, broadcast, "broadcast address");
             writer.Attribute(Ifa.IFA_BROADCAST, broadcast);
         }
 
+        writer.Attribute(Ifa.IFA_ADDRESS, address);
         return writer.ToArray();
     }
 
