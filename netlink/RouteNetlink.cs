@@ -18,7 +18,8 @@ public sealed partial class RouteNetlink : IDisposable
     // Acknowledgements pile up while the kernel works through a datagram; this many are sure to fit the receive queue, even at its default size.
     private const int MaxBatch = 128;
 
-    private const int MaxDumpAttempts = 6;
+    // Any link that comes or goes while a dump is read in pieces interrupts it. In a burst of pods several attempts in a row are lost; each costs a millisecond or so.
+    internal const int MaxDumpAttempts = 20;
 
     // Answers to calls that were given up, and messages that are not from the kernel, are skipped; so many in one call are an attack or a bug.
     private const int MaxStrays = 4096;

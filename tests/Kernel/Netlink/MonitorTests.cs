@@ -50,13 +50,19 @@ public sealed class MonitorTests : IDisposable
             AddressRequests.Add(index, address, 32), AddressRequests.Add(index, address6, 128, new AddressOptions { NoDad = true }), RouteRequests.Add(route), RouteRequests.Add(route6),
             RuleRequests.Add(rule), RuleRequests.Add(rule6), NeighbourRequests.Replace(neighbour),
         ]);
+        // An IPv6 address is only announced when the kernel has got round to it, in the background.
+        await AllSeen(RouteChange.Set);
         _netlink.Execute(
         [
             NeighbourRequests.Remove(neighbour), RuleRequests.Remove(rule), RuleRequests.Remove(rule6), RouteRequests.Remove(route), RouteRequests.Remove(route6),
             AddressRequests.Remove(index, address, 32), AddressRequests.Remove(index, address6, 128), LinkRequests.Delete(index),
         ]);
 
-        foreach (var change in (RouteChange[])[RouteChange.Set, RouteChange.Removed])
+        await AllSeen(RouteChange.Removed);
+        await Seen(n => n is RouteNotification.NeighbourChanged seen && seen.Neighbour == neighbour);
+        Assert.Empty(_errors);
+
+        async Task AllSeen(RouteChange change)
         {
             await Seen(n => n is RouteNotification.LinkChanged { Link.Name: "v0" } seen && seen.Change == change);
             await Seen(n => n is RouteNotification.AddressChanged seen && seen.Change == change && seen.Address.Address.Equals(address));
@@ -66,9 +72,6 @@ public sealed class MonitorTests : IDisposable
             await Seen(n => n is RouteNotification.RuleChanged seen && seen == new RouteNotification.RuleChanged(change, rule));
             await Seen(n => n is RouteNotification.RuleChanged seen && seen == new RouteNotification.RuleChanged(change, rule6));
         }
-
-        await Seen(n => n is RouteNotification.NeighbourChanged seen && seen.Neighbour == neighbour);
-        Assert.Empty(_errors);
     }
 
     [Fact]
