@@ -117,6 +117,18 @@ public sealed class ExecuteTests
     }
 
     [Fact]
+    public void What_is_left_of_a_call_that_was_given_up_is_read_before_the_next()
+    {
+        var lost = new NetlinkException("netlink receive", Errno.ENOBUFS, null);
+        var kernel = new ScriptedTransport()
+            .Then(sent => [new byte[70_000], lost, ScriptedTransport.Acknowledge(sent[0].Sequence, 0), lost])
+            .ThenAcknowledge();
+        var netlink = new RouteNetlink(kernel);
+        Assert.Equal(Errno.EBADMSG, Assert.Throws<NetlinkException>(() => netlink.Execute(Three[0])).Errno);
+        netlink.Execute(Three[0]);
+    }
+
+    [Fact]
     public void A_datagram_that_was_cut_off_is_refused()
     {
         var kernel = new ScriptedTransport().Then(_ => [new byte[70_000]]);
