@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
+using VpcCni.Lab.Cli.Demo;
 
 namespace VpcCni.Lab.Cli;
 
@@ -16,5 +17,6 @@ internal static class LabCommands
         FaultCommand.Create(context),
         RestartCommand.Create(context),
         DownCommand.Create(context),
+        DemoCommand.Create(context),
     };
 }

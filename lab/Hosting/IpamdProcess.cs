@@ -104,13 +104,16 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         _process = null;
     }
 
-    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+    /// <summary>Asks the running daemon with its own command line, e.g. <c>status --json</c>.</summary>
+    public Task<ProcessOutcome> AskAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
-        if (!await ConnectsAsync(cancellationToken)) return false;
-        var start = new ProcessStartInfo(binary, ["status", "--json"]);
+        var start = new ProcessStartInfo(binary, arguments);
         foreach (var (name, value) in environment) start.Environment[name] = value;
-        return (await NamespaceProcess.RunAsync(node, start, input: "", ProbeDeadline, time, cancellationToken)).ExitCode == 0;
+        return NamespaceProcess.RunAsync(node, start, input: "", ProbeDeadline, time, cancellationToken);
     }
+
+    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+        => await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode == 0;
 
     private async Task<bool> ConnectsAsync(CancellationToken cancellationToken)
     {

@@ -97,13 +97,17 @@ internal sealed class LabStateFile : IDisposable
 
     private static string Some(IReadOnlyList<string> names) => names.Count <= 6 ? string.Join(", ", names) : string.Join(", ", names.Take(6)) + ", ...";
 
-    /// <summary>Field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold anything, so fields are counted after its closing parenthesis.</summary>
+    /// <summary>
+    /// Field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold anything, so fields are counted after its closing parenthesis. Null for a process that has ended, also
+    /// when its parent has not collected it yet.
+    /// </summary>
     private static long? StartOf(int processId)
     {
         try
         {
             var stat = File.ReadAllText($"/proc/{processId}/stat");
-            return long.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[19]);
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? null : long.Parse(fields[19]);
         }
         catch (IOException)
         {

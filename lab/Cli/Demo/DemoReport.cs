@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Lab.Cli.Demo;
+
+/// <summary>One line of the demo: a step that was taken, or a check with its outcome.</summary>
+internal sealed record DemoLine(string What, bool Passed, TimeSpan Elapsed, string Detail);
+
+/// <summary>Runs the steps of the demo one by one, measures them, prints each as it ends and remembers what failed.</summary>
+internal sealed class DemoReport(TextWriter output, TimeProvider time)
+{
+    private readonly List<DemoLine> _lines = [];
+
+    public bool AllPassed => _lines.TrueForAll(line => line.Passed);
+
+    public IReadOnlyList<DemoLine> Failures => [.. _lines.Where(line => !line.Passed)];
+
+    public int Count => _lines.Count;
+
+    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-42} {"RESULT",-6} {"TIME",8}  DETAIL");
+
+    /// <summary>A step without which the rest makes no sense: its failure ends the demo.</summary>
+    public async Task StepAsync(string what, Func<Task<string>> body)
+    {
+        if (!await RunAsync(what, body)) throw new DemoStoppedException();
+    }
+
+    /// <summary>A check: its failure is remembered, and the demo goes on.</summary>
+    public Task CheckAsync(string what, Func<Task<string>> body) => RunAsync(what, body);
+
+    private async Task<bool> RunAsync(string what, Func<Task<string>> body)
+    {
+        var started = time.GetTimestamp();
+        DemoLine line;
+        try
+        {
+            var detail = await body();
+            line = new DemoLine(what, Passed: true, time.GetElapsedTime(started), detail);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            line = new DemoLine(what, Passed: false, time.GetElapsedTime(started), error.Message);
+        }
+
+        _lines.Add(line);
+        await output.WriteLineAsync($"{line.What,-42} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
+        await output.FlushAsync();
+        return line.Passed;
+    }
+
+    private static string Format(TimeSpan elapsed) => elapsed.TotalSeconds >= 1 ? $"{elapsed.TotalSeconds:F1} s" : $"{elapsed.TotalMilliseconds:F1} ms";
+}
+
+/// <summary>A step failed without which the demo cannot go on; the report has said why.</summary>
+internal sealed class DemoStoppedException : Exception;
+
+/// <summary>A check did not find what it expected.</summary>
+internal sealed class CheckFailedException(string message) : Exception(message);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using System.Text.Json.Nodes;
+using VpcCni.Lab.Hosting;
+
+namespace VpcCni.Lab.Cli.Demo;
+
+/// <summary>The demo from the first pod to the last check, on a lab of three nodes that is up.</summary>
+internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, TimeProvider time, CancellationToken cancellationToken)
+{
+    /// <summary>Pods of each node: more than the nine addresses of one ENI on the first.</summary>
+    private static readonly int[] PodsPerNode = [14, 8, 8];
+
+    /// <summary>As many at once as a busy kubelet starts.</summary>
+    private const int Parallel = 10;
+
+    private const int Deleted = 6;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+
+    private readonly DemoTraffic _traffic = new(lab, time);
+    private readonly LabNode _one = lab.Nodes[0], _two = lab.Nodes[1], _three = lab.Nodes[2];
+
+    public async Task AddPodsAsync()
+    {
+        var enisBefore = EniCounts();
+        await report.StepAsync($"{PodsPerNode.Sum()} pods through the CNI plugin", async () =>
+        {
+            var wanted = PodsPerNode.SelectMany((count, node) => Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}"))));
+            var times = await AddAsync(wanted);
+            times.Sort();
+            return $"ADD median {times[times.Count / 2].TotalMilliseconds:F0} ms, slowest {times[^1].TotalMilliseconds:F0} ms";
+        });
+        await report.CheckAsync("every pod has a VPC address of its node", () => Task.FromResult(CheckOwners()));
+        await report.CheckAsync("ENIs grew on demand", () =>
+        {
+            var after = EniCounts();
+            return after.Zip(enisBefore).Any(pair => pair.First > pair.Second)
+                ? Task.FromResult($"ENIs per node {string.Join('/', enisBefore)} -> {string.Join('/', after)}")
+                : throw new CheckFailedException($"still {string.Join('/', after)} ENIs per node");
+        });
+    }
+
+    public async Task CheckTrafficAsync()
+    {
+        var (first, second) = (_one.Pods[0], _one.Pods[1]);
+        var onSecondEni = OnSecondaryEni(_one);
+        await report.CheckAsync("pod to pod, same node", () => _traffic.WithinNodeAsync(_one, first, second, cancellationToken));
+        await report.CheckAsync("pod to pod, other node", () => _traffic.AcrossNodesAsync(_one, first, _two, _two.Pods[0], cancellationToken));
+        await report.CheckAsync("pod to pod, other subnet", () => _traffic.AcrossNodesAsync(_one, second, _three, _three.Pods[0], cancellationToken));
+        await report.CheckAsync("pod on a secondary ENI, other node", () => _traffic.AcrossNodesAsync(_one, Need(onSecondEni), _two, _two.Pods[1], cancellationToken));
+        await report.CheckAsync("pod on a secondary ENI, back from there", () => _traffic.AcrossNodesAsync(_three, _three.Pods[1], _one, Need(onSecondEni), cancellationToken));
+        await report.CheckAsync("node to its own pod", () => _traffic.FromNodeAsync(_one, first, cancellationToken));
+        await report.CheckAsync("node to a pod of another node", () => _traffic.FromNodeAsync(_three, Need(onSecondEni), cancellationToken));
+        await report.CheckAsync("pod to the instance metadata", () => DemoTraffic.ToMetadataAsync(first, cancellationToken));
+        await report.CheckAsync("a source forged by a pod is dropped", () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
+        await report.CheckAsync("a source forged by a node is dropped", () => _traffic.ForgedByNodeAsync(_one, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
+    }
+
+    /// <summary>Deletes pods; their addresses are not used again before the cooldown has passed, and those that are too many then go back to EC2.</summary>
+    public async Task CheckDeletionAsync()
+    {
+        var gone = _one.Pods.Take(Deleted).ToArray();
+        var deletedAt = time.GetTimestamp();
+        await report.StepAsync($"delete {Deleted} pods of {_one.Name}", async () =>
+        {
+            await Task.WhenAll(gone.Select(pod => lab.DeletePodAsync(_one.Name, PodName.Parse(pod.Name), cancellationToken)));
+            return "";
+        });
+        await report.CheckAsync("deleted addresses cool before reuse", async () =>
+        {
+            var pod = await lab.AddPodAsync(_one.Name, new PodName("demo", "early"), cancellationToken);
+            var since = time.GetElapsedTime(deletedAt);
+            var reused = gone.Any(old => old.Address.Equals(pod.Address));
+            var cooling = await CoolingAsync();
+            if (since < cooldown && cooling < Deleted) throw new CheckFailedException($"{cooling} addresses cool {since.TotalSeconds:F1} s after {Deleted} pods were deleted");
+            return reused && since < cooldown
+                ? throw new CheckFailedException($"{pod.Address} was given out again {since.TotalSeconds:F1} s after its pod was deleted; the cooldown is {cooldown.TotalSeconds} s")
+                : $"{cooling} cool; a new pod has {pod.Address}, another one";
+        });
+        await report.CheckAsync("deleted addresses come back after cooldown", async () =>
+        {
+            await UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling");
+            var since = time.GetElapsedTime(deletedAt);
+            return since >= cooldown ? $"none cools {since.TotalSeconds:F1} s after DEL" : throw new CheckFailedException($"none cools {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s");
+        });
+        await report.CheckAsync("they are used again, or given back to EC2", async () =>
+        {
+            await AddAsync(Enumerable.Range(0, Deleted).Select(pod => (_one, new PodName("demo", $"again-{pod}"))));
+            CheckOwners();
+            var used = gone.Count(old => _one.Pods.Any(pod => pod.Address.Equals(old.Address)));
+            var returned = gone.Count(old => lab.World.With(world => world.FindOwner(old.Address)) is null);
+            return used + returned > 0 ? $"{used} of {Deleted} used again, {returned} given back" : throw new CheckFailedException($"{Deleted} new pods, but none of the {Deleted} addresses was used again or given back");
+        });
+    }
+
+    /// <summary>Kills a daemon; its pods keep running and keep their addresses, and new ones get others.</summary>
+    public async Task CheckRestartAsync()
+    {
+        var before = _two.Pods;
+        await report.CheckAsync("pods keep running while ipamd is dead", async () =>
+        {
+            await _two.Ipamd!.KillAsync(cancellationToken);
+            await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
+            return $"{before.Count} pods of {_two.Name} answer";
+        });
+        await report.StepAsync("restart ipamd", async () =>
+        {
+            await lab.RestartIpamdAsync(_two.Name, cancellationToken);
+            return "kill -9, start, serving";
+        });
+        await report.CheckAsync("pods keep their addresses after the restart", async () =>
+        {
+            await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
+            await AddAsync([(_two, new PodName("demo", "late-0")), (_two, new PodName("demo", "late-1")), (_two, new PodName("demo", "late-2"))]);
+            CheckOwners();
+            return $"3 more pods, {lab.Nodes.Sum(node => node.Pods.Count)} distinct addresses";
+        });
+        await report.CheckAsync("a pod from before the restart is deleted", async () =>
+        {
+            await lab.DeletePodAsync(_two.Name, PodName.Parse(before[0].Name), cancellationToken);
+            return before[0].Name;
+        });
+    }
+
+    private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> wanted)
+    {
+        var times = new ConcurrentBag<TimeSpan>();
+        var options = new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken };
+        await System.Threading.Tasks.Parallel.ForEachAsync(wanted, options, async (one, cancelled) => times.Add((await lab.AddPodAsync(one.Node.Name, one.Pod, cancelled)).AddElapsed));
+        return [.. times];
+    }
+
+    /// <summary>No address twice, and each owned, as EC2 sees it, by an ENI of the pod's node.</summary>
+    private string CheckOwners()
+    {
+        var pods = lab.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
+        var twice = pods.GroupBy(one => one.Pod.Address).FirstOrDefault(group => group.Count() > 1);
+        if (twice is not null) throw new CheckFailedException($"{twice.Key} was given to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
+        foreach (var (node, pod) in pods)
+        {
+            var owner = lab.World.With(world => world.FindOwner(pod.Address));
+            if (owner?.Attachment?.Instance != node.Instance.Id) throw new CheckFailedException($"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "nobody"}");
+            if (owner.PrimaryAddress.Equals(pod.Address)) throw new CheckFailedException($"{pod.Name} has {pod.Address}, the primary address of {owner.Id}");
+        }
+
+        return $"{pods.Length} distinct, each owned by an ENI of its node";
+    }
+
+    private int[] EniCounts() => [.. lab.Nodes.Select(node => lab.World.With(world => world.InterfacesOf(node.Instance.Id).Count))];
+
+    private LabPod? OnSecondaryEni(LabNode node)
+        => node.Pods.FirstOrDefault(pod => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { IsPrimary: false }));
+
+    private LabPod Need(LabPod? pod) => pod ?? throw new CheckFailedException($"no pod of {_one.Name} has an address of a secondary ENI");
+
+    /// <summary>How many addresses of the first node cool, as its daemon says; it leaves zeros out.</summary>
+    private async Task<int> CoolingAsync()
+    {
+        var answer = await _one.Ipamd!.AskAsync(["status", "--json"], cancellationToken);
+        if (answer.ExitCode != 0) throw new CheckFailedException($"ipamd status failed with {answer.ExitCode}: {answer.Errors.Trim()}");
+        return (int?)JsonNode.Parse(answer.Output)?["pool"]?["cooling"] ?? 0;
+    }
+
+    private async Task UntilAsync(Func<Task<bool>> condition, string otherwise)
+    {
+        var started = time.GetTimestamp();
+        while (!await condition())
+        {
+            if (time.GetElapsedTime(started) > Patience) throw new CheckFailedException($"{otherwise} within {Patience.TotalSeconds} s");
+            await Task.Delay(Poll, time, cancellationToken);
+        }
+    }
+}
