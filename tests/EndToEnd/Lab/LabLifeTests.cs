@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using VpcCni.Lab.Hosting;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Lab;
+
+/// <summary>The life of a lab, from outside: start, second start, use, end, and every bad end. No daemons, so that it needs nothing that is built natively.</summary>
+public sealed class LabLifeTests
+{
+    [Fact]
+    public async Task Detached_lab_serves_until_down_which_leaves_nothing()
+    {
+        await using var program = LabProgram.Create();
+        var up = await program.RunAsync("up", "--no-ipamd", "--nodes", "2,1", "--subnet-cidr", "10.0.0.0/24", "--subnet-cidr", "10.0.1.0/24", "--detach");
+        Assert.True(up.ExitCode == 0, up.Errors);
+        Assert.Equal(6, program.Namespaces().Count);
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(program.LabFolder));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(program.LabFolder, "control.sock")));
+
+        var status = JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!;
+        Assert.Equal(["10.0.0.0/24", "10.0.0.0/24", "10.0.1.0/24"], status["nodes"]!.AsArray().Select(node => (string)node!["subnet"]!));
+        var address = (string)status["nodes"]![2]!["address"]!;
+        var seen = await program.RunAsync("exec", "node-3", "--", "cat", "/proc/thread-self/net/fib_trie");
+        Assert.Contains(address, seen.Output, StringComparison.Ordinal);
+        Assert.Equal(7, (await program.RunAsync("exec", "router", "--", "sh", "-c", "exit 7")).ExitCode);
+
+        var down = await program.RunAsync("down");
+        Assert.True(down.ExitCode == 0, down.Errors);
+        Assert.Empty(program.Namespaces());
+        Assert.False(Directory.Exists(program.RunFolder));
+        Assert.Equal(1, (await program.RunAsync("status")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Second_up_says_what_is_in_the_way_and_disturbs_nothing()
+    {
+        await using var program = LabProgram.Create();
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+        var processId = (int)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["processId"]!;
+
+        foreach (var detach in (string[][])[[], ["--detach"]])
+        {
+            var second = await program.RunAsync(["up", "--no-ipamd", .. detach]);
+            Assert.Equal(1, second.ExitCode);
+            Assert.Contains($"process {processId}", second.Errors, StringComparison.Ordinal);
+            Assert.Contains($"vpclab-{program.Name}-router", second.Errors, StringComparison.Ordinal);
+            Assert.Contains($"vpc-lab down --name {program.Name}", second.Errors, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, (await program.RunAsync("status")).ExitCode);
+        Assert.Equal(4, program.Namespaces().Count);
+    }
+
+    [Theory]
+    [InlineData(2)] // SIGINT, Ctrl-C
+    [InlineData(15)] // SIGTERM
+    public async Task Signal_ends_a_lab_in_the_foreground_and_leaves_nothing(int signal)
+    {
+        await using var program = LabProgram.Create();
+        using var lab = program.Start("up", "--no-ipamd", "--nodes", "1");
+        string? line;
+        do line = await lab.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
+        while (line is not null && !line.StartsWith("Ctrl-C", StringComparison.Ordinal));
+        Assert.Equal(4, program.Namespaces().Count);
+
+        Posix.Kill(lab.Id, signal);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await lab.WaitForExitAsync(limit.Token);
+        Assert.Empty(program.Namespaces());
+        Assert.False(Directory.Exists(program.RunFolder));
+    }
+
+    [Fact]
+    public async Task Crashed_lab_is_named_by_up_and_removed_by_down_with_its_processes()
+    {
+        await using var program = LabProgram.Create();
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+        using var left = program.Start("exec", "node-1", "--", "sleep", "600");
+        await Eventually.TrueAsync(() => Children(left.Id).Count == 1);
+        var sleeper = Children(left.Id)[0];
+        var processId = (int)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["processId"]!;
+        Posix.Kill(processId, Posix.SigKill);
+        await Eventually.TrueAsync(() => !File.Exists($"/proc/{processId}/exe"));
+
+        var up = await program.RunAsync("up", "--no-ipamd", "--detach");
+        Assert.Equal(1, up.ExitCode);
+        Assert.Contains("did not end well", up.Errors, StringComparison.Ordinal);
+        Assert.Contains($"vpc-lab down --name {program.Name}", up.Errors, StringComparison.Ordinal);
+
+        var down = await program.RunAsync("down");
+        Assert.True(down.ExitCode == 0, down.Errors);
+        Assert.Contains("1 processes, 4 namespaces", down.Output, StringComparison.Ordinal);
+        Assert.Empty(program.Namespaces());
+        await Eventually.TrueAsync(() => !File.Exists($"/proc/{sleeper}/exe"));
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Bad_options_are_all_named_before_anything_is_made()
+    {
+        await using var program = LabProgram.Create();
+        var up = await program.RunAsync("up", "--no-ipamd", "--nodes", "0", "--vpc-cidr", "169.254.0.0/16", "--subnet-cidr", "10.0.0.0/8", "--listen", "1.2.3.4:5", "--ec2-rate", "0");
+        Assert.Equal(1, up.ExitCode);
+        foreach (var part in (string[])["--nodes 0", "169.254.0.0/16 overlaps", "--subnet-cidr 10.0.0.0/8", "--listen 1.2.3.4:5", "--ec2-rate 0"]) Assert.Contains(part, up.Errors, StringComparison.Ordinal);
+        Assert.Empty(program.Namespaces());
+
+        var type = await program.RunAsync("up", "--no-ipamd", "--instance-type", "m5.huge", "--detach");
+        Assert.Equal(1, type.ExitCode);
+        Assert.Contains("m5.huge", type.Errors, StringComparison.Ordinal);
+        Assert.Empty(program.Namespaces());
+        Assert.False(Directory.Exists(program.RunFolder));
+    }
+
+    [Fact]
+    public async Task Pods_are_refused_where_they_cannot_be()
+    {
+        await using var program = LabProgram.Create();
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+        foreach (var (arguments, expected) in ((string[], string)[])
+            [
+                (["add", "node-9", "default/web"], "there is no node 'node-9'"),
+                (["add", "node-1", "web"], "'web' is no pod"),
+                (["del", "node-1", "default/web"], "there is no pod default/web on node-1"),
+                (["restart-ipamd", "node-1"], "without daemons"),
+                (["exec", "default/web", "--", "true"], "neither a node"),
+            ])
+        {
+            var outcome = await program.RunAsync(arguments);
+            Assert.Equal(1, outcome.ExitCode);
+            Assert.Contains(expected, outcome.Errors, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Demo_passes_with_the_native_binaries()
+    {
+        var (ipamd, plugin) = (LabProgram.NeedBuilt("ipamd"), LabProgram.NeedBuilt("vpc-cni"));
+        await using var program = LabProgram.Create();
+        var demo = await program.RunAsync("demo", "--ipamd", ipamd, "--plugin", plugin);
+        Assert.True(demo.ExitCode == 0, demo.Output + demo.Errors);
+        Assert.Empty(program.Namespaces());
+    }
+
+    /// <summary>Processes whose parent this is (field 4 of /proc/PID/stat).</summary>
+    private static List<int> Children(int parent)
+    {
+        var children = new List<int>();
+        foreach (var process in Process.GetProcesses())
+        {
+            using (process)
+            {
+                try
+                {
+                    var stat = File.ReadAllText($"/proc/{process.Id}/stat");
+                    if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]) == parent) children.Add(process.Id);
+                }
+                catch (IOException)
+                {
+                    // It ended between the two looks.
+                }
+            }
+        }
+
+        return children;
+    }
+}
