@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Options;
 
@@ -13,11 +14,21 @@ internal static class Program
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "");
         var console = new CommandConsole(Console.Out, Console.Error);
-        var commands = new DaemonCommands(console, Version, TimeProvider.System, cancellationToken => RunAsync(environment, cancellationToken));
+        using var stop = new CancellationTokenSource();
+        using var terminated = StopOn(PosixSignal.SIGTERM, stop);
+        using var interrupted = StopOn(PosixSignal.SIGINT, stop);
+        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(environment, stop.Token));
         return await commands.InvokeAsync(args, OptionBinder.Bind(environment).Options.SocketPath);
     }
 
     private static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    /// <summary>The one handler of the signal: the host of the socket brings none of its own (see <see cref="Rpc.RpcServer"/>), nor does the command line.</summary>
+    private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stop) => PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        stop.Cancel();
+    });
 
     /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
     private static async Task<int> RunAsync(Dictionary<string, string> environment, CancellationToken cancellationToken)

@@ -10,7 +10,7 @@ internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
 /// <summary>
 /// The command line. Exit codes: 0 done, 1 failed (for <c>status</c> also: not ready), 2 the daemon does not answer, as documented in the help of each command.
 /// </summary>
-internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<CancellationToken, Task<int>> runDaemon)
+internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<Task<int>> runDaemon)
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
@@ -20,7 +20,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var json = new Option<bool>("--json") { Description = "print JSON for machines instead of a table", Recursive = true };
 
         var run = new Command("run", "run the daemon (the default); it is configured by environment variables");
-        run.SetAction((_, cancellationToken) => runDaemon(cancellationToken));
+        run.SetAction((_, _) => runDaemon());
         var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer");
         status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
@@ -29,8 +29,8 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods };
         root.Options.Add(socket);
         root.Options.Add(json);
-        root.SetAction((_, cancellationToken) => runDaemon(cancellationToken));
-        return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = TimeSpan.FromSeconds(9) });
+        root.SetAction((_, _) => runDaemon());
+        return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
     }
 
     private async Task<int> AskAsync(string socket, Func<DaemonClient, Task<int>> question)

@@ -32,6 +32,8 @@ internal sealed class RpcServer : IAsyncDisposable
         PrepareSocket(socketPath);
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Services.AddSingleton(loggers);
+        // The daemon's own handler decides when to stop; the host's would stop the socket first and the pool never.
+        builder.Services.AddSingleton<IHostLifetime, DaemonLifetime>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -62,6 +64,13 @@ internal sealed class RpcServer : IAsyncDisposable
     }
 
     public ValueTask DisposeAsync() => _application.DisposeAsync();
+
+    private sealed class DaemonLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 
     /// <summary>A socket file that nobody listens on is what a crash leaves. One that answers belongs to a living daemon, and two daemons would give one address to two pods.</summary>
     private static void PrepareSocket(string path)

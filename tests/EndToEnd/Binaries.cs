@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Tests.Shared;
+
+namespace VpcCni.EndToEnd.Tests;
+
+/// <summary>The binaries that <c>make build</c> leaves in <c>out/</c>.</summary>
+internal static class Binaries
+{
+    public static string Ipamd => Need("ipamd");
+
+    public static string Plugin => Need("vpc-cni");
+
+    private static string Need(string name)
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
+        var path = Path.Combine(folder?.FullName ?? "/", "out", name);
+        Requirement.Need(File.Exists(path), $"out/{name} (make build)");
+        return path;
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Lab.Hosting;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Daemon;
+
+/// <summary>A lab of one node with the real binaries, and what a test asks of it. m5.large: 3 interfaces with 9 secondary addresses each.</summary>
+internal sealed class NodeLab : IAsyncDisposable
+{
+    public const string Node = "node-1";
+    private static int _labs;
+    private readonly VpcLab _lab;
+
+    private NodeLab(VpcLab lab) => _lab = lab;
+
+    public VpcLab Lab => _lab;
+    public LabNode TheNode => _lab.Node(Node);
+
+    /// <param name="environment">Variables of the daemon.</param>
+    /// <param name="change">Other options of the lab.</param>
+    /// <param name="beforeReady">Done when the daemon has been started and before its readiness is waited for; then nothing is waited for.</param>
+    public static async Task<NodeLab> StartAsync(Dictionary<string, string>? environment = null, Func<LabOptions, LabOptions>? change = null, Action<VpcLab>? beforeReady = null)
+    {
+        Requirement.NeedRoot();
+        Requirement.NeedProgram("nft");
+        var options = new LabOptions
+        {
+            Name = $"e2e{Environment.ProcessId % 10_000}{Interlocked.Increment(ref _labs)}",
+            Nodes = [1],
+            IpamdPath = Binaries.Ipamd,
+            PluginPath = Binaries.Plugin,
+            Environment = environment ?? [],
+            ReadyDeadline = TimeSpan.FromSeconds(30),
+        };
+        if (change is not null) options = change(options);
+        var lab = await VpcLab.BuildAsync(options, TimeProvider.System, NoLogging.Instance, TestContext.Current.CancellationToken);
+        try
+        {
+            if (beforeReady is null) await lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
+            else beforeReady(lab);
+            return new NodeLab(lab);
+        }
+        catch
+        {
+            await lab.DisposeAsync();
+            throw;
+        }
+    }
+
+    public Task<LabPod> AddAsync(string pod) => _lab.AddPodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
+
+    public Task<TimeSpan> DeleteAsync(string pod) => _lab.DeletePodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
+
+    public async Task<bool> PingAsync(string fromPod, string address)
+        => (await _lab.ExecAsync($"default/{fromPod}", ["ping", "-c", "1", "-W", "2", address], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).ExitCode == 0;
+
+    /// <summary><c>ipamd status --json</c>: exit code and answer; null when the daemon does not answer.</summary>
+    public async Task<(int ExitCode, JsonElement? Answer)> StatusAsync()
+    {
+        using var process = Process.Start(new ProcessStartInfo(Binaries.Ipamd, ["status", "--json", "--socket", TheNode.Paths.IpamdSocket]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        _ = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15));
+        var text = await output;
+        return (process.ExitCode, text.Length == 0 ? null : JsonDocument.Parse(text).RootElement);
+    }
+
+    public string Log => File.Exists(TheNode.Paths.IpamdLog) ? ReadShared(TheNode.Paths.IpamdLog) : "";
+
+    public ValueTask DisposeAsync() => _lab.DisposeAsync();
+
+    private static string ReadShared(string path)
+    {
+        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd();
+    }
+
+    private sealed class NoLogging : ILoggerProvider
+    {
+        public static readonly NoLogging Instance = new();
+
+        public ILogger CreateLogger(string categoryName) => NullLogger.Instance;
+
+        public void Dispose()
+        {
+        }
+    }
+}
