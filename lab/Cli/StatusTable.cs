@@ -18,9 +18,9 @@ internal static class StatusTable
         yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API {status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
         if (status.FabricFailure is { } failure) yield return $"BROKEN: {failure}";
         yield return "";
-        yield return "NODE     ADDRESS         SUBNET             TYPE          IPAMD    INSTANCE";
+        yield return "NODE     ADDRESS         SUBNET             TYPE         IPAMD     MiB  INSTANCE";
         foreach (var node in status.Nodes)
-            yield return $"{node.Name,-8} {node.Address,-15} {node.Subnet,-18} {node.InstanceType,-13} {node.Ipamd,-8} {Short(node.InstanceId, 14)}";
+            yield return $"{node.Name,-8} {node.Address,-15} {node.Subnet,-18} {node.InstanceType,-12} {node.Ipamd,-8} {node.IpamdResidentMebibytes,4:F0}  {Short(node.InstanceId, 13)}";
 
         yield return "";
         yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";

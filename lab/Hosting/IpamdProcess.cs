@@ -26,6 +26,17 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
 
     public int? ProcessId => _process is { HasExited: false } running ? running.Id : null;
 
+    /// <summary>Resident memory (VmRSS); null when it does not run.</summary>
+    public double? ResidentMebibytes
+    {
+        get
+        {
+            if (_process is not { HasExited: false } running) return null;
+            running.Refresh();
+            return Math.Round(running.WorkingSet64 / (1024.0 * 1024), 1);
+        }
+    }
+
     /// <summary><c>absent</c>, <c>starting</c>, <c>serving</c> or <c>exited N</c>.</summary>
     public string State => _process switch
     {

@@ -39,6 +39,7 @@ internal static class LabReport
             NetworkNamespace = node.Network.Path ?? "",
             Ipamd = node.Ipamd?.State ?? "absent",
             IpamdProcessId = node.Ipamd?.ProcessId,
+            IpamdResidentMebibytes = node.Ipamd?.ResidentMebibytes,
             IpamdSocket = node.Paths.IpamdSocket,
             Folder = node.Paths.Folder,
             Enis = [.. interfaces.Select(eni => Describe(eni, pods, drops))],

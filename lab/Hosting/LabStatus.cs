@@ -63,6 +63,9 @@ internal sealed record NodeStatus
 
     public int? IpamdProcessId { get; init; }
 
+    /// <summary>The daemon's resident memory.</summary>
+    public double? IpamdResidentMebibytes { get; init; }
+
     public required string IpamdSocket { get; init; }
 
     /// <summary>Folder with the node's socket, checkpoint and logs.</summary>

@@ -48,7 +48,7 @@ internal static class DemoCommand
         await report.HeaderAsync();
         try
         {
-            await report.StepAsync("lab: 2 m5.large nodes in one subnet, 1 in another", async () =>
+            await report.StepAsync("lab of 3 m5.large nodes in 2 subnets", async () =>
             {
                 lab = await VpcLab.StartAsync(options, context.Time, logging, cancellationToken);
                 return $"VPC {options.VpcRange}, three ipamd serving";
@@ -70,6 +70,7 @@ internal static class DemoCommand
 
         await output.WriteLineAsync();
         foreach (var failure in report.Failures) await output.WriteLineAsync($"FAILED: {failure.What}: {failure.Detail}");
+        if (!report.AllPassed && keepLogs is null) await output.WriteLineAsync("The daemons' logs: run it again with --keep-logs FOLDER");
         await output.WriteLineAsync($"{report.Count - report.Failures.Count} of {report.Count} steps and checks passed in {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
         return report.AllPassed ? 0 : 1;
     }

@@ -15,7 +15,7 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
 
     public int Count => _lines.Count;
 
-    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-42} {"RESULT",-6} {"TIME",8}  DETAIL");
+    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-43} {"RESULT",-6} {"TIME",8}  DETAIL");
 
     /// <summary>A step without which the rest makes no sense: its failure ends the demo.</summary>
     public async Task StepAsync(string what, Func<Task<string>> body)
@@ -41,7 +41,7 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
         }
 
         _lines.Add(line);
-        await output.WriteLineAsync($"{line.What,-42} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
+        await output.WriteLineAsync($"{line.What,-43} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
         await output.FlushAsync();
         return line.Passed;
     }

@@ -23,9 +23,12 @@ public sealed class VpcLabTests
         using var netlink = node.Network.OpenRouteNetlink();
         var eni = lab.World.With(world => world.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = node.Instance.Subnet, Ipv4 = AddressRequest.Any(2) }));
         var attachment = lab.World.With(world => world.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance.Id, DeviceIndex: 1)));
-        Assert.Null(netlink.FindLink("ens6"));
-
-        await Eventually.TrueAsync(() => netlink.FindLink("ens6") is not null);
+        await Eventually.TrueAsync(() =>
+        {
+            if (netlink.FindLink("ens6") is null) return false;
+            Assert.Equal(AttachmentStatus.Attached, lab.World.With(world => world.FindInterface(eni.Id)!.Attachment!.Status)); // the link never comes first
+            return true;
+        });
         Assert.Equal(eni.Mac, netlink.FindLink("ens6")!.Mac.ToString());
         Assert.Equal([.. eni.AllRanges.Select(range => range.BaseAddress).OrderBy(Text)], RoutedTo(lab, eni.Id).OrderBy(Text));
 
