@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-RID := $(shell case "$$(uname -m)" in x86_64) echo linux-x64 ;; aarch64) echo linux-arm64 ;; *) echo unsupported ;; esac)
+RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
