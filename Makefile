@@ -36,8 +36,8 @@ demo: build ## a VPC with three nodes and 30 pods on this machine; every check m
 test: build ## all tests; the last line counts them
 	@scripts/run-tests
 
-check-net10: ## compile everything for the next framework
-	dotnet build VpcCni.sln -p:VpcCniFramework=net10.0 --nologo -v quiet
+check-net10: ## compile everything for the next framework (no native code: docs/adr/0002-native-framework.md)
+	dotnet build VpcCni.sln -p:VpcCniFramework=net10.0 -p:PublishAot=false --nologo -v quiet
 
 clean: ## remove everything generated
 	rm -rf out
