@@ -49,9 +49,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         var invocation = Invocation.Read(plugin.Environment);
         if (invocation.Command == CniCommand.Version) return CniOutput.Versions(AskedVersion());
 
-        var root = NetworkConfigReader.Decode(ReadStdin());
-        _version = NetworkConfigReader.Version(root);
-        var config = NetworkConfigReader.Read(root, _version, invocation.Command);
+        var config = ReadConfig(invocation);
         log.Configure(config);
         log.Describe(invocation);
         foreach (var warning in config.Warnings) log.Warn(warning);
@@ -79,13 +77,28 @@ internal sealed class Dispatcher(PluginHost plugin)
     }
 
     /// <summary>VERSION answers in the version that it is asked in, and must work with an input that nothing can be made of.</summary>
+    private NetworkConfig ReadConfig(Invocation invocation)
+    {
+        try
+        {
+            var root = NetworkConfigReader.Decode(ReadStdin());
+            _version = NetworkConfigReader.Version(root);
+            return NetworkConfigReader.Read(root, _version, invocation.Command);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // The one thing that a decoded document refuses late: a string with half of a surrogate pair.
+            throw new CniException(CniErrorCode.Undecodable, $"the network configuration has a string that is no valid Unicode: {exception.Message}", "", exception);
+        }
+    }
+
     private CniVersion AskedVersion()
     {
         try
         {
             return ReadStdin() is { IsEmpty: false } input ? NetworkConfigReader.Version(NetworkConfigReader.Decode(input)) : CniVersion.Newest;
         }
-        catch (CniException exception) when (exception.Code is CniErrorCode.Undecodable or CniErrorCode.IncompatibleVersion)
+        catch (CniException exception) when (exception.Code is CniErrorCode.Undecodable or CniErrorCode.IncompatibleVersion or CniErrorCode.InputOutput)
         {
             return CniVersion.Newest;
         }

@@ -67,7 +67,7 @@ internal sealed record Invocation(CniCommand Command, string ContainerId, string
         if (name.Length > longest) return $"'{Printable(name)}' has {name.Length} characters, the kernel takes at most {longest}";
         if (name is "." or "..") return $"'{name}' is not an interface name";
         foreach (var c in name)
-            if (c is '/' or ':' || char.IsWhiteSpace(c) || !char.IsAscii(c) || char.IsControl(c)) return $"'{Printable(name)}' contains '/', ':', a space, or something that is not printable ASCII";
+            if (c is '/' or ':' or '%' || char.IsWhiteSpace(c) || !char.IsAscii(c) || char.IsControl(c)) return $"'{Printable(name)}' contains '/', ':', '%', a space, or something that is not printable ASCII";
         return null;
     }
 

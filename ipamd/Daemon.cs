@@ -41,16 +41,19 @@ internal sealed partial class Daemon : IAsyncDisposable
         foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
         var state = new DaemonState(_version, _time);
 
+        // Alone: a second daemon on the same checkpoint would give one address to two pods.
+        using var single = await SingleInstance.AcquireAsync(options.CheckpointPath + ".lock", _time, cancellationToken);
+
         // Ports.
         var checkpointFile = new CheckpointFile(options.CheckpointPath);
-        using var host = new KernelHostNetwork(options.VethPrefix, PoolLimits.LinkDeadline, _time, _loggers.CreateLogger<KernelHostNetwork>());
+        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>());
         using var cloud = new AwsCloud(ToAwsOptions(options), _time, _random, onAttempt: null);
 
         // Core.
         var ledger = new IpLedger(options.Cooldown);
         CheckpointLoader.Load(ledger, checkpointFile, _time.GetUtcNow(), _logger);
-        var recovered = new RecoveredAddresses(ledger, host, _time, _loggers.CreateLogger<RecoveredAddresses>());
-        recovered.Hold();
+        var evidence = new KernelEvidence(ledger, host, _time, _loggers.CreateLogger<KernelEvidence>());
+        evidence.HoldRouted();
         var checkpoint = new CheckpointWriter(ledger, checkpointFile);
         var waiting = new WaitingAdds(ledger, _time);
         var signal = new PoolSignal();
@@ -78,12 +81,14 @@ internal sealed partial class Daemon : IAsyncDisposable
                 cancellationToken);
 
             // Pool.
-            var actions = new PoolActions(cloud, host, ledger, node.Interfaces, node.Policy, _time, _random) { Logger = _loggers.CreateLogger<PoolActions>() };
+            var actions = new PoolActions(cloud, host, ledger, node.Interfaces, evidence, node.Policy, _time, _random) { Logger = _loggers.CreateLogger<PoolActions>() };
             var reconciler = new PoolReconciler(
-                ledger, node.Interfaces, recovered, actions, waiting, new GrowthBackoff(_time, _random), options.Targets, node.Capacity, options.ProvisioningDisabled, _time, _random)
+                ledger, node.Interfaces, evidence, actions, waiting, new GrowthBackoff(_time, _random), options.Targets, node.Capacity, options.ProvisioningDisabled, _time, _random)
             { Logger = _loggers.CreateLogger<PoolReconciler>() };
             reconciler.ObservedNow();
             state.Serving(reconciler);
+            waiting.Serve();
+            await startup.TakeBackLeftoversAsync(cancellationToken);
             var loop = new PoolLoop(reconciler, signal, outcome => AfterStep(state, ledger, outcome), _time, _loggers.CreateLogger<PoolLoop>());
             await loop.RunAsync(cancellationToken);
         }
@@ -109,10 +114,10 @@ internal sealed partial class Daemon : IAsyncDisposable
     private void AfterStep(DaemonState state, IpLedger ledger, StepOutcome outcome)
     {
         var view = ledger.View(_time.GetUtcNow());
-        if (state.Stepped(outcome, view.Free)) Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
+        if (state.Stepped(outcome, view.Free, view.Attachments)) Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
     }
 
-    private static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
+    internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {
         Endpoint = options.Ec2Endpoint,
         Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),

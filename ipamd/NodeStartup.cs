@@ -10,8 +10,8 @@ namespace VpcCni.Ipamd;
 internal sealed record StartedNode(NodeIdentity Identity, PoolCapacity Capacity, InterfacePolicy Policy, NodeInterfaces Interfaces);
 
 /// <summary>
-/// From nothing known to a ledger that shows what is attached: identify the node, learn its limits, take back what a crash left half-made, observe and wire the
-/// interfaces. The socket is open meanwhile and answers for what the checkpoint holds.
+/// From nothing known to a ledger that shows what is attached: identify the node, learn its limits, observe and wire the
+/// interfaces, take back what a crash left half-made. The socket is open meanwhile and answers for what the checkpoint holds.
 /// </summary>
 internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, NetworkRanges ranges, TimeProvider time, Random random, ILogger<NodeStartup> logger)
 {
@@ -23,7 +23,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
 
     public delegate NodeInterfaces InterfacesFactory(InterfacePolicy policy);
 
-    /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>, or refused for good.</exception>
+    /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
     public async Task<StartedNode> RunAsync(PoolTargets targets, Func<NodeIdentity, InterfacePolicy> policyFor, InterfacesFactory interfacesFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
@@ -35,7 +35,6 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         var policy = policyFor(identity);
         var interfaces = interfacesFor(policy);
         await RetryAsync("observe the attached interfaces", interfaces.ObserveAsync, giveUpAt, cancellationToken);
-        await TakeBackLeftoversAsync(cancellationToken);
         return new StartedNode(identity, Capacity(limits, targets), policy, interfaces);
     }
 
@@ -45,20 +44,30 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         return new PoolCapacity(interfaces, limits.Ipv4AddressesPerInterface - 1, targets.MaxPods ?? PoolCapacity.DefaultMaxPods(limits.MaxInterfaces, limits.Ipv4AddressesPerInterface));
     }
 
-    /// <summary>Interfaces with this node's tag that are attached to nothing: a crash came between create and attach, or between detach and delete. No pod can use them.</summary>
-    private async Task TakeBackLeftoversAsync(CancellationToken cancellationToken)
+    /// <summary>Interfaces with this node's tag that are attached to nothing: a crash came between create and attach, or between detach and delete. No pod can use them.
+    /// Before the pool creates its first one, which would look the same.</summary>
+    public async Task TakeBackLeftoversAsync(CancellationToken cancellationToken)
     {
+        // Those that cannot be deleted now cost a quota, not a pod: the next start tries again.
         try
         {
-            foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
-            {
-                await cloud.DeleteInterfaceAsync(leftover.Id, cancellationToken);
-                Log.LeftoverDeleted(logger, leftover.Id);
-            }
+            foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken)) await TakeBackAsync(leftover, cancellationToken);
         }
         catch (CloudException exception)
         {
-            // They cost a quota, not a pod: the next start tries again.
+            Log.LeftoversStay(logger, exception);
+        }
+    }
+
+    private async Task TakeBackAsync(CloudInterface leftover, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await cloud.DeleteInterfaceAsync(leftover.Id, cancellationToken);
+            Log.LeftoverDeleted(logger, leftover.Id);
+        }
+        catch (CloudException exception)
+        {
             Log.LeftoversStay(logger, exception);
         }
     }

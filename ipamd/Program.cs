@@ -34,10 +34,11 @@ internal static class Program
     private static async Task<int> RunAsync(Dictionary<string, string> environment, CancellationToken cancellationToken)
     {
         var bound = OptionBinder.Bind(environment);
-        if (bound.Problems.Count > 0)
+        string[] problems = [.. bound.Problems, .. bound.Problems.Count > 0 ? [] : Daemon.ToAwsOptions(bound.Options).Validate()];
+        if (problems.Length > 0)
         {
-            await Console.Error.WriteLineAsync($"ipamd: the environment has {bound.Problems.Count} problem(s); nothing was started:");
-            foreach (var problem in bound.Problems) await Console.Error.WriteLineAsync($"  {problem}");
+            await Console.Error.WriteLineAsync($"ipamd: the environment has {problems.Length} problem(s); nothing was started:");
+            foreach (var problem in problems) await Console.Error.WriteLineAsync($"  {problem}");
             return 1;
         }
 

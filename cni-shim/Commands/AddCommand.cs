@@ -25,7 +25,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         try
         {
             var reply = Reserve(ipamd);
-            undo.Push("give the address back", () => Release(ipamd));
+            undo.Push("give the address back", () => ReleaseUnlessAttached(pod, ipamd));
+            RefuseStrictPolicy(reply);
             var interfaces = PodInterface.FromReply(reply, invocation, config);
 
             var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
@@ -69,6 +70,22 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         {
             throw IpamdErrors.ToCni(exception, "AddNetwork", ipamd.SocketPath, config.IpamdTimeout);
         }
+    }
+
+    /// <summary>In strict mode a pod must not run before the policy agent has closed it, and this version does not call the agent: an open pod would be worse than none.</summary>
+    private static void RefuseStrictPolicy(AddNetworkReply reply)
+    {
+        if (reply.NetworkPolicyMode == "strict")
+            throw new CniException(CniErrorCode.NotSupported, "network policy mode strict is not supported by this plugin: set NETWORK_POLICY_ENFORCING_MODE to standard");
+    }
+
+    /// <summary>
+    /// Our own interface has been undone by now. One that has the name all the same belongs to another ADD of this very attachment, which came first and holds the address: it keeps it.
+    /// </summary>
+    private void ReleaseUnlessAttached(RouteNetlink pod, IpamdClient ipamd)
+    {
+        if (pod.FindLink(invocation.InterfaceName) is null) Release(ipamd);
+        else log.Warn($"{invocation.InterfaceName} was made by another ADD of this attachment, which keeps the address");
     }
 
     private void Release(IpamdClient ipamd)

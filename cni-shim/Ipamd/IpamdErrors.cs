@@ -31,9 +31,16 @@ internal static class IpamdErrors
         };
     }
 
-    /// <summary>The daemon cannot be reached or does not answer, as opposed to: it answered that something is wrong.</summary>
-    public static bool IsDown(RpcException exception)
-        => exception.StatusCode is StatusCode.Unavailable or StatusCode.DeadlineExceeded or StatusCode.Cancelled;
+    /// <summary>
+    /// The daemon cannot be reached or does not answer, as opposed to: it answered that something is wrong, e.g. UNAVAILABLE because its checkpoint cannot be written. What broke the
+    /// transport is the status's debug exception.
+    /// </summary>
+    public static bool IsDown(RpcException exception) => exception.StatusCode switch
+    {
+        StatusCode.DeadlineExceeded or StatusCode.Cancelled => true,
+        StatusCode.Unavailable => exception.Status.DebugException is not null,
+        _ => false,
+    };
 
     public static bool IsUnknownAttachment(RpcException exception)
         => exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(UnknownPod, StringComparison.Ordinal);

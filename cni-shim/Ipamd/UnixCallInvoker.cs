@@ -26,7 +26,10 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), payload.Length);
         payload.CopyTo(framed.AsSpan(MessageHeaderBytes));
 
-        var exchange = Exchange(method.FullName, framed, deadline);
+        // From here on the monotonic clock counts: the wall clock may be set while we wait.
+        var budget = deadline - time.GetUtcNow().UtcDateTime;
+        var started = time.GetTimestamp();
+        var exchange = Exchange(method.FullName, framed, () => Left(budget, started));
         var message = Message(exchange, Check(exchange));
         try
         {
@@ -41,18 +44,18 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
         => throw new NotSupportedException($"{method.FullName}: this invoker has blocking calls only");
 
-    private UnaryExchange Exchange(string path, byte[] framed, DateTime deadline)
+    private UnaryExchange Exchange(string path, byte[] framed, Func<TimeSpan> left)
     {
         try
         {
-            using var socket = UnixSocket.Connect(socketPath, Left(deadline));
+            using var socket = UnixSocket.Connect(socketPath, left());
             var exchange = new UnaryExchange(
-                bytes => socket.Send(bytes.Span, Left(deadline)),
-                buffer => socket.Receive(buffer.Span, Left(deadline)));
+                bytes => socket.Send(bytes.Span, left()),
+                buffer => socket.Receive(buffer.Span, left()));
             exchange.Run(
                 [
                     (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("te", "trailers"), ("content-type", "application/grpc"),
-                    ("user-agent", $"vpc-cni/{IpamdClient.OwnVersion}"), ("grpc-timeout", $"{(long)Left(deadline).TotalMilliseconds + 1}m"),
+                    ("user-agent", $"vpc-cni/{IpamdClient.OwnVersion}"), ("grpc-timeout", $"{(long)left().TotalMilliseconds + 1}m"),
                 ],
                 framed,
                 MaxResponseBytes + MessageHeaderBytes);
@@ -73,9 +76,9 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
     }
 
     /// <summary>Remaining time; throws when there is none.</summary>
-    private TimeSpan Left(DateTime deadline)
+    private TimeSpan Left(TimeSpan budget, long started)
     {
-        var left = deadline - time.GetUtcNow().UtcDateTime;
+        var left = budget - time.GetElapsedTime(started);
         return left > TimeSpan.Zero ? left : throw new TimeoutException($"no answer on {socketPath} until the deadline");
     }
 

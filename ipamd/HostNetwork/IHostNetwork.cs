@@ -7,11 +7,13 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal interface IHostNetwork
 {
     /// <summary>
-    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs what differs. Waits a bounded time
-    /// for the link of an interface that was attached a moment ago.
+    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs what differs.
     /// </summary>
+    /// <param name="wiring">What the interface must look like.</param>
+    /// <param name="linkDeadline">How long its link may take to appear: some seconds for an interface that was attached a moment ago, zero for one that should be there.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="HostNetworkException">It could not be done; pods must not get addresses of this interface.</exception>
-    Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken);
+    Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken);
 
     /// <summary>Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.</summary>
     void RemoveInterface(InterfaceWiring wiring);
@@ -20,6 +22,12 @@ internal interface IHostNetwork
     /// Addresses that the kernel routes to a pod right now, with the host's interface of the pod: the evidence that an address is in use, whatever any record says.
     /// </summary>
     IReadOnlyList<PodRoute> PodRoutes();
+
+    /// <summary>Names of the veth links of the host, routed or not: the hosts' ends of pods' pairs are among them.</summary>
+    IReadOnlyCollection<string> HostInterfaces();
+
+    /// <summary>Whether the path of a pod's network namespace still leads anywhere. False is no proof by itself: the path may not be visible from here.</summary>
+    bool NamespaceExists(string path);
 }
 
 /// <summary>A host route to a pod.</summary>

@@ -9,32 +9,28 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 {
     private readonly RouteNetlink _netlink;
     private readonly RouteMonitor _links;
-    private readonly string _vethPrefix;
-    private readonly TimeSpan _linkDeadline;
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
+
     private readonly TimeProvider _time;
     private readonly ILogger<KernelHostNetwork> _logger;
     private readonly Lock _lock = new();
     private TaskCompletionSource _linkChanged = NewSignal();
 
-    /// <param name="vethPrefix">First letters of the names of hosts' ends of pods' veth pairs.</param>
-    /// <param name="linkDeadline">How long a link may take to appear after its interface was attached.</param>
-    /// <param name="time">For that deadline.</param>
+    /// <param name="time">For deadlines.</param>
     /// <param name="logger">Changes, one line each.</param>
-    public KernelHostNetwork(string vethPrefix, TimeSpan linkDeadline, TimeProvider time, ILogger<KernelHostNetwork> logger)
+    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger)
     {
-        _vethPrefix = vethPrefix;
-        _linkDeadline = linkDeadline;
         _time = time;
         _logger = logger;
         _netlink = RouteNetlink.Open();
         _links = RouteMonitor.Start(null, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
     }
 
-    public async Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken)
+    public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
         try
         {
-            var link = await WaitForLinkAsync(wiring.Mac, cancellationToken);
+            var link = await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
             var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
             if (requests.Count == 0) return;
             _netlink.Execute(requests);
@@ -64,7 +60,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var pods = _netlink.GetLinks().Where(link => link.Kind == "veth" && link.Name.StartsWith(_vethPrefix, StringComparison.Ordinal)).ToDictionary(link => link.Index, link => link.Name);
+            // Whatever their names: the plugin's prefix is set in its own configuration and may differ from ours.
+            var pods = _netlink.GetLinks().Where(link => link.Kind == "veth").ToDictionary(link => link.Index, link => link.Name);
             if (pods.Count == 0) return [];
             List<PodRoute> routes = [];
             foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
@@ -85,6 +82,20 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
+    public IReadOnlyCollection<string> HostInterfaces()
+    {
+        try
+        {
+            return [.. _netlink.GetLinks().Where(link => link.Kind == "veth").Select(link => link.Name)];
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException($"links of the host: {exception.Message}", exception);
+        }
+    }
+
+    public bool NamespaceExists(string path) => File.Exists(path);
+
     public void Dispose()
     {
         _links.Dispose();
@@ -103,24 +114,27 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         };
     }
 
-    /// <summary>An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells when.</summary>
-    private async Task<LinkInfo> WaitForLinkAsync(string mac, CancellationToken cancellationToken)
+    /// <summary>
+    /// An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells when; a look each second covers a monitor that failed.
+    /// </summary>
+    private async Task<LinkInfo> WaitForLinkAsync(string mac, TimeSpan deadline, CancellationToken cancellationToken)
     {
         var address = MacAddress.Parse(mac);
-        using var limit = new CancellationTokenSource(_linkDeadline, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        var started = _time.GetTimestamp();
         while (true)
         {
             Task changed;
             lock (_lock) changed = _linkChanged.Task;
             if (_netlink.FindLinkByMac(address) is { } link) return link;
+            var left = deadline - _time.GetElapsedTime(started);
+            if (left <= TimeSpan.Zero) throw new HostNetworkException($"there is no link with MAC {mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}");
             try
             {
-                await changed.WaitAsync(either.Token);
+                await changed.WaitAsync(left < LookAgain ? left : LookAgain, _time, cancellationToken);
             }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            catch (TimeoutException)
             {
-                throw new HostNetworkException($"no link with MAC {mac} appeared within {_linkDeadline.TotalSeconds:0} s after its interface was attached");
+                // Look again.
             }
         }
     }
@@ -144,7 +158,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         [LoggerMessage(70, LogLevel.Information, "{Link} wired: device {DeviceIndex}, table {Table}, {Changes} changes")]
         public static partial void Wired(ILogger logger, string link, int deviceIndex, int table, int changes);
 
-        [LoggerMessage(71, LogLevel.Error, "link notifications failed; a new interface is only seen by its deadline")]
+        [LoggerMessage(71, LogLevel.Error, "link notifications failed; a new interface is seen up to a second later")]
         public static partial void MonitorFailed(ILogger logger, Exception exception);
     }
 }

@@ -16,8 +16,8 @@ internal sealed partial class IpLedger
     private readonly Dictionary<IPNetwork, DateTimeOffset> _givenBack = [];
 
     /// <summary>
-    /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans.
-    /// Interfaces and blocks that are on their way out are left alone: their outcome is reported by whoever takes them out.
+    /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. Decides what became of blocks and interfaces
+    /// whose release had no certain outcome: gone, or, when it is still described after <see cref="Settling"/>, back in use. Never called while a release is under way.
     /// </summary>
     public ObservationChanges Observe(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now)
     {
@@ -27,9 +27,9 @@ internal sealed partial class IpLedger
             var (blocksAdded, blocksLost) = (0, 0);
             var before = Carried_NeedsLock();
             foreach (var settled in _givenBack.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray()) _givenBack.Remove(settled);
-            foreach (var known in _interfaces.Values.Where(item => !item.IsDraining && now - item.SeenAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
+            foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
             {
-                lost.Add(known.Id);
+                if (!known.IsDraining) lost.Add(known.Id);
                 blocksLost += known.Blocks.Count;
                 _interfaces.Remove(known.Id);
             }
@@ -38,26 +38,34 @@ internal sealed partial class IpLedger
             {
                 if (!_interfaces.TryGetValue(seen.Id, out var known))
                 {
-                    known = new Interface(seen, now);
+                    known = new Interface(seen, now, addedAt: DateTimeOffset.MinValue);
                     _interfaces.Add(seen.Id, known);
                     added.Add(seen.Id);
                 }
 
                 known.CarriesPods = seen.CarriesPods;
+                if (known.DrainingSince is { } draining && now - draining >= Settling) known.DrainingSince = null;
                 foreach (var range in seen.Blocks)
                 {
                     if (!_givenBack.ContainsKey(range) && known.Blocks.TryAdd(range.BaseAddress, new Block(range, addedAt: DateTimeOffset.MinValue))) blocksAdded++;
                 }
 
-                foreach (var gone in known.Blocks.Values.Where(block => !block.IsReleasing && now - block.AddedAt >= Settling && !seen.Blocks.Contains(block.Range)).ToArray())
+                foreach (var block in known.Blocks.Values.ToArray())
                 {
-                    known.Blocks.Remove(gone.Range.BaseAddress);
-                    blocksLost++;
+                    if (seen.Blocks.Contains(block.Range))
+                    {
+                        if (block.ReleasingSince is { } releasing && now - releasing >= Settling) block.ReleasingSince = null;
+                    }
+                    else if (block.IsReleasing || now - block.AddedAt >= Settling)
+                    {
+                        known.Blocks.Remove(block.Range.BaseAddress);
+                        if (block.IsReleasing) _givenBack[block.Range] = now;
+                        else blocksLost++;
+                    }
                 }
             }
 
-            RefreshPlaces_NeedsLock();
-            Changed_NeedsLock();
+            RefreshPlaces_NeedsLock(complete: true);
             var orphaned = before.Where(attachment => _attachments.ContainsKey(attachment.Key) && attachment.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null));
             return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [.. orphaned] };
         }
@@ -70,7 +78,7 @@ internal sealed partial class IpLedger
         {
             if (!_interfaces.TryGetValue(created.Id, out var entry))
             {
-                entry = new Interface(created, now);
+                entry = new Interface(created, now, addedAt: now);
                 _interfaces.Add(created.Id, entry);
             }
 
@@ -91,7 +99,7 @@ internal sealed partial class IpLedger
     /// Takes unused blocks out of use so that they can be given back to the cloud. Returns those that are really unused: a block that got a holder since the plan was
     /// made is skipped.
     /// </summary>
-    public IReadOnlyList<IPNetwork> BeginReleaseBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks)
+    public IReadOnlyList<IPNetwork> BeginReleaseBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -102,7 +110,7 @@ internal sealed partial class IpLedger
                 if (!entry.Blocks.TryGetValue(range.BaseAddress, out var block) || block.Range != range || block.IsReleasing) continue;
                 var (assigned, cooling) = Used_NeedsLock(block);
                 if (assigned + cooling > 0) continue;
-                block.IsReleasing = true;
+                block.ReleasingSince = now;
                 accepted.Add(range);
             }
 
@@ -110,7 +118,10 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>The outcome of a release: gone from the interface, or (<paramref name="released"/> false) still there and usable again.</summary>
+    /// <summary>
+    /// The certain outcome of a release: gone from the interface, or (<paramref name="released"/> false) still there and usable again. Not called when the outcome is in doubt: the blocks then
+    /// stay out of use until an observation tells.
+    /// </summary>
     public void EndReleaseBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, bool released, DateTimeOffset now)
     {
         lock (_lock)
@@ -121,7 +132,7 @@ internal sealed partial class IpLedger
                 if (!entry.Blocks.TryGetValue(range.BaseAddress, out var block) || !block.IsReleasing) continue;
                 if (!released)
                 {
-                    block.IsReleasing = false;
+                    block.ReleasingSince = null;
                     continue;
                 }
 
@@ -132,7 +143,7 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>Takes an unused secondary interface out of use so that it can be detached. False when it is in use or must stay.</summary>
-    public bool BeginRemoveInterface(NetworkInterfaceId id)
+    public bool BeginRemoveInterface(NetworkInterfaceId id, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -143,19 +154,19 @@ internal sealed partial class IpLedger
                 if (assigned + cooling > 0) return false;
             }
 
-            entry.IsDraining = true;
+            entry.DrainingSince = now;
             return true;
         }
     }
 
-    /// <summary>The outcome of a removal: gone from the node, or still there and usable again.</summary>
+    /// <summary>The certain outcome of a removal: gone from the node, or still there and usable again. Not called when the outcome is in doubt.</summary>
     public void EndRemoveInterface(NetworkInterfaceId id, bool removed)
     {
         lock (_lock)
         {
             if (!_interfaces.TryGetValue(id, out var entry) || !entry.IsDraining) return;
             if (removed) _interfaces.Remove(id);
-            else entry.IsDraining = false;
+            else entry.DrainingSince = null;
         }
     }
 
@@ -167,11 +178,13 @@ internal sealed partial class IpLedger
             entry.Blocks.TryAdd(range.BaseAddress, new Block(range, now));
         }
 
-        RefreshPlaces_NeedsLock();
+        RefreshPlaces_NeedsLock(complete: false);
     }
 
-    /// <summary>Attachments that were restored without a place, or whose address moved, learn it from membership.</summary>
-    private void RefreshPlaces_NeedsLock()
+    /// <summary>
+    /// Attachments that were restored without a place, or whose address moved, learn it from membership. After a complete observation, one whose address is nowhere loses it.
+    /// </summary>
+    private void RefreshPlaces_NeedsLock(bool complete)
     {
         foreach (var attachment in _attachments.Values.ToArray())
         {
@@ -180,7 +193,7 @@ internal sealed partial class IpLedger
             for (var index = 0; index < held.Count; index++)
             {
                 var place = PlaceOf_NeedsLock(held[index].Address);
-                if (place is null || place == held[index].Place) continue;
+                if (place == held[index].Place || (place is null && !complete)) continue;
                 refreshed ??= [.. held];
                 refreshed[index] = held[index] with { Place = place };
             }
@@ -265,7 +278,7 @@ internal sealed partial class IpLedger
         return (assigned, cooling);
     }
 
-    private sealed class Interface(InterfaceObservation seen, DateTimeOffset seenAt)
+    private sealed class Interface(InterfaceObservation seen, DateTimeOffset seenAt, DateTimeOffset addedAt)
     {
         public NetworkInterfaceId Id { get; } = seen.Id;
         public int DeviceIndex { get; } = seen.DeviceIndex;
@@ -273,8 +286,12 @@ internal sealed partial class IpLedger
         public IPAddress PrimaryAddress { get; } = seen.PrimaryAddress;
         public string SubnetId { get; } = seen.SubnetId;
         public DateTimeOffset SeenAt { get; } = seenAt;
+
+        /// <summary>When this daemon attached it; the beginning of time for one that was found attached.</summary>
+        public DateTimeOffset AddedAt { get; } = addedAt;
         public bool CarriesPods { get; set; } = seen.CarriesPods;
-        public bool IsDraining { get; set; }
+        public DateTimeOffset? DrainingSince { get; set; }
+        public bool IsDraining => DrainingSince is not null;
         public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(AddressBlocks.Compare));
         public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
         public InterfacePlace Place => new(Id, DeviceIndex, NetworkCard);
@@ -289,6 +306,7 @@ internal sealed partial class IpLedger
         public DateTimeOffset AddedAt { get; } = addedAt;
         public AddressFamily Family => Range.BaseAddress.AddressFamily;
         public int Capacity { get; } = AddressBlocks.Count(range);
-        public bool IsReleasing { get; set; }
+        public DateTimeOffset? ReleasingSince { get; set; }
+        public bool IsReleasing => ReleasingSince is not null;
     }
 }

@@ -80,7 +80,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
 
     /// <summary>
     /// Holds addresses that the kernel shows in use by pods of which there is no record, so that nobody else gets them. The key is invented from the host's interface
-    /// name, since a DEL of such a pod is recognised by it.
+    /// and the address; no DEL can name it, so the kernel's evidence also decides when the address is free again.
     /// </summary>
     public IReadOnlyList<Attachment> Recover(IEnumerable<(string HostInterface, IPAddress Address)> inUse, DateTimeOffset now)
     {
@@ -162,24 +162,6 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
         }
     }
 
-    /// <summary>Undoes a <see cref="Release"/> of which nobody was told. False when the address has gone to someone else meanwhile.</summary>
-    public bool Reinstate(Attachment attachment)
-    {
-        lock (_lock)
-        {
-            if (_attachments.ContainsKey(attachment.Key) || attachment.Addresses.Any(held => _holders.ContainsKey(held.Address))) return false;
-            _attachments.Add(attachment.Key, attachment);
-            foreach (var held in attachment.Addresses)
-            {
-                _cooling.Remove(held.Address);
-                _holders.Add(held.Address, attachment.Key);
-            }
-
-            Changed_NeedsLock();
-            return true;
-        }
-    }
-
     /// <summary>The whole state at one moment, for the planner and for people.</summary>
     public LedgerView View(DateTimeOffset now)
     {
@@ -190,7 +172,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
             {
                 Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(View_NeedsLock)],
                 CooldownEnds = [.. _cooling.Values.Select(releasedAt => releasedAt + Cooldown).Order()],
-                Orphans = [.. _attachments.Values.Where(item => item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
+                Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
                 Attachments = _attachments.Count,
             };
         }

@@ -42,8 +42,8 @@ internal sealed class DaemonState(string version, TimeProvider time)
     public Task Observed => _observed.Task;
 
     /// <summary>
-    /// An ADD can be served: an address was free at some time since the start, or the node was full and nothing could be added. An exhausted pool later does not
-    /// change it: a node that has no address left for new pods must not lose those it runs.
+    /// An ADD can be served: an address was free at some time since the start, or the node runs pods and is full. An exhausted pool later does not change it: a node that has no address
+    /// left for new pods must not lose those it runs.
     /// </summary>
     public bool Ready => _ready && Phase == DaemonPhase.Serving;
 
@@ -60,10 +60,10 @@ internal sealed class DaemonState(string version, TimeProvider time)
     }
 
     /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
-    public bool Stepped(StepOutcome outcome, int free)
+    public bool Stepped(StepOutcome outcome, int free, int attachments)
     {
         if (_ready) return false;
-        var full = outcome.Plan.Short == 0 || outcome.Plan.Obstacle is { Kind: GrowthObstacleKind.MaxPods or GrowthObstacleKind.InterfaceLimit, Until: null };
+        var full = outcome.Plan.Short == 0 || (attachments > 0 && outcome.Plan.Obstacle is not null);
         return _ready = free > 0 || full;
     }
 

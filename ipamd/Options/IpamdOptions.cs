@@ -63,6 +63,6 @@ internal sealed record IpamdOptions
     /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: told to the plugin.</summary>
     public bool ExternalSnat { get; init; }
 
-    /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c>, <c>standard</c> or <c>strict</c>; told to the plugin and to the policy agent.</summary>
+    /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c> or <c>standard</c>; told to the plugin and to the policy agent.</summary>
     public string NetworkPolicyMode { get; init; } = "";
 }

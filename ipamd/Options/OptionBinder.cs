@@ -44,7 +44,7 @@ internal static class OptionBinder
             ManageUntaggedInterfaces = reader.Boolean("MANAGE_UNTAGGED_ENI", defaults.ManageUntaggedInterfaces),
             ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false),
             ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", false),
-            NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard", "strict"),
+            NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
         };
         RefuseOtherModes(reader);
         if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
@@ -55,6 +55,21 @@ internal static class OptionBinder
         if (options.Targets.UsesAddressTargets && environment.TryGetValue("WARM_ENI_TARGET", out var warmEni) && warmEni.Length > 0)
         {
             warnings.Add("WARM_ENI_TARGET has no effect: WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins");
+        }
+
+        if (!options.ExternalSnat)
+        {
+            warnings.Add("pods reach no address outside the VPC: source NAT is not in this version; set AWS_VPC_K8S_CNI_EXTERNALSNAT=true to confirm that a NAT gateway does it");
+        }
+
+        if (options.NetworkPolicyMode == "standard")
+        {
+            warnings.Add("NETWORK_POLICY_ENFORCING_MODE=standard: the plugin does not call the policy agent in this version; policies apply when the agent finds the pod by itself");
+        }
+
+        if (options.AddWait > TimeSpan.FromSeconds(25))
+        {
+            warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
         }
 
         return new BoundOptions(options, reader.Problems, warnings);

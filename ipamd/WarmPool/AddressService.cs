@@ -35,6 +35,8 @@ internal sealed partial class AddressService(
     TimeProvider time,
     TimeSpan addWait)
 {
+    private readonly AttachmentTurns _turns = new();
+
     /// <summary>Completed when membership has been observed once: from then on the place of every address is known that has one.</summary>
     public required Task Observed { get; init; }
     public required ILogger<AddressService> Logger { get; init; }
@@ -44,9 +46,15 @@ internal sealed partial class AddressService(
     public async Task<AddOutcome> AddAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
+        using var turn = await _turns.EnterAsync(key, cancellationToken);
         var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
         WaitOutcome outcome;
-        if (waiting.Demand == 0 && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held)
+        // Whoever holds an address already gets it again at once; everybody else stands in line behind those who wait.
+        if (ledger.Find(key) is { } known)
+        {
+            outcome = new WaitOutcome.Served(known, IsNew: false);
+        }
+        else if (waiting.Demand == 0 && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held)
         {
             outcome = new WaitOutcome.Served(held.Attachment, held.IsNew);
         }
@@ -67,19 +75,21 @@ internal sealed partial class AddressService(
         return new AddOutcome.Held(attachment);
     }
 
-    /// <summary>Gives the addresses back. Null when the key holds nothing.</summary>
-    /// <exception cref="IOException">The checkpoint could not be written; the attachment still holds its addresses.</exception>
+    /// <summary>
+    /// Gives the addresses back. Null when the key holds nothing. A checkpoint that cannot be written does not stop it: a file that still shows the attachment after a crash holds too much, never
+    /// too little, and the kernel's evidence corrects it.
+    /// </summary>
     public async Task<Attachment?> DeleteAsync(AttachmentKey key, CancellationToken cancellationToken)
     {
-        if (ledger.Release(key, time.GetUtcNow()) is not { } released) return null;
+        using var turn = await _turns.EnterAsync(key, cancellationToken);
+        if ((ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow())) is not { } released) return null;
         try
         {
             await checkpoint.PersistAsync(cancellationToken);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            if (!ledger.Reinstate(released)) Log.ReinstateFailed(Logger, key, exception);
-            throw;
+            Log.DeleteNotDurable(Logger, key, exception);
         }
 
         waiting.Serve();
@@ -87,6 +97,9 @@ internal sealed partial class AddressService(
         Log.Deleted(Logger, key, released.Pod, released.Addresses[0].Address);
         return released;
     }
+
+    /// <summary>How the reference recorded pods that it took over from a runtime without knowing network and interface; their DEL comes with the real ones.</summary>
+    private static AttachmentKey MigratedKey(AttachmentKey key) => new("_migrated-from-cri", key.ContainerId, "unknown");
 
     private async Task<WaitOutcome> WaitAsync(AddRequest request, CancellationToken cancellationToken)
     {
@@ -101,8 +114,7 @@ internal sealed partial class AddressService(
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new WaitOutcome.Hopeless(new GrowthObstacle(
-                GrowthObstacleKind.CloudFailure, null, $"none became free within {addWait.TotalSeconds:0.#} s; the pool is still growing or its addresses are cooling"));
+            return new WaitOutcome.TimedOut();
         }
     }
 
@@ -147,6 +159,7 @@ internal sealed partial class AddressService(
         var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling";
         return outcome switch
         {
+            WaitOutcome.TimedOut => new AddOutcome.NoAddress($"{pool}; none became free within {addWait.TotalSeconds:0.#} s", null),
             WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
             WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress(
                 $"{pool}; {Words(obstacle.Kind)}: {obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}", obstacle.Kind),
@@ -175,7 +188,7 @@ internal sealed partial class AddressService(
         [LoggerMessage(2, LogLevel.Information, "DEL {Attachment} of pod {Pod}: {Address} cools")]
         public static partial void Deleted(ILogger logger, AttachmentKey attachment, PodReference pod, System.Net.IPAddress address);
 
-        [LoggerMessage(3, LogLevel.Error, "DEL {Attachment} could not be recorded and its address is taken already; the ledger is right, the checkpoint is behind")]
-        public static partial void ReinstateFailed(ILogger logger, AttachmentKey attachment, Exception exception);
+        [LoggerMessage(3, LogLevel.Error, "DEL {Attachment} is done, but the checkpoint still shows it because it could not be written")]
+        public static partial void DeleteNotDurable(ILogger logger, AttachmentKey attachment, Exception exception);
     }
 }

@@ -15,12 +15,15 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
     /// <summary>The obstacle in force, null when growth may be tried.</summary>
     public GrowthObstacle? Current => _obstacle is { Until: { } until } && time.GetUtcNow() >= until ? null : _obstacle;
 
-    /// <summary>The last failure, also when its pause is over; null after a success.</summary>
-    public GrowthObstacle? Last => _obstacle;
-
-    public void Failed(CloudException exception)
+    /// <summary>The failures of one step: they count as one, and the longest pause wins.</summary>
+    public void Failed(IEnumerable<CloudException> failures)
     {
         _consecutive++;
+        _obstacle = failures.Select(ToObstacle).MaxBy(obstacle => obstacle.Until);
+    }
+
+    private GrowthObstacle ToObstacle(CloudException exception)
+    {
         var (kind, pause) = exception.Kind switch
         {
             CloudErrorKind.SubnetExhausted => (GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff),
@@ -32,7 +35,7 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
                 => (GrowthObstacleKind.CloudFailure, Exponential()),
             _ => throw new InvalidOperationException($"unnamed error kind {exception.Kind}"),
         };
-        _obstacle = new GrowthObstacle(kind, time.GetUtcNow() + pause, exception.Message);
+        return new GrowthObstacle(kind, time.GetUtcNow() + pause, exception.Message);
     }
 
     public void Succeeded()

@@ -21,6 +21,10 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, bool
         return ManageUntagged || (item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value);
     }
 
+    /// <summary>Created and attached by this node's daemon, ours or the reference's: it must not outlive the node.</summary>
+    public bool IsOurs(CloudInterface item)
+        => item.AttachmentId is not null && item is not { DeviceIndex: 0, NetworkCard: 0 } && item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value;
+
     public bool CarriesPods(CloudInterface item) => item is { InterfaceType: "interface", NetworkCard: 0 } && IsManaged(item);
 
     public InterfaceWiring Wiring(CloudInterface item) => new()

@@ -44,6 +44,7 @@ internal sealed partial class NodeInterfaces(
         List<InterfaceObservation> observations = [];
         foreach (var item in attached)
         {
+            if (policy.IsOurs(item) && !item.DeleteOnTermination) await TryDeleteOnTerminationAsync(item, cancellationToken);
             var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse && await TryWireAsync(item, cancellationToken);
             observations.Add(ToObservation(item, carriesPods));
         }
@@ -63,7 +64,7 @@ internal sealed partial class NodeInterfaces(
     /// <summary>Takes over an interface that this daemon just created and attached: wired first, so that no pod gets an address that is not routed.</summary>
     public async Task AdoptAsync(CloudInterface created, CancellationToken cancellationToken)
     {
-        await host.EnsureInterfaceAsync(policy.Wiring(created), cancellationToken);
+        await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
         lock (_lock) _known[created.Id] = created;
         ledger.AddInterface(ToObservation(created, carriesPods: true), time.GetUtcNow());
     }
@@ -73,11 +74,24 @@ internal sealed partial class NodeInterfaces(
         lock (_lock) _known.Remove(id);
     }
 
+    /// <summary>A crash between attach and this call would leave an interface behind when the node dies.</summary>
+    private async Task TryDeleteOnTerminationAsync(CloudInterface item, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await cloud.SetDeleteOnTerminationAsync(item.Id, item.AttachmentId!, cancellationToken);
+        }
+        catch (CloudException exception)
+        {
+            Log.NotDeletedOnTermination(logger, item.Id, exception);
+        }
+    }
+
     private async Task<bool> TryWireAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         try
         {
-            await host.EnsureInterfaceAsync(policy.Wiring(item), cancellationToken);
+            await host.EnsureInterfaceAsync(policy.Wiring(item), TimeSpan.Zero, cancellationToken);
             return true;
         }
         catch (HostNetworkException exception)
@@ -106,6 +120,9 @@ internal sealed partial class NodeInterfaces(
 
         [LoggerMessage(21, LogLevel.Error, "pod {Pod} ({Attachment}) uses {Address}, which no interface of this node carries any more: somebody took it away; the pod has no network until it is recreated")]
         public static partial void Orphaned(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress address);
+
+        [LoggerMessage(23, LogLevel.Warning, "{EniId} is not deleted together with the node; tried again at the next observation")]
+        public static partial void NotDeletedOnTermination(ILogger logger, NetworkInterfaceId eniId, Exception exception);
 
         [LoggerMessage(22, LogLevel.Warning, "interface {EniId} is attached but could not be wired; no pod gets its addresses")]
         public static partial void NotWired(ILogger logger, NetworkInterfaceId eniId, Exception exception);

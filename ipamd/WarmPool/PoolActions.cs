@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -7,18 +6,21 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
-/// Carries out one action of a plan: cloud calls outside any lock, then the outcome goes to the ledger. Before anything is given back, the kernel is asked whether a pod uses it,
-/// whatever the ledger says.
+/// Carries out one action of a plan: cloud calls outside any lock, then the outcome goes to the ledger. Before anything is given back, what the kernel routes to a pod is held,
+/// whatever the ledger said.
 /// </summary>
 internal sealed partial class PoolActions(
     ICloud cloud,
     IHostNetwork host,
     IpLedger ledger,
     NodeInterfaces interfaces,
+    KernelEvidence evidence,
     InterfacePolicy policy,
     TimeProvider time,
     Random random)
 {
+    private const string DetachWait = "WaitUntilDetached";
+
     public required ILogger<PoolActions> Logger { get; init; }
 
     /// <exception cref="CloudException">The cloud refused; the ledger is as it was.</exception>
@@ -63,7 +65,7 @@ internal sealed partial class PoolActions(
             await interfaces.AdoptAsync(attached, cancellationToken);
             return attached;
         }
-        catch (Exception exception) when (exception is CloudException or HostNetworkException)
+        catch (Exception exception) when (exception is CloudException or HostNetworkException or OperationCanceledException)
         {
             Log.TakingBack(Logger, created.Id, exception);
             await TakeBackAsync(created.Id, attachment);
@@ -89,45 +91,68 @@ internal sealed partial class PoolActions(
 
     private async Task ReleaseBlocksAsync(PoolAction.ReleaseBlocks release, CancellationToken cancellationToken)
     {
-        var blocks = ledger.BeginReleaseBlocks(release.Interface, release.Blocks);
-        var released = false;
+        // What the kernel routes to a pod is held from here on, so that the ledger refuses to release it.
+        evidence.HoldRouted();
+        var blocks = ledger.BeginReleaseBlocks(release.Interface, release.Blocks, time.GetUtcNow());
+        if (blocks.Count == 0) return;
         try
         {
-            if (blocks.Count == 0 || UsedInKernel(blocks, release.Interface)) return;
             await cloud.UnassignBlocksAsync(release.Interface, blocks, cancellationToken);
-            released = true;
-            Log.Released(Logger, release.Interface, blocks.Count);
         }
-        finally
+        catch (CloudException exception) when (WasRefused(exception))
         {
-            ledger.EndReleaseBlocks(release.Interface, blocks, released, time.GetUtcNow());
+            ledger.EndReleaseBlocks(release.Interface, blocks, released: false, time.GetUtcNow());
+            throw;
         }
+
+        ledger.EndReleaseBlocks(release.Interface, blocks, released: true, time.GetUtcNow());
+        Log.Released(Logger, release.Interface, blocks.Count);
     }
 
     private async Task RemoveInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
     {
-        if (interfaces.Find(id) is not { AttachmentId: { } attachment } known || !ledger.BeginRemoveInterface(id)) return;
-        var removed = false;
+        evidence.HoldRouted();
+        if (interfaces.Find(id) is not { AttachmentId: { } attachment } known || !ledger.BeginRemoveInterface(id, time.GetUtcNow())) return;
         try
         {
-            if (UsedInKernel(known.Blocks, id)) return;
             await DetachAsync(id, attachment, cancellationToken);
-            host.RemoveInterface(policy.Wiring(known));
-            removed = true;
-            interfaces.Forget(id);
-            await cloud.DeleteInterfaceAsync(id, cancellationToken);
-            Log.InterfaceRemoved(Logger, id);
         }
-        finally
+        catch (CloudException exception) when (WasRefused(exception))
         {
-            ledger.EndRemoveInterface(id, removed);
+            ledger.EndRemoveInterface(id, removed: false);
+            throw;
         }
+
+        ledger.EndRemoveInterface(id, removed: true);
+        interfaces.Forget(id);
+        host.RemoveInterface(policy.Wiring(known));
+        await cloud.DeleteInterfaceAsync(id, cancellationToken);
+        Log.InterfaceRemoved(Logger, id);
     }
+
+    /// <summary>
+    /// Certainly without effect. After anything else (no answer, a conflict, a stop) the cloud may have done it: what was to be given back stays out of use until an observation tells.
+    /// </summary>
+    private static bool WasRefused(CloudException exception)
+        => exception is { Kind: CloudErrorKind.Throttled or CloudErrorKind.NotPermitted or CloudErrorKind.Invalid } && exception.Operation != DetachWait;
 
     /// <summary>Detaches and waits until the cloud says that it is done, since only then it can be deleted.</summary>
     private async Task DetachAsync(NetworkInterfaceId id, string attachment, CancellationToken cancellationToken)
     {
         await cloud.DetachInterfaceAsync(id, attachment, cancellationToken);
+        try
+        {
+            await WaitUntilDetachedAsync(id, cancellationToken);
+        }
+        catch (CloudException exception)
+        {
+            // The detachment goes on although it could not be watched.
+            throw new CloudException(CloudErrorKind.Transient, DetachWait, exception.Code, exception.Message, exception.RequestId, exception);
+        }
+    }
+
+    private async Task WaitUntilDetachedAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
+    {
         using var limit = new CancellationTokenSource(PoolLimits.DetachDeadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         var pause = TimeSpan.FromMilliseconds(200);
@@ -141,20 +166,8 @@ internal sealed partial class PoolActions(
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new CloudException(CloudErrorKind.Transient, "DetachInterface", "StillAttached", $"{id} is still attached after {PoolLimits.DetachDeadline.TotalSeconds:0} s");
+            throw new CloudException(CloudErrorKind.Transient, DetachWait, "StillAttached", $"{id} is still attached after {PoolLimits.DetachDeadline.TotalSeconds:0} s");
         }
-    }
-
-    private bool UsedInKernel(IReadOnlyList<IPNetwork> blocks, NetworkInterfaceId id)
-    {
-        foreach (var route in host.PodRoutes())
-        {
-            if (!blocks.Any(block => block.Contains(route.Address))) continue;
-            Log.StillInUse(Logger, id, route.Address, route.HostInterface);
-            return true;
-        }
-
-        return false;
     }
 
     /// <summary>64 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
@@ -180,7 +193,5 @@ internal sealed partial class PoolActions(
         [LoggerMessage(35, LogLevel.Information, "{EniId} detached and deleted")]
         public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eniId);
 
-        [LoggerMessage(36, LogLevel.Warning, "nothing of {EniId} is given back: the kernel routes {Address} to {HostInterface}, although the ledger has it free")]
-        public static partial void StillInUse(ILogger logger, NetworkInterfaceId eniId, IPAddress address, string hostInterface);
     }
 }

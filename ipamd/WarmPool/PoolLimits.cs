@@ -13,6 +13,9 @@ internal static class PoolLimits
     /// <summary>Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.</summary>
     public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
 
+    /// <summary>So long before a cooldown ends the kernel is asked whether the address is really unused.</summary>
+    public static readonly TimeSpan EvidenceLead = TimeSpan.FromSeconds(5);
+
     /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
     public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
 

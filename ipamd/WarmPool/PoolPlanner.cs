@@ -95,7 +95,8 @@ internal static class PoolPlanner
         var over = targets.UsesAddressTargets
             ? Math.Max(Math.Min(free - Math.Max(targets.WarmIpTarget, 1), total - targets.MinimumIpTarget), 0)
             // Whole interfaces only: nothing is given back before one more interface's worth than the target is free.
-            : Math.Max(free - (targets.WarmEniTarget * snapshot.Capacity.BlocksPerInterface), 0);
+            // With a target of 0 one address is kept all the same, as growth wants it: else the two would take turns for ever.
+            : Math.Max(free - Math.Max(targets.WarmEniTarget * snapshot.Capacity.BlocksPerInterface, 1), 0);
         if (over == 0 || snapshot.Obstacle?.Kind == GrowthObstacleKind.ProvisioningDisabled) return new Shrinkage([], over, null);
 
         var removable = usable.Where(item => !item.IsPrimary && item.Assigned + item.Cooling == 0 && Attached(item) <= over).ToArray();

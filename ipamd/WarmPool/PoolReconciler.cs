@@ -15,7 +15,7 @@ internal sealed record StepOutcome(PoolPlan Plan, DateTimeOffset NextAt);
 internal sealed partial class PoolReconciler(
     IpLedger ledger,
     NodeInterfaces interfaces,
-    RecoveredAddresses recovered,
+    KernelEvidence evidence,
     PoolActions actions,
     WaitingAdds waiting,
     GrowthBackoff backoff,
@@ -45,22 +45,23 @@ internal sealed partial class PoolReconciler(
     public async Task<StepOutcome> StepAsync(CancellationToken cancellationToken)
     {
         if (time.GetUtcNow() >= _resyncAt) await ResyncAsync(cancellationToken);
+        var checkAt = CheckCooling();
         PoolPlan plan;
         var round = 0;
-        do
+        while (true)
         {
             waiting.Serve();
             plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
             LastPlan = plan;
             if (plan.Hopeless > 0) waiting.GiveUp(plan.Hopeless, plan.Obstacle ?? throw new InvalidOperationException("hopeless without an obstacle"));
+            if (plan.Actions.Count == 0 || round++ == PoolLimits.MaxPlansPerStep) break;
+            // Also after a failure: it became an obstacle, which the next plan tells to those whom it dooms, or a pause between releases.
+            await ActAsync(plan.Actions, cancellationToken);
         }
-        while (plan.Actions.Count > 0 && await ActAsync(plan.Actions, cancellationToken) && ++round < PoolLimits.MaxPlansPerStep);
 
-        var next = _resyncAt;
+        var next = checkAt is { } check && check < _resyncAt ? check : _resyncAt;
         if (plan.ReplanAt is { } replanAt && replanAt < next) next = replanAt;
-        // The plan was made before its actions failed; the pause that they earned ends earlier than anything it knew of.
-        if (plan.Short > 0 && backoff.Current?.Until is { } until && until < next) next = until;
-        if (round == PoolLimits.MaxPlansPerStep) next = time.GetUtcNow();
+        if (round > PoolLimits.MaxPlansPerStep) next = time.GetUtcNow();
         return new StepOutcome(plan, next);
     }
 
@@ -77,7 +78,8 @@ internal sealed partial class PoolReconciler(
         {
             await interfaces.ObserveAsync(cancellationToken);
             ObservedNow();
-            recovered.Release();
+            evidence.HoldRouted();
+            evidence.ReleaseUnused();
         }
         catch (CloudException exception)
         {
@@ -85,6 +87,31 @@ internal sealed partial class PoolReconciler(
             _resyncAt = NextResync();
             Log.ObserveFailed(Logger, exception.Kind, exception);
         }
+        catch (HostNetworkException exception)
+        {
+            _resyncAt = NextResync();
+            Log.KernelNotAsked(Logger, exception);
+        }
+    }
+
+    /// <summary>
+    /// An address that is about to leave cooldown must not be routed to a pod any more, whatever the DEL that released it managed to tear down. Returns when the next one is to be checked.
+    /// </summary>
+    private DateTimeOffset? CheckCooling()
+    {
+        var now = time.GetUtcNow();
+        var ends = ledger.View(now).CooldownEnds;
+        if (ends.Count == 0) return null;
+        try
+        {
+            if (ends[0] - now <= PoolLimits.EvidenceLead) evidence.HoldRouted();
+        }
+        catch (HostNetworkException exception)
+        {
+            Log.KernelNotAsked(Logger, exception);
+        }
+
+        return ends.Select(end => end - PoolLimits.EvidenceLead).FirstOrDefault(check => check > now) is var next && next == default ? null : next;
     }
 
     private PoolSnapshot Snapshot() => new()
@@ -96,25 +123,26 @@ internal sealed partial class PoolReconciler(
         LastReleaseAt = _lastReleaseAt,
     };
 
-    /// <summary>Runs the plan's actions side by side. True when all succeeded, so that planning again makes sense at once.</summary>
-    private async Task<bool> ActAsync(IReadOnlyList<PoolAction> planned, CancellationToken cancellationToken)
+    /// <summary>Runs the plan's actions side by side. Failures of growth stop growth for a while; a release that failed is tried again after the usual interval.</summary>
+    private async Task ActAsync(IReadOnlyList<PoolAction> planned, CancellationToken cancellationToken)
     {
         var failures = await Task.WhenAll(planned.Select(action => TryAsync(action, cancellationToken)));
-        if (planned.Any(action => action is PoolAction.ReleaseBlocks or PoolAction.RemoveInterface)) _lastReleaseAt = time.GetUtcNow();
-        var succeeded = true;
+        if (!planned.All(IsGrowth)) _lastReleaseAt = time.GetUtcNow();
+        List<CloudException> growthFailures = [];
         for (var index = 0; index < planned.Count; index++)
         {
             if (failures[index] is not { } failure) continue;
-            succeeded = false;
-            backoff.Failed(failure);
+            if (IsGrowth(planned[index])) growthFailures.Add(failure);
             // What the cloud refused on the ground of its own state, or may have done without saying so, shows that ours is out of date.
             if (failure.Kind is CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit or CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient) _resyncAt = time.GetUtcNow();
-            Log.ActionFailed(Logger, planned[index], failure.Kind, backoff.Last?.Until, failure);
+            Log.ActionFailed(Logger, planned[index], failure.Kind, failure);
         }
 
-        if (succeeded && planned.Any(action => action is PoolAction.AssignBlocks or PoolAction.AddInterface)) backoff.Succeeded();
-        return succeeded;
+        if (growthFailures.Count > 0) backoff.Failed(growthFailures);
+        else if (planned.Any(IsGrowth)) backoff.Succeeded();
     }
+
+    private static bool IsGrowth(PoolAction action) => action is PoolAction.AssignBlocks or PoolAction.AddInterface;
 
     private async Task<CloudException?> TryAsync(PoolAction action, CancellationToken cancellationToken)
     {
@@ -143,7 +171,10 @@ internal sealed partial class PoolReconciler(
         [LoggerMessage(40, LogLevel.Warning, "the cloud could not be observed ({Kind}); serving goes on from what is known")]
         public static partial void ObserveFailed(ILogger logger, CloudErrorKind kind, Exception exception);
 
-        [LoggerMessage(41, LogLevel.Warning, "{Action} failed ({Kind}); not tried again before {Until:O}")]
-        public static partial void ActionFailed(ILogger logger, PoolAction action, CloudErrorKind kind, DateTimeOffset? until, Exception exception);
+        [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
+        public static partial void KernelNotAsked(ILogger logger, Exception exception);
+
+        [LoggerMessage(41, LogLevel.Warning, "{Action} failed ({Kind})")]
+        public static partial void ActionFailed(ILogger logger, PoolAction action, CloudErrorKind kind, Exception exception);
     }
 }

@@ -19,6 +19,9 @@ internal abstract record WaitOutcome
     /// <summary>Nothing that the pool can do brings an address in time.</summary>
     internal sealed record Hopeless(GrowthObstacle Obstacle) : WaitOutcome;
 
+    /// <summary>The time is up, and nothing speaks against an address coming later.</summary>
+    internal sealed record TimedOut : WaitOutcome;
+
     /// <summary>The queue is full.</summary>
     internal sealed record Refused : WaitOutcome;
 }
@@ -95,7 +98,7 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
         List<Waiter> hopeless = [];
         lock (_lock)
         {
-            for (var place = _queue.Last; place is not null && hopeless.Count < count;)
+            for (var place = _queue.Last; place is not null && count > 0; count--)
             {
                 var previous = place.Previous;
                 if (obstacle.Until is not { } until || until >= place.Value.Deadline)

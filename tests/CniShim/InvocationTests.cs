@@ -16,6 +16,7 @@ public sealed class InvocationTests
         new Case("ADD with everything malformed", "ADD", new() { ["CNI_CONTAINERID"] = "-x", ["CNI_NETNS"] = "run/netns/a", ["CNI_IFNAME"] = "a/b", ["CNI_ARGS"] = "K8S_POD_NAME" }, ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"]),
         new Case("interface name of 16", "ADD", new() { ["CNI_IFNAME"] = "abcdefghijklmnop" }, ["CNI_IFNAME"]),
         new Case("interface name with a colon", "ADD", new() { ["CNI_IFNAME"] = "eth0:1" }, ["CNI_IFNAME"]),
+        new Case("interface name that the kernel would number", "ADD", new() { ["CNI_IFNAME"] = "eth%d" }, ["CNI_IFNAME"]),
         new Case("interface name with a space", "DEL", new() { ["CNI_IFNAME"] = "eth 0" }, ["CNI_IFNAME"]),
         new Case("interface name dot dot", "DEL", new() { ["CNI_IFNAME"] = ".." }, ["CNI_IFNAME"]),
         new Case("container id with a slash", "DEL", new() { ["CNI_CONTAINERID"] = "a/b" }, ["CNI_CONTAINERID"]),

@@ -26,7 +26,7 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file)
             lock (_lock)
             {
                 if (_durable >= needed) return;
-                if (_writing is null) _writing = mine = new TaskCompletionSource();
+                if (_writing is null) _writing = mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 else underWay = _writing.Task;
             }
 

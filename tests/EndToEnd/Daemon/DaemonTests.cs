@@ -122,12 +122,23 @@ public sealed class DaemonTests
     public async Task While_EC2_does_not_answer_the_daemon_is_not_ready_says_why_and_recovers_by_itself()
     {
         await using var node = await NodeLab.StartAsync(beforeReady: lab => lab.World.Inject(new FaultSpec { Operation = "DescribeNetworkInterfaces", Code = "InternalError" }));
-        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer && answer.GetProperty("problems").EnumerateArray().Any(problem => problem.GetString()!.Contains("InternalError", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer && answer.TryGetProperty("problems", out var problems) && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("InternalError", StringComparison.Ordinal)));
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
         Assert.Contains("observe the attached interfaces", node.Log, StringComparison.Ordinal);
         node.Lab.World.ClearFaults(null);
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
         await node.AddAsync("a");
+    }
+
+    [Fact]
+    public async Task While_the_metadata_service_does_not_answer_the_daemon_is_not_ready_and_says_why()
+    {
+        // Nobody listens on the discard port of the node's own loopback.
+        await using var node = await NodeLab.StartAsync(new() { ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:9" }, beforeReady: _ => { });
+        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer
+            && answer.TryGetProperty("problems", out var problems) && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("could not identify this node", StringComparison.Ordinal)));
+        Assert.Equal(1, (await node.StatusAsync()).ExitCode);
+        Assert.Contains("tried again in about", node.Log, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -158,7 +169,7 @@ public sealed class DaemonTests
         _ = second.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await second.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
         Assert.Equal(1, second.ExitCode);
-        Assert.Contains("served by another daemon", await error, StringComparison.Ordinal);
+        Assert.Contains("another daemon holds", await error, StringComparison.Ordinal);
         await node.AddAsync("a");
     }
 

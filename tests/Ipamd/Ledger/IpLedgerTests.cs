@@ -116,7 +116,7 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"));
         var id = new NetworkInterfaceId("eni-0");
         var later = Start.AddMinutes(5);
-        _ledger.EndReleaseBlocks(id, _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32")]), released: true, later);
+        _ledger.EndReleaseBlocks(id, _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32")], later), released: true, later);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(59));
         Assert.Equal(0, _ledger.View(later).Total);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(60));
@@ -130,7 +130,7 @@ public sealed class IpLedgerTests
         Add("a");
         Add("b");
         _ledger.Release(Key("b"), Start);
-        var accepted = _ledger.BeginReleaseBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")]);
+        var accepted = _ledger.BeginReleaseBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")], Start);
         Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
         _ledger.EndReleaseBlocks(new NetworkInterfaceId("eni-0"), accepted, released: false, Start);
@@ -143,9 +143,9 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
         Add("b");
-        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-0")));
-        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1")));
-        Assert.True(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-2")));
+        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-0"), Start));
+        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start));
+        Assert.True(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-2"), Start));
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
         _ledger.EndRemoveInterface(new NetworkInterfaceId("eni-2"), removed: false);
         Assert.Equal("10.0.2.10", AddressOf(Add("c")));
@@ -183,17 +183,26 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_undone_release_holds_the_address_again_unless_somebody_else_does()
+    public void A_release_in_doubt_stays_out_of_use_until_an_observation_tells()
     {
-        Observe(Primary("10.0.0.10/32"));
-        var attachment = Add("a");
-        _ledger.Release(Key("a"), Start);
-        Assert.True(_ledger.Reinstate(attachment));
-        Assert.Equal(0, _ledger.View(Start).Cooling);
-        _ledger.Release(Key("a"), Start);
-        var later = Start.AddMinutes(1);
-        _ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], later);
-        Assert.False(_ledger.Reinstate(attachment));
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32"));
+        var id = new NetworkInterfaceId("eni-0");
+        _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
+        _ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start);
+        _ledger.Observe([Primary("10.0.0.11/32"), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(1));
+        Assert.Equal((1, 0), (_ledger.View(Start).Interfaces[0].Total, _ledger.View(Start).Free));
+        _ledger.Observe([Primary("10.0.0.11/32"), Secondary(1, "10.0.1.10/32")], Start + IpLedger.Settling);
+        Assert.Equal(2, _ledger.View(Start).Free);
+    }
+
+    [Fact]
+    public void An_interface_whose_removal_was_in_doubt_goes_when_it_is_no_longer_described()
+    {
+        Observe(Primary(), Secondary(1, "10.0.1.10/32"));
+        _ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start);
+        var changes = _ledger.Observe([Primary()], Start.AddSeconds(1));
+        Assert.Empty(changes.InterfacesLost);
+        Assert.Single(_ledger.View(Start).Interfaces);
     }
 
     private Attachment Add(string container)

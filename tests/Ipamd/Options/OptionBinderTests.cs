@@ -12,7 +12,7 @@ public sealed class OptionBinderTests
     {
         var bound = Bind();
         Assert.Empty(bound.Problems);
-        Assert.Empty(bound.Warnings);
+        Assert.Contains("source NAT is not in this version", Assert.Single(bound.Warnings), StringComparison.Ordinal);
         var options = bound.Options;
         Assert.Equal((1, 0, 0, null), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni));
         Assert.Equal(TimeSpan.FromSeconds(30), options.Cooldown);
@@ -44,7 +44,7 @@ public sealed class OptionBinderTests
         { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD" },
         { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
         { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "HTTP_TIMEOUT", "5" }, { "ADDITIONAL_ENI_TAGS", "{" }, { "ADDITIONAL_ENI_TAGS", """{"a":1}""" }, { "ADDITIONAL_ENI_TAGS", "[]" },
-        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_PREFIX_DELEGATION", "true" },
+        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_PREFIX_DELEGATION", "true" },
         { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true" },
     };
 
@@ -65,8 +65,8 @@ public sealed class OptionBinderTests
     [Fact]
     public void Combinations_that_make_no_sense_warn()
     {
-        Assert.Contains("MINIMUM_IP_TARGET without WARM_IP_TARGET", Assert.Single(Bind(("MINIMUM_IP_TARGET", "5")).Warnings), StringComparison.Ordinal);
-        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "1"), ("WARM_IP_TARGET", "5")).Warnings), StringComparison.Ordinal);
+        Assert.Contains("MINIMUM_IP_TARGET without WARM_IP_TARGET", Assert.Single(Bind(("MINIMUM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "1"), ("WARM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
     }
 
     private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));

@@ -45,6 +45,12 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         for (var index = 0; index < times; index++) queue.Enqueue(() => new CloudException(kind, operation, kind.ToString(), "made to fail"));
     }
 
+    public void FailNext(string operation, Func<Exception> failure)
+    {
+        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
+        queue.Enqueue(failure);
+    }
+
     /// <summary>Somebody else changes an interface.</summary>
     public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
     {

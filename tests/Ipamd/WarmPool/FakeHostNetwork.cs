@@ -11,7 +11,7 @@ internal sealed class FakeHostNetwork : IHostNetwork
     public HashSet<string> Broken { get; } = [];
     public List<PodRoute> Pods { get; } = [];
 
-    public Task EnsureInterfaceAsync(InterfaceWiring wiring, CancellationToken cancellationToken)
+    public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
         if (Broken.Contains(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac}");
         Wired.Add(wiring.Mac);
@@ -22,6 +22,13 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public IReadOnlyList<PodRoute> PodRoutes() => [.. Pods];
 
+    public HashSet<string> Links { get; } = [];
+    public HashSet<string> Namespaces { get; } = [];
+
+    public IReadOnlyCollection<string> HostInterfaces() => [.. Links.Concat(Pods.Select(pod => pod.HostInterface))];
+
+    public bool NamespaceExists(string path) => Namespaces.Contains(path);
+
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }
 
@@ -30,6 +37,7 @@ internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheck
 {
     public byte[]? Content { get; set; }
     public bool RefuseWrites { get; set; }
+    public Action? BeforeWrite { get; set; }
     public List<byte[]> Aside { get; } = [];
     public int Writes { get; private set; }
     public string Name => "memory";
@@ -38,6 +46,7 @@ internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheck
 
     public void Write(ReadOnlySpan<byte> content)
     {
+        BeforeWrite?.Invoke();
         if (RefuseWrites) throw new IOException("no space left on device");
         Content = content.ToArray();
         Writes++;

@@ -72,11 +72,11 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
                 Ledger.AddInterface(Interface(add.DeviceIndex, add.Blocks.Count), Now);
                 break;
             case PoolAction.ReleaseBlocks release:
-                Ledger.EndReleaseBlocks(release.Interface, Ledger.BeginReleaseBlocks(release.Interface, release.Blocks), released: true, Now);
+                Ledger.EndReleaseBlocks(release.Interface, Ledger.BeginReleaseBlocks(release.Interface, release.Blocks, Now), released: true, Now);
                 _lastRelease = Now;
                 break;
             case PoolAction.RemoveInterface remove:
-                Ledger.EndRemoveInterface(remove.Interface, removed: Ledger.BeginRemoveInterface(remove.Interface));
+                Ledger.EndRemoveInterface(remove.Interface, removed: Ledger.BeginRemoveInterface(remove.Interface, Now));
                 _lastRelease = Now;
                 break;
         }

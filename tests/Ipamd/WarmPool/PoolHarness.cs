@@ -16,13 +16,13 @@ internal sealed class PoolHarness
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Writer = new CheckpointWriter(Ledger, File);
         Waiting = new WaitingAdds(Ledger, Time);
-        Recovered = new RecoveredAddresses(Ledger, Host, Time, NullLogger<RecoveredAddresses>.Instance);
+        Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance);
         var policy = new InterfacePolicy(("owner", "i-1"), ManageUntagged: true, Mtu: 9001);
         Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Time, NullLogger<NodeInterfaces>.Instance);
         Backoff = new GrowthBackoff(Time, new Random(1));
-        var actions = new PoolActions(cloud, Host, Ledger, Interfaces, policy, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
+        var actions = new PoolActions(cloud, Host, Ledger, Interfaces, Evidence, policy, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
         Reconciler = new PoolReconciler(
-            Ledger, Interfaces, Recovered, actions, Waiting, Backoff, targets ?? new PoolTargets(), new PoolCapacity(maxInterfaces, blocksPerInterface, 100), provisioningDisabled, Time, new Random(3))
+            Ledger, Interfaces, Evidence, actions, Waiting, Backoff, targets ?? new PoolTargets(), new PoolCapacity(maxInterfaces, blocksPerInterface, 100), provisioningDisabled, Time, new Random(3))
         { Logger = NullLogger<PoolReconciler>.Instance };
         Service = new AddressService(Ledger, Writer, Waiting, new PoolSignal(), Time, addWait ?? TimeSpan.FromSeconds(20))
         {
@@ -40,7 +40,7 @@ internal sealed class PoolHarness
     public IpLedger Ledger { get; }
     public CheckpointWriter Writer { get; }
     public WaitingAdds Waiting { get; }
-    public RecoveredAddresses Recovered { get; }
+    public KernelEvidence Evidence { get; }
     public NodeInterfaces Interfaces { get; }
     public GrowthBackoff Backoff { get; }
     public PoolReconciler Reconciler { get; }

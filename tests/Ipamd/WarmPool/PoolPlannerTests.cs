@@ -173,6 +173,22 @@ public sealed class PoolPlannerTests
         Assert.Equal(3, pool.View.Free);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Growth_and_shrinking_do_not_take_turns(int warmEni)
+    {
+        var pool = Pool(warmEni, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        pool.Settle();
+        for (var minute = 0; minute < 60; minute++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            Assert.Equal(0, pool.Settle());
+        }
+    }
+
     [Fact]
     public void The_primary_interface_is_never_removed()
     {

@@ -202,14 +202,20 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
-        pool.Host.Route("eni1", pool.View.Interfaces[0].Blocks[2].Range.BaseAddress);
+        var inUse = pool.View.Interfaces[0].Blocks[2].Range;
+        pool.Host.Route("eni1", inUse.BaseAddress);
         pool.Time.Advance(TimeSpan.FromSeconds(31));
         await pool.StepAsync();
-        Assert.DoesNotContain("UnassignBlocks", pool.Cloud.Calls);
+        Assert.Contains(inUse, pool.Cloud.Interfaces[0].Blocks);
+        Assert.Equal((2, 1, 1), (pool.View.Total, pool.View.Assigned, pool.View.Free));
         pool.Host.Pods.Clear();
-        pool.Time.Advance(TimeSpan.FromSeconds(31));
-        await pool.StepAsync();
-        Assert.Equal(1, pool.View.Total);
+        for (var look = 0; look < 3; look++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(67));
+            await pool.StepAsync();
+        }
+
+        Assert.Equal((1, 0), (pool.View.Total, pool.View.Assigned));
     }
 
     [Fact]
@@ -252,16 +258,97 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_checkpoint_that_cannot_be_written_fails_the_del_and_the_address_stays_held()
+    public async Task A_del_succeeds_although_the_checkpoint_cannot_be_written_and_the_file_catches_up()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
         await pool.AddAsync("a");
         pool.File.RefuseWrites = true;
-        await Assert.ThrowsAsync<IOException>(() => pool.DeleteAsync("a"));
-        Assert.Equal((1, 0), (pool.View.Assigned, pool.View.Cooling));
-        pool.File.RefuseWrites = false;
         Assert.NotNull(await pool.DeleteAsync("a"));
+        Assert.Equal((0, 1), (pool.View.Assigned, pool.View.Cooling));
+        pool.File.RefuseWrites = false;
+        await pool.AddAsync("b");
+        Assert.Equal(PoolHarness.Key("b"), Assert.Single(CheckpointFormat.Read(pool.File.Content).Attachments).Key);
+    }
+
+    [Theory]
+    [InlineData(CloudErrorKind.Transient, 0)]
+    [InlineData(CloudErrorKind.Throttled, 3)]
+    internal async Task A_release_without_a_certain_outcome_is_not_used_again_before_an_observation(CloudErrorKind failure, int free)
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Cloud.FailNext("UnassignBlocks", failure);
+        pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Transient, times: 9);
+        await pool.StepAsync();
+        Assert.Equal(free == 0 ? 1 : 3, pool.View.Free);
+    }
+
+    [Fact]
+    public async Task A_failed_release_does_not_stop_growth()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.NotPermitted);
+        await pool.StepAsync();
+        Assert.Null(pool.Backoff.Current);
+        for (var index = 0; index < 5; index++)
+        {
+            var add = pool.AddAsync($"p{index}");
+            await pool.StepAsync();
+            Assert.IsType<AddOutcome.Held>(await add);
+        }
+    }
+
+    [Fact]
+    public async Task An_add_whose_growth_fails_for_good_is_told_in_the_same_step()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.NotPermitted);
+        pool.Cloud.FailNext("CreateInterface", CloudErrorKind.NotPermitted);
+        var add = pool.AddAsync("a");
+        await pool.StepAsync();
+        Assert.Equal(GrowthObstacleKind.NotPermitted, Assert.IsType<AddOutcome.NoAddress>(await add).Kind);
+        Assert.Equal(GrowthObstacleKind.NotPermitted, pool.Reconciler.LastPlan!.Obstacle!.Kind);
+    }
+
+    [Fact]
+    public async Task A_repeated_add_is_answered_although_others_wait()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        var waits = pool.AddAsync("waits");
+        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        Assert.False(waits.IsCompleted);
+    }
+
+    [Fact]
+    public async Task An_add_that_is_undone_does_not_take_the_address_from_the_retry_of_the_same_add()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        using var client = new CancellationTokenSource();
+        var first = pool.AddAsync("a", client.Token);
+        var retry = pool.AddAsync("a");
+        await client.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await pool.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await retry).Attachment;
+        Assert.Equal(held.Addresses, pool.Ledger.Find(PoolHarness.Key("a"))!.Addresses);
+    }
+
+    [Fact]
+    public async Task A_pod_that_the_reference_took_over_from_a_runtime_can_be_deleted()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Ledger.Assign(new AttachmentKey("_migrated-from-cri", "a", "unknown"), default, "", [System.Net.Sockets.AddressFamily.InterNetwork], pool.Time.GetUtcNow());
+        Assert.NotNull(await pool.DeleteAsync("a"));
+        Assert.Equal(0, pool.View.Assigned);
     }
 
     [Fact]
@@ -311,7 +398,7 @@ public sealed class PoolTests
         await pool.Interfaces.ObserveAsync(default);
         var inUse = pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         pool.Host.Route("eni0123456789a", inUse);
-        pool.Recovered.Hold();
+        pool.Evidence.HoldRouted();
         Assert.Equal(1, pool.View.Assigned);
         await pool.StepAsync();
         Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
@@ -319,6 +406,91 @@ public sealed class PoolTests
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
         Assert.Equal((1, 1), (pool.View.Assigned, pool.View.Cooling));
+    }
+
+    [Fact]
+    public async Task A_cooling_address_that_is_still_routed_to_a_pod_is_not_handed_out_when_its_cooldown_ends()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.StepAsync();
+        var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        pool.Host.Route("eni0123456789a", address);
+        await pool.DeleteAsync("a");
+        var outcome = await pool.StepAsync();
+        Assert.Equal(TimeSpan.FromSeconds(25), outcome.NextAt - pool.Time.GetUtcNow());
+        pool.Time.Advance(TimeSpan.FromSeconds(25));
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(10));
+        var others = new[] { await pool.AddAsync("b"), await pool.AddAsync("c") };
+        Assert.DoesNotContain(address, others.Select(other => Assert.IsType<AddOutcome.Held>(other).Attachment.Addresses[0].Address));
+        Assert.Equal((3, 0), (pool.View.Assigned, pool.View.Free));
+    }
+
+    [Fact]
+    public async Task An_attachment_whose_del_was_lost_is_given_back_after_two_looks_without_any_evidence()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.StepAsync();
+        await pool.AddAsync("lost");
+        foreach (var expected in new[] { 1, 1, 1, 0 })
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(67));
+            await pool.StepAsync();
+            Assert.Equal(expected, pool.View.Assigned);
+        }
+
+        Assert.Equal(1, pool.View.Cooling);
+    }
+
+    [Theory]
+    [InlineData("route")]
+    [InlineData("veth")]
+    [InlineData("namespace")]
+    public async Task An_attachment_of_which_anything_is_left_is_never_given_back(string evidence)
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+        await pool.StepAsync();
+        var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        if (evidence == "route") pool.Host.Route("eni0123456789a", address);
+        if (evidence == "veth") pool.Host.Links.Add("cali" + KernelEvidence.LinkSuffix(new PodReference("default", "a")));
+        if (evidence == "namespace") pool.Host.Namespaces.Add("/run/netns/a");
+        for (var look = 0; look < 8; look++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(67));
+            await pool.StepAsync();
+        }
+
+        Assert.NotNull(pool.Ledger.Find(PoolHarness.Key("a")));
+    }
+
+    [Theory]
+    [InlineData("kube-system", "coredns-57ff979f67-qqbdh", "b5faff8a083")]
+    [InlineData("kube-system", "coredns-57ff979f67-8ns9b", "9571956a6cc")]
+    [InlineData("default", "sample-pod", "cc21c2d7785")]
+    public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix)
+        => Assert.Equal(suffix, KernelEvidence.LinkSuffix(new PodReference(podNamespace, name)));
+
+    [Fact]
+    public async Task A_stop_in_the_middle_of_an_attachment_takes_the_interface_back()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        pool.Cloud.FailNext("SetDeleteOnTermination", () => new OperationCanceledException());
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(pool.StepAsync);
+        Assert.Single(pool.Cloud.Interfaces);
+    }
+
+    [Fact]
+    public async Task An_own_interface_that_would_outlive_the_node_is_mended_by_the_next_observation()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud, provisioningDisabled: true);
+        var second = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)), default);
+        await cloud.AttachInterfaceAsync(second.Id, 1, default);
+        cloud.Change(second.Id, item => item with { Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        await pool.StepAsync();
+        Assert.True(cloud.Interfaces.Single(item => item.Id == second.Id).DeleteOnTermination);
     }
 
     [Fact]
@@ -377,12 +549,17 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud(15, 50).WithPrimary(49), maxInterfaces: 15, blocksPerInterface: 49);
         await pool.StepAsync();
-        await Parallel.ForEachAsync(Enumerable.Range(0, 49), new ParallelOptions { MaxDegreeOfParallelism = 16 }, async (index, token) =>
+        using var gate = new ManualResetEventSlim();
+        pool.File.BeforeWrite = () => gate.Wait(TimeSpan.FromSeconds(10));
+        var adds = Enumerable.Range(0, 40).Select(index => Task.Run(async () =>
         {
-            var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}", token));
-            Assert.Contains(CheckpointFormat.Read(pool.File.Content!.ToArray()).Attachments, item => item.Key == held.Attachment.Key);
-        });
-        Assert.Equal(49, CheckpointFormat.Read(pool.File.Content).Attachments.Count);
-        Assert.True(pool.File.Writes <= 49);
+            var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+            Assert.Contains(CheckpointFormat.Read(pool.File.Content!).Attachments, item => item.Key == held.Attachment.Key);
+        })).ToArray();
+        // All of them have their address and wait for the disk.
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(() => pool.View.Assigned == 40);
+        gate.Set();
+        await Task.WhenAll(adds);
+        Assert.InRange(pool.File.Writes, 1, 3);
     }
 }

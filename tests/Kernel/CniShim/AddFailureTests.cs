@@ -42,6 +42,37 @@ public sealed class AddFailureTests
     }
 
     [Fact]
+    public async Task Add_that_loses_against_another_add_of_the_same_attachment_leaves_it_its_address()
+    {
+        NetworkNamespace? pod = null;
+        await using var lab = await ShimLab.StartAsync(state => state.OnAdd = (_, _) =>
+        {
+            using var inside = pod!.OpenRouteNetlink();
+            inside.Execute(LinkRequests.CreateBridge("eth0"));
+            return Task.CompletedTask;
+        });
+        pod = lab.CreateNamespace("pod");
+
+        var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
+
+        Assert.Equal((1, 101), (run.ExitCode, run.Code));
+        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Dels);
+    }
+
+    [Fact]
+    public async Task Add_under_a_strict_network_policy_is_111_and_gives_the_address_back()
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Garble = reply => reply.NetworkPolicyMode = "strict");
+        var pod = lab.CreateNamespace("pod");
+
+        var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
+
+        Assert.Equal((1, 111), (run.ExitCode, run.Code));
+        Assert.Empty(lab.Ipamd.State.Held);
+    }
+
+    [Fact]
     public async Task Add_of_a_second_interface_is_101_and_the_first_one_works_on()
     {
         await using var lab = await ShimLab.StartAsync();

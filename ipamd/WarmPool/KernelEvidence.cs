@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Security.Cryptography;
+using System.Text;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// Holds the ledger against what the kernel shows. An address that is routed to a pod is in use, whatever the records say (a lost checkpoint, a teardown that failed): it is held until the route
+/// is gone. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is given back.
+/// </summary>
+internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelEvidence> logger)
+{
+    /// <summary>Between the reply to an ADD and the end of the plugin's wiring there is no evidence yet. Longer than any runtime lets a plugin run.</summary>
+    public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(3);
+
+    /// <summary>Attachments that had no evidence at the last look: only a second look condemns.</summary>
+    private HashSet<AttachmentKey> _missing = [];
+
+    /// <summary>Holds what is routed to a pod and held by nobody. Before the first address is handed out, and before a cooldown ends.</summary>
+    /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
+    public void HoldRouted()
+    {
+        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), time.GetUtcNow()))
+        {
+            Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+        }
+    }
+
+    /// <summary>Gives back what is certainly not in use any more.</summary>
+    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was given back.</exception>
+    public void ReleaseUnused()
+    {
+        var attachments = ledger.Attachments();
+        if (attachments.Count == 0) return;
+        var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
+        var links = host.HostInterfaces();
+        HashSet<AttachmentKey> missing = [];
+        foreach (var attachment in attachments.Where(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))))
+        {
+            if (attachment.IsRecovered) Release(attachment);
+            else if (time.GetUtcNow() - attachment.AssignedAt < MinimumAge) continue;
+            else if (attachment.NetnsPath.Length > 0 && host.NamespaceExists(attachment.NetnsPath)) continue;
+            // Somebody flushed the route of a living pod: its veth is still there.
+            else if (attachment.Pod.Name is { Length: > 0 } && links.Any(link => link.EndsWith(LinkSuffix(attachment.Pod), StringComparison.Ordinal))) continue;
+            else if (_missing.Contains(attachment.Key)) Release(attachment);
+            else missing.Add(attachment.Key);
+        }
+
+        _missing = missing;
+    }
+
+    /// <summary>What follows the prefix in the name of a pod's host interface, with the plugin and with the reference's: 11 hexadecimal digits of SHA-1. A name, not a secret.</summary>
+    internal static string LinkSuffix(PodReference pod) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{pod.Namespace}.{pod.Name}")))[..11];
+
+    private void Release(Attachment attachment)
+    {
+        // Cools like any other. The checkpoint follows with the next ADD or DEL; should a restart come first, this look is made again.
+        ledger.Release(attachment.Key, time.GetUtcNow());
+        Log.Released(logger, attachment.Addresses[0].Address, attachment.Key, attachment.Pod);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(60, LogLevel.Warning, "{Address} is routed to {HostInterface} but nobody holds it; held until the route is gone")]
+        public static partial void Held(ILogger logger, System.Net.IPAddress address, string hostInterface);
+
+        [LoggerMessage(61, LogLevel.Warning, "{Address} of {Attachment} (pod {Pod}) is routed nowhere and its namespace is gone: its DEL was lost; it cools")]
+        public static partial void Released(ILogger logger, System.Net.IPAddress address, AttachmentKey attachment, PodReference pod);
+    }
+}
