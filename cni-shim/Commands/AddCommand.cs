@@ -80,11 +80,11 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     }
 
     /// <summary>
-    /// Our own interface has been undone by now. One that has the name all the same belongs to another ADD of this very attachment, which came first and holds the address: it keeps it.
+    /// Our own interface has been undone by now. A veth that has the name all the same belongs to another ADD of this very attachment, which came first and holds the address: it keeps it.
     /// </summary>
     private void ReleaseUnlessAttached(RouteNetlink pod, IpamdClient ipamd)
     {
-        if (pod.FindLink(invocation.InterfaceName) is null) Release(ipamd);
+        if (pod.FindLink(invocation.InterfaceName)?.Kind != "veth") Release(ipamd);
         else log.Warn($"{invocation.InterfaceName} was made by another ADD of this attachment, which keeps the address");
     }
 

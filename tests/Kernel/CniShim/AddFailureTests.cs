@@ -48,7 +48,7 @@ public sealed class AddFailureTests
         await using var lab = await ShimLab.StartAsync(state => state.OnAdd = (_, _) =>
         {
             using var inside = pod!.OpenRouteNetlink();
-            inside.Execute(LinkRequests.CreateBridge("eth0"));
+            inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "other0" }));
             return Task.CompletedTask;
         });
         pod = lab.CreateNamespace("pod");
