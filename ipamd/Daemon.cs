@@ -66,7 +66,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             options.SocketPath,
             new CniBackendService(addresses, ranges, settings),
             new ConfigServerService(state, settings),
-            new NodeIpamService(ledger, waiting, state, _time),
+            new NodeIpamService(ledger, addresses, waiting, state, _time),
             new HealthService(state),
             _loggers,
             cancellationToken);

@@ -15,28 +15,7 @@ internal sealed class DaemonClient : IDisposable
     public DaemonClient(string socketPath, DateTime deadline)
     {
         Deadline = deadline;
-        _channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-        {
-            HttpHandler = new SocketsHttpHandler
-            {
-                UseProxy = false,
-                ConnectCallback = async (_, cancellationToken) =>
-                {
-                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                    try
-                    {
-                        await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
-                        return new NetworkStream(socket, ownsSocket: true);
-                    }
-                    catch
-                    {
-                        socket.Dispose();
-                        throw;
-                    }
-                },
-            },
-            DisposeHttpClient = true,
-        });
+        _channel = Connect(socketPath);
         Node = new NodeIpam.NodeIpamClient(_channel);
     }
 
@@ -44,4 +23,28 @@ internal sealed class DaemonClient : IDisposable
     public NodeIpam.NodeIpamClient Node { get; }
 
     public void Dispose() => _channel.Dispose();
+
+    /// <summary>A channel over a Unix socket: the address only fills the request's authority.</summary>
+    internal static GrpcChannel Connect(string socketPath) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
+    {
+        HttpHandler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+                    return new NetworkStream(socket, ownsSocket: true);
+                }
+                catch
+                {
+                    socket.Dispose();
+                    throw;
+                }
+            },
+        },
+        DisposeHttpClient = true,
+    });
 }

@@ -13,14 +13,38 @@ using WireAttachment = VpcCni.Protos.V1.Attachment;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary><c>vpccni.v1.NodeIpam</c>: what only this daemon answers.</summary>
-internal sealed class NodeIpamService(IpLedger ledger, WaitingAdds waiting, DaemonState state, TimeProvider time) : NodeIpam.NodeIpamBase
+internal sealed class NodeIpamService(IpLedger ledger, AddressService addresses, WaitingAdds waiting, DaemonState state, TimeProvider time) : NodeIpam.NodeIpamBase
 {
+    /// <summary>The runtime lists its attachments before it calls; one that was added since then is not garbage.</summary>
+    private static readonly TimeSpan MinimumGarbageAge = TimeSpan.FromMinutes(1);
+
     public override Task<CheckAttachmentReply> CheckAttachment(CheckAttachmentRequest request, ServerCallContext context)
     {
         if (request.Attachment is not { } wire) throw new RpcException(new Status(StatusCode.InvalidArgument, "missing: attachment"));
         var key = new AttachmentKey(wire.NetworkName, wire.ContainerId, wire.InterfaceName);
         if (ledger.Find(key) is not { } attachment) throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
         return Task.FromResult(new CheckAttachmentReply { Attachment = ToWire(attachment) });
+    }
+
+    /// <summary>An absent list is "unknown", never "none": it releases nothing.</summary>
+    public override async Task<CollectGarbageReply> CollectGarbage(CollectGarbageRequest request, ServerCallContext context)
+    {
+        List<string> problems = [];
+        if (request.NetworkName.Length == 0) problems.Add("missing: network_name");
+        if (request.ValidAttachments.Count == 0 && !request.ValidAttachmentsGiven) problems.Add("the list of valid attachments is absent; an empty one must be marked by valid_attachments_given");
+        if (request.ValidAttachments.Any(item => item.ContainerId.Length == 0 || item.InterfaceName.Length == 0)) problems.Add("a valid attachment lacks container_id or interface_name");
+        if (problems.Count > 0) throw new RpcException(new Status(StatusCode.InvalidArgument, string.Join("; ", problems)));
+
+        var valid = request.ValidAttachments.Select(item => (item.ContainerId, item.InterfaceName)).ToHashSet();
+        var reply = new CollectGarbageReply();
+        foreach (var garbage in ledger.Attachments().Where(item => item.Key.NetworkName == request.NetworkName
+            && !valid.Contains((item.Key.ContainerId, item.Key.InterfaceName))
+            && time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge))
+        {
+            if (await addresses.DeleteAsync(garbage.Key, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
+        }
+
+        return reply;
     }
 
     public override Task<ListAttachmentsReply> ListAttachments(ListAttachmentsRequest request, ServerCallContext context)
@@ -87,16 +111,13 @@ internal sealed class NodeIpamService(IpLedger ledger, WaitingAdds waiting, Daem
         return named;
     }
 
+    private static Protos.V1.AttachmentKey ToWire(AttachmentKey key) => new() { NetworkName = key.NetworkName, ContainerId = key.ContainerId, InterfaceName = key.InterfaceName };
+
     private static WireAttachment ToWire(Attachment attachment)
     {
         var wire = new WireAttachment
         {
-            Key = new Protos.V1.AttachmentKey
-            {
-                NetworkName = attachment.Key.NetworkName,
-                ContainerId = attachment.Key.ContainerId,
-                InterfaceName = attachment.Key.InterfaceName,
-            },
+            Key = ToWire(attachment.Key),
             PodNamespace = attachment.Pod.Namespace ?? "",
             PodName = attachment.Pod.Name ?? "",
             AssignedAt = Timestamp.FromDateTimeOffset(attachment.AssignedAt),

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using Google.Protobuf.WellKnownTypes;
+using Grpc.Core;
+using Grpc.Health.V1;
+using Grpc.Net.Client;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Rpc;
+using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Protos.Rpc;
+using VpcCni.Protos.V1;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Rpc;
+
+/// <summary>The services on a real socket over a pool in memory.</summary>
+public sealed class RpcServerTests : IAsyncLifetime
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
+    private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+    private DaemonState _state = null!;
+    private RpcServer _server = null!;
+    private GrpcChannel _channel = null!;
+
+    private string SocketPath => Path.Combine(_folder.FullName, "run", "ipamd.sock");
+
+    public async ValueTask InitializeAsync()
+    {
+        Requirement.NeedRoot();
+        _state = new DaemonState("test", _pool.Time);
+        var ranges = new NetworkRanges();
+        ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);
+        var settings = new CniReplySettings(ExternalSnat: true, NetworkPolicyMode: "standard");
+        _server = await StartAsync(ranges, settings);
+        _channel = DaemonClient.Connect(SocketPath);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _channel?.Dispose();
+        if (_server is not null) await _server.DisposeAsync();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public void The_socket_is_for_root_only() => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
+
+    [Fact]
+    public async Task A_second_server_on_a_living_socket_is_refused_and_a_dead_socket_is_replaced()
+    {
+        var exception = await Assert.ThrowsAsync<IOException>(() => StartAsync(new NetworkRanges(), new CniReplySettings(false, "")));
+        Assert.Contains("served by another daemon", exception.Message, StringComparison.Ordinal);
+        await _server.DisposeAsync();
+        File.Delete(SocketPath);
+        // What a crash leaves: a socket file behind which nobody listens. Moved, because .NET removes the file that it bound.
+        using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            dead.Bind(new UnixDomainSocketEndPoint(SocketPath + ".dead"));
+            File.Move(SocketPath + ".dead", SocketPath);
+        }
+
+        Assert.True(File.Exists(SocketPath));
+        _server = await StartAsync(new NetworkRanges(), new CniReplySettings(false, ""));
+    }
+
+    [Fact]
+    public async Task Health_serves_when_an_add_can_be_served_and_liveness_from_the_beginning()
+    {
+        var health = new Health.HealthClient(_channel);
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, (await health.CheckAsync(new HealthCheckRequest())).Status);
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "liveness" })).Status);
+        var outcome = await _pool.StepAsync();
+        _state.Serving(_pool.Reconciler);
+        _state.Stepped(outcome, _pool.View.Free, _pool.View.Attachments);
+        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "grpc.health.v1.aws-node" })).Status);
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await health.CheckAsync(new HealthCheckRequest { Service = "x" }))).StatusCode);
+    }
+
+    [Fact]
+    public async Task Add_is_idempotent_and_carries_what_the_plugin_needs()
+    {
+        await _pool.StepAsync();
+        var backend = new CNIBackend.CNIBackendClient(_channel);
+        var reply = await backend.AddNetworkAsync(Add("a"));
+        Assert.True(reply.Success);
+        Assert.Equal((true, "standard", "10.0.0.0/16"), (reply.UseExternalSNAT, reply.NetworkPolicyMode, Assert.Single(reply.VPCv4CIDRs)));
+        var address = Assert.Single(reply.IPAllocationMetadata);
+        Assert.Equal((0, 254), (address.DeviceNumber, address.RouteTableId));
+        Assert.Equal(address, Assert.Single((await backend.AddNetworkAsync(Add("a"))).IPAllocationMetadata));
+        var released = await backend.DelNetworkAsync(Del("a"));
+        Assert.Equal(address, Assert.Single(released.IPAllocationMetadata));
+    }
+
+    [Fact]
+    public async Task Del_of_an_unknown_attachment_says_it_in_the_words_of_the_reference()
+    {
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new CNIBackend.CNIBackendClient(_channel).DelNetworkAsync(Del("nobody")));
+        Assert.Equal((StatusCode.Unknown, "datastore: unknown pod"), (failure.StatusCode, failure.Status.Detail));
+    }
+
+    [Fact]
+    public async Task Requests_without_a_key_and_for_several_network_cards_are_refused()
+    {
+        var backend = new CNIBackend.CNIBackendClient(_channel);
+        var missing = await Assert.ThrowsAsync<RpcException>(async () => await backend.AddNetworkAsync(new AddNetworkRequest()));
+        Assert.Equal((StatusCode.InvalidArgument, "missing: ContainerID, IfName"), (missing.StatusCode, missing.Status.Detail));
+        var cards = Add("a");
+        cards.RequiresMultiNICAttachment = true;
+        Assert.Equal(StatusCode.Unimplemented, (await Assert.ThrowsAsync<RpcException>(async () => await backend.AddNetworkAsync(cards))).StatusCode);
+    }
+
+    [Fact]
+    public async Task An_exhausted_pool_is_a_status_with_the_reason_as_text_and_as_a_word()
+    {
+        await _pool.StepAsync();
+        var backend = new CNIBackend.CNIBackendClient(_channel);
+        foreach (var container in new[] { "a", "b", "c" }) await backend.AddNetworkAsync(Add(container));
+        var waiting = backend.AddNetworkAsync(Add("d")).ResponseAsync;
+        await Eventually.TrueAsync(() => _pool.Waiting.Demand == 1);
+        await _pool.StepAsync();
+        var failure = await Assert.ThrowsAsync<RpcException>(() => waiting);
+        Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
+        Assert.Contains("3 attached, 3 assigned, 0 cooling", failure.Status.Detail, StringComparison.Ordinal);
+        Assert.Equal("ProvisioningDisabled", failure.Trailers.GetValue(RpcErrorMap.ReasonTrailer));
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_cannot_be_written_is_unavailable()
+    {
+        await _pool.StepAsync();
+        _pool.File.RefuseWrites = true;
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new CNIBackend.CNIBackendClient(_channel).AddNetworkAsync(Add("a")));
+        Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+        Assert.Contains("no space left on device", failure.Status.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Garbage_is_what_the_runtime_does_not_list_and_is_not_brand_new()
+    {
+        await _pool.StepAsync();
+        await _pool.AddAsync("valid");
+        await _pool.AddAsync("garbage");
+        _pool.Time.Advance(TimeSpan.FromMinutes(1));
+        await _pool.AddAsync("new");
+        var node = new NodeIpam.NodeIpamClient(_channel);
+        var request = new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachments = { new AttachmentKey { ContainerId = "valid", InterfaceName = "eth0" } } };
+        Assert.Equal("garbage", Assert.Single((await node.CollectGarbageAsync(request)).Released).ContainerId);
+        Assert.Equal(["new", "valid"], _pool.Ledger.Attachments().Select(item => item.Key.ContainerId).Order(StringComparer.Ordinal));
+        Assert.Empty((await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "other", ValidAttachmentsGiven = true })).Released);
+    }
+
+    [Fact]
+    public async Task An_absent_list_of_valid_attachments_releases_nothing_and_an_empty_one_everything()
+    {
+        await _pool.StepAsync();
+        await _pool.AddAsync("a");
+        _pool.Time.Advance(TimeSpan.FromMinutes(1));
+        var node = new NodeIpam.NodeIpamClient(_channel);
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni" }));
+        Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
+        Assert.Single(_pool.Ledger.Attachments());
+        Assert.Single((await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachmentsGiven = true })).Released);
+    }
+
+    [Fact]
+    public async Task Check_list_and_status_tell_what_is_held()
+    {
+        await _pool.StepAsync();
+        await _pool.AddAsync("a");
+        var node = new NodeIpam.NodeIpamClient(_channel);
+        var key = new AttachmentKey { NetworkName = "aws-cni", ContainerId = "a", InterfaceName = "eth0" };
+        var attachment = (await node.CheckAttachmentAsync(new CheckAttachmentRequest { Attachment = key })).Attachment;
+        Assert.Equal((254u, "default", "a"), (attachment.RouteTable, attachment.PodNamespace, attachment.PodName));
+        Assert.Equal(attachment, Assert.Single((await node.ListAttachmentsAsync(new ListAttachmentsRequest())).Attachments));
+        key.ContainerId = "b";
+        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await node.CheckAttachmentAsync(new CheckAttachmentRequest { Attachment = key }))).StatusCode);
+        var status = await node.GetStatusAsync(new GetStatusRequest());
+        Assert.Equal((3u, 1u, 2u), (status.Pool.Total, status.Pool.Assigned, status.Pool.Available));
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await new ConfigServerBackend.ConfigServerBackendClient(_channel).GetNetworkPolicyConfigsAsync(new Empty()))).StatusCode);
+    }
+
+    private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) => RpcServer.StartAsync(
+        SocketPath,
+        new CniBackendService(_pool.Service, ranges, settings),
+        new ConfigServerService(_state, settings),
+        new NodeIpamService(_pool.Ledger, _pool.Service, _pool.Waiting, _state, _pool.Time),
+        new HealthService(_state),
+        NullLoggerFactory.Instance,
+        TestContext.Current.CancellationToken);
+
+    private static AddNetworkRequest Add(string container) => new() { NetworkName = "aws-cni", ContainerID = container, IfName = "eth0", K8SPODNAMESPACE = "default", K8SPODNAME = container };
+
+    private static DelNetworkRequest Del(string container) => new() { NetworkName = "aws-cni", ContainerID = container, IfName = "eth0" };
+}
