@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests;
+
+/// <summary>ARCHITECTURE.md, "Arrows", held against the sources: components share one assembly, so a test guards their order and not the compiler.</summary>
+public sealed partial class ArrowTests
+{
+    public static TheoryData<string, string[]> Allowed => new()
+    {
+        { "Ledger", [] },
+        { "Cloud", ["Ledger"] },
+        { "HostNetwork", ["Netlink"] },
+        { "Aws", ["Cloud", "Ledger"] },
+        { "WarmPool", ["Cloud", "HostNetwork", "Ledger"] },
+        { "Options", ["WarmPool"] },
+        { "Observability", ["Cloud", "WarmPool"] },
+        { "Rpc", ["HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
+        { "Cli", ["Protos"] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Allowed))]
+    public void A_component_sees_only_what_the_architecture_allows(string component, string[] allowed)
+    {
+        var folder = Path.Combine(Sources(), component);
+        var files = Directory.GetFiles(folder, "*.cs", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        foreach (var file in files)
+        {
+            var seen = Ours().Matches(File.ReadAllText(file)).Select(match => match.Groups["name"].Value).Where(name => name != component);
+            Assert.All(seen, name => Assert.True(allowed.Contains(name), $"{Path.GetFileName(file)} in {component} uses {name}"));
+        }
+    }
+
+    [Fact]
+    public void Every_component_has_its_arrows_here()
+        => Assert.Equal(
+            Directory.GetDirectories(Sources()).Select(Path.GetFileName).Where(name => name is not ("bin" or "obj")).Order(StringComparer.Ordinal),
+            Allowed.Select(row => row.Data.Item1).Order(StringComparer.Ordinal));
+
+    private static string Sources([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "ipamd"));
+
+    [GeneratedRegex(@"\bVpcCni\.(Ipamd\.)?(?<name>[A-Z]\w+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Ours();
+}
