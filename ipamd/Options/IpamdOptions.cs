@@ -33,7 +33,7 @@ internal sealed record IpamdOptions
     /// <summary>AWS_VPC_ENI_MTU, bytes.</summary>
     public int InterfaceMtu { get; init; } = 9001;
 
-    /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: at most 4 characters.</summary>
+    /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: at most 4 characters. Checked here as in the reference; the name is given by the plugin, from its own configuration.</summary>
     public string VethPrefix { get; init; } = "eni";
 
     /// <summary>AWS_EC2_ENDPOINT; null for the public endpoint of the region.</summary>

@@ -91,9 +91,13 @@ internal sealed partial class AddressService(
         {
             Log.DeleteNotDurable(Logger, key, exception);
         }
+        finally
+        {
+            // Also when the client is gone: the addresses are on their way back all the same.
+            waiting.Serve();
+            signal.Raise();
+        }
 
-        waiting.Serve();
-        signal.Raise();
         Log.Deleted(Logger, key, released.Pod, released.Addresses[0].Address);
         return released;
     }

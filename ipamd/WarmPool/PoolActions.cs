@@ -23,7 +23,7 @@ internal sealed partial class PoolActions(
 
     public required ILogger<PoolActions> Logger { get; init; }
 
-    /// <exception cref="CloudException">The cloud refused; the ledger is as it was.</exception>
+    /// <exception cref="CloudException">The cloud refused, and the ledger is as it was; or the outcome is in doubt, and what was to be given back stays out of use.</exception>
     /// <exception cref="HostNetworkException">The kernel did not follow; what was created has been taken back.</exception>
     public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {
@@ -125,8 +125,16 @@ internal sealed partial class PoolActions(
 
         ledger.EndRemoveInterface(id, removed: true);
         interfaces.Forget(id);
-        host.RemoveInterface(policy.Wiring(known));
-        await cloud.DeleteInterfaceAsync(id, cancellationToken);
+        try
+        {
+            host.RemoveInterface(policy.Wiring(known));
+        }
+        finally
+        {
+            // A rule that could not be removed is no reason to leave a detached interface behind.
+            await cloud.DeleteInterfaceAsync(id, cancellationToken);
+        }
+
         Log.InterfaceRemoved(Logger, id);
     }
 
@@ -170,7 +178,7 @@ internal sealed partial class PoolActions(
         }
     }
 
-    /// <summary>64 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
+    /// <summary>126 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
     private string IdempotencyToken() => $"vpccni-{random.NextInt64():x16}{random.NextInt64():x16}";
 
     private static partial class Log

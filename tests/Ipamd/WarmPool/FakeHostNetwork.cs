@@ -9,6 +9,9 @@ internal sealed class FakeHostNetwork : IHostNetwork
 {
     public HashSet<string> Wired { get; } = [];
     public HashSet<string> Broken { get; } = [];
+
+    /// <summary>Interfaces whose rule the kernel refuses to remove.</summary>
+    public HashSet<string> KeepsRule { get; } = [];
     public List<PodRoute> Pods { get; } = [];
 
     public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
@@ -18,7 +21,11 @@ internal sealed class FakeHostNetwork : IHostNetwork
         return Task.CompletedTask;
     }
 
-    public void RemoveInterface(InterfaceWiring wiring) => Wired.Remove(wiring.Mac);
+    public void RemoveInterface(InterfaceWiring wiring)
+    {
+        if (KeepsRule.Contains(wiring.Mac)) throw new HostNetworkException($"the rule of {wiring.Mac} cannot be removed");
+        Wired.Remove(wiring.Mac);
+    }
 
     public IReadOnlyList<PodRoute> PodRoutes() => [.. Pods];
 

@@ -246,6 +246,20 @@ public sealed class PoolTests
     }
 
     [Fact]
+    public async Task A_detached_interface_is_deleted_although_its_rule_cannot_be_removed()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        pool.Host.KeepsRule.Add(pool.Cloud.Interfaces[1].Mac);
+        await pool.StepAsync();
+        Assert.Single(pool.Cloud.Interfaces);
+    }
+
+    [Fact]
     public async Task A_checkpoint_that_cannot_be_written_fails_the_add_and_the_address_is_free_again()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
