@@ -12,7 +12,7 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd;
 
 /// <summary>
-/// The daemon's parts and the order of their start, top to bottom: options, ports, core, socket, node, pool. Read this first.
+/// The daemon's parts and the order of their start, top to bottom: options, ports, core, socket, pool. Read this first.
 /// </summary>
 internal sealed partial class Daemon : IAsyncDisposable
 {
@@ -45,52 +45,25 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var single = await SingleInstance.AcquireAsync(options.CheckpointPath + ".lock", _time, cancellationToken);
 
         // Ports.
-        var checkpointFile = new CheckpointFile(options.CheckpointPath);
         using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>());
         using var cloud = new AwsCloud(ToAwsOptions(options), _time, _random, onAttempt: null);
 
         // Core.
-        var ledger = new IpLedger(options.Cooldown);
-        CheckpointLoader.Load(ledger, checkpointFile, _time.GetUtcNow(), _logger);
-        var evidence = new KernelEvidence(ledger, host, _time, _loggers.CreateLogger<KernelEvidence>());
-        evidence.HoldRouted();
-        var checkpoint = new CheckpointWriter(ledger, checkpointFile);
-        var waiting = new WaitingAdds(ledger, _time);
-        var signal = new PoolSignal();
-        var ranges = new NetworkRanges();
-        var addresses = new AddressService(ledger, checkpoint, waiting, signal, _time, options.AddWait) { Observed = state.Observed, Logger = _loggers.CreateLogger<AddressService>() };
+        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
-            new CniBackendService(addresses, ranges, settings),
+            new CniBackendService(engine.Addresses, engine.Ranges, settings),
             new ConfigServerService(state, settings),
-            new NodeIpamService(ledger, addresses, waiting, state, _time),
+            new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, state, _time),
             new HealthService(state),
             _loggers,
             cancellationToken);
         try
         {
-            // Node.
-            var startup = new NodeStartup(cloud, state, ranges, _time, _random, _loggers.CreateLogger<NodeStartup>());
-            var node = await startup.RunAsync(
-                options.Targets,
-                identity => new InterfacePolicy((EniTags.InstanceId, identity.NodeId), options.ManageUntaggedInterfaces, options.InterfaceMtu),
-                policy => new NodeInterfaces(cloud, host, ledger, policy, _time, _loggers.CreateLogger<NodeInterfaces>()),
-                cancellationToken);
-
-            // Pool.
-            var actions = new PoolActions(cloud, host, ledger, node.Interfaces, evidence, node.Policy, _time, _random) { Logger = _loggers.CreateLogger<PoolActions>() };
-            var reconciler = new PoolReconciler(
-                ledger, node.Interfaces, evidence, actions, waiting, new GrowthBackoff(_time, _random), options.Targets, node.Capacity, options.ProvisioningDisabled, _time, _random)
-            { Logger = _loggers.CreateLogger<PoolReconciler>() };
-            reconciler.ObservedNow();
-            state.Serving(reconciler);
-            waiting.Serve();
-            await startup.TakeBackLeftoversAsync(cancellationToken);
-            var loop = new PoolLoop(reconciler, signal, outcome => AfterStep(state, ledger, outcome), _time, _loggers.CreateLogger<PoolLoop>());
-            await loop.RunAsync(cancellationToken);
+            await engine.RunAsync(outcome => AfterStep(state, engine.Ledger, outcome), cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

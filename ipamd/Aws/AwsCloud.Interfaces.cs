@@ -39,6 +39,19 @@ internal sealed partial class AwsCloud
         return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
     }
 
+    public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        List<Filter> filters =
+        [
+            new("tag-key", [EniTags.InstanceId]),
+            new("status", [NetworkInterfaceStatus.Available.Value]),
+            new("vpc-id", [node.Identity.NetworkId]),
+        ];
+        if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
+        return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
+    }
+
     public async Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
     {
         const string operation = "CreateNetworkInterface";
@@ -115,10 +128,10 @@ internal sealed partial class AwsCloud
         }
     }
 
-    public async Task TagInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
+    public async Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        var request = new CreateTagsRequest { Resources = [id.Value], Tags = node.Tags.ForExisting() };
+        var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? node.Tags.ForNew(at) : node.Tags.ForExisting() };
         await _caller.CallAsync("CreateTags", Ec2Repeat.Harmless, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
     }
 

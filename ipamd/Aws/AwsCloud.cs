@@ -43,6 +43,12 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return await _metadata.ReadNetworkRangesAsync(node.Identity.PrimaryMac, cancellationToken);
     }
 
+    public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
+    {
+        await GetNodeAsync(cancellationToken);
+        return await _metadata.ReadInterfacesAsync(cancellationToken);
+    }
+
     public async Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
     {
         const string operation = "DescribeInstanceTypes";

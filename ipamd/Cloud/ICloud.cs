@@ -21,8 +21,20 @@ internal interface ICloud
     /// <summary>The truth: every interface attached to this node, as the control plane sees it (one call, by attachment). Instance metadata is never consulted.</summary>
     Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// What the instance metadata shows of the interfaces attached to this node: no control-plane call, and no truth either. It may be late, early or incomplete; a difference to the ledger is a
+    /// reason to ask for the truth, never one to act.
+    /// </summary>
+    Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken);
+
     /// <summary>Interfaces that this node created (by tag) and that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
     Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Interfaces that any node's daemon created (by tag and description, of the same cluster where one is named) and that are attached to nothing now. One describe.</summary>
+    Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken);
+
+    /// <summary>The subnets of the node's network and zone, the primary interface's among them, with their tags and free addresses. One describe.</summary>
+    Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken);
 
     /// <summary>The address ranges of the virtual network now; they may grow at run time. From the instance metadata.</summary>
     Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken);
@@ -50,28 +62,9 @@ internal interface ICloud
     /// <summary>Takes blocks from an interface. Blocks that it no longer has count as taken.</summary>
     Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken);
 
-    /// <summary>Adds our tags to an interface that lacks some of them.</summary>
-    Task TagInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken);
+    /// <summary>Adds our tags to an interface that lacks some of them; with a time, the creation tag as well.</summary>
+    Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken);
 }
-
-/// <summary>Which kind of block to add.</summary>
-internal enum BlockKind
-{
-    /// <summary>A single IPv4 address, /32.</summary>
-    Ipv4Address,
-
-    /// <summary>An IPv4 prefix, /28 (AWS prefix delegation).</summary>
-    Ipv4Prefix,
-
-    /// <summary>A single IPv6 address, /128.</summary>
-    Ipv6Address,
-
-    /// <summary>An IPv6 prefix, /80.</summary>
-    Ipv6Prefix,
-}
-
-/// <summary>So many blocks of one kind.</summary>
-internal readonly record struct BlockRequest(BlockKind Kind, int Count);
 
 /// <summary>Everything that a new interface is created with.</summary>
 /// <param name="IdempotencyToken">At most 64 ASCII characters (EC2 ClientToken).</param>
@@ -96,11 +89,23 @@ internal sealed record NodeIdentity
 }
 
 /// <summary>What a node type can carry.</summary>
-/// <param name="MaxInterfaces">Interfaces on all network cards, the primary one included.</param>
+/// <param name="MaxInterfaces">Interfaces on the first network card, the primary one included; other cards carry no pods.</param>
 /// <param name="Ipv4AddressesPerInterface">The primary address included; blocks of an interface are at most one less.</param>
 /// <param name="Ipv6AddressesPerInterface">Zero where the type has no IPv6.</param>
 /// <param name="SupportsPrefixes">Nitro or bare metal: prefix delegation works.</param>
 internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterface, int Ipv6AddressesPerInterface, bool SupportsPrefixes);
+
+/// <summary>An interface as the instance metadata shows it.</summary>
+/// <param name="Id">The interface.</param>
+/// <param name="Blocks">Without the primary address, in any order.</param>
+internal sealed record InterfaceHint(NetworkInterfaceId Id, IReadOnlyList<IPNetwork> Blocks);
+
+/// <summary>A subnet of the node's zone.</summary>
+/// <param name="Id">The subnet.</param>
+/// <param name="Range">Its IPv4 range.</param>
+/// <param name="FreeAddresses">IPv4 addresses that nobody holds; says nothing of how many aligned prefixes they make.</param>
+/// <param name="Tags">All of its tags.</param>
+internal sealed record CloudSubnet(string Id, IPNetwork Range, int FreeAddresses, IReadOnlyDictionary<string, string> Tags);
 
 /// <summary>State of an interface in the cloud.</summary>
 internal enum CloudInterfaceState

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.WarmPool;

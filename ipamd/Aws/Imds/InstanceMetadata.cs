@@ -40,6 +40,33 @@ internal sealed class InstanceMetadata(ImdsClient client)
             : throw Malformed(primary + "vpc-ipv4-cidr-blocks", "", "at least one range");
     }
 
+    /// <summary>Every interface that the metadata lists, with its blocks of both families. Several requests, so the answer may show two moments; it is a hint.</summary>
+    public async Task<IReadOnlyList<InterfaceHint>> ReadInterfacesAsync(CancellationToken cancellationToken)
+    {
+        List<InterfaceHint> hints = [];
+        var macs = await client.GetAsync(Root + "network/interfaces/macs/", cancellationToken);
+        foreach (var mac in macs.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var entry = $"network/interfaces/macs/{mac.TrimEnd('/')}/";
+            if (await client.TryGetAsync(Root + entry + "interface-id", cancellationToken) is not { } id) continue;
+            // The first address is the interface's own.
+            var addresses = (await ReadAddressesAsync(entry + "local-ipv4s", cancellationToken)).Skip(1);
+            var blocks = addresses.Select(AddressBlocks.Single)
+                .Concat(await ReadRangesAsync(entry + "ipv4-prefix", cancellationToken))
+                .Concat(await ReadRangesAsync(entry + "ipv6-prefix", cancellationToken));
+            hints.Add(new InterfaceHint(new NetworkInterfaceId(id.Trim()), [.. blocks]));
+        }
+
+        return hints;
+    }
+
+    private async Task<IReadOnlyList<IPAddress>> ReadAddressesAsync(string key, CancellationToken cancellationToken)
+    {
+        if (await client.TryGetAsync(Root + key, cancellationToken) is not { } text) return [];
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(line => IPAddress.TryParse(line, out var address) ? address : throw Malformed(key, text, "one address a line"))];
+    }
+
     private async Task<string> ReadMacAsync(CancellationToken cancellationToken)
     {
         var text = (await client.GetAsync(Root + "mac", cancellationToken)).Trim().ToLowerInvariant();

@@ -40,7 +40,7 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         Assert.Equal("1970-01-01T00:00:00Z", created.Tags[EniTags.CreatedAt]);
 
         var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, default);
-        await cloud.TagInterfaceAsync(created.Id, default);
+        await cloud.TagInterfaceAsync(created.Id, createdAt: null, default);
 
         // moto answers all addresses of the interface where EC2 answers the new ones. An answer that does not fit the question is not believed, and the caller looks, as here.
         var refused = await Assert.ThrowsAsync<CloudException>(() => cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), default));

@@ -43,7 +43,7 @@ public sealed class IpamdCloudTests
 
         var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
         await cloud.SetDeleteOnTerminationAsync(created.Id, attachment, Deadline);
-        await cloud.TagInterfaceAsync(created.Id, Deadline);
+        await cloud.TagInterfaceAsync(created.Id, createdAt: null, Deadline);
         var singles = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), Deadline);
         var ipv6 = await cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv6Prefix, 1), Deadline);
         await cloud.UnassignBlocksAsync(created.Id, [created.Blocks[0], singles[0], IPNetwork.Parse("10.0.1.250/32")], Deadline);
@@ -72,7 +72,7 @@ public sealed class IpamdCloudTests
         Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, 1, Deadline)));
 
         lab.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
-        Assert.Equal(CloudErrorKind.NotPermitted, await KindAsync(() => cloud.TagInterfaceAsync(primary, Deadline)));
+        Assert.Equal(CloudErrorKind.NotPermitted, await KindAsync(() => cloud.TagInterfaceAsync(primary, createdAt: null, Deadline)));
         lab.World.Faults.Add(FaultRule.Throttle("AssignPrivateIpAddresses", times: null));
         Assert.Equal(CloudErrorKind.Throttled, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
         lab.World.Faults.Clear();

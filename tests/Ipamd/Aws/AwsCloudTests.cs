@@ -299,7 +299,7 @@ public sealed class AwsCloudTests
         await test.Cloud.SetDeleteOnTerminationAsync(Eni, "attach-2", default);
         await test.Cloud.DetachInterfaceAsync(Eni, "attach-2", default);
         await test.Cloud.DeleteInterfaceAsync(Eni, default);
-        await test.Cloud.TagInterfaceAsync(Eni, default);
+        await test.Cloud.TagInterfaceAsync(Eni, createdAt: null, default);
 
         Assert.Equal(["Attachment.AttachmentId=attach-2&Attachment.DeleteOnTermination=true&NetworkInterfaceId=eni-2"], test.Calls("ModifyNetworkInterfaceAttribute"));
         Assert.Equal(["AttachmentId=attach-2"], test.Calls("DetachNetworkInterface"));

@@ -130,7 +130,16 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
         => CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
 
-    public Task TagInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]);
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () => [new CloudSubnet("subnet-1", Subnet, 4000, new Dictionary<string, string>())]);
+
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
 
     private async Task<T> CallAsync<T>(string operation, Func<T> effect)
     {

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.Ledger;
+
+/// <summary>Which kind of block to add.</summary>
+internal enum BlockKind
+{
+    /// <summary>A single IPv4 address, /32.</summary>
+    Ipv4Address,
+
+    /// <summary>An IPv4 prefix, /28 (AWS prefix delegation).</summary>
+    Ipv4Prefix,
+
+    /// <summary>A single IPv6 address, /128.</summary>
+    Ipv6Address,
+
+    /// <summary>An IPv6 prefix, /80.</summary>
+    Ipv6Prefix,
+}
+
+/// <summary>So many blocks of one kind.</summary>
+internal readonly record struct BlockRequest(BlockKind Kind, int Count);
