@@ -20,7 +20,7 @@ internal enum DaemonPhase
 /// <summary>
 /// What the daemon knows of itself, for health, status and the policy agent. Written by the start-up and the pool's loop, read by anybody.
 /// </summary>
-internal sealed class DaemonState(string version, TimeProvider time)
+internal sealed class DaemonState
 {
     private readonly TaskCompletionSource _observed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string? _obstacle = "not started";
@@ -29,8 +29,14 @@ internal sealed class DaemonState(string version, TimeProvider time)
     private volatile int _phase;
     private volatile bool _ready;
 
-    public string Version { get; } = version;
-    public DateTimeOffset StartedAt { get; } = time.GetUtcNow();
+    public DaemonState(string version, TimeProvider time)
+    {
+        (Version, StartedAt) = (version, time.GetUtcNow());
+        Observed = ObservedAsync();
+    }
+
+    public string Version { get; }
+    public DateTimeOffset StartedAt { get; }
     public DaemonPhase Phase => (DaemonPhase)_phase;
 
     /// <summary>What the start-up waits for or why it failed last; null when it is done.</summary>
@@ -38,8 +44,8 @@ internal sealed class DaemonState(string version, TimeProvider time)
     public NodeIdentity? Identity => _identity;
     public PoolReconciler? Pool => _reconciler;
 
-    /// <summary>Completed with the first observation of the cloud.</summary>
-    public Task Observed => _observed.Task;
+    /// <summary>Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.</summary>
+    public Task Observed { get; }
 
     /// <summary>
     /// An ADD can be served: an address was free at some time since the start, or the node runs pods and is full. An exhausted pool later does not change it: a node that has no address
@@ -68,4 +74,6 @@ internal sealed class DaemonState(string version, TimeProvider time)
     }
 
     public void Stopping() => _phase = (int)DaemonPhase.Stopping;
+
+    private async Task ObservedAsync() => await _observed.Task;
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
@@ -7,29 +9,47 @@ namespace VpcCni.Ipamd.WarmPool;
 internal sealed class PoolSignal
 {
     private readonly Lock _lock = new();
-
-    // The loop goes on elsewhere: an ADD that raises the signal must not run the pool's plan on its own thread.
-    private TaskCompletionSource _raised = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private TaskCompletionSource? _waiter;
+    private bool _raised;
 
     public void Raise()
     {
-        lock (_lock) _raised.TrySetResult();
+        TaskCompletionSource? waiter;
+        lock (_lock)
+        {
+            _raised = true;
+            waiter = _waiter;
+        }
+
+        waiter?.TrySetResult();
     }
 
-    /// <summary>Returns when raised since the last return, or when <paramref name="limit"/> has passed.</summary>
+    /// <summary>Returns when raised since the last return, or when <paramref name="limit"/> has passed. One caller at a time.</summary>
     public async Task WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
-        Task raised;
-        lock (_lock) raised = _raised.Task;
-        try
+        // The loop goes on elsewhere: an ADD that raises the signal must not run the pool's plan on its own thread. Awaited itself, not through WaitAsync, which would add a turn on the thread pool.
+        var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_lock)
         {
-            await raised.WaitAsync(limit, time, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            return;
+            Debug.Assert(_waiter is null, "one loop waits");
+            if (_raised)
+            {
+                _raised = false;
+                return;
+            }
+
+            _waiter = waiter;
         }
 
-        lock (_lock) _raised = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            await using var timer = time.CreateTimer(static state => ((TaskCompletionSource)state!).TrySetResult(), waiter, limit, Timeout.InfiniteTimeSpan);
+            using var registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
+            await waiter.Task;
+        }
+        finally
+        {
+            lock (_lock) (_waiter, _raised) = (null, false);
+        }
     }
 }

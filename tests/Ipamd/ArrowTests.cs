@@ -18,7 +18,8 @@ public sealed partial class ArrowTests
         { "Options", ["WarmPool"] },
         { "Observability", ["Cloud", "WarmPool"] },
         { "Rpc", ["HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
-        { "Cli", ["Protos"] },
+        { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
+        { "Cli", ["Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

@@ -32,8 +32,9 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file)
 
             if (underWay is not null)
             {
-                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself.
-                await underWay.WaitAsync(cancellationToken);
+                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself. As long as one write of one small file, whoever asked for it.
+                await underWay;
+                cancellationToken.ThrowIfCancellationRequested();
                 continue;
             }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Ipamd.WhatIf;
+
+/// <summary>Lets the model of EC2 live in virtual time.</summary>
+internal static class ModelWorld
+{
+    /// <summary>A world whose pending changes happen by themselves when their time has come.</summary>
+    public static VpcWorld Create(VirtualTime time, Random random, WorldOptions? options = null)
+    {
+        var world = new VpcWorld(time, random, options);
+        DateTimeOffset? armed = null;
+        world.TransitionScheduled = Arm;
+        return world;
+
+        void Arm()
+        {
+            if (world.NextTransitionAt is not { } at || armed <= at) return;
+            armed = at;
+            time.After(at - time.GetUtcNow(), () =>
+            {
+                if (armed == at) armed = null;
+                world.Settle();
+                Arm();
+            });
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.WhatIf;
+using VpcCni.Lab.VpcModel;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.WhatIf;
+
+/// <summary>The real pool engine on the model, in virtual time.</summary>
+public sealed class ModelDaemonTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+    private readonly VirtualTime _time = new(Start);
+    private readonly VpcWorld _world;
+    private readonly Instance _instance;
+    private readonly ModelKernel _kernel;
+    private readonly ModelDisk _disk = new();
+
+    public ModelDaemonTests()
+    {
+        _world = ModelWorld.Create(_time, new Random(1));
+        _world.Timing.AttachLatency = TimeSpan.FromSeconds(1.5);
+        _world.Timing.DetachLatency = TimeSpan.FromSeconds(5);
+        var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
+        var subnet = _world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/20"));
+        var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
+        _instance = _world.LaunchInstance(new LaunchRequest { InstanceType = "m5.large", Subnet = subnet.Id, Groups = [group.Id] });
+        _kernel = new ModelKernel(_world, _instance.Id);
+    }
+
+    [Fact]
+    public void A_daemon_serves_pods_and_keeps_its_promise_after_a_kill()
+    {
+        var first = StartDaemon("first");
+        var addresses = Enumerable.Range(0, 12).Select(pod => Add(first, pod)).ToArray();
+        Assert.Equal(12, addresses.Distinct().Count());
+        Assert.True(_world.InterfacesOf(_instance.Id).Count >= 2);
+        first.Incarnation.Kill();
+        // What is on the wire still takes effect.
+        _time.Advance(TimeSpan.FromSeconds(1));
+        var calls = _world.Calls.Total;
+        _time.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(calls, _world.Calls.Total);
+
+        var second = StartDaemon("second");
+        Assert.Equal(addresses, Enumerable.Range(0, 12).Select(pod => Add(second, pod)));
+        Assert.Empty(WorldInvariants.Check(_world));
+    }
+
+    private (Incarnation Incarnation, PoolEngine Engine) StartDaemon(string name)
+    {
+        var incarnation = new Incarnation(_time, name);
+        PoolEngine? engine = null;
+        incarnation.Post(() =>
+        {
+            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)) };
+            var time = new MonotonicTime(incarnation);
+            var ports = new PoolPorts(cloud, new ModelHost(_kernel, incarnation), new ModelCheckpointFile(_disk, incarnation), time, new Random(3), NullLoggerFactory.Instance);
+            engine = new PoolEngine(ports, new IpamdOptions(), new DaemonState("test", time));
+            _ = engine.RunAsync(_ => { }, CancellationToken.None);
+        });
+        Assert.True(_time.RunUntil(() => engine is not null, _time.GetUtcNow().AddSeconds(1)));
+        return (incarnation, engine!);
+    }
+
+    private IPAddress Add((Incarnation Incarnation, PoolEngine Engine) daemon, int pod)
+    {
+        AddOutcome? outcome = null;
+        _ = daemon.Incarnation.Start(async () => outcome = await daemon.Engine.Addresses.AddAsync(
+            new AttachmentKey("aws-cni", $"c{pod}", "eth0"), new PodReference("default", $"p{pod}"), "", CancellationToken.None));
+        Assert.True(_time.RunUntil(() => outcome is not null, _time.GetUtcNow().AddSeconds(30)));
+        return Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address;
+    }
+}
