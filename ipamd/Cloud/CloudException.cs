@@ -33,6 +33,9 @@ internal enum CloudErrorKind
 
     /// <summary>The call itself is wrong; repeating it cannot help.</summary>
     Invalid,
+
+    /// <summary>Refused by this daemon's own configuration; nothing was sent. The message names the option.</summary>
+    Disabled,
 }
 
 /// <summary>A cloud call that did not succeed. Carries the evidence for the log and the kind for the decision.</summary>
@@ -55,4 +58,7 @@ internal sealed class CloudException : Exception
     /// <summary>The cloud's error code, e.g. <c>InsufficientCidrBlocks</c>; or our own word when there was no answer.</summary>
     public string Code { get; }
     public string? RequestId { get; }
+
+    /// <summary>When the call may succeed, where that is known: tokens of our own budget return. Null: not known.</summary>
+    public TimeSpan? RetryAfter { get; init; }
 }

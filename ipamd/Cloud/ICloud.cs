@@ -15,6 +15,9 @@ internal interface ICloud
     /// <summary>Who and where this node is, from the instance metadata. Constant for the life of the node.</summary>
     Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken);
 
+    /// <summary>What <see cref="DescribeLimitsAsync"/> would answer, where that is known without a control-plane call; null where it must be asked.</summary>
+    NodeLimits? KnownLimits(string nodeType) => null;
+
     /// <summary>How many interfaces and addresses a node of this type can carry.</summary>
     Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken);
 

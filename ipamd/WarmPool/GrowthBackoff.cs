@@ -30,6 +30,7 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
             CloudErrorKind.InterfaceLimit => (GrowthObstacleKind.InterfaceLimit, PoolLimits.FactBackoff),
             CloudErrorKind.AddressLimit => (GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff),
             CloudErrorKind.NotPermitted => (GrowthObstacleKind.NotPermitted, PoolLimits.FactBackoff),
+            CloudErrorKind.Disabled => (GrowthObstacleKind.ProvisioningDisabled, PoolLimits.FactBackoff),
             CloudErrorKind.Throttled => (GrowthObstacleKind.Throttled, Exponential()),
             CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient or CloudErrorKind.Invalid or CloudErrorKind.Unknown
                 => (GrowthObstacleKind.CloudFailure, Exponential()),

@@ -22,6 +22,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     public List<string> Calls { get; } = [];
 
+    /// <summary>Limits that need no call to be known.</summary>
+    public NodeLimits? Known { get; set; }
+
     /// <summary>Set: every call waits for it.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
@@ -75,6 +78,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         PrimaryInterface = _interfaces[0].Id,
         PrimarySubnetId = "subnet-1",
     });
+
+    public NodeLimits? KnownLimits(string nodeType) => Known;
 
     public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
         => CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
