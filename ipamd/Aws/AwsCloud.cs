@@ -3,6 +3,7 @@ using System.Net;
 using Amazon.EC2;
 using Amazon.EC2.Model;
 using VpcCni.Ipamd.Aws.Imds;
+using VpcCni.Ipamd.Aws.InstanceTypes;
 using VpcCni.Ipamd.Cloud;
 
 namespace VpcCni.Ipamd.Aws;
@@ -49,16 +50,20 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return await _metadata.ReadInterfacesAsync(cancellationToken);
     }
 
+    public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
+
     public async Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
     {
         const string operation = "DescribeInstanceTypes";
+        if (KnownLimits(nodeType) is { } known) return known;
         var node = await GetNodeAsync(cancellationToken);
         var request = new DescribeInstanceTypesRequest { InstanceTypes = [nodeType] };
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.DescribeInstanceTypesAsync(request, token), cancellationToken);
         var type = response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
             ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks {nodeType}, which was asked for");
         var network = type.NetworkInfo;
-        return network?.MaximumNetworkInterfaces is > 0 and var interfaces && network.Ipv4AddressesPerInterface is > 0 and var addresses
+        var card = network?.NetworkCards?.FirstOrDefault(item => item.NetworkCardIndex == 0)?.MaximumNetworkInterfaces;
+        return (card ?? network?.MaximumNetworkInterfaces) is > 0 and var interfaces && network?.Ipv4AddressesPerInterface is > 0 and var addresses
             ? new NodeLimits(
                 interfaces,
                 addresses,

@@ -4,6 +4,7 @@ using Amazon.Runtime;
 using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Tests.Aws;
 using Xunit;
 

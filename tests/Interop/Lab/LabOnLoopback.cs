@@ -32,9 +32,9 @@ internal sealed class LabOnLoopback : IAsyncDisposable
 
     public string Url => _application.Urls.Single();
 
-    public static async Task<LabOnLoopback> StartAsync()
+    public static async Task<LabOnLoopback> StartAsync(WorldOptions? options = null)
     {
-        var world = new VpcWorld(TimeProvider.System, new Random(1));
+        var world = new VpcWorld(TimeProvider.System, new Random(1), options);
         var vpc = world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("2600:1f14:0:100::/56"));
         var subnet = world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.1.0/24"), IPNetwork.Parse("2600:1f14:0:101::/64"));
         var group = world.CreateSecurityGroup(vpc.Id, "nodes");

@@ -322,23 +322,45 @@ public sealed class AwsCloudTests
     [InlineData("<bareMetal>false</bareMetal><hypervisor>nitro</hypervisor>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
     [InlineData("<bareMetal>false</bareMetal><hypervisor>xen</hypervisor>", "<ipv6Supported>false</ipv6Supported>", 0, false)]
     [InlineData("<bareMetal>true</bareMetal>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
-    public async Task Limits_come_from_the_instance_type(string platform, string ipv6, int ipv6Addresses, bool prefixes)
+    public async Task Limits_of_a_type_that_is_not_in_the_table_are_asked_for(string platform, string ipv6, int ipv6Addresses, bool prefixes)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", $"<R><instanceTypeSet><item><instanceType>m5.large</instanceType>{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces><ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>{ipv6}</networkInfo></item></instanceTypeSet></R>");
+        test.On("DescribeInstanceTypes", $"<R><instanceTypeSet><item><instanceType>m99.large</instanceType>{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces><ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>{ipv6}</networkInfo></item></instanceTypeSet></R>");
 
-        Assert.Equal(new NodeLimits(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m5.large", default));
-        Assert.Equal(["InstanceType.1=m5.large"], test.Calls("DescribeInstanceTypes"));
+        Assert.Equal(new NodeLimits(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m99.large", default));
+        Assert.Equal(["InstanceType.1=m99.large"], test.Calls("DescribeInstanceTypes"));
+    }
+
+    [Fact]
+    public async Task Interfaces_of_other_network_cards_are_not_among_the_limits()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.On("DescribeInstanceTypes", "<R><instanceTypeSet><item><instanceType>p99.48xlarge</instanceType><hypervisor>nitro</hypervisor><networkInfo><maximumNetworkInterfaces>30</maximumNetworkInterfaces><networkCards><item><networkCardIndex>1</networkCardIndex><maximumNetworkInterfaces>28</maximumNetworkInterfaces></item><item><networkCardIndex>0</networkCardIndex><maximumNetworkInterfaces>2</maximumNetworkInterfaces></item></networkCards><ipv4AddressesPerInterface>50</ipv4AddressesPerInterface></networkInfo></item></instanceTypeSet></R>");
+
+        Assert.Equal(2, (await test.Cloud.DescribeLimitsAsync("p99.48xlarge", default)).MaxInterfaces);
+        Assert.Equal(15, (await test.Cloud.DescribeLimitsAsync("p4d.24xlarge", default)).MaxInterfaces);
+    }
+
+    [Fact]
+    public async Task Limits_of_a_type_in_the_table_cost_no_call()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+
+        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await test.Cloud.DescribeLimitsAsync("m5.large", default));
+        Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), test.Cloud.KnownLimits("m5.large"));
+        Assert.Null(test.Cloud.KnownLimits("m99.large"));
+        Assert.Empty(test.Ec2.Requests);
+        Assert.Empty(test.Imds.Requests);
     }
 
     [Fact]
     public async Task Limits_that_are_missing_are_not_guessed()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", "<R><instanceTypeSet><item><instanceType>m5.large</instanceType></item></instanceTypeSet></R>").On("DescribeInstanceTypes", "<R/>");
+        test.On("DescribeInstanceTypes", "<R><instanceTypeSet><item><instanceType>m99.large</instanceType></item></instanceTypeSet></R>").On("DescribeInstanceTypes", "<R/>");
 
-        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m5.large", default));
-        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m5.large", default));
+        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
+        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
     }
 
     [Fact]

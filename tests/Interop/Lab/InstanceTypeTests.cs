@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+using Amazon.Runtime;
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Aws.Imds;
+using VpcCni.Ipamd.Aws.InstanceTypes;
+using VpcCni.Lab.Ec2Api;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Interop.Tests.Lab;
+
+/// <summary>The daemon's table of instance types and the lab's catalogue: made apart, so where they agree both are right.</summary>
+public sealed class InstanceTypeTests
+{
+    [Fact]
+    public async Task The_script_makes_the_tables_rows_of_every_type_that_the_lab_has()
+    {
+        Requirement.NeedProgram("aws");
+        await using var lab = await LabOnLoopback.StartAsync();
+
+        var (exitCode, error, text) = await RunAsync(lab, "us-west-2");
+
+        Assert.True(exitCode == 0, error);
+        Assert.StartsWith("# Limits of EC2 instance types (DescribeInstanceTypes). Made by scripts/update-instance-types, not by hand.\n# Source: a test; regions: us-west-2.\n# type ", text, StringComparison.Ordinal);
+        var rows = InstanceTypeScript.Rows(text);
+        Assert.Equal(InstanceTypeCatalog.Common.Keys.Order(StringComparer.Ordinal), rows.Select(row => row.Name));
+        Assert.All(rows, row => Assert.Equal(InstanceTypeTable.Find(row.Name), row));
+        Assert.Equal(text, (await RunAsync(lab, "us-west-2")).Text);
+    }
+
+    [Fact]
+    public async Task The_script_leaves_the_table_alone_when_the_answers_are_not_usable()
+    {
+        Requirement.NeedProgram("aws");
+        var odd = InstanceTypeCatalog.Common["m5.large"] with { Ipv4PerInterface = 0 };
+        await using var lab = await LabOnLoopback.StartAsync(new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(odd with { Name = "odd.large" }).ToDictionary(type => type.Name) });
+
+        var (exitCode, error, text) = await RunAsync(lab, "us-west-2");
+
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("odd.large has a limit that makes no sense", error, StringComparison.Ordinal);
+        Assert.Equal("", text);
+    }
+
+    [Fact]
+    public async Task A_type_that_the_table_lacks_is_asked_for_and_one_that_it_has_is_not()
+    {
+        var own = InstanceTypeCatalog.Common["p4d.24xlarge"] with { Name = "own.24xlarge" };
+        await using var lab = await LabOnLoopback.StartAsync(new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(own).ToDictionary(type => type.Name) });
+        using var cloud = new AwsCloud(
+            new AwsCloudOptions
+            {
+                Endpoint = new Uri(lab.Url),
+                Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
+                Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+            },
+            TimeProvider.System,
+            new Random(1),
+            onAttempt: null);
+
+        Assert.Equal(await cloud.DescribeLimitsAsync("p4d.24xlarge", default), await cloud.DescribeLimitsAsync("own.24xlarge", default));
+        Assert.Equal(1, lab.World.Calls.Count("DescribeInstanceTypes"));
+    }
+
+    private static Task<(int ExitCode, string Error, string Text)> RunAsync(LabOnLoopback lab, params string[] regions) =>
+        InstanceTypeScript.RunAsync(new Uri(lab.Url), CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey, regions);
+}
