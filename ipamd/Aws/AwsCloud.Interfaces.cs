@@ -88,7 +88,9 @@ internal sealed partial class AwsCloud
     {
         const string operation = "AttachNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
-        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = deviceIndex };
+
+        // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on this (github.com/cilium/cilium/pull/42512).
+        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = deviceIndex, NetworkCardIndex = 0 };
 
         // A repeated attach after a lost answer would report the first one's success as a conflict.
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);

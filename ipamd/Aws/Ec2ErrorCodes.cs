@@ -24,7 +24,7 @@ internal static class Ec2ErrorCodes
 
     private static readonly HashSet<string> Throttled =
     [
-        "RequestLimitExceeded", "Client.RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+        "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
         "TooManyRequestsException", "BandwidthLimitExceeded", "EC2ThrottledException", "SlowDown", "PriorRequestNotComplete",
     ];
 
@@ -32,26 +32,30 @@ internal static class Ec2ErrorCodes
 
     private static readonly string[] SubnetExhaustedMessages =
     [
-        "sufficient free ipv4 addresses or prefixes", "sufficient free ipv6 addresses or prefixes", "insufficient free addresses", "sufficient free addresses", "does not have enough free addresses",
+        "sufficient free ipv4 addresses or prefixes", "sufficient free ipv6 addresses or prefixes", "sufficient free addresses", "sufficient free ip addresses", "does not have enough free",
         "not enough free addresses", "no free addresses", "insufficient cidr blocks", "not enough contiguous", "insufficient contiguous",
     ];
 
-    private static readonly HashSet<string> AddressLimit = ["PrivateIpAddressLimitExceeded", "Ipv6AddressLimitExceeded"];
+    private static readonly HashSet<string> AddressLimit = ["PrivateIpAddressLimitExceeded", "Ipv6AddressLimitExceeded", "InvalidInterface.IpAddressLimitExceeded"];
 
-    private static readonly string[] AddressLimitMessages = ["number of private addresses will exceed limit", "number of ipv6 addresses will exceed limit", "exceeds the maximum number of ip addresses"];
+    private static readonly string[] AddressLimitMessages = ["number of private addresses will exceed limit", "number of ipv6 addresses will exceed limit", "exceeds the maximum number of ip addresses", "exceeds the limit for"];
 
-    private static readonly HashSet<string> InterfaceLimit = ["AttachmentLimitExceeded", "NetworkInterfaceLimitExceeded"];
+    /// <summary>Of the instance (attach) and of the account in the region (create).</summary>
+    private static readonly HashSet<string> InterfaceLimit = ["AttachmentLimitExceeded", "NetworkInterfaceLimitExceeded", "ResourceLimitExceeded"];
 
-    private static readonly string[] InterfaceLimitMessages = ["interface count", "exceeds the limit for the instance type"];
+    private static readonly string[] InterfaceLimitMessages = ["interface count", "exceeds the limit for the instance type", "maximum number of network interfaces"];
+
+    /// <summary>Those that do not end in <c>.NotFound</c>.</summary>
+    private static readonly HashSet<string> NotFound = ["NetworkInterfaceNotFoundException"];
 
     private static readonly HashSet<string> NotPermitted =
     [
-        "UnauthorizedOperation", "AuthFailure", "AccessDenied", "AccessDeniedException", "Blocked", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidToken",
+        "UnauthorizedOperation", "AuthFailure", "AccessDenied", "AccessDeniedException", "Blocked", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId", "InvalidToken",
         "MissingAuthenticationToken", "OptInRequired", "PendingVerification", "SignatureDoesNotMatch", "UnrecognizedClientException", CredentialsUnavailable,
     ];
 
     /// <summary>Refused for the time in its signature, before execution; the SDK has taken the server's time from the answer and signs the next attempt with it.</summary>
-    private static readonly HashSet<string> ClockSkew = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+    private static readonly HashSet<string> ClockSkew = ["InvalidSecurity.RequestHasExpired", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
 
     private static readonly HashSet<string> Conflict =
     [
@@ -63,8 +67,9 @@ internal static class Ec2ErrorCodes
 
     private static readonly HashSet<string> Invalid =
     [
-        "DryRunOperation", "IdempotentParameterMismatch", "InvalidAction", "InvalidInstanceType", "InvalidParameter", "InvalidParameterCombination", "InvalidParameterDependency",
-        "InvalidParameterValue", "MissingAction", "MissingParameter", "OperationNotPermitted", "TagLimitExceeded", "UnknownParameter", "UnsupportedOperation", "Unsupported", "ValidationError",
+        "DryRunOperation", "FilterLimitExceeded", "IdempotentParameterMismatch", "InvalidAction", "InvalidCharacter", "InvalidFilter", "InvalidInstanceType", "InvalidNextToken", "InvalidPaginationToken",
+        "InvalidParameter", "InvalidParameterCombination", "InvalidParameterDependency", "InvalidParameterValue", "InvalidQueryParameter", "MalformedQueryString", "MissingAction",
+        "MissingParameter", "OperationNotPermitted", "TagLimitExceeded", "UnknownParameter", "UnsupportedOperation", "Unsupported", "ValidationError",
     ];
 
     private static readonly HashSet<string> Transient =
@@ -77,13 +82,15 @@ internal static class Ec2ErrorCodes
     /// <summary>What kind of failure a code, the text beside it and the HTTP status mean.</summary>
     public static CloudErrorKind Classify(string code, string message, HttpStatusCode? status)
     {
+        // As CloudTrail and some paths write them.
+        if (code.StartsWith("Client.", StringComparison.Ordinal) || code.StartsWith("Server.", StringComparison.Ordinal)) code = code[(code.IndexOf('.', StringComparison.Ordinal) + 1)..];
         if (Throttled.Contains(code) || status == HttpStatusCode.TooManyRequests) return CloudErrorKind.Throttled;
         if (SubnetExhausted.Contains(code)) return CloudErrorKind.SubnetExhausted;
         if (AddressLimit.Contains(code)) return CloudErrorKind.AddressLimit;
         if (InterfaceLimit.Contains(code)) return CloudErrorKind.InterfaceLimit;
         if (NotPermitted.Contains(code)) return CloudErrorKind.NotPermitted;
         if (Conflict.Contains(code) || code.EndsWith(".InUse", StringComparison.Ordinal)) return CloudErrorKind.Conflict;
-        if (code.EndsWith(".NotFound", StringComparison.Ordinal)) return CloudErrorKind.NotFound;
+        if (NotFound.Contains(code) || code.EndsWith(".NotFound", StringComparison.Ordinal)) return CloudErrorKind.NotFound;
         if (Transient.Contains(code) || ClockSkew.Contains(code)) return CloudErrorKind.Transient;
         if (Invalid.Contains(code) || code.EndsWith(".Malformed", StringComparison.Ordinal)) return FromMessage(message) ?? CloudErrorKind.Invalid;
         if (status >= HttpStatusCode.InternalServerError) return CloudErrorKind.Transient;
@@ -98,8 +105,9 @@ internal static class Ec2ErrorCodes
 
     private static CloudErrorKind? FromMessage(string message) =>
         Contains(message, SubnetExhaustedMessages) ? CloudErrorKind.SubnetExhausted
-        : Contains(message, AddressLimitMessages) ? CloudErrorKind.AddressLimit
+        // "Interface count 4 exceeds the limit for m5.large" before "Address count 7 on interface-1 exceeds the limit for t3.medium".
         : Contains(message, InterfaceLimitMessages) ? CloudErrorKind.InterfaceLimit
+        : Contains(message, AddressLimitMessages) ? CloudErrorKind.AddressLimit
         : Contains(message, ConflictMessages) ? CloudErrorKind.Conflict
         : null;
 

@@ -284,7 +284,7 @@ public sealed class AwsCloudTests
         test.On("AttachNetworkInterface", "<R><attachmentId>attach-9</attachmentId></R>").On("AttachNetworkInterface", Reply.Lost);
 
         Assert.Equal("attach-9", await test.Cloud.AttachInterfaceAsync(Eni, 2, default));
-        Assert.Equal(["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkInterfaceId=eni-2"], test.Calls("AttachNetworkInterface"));
+        Assert.Equal(["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkCardIndex=0&NetworkInterfaceId=eni-2"], test.Calls("AttachNetworkInterface"));
 
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AttachInterfaceAsync(Eni, 2, default));
         Assert.Equal(2, test.Calls("AttachNetworkInterface").Count);
