@@ -10,7 +10,7 @@ PUBLISH := dotnet publish -c Release --nologo -v quiet
 SOURCES := $(shell find protos standins netlink ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
 
-.PHONY: help tools build demo test check-net10 clean
+.PHONY: help tools build demo test sim check-net10 clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ demo: build ## a VPC with three nodes and 30 pods on this machine; every check m
 
 test: build ## all tests; the last line counts them
 	@scripts/run-tests
+
+SEEDS ?= 100
+sim: ## the daemon in virtual time over SEEDS=n fresh seeds, or SEED=x again
+	@dotnet build tests/Simulation -c Release --nologo -v quiet
+	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 check-net10: ## compile everything for the next framework (no native code: docs/adr/0002-native-framework.md)
 	dotnet build VpcCni.sln -p:VpcCniFramework=net10.0 -p:PublishAot=false --nologo -v quiet

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Simulation.Tests.Checker;
+
+/// <summary>
+/// What must never happen, at any step. Keeps its own record of who was told which address, looks at the world's truth, and shares no code with the daemon's ledger. The first violation ends the run.
+/// </summary>
+internal sealed class SafetyChecker
+{
+    /// <summary>Of damage by others: so long the daemon may not know yet (a lag of the cloud, the interval of its observations, a failed one).</summary>
+    private static readonly TimeSpan Ignorance = TimeSpan.FromMinutes(5);
+
+    /// <summary>The whole world is checked every so many changes; what the daemon can break, at each.</summary>
+    private const int ChangesPerWorldCheck = 200;
+
+    private readonly Scenario _scenario;
+    private readonly VpcWorld _world;
+    private readonly InstanceId _instance;
+    private readonly TimeProvider _time;
+    private readonly Trace _trace;
+    private readonly Dictionary<IPAddress, PodRecord> _live = [];
+    private readonly Dictionary<IPAddress, (DateTimeOffset At, PodRecord By)> _freed = [];
+    private readonly Dictionary<IPAddress, DateTimeOffset> _damaged = [];
+    private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
+    private DateTimeOffset? _clockSetForward;
+    private DateTimeOffset? _restartedAfterJump;
+    private long _seenCalls = -1;
+    private long _events;
+    private long _seenEvents;
+    private long _changes;
+    private long _request;
+
+    public SafetyChecker(Scenario scenario, VpcWorld world, InstanceId instance, TimeProvider time, Trace trace)
+    {
+        (_scenario, _world, _instance, _time, _trace) = (scenario, world, instance, time, trace);
+        world.Subscribe(_ => _events++);
+    }
+
+    /// <summary>Null as long as all is well.</summary>
+    public string? Violation { get; private set; }
+
+    public IReadOnlyCollection<PodRecord> Live => _live.Values;
+
+    public int Told { get; private set; }
+
+    /// <summary>Somebody else took it from this node after a pod was told it, or so shortly before that the daemon could not know.</summary>
+    public bool IsDamaged(IPAddress address, DateTimeOffset toldAt) => _damaged.TryGetValue(address, out var at) && toldAt < at + Ignorance;
+
+    public void Fail(string violation)
+    {
+        if (Violation is not null) return;
+        Violation = violation;
+        _trace.Add($"VIOLATION: {violation}");
+    }
+
+    /// <summary>A client was told an address, and listened.</summary>
+    public void TellAddress(PodRecord pod, IPAddress address)
+    {
+        Told++;
+        if (pod.Address is { } before)
+        {
+            if (!before.Equals(address)) Fail($"{pod} was told {before} and now {address}");
+            return;
+        }
+
+        if (pod.Ended) return;
+        if (_live.TryGetValue(address, out var other)) Fail($"{address} is given to {pod} while {other} lives on it");
+        if (_freed.TryGetValue(address, out var freed) && _time.GetUtcNow() < freed.At + _scenario.Cooldown && !ExcusedByClock(freed.At))
+            Fail($"{address} is given to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} gave it back; the cooldown is {_scenario.Cooldown.TotalSeconds} s");
+        if (!IsCarried(address) && !IsDamaged(address, _time.GetUtcNow()))
+            Fail($"{address} is given to {pod}, but no interface that is attached to the node carries it");
+        (pod.Address, pod.LastAddress, pod.ToldAt) = (address, address, _time.GetUtcNow());
+        _live[address] = pod;
+    }
+
+    /// <summary>A client was told that its address is on no interface any more.</summary>
+    public void TellOrphaned(PodRecord pod, IPAddress address)
+    {
+        if (pod.Address is null || !pod.Address.Equals(address)) return;
+        if (IsCarried(address) && !IsDamaged(address, pod.ToldAt)) Fail($"{pod} is told that nobody carries {address}, but the node does");
+    }
+
+    /// <summary>The pod's end begins: its DEL is about to be sent, or, if that gets lost, the last of it has been torn down.</summary>
+    public void End(PodRecord pod)
+    {
+        pod.Ended = true;
+        if (pod.Address is not { } address) return;
+        pod.Address = null;
+        _live.Remove(address);
+        _freed[address] = (_time.GetUtcNow(), pod);
+    }
+
+    /// <summary>A DEL was answered, by a daemon that knew the address.</summary>
+    public void Released(PodRecord pod, IPAddress address)
+    {
+        if (!pod.Ended) Fail($"{pod} lost {address} without having asked for it");
+        if (_live.TryGetValue(address, out var holder)) Fail($"the DEL of {pod} gave {address} back, on which {holder} lives");
+        _freed[address] = (_time.GetUtcNow(), pod);
+    }
+
+    /// <summary>Somebody else takes these from the node, or has.</summary>
+    public void Damage(IEnumerable<IPNetwork> ranges)
+    {
+        foreach (var range in ranges)
+        {
+            for (var number = 0; number < 1 << (32 - range.PrefixLength); number++) _damaged[Offset(range.BaseAddress, number)] = _time.GetUtcNow();
+        }
+    }
+
+    public void ClockSetForward() => _clockSetForward = _time.GetUtcNow();
+
+    /// <summary>A daemon has read its checkpoint: every promise that was made is in it.</summary>
+    public void DaemonStarted(PoolEngine engine)
+    {
+        if (_clockSetForward is not null) _restartedAfterJump = _time.GetUtcNow();
+        foreach (var pod in _live.Values)
+        {
+            var found = engine.Ledger.Find(new AttachmentKey(pod.Network, pod.Container, "eth0"));
+            if (found is null) Fail($"after a restart the daemon does not know {pod}, which was told {pod.Address}");
+            else if (!found.Addresses[0].Address.Equals(pod.Address)) Fail($"after a restart the daemon has {found.Addresses[0].Address} for {pod}, which was told {pod.Address}");
+        }
+    }
+
+    /// <summary>A request is under way that must end by then, unless its daemon dies.</summary>
+    public long RequestBegins(string what, TimeSpan bound)
+    {
+        _requests[++_request] = (what, _time.GetUtcNow() + bound);
+        return _request;
+    }
+
+    public void RequestEnds(long request) => _requests.Remove(request);
+
+    /// <summary>To be called now and then: requests that nobody answers.</summary>
+    public void CheckRequests()
+    {
+        foreach (var (what, deadline) in _requests.Values)
+        {
+            if (_time.GetUtcNow() > deadline) Fail($"{what} has no answer; it was due {(_time.GetUtcNow() - deadline).TotalSeconds:0} s ago");
+        }
+    }
+
+    /// <summary>After every step.</summary>
+    public void AfterStep()
+    {
+        if (_seenCalls == _world.Calls.Total && _seenEvents == _events) return;
+        (_seenCalls, _seenEvents) = (_world.Calls.Total, _events);
+        foreach (var (address, pod) in _live)
+        {
+            if (!IsCarried(address) && !IsDamaged(address, pod.ToldAt)) Fail($"{address} is not on the node any more, but {pod} lives on it");
+        }
+
+        if (++_changes % ChangesPerWorldCheck == 0) CheckWorld();
+    }
+
+    public void CheckWorld()
+    {
+        foreach (var problem in WorldInvariants.Check(_world)) Fail(problem);
+    }
+
+    private bool IsCarried(IPAddress address)
+    {
+        foreach (var eni in _world.InterfacesOf(_instance))
+        {
+            if (eni.Attachment is not { Status: AttachmentStatus.Attached }) continue;
+            if (eni.SecondaryAddresses.Contains(address)) return true;
+            foreach (var prefix in eni.Ipv4Prefixes)
+            {
+                if (prefix.Contains(address)) return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Release times are kept as times of the wall clock: a clock that is set forward before a restart shortens the cooldowns that the restart finds.</summary>
+    private bool ExcusedByClock(DateTimeOffset freedAt) => _restartedAfterJump >= freedAt;
+
+    private static IPAddress Offset(IPAddress address, int offset)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        address.TryWriteBytes(bytes, out _);
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(bytes, System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(bytes) + (uint)offset);
+        return new IPAddress(bytes);
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd;
+using VpcCni.Ipamd.Options;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>What a planted bug may do, all of it from outside: other options, other ports, and a hand in the engine's state. Null members leave everything as it is.</summary>
+internal sealed record Sabotage(string Name)
+{
+    public Func<IpamdOptions, IpamdOptions>? Options { get; init; }
+    public Func<PoolPorts, PoolPorts>? Ports { get; init; }
+
+    /// <summary>After each step of the pool.</summary>
+    public Action<PoolEngine, Random>? AfterStep { get; init; }
+
+    public static Sabotage None { get; } = new("none");
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.WhatIf;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>
+/// Everything that a seed decides: the node, its options, the load, and how much of which trouble. Each kind of trouble is wholly off in many scenarios, so that no kind hides another.
+/// </summary>
+internal sealed record Scenario
+{
+    private static readonly string[] Types = ["t3.nano", "t3.small", "t3.small", "t3.medium", "m5.large", "m5.large", "m4.large", "m5.xlarge", "c5.4xlarge"];
+
+    public required int Seed { get; init; }
+    public required InstanceType Type { get; init; }
+
+    // Options of the daemon.
+    public required int WarmEni { get; init; }
+    public required int WarmIp { get; init; }
+    public required int MinimumIp { get; init; }
+    public required int? MaxEni { get; init; }
+    public required int MaxPods { get; init; }
+    public required bool SetsMaxPods { get; init; }
+    public required TimeSpan Cooldown { get; init; }
+    public required TimeSpan AddWait { get; init; }
+    public required bool ManageUntagged { get; init; }
+
+    // The subnet and its other tenants.
+    public required int SubnetPrefixLength { get; init; }
+    public required double Neighbours { get; init; }
+
+    // Load.
+    public required TimeSpan Trouble { get; init; }
+    public required int PodsAtMost { get; init; }
+    public required TimeSpan MeanLifetime { get; init; }
+    public required TimeSpan MeanArrival { get; init; }
+    public required double BurstShare { get; init; }
+    public required double PluginFails { get; init; }
+    public required TimeSpan PluginDelay { get; init; }
+    public required double ClientLeaves { get; init; }
+    public required double DuplicateAdds { get; init; }
+    public required double LostDeletes { get; init; }
+    public required double RepeatedDeletes { get; init; }
+
+    // Cloud.
+    public required CallLatency Latency { get; init; }
+    public required TimeSpan AttachLatency { get; init; }
+    public required TimeSpan DetachLatency { get; init; }
+    public required TimeSpan DescribeLag { get; init; }
+    public required TimeSpan MetadataLag { get; init; }
+    public required double FailsBefore { get; init; }
+    public required double FailsAfter { get; init; }
+    public required TimeSpan? MeanFaultWindow { get; init; }
+    public required double? MutatingRate { get; init; }
+    public required TimeSpan? MeanInterference { get; init; }
+    public required bool HidesFromMetadata { get; init; }
+
+    // The machine.
+    public required TimeSpan? MeanCrash { get; init; }
+    public required double CrashAtCall { get; init; }
+    public required double CrashAtWrite { get; init; }
+    public required double DiskFails { get; init; }
+    public required double KernelFails { get; init; }
+    public required TimeSpan? MeanClockJump { get; init; }
+
+    public int PerInterface => Type.Ipv4PerInterface - 1;
+    public int MaxInterfaces => Math.Min(MaxEni ?? int.MaxValue, Type.NetworkCards[0].MaxInterfaces);
+
+    public static Scenario From(int seed)
+    {
+        var random = Stream(seed, "scenario");
+        var type = InstanceTypeCatalog.Common[Pick(random, Types)];
+        var addressTargets = random.Next(2) == 0;
+        var formula = (type.NetworkCards[0].MaxInterfaces * (type.Ipv4PerInterface - 1)) + 2;
+        var setsMaxPods = random.Next(4) == 0;
+        var capacity = type.NetworkCards[0].MaxInterfaces * (type.Ipv4PerInterface - 1);
+        var troubled = random.Next(10) > 0;
+        bool On(double share) => troubled && random.NextDouble() < share;
+        return new Scenario
+        {
+            Seed = seed,
+            Type = type,
+            WarmEni = addressTargets ? 1 : random.Next(3),
+            WarmIp = addressTargets ? random.Next(6) : 0,
+            MinimumIp = addressTargets && random.Next(2) == 0 ? random.Next(1, 11) : 0,
+            MaxEni = random.Next(4) == 0 ? random.Next(1, 4) : null,
+            SetsMaxPods = setsMaxPods,
+            MaxPods = setsMaxPods ? random.Next(1, formula + 1) : formula,
+            Cooldown = TimeSpan.FromSeconds(Pick(random, 0, 1, 5, 30, 30, 30)),
+            AddWait = TimeSpan.FromSeconds(Pick(random, 0, 5, 20, 20, 20)),
+            ManageUntagged = random.Next(3) > 0,
+            SubnetPrefixLength = random.Next(4) == 0 ? Pick(random, 27, 28) : Pick(random, 22, 24),
+            Neighbours = random.Next(3) == 0 ? 0.3 + (random.NextDouble() * 0.65) : 0,
+            Trouble = TimeSpan.FromMinutes(random.Next(3, 13)),
+            PodsAtMost = Math.Max(1, (int)(Math.Min(capacity, 60) * (0.3 + random.NextDouble()))),
+            MeanLifetime = Seconds(random, 5, 240),
+            MeanArrival = Seconds(random, 0.5, 15),
+            BurstShare = random.Next(2) == 0 ? random.NextDouble() * 0.2 : 0,
+            PluginFails = On(0.5) ? random.NextDouble() * 0.1 : 0,
+            PluginDelay = Seconds(random, 0.01, 3),
+            ClientLeaves = On(0.5) ? random.NextDouble() * 0.2 : 0,
+            DuplicateAdds = On(0.5) ? random.NextDouble() * 0.2 : 0,
+            LostDeletes = On(0.5) ? random.NextDouble() * 0.15 : 0,
+            RepeatedDeletes = On(0.5) ? random.NextDouble() * 0.2 : 0,
+            Latency = new CallLatency(Seconds(random, 0.02, 0.1), Seconds(random, 0.1, 1.5), On(0.3) ? random.NextDouble() * 0.05 : 0, Seconds(random, 5, 15)),
+            AttachLatency = Seconds(random, 0.1, 6),
+            DetachLatency = Seconds(random, 0.5, 25),
+            DescribeLag = On(0.4) ? Seconds(random, 0.5, 20) : TimeSpan.Zero,
+            MetadataLag = On(0.5) ? Seconds(random, 1, 60) : TimeSpan.Zero,
+            FailsBefore = On(0.4) ? random.NextDouble() * 0.15 : 0,
+            FailsAfter = On(0.5) ? random.NextDouble() * 0.15 : 0,
+            MeanFaultWindow = On(0.4) ? Seconds(random, 20, 120) : null,
+            MutatingRate = On(0.3) ? 0.1 + random.NextDouble() : null,
+            MeanInterference = On(0.35) ? Seconds(random, 20, 180) : null,
+            HidesFromMetadata = On(0.3),
+            MeanCrash = On(0.5) ? Seconds(random, 15, 200) : null,
+            CrashAtCall = On(0.4) ? random.NextDouble() * 0.05 : 0,
+            CrashAtWrite = On(0.3) ? random.NextDouble() * 0.03 : 0,
+            DiskFails = On(0.2) ? random.NextDouble() * 0.1 : 0,
+            KernelFails = On(0.2) ? random.NextDouble() * 0.1 : 0,
+            MeanClockJump = On(0.3) ? Seconds(random, 20, 120) : null,
+        };
+    }
+
+    /// <summary>The daemon's environment, as an operator would set it.</summary>
+    public Dictionary<string, string> Environment()
+    {
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["WARM_ENI_TARGET"] = $"{WarmEni}",
+            ["WARM_IP_TARGET"] = $"{WarmIp}",
+            ["MINIMUM_IP_TARGET"] = $"{MinimumIp}",
+            ["IP_COOLDOWN_PERIOD"] = $"{Cooldown.TotalSeconds}",
+            ["VPCCNI_ADD_WAIT_SECONDS"] = $"{AddWait.TotalSeconds}",
+            ["MANAGE_UNTAGGED_ENI"] = ManageUntagged ? "true" : "false",
+        };
+        if (MaxEni is { } maxEni) environment["MAX_ENI"] = $"{maxEni}";
+        if (SetsMaxPods) environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
+        return environment;
+    }
+
+    /// <summary>Chance of one purpose: what one part of the simulation draws does not shift what another draws.</summary>
+    public static Random Stream(int seed, string purpose)
+    {
+        var mixed = 2166136261u ^ (uint)seed;
+        foreach (var character in purpose) mixed = (mixed ^ character) * 16777619u;
+        return new Random((int)(mixed ^ (mixed >> 15) ^ ((uint)seed * 2654435761u)));
+    }
+
+    private static T Pick<T>(Random random, params ReadOnlySpan<T> choices) => choices[random.Next(choices.Length)];
+
+    private static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd;
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.WhatIf;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Simulation.Tests.Checker;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>One node of the model and its daemon, life after life: starts it, kills it, starts it again, and carries the requests of clients to it.</summary>
+internal sealed class SimulatedNode
+{
+    private readonly Scenario _scenario;
+    private readonly Sabotage _sabotage;
+    private readonly Random _random;
+    private readonly Random _crashes;
+    private Life? _life;
+    private int _lives;
+
+    public SimulatedNode(Scenario scenario, Sabotage sabotage, VirtualTime time, VpcWorld world, InstanceId instance, SafetyChecker checker, Trace trace)
+    {
+        (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
+        (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
+        Kernel = new ModelKernel(world, instance) { Fault = KernelFault };
+    }
+
+    public VirtualTime Time { get; }
+    public VpcWorld World { get; }
+    public InstanceId Instance { get; }
+    public SafetyChecker Checker { get; }
+    public Trace Trace { get; }
+    public ModelKernel Kernel { get; }
+    public ModelDisk Disk { get; } = new();
+    public WallClock Clock { get; } = new();
+
+    /// <summary>No more crashes and failing disks or kernels.</summary>
+    public bool IsCalm { get; set; }
+
+    public int Crashes { get; private set; }
+
+    public bool IsUp => _life is not null;
+
+    /// <summary>The running daemon's engine; null while there is none.</summary>
+    public PoolEngine? Engine => _life?.Engine;
+
+    public void StartDaemon()
+    {
+        if (_life is not null) return;
+        var incarnation = new Incarnation(Time, $"daemon {++_lives}", Clock);
+        Trace.Add($"{incarnation.Name} starts");
+        _ = incarnation.Start(() => LiveAsync(incarnation));
+    }
+
+    /// <summary>Kill -9, at this very point; a supervisor starts the next one.</summary>
+    public void Crash(string why)
+    {
+        if (_life is not { } life) return;
+        Trace.Add($"{life.Incarnation.Name} is killed: {why}");
+        Crashes++;
+        End(life);
+        life.Incarnation.Kill();
+    }
+
+    /// <summary>A stop as by SIGTERM: the loop is cancelled, and what is not done soon is killed.</summary>
+    public void Stop()
+    {
+        if (_life is not { } life) return;
+        Trace.Add($"{life.Incarnation.Name} is asked to stop");
+        life.Incarnation.Post(life.Stop.Cancel);
+        Time.After(TimeSpan.FromSeconds(5), () =>
+        {
+            if (ReferenceEquals(_life, life)) Crash("it did not stop in time");
+        });
+    }
+
+    /// <summary>An ADD over the socket by a client that waits so long and no longer.</summary>
+    public Task<AddReply> AddAsync(PodRecord pod, TimeSpan patience) => AskAsync<AddReply>($"ADD {pod}", new AddReply.Unavailable(), new AddReply.Gone(), patience, AddBound, async (engine, listening, cancellationToken) =>
+    {
+        var key = new AttachmentKey(pod.Network, pod.Container, "eth0");
+        try
+        {
+            var outcome = await engine.Addresses.AddAsync(key, new PodReference(pod.PodNamespace, pod.PodName), pod.Netns, cancellationToken);
+            switch (outcome)
+            {
+                case AddOutcome.Held { Attachment: var held }:
+                    var address = held.Addresses[0].Address;
+                    if (listening()) Checker.TellAddress(pod, address);
+                    return new AddReply.Address(address);
+                case AddOutcome.Orphaned { Attachment: var orphan }:
+                    if (listening()) Checker.TellOrphaned(pod, orphan.Addresses[0].Address);
+                    return new AddReply.Refused("orphaned");
+                case AddOutcome.NoAddress none:
+                    return new AddReply.Refused(none.Reason);
+                default:
+                    throw new InvalidOperationException($"unnamed outcome {outcome}");
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return new AddReply.Gone();
+        }
+        catch (IOException exception)
+        {
+            return new AddReply.Refused(exception.Message);
+        }
+        catch (Exception exception) when (exception is not DeadIncarnationException)
+        {
+            Checker.Fail($"ADD {pod} failed: {exception}");
+            return new AddReply.Gone();
+        }
+    });
+
+    /// <summary>A DEL over the socket. True when the daemon answered.</summary>
+    public Task<bool> DeleteAsync(PodRecord pod, TimeSpan patience) => AskAsync($"DEL {pod}", false, false, patience, DeleteBound, async (engine, listening, cancellationToken) =>
+    {
+        try
+        {
+            var released = await engine.Addresses.DeleteAsync(new AttachmentKey(pod.Network, pod.Container, "eth0"), cancellationToken);
+            if (released is not null && listening()) Checker.Released(pod, released.Addresses[0].Address);
+            return true;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (Exception exception) when (exception is not DeadIncarnationException)
+        {
+            Checker.Fail($"DEL {pod} failed: {exception}");
+            return false;
+        }
+    });
+
+    /// <summary>A request may stand behind another of the same sandbox, and both may wait for the start's observation after they got their turn.</summary>
+    private TimeSpan AddBound => (_scenario.AddWait * 6) + TimeSpan.FromSeconds(10);
+
+    private TimeSpan DeleteBound => AddBound;
+
+    private async Task<T> AskAsync<T>(string what, T unavailable, T gone, TimeSpan patience, TimeSpan bound, Func<PoolEngine, Func<bool>, CancellationToken, Task<T>> ask)
+    {
+        if (_life is not { Engine: { } engine } life)
+        {
+            Trace.Add($"{what}: nobody listens on the socket");
+            return unavailable;
+        }
+
+        Trace.Add(what);
+        var client = new CancellationTokenSource();
+        var isListening = true;
+        var request = Checker.RequestBegins(what, bound);
+        var answer = life.Incarnation.Start(async () =>
+        {
+            try
+            {
+                var reply = await ask(engine, () => isListening && life.Incarnation.IsAlive, client.Token);
+                if (life.Incarnation.IsAlive) Trace.Add($"{what}: {reply}");
+                return reply;
+            }
+            finally
+            {
+                Checker.RequestEnds(request);
+            }
+        });
+        var first = await Task.WhenAny(answer, life.Died, Task.Delay(patience, Time));
+        if (first == answer) return await answer;
+        isListening = false;
+        if (first == life.Died) Checker.RequestEnds(request);
+        Trace.Add(first == life.Died ? $"{what}: the connection is lost" : $"{what}: the client leaves");
+        life.Incarnation.Post(client.Cancel);
+        return gone;
+    }
+
+    private async Task<bool> LiveAsync(Incarnation incarnation)
+    {
+        var time = new MonotonicTime(incarnation);
+        var loggers = new TraceLogger(Trace, incarnation, Checker.Fail);
+        var cloud = new ModelCloud(World, Instance, incarnation, Scenario.Stream(_scenario.Seed, "cloud" + incarnation.Name), new AwsCloudOptions { ClusterName = "sim" })
+        {
+            Latency = _scenario.Latency,
+            OnPhase = OnPhase,
+        };
+        var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
+        var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, time, Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name), loggers);
+        ports = _sabotage.Ports?.Invoke(ports) ?? ports;
+        var bound = OptionBinder.Bind(_scenario.Environment());
+        if (bound.Problems.Count > 0) throw new InvalidOperationException(string.Join("; ", bound.Problems));
+        var options = bound.Options;
+        options = _sabotage.Options?.Invoke(options) ?? options;
+
+        using var stop = new CancellationTokenSource();
+        var life = new Life(incarnation, stop);
+        _life = life;
+        try
+        {
+            var state = new DaemonState("simulated", time);
+            var engine = new PoolEngine(ports, options, state);
+            life.Engine = engine;
+            Checker.DaemonStarted(engine);
+            await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
+            Trace.Add($"{incarnation.Name} has stopped");
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            Trace.Add($"{incarnation.Name} has stopped");
+        }
+        catch (Exception exception) when (exception is CloudException or Ipamd.HostNetwork.HostNetworkException or IOException)
+        {
+            // What ends a process in production, for its supervisor to start the next one.
+            Trace.Add($"{incarnation.Name} gives up: {exception.Message}");
+        }
+        catch (Exception exception) when (exception is not DeadIncarnationException)
+        {
+            Checker.Fail($"{incarnation.Name} broke down: {exception}");
+        }
+
+        if (incarnation.IsAlive && ReferenceEquals(_life, life))
+        {
+            End(life);
+            incarnation.Kill();
+        }
+
+        return true;
+    }
+
+    private void End(Life life)
+    {
+        _life = null;
+        life.HasDied.SetResult();
+        Time.After(TimeSpan.FromMilliseconds(_crashes.Next(100, 8_000)), StartDaemon);
+    }
+
+    private void OnPhase(string operation, CallPhase phase)
+    {
+        if (phase != CallPhase.Leaving) Trace.Add($"{operation}: {phase}");
+        if (!IsCalm && _scenario.CrashAtCall > 0 && _crashes.NextDouble() < _scenario.CrashAtCall) Crash($"{operation}, {phase}");
+    }
+
+    private void BeforeWrite(byte[] content)
+    {
+        if (IsCalm) return;
+        if (_scenario.DiskFails > 0 && _crashes.NextDouble() < _scenario.DiskFails) throw new IOException("no space left on device");
+        if (_scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite) Crash("before the checkpoint was replaced");
+    }
+
+    private void AfterWrite(byte[] content)
+    {
+        if (!IsCalm && _scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite) Crash("after the checkpoint was replaced");
+    }
+
+    private Ipamd.HostNetwork.HostNetworkException? KernelFault(string operation)
+        => !IsCalm && _scenario.KernelFails > 0 && _crashes.NextDouble() < _scenario.KernelFails ? new($"{operation}: the kernel is out of buffers") : null;
+
+    private sealed class Life(Incarnation incarnation, CancellationTokenSource stop)
+    {
+        public Incarnation Incarnation { get; } = incarnation;
+        public CancellationTokenSource Stop { get; } = stop;
+        public PoolEngine? Engine { get; set; }
+        public TaskCompletionSource HasDied { get; } = new();
+        public Task Died => HasDied.Task;
+    }
+}
+
+/// <summary>What a client's ADD came to.</summary>
+internal abstract record AddReply
+{
+    internal sealed record Address(IPAddress Value) : AddReply;
+
+    internal sealed record Refused(string Reason) : AddReply;
+
+    /// <summary>The client left, or lost its connection: what the daemon did, it does not know.</summary>
+    internal sealed record Gone : AddReply;
+
+    internal sealed record Unavailable : AddReply;
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using VpcCni.Simulation.Tests.Checker;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>The kubelet, the runtime and the plugin of the node: pods that come, alone or in bursts, are wired, live, and go, with everything that goes wrong between them and the daemon.</summary>
+internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
+{
+    private readonly Random _random = Scenario.Stream(scenario.Seed, "pods");
+    private readonly List<Task> _tasks = [];
+    private readonly HashSet<string> _waiting = new(StringComparer.Ordinal);
+    private int _pods;
+    private int _containers;
+
+    /// <summary>Pods that exist now, with or without an address.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Pods without an address, that try to get one.</summary>
+    public int Waiting => _waiting.Count;
+
+    public int Started => _pods;
+
+    /// <summary>Nobody comes or goes any more; those who are there stay.</summary>
+    public bool IsCalm { get; set; }
+
+    /// <summary>An error of the simulation itself.</summary>
+    public Exception? Error => _tasks.FirstOrDefault(task => task.IsFaulted)?.Exception;
+
+    public void Begin() => _tasks.Add(ArriveAsync());
+
+    private async Task ArriveAsync()
+    {
+        while (!IsCalm)
+        {
+            await PauseAsync(Exponential(scenario.MeanArrival));
+            if (IsCalm) return;
+            var coming = _random.NextDouble() < scenario.BurstShare ? _random.Next(2, 41) : 1;
+            for (var pod = 0; pod < coming && Count < scenario.PodsAtMost; pod++)
+            {
+                Count++;
+                _tasks.Add(LiveAsync($"p{++_pods}"));
+            }
+        }
+    }
+
+    private async Task LiveAsync(string name)
+    {
+        var endsAt = node.Time.GetUtcNow() + Exponential(scenario.MeanLifetime);
+        while (true)
+        {
+            _waiting.Add(name);
+            var sandbox = NewSandbox(name);
+            var address = await SetUpAsync(sandbox);
+            if (address is not null)
+            {
+                _waiting.Remove(name);
+                await StayAsync(sandbox, endsAt);
+                await TearDownAsync(sandbox, address);
+                break;
+            }
+
+            await TearDownAsync(sandbox, null);
+            if (!IsCalm && node.Time.GetUtcNow() > endsAt) break;
+            await PauseAsync(TimeSpan.FromSeconds(0.5 + (_random.NextDouble() * 5)));
+        }
+
+        _waiting.Remove(name);
+        Count--;
+    }
+
+    private PodRecord NewSandbox(string name)
+    {
+        var sandbox = new PodRecord("aws-cni", $"{name}-{++_containers}", "default", name);
+        node.Kernel.Namespaces.Add(sandbox.Netns);
+        return sandbox;
+    }
+
+    /// <summary>ADD, with retries of the same sandbox, and the plugin's wiring. Null when the runtime gives this sandbox up.</summary>
+    private async Task<IPAddress?> SetUpAsync(PodRecord sandbox)
+    {
+        for (var attempt = 1; attempt <= 4; attempt++)
+        {
+            var patience = !IsCalm && _random.NextDouble() < scenario.ClientLeaves ? TimeSpan.FromSeconds(_random.NextDouble() * 3) : scenario.AddWait + TimeSpan.FromSeconds(25);
+            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds) _tasks.Add(AgainAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
+            var reply = await node.AddAsync(sandbox, patience);
+            if (reply is AddReply.Address { Value: var address })
+            {
+                await PauseAsync(scenario.PluginDelay * _random.NextDouble());
+                if (!IsCalm && _random.NextDouble() < scenario.PluginFails)
+                {
+                    node.Trace.Add($"the plugin fails to wire {sandbox}");
+                    return null;
+                }
+
+                // What the plugin wires is what it was told, by whichever of its attempts.
+                address = sandbox.Address ?? address;
+                node.Kernel.Links.Add(LinkOf(sandbox));
+                node.Kernel.Route(LinkOf(sandbox), address);
+                return address;
+            }
+
+            if (_random.Next(2) == 0) return null;
+            await PauseAsync(TimeSpan.FromSeconds(_random.NextDouble() * 2));
+        }
+
+        return null;
+    }
+
+    /// <summary>The same ADD beside, or long after, the first one.</summary>
+    private async Task AgainAsync(PodRecord sandbox, TimeSpan delay)
+    {
+        await PauseAsync(delay);
+        if (!sandbox.Ended) await node.AddAsync(sandbox, TimeSpan.FromSeconds(30));
+    }
+
+    private async Task StayAsync(PodRecord sandbox, DateTimeOffset endsAt)
+    {
+        while (IsCalm || node.Time.GetUtcNow() < endsAt)
+        {
+            await PauseAsync(TimeSpan.FromSeconds(2 + (_random.NextDouble() * 8)));
+            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds / 4) _tasks.Add(AgainAsync(sandbox, TimeSpan.Zero));
+        }
+    }
+
+    private async Task TearDownAsync(PodRecord sandbox, IPAddress? address)
+    {
+        var lost = address is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
+        var kernelFirst = lost || _random.Next(3) == 0;
+        if (kernelFirst) await RemoveWiringAsync(sandbox);
+        if (lost)
+        {
+            node.Trace.Add($"the DEL of {sandbox} is lost");
+            node.Checker.End(sandbox);
+            return;
+        }
+
+        node.Checker.End(sandbox);
+        var answered = false;
+        for (var attempt = 1; attempt <= 5 && !answered; attempt++)
+        {
+            answered = await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
+            if (!answered) await PauseAsync(TimeSpan.FromSeconds(1 + (_random.NextDouble() * 4)));
+        }
+
+        if (_random.NextDouble() < scenario.RepeatedDeletes) await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
+        if (!kernelFirst) await RemoveWiringAsync(sandbox);
+    }
+
+    private async Task RemoveWiringAsync(PodRecord sandbox)
+    {
+        await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
+        var link = LinkOf(sandbox);
+        foreach (var route in node.Kernel.Routes.Values.Where(route => route.HostInterface == link).ToArray()) node.Kernel.Unroute(route.Address);
+        node.Kernel.Links.Remove(link);
+        node.Kernel.Namespaces.Remove(sandbox.Netns);
+    }
+
+    /// <summary>As the plugins name the host's end: a prefix and 11 digits of the SHA-1 of namespace and name.</summary>
+    private static string LinkOf(PodRecord sandbox)
+#pragma warning disable CA5350 // A name, not a secret.
+        => "eni" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{sandbox.PodNamespace}.{sandbox.PodName}")))[..11];
+#pragma warning restore CA5350
+
+    private Task PauseAsync(TimeSpan pause) => Task.Delay(pause, node.Time);
+
+    private TimeSpan Exponential(TimeSpan mean) => TimeSpan.FromTicks((long)Math.Min(-Math.Log(1 - _random.NextDouble()) * mean.Ticks, mean.Ticks * 6.0));
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.WhatIf;
+using VpcCni.Lab.VpcModel;
+using VpcCni.Simulation.Tests.Checker;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>What a run of one seed came to.</summary>
+internal sealed record SimulationResult(int Seed, long Steps, TimeSpan VirtualTime, ulong Hash, int Pods, int Adds, int Crashes, long CloudCalls, string? Violation, string Trace);
+
+/// <summary>
+/// One run: the whole daemon on one thread in virtual time. First trouble, in which nothing may ever be unsafe; then the trouble ends, and within a bounded time everything must be as it should be.
+/// </summary>
+internal sealed class Simulation
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+
+    /// <summary>From the end of the trouble until the targets are met. The longest honest wait is for the evidence of a lost DEL: three minutes and two observations.</summary>
+    private static readonly TimeSpan Recovery = TimeSpan.FromMinutes(12);
+
+    private readonly Scenario _scenario;
+    private readonly VirtualTime _time = new(Start);
+    private readonly VpcWorld _world;
+    private readonly Trace _trace;
+    private readonly SafetyChecker _checker;
+    private readonly SimulatedNode _node;
+    private readonly SimulatedPods _pods;
+    private readonly Troublemaker _trouble;
+
+    private Simulation(Scenario scenario, Sabotage sabotage, TextWriter? echo)
+    {
+        _scenario = scenario;
+        _trace = new Trace(_time) { Echo = echo };
+        _world = ModelWorld.Create(_time, Scenario.Stream(scenario.Seed, "world"));
+        _world.Timing.AttachLatency = scenario.AttachLatency;
+        _world.Timing.DetachLatency = scenario.DetachLatency;
+        var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
+        var subnet = _world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse($"10.0.16.0/{scenario.SubnetPrefixLength}"));
+        var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
+        var instance = _world.LaunchInstance(new LaunchRequest { InstanceType = scenario.Type.Name, Subnet = subnet.Id, Groups = [group.Id] });
+        _checker = new SafetyChecker(scenario, _world, instance.Id, _time, _trace);
+        _node = new SimulatedNode(scenario, sabotage, _time, _world, instance.Id, _checker, _trace);
+        _pods = new SimulatedPods(scenario, _node);
+        _trouble = new Troublemaker(scenario, _node, subnet.Id);
+    }
+
+    public static SimulationResult Run(int seed, Sabotage? sabotage = null, TextWriter? echo = null)
+    {
+        var scenario = Scenario.From(seed);
+        return new Simulation(scenario, sabotage ?? Sabotage.None, echo).Run();
+    }
+
+    private SimulationResult Run()
+    {
+        try
+        {
+            _trace.Add(_scenario.ToString());
+            _time.Outside.Post(() =>
+            {
+                _trouble.FillSubnet();
+                // The world has a past when the daemon starts, so that lag shows something.
+                _time.After(TimeSpan.FromMinutes(11), Begin);
+                _time.After(TimeSpan.FromMinutes(11), WatchRequests);
+            });
+            var calmAt = Start + TimeSpan.FromMinutes(11) + _scenario.Trouble;
+            if (!_time.RunUntil(Step, calmAt)) Recover();
+            if (_checker.Violation is null) _checker.CheckWorld();
+        }
+        catch (Exception exception)
+        {
+            _checker.Fail($"the simulation itself failed: {exception}");
+        }
+
+        return new SimulationResult(
+            _scenario.Seed, _time.Steps, _time.GetUtcNow() - Start, _trace.Hash, _pods.Started, _checker.Told, _node.Crashes, _world.Calls.Total, _checker.Violation, _trace.ToString());
+    }
+
+    private void Begin()
+    {
+        _trouble.Begin();
+        _node.StartDaemon();
+        _pods.Begin();
+    }
+
+    private void WatchRequests()
+    {
+        _checker.CheckRequests();
+        _time.After(TimeSpan.FromSeconds(1), WatchRequests);
+    }
+
+    private bool Step()
+    {
+        _checker.AfterStep();
+        return _checker.Violation is not null;
+    }
+
+    private void Recover()
+    {
+        _trace.Add("the trouble ends");
+        _time.Outside.Post(() =>
+        {
+            _trouble.End();
+            _node.IsCalm = true;
+            _pods.IsCalm = true;
+        });
+        var deadline = _time.GetUtcNow() + Recovery;
+        var remains = "nothing was looked at";
+        while (_time.GetUtcNow() < deadline)
+        {
+            if (_time.RunUntil(Step, _time.GetUtcNow().AddSeconds(5))) return;
+            if ((_pods.Error ?? _trouble.Error) is { } error) throw new InvalidOperationException("the simulation itself failed", error);
+            remains = WhatRemains();
+            if (remains is null) break;
+        }
+
+        if (remains is not null)
+        {
+            _checker.Fail($"{Recovery.TotalMinutes} minutes after the trouble ended: {remains}");
+            return;
+        }
+
+        _trace.Add("everything is as it should be");
+        AskAllAgain();
+    }
+
+    private string? WhatRemains()
+    {
+        if (!_node.IsUp) return "the daemon is down";
+        var truth = new PoolTruth(_scenario, _world, _node.Instance, _checker.Live);
+        if (_pods.Waiting > 0 && truth.CanServeOneMore) return $"{_pods.Waiting} pods wait although {(truth.Total > truth.Assigned ? "addresses are free" : "the cloud would give addresses")} ({truth.Total} attached, {truth.Assigned} assigned)";
+        return truth.Problem;
+    }
+
+    /// <summary>At the end, every pod still has the address that it was told.</summary>
+    private void AskAllAgain()
+    {
+        List<Task<AddReply>> answers = [];
+        var asked = false;
+        _time.Outside.Post(() =>
+        {
+            foreach (var pod in _checker.Live.Where(pod => !_checker.IsDamaged(pod.Address!, pod.ToldAt)).ToArray()) answers.Add(_node.AddAsync(pod, TimeSpan.FromSeconds(60)));
+            asked = true;
+        });
+        if (_time.RunUntil(() => Step() || (asked && answers.TrueForAll(answer => answer.IsCompleted)), _time.GetUtcNow().AddMinutes(2)) && _checker.Violation is null)
+        {
+            foreach (var answer in answers)
+            {
+                if (answer.Status != TaskStatus.RanToCompletion || answer.GetAwaiter().GetResult() is not AddReply.Address) _checker.Fail($"a living pod asked for its address again and got {answer.Status} {(answer.IsCompletedSuccessfully ? answer.GetAwaiter().GetResult() : answer.Exception)}");
+            }
+        }
+        else
+        {
+            _checker.Fail("living pods asked for their addresses again and got no answer");
+        }
+    }
+}

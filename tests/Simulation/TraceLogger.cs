@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging;
+using VpcCni.Ipamd.WhatIf;
+
+namespace VpcCni.Simulation.Tests;
+
+/// <summary>The daemon's log as part of the trace. What the daemon itself calls a defect is one.</summary>
+internal sealed class TraceLogger(Trace trace, Incarnation incarnation, Action<string> onDefect) : ILoggerFactory, ILogger
+{
+    /// <summary>PoolLoop: a step failed in a way that nobody foresaw.</summary>
+    private const int StepFailed = 50;
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
+
+    public ILogger CreateLogger(string categoryName) => this;
+
+    public IDisposable? BeginScope<TState>(TState state)
+        where TState : notnull => null;
+
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
+
+    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        // The rest of a stack that is being killed writes to nobody.
+        if (!incarnation.IsAlive) return;
+        trace.Add($"{incarnation.Name}: {formatter(state, exception)}{(exception is null ? "" : $": {exception.Message}")}");
+        if (eventId.Id == StepFailed) onDefect($"a step of the pool failed: {exception}");
+    }
+
+    public void Dispose()
+    {
+    }
+}
