@@ -6,12 +6,12 @@ using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd;
 
-/// <summary>What the node turned out to be, and the membership that has been observed.</summary>
-internal sealed record StartedNode(NodeIdentity Identity, PoolCapacity Capacity, InterfacePolicy Policy, NodeInterfaces Interfaces);
+/// <summary>What the node turned out to be.</summary>
+internal sealed record StartedNode(NodeIdentity Identity, NodeLimits Limits, NodeInterfaces Interfaces, Subnets Subnets);
 
 /// <summary>
-/// From nothing known to a ledger that shows what is attached: identify the node, learn its limits, observe and wire the
-/// interfaces, take back what a crash left half-made. The socket is open meanwhile and answers for what the checkpoint holds.
+/// From nothing known to a ledger that shows what is attached: identify the node, learn its limits and its subnets, observe and wire the interfaces. The socket is open meanwhile and answers for what the
+/// checkpoint holds.
 /// </summary>
 internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, NetworkRanges ranges, TimeProvider time, Random random, ILogger<NodeStartup> logger)
 {
@@ -21,10 +21,8 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
     /// <summary>After this the daemon exits, so that a supervisor shows that the node does not come up.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
-    public delegate NodeInterfaces InterfacesFactory(InterfacePolicy policy);
-
     /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
-    public async Task<StartedNode> RunAsync(PoolTargets targets, Func<NodeIdentity, InterfacePolicy> policyFor, InterfacesFactory interfacesFor, CancellationToken cancellationToken)
+    public async Task<StartedNode> RunAsync(Func<NodeIdentity, Subnets> subnetsFor, Func<NodeIdentity, Subnets, NodeInterfaces> interfacesFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
         var identity = await RetryAsync("identify this node (instance metadata)", cloud.IdentifyNodeAsync, giveUpAt, cancellationToken);
@@ -32,48 +30,25 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         Log.Identified(logger, identity.NodeId, identity.NodeType, identity.Zone, identity.PrimaryAddress);
         ranges.Set(await RetryAsync("read the network's address ranges (instance metadata)", cloud.DescribeNetworkRangesAsync, giveUpAt, cancellationToken));
         var limits = await RetryAsync($"learn the limits of {identity.NodeType}", token => cloud.DescribeLimitsAsync(identity.NodeType, token), giveUpAt, cancellationToken);
-        var policy = policyFor(identity);
-        var interfaces = interfacesFor(policy);
+        var subnets = subnetsFor(identity);
+        if (subnets.Discovers) await TryDescribeSubnetsAsync(subnets, cancellationToken);
+        var interfaces = interfacesFor(identity, subnets);
         await RetryAsync("observe the attached interfaces", interfaces.ObserveAsync, giveUpAt, cancellationToken);
-        return new StartedNode(identity, Capacity(limits, targets), policy, interfaces);
+        return new StartedNode(identity, limits, interfaces, subnets);
     }
 
-    private static PoolCapacity Capacity(NodeLimits limits, PoolTargets targets)
-    {
-        var interfaces = Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces);
-        return new PoolCapacity(interfaces, limits.Ipv4AddressesPerInterface - 1, targets.MaxPods ?? PoolCapacity.DefaultMaxPods(limits.MaxInterfaces, limits.Ipv4AddressesPerInterface));
-    }
-
-    /// <summary>Interfaces with this node's tag that are attached to nothing: a crash came between create and attach, or between detach and delete. No pod can use them.
-    /// Before the pool creates its first one, which would look the same.</summary>
-    public async Task TakeBackLeftoversAsync(CancellationToken cancellationToken)
-    {
-        // Those that cannot be deleted now cost a quota, not a pod: the next start tries again.
-        try
-        {
-            foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken)) await TakeBackAsync(leftover, cancellationToken);
-        }
-        catch (CloudException exception)
-        {
-            Log.LeftoversStay(logger, exception);
-        }
-    }
-
-    private async Task TakeBackAsync(CloudInterface leftover, CancellationToken cancellationToken)
+    /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
+    private async Task TryDescribeSubnetsAsync(Subnets subnets, CancellationToken cancellationToken)
     {
         try
         {
-            await cloud.DeleteInterfaceAsync(leftover.Id, cancellationToken);
-            Log.LeftoverDeleted(logger, leftover.Id);
+            subnets.Learn(await cloud.DescribeSubnetsAsync(cancellationToken));
         }
         catch (CloudException exception)
         {
-            Log.LeftoversStay(logger, exception);
+            Log.SubnetsUnknown(logger, exception);
         }
     }
-
-    private Task<bool> RetryAsync(string what, Func<CancellationToken, Task> call, DateTimeOffset giveUpAt, CancellationToken cancellationToken)
-        => RetryAsync(what, async token => { await call(token); return true; }, giveUpAt, cancellationToken);
 
     private async Task<T> RetryAsync<T>(string what, Func<CancellationToken, Task<T>> call, DateTimeOffset giveUpAt, CancellationToken cancellationToken)
     {
@@ -104,10 +79,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         [LoggerMessage(81, LogLevel.Warning, "could not {What}; tried again in about {Seconds:0} s, given up at {GiveUpAt:O}")]
         public static partial void Retrying(ILogger logger, string what, double seconds, DateTimeOffset giveUpAt, Exception exception);
 
-        [LoggerMessage(82, LogLevel.Information, "{EniId} was left behind half-made by an earlier run of this daemon; deleted")]
-        public static partial void LeftoverDeleted(ILogger logger, Ledger.NetworkInterfaceId eniId);
-
-        [LoggerMessage(83, LogLevel.Warning, "interfaces that an earlier run left behind could not be cleaned up now")]
-        public static partial void LeftoversStay(ILogger logger, Exception exception);
+        [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described; until they can, new interfaces go to the primary interface's subnet")]
+        public static partial void SubnetsUnknown(ILogger logger, Exception exception);
     }
 }

@@ -17,11 +17,13 @@ internal sealed record PoolPorts(ICloud Cloud, IHostNetwork Host, ICheckpointFil
 /// The daemon between its ports and its socket: ledger, queue of waiting ADDs, planner and loop, put together. The daemon runs it on the kernel, the disk and EC2; the simulation and
 /// <c>whatif</c> run the very same on a model, in virtual time.
 /// </summary>
-internal sealed class PoolEngine
+internal sealed partial class PoolEngine
 {
     private readonly PoolPorts _ports;
     private readonly IpamdOptions _options;
     private readonly KernelEvidence _evidence;
+    private readonly CheckpointWriter _checkpoint;
+    private readonly BudgetedCloud _cloud;
     private readonly PoolSignal _signal = new();
 
     /// <summary>Takes over the checkpoint, and holds what the kernel routes to pods.</summary>
@@ -30,18 +32,26 @@ internal sealed class PoolEngine
     public PoolEngine(PoolPorts ports, IpamdOptions options, DaemonState state)
     {
         (_ports, _options, State) = (ports, options, state);
-        Ledger = new IpLedger(options.Cooldown);
+        Budget = new ApiBudget(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
+        _cloud = new BudgetedCloud(ports.Cloud, Budget);
+        Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time.GetUtcNow(), ports.Loggers.CreateLogger<PoolEngine>());
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>());
         _evidence.HoldRouted();
-        var checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint);
+        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint);
         Waiting = new WaitingAdds(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, checkpoint, Waiting, _signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, _signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
     }
 
     public DaemonState State { get; }
     public IpLedger Ledger { get; }
     public WaitingAdds Waiting { get; }
+
+    /// <summary>What the node may spend on control-plane calls, and whether it may make any.</summary>
+    public ApiBudget Budget { get; }
+
+    /// <summary>What the cluster says of the node; whoever learns it sets it.</summary>
+    public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();
 
     /// <summary>ADD and DEL. Known attachments are answered from the first moment; new pods wait until <see cref="RunAsync"/> has found them an address.</summary>
@@ -53,21 +63,71 @@ internal sealed class PoolEngine
     /// <exception cref="CloudException">The cloud did not answer within <see cref="NodeStartup.Deadline"/>.</exception>
     public async Task RunAsync(Action<StepOutcome> afterStep, CancellationToken cancellationToken)
     {
-        var (cloud, host, _, time, random, loggers) = _ports;
-        var startup = new NodeStartup(cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
+        var (_, host, _, time, random, loggers) = _ports;
+        var mayChange = !_options.ProvisioningDisabled;
+        var startup = new NodeStartup(_cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
         var node = await startup.RunAsync(
-            _options.Targets,
-            identity => new InterfacePolicy((EniTags.InstanceId, identity.NodeId), _options.ManageUntaggedInterfaces, _options.InterfaceMtu),
-            policy => new NodeInterfaces(cloud, host, Ledger, policy, time, loggers.CreateLogger<NodeInterfaces>()),
+            identity => new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
+            (identity, subnets) => new NodeInterfaces(
+                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), _options.ManageUntaggedInterfaces, _options.InterfaceMtu), subnets, mayChange, time,
+                loggers.CreateLogger<NodeInterfaces>()),
             cancellationToken);
-        var actions = new PoolActions(cloud, host, Ledger, node.Interfaces, _evidence, node.Policy, time, random) { Logger = loggers.CreateLogger<PoolActions>() };
-        var reconciler = new PoolReconciler(
-            Ledger, node.Interfaces, _evidence, actions, Waiting, new GrowthBackoff(time, random), _options.Targets, node.Capacity, _options.ProvisioningDisabled, time, random)
-        { Logger = loggers.CreateLogger<PoolReconciler>() };
-        reconciler.ObservedNow();
+        var targets = TargetsFor(node.Limits);
+        var reconciler = Compose(node, targets);
+        reconciler.Membership.ObservedNow();
+        if (node.Subnets.Described.Count > 0) reconciler.Membership.SubnetsDescribedNow();
         State.Serving(reconciler);
         Waiting.Serve();
-        await startup.TakeBackLeftoversAsync(cancellationToken);
-        await new PoolLoop(reconciler, _signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
+        var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, time, random, loggers.CreateLogger<LeakedInterfaces>());
+        var loop = new PoolLoop(reconciler, _signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
+        if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken));
+        else await loop;
+        await reconciler.IdleAsync();
+    }
+
+    private PoolReconciler Compose(StartedNode node, PoolTargets targets)
+    {
+        var (_, host, _, time, random, loggers) = _ports;
+        var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>());
+        InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
+
+        // An addition that is taken back must not wait until growth has enough: it is part of growth.
+        var growing = _cloud.For(CallPriority.Growth);
+        var addition = new InterfaceAddition(growing, Ledger, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
+        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random) { Logger = loggers.CreateLogger<PoolActions>() };
+        var membership = new MembershipWatch(
+            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, _signal, time, random, loggers.CreateLogger<MembershipWatch>());
+        return new PoolReconciler(
+            Ledger,
+            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, _signal),
+            targets,
+            new PoolCapacity(Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces), node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets)),
+            new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access != CloudAccess.Full, _options.ManagesUnschedulable),
+            time)
+        { Logger = loggers.CreateLogger<PoolReconciler>() };
+    }
+
+    /// <summary>Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes fall back to single addresses, as with the reference.</summary>
+    private PoolTargets TargetsFor(NodeLimits limits)
+    {
+        if (!_options.Targets.UsesPrefixes || limits.SupportsPrefixes) return _options.Targets;
+        Log.NoPrefixes(_ports.Loggers.CreateLogger<PoolEngine>());
+        return _options.Targets with { UsesPrefixes = false };
+    }
+
+    /// <summary>Until the cluster says it: what the instance type carries. With prefixes that is more than any kubelet is set to by default, which is 110.</summary>
+    private static int MaxPodsFor(NodeLimits limits, PoolTargets targets)
+    {
+        const int kubeletDefault = 110;
+        return targets.MaxPods
+            ?? (targets.UsesPrefixes
+                ? Math.Min(kubeletDefault, (limits.MaxInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
+                : PoolCapacity.DefaultMaxPods(limits.MaxInterfaces, limits.Ipv4AddressesPerInterface));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(104, LogLevel.Warning, "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal); single addresses are used")]
+        public static partial void NoPrefixes(ILogger logger);
     }
 }

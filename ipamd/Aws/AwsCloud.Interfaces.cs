@@ -133,7 +133,7 @@ internal sealed partial class AwsCloud
     public async Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? node.Tags.ForNew(at) : node.Tags.ForExisting() };
+        var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? [EniTags.Created(at)] : node.Tags.ForExisting() };
         await _caller.CallAsync("CreateTags", Ec2Repeat.Harmless, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
     }
 

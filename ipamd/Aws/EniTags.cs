@@ -48,7 +48,10 @@ internal sealed class EniTags
 
     /// <summary>For a new interface; RFC 3339 in UTC and whole seconds.</summary>
     public List<Tag> ForNew(DateTimeOffset createdAt) =>
-        [.. ForExisting(), new Tag(CreatedAt, createdAt.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture))];
+        [.. ForExisting(), Created(createdAt)];
+
+    /// <summary>When an interface was made.</summary>
+    public static Tag Created(DateTimeOffset at) => new(CreatedAt, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
 
     public static IEnumerable<string> Validate(IReadOnlyDictionary<string, string> additional)
     {

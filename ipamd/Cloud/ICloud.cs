@@ -65,7 +65,7 @@ internal interface ICloud
     /// <summary>Takes blocks from an interface. Blocks that it no longer has count as taken.</summary>
     Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken);
 
-    /// <summary>Adds our tags to an interface that lacks some of them; with a time, the creation tag as well.</summary>
+    /// <summary>Adds our tags to an interface that lacks some of them; or, with a time, its creation tag and nothing else, since it may be another node's.</summary>
     Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken);
 }
 

@@ -16,7 +16,8 @@ internal interface IHostNetwork
     Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken);
 
     /// <summary>Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.</summary>
-    void RemoveInterface(InterfaceWiring wiring);
+    /// <exception cref="HostNetworkException">It could not be done.</exception>
+    void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress);
 
     /// <summary>
     /// Addresses that the kernel routes to a pod right now, with the host's interface of the pod: the evidence that an address is in use, whatever any record says.

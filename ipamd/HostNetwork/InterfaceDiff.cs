@@ -71,7 +71,7 @@ internal static class InterfaceDiff
 
     private static IEnumerable<NetlinkRequest> Rules(InterfaceWiring wiring, InterfaceState state)
     {
-        var wanted = FromInterface(wiring);
+        var wanted = FromInterface(wiring.PrimaryAddress, wiring.RouteTable);
         var present = false;
         foreach (var rule in state.Rules.Where(rule => rule.Priority == wanted.Priority && rule.Source == wanted.Source && rule.Destination is null))
         {
@@ -83,12 +83,12 @@ internal static class InterfaceDiff
     }
 
     /// <summary>The host's own packets with the interface's primary address leave through that interface.</summary>
-    public static RuleInfo FromInterface(InterfaceWiring wiring) => new()
+    public static RuleInfo FromInterface(IPAddress primaryAddress, int table) => new()
     {
-        Family = wiring.PrimaryAddress.AddressFamily,
+        Family = primaryAddress.AddressFamily,
         Priority = RouteTables.FromInterfacePriority,
-        Source = new IPNetwork(wiring.PrimaryAddress, FullLength(wiring.PrimaryAddress)),
-        Table = wiring.RouteTable,
+        Source = new IPNetwork(primaryAddress, FullLength(primaryAddress)),
+        Table = table,
     };
 
     private static RouteInfo[] Wanted(InterfaceWiring wiring, int linkIndex)

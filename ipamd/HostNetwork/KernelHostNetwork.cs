@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using System.Net.Sockets;
 using VpcCni.Netlink;
 
@@ -42,17 +43,17 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
-    public void RemoveInterface(InterfaceWiring wiring)
+    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
         // The link takes its addresses and routes with it; rules stay behind.
-        if (wiring.IsPrimary) return;
+        if (deviceIndex == 0 && networkCard == 0) return;
         try
         {
-            _netlink.Execute(RuleRequests.Remove(InterfaceDiff.FromInterface(wiring)).Tolerating(Errno.ENOENT));
+            _netlink.Execute(RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, RouteTables.For(deviceIndex, networkCard))).Tolerating(Errno.ENOENT));
         }
         catch (NetlinkException exception)
         {
-            throw new HostNetworkException($"rule of interface {wiring.Mac}: {exception.Message}", exception);
+            throw new HostNetworkException($"rule of interface {primaryAddress} (device {deviceIndex}): {exception.Message}", exception);
         }
     }
 

@@ -15,6 +15,14 @@ internal static class AddressBlocks
 
     public static IPNetwork Single(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
+    /// <summary>The prefix that an address would be of: a /28, or an IPv6 /80 (EC2 User Guide, "Prefix delegation for Amazon EC2 network interfaces").</summary>
+    public static IPNetwork PrefixOf(IPAddress address)
+    {
+        var (length, bits) = address.AddressFamily == AddressFamily.InterNetwork ? (28, 32) : (80, 128);
+        var number = ToNumber(address) >> (bits - length) << (bits - length);
+        return new IPNetwork(FromNumber(number, address.AddressFamily), length);
+    }
+
     public static bool IsSingle(IPNetwork block) => block.PrefixLength == (block.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
     /// <summary>Number of addresses, at most <see cref="MaxCountedPerBlock"/>.</summary>

@@ -13,29 +13,41 @@ internal sealed partial class IpLedger
     /// </summary>
     public static readonly TimeSpan Settling = TimeSpan.FromSeconds(60);
 
+    /// <summary>An assignment whose answer was lost shows in an observation that is asked for this long after it, or it did not happen.</summary>
+    public static readonly TimeSpan DoubtWindow = TimeSpan.FromSeconds(5);
+
     private readonly Dictionary<IPNetwork, DateTimeOffset> _givenBack = [];
+    private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _gone = [];
+
+    /// <summary>Every block by its range, on whichever interface: how an address finds its block.</summary>
+    private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
+    private DateTimeOffset? _restoredAt;
 
     /// <summary>
-    /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. Decides what became of blocks and interfaces
-    /// whose release had no certain outcome: gone, or, when it is still described after <see cref="Settling"/>, back in use. Never called while a release is under way.
+    /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. What an open intent is about is left to it.
     /// </summary>
-    public ObservationChanges Observe(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now)
+    /// <param name="observed">Every interface that is attached to the node.</param>
+    /// <param name="now">The time now.</param>
+    /// <param name="askedAt">When the question was asked; null: now.</param>
+    public ObservationChanges Observe(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now, DateTimeOffset? askedAt = null)
     {
         lock (_lock)
         {
             List<NetworkInterfaceId> added = [], lost = [];
             var (blocksAdded, blocksLost) = (0, 0);
             var before = Carried_NeedsLock();
-            foreach (var settled in _givenBack.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray()) _givenBack.Remove(settled);
+            ForgetSettled_NeedsLock(now);
             foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
             {
                 if (!known.IsDraining) lost.Add(known.Id);
                 blocksLost += known.Blocks.Count;
-                _interfaces.Remove(known.Id);
+                RemoveInterface_NeedsLock(known);
             }
 
             foreach (var seen in observed)
             {
+                // Detached by us and still described; or created by us and not finished.
+                if (_gone.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)) continue;
                 if (!_interfaces.TryGetValue(seen.Id, out var known))
                 {
                     known = new Interface(seen, now, addedAt: DateTimeOffset.MinValue);
@@ -43,130 +55,47 @@ internal sealed partial class IpLedger
                     added.Add(seen.Id);
                 }
 
-                known.CarriesPods = seen.CarriesPods;
-                if (known.DrainingSince is { } draining && now - draining >= Settling) known.DrainingSince = null;
+                (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
+                known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
                 foreach (var range in seen.Blocks)
                 {
-                    if (!_givenBack.ContainsKey(range) && known.Blocks.TryAdd(range.BaseAddress, new Block(range, addedAt: DateTimeOffset.MinValue))) blocksAdded++;
+                    if (!_givenBack.ContainsKey(range) && AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue)) blocksAdded++;
                 }
 
                 foreach (var block in known.Blocks.Values.ToArray())
                 {
-                    if (seen.Blocks.Contains(block.Range))
-                    {
-                        if (block.ReleasingSince is { } releasing && now - releasing >= Settling) block.ReleasingSince = null;
-                    }
-                    else if (block.IsReleasing || now - block.AddedAt >= Settling)
-                    {
-                        known.Blocks.Remove(block.Range.BaseAddress);
-                        if (block.IsReleasing) _givenBack[block.Range] = now;
-                        else blocksLost++;
-                    }
+                    if (block.IsReleasing || seen.Blocks.Contains(block.Range) || now - block.AddedAt < Settling) continue;
+                    RemoveBlock_NeedsLock(known, block.Range);
+                    blocksLost++;
                 }
             }
 
-            RefreshPlaces_NeedsLock(complete: true);
+            ResolveAssignments_NeedsLock(askedAt ?? now);
+            // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
+            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling);
             var orphaned = before.Where(attachment => _attachments.ContainsKey(attachment.Key) && attachment.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null));
             return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [.. orphaned] };
         }
     }
 
-    /// <summary>Adds an interface that this daemon attached and wired. Known already: its blocks are added.</summary>
-    public void AddInterface(InterfaceObservation created, DateTimeOffset now)
+    /// <summary>Whether what the instance metadata shows is what the ledger holds, open intents and everything that has not settled yet aside.</summary>
+    /// <param name="hinted">Interfaces and their blocks, complete or not.</param>
+    /// <param name="now">The time now.</param>
+    public bool Agrees(IReadOnlyDictionary<NetworkInterfaceId, IReadOnlyList<IPNetwork>> hinted, DateTimeOffset now)
     {
         lock (_lock)
         {
-            if (!_interfaces.TryGetValue(created.Id, out var entry))
+            ForgetSettled_NeedsLock(now);
+            bool Unsettled(NetworkInterfaceId id) => _gone.ContainsKey(id) || IsBusy_NeedsLock(id) || (_interfaces.TryGetValue(id, out var entry) && now - entry.AddedAt < Settling);
+            if (hinted.Keys.Any(id => !_interfaces.ContainsKey(id) && !Unsettled(id))) return false;
+            foreach (var entry in _interfaces.Values.Where(entry => !Unsettled(entry.Id)))
             {
-                entry = new Interface(created, now, addedAt: now);
-                _interfaces.Add(created.Id, entry);
+                if (!hinted.TryGetValue(entry.Id, out var blocks)) return false;
+                if (blocks.Any(range => !_givenBack.ContainsKey(range) && !_index.ContainsKey(range))) return false;
+                if (entry.Blocks.Values.Any(block => now - block.AddedAt >= Settling && !blocks.Contains(block.Range))) return false;
             }
 
-            AddBlocks_NeedsLock(entry, created.Blocks, now);
-        }
-    }
-
-    /// <summary>Adds blocks that the cloud put on an interface. Unknown interface: nothing happens, the next observation brings both.</summary>
-    public void AddBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (_interfaces.TryGetValue(id, out var entry)) AddBlocks_NeedsLock(entry, blocks, now);
-        }
-    }
-
-    /// <summary>
-    /// Takes unused blocks out of use so that they can be given back to the cloud. Returns those that are really unused: a block that got a holder since the plan was
-    /// made is skipped.
-    /// </summary>
-    public IReadOnlyList<IPNetwork> BeginReleaseBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (!_interfaces.TryGetValue(id, out var entry)) return [];
-            List<IPNetwork> accepted = [];
-            foreach (var range in blocks)
-            {
-                if (!entry.Blocks.TryGetValue(range.BaseAddress, out var block) || block.Range != range || block.IsReleasing) continue;
-                var (assigned, cooling) = Used_NeedsLock(block);
-                if (assigned + cooling > 0) continue;
-                block.ReleasingSince = now;
-                accepted.Add(range);
-            }
-
-            return accepted;
-        }
-    }
-
-    /// <summary>
-    /// The certain outcome of a release: gone from the interface, or (<paramref name="released"/> false) still there and usable again. Not called when the outcome is in doubt: the blocks then
-    /// stay out of use until an observation tells.
-    /// </summary>
-    public void EndReleaseBlocks(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, bool released, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (!_interfaces.TryGetValue(id, out var entry)) return;
-            foreach (var range in blocks)
-            {
-                if (!entry.Blocks.TryGetValue(range.BaseAddress, out var block) || !block.IsReleasing) continue;
-                if (!released)
-                {
-                    block.ReleasingSince = null;
-                    continue;
-                }
-
-                entry.Blocks.Remove(range.BaseAddress);
-                _givenBack[range] = now;
-            }
-        }
-    }
-
-    /// <summary>Takes an unused secondary interface out of use so that it can be detached. False when it is in use or must stay.</summary>
-    public bool BeginRemoveInterface(NetworkInterfaceId id, DateTimeOffset now)
-    {
-        lock (_lock)
-        {
-            if (!_interfaces.TryGetValue(id, out var entry) || entry.IsPrimary || entry.IsDraining) return false;
-            foreach (var block in entry.Blocks.Values)
-            {
-                var (assigned, cooling) = Used_NeedsLock(block);
-                if (assigned + cooling > 0) return false;
-            }
-
-            entry.DrainingSince = now;
             return true;
-        }
-    }
-
-    /// <summary>The certain outcome of a removal: gone from the node, or still there and usable again. Not called when the outcome is in doubt.</summary>
-    public void EndRemoveInterface(NetworkInterfaceId id, bool removed)
-    {
-        lock (_lock)
-        {
-            if (!_interfaces.TryGetValue(id, out var entry) || !entry.IsDraining) return;
-            if (removed) _interfaces.Remove(id);
-            else entry.DrainingSince = null;
         }
     }
 
@@ -175,10 +104,59 @@ internal sealed partial class IpLedger
         foreach (var range in blocks)
         {
             _givenBack.Remove(range);
-            entry.Blocks.TryAdd(range.BaseAddress, new Block(range, now));
+            AddBlock_NeedsLock(entry, range, now);
         }
 
         RefreshPlaces_NeedsLock(complete: false);
+    }
+
+    private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt)
+    {
+        // On another interface until a moment ago: the cloud moved it.
+        if (_index.TryGetValue(range, out var known))
+        {
+            if (known.Interface == entry) return false;
+            RemoveBlock_NeedsLock(known.Interface, range);
+        }
+
+        var block = new Block(range, addedAt)
+        {
+            Assigned = _holders.Keys.Count(range.Contains),
+            Cooling = _cooling.Keys.Count(range.Contains),
+            IsReleasing = _intents.Values.Any(open => open.Intent is Intent.ReleaseBlocks release && release.Interface == entry.Id && release.Blocks.Contains(range)),
+        };
+        entry.Blocks.Add(range.BaseAddress, block);
+        _index.Add(range, (entry, block));
+        return true;
+    }
+
+    private void RemoveBlock_NeedsLock(Interface entry, IPNetwork range)
+    {
+        if (!_index.TryGetValue(range, out var known) || known.Interface != entry) return;
+        entry.Blocks.Remove(range.BaseAddress);
+        _index.Remove(range);
+    }
+
+    private void RemoveInterface_NeedsLock(Interface entry)
+    {
+        foreach (var block in entry.Blocks.Values) _index.Remove(block.Range);
+        _interfaces.Remove(entry.Id);
+    }
+
+    /// <summary>Gone by our own doing.</summary>
+    private void Drop_NeedsLock(NetworkInterfaceId id, DateTimeOffset at)
+    {
+        _gone[id] = at;
+        if (_interfaces.TryGetValue(id, out var entry)) RemoveInterface_NeedsLock(entry);
+    }
+
+    private void ForgetSettled_NeedsLock(DateTimeOffset now)
+    {
+        foreach (var range in _givenBack.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray()) _givenBack.Remove(range);
+        foreach (var id in _gone.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray())
+        {
+            if (!IsBusy_NeedsLock(id)) _gone.Remove(id);
+        }
     }
 
     /// <summary>
@@ -208,19 +186,11 @@ internal sealed partial class IpLedger
 
     private Block? BlockOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Block;
 
+    /// <summary>A block is a single address or a prefix of the one length that the cloud has for its family.</summary>
     private (Interface Interface, Block Block)? OwnerOf_NeedsLock(IPAddress address)
-    {
-        foreach (var entry in _interfaces.Values)
-        {
-            if (entry.Blocks.TryGetValue(address, out var single)) return (entry, single);
-            foreach (var block in entry.Blocks.Values)
-            {
-                if (block.Capacity > 1 && block.Range.Contains(address)) return (entry, block);
-            }
-        }
-
-        return null;
-    }
+        => _index.TryGetValue(AddressBlocks.Single(address), out var single) ? single
+            : _index.TryGetValue(AddressBlocks.PrefixOf(address), out var prefix) ? prefix
+            : null;
 
     private List<Attachment> Carried_NeedsLock()
         => [.. _attachments.Values.Where(attachment => attachment.Addresses.All(held => BlockOf_NeedsLock(held.Address) is not null))];
@@ -233,50 +203,11 @@ internal sealed partial class IpLedger
         PrimaryAddress = entry.PrimaryAddress,
         SubnetId = entry.SubnetId,
         CarriesPods = entry.CarriesPods,
+        IsExcluded = entry.IsExcluded,
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
-        Blocks = [.. entry.Blocks.Values.Select(block =>
-        {
-            var (assigned, cooling) = Used_NeedsLock(block);
-            return new BlockView(block.Range, block.Capacity, assigned, cooling, block.IsReleasing);
-        })],
+        Blocks = [.. entry.Blocks.Values.Select(block => new BlockView(block.Range, block.Capacity, block.Assigned, block.Cooling, block.IsReleasing))],
     };
-
-    private (int Used, int Free) Usage_NeedsLock(Interface entry, AddressFamily family)
-    {
-        var (used, free) = (0, 0);
-        foreach (var block in entry.Blocks.Values)
-        {
-            if (block.Family != family) continue;
-            var (assigned, cooling) = Used_NeedsLock(block);
-            used += assigned;
-            if (!block.IsReleasing) free += block.Capacity - assigned - cooling;
-        }
-
-        return (used, free);
-    }
-
-    /// <summary>Counted from the books rather than kept beside them: there is no second number that could disagree. A node has at most some hundred addresses.</summary>
-    private (int Assigned, int Cooling) Used_NeedsLock(Block block)
-    {
-        if (block.Capacity == 1)
-        {
-            return (_holders.ContainsKey(block.Range.BaseAddress) ? 1 : 0, _cooling.ContainsKey(block.Range.BaseAddress) ? 1 : 0);
-        }
-
-        var (assigned, cooling) = (0, 0);
-        foreach (var address in _holders.Keys)
-        {
-            if (block.Range.Contains(address)) assigned++;
-        }
-
-        foreach (var address in _cooling.Keys)
-        {
-            if (block.Range.Contains(address)) cooling++;
-        }
-
-        return (assigned, cooling);
-    }
 
     private sealed class Interface(InterfaceObservation seen, DateTimeOffset seenAt, DateTimeOffset addedAt)
     {
@@ -290,10 +221,12 @@ internal sealed partial class IpLedger
         /// <summary>When this daemon attached it; the beginning of time for one that was found attached.</summary>
         public DateTimeOffset AddedAt { get; } = addedAt;
         public bool CarriesPods { get; set; } = seen.CarriesPods;
-        public DateTimeOffset? DrainingSince { get; set; }
-        public bool IsDraining => DrainingSince is not null;
+        public bool IsExcluded { get; set; } = seen.IsExcluded;
+        public bool IsDraining { get; set; }
+        public bool IsUsable => CarriesPods && !IsExcluded && !IsDraining;
         public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(AddressBlocks.Compare));
         public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+        public int Assigned => Blocks.Values.Sum(block => block.Assigned);
         public InterfacePlace Place => new(Id, DeviceIndex, NetworkCard);
 
         /// <summary>The order in which interfaces were plugged in; decides between equally full ones.</summary>
@@ -306,7 +239,10 @@ internal sealed partial class IpLedger
         public DateTimeOffset AddedAt { get; } = addedAt;
         public AddressFamily Family => Range.BaseAddress.AddressFamily;
         public int Capacity { get; } = AddressBlocks.Count(range);
-        public DateTimeOffset? ReleasingSince { get; set; }
-        public bool IsReleasing => ReleasingSince is not null;
+        public int Assigned { get; set; }
+        public int Cooling { get; set; }
+        public bool IsReleasing { get; set; }
+        public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
+        public bool HasFree => !IsReleasing && Assigned + Cooling < Capacity;
     }
 }

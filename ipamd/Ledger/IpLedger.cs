@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 
@@ -13,7 +12,9 @@ namespace VpcCni.Ipamd.Ledger;
 /// Two sources feed it: attachments come from ADD and DEL (and, after a restart, from the checkpoint), membership comes from observations of the cloud. They are kept
 /// apart on purpose: an observation never removes an attachment. One whose address is on no known interface becomes an orphan, which is reported and kept.
 /// </remarks>
-internal sealed partial class IpLedger(TimeSpan cooldown)
+/// <param name="cooldown">See <see cref="Cooldown"/>.</param>
+/// <param name="prefersPrefixes">Prefixes are what the pool grows by: they are filled before single addresses are used. False: the other way round, so that the kind that is left over empties.</param>
+internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes = false)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, Interface> _interfaces = [];
@@ -41,7 +42,12 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
         {
             var cooling = _cooling.Select(pair => new CoolingAddress(pair.Key, pair.Value)).OrderBy(item => item.ReleasedAt).ToArray();
             var attachments = _attachments.Values.OrderBy(item => item.AssignedAt).ThenBy(item => item.Key.ToString(), StringComparer.Ordinal).ToArray();
-            return (new LedgerRecord(attachments, cooling), _version);
+            return (new LedgerRecord(attachments, cooling)
+            {
+                Intents = [.. _intents.Values.Select(open => open.Intent)],
+                GivenBack = [.. _givenBack.Select(pair => (pair.Key, pair.Value))],
+                Gone = [.. _gone.Select(pair => (pair.Key, pair.Value))],
+            }, _version);
         }
     }
 
@@ -63,14 +69,18 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
                     continue;
                 }
 
-                _attachments.Add(attachment.Key, attachment);
+                // In the future: the clock was set back since. How old it is would not be known for as long.
+                _attachments.Add(attachment.Key, attachment.AssignedAt > now ? attachment with { AssignedAt = now } : attachment);
                 foreach (var held in attachment.Addresses) _holders.Add(held.Address, attachment.Key);
             }
+
+            _restoredAt = now;
+            RestoreIntents_NeedsLock(record, now);
 
             foreach (var (address, releasedAt) in record.Cooling)
             {
                 // A release time in the future means that the clock was set back: it then cools for one whole period from now.
-                if (!_holders.ContainsKey(address)) _cooling[address] = releasedAt < now ? releasedAt : now;
+                if (!_holders.ContainsKey(address)) SetCooling_NeedsLock(address, releasedAt < now ? releasedAt : now);
             }
 
             _version++;
@@ -92,9 +102,9 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
                 if (_holders.ContainsKey(address)) continue;
                 var key = new AttachmentKey(Attachment.RecoveredNetwork, hostInterface, address.ToString());
                 var attachment = new Attachment { Key = key, Pod = default, Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))], AssignedAt = now };
-                _cooling.Remove(address);
+                EndCooling_NeedsLock(address);
                 _attachments.Add(key, attachment);
-                _holders.Add(address, key);
+                Hold_NeedsLock(address, key);
                 recovered.Add(attachment);
             }
 
@@ -131,7 +141,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
 
             var attachment = new Attachment { Key = key, Pod = pod, Addresses = held, NetnsPath = netnsPath, AssignedAt = now };
             _attachments.Add(key, attachment);
-            foreach (var item in held) _holders.Add(item.Address, key);
+            foreach (var item in held) Hold_NeedsLock(item.Address, key);
             Changed_NeedsLock();
             return new AssignOutcome.Held(attachment, IsNew: true);
         }
@@ -145,7 +155,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
             if (!Remove_NeedsLock(key, out var attachment)) return null;
             if (Cooldown > TimeSpan.Zero)
             {
-                foreach (var held in attachment.Addresses) _cooling[held.Address] = now;
+                foreach (var held in attachment.Addresses) SetCooling_NeedsLock(held.Address, now);
             }
 
             Changed_NeedsLock();
@@ -171,52 +181,76 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
             return new LedgerView
             {
                 Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(View_NeedsLock)],
-                CooldownEnds = [.. _cooling.Values.Select(releasedAt => releasedAt + Cooldown).Order()],
+                CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
                 Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
                 Attachments = _attachments.Count,
+                Intents = [.. _intents.Values],
             };
         }
     }
 
-    /// <summary>Fullest interface, then fullest block, then lowest address: so that whole blocks and interfaces become free and can go back.</summary>
+    /// <summary>
+    /// The kind of block that the pool grows by, then the fullest block, then the fullest interface, then the lowest address: so that whole blocks and interfaces become free and can go back.
+    /// </summary>
     private HeldAddress? Choose_NeedsLock(AddressFamily family)
     {
-        Interface? best = null;
-        var bestUsed = -1;
-        foreach (var candidate in _interfaces.Values)
+        (Interface Interface, Block Block)? best = null;
+        var bestRank = (IsOther: true, Block: -1, Interface: -1);
+        foreach (var entry in _interfaces.Values)
         {
-            if (!candidate.CarriesPods || candidate.IsDraining) continue;
-            var (used, free) = Usage_NeedsLock(candidate, family);
-            if (free == 0 || used < bestUsed || (used == bestUsed && best!.Precedes(candidate))) continue;
-            (best, bestUsed) = (candidate, used);
+            if (!entry.IsUsable) continue;
+            var used = entry.Assigned;
+            foreach (var block in entry.Blocks.Values)
+            {
+                if (block.Family != family || !block.HasFree) continue;
+                var rank = (IsOther: block.Capacity > 1 != prefersPrefixes, Block: block.Capacity > 1 ? block.Assigned : 0, Interface: used);
+                var better = best is null || (rank.IsOther != bestRank.IsOther ? bestRank.IsOther
+                    : rank.Block != bestRank.Block ? rank.Block > bestRank.Block
+                    : rank.Interface != bestRank.Interface ? rank.Interface > bestRank.Interface
+                    : entry != best.Value.Interface && entry.Precedes(best.Value.Interface));
+                if (better) (best, bestRank) = ((entry, block), rank);
+            }
         }
 
-        if (best is null) return null;
-        Block? block = null;
-        foreach (var candidate in best.Blocks.Values)
+        if (best is not var (owner, chosen)) return null;
+        for (var offset = 0; offset < chosen.Capacity; offset++)
         {
-            if (candidate.Family != family || candidate.IsReleasing) continue;
-            var used = Used_NeedsLock(candidate);
-            if (used.Assigned + used.Cooling >= candidate.Capacity) continue;
-            if (block is null || used.Assigned > Used_NeedsLock(block).Assigned) block = candidate;
+            var address = AddressBlocks.AddressAt(chosen.Range, offset);
+            if (!_holders.ContainsKey(address) && !_cooling.ContainsKey(address)) return new HeldAddress(address, owner.Place);
         }
 
-        Debug.Assert(block is not null, "an interface with a free address has a block with one");
-        for (var offset = 0; offset < block.Capacity; offset++)
-        {
-            var address = AddressBlocks.AddressAt(block.Range, offset);
-            if (!_holders.ContainsKey(address) && !_cooling.ContainsKey(address)) return new HeldAddress(address, best.Place);
-        }
-
-        throw new LedgerCorruptException($"block {block.Range} counts a free address but has none");
+        throw new LedgerCorruptException($"block {chosen.Range} counts a free address but has none");
     }
 
     private bool Remove_NeedsLock(AttachmentKey key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Attachment? attachment)
     {
         if (!_attachments.Remove(key, out attachment)) return false;
-        foreach (var held in attachment.Addresses) _holders.Remove(held.Address);
+        foreach (var held in attachment.Addresses)
+        {
+            if (_holders.Remove(held.Address) && BlockOf_NeedsLock(held.Address) is { } block) block.Assigned--;
+        }
+
         return true;
     }
+
+    private void Hold_NeedsLock(IPAddress address, AttachmentKey key)
+    {
+        _holders.Add(address, key);
+        if (BlockOf_NeedsLock(address) is { } block) block.Assigned++;
+    }
+
+    private void SetCooling_NeedsLock(IPAddress address, DateTimeOffset releasedAt)
+    {
+        if (!_cooling.ContainsKey(address) && BlockOf_NeedsLock(address) is { } block) block.Cooling++;
+        _cooling[address] = releasedAt;
+    }
+
+    private void EndCooling_NeedsLock(IPAddress address)
+    {
+        if (_cooling.Remove(address) && BlockOf_NeedsLock(address) is { } block) block.Cooling--;
+    }
+
+    private bool IsUsable_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address) is { Interface.IsUsable: true, Block.IsReleasing: false };
 
     private void EndCooldowns_NeedsLock(DateTimeOffset now)
     {
@@ -228,7 +262,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown)
         }
 
         if (ended is null) return;
-        foreach (var address in ended) _cooling.Remove(address);
+        foreach (var address in ended) EndCooling_NeedsLock(address);
         Changed_NeedsLock();
     }
 

@@ -19,13 +19,17 @@ internal sealed record InterfaceObservation
 
     /// <summary>False: its addresses are never given to pods (not managed by us, a trunk, an EFA-only interface).</summary>
     public bool CarriesPods { get; init; } = true;
+
+    /// <summary>Its subnet must not be used for pods any more: it carries those that it has, and goes when the last one has gone.</summary>
+    public bool IsExcluded { get; init; }
 }
 
 /// <summary>Counts of one block at one moment.</summary>
 internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Assigned, int Cooling, bool IsReleasing)
 {
     public int Free => IsReleasing ? 0 : Capacity - Assigned - Cooling;
-    public bool IsUnused => Assigned == 0 && Cooling == 0;
+    public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
+    public bool IsSingle => AddressBlocks.IsSingle(Range);
 }
 
 /// <summary>One interface at one moment.</summary>
@@ -37,6 +41,9 @@ internal sealed record InterfaceView
     public required IPAddress PrimaryAddress { get; init; }
     public required string SubnetId { get; init; }
     public required bool CarriesPods { get; init; }
+
+    /// <summary>See <see cref="InterfaceObservation.IsExcluded"/>.</summary>
+    public bool IsExcluded { get; init; }
 
     /// <summary>On its way out: nothing new is assigned from it.</summary>
     public required bool IsDraining { get; init; }
@@ -51,7 +58,8 @@ internal sealed record InterfaceView
     public int Total => Blocks.Sum(block => block.Capacity);
     public int Assigned => Blocks.Sum(block => block.Assigned);
     public int Cooling => Blocks.Sum(block => block.Cooling);
-    public int Free => CarriesPods && !IsDraining ? Blocks.Sum(block => block.Free) : 0;
+    public bool IsUsable => CarriesPods && !IsExcluded && !IsDraining;
+    public int Free => IsUsable ? Blocks.Sum(block => block.Free) : 0;
 }
 
 /// <summary>The whole ledger at one moment: what the planner plans on and what an operator is shown.</summary>
@@ -59,12 +67,15 @@ internal sealed record LedgerView
 {
     public required IReadOnlyList<InterfaceView> Interfaces { get; init; }
 
-    /// <summary>When each cooling address becomes free, soonest first.</summary>
+    /// <summary>When each cooling address that can be given out again becomes free, soonest first.</summary>
     public required IReadOnlyList<DateTimeOffset> CooldownEnds { get; init; }
 
     /// <summary>Attachments whose address no known interface carries: kept and reported, never dropped.</summary>
     public required IReadOnlyList<Attachment> Orphans { get; init; }
     public required int Attachments { get; init; }
+
+    /// <summary>What is being done, or has to be done, in the cloud.</summary>
+    public IReadOnlyList<OpenIntent> Intents { get; init; } = [];
 
     public int Total => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Total);
     public int Assigned => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Assigned);

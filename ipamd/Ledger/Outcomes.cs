@@ -41,5 +41,14 @@ internal readonly record struct CoolingAddress(IPAddress Address, DateTimeOffset
 /// <summary>What must survive a restart. The rest of the ledger is observed anew.</summary>
 internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IReadOnlyList<CoolingAddress> Cooling)
 {
+    /// <summary>Changes of the cloud without a certain outcome.</summary>
+    public IReadOnlyList<Intent> Intents { get; init; } = [];
+
+    /// <summary>Blocks that were given back a moment ago, and when: a description that still shows them is late.</summary>
+    public IReadOnlyList<(IPNetwork Range, DateTimeOffset At)> GivenBack { get; init; } = [];
+
+    /// <summary>Interfaces that were removed a moment ago, and when.</summary>
+    public IReadOnlyList<(NetworkInterfaceId Interface, DateTimeOffset At)> Gone { get; init; } = [];
+
     public static readonly LedgerRecord Empty = new([], []);
 }

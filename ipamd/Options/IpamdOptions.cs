@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -56,6 +57,21 @@ internal sealed record IpamdOptions
 
     /// <summary>MANAGE_UNTAGGED_ENI.</summary>
     public bool ManageUntaggedInterfaces { get; init; } = true;
+
+    /// <summary>VPCCNI_CLOUD_ACCESS.</summary>
+    public CloudAccess CloudAccess { get; init; }
+
+    /// <summary>ENABLE_SUBNET_DISCOVERY.</summary>
+    public bool SubnetDiscovery { get; init; } = true;
+
+    /// <summary>DISABLE_LEAKED_ENI_CLEANUP.</summary>
+    public bool LeakedCleanupDisabled { get; init; }
+
+    /// <summary>AWS_MANAGE_ENIS_NON_SCHEDULABLE.</summary>
+    public bool ManagesUnschedulable { get; init; }
+
+    /// <summary>ENABLE_IMDS_ONLY_MODE: no control-plane call at all; implies <see cref="ProvisioningDisabled"/>.</summary>
+    public bool MetadataOnly { get; init; }
 
     /// <summary>DISABLE_NETWORK_RESOURCE_PROVISIONING: observe and serve, never change anything in the cloud.</summary>
     public bool ProvisioningDisabled { get; init; }

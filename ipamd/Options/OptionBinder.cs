@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -21,6 +22,8 @@ internal static class OptionBinder
         {
             Targets = new PoolTargets
             {
+                UsesPrefixes = reader.Boolean("ENABLE_PREFIX_DELEGATION", false),
+                WarmPrefixTarget = reader.Integer("WARM_PREFIX_TARGET", defaults.Targets.WarmPrefixTarget, 0, MaxTarget),
                 WarmEniTarget = reader.Integer("WARM_ENI_TARGET", defaults.Targets.WarmEniTarget, 0, MaxTarget),
                 WarmIpTarget = reader.Integer("WARM_IP_TARGET", 0, 0, MaxTarget),
                 MinimumIpTarget = reader.Integer("MINIMUM_IP_TARGET", 0, 0, MaxTarget),
@@ -42,7 +45,12 @@ internal static class OptionBinder
             ClusterName = reader.Text("CLUSTER_NAME", "") is var cluster and not "" ? cluster : null,
             AdditionalTags = reader.StringMap("ADDITIONAL_ENI_TAGS"),
             ManageUntaggedInterfaces = reader.Boolean("MANAGE_UNTAGGED_ENI", defaults.ManageUntaggedInterfaces),
-            ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false),
+            CloudAccess = Access(reader),
+            SubnetDiscovery = reader.Boolean("ENABLE_SUBNET_DISCOVERY", defaults.SubnetDiscovery),
+            LeakedCleanupDisabled = reader.Boolean("DISABLE_LEAKED_ENI_CLEANUP", false),
+            ManagesUnschedulable = reader.Boolean("AWS_MANAGE_ENIS_NON_SCHEDULABLE", false),
+            MetadataOnly = reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
+            ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false) | reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
             ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", false),
             NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
         };
@@ -83,11 +91,19 @@ internal static class OptionBinder
         return fallback;
     }
 
+    private static CloudAccess Access(OptionReader reader)
+    {
+        var text = reader.Text(CloudAccessText.Option, CloudAccessText.Of(CloudAccess.Full));
+        if (CloudAccessText.TryParse(text, out var access)) return access;
+        reader.Problem(CloudAccessText.Option, text, CloudAccessText.Expected);
+        return CloudAccess.Full;
+    }
+
     /// <summary>Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.</summary>
     private static void RefuseOtherModes(OptionReader reader)
     {
         if (!reader.Boolean("ENABLE_IPv4", true)) reader.Problem("ENABLE_IPv4", "false", "true: this version serves IPv4 pods only");
-        foreach (var name in new[] { "ENABLE_IPv6", "ENABLE_PREFIX_DELEGATION", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG" })
+        foreach (var name in new[] { "ENABLE_IPv6", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG" })
         {
             if (reader.Boolean(name, false)) reader.Problem(name, "true", "false: this version does not have that mode");
         }

@@ -23,7 +23,7 @@ internal sealed class AttachmentTurns
             _busy[key].Enqueue(mine);
         }
 
-        await using var registration = cancellationToken.Register(() => mine.TrySetCanceled(cancellationToken));
+        using var registration = cancellationToken.Register(() => mine.TrySetCanceled(cancellationToken));
         await mine.Task;
         return new Turn(this, key);
     }

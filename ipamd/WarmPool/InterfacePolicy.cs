@@ -18,12 +18,14 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, bool
     {
         if (item is { DeviceIndex: 0, NetworkCard: 0 }) return true;
         if (item.Tags.TryGetValue(UnmanagedTag, out var unmanaged) && unmanaged == "true") return false;
-        return ManageUntagged || (item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value);
+        return ManageUntagged || HasOwnerTag(item);
     }
+
+    public bool HasOwnerTag(CloudInterface item) => item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value;
 
     /// <summary>Created and attached by this node's daemon, ours or the reference's: it must not outlive the node.</summary>
     public bool IsOurs(CloudInterface item)
-        => item.AttachmentId is not null && item is not { DeviceIndex: 0, NetworkCard: 0 } && item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value;
+        => item.AttachmentId is not null && item is not { DeviceIndex: 0, NetworkCard: 0 } && HasOwnerTag(item);
 
     public bool CarriesPods(CloudInterface item) => item is { InterfaceType: "interface", NetworkCard: 0 } && IsManaged(item);
 

@@ -14,6 +14,8 @@ internal sealed partial class NodeInterfaces(
     IHostNetwork host,
     IpLedger ledger,
     InterfacePolicy policy,
+    Subnets subnets,
+    bool mayChange,
     TimeProvider time,
     ILogger<NodeInterfaces> logger)
 {
@@ -34,18 +36,28 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
+    /// <summary>False: an interface that should carry pods could not be wired, and does not.</summary>
+    public bool AllWired { get; private set; } = true;
+
     /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
     /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
-    public async Task ObserveAsync(CancellationToken cancellationToken)
+    /// <returns>How the ledger differed.</returns>
+    public async Task<ObservationChanges> ObserveAsync(CancellationToken cancellationToken)
     {
+        var askedAt = time.GetUtcNow();
+        var unfinished = ledger.OpenIntents().Select(open => open.Intent).OfType<Intent.AddInterface>().Select(add => add.Created).ToHashSet();
         var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.DeviceIndex is not null).ToArray();
         // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan every pod.
         if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 })) throw new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "NoPrimaryInterface", "the answer shows no primary interface");
         List<InterfaceObservation> observations = [];
+        var allWired = true;
         foreach (var item in attached)
         {
-            if (policy.IsOurs(item) && !item.DeleteOnTermination) await TryDeleteOnTerminationAsync(item, cancellationToken);
-            var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse && await TryWireAsync(item, cancellationToken);
+            // Created by us and not finished: whoever does that wires it, and may yet take it back.
+            if (unfinished.Contains(item.Id)) continue;
+            if (mayChange) await MendAsync(item, cancellationToken);
+            var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse;
+            if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allWired = false;
             observations.Add(ToObservation(item, carriesPods));
         }
 
@@ -55,18 +67,30 @@ internal sealed partial class NodeInterfaces(
             foreach (var item in attached) _known[item.Id] = item;
         }
 
-        var changes = ledger.Observe(observations, time.GetUtcNow());
-        if (!changes.Any) return;
+        AllWired = allWired;
+        var changes = ledger.Observe(observations, time.GetUtcNow(), askedAt);
+        if (!changes.Any) return changes;
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
         foreach (var orphan in changes.Orphaned) Log.Orphaned(logger, orphan.Pod, orphan.Key, orphan.Addresses[0].Address);
+        return changes;
+    }
+
+    /// <summary>Whether the instance metadata shows what the ledger holds. No control-plane call.</summary>
+    /// <exception cref="CloudException">The metadata service did not answer.</exception>
+    public async Task<(bool Agrees, string Fingerprint)> CompareHintAsync(CancellationToken cancellationToken)
+    {
+        var hints = await cloud.HintAttachedInterfacesAsync(cancellationToken);
+        var byId = hints.GroupBy(hint => hint.Id).ToDictionary(group => group.Key, group => (IReadOnlyList<System.Net.IPNetwork>)[.. group.SelectMany(hint => hint.Blocks)]);
+        var fingerprint = string.Join(';', byId.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal).Select(pair => $"{pair.Key.Value}={string.Join(',', pair.Value.Select(range => range.ToString()).Order(StringComparer.Ordinal))}"));
+        return (ledger.Agrees(byId, time.GetUtcNow()), fingerprint);
     }
 
     /// <summary>Takes over an interface that this daemon just created and attached: wired first, so that no pod gets an address that is not routed.</summary>
-    public async Task AdoptAsync(CloudInterface created, CancellationToken cancellationToken)
+    public async Task AdoptAsync(Intent.AddInterface intent, CloudInterface created, CancellationToken cancellationToken)
     {
         await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
         lock (_lock) _known[created.Id] = created;
-        ledger.AddInterface(ToObservation(created, carriesPods: true), time.GetUtcNow());
+        ledger.Added(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
     }
 
     public void Forget(NetworkInterfaceId id)
@@ -74,16 +98,19 @@ internal sealed partial class NodeInterfaces(
         lock (_lock) _known.Remove(id);
     }
 
-    /// <summary>A crash between attach and this call would leave an interface behind when the node dies.</summary>
-    private async Task TryDeleteOnTerminationAsync(CloudInterface item, CancellationToken cancellationToken)
+    /// <summary>
+    /// What a crash may have left out: an interface of ours that would outlive the node, or one that pods use without the tags by which it is known. Tried again with the next observation where it fails.
+    /// </summary>
+    private async Task MendAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         try
         {
-            await cloud.SetDeleteOnTerminationAsync(item.Id, item.AttachmentId!, cancellationToken);
+            if (policy.IsOurs(item) && !item.DeleteOnTermination) await cloud.SetDeleteOnTerminationAsync(item.Id, item.AttachmentId!, cancellationToken);
+            if (policy.CarriesPods(item) && !policy.HasOwnerTag(item)) await cloud.TagInterfaceAsync(item.Id, createdAt: null, cancellationToken);
         }
         catch (CloudException exception)
         {
-            Log.NotDeletedOnTermination(logger, item.Id, exception);
+            Log.NotMended(logger, item.Id, exception);
         }
     }
 
@@ -102,7 +129,7 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
-    private static InterfaceObservation ToObservation(CloudInterface item, bool carriesPods) => new()
+    private InterfaceObservation ToObservation(CloudInterface item, bool carriesPods) => new()
     {
         Id = item.Id,
         DeviceIndex = item.DeviceIndex!.Value,
@@ -111,6 +138,7 @@ internal sealed partial class NodeInterfaces(
         SubnetId = item.SubnetId,
         Blocks = item.Blocks,
         CarriesPods = carriesPods,
+        IsExcluded = subnets.IsExcluded(item.SubnetId),
     };
 
     private static partial class Log
@@ -121,8 +149,8 @@ internal sealed partial class NodeInterfaces(
         [LoggerMessage(21, LogLevel.Error, "pod {Pod} ({Attachment}) uses {Address}, which no interface of this node carries any more: somebody took it away; the pod has no network until it is recreated")]
         public static partial void Orphaned(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress address);
 
-        [LoggerMessage(23, LogLevel.Warning, "{EniId} is not deleted together with the node; tried again at the next observation")]
-        public static partial void NotDeletedOnTermination(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(23, LogLevel.Warning, "{EniId} could not be tagged, or tied to the node's life; tried again at the next observation")]
+        public static partial void NotMended(ILogger logger, NetworkInterfaceId eniId, Exception exception);
 
         [LoggerMessage(22, LogLevel.Warning, "interface {EniId} is attached but could not be wired; no pod gets its addresses")]
         public static partial void NotWired(ILogger logger, NetworkInterfaceId eniId, Exception exception);

@@ -6,176 +6,171 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
-/// Carries out one action of a plan: cloud calls outside any lock, then the outcome goes to the ledger. Before anything is given back, what the kernel routes to a pod is held,
-/// whatever the ledger said.
+/// Carries out one change: an intent is recorded, then the cloud is called outside any lock, then the outcome goes to the ledger. Before anything is given back, what the kernel routes to a pod is held,
+/// whatever the ledger said. A change that fails is undone when it certainly had no effect, and else stays open until somebody goes on with it.
 /// </summary>
+/// <param name="cloud">Where blocks come from and go to.</param>
+/// <param name="ledger">Gets the intents and the outcomes.</param>
+/// <param name="journal">Makes them durable.</param>
+/// <param name="interfaces">What was observed.</param>
+/// <param name="evidence">What the kernel shows in use.</param>
+/// <param name="addition">New interfaces.</param>
+/// <param name="detachment">Old ones.</param>
+/// <param name="time">The clock.</param>
+/// <param name="random">For idempotency tokens.</param>
 internal sealed partial class PoolActions(
     ICloud cloud,
-    IHostNetwork host,
     IpLedger ledger,
+    IntentJournal journal,
     NodeInterfaces interfaces,
     KernelEvidence evidence,
-    InterfacePolicy policy,
+    InterfaceAddition addition,
+    InterfaceDetachment detachment,
     TimeProvider time,
     Random random)
 {
-    private const string DetachWait = "WaitUntilDetached";
-
     public required ILogger<PoolActions> Logger { get; init; }
 
-    /// <exception cref="CloudException">The cloud refused, and the ledger is as it was; or the outcome is in doubt, and what was to be given back stays out of use.</exception>
-    /// <exception cref="HostNetworkException">The kernel did not follow; what was created has been taken back.</exception>
+    /// <summary>Begins a change and sees it through.</summary>
+    /// <exception cref="CloudException">The cloud refused, or did not answer: the change is undone, or its intent is open.</exception>
+    /// <exception cref="HostNetworkException">The kernel did not follow, or could not be asked.</exception>
     public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {
-        var started = time.GetTimestamp();
+        if (Begin(action) is not { } intent) return;
+        await journal.RecordAsync(intent, cancellationToken);
+        await CarryOutAsync(intent, cancellationToken);
+    }
+
+    /// <summary>Goes on with a change that nobody carries out.</summary>
+    /// <exception cref="CloudException">As for <see cref="RunAsync"/>.</exception>
+    /// <exception cref="HostNetworkException">As for <see cref="RunAsync"/>.</exception>
+    public async Task ResumeAsync(Intent open, CancellationToken cancellationToken)
+    {
+        if (ledger.Resume(open.Number) is not { } intent) return;
+        try
+        {
+            evidence.HoldRouted();
+        }
+        catch (HostNetworkException)
+        {
+            ledger.Doubt(intent, time.GetUtcNow());
+            throw;
+        }
+
+        if (ledger.Recheck(intent, time.GetUtcNow()) is not { } rechecked)
+        {
+            await journal.PersistAsync(cancellationToken);
+            return;
+        }
+
+        Log.Resumed(Logger, rechecked);
+        await CarryOutAsync(rechecked, cancellationToken);
+    }
+
+    private Intent? Begin(PoolAction action)
+    {
+        var now = time.GetUtcNow();
         switch (action)
         {
             case PoolAction.AssignBlocks assign:
-                var added = await cloud.AssignBlocksAsync(assign.Interface, assign.Blocks, cancellationToken);
-                ledger.AddBlocks(assign.Interface, added, time.GetUtcNow());
-                Log.Assigned(Logger, assign.Interface, added.Count, time.GetElapsedTime(started).TotalMilliseconds);
-                break;
+                return ledger.BeginAssign(assign.Interface, assign.Blocks, now)
+                    ?? throw new CloudException(CloudErrorKind.Conflict, "BeginAssign", "InterfaceBusy", $"{assign.Interface} has gone or is being changed");
             case PoolAction.AddInterface add:
-                var created = await AddInterfaceAsync(add, cancellationToken);
-                Log.InterfaceAdded(Logger, created.Id, add.DeviceIndex, created.Blocks.Count, time.GetElapsedTime(started).TotalMilliseconds);
-                break;
+                var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
+                return ledger.BeginAdd(IdempotencyToken(), add.SubnetId, primary.SecurityGroupIds, add.DeviceIndex, add.Blocks, now);
             case PoolAction.ReleaseBlocks release:
-                await ReleaseBlocksAsync(release, cancellationToken);
-                break;
+                evidence.HoldRouted();
+                return ledger.BeginRelease(release.Interface, release.Blocks, now);
             case PoolAction.RemoveInterface remove:
-                await RemoveInterfaceAsync(remove.Interface, cancellationToken);
-                break;
+                evidence.HoldRouted();
+                return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment } ? ledger.BeginRemove(remove.Interface, attachment, now) : null;
             default:
                 throw new InvalidOperationException($"unnamed action {action}");
         }
     }
 
-    private async Task<CloudInterface> AddInterfaceAsync(PoolAction.AddInterface add, CancellationToken cancellationToken)
+    private async Task CarryOutAsync(Intent intent, CancellationToken cancellationToken)
     {
-        var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
-        var request = new CreateInterfaceRequest(IdempotencyToken(), time.GetUtcNow(), primary.SubnetId, primary.SecurityGroupIds, add.Blocks);
-        var created = await cloud.CreateInterfaceAsync(request, cancellationToken);
-        string? attachment = null;
         try
         {
-            attachment = await cloud.AttachInterfaceAsync(created.Id, add.DeviceIndex, cancellationToken);
-            // Before the first pod uses it: a node that dies must not leave it behind.
-            await cloud.SetDeleteOnTerminationAsync(created.Id, attachment, cancellationToken);
-            var attached = created with { AttachmentId = attachment, DeviceIndex = add.DeviceIndex, State = CloudInterfaceState.InUse, DeleteOnTermination = true };
-            await interfaces.AdoptAsync(attached, cancellationToken);
-            return attached;
-        }
-        catch (Exception exception) when (exception is CloudException or HostNetworkException or OperationCanceledException)
-        {
-            Log.TakingBack(Logger, created.Id, exception);
-            await TakeBackAsync(created.Id, attachment);
-            throw;
-        }
-    }
-
-    /// <summary>Undo of a half-done addition. Runs to its end even when the daemon is stopping: it is short, bounded, and otherwise leaks an interface.</summary>
-    private async Task TakeBackAsync(NetworkInterfaceId id, string? attachment)
-    {
-        using var limit = new CancellationTokenSource(PoolLimits.DetachDeadline, time);
-        try
-        {
-            if (attachment is not null) await DetachAsync(id, attachment, limit.Token);
-            await cloud.DeleteInterfaceAsync(id, limit.Token);
-        }
-        catch (Exception exception) when (exception is CloudException or OperationCanceledException)
-        {
-            // Tagged as this node's and attached to nothing, or attached and adopted by the next observation: the daemon finds it at its next start at the latest.
-            Log.LeftBehind(Logger, id, exception);
-        }
-    }
-
-    private async Task ReleaseBlocksAsync(PoolAction.ReleaseBlocks release, CancellationToken cancellationToken)
-    {
-        // What the kernel routes to a pod is held from here on, so that the ledger refuses to release it.
-        evidence.HoldRouted();
-        var blocks = ledger.BeginReleaseBlocks(release.Interface, release.Blocks, time.GetUtcNow());
-        if (blocks.Count == 0) return;
-        try
-        {
-            await cloud.UnassignBlocksAsync(release.Interface, blocks, cancellationToken);
-        }
-        catch (CloudException exception) when (WasRefused(exception))
-        {
-            ledger.EndReleaseBlocks(release.Interface, blocks, released: false, time.GetUtcNow());
-            throw;
-        }
-
-        ledger.EndReleaseBlocks(release.Interface, blocks, released: true, time.GetUtcNow());
-        Log.Released(Logger, release.Interface, blocks.Count);
-    }
-
-    private async Task RemoveInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
-    {
-        evidence.HoldRouted();
-        if (interfaces.Find(id) is not { AttachmentId: { } attachment } known || !ledger.BeginRemoveInterface(id, time.GetUtcNow())) return;
-        try
-        {
-            await DetachAsync(id, attachment, cancellationToken);
-        }
-        catch (CloudException exception) when (WasRefused(exception))
-        {
-            ledger.EndRemoveInterface(id, removed: false);
-            throw;
-        }
-
-        ledger.EndRemoveInterface(id, removed: true);
-        interfaces.Forget(id);
-        try
-        {
-            host.RemoveInterface(policy.Wiring(known));
+            await (intent switch
+            {
+                Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
+                Intent.AddInterface add => addition.CarryOutAsync(add, cancellationToken),
+                Intent.ReleaseBlocks release => ReleaseAsync(release, cancellationToken),
+                Intent.RemoveInterface remove => RemoveAsync(remove, cancellationToken),
+                _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+            });
         }
         finally
         {
-            // A rule that could not be removed is no reason to leave a detached interface behind.
-            await cloud.DeleteInterfaceAsync(id, cancellationToken);
-        }
-
-        Log.InterfaceRemoved(Logger, id);
-    }
-
-    /// <summary>
-    /// Certainly without effect. After anything else (no answer, a conflict, a stop) the cloud may have done it: what was to be given back stays out of use until an observation tells.
-    /// </summary>
-    private static bool WasRefused(CloudException exception)
-        => exception is { Kind: CloudErrorKind.Throttled or CloudErrorKind.NotPermitted or CloudErrorKind.Invalid } && exception.Operation != DetachWait;
-
-    /// <summary>Detaches and waits until the cloud says that it is done, since only then it can be deleted.</summary>
-    private async Task DetachAsync(NetworkInterfaceId id, string attachment, CancellationToken cancellationToken)
-    {
-        await cloud.DetachInterfaceAsync(id, attachment, cancellationToken);
-        try
-        {
-            await WaitUntilDetachedAsync(id, cancellationToken);
-        }
-        catch (CloudException exception)
-        {
-            // The detachment goes on although it could not be watched.
-            throw new CloudException(CloudErrorKind.Transient, DetachWait, exception.Code, exception.Message, exception.RequestId, exception);
+            // Still open: nobody knows how far it came, or what is left of it failed.
+            ledger.Doubt(intent, time.GetUtcNow());
         }
     }
 
-    private async Task WaitUntilDetachedAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
+    private async Task AssignAsync(Intent.AssignBlocks intent, CancellationToken cancellationToken)
     {
-        using var limit = new CancellationTokenSource(PoolLimits.DetachDeadline, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var pause = TimeSpan.FromMilliseconds(200);
+        var started = time.GetTimestamp();
         try
         {
-            while ((await cloud.DescribeAttachedInterfacesAsync(either.Token)).Any(item => item.Id == id))
+            var added = await cloud.AssignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
+            ledger.Assigned(intent, added, time.GetUtcNow());
+            await journal.PersistAsync(cancellationToken);
+            Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Kind, time.GetElapsedTime(started).TotalMilliseconds);
+        }
+        catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+        {
+            ledger.Undone(intent, time.GetUtcNow());
+            await journal.PersistAsync(cancellationToken);
+            throw;
+        }
+    }
+
+    private async Task ReleaseAsync(Intent.ReleaseBlocks intent, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await cloud.UnassignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
+        }
+        catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
+        {
+            // The interface is gone, and the blocks with it.
+        }
+        catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+        {
+            ledger.Undone(intent, time.GetUtcNow());
+            await journal.PersistAsync(cancellationToken);
+            throw;
+        }
+
+        ledger.Released(intent, time.GetUtcNow());
+        await journal.PersistAsync(cancellationToken);
+        Log.Released(Logger, intent.Interface, intent.Blocks.Count);
+    }
+
+    private async Task RemoveAsync(Intent.RemoveInterface intent, CancellationToken cancellationToken)
+    {
+        if (!intent.IsDetached)
+        {
+            try
             {
-                await Task.Delay(pause, time, either.Token);
-                pause = pause * 2 < TimeSpan.FromSeconds(5) ? pause * 2 : TimeSpan.FromSeconds(5);
+                await detachment.DetachAsync(intent.Interface, intent.AttachmentId, cancellationToken);
             }
+            catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+            {
+                ledger.Undone(intent, time.GetUtcNow());
+                await journal.PersistAsync(cancellationToken);
+                throw;
+            }
+
+            intent = await journal.AdvanceAsync(intent with { IsDetached = true }, cancellationToken);
         }
-        catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new CloudException(CloudErrorKind.Transient, DetachWait, "StillAttached", $"{id} is still attached after {PoolLimits.DetachDeadline.TotalSeconds:0} s");
-        }
+
+        await detachment.DeleteAsync(intent.Place, intent.PrimaryAddress, cancellationToken);
+        ledger.Removed(intent, time.GetUtcNow());
+        await journal.PersistAsync(cancellationToken);
+        Log.InterfaceRemoved(Logger, intent.Interface);
     }
 
     /// <summary>126 bits of randomness as hexadecimal digits: unique among this account's recent calls.</summary>
@@ -183,23 +178,16 @@ internal sealed partial class PoolActions(
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Information, "{Count} addresses added to {EniId} in {Milliseconds:0} ms")]
-        public static partial void Assigned(ILogger logger, NetworkInterfaceId eniId, int count, double milliseconds);
+        [LoggerMessage(30, LogLevel.Information, "{EniId} got {Count} more blocks ({Kind}) in {Milliseconds:0} ms")]
+        public static partial void Assigned(ILogger logger, NetworkInterfaceId eniId, int count, BlockKind kind, double milliseconds);
 
-        [LoggerMessage(31, LogLevel.Information, "{EniId} attached as device {DeviceIndex} with {Count} addresses in {Milliseconds:0} ms")]
-        public static partial void InterfaceAdded(ILogger logger, NetworkInterfaceId eniId, int deviceIndex, int count, double milliseconds);
-
-        [LoggerMessage(32, LogLevel.Warning, "{EniId} was created but is of no use; it is taken back")]
-        public static partial void TakingBack(ILogger logger, NetworkInterfaceId eniId, Exception exception);
-
-        [LoggerMessage(33, LogLevel.Error, "{EniId} could not be taken back now")]
-        public static partial void LeftBehind(ILogger logger, NetworkInterfaceId eniId, Exception exception);
-
-        [LoggerMessage(34, LogLevel.Information, "{Count} addresses of {EniId} given back")]
+        [LoggerMessage(34, LogLevel.Information, "{Count} blocks of {EniId} given back")]
         public static partial void Released(ILogger logger, NetworkInterfaceId eniId, int count);
 
         [LoggerMessage(35, LogLevel.Information, "{EniId} detached and deleted")]
         public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eniId);
 
+        [LoggerMessage(37, LogLevel.Information, "going on with {Intent}")]
+        public static partial void Resumed(ILogger logger, Intent intent);
     }
 }

@@ -7,8 +7,8 @@ internal static class PoolLimits
     /// <summary>Waiting ADDs; more are refused at once. No node runs as many pods, so this only stops a runaway client.</summary>
     public const int MaxWaiting = 2_048;
 
-    /// <summary>Plans in one step; a step that is not done by then goes on in the next.</summary>
-    public const int MaxPlansPerStep = 16;
+    /// <summary>Events that come within this time of each other cost one plan: the pods of one deployment arrive together.</summary>
+    public static readonly TimeSpan Coalescing = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.</summary>
     public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
@@ -22,8 +22,17 @@ internal static class PoolLimits
     /// <summary>An interface is not removed before it is this old (the reference's minimum).</summary>
     public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time between two observations of the cloud, before jitter.</summary>
-    public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(1);
+    /// <summary>Time between two looks at the instance metadata and at the kernel, before jitter.</summary>
+    public static readonly TimeSpan HintInterval = TimeSpan.FromMinutes(1);
+
+    /// <summary>Time between two observations of the cloud when nothing hints at a difference, before jitter: each is a control-plane call on every node of the cluster.</summary>
+    public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(15);
+
+    /// <summary>First pause after an observation that failed; doubled each time, at most <see cref="HintInterval"/>.</summary>
+    public static readonly TimeSpan FirstObserveRetry = TimeSpan.FromSeconds(5);
+
+    /// <summary>Shortest time between two descriptions of the subnets.</summary>
+    public static readonly TimeSpan SubnetInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>How long no growth is tried after a subnet had no address left (the reference's pause).</summary>
     public static readonly TimeSpan SubnetBackoff = TimeSpan.FromMinutes(2);
@@ -37,6 +46,14 @@ internal static class PoolLimits
 
     /// <summary>A new interface must show up as a link of the kernel within this time after it was attached.</summary>
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
+
+    /// <summary>First and longest pause between two looks at a detachment under way.</summary>
+    public static readonly TimeSpan FirstDetachLook = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan LongestDetachLook = TimeSpan.FromSeconds(5);
+
+    /// <summary>First and longest pause before a change whose outcome is in doubt is gone on with; doubled each time.</summary>
+    public static readonly TimeSpan FirstResume = TimeSpan.FromSeconds(1);
+    public static readonly TimeSpan LongestResume = TimeSpan.FromMinutes(1);
 
     /// <summary>A detached interface must become deletable within this time.</summary>
     public static readonly TimeSpan DetachDeadline = TimeSpan.FromSeconds(60);

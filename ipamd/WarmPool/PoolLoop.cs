@@ -18,7 +18,7 @@ internal sealed partial class PoolLoop(PoolReconciler reconciler, PoolSignal sig
             TimeSpan wait;
             try
             {
-                var outcome = await reconciler.StepAsync(cancellationToken);
+                var outcome = reconciler.Step(cancellationToken);
                 afterStep(outcome);
                 wait = outcome.NextAt - time.GetUtcNow();
             }
@@ -33,15 +33,17 @@ internal sealed partial class PoolLoop(PoolReconciler reconciler, PoolSignal sig
                 continue;
             }
 
-            if (wait <= TimeSpan.Zero) continue;
             try
             {
-                await signal.WaitAsync(wait < LongestWait ? wait : LongestWait, time, cancellationToken);
+                if (wait > TimeSpan.Zero) await signal.WaitAsync(wait < LongestWait ? wait : LongestWait, time, cancellationToken);
             }
             catch (OperationCanceledException)
             {
                 return;
             }
+
+            // What comes together is planned together.
+            await DelayAsync(PoolLimits.Coalescing, cancellationToken);
         }
     }
 

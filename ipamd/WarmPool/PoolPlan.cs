@@ -12,10 +12,10 @@ internal abstract record PoolAction
     }
 
     /// <summary>Add blocks to an interface.</summary>
-    internal sealed record AssignBlocks(NetworkInterfaceId Interface, BlockRequest Blocks) : PoolAction;
+    internal sealed record AssignBlocks(NetworkInterfaceId Interface, string SubnetId, BlockRequest Blocks) : PoolAction;
 
     /// <summary>Create, attach and wire an interface that brings these blocks.</summary>
-    internal sealed record AddInterface(int DeviceIndex, BlockRequest Blocks) : PoolAction;
+    internal sealed record AddInterface(int DeviceIndex, string SubnetId, BlockRequest Blocks) : PoolAction;
 
     /// <summary>Give unused blocks back.</summary>
     internal sealed record ReleaseBlocks(NetworkInterfaceId Interface, IReadOnlyList<IPNetwork> Blocks) : PoolAction;
@@ -27,7 +27,7 @@ internal abstract record PoolAction
 /// <summary>What the planner decided and why.</summary>
 internal sealed record PoolPlan
 {
-    /// <summary>Independent of each other: they may run at the same time.</summary>
+    /// <summary>Independent of each other: no two concern the same interface, so they may run at the same time.</summary>
     public required IReadOnlyList<PoolAction> Actions { get; init; }
 
     /// <summary>Addresses missing against targets and demand.</summary>
@@ -36,10 +36,10 @@ internal sealed record PoolPlan
     /// <summary>Free addresses beyond the targets.</summary>
     public required int Over { get; init; }
 
-    /// <summary>Waiting ADDs that neither this plan nor any cooling address can serve.</summary>
-    public required int Hopeless { get; init; }
+    /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
+    public required IReadOnlyList<long> Hopeless { get; init; }
 
-    /// <summary>Why the shortage is not, or not wholly, covered by the actions.</summary>
+    /// <summary>Why the shortage is not, or not wholly, covered by what is under way and by the actions.</summary>
     public GrowthObstacle? Obstacle { get; init; }
 
     /// <summary>When time alone changes the plan; null when only an event can.</summary>

@@ -8,27 +8,28 @@ namespace VpcCni.Ipamd.WarmPool;
 /// <summary>What one step left behind, and when time alone asks for the next one.</summary>
 internal sealed record StepOutcome(PoolPlan Plan, DateTimeOffset NextAt);
 
+/// <summary>What the reconciler is made of besides the ledger.</summary>
+internal sealed record ReconcilerParts(
+    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, Subnets Subnets, NodeConditions Conditions, PoolSignal Signal);
+
+/// <summary>What it may do.</summary>
+/// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
+/// <param name="MayNotRelease">Nothing is given back.</param>
+/// <param name="ManagesUnschedulable">AWS_MANAGE_ENIS_NON_SCHEDULABLE: the pool is kept on a node that takes no new pods as on any other.</param>
+internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<bool> MayNotRelease, bool ManagesUnschedulable);
+
 /// <summary>
-/// Observe, plan, act: one step at a time, never two at once. Holds the little state that lies between steps: when it last observed, when it last gave something back,
-/// and what the cloud refused.
+/// Plans, and starts what the plan says. A step never waits: changes run on their own, each raises the signal when it ends, and the next plan sees what is under way. Holds the little state that lies
+/// between steps: when something was last given back, what the cloud refused, when a change in doubt is gone on with.
 /// </summary>
-internal sealed partial class PoolReconciler(
-    IpLedger ledger,
-    NodeInterfaces interfaces,
-    KernelEvidence evidence,
-    PoolActions actions,
-    WaitingAdds waiting,
-    GrowthBackoff backoff,
-    PoolTargets targets,
-    PoolCapacity capacity,
-    bool provisioningDisabled,
-    TimeProvider time,
-    Random random)
+internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts parts, PoolTargets targets, PoolCapacity capacity, ReconcilerRules rules, TimeProvider time)
 {
     private static readonly GrowthObstacle Disabled = new(
-        GrowthObstacleKind.ProvisioningDisabled, null, "DISABLE_NETWORK_RESOURCE_PROVISIONING is true, so this daemon changes nothing in the cloud");
+        GrowthObstacleKind.ProvisioningDisabled, null, "DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so this daemon changes nothing in the cloud");
 
-    private DateTimeOffset _resyncAt = time.GetUtcNow();
+    private readonly Lock _lock = new();
+    private readonly List<Task> _running = [];
+    private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
     private DateTimeOffset _lastReleaseAt = time.GetUtcNow();
 
     public required ILogger<PoolReconciler> Logger { get; init; }
@@ -36,62 +37,138 @@ internal sealed partial class PoolReconciler(
     /// <summary>The last plan; null before the first step.</summary>
     public PoolPlan? LastPlan { get; private set; }
 
-    /// <summary>When the cloud was last observed with success.</summary>
-    public DateTimeOffset? LastObservedAt { get; private set; }
+    public MembershipWatch Membership => parts.Membership;
 
-    public PoolCapacity Capacity => capacity;
+    /// <summary>With what the cluster says of the node, where it says something.</summary>
+    public PoolCapacity Capacity => targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : capacity;
     public PoolTargets Targets => targets;
 
-    public async Task<StepOutcome> StepAsync(CancellationToken cancellationToken)
+    /// <summary>Completed when no change and no observation is under way.</summary>
+    public Task IdleAsync()
     {
-        if (time.GetUtcNow() >= _resyncAt) await ResyncAsync(cancellationToken);
+        lock (_lock) return Task.WhenAll([.. _running, parts.Membership.IdleAsync()]);
+    }
+
+    public StepOutcome Step(CancellationToken cancellationToken)
+    {
+        ThrowIfDefect();
+        parts.Membership.StartDue(cancellationToken);
         var checkAt = CheckCooling();
-        PoolPlan plan;
-        var round = 0;
-        while (true)
+        var resumeAt = ResumeDue(cancellationToken);
+        parts.Waiting.Serve();
+        var plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
+        LastPlan = plan;
+        if (plan.Obstacle is { } obstacle) parts.Waiting.GiveUp(plan.Hopeless, obstacle);
+        foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
+        return new StepOutcome(plan, Earliest(parts.Membership.NextAt, checkAt, resumeAt, plan.ReplanAt));
+    }
+
+    private PoolSnapshot Snapshot() => new()
+    {
+        Ledger = ledger.View(time.GetUtcNow()),
+        Waiting = parts.Waiting.Waiting(),
+        Capacity = Capacity,
+        Subnets = parts.Subnets.Candidates(),
+        Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled } : parts.Backoff.View(),
+        IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
+        MayNotRelease = rules.ProvisioningDisabled || rules.MayNotRelease(),
+        LastReleaseAt = _lastReleaseAt,
+    };
+
+    private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
+    {
+        var (target, subnet, blocks) = action switch
         {
-            waiting.Serve();
-            plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
-            LastPlan = plan;
-            if (plan.Hopeless > 0) waiting.GiveUp(plan.Hopeless, plan.Obstacle ?? throw new InvalidOperationException("hopeless without an obstacle"));
-            if (plan.Actions.Count == 0 || round++ == PoolLimits.MaxPlansPerStep) break;
-            // Also after a failure: it became an obstacle, which the next plan tells to those whom it dooms, or a pause between releases.
-            await ActAsync(plan.Actions, cancellationToken);
+            PoolAction.AssignBlocks assign => (assign.Interface, assign.SubnetId, assign.Blocks),
+            PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks),
+            _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
+        };
+        var grows = blocks.Count > 0;
+        if (!grows) _lastReleaseAt = time.GetUtcNow();
+        try
+        {
+            await parts.Actions.RunAsync(action, cancellationToken);
+            if (grows) parts.Backoff.Succeeded(target, subnet, blocks);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The daemon stops; the intent is durable, and the next one goes on with it.
+        }
+        catch (Exception exception) when (exception is CloudException or HostNetworkException)
+        {
+            var failure = exception as CloudException ?? new CloudException(CloudErrorKind.Unknown, "EnsureInterface", "HostNetwork", exception.Message, innerException: exception);
+            Log.ActionFailed(Logger, action, failure.Kind, failure);
+            if (grows) parts.Backoff.Failed(failure, target, subnet, blocks);
+            Learn(failure);
+        }
+        finally
+        {
+            if (!grows) _lastReleaseAt = time.GetUtcNow();
+            parts.Waiting.Serve();
+            parts.Signal.Raise();
+        }
+    }
+
+    /// <summary>Goes on with changes that nobody carries out. Returns when the next one is due.</summary>
+    private DateTimeOffset? ResumeDue(CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        DateTimeOffset? next = null;
+        var open = ledger.OpenIntents();
+        foreach (var closed in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray()) _resume.Remove(closed);
+        if (rules.ProvisioningDisabled) return null;
+        foreach (var (intent, doubtSince) in open)
+        {
+            if (doubtSince is not { } since) continue;
+            if (intent is Intent.AssignBlocks)
+            {
+                // Not repeatable: the truth decides.
+                parts.Membership.RequestAt(since + IpLedger.DoubtWindow);
+                continue;
+            }
+
+            // What a restart left is gone on with at once.
+            if (!_resume.TryGetValue(intent.Number, out var due)) _resume[intent.Number] = due = (since, PoolLimits.FirstResume);
+            if (due.At <= now)
+            {
+                var pause = due.Pause * 2 < PoolLimits.LongestResume ? due.Pause * 2 : PoolLimits.LongestResume;
+                _resume[intent.Number] = due = (now + due.Pause, pause);
+                Start(ResumeAsync(intent, cancellationToken));
+            }
+
+            if (next is null || due.At < next) next = due.At;
         }
 
-        var next = checkAt is { } check && check < _resyncAt ? check : _resyncAt;
-        if (plan.ReplanAt is { } replanAt && replanAt < next) next = replanAt;
-        if (round > PoolLimits.MaxPlansPerStep) next = time.GetUtcNow();
-        return new StepOutcome(plan, next);
+        return next;
     }
 
-    /// <summary>The start's observation has just been made.</summary>
-    public void ObservedNow()
-    {
-        LastObservedAt = time.GetUtcNow();
-        _resyncAt = NextResync();
-    }
-
-    private async Task ResyncAsync(CancellationToken cancellationToken)
+    private async Task ResumeAsync(Intent intent, CancellationToken cancellationToken)
     {
         try
         {
-            await interfaces.ObserveAsync(cancellationToken);
-            ObservedNow();
-            evidence.HoldRouted();
-            evidence.ReleaseUnused();
+            await parts.Actions.ResumeAsync(intent, cancellationToken);
         }
-        catch (CloudException exception)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Serving goes on from what is known; the age of the last observation is visible to the operator.
-            _resyncAt = NextResync();
-            Log.ObserveFailed(Logger, exception.Kind, exception);
+            // As above.
         }
-        catch (HostNetworkException exception)
+        catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
-            _resyncAt = NextResync();
-            Log.KernelNotAsked(Logger, exception);
+            Log.ResumeFailed(Logger, intent, exception);
+            if (exception is CloudException failure) Learn(failure);
         }
+        finally
+        {
+            parts.Waiting.Serve();
+            parts.Signal.Raise();
+        }
+    }
+
+    /// <summary>What the cloud refused on the ground of its own state, or may have done without saying so, shows that ours is out of date.</summary>
+    private void Learn(CloudException failure)
+    {
+        if (failure.Kind is CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit or CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient) parts.Membership.RequestAt(time.GetUtcNow());
+        if (failure.Kind == CloudErrorKind.SubnetExhausted) parts.Membership.RequestSubnets();
     }
 
     /// <summary>
@@ -104,7 +181,7 @@ internal sealed partial class PoolReconciler(
         if (ends.Count == 0) return null;
         try
         {
-            if (ends[0] - now <= PoolLimits.EvidenceLead) evidence.HoldRouted();
+            if (ends[0] - now <= PoolLimits.EvidenceLead) parts.Evidence.HoldRouted();
         }
         catch (HostNetworkException exception)
         {
@@ -114,67 +191,43 @@ internal sealed partial class PoolReconciler(
         return ends.Select(end => end - PoolLimits.EvidenceLead).FirstOrDefault(check => check > now) is var next && next == default ? null : next;
     }
 
-    private PoolSnapshot Snapshot() => new()
+    private void Start(Task task)
     {
-        Ledger = ledger.View(time.GetUtcNow()),
-        Waiting = waiting.Demand,
-        Capacity = capacity,
-        Obstacle = provisioningDisabled ? Disabled : backoff.Current,
-        LastReleaseAt = _lastReleaseAt,
-    };
-
-    /// <summary>Runs the plan's actions side by side. Failures of growth stop growth for a while; a release that failed is tried again after the usual interval.</summary>
-    private async Task ActAsync(IReadOnlyList<PoolAction> planned, CancellationToken cancellationToken)
-    {
-        var failures = await Task.WhenAll(planned.Select(action => TryAsync(action, cancellationToken)));
-        if (!planned.All(IsGrowth)) _lastReleaseAt = time.GetUtcNow();
-        List<CloudException> growthFailures = [];
-        for (var index = 0; index < planned.Count; index++)
-        {
-            if (failures[index] is not { } failure) continue;
-            if (IsGrowth(planned[index])) growthFailures.Add(failure);
-            // What the cloud refused on the ground of its own state, or may have done without saying so, shows that ours is out of date.
-            if (failure.Kind is CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit or CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient) _resyncAt = time.GetUtcNow();
-            Log.ActionFailed(Logger, planned[index], failure.Kind, failure);
-        }
-
-        if (growthFailures.Count > 0) backoff.Failed(growthFailures);
-        else if (planned.Any(IsGrowth)) backoff.Succeeded();
+        lock (_lock) _running.Add(task);
     }
 
-    private static bool IsGrowth(PoolAction action) => action is PoolAction.AssignBlocks or PoolAction.AddInterface;
-
-    private async Task<CloudException?> TryAsync(PoolAction action, CancellationToken cancellationToken)
+    /// <summary>Changes end with an outcome; one that ends with an exception is a defect, and the loop reports it.</summary>
+    private void ThrowIfDefect()
     {
-        try
+        Task? defect;
+        lock (_lock)
         {
-            await actions.RunAsync(action, cancellationToken);
-            // At once, not after the slowest action of the plan.
-            waiting.Serve();
-            return null;
+            defect = _running.Find(task => task.IsFaulted);
+            _running.RemoveAll(task => task == defect || (task.IsCompleted && !task.IsFaulted));
         }
-        catch (CloudException exception)
-        {
-            return exception;
-        }
-        catch (HostNetworkException exception)
-        {
-            return new CloudException(CloudErrorKind.Unknown, "EnsureInterface", "HostNetwork", exception.Message, innerException: exception);
-        }
+
+        defect?.GetAwaiter().GetResult();
     }
 
-    /// <summary>A tenth earlier or later, so that the nodes of a cluster do not ask at the same moment.</summary>
-    private DateTimeOffset NextResync() => time.GetUtcNow() + (PoolLimits.ResyncInterval * (0.9 + (random.NextDouble() * 0.2)));
+    private static DateTimeOffset Earliest(DateTimeOffset first, params ReadOnlySpan<DateTimeOffset?> others)
+    {
+        foreach (var other in others)
+        {
+            if (other < first) first = other.Value;
+        }
+
+        return first;
+    }
 
     private static partial class Log
     {
-        [LoggerMessage(40, LogLevel.Warning, "the cloud could not be observed ({Kind}); serving goes on from what is known")]
-        public static partial void ObserveFailed(ILogger logger, CloudErrorKind kind, Exception exception);
+        [LoggerMessage(41, LogLevel.Warning, "{Action} failed ({Kind})")]
+        public static partial void ActionFailed(ILogger logger, PoolAction action, CloudErrorKind kind, Exception exception);
 
         [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);
 
-        [LoggerMessage(41, LogLevel.Warning, "{Action} failed ({Kind})")]
-        public static partial void ActionFailed(ILogger logger, PoolAction action, CloudErrorKind kind, Exception exception);
+        [LoggerMessage(43, LogLevel.Warning, "{Intent} could not be finished; tried again later")]
+        public static partial void ResumeFailed(ILogger logger, Intent intent, Exception exception);
     }
 }

@@ -8,42 +8,42 @@ internal sealed record PoolSnapshot
 {
     public required LedgerView Ledger { get; init; }
 
-    /// <summary>Addresses that waiting ADDs ask for.</summary>
-    public required int Waiting { get; init; }
+    /// <summary>ADDs that wait for an address, in the order of their arrival.</summary>
+    public required IReadOnlyList<WaitingAdd> Waiting { get; init; }
     public required PoolCapacity Capacity { get; init; }
 
-    /// <summary>Why the pool may not grow now; null when it may.</summary>
-    public GrowthObstacle? Obstacle { get; init; }
+    /// <summary>Subnets that a new interface may be created in, the best one first.</summary>
+    public required IReadOnlyList<SubnetCandidate> Subnets { get; init; }
+
+    /// <summary>What stands against growth now, and where.</summary>
+    public GrowthObstacles Obstacles { get; init; } = GrowthObstacles.None;
+
+    /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
+    public bool IsUnschedulable { get; init; }
+
+    /// <summary>Nothing is given back to the cloud.</summary>
+    public bool MayNotRelease { get; init; }
 
     /// <summary>The pool is never shrunk more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls.</summary>
     public required DateTimeOffset LastReleaseAt { get; init; }
 }
 
+/// <summary>One who waits.</summary>
+/// <param name="Number">Its place's number; never used twice.</param>
+/// <param name="Deadline">When it gives up.</param>
+internal readonly record struct WaitingAdd(long Number, DateTimeOffset Deadline);
+
+/// <summary>A subnet for new interfaces.</summary>
+/// <param name="Id">The subnet.</param>
+/// <param name="FreeAddresses">As last described; null when it never was.</param>
+internal sealed record SubnetCandidate(string Id, int? FreeAddresses);
+
 /// <summary>What this node can carry.</summary>
 /// <param name="MaxInterfaces">Of the instance type, or MAX_ENI where that is lower; the primary one included.</param>
-/// <param name="BlocksPerInterface">Secondary addresses per interface: its address limit less the primary address.</param>
-/// <param name="MaxPods">More addresses than this are never attached.</param>
+/// <param name="BlocksPerInterface">Secondary addresses or prefixes per interface: its address limit less the primary address.</param>
+/// <param name="MaxPods">More addresses than this are never attached, as far as whole blocks allow.</param>
 internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods)
 {
     /// <summary>The reference's formula for the pods of a node: every secondary address, and two pods on the host network.</summary>
     public static int DefaultMaxPods(int maxInterfaces, int addressesPerInterface) => (maxInterfaces * (addressesPerInterface - 1)) + 2;
 }
-
-/// <summary>Why no address can be added, as it is told to whoever waits for one.</summary>
-internal enum GrowthObstacleKind
-{
-    InterfaceLimit,
-    AddressLimit,
-    MaxPods,
-    SubnetExhausted,
-    Throttled,
-    NotPermitted,
-    ProvisioningDisabled,
-    CloudFailure,
-}
-
-/// <summary>A reason against growth.</summary>
-/// <param name="Kind">What it is.</param>
-/// <param name="Until">When growth is tried again; null when no time helps.</param>
-/// <param name="Detail">A sentence for a person.</param>
-internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? Until, string Detail);

@@ -35,28 +35,37 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
     private readonly Lock _lock = new();
     private readonly LinkedList<Waiter> _queue = new();
 
+    private long _lastNumber;
+
     /// <summary>Addresses that are waited for.</summary>
     public int Demand
     {
         get
         {
-            lock (_lock) return _queue.Select(waiter => waiter.Request.Key).Distinct().Count();
+            lock (_lock) return _queue.Count;
         }
+    }
+
+    /// <summary>Those who wait, in the order of their arrival. An attachment waits once: its repeated ADDs take turns.</summary>
+    public IReadOnlyList<WaitingAdd> Waiting()
+    {
+        lock (_lock) return [.. _queue.Select(waiter => new WaitingAdd(waiter.Number, waiter.Deadline))];
     }
 
     /// <summary>Takes a place and waits for its turn. The caller bounds the wait by the token.</summary>
     /// <exception cref="OperationCanceledException">The client gave up; it holds nothing.</exception>
     public async Task<WaitOutcome> WaitAsync(AddRequest request, DateTimeOffset deadline, CancellationToken cancellationToken)
     {
-        var waiter = new Waiter(request, deadline);
         LinkedListNode<Waiter> place;
         lock (_lock)
         {
             if (_queue.Count >= PoolLimits.MaxWaiting) return new WaitOutcome.Refused();
-            place = _queue.AddLast(waiter);
+            place = _queue.AddLast(new Waiter(++_lastNumber, request, deadline));
         }
 
-        await using var registration = cancellationToken.Register(() =>
+        var waiter = place.Value;
+
+        using var registration = cancellationToken.Register(() =>
         {
             lock (_lock)
             {
@@ -91,31 +100,33 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
     }
 
     /// <summary>
-    /// Tells the last <paramref name="count"/> in the queue that waiting is useless. Whoever would still be there when the obstacle is gone stays.
+    /// Tells some of those who wait that waiting is useless. Whoever would still be there when the obstacle is gone stays.
     /// </summary>
-    public void GiveUp(int count, GrowthObstacle obstacle)
+    public void GiveUp(IReadOnlyList<long> numbers, GrowthObstacle obstacle)
     {
         List<Waiter> hopeless = [];
         lock (_lock)
         {
-            for (var place = _queue.Last; place is not null && count > 0; count--)
+            var named = numbers.ToHashSet();
+            for (var place = _queue.First; place is not null;)
             {
-                var previous = place.Previous;
-                if (obstacle.Until is not { } until || until >= place.Value.Deadline)
+                var next = place.Next;
+                if (named.Contains(place.Value.Number) && (obstacle.Until is not { } until || until >= place.Value.Deadline))
                 {
                     _queue.Remove(place);
                     hopeless.Add(place.Value);
                 }
 
-                place = previous;
+                place = next;
             }
         }
 
         foreach (var waiter in hopeless) waiter.Outcome.TrySetResult(new WaitOutcome.Hopeless(obstacle));
     }
 
-    private sealed class Waiter(AddRequest request, DateTimeOffset deadline)
+    private sealed class Waiter(long number, AddRequest request, DateTimeOffset deadline)
     {
+        public long Number { get; } = number;
         public AddRequest Request { get; } = request;
         public DateTimeOffset Deadline { get; } = deadline;
 

@@ -82,10 +82,13 @@ internal sealed class ModelHost(ModelKernel kernel, Incarnation incarnation) : I
         kernel.Wired[wiring.Mac] = wiring;
     }
 
-    public void RemoveInterface(InterfaceWiring wiring)
+    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
         Enter(nameof(RemoveInterface));
-        kernel.Wired.Remove(wiring.Mac);
+        foreach (var (mac, wiring) in kernel.Wired.ToArray())
+        {
+            if (wiring.PrimaryAddress.Equals(primaryAddress)) kernel.Wired.Remove(mac);
+        }
     }
 
     public IReadOnlyList<PodRoute> PodRoutes()

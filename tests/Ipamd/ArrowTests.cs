@@ -15,7 +15,7 @@ public sealed partial class ArrowTests
         { "HostNetwork", ["Netlink"] },
         { "Aws", ["Cloud", "Ledger"] },
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger"] },
-        { "Options", ["WarmPool"] },
+        { "Options", ["Cloud", "WarmPool"] },
         { "Observability", ["Cloud", "WarmPool"] },
         { "Rpc", ["HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },

@@ -89,6 +89,82 @@ internal sealed class CheckpointDocument
         /// <summary>Released addresses and when, so that a restart does not cut their cooldown short.</summary>
         [JsonPropertyName("cooling")]
         public List<Cooling>? Cooling { get; set; }
+
+        /// <summary>Changes of the cloud that had no certain outcome when the file was written.</summary>
+        [JsonPropertyName("intents")]
+        public List<PendingIntent>? Intents { get; set; }
+
+        /// <summary>Blocks that the cloud may still describe although they were given back.</summary>
+        [JsonPropertyName("givenBack")]
+        public List<Past>? GivenBack { get; set; }
+
+        /// <summary>Interfaces that the cloud may still describe although they were removed.</summary>
+        [JsonPropertyName("gone")]
+        public List<Past>? Gone { get; set; }
+    }
+
+    /// <summary>One intent; which of the members are present follows from its kind.</summary>
+    internal sealed class PendingIntent
+    {
+        [JsonPropertyName("number")]
+        public long Number { get; set; }
+
+        /// <summary>addInterface, assignBlocks, releaseBlocks or removeInterface.</summary>
+        [JsonPropertyName("kind")]
+        public string? Kind { get; set; }
+
+        /// <summary>Nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("at")]
+        public long At { get; set; }
+
+        [JsonPropertyName("interface")]
+        public string? Interface { get; set; }
+
+        [JsonPropertyName("attachment")]
+        public string? AttachmentId { get; set; }
+
+        [JsonPropertyName("deviceIndex")]
+        public int DeviceIndex { get; set; }
+
+        [JsonPropertyName("networkCard")]
+        public int NetworkCard { get; set; }
+
+        [JsonPropertyName("token")]
+        public string? Token { get; set; }
+
+        [JsonPropertyName("subnet")]
+        public string? SubnetId { get; set; }
+
+        [JsonPropertyName("securityGroups")]
+        public List<string>? SecurityGroupIds { get; set; }
+
+        /// <summary>A name of <see cref="VpcCni.Ipamd.Ledger.BlockKind"/>.</summary>
+        [JsonPropertyName("blockKind")]
+        public string? BlockKind { get; set; }
+
+        [JsonPropertyName("count")]
+        public int Count { get; set; }
+
+        [JsonPropertyName("blocks")]
+        public List<string>? Blocks { get; set; }
+
+        [JsonPropertyName("primaryAddress")]
+        public string? PrimaryAddress { get; set; }
+
+        /// <summary>An addition is being undone; a removal is detached.</summary>
+        [JsonPropertyName("lastStage")]
+        public bool LastStage { get; set; }
+    }
+
+    /// <summary>Something that was there until a moment ago: a range, or an interface's id.</summary>
+    internal sealed class Past
+    {
+        [JsonPropertyName("name")]
+        public string? Name { get; set; }
+
+        /// <summary>Nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("at")]
+        public long At { get; set; }
     }
 
     internal sealed class Cooling

@@ -20,9 +20,12 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.Cooling.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count == 0 ? null : new CheckpointDocument.Additions
             {
-                Cooling = [.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })],
+                Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
+                Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
+                GivenBack = OrNull([.. record.GivenBack.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
+                Gone = OrNull([.. record.Gone.Select(item => new CheckpointDocument.Past { Name = item.Interface.Value, At = ToNanoseconds(item.At) })]),
             },
         };
         return JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Default.CheckpointDocument);
@@ -50,7 +53,12 @@ internal static class CheckpointFormat
         var attachments = (document.Allocations ?? []).Select(ToAttachment).ToArray();
         var cooling = (document.Ours?.Cooling ?? []).Select((item, index) => new CoolingAddress(
             ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"), FromNanoseconds(item.ReleasedAt))).ToArray();
-        return new LedgerRecord(attachments, cooling);
+        return new LedgerRecord(attachments, cooling)
+        {
+            Intents = [.. (document.Ours?.Intents ?? []).Select((item, index) => IntentFormat.Read(item, $"vpccni.intents[{index}]"))],
+            GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
+            Gone = [.. (document.Ours?.Gone ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
+        };
     }
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
@@ -115,12 +123,17 @@ internal static class CheckpointFormat
     private static string? AddressOf(Attachment attachment, AddressFamily family)
         => attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
 
-    private static IPAddress ParseAddress(string? text, AddressFamily? family, string where)
+    internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where)
         => IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
             ? address
             : throw new CheckpointFormatException($"{where} is '{text}', expected an {(family == AddressFamily.InterNetworkV6 ? "IPv6" : "IP")} address");
 
-    private static long ToNanoseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick;
+    internal static IPNetwork ParseRange(string? text, string where)
+        => IPNetwork.TryParse(text, out var range) ? range : throw new CheckpointFormatException($"{where} is '{text}', expected a range like 10.0.0.16/28");
 
-    private static DateTimeOffset FromNanoseconds(long nanoseconds) => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(nanoseconds / NanosecondsPerTick);
+    private static List<T>? OrNull<T>(List<T> items) => items.Count == 0 ? null : items;
+
+    internal static long ToNanoseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick;
+
+    internal static DateTimeOffset FromNanoseconds(long nanoseconds) => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(nanoseconds / NanosecondsPerTick);
 }

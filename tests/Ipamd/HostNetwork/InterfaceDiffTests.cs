@@ -78,7 +78,7 @@ public sealed class InterfaceDiffTests
             "the default route leads elsewhere" => right with { Routes = [right.Routes[0], right.Routes[1] with { Gateway = IPAddress.Parse("10.0.0.2") }] },
             "the subnet is routed through main" => right with { Routes = [.. right.Routes, new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Second.SubnetRange, LinkIndex = 7, Table = RouteTable.Main }] },
             "the rule is gone" => right with { Rules = [] },
-            "the rule leads to another table" => right with { Rules = [InterfaceDiff.FromInterface(Second) with { Table = 7 }] },
+            "the rule leads to another table" => right with { Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable) with { Table = 7 }] },
             "the rule is there twice" => right with { Rules = [.. right.Rules, .. right.Rules] },
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
@@ -100,7 +100,7 @@ public sealed class InterfaceDiffTests
             new RouteInfo { Family = AddressFamily.InterNetwork, Destination = IPNetwork.Parse("10.0.0.1/32"), LinkIndex = 7, Table = 2, Scope = RouteScope.Link },
             new RouteInfo { Family = AddressFamily.InterNetwork, Gateway = IPAddress.Parse("10.0.0.1"), LinkIndex = 7, Table = 2 },
         ],
-        Rules = [InterfaceDiff.FromInterface(Second)],
+        Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable)],
     };
 
     private static InterfaceState State(int mtu, bool up) => new()

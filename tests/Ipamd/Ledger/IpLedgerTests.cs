@@ -102,8 +102,8 @@ public sealed class IpLedgerTests
     public void What_was_just_added_stays_although_an_observation_does_not_show_it_yet()
     {
         Observe(Primary());
-        _ledger.AddBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start);
-        _ledger.AddInterface(Secondary(1, "10.0.1.10/32"), Start);
+        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.Added(_ledger.BeginAdd("token", "subnet-1", [], 1, Addresses(1), Start), Secondary(1, "10.0.1.10/32"), Start);
         Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
         Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
         Assert.True(_ledger.Observe([Primary()], Start.AddSeconds(60)).Any);
@@ -116,7 +116,7 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"));
         var id = new NetworkInterfaceId("eni-0");
         var later = Start.AddMinutes(5);
-        _ledger.EndReleaseBlocks(id, _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32")], later), released: true, later);
+        _ledger.Released(_ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32")], later)!, later);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(59));
         Assert.Equal(0, _ledger.View(later).Total);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(60));
@@ -130,10 +130,10 @@ public sealed class IpLedgerTests
         Add("a");
         Add("b");
         _ledger.Release(Key("b"), Start);
-        var accepted = _ledger.BeginReleaseBlocks(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")], Start);
-        Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted);
+        var accepted = _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")], Start)!;
+        Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Blocks);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
-        _ledger.EndReleaseBlocks(new NetworkInterfaceId("eni-0"), accepted, released: false, Start);
+        _ledger.Undone(accepted, Start);
         Assert.Equal("10.0.0.12", AddressOf(Add("c")));
     }
 
@@ -143,11 +143,11 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
         Add("b");
-        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-0"), Start));
-        Assert.False(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start));
-        Assert.True(_ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-2"), Start));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-0"), "attach-0", Start));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start));
+        var removal = Assert.IsType<Intent.RemoveInterface>(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start));
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
-        _ledger.EndRemoveInterface(new NetworkInterfaceId("eni-2"), removed: false);
+        _ledger.Undone(removal, Start);
         Assert.Equal("10.0.2.10", AddressOf(Add("c")));
     }
 
@@ -183,27 +183,105 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_release_in_doubt_stays_out_of_use_until_an_observation_tells()
+    public void A_release_in_doubt_stays_out_of_use_whatever_an_observation_shows()
     {
-        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32"));
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var id = new NetworkInterfaceId("eni-0");
-        _ledger.BeginReleaseBlocks(id, [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
-        _ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start);
-        _ledger.Observe([Primary("10.0.0.11/32"), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(1));
-        Assert.Equal((1, 0), (_ledger.View(Start).Interfaces[0].Total, _ledger.View(Start).Free));
-        _ledger.Observe([Primary("10.0.0.11/32"), Secondary(1, "10.0.1.10/32")], Start + IpLedger.Settling);
-        Assert.Equal(2, _ledger.View(Start).Free);
+        var release = _ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start)!;
+        _ledger.Doubt(release, Start);
+        _ledger.Observe([Primary("10.0.0.11/32")], Start.AddMinutes(5));
+        Assert.Equal(0, _ledger.View(Start).Free);
+        Assert.Same(release, _ledger.Resume(release.Number));
+        Assert.Null(_ledger.Resume(release.Number));
+        _ledger.Released(release, Start.AddMinutes(5));
+        _ledger.Observe([Primary("10.0.0.11/32")], Start.AddMinutes(5));
+        Assert.Equal(0, _ledger.View(Start).Total);
     }
 
     [Fact]
-    public void An_interface_whose_removal_was_in_doubt_goes_when_it_is_no_longer_described()
+    public void An_assignment_in_doubt_is_decided_by_an_observation_that_was_asked_for_late_enough()
+    {
+        Observe(Primary());
+        var assign = _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!;
+        _ledger.Doubt(assign, Start);
+        _ledger.Observe([Primary()], Start.AddSeconds(6), askedAt: Start.AddSeconds(4));
+        Assert.Single(_ledger.View(Start).Intents);
+        _ledger.Observe([Primary("10.0.0.10/32")], Start.AddSeconds(6), askedAt: Start.AddSeconds(5));
+        Assert.Empty(_ledger.View(Start).Intents);
+        Assert.Equal("10.0.0.10", AddressOf(Add("a")));
+    }
+
+    [Fact]
+    public void An_interface_with_something_under_way_is_left_alone()
+    {
+        Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
+        var id = new NetworkInterfaceId("eni-1");
+        Assert.NotNull(_ledger.BeginAssign(id, Addresses(1), Start));
+        Assert.Null(_ledger.BeginAssign(id, Addresses(1), Start));
+        Assert.Null(_ledger.BeginRelease(id, [IPNetwork.Parse("10.0.1.10/32")], Start));
+        Assert.Null(_ledger.BeginRemove(id, "attach-1", Start));
+    }
+
+    [Fact]
+    public void An_interface_of_ours_that_was_detached_does_not_return_with_an_observation_that_is_late_not_even_after_a_restart()
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
-        _ledger.BeginRemoveInterface(new NetworkInterfaceId("eni-1"), Start);
-        var changes = _ledger.Observe([Primary()], Start.AddSeconds(1));
-        Assert.Empty(changes.InterfacesLost);
+        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
+        _ledger.Advance(removal with { IsDetached = true }, Start);
+        Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Assert.Single(_ledger.View(Start).Interfaces);
+        _ledger.Removed(removal, Start);
+        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        next.Restore(_ledger.Record().Record, Start.AddSeconds(10));
+        next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(10));
+        Assert.Single(next.View(Start).Interfaces);
+        next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(61));
+        Assert.Equal(2, next.View(Start).Interfaces.Count);
     }
+
+    [Fact]
+    public void A_restored_release_keeps_its_blocks_out_of_use_and_leaves_out_what_is_in_use_by_now()
+    {
+        Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
+        _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
+        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        next.Restore(_ledger.Record().Record, Start);
+        next.Observe([Primary("10.0.0.10/32", "10.0.0.11/32")], Start);
+        Assert.Equal(0, next.View(Start).Free);
+        next.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start);
+        var open = Assert.Single(next.View(Start).Intents);
+        Assert.False(open.IsRunning);
+        var rest = Assert.IsType<Intent.ReleaseBlocks>(next.Recheck(next.Resume(open.Intent.Number)!, Start));
+        Assert.Equal([IPNetwork.Parse("10.0.0.11/32")], rest.Blocks);
+    }
+
+    [Fact]
+    public void Prefixes_are_filled_before_single_addresses_where_the_pool_grows_by_them_and_after_where_it_does_not()
+    {
+        var byPrefixes = new IpLedger(TimeSpan.FromSeconds(30), prefersPrefixes: true);
+        foreach (var (ledger, expected) in new[] { (byPrefixes, "10.0.0.32"), (_ledger, "10.0.0.10") })
+        {
+            ledger.Observe([Primary("10.0.0.10/32", "10.0.0.32/28")], Start);
+            Assert.Equal(expected, AddressOf(Assert.IsType<AssignOutcome.Held>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start)).Attachment));
+        }
+    }
+
+    [Fact]
+    public void A_hint_that_shows_what_the_ledger_holds_agrees_and_anything_else_does_not()
+    {
+        Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
+        var now = Start.AddMinutes(5);
+        bool Agrees(params InterfaceObservation[] shown) => _ledger.Agrees(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
+        Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
+        Assert.False(Agrees(Primary("10.0.0.10/32")));
+        Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1)));
+        Assert.False(Agrees(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32")));
+        Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2)));
+        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!, [IPNetwork.Parse("10.0.0.12/32")], now);
+        Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
+    }
+
+    private static BlockRequest Addresses(int count) => new(BlockKind.Ipv4Address, count);
 
     private Attachment Add(string container)
         => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)).Attachment;

@@ -44,7 +44,7 @@ public sealed class OptionBinderTests
         { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD" },
         { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
         { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "HTTP_TIMEOUT", "5" }, { "ADDITIONAL_ENI_TAGS", "{" }, { "ADDITIONAL_ENI_TAGS", """{"a":1}""" }, { "ADDITIONAL_ENI_TAGS", "[]" },
-        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_PREFIX_DELEGATION", "true" },
+        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
         { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true" },
     };
 

@@ -146,15 +146,28 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
 
+    private string? _hangsAfter;
+    private TaskCompletionSource? _hanging;
+
+    /// <summary>The next call of a kind takes effect and is never answered: what a crash in the middle of it looks like to the one that crashed.</summary>
+    public void HangAfter(string operation) => (_hangsAfter, _hanging) = (operation, new TaskCompletionSource());
+
+    /// <summary>Those that come later are answered again.</summary>
+    public void LetGo() => _hangsAfter = null;
+
     private async Task<T> CallAsync<T>(string operation, Func<T> effect)
     {
+        T result;
         if (Gate is { } gate) await gate.Task;
         lock (_lock)
         {
             Calls.Add(operation);
             if (_faults.TryGetValue(operation, out var queue) && queue.TryDequeue(out var fault) && fault() is { } exception) throw exception;
-            return effect();
+            result = effect();
         }
+
+        if (_hangsAfter == operation && _hanging is { } hanging) await hanging.Task;
+        return result;
     }
 
     private bool Replace(NetworkInterfaceId id, Func<CloudInterface, CloudInterface> change)

@@ -7,6 +7,8 @@ namespace VpcCni.Ipamd.Tests.WarmPool;
 /// <summary>A kernel that does as it is told: which interfaces are wired, and which pods are routed.</summary>
 internal sealed class FakeHostNetwork : IHostNetwork
 {
+    private readonly Dictionary<int, string> _macs = [];
+
     public HashSet<string> Wired { get; } = [];
     public HashSet<string> Broken { get; } = [];
 
@@ -18,13 +20,15 @@ internal sealed class FakeHostNetwork : IHostNetwork
     {
         if (Broken.Contains(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac}");
         Wired.Add(wiring.Mac);
+        _macs[wiring.DeviceIndex] = wiring.Mac;
         return Task.CompletedTask;
     }
 
-    public void RemoveInterface(InterfaceWiring wiring)
+    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
-        if (KeepsRule.Contains(wiring.Mac)) throw new HostNetworkException($"the rule of {wiring.Mac} cannot be removed");
-        Wired.Remove(wiring.Mac);
+        if (!_macs.TryGetValue(deviceIndex, out var mac)) return;
+        if (KeepsRule.Contains(mac)) throw new HostNetworkException($"the rule of {mac} cannot be removed");
+        Wired.Remove(mac);
     }
 
     public IReadOnlyList<PodRoute> PodRoutes() => [.. Pods];

@@ -12,31 +12,54 @@ namespace VpcCni.Ipamd.Tests.WarmPool;
 internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, PoolTargets targets, int? maxPods = null)
 {
     private static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/16");
+    private static readonly IPNetwork Prefixes = IPNetwork.Parse("10.1.0.0/16");
     private int _nextAddress = 10;
+    private int _nextPrefix;
     private int _nextInterface = 1;
     private int _nextPod;
     private DateTimeOffset _lastRelease = DateTimeOffset.UnixEpoch;
 
-    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30));
+    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30), targets.UsesPrefixes);
     public DateTimeOffset Now { get; set; } = DateTimeOffset.UnixEpoch.AddDays(1);
     public int Waiting { get; set; }
-    public GrowthObstacle? Obstacle { get; set; }
+    public GrowthObstacles Obstacles { get; set; } = GrowthObstacles.None;
+    public IReadOnlyList<SubnetCandidate> Subnets { get; set; } = [new SubnetCandidate("subnet-1", 4000)];
+    public bool IsUnschedulable { get; set; }
     public PoolPlan LastPlan { get; private set; } = null!;
     public LedgerView View => Ledger.View(Now);
 
     public PoolFixture WithPrimary()
     {
-        Ledger.Observe([Interface(deviceIndex: 0, blocks: 0)], Now);
+        Ledger.Observe([Interface(deviceIndex: 0, "subnet-1", [])], Now);
         return this;
+    }
+
+    /// <summary>A new daemon on the same node: attachments from the checkpoint, membership from an observation.</summary>
+    public void Adopt(IpLedger before)
+    {
+        Ledger.Restore(before.Record().Record, Now);
+        Ledger.Observe(
+            [.. before.View(Now).Interfaces.Select(item => new InterfaceObservation
+            {
+                Id = item.Id,
+                DeviceIndex = item.DeviceIndex,
+                PrimaryAddress = item.PrimaryAddress,
+                SubnetId = item.SubnetId,
+                Blocks = [.. item.Blocks.Select(block => block.Range)],
+            })],
+            Now);
+        (_nextAddress, _nextPrefix, _nextInterface) = (1000, 100, 100);
     }
 
     public PoolPlan Plan() => LastPlan = PoolPlanner.Plan(
         new PoolSnapshot
         {
             Ledger = View,
-            Waiting = Waiting,
+            Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new WaitingAdd(number, Now + TimeSpan.FromSeconds(20)))],
+            Subnets = Subnets,
             Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(maxInterfaces, blocksPerInterface + 1)),
-            Obstacle = Obstacle,
+            Obstacles = Obstacles,
+            IsUnschedulable = IsUnschedulable,
             LastReleaseAt = _lastRelease,
         },
         targets,
@@ -66,30 +89,34 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
         switch (action)
         {
             case PoolAction.AssignBlocks assign:
-                Ledger.AddBlocks(assign.Interface, Blocks(assign.Blocks.Count), Now);
+                Ledger.Assigned(Ledger.BeginAssign(assign.Interface, assign.Blocks, Now)!, Blocks(assign.Blocks), Now);
                 break;
             case PoolAction.AddInterface add:
-                Ledger.AddInterface(Interface(add.DeviceIndex, add.Blocks.Count), Now);
+                Ledger.Added(Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now), Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)), Now);
                 break;
             case PoolAction.ReleaseBlocks release:
-                Ledger.EndReleaseBlocks(release.Interface, Ledger.BeginReleaseBlocks(release.Interface, release.Blocks, Now), released: true, Now);
+                Ledger.Released(Ledger.BeginRelease(release.Interface, release.Blocks, Now)!, Now);
                 _lastRelease = Now;
                 break;
             case PoolAction.RemoveInterface remove:
-                Ledger.EndRemoveInterface(remove.Interface, removed: Ledger.BeginRemoveInterface(remove.Interface, Now));
+                Ledger.Removed(Ledger.BeginRemove(remove.Interface, "attachment", Now)!, Now);
                 _lastRelease = Now;
                 break;
+            default:
+                throw new InvalidOperationException($"unnamed action {action}");
         }
     }
 
-    private InterfaceObservation Interface(int deviceIndex, int blocks) => new()
+    private InterfaceObservation Interface(int deviceIndex, string subnet, IReadOnlyList<IPNetwork> blocks) => new()
     {
         Id = new NetworkInterfaceId($"eni-{_nextInterface++}"),
         DeviceIndex = deviceIndex,
         PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
-        SubnetId = "subnet-1",
-        Blocks = Blocks(blocks),
+        SubnetId = subnet,
+        Blocks = blocks,
     };
 
-    private IPNetwork[] Blocks(int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++)))];
+    private IPNetwork[] Blocks(BlockRequest request) => [.. Enumerable.Range(0, request.Count).Select(_ => request.Kind == BlockKind.Ipv4Prefix
+        ? new IPNetwork(AddressBlocks.AddressAt(Prefixes, 16 * _nextPrefix++), 28)
+        : AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++)))];
 }

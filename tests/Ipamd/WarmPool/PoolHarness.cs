@@ -18,20 +18,34 @@ internal sealed class PoolHarness
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance);
         var policy = new InterfacePolicy(("owner", "i-1"), ManageUntagged: true, Mtu: 9001);
-        Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Time, NullLogger<NodeInterfaces>.Instance);
+        Subnets = new Subnets(discover: false, clusterName: null, "subnet-1");
+        Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Subnets, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
         Backoff = new GrowthBackoff(Time, new Random(1));
-        var actions = new PoolActions(cloud, Host, Ledger, Interfaces, Evidence, policy, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
+        var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance);
+        var detachment = new InterfaceDetachment(cloud, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
+        var addition = new InterfaceAddition(cloud, Ledger, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
+        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Evidence, addition, detachment, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
+        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Subnets, refreshesSubnets: false, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance);
         Reconciler = new PoolReconciler(
-            Ledger, Interfaces, Evidence, actions, Waiting, Backoff, targets ?? new PoolTargets(), new PoolCapacity(maxInterfaces, blocksPerInterface, 100), provisioningDisabled, Time, new Random(3))
+            Ledger,
+            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Subnets, Conditions, _signal),
+            targets ?? new PoolTargets(),
+            new PoolCapacity(maxInterfaces, blocksPerInterface, 100),
+            new ReconcilerRules(provisioningDisabled, () => false, ManagesUnschedulable: false),
+            Time)
         { Logger = NullLogger<PoolReconciler>.Instance };
-        Service = new AddressService(Ledger, Writer, Waiting, new PoolSignal(), Time, addWait ?? TimeSpan.FromSeconds(20))
+        Service = new AddressService(Ledger, Writer, Waiting, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
         {
             Observed = _observed.Task,
             Logger = NullLogger<AddressService>.Instance,
         };
     }
 
+    /// <summary>Far more than anything that a step starts needs.</summary>
+    private const int MaxRounds = 50;
+
     private readonly TaskCompletionSource _observed = new();
+    private readonly PoolSignal _signal = new();
 
     public ManualTimeProvider Time { get; } = new();
     public FakeCloud Cloud { get; }
@@ -41,18 +55,46 @@ internal sealed class PoolHarness
     public CheckpointWriter Writer { get; }
     public WaitingAdds Waiting { get; }
     public KernelEvidence Evidence { get; }
+    public Subnets Subnets { get; }
+    public NodeConditions Conditions { get; } = new();
     public NodeInterfaces Interfaces { get; }
+    public MembershipWatch Membership { get; }
     public GrowthBackoff Backoff { get; }
     public PoolReconciler Reconciler { get; }
     public AddressService Service { get; }
     public LedgerView View => Ledger.View(Time.GetUtcNow());
 
-    /// <summary>One step; the first one observes.</summary>
+    /// <summary>Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless something waits for it.</summary>
     public async Task<StepOutcome> StepAsync()
     {
-        var outcome = await Reconciler.StepAsync(CancellationToken.None);
-        _observed.TrySetResult();
-        return outcome;
+        for (var round = 0; round < MaxRounds; round++)
+        {
+            var outcome = Reconciler.Step(CancellationToken.None);
+            if (Membership.LastObservedAt is not null) _observed.TrySetResult();
+            if (!Reconciler.IdleAsync().IsCompleted)
+            {
+                await IdleAsync();
+                continue;
+            }
+
+            await Reconciler.IdleAsync();
+            if (outcome.Plan.Actions.Count == 0 && outcome.NextAt > Time.GetUtcNow()) return outcome;
+        }
+
+        throw new InvalidOperationException($"the pool does not come to rest in {MaxRounds} rounds");
+    }
+
+    /// <summary>Lets time pass until what is under way is over, e.g. a detachment that is looked at every few seconds.</summary>
+    private async Task IdleAsync()
+    {
+        for (var second = 0; second < 300; second++)
+        {
+            if (Reconciler.IdleAsync().IsCompleted) return;
+            Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        throw new InvalidOperationException("what is under way does not end");
     }
 
     public Task<AddOutcome> AddAsync(string container, CancellationToken cancellationToken = default)

@@ -59,7 +59,7 @@ public sealed class PoolPlannerTests
         var plan = pool.Plan();
         Assert.Equal(41, plan.Short);
         Assert.Equal([14, 14, 13], plan.Actions.Select(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
-        Assert.Equal(0, plan.Hopeless);
+        Assert.Empty(plan.Hopeless);
     }
 
     [Fact]
@@ -105,9 +105,12 @@ public sealed class PoolPlannerTests
 
         pool.Waiting = 2;
         var plan = pool.Plan();
-        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Hopeless, plan.Obstacle?.Kind));
+        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Hopeless.Count, plan.Obstacle?.Kind));
         pool.Ledger.Release(pool.Ledger.Attachments()[0].Key, pool.Now);
-        Assert.Equal(1, pool.Plan().Hopeless);
+        // It cools for 30 s, and nobody waits that long.
+        Assert.Equal(2, pool.Plan().Hopeless.Count);
+        pool.Now += TimeSpan.FromSeconds(11);
+        Assert.Equal([1L], pool.Plan().Hopeless);
     }
 
     [Fact]
@@ -115,10 +118,11 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         var until = pool.Now.AddSeconds(7);
-        pool.Obstacle = new GrowthObstacle(GrowthObstacleKind.Throttled, until, "slow down");
+        var obstacle = new GrowthObstacle(GrowthObstacleKind.Throttled, until, "slow down");
+        pool.Obstacles = GrowthObstacles.None with { Everything = obstacle };
         var plan = pool.Plan();
         Assert.Empty(plan.Actions);
-        Assert.Equal((3, until, pool.Obstacle), (plan.Short, plan.ReplanAt, plan.Obstacle));
+        Assert.Equal((3, until, obstacle), (plan.Short, plan.ReplanAt, plan.Obstacle));
     }
 
     [Theory]

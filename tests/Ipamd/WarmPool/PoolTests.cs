@@ -142,7 +142,7 @@ public sealed class PoolTests
         for (var index = 0; index < 12; index++)
         {
             await pool.StepAsync();
-            var pause = pool.Backoff.Current!.Until!.Value - pool.Time.GetUtcNow();
+            var pause = pool.Backoff.View().Everything!.Until!.Value - pool.Time.GetUtcNow();
             pauses.Add(pause);
             pool.Time.Advance(pause);
         }
@@ -151,17 +151,32 @@ public sealed class PoolTests
         Assert.All(pauses, pause => Assert.True(pause <= PoolLimits.LongestBackoff));
         Assert.True(pauses[^1] >= PoolLimits.LongestBackoff / 2);
         await pool.StepAsync();
-        Assert.Null(pool.Backoff.Current);
+        Assert.Null(pool.Backoff.View().Everything);
     }
 
     [Theory]
+    [InlineData("CreateInterface")]
     [InlineData("AttachInterface")]
     [InlineData("SetDeleteOnTermination")]
-    public async Task An_interface_that_cannot_be_finished_is_taken_back(string operation)
+    public async Task An_addition_whose_call_was_not_answered_is_gone_on_with_and_nothing_is_made_twice(string operation)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
         pool.Cloud.FailNext(operation, CloudErrorKind.Transient);
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(2));
+        await pool.StepAsync();
+        Assert.Equal(2, pool.Cloud.Interfaces.Count);
+        Assert.Equal((6, 0), (pool.View.Total, pool.View.Intents.Count));
+    }
+
+    [Fact]
+    public async Task An_interface_that_cannot_be_attached_is_taken_back()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Cloud.FailNext("AttachInterface", CloudErrorKind.Invalid);
         await pool.AddAsync("a");
         await pool.StepAsync();
         Assert.Single(pool.Cloud.Interfaces);
@@ -309,7 +324,7 @@ public sealed class PoolTests
         pool.Time.Advance(TimeSpan.FromSeconds(31));
         pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.NotPermitted);
         await pool.StepAsync();
-        Assert.Null(pool.Backoff.Current);
+        Assert.Null(pool.Backoff.View().Everything);
         for (var index = 0; index < 5; index++)
         {
             var add = pool.AddAsync($"p{index}");
@@ -484,22 +499,59 @@ public sealed class PoolTests
     public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix)
         => Assert.Equal(suffix, KernelEvidence.LinkSuffix(new PodReference(podNamespace, name)));
 
-    [Fact]
-    public async Task A_stop_in_the_middle_of_an_attachment_takes_the_interface_back()
+    [Theory]
+    [InlineData("CreateInterface")]
+    [InlineData("AttachInterface")]
+    [InlineData("SetDeleteOnTermination")]
+    public async Task An_addition_that_a_crash_interrupts_is_finished_by_the_next_daemon(string operation)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
         await pool.AddAsync("a");
-        pool.Cloud.FailNext("SetDeleteOnTermination", () => new OperationCanceledException());
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(pool.StepAsync);
-        Assert.Single(pool.Cloud.Interfaces);
+        pool.Cloud.HangAfter(operation);
+        pool.Reconciler.Step(CancellationToken.None);
+        pool.Cloud.LetGo();
+        var next = new PoolHarness(pool.Cloud);
+        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), next.Time.GetUtcNow());
+        await next.StepAsync();
+        Assert.Equal(2, next.Cloud.Interfaces.Count);
+        Assert.All(next.Cloud.Interfaces, item => Assert.NotNull(item.AttachmentId));
+        Assert.Equal((6, 1, 0), (next.View.Total, next.View.Assigned, next.View.Intents.Count));
+    }
+
+    [Theory]
+    [InlineData("DetachInterface")]
+    [InlineData("DescribeAttachedInterfaces")]
+    [InlineData("DeleteInterface")]
+    public async Task A_removal_that_a_crash_interrupts_is_finished_by_the_next_daemon(string operation)
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(TimeSpan.FromSeconds(45));
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(14));
+        pool.Reconciler.Step(CancellationToken.None);
+        pool.Time.Advance(TimeSpan.FromSeconds(2));
+        pool.Cloud.HangAfter(operation);
+        pool.Reconciler.Step(CancellationToken.None);
+        pool.Cloud.LetGo();
+        var next = new PoolHarness(pool.Cloud);
+        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), next.Time.GetUtcNow());
+        await next.StepAsync();
+        next.Time.Advance(TimeSpan.FromSeconds(5));
+        await next.StepAsync();
+        Assert.Single(next.Cloud.Interfaces);
+        Assert.Equal((3, 0), (next.View.Total, next.View.Intents.Count));
     }
 
     [Fact]
     public async Task An_own_interface_that_would_outlive_the_node_is_mended_by_the_next_observation()
     {
         var cloud = new FakeCloud().WithPrimary(3);
-        var pool = new PoolHarness(cloud, provisioningDisabled: true);
+        var pool = new PoolHarness(cloud);
         var second = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)), default);
         await cloud.AttachInterfaceAsync(second.Id, 1, default);
         cloud.Change(second.Id, item => item with { Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
@@ -517,7 +569,7 @@ public sealed class PoolTests
             pool.Time.Advance(TimeSpan.FromMinutes(2));
         }
 
-        Assert.All(pool.Cloud.Calls, call => Assert.Equal("DescribeAttachedInterfaces", call));
+        Assert.All(pool.Cloud.Calls, call => Assert.Contains(call, new[] { "DescribeAttachedInterfaces", "HintAttachedInterfaces" }));
     }
 
     [Fact]

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+
+namespace VpcCni.Ipamd.Ledger;
+
+/// <summary>The journal: changes of the cloud from the decision to the certain outcome. Its entries are part of what the checkpoint makes durable.</summary>
+internal sealed partial class IpLedger
+{
+    private readonly SortedDictionary<long, OpenIntent> _intents = [];
+    private long _lastIntent;
+
+    /// <summary>In the order in which they were recorded.</summary>
+    public IReadOnlyList<OpenIntent> OpenIntents()
+    {
+        lock (_lock) return [.. _intents.Values];
+    }
+
+    /// <summary>Null: the interface is unknown, on its way out, or something else is being done to it.</summary>
+    public Intent.AssignBlocks? BeginAssign(NetworkInterfaceId id, BlockRequest blocks, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!_interfaces.ContainsKey(id) || IsBusy_NeedsLock(id)) return null;
+            return Open_NeedsLock(new Intent.AssignBlocks(NextIntent_NeedsLock(), now, id, blocks));
+        }
+    }
+
+    public Intent.AddInterface BeginAdd(string token, string subnetId, IReadOnlyList<string> securityGroupIds, int deviceIndex, BlockRequest blocks, DateTimeOffset now)
+    {
+        lock (_lock) return Open_NeedsLock(new Intent.AddInterface(NextIntent_NeedsLock(), now, token, subnetId, securityGroupIds, deviceIndex, blocks));
+    }
+
+    /// <summary>
+    /// Takes unused blocks out of use so that they can be given back to the cloud; those that got a holder since the plan was made are left out. Null when none is left, or something else is being
+    /// done to the interface.
+    /// </summary>
+    public Intent.ReleaseBlocks? BeginRelease(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!_interfaces.TryGetValue(id, out var entry) || IsBusy_NeedsLock(id)) return null;
+            IPNetwork[] unused = [.. blocks.Where(range => entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range && block.IsUnused)];
+            if (unused.Length == 0) return null;
+            foreach (var range in unused) entry.Blocks[range.BaseAddress].IsReleasing = true;
+            return Open_NeedsLock(new Intent.ReleaseBlocks(NextIntent_NeedsLock(), now, id, unused));
+        }
+    }
+
+    /// <summary>Takes an unused secondary interface out of use so that it can be detached. Null when it is in use or must stay, or something else is being done to it.</summary>
+    public Intent.RemoveInterface? BeginRemove(NetworkInterfaceId id, string attachmentId, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!_interfaces.TryGetValue(id, out var entry) || entry.IsPrimary || IsBusy_NeedsLock(id) || entry.Blocks.Values.Any(block => !block.IsUnused)) return null;
+            entry.IsDraining = true;
+            return Open_NeedsLock(new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Place, entry.PrimaryAddress));
+        }
+    }
+
+    /// <summary>A stage of an addition or a removal is certain.</summary>
+    public void Advance(Intent progressed, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!_intents.TryGetValue(progressed.Number, out var open)) return;
+            _intents[progressed.Number] = open with { Intent = progressed };
+            // From here on nothing of it may come back with an observation that is late.
+            if (progressed is Intent.RemoveInterface { IsDetached: true } removal) Drop_NeedsLock(removal.Interface, now);
+            Changed_NeedsLock();
+        }
+    }
+
+    /// <summary>The blocks are on the interface.</summary>
+    public void Assigned(Intent.AssignBlocks intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            Close_NeedsLock(intent);
+            // Unknown: somebody detached it meanwhile.
+            if (_interfaces.TryGetValue(intent.Interface, out var entry)) AddBlocks_NeedsLock(entry, added, now);
+        }
+    }
+
+    /// <summary>The interface is attached and wired.</summary>
+    public void Added(Intent.AddInterface intent, InterfaceObservation created, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            Close_NeedsLock(intent);
+            _gone.Remove(created.Id);
+            if (!_interfaces.TryGetValue(created.Id, out var entry)) _interfaces.Add(created.Id, entry = new Interface(created, now, addedAt: now));
+            AddBlocks_NeedsLock(entry, created.Blocks, now);
+        }
+    }
+
+    /// <summary>The blocks are no longer on the interface.</summary>
+    public void Released(Intent.ReleaseBlocks intent, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            Close_NeedsLock(intent);
+            foreach (var range in intent.Blocks)
+            {
+                if (_interfaces.TryGetValue(intent.Interface, out var entry)) RemoveBlock_NeedsLock(entry, range);
+                _givenBack[range] = now;
+            }
+        }
+    }
+
+    /// <summary>The interface is gone.</summary>
+    public void Removed(Intent.RemoveInterface intent, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            Close_NeedsLock(intent);
+            Drop_NeedsLock(intent.Interface, now);
+        }
+    }
+
+    /// <summary>Certainly without effect, or taken back: what was to be given back is usable again.</summary>
+    public void Undone(Intent intent, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            Close_NeedsLock(intent);
+            if (intent is Intent.AddInterface { Created: { } created }) _gone[created] = now;
+            if (intent is Intent.RemoveInterface removal && _interfaces.TryGetValue(removal.Interface, out var draining)) draining.IsDraining = false;
+            if (intent is not Intent.ReleaseBlocks release || !_interfaces.TryGetValue(release.Interface, out var entry)) return;
+            foreach (var range in release.Blocks)
+            {
+                if (entry.Blocks.TryGetValue(range.BaseAddress, out var block)) block.IsReleasing = false;
+            }
+        }
+    }
+
+    /// <summary>Nobody carries it out any more and nobody knows how far it came.</summary>
+    public void Doubt(Intent intent, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (_intents.TryGetValue(intent.Number, out var open)) _intents[intent.Number] = open with { DoubtSince = now };
+        }
+    }
+
+    /// <summary>Somebody carries it out again. Null when it is closed, or somebody does already.</summary>
+    public Intent? Resume(long number)
+    {
+        lock (_lock)
+        {
+            if (!_intents.TryGetValue(number, out var open) || open.IsRunning) return null;
+            _intents[number] = open with { DoubtSince = null };
+            return open.Intent;
+        }
+    }
+
+    /// <summary>
+    /// Before a release or a removal is carried out again: whatever is in use by now is left out of it. Null when nothing remains to be done; the intent is then closed and the rest usable again.
+    /// </summary>
+    public Intent? Recheck(Intent intent, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            bool InUse(IPNetwork range) => _holders.Keys.Any(range.Contains);
+            switch (intent)
+            {
+                case Intent.ReleaseBlocks release when release.Blocks.Any(InUse):
+                    IPNetwork[] rest = [.. release.Blocks.Where(range => !InUse(range))];
+                    foreach (var range in release.Blocks.Except(rest))
+                    {
+                        if (_index.TryGetValue(range, out var known)) known.Block.IsReleasing = false;
+                    }
+
+                    if (rest.Length == 0)
+                    {
+                        Close_NeedsLock(intent);
+                        return null;
+                    }
+
+                    var narrowed = release with { Blocks = rest };
+                    _intents[release.Number] = _intents[release.Number] with { Intent = narrowed };
+                    Changed_NeedsLock();
+                    return narrowed;
+                case Intent.RemoveInterface { IsDetached: false } removal when _interfaces.TryGetValue(removal.Interface, out var entry) && entry.Blocks.Values.Any(block => block.Assigned > 0):
+                    entry.IsDraining = false;
+                    Close_NeedsLock(intent);
+                    return null;
+                default:
+                    return intent;
+            }
+        }
+    }
+
+    private void RestoreIntents_NeedsLock(LedgerRecord record, DateTimeOffset now)
+    {
+        foreach (var intent in record.Intents)
+        {
+            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent, now))) continue;
+            _lastIntent = Math.Max(_lastIntent, intent.Number);
+        }
+
+        foreach (var (range, at) in record.GivenBack) _givenBack[range] = at < now ? at : now;
+        foreach (var (id, at) in record.Gone) _gone[id] = at < now ? at : now;
+    }
+
+    /// <summary>An observation made after the doubt arose, and old enough to show what the call did, ends the doubt about an assignment.</summary>
+    private void ResolveAssignments_NeedsLock(DateTimeOffset askedAt)
+    {
+        foreach (var (intent, doubtSince) in _intents.Values.ToArray())
+        {
+            if (intent is Intent.AssignBlocks && doubtSince is { } since && askedAt - since >= DoubtWindow) Close_NeedsLock(intent);
+        }
+    }
+
+    private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.Concerned == id);
+
+    private long NextIntent_NeedsLock() => ++_lastIntent;
+
+    private T Open_NeedsLock<T>(T intent)
+        where T : Intent
+    {
+        _intents.Add(intent.Number, new OpenIntent(intent, DoubtSince: null));
+        Changed_NeedsLock();
+        return intent;
+    }
+
+    private void Close_NeedsLock(Intent intent)
+    {
+        if (_intents.Remove(intent.Number)) Changed_NeedsLock();
+    }
+}

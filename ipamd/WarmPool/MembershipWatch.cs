@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// Keeps what the ledger holds equal to what is attached. The control plane is the truth and costs a call on every node of the cluster, so it is asked rarely: at long intervals, after a change of ours that
+/// failed or whose outcome is in doubt, and when the instance metadata, which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is not followed again.
+/// </summary>
+internal sealed partial class MembershipWatch(
+    ICloud cloud, NodeInterfaces interfaces, KernelEvidence evidence, Subnets subnets, bool refreshesSubnets, PoolSignal signal, TimeProvider time, Random random, ILogger<MembershipWatch> logger)
+{
+    private readonly Lock _lock = new();
+    private Task _looking = Task.CompletedTask;
+    private DateTimeOffset _observeAt = time.GetUtcNow();
+    private DateTimeOffset _hintAt = time.GetUtcNow();
+    private DateTimeOffset _subnetsAt = time.GetUtcNow();
+    private string? _refuted;
+    private int _failures;
+
+    /// <summary>When the cloud was last observed with success.</summary>
+    public DateTimeOffset? LastObservedAt { get; private set; }
+
+    /// <summary>Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.</summary>
+    public long DriftFound { get; private set; }
+
+    /// <summary>When the next look is due.</summary>
+    public DateTimeOffset NextAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (!_looking.IsCompleted) return DateTimeOffset.MaxValue;
+                var next = _observeAt < _hintAt ? _observeAt : _hintAt;
+                return refreshesSubnets && _subnetsAt < next ? _subnetsAt : next;
+            }
+        }
+    }
+
+    public Task IdleAsync()
+    {
+        lock (_lock) return _looking;
+    }
+
+    /// <summary>The start's observation has just been made.</summary>
+    public void ObservedNow()
+    {
+        lock (_lock)
+        {
+            LastObservedAt = time.GetUtcNow();
+            _failures = 0;
+            _observeAt = After(PoolLimits.ResyncInterval);
+            _hintAt = After(PoolLimits.HintInterval);
+        }
+    }
+
+    /// <summary>The subnets have just been described.</summary>
+    public void SubnetsDescribedNow()
+    {
+        lock (_lock) _subnetsAt = After(PoolLimits.ResyncInterval);
+    }
+
+    /// <summary>Something speaks for a difference: observe at that time at the latest.</summary>
+    public void RequestAt(DateTimeOffset at)
+    {
+        lock (_lock)
+        {
+            // Failures of the observation itself keep their own pace.
+            if (_failures == 0 && at < _observeAt) _observeAt = at;
+        }
+    }
+
+    /// <summary>A subnet is not as it was described.</summary>
+    public void RequestSubnets()
+    {
+        lock (_lock)
+        {
+            var soon = time.GetUtcNow() + PoolLimits.SubnetInterval;
+            if (soon < _subnetsAt) _subnetsAt = soon;
+        }
+    }
+
+    /// <summary>Starts the look that is due, if one is and none is under way.</summary>
+    public void StartDue(CancellationToken cancellationToken)
+    {
+        Task last;
+        lock (_lock)
+        {
+            if (!_looking.IsCompleted) return;
+            (last, _looking) = (_looking, Task.CompletedTask);
+        }
+
+        // Anything but success is a defect; the loop reports it.
+        last.GetAwaiter().GetResult();
+        if (NextAt > time.GetUtcNow()) return;
+        var looking = LookAsync(cancellationToken);
+        lock (_lock) _looking = looking;
+    }
+
+    private async Task LookAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var now = time.GetUtcNow();
+            var observe = _observeAt <= now || (_hintAt <= now && !interfaces.AllWired);
+            string? differs = null;
+            if (_hintAt <= now)
+            {
+                lock (_lock) _hintAt = After(PoolLimits.HintInterval);
+                LookAtKernel();
+                if (!observe)
+                {
+                    differs = await DifferingHintAsync(cancellationToken);
+                    observe = differs is not null;
+                }
+            }
+
+            if (observe && await ObserveAsync(cancellationToken) && differs is not null) await JudgeAsync(differs, cancellationToken);
+            if (refreshesSubnets && _subnetsAt <= now) await DescribeSubnetsAsync(cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The daemon stops.
+        }
+        finally
+        {
+            signal.Raise();
+        }
+    }
+
+    private async Task<bool> ObserveAsync(CancellationToken cancellationToken)
+    {
+        // Requests that come while the answer is under way ask for another one.
+        lock (_lock) _observeAt = After(PoolLimits.ResyncInterval);
+        try
+        {
+            var changes = await interfaces.ObserveAsync(cancellationToken);
+            lock (_lock)
+            {
+                LastObservedAt = time.GetUtcNow();
+                _failures = 0;
+                DriftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
+            }
+
+            return true;
+        }
+        catch (CloudException exception)
+        {
+            // Serving goes on from what is known; the age of the last observation is visible to the operator.
+            lock (_lock)
+            {
+                var pause = PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failures++, 10));
+                _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
+            }
+
+            Log.ObserveFailed(logger, exception.Kind, exception);
+            return false;
+        }
+    }
+
+    /// <summary>The hint, when it differs from the ledger and has not been refuted. A metadata service that does not answer hints at nothing.</summary>
+    private async Task<string?> DifferingHintAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var (agrees, fingerprint) = await interfaces.CompareHintAsync(cancellationToken);
+            if (agrees) _refuted = null;
+            return agrees || fingerprint == _refuted ? null : fingerprint;
+        }
+        catch (CloudException exception)
+        {
+            Log.NoHint(logger, exception);
+            return null;
+        }
+    }
+
+    /// <summary>A hint that differs from the truth as well is not worth another call until it changes.</summary>
+    private async Task JudgeAsync(string differs, CancellationToken cancellationToken)
+    {
+        _refuted = await DifferingHintAsync(cancellationToken) == differs ? differs : null;
+        if (_refuted is not null) Log.Refuted(logger);
+    }
+
+    private void LookAtKernel()
+    {
+        try
+        {
+            evidence.HoldRouted();
+            evidence.ReleaseUnused();
+        }
+        catch (HostNetworkException exception)
+        {
+            Log.KernelNotAsked(logger, exception);
+        }
+    }
+
+    private async Task DescribeSubnetsAsync(CancellationToken cancellationToken)
+    {
+        SubnetsDescribedNow();
+        try
+        {
+            subnets.Learn(await cloud.DescribeSubnetsAsync(cancellationToken));
+        }
+        catch (CloudException exception)
+        {
+            Log.SubnetsNotDescribed(logger, exception);
+        }
+    }
+
+    /// <summary>A tenth earlier or later, so that the nodes of a cluster do not ask at the same moment.</summary>
+    private DateTimeOffset After(TimeSpan interval) => time.GetUtcNow() + (interval * (0.9 + (random.NextDouble() * 0.2)));
+
+    private static partial class Log
+    {
+        [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed ({Kind}); serving goes on from what is known")]
+        public static partial void ObserveFailed(ILogger logger, CloudErrorKind kind, Exception exception);
+
+        [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
+        public static partial void KernelNotAsked(ILogger logger, Exception exception);
+
+        [LoggerMessage(46, LogLevel.Warning, "the instance metadata shows other interfaces or addresses than the cloud does; the cloud is believed")]
+        public static partial void Refuted(ILogger logger);
+
+        [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read; a difference is found at the next observation")]
+        public static partial void NoHint(ILogger logger, Exception exception);
+
+        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described; new interfaces go where the last description says, or to the primary interface's subnet")]
+        public static partial void SubnetsNotDescribed(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// What to give back: first what does not fit the mode or the subnets any more, then whole interfaces, then blocks. Never anything that is in use or cools, never while somebody waits, and not more often
+/// than every <see cref="PoolLimits.ReleaseInterval"/>.
+/// </summary>
+internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over, DateTimeOffset? ReplanAt)
+{
+    public static readonly PoolShrinkage None = new([], 0, null);
+
+    /// <summary>
+    /// What takes the place of blocks that the pool is short of: free single addresses where prefixes would fit, and prefixes left over where single addresses would. Nothing else stands in the way when every
+    /// interface is full.
+    /// </summary>
+    public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
+    {
+        if (snapshot.MayNotRelease || growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
+        var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
+        var traded = Idle(snapshot).Where(item => item.IsUsable)
+            .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && block.IsSingle == targets.UsesPrefixes).Select(block => block.Range).Take(blocks)]))
+            .MaxBy(action => action.Blocks.Count);
+        if (traded is not { Blocks.Count: > 0 }) return None;
+        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
+        return now < next ? new PoolShrinkage([], 0, next) : new PoolShrinkage([traded], 0, null);
+    }
+
+    public static PoolShrinkage Plan(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
+    {
+        var over = Math.Max(OverOf(snapshot, targets, numbers), 0);
+        if (snapshot.MayNotRelease) return new PoolShrinkage([], over, null);
+        var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt);
+        if (wanted.Count == 0) return new PoolShrinkage([], over, ripeAt);
+        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
+        return now < next ? new PoolShrinkage([], over, next) : new PoolShrinkage(wanted, over, null);
+    }
+
+    /// <summary>Interfaces that pods are on or could be, and that nothing is being done to.</summary>
+    private static InterfaceView[] Idle(PoolSnapshot snapshot)
+    {
+        var busy = snapshot.Ledger.Intents.Select(open => open.Intent.Concerned).ToHashSet();
+        return [.. snapshot.Ledger.Interfaces.Where(item => item is { CarriesPods: true, IsDraining: false } && !busy.Contains(item.Id))];
+    }
+
+    /// <summary>Free addresses beyond the targets.</summary>
+    private static int OverOf(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers)
+    {
+        if (targets.UsesAddressTargets) return Math.Min(numbers.Free - Math.Max(targets.WarmIpTarget, 1), numbers.Total - targets.MinimumIpTarget);
+        // With a target of 0 one address is kept all the same, as growth wants it: else the two would take turns for ever.
+        var warm = targets.UsesPrefixes ? targets.WarmPrefixTarget * PoolTargets.PrefixSize : targets.WarmEniTarget * snapshot.Capacity.BlocksPerInterface;
+        return numbers.Free - Math.Max(warm, 1);
+    }
+
+    private static List<PoolAction> Wanted(
+        PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over, DateTimeOffset now, out DateTimeOffset? ripeAt)
+    {
+        ripeAt = null;
+        if (Misfits(targets, numbers, idle, over) is { Count: > 0 } misfits) return misfits;
+        var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
+        // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
+        var ripe = removable.Where(item => item.SeenAt + PoolLimits.MinimumInterfaceAge <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
+        if (ripe is not null) return [new PoolAction.RemoveInterface(ripe.Id)];
+        if (removable.Length > 0)
+        {
+            ripeAt = removable.Min(item => item.SeenAt) + PoolLimits.MinimumInterfaceAge;
+            return [];
+        }
+
+        // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
+        if (targets.UsesAddressTargets) return Release(idle.Where(item => item.IsUsable), over, block => PoolNumbers.Counts(block, targets));
+        if (!targets.UsesPrefixes) return [];
+        var spare = (numbers.FreePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize;
+        return Release(idle.Where(item => item.IsUsable), Math.Min(spare, over), block => !block.IsSingle);
+    }
+
+    /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
+    private static List<PoolAction> Misfits(PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over)
+    {
+        // Stand-ins go when whole prefixes alone are enough.
+        var surplusSingles = targets.UsesPrefixes && numbers.FreeSingles <= over && (targets.UsesAddressTargets || numbers.Free - numbers.FreeSingles >= Math.Max(targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize);
+        List<PoolAction> actions = [];
+        foreach (var item in idle)
+        {
+            IPNetwork[] blocks = [.. item.Blocks
+                .Where(block => block.IsUnused && ((item.IsExcluded && item.IsPrimary) || !PoolNumbers.Counts(block, targets) || (surplusSingles && block.IsSingle)))
+                .Select(block => block.Range)];
+            if (blocks.Length > 0) actions.Add(new PoolAction.ReleaseBlocks(item.Id, blocks));
+        }
+
+        return actions;
+    }
+
+    private static bool IsUnused(InterfaceView item) => item.Blocks.All(block => block.IsUnused);
+
+    /// <summary>The others are enough without it. One that brings nothing is spare as soon as blocks are given back one by one.</summary>
+    private static bool IsSpare(InterfaceView item, PoolTargets targets, PoolNumbers numbers, int over)
+    {
+        var addresses = item.Blocks.Sum(block => block.Capacity);
+        if (addresses == 0) return targets.UsesAddressTargets || targets.UsesPrefixes;
+        if (addresses > over) return false;
+        return targets.UsesAddressTargets || !targets.UsesPrefixes || numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= targets.WarmPrefixTarget;
+    }
+
+    /// <summary>Emptiest interface first, so that it may become removable; highest address first, since the ledger hands out the lowest.</summary>
+    private static List<PoolAction> Release(IEnumerable<InterfaceView> interfaces, int over, Func<BlockView, bool> mayGo)
+    {
+        var actions = new List<PoolAction>();
+        foreach (var item in interfaces.OrderBy(item => item.Assigned + item.Cooling).ThenByDescending(item => item.DeviceIndex))
+        {
+            List<IPNetwork> blocks = [];
+            foreach (var block in item.Blocks.Reverse().Where(block => block.IsUnused && mayGo(block)))
+            {
+                if (block.Capacity > over) continue;
+                blocks.Add(block.Range);
+                over -= block.Capacity;
+            }
+
+            if (blocks.Count > 0) actions.Add(new PoolAction.ReleaseBlocks(item.Id, blocks));
+        }
+
+        return actions;
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// Which subnets new interfaces may be created in, and which must not be used for pods any more. By tags, as in the AWS VPC CNI: <c>kubernetes.io/role/cni</c> marks a subnet for pods
+/// (<c>0</c>: not for pods), <c>cni.networking.k8s.aws/cluster/NAME</c> reserves it for clusters.
+/// </summary>
+/// <param name="discover">ENABLE_SUBNET_DISCOVERY; without it new interfaces go to the primary interface's subnet.</param>
+/// <param name="clusterName">CLUSTER_NAME; null when unknown.</param>
+/// <param name="primarySubnet">The primary interface's subnet.</param>
+internal sealed class Subnets(bool discover, string? clusterName, string primarySubnet)
+{
+    public const string RoleTag = "kubernetes.io/role/cni";
+    public const string ClusterTagPrefix = "cni.networking.k8s.aws/cluster/";
+
+    private volatile IReadOnlyList<CloudSubnet> _described = [];
+
+    /// <summary>Whether describing them is of any use.</summary>
+    public bool Discovers => discover;
+
+    public IReadOnlyList<CloudSubnet> Described => _described;
+
+    public void Learn(IReadOnlyList<CloudSubnet> described) => _described = described;
+
+    /// <summary>Most free addresses first. The primary interface's subnet alone until they have been described, and when none is fit.</summary>
+    public IReadOnlyList<SubnetCandidate> Candidates()
+    {
+        if (!discover) return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
+        SubnetCandidate[] fit = [.. _described
+            .Where(subnet => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName))
+            .OrderByDescending(subnet => subnet.FreeAddresses).ThenBy(subnet => subnet.Id, StringComparer.Ordinal)
+            .Select(subnet => new SubnetCandidate(subnet.Id, subnet.FreeAddresses))];
+        return fit.Length > 0 ? fit : [new SubnetCandidate(primarySubnet, null)];
+    }
+
+    /// <summary>An interface in it gets no new pods.</summary>
+    public bool IsExcluded(string subnetId)
+        => discover && _described.FirstOrDefault(subnet => subnet.Id == subnetId) is { } subnet && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0"
+            // A node without any other subnet keeps the one that it has.
+            && _described.Any(other => IsFit(other.Tags, other.Id == primarySubnet, clusterName));
+
+    /// <summary>The primary interface's subnet is fit unless it is tagged otherwise; any other must be tagged.</summary>
+    internal static bool IsFit(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)
+    {
+        var role = tags.GetValueOrDefault(RoleTag);
+        if (role == "0" || (role is null && !isPrimary)) return false;
+        return isPrimary || !tags.Keys.Any(key => key.StartsWith(ClusterTagPrefix, StringComparison.Ordinal)) || tags.ContainsKey(ClusterTagPrefix + clusterName);
+    }
+}
