@@ -143,5 +143,5 @@ internal sealed partial class ModelCloud : ICloud
 
     private static CloudException NoMetadata(string what) => new(CloudErrorKind.Transient, "metadata", "NotFound", $"the instance metadata lacks {what}");
 
-    private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) => [.. eni.SecondaryAddresses.Select(AddressBlocks.Single), .. eni.Ipv4Prefixes, .. eni.Ipv6Prefixes];
+    private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) => [.. eni.SecondaryAddresses.Select(AddressBlocks.Single), .. eni.Ipv6Addresses.Select(AddressBlocks.Single), .. eni.Ipv4Prefixes, .. eni.Ipv6Prefixes];
 }
