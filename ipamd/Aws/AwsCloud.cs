@@ -18,6 +18,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     private readonly AwsCloudOptions _options;
     private readonly ImdsClient _imds;
     private readonly InstanceMetadata _metadata;
+    private readonly InterfaceMetadata _interfaceMetadata;
     private readonly Ec2Caller _caller;
     private readonly SubnetRanges _subnets;
     private readonly SemaphoreSlim _nodeTurn = new(1, 1);
@@ -32,6 +33,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         _options = options;
         _imds = new ImdsClient(options.Metadata, time, random);
         _metadata = new InstanceMetadata(_imds);
+        _interfaceMetadata = new InterfaceMetadata(_imds, time);
         _caller = new Ec2Caller(options, time, random, onAttempt);
         _subnets = new SubnetRanges(_caller);
     }
@@ -44,11 +46,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return await _metadata.ReadNetworkRangesAsync(node.Identity.PrimaryMac, cancellationToken);
     }
 
-    public async Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
-    {
-        await GetNodeAsync(cancellationToken);
-        return await _metadata.ReadInterfacesAsync(cancellationToken);
-    }
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaceMetadata.ReadHintsAsync(cancellationToken);
 
     public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
 

@@ -14,6 +14,9 @@ internal static class InterfaceMapping
     private const int Ipv4Host = 32;
     private const int Ipv6Host = 128;
 
+    /// <summary>Type of an interface that has no address at all.</summary>
+    private const string EfaOnly = "efa-only";
+
     public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
     {
         var id = Required(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
@@ -23,7 +26,7 @@ internal static class InterfaceMapping
             Id = new NetworkInterfaceId(id),
             Mac = Required(eni.MacAddress, "macAddress", id, operation).ToLowerInvariant(),
             SubnetId = Required(eni.SubnetId, "subnetId", id, operation),
-            SubnetRange = (primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4 : subnet.Ipv6)
+            SubnetRange = (primary.Equals(IPAddress.Any) ? subnet.Ipv4 ?? subnet.Ipv6 : primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4 : subnet.Ipv6)
                 ?? throw Unreadable(operation, $"subnet {eni.SubnetId} of {id} has no range of the family of its primary address {primary}"),
             PrimaryAddress = primary,
             Blocks = Blocks(eni, primary, operation),
@@ -55,6 +58,7 @@ internal static class InterfaceMapping
         var text = eni.PrivateIpAddress
             ?? eni.Ipv6Addresses?.FirstOrDefault(address => address.IsPrimaryIpv6 == true)?.Ipv6Address
             ?? eni.Ipv6Addresses?.FirstOrDefault()?.Ipv6Address;
+        if (text is null && eni.InterfaceType?.Value == EfaOnly) return IPAddress.Any;
         return IPAddress.TryParse(text, out var primary) ? primary : throw Unreadable(operation, $"{id} has no primary address: '{text}'");
     }
 

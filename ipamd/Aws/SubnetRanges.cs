@@ -21,8 +21,8 @@ internal sealed class SubnetRanges(Ec2Caller caller)
     /// <summary>Makes the ranges of these interfaces' subnets known: one call for all that are not yet, none if all are.</summary>
     public async Task LoadAsync(IAmazonEC2 ec2, IEnumerable<NetworkInterface> interfaces, CancellationToken cancellationToken)
     {
-        // An interface without IPv4 address is one of an IPv6-only subnet.
-        var unknown = interfaces.Where(eni => !string.IsNullOrEmpty(eni.SubnetId) && Find(eni.SubnetId, needIpv6: eni.PrivateIpAddress is null) is null)
+        // An interface with IPv6 addresses only is one of an IPv6-only subnet; one without any needs no range of a certain family.
+        var unknown = interfaces.Where(eni => !string.IsNullOrEmpty(eni.SubnetId) && Find(eni.SubnetId, needIpv6: eni.PrivateIpAddress is null && eni.Ipv6Addresses is { Count: > 0 }) is null)
             .Select(eni => eni.SubnetId!).Distinct(StringComparer.Ordinal).ToList();
         if (unknown.Count == 0) return;
         var request = new DescribeSubnetsRequest { SubnetIds = unknown };

@@ -100,7 +100,7 @@ internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterfa
 
 /// <summary>An interface as the instance metadata shows it.</summary>
 /// <param name="Id">The interface.</param>
-/// <param name="Blocks">Without the primary address, in any order.</param>
+/// <param name="Blocks">As <see cref="CloudInterface.Blocks"/>, without the primary address; in any order.</param>
 internal sealed record InterfaceHint(NetworkInterfaceId Id, IReadOnlyList<IPNetwork> Blocks);
 
 /// <summary>A subnet of the node's zone.</summary>
@@ -130,6 +130,8 @@ internal sealed record CloudInterface
 
     /// <summary>The subnet's range of the family of the primary address; the gateway is its base + 1.</summary>
     public required IPNetwork SubnetRange { get; init; }
+
+    /// <summary><see cref="IPAddress.Any"/> of an interface that has no address at all (<c>efa-only</c>).</summary>
     public required IPAddress PrimaryAddress { get; init; }
 
     /// <summary>All blocks without the primary address, in the order of the answer.</summary>

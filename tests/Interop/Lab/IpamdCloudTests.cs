@@ -91,6 +91,59 @@ public sealed class IpamdCloudTests
         Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
     }
 
+    [Fact]
+    public async Task Metadata_hints_at_what_ec2_describes_late_and_without_a_call()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var primary = new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value);
+        await GrowAsync(cloud, lab, primary);
+        var described = await cloud.DescribeAttachedInterfacesAsync(Deadline);
+        var calls = lab.World.Calls.Total;
+
+        var hints = await cloud.HintAttachedInterfacesAsync(Deadline);
+
+        Assert.Equal(described.Select(eni => eni.Id).Order(Ids), hints.Select(hint => hint.Id).Order(Ids));
+        Assert.All(hints, hint => Assert.Equal(described.Single(eni => eni.Id == hint.Id).Blocks.Order(Ranges), hint.Blocks.Order(Ranges)));
+        lab.World.Faults.HideFromMetadata(new EniId(described[1].Id.Value));
+        Assert.Equal([primary], (await cloud.HintAttachedInterfacesAsync(Deadline)).Select(hint => hint.Id));
+        Assert.Equal(calls, lab.World.Calls.Total);
+    }
+
+    [Fact]
+    public async Task Metadata_alone_tells_what_ec2_describes_but_for_tags_and_attachments()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        await GrowAsync(cloud, lab, new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value));
+        var described = await cloud.DescribeAttachedInterfacesAsync(Deadline);
+        var calls = lab.World.Calls.Total;
+        using var metadata = new MetadataCloud(new ImdsOptions { Endpoint = new Uri(lab.Url + "/") }, TimeProvider.System, new Random(1));
+
+        var seen = await metadata.DescribeAttachedInterfacesAsync(Deadline);
+
+        Assert.Equal(described.Select(Facts), seen.Select(Facts));
+        Assert.Equal(await cloud.IdentifyNodeAsync(Deadline), await metadata.IdentifyNodeAsync(Deadline));
+        Assert.Equal(await cloud.DescribeNetworkRangesAsync(Deadline), await metadata.DescribeNetworkRangesAsync(Deadline));
+        Assert.Equal(await cloud.DescribeLimitsAsync("m5.large", Deadline), await metadata.DescribeLimitsAsync("m5.large", Deadline));
+        Assert.Equal(calls, lab.World.Calls.Total);
+
+        static object Facts(CloudInterface eni) => (
+            eni.Id, eni.Mac, eni.SubnetId, eni.SubnetRange, eni.PrimaryAddress, eni.DeviceIndex, eni.NetworkCard, eni.State, eni.InterfaceType,
+            string.Join(' ', eni.Blocks.Order(Ranges)), string.Join(' ', eni.SecurityGroupIds));
+    }
+
+    private static async Task GrowAsync(AwsCloud cloud, LabOnLoopback lab, NetworkInterfaceId primary)
+    {
+        var created = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("token-1", TimeProvider.System.GetUtcNow(), lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Prefix, 2)), Deadline);
+        await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
+        foreach (var (id, kind) in new[] { (primary, BlockKind.Ipv4Address), (created.Id, BlockKind.Ipv4Address), (created.Id, BlockKind.Ipv6Address), (primary, BlockKind.Ipv6Prefix) })
+            await cloud.AssignBlocksAsync(id, new BlockRequest(kind, 2), Deadline);
+    }
+
+    private static IComparer<NetworkInterfaceId> Ids { get; } = Comparer<NetworkInterfaceId>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
+
     private static IComparer<IPNetwork> Ranges { get; } = Comparer<IPNetwork>.Create((a, b) => string.CompareOrdinal(a.ToString(), b.ToString()));
 
     private static async Task<CloudErrorKind> KindAsync(Func<Task> call) => (await Assert.ThrowsAsync<CloudException>(call)).Kind;

@@ -137,6 +137,20 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
+    public async Task Interface_without_any_address_is_described_as_such_and_its_subnet_asked_for_once()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.On("DescribeNetworkInterfaces", Page(Primary + "<item><networkInterfaceId>eni-7</networkInterfaceId><subnetId>subnet-1</subnetId><status>in-use</status><macAddress>02:00:00:00:00:07</macAddress><interfaceType>efa-only</interfaceType><attachment><attachmentId>attach-7</attachmentId><deviceIndex>1</deviceIndex><networkCardIndex>1</networkCardIndex><status>attached</status></attachment></item>"));
+
+        var efa = (await test.Cloud.DescribeAttachedInterfacesAsync(default))[1];
+        await test.Cloud.DescribeAttachedInterfacesAsync(default);
+
+        Assert.Equal(("eni-7", "efa-only", IPAddress.Any, IPNetwork.Parse("10.0.0.0/24")), (efa.Id.Value, efa.InterfaceType, efa.PrimaryAddress, efa.SubnetRange));
+        Assert.Empty(efa.Blocks);
+        Assert.Single(test.Calls("DescribeSubnets"));
+    }
+
+    [Fact]
     public async Task Create_carries_token_description_groups_tags_and_the_primary_interface_s_tracking()
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod", AdditionalTags = new Dictionary<string, string> { ["team"] = "net" } });

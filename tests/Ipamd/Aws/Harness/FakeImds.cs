@@ -51,7 +51,14 @@ internal sealed class FakeImds : IAsyncDisposable
 
     public void Set(string key, string value) => Values["meta-data/" + key] = value;
 
-    public void SetPrimary(string key, string value) => Set($"network/interfaces/macs/{Mac}/{key}", value);
+    public void SetPrimary(string key, string value) => SetInterface(Mac, key, value);
+
+    public void SetInterface(string mac, string key, string value) => Set($"network/interfaces/macs/{mac}/{key}", value);
+
+    public void RemoveInterface(string mac)
+    {
+        foreach (var key in Values.Keys.Where(key => key.StartsWith($"meta-data/network/interfaces/macs/{mac}/", StringComparison.Ordinal)).ToArray()) Values.TryRemove(key, out _);
+    }
 
     /// <summary>As after a restart of the service: every token is unknown.</summary>
     public void ForgetTokens() => _tokens.Clear();
@@ -69,6 +76,16 @@ internal sealed class FakeImds : IAsyncDisposable
         }
 
         if (!request.Headers.TryGetValue("X-aws-ec2-metadata-token", out var given) || !_tokens.ContainsKey(given)) return new Reply(401, "");
-        return request.Method == "GET" && Values.TryGetValue(request.Path["/latest/".Length..], out var value) ? new Reply(200, value) : new Reply(404, "<html>404</html>");
+        var path = request.Path["/latest/".Length..];
+        return request.Method == "GET" && (Values.GetValueOrDefault(path) ?? Children(path)) is { } value ? new Reply(200, value) : new Reply(404, "<html>404</html>");
+    }
+
+    /// <summary>What is below a path, one a line, with a slash where there is more below; null for nothing.</summary>
+    private string? Children(string path)
+    {
+        var prefix = path.TrimEnd('/') + "/";
+        var children = Values.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal)).Select(key => key[prefix.Length..]).Select(rest => rest.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? rest[..(slash + 1)] : rest)
+            .Distinct().Order(StringComparer.Ordinal).ToList();
+        return children.Count == 0 ? null : string.Join('\n', children);
     }
 }
