@@ -49,7 +49,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var cloud = new AwsCloud(ToAwsOptions(options), _time, _random, onAttempt: null);
 
         // Core.
-        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
+        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), new MonotonicTime(_time), _random, _loggers), options, state);
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.ExternalSnat, options.NetworkPolicyMode);

@@ -35,10 +35,10 @@ internal sealed partial class PoolEngine
         Budget = new ApiBudget(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
-        CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time.GetUtcNow(), ports.Loggers.CreateLogger<PoolEngine>());
+        CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.Loggers.CreateLogger<PoolEngine>());
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>());
         _evidence.HoldRouted();
-        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint);
+        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time);
         Waiting = new WaitingAdds(Ledger, ports.Time);
         Addresses = new AddressService(Ledger, _checkpoint, Waiting, _signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
     }

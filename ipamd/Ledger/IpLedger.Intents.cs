@@ -190,7 +190,7 @@ internal sealed partial class IpLedger
         }
     }
 
-    private void RestoreIntents_NeedsLock(LedgerRecord record, DateTimeOffset now)
+    private void RestoreIntents_NeedsLock(LedgerRecord record, Func<DateTimeOffset, DateTimeOffset> carried, DateTimeOffset now)
     {
         foreach (var intent in record.Intents)
         {
@@ -198,8 +198,8 @@ internal sealed partial class IpLedger
             _lastIntent = Math.Max(_lastIntent, intent.Number);
         }
 
-        foreach (var (range, at) in record.GivenBack) _givenBack[range] = at < now ? at : now;
-        foreach (var (id, at) in record.Gone) _gone[id] = at < now ? at : now;
+        foreach (var (range, at) in record.GivenBack) _givenBack[range] = carried(at);
+        foreach (var (id, at) in record.Gone) _gone[id] = carried(at);
     }
 
     /// <summary>An observation made after the doubt arose, and old enough to show what the call did, ends the doubt about an assignment.</summary>

@@ -55,8 +55,13 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     /// Takes over what a checkpoint held, before anything is assigned or observed. An address that two attachments claim stays with the older one; the other is
     /// returned as refused, since handing one address to two pods is the one thing that must never happen.
     /// </summary>
-    public IReadOnlyList<Attachment> Restore(LedgerRecord record, DateTimeOffset now)
+    /// <param name="record">What was recorded.</param>
+    /// <param name="clock">The clocks now.</param>
+    public IReadOnlyList<Attachment> Restore(LedgerRecord record, ClockReading clock)
     {
+        var now = clock.Now;
+        // Without a reading a time in the future means that the clock was set back: what it is the time of counts from now.
+        DateTimeOffset Carried(DateTimeOffset at) => record.WrittenAt is { } writtenAt ? clock.Carry(at, writtenAt) : at < now ? at : now;
         lock (_lock)
         {
             if (_attachments.Count > 0 || _interfaces.Count > 0) throw new InvalidOperationException("a ledger is restored before it is used");
@@ -69,18 +74,16 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                     continue;
                 }
 
-                // In the future: the clock was set back since. How old it is would not be known for as long.
-                _attachments.Add(attachment.Key, attachment.AssignedAt > now ? attachment with { AssignedAt = now } : attachment);
+                _attachments.Add(attachment.Key, attachment with { AssignedAt = Carried(attachment.AssignedAt) });
                 foreach (var held in attachment.Addresses) _holders.Add(held.Address, attachment.Key);
             }
 
             _restoredAt = now;
-            RestoreIntents_NeedsLock(record, now);
+            RestoreIntents_NeedsLock(record, Carried, now);
 
             foreach (var (address, releasedAt) in record.Cooling)
             {
-                // A release time in the future means that the clock was set back: it then cools for one whole period from now.
-                if (!_holders.ContainsKey(address)) SetCooling_NeedsLock(address, releasedAt < now ? releasedAt : now);
+                if (!_holders.ContainsKey(address)) SetCooling_NeedsLock(address, Carried(releasedAt));
             }
 
             _version++;

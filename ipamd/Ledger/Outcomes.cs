@@ -38,9 +38,33 @@ internal sealed record ObservationChanges
 /// <summary>An address on its way back to the pool.</summary>
 internal readonly record struct CoolingAddress(IPAddress Address, DateTimeOffset ReleasedAt);
 
+/// <summary>
+/// Two clocks read at one moment. Times in a checkpoint are those of the daemon that wrote it; the time since boot, which nobody sets, says how long ago that was, also when the wall clock was set in between.
+/// </summary>
+/// <param name="Now">The daemon's clock.</param>
+/// <param name="SinceBoot">CLOCK_MONOTONIC: the same for every process until the next boot.</param>
+internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceBoot)
+{
+    public static ClockReading Of(TimeProvider time) => new(time.GetUtcNow(), time.GetElapsedTime(0));
+
+    /// <summary>
+    /// A time of an earlier reading's clock as one of this reading's: what happened so long ago then happened that and the time in between ago now. After a reboot the time in between is not known and
+    /// counted too short rather than too long. Never in the future.
+    /// </summary>
+    public DateTimeOffset Carry(DateTimeOffset at, ClockReading writtenAt)
+    {
+        var between = SinceBoot >= writtenAt.SinceBoot ? SinceBoot - writtenAt.SinceBoot : SinceBoot;
+        var carried = Now - (writtenAt.Now - at) - between;
+        return carried < Now ? carried : Now;
+    }
+}
+
 /// <summary>What must survive a restart. The rest of the ledger is observed anew.</summary>
 internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IReadOnlyList<CoolingAddress> Cooling)
 {
+    /// <summary>When it was written; null in a file of another daemon.</summary>
+    public ClockReading? WrittenAt { get; init; }
+
     /// <summary>Changes of the cloud without a certain outcome.</summary>
     public IReadOnlyList<Intent> Intents { get; init; } = [];
 

@@ -13,6 +13,9 @@ internal static class OptionBinder
     /// <summary>More than any instance can carry; a larger number is a typing error.</summary>
     private const int MaxTarget = 100_000;
 
+    /// <summary>The reference's manifest sets WARM_ENI_TARGET and WARM_PREFIX_TARGET to this whether they mean anything or not: no reason for a warning.</summary>
+    private const string ManifestDefault = "1";
+
     public static BoundOptions Bind(IReadOnlyDictionary<string, string> environment)
     {
         var reader = new OptionReader(environment);
@@ -60,10 +63,17 @@ internal static class OptionBinder
             warnings.Add("MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set WARM_IP_TARGET to keep addresses ready");
         }
 
-        if (options.Targets.UsesAddressTargets && environment.TryGetValue("WARM_ENI_TARGET", out var warmEni) && warmEni.Length > 0)
+        WarnOfTargets(options.Targets, name => environment.TryGetValue(name, out var value) && value.Length > 0 && value != ManifestDefault, warnings);
+        if (options is { ManagesUnschedulable: true, ProvisioningDisabled: true })
         {
-            warnings.Add("WARM_ENI_TARGET has no effect: WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins");
+            warnings.Add("AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect: DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so nothing is changed on any node");
         }
+
+        if (options.CloudAccess != CloudAccess.Full)
+        {
+            warnings.Add($"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for the time of an incident; unset it, or set it to full, when that is over");
+        }
+
 
         if (!options.ExternalSnat)
         {
@@ -81,6 +91,20 @@ internal static class OptionBinder
         }
 
         return new BoundOptions(options, reader.Problems, warnings);
+    }
+
+    /// <summary>Which of several targets wins, in the reference's order.</summary>
+    private static void WarnOfTargets(PoolTargets targets, Func<string, bool> isSet, List<string> warnings)
+    {
+        const string addressTargets = "WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins";
+        if (targets.UsesAddressTargets && isSet("WARM_ENI_TARGET")) warnings.Add($"WARM_ENI_TARGET has no effect: {addressTargets}");
+        else if (targets.UsesPrefixes && isSet("WARM_ENI_TARGET")) warnings.Add("WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION prefixes are counted; use WARM_PREFIX_TARGET, WARM_IP_TARGET or MINIMUM_IP_TARGET");
+        if (targets is { UsesPrefixes: true, UsesAddressTargets: true } && isSet("WARM_PREFIX_TARGET")) warnings.Add($"WARM_PREFIX_TARGET has no effect: {addressTargets}");
+        if (!targets.UsesPrefixes && isSet("WARM_PREFIX_TARGET")) warnings.Add("WARM_PREFIX_TARGET has no effect without ENABLE_PREFIX_DELEGATION=true");
+        if (targets is { UsesPrefixes: true, UsesAddressTargets: false, WarmPrefixTarget: 0 })
+        {
+            warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
+        }
     }
 
     private static string VethPrefix(OptionReader reader, string fallback)

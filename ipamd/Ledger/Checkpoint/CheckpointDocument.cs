@@ -90,6 +90,14 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("cooling")]
         public List<Cooling>? Cooling { get; set; }
 
+        /// <summary>When the file was written, by the clock that its times are of: nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("writtenAt")]
+        public long? WrittenAt { get; set; }
+
+        /// <summary>The same moment in nanoseconds since boot (CLOCK_MONOTONIC).</summary>
+        [JsonPropertyName("sinceBoot")]
+        public long? SinceBoot { get; set; }
+
         /// <summary>Changes of the cloud that had no certain outcome when the file was written.</summary>
         [JsonPropertyName("intents")]
         public List<PendingIntent>? Intents { get; set; }

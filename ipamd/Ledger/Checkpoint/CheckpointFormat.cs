@@ -20,8 +20,10 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.WrittenAt is null && record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count == 0 ? null : new CheckpointDocument.Additions
             {
+                WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
+                SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
                 Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
                 Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
                 GivenBack = OrNull([.. record.GivenBack.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
@@ -55,6 +57,7 @@ internal static class CheckpointFormat
             ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"), FromNanoseconds(item.ReleasedAt))).ToArray();
         return new LedgerRecord(attachments, cooling)
         {
+            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) : null,
             Intents = [.. (document.Ours?.Intents ?? []).Select((item, index) => IntentFormat.Read(item, $"vpccni.intents[{index}]"))],
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
             Gone = [.. (document.Ours?.Gone ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],

@@ -6,7 +6,7 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 internal static partial class CheckpointLoader
 {
     /// <exception cref="IOException">The file cannot be read or set aside: starting without it could give an address to two pods.</exception>
-    public static void Load(IpLedger ledger, ICheckpointFile file, DateTimeOffset now, ILogger logger)
+    public static void Load(IpLedger ledger, ICheckpointFile file, TimeProvider time, ILogger logger)
     {
         if (file.Read() is not { } content)
         {
@@ -21,11 +21,11 @@ internal static partial class CheckpointLoader
         }
         catch (CheckpointFormatException exception)
         {
-            Log.Corrupt(logger, file.Name, file.SetAside(now), exception);
+            Log.Corrupt(logger, file.Name, file.SetAside(time.GetUtcNow()), exception);
             return;
         }
 
-        foreach (var refused in ledger.Restore(record, now)) Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
+        foreach (var refused in ledger.Restore(record, ClockReading.Of(time))) Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
         Log.Restored(logger, record.Attachments.Count, record.Cooling.Count, file.Name);
     }
 

@@ -5,7 +5,7 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or waits for the write that is
 /// under way and looks again. At most one write runs at a time and the newest state is what gets written.
 /// </summary>
-internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file)
+internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _writing;
@@ -41,7 +41,7 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file)
             try
             {
                 var (record, version) = ledger.Record();
-                file.Write(CheckpointFormat.Write(record));
+                file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time) }));
                 lock (_lock)
                 {
                     _durable = version;

@@ -93,7 +93,7 @@ public sealed class CheckpointTests
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
         var file = new FakeCheckpointFile { Content = Encoding.UTF8.GetBytes(content) };
         var ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        CheckpointLoader.Load(ledger, file, Start, NullLogger.Instance);
+        CheckpointLoader.Load(ledger, file, new VpcCni.Tests.Shared.ManualTimeProvider(), NullLogger.Instance);
         Assert.Empty(ledger.Attachments());
         Assert.Equal(content, Encoding.UTF8.GetString(Assert.Single(file.Aside)));
     }

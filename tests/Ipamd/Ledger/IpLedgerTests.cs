@@ -155,7 +155,7 @@ public sealed class IpLedgerTests
     public void Restored_attachments_are_held_before_membership_is_known_and_learn_their_place_from_it()
     {
         var record = new LedgerRecord([Attachment("a", "10.0.0.10")], [new CoolingAddress(IPAddress.Parse("10.0.0.11"), Start.AddSeconds(-10))]);
-        Assert.Empty(_ledger.Restore(record, Start));
+        Assert.Empty(_ledger.Restore(record, new ClockReading(Start, TimeSpan.Zero)));
         Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Place);
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
         Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Place!.Value.DeviceIndex);
@@ -164,10 +164,29 @@ public sealed class IpLedgerTests
         Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(20)));
     }
 
+    [Theory]
+    [InlineData(0, 10, 20)]
+    [InlineData(3600, 10, 20)]
+    [InlineData(-3600, 10, 20)]
+    [InlineData(10, -90, 20)]
+    public void A_restored_cooldown_goes_on_whatever_the_wall_clock_was_set_to_meanwhile(int clockSetBySeconds, int secondsSinceBoot, int left)
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+        _ledger.Release(Key("a"), Start);
+        // Negative: the node was rebooted, and ten seconds is all that is known to have passed.
+        var written = new ClockReading(Start, TimeSpan.FromSeconds(100));
+        var next = new IpLedger(TimeSpan.FromSeconds(30));
+        var now = Start.AddSeconds(10 + clockSetBySeconds);
+        next.Restore(_ledger.Record().Record with { WrittenAt = written }, new ClockReading(now, TimeSpan.FromSeconds(100 + secondsSinceBoot)));
+        next.Observe([Primary("10.0.0.10/32")], now);
+        Assert.Equal([now.AddSeconds(left)], next.View(now).CooldownEnds);
+    }
+
     [Fact]
     public void A_record_that_gives_one_address_to_two_attachments_keeps_the_older_one()
     {
-        var refused = _ledger.Restore(new LedgerRecord([Attachment("late", "10.0.0.10") with { AssignedAt = Start }, Attachment("early", "10.0.0.10") with { AssignedAt = Start.AddSeconds(-1) }], []), Start);
+        var refused = _ledger.Restore(new LedgerRecord([Attachment("late", "10.0.0.10") with { AssignedAt = Start }, Attachment("early", "10.0.0.10") with { AssignedAt = Start.AddSeconds(-1) }], []), new ClockReading(Start, TimeSpan.Zero));
         Assert.Equal(Key("late"), Assert.Single(refused).Key);
         Assert.NotNull(_ledger.Find(Key("early")));
     }
@@ -232,7 +251,7 @@ public sealed class IpLedgerTests
         Assert.Single(_ledger.View(Start).Interfaces);
         _ledger.Removed(removal, Start);
         var next = new IpLedger(TimeSpan.FromSeconds(30));
-        next.Restore(_ledger.Record().Record, Start.AddSeconds(10));
+        next.Restore(_ledger.Record().Record, new ClockReading(Start.AddSeconds(10), TimeSpan.Zero));
         next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(10));
         Assert.Single(next.View(Start).Interfaces);
         next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(61));
@@ -245,7 +264,7 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
         var next = new IpLedger(TimeSpan.FromSeconds(30));
-        next.Restore(_ledger.Record().Record, Start);
+        next.Restore(_ledger.Record().Record, new ClockReading(Start, TimeSpan.Zero));
         next.Observe([Primary("10.0.0.10/32", "10.0.0.11/32")], Start);
         Assert.Equal(0, next.View(Start).Free);
         next.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start);

@@ -66,7 +66,31 @@ public sealed class OptionBinderTests
     public void Combinations_that_make_no_sense_warn()
     {
         Assert.Contains("MINIMUM_IP_TARGET without WARM_IP_TARGET", Assert.Single(Bind(("MINIMUM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
-        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "1"), ("WARM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "2"), ("WARM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("WARM_ENI_TARGET", "2", "ENABLE_PREFIX_DELEGATION", "true", "WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION")]
+    [InlineData("WARM_PREFIX_TARGET", "2", "ENABLE_PREFIX_DELEGATION", "false", "WARM_PREFIX_TARGET has no effect without")]
+    [InlineData("WARM_PREFIX_TARGET", "0", "ENABLE_PREFIX_DELEGATION", "true", "WARM_PREFIX_TARGET=0 without")]
+    [InlineData("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "true", "ENABLE_IMDS_ONLY_MODE", "true", "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect")]
+    [InlineData("VPCCNI_CLOUD_ACCESS", "no-releases", "ENABLE_IPv4", "true", "meant for the time of an incident")]
+    public void Options_that_another_one_makes_pointless_warn(string name, string value, string other, string otherValue, string words)
+        => Assert.Contains(words, Assert.Single(Bind((name, value), (other, otherValue), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_defaults_of_the_references_manifest_do_not_warn()
+        => Assert.Empty(Bind(("WARM_ENI_TARGET", "1"), ("WARM_PREFIX_TARGET", "1"), ("ENABLE_PREFIX_DELEGATION", "false"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings);
+
+    [Fact]
+    public void The_pools_modes_are_options()
+    {
+        var options = Bind(
+            ("ENABLE_PREFIX_DELEGATION", "true"), ("WARM_PREFIX_TARGET", "3"), ("ENABLE_SUBNET_DISCOVERY", "false"), ("DISABLE_LEAKED_ENI_CLEANUP", "true"), ("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "true"),
+            ("ENABLE_IMDS_ONLY_MODE", "true"), ("VPCCNI_CLOUD_ACCESS", "no-calls")).Options;
+        Assert.Equal((true, 3), (options.Targets.UsesPrefixes, options.Targets.WarmPrefixTarget));
+        Assert.False(options.SubnetDiscovery);
+        Assert.True(options is { LeakedCleanupDisabled: true, ManagesUnschedulable: true, MetadataOnly: true, ProvisioningDisabled: true, CloudAccess: VpcCni.Ipamd.Cloud.CloudAccess.NoCalls });
     }
 
     private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));

@@ -37,7 +37,7 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
     /// <summary>A new daemon on the same node: attachments from the checkpoint, membership from an observation.</summary>
     public void Adopt(IpLedger before)
     {
-        Ledger.Restore(before.Record().Record, Now);
+        Ledger.Restore(before.Record().Record, new ClockReading(Now, TimeSpan.Zero));
         Ledger.Observe(
             [.. before.View(Now).Interfaces.Select(item => new InterfaceObservation
             {

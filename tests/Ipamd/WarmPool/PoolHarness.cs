@@ -14,7 +14,7 @@ internal sealed class PoolHarness
     {
         Cloud = cloud;
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        Writer = new CheckpointWriter(Ledger, File);
+        Writer = new CheckpointWriter(Ledger, File, Time);
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance);
         var policy = new InterfacePolicy(("owner", "i-1"), ManageUntagged: true, Mtu: 9001);

@@ -512,7 +512,7 @@ public sealed class PoolTests
         pool.Reconciler.Step(CancellationToken.None);
         pool.Cloud.LetGo();
         var next = new PoolHarness(pool.Cloud);
-        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), next.Time.GetUtcNow());
+        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), new ClockReading(next.Time.GetUtcNow(), TimeSpan.Zero));
         await next.StepAsync();
         Assert.Equal(2, next.Cloud.Interfaces.Count);
         Assert.All(next.Cloud.Interfaces, item => Assert.NotNull(item.AttachmentId));
@@ -539,7 +539,7 @@ public sealed class PoolTests
         pool.Reconciler.Step(CancellationToken.None);
         pool.Cloud.LetGo();
         var next = new PoolHarness(pool.Cloud);
-        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), next.Time.GetUtcNow());
+        next.Ledger.Restore(CheckpointFormat.Read(pool.File.Content), new ClockReading(next.Time.GetUtcNow(), TimeSpan.Zero));
         await next.StepAsync();
         next.Time.Advance(TimeSpan.FromSeconds(5));
         await next.StepAsync();
@@ -586,7 +586,7 @@ public sealed class PoolTests
         await before.StepAsync();
         var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment;
         var after = new PoolHarness(before.Cloud);
-        after.Ledger.Restore(CheckpointFormat.Read(before.File.Content), after.Time.GetUtcNow());
+        after.Ledger.Restore(CheckpointFormat.Read(before.File.Content), new ClockReading(after.Time.GetUtcNow(), TimeSpan.Zero));
         var again = Assert.IsType<AddOutcome.Held>(await after.AddAsync("a")).Attachment;
         Assert.Equal(held.Addresses, again.Addresses);
         await after.StepAsync();
@@ -602,7 +602,7 @@ public sealed class PoolTests
         pool.Ledger.Restore(
             CheckpointFormat.Read(System.Text.Encoding.UTF8.GetBytes(
                 $$$"""{"version":"vpc-cni-ipam/1","allocations":[{"networkName":"aws-cni","containerID":"a","ifName":"eth0","ipv4":"{{{address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"web"}}]}""")),
-            pool.Time.GetUtcNow());
+            new ClockReading(pool.Time.GetUtcNow(), TimeSpan.Zero));
         var add = pool.AddAsync("a");
         Assert.False(add.IsCompleted);
         await pool.StepAsync();
