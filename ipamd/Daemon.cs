@@ -98,7 +98,6 @@ internal sealed partial class Daemon : IAsyncDisposable
         Region = options.Region,
         ClusterName = options.ClusterName,
         AdditionalTags = options.AdditionalTags,
-        MetadataOnly = options.MetadataOnly,
     };
 
     private static partial class Log
