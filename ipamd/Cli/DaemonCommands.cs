@@ -26,7 +26,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
         pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
 
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods };
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, WhatIfCommand.Create(console, json) };
         root.Options.Add(socket);
         root.Options.Add(json);
         root.SetAction((_, _) => runDaemon());

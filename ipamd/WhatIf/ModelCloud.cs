@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Aws.InstanceTypes;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using Model = VpcCni.Lab.VpcModel;
@@ -73,11 +74,15 @@ internal sealed partial class ModelCloud : ICloud
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
         => ReadAsync<IReadOnlyList<InterfaceHint>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => new InterfaceHint(new NetworkInterfaceId(pair.Interface.Id.Value), HintedBlocks(pair.Interface)))], cancellationToken);
 
-    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => CallAsync("DescribeInstanceTypes", () =>
-    {
-        var type = _world.DescribeInstanceTypes(new Model.Query { Ids = [nodeType] }).Items[0];
-        return new NodeLimits(type.NetworkCards[0].MaxInterfaces, type.Ipv4PerInterface, type.Ipv6PerInterface, type.SupportsPrefixes);
-    }, cancellationToken);
+    public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
+
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => KnownLimits(nodeType) is { } known
+        ? Task.FromResult(known)
+        : CallAsync("DescribeInstanceTypes", () =>
+        {
+            var type = _world.DescribeInstanceTypes(new Model.Query { Ids = [nodeType] }).Items[0];
+            return new NodeLimits(type.NetworkCards[0].MaxInterfaces, type.Ipv4PerInterface, type.Ipv6PerInterface, type.SupportsPrefixes);
+        }, cancellationToken);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () =>
     {

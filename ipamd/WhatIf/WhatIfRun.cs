@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Lab.VpcModel;
+
+namespace VpcCni.Ipamd.WhatIf;
+
+/// <summary>What one interface has at rest.</summary>
+/// <param name="DeviceIndex">0 is the primary interface.</param>
+/// <param name="Addresses">Addresses for pods: single ones, and 16 for each prefix.</param>
+/// <param name="Prefixes">Of them.</param>
+/// <param name="UsedAddresses">Held by pods.</param>
+internal sealed record WhatIfEni(int DeviceIndex, int Addresses, int Prefixes, int UsedAddresses);
+
+/// <summary>The pool at rest while so many pods run.</summary>
+/// <param name="Pods">That were asked for.</param>
+/// <param name="Enis">Attached, the primary one included.</param>
+/// <param name="Addresses">For pods, on all of them: single ones, and 16 for each prefix.</param>
+/// <param name="Prefixes">On all of them.</param>
+/// <param name="UnusedAddresses">Free now.</param>
+/// <param name="UnusedPrefixes">Of which no address is held.</param>
+/// <param name="PerEni">By device index.</param>
+/// <param name="Ec2Calls">From the change of the number of pods until the pool came to rest; the routine look at EC2 that goes on at rest is not counted.</param>
+internal sealed record WhatIfStep(int Pods, int Enis, int Addresses, int Prefixes, int UnusedAddresses, int UnusedPrefixes, IReadOnlyList<WhatIfEni> PerEni, long Ec2Calls);
+
+/// <summary>All steps, and what the pods that got no address were told.</summary>
+internal sealed record WhatIfOutcome(IReadOnlyList<WhatIfStep> Steps, IReadOnlyList<string> Notes);
+
+/// <summary>
+/// Runs the real pool on the model: one node in a large subnet, pods that start and stop together, and after each change as much virtual time as the pool needs to come to rest.
+/// </summary>
+internal sealed class WhatIfRun
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>What EC2 takes for a call, an attachment and a detachment, as nodes see it.</summary>
+    private static readonly TimeSpan CallTime = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan AttachTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan DetachTime = TimeSpan.FromSeconds(10);
+
+    /// <summary>At rest is what has not changed for so long: longer than every pause of the pool, to which the cooldown is added.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(5);
+
+    /// <summary>A pool that has not come to rest by then goes round in circles.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromHours(3);
+
+    /// <summary>Between two tries of a pod, as of kubelet's.</summary>
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);
+
+    private readonly VirtualTime _time = new(Start);
+    private readonly VpcWorld _world;
+    private readonly Instance _instance;
+    private readonly ModelKernel _kernel;
+    private readonly Incarnation _daemon;
+    private readonly IpamdOptions _options;
+    private readonly List<Pod> _pods = [];
+    private PoolEngine? _engine;
+    private Exception? _failure;
+    private int _made;
+
+    private WhatIfRun(InstanceType type, IpamdOptions options)
+    {
+        _options = options;
+        var random = new Random(1);
+        _world = ModelWorld.Create(_time, random, new WorldOptions { AddressOrder = AddressOrder.Sequential, InstanceTypes = new Dictionary<string, InstanceType>(StringComparer.Ordinal) { [type.Name] = type } });
+        (_world.Timing.AttachLatency, _world.Timing.DetachLatency) = (AttachTime, DetachTime);
+        var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
+        var subnet = _world.CreateSubnet(vpc.Id, _world.Options.Region + "a", vpc.Ipv4Ranges[0]);
+        var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
+        _instance = _world.LaunchInstance(new LaunchRequest { InstanceType = type.Name, Subnet = subnet.Id, Groups = [group.Id] });
+        _kernel = new ModelKernel(_world, _instance.Id);
+        _daemon = new Incarnation(_time, "ipamd");
+    }
+
+    /// <param name="type">Of the node.</param>
+    /// <param name="options">As bound from the environment.</param>
+    /// <param name="pods">Numbers of pods, one after the other.</param>
+    public static WhatIfOutcome Run(InstanceType type, IpamdOptions options, IReadOnlyList<int> pods)
+    {
+        var run = new WhatIfRun(type, options);
+        run._daemon.Post(() => run.Watch(run.StartAsync()));
+        List<WhatIfStep> steps = [];
+        List<string> notes = [];
+        foreach (var count in pods) steps.Add(run.Step(count, notes));
+        return new WhatIfOutcome(steps, notes);
+    }
+
+    private WhatIfStep Step(int pods, List<string> notes)
+    {
+        var before = _world.Calls.Total;
+        _time.Outside.Post(() =>
+        {
+            while (_pods.Count > pods)
+            {
+                var last = _pods[^1];
+                _pods.RemoveAt(_pods.Count - 1);
+                Watch(StopAsync(last));
+            }
+
+            while (_pods.Count < pods)
+            {
+                var pod = new Pod($"p{++_made}");
+                _pods.Add(pod);
+                Watch(StartAsync(pod));
+            }
+        });
+        var (settled, calls) = Settle();
+        if (!settled) notes.Add($"with {pods} pods the pool did not come to rest within {Longest.TotalHours:0} h");
+        if (_pods.Count(pod => pod.Address is null) is var unserved and > 0)
+            notes.Add($"{unserved} of {pods} pods got no address: {_pods.First(pod => pod.Address is null).Refusal ?? "no answer in time"}");
+        return Describe(pods, calls - before);
+    }
+
+    /// <summary>Lets time pass until nothing has changed for long enough. Also tells the number of EC2 calls when it was last still changing.</summary>
+    private (bool Settled, long Calls) Settle()
+    {
+        var quiet = Quiet + _options.Cooldown;
+        var limit = _time.GetUtcNow() + Longest + (quiet * 2);
+        var (last, calls, changedAt) = ((object)"", _world.Calls.Total, _time.GetUtcNow());
+        var settled = _time.RunUntil(() =>
+        {
+            if (_failure is not null) return true;
+            var now = Signature();
+            if (!now.Equals(last)) (last, calls, changedAt) = (now, _world.Calls.Total, _time.GetUtcNow());
+            return _time.GetUtcNow() - changedAt >= quiet;
+        }, limit);
+        if (_failure is not null) throw new InvalidOperationException("the pool broke down on the model", _failure);
+        return (settled, calls);
+    }
+
+    /// <summary>Everything that changes while the pool moves: what is attached, and what EC2 is asked to change.</summary>
+    private (long Mutations, int Served, int Cooling) Signature()
+    {
+        var counts = _world.Calls.Counts.Where(pair => !pair.Key.Operation.StartsWith("Describe", StringComparison.Ordinal) && pair.Key.Outcome == CallLog.Success);
+        return (counts.Sum(pair => pair.Value), _pods.Count(pod => pod.Address is not null), _engine?.Ledger.View(_time.GetUtcNow()).CooldownEnds.Count ?? -1);
+    }
+
+    private WhatIfStep Describe(int pods, long calls)
+    {
+        var view = _engine!.Ledger.View(_time.GetUtcNow());
+        var blocks = view.Interfaces.SelectMany(item => item.Blocks).ToArray();
+        return new WhatIfStep(
+            pods,
+            _world.InterfacesOf(_instance.Id).Count,
+            blocks.Sum(block => block.Capacity),
+            blocks.Count(IsPrefix),
+            view.Free,
+            blocks.Count(block => IsPrefix(block) && block.IsUnused),
+            [.. view.Interfaces.Select(item => new WhatIfEni(item.DeviceIndex, item.Total, item.Blocks.Count(IsPrefix), item.Assigned))],
+            calls);
+    }
+
+    private static bool IsPrefix(BlockView block) => !AddressBlocks.IsSingle(block.Range);
+
+    private async Task StartAsync()
+    {
+        var time = new MonotonicTime(_daemon);
+        var cloud = new ModelCloud(_world, _instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(CallTime) };
+        var ports = new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), time, new Random(3), NullLoggerFactory.Instance);
+        _engine = new PoolEngine(ports, _options, new DaemonState("whatif", time));
+        await _engine.RunAsync(_ => { }, CancellationToken.None);
+        throw new UnreachableException("the pool ended by itself");
+    }
+
+    /// <summary>What breaks in virtual time is for the caller, who stands outside of it.</summary>
+    private void Watch(Task task)
+    {
+        _ = WatchAsync();
+
+        async Task WatchAsync()
+        {
+            try
+            {
+                await task;
+            }
+            catch (Exception exception)
+            {
+                _failure ??= exception;
+            }
+        }
+    }
+
+    private async Task StartAsync(Pod pod)
+    {
+        while (!pod.IsStopped && pod.Address is null)
+        {
+            var outcome = await _daemon.Start(() => _engine!.Addresses.AddAsync(pod.Key, new PodReference("default", pod.Name), "", CancellationToken.None));
+            switch (outcome)
+            {
+                case AddOutcome.Held held:
+                    pod.Address = held.Attachment.Addresses[0].Address;
+                    _kernel.Route(pod.Name, pod.Address);
+                    break;
+                case AddOutcome.NoAddress none:
+                    pod.Refusal = none.Reason;
+                    await Task.Delay(Retry, _time);
+                    break;
+                default:
+                    throw new UnreachableException($"{outcome} although nobody interferes");
+            }
+        }
+    }
+
+    private async Task StopAsync(Pod pod)
+    {
+        pod.IsStopped = true;
+        if (pod.Address is { } address) _kernel.Unroute(address);
+        await _daemon.Start(() => _engine!.Addresses.DeleteAsync(pod.Key, CancellationToken.None));
+    }
+
+    private sealed class Pod(string name)
+    {
+        public string Name { get; } = name;
+        public AttachmentKey Key { get; } = new("aws-cni", name, "eth0");
+        public IPAddress? Address { get; set; }
+        public string? Refusal { get; set; }
+        public bool IsStopped { get; set; }
+    }
+}

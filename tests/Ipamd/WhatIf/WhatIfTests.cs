@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json;
+using VpcCni.Ipamd.Cli;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.WhatIf;
+
+/// <summary><c>ipamd whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).</summary>
+public sealed class WhatIfTests
+{
+    /// <summary>Options, pods, and for each: interfaces, secondary addresses, unused ones.</summary>
+    public static TheoryData<string, string, int[][]> DocumentedAddressTargets => new()
+    {
+        { "WARM_ENI_TARGET=1", "0,5,9", [[1, 3, 3], [3, 9, 4], [3, 9, 0]] },
+        { "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1", "0,5,9", [[1, 1, 1], [2, 6, 1], [3, 9, 0]] },
+        { "WARM_IP_TARGET=2 MINIMUM_IP_TARGET=5", "0,5,9", [[2, 5, 5], [3, 7, 2], [3, 9, 0]] },
+    };
+
+    [Theory]
+    [MemberData(nameof(DocumentedAddressTargets))]
+    public async Task Answer_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
+    {
+        var steps = await AskAsync(settings, pods);
+        Assert.Equal(expected, steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") }));
+        Assert.Equal(pods, string.Join(',', steps.Select(step => Number(step, "pods"))));
+    }
+
+    [Fact]
+    public async Task Answer_splits_the_addresses_by_interface_and_counts_the_calls_of_each_step()
+    {
+        var steps = await AskAsync("WARM_ENI_TARGET=1", "3,3");
+        var perEni = steps[0].GetProperty("perEni").EnumerateArray().Select(eni => (Number(eni, "deviceIndex"), Number(eni, "addresses"), Number(eni, "usedAddresses"))).ToArray();
+        Assert.Equal([(0, 3, 3), (1, 3, 0)], perEni);
+        Assert.True(Number(steps[0], "ec2Calls") >= 5, "describe, assign, create, attach, modify");
+        Assert.Equal(0, Number(steps[1], "ec2Calls"));
+    }
+
+    [Fact]
+    public async Task Addresses_come_back_when_pods_go()
+    {
+        var steps = await AskAsync("WARM_IP_TARGET=2", "8,0");
+        Assert.Equal((8, 0), (Number(steps[0], "addresses") - Number(steps[0], "unusedAddresses"), Number(steps[0], "prefixes")));
+        Assert.Equal((2, 2), (Number(steps[1], "addresses"), Number(steps[1], "unusedAddresses")));
+    }
+
+    [Fact]
+    public async Task Table_fits_80_columns_also_for_the_largest_nodes()
+    {
+        var (code, output, _) = await RunAsync("whatif", "--instance-type", "m5.24xlarge", "--pods", "0,300,700");
+        Assert.Equal(0, code);
+        Assert.All(output.Split('\n'), line => Assert.True(line.Length <= 80, line));
+        Assert.Contains("  700   15", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_pods_than_the_node_can_carry_are_told()
+    {
+        var (code, _, error) = await RunAsync("whatif", "--instance-type", "t3.small", "--pods", "12");
+        Assert.Equal(0, code);
+        Assert.Contains("3 of 12 pods got no address", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("whatif --instance-type t3.smal --pods 1", "did you mean", "t3.small")]
+    [InlineData("whatif --instance-type t3.small --pods 1,x", "'x' is not a number of pods", "0,5,9")]
+    [InlineData("whatif --instance-type t3.small --pods -1", "'-1' is not a number of pods", "")]
+    [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET", "expected NAME=VALUE", "")]
+    [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IP_TARGET=many", "expected an integer", "WARM_IP_TARGET")]
+    [InlineData("whatif --instance-type t3.small --pods 1 --set WARM_IPS_TARGET=1", "no such option", "WARM_IP_TARGET")]
+    public async Task A_question_that_makes_no_sense_is_refused_with_a_reason(string command, string reason, string hint)
+    {
+        var (code, output, error) = await RunAsync(command.Split(' '));
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains(reason, error, StringComparison.Ordinal);
+        Assert.Contains(hint, error, StringComparison.Ordinal);
+    }
+
+    private static int Number(JsonElement element, string name) => element.GetProperty(name).GetInt32();
+
+    private static async Task<JsonElement[]> AskAsync(string settings, string pods)
+    {
+        string[] args = ["whatif", "--instance-type", "t3.small", "--pods", pods, .. settings.Split(' ').SelectMany(setting => new[] { "--set", setting }), "--json"];
+        var (code, output, error) = await RunAsync(args);
+        Assert.True(code == 0, error);
+        using var document = JsonDocument.Parse(output);
+        return [.. document.RootElement.Clone().EnumerateArray()];
+    }
+
+    private static async Task<(int Code, string Output, string Error)> RunAsync(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, () => throw new InvalidOperationException("not the daemon"));
+        var code = await commands.InvokeAsync(args, "/nowhere");
+        return (code, output.ToString(), error.ToString());
+    }
+}
