@@ -62,7 +62,8 @@ internal sealed class PoolTruth
         }
 
         if (Available < (_scenario.WarmEni + 1) * _scenario.PerInterface) return null;
-        var unused = _managed.FirstOrDefault(eni => !eni.Attachment!.IsPrimary && IsOurs(eni) && !_used.Any(address => Carries(eni, address)));
+        // Never so far that the pool would be too low again.
+        var unused = _managed.FirstOrDefault(eni => !eni.Attachment!.IsPrimary && IsOurs(eni) && !_used.Any(address => Carries(eni, address)) && Available - Addresses(eni) >= Wanted);
         return unused is null ? null : $"{unused.Id} is unused and more than WARM_ENI_TARGET is free ({Total} attached, {Assigned} assigned)";
     }
 

@@ -98,8 +98,9 @@ internal sealed class SafetyChecker
     public void Released(PodRecord pod, IPAddress address)
     {
         if (!pod.Ended) Fail($"{pod} lost {address} without having asked for it");
-        if (_live.TryGetValue(address, out var holder)) Fail($"the DEL of {pod} gave {address} back, on which {holder} lives");
-        _freed[address] = (_time.GetUtcNow(), pod);
+        // Without a cooldown the next pod may have it before the answer is on its way.
+        if (_live.TryGetValue(address, out var holder) && (_scenario.Cooldown > TimeSpan.Zero || holder.ToldAt < _time.GetUtcNow())) Fail($"the DEL of {pod} gave {address} back, on which {holder} lives");
+        else _freed[address] = (_time.GetUtcNow(), pod);
     }
 
     /// <summary>Somebody else takes these from the node, or has.</summary>
