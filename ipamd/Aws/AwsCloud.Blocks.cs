@@ -48,7 +48,8 @@ internal sealed partial class AwsCloud
             {
                 var carried = await CarriedBlocksAsync(node, id, cancellationToken);
                 List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
-                if (rest.Count == wanted.Count) throw;
+                // The description is late: what EC2 misses was taken before, and a call whose effect is not known has had one.
+                if (rest.Count == wanted.Count) throw new CloudException(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; the interface is described with them all the same", e.RequestId, e);
                 if (rest.Count > 0) await UnassignAsync(node, id, group.Key, rest, cancellationToken);
             }
         }

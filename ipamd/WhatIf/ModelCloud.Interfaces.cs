@@ -99,7 +99,7 @@ internal sealed partial class ModelCloud
             {
                 var carried = (await DescribeAsync([new Model.Filter("network-interface-id", id.Value)], cancellationToken)).SelectMany(item => item.Blocks).ToHashSet();
                 List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
-                if (rest.Count == wanted.Count) throw;
+                if (rest.Count == wanted.Count) throw new CloudException(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
                 if (rest.Count > 0) await UnassignAsync(id, rest, cancellationToken);
             }
         }
