@@ -38,7 +38,10 @@ internal sealed record GrowthObstacles(
 {
     public static readonly GrowthObstacles None = new(null, null, new Dictionary<NetworkInterfaceId, GrowthObstacle>(), new Dictionary<string, SubnetObstacle>());
 
-    /// <summary>Against one block of a kind out of a subnet; null when it may be tried. A subnet that is nearly empty is not asked for a new interface, which costs one address more.</summary>
+    /// <summary>
+    /// Against one block of a kind out of a subnet; null when it may be tried. A subnet that is nearly empty is not asked for a new interface, which costs one address more, unless nobody knows how
+    /// much it has (<paramref name="isNew"/> false).
+    /// </summary>
     public GrowthObstacle? Against(string subnetId, BlockKind kind, bool isNew)
     {
         if (Subnets.GetValueOrDefault(subnetId) is not { } subnet) return null;

@@ -73,12 +73,14 @@ internal sealed partial class MembershipWatch(
     }
 
     /// <summary>A subnet is not as it was described.</summary>
-    public void RequestSubnets()
+    public void RequestSubnets() => RequestSubnetsAt(time.GetUtcNow() + PoolLimits.SubnetInterval);
+
+    /// <summary>Look at the subnets again at that time at the latest.</summary>
+    public void RequestSubnetsAt(DateTimeOffset at)
     {
         lock (_lock)
         {
-            var soon = time.GetUtcNow() + PoolLimits.SubnetInterval;
-            if (soon < _subnetsAt) _subnetsAt = soon;
+            if (at < _subnetsAt) _subnetsAt = at;
         }
     }
 

@@ -12,6 +12,7 @@ internal sealed class PoolGrowth
     private readonly PoolSnapshot _snapshot;
     private readonly PoolTargets _targets;
     private readonly PoolNumbers _numbers;
+    private readonly DateTimeOffset _now;
     private readonly List<PoolAction> _actions = [];
     private readonly Dictionary<NetworkInterfaceId, int> _taken = [];
     private readonly Dictionary<string, int> _takenFromSubnet = [];
@@ -22,7 +23,7 @@ internal sealed class PoolGrowth
 
     private PoolGrowth(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
     {
-        (_snapshot, _targets, _numbers) = (snapshot, targets, numbers);
+        (_snapshot, _targets, _numbers, _now) = (snapshot, targets, numbers, now);
         var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.Concerned).OfType<NetworkInterfaceId>()];
         _interfaces = snapshot.Ledger.Interfaces.Count + adds.Length;
@@ -163,8 +164,8 @@ internal sealed class PoolGrowth
             }
 
             var (subnet, count) = _snapshot.Subnets
-                .OrderByDescending(candidate => (candidate.FreeAddresses ?? int.MaxValue) - _takenFromSubnet.GetValueOrDefault(candidate.Id))
-                .Select(candidate => (candidate, Count(kind, candidate.Id, isNew: true, _snapshot.Capacity.BlocksPerInterface, wanted - placed, room - placed, fill)))
+                .OrderByDescending(LeftForBlocks)
+                .Select(candidate => (candidate, CountOnNew(kind, candidate, wanted - placed, room - placed, fill)))
                 .FirstOrDefault(choice => choice.Item2 > 0);
             if (subnet is null) break;
             _takenFromSubnet[subnet.Id] = _takenFromSubnet.GetValueOrDefault(subnet.Id) + 1 + (count * PoolNumbers.SizeOf(kind));
@@ -177,6 +178,21 @@ internal sealed class PoolGrowth
         Added += placed;
         return placed;
     }
+
+    /// <summary>Blocks for a new interface in a subnet: no more than it has beside the interface's own address, as far as that is known, since the cloud gives all or nothing.</summary>
+    private int CountOnNew(BlockKind kind, SubnetCandidate subnet, int wanted, int room, bool fill)
+    {
+        // A subnet that refused less than it was described with is left alone for a while; of one that nobody described, less may be had.
+        var isKnown = subnet.FreeAddresses is not null;
+        var count = Count(kind, subnet.Id, isNew: isKnown, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
+        var left = Math.Max(LeftForBlocks(subnet), 0) / PoolNumbers.SizeOf(kind);
+        if (count > 0 && left == 0)
+            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
+        return Math.Min(count, left);
+    }
+
+    /// <summary>Addresses that a subnet has for the blocks of one more interface.</summary>
+    private int LeftForBlocks(SubnetCandidate subnet) => subnet.FreeAddresses is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnet.Id) - 1 : int.MaxValue;
 
     /// <summary>Blocks to ask one subnet for; 0 when it has none.</summary>
     private int Count(BlockKind kind, string subnetId, bool isNew, int slots, int wanted, int room, bool fill)

@@ -59,6 +59,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         var plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
         LastPlan = plan;
         if (plan.Obstacle is { } obstacle) parts.Waiting.GiveUp(plan.Hopeless, obstacle);
+        // Others give addresses back, too.
+        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted, Until: { } until }) parts.Membership.RequestSubnetsAt(until);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
         return new StepOutcome(plan, Earliest(parts.Membership.NextAt, checkAt, resumeAt, plan.ReplanAt));
     }

@@ -62,6 +62,21 @@ public sealed class PoolPlannerTests
         Assert.Empty(plan.Hopeless);
     }
 
+    [Theory]
+    [InlineData(6, 5)]
+    [InlineData(2, 1)]
+    [InlineData(1, 0)]
+    public void Plan_asks_for_no_more_on_a_new_interface_than_its_subnet_has_beside_the_interfaces_own_address(int free, int expected)
+    {
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
+        var plan = pool.Plan();
+        Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => add.Blocks.Count));
+        Assert.Equal(expected == 0 ? GrowthObstacleKind.SubnetExhausted : null, plan.Actions.Count == 0 ? plan.Obstacle?.Kind : null);
+    }
+
     [Fact]
     public void Plan_never_grows_beyond_max_pods_although_interfaces_are_filled_whole()
     {

@@ -95,6 +95,7 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", failure, times: 5);
+        pool.Cloud.FailNext("CreateInterface", failure, times: 5);
         await pool.StepAsync();
         var add = pool.AddAsync("a");
         await pool.StepAsync();
