@@ -49,7 +49,14 @@ internal sealed partial class AwsCloud
             new("vpc-id", [node.Identity.NetworkId]),
         ];
         if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
-        return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
+
+        // The tag alone is not enough to delete something: whoever copies tags from one interface to another does not copy the description.
+        return
+        [
+            .. (await DescribeAsync(node, filters, cancellationToken))
+                .Where(eni => eni.Description?.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) == true)
+                .Select(eni => InterfaceMapping.ToCloudInterface(eni, InterfaceMapping.PrimaryAlone(eni, DescribeOperation), DescribeOperation)),
+        ];
     }
 
     public async Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)

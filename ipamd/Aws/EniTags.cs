@@ -15,6 +15,9 @@ internal sealed class EniTags
     public const string Owner = "eks:eni:owner";
     public const string OwnerValue = "amazon-vpc-cni";
 
+    /// <summary>Every description that a daemon writes begins so; the node's id follows.</summary>
+    public const string DescriptionPrefix = "aws-K8S-";
+
     private const string ReservedPart = "k8s.amazonaws.com";
     private const int MaxKeyLength = 127;
     private const int MaxValueLength = 255;
@@ -26,7 +29,7 @@ internal sealed class EniTags
 
     public EniTags(string nodeId, string? clusterName, IReadOnlyDictionary<string, string> additional)
     {
-        Description = $"aws-K8S-{nodeId}";
+        Description = DescriptionPrefix + nodeId;
         _always.Add(new(InstanceId, nodeId));
         if (!string.IsNullOrEmpty(clusterName))
         {

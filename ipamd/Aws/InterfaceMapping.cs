@@ -42,6 +42,13 @@ internal static class InterfaceMapping
         };
     }
 
+    /// <summary>In place of the subnet's ranges, where nobody needs them.</summary>
+    public static SubnetRanges.Ranges PrimaryAlone(NetworkInterface eni, string operation)
+    {
+        var primary = Primary(eni, eni.NetworkInterfaceId ?? "an interface", operation);
+        return primary.AddressFamily == AddressFamily.InterNetwork ? new(new IPNetwork(primary, Ipv4Host), null) : new(null, new IPNetwork(primary, Ipv6Host));
+    }
+
     public static IPNetwork Single(string? address, string operation) => IPAddress.TryParse(address, out var parsed)
         ? new IPNetwork(parsed, parsed.AddressFamily == AddressFamily.InterNetwork ? Ipv4Host : Ipv6Host)
         : throw Unreadable(operation, $"'{address}' is not an IP address");

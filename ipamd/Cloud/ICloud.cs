@@ -33,7 +33,10 @@ internal interface ICloud
     /// <summary>Interfaces that this node created (by tag) and that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
     Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
 
-    /// <summary>Interfaces that any node's daemon created (by tag and description, of the same cluster where one is named) and that are attached to nothing now. One describe.</summary>
+    /// <summary>
+    /// Interfaces that any node's daemon created (by tag and description, of the same cluster where one is named) and that are attached to nothing now. One describe; nobody will wire these, so
+    /// <see cref="CloudInterface.SubnetRange"/> is not looked up and is the primary address alone.
+    /// </summary>
     Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken);
 
     /// <summary>The subnets of the node's network and zone, the primary interface's among them, with their tags and free addresses. One describe.</summary>

@@ -17,7 +17,7 @@ internal sealed partial class ModelCloud
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
         => DescribeAsync([new Model.Filter("tag:" + EniTags.InstanceId, _instance.Value), new Model.Filter("status", "available")], cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
     {
         List<Model.Filter> filters =
         [
@@ -26,7 +26,7 @@ internal sealed partial class ModelCloud
             new("vpc-id", _world.FindInstance(_instance)!.Vpc.Value),
         ];
         if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Model.Filter("tag:" + EniTags.ClusterName, cluster));
-        return DescribeAsync(filters, cancellationToken);
+        return [.. (await DescribeAsync(filters, cancellationToken)).Where(item => item.Description.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal))];
     }
 
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateNetworkInterface", () => ToCloudInterface(
@@ -73,7 +73,7 @@ internal sealed partial class ModelCloud
 
     public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("CreateTags", () =>
     {
-        _world.CreateTags([id.Value], ToDictionary(createdAt is { } at ? _tags.ForNew(at) : _tags.ForExisting()));
+        _world.CreateTags([id.Value], ToDictionary(createdAt is { } at ? [EniTags.Created(at)] : _tags.ForExisting()));
         return true;
     }, cancellationToken);
 

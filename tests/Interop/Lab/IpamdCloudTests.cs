@@ -92,6 +92,41 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
+    public async Task Leftovers_of_any_node_of_the_cluster_are_found_with_one_call_and_nothing_else_is()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab, "prod");
+        var elsewhere = lab.World.CreateVpc(IPNetwork.Parse("10.9.0.0/16"));
+        var far = lab.World.CreateSubnet(elsewhere.Id, "us-west-2a", IPNetwork.Parse("10.9.1.0/24"));
+        var next = lab.World.CreateSubnet(lab.Subnet.Vpc, "us-west-2b", IPNetwork.Parse("10.0.2.0/24"));
+        var mine = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("token-1", DateTimeOffset.UnixEpoch, lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Address, 1)), Deadline);
+        var others = Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "test"));
+        Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"));
+        Left(next.Id, "aws-K8S-i-9", ("cluster.k8s.amazonaws.com/name", "prod"));
+        Left(next.Id, "copied tags", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        Left(far.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        var attached = Left(lab.Subnet.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        await cloud.AttachInterfaceAsync(new NetworkInterfaceId(attached), 1, Deadline);
+        var calls = lab.World.Calls.Total;
+
+        var found = (await cloud.DescribeLeakCandidatesAsync(Deadline)).OrderBy(eni => eni.Id.Value == others).ToList();
+
+        Assert.Equal(calls + 1, lab.World.Calls.Total);
+        Assert.Equal([mine.Id.Value, others], found.Select(eni => eni.Id.Value));
+        Assert.Equal(("1970-01-01T00:00:00Z", lab.Instance.Id.Value), (found[0].Tags[EniTags.CreatedAt], found[0].Tags[EniTags.InstanceId]));
+        Assert.False(found[1].Tags.ContainsKey(EniTags.CreatedAt));
+
+        // Its age begins to count, and it stays the other node's.
+        await cloud.TagInterfaceAsync(found[1].Id, DateTimeOffset.UnixEpoch.AddHours(1), Deadline);
+        var tagged = (await cloud.DescribeLeakCandidatesAsync(Deadline)).Single(eni => eni.Id == found[1].Id);
+        Assert.Equal(("1970-01-01T01:00:00Z", "i-9", 3), (tagged.Tags[EniTags.CreatedAt], tagged.Tags[EniTags.InstanceId], tagged.Tags.Count));
+
+        string Left(SubnetId subnet, string description, params (string Key, string Value)[] tags) => lab.World.CreateNetworkInterface(
+            new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = subnet, Description = description, Tags = tags.ToDictionary(tag => tag.Key, tag => tag.Value) }).Id.Value;
+    }
+
+    [Fact]
     public async Task Metadata_hints_at_what_ec2_describes_late_and_without_a_call()
     {
         await using var lab = await LabOnLoopback.StartAsync();
@@ -148,12 +183,13 @@ public sealed class IpamdCloudTests
 
     private static async Task<CloudErrorKind> KindAsync(Func<Task> call) => (await Assert.ThrowsAsync<CloudException>(call)).Kind;
 
-    private static AwsCloud Connect(LabOnLoopback lab) => new(
+    private static AwsCloud Connect(LabOnLoopback lab, string? cluster = null) => new(
         new AwsCloudOptions
         {
             Endpoint = new Uri(lab.Url),
             Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
             Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+            ClusterName = cluster,
             MaxAttempts = 2,
             BackoffBase = TimeSpan.FromMilliseconds(1),
         },

@@ -323,6 +323,47 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
+    public async Task Tagging_makes_an_interface_ours_or_dates_it_and_never_both()
+    {
+        await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod" });
+        test.On("CreateTags", "<R/>");
+
+        await test.Cloud.TagInterfaceAsync(Eni, createdAt: null, default);
+        await test.Cloud.TagInterfaceAsync(Eni, new DateTimeOffset(2026, 1, 2, 5, 4, 5, TimeSpan.FromHours(2)), default);
+
+        Assert.Equal(
+            [
+                "ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-0123456789abcdef0&Tag.2.Key=cluster.k8s.amazonaws.com/name&Tag.2.Value=prod&Tag.3.Key=eks:eni:owner&Tag.3.Value=amazon-vpc-cni",
+                "ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/createdAt&Tag.1.Value=2026-01-02T03:04:05Z",
+            ],
+            test.Calls("CreateTags"));
+    }
+
+    [Theory]
+    [InlineData(null, "")]
+    [InlineData("prod", "&Filter.4.Name=tag:cluster.k8s.amazonaws.com/name&Filter.4.Value.1=prod")]
+    public async Task Leak_candidates_are_one_description_by_tag_state_network_and_cluster(string? cluster, string more)
+    {
+        await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = cluster });
+        test.On("DescribeNetworkInterfaces", Page(
+            Leaked("eni-4", "aws-K8S-i-9", "<tagSet><item><key>node.k8s.amazonaws.com/instance_id</key><value>i-9</value></item></tagSet>")
+            + Leaked("eni-5", "somebody else's", "") + Leaked("eni-6", "not aws-K8S-i-9", "") + Leaked("eni-7", null, "")));
+
+        var left = Assert.Single(await test.Cloud.DescribeLeakCandidatesAsync(default));
+
+        Assert.Equal(
+            ["Filter.1.Name=tag-key&Filter.1.Value.1=node.k8s.amazonaws.com/instance_id&Filter.2.Name=status&Filter.2.Value.1=available&Filter.3.Name=vpc-id&Filter.3.Value.1=vpc-1" + more + "&MaxResults=1000"],
+            test.Calls("DescribeNetworkInterfaces"));
+        Assert.Equal(("eni-4", "aws-K8S-i-9", "i-9", IPNetwork.Parse("10.0.0.30/32")), (left.Id.Value, left.Description, left.Tags[EniTags.InstanceId], left.SubnetRange));
+        Assert.Equal((CloudInterfaceState.Available, null), (left.State, left.AttachmentId));
+        Assert.Empty(test.Calls("DescribeSubnets"));
+
+        static string Leaked(string id, string? description, string tags) =>
+            $"<item><networkInterfaceId>{id}</networkInterfaceId><subnetId>subnet-9</subnetId><status>available</status><macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress>"
+            + (description is null ? "" : $"<description>{description}</description>") + tags + "</item>";
+    }
+
+    [Fact]
     public async Task Delete_of_what_is_gone_is_done_but_of_what_is_in_use_is_a_conflict()
     {
         await using var test = await CloudUnderTest.StartAsync();
