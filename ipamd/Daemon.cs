@@ -57,7 +57,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings),
             new ConfigServerService(state, settings),
-            new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, state, _time),
+            new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, state, _time),
             new HealthService(state),
             _loggers,
             cancellationToken);

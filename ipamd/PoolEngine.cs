@@ -24,7 +24,6 @@ internal sealed partial class PoolEngine
     private readonly KernelEvidence _evidence;
     private readonly CheckpointWriter _checkpoint;
     private readonly BudgetedCloud _cloud;
-    private readonly PoolSignal _signal = new();
 
     /// <summary>Takes over the checkpoint, and holds what the kernel routes to pods.</summary>
     /// <exception cref="IOException">The checkpoint cannot be read: starting without it could give an address to two pods.</exception>
@@ -40,7 +39,7 @@ internal sealed partial class PoolEngine
         _evidence.HoldRouted();
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time);
         Waiting = new WaitingAdds(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, _checkpoint, Waiting, _signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
     }
 
     public DaemonState State { get; }
@@ -53,6 +52,9 @@ internal sealed partial class PoolEngine
     /// <summary>What the cluster says of the node; whoever learns it sets it.</summary>
     public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();
+
+    /// <summary>Wakes the pool's loop.</summary>
+    public PoolSignal Signal { get; } = new();
 
     /// <summary>ADD and DEL. Known attachments are answered from the first moment; new pods wait until <see cref="RunAsync"/> has found them an address.</summary>
     public AddressService Addresses { get; }
@@ -79,7 +81,7 @@ internal sealed partial class PoolEngine
         State.Serving(reconciler);
         Waiting.Serve();
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, time, random, loggers.CreateLogger<LeakedInterfaces>());
-        var loop = new PoolLoop(reconciler, _signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
+        var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
         if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken));
         else await loop;
         await reconciler.IdleAsync();
@@ -96,10 +98,10 @@ internal sealed partial class PoolEngine
         var addition = new InterfaceAddition(growing, Ledger, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
         var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random) { Logger = loggers.CreateLogger<PoolActions>() };
         var membership = new MembershipWatch(
-            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, _signal, time, random, loggers.CreateLogger<MembershipWatch>());
+            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, Signal, time, random, loggers.CreateLogger<MembershipWatch>());
         return new PoolReconciler(
             Ledger,
-            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, _signal),
+            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, Signal),
             targets,
             new PoolCapacity(Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces), node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets)),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access != CloudAccess.Full, _options.ManagesUnschedulable),

@@ -26,7 +26,11 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
         pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
 
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, WhatIfCommand.Create(console, json) };
+        var level = new Argument<string>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)" };
+        var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };
+        access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
+
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, access, WhatIfCommand.Create(console, json) };
         root.Options.Add(socket);
         root.Options.Add(json);
         root.SetAction((_, _) => runDaemon());

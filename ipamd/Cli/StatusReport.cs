@@ -22,6 +22,13 @@ internal static class StatusReport
         text.WriteLine($"node       {(status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet")}");
         text.WriteLine($"addresses  {pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling; at most {pool.MaxPods} pods");
         text.WriteLine($"targets    {string.Join(" ", pool.Targets.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => $"{item.Key}={item.Value}"))}");
+        if (status.Cloud is { } cloud)
+        {
+            text.WriteLine($"cloud      access {cloud.Access}; {(cloud.ObservedAt is { } at ? $"observed {Span(now - at.ToDateTimeOffset())} ago" : "not observed yet")}; drift found {cloud.DriftFound}");
+            text.WriteLine($"budget     {string.Join(", ", cloud.Budget.Select(bucket => $"{bucket.Kind} {bucket.Tokens:0.#} of {bucket.Capacity:0}"))}");
+            foreach (var change in cloud.OpenChanges) text.WriteLine($"under way  {change}");
+        }
+
         if (status.WaitingAdds > 0) text.WriteLine($"waiting    {status.WaitingAdds} pods wait for an address");
         foreach (var problem in status.Problems) text.WriteLine($"problem    {problem}");
         text.WriteLine();

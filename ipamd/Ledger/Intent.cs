@@ -11,6 +11,17 @@ namespace VpcCni.Ipamd.Ledger;
 /// <param name="At">When it was recorded.</param>
 internal abstract record Intent(long Number, DateTimeOffset At)
 {
+    /// <summary>For a person.</summary>
+    public string Description => this switch
+    {
+        AddInterface { IsUndoing: true } add => $"take back {add.Created}",
+        AddInterface add => $"add an interface with {add.Blocks.Count} blocks in {add.SubnetId}{(add.Created is { } created ? $" ({created})" : "")}",
+        AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
+        ReleaseBlocks release => $"give back {release.Blocks.Count} blocks of {release.Interface}",
+        RemoveInterface remove => $"remove {remove.Interface}",
+        _ => throw new InvalidOperationException($"unnamed intent {this}"),
+    };
+
     /// <summary>The interface that it is about; null while it has not been created.</summary>
     public NetworkInterfaceId? Concerned => this switch
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
@@ -13,7 +14,8 @@ using WireAttachment = VpcCni.Protos.V1.Attachment;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary><c>vpccni.v1.NodeIpam</c>: what only this daemon answers.</summary>
-internal sealed class NodeIpamService(IpLedger ledger, AddressService addresses, WaitingAdds waiting, DaemonState state, TimeProvider time) : NodeIpam.NodeIpamBase
+internal sealed class NodeIpamService(
+    IpLedger ledger, AddressService addresses, WaitingAdds waiting, ApiBudget budget, PoolSignal signal, DaemonState state, TimeProvider time) : NodeIpam.NodeIpamBase
 {
     /// <summary>The runtime lists its attachments before it calls; one that was added since then is not garbage.</summary>
     private static readonly TimeSpan MinimumGarbageAge = TimeSpan.FromMinutes(1);
@@ -84,6 +86,8 @@ internal sealed class NodeIpamService(IpLedger ledger, AddressService addresses,
             if (pool.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan) reply.Problems.Add($"{plan.Short} addresses short of the targets: {obstacle.Detail}");
         }
 
+        reply.Cloud = CloudOf(view);
+        if (budget.Access != CloudAccess.Full) reply.Problems.Add($"cloud access is {CloudAccessText.Of(budget.Access)}; `ipamd access full` ends that");
         reply.Problems.AddRange(view.Orphans.Select(orphan => $"pod {orphan.Pod} uses {orphan.Addresses[0].Address}, which no interface of this node carries"));
         reply.Interfaces.AddRange(view.Interfaces.Select(item => new NetworkInterface
         {
@@ -94,9 +98,37 @@ internal sealed class NodeIpamService(IpLedger ledger, AddressService addresses,
             Total = (uint)item.Total,
             Assigned = (uint)item.Assigned,
             Cooling = (uint)item.Cooling,
-            State = item.IsDraining ? "draining" : item.CarriesPods ? "in use" : "not for pods",
+            State = item.IsDraining ? "draining" : item.IsExcluded ? "subnet excluded" : item.CarriesPods ? "in use" : "not for pods",
         }));
         return Task.FromResult(reply);
+    }
+
+    public override Task<SetCloudAccessReply> SetCloudAccess(SetCloudAccessRequest request, ServerCallContext context)
+    {
+        if (!CloudAccessText.TryParse(request.Access, out var access))
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not a level of access: expected {CloudAccessText.Expected}"));
+        var previous = budget.Access;
+        budget.Access = access;
+        signal.Raise();
+        return Task.FromResult(new SetCloudAccessReply { Previous = CloudAccessText.Of(previous) });
+    }
+
+    private Protos.V1.Cloud CloudOf(LedgerView view)
+    {
+        var spent = budget.View();
+        var cloud = new Protos.V1.Cloud
+        {
+            Access = CloudAccessText.Of(spent.Access),
+            ObservedAt = state.Pool?.Membership.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
+            DriftFound = (ulong)(state.Pool?.Membership.DriftFound ?? 0),
+        };
+        cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}"));
+        cloud.Budget.AddRange(spent.Buckets.Select(bucket => new CallBudget
+        {
+            Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
+        }));
+        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (ulong)call.Count }));
+        return cloud;
     }
 
     private static Dictionary<string, string> Targets(PoolTargets targets)
@@ -106,7 +138,9 @@ internal sealed class NodeIpamService(IpLedger ledger, AddressService addresses,
             ["WARM_IP_TARGET"] = targets.WarmIpTarget.ToString(),
             ["MINIMUM_IP_TARGET"] = targets.MinimumIpTarget.ToString(),
         };
-        if (!targets.UsesAddressTargets) named["WARM_ENI_TARGET"] = targets.WarmEniTarget.ToString();
+        if (targets.UsesPrefixes) named["ENABLE_PREFIX_DELEGATION"] = "true";
+        if (targets is { UsesAddressTargets: false, UsesPrefixes: true }) named["WARM_PREFIX_TARGET"] = targets.WarmPrefixTarget.ToString();
+        if (targets is { UsesAddressTargets: false, UsesPrefixes: false }) named["WARM_ENI_TARGET"] = targets.WarmEniTarget.ToString();
         if (targets.MaxEni is { } maxEni) named["MAX_ENI"] = maxEni.ToString();
         return named;
     }

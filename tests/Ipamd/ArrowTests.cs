@@ -17,7 +17,7 @@ public sealed partial class ArrowTests
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger"] },
         { "Options", ["Cloud", "WarmPool"] },
         { "Observability", ["Cloud", "WarmPool"] },
-        { "Rpc", ["HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
+        { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
         { "Cli", ["Options", "Protos", "WhatIf"] },
     };

@@ -6,6 +6,7 @@ using Grpc.Health.V1;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
@@ -23,6 +24,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
     private DaemonState _state = null!;
+    private ApiBudget _budget = null!;
     private RpcServer _server = null!;
     private GrpcChannel _channel = null!;
 
@@ -32,6 +34,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         Requirement.NeedRoot();
         _state = new DaemonState("test", _pool.Time);
+        _budget = new ApiBudget(new ApiBudgetOptions(), _pool.Time, new Random(1));
         var ranges = new NetworkRanges();
         ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);
         var settings = new CniReplySettings(ExternalSnat: true, NetworkPolicyMode: "standard");
@@ -183,11 +186,26 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await new ConfigServerBackend.ConfigServerBackendClient(_channel).GetNetworkPolicyConfigsAsync(new Empty()))).StatusCode);
     }
 
+    [Fact]
+    public async Task The_level_of_cloud_access_is_set_and_shown_and_a_wrong_one_is_refused()
+    {
+        var node = new NodeIpam.NodeIpamClient(_channel);
+        Assert.Equal("full", (await node.SetCloudAccessAsync(new SetCloudAccessRequest { Access = "no-releases" })).Previous);
+        Assert.Equal(CloudAccess.NoReleases, _budget.Access);
+        var status = await node.GetStatusAsync(new GetStatusRequest());
+        Assert.Equal("no-releases", status.Cloud.Access);
+        Assert.Contains(status.Problems, problem => problem.Contains("ipamd access full", StringComparison.Ordinal));
+        Assert.Equal(["describe", "mutate", "assign"], status.Cloud.Budget.Select(bucket => bucket.Kind));
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await node.SetCloudAccessAsync(new SetCloudAccessRequest { Access = "none" }));
+        Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
+        Assert.Contains("full, no-releases or no-calls", refused.Status.Detail, StringComparison.Ordinal);
+    }
+
     private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) => RpcServer.StartAsync(
         SocketPath,
         new CniBackendService(_pool.Service, ranges, settings),
         new ConfigServerService(_state, settings),
-        new NodeIpamService(_pool.Ledger, _pool.Service, _pool.Waiting, _state, _pool.Time),
+        new NodeIpamService(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _state, _pool.Time),
         new HealthService(_state),
         NullLoggerFactory.Instance,
         TestContext.Current.CancellationToken);
