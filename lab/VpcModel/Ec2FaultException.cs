@@ -50,6 +50,10 @@ public static class Ec2Faults
     /// <summary>The interface (or its instance type) holds no more addresses; prefixes count as one each.</summary>
     public static Ec2FaultException AddressLimit() => new("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.");
 
+    /// <summary>An interface that was given more addresses, while attached to nothing, than the instance type allows (text as in cilium/cilium#9730).</summary>
+    public static Ec2FaultException AddressLimitOfInstance(NetworkInterface eni, InstanceType type) => new(
+        "InvalidInterface.IpAddressLimitExceeded", $"Address count {eni.Ipv4Slots} on {eni.Id.Value.Replace("eni-", "interface-", StringComparison.Ordinal)} exceeds the limit for {type.Name}");
+
     public static Ec2FaultException Ipv6AddressLimit() => new("InvalidParameterValue", "Number of IPv6 addresses will exceed limit.");
 
     public static Ec2FaultException AttachmentLimit(int wanted, string instanceType) => new("AttachmentLimitExceeded", $"Interface count {wanted} exceeds the limit for {instanceType}");

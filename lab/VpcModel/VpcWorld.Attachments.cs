@@ -82,7 +82,7 @@ public sealed partial class VpcWorld
 
     private static void CheckFits(NetworkInterface eni, InstanceType type)
     {
-        if (eni.Ipv4Slots > type.Ipv4PerInterface) throw Ec2Faults.AddressLimit();
+        if (eni.Ipv4Slots > type.Ipv4PerInterface) throw Ec2Faults.AddressLimitOfInstance(eni, type);
         if (eni.Ipv6Slots > type.Ipv6PerInterface) throw Ec2Faults.Ipv6AddressLimit();
         if (eni.Ipv4Prefixes.Length + eni.Ipv6Prefixes.Length > 0) CheckPrefixSupport(type);
     }

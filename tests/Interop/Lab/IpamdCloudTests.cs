@@ -71,6 +71,11 @@ public sealed class IpamdCloudTests
         Assert.Equal(CloudErrorKind.NotFound, await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), 1, Deadline)));
         Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, 1, Deadline)));
 
+        var wide = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("token-1", DateTimeOffset.UnixEpoch, lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Address, 10)), Deadline);
+        Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AttachInterfaceAsync(wide.Id, 1, Deadline)));
+        await cloud.DeleteInterfaceAsync(wide.Id, Deadline);
+
         lab.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
         Assert.Equal(CloudErrorKind.NotPermitted, await KindAsync(() => cloud.TagInterfaceAsync(primary, createdAt: null, Deadline)));
         lab.World.Faults.Add(FaultRule.Throttle("AssignPrivateIpAddresses", times: null));
@@ -124,6 +129,24 @@ public sealed class IpamdCloudTests
 
         string Left(SubnetId subnet, string description, params (string Key, string Value)[] tags) => lab.World.CreateNetworkInterface(
             new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = subnet, Description = description, Tags = tags.ToDictionary(tag => tag.Key, tag => tag.Value) }).Id.Value;
+    }
+
+    [Fact]
+    public async Task Subnets_of_the_zone_are_described_with_tags_and_what_is_free()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var pods = lab.World.CreateSubnet(lab.Subnet.Vpc, "us-west-2a", IPNetwork.Parse("10.0.2.0/24"));
+        lab.World.CreateSubnet(lab.Subnet.Vpc, "us-west-2b", IPNetwork.Parse("10.0.3.0/24"));
+        lab.World.CreateTags([pods.Id.Value], new Dictionary<string, string> { ["kubernetes.io/role/cni"] = "1", ["empty"] = "" });
+        var calls = lab.World.Calls.Total;
+
+        var subnets = (await cloud.DescribeSubnetsAsync(Deadline)).ToDictionary(subnet => subnet.Id);
+
+        Assert.Equal(calls + 1, lab.World.Calls.Total);
+        Assert.Equal(2, subnets.Count);
+        Assert.Equal((lab.Subnet.Ipv4Range, 250, 0), (subnets[lab.Subnet.Id.Value].Range, subnets[lab.Subnet.Id.Value].FreeAddresses, subnets[lab.Subnet.Id.Value].Tags.Count));
+        Assert.Equal((pods.Ipv4Range, 251, "1", ""), (subnets[pods.Id.Value].Range, subnets[pods.Id.Value].FreeAddresses, subnets[pods.Id.Value].Tags["kubernetes.io/role/cni"], subnets[pods.Id.Value].Tags["empty"]));
     }
 
     [Fact]

@@ -364,6 +364,23 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
+    public async Task Subnets_of_the_node_s_zone_come_with_tags_and_free_addresses_and_those_without_ipv4_are_left_out()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.Instead(
+            "DescribeSubnets",
+            """
+            <R><subnetSet><item><subnetId>subnet-2</subnetId><cidrBlock>10.0.2.0/24</cidrBlock><availableIpAddressCount>17</availableIpAddressCount><tagSet><item><key>kubernetes.io/role/cni</key><value>1</value></item></tagSet></item>
+            <item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item><item><subnetId>subnet-3</subnetId><cidrBlock>10.0.3.0/24</cidrBlock></item></subnetSet></R>
+            """);
+
+        var subnets = await test.Cloud.DescribeSubnetsAsync(default);
+
+        Assert.Equal(["Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.2.Name=availability-zone&Filter.2.Value.1=eu-west-1a"], test.Calls("DescribeSubnets"));
+        Assert.Equal([("subnet-2", "10.0.2.0/24", 17, "1"), ("subnet-3", "10.0.3.0/24", 0, null)], subnets.Select(subnet => (subnet.Id, subnet.Range.ToString(), subnet.FreeAddresses, subnet.Tags.GetValueOrDefault("kubernetes.io/role/cni"))));
+    }
+
+    [Fact]
     public async Task Delete_of_what_is_gone_is_done_but_of_what_is_in_use_is_a_conflict()
     {
         await using var test = await CloudUnderTest.StartAsync();

@@ -78,6 +78,60 @@ public sealed class Ec2ApiTests
         Assert.Equal(["nodes"], (await host.CallAsync("DescribeSecurityGroups", $"GroupId.1={host.Test.Group.Id}")).Texts("groupName"));
     }
 
+    [Fact]
+    public async Task Subnets_carry_their_tags_and_free_addresses_and_are_found_by_zone_and_tag()
+    {
+        await using var host = await LabHost.StartAsync();
+        var (a, b) = (host.Test.SubnetA, host.Test.SubnetB);
+        await host.CallAsync("CreateTags", $"ResourceId.1={b.Id}&Tag.1.Key=kubernetes.io/role/cni&Tag.1.Value=1&Tag.2.Key=cni.networking.k8s.aws/cluster/prod&Tag.2.Value=");
+        var eni = host.Test.Create(subnet: b.Id);
+        host.Test.World.AssignPrivateIpAddresses(eni.Id, AddressRequest.AnyPrefixes(1));
+
+        var zone = await host.CallAsync("DescribeSubnets", $"Filter.1.Name=vpc-id&Filter.1.Value.1={host.Test.Vpc.Id}&Filter.2.Name=availability-zone&Filter.2.Value.1=us-west-2b");
+        Assert.Equal([b.Id.Value], zone.Texts("subnetId"));
+        Assert.Equal((b.Ipv4Range.ToString(), (251 - 17).ToString()), (zone.Text("cidrBlock"), zone.Text("availableIpAddressCount")));
+        Assert.Equal([("cni.networking.k8s.aws/cluster/prod", ""), ("kubernetes.io/role/cni", "1")], zone.Texts("key").Zip(zone.Texts("value")).Order());
+        Assert.Equal([b.Id.Value], (await host.CallAsync("DescribeSubnets", "Filter.1.Name=tag-key&Filter.1.Value.1=kubernetes.io/role/cni")).Texts("subnetId"));
+        Assert.Equal([b.Id.Value], (await host.CallAsync("DescribeSubnets", "Filter.1.Name=tag:kubernetes.io/role/cni&Filter.1.Value.1=1&Filter.1.Value.2=yes")).Texts("subnetId"));
+        Assert.Equal([a.Id.Value, b.Id.Value], (await host.CallAsync("DescribeSubnets", $"Filter.1.Name=vpc-id&Filter.1.Value.1={host.Test.Vpc.Id}")).Texts("subnetId").OrderBy(id => id == b.Id.Value));
+    }
+
+    [Fact]
+    public async Task Interfaces_are_found_by_the_key_of_a_tag()
+    {
+        await using var host = await LabHost.StartAsync();
+        var tagged = host.Test.Create();
+        host.Test.Create();
+        await host.CallAsync("CreateTags", $"ResourceId.1={tagged.Id}&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-9");
+
+        var found = await host.CallAsync(
+            "DescribeNetworkInterfaces",
+            $"Filter.1.Name=tag-key&Filter.1.Value.1=node.k8s.amazonaws.com/instance_id&Filter.2.Name=status&Filter.2.Value.1=available&Filter.3.Name=vpc-id&Filter.3.Value.1={host.Test.Vpc.Id}&MaxResults=1000");
+
+        Assert.Equal([tagged.Id.Value], found.Texts("networkInterfaceId"));
+    }
+
+    [Fact]
+    public async Task Exhaustion_has_a_code_for_addresses_one_for_fragments_and_one_for_too_few_addresses_for_a_prefix()
+    {
+        await using var host = await LabHost.StartAsync();
+        var eni = host.Test.Create();
+        for (var block = 1; block <= 14; block++)
+        {
+            var address = System.Net.IPAddress.Parse($"10.0.1.{block * 16 + 9}");
+            if (host.Test.World.FindOwner(address) is null) host.Test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = host.Test.SubnetA.Id, PrimaryAddress = address });
+        }
+
+        Assert.True(host.Test.World.FreeAddresses(host.Test.SubnetA.Id) > 200);
+        Assert.Equal("InsufficientCidrBlocks", await CodeAsync("Ipv4PrefixCount"));
+        while (host.Test.World.FreeAddresses(host.Test.SubnetA.Id) >= 16) host.Test.Create();
+        Assert.Equal("InvalidParameterValue", await CodeAsync("Ipv4PrefixCount"));
+        while (host.Test.World.FreeAddresses(host.Test.SubnetA.Id) > 0) host.Test.Create();
+        Assert.Equal("InsufficientFreeAddressesInSubnet", await CodeAsync("SecondaryPrivateIpAddressCount"));
+
+        async Task<string?> CodeAsync(string parameter) => (await host.CallAsync("AssignPrivateIpAddresses", $"NetworkInterfaceId={eni.Id}&{parameter}=1")).Code;
+    }
+
     [Theory]
     [InlineData("RunInstances", "", "InvalidAction")]
     [InlineData("CreateNetworkInterface", "", "MissingParameter")]

@@ -132,7 +132,7 @@ public sealed class AttachmentTests
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 1));
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 100));
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, card: 1));
-        test.Refused("PrivateIpAddressLimitExceeded", () => Attach(wide.Id));
+        Assert.EndsWith(" exceeds the limit for m5.large", test.Refused("InvalidInterface.IpAddressLimitExceeded", () => Attach(wide.Id)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

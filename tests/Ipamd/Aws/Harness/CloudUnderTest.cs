@@ -47,6 +47,13 @@ internal sealed class CloudUnderTest : IAsyncDisposable
         return this;
     }
 
+    /// <summary>Forgets what was queued, the harness's own answers too.</summary>
+    public CloudUnderTest Instead(string action, string body)
+    {
+        _answers.TryRemove(action, out _);
+        return On(action, body);
+    }
+
     public static Reply Error(string code, string message, int status = 400) =>
         new(status, $"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>req-1</RequestID></Response>");
 
