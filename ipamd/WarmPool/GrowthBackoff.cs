@@ -6,10 +6,11 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// What the last failures of the cloud mean for growth: which obstacle there is, for what, and until when. Exponential with jitter where the failure is of the moment (throttling, no answer), a fixed pause
-/// where it is a fact. A fact stands only against what it is a fact about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones.
+/// where it is a fact. A fact stands only against what it is a fact about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones. Changes end side by side, so it is safe for several threads.
 /// </summary>
 internal sealed class GrowthBackoff(TimeProvider time, Random random)
 {
+    private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, GrowthObstacle> _interfaces = [];
     private readonly Dictionary<string, (GrowthObstacle Obstacle, int AtOnce)> _addresses = [];
     private readonly Dictionary<string, GrowthObstacle> _prefixes = [];
@@ -19,6 +20,11 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
 
     /// <summary>What is in force now.</summary>
     public GrowthObstacles View()
+    {
+        lock (_lock) return View_NeedsLock();
+    }
+
+    private GrowthObstacles View_NeedsLock()
     {
         var now = time.GetUtcNow();
         foreach (var (id, obstacle) in _interfaces.ToArray())
@@ -50,6 +56,11 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
     /// <param name="subnetId">The subnet that they were to come from.</param>
     /// <param name="blocks">What was asked for.</param>
     public void Failed(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
+    {
+        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks);
+    }
+
+    private void Failed_NeedsLock(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
     {
         GrowthObstacle Fact(GrowthObstacleKind kind, TimeSpan pause) => new(kind, time.GetUtcNow() + pause, failure.Message);
         switch (failure.Kind)
@@ -94,11 +105,14 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
     /// <summary>Blocks were added.</summary>
     public void Succeeded(NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
     {
-        _consecutive = 0;
-        _everything = null;
-        if (target is { } id) _interfaces.Remove(id);
-        else _newInterfaces = null;
-        if (blocks.Kind == BlockKind.Ipv4Prefix) _prefixes.Remove(subnetId);
+        lock (_lock)
+        {
+            _consecutive = 0;
+            _everything = null;
+            if (target is { } id) _interfaces.Remove(id);
+            else _newInterfaces = null;
+            if (blocks.Kind == BlockKind.Ipv4Prefix) _prefixes.Remove(subnetId);
+        }
     }
 
     private static GrowthObstacle? InForce(GrowthObstacle? obstacle, DateTimeOffset now) => obstacle is { Until: { } until } && until <= now ? null : obstacle;

@@ -16,14 +16,22 @@ internal sealed partial class MembershipWatch(
     private DateTimeOffset _observeAt = time.GetUtcNow();
     private DateTimeOffset _hintAt = time.GetUtcNow();
     private DateTimeOffset _subnetsAt = time.GetUtcNow();
+    private DateTimeOffset? _lastObservedAt;
+    private long _driftFound;
     private string? _refuted;
     private int _failures;
 
     /// <summary>When the cloud was last observed with success.</summary>
-    public DateTimeOffset? LastObservedAt { get; private set; }
+    public DateTimeOffset? LastObservedAt
+    {
+        get
+        {
+            lock (_lock) return _lastObservedAt;
+        }
+    }
 
     /// <summary>Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.</summary>
-    public long DriftFound { get; private set; }
+    public long DriftFound => Interlocked.Read(ref _driftFound);
 
     /// <summary>When the next look is due.</summary>
     public DateTimeOffset NextAt
@@ -49,7 +57,7 @@ internal sealed partial class MembershipWatch(
     {
         lock (_lock)
         {
-            LastObservedAt = time.GetUtcNow();
+            _lastObservedAt = time.GetUtcNow();
             _failures = 0;
             _observeAt = After(PoolLimits.ResyncInterval);
             _hintAt = After(PoolLimits.HintInterval);
@@ -105,12 +113,19 @@ internal sealed partial class MembershipWatch(
     {
         try
         {
-            var now = time.GetUtcNow();
-            var observe = _observeAt <= now || (_hintAt <= now && !interfaces.AllWired);
-            string? differs = null;
-            if (_hintAt <= now)
+            bool observe, hint, describe;
+            lock (_lock)
             {
-                lock (_lock) _hintAt = After(PoolLimits.HintInterval);
+                var now = time.GetUtcNow();
+                hint = _hintAt <= now;
+                observe = _observeAt <= now || (hint && !interfaces.AllWired);
+                describe = refreshesSubnets && _subnetsAt <= now;
+                if (hint) _hintAt = After(PoolLimits.HintInterval);
+            }
+
+            string? differs = null;
+            if (hint)
+            {
                 LookAtKernel();
                 if (!observe)
                 {
@@ -120,7 +135,7 @@ internal sealed partial class MembershipWatch(
             }
 
             if (observe && await ObserveAsync(cancellationToken) && differs is not null) await JudgeAsync(differs, cancellationToken);
-            if (refreshesSubnets && _subnetsAt <= now) await DescribeSubnetsAsync(cancellationToken);
+            if (describe) await DescribeSubnetsAsync(cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -141,9 +156,9 @@ internal sealed partial class MembershipWatch(
             var changes = await interfaces.ObserveAsync(cancellationToken);
             lock (_lock)
             {
-                LastObservedAt = time.GetUtcNow();
+                _lastObservedAt = time.GetUtcNow();
                 _failures = 0;
-                DriftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
+                _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
             }
 
             return true;

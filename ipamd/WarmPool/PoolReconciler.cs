@@ -74,7 +74,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled } : parts.Backoff.View(),
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         MayNotRelease = rules.ProvisioningDisabled || rules.MayNotRelease(),
-        LastReleaseAt = _lastReleaseAt,
+        LastReleaseAt = LastReleaseAt(),
     };
 
     private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
@@ -86,7 +86,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
         };
         var grows = blocks.Count > 0;
-        if (!grows) _lastReleaseAt = time.GetUtcNow();
+        if (!grows) Released();
         try
         {
             await parts.Actions.RunAsync(action, cancellationToken);
@@ -105,7 +105,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         }
         finally
         {
-            if (!grows) _lastReleaseAt = time.GetUtcNow();
+            if (!grows) Released();
             parts.Waiting.Serve();
             parts.Signal.Raise();
         }
@@ -191,6 +191,16 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         }
 
         return ends.Select(end => end - PoolLimits.EvidenceLead).FirstOrDefault(check => check > now) is var next && next == default ? null : next;
+    }
+
+    private void Released()
+    {
+        lock (_lock) _lastReleaseAt = time.GetUtcNow();
+    }
+
+    private DateTimeOffset LastReleaseAt()
+    {
+        lock (_lock) return _lastReleaseAt;
     }
 
     private void Start(Task task)
