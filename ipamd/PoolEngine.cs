@@ -104,7 +104,7 @@ internal sealed partial class PoolEngine
             new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, Signal),
             targets,
             new PoolCapacity(Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces), node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets)),
-            new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access != CloudAccess.Full, _options.ManagesUnschedulable),
+            new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),
             time)
         { Logger = loggers.CreateLogger<PoolReconciler>() };
     }

@@ -14,9 +14,9 @@ internal sealed record ReconcilerParts(
 
 /// <summary>What it may do.</summary>
 /// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
-/// <param name="MayNotRelease">Nothing is given back.</param>
+/// <param name="Access">How much of the control plane may be used now.</param>
 /// <param name="ManagesUnschedulable">AWS_MANAGE_ENIS_NON_SCHEDULABLE: the pool is kept on a node that takes no new pods as on any other.</param>
-internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<bool> MayNotRelease, bool ManagesUnschedulable);
+internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<CloudAccess> Access, bool ManagesUnschedulable);
 
 /// <summary>
 /// Plans, and starts what the plan says. A step never waits: changes run on their own, each raises the signal when it ends, and the next plan sees what is under way. Holds the little state that lies
@@ -26,6 +26,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
 {
     private static readonly GrowthObstacle Disabled = new(
         GrowthObstacleKind.ProvisioningDisabled, null, "DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so this daemon changes nothing in the cloud");
+
+    private static readonly GrowthObstacle NoCalls = new(
+        GrowthObstacleKind.ProvisioningDisabled, null, $"{CloudAccessText.Option} is {CloudAccessText.Of(CloudAccess.NoCalls)}, so the cloud is not called; `ipamd access full` ends that");
 
     private readonly Lock _lock = new();
     private readonly List<Task> _running = [];
@@ -71,9 +74,11 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Waiting = parts.Waiting.Waiting(),
         Capacity = Capacity,
         Subnets = parts.Subnets.Candidates(),
-        Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled } : parts.Backoff.View(),
+        Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
+            : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
+            : parts.Backoff.View(),
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-        MayNotRelease = rules.ProvisioningDisabled || rules.MayNotRelease(),
+        MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full,
         LastReleaseAt = LastReleaseAt(),
     };
 
@@ -118,7 +123,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         DateTimeOffset? next = null;
         var open = ledger.OpenIntents();
         foreach (var closed in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray()) _resume.Remove(closed);
-        if (rules.ProvisioningDisabled) return null;
+        if (rules.ProvisioningDisabled || rules.Access() == CloudAccess.NoCalls) return null;
         foreach (var (intent, doubtSince) in open)
         {
             if (doubtSince is not { } since) continue;

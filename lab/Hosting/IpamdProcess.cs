@@ -45,11 +45,12 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         _ => IsServing ? "serving" : "starting",
     };
 
-    public void Start()
+    /// <param name="changes">Variables that differ from the lab's, as when an operator rolls out another configuration.</param>
+    public void Start(IReadOnlyDictionary<string, string>? changes = null)
     {
         if (_process is { HasExited: false } running) throw new LabException($"ipamd runs already as process {running.Id}");
         var start = new ProcessStartInfo(binary, ["run"]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (name, value) in environment.Concat(changes ?? new Dictionary<string, string>())) start.Environment[name] = value;
         IsServing = false;
         _process?.Dispose();
         _process = NamespaceProcess.Start(node, start);

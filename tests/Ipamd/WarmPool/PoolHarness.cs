@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.WarmPool;
@@ -31,7 +32,7 @@ internal sealed class PoolHarness
             new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Subnets, Conditions, _signal),
             targets ?? new PoolTargets(),
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100),
-            new ReconcilerRules(provisioningDisabled, () => false, ManagesUnschedulable: false),
+            new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
             Time)
         { Logger = NullLogger<PoolReconciler>.Instance };
         Service = new AddressService(Ledger, Writer, Waiting, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
