@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Aws.Imds;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
@@ -46,7 +47,9 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // Ports.
         using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>());
-        using var cloud = new AwsCloud(ToAwsOptions(options), _time, _random, onAttempt: null);
+        var aws = ToAwsOptions(options);
+        ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random) : new AwsCloud(aws, _time, _random, onAttempt: null);
+        using var connections = (IDisposable)cloud;
 
         // Core.
         var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), new MonotonicTime(_time), _random, _loggers), options, state);
