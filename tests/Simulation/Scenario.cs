@@ -24,9 +24,12 @@ internal sealed record Scenario
     public required TimeSpan Cooldown { get; init; }
     public required TimeSpan AddWait { get; init; }
     public required bool ManageUntagged { get; init; }
+    public required bool UsesPrefixes { get; init; }
+    public required int WarmPrefix { get; init; }
+    public required bool DiscoversSubnets { get; init; }
 
-    // The subnet and its other tenants.
-    public required int SubnetPrefixLength { get; init; }
+    // The subnets and their other tenants. The first is the primary interface's.
+    public required IReadOnlyList<SubnetPlan> Subnets { get; init; }
     public required double Neighbours { get; init; }
 
     // Load.
@@ -54,6 +57,7 @@ internal sealed record Scenario
     public required double? MutatingRate { get; init; }
     public required TimeSpan? MeanInterference { get; init; }
     public required bool HidesFromMetadata { get; init; }
+    public required TimeSpan? MeanOperator { get; init; }
 
     // The machine.
     public required TimeSpan? MeanCrash { get; init; }
@@ -63,7 +67,16 @@ internal sealed record Scenario
     public required double KernelFails { get; init; }
     public required TimeSpan? MeanClockJump { get; init; }
 
+    /// <summary>kubelet's default.</summary>
+    private const int KubeletPods = 110;
+
     public int PerInterface => Type.Ipv4PerInterface - 1;
+
+    /// <summary>As documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, but no more than kubelet runs by default.</summary>
+    public int PodLimit(bool usesPrefixes) => SetsMaxPods ? MaxPods
+        : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (Type.NetworkCards[0].MaxInterfaces * PerInterface * 16) + 2)
+        : (Type.NetworkCards[0].MaxInterfaces * PerInterface) + 2;
+
     public int MaxInterfaces => Math.Min(MaxEni ?? int.MaxValue, Type.NetworkCards[0].MaxInterfaces);
 
     public static Scenario From(int seed)
@@ -73,7 +86,9 @@ internal sealed record Scenario
         var addressTargets = random.Next(2) == 0;
         var formula = (type.NetworkCards[0].MaxInterfaces * (type.Ipv4PerInterface - 1)) + 2;
         var setsMaxPods = random.Next(4) == 0;
-        var capacity = type.NetworkCards[0].MaxInterfaces * (type.Ipv4PerInterface - 1);
+        var usesPrefixes = random.Next(5) < 2;
+        var capacity = type.NetworkCards[0].MaxInterfaces * (type.Ipv4PerInterface - 1) * (usesPrefixes && type.SupportsPrefixes ? 16 : 1);
+        var discoversSubnets = random.Next(6) > 0;
         var troubled = random.Next(10) > 0;
         bool On(double share) => troubled && random.NextDouble() < share;
         return new Scenario
@@ -85,11 +100,14 @@ internal sealed record Scenario
             MinimumIp = addressTargets && random.Next(2) == 0 ? random.Next(1, 11) : 0,
             MaxEni = random.Next(4) == 0 ? random.Next(1, 4) : null,
             SetsMaxPods = setsMaxPods,
-            MaxPods = setsMaxPods ? random.Next(1, formula + 1) : formula,
+            MaxPods = setsMaxPods ? random.Next(1, Math.Min(capacity, 150) + 3) : formula,
             Cooldown = TimeSpan.FromSeconds(Pick(random, 0, 1, 5, 30, 30, 30)),
             AddWait = TimeSpan.FromSeconds(Pick(random, 0, 5, 20, 20, 20)),
             ManageUntagged = random.Next(3) > 0,
-            SubnetPrefixLength = random.Next(4) == 0 ? Pick(random, 27, 28) : Pick(random, 22, 24),
+            UsesPrefixes = usesPrefixes,
+            WarmPrefix = random.Next(3),
+            DiscoversSubnets = discoversSubnets,
+            Subnets = PlanSubnets(random),
             Neighbours = random.Next(3) == 0 ? 0.3 + (random.NextDouble() * 0.65) : 0,
             Trouble = TimeSpan.FromMinutes(random.Next(3, 13)),
             PodsAtMost = Math.Max(1, (int)(Math.Min(capacity, 60) * (0.3 + random.NextDouble()))),
@@ -113,6 +131,7 @@ internal sealed record Scenario
             MutatingRate = On(0.3) ? 0.1 + random.NextDouble() : null,
             MeanInterference = On(0.35) ? Seconds(random, 20, 180) : null,
             HidesFromMetadata = On(0.3),
+            MeanOperator = On(0.3) ? Seconds(random, 60, 300) : null,
             MeanCrash = On(0.5) ? Seconds(random, 15, 200) : null,
             CrashAtCall = On(0.4) ? random.NextDouble() * 0.05 : 0,
             CrashAtWrite = On(0.3) ? random.NextDouble() * 0.03 : 0,
@@ -122,8 +141,17 @@ internal sealed record Scenario
         };
     }
 
+    /// <summary>A third of the nodes have several subnets; the primary interface's is then sometimes not for pods.</summary>
+    private static SubnetPlan[] PlanSubnets(Random random)
+    {
+        int Size() => random.Next(4) == 0 ? Pick(random, 27, 28) : Pick(random, 22, 24);
+        if (random.Next(3) > 0) return [new SubnetPlan(Size(), null, null)];
+        var primary = new SubnetPlan(Size(), Pick(random, null, null, "1", "0"), null);
+        return [primary, .. Enumerable.Range(0, random.Next(1, 4)).Select(_ => new SubnetPlan(Size(), Pick(random, "1", "1", "1", null, "0"), Pick(random, null, null, "sim", "another")))];
+    }
+
     /// <summary>The daemon's environment, as an operator would set it.</summary>
-    public Dictionary<string, string> Environment()
+    public Dictionary<string, string> Environment(bool usesPrefixes)
     {
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -133,6 +161,10 @@ internal sealed record Scenario
             ["IP_COOLDOWN_PERIOD"] = $"{Cooldown.TotalSeconds}",
             ["VPCCNI_ADD_WAIT_SECONDS"] = $"{AddWait.TotalSeconds}",
             ["MANAGE_UNTAGGED_ENI"] = ManageUntagged ? "true" : "false",
+            ["ENABLE_PREFIX_DELEGATION"] = usesPrefixes ? "true" : "false",
+            ["WARM_PREFIX_TARGET"] = $"{WarmPrefix}",
+            ["ENABLE_SUBNET_DISCOVERY"] = DiscoversSubnets ? "true" : "false",
+            ["CLUSTER_NAME"] = "sim",
         };
         if (MaxEni is { } maxEni) environment["MAX_ENI"] = $"{maxEni}";
         if (SetsMaxPods) environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
@@ -151,3 +183,9 @@ internal sealed record Scenario
 
     private static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }
+
+/// <summary>A subnet of the node's zone.</summary>
+/// <param name="PrefixLength">Of its range.</param>
+/// <param name="Role">Value of the tag kubernetes.io/role/cni; null for none.</param>
+/// <param name="Cluster">The cluster that it is reserved for by tag; null for any.</param>
+internal sealed record SubnetPlan(int PrefixLength, string? Role, string? Cluster);

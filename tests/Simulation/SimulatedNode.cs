@@ -28,6 +28,7 @@ internal sealed class SimulatedNode
         (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
         Kernel = new ModelKernel(world, instance) { Fault = KernelFault };
+        UsesPrefixes = scenario.UsesPrefixes;
     }
 
     public VirtualTime Time { get; }
@@ -38,6 +39,15 @@ internal sealed class SimulatedNode
     public ModelKernel Kernel { get; }
     public ModelDisk Disk { get; } = new();
     public WallClock Clock { get; } = new();
+
+    /// <summary>ENABLE_PREFIX_DELEGATION from the next start on.</summary>
+    public bool UsesPrefixes { get; set; }
+
+    /// <summary>The cluster's word, which every life of the daemon learns at its start.</summary>
+    public bool IsUnschedulable { get; private set; }
+
+    /// <summary>The operator's switch.</summary>
+    public CloudAccess Access { get; private set; }
 
     /// <summary>No more crashes and failing disks or kernels.</summary>
     public bool IsCalm { get; set; }
@@ -56,6 +66,14 @@ internal sealed class SimulatedNode
         Trace.Add($"{incarnation.Name} starts");
         _ = incarnation.Start(() => LiveAsync(incarnation));
     }
+
+    public void SetConditions(bool isUnschedulable, CloudAccess access)
+    {
+        (IsUnschedulable, Access) = (isUnschedulable, access);
+        if (_life is { Engine: { } engine }) Apply(engine);
+    }
+
+    private void Apply(PoolEngine engine) => (engine.Conditions.IsUnschedulable, engine.Budget.Access) = (IsUnschedulable, Access);
 
     /// <summary>Kill -9, at this very point; a supervisor starts the next one.</summary>
     public void Crash(string why)
@@ -187,7 +205,7 @@ internal sealed class SimulatedNode
         var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
         var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, time, Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name), loggers);
         ports = _sabotage.Ports?.Invoke(ports) ?? ports;
-        var bound = OptionBinder.Bind(_scenario.Environment());
+        var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
         if (bound.Problems.Count > 0) throw new InvalidOperationException(string.Join("; ", bound.Problems));
         var options = bound.Options;
         options = _sabotage.Options?.Invoke(options) ?? options;
@@ -200,6 +218,7 @@ internal sealed class SimulatedNode
             var state = new DaemonState("simulated", time);
             var engine = new PoolEngine(ports, options, state);
             life.Engine = engine;
+            Apply(engine);
             Checker.DaemonStarted(engine);
             await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
             Trace.Add($"{incarnation.Name} has stopped");

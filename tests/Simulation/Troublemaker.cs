@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Lab.VpcModel;
+using CallKind = VpcCni.Lab.VpcModel.CallKind;
+using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;
 
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>Everything bad that is not the pods' doing: failures and throttling of the cloud, lag, other people's hands on the node's interfaces, crashes, clocks that are set.</summary>
-internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, SubnetId subnet)
+internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadOnlyList<SubnetId> subnets)
 {
     private const string Everything = "*";
 
@@ -25,15 +28,18 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
     /// <summary>Interfaces on this node that others have put there.</summary>
     public HashSet<EniId> Foreign { get; } = [];
 
-    /// <summary>Before the daemon starts: other tenants of the subnet.</summary>
-    public void FillSubnet()
+    /// <summary>Before the daemon starts: other tenants of the subnets.</summary>
+    public void FillSubnets()
     {
-        var wanted = (int)(node.World.FreeAddresses(subnet) * scenario.Neighbours);
-        while (wanted > 0)
+        foreach (var subnet in subnets)
         {
-            var count = Math.Min(wanted - 1, _random.Next(0, 20));
-            _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnet, Ipv4 = AddressRequest.Any(count), Description = "a neighbour" }).Id);
-            wanted -= count + 1;
+            var wanted = (int)(node.World.FreeAddresses(subnet) * scenario.Neighbours);
+            while (wanted > 0)
+            {
+                var count = Math.Min(wanted - 1, _random.Next(0, 20));
+                _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnet, Ipv4 = AddressRequest.Any(count), Description = "a neighbour" }).Id);
+                wanted -= count + 1;
+            }
         }
     }
 
@@ -49,6 +55,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
         Repeat(scenario.MeanFaultWindow, FaultWindowAsync);
         Repeat(scenario.MeanInterference, () => { Interfere(); return Task.CompletedTask; });
         Repeat(scenario.MeanCrash, () => { if (_random.Next(4) == 0) node.Stop(); else node.Crash("just so"); return Task.CompletedTask; });
+        Repeat(scenario.MeanOperator, () => { Operate(); return Task.CompletedTask; });
         Repeat(scenario.MeanClockJump, () => { JumpClock(); return Task.CompletedTask; });
         if (scenario.Neighbours > 0) Repeat(TimeSpan.FromSeconds(20), () => { Guarded(MoveNeighbour); return Task.CompletedTask; });
     }
@@ -58,6 +65,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
     {
         _calm = true;
         var world = node.World;
+        node.SetConditions(isUnschedulable: false, CloudAccess.Full);
         world.Faults.Clear();
         world.Throttle.SetLimits(null);
         world.Timing.DescribeLag = TimeSpan.Zero;
@@ -101,6 +109,27 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
         else if (!_calm && rule.Times is null) node.World.Faults.Clear(Everything);
     }
 
+    /// <summary>What operators do: another mode with a restart, a cordoned node, a brake on the cloud's API.</summary>
+    private void Operate()
+    {
+        switch (_random.Next(4))
+        {
+            case 0:
+                node.UsesPrefixes = !node.UsesPrefixes;
+                node.Trace.Add($"trouble: ENABLE_PREFIX_DELEGATION is now {node.UsesPrefixes}");
+                node.Stop();
+                break;
+            case 1:
+                node.SetConditions(!node.IsUnschedulable, node.Access);
+                node.Trace.Add($"trouble: the node is {(node.IsUnschedulable ? "cordoned" : "not cordoned any more")}");
+                break;
+            default:
+                node.SetConditions(node.IsUnschedulable, node.Access == CloudAccess.Full ? (CloudAccess)_random.Next(1, 3) : CloudAccess.Full);
+                node.Trace.Add($"trouble: cloud access is {node.Access}");
+                break;
+        }
+    }
+
     private void JumpClock()
     {
         var by = TimeSpan.FromSeconds(_random.Next(-7200, 7200));
@@ -139,6 +168,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
     {
         node.Trace.Add($"trouble: somebody detaches {eni.Id}");
         node.Checker.Damage(eni.AllRanges);
+        node.Checker.DetachedByOthers.Add(eni.Id);
         node.World.DetachNetworkInterface(eni.Attachment!.Id, force: _random.Next(2) == 0);
         if (_random.Next(2) == 0) node.Time.After(TimeSpan.FromSeconds(_random.Next(30)), () => Guarded(() => DeleteIfDetached(eni.Id)));
     }
@@ -177,7 +207,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
         var used = node.World.InterfacesOf(node.Instance).Select(eni => eni.Attachment!.DeviceIndex).ToHashSet();
         var free = Enumerable.Range(1, 20).First(index => !used.Contains(index));
         Dictionary<string, string> tags = _random.Next(2) == 0 ? new(StringComparer.Ordinal) { ["node.k8s.amazonaws.com/no_manage"] = "true" } : [];
-        var eni = node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnet, Ipv4 = AddressRequest.Any(_random.Next(0, 3)), Description = "somebody's", Tags = tags });
+        var eni = node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnets[0], Ipv4 = AddressRequest.Any(_random.Next(0, 3)), Description = "somebody's", Tags = tags });
         node.Trace.Add($"trouble: somebody attaches {eni.Id}{(tags.Count > 0 ? ", not to be managed" : "")}");
         Foreign.Add(eni.Id);
         node.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance, free));
@@ -199,7 +229,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Subnet
             return;
         }
 
-        _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnet, Ipv4 = AddressRequest.Any(_random.Next(0, 8)), Description = "a neighbour" }).Id);
+        _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnets[_random.Next(subnets.Count)], Ipv4 = AddressRequest.Any(_random.Next(0, 8)), Description = "a neighbour" }).Id);
     }
 
     /// <summary>Others meet the same failures as we do.</summary>

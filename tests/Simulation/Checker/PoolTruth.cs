@@ -7,87 +7,138 @@ namespace VpcCni.Simulation.Tests.Checker;
 /// <summary>
 /// What the world says of the node's pool, against the documented targets of the AWS VPC CNI (docs/eni-and-ip-target.md and docs/prefix-and-ip-target.md there), computed here once more and on its own.
 /// </summary>
-/// <remarks>Symbols of that documentation: T addresses attached, A assigned, W warm, M minimum, E warm interfaces, N addresses of an interface.</remarks>
+/// <remarks>
+/// T addresses attached, A assigned, W warm, M minimum, E warm interfaces, P warm prefixes, N addresses of an interface. Without prefix delegation a prefix that is left over counts only as far as it is used.
+/// </remarks>
 internal sealed class PoolTruth
 {
     private const string OwnerTag = "node.k8s.amazonaws.com/instance_id";
     private const string UnmanagedTag = "node.k8s.amazonaws.com/no_manage";
+    private const string RoleTag = "kubernetes.io/role/cni";
+    private const string ClusterTag = "cni.networking.k8s.aws/cluster/";
+    private const int PrefixSize = 16;
 
     private readonly Scenario _scenario;
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
+    private readonly bool _usesPrefixes;
+    private readonly int _podLimit;
     private readonly IReadOnlyList<NetworkInterface> _attached;
     private readonly NetworkInterface[] _managed;
+    private readonly NetworkInterface[] _usable;
     private readonly HashSet<IPAddress> _used;
 
-    public PoolTruth(Scenario scenario, VpcWorld world, InstanceId instance, IEnumerable<PodRecord> live)
+    public PoolTruth(Scenario scenario, VpcWorld world, InstanceId instance, bool usesPrefixes, IEnumerable<PodRecord> live)
     {
         (_scenario, _world, _instance) = (scenario, world, instance);
+        (_usesPrefixes, _podLimit) = (usesPrefixes && scenario.Type.SupportsPrefixes, scenario.PodLimit(usesPrefixes));
         _attached = world.InterfacesOf(instance);
         _managed = [.. _attached.Where(IsManaged)];
+        _usable = [.. _managed.Where(eni => !IsExcluded(eni))];
         _used = [.. live.Select(pod => pod.Address!).Where(address => _managed.Any(eni => Carries(eni, address)))];
     }
 
-    public int Total => _managed.Sum(Addresses);
+    /// <summary>One more pod could be served, by an address that is there or by one that the cloud would give.</summary>
+    public bool CanServeOneMore => Available > 0 || (Total < _podLimit && CanGrow(isStarving: true));
 
-    public int Assigned => _used.Count;
+    /// <summary>Null when the pool is what the targets ask for; else what is wrong.</summary>
+    public string? Problem => Shortage() ?? Surplus() ?? Unsettled();
 
-    private int Available => Total - Assigned;
+    public override string ToString() => $"{Total} attached, {_used.Count} assigned, {Available} available";
+
+    /// <summary>An interface of ours on nothing, and whether somebody else took it off the node.</summary>
+    public (string What, bool IsOthersDoing)? Leak(IReadOnlySet<EniId> detachedByOthers)
+        => _world.Interfaces.FirstOrDefault(eni => IsOurs(eni) && eni.Attachment is null) is { } leaked
+            ? ($"{leaked.Id} is ours and attached to nothing: leaked", detachedByOthers.Contains(leaked.Id))
+            : null;
 
     private bool HasAddressTargets => _scenario.WarmIp > 0 || _scenario.MinimumIp > 0;
 
+    private int Total => _usable.Sum(eni => eni.SecondaryAddresses.Length + (_usesPrefixes ? eni.Ipv4Prefixes.Length * PrefixSize : 0)) + UsedElsewhere;
+
+    /// <summary>Used addresses of blocks that do not count: prefixes left over, interfaces of excluded subnets.</summary>
+    private int UsedElsewhere => _used.Count(address => !_usable.Any(eni => eni.SecondaryAddresses.Contains(address) || (_usesPrefixes && InPrefix(eni, address))));
+
+    private int Available => Total - _used.Count;
+
     /// <summary>Free addresses to have at least: an empty pool always counts as too low.</summary>
-    private int Wanted => HasAddressTargets ? Math.Max(_scenario.WarmIp, 1) : Math.Max(_scenario.WarmEni * _scenario.PerInterface, 1);
+    private int Wanted => Math.Max(
+        HasAddressTargets ? _scenario.WarmIp : _usesPrefixes ? _scenario.WarmPrefix * PrefixSize : _scenario.WarmEni * _scenario.PerInterface, 1);
 
-    /// <summary>One more pod could be served, by an address that is there or by one that the cloud would give.</summary>
-    public bool CanServeOneMore => Available > 0 || (Total < _scenario.MaxPods && CanGrow);
+    private int Minimum => HasAddressTargets ? _scenario.MinimumIp : 0;
 
-    /// <summary>Null when the pool is what the targets ask for; else what is wrong.</summary>
-    public string? Problem => Shortage() ?? Surplus() ?? Leak();
+    private int FreePrefixes => _usesPrefixes ? _usable.Sum(eni => eni.Ipv4Prefixes.Count(prefix => !_used.Any(prefix.Contains))) : 0;
 
     private string? Shortage()
     {
-        var missing = Wanted - Available;
-        if (HasAddressTargets) missing = Math.Max(missing, _scenario.MinimumIp - Total);
-        missing = Math.Min(missing, _scenario.MaxPods - Total);
-        return missing > 0 && CanGrow ? $"{missing} addresses are missing ({Total} attached, {Assigned} assigned), and the cloud would give some" : null;
+        var missing = Math.Min(Math.Max(Wanted - Available, Minimum - Total), _podLimit - Total);
+        return missing > 0 && CanGrow(isStarving: Available <= 0) ? $"{missing} addresses are missing ({this}), and the cloud would give some" : null;
     }
 
     private string? Surplus()
     {
-        if (HasAddressTargets)
+        var spare = Math.Min(Available - Wanted, Total - Minimum);
+        if (HasAddressTargets && !_usesPrefixes && spare > 0) return $"{spare} addresses too many ({this})";
+        if (_usesPrefixes && spare >= PrefixSize && FreePrefixes > (HasAddressTargets ? 0 : _scenario.WarmPrefix)) return $"a prefix too many ({this}, {FreePrefixes} wholly free prefixes)";
+        foreach (var eni in _managed)
         {
-            var over = Math.Min(Available - Wanted, Total - _scenario.MinimumIp);
-            return over > 0 ? $"{over} addresses too many ({Total} attached, {Assigned} assigned)" : null;
-        }
-
-        if (Available < (_scenario.WarmEni + 1) * _scenario.PerInterface) return null;
-        // Never so far that the pool would be too low again.
-        var unused = _managed.FirstOrDefault(eni => !eni.Attachment!.IsPrimary && IsOurs(eni) && !_used.Any(address => Carries(eni, address)) && Available - Addresses(eni) >= Wanted);
-        return unused is null ? null : $"{unused.Id} is unused and more than WARM_ENI_TARGET is free ({Total} attached, {Assigned} assigned)";
-    }
-
-    private string? Leak()
-    {
-        foreach (var eni in _world.Interfaces.Where(IsOurs))
-        {
-            if (eni.Attachment is not { } attachment) return $"{eni.Id} is ours and attached to nothing: leaked";
-            if (attachment.Status != AttachmentStatus.Attached) return $"{eni.Id} is {attachment.Status}";
-            if (!attachment.DeleteOnTermination && !attachment.IsPrimary) return $"{eni.Id} would outlive the node";
+            var isUnused = !_used.Any(address => Carries(eni, address));
+            if (!_usesPrefixes && eni.Ipv4Prefixes.Any(prefix => !_used.Any(prefix.Contains))) return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
+            if (eni.Attachment!.IsPrimary || !isUnused || !IsOurs(eni)) continue;
+            if (IsExcluded(eni)) return $"{eni.Id} is unused and in a subnet that is not for pods";
+            // As documented, whole interfaces go only when one more than the target is free.
+            if (!HasAddressTargets && !_usesPrefixes && Available >= (_scenario.WarmEni + 1) * _scenario.PerInterface && spare >= Addresses(eni))
+                return $"{eni.Id} is unused and more than WARM_ENI_TARGET is free ({this})";
         }
 
         return null;
     }
 
-    private bool CanGrow
+    private string? Unsettled()
     {
-        get
+        foreach (var eni in _attached.Where(IsOurs))
         {
-            if (_managed.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0)) return true;
-            var primary = _attached.First(eni => eni.Attachment!.IsPrimary);
-            return _attached.Count < _scenario.MaxInterfaces && _world.FreeAddresses(primary.Subnet) >= 2;
+            if (eni.Attachment!.Status != AttachmentStatus.Attached) return $"{eni.Id} is {eni.Attachment.Status}";
+            if (eni.Attachment is { DeleteOnTermination: false, IsPrimary: false }) return $"{eni.Id} would outlive the node";
         }
+
+        return null;
     }
+
+    /// <summary>The cloud would give at least one address. With prefixes, single addresses stand in where no subnet has a whole one; a new interface is made for them only when nothing else is left.</summary>
+    private bool CanGrow(bool isStarving)
+    {
+        if (_usable.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0)) return true;
+        if (_attached.Count >= _scenario.MaxInterfaces) return false;
+        return Candidates().Any(subnet => _usesPrefixes && !isStarving
+            ? _world.FreePrefixes(subnet) > 0 && _world.FreeAddresses(subnet) > PrefixSize + 1 && !WouldSplit(subnet)
+            : _world.FreeAddresses(subnet) >= 2);
+    }
+
+    /// <summary>The interface's own address may take the only free prefix's place.</summary>
+    private bool WouldSplit(SubnetId subnet) => _world.FreePrefixes(subnet) == 1;
+
+    private SubnetId[] Candidates()
+    {
+        var primary = PrimarySubnet;
+        if (!_scenario.DiscoversSubnets) return [primary];
+        var fit = _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id).ToArray();
+        return fit.Length > 0 ? fit : [primary];
+    }
+
+    private SubnetId PrimarySubnet => _world.FindInstance(_instance)!.Subnet;
+
+    private static bool IsFit(Subnet subnet, SubnetId primary)
+    {
+        var role = subnet.Tags.GetValueOrDefault(RoleTag);
+        if (string.Equals(role, "0", StringComparison.Ordinal)) return false;
+        if (subnet.Id == primary) return true;
+        return role is not null && (!subnet.Tags.Keys.Any(key => key.StartsWith(ClusterTag, StringComparison.Ordinal)) || subnet.Tags.ContainsKey(ClusterTag + "sim"));
+    }
+
+    /// <summary>In a subnet that is not for pods, on a node that has another.</summary>
+    private bool IsExcluded(NetworkInterface eni)
+        => _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal) && _world.Subnets.Any(subnet => IsFit(subnet, PrimarySubnet));
 
     private bool IsManaged(NetworkInterface eni)
     {
@@ -99,7 +150,9 @@ internal sealed class PoolTruth
 
     private bool IsOurs(NetworkInterface eni) => eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
 
-    private static int Addresses(NetworkInterface eni) => eni.SecondaryAddresses.Length + (eni.Ipv4Prefixes.Length * 16);
+    private static int Addresses(NetworkInterface eni) => eni.SecondaryAddresses.Length + (eni.Ipv4Prefixes.Length * PrefixSize);
 
-    private static bool Carries(NetworkInterface eni, IPAddress address) => eni.SecondaryAddresses.Contains(address) || eni.Ipv4Prefixes.Any(prefix => prefix.Contains(address));
+    private static bool Carries(NetworkInterface eni, IPAddress address) => eni.SecondaryAddresses.Contains(address) || InPrefix(eni, address);
+
+    private static bool InPrefix(NetworkInterface eni, IPAddress address) => eni.Ipv4Prefixes.Any(prefix => prefix.Contains(address));
 }

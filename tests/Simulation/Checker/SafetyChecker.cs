@@ -112,6 +112,9 @@ internal sealed class SafetyChecker
         }
     }
 
+    /// <summary>Interfaces of ours that others took off the node.</summary>
+    public HashSet<EniId> DetachedByOthers { get; } = [];
+
     public void ClockSetForward() => _clockSetForward = _time.GetUtcNow();
 
     /// <summary>A daemon has read its checkpoint: every promise that was made is in it.</summary>
