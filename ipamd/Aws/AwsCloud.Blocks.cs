@@ -37,23 +37,44 @@ internal sealed partial class AwsCloud
     {
         if (blocks.Count == 0) return;
         var node = await GetNodeAsync(cancellationToken);
+        var isUntouched = true;
         foreach (var group in blocks.GroupBy(KindOf).OrderBy(group => group.Key))
         {
-            List<IPNetwork> wanted = [.. group];
             try
             {
-                await UnassignAsync(node, id, group.Key, wanted, cancellationToken);
+                await UnassignAsync(node, id, group.Key, [.. group], cancellationToken);
             }
             catch (CloudException e) when (Ec2ErrorCodes.IsNotAssigned(e))
             {
-                var carried = await CarriedBlocksAsync(node, id, cancellationToken);
-                List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
-                // The description is late: what EC2 misses was taken before, and a call whose effect is not known has had one.
-                if (rest.Count == wanted.Count) throw new CloudException(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; the interface is described with them all the same", e.RequestId, e);
-                if (rest.Count > 0) await UnassignAsync(node, id, group.Key, rest, cancellationToken);
+                await UnassignRestAsync(node, id, group.Key, [.. group], e, cancellationToken);
             }
+            catch (CloudException e) when (!isUntouched)
+            {
+                throw InDoubt(e);
+            }
+
+            isUntouched = false;
         }
     }
+
+    /// <summary>Takes those that the interface still carries, after EC2 refused all because of the others: they were taken before, so that whatever happens now, this call is not without effect.</summary>
+    private async Task UnassignRestAsync(Node node, NetworkInterfaceId id, BlockKind kind, List<IPNetwork> wanted, CloudException refusal, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var carried = await CarriedBlocksAsync(node, id, cancellationToken);
+            List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
+            // The description is late.
+            if (rest.Count == wanted.Count) throw refusal;
+            if (rest.Count > 0) await UnassignAsync(node, id, kind, rest, cancellationToken);
+        }
+        catch (CloudException e) when (e.Kind != CloudErrorKind.NotFound)
+        {
+            throw InDoubt(e);
+        }
+    }
+
+    private static CloudException InDoubt(CloudException e) => new(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; some of the blocks may be taken", e.RequestId, e);
 
     private async Task<List<IPNetwork>> AssignIpv4Async(Node node, NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
     {

@@ -11,9 +11,12 @@ namespace VpcCni.Ipamd.WarmPool;
 /// </summary>
 internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, IntentJournal journal, NodeInterfaces interfaces, InterfaceDetachment detachment, TimeProvider time, ILogger<InterfaceAddition> logger)
 {
+    /// <param name="intent">What to do.</param>
+    /// <param name="isRepeated">Somebody began it before, and how far that came is not known.</param>
+    /// <param name="cancellationToken">Ends the calls; the intent stays open.</param>
     /// <exception cref="CloudException">It did not come about: taken back, or, when the intent is still open, to be gone on with later.</exception>
     /// <exception cref="HostNetworkException">The kernel did not follow; taken back.</exception>
-    public async Task CarryOutAsync(Intent.AddInterface intent, CancellationToken cancellationToken)
+    public async Task CarryOutAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
     {
         if (intent.IsUndoing)
         {
@@ -22,7 +25,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
         }
 
         var started = time.GetTimestamp();
-        if (await CreateAsync(intent, cancellationToken) is not { } created)
+        if (await CreateAsync(intent, isRepeated, cancellationToken) is not { } created)
         {
             ledger.Undone(intent, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
@@ -34,7 +37,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
         {
             var attached = await AttachAsync(intent, created, cancellationToken);
             intent = await journal.AdvanceAsync(intent with { AttachmentId = attached.AttachmentId }, cancellationToken);
-            await TieToNodeAsync(attached, cancellationToken);
+            attached = await TieToNodeAsync(attached, cancellationToken);
             await interfaces.AdoptAsync(intent, attached, cancellationToken);
             await journal.PersistAsync(cancellationToken);
             Log.Added(logger, created.Id, attached.DeviceIndex!.Value, created.SubnetId, created.Blocks.Count, time.GetElapsedTime(started).TotalMilliseconds);
@@ -48,7 +51,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
     }
 
     /// <summary>The interface, whether this or an earlier run created it. Null when it was created and is gone.</summary>
-    private async Task<CloudInterface?> CreateAsync(Intent.AddInterface intent, CancellationToken cancellationToken)
+    private async Task<CloudInterface?> CreateAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
     {
         if (intent.Created is { } known)
         {
@@ -62,7 +65,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
         {
             return await cloud.CreateInterfaceAsync(new CreateInterfaceRequest(intent.Token, intent.At, intent.SubnetId, intent.SecurityGroupIds, intent.Blocks), cancellationToken);
         }
-        catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+        catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
             ledger.Undone(intent, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
@@ -88,16 +91,18 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
     }
 
     /// <summary>Before the first pod uses it: a node that dies must not leave it behind. The next observations try again where it fails.</summary>
-    private async Task TieToNodeAsync(CloudInterface attached, CancellationToken cancellationToken)
+    private async Task<CloudInterface> TieToNodeAsync(CloudInterface attached, CancellationToken cancellationToken)
     {
-        if (attached.DeleteOnTermination) return;
+        if (attached.DeleteOnTermination) return attached;
         try
         {
             await cloud.SetDeleteOnTerminationAsync(attached.Id, attached.AttachmentId!, cancellationToken);
+            return attached with { DeleteOnTermination = true };
         }
         catch (CloudException exception)
         {
             Log.NotTied(logger, attached.Id, exception);
+            return attached;
         }
     }
 

@@ -118,7 +118,7 @@ internal sealed partial class MembershipWatch(
             {
                 var now = time.GetUtcNow();
                 hint = _hintAt <= now;
-                observe = _observeAt <= now || (hint && !interfaces.AllWired);
+                observe = _observeAt <= now || (hint && !interfaces.AllMended);
                 describe = refreshesSubnets && _subnetsAt <= now;
                 if (hint) _hintAt = After(PoolLimits.HintInterval);
             }

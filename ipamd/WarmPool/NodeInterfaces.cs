@@ -36,8 +36,8 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
-    /// <summary>False: an interface that should carry pods could not be wired, and does not.</summary>
-    public bool AllWired { get; private set; } = true;
+    /// <summary>False: an interface that should carry pods could not be wired, or one of ours would outlive the node. Worth looking again soon.</summary>
+    public bool AllMended { get; private set; } = true;
 
     /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
     /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
@@ -50,14 +50,14 @@ internal sealed partial class NodeInterfaces(
         // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan every pod.
         if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 })) throw new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "NoPrimaryInterface", "the answer shows no primary interface");
         List<InterfaceObservation> observations = [];
-        var allWired = true;
+        var allMended = true;
         foreach (var item in attached)
         {
             // Created by us and not finished: whoever does that wires it, and may yet take it back.
             if (unfinished.Contains(item.Id)) continue;
-            if (mayChange) await MendAsync(item, cancellationToken);
+            if (mayChange && !await MendAsync(item, cancellationToken)) allMended = false;
             var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse;
-            if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allWired = false;
+            if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allMended = false;
             observations.Add(ToObservation(item, carriesPods));
         }
 
@@ -67,7 +67,7 @@ internal sealed partial class NodeInterfaces(
             foreach (var item in attached) _known[item.Id] = item;
         }
 
-        AllWired = allWired;
+        AllMended = allMended;
         var changes = ledger.Observe(observations, time.GetUtcNow(), askedAt);
         if (!changes.Any) return changes;
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
@@ -90,6 +90,7 @@ internal sealed partial class NodeInterfaces(
     {
         await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
         lock (_lock) _known[created.Id] = created;
+        if (!created.DeleteOnTermination) AllMended = false;
         ledger.Added(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
     }
 
@@ -99,18 +100,20 @@ internal sealed partial class NodeInterfaces(
     }
 
     /// <summary>
-    /// What a crash may have left out: an interface of ours that would outlive the node, or one that pods use without the tags by which it is known. Tried again with the next observation where it fails.
+    /// What a crash may have left out: an interface of ours that would outlive the node, or one that pods use without the tags by which it is known. False where it may succeed if it is tried again soon.
     /// </summary>
-    private async Task MendAsync(CloudInterface item, CancellationToken cancellationToken)
+    private async Task<bool> MendAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         try
         {
             if (policy.IsOurs(item) && !item.DeleteOnTermination) await cloud.SetDeleteOnTerminationAsync(item.Id, item.AttachmentId!, cancellationToken);
             if (policy.CarriesPods(item) && !policy.HasOwnerTag(item)) await cloud.TagInterfaceAsync(item.Id, createdAt: null, cancellationToken);
+            return true;
         }
         catch (CloudException exception)
         {
             Log.NotMended(logger, item.Id, exception);
+            return exception.Kind is CloudErrorKind.NotPermitted or CloudErrorKind.Disabled;
         }
     }
 

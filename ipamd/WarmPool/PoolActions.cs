@@ -38,7 +38,7 @@ internal sealed partial class PoolActions(
     {
         if (Begin(action) is not { } intent) return;
         await journal.RecordAsync(intent, cancellationToken);
-        await CarryOutAsync(intent, cancellationToken);
+        await CarryOutAsync(intent, isRepeated: false, cancellationToken);
     }
 
     /// <summary>Goes on with a change that nobody carries out.</summary>
@@ -64,7 +64,7 @@ internal sealed partial class PoolActions(
         }
 
         Log.Resumed(Logger, rechecked);
-        await CarryOutAsync(rechecked, cancellationToken);
+        await CarryOutAsync(rechecked, isRepeated: true, cancellationToken);
     }
 
     private Intent? Begin(PoolAction action)
@@ -89,16 +89,16 @@ internal sealed partial class PoolActions(
         }
     }
 
-    private async Task CarryOutAsync(Intent intent, CancellationToken cancellationToken)
+    private async Task CarryOutAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
     {
         try
         {
             await (intent switch
             {
                 Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
-                Intent.AddInterface add => addition.CarryOutAsync(add, cancellationToken),
-                Intent.ReleaseBlocks release => ReleaseAsync(release, cancellationToken),
-                Intent.RemoveInterface remove => RemoveAsync(remove, cancellationToken),
+                Intent.AddInterface add => addition.CarryOutAsync(add, isRepeated, cancellationToken),
+                Intent.ReleaseBlocks release => ReleaseAsync(release, isRepeated, cancellationToken),
+                Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
                 _ => throw new InvalidOperationException($"unnamed intent {intent}"),
             });
         }
@@ -127,7 +127,7 @@ internal sealed partial class PoolActions(
         }
     }
 
-    private async Task ReleaseAsync(Intent.ReleaseBlocks intent, CancellationToken cancellationToken)
+    private async Task ReleaseAsync(Intent.ReleaseBlocks intent, bool isRepeated, CancellationToken cancellationToken)
     {
         try
         {
@@ -137,7 +137,7 @@ internal sealed partial class PoolActions(
         {
             // The interface is gone, and the blocks with it.
         }
-        catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+        catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
             ledger.Undone(intent, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
@@ -149,7 +149,7 @@ internal sealed partial class PoolActions(
         Log.Released(Logger, intent.Interface, intent.Blocks.Count);
     }
 
-    private async Task RemoveAsync(Intent.RemoveInterface intent, CancellationToken cancellationToken)
+    private async Task RemoveAsync(Intent.RemoveInterface intent, bool isRepeated, CancellationToken cancellationToken)
     {
         if (!intent.IsDetached)
         {
@@ -157,7 +157,7 @@ internal sealed partial class PoolActions(
             {
                 await detachment.DetachAsync(intent.Interface, intent.AttachmentId, cancellationToken);
             }
-            catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+            catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
             {
                 ledger.Undone(intent, time.GetUtcNow());
                 await journal.PersistAsync(cancellationToken);

@@ -87,23 +87,43 @@ internal sealed partial class ModelCloud
 
     public async Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
     {
-        // EC2 refuses addresses and prefixes of one family in one call.
+        // EC2 refuses addresses and prefixes of one family in one call. What fails after the first call may have taken some.
+        var isUntouched = true;
         foreach (var group in blocks.GroupBy(block => (block.BaseAddress.AddressFamily, AddressBlocks.IsSingle(block))))
         {
-            List<IPNetwork> wanted = [.. group];
             try
             {
-                await UnassignAsync(id, wanted, cancellationToken);
+                await UnassignAsync(id, [.. group], cancellationToken);
             }
             catch (CloudException exception) when (Ec2ErrorCodes.IsNotAssigned(exception))
             {
-                var carried = (await DescribeAsync([new Model.Filter("network-interface-id", id.Value)], cancellationToken)).SelectMany(item => item.Blocks).ToHashSet();
-                List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
-                if (rest.Count == wanted.Count) throw new CloudException(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
-                if (rest.Count > 0) await UnassignAsync(id, rest, cancellationToken);
+                await UnassignRestAsync(id, [.. group], exception, cancellationToken);
             }
+            catch (CloudException exception) when (!isUntouched)
+            {
+                throw InDoubt(exception);
+            }
+
+            isUntouched = false;
         }
     }
+
+    private async Task UnassignRestAsync(NetworkInterfaceId id, List<IPNetwork> wanted, CloudException refusal, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var carried = (await DescribeAsync([new Model.Filter("network-interface-id", id.Value)], cancellationToken)).SelectMany(item => item.Blocks).ToHashSet();
+            List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
+            if (rest.Count == wanted.Count) throw refusal;
+            if (rest.Count > 0) await UnassignAsync(id, rest, cancellationToken);
+        }
+        catch (CloudException exception) when (exception.Kind != CloudErrorKind.NotFound)
+        {
+            throw InDoubt(exception);
+        }
+    }
+
+    private static CloudException InDoubt(CloudException exception) => new(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
 
     private Task<Model.AddressChange> UnassignAsync(NetworkInterfaceId id, List<IPNetwork> blocks, CancellationToken cancellationToken)
     {
