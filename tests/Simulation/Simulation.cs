@@ -128,7 +128,8 @@ internal sealed class Simulation
         if (!_node.IsUp) return ("the daemon is down", false);
         var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _checker.Live);
         if (_pods.Waiting > 0 && truth.CanServeOneMore) return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", false);
-        if ((truth.Problem ?? CheckpointTruth.OpenIntents(_node.Disk.Content)) is { } problem) return (problem, false);
+        if (truth.Problem is { } problem) return (problem, false);
+        if (_node.Engine!.Ledger.OpenIntents().Count > 0 && CheckpointTruth.OpenIntents(_node.Disk.Content) is { } open) return (open, false);
         return truth.Leak(_checker.DetachedByOthers) is { } leak ? leak : null;
     }
 

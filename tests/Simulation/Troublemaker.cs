@@ -167,8 +167,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadO
     private void Detach(NetworkInterface eni)
     {
         node.Trace.Add($"trouble: somebody detaches {eni.Id}");
-        node.Checker.Damage(eni.AllRanges);
-        node.Checker.DetachedByOthers.Add(eni.Id);
+        node.Checker.Detach(eni);
         node.World.DetachNetworkInterface(eni.Attachment!.Id, force: _random.Next(2) == 0);
         if (_random.Next(2) == 0) node.Time.After(TimeSpan.FromSeconds(_random.Next(30)), () => Guarded(() => DeleteIfDetached(eni.Id)));
     }

@@ -145,10 +145,13 @@ internal sealed class PoolTruth
         if (eni.Attachment is not { Status: AttachmentStatus.Attached, NetworkCard: 0 } attachment) return false;
         if (attachment.IsPrimary) return true;
         if (eni.Tags.TryGetValue(UnmanagedTag, out var unmanaged) && string.Equals(unmanaged, "true", StringComparison.Ordinal)) return false;
-        return _scenario.ManageUntagged || IsOurs(eni);
+        return _scenario.ManageUntagged || IsTagged(eni);
     }
 
-    private bool IsOurs(NetworkInterface eni) => eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
+    /// <summary>Made by the daemon; others' interfaces may carry its tag once it uses them, and never its description.</summary>
+    private bool IsOurs(NetworkInterface eni) => IsTagged(eni) && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal);
+
+    private bool IsTagged(NetworkInterface eni) => eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
 
     private static int Addresses(NetworkInterface eni) => eni.SecondaryAddresses.Length + (eni.Ipv4Prefixes.Length * PrefixSize);
 

@@ -25,6 +25,7 @@ internal sealed class SafetyChecker
     private readonly Dictionary<IPAddress, PodRecord> _live = [];
     private readonly Dictionary<IPAddress, (DateTimeOffset At, PodRecord By)> _freed = [];
     private readonly Dictionary<IPAddress, DateTimeOffset> _damaged = [];
+    private readonly Dictionary<EniId, DateTimeOffset> _detached = [];
     private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
     private DateTimeOffset? _clockSetForward;
     private DateTimeOffset? _restartedAfterJump;
@@ -48,7 +49,12 @@ internal sealed class SafetyChecker
     public int Told { get; private set; }
 
     /// <summary>Somebody else took it from this node after a pod was told it, or so shortly before that the daemon could not know.</summary>
-    public bool IsDamaged(IPAddress address, DateTimeOffset toldAt) => _damaged.TryGetValue(address, out var at) && toldAt < at + Ignorance;
+    public bool IsDamaged(IPAddress address, DateTimeOffset toldAt)
+    {
+        if (_damaged.TryGetValue(address, out var at) && toldAt < at + Ignorance) return true;
+        // Given to an interface that was already on its way out.
+        return _world.FindOwner(address) is { } owner && _detached.TryGetValue(owner.Id, out at) && toldAt < at + Ignorance;
+    }
 
     public void Fail(string violation)
     {
@@ -113,7 +119,14 @@ internal sealed class SafetyChecker
     }
 
     /// <summary>Interfaces of ours that others took off the node.</summary>
-    public HashSet<EniId> DetachedByOthers { get; } = [];
+    public IReadOnlySet<EniId> DetachedByOthers => _detached.Keys.ToHashSet();
+
+    /// <summary>Somebody else takes an interface off the node.</summary>
+    public void Detach(NetworkInterface eni)
+    {
+        Damage(eni.AllRanges);
+        _detached[eni.Id] = _time.GetUtcNow();
+    }
 
     public void ClockSetForward() => _clockSetForward = _time.GetUtcNow();
 
