@@ -2,7 +2,7 @@
 namespace VpcCni.Ipamd.Cloud;
 
 /// <summary>
-/// A token bucket whose rate gives way: halved, and what was saved up forfeited, when the cloud says that calls come too fast; raised again in equal steps by time and by success. So many nodes
+/// A token bucket that gives way: its rate and what was saved up are halved when the cloud says that calls come too fast, and the rate is raised again in equal steps by time and by success. So many nodes
 /// that share a limit nobody told them come to share it fairly. Not thread-safe; takes the time as an argument.
 /// </summary>
 internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
@@ -53,7 +53,7 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
         Refill(now);
         _slowedAt = now;
         Rate = Math.Max(Rate / 2, Allowance.PerSecond * LowestPart);
-        Tokens = 0;
+        Tokens /= 2;
     }
 
     public void Succeeded(TimeSpan began)

@@ -91,6 +91,13 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
             case CloudErrorKind.AddressLimit:
                 _newInterfaces = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
                 break;
+            case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
+                // Our own budget, which knows when. Making an interface costs more than filling one, which may still be affordable.
+                _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn);
+                break;
+            case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn:
+                _everything = Fact(GrowthObstacleKind.Throttled, tokensReturn);
+                break;
             case CloudErrorKind.Throttled:
                 _everything = Fact(GrowthObstacleKind.Throttled, Exponential());
                 break;

@@ -94,9 +94,9 @@ public sealed class ApiBudgetTests
     {
         await Assert.ThrowsAsync<CloudException>(() => FailAsync(CloudErrorKind.Throttled));
 
-        Assert.Equal((0.5, 0), (Bucket(CallKind.Mutate).PerSecond, Bucket(CallKind.Mutate).Tokens));
+        Assert.Equal((0.5, 1.5), (Bucket(CallKind.Mutate).PerSecond, Bucket(CallKind.Mutate).Tokens));
         Assert.Equal((1, 2), (Bucket(CallKind.Describe).PerSecond, Bucket(CallKind.Describe).Tokens));
-        var refused = await Assert.ThrowsAsync<CloudException>(() => SendAsync("big", cost: 7));
+        var refused = await Assert.ThrowsAsync<CloudException>(() => SendAsync("big", cost: 8));
         Assert.Contains("slowed down from 1 because the cloud throttled this node", refused.Message, StringComparison.Ordinal);
     }
 

@@ -36,10 +36,10 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void Throttling_halves_the_rate_forfeits_what_was_saved_and_stops_at_an_eighth()
+    public void Throttling_halves_the_rate_and_what_was_saved_and_the_rate_stops_at_an_eighth()
     {
         _bucket.Throttled(began: Seconds(0), now: Seconds(1));
-        Assert.Equal((1, 0), (_bucket.Rate, _bucket.Tokens));
+        Assert.Equal((1, 5), (_bucket.Rate, _bucket.Tokens));
 
         for (var second = 2; second < 10; second++) _bucket.Throttled(began: Seconds(second), now: Seconds(second));
         Assert.Equal(0.25, _bucket.Rate);
