@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+
+namespace VpcCni.Bench;
+
+/// <summary>Times of one contender.</summary>
+internal sealed class Samples
+{
+    public List<double> Add { get; } = [];
+    public List<double> Delete { get; } = [];
+
+    /// <summary>From the start of DEL until the pod's link is gone, whoever removes it.</summary>
+    public List<double> Gone { get; } = [];
+}
+
+/// <summary>What is run, in what order. Contenders alternate, and who begins changes with every round, so that drift of the machine meets all alike.</summary>
+internal static class Measurements
+{
+    /// <summary>ADD and DEL, one after the other. Milliseconds.</summary>
+    public static Dictionary<Contender, Samples> Sequential(Arena arena, IReadOnlyList<Contender> contenders, int warmup, int rounds) => arena.Node.Network.Run(() =>
+    {
+        var samples = contenders.ToDictionary(contender => contender, _ => new Samples());
+        for (var round = -warmup; round < rounds; round++)
+        {
+            for (var turn = 0; turn < contenders.Count; turn++)
+            {
+                var contender = contenders[Math.Abs(round + turn) % contenders.Count];
+                var sandbox = arena.Take();
+                var (add, result) = contender.Add(sandbox);
+                var started = Stopwatch.GetTimestamp();
+                var delete = contender.Delete(sandbox, result);
+                arena.Settle(pods: 0);
+                var gone = Stopwatch.GetElapsedTime(started);
+                arena.Return(sandbox);
+                if (round < 0) continue;
+                samples[contender].Add.Add(add.TotalMilliseconds);
+                samples[contender].Delete.Add(delete.TotalMilliseconds);
+                samples[contender].Gone.Add(gone.TotalMilliseconds);
+            }
+        }
+
+        return samples;
+    });
+
+    /// <summary>So many at once, as when a node is drained onto another: pods per second from the first start to the last end.</summary>
+    public static Dictionary<Contender, Samples> Bursts(Arena arena, IReadOnlyList<Contender> contenders, int pods, int rounds)
+    {
+        var samples = contenders.ToDictionary(contender => contender, _ => new Samples());
+        for (var round = -1; round < rounds; round++)
+        {
+            for (var turn = 0; turn < contenders.Count; turn++)
+            {
+                var contender = contenders[(round + 1 + turn) % contenders.Count];
+                var sandboxes = Enumerable.Range(0, pods).Select(_ => arena.Take()).ToList();
+                var results = new string[pods];
+                var add = AtOnce(arena, pods, index => results[index] = contender.Add(sandboxes[index]).Result);
+                var delete = AtOnce(arena, pods, index => contender.Delete(sandboxes[index], results[index]));
+                arena.Settle(pods: 0);
+                foreach (var sandbox in sandboxes) arena.Return(sandbox);
+                if (round < 0) continue;
+                samples[contender].Add.Add(pods / add.TotalSeconds);
+                samples[contender].Delete.Add(pods / delete.TotalSeconds);
+            }
+        }
+
+        return samples;
+    }
+
+    /// <summary>The daemon's resident memory, MiB: settled and idle, then with so many pods.</summary>
+    public static (double Idle, double WithPods) Memory(Arena arena, Contender ours, int pods)
+    {
+        var idle = arena.Node.Ipamd!.ResidentMebibytes!.Value;
+        var added = new List<(Sandbox Sandbox, string Result)>();
+        arena.Node.Network.Run(() =>
+        {
+            for (var index = 0; index < pods; index++)
+            {
+                var sandbox = arena.Take();
+                added.Add((sandbox, ours.Add(sandbox).Result));
+            }
+        });
+        var withPods = arena.Node.Ipamd.ResidentMebibytes!.Value;
+        arena.Node.Network.Run(() =>
+        {
+            foreach (var (sandbox, result) in added)
+            {
+                ours.Delete(sandbox, result);
+                arena.Return(sandbox);
+            }
+        });
+        arena.Settle(pods: 0);
+        return (idle, withPods);
+    }
+
+    private static TimeSpan AtOnce(Arena arena, int count, Action<int> body)
+    {
+        var failures = new Exception?[count];
+        using var gate = new Barrier(count + 1);
+        var threads = Enumerable.Range(0, count).Select(index => new Thread(() => arena.Node.Network.Run(() =>
+        {
+            gate.SignalAndWait();
+            try
+            {
+                body(index);
+            }
+            catch (Exception exception)
+            {
+                failures[index] = exception;
+            }
+        }))).ToList();
+        foreach (var thread in threads) thread.Start();
+        gate.SignalAndWait();
+        var started = Stopwatch.GetTimestamp();
+        foreach (var thread in threads) thread.Join();
+        var elapsed = Stopwatch.GetElapsedTime(started);
+        if (failures.OfType<Exception>().ToList() is { Count: > 0 } failed) throw new AggregateException($"{failed.Count} of {count} failed", failed);
+        return elapsed;
+    }
+}
