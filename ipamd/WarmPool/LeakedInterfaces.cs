@@ -7,7 +7,8 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// Deletes interfaces that some node's daemon made and that are attached to nothing: this node's at every start, any node's once an hour, since a node that is gone cannot clean up after itself. One describe an hour and node.
-/// What an open intent is about is left to it, and so is everything that was made a moment ago: its node may be about to attach it. An interface that is attached cannot be deleted, so no live one is ever touched.
+/// What an open intent is about is left to it, what the ledger has is left until an observation says that it is off the node, and everything that was made a moment ago is left to its node, which may be about to attach it.
+/// An interface that is attached cannot be deleted, so no live one is ever touched.
 /// </summary>
 /// <param name="cloud">To look for this node's own.</param>
 /// <param name="cleanUp">The same, for calls that come after everything else.</param>
@@ -55,7 +56,7 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
         {
             foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
             {
-                if (!IsIntended(leftover.Id) && !(CreatedAt(leftover) >= startedAt)) await DeleteAsync(leftover, cancellationToken);
+                if (!IsOursStill(leftover.Id) && !(CreatedAt(leftover) >= startedAt)) await DeleteAsync(leftover, cancellationToken);
             }
         }
         catch (CloudException exception)
@@ -73,10 +74,10 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
             foreach (var candidate in await cleanUp.DescribeLeakCandidatesAsync(cancellationToken))
             {
                 if (deleted >= MaxDeletesPerRun) return;
-                if (IsIntended(candidate.Id)) continue;
-                if (CreatedAt(candidate) is not { } createdAt)
+                if (IsOursStill(candidate.Id)) continue;
+                if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow())
                 {
-                    // Its age is not known: it counts from now, and the next run decides.
+                    // Its age is not known (no tag, or the clock of its node was wrong): it counts from now, and the next run decides.
                     await cleanUp.TagInterfaceAsync(candidate.Id, time.GetUtcNow(), cancellationToken);
                     continue;
                 }
@@ -95,12 +96,16 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
     private static DateTimeOffset? CreatedAt(CloudInterface item)
         => item.Tags.TryGetValue(CreatedAtTag, out var text) && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
 
-    private bool IsIntended(NetworkInterfaceId id) => ledger.OpenIntents().Any(open => open.Intent switch
+    private bool IsOursStill(NetworkInterfaceId id)
     {
-        Intent.AddInterface add => add.Created == id,
-        Intent.RemoveInterface remove => remove.Interface == id,
-        _ => false,
-    });
+        var view = ledger.View(time.GetUtcNow());
+        return view.Interfaces.Any(item => item.Id == id) || view.Intents.Any(open => open.Intent switch
+        {
+            Intent.AddInterface add => add.Created == id,
+            Intent.RemoveInterface remove => remove.Interface == id,
+            _ => false,
+        });
+    }
 
     private async Task DeleteAsync(CloudInterface leaked, CancellationToken cancellationToken)
     {

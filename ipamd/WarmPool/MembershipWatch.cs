@@ -6,7 +6,7 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// Keeps what the ledger holds equal to what is attached. The control plane is the truth and costs a call on every node of the cluster, so it is asked rarely: at long intervals, after a change of ours that
-/// failed or whose outcome is in doubt, and when the instance metadata, which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is not followed again.
+/// failed or whose outcome is in doubt, and when the instance metadata, which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is followed again only at growing intervals: it may have been the truth that was late.
 /// </summary>
 internal sealed partial class MembershipWatch(
     ICloud cloud, NodeInterfaces interfaces, KernelEvidence evidence, Subnets subnets, bool refreshesSubnets, PoolSignal signal, TimeProvider time, Random random, ILogger<MembershipWatch> logger)
@@ -19,6 +19,8 @@ internal sealed partial class MembershipWatch(
     private DateTimeOffset? _lastObservedAt;
     private long _driftFound;
     private string? _refuted;
+    private DateTimeOffset _refutedUntil;
+    private TimeSpan _refutedFor;
     private int _failures;
 
     /// <summary>When the cloud was last observed with success.</summary>
@@ -184,7 +186,7 @@ internal sealed partial class MembershipWatch(
         {
             var (agrees, fingerprint) = await interfaces.CompareHintAsync(cancellationToken);
             if (agrees) _refuted = null;
-            return agrees || fingerprint == _refuted ? null : fingerprint;
+            return agrees || (fingerprint == _refuted && time.GetUtcNow() < _refutedUntil) ? null : fingerprint;
         }
         catch (CloudException exception)
         {
@@ -193,11 +195,16 @@ internal sealed partial class MembershipWatch(
         }
     }
 
-    /// <summary>A hint that differs from the truth as well is not worth another call until it changes.</summary>
+    /// <summary>A hint that differs from the truth as well is not worth another call for a while. The pause doubles as long as it stays the same.</summary>
     private async Task JudgeAsync(string differs, CancellationToken cancellationToken)
     {
-        _refuted = await DifferingHintAsync(cancellationToken) == differs ? differs : null;
-        if (_refuted is not null) Log.Refuted(logger);
+        var before = _refuted;
+        _refuted = null;
+        if (await DifferingHintAsync(cancellationToken) != differs) return;
+        var twice = _refutedFor * 2;
+        _refutedFor = before != differs ? PoolLimits.HintInterval : twice < PoolLimits.ResyncInterval ? twice : PoolLimits.ResyncInterval;
+        (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + _refutedFor);
+        if (before != differs) Log.Refuted(logger);
     }
 
     private void LookAtKernel()

@@ -22,6 +22,13 @@ internal sealed partial class NodeInterfaces(
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, CloudInterface> _known = [];
 
+    /// <summary>When this daemon took over those that a late description may lack.</summary>
+    private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _adopted = [];
+
+    /// <summary>Those of ours that would outlive the node.</summary>
+    private readonly HashSet<NetworkInterfaceId> _untied = [];
+    private bool _allWired = true;
+
     public CloudInterface? Find(NetworkInterfaceId id)
     {
         lock (_lock) return _known.GetValueOrDefault(id);
@@ -37,7 +44,13 @@ internal sealed partial class NodeInterfaces(
     }
 
     /// <summary>False: an interface that should carry pods could not be wired, or one of ours would outlive the node. Worth looking again soon.</summary>
-    public bool AllMended { get; private set; } = true;
+    public bool AllMended
+    {
+        get
+        {
+            lock (_lock) return _allWired && _untied.Count == 0;
+        }
+    }
 
     /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
     /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
@@ -50,24 +63,20 @@ internal sealed partial class NodeInterfaces(
         // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan every pod.
         if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 })) throw new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "NoPrimaryInterface", "the answer shows no primary interface");
         List<InterfaceObservation> observations = [];
-        var allMended = true;
+        var allWired = true;
+        HashSet<NetworkInterfaceId> mended = [], untied = [];
         foreach (var item in attached)
         {
             // Created by us and not finished: whoever does that wires it, and may yet take it back.
             if (unfinished.Contains(item.Id)) continue;
-            if (mayChange && !await MendAsync(item, cancellationToken)) allMended = false;
-            var carriesPods = policy.CarriesPods(item) && item.State == CloudInterfaceState.InUse;
-            if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allMended = false;
+            if (mayChange) (await MendAsync(item, cancellationToken) ? mended : untied).Add(item.Id);
+            // A description may be late: the kernel knows whether it is attached.
+            var carriesPods = policy.CarriesPods(item) && item.State is CloudInterfaceState.InUse or CloudInterfaceState.Attaching;
+            if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allWired = false;
             observations.Add(ToObservation(item, carriesPods));
         }
 
-        lock (_lock)
-        {
-            _known.Clear();
-            foreach (var item in attached) _known[item.Id] = item;
-        }
-
-        AllMended = allMended;
+        Remember(attached, mended, untied, allWired);
         var changes = ledger.Observe(observations, time.GetUtcNow(), askedAt);
         if (!changes.Any) return changes;
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
@@ -89,14 +98,42 @@ internal sealed partial class NodeInterfaces(
     public async Task AdoptAsync(Intent.AddInterface intent, CloudInterface created, CancellationToken cancellationToken)
     {
         await host.EnsureInterfaceAsync(policy.Wiring(created), PoolLimits.LinkDeadline, cancellationToken);
-        lock (_lock) _known[created.Id] = created;
-        if (!created.DeleteOnTermination) AllMended = false;
+        lock (_lock)
+        {
+            _known[created.Id] = created;
+            _adopted[created.Id] = time.GetUtcNow();
+            if (!created.DeleteOnTermination) _untied.Add(created.Id);
+        }
+
         ledger.Added(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
     }
 
     public void Forget(NetworkInterfaceId id)
     {
-        lock (_lock) _known.Remove(id);
+        lock (_lock)
+        {
+            _known.Remove(id);
+            _adopted.Remove(id);
+            _untied.Remove(id);
+        }
+    }
+
+    private void Remember(IReadOnlyList<CloudInterface> attached, HashSet<NetworkInterfaceId> mended, HashSet<NetworkInterfaceId> untied, bool allWired)
+    {
+        lock (_lock)
+        {
+            // What was taken over while the question was under way, or so shortly before that the answer may lack it, is kept.
+            foreach (var (id, at) in _adopted.ToArray())
+            {
+                if (time.GetUtcNow() - at >= IpLedger.Settling) _adopted.Remove(id);
+            }
+
+            foreach (var gone in _known.Keys.Where(id => !_adopted.ContainsKey(id) && attached.All(item => item.Id != id)).ToArray()) _known.Remove(gone);
+            foreach (var item in attached) _known[item.Id] = item;
+            _untied.RemoveWhere(id => !_known.ContainsKey(id) || mended.Contains(id));
+            _untied.UnionWith(untied);
+            _allWired = allWired;
+        }
     }
 
     /// <summary>

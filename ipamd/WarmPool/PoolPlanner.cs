@@ -12,8 +12,9 @@ internal static class PoolPlanner
     {
         var numbers = PoolNumbers.Of(snapshot, targets, now);
         var growth = PoolGrowth.Plan(snapshot, targets, numbers, now);
-        var shrinkage = snapshot.Waiting.Count > 0 || growth.Actions.Count > 0 ? PoolShrinkage.None
+        var shrinkage = growth.Actions.Count > 0 ? PoolShrinkage.None
             : growth.Shortage > 0 ? PoolShrinkage.Trade(snapshot, targets, growth, now)
+            : snapshot.Waiting.Count > 0 ? PoolShrinkage.None
             : PoolShrinkage.Plan(snapshot, targets, numbers, now);
         var supply = snapshot.Ledger.Free + numbers.Coming + growth.Added + growth.Deferred;
         var cooldownEnds = snapshot.Ledger.CooldownEnds;

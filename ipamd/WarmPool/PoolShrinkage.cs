@@ -13,18 +13,20 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     public static readonly PoolShrinkage None = new([], 0, null);
 
     /// <summary>
-    /// What takes the place of blocks that the pool is short of: free single addresses where prefixes would fit, and prefixes left over where single addresses would. Nothing else stands in the way when every
-    /// interface is full.
+    /// What takes the place of blocks that the pool is short of when every interface is full or of no use: an unused interface in a subnet that is not for pods, free single addresses where prefixes would fit,
+    /// and prefixes left over where single addresses would. Also while somebody waits, who would wait for ever otherwise.
     /// </summary>
     public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
     {
         if (snapshot.MayNotRelease || growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
+        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
+        if (Idle(snapshot).FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false } && IsUnused(item)) is { } excluded)
+            return now < next ? new PoolShrinkage([], 0, next) : new PoolShrinkage([new PoolAction.RemoveInterface(excluded.Id)], 0, null);
         var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
         var traded = Idle(snapshot).Where(item => item.IsUsable)
             .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && block.IsSingle == targets.UsesPrefixes).Select(block => block.Range).Take(blocks)]))
             .MaxBy(action => action.Blocks.Count);
         if (traded is not { Blocks.Count: > 0 }) return None;
-        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
         return now < next ? new PoolShrinkage([], 0, next) : new PoolShrinkage([traded], 0, null);
     }
 

@@ -25,6 +25,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     /// <summary>Limits that need no call to be known.</summary>
     public NodeLimits? Known { get; set; }
 
+    /// <summary>What the instance metadata makes of the truth.</summary>
+    public Func<IReadOnlyList<InterfaceHint>, IReadOnlyList<InterfaceHint>> HintFilter { get; set; } = hints => hints;
+
     /// <summary>Set: every call waits for it.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
@@ -136,7 +139,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         => CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]);
+        => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => HintFilter([.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]));
 
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
         => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
