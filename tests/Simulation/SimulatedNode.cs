@@ -70,6 +70,7 @@ internal sealed class SimulatedNode
     public void SetConditions(bool isUnschedulable, CloudAccess access)
     {
         (IsUnschedulable, Access) = (isUnschedulable, access);
+        Checker.Blind(access == CloudAccess.NoCalls);
         if (_life is { Engine: { } engine }) Apply(engine);
     }
 

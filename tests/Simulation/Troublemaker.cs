@@ -99,7 +99,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadO
             0 => new FaultRule { Operation = operation, Times = null, Code = "RequestLimitExceeded", Message = "Request limit exceeded.", Status = HttpStatusCode.ServiceUnavailable },
             1 => new FaultRule { Operation = operation, Times = null, Code = "UnauthorizedOperation", Message = "You are not authorized", Status = HttpStatusCode.Forbidden },
             2 => new FaultRule { Operation = operation, Times = _random.Next(1, 4), Code = "Unavailable", Message = "lost", Moment = FaultMoment.AfterEffect },
-            3 => new FaultRule { Operation = operation, Times = null, Code = "InsufficientFreeAddressesInSubnet", Message = "not enough", Status = HttpStatusCode.BadRequest },
+            3 when operation is "CreateNetworkInterface" or "AssignPrivateIpAddresses" => new FaultRule { Operation = operation, Times = null, Code = "InsufficientFreeAddressesInSubnet", Message = "not enough", Status = HttpStatusCode.BadRequest },
             _ => new FaultRule { Operation = operation, Times = _random.Next(1, 6), Code = "InternalError", Message = "window" },
         };
         node.Trace.Add($"trouble: {operation} answers {rule.Code} ({rule.Moment})");

@@ -20,6 +20,9 @@ internal sealed class PodRecord(string network, string container, string podName
 
     public DateTimeOffset ToldAt { get; set; }
 
+    /// <summary>Somebody else took its address from the node.</summary>
+    public bool IsHurt { get; set; }
+
     /// <summary>The runtime asked to give its address back; it does not come back under this key.</summary>
     public bool Ended { get; set; }
 

@@ -27,6 +27,8 @@ internal sealed class SafetyChecker
     private readonly Dictionary<IPAddress, DateTimeOffset> _damaged = [];
     private readonly Dictionary<EniId, DateTimeOffset> _detached = [];
     private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
+    private bool _isBlind;
+    private DateTimeOffset _blindUntil;
     private DateTimeOffset? _clockSetForward;
     private DateTimeOffset? _restartedAfterJump;
     private long _seenCalls = -1;
@@ -38,7 +40,12 @@ internal sealed class SafetyChecker
     public SafetyChecker(Scenario scenario, VpcWorld world, InstanceId instance, TimeProvider time, Trace trace)
     {
         (_scenario, _world, _instance, _time, _trace) = (scenario, world, instance, time, trace);
-        world.Subscribe(_ => _events++);
+        world.Subscribe(happened =>
+        {
+            _events++;
+            // What comes to an interface that is on its way out goes with it.
+            if (happened is VpcEvent.AddressesChanged { Interface: var id, Ranges: var ranges } && _detached.ContainsKey(id)) Damage(ranges);
+        });
     }
 
     /// <summary>Null as long as all is well.</summary>
@@ -50,10 +57,13 @@ internal sealed class SafetyChecker
 
     /// <summary>Somebody else took it from this node after a pod was told it, or so shortly before that the daemon could not know.</summary>
     public bool IsDamaged(IPAddress address, DateTimeOffset toldAt)
+        => _damaged.TryGetValue(address, out var at) && (_isBlind || toldAt < (at > _blindUntil ? at : _blindUntil) + Ignorance);
+
+    /// <summary>An operator forbids the daemon to look, or allows it again.</summary>
+    public void Blind(bool isBlind)
     {
-        if (_damaged.TryGetValue(address, out var at) && toldAt < at + Ignorance) return true;
-        // Given to an interface that was already on its way out.
-        return _world.FindOwner(address) is { } owner && _detached.TryGetValue(owner.Id, out at) && toldAt < at + Ignorance;
+        if (_isBlind) _blindUntil = _time.GetUtcNow();
+        _isBlind = isBlind;
     }
 
     public void Fail(string violation)
@@ -87,7 +97,7 @@ internal sealed class SafetyChecker
     public void TellOrphaned(PodRecord pod, IPAddress address)
     {
         if (pod.Address is null || !pod.Address.Equals(address)) return;
-        if (IsCarried(address) && !IsDamaged(address, pod.ToldAt)) Fail($"{pod} is told that nobody carries {address}, but the node does");
+        if (IsCarried(address) && !pod.IsHurt && !IsDamaged(address, pod.ToldAt)) Fail($"{pod} is told that nobody carries {address}, but the node does");
     }
 
     /// <summary>The pod's end begins: its DEL is about to be sent, or, if that gets lost, the last of it has been torn down.</summary>
@@ -167,7 +177,9 @@ internal sealed class SafetyChecker
         (_seenCalls, _seenEvents) = (_world.Calls.Total, _events);
         foreach (var (address, pod) in _live)
         {
-            if (!IsCarried(address) && !IsDamaged(address, pod.ToldAt)) Fail($"{address} is not on the node any more, but {pod} lives on it");
+            if (pod.IsHurt || IsCarried(address)) continue;
+            if (IsDamaged(address, pod.ToldAt)) pod.IsHurt = true;
+            else Fail($"{address} is not on the node any more, but {pod} lives on it");
         }
 
         if (++_changes % ChangesPerWorldCheck == 0) CheckWorld();
