@@ -29,7 +29,8 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
-        (_bound, _version, _time, _random) = (bound, version, time, random);
+        // One clock for everything: a cooldown that one part measures with another clock than the rest would end when somebody sets the machine's.
+        (_bound, _version, _time, _random) = (bound, version, new MonotonicTime(time), random);
         _loggers = DaemonLog.Create(bound.Options.LogFile, bound.Options.LogLevel);
         _logger = _loggers.CreateLogger<Daemon>();
     }
@@ -52,7 +53,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var connections = (IDisposable)cloud;
 
         // Core.
-        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), new MonotonicTime(_time), _random, _loggers), options, state);
+        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.ExternalSnat, options.NetworkPolicyMode);

@@ -50,6 +50,10 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         }
     }
 
+    /// <summary>As long as the operator forbids calls, waiting is what is asked for: pods that are known are answered meanwhile.</summary>
+    private bool IsWorthWaiting(Exception exception, TimeSpan pause, DateTimeOffset giveUpAt)
+        => exception is CloudException { Kind: CloudErrorKind.Disabled } || (exception is CloudException or HostNetworkException && time.GetUtcNow() + pause < giveUpAt);
+
     private async Task<T> RetryAsync<T>(string what, Func<CancellationToken, Task<T>> call, DateTimeOffset giveUpAt, CancellationToken cancellationToken)
     {
         var pause = FirstPause;
@@ -60,7 +64,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
             {
                 return await call(cancellationToken);
             }
-            catch (Exception exception) when (exception is CloudException or HostNetworkException && time.GetUtcNow() + pause < giveUpAt)
+            catch (Exception exception) when (IsWorthWaiting(exception, pause, giveUpAt))
             {
                 state.Starting($"could not {what}: {exception.Message}");
                 Log.Retrying(logger, what, pause.TotalSeconds, giveUpAt, exception);

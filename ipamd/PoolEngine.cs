@@ -39,7 +39,7 @@ internal sealed partial class PoolEngine
         _evidence.HoldRouted();
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time);
         Waiting = new WaitingAdds(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait) { Observed = state.Observed, Logger = ports.Loggers.CreateLogger<AddressService>() };
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait) { Observed = state.Observed, StartObstacle = () => state.StartObstacle, Logger = ports.Loggers.CreateLogger<AddressService>() };
     }
 
     public DaemonState State { get; }
@@ -71,7 +71,7 @@ internal sealed partial class PoolEngine
         var node = await startup.RunAsync(
             identity => new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
             (identity, subnets) => new NodeInterfaces(
-                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), _options.ManageUntaggedInterfaces, _options.InterfaceMtu), subnets, mayChange, time,
+                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), subnets, mayChange, time,
                 loggers.CreateLogger<NodeInterfaces>()),
             cancellationToken);
         var targets = TargetsFor(node.Limits);
@@ -80,7 +80,7 @@ internal sealed partial class PoolEngine
         if (node.Subnets.Described.Count > 0) reconciler.Membership.SubnetsDescribedNow();
         State.Serving(reconciler);
         Waiting.Serve();
-        var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, time, random, loggers.CreateLogger<LeakedInterfaces>());
+        var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
         var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
         if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken));
         else await loop;

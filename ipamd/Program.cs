@@ -44,7 +44,7 @@ internal static class Program
 
         try
         {
-            await using var daemon = new Daemon(bound, Version, TimeProvider.System, new Random());
+            await using var daemon = new Daemon(bound, Version, TimeProvider.System, new LockedRandom(new Random()));
             await daemon.RunAsync(cancellationToken);
             return 0;
         }

@@ -86,6 +86,8 @@ internal sealed partial class AwsCloud
             }
         }
 
+        // Before the call: after it, a failure to learn the range would look like a failure to create.
+        await _subnets.LoadAsync(node.Ec2, request.SubnetId, cancellationToken);
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
         var created = response.NetworkInterface ?? throw InterfaceMapping.Unreadable(operation, "the answer has no network interface");
         return (await MapAsync(node, [created], operation, cancellationToken))[0];

@@ -14,6 +14,8 @@ internal sealed partial class AwsCloud
         var request = new DescribeSubnetsRequest { Filters = [new Filter("vpc-id", [node.Identity.NetworkId]), new Filter("availability-zone", [node.Identity.Zone])] };
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
 
+        _subnets.Learn(response.Subnets ?? []);
+
         // A subnet of IPv6 only has no IPv4 range; no interface of ours is created there.
         return
         [

@@ -19,19 +19,34 @@ internal sealed class SubnetRanges(Ec2Caller caller)
     internal sealed record Ranges(IPNetwork? Ipv4, IPNetwork? Ipv6);
 
     /// <summary>Makes the ranges of these interfaces' subnets known: one call for all that are not yet, none if all are.</summary>
-    public async Task LoadAsync(IAmazonEC2 ec2, IEnumerable<NetworkInterface> interfaces, CancellationToken cancellationToken)
+    public Task LoadAsync(IAmazonEC2 ec2, IEnumerable<NetworkInterface> interfaces, CancellationToken cancellationToken)
     {
         // An interface with IPv6 addresses only is one of an IPv6-only subnet; one without any needs no range of a certain family.
         var unknown = interfaces.Where(eni => !string.IsNullOrEmpty(eni.SubnetId) && Find(eni.SubnetId, needIpv6: eni.PrivateIpAddress is null && eni.Ipv6Addresses is { Count: > 0 }) is null)
             .Select(eni => eni.SubnetId!).Distinct(StringComparer.Ordinal).ToList();
-        if (unknown.Count == 0) return;
-        var request = new DescribeSubnetsRequest { SubnetIds = unknown };
-        var response = await caller.CallAsync(Operation, Ec2Repeat.Harmless, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
-        foreach (var subnet in response.Subnets ?? [])
+        return AskAsync(ec2, unknown, cancellationToken);
+    }
+
+    /// <summary>Makes a subnet's ranges known.</summary>
+    public Task LoadAsync(IAmazonEC2 ec2, string subnetId, CancellationToken cancellationToken)
+        => AskAsync(ec2, Find(subnetId, needIpv6: false) is null ? [subnetId] : [], cancellationToken);
+
+    /// <summary>Takes over what somebody else asked for.</summary>
+    public void Learn(IEnumerable<Subnet> described)
+    {
+        foreach (var subnet in described)
         {
             var ipv6 = subnet.Ipv6CidrBlockAssociationSet?.FirstOrDefault(range => range.Ipv6CidrBlockState?.State == SubnetCidrBlockStateCode.Associated)?.Ipv6CidrBlock;
             _known[subnet.SubnetId ?? ""] = new Ranges(Parse(subnet.CidrBlock), Parse(ipv6));
         }
+    }
+
+    private async Task AskAsync(IAmazonEC2 ec2, List<string> unknown, CancellationToken cancellationToken)
+    {
+        if (unknown.Count == 0) return;
+        var request = new DescribeSubnetsRequest { SubnetIds = unknown };
+        var response = await caller.CallAsync(Operation, Ec2Repeat.Harmless, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        Learn(response.Subnets ?? []);
     }
 
     /// <summary>Of a subnet that was loaded.</summary>

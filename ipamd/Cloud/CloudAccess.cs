@@ -13,7 +13,10 @@ internal enum CloudAccess
     /// <summary><c>no-releases</c>: the node grows and is observed; it gives nothing back and cleans nothing up.</summary>
     NoReleases,
 
-    /// <summary><c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached.</summary>
+    /// <summary>
+    /// <c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached; a daemon that starts at this level does not know what that is, answers for the pods that its checkpoint
+    /// holds, and goes on when the level is raised.
+    /// </summary>
     NoCalls,
 }
 

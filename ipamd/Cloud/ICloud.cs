@@ -30,7 +30,7 @@ internal interface ICloud
     /// </summary>
     Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken);
 
-    /// <summary>Interfaces that this node created (by tag) and that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
+    /// <summary>Interfaces with this node's tag that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
     Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>

@@ -76,10 +76,6 @@ internal abstract record Intent(long Number, DateTimeOffset At)
 
 /// <summary>An intent whose outcome is not certain yet.</summary>
 /// <param name="Intent">What was decided.</param>
-/// <param name="DoubtSince">
-/// Null while this daemon carries it out. Else since when nobody does: a call was not answered, or the daemon was restarted.
-/// </param>
-internal readonly record struct OpenIntent(Intent Intent, DateTimeOffset? DoubtSince)
-{
-    public bool IsRunning => DoubtSince is null;
-}
+/// <param name="IsRunning">This daemon carries it out now.</param>
+/// <param name="DoubtSince">When a call that may have had an effect was last left without an answer, by a lost answer or a restart; null when none was.</param>
+internal readonly record struct OpenIntent(Intent Intent, bool IsRunning, DateTimeOffset? DoubtSince);

@@ -52,6 +52,7 @@ internal sealed partial class IpLedger
         lock (_lock)
         {
             if (!_interfaces.TryGetValue(id, out var entry) || entry.IsPrimary || IsBusy_NeedsLock(id) || entry.Blocks.Values.Any(block => !block.IsUnused)) return null;
+            if (MayCarryOrphans_NeedsLock(id)) return null;
             entry.IsDraining = true;
             return Open_NeedsLock(new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Place, entry.PrimaryAddress));
         }
@@ -133,12 +134,16 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>Nobody carries it out any more and nobody knows how far it came.</summary>
-    public void Doubt(Intent intent, DateTimeOffset now)
+    /// <summary>Nobody carries it out any more. Closed already: nothing happens.</summary>
+    /// <param name="intent">Which.</param>
+    /// <param name="inDoubt">The last call may have had an effect; else it certainly had none, and what is known of those before stays as it is.</param>
+    /// <param name="now">The time now.</param>
+    public void Pause(Intent intent, bool inDoubt, DateTimeOffset now)
     {
         lock (_lock)
         {
-            if (_intents.TryGetValue(intent.Number, out var open)) _intents[intent.Number] = open with { DoubtSince = now };
+            if (_intents.TryGetValue(intent.Number, out var open))
+                _intents[intent.Number] = open with { IsRunning = false, DoubtSince = inDoubt || open.DoubtSince is null ? now : open.DoubtSince };
         }
     }
 
@@ -148,45 +153,25 @@ internal sealed partial class IpLedger
         lock (_lock)
         {
             if (!_intents.TryGetValue(number, out var open) || open.IsRunning) return null;
-            _intents[number] = open with { DoubtSince = null };
+            _intents[number] = open with { IsRunning = true };
             return open.Intent;
         }
     }
 
     /// <summary>
-    /// Before a release or a removal is carried out again: whatever is in use by now is left out of it. Null when nothing remains to be done; the intent is then closed and the rest usable again.
+    /// Whether a release or a removal may be carried out again: not when something of it is in use by now. What the first call did is not known then, so all of it stays out of use until an observation
+    /// tells.
     /// </summary>
-    public Intent? Recheck(Intent intent, DateTimeOffset now)
+    public bool MayRepeat(Intent intent)
     {
         lock (_lock)
         {
-            bool InUse(IPNetwork range) => _holders.Keys.Any(range.Contains);
-            switch (intent)
+            return intent switch
             {
-                case Intent.ReleaseBlocks release when release.Blocks.Any(InUse):
-                    IPNetwork[] rest = [.. release.Blocks.Where(range => !InUse(range))];
-                    foreach (var range in release.Blocks.Except(rest))
-                    {
-                        if (_index.TryGetValue(range, out var known)) known.Block.IsReleasing = false;
-                    }
-
-                    if (rest.Length == 0)
-                    {
-                        Close_NeedsLock(intent);
-                        return null;
-                    }
-
-                    var narrowed = release with { Blocks = rest };
-                    _intents[release.Number] = _intents[release.Number] with { Intent = narrowed };
-                    Changed_NeedsLock();
-                    return narrowed;
-                case Intent.RemoveInterface { IsDetached: false } removal when _interfaces.TryGetValue(removal.Interface, out var entry) && entry.Blocks.Values.Any(block => block.Assigned > 0):
-                    entry.IsDraining = false;
-                    Close_NeedsLock(intent);
-                    return null;
-                default:
-                    return intent;
-            }
+                Intent.ReleaseBlocks release => !release.Blocks.Any(range => _holders.Keys.Any(range.Contains)),
+                Intent.RemoveInterface { IsDetached: false } removal => !_interfaces.TryGetValue(removal.Interface, out var entry) || entry.Blocks.Values.All(block => block.Assigned == 0),
+                _ => true,
+            };
         }
     }
 
@@ -194,7 +179,7 @@ internal sealed partial class IpLedger
     {
         foreach (var intent in record.Intents)
         {
-            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent, now))) continue;
+            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent, IsRunning: false, now))) continue;
             _lastIntent = Math.Max(_lastIntent, intent.Number);
         }
 
@@ -202,14 +187,54 @@ internal sealed partial class IpLedger
         foreach (var (id, at) in record.Gone) _gone[id] = carried(at);
     }
 
-    /// <summary>An observation made after the doubt arose, and old enough to show what the call did, ends the doubt about an assignment.</summary>
-    private void ResolveAssignments_NeedsLock(DateTimeOffset askedAt)
+    /// <summary>
+    /// What an observation says of changes in doubt that nobody carries out: an assignment shows some seconds later or did not happen. What was to be given back is believed to be there, or gone, only when
+    /// everything has settled since the last call that may have taken it.
+    /// </summary>
+    private void Resolve_NeedsLock(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset askedAt, DateTimeOffset now)
     {
-        foreach (var (intent, doubtSince) in _intents.Values.ToArray())
+        foreach (var (intent, isRunning, doubtSince) in _intents.Values.ToArray())
         {
-            if (intent is Intent.AssignBlocks && doubtSince is { } since && askedAt - since >= DoubtWindow) Close_NeedsLock(intent);
+            if (isRunning || doubtSince is not { } since) continue;
+            switch (intent)
+            {
+                case Intent.AssignBlocks when askedAt - since >= DoubtWindow:
+                    Close_NeedsLock(intent);
+                    break;
+                case Intent.ReleaseBlocks release when askedAt - since >= Settling:
+                    Close_NeedsLock(intent);
+                    var there = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
+                    foreach (var range in release.Blocks)
+                    {
+                        if (!_index.TryGetValue(range, out var known) || known.Interface.Id != release.Interface) continue;
+                        if (there.Contains(range)) known.Block.IsReleasing = false;
+                        else RemoveBlock_NeedsLock(known.Interface, range);
+                    }
+
+                    break;
+                case Intent.RemoveInterface { IsDetached: false } removal when askedAt - since >= Settling:
+                    if (observed.Any(seen => seen.Id == removal.Interface))
+                    {
+                        Close_NeedsLock(intent);
+                        if (_interfaces.TryGetValue(removal.Interface, out var entry)) entry.IsDraining = false;
+                    }
+                    else
+                    {
+                        // Detached; what is left to do is to delete it.
+                        _intents[removal.Number] = _intents[removal.Number] with { Intent = removal with { IsDetached = true } };
+                        Drop_NeedsLock(removal.Interface, now);
+                        Changed_NeedsLock();
+                    }
+
+                    break;
+            }
         }
     }
+
+    /// <summary>A pod's address that no interface seems to carry may be on the one that carried it last, if the last description was late or short; or on any, if none ever showed it.</summary>
+    private bool MayCarryOrphans_NeedsLock(NetworkInterfaceId id)
+        => _attachments.Values.SelectMany(attachment => attachment.Addresses).Any(held => BlockOf_NeedsLock(held.Address) is null
+            && (held.Place?.Id ?? _lastPlaces.GetValueOrDefault(held.Address)?.Id ?? id) == id);
 
     private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.Concerned == id);
 
@@ -218,7 +243,7 @@ internal sealed partial class IpLedger
     private T Open_NeedsLock<T>(T intent)
         where T : Intent
     {
-        _intents.Add(intent.Number, new OpenIntent(intent, DoubtSince: null));
+        _intents.Add(intent.Number, new OpenIntent(intent, IsRunning: true, DoubtSince: null));
         Changed_NeedsLock();
         return intent;
     }

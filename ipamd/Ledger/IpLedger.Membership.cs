@@ -23,6 +23,9 @@ internal sealed partial class IpLedger
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
     private DateTimeOffset? _restoredAt;
 
+    /// <summary>Of addresses that are held and on no known interface: the one that carried them last.</summary>
+    private readonly Dictionary<IPAddress, InterfacePlace?> _lastPlaces = [];
+
     /// <summary>
     /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. What an open intent is about is left to it.
     /// </summary>
@@ -59,7 +62,10 @@ internal sealed partial class IpLedger
                 known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
                 foreach (var range in seen.Blocks)
                 {
-                    if (!_givenBack.ContainsKey(range) && AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue)) blocksAdded++;
+                    if (_givenBack.ContainsKey(range)) continue;
+                    // Moved to another interface by us a moment ago: the description is late.
+                    if (_index.TryGetValue(range, out var here) && here.Interface != known && now - here.Block.AddedAt < Settling) continue;
+                    if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue)) blocksAdded++;
                 }
 
                 foreach (var block in known.Blocks.Values.ToArray())
@@ -70,7 +76,7 @@ internal sealed partial class IpLedger
                 }
             }
 
-            ResolveAssignments_NeedsLock(askedAt ?? now);
+            Resolve_NeedsLock(observed, askedAt ?? now, now);
             // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
             RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling);
             var orphaned = before.Where(attachment => _attachments.ContainsKey(attachment.Key) && attachment.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null));
@@ -172,6 +178,8 @@ internal sealed partial class IpLedger
             {
                 var place = PlaceOf_NeedsLock(held[index].Address);
                 if (place == held[index].Place || (place is null && !complete)) continue;
+                if (place is null) _lastPlaces[held[index].Address] = held[index].Place;
+                else _lastPlaces.Remove(held[index].Address);
                 refreshed ??= [.. held];
                 refreshed[index] = held[index] with { Place = place };
             }
@@ -204,6 +212,7 @@ internal sealed partial class IpLedger
         SubnetId = entry.SubnetId,
         CarriesPods = entry.CarriesPods,
         IsExcluded = entry.IsExcluded,
+        MayCarryOrphans = MayCarryOrphans_NeedsLock(entry.Id),
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
         Blocks = [.. entry.Blocks.Values.Select(block => new BlockView(block.Range, block.Capacity, block.Assigned, block.Cooling, block.IsReleasing))],

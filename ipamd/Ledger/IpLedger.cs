@@ -95,14 +95,17 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     /// Holds addresses that the kernel shows in use by pods of which there is no record, so that nobody else gets them. The key is invented from the host's interface
     /// and the address; no DEL can name it, so the kernel's evidence also decides when the address is free again.
     /// </summary>
-    public IReadOnlyList<Attachment> Recover(IEnumerable<(string HostInterface, IPAddress Address)> inUse, DateTimeOffset now)
+    /// <param name="inUse">What the kernel routes to pods.</param>
+    /// <param name="lead">Addresses that cool for longer than this are left to cool: whoever gave them back may not have torn down its route yet.</param>
+    /// <param name="now">The time now.</param>
+    public IReadOnlyList<Attachment> Recover(IEnumerable<(string HostInterface, IPAddress Address)> inUse, TimeSpan lead, DateTimeOffset now)
     {
         lock (_lock)
         {
             List<Attachment> recovered = [];
             foreach (var (hostInterface, address) in inUse)
             {
-                if (_holders.ContainsKey(address)) continue;
+                if (_holders.ContainsKey(address) || (_cooling.TryGetValue(address, out var releasedAt) && releasedAt + Cooldown > now + lead)) continue;
                 var key = new AttachmentKey(Attachment.RecoveredNetwork, hostInterface, address.ToString());
                 var attachment = new Attachment { Key = key, Pod = default, Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))], AssignedAt = now };
                 EndCooling_NeedsLock(address);
@@ -113,6 +116,15 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
 
             if (recovered.Count > 0) Changed_NeedsLock();
             return recovered;
+        }
+    }
+
+    /// <summary>Cooldowns that end before then end then instead: nobody could look whether the addresses are still in use.</summary>
+    public void ProlongCooling(DateTimeOffset until)
+    {
+        lock (_lock)
+        {
+            foreach (var address in _cooling.Where(pair => pair.Value + Cooldown < until).Select(pair => pair.Key).ToArray()) _cooling[address] = until - Cooldown;
         }
     }
 
@@ -230,6 +242,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         if (!_attachments.Remove(key, out attachment)) return false;
         foreach (var held in attachment.Addresses)
         {
+            _lastPlaces.Remove(held.Address);
             if (_holders.Remove(held.Address) && BlockOf_NeedsLock(held.Address) is { } block) block.Assigned--;
         }
 

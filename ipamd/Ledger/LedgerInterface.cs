@@ -45,6 +45,9 @@ internal sealed record InterfaceView
     /// <summary>See <see cref="InterfaceObservation.IsExcluded"/>.</summary>
     public bool IsExcluded { get; init; }
 
+    /// <summary>A pod's address that no interface seems to carry may be on this one: it stays.</summary>
+    public bool MayCarryOrphans { get; init; }
+
     /// <summary>On its way out: nothing new is assigned from it.</summary>
     public required bool IsDraining { get; init; }
 

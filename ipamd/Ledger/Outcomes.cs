@@ -65,6 +65,9 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
     /// <summary>When it was written; null in a file of another daemon.</summary>
     public ClockReading? WrittenAt { get; init; }
 
+    /// <summary>Intents that could not be read, as another version wrote them: where, and why. What they were about is found out by observing.</summary>
+    public IReadOnlyList<string> UnreadableIntents { get; init; } = [];
+
     /// <summary>Changes of the cloud without a certain outcome.</summary>
     public IReadOnlyList<Intent> Intents { get; init; } = [];
 

@@ -17,7 +17,7 @@ internal abstract record AddOutcome
 
     /// <summary>No address in time.</summary>
     /// <param name="Reason">A sentence that says why and what is known about when.</param>
-    /// <param name="Kind">Null when the wait was simply too short.</param>
+    /// <param name="Kind">What stands against growth; null when the wait was simply too short.</param>
     internal sealed record NoAddress(string Reason, GrowthObstacleKind? Kind) : AddOutcome;
 
     /// <summary>The attachment holds an address that no interface of this node carries any more.</summary>
@@ -40,6 +40,9 @@ internal sealed partial class AddressService(
     /// <summary>Completed when membership has been observed once: from then on the place of every address is known that has one.</summary>
     public required Task Observed { get; init; }
     public required ILogger<AddressService> Logger { get; init; }
+
+    /// <summary>What the start waits for; null when the daemon has started.</summary>
+    public Func<string?> StartObstacle { get; init; } = () => null;
 
     /// <exception cref="OperationCanceledException">The client went away; it holds nothing that it did not hold before.</exception>
     /// <exception cref="IOException">The checkpoint could not be written; nothing is held.</exception>
@@ -163,13 +166,18 @@ internal sealed partial class AddressService(
         var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling";
         return outcome switch
         {
-            WaitOutcome.TimedOut => new AddOutcome.NoAddress($"{pool}; none became free within {addWait.TotalSeconds:0.#} s", null),
+            WaitOutcome.TimedOut => new AddOutcome.NoAddress($"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}", waiting.Obstacle?.Kind),
             WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
             WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress(
                 $"{pool}; {Words(obstacle.Kind)}: {obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}", obstacle.Kind),
             _ => throw new InvalidOperationException($"{outcome} is not a failure"),
         };
     }
+
+    private string Because()
+        => StartObstacle() is { } start ? $"; the daemon is starting: {start}"
+            : waiting.Obstacle is { } obstacle ? $"; {Words(obstacle.Kind)}: {obstacle.Detail}"
+            : "";
 
     private static string Words(GrowthObstacleKind kind) => kind switch
     {

@@ -16,7 +16,9 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
     private readonly Dictionary<string, GrowthObstacle> _prefixes = [];
     private GrowthObstacle? _everything;
     private GrowthObstacle? _newInterfaces;
+    private readonly Dictionary<string, int> _fragmented = [];
     private int _consecutive;
+    private int _failedInterfaces;
 
     /// <summary>What is in force now.</summary>
     public GrowthObstacles View()
@@ -66,30 +68,13 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
         switch (failure.Kind)
         {
             case CloudErrorKind.SubnetExhausted when blocks.Kind == BlockKind.Ipv4Prefix:
-                _prefixes[subnetId] = Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff);
+                // A fragmented subnet stays so for long.
+                var times = _fragmented[subnetId] = _fragmented.GetValueOrDefault(subnetId) + 1;
+                _prefixes[subnetId] = Fact(GrowthObstacleKind.SubnetExhausted, Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff));
                 break;
             case CloudErrorKind.SubnetExhausted:
                 // All or nothing: fewer may succeed. Halved until one was refused.
                 _addresses[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
-                break;
-            case CloudErrorKind.InterfaceLimit:
-                _newInterfaces = Fact(GrowthObstacleKind.InterfaceLimit, PoolLimits.FactBackoff);
-                break;
-            case CloudErrorKind.AddressLimit when target is { } full:
-                _interfaces[full] = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
-                break;
-            case CloudErrorKind.NotFound or CloudErrorKind.Conflict when target is { } changed:
-                _interfaces[changed] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
-                break;
-            case CloudErrorKind.NotPermitted:
-                _everything = Fact(GrowthObstacleKind.NotPermitted, PoolLimits.FactBackoff);
-                break;
-            case CloudErrorKind.Disabled:
-                // Told by an operator; tried again soon, as the operator may tell otherwise at any time.
-                _everything = Fact(GrowthObstacleKind.ProvisioningDisabled, PoolLimits.LongestBackoff);
-                break;
-            case CloudErrorKind.AddressLimit:
-                _newInterfaces = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
                 // Our own budget, which knows when. Making an interface costs more than filling one, which may still be affordable.
@@ -101,13 +86,39 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
             case CloudErrorKind.Throttled:
                 _everything = Fact(GrowthObstacleKind.Throttled, Exponential());
                 break;
-            case CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient or CloudErrorKind.Invalid or CloudErrorKind.Unknown:
+            case CloudErrorKind.Disabled:
+                // Told by an operator; tried again soon, as the operator may tell otherwise at any time.
+                _everything = Fact(GrowthObstacleKind.ProvisioningDisabled, PoolLimits.LongestBackoff);
+                break;
+            case CloudErrorKind.NotPermitted when target is not null:
+                _everything = Fact(GrowthObstacleKind.NotPermitted, PoolLimits.FactBackoff);
+                break;
+            case CloudErrorKind.AddressLimit when target is { } full:
+                _interfaces[full] = Fact(GrowthObstacleKind.AddressLimit, PoolLimits.FactBackoff);
+                break;
+            case CloudErrorKind.NotFound or CloudErrorKind.Conflict when target is { } changed:
+                _interfaces[changed] = Fact(GrowthObstacleKind.CloudFailure, PoolLimits.FirstBackoff);
+                break;
+            case CloudErrorKind.Transient:
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
                 break;
-            default:
-                throw new InvalidOperationException($"unnamed error kind {failure.Kind}");
+            case var kind when target is null:
+                // A new interface costs several calls, made and taken back: less and less often while nothing changes. The interfaces that are there can still grow.
+                _newInterfaces = Fact(ToObstacle(kind), Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff));
+                break;
+            case var kind:
+                _everything = Fact(ToObstacle(kind), Exponential());
+                break;
         }
     }
+
+    private static GrowthObstacleKind ToObstacle(CloudErrorKind kind) => kind switch
+    {
+        CloudErrorKind.InterfaceLimit => GrowthObstacleKind.InterfaceLimit,
+        CloudErrorKind.AddressLimit => GrowthObstacleKind.AddressLimit,
+        CloudErrorKind.NotPermitted => GrowthObstacleKind.NotPermitted,
+        _ => GrowthObstacleKind.CloudFailure,
+    };
 
     /// <summary>Blocks were added.</summary>
     public void Succeeded(NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
@@ -117,9 +128,17 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
             _consecutive = 0;
             _everything = null;
             if (target is { } id) _interfaces.Remove(id);
-            else _newInterfaces = null;
-            if (blocks.Kind == BlockKind.Ipv4Prefix) _prefixes.Remove(subnetId);
+            else (_newInterfaces, _failedInterfaces) = (null, 0);
+            if (blocks.Kind != BlockKind.Ipv4Prefix) return;
+            _prefixes.Remove(subnetId);
+            _fragmented.Remove(subnetId);
         }
+    }
+
+    private static TimeSpan Doubled(TimeSpan first, int times, TimeSpan longest)
+    {
+        var pause = first * Math.Pow(2, Math.Min(times - 1, 10));
+        return pause < longest ? pause : longest;
     }
 
     private static GrowthObstacle? InForce(GrowthObstacle? obstacle, DateTimeOffset now) => obstacle is { Until: { } until } && until <= now ? null : obstacle;

@@ -42,13 +42,23 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
             await journal.PersistAsync(cancellationToken);
             Log.Added(logger, created.Id, attached.DeviceIndex!.Value, created.SubnetId, created.Blocks.Count, time.GetElapsedTime(started).TotalMilliseconds);
         }
-        catch (Exception exception) when (exception is HostNetworkException || (exception is CloudException failure && !InterfaceDetachment.IsInDoubt(failure)))
+        catch (Exception exception) when (exception is HostNetworkException || (exception is CloudException failure && IsFinal(failure, intent)))
         {
             Log.TakingBack(logger, created.Id, exception);
             await UndoAsync(intent, cancellationToken);
             throw;
         }
     }
+
+    /// <summary>
+    /// The interface is of no use. Not when the cloud is busy or forbidden for the moment: throwing it away and making another one would only cost more calls. Nor when it is not found a moment after it was made.
+    /// </summary>
+    private bool IsFinal(CloudException failure, Intent.AddInterface intent) => failure.Kind switch
+    {
+        CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled => false,
+        CloudErrorKind.NotFound => time.GetUtcNow() - intent.At >= IpLedger.Settling,
+        _ => true,
+    };
 
     /// <summary>The interface, whether this or an earlier run created it. Null when it was created and is gone.</summary>
     private async Task<CloudInterface?> CreateAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)

@@ -15,11 +15,11 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
     public static bool IsInDoubt(CloudException exception) => exception.Kind == CloudErrorKind.Transient;
 
     /// <summary>
-    /// The change has had no effect. Of one that is carried out again that is only certain when the refusal looked at the state: being too fast, or not allowed, says nothing about the call before, whose
-    /// answer was lost.
+    /// The change has had no effect. Of one that is carried out again that is only certain when the refusal comes from a look at what there is: being too fast, not allowed or not understood says nothing about the
+    /// call before, whose answer was lost.
     /// </summary>
     public static bool IsWithoutEffect(CloudException exception, bool isRepeated)
-        => !IsInDoubt(exception) && !(isRepeated && exception.Kind is CloudErrorKind.Throttled or CloudErrorKind.NotPermitted or CloudErrorKind.Disabled);
+        => !IsInDoubt(exception) && (!isRepeated || exception.Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit);
 
     /// <summary>Detaches and waits until the cloud says that it is done, since only then it can be deleted.</summary>
     /// <exception cref="CloudException">Refused; or <see cref="CloudErrorKind.Transient"/> when the detachment has been asked for, or may have been, and could not be seen through.</exception>

@@ -22,7 +22,7 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
     public void HoldRouted()
     {
-        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), time.GetUtcNow()))
+        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, time.GetUtcNow()))
         {
             Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
         }
@@ -36,19 +36,27 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         if (attachments.Count == 0) return;
         var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
         var links = host.HostInterfaces();
+        // The link is named after the pod: it is that of a newer sandbox when one is routed.
+        var elsewhere = attachments.Where(attachment => attachment.Addresses.Any(held => routed.Contains(held.Address))).Select(attachment => attachment.Pod).ToHashSet();
         HashSet<AttachmentKey> missing = [];
         foreach (var attachment in attachments.Where(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))))
         {
-            if (attachment.IsRecovered) Release(attachment);
-            else if (time.GetUtcNow() - attachment.AssignedAt < MinimumAge) continue;
-            else if (attachment.NetnsPath.Length > 0 && host.NamespaceExists(attachment.NetnsPath)) continue;
-            // Somebody flushed the route of a living pod: its veth is still there.
-            else if (attachment.Pod.Name is { Length: > 0 } && links.Any(link => link.EndsWith(LinkSuffix(attachment.Pod), StringComparison.Ordinal))) continue;
-            else if (_missing.Contains(attachment.Key)) Release(attachment);
+            if (HasTrace(attachment, links, hasNewer: elsewhere.Contains(attachment.Pod))) continue;
+            if (_missing.Contains(attachment.Key)) Release(attachment);
             else missing.Add(attachment.Key);
         }
 
         _missing = missing;
+    }
+
+    /// <summary>Anything of a pod besides its route, which somebody may have flushed; or it is so young that there may be nothing yet.</summary>
+    private bool HasTrace(Attachment attachment, IReadOnlyCollection<string> links, bool hasNewer)
+    {
+        // Recovered: its key names the link.
+        if (attachment.IsRecovered) return links.Contains(attachment.Key.ContainerId);
+        if (time.GetUtcNow() - attachment.AssignedAt < MinimumAge) return true;
+        if (attachment.NetnsPath.Length > 0 && host.NamespaceExists(attachment.NetnsPath)) return true;
+        return !hasNewer && attachment.Pod.Name is { Length: > 0 } && links.Any(link => link.EndsWith(LinkSuffix(attachment.Pod), StringComparison.Ordinal));
     }
 
     /// <summary>What follows the prefix in the name of a pod's host interface, with the plugin and with the reference's: 11 hexadecimal digits of SHA-1. A name, not a secret.</summary>

@@ -13,10 +13,11 @@ namespace VpcCni.Ipamd.WarmPool;
 /// <param name="cloud">To look for this node's own.</param>
 /// <param name="cleanUp">The same, for calls that come after everything else.</param>
 /// <param name="ledger">Knows the open intents.</param>
+/// <param name="ownDescription">See <see cref="InterfacePolicy.OwnDescription"/>: the daemon tags every interface that it uses, also one that an operator made.</param>
 /// <param name="time">The clock.</param>
 /// <param name="random">For jitter.</param>
 /// <param name="logger">Told of every deletion.</param>
-internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpLedger ledger, TimeProvider time, Random random, ILogger<LeakedInterfaces> logger)
+internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpLedger ledger, string ownDescription, TimeProvider time, Random random, ILogger<LeakedInterfaces> logger)
 {
     /// <summary>Tag that says when an interface was made; RFC 3339.</summary>
     public const string CreatedAtTag = "node.k8s.amazonaws.com/createdAt";
@@ -56,7 +57,7 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
         {
             foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
             {
-                if (!IsOursStill(leftover.Id) && !(CreatedAt(leftover) >= startedAt)) await DeleteAsync(leftover, cancellationToken);
+                if (MayGo(leftover) && !(CreatedAt(leftover) >= startedAt)) await DeleteAsync(leftover, cancellationToken);
             }
         }
         catch (CloudException exception)
@@ -74,8 +75,8 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
             foreach (var candidate in await cleanUp.DescribeLeakCandidatesAsync(cancellationToken))
             {
                 if (deleted >= MaxDeletesPerRun) return;
-                if (IsOursStill(candidate.Id)) continue;
-                if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow())
+                if (!MayGo(candidate)) continue;
+                if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow() + MinimumAge)
                 {
                     // Its age is not known (no tag, or the clock of its node was wrong): it counts from now, and the next run decides.
                     await cleanUp.TagInterfaceAsync(candidate.Id, time.GetUtcNow(), cancellationToken);
@@ -95,6 +96,9 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
 
     private static DateTimeOffset? CreatedAt(CloudInterface item)
         => item.Tags.TryGetValue(CreatedAtTag, out var text) && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
+
+    /// <summary>A daemon made it, and this one neither believes it attached nor is about to attach or to delete it.</summary>
+    private bool MayGo(CloudInterface item) => item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsOursStill(item.Id);
 
     private bool IsOursStill(NetworkInterfaceId id)
     {

@@ -16,6 +16,7 @@ internal sealed partial class MembershipWatch(
     private DateTimeOffset _observeAt = time.GetUtcNow();
     private DateTimeOffset _hintAt = time.GetUtcNow();
     private DateTimeOffset _subnetsAt = time.GetUtcNow();
+    private DateTimeOffset _subnetsDescribedAt = time.GetUtcNow();
     private DateTimeOffset? _lastObservedAt;
     private long _driftFound;
     private string? _refuted;
@@ -69,7 +70,11 @@ internal sealed partial class MembershipWatch(
     /// <summary>The subnets have just been described.</summary>
     public void SubnetsDescribedNow()
     {
-        lock (_lock) _subnetsAt = After(PoolLimits.ResyncInterval);
+        lock (_lock)
+        {
+            _subnetsDescribedAt = time.GetUtcNow();
+            _subnetsAt = After(PoolLimits.ResyncInterval);
+        }
     }
 
     /// <summary>Something speaks for a difference: observe at that time at the latest.</summary>
@@ -125,6 +130,8 @@ internal sealed partial class MembershipWatch(
                 if (hint) _hintAt = After(PoolLimits.HintInterval);
             }
 
+            // First, since which interfaces are excluded follows from it.
+            if (describe) await DescribeSubnetsAsync(cancellationToken);
             string? differs = null;
             if (hint)
             {
@@ -137,7 +144,6 @@ internal sealed partial class MembershipWatch(
             }
 
             if (observe && await ObserveAsync(cancellationToken) && differs is not null) await JudgeAsync(differs, cancellationToken);
-            if (describe) await DescribeSubnetsAsync(cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -150,7 +150,7 @@ internal sealed partial class NodeInterfaces(
         catch (CloudException exception)
         {
             Log.NotMended(logger, item.Id, exception);
-            return exception.Kind is CloudErrorKind.NotPermitted or CloudErrorKind.Disabled;
+            return exception.Kind is not (CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.NotFound or CloudErrorKind.Conflict);
         }
     }
 

@@ -53,18 +53,19 @@ internal sealed partial class PoolActions(
         }
         catch (HostNetworkException)
         {
-            ledger.Doubt(intent, time.GetUtcNow());
+            ledger.Pause(intent, inDoubt: false, time.GetUtcNow());
             throw;
         }
 
-        if (ledger.Recheck(intent, time.GetUtcNow()) is not { } rechecked)
+        if (!ledger.MayRepeat(intent))
         {
-            await journal.PersistAsync(cancellationToken);
+            ledger.Pause(intent, inDoubt: false, time.GetUtcNow());
+            Log.InUse(Logger, intent);
             return;
         }
 
-        Log.Resumed(Logger, rechecked);
-        await CarryOutAsync(rechecked, isRepeated: true, cancellationToken);
+        Log.Resumed(Logger, intent);
+        await CarryOutAsync(intent, isRepeated: true, cancellationToken);
     }
 
     private Intent? Begin(PoolAction action)
@@ -91,6 +92,8 @@ internal sealed partial class PoolActions(
 
     private async Task CarryOutAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
     {
+        // Until the opposite is known: a defect, or a stop, in the middle of a call.
+        var inDoubt = true;
         try
         {
             await (intent switch
@@ -102,10 +105,15 @@ internal sealed partial class PoolActions(
                 _ => throw new InvalidOperationException($"unnamed intent {intent}"),
             });
         }
+        catch (CloudException exception)
+        {
+            inDoubt = InterfaceDetachment.IsInDoubt(exception);
+            throw;
+        }
         finally
         {
-            // Still open: nobody knows how far it came, or what is left of it failed.
-            ledger.Doubt(intent, time.GetUtcNow());
+            // Still open: what is left of it failed, or nobody knows how far it came.
+            ledger.Pause(intent, inDoubt, time.GetUtcNow());
         }
     }
 
@@ -186,6 +194,9 @@ internal sealed partial class PoolActions(
 
         [LoggerMessage(35, LogLevel.Information, "{EniId} detached and deleted")]
         public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eniId);
+
+        [LoggerMessage(38, LogLevel.Warning, "{Intent} is not gone on with: something of it is in use by now; an observation decides")]
+        public static partial void InUse(ILogger logger, Intent intent);
 
         [LoggerMessage(37, LogLevel.Information, "going on with {Intent}")]
         public static partial void Resumed(ILogger logger, Intent intent);

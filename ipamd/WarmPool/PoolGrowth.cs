@@ -26,7 +26,7 @@ internal sealed class PoolGrowth
         (_snapshot, _targets, _numbers, _now) = (snapshot, targets, numbers, now);
         var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.Concerned).OfType<NetworkInterfaceId>()];
-        _interfaces = snapshot.Ledger.Interfaces.Count + adds.Length;
+        _interfaces = snapshot.Ledger.Interfaces.Count(item => item.NetworkCard == 0) + adds.Length;
         _deviceIndexes = [.. snapshot.Ledger.Interfaces.Where(item => item.NetworkCard == 0).Select(item => item.DeviceIndex).Concat(adds.Select(add => add.DeviceIndex))];
         Shortage = ShortageOf();
         if (Shortage <= 0) return;
@@ -65,6 +65,8 @@ internal sealed class PoolGrowth
     private void Grow(DateTimeOffset now)
     {
         Deferred = DeferredAddresses(now);
+        // Room that nobody can use before it is known what became of a change is no limit of the node.
+        if (HasStuckRoom(now)) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
         var need = Shortage - Deferred;
         if (need <= 0) return;
         // The targets alone never exceed what the node can run.
@@ -187,7 +189,7 @@ internal sealed class PoolGrowth
         var count = Count(kind, subnet.Id, isNew: isKnown, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
         var left = Math.Max(LeftForBlocks(subnet), 0) / PoolNumbers.SizeOf(kind);
         if (count > 0 && left == 0)
-            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
+            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetInterval, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
         return Math.Min(count, left);
     }
 
@@ -217,7 +219,7 @@ internal sealed class PoolGrowth
         var slots = 0;
         foreach (var open in _snapshot.Ledger.Intents)
         {
-            if (open.DoubtSince is { } since && now - since >= IpLedger.DoubtWindow) continue;
+            if (!IsExpected(open, now)) continue;
             slots += open.Intent switch
             {
                 Intent.AddInterface { IsUndoing: false } add => _snapshot.Capacity.BlocksPerInterface - add.Blocks.Count,
@@ -229,6 +231,12 @@ internal sealed class PoolGrowth
 
         return slots * _targets.BlockSize;
     }
+
+    private bool HasStuckRoom(DateTimeOffset now)
+        => _snapshot.Ledger.Intents.Any(open => !IsExpected(open, now) && open.Intent.Concerned is { } id && Room(id) > 0);
+
+    /// <summary>Somebody carries it out, or its outcome shows in a moment.</summary>
+    private static bool IsExpected(OpenIntent open, DateTimeOffset now) => open.IsRunning || open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow;
 
     private int Room(NetworkInterfaceId id)
         => _numbers.Usable.FirstOrDefault(item => item.Id == id) is { } item && !_snapshot.Obstacles.Interfaces.ContainsKey(id)

@@ -16,8 +16,14 @@ internal static class PoolLimits
     /// <summary>So long before a cooldown ends the kernel is asked whether the address is really unused.</summary>
     public static readonly TimeSpan EvidenceLead = TimeSpan.FromSeconds(5);
 
+    /// <summary>When the kernel could not be asked, it is asked again after this.</summary>
+    public static readonly TimeSpan EvidenceRetry = TimeSpan.FromSeconds(1);
+
     /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
     public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>Longest pause after releases that fail one after the other; the interval is doubled each time.</summary>
+    public static readonly TimeSpan LongestReleasePause = TimeSpan.FromMinutes(10);
 
     /// <summary>An interface is not removed before it is this old (the reference's minimum).</summary>
     public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
@@ -40,6 +46,9 @@ internal static class PoolLimits
     /// <summary>After a limit or a missing permission: facts that change only when a person acts.</summary>
     public static readonly TimeSpan FactBackoff = TimeSpan.FromMinutes(1);
 
+    /// <summary>Longest pause after the same fact again and again.</summary>
+    public static readonly TimeSpan LongestFactBackoff = TimeSpan.FromMinutes(10);
+
     /// <summary>First and longest pause after a throttled or failed call; doubled each time, with full jitter.</summary>
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
@@ -48,8 +57,8 @@ internal static class PoolLimits
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
 
     /// <summary>First and longest pause between two looks at a detachment under way.</summary>
-    public static readonly TimeSpan FirstDetachLook = TimeSpan.FromSeconds(1);
-    public static readonly TimeSpan LongestDetachLook = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan FirstDetachLook = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan LongestDetachLook = TimeSpan.FromSeconds(10);
 
     /// <summary>First and longest pause before a change whose outcome is in doubt is gone on with; doubled each time.</summary>
     public static readonly TimeSpan FirstResume = TimeSpan.FromSeconds(1);

@@ -68,7 +68,7 @@ internal sealed record PoolNumbers
 
     /// <summary>A change whose answer is lost counts a little longer: the truth about it is on its way.</summary>
     public static bool WillCome(OpenIntent open, DateTimeOffset now)
-        => open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false } && (open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow);
+        => open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false } && (open.IsRunning || open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow);
 
     public static BlockRequest Brings(Intent intent) => intent switch
     {

@@ -33,7 +33,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private readonly Lock _lock = new();
     private readonly List<Task> _running = [];
     private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
-    private DateTimeOffset _lastReleaseAt = time.GetUtcNow();
+    private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
+    private int _failedReleases;
 
     public required ILogger<PoolReconciler> Logger { get; init; }
 
@@ -61,7 +62,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         parts.Waiting.Serve();
         var plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
         LastPlan = plan;
-        if (plan.Obstacle is { } obstacle) parts.Waiting.GiveUp(plan.Hopeless, obstacle);
+        parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
+        // The description may be old.
+        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets();
         // Others give addresses back, too.
         if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted, Until: { } until }) parts.Membership.RequestSubnetsAt(until);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
@@ -79,7 +82,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             : parts.Backoff.View(),
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full,
-        LastReleaseAt = LastReleaseAt(),
+        MayReleaseAt = MayReleaseAt(),
     };
 
     private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
@@ -91,7 +94,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
         };
         var grows = blocks.Count > 0;
-        if (!grows) Released();
+        var failed = false;
+        if (!grows) HoldReleases();
         try
         {
             await parts.Actions.RunAsync(action, cancellationToken);
@@ -105,12 +109,13 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         {
             var failure = exception as CloudException ?? new CloudException(CloudErrorKind.Unknown, "EnsureInterface", "HostNetwork", exception.Message, innerException: exception);
             Log.ActionFailed(Logger, action, failure.Kind, failure);
+            failed = true;
             if (grows) parts.Backoff.Failed(failure, target, subnet, blocks);
             Learn(failure);
         }
         finally
         {
-            if (!grows) Released();
+            if (!grows) ReleasedNow(failed);
             parts.Waiting.Serve();
             parts.Signal.Raise();
         }
@@ -124,15 +129,18 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         var open = ledger.OpenIntents();
         foreach (var closed in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray()) _resume.Remove(closed);
         if (rules.ProvisioningDisabled || rules.Access() == CloudAccess.NoCalls) return null;
-        foreach (var (intent, doubtSince) in open)
+        foreach (var (intent, isRunning, doubtSince) in open)
         {
-            if (doubtSince is not { } since) continue;
+            if (isRunning || doubtSince is not { } since) continue;
             if (intent is Intent.AssignBlocks)
             {
                 // Not repeatable: the truth decides.
                 parts.Membership.RequestAt(since + IpLedger.DoubtWindow);
                 continue;
             }
+
+            // Should it never be answered, an observation that is late enough decides.
+            if (intent is Intent.ReleaseBlocks or Intent.RemoveInterface { IsDetached: false }) parts.Membership.RequestAt(since + IpLedger.Settling);
 
             // What a restart left is gone on with at once.
             if (!_resume.TryGetValue(intent.Number, out var due)) _resume[intent.Number] = due = (since, PoolLimits.FirstResume);
@@ -192,20 +200,34 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         }
         catch (HostNetworkException exception)
         {
+            // Nobody gets an address of which nobody knows whether it is still in use.
             Log.KernelNotAsked(Logger, exception);
+            ledger.ProlongCooling(now + PoolLimits.EvidenceLead);
+            return now + PoolLimits.EvidenceRetry;
         }
 
         return ends.Select(end => end - PoolLimits.EvidenceLead).FirstOrDefault(check => check > now) is var next && next == default ? null : next;
     }
 
-    private void Released()
+    /// <summary>None is begun while one is under way.</summary>
+    private void HoldReleases()
     {
-        lock (_lock) _lastReleaseAt = time.GetUtcNow();
+        lock (_lock) _mayReleaseAt = time.GetUtcNow() + PoolLimits.LongestReleasePause;
     }
 
-    private DateTimeOffset LastReleaseAt()
+    private void ReleasedNow(bool failed)
     {
-        lock (_lock) return _lastReleaseAt;
+        lock (_lock)
+        {
+            _failedReleases = failed ? _failedReleases + 1 : 0;
+            var pause = PoolLimits.ReleaseInterval * Math.Pow(2, Math.Min(_failedReleases, 10));
+            _mayReleaseAt = time.GetUtcNow() + (pause < PoolLimits.LongestReleasePause ? pause : PoolLimits.LongestReleasePause);
+        }
+    }
+
+    private DateTimeOffset MayReleaseAt()
+    {
+        lock (_lock) return _mayReleaseAt;
     }
 
     private void Start(Task task)

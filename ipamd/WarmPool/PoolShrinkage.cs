@@ -19,15 +19,15 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
     {
         if (snapshot.MayNotRelease || growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
-        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
-        if (Idle(snapshot).FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false } && IsUnused(item)) is { } excluded)
-            return now < next ? new PoolShrinkage([], 0, next) : new PoolShrinkage([new PoolAction.RemoveInterface(excluded.Id)], 0, null);
+        if (Idle(snapshot).FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)) is { } excluded)
+            return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage([new PoolAction.RemoveInterface(excluded.Id)], 0, null);
         var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
-        var traded = Idle(snapshot).Where(item => item.IsUsable)
+        var kind = targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address;
+        var traded = Idle(snapshot).Where(item => item.IsUsable && snapshot.Obstacles.Against(item.SubnetId, kind, isNew: false) is null)
             .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && block.IsSingle == targets.UsesPrefixes).Select(block => block.Range).Take(blocks)]))
             .MaxBy(action => action.Blocks.Count);
         if (traded is not { Blocks.Count: > 0 }) return None;
-        return now < next ? new PoolShrinkage([], 0, next) : new PoolShrinkage([traded], 0, null);
+        return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage([traded], 0, null);
     }
 
     public static PoolShrinkage Plan(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
@@ -36,8 +36,7 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         if (snapshot.MayNotRelease) return new PoolShrinkage([], over, null);
         var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt);
         if (wanted.Count == 0) return new PoolShrinkage([], over, ripeAt);
-        var next = snapshot.LastReleaseAt + PoolLimits.ReleaseInterval;
-        return now < next ? new PoolShrinkage([], over, next) : new PoolShrinkage(wanted, over, null);
+        return now < snapshot.MayReleaseAt ? new PoolShrinkage([], over, snapshot.MayReleaseAt) : new PoolShrinkage(wanted, over, null);
     }
 
     /// <summary>Interfaces that pods are on or could be, and that nothing is being done to.</summary>
@@ -61,7 +60,7 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     {
         ripeAt = null;
         if (Misfits(targets, numbers, idle, over) is { Count: > 0 } misfits) return misfits;
-        var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
+        var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && !item.MayCarryOrphans && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
         var ripe = removable.Where(item => item.SeenAt + PoolLimits.MinimumInterfaceAge <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
         if (ripe is not null) return [new PoolAction.RemoveInterface(ripe.Id)];

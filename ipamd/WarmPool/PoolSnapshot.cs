@@ -24,8 +24,8 @@ internal sealed record PoolSnapshot
     /// <summary>Nothing is given back to the cloud.</summary>
     public bool MayNotRelease { get; init; }
 
-    /// <summary>The pool is never shrunk more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls.</summary>
-    public required DateTimeOffset LastReleaseAt { get; init; }
+    /// <summary>When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls, and less often after failures.</summary>
+    public required DateTimeOffset MayReleaseAt { get; init; }
 }
 
 /// <summary>One who waits.</summary>

@@ -36,6 +36,16 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
     private readonly LinkedList<Waiter> _queue = new();
 
     private long _lastNumber;
+    private GrowthObstacle? _obstacle;
+
+    /// <summary>What stood against growth when it was last planned, for those whose time is up.</summary>
+    public GrowthObstacle? Obstacle
+    {
+        get
+        {
+            lock (_lock) return _obstacle;
+        }
+    }
 
     /// <summary>Addresses that are waited for.</summary>
     public int Demand
@@ -100,13 +110,15 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
     }
 
     /// <summary>
-    /// Tells some of those who wait that waiting is useless. Whoever would still be there when the obstacle is gone stays.
+    /// What stands against growth now; null for nothing. Some of those who wait are told that it is useless. Whoever would still be there when the obstacle is gone stays.
     /// </summary>
-    public void GiveUp(IReadOnlyList<long> numbers, GrowthObstacle obstacle)
+    public void Tell(IReadOnlyList<long> numbers, GrowthObstacle? obstacle)
     {
         List<Waiter> hopeless = [];
         lock (_lock)
         {
+            _obstacle = obstacle;
+            if (obstacle is null) return;
             var named = numbers.ToHashSet();
             for (var place = _queue.First; place is not null;)
             {

@@ -17,7 +17,7 @@ internal sealed class Simulation
     private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
     /// <summary>From the end of the trouble until the targets are met. The longest honest wait is for the evidence of a lost DEL: three minutes and two observations.</summary>
-    private static readonly TimeSpan Recovery = TimeSpan.FromMinutes(12);
+    private static readonly TimeSpan Recovery = TimeSpan.FromMinutes(25);
 
     /// <summary>Interfaces that others detached are found by the hourly look for leaked ones; one whose age cannot be known, by the next.</summary>
     private static readonly TimeSpan LongRecovery = TimeSpan.FromMinutes(150);

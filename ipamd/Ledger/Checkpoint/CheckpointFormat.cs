@@ -55,13 +55,35 @@ internal static class CheckpointFormat
         var attachments = (document.Allocations ?? []).Select(ToAttachment).ToArray();
         var cooling = (document.Ours?.Cooling ?? []).Select((item, index) => new CoolingAddress(
             ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"), FromNanoseconds(item.ReleasedAt))).ToArray();
+        var (intents, unreadable) = ToIntents(document.Ours?.Intents ?? []);
         return new LedgerRecord(attachments, cooling)
         {
             WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) : null,
-            Intents = [.. (document.Ours?.Intents ?? []).Select((item, index) => IntentFormat.Read(item, $"vpccni.intents[{index}]"))],
+            Intents = intents,
+            UnreadableIntents = unreadable,
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
             Gone = [.. (document.Ours?.Gone ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
         };
+    }
+
+    /// <summary>An intent of another version is no reason to lose sight of every pod's address.</summary>
+    private static (List<Intent> Intents, List<string> Unreadable) ToIntents(List<CheckpointDocument.PendingIntent> entries)
+    {
+        List<Intent> intents = [];
+        List<string> unreadable = [];
+        for (var index = 0; index < entries.Count; index++)
+        {
+            try
+            {
+                intents.Add(IntentFormat.Read(entries[index], $"vpccni.intents[{index}]"));
+            }
+            catch (CheckpointFormatException exception)
+            {
+                unreadable.Add(exception.Message);
+            }
+        }
+
+        return (intents, unreadable);
     }
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)

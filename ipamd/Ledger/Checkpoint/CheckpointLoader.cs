@@ -26,6 +26,7 @@ internal static partial class CheckpointLoader
         }
 
         foreach (var refused in ledger.Restore(record, ClockReading.Of(time))) Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
+        foreach (var unreadable in record.UnreadableIntents) Log.Unreadable(logger, unreadable);
         Log.Restored(logger, record.Attachments.Count, record.Cooling.Count, file.Name);
     }
 
@@ -36,6 +37,9 @@ internal static partial class CheckpointLoader
 
         [LoggerMessage(11, LogLevel.Information, "{Attachments} attachments and {Cooling} cooling addresses restored from {Path}")]
         public static partial void Restored(ILogger logger, int attachments, int cooling, string path);
+
+        [LoggerMessage(14, LogLevel.Warning, "a change of the cloud that an earlier daemon had begun could not be read ({Reason}); what became of it shows when the cloud is observed")]
+        public static partial void Unreadable(ILogger logger, string reason);
 
         [LoggerMessage(12, LogLevel.Error, "checkpoint {Path} cannot be used; kept as {Aside}, the addresses in use are taken from the kernel")]
         public static partial void Corrupt(ILogger logger, string path, string aside, Exception exception);

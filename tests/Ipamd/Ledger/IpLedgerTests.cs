@@ -195,10 +195,81 @@ public sealed class IpLedgerTests
     public void An_address_that_the_kernel_shows_in_use_is_held_until_it_is_released()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
-        var recovered = Assert.Single(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start));
+        var recovered = Assert.Single(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start));
         Assert.True(recovered.IsRecovered);
         Assert.Equal("10.0.0.11", AddressOf(Add("a")));
-        Assert.Empty(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start));
+        Assert.Empty(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_release_in_doubt_that_nobody_may_repeat_is_decided_by_an_observation_when_everything_has_settled(bool there)
+    {
+        Observe(Primary("10.0.0.10/32"));
+        var release = _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!;
+        _ledger.Pause(release, inDoubt: true, Start);
+        // Tried again and refused before it was looked at: that says nothing of the first call, and does not begin the wait anew.
+        _ledger.Resume(release.Number);
+        _ledger.Pause(release, inDoubt: false, Start.AddSeconds(50));
+        InterfaceObservation[] seen = [there ? Primary("10.0.0.10/32") : Primary()];
+        _ledger.Observe(seen, Start.AddSeconds(59), askedAt: Start.AddSeconds(59));
+        Assert.Equal(0, _ledger.View(Start).Free);
+        _ledger.Observe(seen, Start.AddSeconds(60), askedAt: Start.AddSeconds(60));
+        Assert.Equal((there ? 1 : 0, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_removal_in_doubt_that_nobody_may_repeat_is_decided_by_an_observation_when_everything_has_settled(bool there)
+    {
+        Observe(Primary(), Secondary(1, "10.0.1.10/32"));
+        var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
+        _ledger.Pause(removal, inDoubt: true, Start);
+        _ledger.Observe(there ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()], Start.AddSeconds(60), askedAt: Start.AddSeconds(60));
+        if (there)
+        {
+            Assert.Equal((1, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
+            return;
+        }
+
+        // What is left to do is to delete it.
+        Assert.True(Assert.IsType<Intent.RemoveInterface>(Assert.Single(_ledger.View(Start).Intents).Intent).IsDetached);
+        Assert.Single(_ledger.View(Start).Interfaces);
+    }
+
+    [Fact]
+    public void An_interface_is_not_removed_while_a_pods_address_that_it_carried_last_is_on_none()
+    {
+        Observe(Primary(), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
+        Add("a");
+        _ledger.Observe([Primary(), Secondary(1), Secondary(2, "10.0.2.10/32")], Start.AddSeconds(61));
+        Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
+        Assert.True(_ledger.View(Start).Interfaces[1].MayCarryOrphans);
+        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start.AddSeconds(61)));
+        _ledger.Release(Key("a"), Start.AddSeconds(61));
+        Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
+    }
+
+    [Fact]
+    public void A_route_that_a_fresh_del_has_not_torn_down_yet_does_not_hold_the_address()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+        _ledger.Release(Key("a"), Start);
+        Assert.Empty(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start.AddSeconds(24)));
+        Assert.Single(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start.AddSeconds(25)));
+    }
+
+    [Fact]
+    public void A_late_description_does_not_move_back_a_block_that_was_given_to_another_interface_a_moment_ago()
+    {
+        Observe(Primary("10.0.0.10/32"), Secondary(1));
+        _ledger.Released(_ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!, Start);
+        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-1"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.Observe([Primary("10.0.0.10/32"), Secondary(1)], Start.AddSeconds(5));
+        Assert.Equal(1, Add("a").Addresses[0].Place!.Value.DeviceIndex);
     }
 
     [Fact]
@@ -207,8 +278,8 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var id = new NetworkInterfaceId("eni-0");
         var release = _ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start)!;
-        _ledger.Doubt(release, Start);
-        _ledger.Observe([Primary("10.0.0.11/32")], Start.AddMinutes(5));
+        _ledger.Pause(release, inDoubt: true, Start);
+        _ledger.Observe([Primary("10.0.0.11/32")], Start.AddSeconds(59));
         Assert.Equal(0, _ledger.View(Start).Free);
         Assert.Same(release, _ledger.Resume(release.Number));
         Assert.Null(_ledger.Resume(release.Number));
@@ -222,7 +293,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary());
         var assign = _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!;
-        _ledger.Doubt(assign, Start);
+        _ledger.Pause(assign, inDoubt: true, Start);
         _ledger.Observe([Primary()], Start.AddSeconds(6), askedAt: Start.AddSeconds(4));
         Assert.Single(_ledger.View(Start).Intents);
         _ledger.Observe([Primary("10.0.0.10/32")], Start.AddSeconds(6), askedAt: Start.AddSeconds(5));
@@ -259,7 +330,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_restored_release_keeps_its_blocks_out_of_use_and_leaves_out_what_is_in_use_by_now()
+    public void A_restored_release_keeps_its_blocks_out_of_use_and_an_observation_decides_when_one_is_in_use_by_now()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
@@ -267,11 +338,16 @@ public sealed class IpLedgerTests
         next.Restore(_ledger.Record().Record, new ClockReading(Start, TimeSpan.Zero));
         next.Observe([Primary("10.0.0.10/32", "10.0.0.11/32")], Start);
         Assert.Equal(0, next.View(Start).Free);
-        next.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], Start);
+        next.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start);
         var open = Assert.Single(next.View(Start).Intents);
         Assert.False(open.IsRunning);
-        var rest = Assert.IsType<Intent.ReleaseBlocks>(next.Recheck(next.Resume(open.Intent.Number)!, Start));
-        Assert.Equal([IPNetwork.Parse("10.0.0.11/32")], rest.Blocks);
+        Assert.False(next.MayRepeat(next.Resume(open.Intent.Number)!));
+        Assert.Equal(0, next.View(Start).Free);
+        next.Pause(open.Intent, inDoubt: false, Start);
+        next.Observe([Primary("10.0.0.10/32")], Start.AddSeconds(61));
+        // What is still there is back in use, what is gone is gone.
+        Assert.Empty(next.View(Start.AddSeconds(61)).Intents);
+        Assert.Equal((1, 1), (next.View(Start.AddSeconds(61)).Total, next.View(Start.AddSeconds(61)).Assigned));
     }
 
     [Fact]

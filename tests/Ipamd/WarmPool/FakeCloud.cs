@@ -57,6 +57,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         queue.Enqueue(failure);
     }
 
+    /// <summary>Nothing fails any more.</summary>
+    public void Forgive() => _faults.Clear();
+
     /// <summary>Somebody else changes an interface.</summary>
     public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
     {

@@ -31,7 +31,9 @@ internal sealed class FakeHostNetwork : IHostNetwork
         Wired.Remove(mac);
     }
 
-    public IReadOnlyList<PodRoute> PodRoutes() => [.. Pods];
+    public bool CannotBeAsked { get; set; }
+
+    public IReadOnlyList<PodRoute> PodRoutes() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Pods];
 
     public HashSet<string> Links { get; } = [];
     public HashSet<string> Namespaces { get; } = [];

@@ -113,7 +113,7 @@ public sealed class LateDescriptionTests
         Assert.DoesNotContain(cloud.Interfaces, item => item.Id == leaked.Id);
     }
 
-    private static LeakedInterfaces Leaked(PoolHarness pool) => new(pool.Cloud, pool.Cloud, pool.Ledger, pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
+    private static LeakedInterfaces Leaked(PoolHarness pool) => new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
 
     private static CloudInterface Old(CloudInterface item, DateTimeOffset createdAt) => item with { Tags = new Dictionary<string, string> { [LeakedInterfaces.CreatedAtTag] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" } };
 }

@@ -60,7 +60,7 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
             Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(maxInterfaces, blocksPerInterface + 1)),
             Obstacles = Obstacles,
             IsUnschedulable = IsUnschedulable,
-            LastReleaseAt = _lastRelease,
+            MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
         },
         targets,
         Now);

@@ -18,7 +18,7 @@ internal sealed class PoolHarness
         Writer = new CheckpointWriter(Ledger, File, Time);
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance);
-        var policy = new InterfacePolicy(("owner", "i-1"), ManageUntagged: true, Mtu: 9001);
+        var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
         Subnets = new Subnets(discover: false, clusterName: null, "subnet-1");
         Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Subnets, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
         Backoff = new GrowthBackoff(Time, new Random(1));

@@ -96,7 +96,7 @@ public sealed class RepeatedChangeTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         Assert.False(cloud.Interfaces[1].DeleteOnTermination);
-        cloud.Change(cloud.Interfaces[1].Id, item => item with { Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        cloud.Change(cloud.Interfaces[1].Id, item => item with { Description = "ours", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
         Assert.True(cloud.Interfaces[1].DeleteOnTermination);
