@@ -55,8 +55,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         // Core.
         var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
 
+        // The host's network follows what the core knows, whoever else changes it.
+        using var keeper = new HostNetworkKeeper(
+            host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
+        state.HostNetworkProblem = () => keeper.Problem;
+        var ranges = new NetworkRangeWatch(cloud, engine.Ranges, keeper.Poke, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
+
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
-        var settings = new CniReplySettings(options.ExternalSnat, options.NetworkPolicyMode);
+        var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings),
@@ -67,7 +73,8 @@ internal sealed partial class Daemon : IAsyncDisposable
             cancellationToken);
         try
         {
-            await engine.RunAsync(outcome => AfterStep(state, engine.Ledger, outcome), cancellationToken);
+            await RunAllAsync(
+                [token => engine.RunAsync(outcome => AfterStep(state, engine.Ledger, outcome), token), keeper.RunAsync, ranges.RunAsync], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -86,6 +93,16 @@ internal sealed partial class Daemon : IAsyncDisposable
     {
         _loggers.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>All of them until one ends or all are cancelled; none is left running.</summary>
+    private static async Task RunAllAsync(IReadOnlyList<Func<CancellationToken, Task>> parts, CancellationToken cancellationToken)
+    {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] running = [.. parts.Select(part => part(ended.Token))];
+        await Task.WhenAny(running);
+        await ended.CancelAsync();
+        await Task.WhenAll(running);
     }
 
     private void AfterStep(DaemonState state, IpLedger ledger, StepOutcome outcome)

@@ -23,17 +23,17 @@ internal sealed record InterfaceState
 internal static class InterfaceDiff
 {
     /// <summary>Nothing to do: an empty list. The order of the requests is the order in which they must be applied.</summary>
-    public static IReadOnlyList<NetlinkRequest> Compute(InterfaceWiring wiring, InterfaceState state)
+    public static IReadOnlyList<Repair> Compute(InterfaceWiring wiring, InterfaceState state)
     {
-        List<NetlinkRequest> requests = [];
+        List<Repair> requests = [];
         var link = state.Link;
-        if (link.Mtu != wiring.Mtu) requests.Add(LinkRequests.SetMtu(link.Index, wiring.Mtu));
-        if (!link.IsUp) requests.Add(LinkRequests.SetUp(link.Index, up: true));
+        if (link.Mtu != wiring.Mtu) requests.Add(new Repair(RepairKind.Link, LinkRequests.SetMtu(link.Index, wiring.Mtu)));
+        if (!link.IsUp) requests.Add(new Repair(RepairKind.Link, LinkRequests.SetUp(link.Index, up: true)));
         // The primary interface is configured by the distribution (DHCP); everything but its MTU is left alone.
         if (wiring.IsPrimary) return requests;
-        requests.AddRange(Addresses(wiring, state));
-        requests.AddRange(Routes(wiring, state));
-        requests.AddRange(Rules(wiring, state));
+        requests.AddRange(Addresses(wiring, state).Select(request => new Repair(RepairKind.Address, request)));
+        requests.AddRange(Routes(wiring, state).Select(request => new Repair(RepairKind.Route, request)));
+        requests.AddRange(Rules(wiring, state).Select(request => new Repair(RepairKind.Rule, request)));
         return requests;
     }
 

@@ -8,23 +8,27 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// <summary>The host's network namespace, through rtnetlink. One instance a daemon; the socket is bound to the namespace in which it was opened.</summary>
 internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 {
-    private readonly RouteNetlink _netlink;
-    private readonly RouteMonitor _links;
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
 
+    private readonly RouteNetlink _netlink;
+    private readonly RouteMonitor _links;
+    private readonly KernelSettings _settings;
     private readonly TimeProvider _time;
     private readonly ILogger<KernelHostNetwork> _logger;
     private readonly Lock _lock = new();
+    private readonly Dictionary<string, (InterfaceWiring Wiring, int LinkIndex)> _wired = [];
     private TaskCompletionSource _linkChanged = NewSignal();
 
     /// <param name="time">For deadlines.</param>
     /// <param name="logger">Changes, one line each.</param>
-    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger)
+    /// <param name="ns">Null: the process's own namespace.</param>
+    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null)
     {
         _time = time;
         _logger = logger;
-        _netlink = RouteNetlink.Open();
-        _links = RouteMonitor.Start(null, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
+        _settings = new KernelSettings(ns);
+        _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
+        _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
     }
 
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
@@ -32,9 +36,17 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         try
         {
             var link = await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
+            // Declared first: from here on it is kept, whoever undoes it.
+            lock (_lock)
+            {
+                foreach (var earlier in _wired.Where(item => item.Value.Wiring.RouteTable == wiring.RouteTable && item.Key != wiring.Mac).Select(item => item.Key).ToArray()) _wired.Remove(earlier);
+                _wired[wiring.Mac] = (wiring, link.Index);
+            }
+
+            _settings.WriteOfLink(link.Name, KernelSettings.ReversePathFilter, "2");
             var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
             if (requests.Count == 0) return;
-            _netlink.Execute(requests);
+            _netlink.Execute([.. requests.Select(repair => repair.Request)]);
             Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
         }
         catch (NetlinkException exception)
@@ -47,6 +59,11 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         // The link takes its addresses and routes with it; rules stay behind.
         if (deviceIndex == 0 && networkCard == 0) return;
+        lock (_lock)
+        {
+            foreach (var gone in _wired.Where(item => item.Value.Wiring.PrimaryAddress.Equals(primaryAddress)).Select(item => item.Key).ToArray()) _wired.Remove(gone);
+        }
+
         try
         {
             _netlink.Execute(RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, RouteTables.For(deviceIndex, networkCard))).Tolerating(Errno.ENOENT));
@@ -96,6 +113,61 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     }
 
     public bool NamespaceExists(string path) => File.Exists(path);
+
+    /// <summary>The interfaces that were wired and not removed since.</summary>
+    public IReadOnlyList<InterfaceWiring> Wirings
+    {
+        get
+        {
+            lock (_lock) return [.. _wired.Values.Select(item => item.Wiring).OrderBy(item => item.RouteTable)];
+        }
+    }
+
+    public bool IsWired(int linkIndex)
+    {
+        lock (_lock) return _wired.Values.Any(item => item.LinkIndex == linkIndex);
+    }
+
+    public bool IsWired(LinkInfo link)
+    {
+        lock (_lock) return _wired.Any(item => item.Value.LinkIndex == link.Index || MacAddress.Parse(item.Key) == link.Mac);
+    }
+
+    /// <summary>All that the declared state is compared with.</summary>
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public ObservedHost Observe(HostNetworkInputs inputs)
+    {
+        var state = new HostNetworkState { Inputs = inputs, Options = new HostNetworkOptions(), Interfaces = Wirings };
+        List<RuleInfo> rules = [];
+        List<RouteInfo> routes = [];
+        List<AddressInfo> addresses = [];
+        foreach (var family in state.Families)
+        {
+            rules.AddRange(_netlink.GetRules(family));
+            routes.AddRange(_netlink.GetRoutes(family));
+            addresses.AddRange(_netlink.GetAddresses(family));
+        }
+
+        var links = _netlink.GetLinks();
+        var loose = state.LooseLinks;
+        return new ObservedHost
+        {
+            Rules = rules,
+            Routes = routes,
+            Addresses = addresses,
+            Links = links,
+            ReversePathFilters = _settings.ReadOfLinks(links.Where(link => link.Mac is { } mac && loose.Contains(mac)), KernelSettings.ReversePathFilter),
+        };
+    }
+
+    public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
+
+    /// <exception cref="NetlinkException">The kernel refused some of it; the rest is done.</exception>
+    public void Apply(IReadOnlyList<Repair> repairs, IReadOnlyList<SettingRepair> settings)
+    {
+        foreach (var setting in settings) _settings.WriteOfLink(setting.Link, setting.Name, setting.Value);
+        if (repairs.Count > 0) _netlink.Execute([.. repairs.Select(repair => repair.Request)]);
+    }
 
     public void Dispose()
     {

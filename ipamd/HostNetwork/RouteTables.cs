@@ -10,8 +10,17 @@ internal static class RouteTables
     /// <summary>rt_tables(5): the table that everything without a rule of its own uses.</summary>
     public const int Main = 254;
 
+    /// <summary>The kernel's own: addresses of the host.</summary>
+    public const int Local = 255;
+
     /// <summary>Rule "to pod address", table main: traffic to a pod of this node never leaves it.</summary>
     public const int ToPodPriority = 512;
+
+    /// <summary>Rule "mark", table main: what came in by the primary interface, or is to leave with its address, leaves by it.</summary>
+    public const int MarkPriority = 1024;
+
+    /// <summary>Rules "to range", table main: ranges that pods reach through the primary interface (AWS_EXTERNAL_SERVICE_CIDRS).</summary>
+    public const int ExternalServicePriority = 1535;
 
     /// <summary>Rule "from pod address", table of the pod's interface.</summary>
     public const int FromPodPriority = 1536;

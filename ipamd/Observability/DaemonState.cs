@@ -44,6 +44,9 @@ internal sealed class DaemonState
     public NodeIdentity? Identity => _identity;
     public PoolReconciler? Pool => _reconciler;
 
+    /// <summary>Why the host's network is not what it must be; null when it is.</summary>
+    public Func<string?> HostNetworkProblem { get; set; } = () => null;
+
     /// <summary>Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.</summary>
     public Task Observed { get; }
 

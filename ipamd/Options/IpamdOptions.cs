@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -34,8 +35,11 @@ internal sealed record IpamdOptions
     /// <summary>AWS_VPC_ENI_MTU, bytes.</summary>
     public int InterfaceMtu { get; init; } = 9001;
 
-    /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: at most 4 characters. Checked here as in the reference; the name is given by the plugin, from its own configuration.</summary>
-    public string VethPrefix { get; init; } = "eni";
+    /// <summary>NAT, marks and rules of the host.</summary>
+    public HostNetworkOptions HostNetwork { get; init; } = new();
+
+    /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
+    public bool TcpEarlyDemuxDisabled { get; init; }
 
     /// <summary>AWS_EC2_ENDPOINT; null for the public endpoint of the region.</summary>
     public Uri? Ec2Endpoint { get; init; }
@@ -75,9 +79,6 @@ internal sealed record IpamdOptions
 
     /// <summary>DISABLE_NETWORK_RESOURCE_PROVISIONING: observe and serve, never change anything in the cloud.</summary>
     public bool ProvisioningDisabled { get; init; }
-
-    /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: told to the plugin.</summary>
-    public bool ExternalSnat { get; init; }
 
     /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c> or <c>standard</c>; told to the plugin and to the policy agent.</summary>
     public string NetworkPolicyMode { get; init; } = "";

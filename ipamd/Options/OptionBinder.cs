@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -40,7 +41,6 @@ internal static class OptionBinder
             LogFile = reader.AbsolutePath("AWS_VPC_K8S_CNI_LOG_FILE", defaults.LogFile, "stdout", "stderr"),
             LogLevel = reader.Level("AWS_VPC_K8S_CNI_LOGLEVEL", defaults.LogLevel),
             InterfaceMtu = reader.Integer("AWS_VPC_ENI_MTU", defaults.InterfaceMtu, 576, 9001),
-            VethPrefix = VethPrefix(reader, defaults.VethPrefix),
             Ec2Endpoint = reader.HttpUrl("AWS_EC2_ENDPOINT"),
             ImdsEndpoint = reader.HttpUrl("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
             HttpTimeout = reader.Seconds("HTTP_TIMEOUT", defaults.HttpTimeout, 10, 600),
@@ -54,7 +54,8 @@ internal static class OptionBinder
             ManagesUnschedulable = reader.Boolean("AWS_MANAGE_ENIS_NON_SCHEDULABLE", false),
             MetadataOnly = reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
             ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false) | reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
-            ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", false),
+            HostNetwork = HostNetwork(reader, defaults.HostNetwork),
+            TcpEarlyDemuxDisabled = reader.Boolean("DISABLE_TCP_EARLY_DEMUX", false),
             NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
         };
         RefuseOtherModes(reader);
@@ -74,10 +75,9 @@ internal static class OptionBinder
             warnings.Add($"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for the time of an incident; unset it, or set it to full, when that is over");
         }
 
-
-        if (!options.ExternalSnat)
+        if (options.HostNetwork is { ExternalSnat: true, ExcludedRanges.Count: > 0 })
         {
-            warnings.Add("pods reach no address outside the VPC: source NAT is not in this version; set AWS_VPC_K8S_CNI_EXTERNALSNAT=true to confirm that a NAT gateway does it");
+            warnings.Add("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node translates nothing");
         }
 
         if (options.NetworkPolicyMode == "standard")
@@ -106,6 +106,17 @@ internal static class OptionBinder
             warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
         }
     }
+
+    private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) => new()
+    {
+        ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", defaults.ExternalSnat),
+        SnatPorts = reader.OneOf("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "prng", "prng", "hashrandom", "none") switch { "hashrandom" => SnatPorts.HashRandom, "none" => SnatPorts.Kept, _ => defaults.SnatPorts },
+        ExcludedRanges = reader.Ipv4Ranges("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"),
+        ExternalServiceRanges = reader.Ipv4Ranges("AWS_EXTERNAL_SERVICE_CIDRS"),
+        NodePorts = reader.Boolean("AWS_VPC_CNI_NODE_PORT_SUPPORT", defaults.NodePorts),
+        ConnectionMark = reader.Mark("AWS_VPC_K8S_CNI_CONNMARK", defaults.ConnectionMark),
+        VethPrefix = VethPrefix(reader, defaults.VethPrefix),
+    };
 
     private static string VethPrefix(OptionReader reader, string fallback)
     {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Buffers.Binary;
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 
 namespace VpcCni.Ipamd.Options;
@@ -69,6 +72,37 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return fallback;
     }
 
+    /// <summary>IPv4 ranges with commas between them; bits beyond a prefix are ignored, as by Go's net.ParseCIDR.</summary>
+    public IReadOnlyList<IPNetwork> Ipv4Ranges(string name)
+    {
+        List<IPNetwork> ranges = [];
+        if (Raw(name) is not { } text) return ranges;
+        foreach (var item in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            var slash = item.IndexOf('/', StringComparison.Ordinal);
+            if (slash > 0 && IPAddress.TryParse(item.AsSpan(0, slash), out var address) && address.AddressFamily == AddressFamily.InterNetwork && item.Count(letter => letter == '.') == 3
+                && int.TryParse(item.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var length) && length <= 32)
+            {
+                ranges.Add(new IPNetwork(BaseOf(address, length), length));
+                continue;
+            }
+
+            Problem(name, item, "IPv4 ranges with commas between them, e.g. 10.1.0.0/16,192.168.0.0/24");
+        }
+
+        return ranges;
+    }
+
+    /// <summary>A mark: decimal, or hexadecimal after 0x; not zero.</summary>
+    public uint Mark(string name, uint fallback)
+    {
+        if (Raw(name) is not { } text) return fallback;
+        var isHex = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
+        if (uint.TryParse(isHex ? text.AsSpan(2) : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var mark) && mark != 0) return mark;
+        Problem(name, text, "a mark that is not zero, e.g. 0x80");
+        return fallback;
+    }
+
     public LogLevel Level(string name, LogLevel fallback)
     {
         switch (Raw(name)?.ToUpperInvariant())
@@ -114,6 +148,14 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     }
 
     public void Problem(string name, string value, string expected) => _problems.Add($"{name}='{value}': expected {expected}");
+
+    private static IPAddress BaseOf(IPAddress address, int length)
+    {
+        var bits = BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
+        Span<byte> octets = stackalloc byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(octets, length == 0 ? 0 : bits & (uint.MaxValue << (32 - length)));
+        return new IPAddress(octets);
+    }
 
     private string? Raw(string name) => environment.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
 }

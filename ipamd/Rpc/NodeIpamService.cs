@@ -80,6 +80,7 @@ internal sealed class NodeIpamService(
             },
         };
         if (state.StartObstacle is { } start) reply.Problems.Add(start);
+        if (state.HostNetworkProblem() is { } network) reply.Problems.Add($"host network: {network}");
         if (state.Pool is { } pool)
         {
             reply.Pool.Targets.Add(Targets(pool.Targets));

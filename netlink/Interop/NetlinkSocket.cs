@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Netlink.Interop;
 
 /// <summary>
-/// A NETLINK_ROUTE socket: options, send, receive. Knows nothing of messages. It stays in the network namespace of the thread that opened it.
+/// A netlink socket: options, send, receive. Knows nothing of messages. It stays in the network namespace of the thread that opened it.
 /// Failures are <see cref="NetlinkException"/>s that name the system call.
 /// </summary>
 internal sealed unsafe class NetlinkSocket : INetlinkTransport
@@ -26,11 +26,12 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
 
     public uint PortId { get; }
 
-    /// <param name="groups">Bit mask of RTNLGRP_* multicast groups, bit n-1 for group n.</param>
+    /// <param name="groups">Bit mask of multicast groups of the protocol, bit n-1 for group n.</param>
     /// <param name="receiveTimeout">How long one receive may take; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.</param>
-    public static NetlinkSocket Open(uint groups, TimeSpan receiveTimeout)
+    /// <param name="protocol">NETLINK_*: whom to talk to.</param>
+    public static NetlinkSocket Open(uint groups, TimeSpan receiveTimeout, int protocol = Libc.NETLINK_ROUTE)
     {
-        var handle = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
+        var handle = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, protocol);
         if (handle.IsInvalid) throw Failure("socket(AF_NETLINK)");
         try
         {

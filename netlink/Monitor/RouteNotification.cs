@@ -31,10 +31,13 @@ public enum RouteMonitorGroups
     /// <summary>RTNLGRP_IPV6_RULE.</summary>
     Ipv6Rules = 1 << 18,
 
+    /// <summary>RTNLGRP_IPV4_NETCONF: forwarding, rp_filter and other settings under /proc/sys/net/ipv4/conf.</summary>
+    Ipv4Configuration = 1 << 23,
+
     Addresses = Ipv4Addresses | Ipv6Addresses,
     Routes = Ipv4Routes | Ipv6Routes,
     Rules = Ipv4Rules | Ipv6Rules,
-    All = Links | Neighbours | Addresses | Routes | Rules,
+    All = Links | Neighbours | Addresses | Routes | Rules | Ipv4Configuration,
 }
 
 /// <summary>Which way something changed.</summary>
@@ -65,6 +68,10 @@ public abstract record RouteNotification
     public sealed record RuleChanged(RouteChange Change, RuleInfo Rule) : RouteNotification;
 
     public sealed record NeighbourChanged(RouteChange Change, NeighbourInfo Neighbour) : RouteNotification;
+
+    /// <summary>A setting of a link, not which: read it under /proc/sys/net.</summary>
+    /// <param name="LinkIndex">NETCONFA_IFINDEX: -1 for "all", -2 for "default".</param>
+    public sealed record ConfigurationChanged(int LinkIndex) : RouteNotification;
 
     /// <summary>The queue overflowed (ENOBUFS) and reports are lost: look at everything again.</summary>
     public sealed record Overflow : RouteNotification;

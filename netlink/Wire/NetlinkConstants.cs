@@ -48,6 +48,13 @@ internal static class Rtm
     public const ushort RTM_NEWRULE = 32;
     public const ushort RTM_DELRULE = 33;
     public const ushort RTM_GETRULE = 34;
+    public const ushort RTM_NEWNETCONF = 80;
+}
+
+/// <summary>linux/netconf.h: attributes of settings.</summary>
+internal static class Netconfa
+{
+    public const ushort NETCONFA_IFINDEX = 1;
 }
 
 /// <summary>linux/if_link.h, linux/veth.h: attributes of links.</summary>

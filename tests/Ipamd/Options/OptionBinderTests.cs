@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
 using Xunit;
 
@@ -12,14 +13,15 @@ public sealed class OptionBinderTests
     {
         var bound = Bind();
         Assert.Empty(bound.Problems);
-        Assert.Contains("source NAT is not in this version", Assert.Single(bound.Warnings), StringComparison.Ordinal);
+        Assert.Empty(bound.Warnings);
         var options = bound.Options;
         Assert.Equal((1, 0, 0, null), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni));
         Assert.Equal(TimeSpan.FromSeconds(30), options.Cooldown);
         Assert.Equal(TimeSpan.FromSeconds(20), options.AddWait);
         Assert.Equal("/var/run/aws-node/ipamd.sock", options.SocketPath);
         Assert.Equal("/var/run/aws-node/ipam.json", options.CheckpointPath);
-        Assert.Equal((9001, "eni", LogLevel.Information), (options.InterfaceMtu, options.VethPrefix, options.LogLevel));
+        Assert.Equal((9001, "eni", LogLevel.Information), (options.InterfaceMtu, options.HostNetwork.VethPrefix, options.LogLevel));
+        Assert.Equal((false, SnatPorts.FullyRandom, true, 0x80u), (options.HostNetwork.ExternalSnat, options.HostNetwork.SnatPorts, options.HostNetwork.NodePorts, options.HostNetwork.ConnectionMark));
         Assert.True(options.ManageUntaggedInterfaces);
     }
 
@@ -34,7 +36,7 @@ public sealed class OptionBinderTests
         Assert.Equal(TimeSpan.Zero, options.Cooldown);
         Assert.Equal((1500, LogLevel.Debug, "stdout", "prod"), (options.InterfaceMtu, options.LogLevel, options.LogFile, options.ClusterName));
         Assert.Equal("b", options.AdditionalTags["a"]);
-        Assert.True(options.ExternalSnat);
+        Assert.True(options.HostNetwork.ExternalSnat);
         Assert.True(options.ProvisioningDisabled);
     }
 
@@ -45,6 +47,8 @@ public sealed class OptionBinderTests
         { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
         { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "HTTP_TIMEOUT", "5" }, { "ADDITIONAL_ENI_TAGS", "{" }, { "ADDITIONAL_ENI_TAGS", """{"a":1}""" }, { "ADDITIONAL_ENI_TAGS", "[]" },
         { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
+        { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
+        { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" }, { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
         { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true" },
     };
 
@@ -92,6 +96,23 @@ public sealed class OptionBinderTests
         Assert.False(options.SubnetDiscovery);
         Assert.True(options is { LeakedCleanupDisabled: true, ManagesUnschedulable: true, MetadataOnly: true, ProvisioningDisabled: true, CloudAccess: VpcCni.Ipamd.Cloud.CloudAccess.NoCalls });
     }
+
+    [Fact]
+    public void The_options_of_nat_and_marks_are_bound()
+    {
+        var bound = Bind(
+            ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "hashrandom"), ("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "192.168.0.0/24, 10.1.2.3/8"), ("AWS_EXTERNAL_SERVICE_CIDRS", "198.51.100.0/24"),
+            ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"), ("AWS_VPC_K8S_CNI_CONNMARK", "0x100"), ("AWS_VPC_K8S_CNI_VETHPREFIX", "pod"), ("DISABLE_TCP_EARLY_DEMUX", "true"));
+        Assert.Empty(bound.Problems);
+        var options = bound.Options.HostNetwork;
+        Assert.Equal((SnatPorts.HashRandom, false, 0x100u, "pod", true), (options.SnatPorts, options.NodePorts, options.ConnectionMark, options.VethPrefix, bound.Options.TcpEarlyDemuxDisabled));
+        Assert.Equal([System.Net.IPNetwork.Parse("192.168.0.0/24"), System.Net.IPNetwork.Parse("10.0.0.0/8")], options.ExcludedRanges);
+        Assert.Equal([System.Net.IPNetwork.Parse("198.51.100.0/24")], options.ExternalServiceRanges);
+    }
+
+    [Fact]
+    public void Excluded_ranges_without_translation_warn()
+        => Assert.Contains("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect", Assert.Single(Bind(("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
 
     private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>How source ports of translated connections are chosen (nftables, "NAT statements").</summary>
+internal enum SnatPorts
+{
+    /// <summary>The kernel keeps the port where it can.</summary>
+    Kept,
+
+    /// <summary>nft <c>random</c>: from a hash of the connection's addresses.</summary>
+    HashRandom,
+
+    /// <summary>nft <c>fully-random</c>: from a pseudo random generator, so that pods that connect to one server at once do not race for the same port.</summary>
+    FullyRandom,
+}
+
+/// <summary>What an operator decides of the host's network.</summary>
+internal sealed record HostNetworkOptions
+{
+    /// <summary>AWS_VPC_K8S_CNI_EXTERNALSNAT: something outside of the node translates; pods keep their addresses everywhere.</summary>
+    public bool ExternalSnat { get; init; }
+
+    /// <summary>AWS_VPC_K8S_CNI_RANDOMIZESNAT.</summary>
+    public SnatPorts SnatPorts { get; init; } = SnatPorts.FullyRandom;
+
+    /// <summary>AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS: reached as in the VPC itself, by the pod's interface and with its address.</summary>
+    public IReadOnlyList<IPNetwork> ExcludedRanges { get; init; } = [];
+
+    /// <summary>AWS_EXTERNAL_SERVICE_CIDRS: reached through the primary interface.</summary>
+    public IReadOnlyList<IPNetwork> ExternalServiceRanges { get; init; } = [];
+
+    /// <summary>AWS_VPC_CNI_NODE_PORT_SUPPORT: what came in by the primary interface for an address of the node, and was forwarded to a pod, is answered by the primary interface.</summary>
+    public bool NodePorts { get; init; } = true;
+
+    /// <summary>AWS_VPC_K8S_CNI_CONNMARK: one bit or more of connection and packet marks; no other program may use them.</summary>
+    public uint ConnectionMark { get; init; } = 0x80;
+
+    /// <summary>AWS_VPC_K8S_CNI_VETHPREFIX: how the names of the hosts' ends of pods' links begin.</summary>
+    public string VethPrefix { get; init; } = "eni";
+
+    /// <summary>Whether any packet is marked, so that the rule for marks has to be there.</summary>
+    public bool UsesMark => NodePorts || !ExternalSnat;
+}

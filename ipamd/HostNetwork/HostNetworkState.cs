@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>What the instance metadata says of the node, as far as the host's network depends on it.</summary>
+internal sealed record NodeFacts
+{
+    public required IPAddress PrimaryAddress { get; init; }
+    public required MacAddress PrimaryMac { get; init; }
+
+    /// <summary>The VPC's ranges; at least one.</summary>
+    public required IReadOnlyList<IPNetwork> VpcRanges { get; init; }
+}
+
+/// <summary>An address that a pod holds, and what the host has for it.</summary>
+/// <param name="LinkSuffix">End of the name of the pod's host link; the prefix is the plugin's configuration.</param>
+/// <param name="Address">The pod's address.</param>
+/// <param name="RouteTable">Table of the interface that carries it; null while that is not known.</param>
+internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, int? RouteTable);
+
+/// <summary>What is known now of what the host's network depends on. What is not known is not touched.</summary>
+internal sealed record HostNetworkInputs
+{
+    /// <summary>Null until the instance metadata has answered.</summary>
+    public NodeFacts? Node { get; init; }
+    public required IReadOnlyList<PodEndpoint> Pods { get; init; }
+
+    /// <summary>Blocks of addresses for pods that this node's interfaces carry: rules of other addresses are not ours.</summary>
+    public required IReadOnlyList<IPNetwork> PodRanges { get; init; }
+}
+
+/// <summary>
+/// What the host's network must be: one value, from what is known of the node, its wired interfaces and its pods. Nothing of the kernel is in it; <see cref="HostNetworkDiff"/> compares it with that.
+/// </summary>
+internal sealed record HostNetworkState
+{
+    public required HostNetworkInputs Inputs { get; init; }
+    public required HostNetworkOptions Options { get; init; }
+
+    /// <summary>The interfaces that carry pods, the primary one among them once it was observed.</summary>
+    public required IReadOnlyList<InterfaceWiring> Interfaces { get; init; }
+
+    /// <summary>Links with a loose reverse path filter: what they receive may have a source that is routed by another one, since all ENIs are in one network (RFC 3704, 2.4).</summary>
+    public IReadOnlyList<MacAddress> LooseLinks => [.. Interfaces.Select(item => MacAddress.Parse(item.Mac)).Concat(Inputs.Node is { } node ? [node.PrimaryMac] : []).Distinct()];
+
+    public IReadOnlyList<AddressFamily> Families => [.. Interfaces.Select(item => item.PrimaryAddress.AddressFamily).Concat(Inputs.Pods.Select(pod => pod.Address.AddressFamily)).Append(AddressFamily.InterNetwork).Distinct()];
+
+    /// <summary>Rules that do not belong to a pod or to an interface.</summary>
+    public IReadOnlyList<RuleInfo> NodeRules =>
+    [
+        .. Options.UsesMark ? [new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MarkPriority, Mark = Options.ConnectionMark, MarkMask = Options.ConnectionMark }] : (RuleInfo[])[],
+        .. Options.ExternalServiceRanges.Select(range => new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ExternalServicePriority, Destination = range }),
+    ];
+
+    /// <summary>The rules of one pod: to it by its link, and, when another interface than the primary one carries its address, from it by that one.</summary>
+    public static IEnumerable<RuleInfo> RulesOf(PodEndpoint pod)
+    {
+        var host = Host(pod.Address);
+        yield return new RuleInfo { Family = pod.Address.AddressFamily, Priority = RouteTables.ToPodPriority, Destination = host };
+        if (pod.RouteTable is { } table and not RouteTables.Main) yield return new RuleInfo { Family = pod.Address.AddressFamily, Priority = RouteTables.FromPodPriority, Source = host, Table = table };
+    }
+
+    public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
+}

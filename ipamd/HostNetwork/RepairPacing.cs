@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>
+/// How fast repairs follow each other. At once, as long as they are an exception; when another program undoes them again and again, ever slower, so that two programs that disagree do not keep a node busy.
+/// </summary>
+internal sealed class RepairPacing
+{
+    /// <summary>What comes together is repaired together.</summary>
+    public static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(100);
+
+    public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    /// <summary>Repairs that may follow each other at once.</summary>
+    public const int Patience = 8;
+
+    /// <summary>Without a repair for this long, and for twice the last pause, the dispute is over.</summary>
+    public static readonly TimeSpan Peace = TimeSpan.FromSeconds(5);
+
+    private int _streak;
+    private DateTimeOffset _last = DateTimeOffset.MinValue;
+
+    /// <summary>The least time until the next look.</summary>
+    public TimeSpan Pause { get; private set; } = Debounce;
+
+    /// <summary>Somebody keeps undoing the repairs.</summary>
+    public bool IsDispute => _streak > Patience;
+
+    /// <summary>True when this repair turned a series of them into a dispute.</summary>
+    public bool Repaired(DateTimeOffset now)
+    {
+        var quiet = Pause * 2 > Peace ? Pause * 2 : Peace;
+        _streak = _last + quiet >= now ? _streak + 1 : 1;
+        _last = now;
+        var pause = Debounce * Math.Pow(2, Math.Clamp(_streak - Patience, 0, 16));
+        Pause = pause < LongestPause ? pause : LongestPause;
+        return _streak == Patience + 1;
+    }
+
+    /// <summary>A look that found everything right.</summary>
+    public void Right(DateTimeOffset now)
+    {
+        if (_last + (Pause * 2 > Peace ? Pause * 2 : Peace) < now) (_streak, Pause) = (0, Debounce);
+    }
+}

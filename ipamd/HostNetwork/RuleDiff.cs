@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>
+/// Policy rules, as a set difference. A rule is ours, or the reference's and adopted, when priority, selector and table have the shape that only those two write; what looks at anything else besides is
+/// somebody else's. Who wrote a rule (its protocol) is not looked at.
+/// </summary>
+internal static class RuleDiff
+{
+    /// <summary>The rule for marks and those to external services.</summary>
+    public static IEnumerable<Repair> Node(HostNetworkState state, IReadOnlyList<RuleInfo> present)
+    {
+        var wanted = state.NodeRules;
+        RuleInfo[] ours = [.. present.Where(rule => IsMark(rule, state.Options.ConnectionMark) || IsExternalService(rule))];
+        foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule)))) yield return Add(rule);
+        foreach (var rule in ours.Where(rule => !wanted.Any(item => Same(item, rule)))) yield return Remove(rule);
+    }
+
+    public static IEnumerable<Repair> Pod(PodEndpoint pod, IReadOnlyList<RuleInfo> present)
+    {
+        var host = HostNetworkState.Host(pod.Address);
+        foreach (var rule in HostNetworkState.RulesOf(pod).Where(rule => !present.Any(item => IsPlain(item) && Same(item, rule)))) yield return Add(rule);
+        if (pod.RouteTable is not { } table) yield break;
+        // An earlier holder of the address, on another interface.
+        foreach (var rule in present.Where(rule => IsFromPod(rule) && rule.Source == host && rule.Table != table)) yield return Remove(rule);
+    }
+
+    /// <summary>Rules of an address of ours that nobody holds and that is routed to nobody.</summary>
+    public static IReadOnlyList<RuleInfo> Stale(HostNetworkState state, ObservedHost observed)
+    {
+        var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
+        var routed = observed.Routes.Where(route => route.Table == RouteTables.Main && route.Destination is { } host && host.PrefixLength == HostNetworkState.Host(host.BaseAddress).PrefixLength)
+            .Select(route => route.Destination!.Value.BaseAddress).ToHashSet();
+        bool IsGone(IPNetwork? host) => host is { } one && !held.Contains(one.BaseAddress) && !routed.Contains(one.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(one.BaseAddress));
+        var tables = state.Interfaces.Select(item => item.RouteTable).ToHashSet();
+        return [.. observed.Rules.Where(rule => (IsToPod(rule) && IsGone(rule.Destination)) || (IsFromPod(rule) && tables.Contains(rule.Table) && IsGone(rule.Source)))];
+    }
+
+    private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+
+    public static Repair Remove(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+
+    private static bool IsMark(RuleInfo rule, uint mark)
+        => rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null } && rule.Mark == mark && rule.MarkMask == mark && IsPlain(rule);
+
+    private static bool IsExternalService(RuleInfo rule)
+        => rule is { Priority: RouteTables.ExternalServicePriority, Table: RouteTables.Main, Source: null, Destination: not null, MarkMask: 0 } && IsPlain(rule);
+
+    private static bool IsToPod(RuleInfo rule)
+        => rule is { Priority: RouteTables.ToPodPriority, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 } && IsHost(host) && IsPlain(rule);
+
+    private static bool IsFromPod(RuleInfo rule)
+        => rule is { Priority: RouteTables.FromPodPriority, Source: { } host, Destination: null, MarkMask: 0 } && IsHost(host) && IsPlain(rule);
+
+    private static bool IsPlain(RuleInfo rule)
+        => rule is { Invert: false, HasOtherSelectors: false, InputInterface: null, OutputInterface: null, Action: RuleAction.ToTable };
+
+    private static bool IsHost(IPNetwork range) => range == HostNetworkState.Host(range.BaseAddress);
+
+    private static bool Same(RuleInfo one, RuleInfo other)
+        => one.Family == other.Family && one.Priority == other.Priority && one.Source == other.Source && one.Destination == other.Destination && one.Mark == other.Mark && one.MarkMask == other.MarkMask
+            && one.Table == other.Table;
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Kernel.Tests.Netlink;
+using VpcCni.Netlink;
+using VpcCni.Tests.Shared;
+
+namespace VpcCni.Kernel.Tests.HostNetwork;
+
+/// <summary>
+/// A node with two ENIs, each with a machine at its other end that has the internet's address, and pods as the plugin wires them. Which of the two machines a packet reaches says by which ENI it left.
+/// All in namespaces of its own.
+/// </summary>
+internal sealed class HostLab : IAsyncDisposable
+{
+    public static readonly IPAddress PrimaryAddress = IPAddress.Parse("10.0.0.10"), SecondaryAddress = IPAddress.Parse("10.0.0.20"), Internet = IPAddress.Parse("203.0.113.10");
+
+    /// <summary>Of the secondary ENI.</summary>
+    public const int Table = 2;
+
+    private const string PrimaryMac = "02:00:00:00:00:01", SecondaryMac = "02:00:00:00:00:02";
+    private readonly CancellationTokenSource _stop = new();
+    private readonly List<NetworkNamespace> _pods = [];
+    private readonly ConcurrentDictionary<string, PodEndpoint> _held = new();
+    private readonly KernelHostNetwork _kernel;
+    private Task _running = Task.CompletedTask;
+
+    private HostLab(HostNetworkOptions options)
+    {
+        Host = NetworkNamespace.CreateAnonymous();
+        (First, Second) = (NetworkNamespace.CreateAnonymous(), NetworkNamespace.CreateAnonymous());
+        Netlink = Host.OpenRouteNetlink();
+        Host.Run(() => Set(("ip_forward", "1"), ("conf/all/rp_filter", "0"), ("conf/default/rp_filter", "0")));
+        Netlink.Execute(LinkRequests.SetUp("lo", true));
+        Connect("eth0", PrimaryMac, First);
+        Connect("ens6", SecondaryMac, Second);
+        Host.Ip($"address add {PrimaryAddress}/24 dev eth0");
+        Host.Ip("route add default via 10.0.0.1");
+        _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host);
+        Keeper = new HostNetworkKeeper(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkKeeper>(), Host);
+    }
+
+    public NetworkNamespace Host { get; }
+    public RouteNetlink Netlink { get; }
+    public HostNetworkKeeper Keeper { get; }
+    public ConcurrentQueue<string> Lines { get; } = new();
+    public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
+
+    /// <summary>At the other end of the primary ENI.</summary>
+    public NetworkNamespace First { get; }
+
+    /// <summary>At the other end of the secondary ENI.</summary>
+    public NetworkNamespace Second { get; }
+
+    /// <summary>Wires both ENIs and keeps them.</summary>
+    public static async Task<HostLab> StartAsync(HostNetworkOptions? options = null, Action<HostLab>? before = null)
+    {
+        Iproute.Need();
+        Requirement.NeedProgram("nft");
+        var lab = new HostLab(options ?? new HostNetworkOptions());
+        before?.Invoke(lab);
+        foreach (var (mac, device, address) in new[] { (PrimaryMac, 0, PrimaryAddress), (SecondaryMac, 1, SecondaryAddress) })
+        {
+            await lab._kernel.EnsureInterfaceAsync(
+                new InterfaceWiring { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = address, SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = 9001 }, TimeSpan.Zero, CancellationToken.None);
+        }
+
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        lab._running = lab.Keeper.RunAsync(lab._stop.Token);
+        return lab;
+    }
+
+    /// <summary>A pod as the plugin wires it, known to the ledger.</summary>
+    public NetworkNamespace AddPod(string name, string address, int table = Table)
+    {
+        var ns = NetworkNamespace.CreateAnonymous();
+        _pods.Add(ns);
+        Hold(name, address, table);
+        using var pod = ns.OpenRouteNetlink();
+        pod.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", Mtu = 9001, PeerName = LinkOf(name), PeerNamespace = Host, PeerMtu = 9001 }));
+        var (hostMac, index) = (Netlink.FindLink(LinkOf(name))!.Mac, Netlink.FindLink(LinkOf(name))!.Index);
+        var endpoint = _held[name];
+        Netlink.Execute([LinkRequests.SetUp(index, true), RouteRequests.Add(RouteTo(endpoint.Address, index)), .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST))]);
+        ns.IpBatch("", ["link set lo up", "link set eth0 up", $"address add {address}/32 dev eth0", "route add 169.254.1.1 dev eth0", "route add default via 169.254.1.1", $"neigh add 169.254.1.1 lladdr {hostMac} dev eth0 nud permanent"]);
+        return ns;
+    }
+
+    public void Hold(string name, string address, int table = Table) => _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), table);
+
+    public void Release(string name) => _held.TryRemove(name, out _);
+
+    public static string LinkOf(string name) => "eni" + Suffix(name);
+
+    /// <summary>Everything that the keeper keeps, as text, without what the kernel counts.</summary>
+    public string Snapshot() => string.Join('\n',
+    [
+        .. Netlink.GetRules(AddressFamily.InterNetwork).Select(rule => $"rule {rule.Priority} {rule.Source} {rule.Destination} {rule.Mark:x}/{rule.MarkMask:x} {rule.Table} {rule.InputInterface}").Order(StringComparer.Ordinal),
+        .. Netlink.GetRoutes(AddressFamily.InterNetwork).Where(route => route.Protocol != RouteProtocol.Kernel).Select(route => $"route {route.Destination} {route.Gateway} {route.LinkIndex} {route.Table}").Order(StringComparer.Ordinal),
+        .. Netlink.GetLinks().Where(link => link.Name.StartsWith('e')).Select(link => $"link {link.Name} {link.Mtu} {link.IsUp}"),
+        .. Netlink.GetAddresses(AddressFamily.InterNetwork).Select(address => $"address {address.Address}/{address.PrefixLength} {address.LinkIndex}"),
+        .. Host.Run(() => new[] { "eth0", "ens6" }.Select(link => File.Exists($"/proc/sys/net/ipv4/conf/{link}/rp_filter") ? $"rp_filter {link} {File.ReadAllText($"/proc/sys/net/ipv4/conf/{link}/rp_filter").Trim()}" : "").ToArray()),
+        Nft("-s list ruleset"),
+    ]);
+
+    public string Nft(string arguments) => Iproute.Run(Host, "nft", arguments.Split(' '));
+
+    /// <summary>Connects and says which source the server saw. The server listens where the packet is expected to arrive; elsewhere nobody answers.</summary>
+    public static async Task<IPAddress> ConnectAsync(NetworkNamespace from, NetworkNamespace to, IPEndPoint server, IPEndPoint? asked = null, IPAddress? source = null)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
+        using var listener = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(server);
+        listener.Listen();
+        using var client = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        if (source is not null) client.Bind(new IPEndPoint(source, 0));
+        var accepting = listener.AcceptAsync(deadline.Token).AsTask();
+        await client.ConnectAsync(asked ?? server, deadline.Token);
+        using var served = await accepting;
+        var buffer = new byte[1];
+        await client.SendAsync(new byte[] { 42 }, deadline.Token);
+        await served.ReceiveAsync(buffer, deadline.Token);
+        await served.SendAsync(buffer, deadline.Token);
+        await client.ReceiveAsync(buffer, deadline.Token);
+        return ((IPEndPoint)served.RemoteEndPoint!).Address;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        Keeper.Dispose();
+        _kernel.Dispose();
+        Netlink.Dispose();
+        foreach (var ns in _pods.Concat([Host, First, Second])) ns.Dispose();
+        _stop.Dispose();
+    }
+
+    private HostNetworkInputs Inputs() => new()
+    {
+        Node = new NodeFacts { PrimaryAddress = PrimaryAddress, PrimaryMac = MacAddress.Parse(PrimaryMac), VpcRanges = Ranges },
+        Pods = [.. _held.Values],
+        PodRanges = [IPNetwork.Parse("10.0.0.16/28"), IPNetwork.Parse("10.0.0.32/28")],
+    };
+
+    private void Connect(string link, string mac, NetworkNamespace other)
+    {
+        using var there = other.OpenRouteNetlink();
+        there.Execute([LinkRequests.SetUp("lo", true), LinkRequests.CreateVeth(new VethSpec { Name = "up0", Mtu = 9001, Up = true, PeerName = link, PeerNamespace = Host, PeerMac = MacAddress.Parse(mac), PeerMtu = 9001 })]);
+        Netlink.Execute(LinkRequests.SetUp(link, true));
+        other.IpBatch("", ["address add 10.0.0.1/24 dev up0", $"address add {Internet}/32 dev lo"]);
+        // What the VPC does: everything of the node is at its ENI's MAC address.
+        other.IpBatch("", Enumerable.Range(10, 40).Select(last => $"neigh add 10.0.0.{last} lladdr {mac} dev up0 nud permanent"));
+    }
+
+    private static RouteInfo RouteTo(IPAddress address, int link) => new() { Family = AddressFamily.InterNetwork, Destination = HostNetworkState.Host(address), LinkIndex = link, Scope = RouteScope.Link };
+
+    private static string Suffix(string name) => Shim.InterfaceNames.Hash($"default.{name}");
+
+    private static void Set(params (string Name, string Value)[] settings)
+    {
+        foreach (var (name, value) in settings) File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
+    }
+
+    private QueueLogger<T> Logger<T>() => new(Lines);
+
+    private sealed class QueueLogger<T>(ConcurrentQueue<string> lines) : ILogger<T>
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            => lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
+    }
+}

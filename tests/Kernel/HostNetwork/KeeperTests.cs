@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Kernel.Tests.Netlink;
+using VpcCni.Netlink;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.HostNetwork;
+
+/// <summary>The declared state against a real kernel in which somebody else changes things.</summary>
+public sealed class KeeperTests
+{
+    /// <summary>How long a repair may take.</summary>
+    private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
+
+    public static TheoryData<string, string, string> Damages => new()
+    {
+        { "rules flushed", "ip rule flush", nameof(RepairKind.Rule) },
+        { "the ENI's table emptied", "ip route flush table 2", nameof(RepairKind.Route) },
+        { "the default route of the ENI's table leads elsewhere", "ip route replace default dev lo table 2", nameof(RepairKind.Route) },
+        { "the nftables table deleted", "nft delete table ip vpccni", nameof(RepairKind.Nat) },
+        { "a rule of the nftables table deleted", "nft flush chain ip vpccni to_outside", nameof(RepairKind.Nat) },
+        { "the whole ruleset flushed", "nft flush ruleset", nameof(RepairKind.Nat) },
+        { "a range taken out of the nftables set", "nft delete element ip vpccni inside { 10.0.0.0/16 }", nameof(RepairKind.Nat) },
+        { "the ENI's MTU changed", "ip link set ens6 mtu 1500", nameof(RepairKind.Link) },
+        { "the primary's MTU changed", "ip link set eth0 mtu 1500", nameof(RepairKind.Link) },
+        { "the ENI taken down", "ip link set ens6 down", nameof(RepairKind.Link) },
+        { "an address of a pod put on the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
+        { "the reverse path filter of the ENI made strict", "sh -c echo 1 > /proc/sys/net/ipv4/conf/ens6/rp_filter", nameof(RepairKind.Setting) },
+        { "a pod's route deleted", "ip route del 10.0.0.21", nameof(RepairKind.Route) },
+        { "a pod's rule deleted", "ip rule del priority 1536", nameof(RepairKind.Rule) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Damages))]
+    public async Task What_another_program_changes_is_repaired_within_a_second(string what, string command, string kind)
+    {
+        await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] });
+        var pod = lab.AddPod("web", "10.0.0.21");
+        // `ip rule flush` takes the kernel's own rules for main and default as well; they are not ours, and whoever flushes them puts them back.
+        var before = lab.Snapshot();
+        var words = command.StartsWith("sh -c ", StringComparison.Ordinal) ? ["sh", "-c", command[6..]] : command.Split(' ');
+        Iproute.Run(lab.Host, words[0], words[1..]);
+        if (what == "rules flushed") lab.Host.IpBatch("", ["rule add priority 32766 table main", "rule add priority 32767 table default"]);
+        var started = Stopwatch.GetTimestamp();
+        await Eventually.TrueAsync(() => lab.Snapshot() == before);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
+        await Eventually.TrueAsync(() => lab.Keeper.Repairs.GetValueOrDefault(Enum.Parse<RepairKind>(kind)) > 0);
+        Assert.Null(lab.Keeper.Problem);
+        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+    }
+
+    [Fact]
+    public async Task A_renamed_primary_link_is_followed()
+    {
+        await using var lab = await HostLab.StartAsync();
+        lab.Host.IpBatch("", ["link set eth0 down", "link set eth0 name ens5", "link set ens5 up", "route add default via 10.0.0.1"]);
+        await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("iifname \"ens5\"", StringComparison.Ordinal));
+        lab.Host.Ip("link set ens6 name prod1");
+        lab.Host.Ip("link set prod1 mtu 1500");
+        await Eventually.TrueAsync(() => lab.Netlink.FindLink("prod1")!.Mtu == 9001);
+    }
+
+    [Fact]
+    public async Task Rules_tables_and_routes_of_others_are_left_alone()
+    {
+        await using var lab = await HostLab.StartAsync(before: lab =>
+        {
+            lab.Host.IpBatch("",
+            [
+                "rule add priority 100 from 10.0.0.21 table 77", "rule add priority 512 to 192.0.2.1 table main", "rule add priority 1024 fwmark 0x1/0x1 table main", "rule add priority 1535 to 192.0.2.0/24 table 78",
+                "rule add priority 1536 from 192.0.2.7 table 79", "route add 192.0.2.0/24 dev eth0 table 77", "route add 198.18.0.0/15 dev eth0",
+            ]);
+            lab.Nft("add table ip mine");
+            lab.Nft("add chain ip mine c { type nat hook postrouting priority 50 ; }");
+        });
+        var theirs = Foreign(lab);
+        lab.AddPod("web", "10.0.0.21");
+        lab.Host.Ip("rule del priority 512 to 10.0.0.21");
+        lab.Nft("delete table ip vpccni");
+        await Eventually.TrueAsync(() => lab.Keeper.Repairs.GetValueOrDefault(RepairKind.Nat) > 0 && lab.Keeper.Repairs.GetValueOrDefault(RepairKind.Rule) > 0);
+        Assert.Equal(theirs, Foreign(lab));
+
+        static string Foreign(HostLab lab) => string.Join('\n', lab.Snapshot().Split('\n').Where(line => line.Contains("192.0.2.", StringComparison.Ordinal) || line.Contains("198.18.", StringComparison.Ordinal)
+            || line.Contains(" 77 ", StringComparison.Ordinal) || line.Contains("1/1", StringComparison.Ordinal))) + lab.Nft("list table ip mine");
+    }
+
+    [Fact]
+    public async Task Rules_of_the_reference_are_adopted_as_they_are()
+    {
+        await using var lab = await HostLab.StartAsync(before: lab => lab.Host.IpBatch("", ["rule add priority 1024 fwmark 0x80/0x80 table main", "rule add priority 32765 from 10.0.0.20 table 2 protocol 3"]));
+        Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 1024);
+        Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 32765);
+    }
+
+    [Fact]
+    public async Task A_pod_that_was_deleted_gets_nothing_back_and_one_whose_link_is_not_there_yet_gets_nothing()
+    {
+        await using var lab = await HostLab.StartAsync();
+        lab.AddPod("web", "10.0.0.21");
+        lab.Hold("coming", "10.0.0.22");
+        lab.Host.IpBatch("", ["rule del priority 512 to 10.0.0.21", "rule del priority 1536 from 10.0.0.21", $"link del {HostLab.LinkOf("web")}"]);
+        // Something that is repaired for certain shows that the keeper has looked.
+        lab.Host.Ip("link set ens6 mtu 1500");
+        await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
+        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+    }
+
+    [Fact]
+    public async Task While_pods_come_and_go_nothing_is_added_behind_their_back()
+    {
+        await using var lab = await HostLab.StartAsync();
+        for (var round = 0; round < 60; round++)
+        {
+            var name = $"p{round}";
+            lab.AddPod(name, $"10.0.0.{21 + (round % 8)}");
+            Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+            var address = HostNetworkState.Host(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
+            lab.Netlink.Execute(
+            [
+                RuleRequests.Remove(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 512, Destination = address }),
+                RuleRequests.Remove(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 1536, Source = address, Table = HostLab.Table }),
+                LinkRequests.Delete(HostLab.LinkOf(name)),
+            ]);
+            lab.Release(name);
+        }
+
+        lab.Host.Ip("link set ens6 mtu 1500");
+        await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
+        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+    }
+
+    [Fact]
+    public async Task Against_a_program_that_fights_back_the_keeper_becomes_slower_and_says_so()
+    {
+        await using var lab = await HostLab.StartAsync();
+        using var fighter = RouteMonitor.Start(
+            lab.Host, RouteMonitorGroups.Ipv4Rules,
+            change =>
+            {
+                if (change is RouteNotification.RuleChanged { Change: RouteChange.Set, Rule: { Priority: 1024 } rule }) lab.Netlink.Execute(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+            },
+            _ => { });
+        lab.Host.Ip("rule del priority 1024");
+        await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("another program undoes", StringComparison.Ordinal)));
+        Assert.InRange(lab.Keeper.Repairs[RepairKind.Rule], RepairPacing.Patience, RepairPacing.Patience + 3);
+    }
+
+    [Fact]
+    public async Task A_range_that_the_VPC_gets_while_the_node_runs_is_reached_without_translation()
+    {
+        await using var lab = await HostLab.StartAsync();
+        var pod = lab.AddPod("web", "10.0.0.21");
+        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+        lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
+        lab.Keeper.Poke();
+        await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
+        Assert.Equal(IPAddress.Parse("10.0.0.21"), await HostLab.ConnectAsync(pod, lab.Second, new IPEndPoint(HostLab.Internet, 8080)));
+    }
+}

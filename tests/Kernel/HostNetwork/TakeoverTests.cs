@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Kernel.Tests.Netlink;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.HostNetwork;
+
+/// <summary>A node that the AWS VPC CNI has run on: its netfilter rules go once ours are there, and nothing that runs notices.</summary>
+public sealed class TakeoverTests
+{
+    private static readonly string[] Rules =
+    [
+        "-t nat -N AWS-SNAT-CHAIN-0", "-t nat -A AWS-SNAT-CHAIN-0 -d 10.0.0.0/16 -m comment --comment|AWS SNAT CHAIN| -j RETURN",
+        "-t nat -A AWS-SNAT-CHAIN-0 ! -o vlan+ -m comment --comment|AWS, SNAT| -m addrtype ! --dst-type LOCAL -j SNAT --to-source 10.0.0.10 --random-fully",
+        "-t nat -A POSTROUTING -m comment --comment|AWS SNAT CHAIN| -j AWS-SNAT-CHAIN-0",
+        "-t nat -N AWS-CONNMARK-CHAIN-0", "-t nat -A AWS-CONNMARK-CHAIN-0 -d 10.0.0.0/16 -j RETURN", "-t nat -A AWS-CONNMARK-CHAIN-0 -j CONNMARK --set-xmark 0x80/0x80",
+        "-t nat -A PREROUTING -i eni+ -m comment --comment|AWS, outbound connections| -j AWS-CONNMARK-CHAIN-0", "-t nat -A PREROUTING -m comment --comment|AWS, CONNMARK| -j CONNMARK --restore-mark --mask 0x80",
+        "-t mangle -A PREROUTING -i eth0 -m comment --comment|AWS, primary ENI| -m addrtype --dst-type LOCAL --limit-iface-in -j CONNMARK --set-mark 0x80/0x80",
+        "-t mangle -A PREROUTING -i eni+ -m comment --comment|AWS, primary ENI| -j CONNMARK --restore-mark --mask 0x80",
+    ];
+
+    [Theory]
+    [InlineData("iptables-legacy")]
+    [InlineData("iptables-nft")]
+    public async Task The_references_rules_are_replaced_and_a_connection_that_runs_goes_on(string kind)
+    {
+        Requirement.NeedProgram(kind);
+        Socket? client = null, server = null;
+        await using var lab = await HostLab.StartAsync(before: lab =>
+        {
+            KubeProxy.Install(lab.Host, kind);
+            foreach (var rule in Rules) Iproute.Run(lab.Host, kind, Words(rule));
+            lab.Nft("add table ip aws-cni");
+            lab.Host.IpBatch("", ["rule add priority 1024 fwmark 0x80/0x80 table main", "address add 10.0.0.20/24 dev ens6 noprefixroute", "route add 10.0.0.1 dev ens6 table 2", "route add default via 10.0.0.1 table 2"]);
+            var pod = lab.AddPod("web", "10.0.0.21");
+            (client, server) = Connect(lab, pod);
+        });
+        Assert.Equal(HostLab.PrimaryAddress, ((IPEndPoint)server!.RemoteEndPoint!).Address);
+
+        var left = Iproute.Run(lab.Host, $"{kind}-save", []);
+        Assert.DoesNotContain("AWS", left, StringComparison.Ordinal);
+        Assert.Contains("KUBE-SERVICES", left, StringComparison.Ordinal);
+        Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
+        // The connection is as alive as before.
+        client!.Send([1]);
+        Assert.Equal(1, server.Receive(new byte[1]));
+        server.Send([2]);
+        Assert.Equal(1, client.Receive(new byte[1]));
+        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.AddPod("new", "10.0.0.22"), lab.First, new IPEndPoint(HostLab.Internet, 8081)));
+        client.Dispose();
+        server.Dispose();
+    }
+
+    private static (Socket Client, Socket Server) Connect(HostLab lab, VpcCni.Netlink.NetworkNamespace pod)
+    {
+        using var listener = lab.First.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(HostLab.Internet, 8080));
+        listener.Listen();
+        var client = pod.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        client.ReceiveTimeout = 5000;
+        client.Connect(listener.LocalEndPoint!);
+        var server = listener.Accept();
+        server.ReceiveTimeout = 5000;
+        return (client, server);
+    }
+
+    /// <summary>Words with blanks between them; what stands between bars is one word.</summary>
+    private static string[] Words(string rule)
+        => [.. rule.Split('|').SelectMany((part, index) => index % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+}
