@@ -23,8 +23,11 @@ internal sealed partial class IpLedger
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
     private DateTimeOffset? _restoredAt;
 
-    /// <summary>Of addresses that are held and on no known interface: the one that carried them last.</summary>
-    private readonly Dictionary<IPAddress, InterfacePlace?> _lastPlaces = [];
+    /// <summary>An interface that carried the address of a pod, and does not seem to any more, is not removed for this long.</summary>
+    public static readonly TimeSpan OrphanWindow = TimeSpan.FromMinutes(5);
+
+    /// <summary>Of addresses that are held and on no known interface: the one that carried them last, and when it was seen to carry them no more.</summary>
+    private readonly Dictionary<IPAddress, (InterfacePlace? Place, DateTimeOffset Since)> _lastPlaces = [];
 
     /// <summary>
     /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. What an open intent is about is left to it.
@@ -78,7 +81,7 @@ internal sealed partial class IpLedger
 
             Resolve_NeedsLock(observed, askedAt ?? now, now);
             // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
-            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling);
+            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling, now);
             var orphaned = before.Where(attachment => _attachments.ContainsKey(attachment.Key) && attachment.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null));
             return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [.. orphaned] };
         }
@@ -113,7 +116,7 @@ internal sealed partial class IpLedger
             AddBlock_NeedsLock(entry, range, now);
         }
 
-        RefreshPlaces_NeedsLock(complete: false);
+        RefreshPlaces_NeedsLock(complete: false, now);
     }
 
     private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt)
@@ -168,7 +171,7 @@ internal sealed partial class IpLedger
     /// <summary>
     /// Attachments that were restored without a place, or whose address moved, learn it from membership. After a complete observation, one whose address is nowhere loses it.
     /// </summary>
-    private void RefreshPlaces_NeedsLock(bool complete)
+    private void RefreshPlaces_NeedsLock(bool complete, DateTimeOffset now)
     {
         foreach (var attachment in _attachments.Values.ToArray())
         {
@@ -178,7 +181,7 @@ internal sealed partial class IpLedger
             {
                 var place = PlaceOf_NeedsLock(held[index].Address);
                 if (place == held[index].Place || (place is null && !complete)) continue;
-                if (place is null) _lastPlaces[held[index].Address] = held[index].Place;
+                if (place is null) _lastPlaces[held[index].Address] = (held[index].Place, now);
                 else _lastPlaces.Remove(held[index].Address);
                 refreshed ??= [.. held];
                 refreshed[index] = held[index] with { Place = place };
@@ -203,7 +206,7 @@ internal sealed partial class IpLedger
     private List<Attachment> Carried_NeedsLock()
         => [.. _attachments.Values.Where(attachment => attachment.Addresses.All(held => BlockOf_NeedsLock(held.Address) is not null))];
 
-    private InterfaceView View_NeedsLock(Interface entry) => new()
+    private InterfaceView View_NeedsLock(Interface entry, DateTimeOffset now) => new()
     {
         Id = entry.Id,
         DeviceIndex = entry.DeviceIndex,
@@ -212,7 +215,7 @@ internal sealed partial class IpLedger
         SubnetId = entry.SubnetId,
         CarriesPods = entry.CarriesPods,
         IsExcluded = entry.IsExcluded,
-        MayCarryOrphans = MayCarryOrphans_NeedsLock(entry.Id),
+        MayCarryOrphans = MayCarryOrphans_NeedsLock(entry.Id, now),
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
         Blocks = [.. entry.Blocks.Values.Select(block => new BlockView(block.Range, block.Capacity, block.Assigned, block.Cooling, block.IsReleasing))],

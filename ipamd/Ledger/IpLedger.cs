@@ -195,7 +195,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             EndCooldowns_NeedsLock(now);
             return new LedgerView
             {
-                Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(View_NeedsLock)],
+                Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item => View_NeedsLock(item, now))],
                 CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
                 Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
                 Attachments = _attachments.Count,

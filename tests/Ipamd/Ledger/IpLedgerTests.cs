@@ -246,7 +246,8 @@ public sealed class IpLedgerTests
         Add("a");
         _ledger.Observe([Primary(), Secondary(1), Secondary(2, "10.0.2.10/32")], Start.AddSeconds(61));
         Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
-        Assert.True(_ledger.View(Start).Interfaces[1].MayCarryOrphans);
+        Assert.True(_ledger.View(Start.AddSeconds(61)).Interfaces[1].MayCarryOrphans);
+        Assert.False(_ledger.View(Start.AddSeconds(61) + IpLedger.OrphanWindow).Interfaces[1].MayCarryOrphans);
         Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start.AddSeconds(61)));
         _ledger.Release(Key("a"), Start.AddSeconds(61));
         Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
