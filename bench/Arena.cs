@@ -8,6 +8,7 @@ namespace VpcCni.Bench;
 /// <summary>The node that everything runs on, and the pods' namespaces: all made before the first measurement and removed after the last, because the kernel's work on them takes the same lock as links do.</summary>
 internal sealed class Arena : IDisposable
 {
+    private const int Loopback = 1;
     private static readonly TimeSpan SettleDeadline = TimeSpan.FromSeconds(20);
     private readonly Stack<Sandbox> _free = new();
     private readonly List<string> _names = [];
@@ -36,7 +37,7 @@ internal sealed class Arena : IDisposable
 
     public void Return(Sandbox sandbox) => _free.Push(sandbox);
 
-    /// <summary>Waits until the node has no more than <paramref name="pods"/> links of pods, so that nobody's deferred work is in the next one's time.</summary>
+    /// <summary>Waits until the node has no more than <paramref name="pods"/> links of pods and the kernel has finished with the others.</summary>
     public void Settle(int pods)
     {
         var started = Stopwatch.GetTimestamp();
@@ -45,6 +46,9 @@ internal sealed class Arena : IDisposable
             if (Stopwatch.GetElapsedTime(started) > SettleDeadline) throw new TimeoutException($"links of deleted pods are still there {SettleDeadline.TotalSeconds} s after their DEL");
             Thread.Sleep(1);
         }
+
+        // A link is out of the list before the kernel is done with it. This takes the lock that it holds until then.
+        _host.Execute(LinkRequests.SetGroup(Loopback, group: 0));
     }
 
     public void Dispose()

@@ -16,6 +16,11 @@ internal sealed class Samples
 /// <summary>What is run, in what order. Contenders alternate, and who begins changes with every round, so that drift of the machine meets all alike.</summary>
 internal static class Measurements
 {
+    /// <summary>Between two contenders: what one has set going in the kernel or in the daemon must not be in the next one's time.</summary>
+    private static readonly TimeSpan Breath = TimeSpan.FromMilliseconds(25);
+
+    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(30);
+
     /// <summary>ADD and DEL, one after the other. Milliseconds.</summary>
     public static Dictionary<Contender, Samples> Sequential(Arena arena, IReadOnlyList<Contender> contenders, int warmup, int rounds) => arena.Node.Network.Run(() =>
     {
@@ -31,6 +36,7 @@ internal static class Measurements
                 var delete = contender.Delete(sandbox, result);
                 arena.Settle(pods: 0);
                 var gone = Stopwatch.GetElapsedTime(started);
+                Thread.Sleep(Breath);
                 arena.Return(sandbox);
                 if (round < 0) continue;
                 samples[contender].Add.Add(add.TotalMilliseconds);
@@ -56,6 +62,7 @@ internal static class Measurements
                 var add = AtOnce(arena, pods, index => results[index] = contender.Add(sandboxes[index]).Result);
                 var delete = AtOnce(arena, pods, index => contender.Delete(sandboxes[index], results[index]));
                 arena.Settle(pods: 0);
+                Thread.Sleep(Breath);
                 foreach (var sandbox in sandboxes) arena.Return(sandbox);
                 if (round < 0) continue;
                 samples[contender].Add.Add(pods / add.TotalSeconds);
@@ -66,9 +73,10 @@ internal static class Measurements
         return samples;
     }
 
-    /// <summary>The daemon's resident memory, MiB: settled and idle, then with so many pods.</summary>
+    /// <summary>The daemon's resident memory, MiB: idle, then with so many pods, each half a minute after the last thing that happened.</summary>
     public static (double Idle, double WithPods) Memory(Arena arena, Contender ours, int pods)
     {
+        Thread.Sleep(Settled);
         var idle = arena.Node.Ipamd!.ResidentMebibytes!.Value;
         var added = new List<(Sandbox Sandbox, string Result)>();
         arena.Node.Network.Run(() =>
@@ -79,6 +87,7 @@ internal static class Measurements
                 added.Add((sandbox, ours.Add(sandbox).Result));
             }
         });
+        Thread.Sleep(Settled);
         var withPods = arena.Node.Ipamd.ResidentMebibytes!.Value;
         arena.Node.Network.Run(() =>
         {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
 using VpcCni.Shim.Commands;
 
 namespace VpcCni.Shim;
@@ -9,14 +8,6 @@ namespace VpcCni.Shim;
 /// </summary>
 internal sealed class Dispatcher(PluginHost plugin)
 {
-    private const string About = """
-        vpc-cni: CNI plugin that gives every pod an address of the VPC.
-
-        A container runtime runs it, with CNI_COMMAND and other CNI_* variables set and a network configuration on stdin; it is not for use by hand.
-          commands  ADD, DEL, CHECK, GC, STATUS, VERSION
-          versions  
-        """;
-
     private CniVersion _version = CniVersion.Newest;
 
     /// <summary>Returns the exit code.</summary>
@@ -25,11 +16,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         using var log = new PluginLog(plugin.Stderr, plugin.Time);
         try
         {
-            if (string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND")))
-            {
-                plugin.Stderr.Write(Encoding.UTF8.GetBytes(About + string.Join(", ", CniVersion.Supported) + "\n"));
-                return 0;
-            }
+            if (plugin.Arguments.Count > 0 || string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND"))) return ByHand.Answer(plugin);
             if (Execute(log) is { } answer) plugin.Stdout.Write(answer);
             return 0;
         }

@@ -80,6 +80,7 @@ internal sealed class NetworkConfigReader
             LogLevel = LogLevel() ?? defaults.LogLevel,
             IpamdSocket = Socket() ?? defaults.IpamdSocket,
             IpamdTimeout = Number("ipamdTimeoutSeconds", least: 1, most: 300) is { } seconds ? TimeSpan.FromSeconds(seconds) : defaults.IpamdTimeout,
+            StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
             PreviousResult = PreviousResult(command),
             RequiresMultiNic = RequiresMultiNic(),
             ValidAttachments = command == CniCommand.Gc ? Attachments() : null,
@@ -203,6 +204,18 @@ internal sealed class NetworkConfigReader
         if (good && number >= least && number <= most) return number;
         _problems.Add($"{key}: {Invocation.Printable(value.GetRawText())}, expected a whole number from {least} to {most}");
         return null;
+    }
+
+    /// <summary>A boolean, or its name as a string: templates can only write strings.</summary>
+    private bool Flag(string key)
+    {
+        if (!_root.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null or JsonValueKind.False) return false;
+        if (value.ValueKind == JsonValueKind.True) return true;
+        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : "?";
+        if (text.Length == 0 || string.Equals(text, "false", StringComparison.OrdinalIgnoreCase)) return false;
+        if (string.Equals(text, "true", StringComparison.OrdinalIgnoreCase)) return true;
+        _problems.Add($"{key}: {Invocation.Printable(value.GetRawText())}, expected true or false");
+        return false;
     }
 
     private JsonElement? Object(string key)

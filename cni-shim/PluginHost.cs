@@ -6,6 +6,9 @@ internal sealed class PluginHost
 {
     public required Func<string, string?> Environment { get; init; }
 
+    /// <summary>Of the command line. A runtime gives none; whoever gives some is a person.</summary>
+    public IReadOnlyList<string> Arguments { get; init; } = [];
+
     /// <summary>The network configuration. Read to its end once, with a bound on its size.</summary>
     public required Stream Stdin { get; init; }
 

@@ -20,12 +20,19 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <summary>Calls under way get this long to finish after a stop was asked for: less than a DaemonSet's usual grace period of 10 s.</summary>
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
+    /// <summary>After the daemon is ready: by then the first look around is over.</summary>
+    private static readonly TimeSpan StartIsOver = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan ReleasePagesEvery = TimeSpan.FromSeconds(20);
+
     private readonly BoundOptions _bound;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly string _version;
+    private ITimer? _startIsOver;
+    private ITimer? _releasePages;
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
@@ -47,6 +54,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var single = await SingleInstance.AcquireAsync(options.CheckpointPath + ".lock", _time, cancellationToken);
 
         // Ports.
+        using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
         using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>());
         var aws = ToAwsOptions(options);
         ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random) : new AwsCloud(aws, _time, _random, onAttempt: null);
@@ -65,7 +73,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
-            new CniBackendService(engine.Addresses, engine.Ranges, settings),
+            new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request),
             new ConfigServerService(state, settings),
             new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, state, _time),
             new HealthService(state),
@@ -91,6 +99,8 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     public ValueTask DisposeAsync()
     {
+        _startIsOver?.Dispose();
+        _releasePages?.Dispose();
         _loggers.Dispose();
         return ValueTask.CompletedTask;
     }
@@ -108,7 +118,10 @@ internal sealed partial class Daemon : IAsyncDisposable
     private void AfterStep(DaemonState state, IpLedger ledger, StepOutcome outcome)
     {
         var view = ledger.View(_time.GetUtcNow());
-        if (state.Stepped(outcome, view.Free, view.Attachments)) Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
+        if (!state.Stepped(outcome, view.Free, view.Attachments)) return;
+        Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
+        _startIsOver ??= _time.CreateTimer(static _ => ResidentMemory.CollectGarbage(), state: null, StartIsOver, Timeout.InfiniteTimeSpan);
+        _releasePages ??= _time.CreateTimer(static _ => ResidentMemory.ReleasePages(), state: null, StartIsOver, ReleasePagesEvery);
     }
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()

@@ -16,9 +16,9 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         using var podNamespace = Sandbox.Open(invocation, hostNamespace);
         using var pod = podNamespace.OpenRouteNetlink();
         // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
-        if (pod.FindLink(invocation.InterfaceName) is not null) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
-
         using var host = RouteNetlink.Open();
+        if (pod.FindLink(invocation.InterfaceName) is { } present && !RemoveReleased(host, present)) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
+
         var ipamd = new IpamdClient(plugin, config, log);
         // What an undo needs is made before the try, so that it outlives it.
         var undo = new UndoStack(log);
@@ -47,6 +47,15 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             undo.Unwind();
             throw;
         }
+    }
+
+    /// <summary>A namespace that is used again right after its DEL: the daemon may not have deleted the link yet.</summary>
+    private static bool RemoveReleased(RouteNetlink host, LinkInfo inside)
+    {
+        if (inside is not { Kind: "veth", PeerIndex: { } hostIndex }) return false;
+        if (host.FindLink(hostIndex) is not { Kind: "veth", Group: LinkGroups.Released } outside || outside.PeerIndex != inside.Index) return false;
+        host.Execute(LinkRequests.Delete(outside.Index).Tolerating(Errno.ENODEV));
+        return true;
     }
 
     private AddNetworkReply Reserve(IpamdClient ipamd)

@@ -8,8 +8,8 @@ using VpcCni.Shim.Wiring;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// DEL: tear down what is proven to be the sandbox's, then give the address back, so that no address is free while it is still wired; then whatever only the daemon's
-/// answer proves. Succeeds if there is nothing to delete and if the daemon is down; fails, so that the runtime comes again, if the kernel or a running daemon refuses.
+/// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired; then delete the links, unless the
+/// daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer proves. Succeeds if there is nothing to delete and if the daemon is down; fails, so that the runtime comes again, if the kernel or a running daemon refuses.
 /// </summary>
 internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -22,7 +22,9 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         try
         {
             teardown.RemoveProven(sandbox);
-            if (Release() is { } reply) teardown.RemoveReleased(AddressesOf(reply));
+            var (reply, daemonDeletesLinks) = Release(teardown);
+            if (!daemonDeletesLinks) teardown.DeleteLinks();
+            if (reply is not null) teardown.RemoveReleased(AddressesOf(reply));
         }
         catch (NetlinkException exception)
         {
@@ -42,30 +44,31 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         K8SPODUID = invocation.Pod.Uid,
     };
 
-    /// <summary>Null if the daemon is down or does not know the attachment.</summary>
-    private DelNetworkReply? Release()
+    /// <summary>No reply if the daemon is down or does not know the attachment.</summary>
+    private (DelNetworkReply? Reply, bool DaemonDeletesLinks) Release(PodTeardown teardown)
     {
         var ipamd = new IpamdClient(plugin, config, log);
         var timeout = config.IpamdTimeout < Limits.Release ? config.IpamdTimeout : Limits.Release;
         try
         {
             var reply = ipamd.DelNetwork(Request(invocation, config, "PodDeleted"), timeout);
-            return reply.Success ? reply
+            return reply.Success ? (reply, ipamd.DaemonDeletesLinks)
                 : throw new CniException(CniErrorCode.IpamdFailed, "ipamd did not give the pod's address back", "DelNetwork answered Success=false and gives no reason; the daemon's log has it");
         }
         catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
         {
             log.Debug($"nothing to give back: {exception.Status.Detail}");
-            return null;
+            return (null, false);
         }
         catch (RpcException exception) when (IpamdErrors.IsDown(exception))
         {
             // The runtime must be able to remove pods while the daemon restarts; the daemon reclaims addresses whose sandbox is gone.
             log.Warn($"the daemon does not answer on {ipamd.SocketPath}; the wiring is removed, the address stays reserved until the daemon reclaims it: {exception.Status.Detail}");
-            return null;
+            return (null, false);
         }
         catch (RpcException exception)
         {
+            teardown.DeleteLinks();
             throw IpamdErrors.ToCni(exception, "DelNetwork", ipamd.SocketPath, timeout);
         }
     }

@@ -11,6 +11,9 @@ namespace VpcCni.Shim.Ipamd;
 /// </summary>
 internal sealed class IpamdClient
 {
+    /// <summary>Trailer of a successful DelNetwork. Not a field of the reply: its numbers belong to aws-node.</summary>
+    private const string DeletesLinks = "vpccni-deletes-links";
+
     private readonly UnixCallInvoker _invoker;
     private readonly TimeProvider _time;
     private readonly PluginLog _log;
@@ -24,6 +27,9 @@ internal sealed class IpamdClient
     }
 
     public string SocketPath { get; }
+
+    /// <summary>The answer to the last call says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. That of aws-node never says so.</summary>
+    public bool DaemonDeletesLinks => _invoker.ResponseHeaders.ContainsKey(DeletesLinks);
 
     public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 

@@ -18,6 +18,9 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
     private const int MessageHeaderBytes = 5;
     private const int MaxResponseBytes = 4 * 1024 * 1024;
 
+    /// <summary>Headers and trailers of the last call that was answered with success.</summary>
+    public IReadOnlyDictionary<string, string> ResponseHeaders { get; private set; } = new Dictionary<string, string>();
+
     public override TResponse BlockingUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
         if (options.Deadline is not { } deadline) throw new ArgumentException($"{method.FullName} is called without a deadline", nameof(options));
@@ -30,7 +33,8 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         var budget = deadline - time.GetUtcNow().UtcDateTime;
         var started = time.GetTimestamp();
         var exchange = Exchange(method.FullName, framed, () => Left(budget, started));
-        var message = Message(exchange, Check(exchange));
+        ResponseHeaders = Check(exchange);
+        var message = Message(exchange, ResponseHeaders);
         try
         {
             return method.ResponseMarshaller.Deserializer(message);
@@ -98,7 +102,7 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         throw Failure(OfHttp(status), $"the server answered with HTTP status {status} and no grpc-status: it is no gRPC server");
     }
 
-    private static byte[] Message(UnaryExchange exchange, Dictionary<string, string> headers)
+    private static byte[] Message(UnaryExchange exchange, IReadOnlyDictionary<string, string> headers)
     {
         var body = exchange.Body.Span;
         if (body.Length < MessageHeaderBytes) throw Failure(StatusCode.Internal, "the server answered OK without a message");

@@ -40,6 +40,9 @@ internal static class PodRouting
         Type = RouteType.Unicast,
     };
 
+    /// <summary>Takes an address off a host veth that itself stays for a while; success if it is not there.</summary>
+    public static NetlinkRequest RemoveHostRoute(IPAddress address, int hostIndex) => RouteRequests.Remove(HostRoute(address, hostIndex)).Tolerating(Errno.ESRCH);
+
     public static RuleInfo ToPod(IPAddress address) => new()
     {
         Family = address.AddressFamily,

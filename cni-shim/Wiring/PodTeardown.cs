@@ -16,8 +16,12 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
 {
     private const int HostNameHashes = 1 + Limits.InterfacesPerPod;
     private readonly HashSet<IPAddress> _handled = [];
+    private readonly HashSet<int> _released = [];
 
-    /// <summary>What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult.</summary>
+    /// <summary>
+    /// What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult. Rules and host routes go now, so that nothing reaches or is
+    /// sent from the addresses; the links are left to <see cref="DeleteLinks"/>, or to the daemon, which knows them by their group.
+    /// </summary>
     public void RemoveProven(NetworkNamespace? sandbox)
     {
         var own = new Dictionary<int, LinkInfo>();
@@ -33,6 +37,13 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     {
         var open = addresses.Where(address => !_handled.Contains(address)).ToList();
         if (open.Count > 0) Remove([], open, trusted: true);
+    }
+
+    /// <summary>Deletes the links of <see cref="RemoveProven"/>: 10 to 20 ms in which the kernel waits for its readers.</summary>
+    public void DeleteLinks()
+    {
+        if (_released.Count > 0) host.Execute([.. _released.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV))]);
+        _released.Clear();
     }
 
     private void Remove(Dictionary<int, LinkInfo> own, List<IPAddress> candidates, bool trusted)
@@ -53,10 +64,15 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
                 links.Add(holder);
             }
             PodRouting.RemoveRules(requests, address);
+            if (own.ContainsKey(holder)) requests.Add(PodRouting.RemoveHostRoute(address, holder));
             _handled.Add(address);
         }
-        // Last: the host routes go with the link, and they are the evidence for a DEL that has to be repeated.
-        foreach (var index in links) requests.Add(LinkRequests.Delete(index).Tolerating(Errno.ENODEV));
+        // Last: a link that is still there is the evidence for a DEL that has to be repeated.
+        foreach (var index in links)
+        {
+            requests.Add(trusted ? LinkRequests.Delete(index).Tolerating(Errno.ENODEV) : LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV));
+            if (!trusted) _released.Add(index);
+        }
         if (requests.Count > 0) host.Execute(requests);
     }
 
@@ -98,7 +114,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     {
         foreach (var link in previous?.Interfaces ?? [])
         {
-            if (link.Sandbox.Length > 0 || !MacAddress.TryParse(link.Mac, out var mac)) continue;
+            // A damaged cache may name anything.
+            if (link.Sandbox.Length > 0 || link.Name.Length == 0 || Invocation.InterfaceNameProblem(link.Name) is not null || !MacAddress.TryParse(link.Mac, out var mac)) continue;
             if (host.FindLink(link.Name) is { Kind: "veth" } outside && outside.Mac == mac && IsNamedAfterPod(outside)) own[outside.Index] = outside;
         }
     }

@@ -17,8 +17,15 @@ internal sealed record CniReplySettings(bool ExternalSnat, string NetworkPolicyM
 /// <c>rpc.CNIBackend</c>, the contract with the plugin, ours or the reference's. Idempotent by the attachment's key. A request that cannot be served ends with a gRPC status that
 /// says why, not with <c>Success = false</c>; both plugins report a status with its text.
 /// </summary>
-internal sealed class CniBackendService(AddressService addresses, NetworkRanges ranges, CniReplySettings settings) : CNIBackend.CNIBackendBase
+/// <param name="addresses">Gives and takes them.</param>
+/// <param name="ranges">The VPC's.</param>
+/// <param name="settings">The same for all.</param>
+/// <param name="deleteLinks">Called after a DEL; deletes the links that the plugin has put in the group of released ones. Null: the plugin does it.</param>
+internal sealed class CniBackendService(AddressService addresses, NetworkRanges ranges, CniReplySettings settings, Action? deleteLinks = null) : CNIBackend.CNIBackendBase
 {
+    /// <summary>Trailer that tells our plugin so; that of aws-node does not look for it.</summary>
+    internal const string DeletesLinks = "vpccni-deletes-links";
+
     /// <summary>The text by which the reference's plugin recognises that there is nothing to delete.</summary>
     private const string UnknownPod = "datastore: unknown pod";
 
@@ -44,6 +51,12 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
         var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, context.CancellationToken));
         if (released is null) throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
+        if (deleteLinks is not null)
+        {
+            context.ResponseTrailers.Add(DeletesLinks, "1");
+            deleteLinks();
+        }
+
         var reply = new DelNetworkReply { Success = true, NetworkPolicyMode = settings.NetworkPolicyMode };
         reply.IPAllocationMetadata.AddRange(released.Addresses.Select(ToMetadata));
         return reply;

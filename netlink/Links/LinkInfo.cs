@@ -31,4 +31,7 @@ public sealed record LinkInfo
 
     /// <summary>The bridge, bond or VRF that this link belongs to.</summary>
     public int? MasterIndex { get; init; }
+
+    /// <summary>IFLA_GROUP: a number that links can be named by together; 0 unless somebody set it. It means nothing to the kernel.</summary>
+    public int Group { get; init; }
 }

@@ -50,6 +50,16 @@ public static class LinkRequests
     /// <inheritdoc cref="Delete(string)"/>
     public static NetlinkRequest Delete(int index) => new(LinkMessage.Delete(CheckIndex(index)), () => $"ip link delete if{index}");
 
+    /// <summary>
+    /// ENODEV if the group is empty; EOPNOTSUPP, and none is deleted, if one of its links cannot be. Many links deleted in one request cost little more than one: the kernel's waits
+    /// for readers of its tables, most of the time of a deletion, happen once for all.
+    /// </summary>
+    public static NetlinkRequest DeleteGroup(int group)
+        => group != 0 ? new(LinkMessage.DeleteGroup(group), () => $"ip link delete group {group}")
+            : throw new ArgumentOutOfRangeException(nameof(group), group, "every link is in group 0 until it is put in another");
+
+    public static NetlinkRequest SetGroup(int index, int group) => new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_GROUP, group), () => $"ip link set if{index} group {group}");
+
     public static NetlinkRequest SetUp(int index, bool up) => new(LinkMessage.SetUp(CheckIndex(index), up), () => $"ip link set if{index} {(up ? "up" : "down")}");
 
     public static NetlinkRequest SetUp(string name, bool up)

@@ -62,6 +62,14 @@ internal static class LinkMessage
         return writer.ToArray();
     }
 
+    public static byte[] DeleteGroup(int group)
+    {
+        var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_DELLINK, 0);
+        writer.Append(default(LinkHeader));
+        writer.Attribute(Ifla.IFLA_GROUP, group);
+        return writer.ToArray();
+    }
+
     public static byte[] SetUp(int index, bool up)
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_NEWLINK, 0);
@@ -124,6 +132,7 @@ internal static class LinkMessage
         string? name = null, kind = null;
         MacAddress? mac = null;
         int mtu = 0;
+        int group = 0;
         int? link = null, linkNamespace = null, master = null;
         while (attributes.TryRead(out var attribute))
         {
@@ -132,6 +141,7 @@ internal static class LinkMessage
                 case Ifla.IFLA_IFNAME: name = attribute.AsString(); break;
                 case Ifla.IFLA_ADDRESS: mac = attribute.AsMac(); break;
                 case Ifla.IFLA_MTU: mtu = attribute.AsInt32(); break;
+                case Ifla.IFLA_GROUP: group = attribute.AsInt32(); break;
                 case Ifla.IFLA_LINK: link = attribute.AsInt32(); break;
                 case Ifla.IFLA_LINK_NETNSID: linkNamespace = attribute.AsInt32(); break;
                 case Ifla.IFLA_MASTER: master = attribute.AsInt32(); break;
@@ -154,6 +164,7 @@ internal static class LinkMessage
             ParentIndex = isPair ? null : link,
             PeerNamespaceId = linkNamespace,
             MasterIndex = master,
+            Group = group,
         };
     }
 

@@ -69,6 +69,9 @@ internal sealed class FakeIpamdState
     /// <summary>False: a daemon like that of aws-node, which has only rpc.CNIBackend.</summary>
     public bool ServesNodeIpam { get; set; } = true;
 
+    /// <summary>True: a daemon that says it deletes the links of deleted pods.</summary>
+    public bool DeletesLinks { get; set; }
+
     /// <summary>Makes the allocation of the n-th attachment (from 0).</summary>
     public Func<int, IPAllocationMetadata> Allocate { get; set; } = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.{n / 200}.{(n % 200) + 10}", DeviceNumber = 0, RouteTableId = 254 };
 
@@ -106,6 +109,7 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         await state.OnDel(request, context);
         if (!state.Held.TryRemove(FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName), out var allocation))
             throw new RpcException(new Status(StatusCode.Unknown, "datastore: unknown pod"));
+        if (state.DeletesLinks) context.ResponseTrailers.Add("vpccni-deletes-links", "1");
         var reply = new DelNetworkReply { Success = true };
         reply.IPAllocationMetadata.Add(allocation);
         return reply;

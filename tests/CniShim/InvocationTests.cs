@@ -71,6 +71,31 @@ public sealed class InvocationTests
     [InlineData("a.b-c_d")]
     public void InterfaceName_at_the_limit_is_good(string name) => Assert.Null(Invocation.InterfaceNameProblem(name));
 
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("-h")]
+    public void Help_is_on_stdout_and_names_every_key_and_command(string argument)
+    {
+        var run = new PluginRun("ADD", "") { Arguments = [argument] }.Run();
+        Assert.Equal((0, ""), (run.ExitCode, run.Stderr));
+        Assert.All(
+            ["ADD, DEL, CHECK, GC, STATUS, VERSION", "0.3.1", "1.1.0", "/var/run/aws-node/ipamd.sock", "ipamdTimeoutSeconds", "statusNeedsFreeAddress", "CNI_COMMAND=STATUS", "{\"cniVersion\""],
+            part => Assert.Contains(part, run.Stdout, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Version_by_hand_is_one_line() => Assert.Matches("^vpc-cni [0-9.]+\n$", new PluginRun("", "") { Arguments = ["--version"] }.Run().Stdout);
+
+    [Theory]
+    [InlineData("help")]
+    [InlineData("add")]
+    public void Argument_unknown_is_an_error(string argument)
+    {
+        var run = new PluginRun("", "") { Arguments = [argument] }.Run();
+        Assert.Equal((1, ""), (run.ExitCode, run.Stdout));
+        Assert.Contains(argument, run.Stderr, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Del_without_namespace_is_good()
     {

@@ -49,6 +49,22 @@ public sealed class NodeCommandsTests
         Assert.Equal(0, new PluginRun("STATUS", Conf(ipamd)).Run().ExitCode);
     }
 
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData(",\"statusNeedsFreeAddress\":false", 0)]
+    [InlineData(",\"statusNeedsFreeAddress\":true", 50)]
+    [InlineData(",\"statusNeedsFreeAddress\":\"true\"", 50)]
+    [InlineData(",\"statusNeedsFreeAddress\":7", 7)]
+    public async Task Status_of_a_full_node_fails_only_if_the_operator_asks(string more, int code)
+    {
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.Status = new GetStatusReply { Ready = true, Phase = "serving", Pool = new Pool { Total = 27, Assigned = 26, Cooling = 1 } });
+
+        var run = new PluginRun("STATUS", Conf(ipamd, more)).Run();
+
+        Assert.Equal(code, run.ExitCode == 0 ? 0 : run.Code);
+        if (code == 50) Assert.Contains("26 of 27", run.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Gc_hands_the_list_over()
     {

@@ -18,6 +18,7 @@ internal sealed class PluginRun
     }
 
     public string Config { get; set; }
+    public string[] Arguments { get; init; } = [];
     public Stream? Stdin { get; set; }
     public string Stdout { get; private set; } = "";
     public string Stderr { get; private set; } = "";
@@ -41,6 +42,7 @@ internal sealed class PluginRun
         using var stdin = Stdin ?? new MemoryStream(Encoding.UTF8.GetBytes(Config));
         ExitCode = new Dispatcher(new PluginHost
         {
+            Arguments = Arguments,
             Environment = name => _environment.GetValueOrDefault(name),
             Stdin = stdin,
             Stdout = stdout,

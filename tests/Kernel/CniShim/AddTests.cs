@@ -196,14 +196,14 @@ public sealed partial class AddTests
     }
 
     [Fact]
-    public async Task Add_fifty_at_once_wires_all_and_deleting_them_leaves_nothing()
+    public async Task Add_two_hundred_at_once_wires_all_and_deleting_them_leaves_nothing()
     {
-        const int count = 50;
+        const int count = 200;
         await using var lab = await ShimLab.StartAsync();
         var pods = Enumerable.Range(0, count).Select(i => lab.CreateNamespace($"p{i}")).ToArray();
         var results = new JsonElement[count];
 
-        // Threads of their own: a plugin blocks its thread, and 50 of them would wait for the pool to grow.
+        // Threads of their own: a plugin blocks its thread, and so many of them would wait for the pool to grow.
         OnThreads(count, i => results[i] = lab.Add(pods[i], container: $"c{i}", name: $"pod-{i}"));
 
         Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);

@@ -53,6 +53,20 @@ public sealed class DelTests
         Assert.Equal(before, lab.Snapshot());
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("a/b")]
+    [InlineData("0123456789abcdef0123456789abcdef")]
+    public async Task Del_with_an_impossible_interface_name_in_a_damaged_prevResult_goes_on(string name)
+    {
+        await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod);
+        var damaged = result.GetRawText().Replace(result.GetProperty("interfaces")[0].GetProperty("name").GetString()!, name, StringComparison.Ordinal);
+
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: JsonDocument.Parse(damaged).RootElement));
+    }
+
     [Fact]
     public async Task Del_tells_the_daemon_who_went()
     {

@@ -59,6 +59,9 @@ internal static class TwinCases
         new("link out of a bridge", "link set v0 nomaster", _ => LinkRequests.SetMaster(V0, 0), "link add br0 address 02:00:00:00:00:05 type bridge;link set v0 master br0"),
         new("link to another namespace", "link set v0 netns PEER", peer => LinkRequests.MoveToNamespace(V0, peer)),
         new("link delete", "link delete v0", _ => LinkRequests.Delete(V0)),
+        new("link group", "link set v0 group 77", _ => LinkRequests.SetGroup(V0, 77)),
+        new("link group delete", "link delete group 77", _ => LinkRequests.DeleteGroup(77), "link set v0 group 77"),
+        new("link group delete, empty", "link delete group 78", _ => LinkRequests.DeleteGroup(78), Errno: Errno.ENODEV),
     ];
 
     private static IEnumerable<TwinCase> Addresses =>

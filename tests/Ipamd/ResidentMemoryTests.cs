@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests;
+
+/// <summary>Which mappings may lose their pages: a wrong one would be a crash of the daemon.</summary>
+public sealed class ResidentMemoryTests
+{
+    [Fact]
+    public void Only_file_mappings_without_pages_of_their_own_are_given_back()
+    {
+        const string smaps = """
+            560000000000-560000700000 r--p 00000000 fe:00 1234                       /opt/ipamd
+            Rss:                7000 kB
+            Anonymous:             0 kB
+            VmFlags: rd mr mw me sd
+            560000700000-560001400000 r-xp 00700000 fe:00 1234                       /opt/ipamd
+            Rss:               13000 kB
+            Anonymous:             0 kB
+            560001400000-560001700000 r--p 01400000 fe:00 1234                       /opt/ipamd
+            Rss:                3000 kB
+            Anonymous:            12 kB
+            560001700000-560001800000 rw-p 01700000 fe:00 1234                       /opt/ipamd
+            Anonymous:             0 kB
+            560001800000-560001900000 rw-p 00000000 00:00 0                          [heap]
+            Anonymous:             0 kB
+            7f0000000000-7f0000001000 r--p 00000000 00:00 0 
+            Anonymous:             0 kB
+            7f0000001000-7f0000002000 r--s 00000000 fe:00 99                         /etc/cache
+            Anonymous:             0 kB
+            7f0000002000-7f0000004000 r-xp 00000000 00:00 0                          [vdso]
+            Anonymous:             0 kB
+            """;
+        Assert.Equal(
+            [(0x560000000000UL, 0x700000UL), (0x560000700000UL, 0xd00000UL)],
+            ResidentMemory.CleanFileMappings(smaps.Split('\n')));
+    }
+
+    [Fact]
+    public void Nonsense_gives_nothing_back() => Assert.Empty(ResidentMemory.CleanFileMappings(["", "Anonymous: 0 kB", "x-y r-xp 0 0:0 1 /a", "1-2", "Anonymous: 0 kB"]));
+
+    [Fact]
+    public void A_process_goes_on_after_its_memory_was_given_back()
+    {
+        ResidentMemory.CollectGarbage();
+        ResidentMemory.ReleasePages();
+        Assert.Equal(5050, Enumerable.Range(1, 100).Sum());
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Netlink;
+using VpcCni.Protos.Rpc;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.CniShim;
+
+/// <summary>The links of deleted pods with a daemon that deletes them: what DEL leaves to it, and what happens until then.</summary>
+public sealed class ReleasedLinksTests
+{
+    [Fact]
+    public async Task Del_takes_the_address_off_and_leaves_the_link_to_the_daemon()
+    {
+        await using var lab = await ShimLab.StartAsync(Deleting);
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod);
+
+        Assert.Equal(0, lab.Del(pod.Path!, previous: result).ExitCode);
+
+        var link = Assert.Single(lab.HostNetlink.GetLinks(), link => link.Kind == "veth");
+        Assert.Equal(LinkGroups.Released, link.Group);
+        Assert.DoesNotContain(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork), route => route.LinkIndex == link.Index);
+        Assert.DoesNotContain(lab.HostNetlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+        Assert.Empty(lab.Ipamd.State.Held);
+
+        using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
+        await Eventually.TrueAsync(() => lab.Snapshot() == lab.Empty);
+    }
+
+    [Fact]
+    public async Task A_repeated_del_before_the_link_is_gone_succeeds_and_deletes_it()
+    {
+        await using var lab = await ShimLab.StartAsync(Deleting);
+        var pod = lab.CreateNamespace("pod");
+        var result = lab.Add(pod);
+        Assert.Equal(0, lab.Del(pod.Path!, previous: result).ExitCode);
+        // The daemon does not know the attachment any more, so it promises nothing.
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+    }
+
+    [Fact]
+    public async Task An_add_into_the_same_namespace_before_the_link_is_gone_succeeds()
+    {
+        await using var lab = await ShimLab.StartAsync(Deleting);
+        var pod = lab.CreateNamespace("pod");
+        lab.Del(pod.Path!, previous: lab.Add(pod));
+        lab.Add(pod);
+        Assert.Equal(0, Assert.Single(lab.HostNetlink.GetLinks(), link => link.Kind == "veth").Group);
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.11"));
+    }
+
+    [Fact]
+    public async Task A_new_sandbox_of_the_same_pod_takes_the_name_over_before_the_link_is_gone()
+    {
+        await using var lab = await ShimLab.StartAsync(Deleting);
+        var (old, next) = (lab.CreateNamespace("old"), lab.CreateNamespace("next"));
+        lab.Del(old.Path!, previous: lab.Add(old));
+        lab.Add(next, container: "c2");
+        await ShimLab.ConnectAsync(lab.Host, next, IPAddress.Parse("10.250.0.11"));
+    }
+
+    [Fact]
+    public async Task Links_that_were_not_released_stay_and_many_released_ones_go_together()
+    {
+        await using var lab = await ShimLab.StartAsync(Deleting);
+        for (var number = 0; number < 20; number++)
+        {
+            var pod = lab.CreateNamespace($"pod{number}");
+            var result = lab.Add(pod, $"c{number}", $"pod-{number}");
+            if (number % 2 == 0) Assert.Equal(0, lab.Del(pod.Path!, $"c{number}", $"pod-{number}", result).ExitCode);
+        }
+
+        using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
+        await Eventually.TrueAsync(() => lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth") == 10);
+        Assert.Equal(10, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count(route => route.Destination?.PrefixLength == 32));
+        released.Request();
+        Assert.Equal(10, lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth"));
+    }
+
+    private static void Deleting(VpcCni.Shim.Tests.FakeIpamdState state)
+    {
+        state.DeletesLinks = true;
+        state.Allocate = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{n + 10}", DeviceNumber = 1, RouteTableId = 2 };
+    }
+}
