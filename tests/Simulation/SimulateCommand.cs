@@ -14,6 +14,7 @@ internal static class SimulateCommand
         int? only = null;
         var first = Random.Shared.Next();
         var verbose = false;
+        var planted = false;
         for (var index = 0; index < args.Length; index++)
         {
             switch (args[index])
@@ -33,12 +34,19 @@ internal static class SimulateCommand
                 case "--trace":
                     verbose = true;
                     break;
+                case "--planted":
+                    planted = true;
+                    break;
+                case "--compare":
+                    Comparison.ComparisonReport.Measure().Write(output);
+                    return 0;
                 default:
-                    error.WriteLine($"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace]");
+                    error.WriteLine($"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] [--planted] [--compare]");
                     return 2;
             }
         }
 
+        if (planted) return FindPlanted(seeds, output);
         return only is { } one ? RunOne(one, verbose, output) : RunMany(first, seeds, output);
     }
 
@@ -75,6 +83,20 @@ internal static class SimulateCommand
         output.WriteLine($"seeds {seeds}, failed {failed}; steps {steps}, {steps / seconds:0} a second; virtual time {time.TotalHours:0.0} h in {seconds:0.0} s");
         output.WriteLine($"ADDs answered {adds}, crashes {crashes}, EC2 calls {calls}");
         return failed == 0 ? 0 : 1;
+    }
+
+    /// <summary>Bugs put in on purpose: which seed, counted from 1, finds each.</summary>
+    private static int FindPlanted(int seeds, TextWriter output)
+    {
+        var missed = 0;
+        foreach (var bug in PlantedBugs.Bugs.All)
+        {
+            var (seed, violation) = PlantedBugs.PlantedBugTests.Find(bug, seeds);
+            if (seed is null) missed++;
+            output.WriteLine(seed is null ? $"{bug.Name}: NOT FOUND by {seeds} seeds" : $"{bug.Name}: found by seed {seed}: {violation}");
+        }
+
+        return missed == 0 ? 0 : 1;
     }
 
     private static string Describe(SimulationResult result)

@@ -16,8 +16,13 @@ internal sealed class Simulation
 {
     private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
 
-    /// <summary>From the end of the trouble until the targets are met. The longest honest wait is for the evidence of a lost DEL: three minutes and two observations.</summary>
+    /// <summary>
+    /// From the end of the trouble until pods are served, the targets are met and nothing is left open. The longest honest wait is for the evidence of a lost DEL: three minutes and two observations.
+    /// </summary>
     private static readonly TimeSpan Recovery = TimeSpan.FromMinutes(25);
+
+    /// <summary>Until what is more than the targets ask for has gone back: interfaces are kept for a while, one goes at a time.</summary>
+    private static readonly TimeSpan SurplusRecovery = TimeSpan.FromMinutes(40);
 
     /// <summary>Interfaces that others detached are found by the hourly look for leaked ones; one whose age cannot be known, by the next.</summary>
     private static readonly TimeSpan LongRecovery = TimeSpan.FromMinutes(150);
@@ -48,11 +53,9 @@ internal sealed class Simulation
         _trouble = new Troublemaker(scenario, _node, subnets);
     }
 
-    public static SimulationResult Run(int seed, Sabotage? sabotage = null, TextWriter? echo = null)
-    {
-        var scenario = Scenario.From(seed);
-        return new Simulation(scenario, sabotage ?? Sabotage.None, echo).Run();
-    }
+    public static SimulationResult Run(int seed, Sabotage? sabotage = null, TextWriter? echo = null) => new Simulation(Scenario.From(seed), sabotage ?? Sabotage.None, echo).Run();
+
+    public static SimulationResult Run(Scenario scenario, Sabotage sabotage) => new Simulation(scenario, sabotage, echo: null).Run();
 
     private SimulationResult Run()
     {
@@ -112,10 +115,10 @@ internal sealed class Simulation
         {
             if (_time.RunUntil(Step, _time.GetUtcNow().AddSeconds(5))) return;
             if ((_pods.Error ?? _trouble.Error) is { } error) throw new InvalidOperationException("the simulation itself failed", error);
-            if (WhatRemains() is not var (remains, isOthersDoing)) break;
+            if (WhatRemains() is not var (remains, patience)) break;
             // What others did may take long to find; meanwhile the pool has to follow what is found.
-            if (isOthersDoing) wrongSince = _time.GetUtcNow();
-            if (_time.GetUtcNow() < (isOthersDoing ? calmAt + LongRecovery : wrongSince + Recovery)) continue;
+            if (patience > Recovery) wrongSince = _time.GetUtcNow();
+            if (_time.GetUtcNow() < (patience > Recovery ? calmAt + patience : wrongSince + Recovery)) continue;
             TellBothViews();
             _checker.Fail($"{(_time.GetUtcNow() - calmAt).TotalMinutes:0} minutes after the trouble ended: {remains}");
             return;
@@ -141,16 +144,17 @@ internal sealed class Simulation
         foreach (var open in engine.Ledger.OpenIntents()) _trace.Add($"daemon: open since {open.DoubtSince}: {open.Intent}");
     }
 
-    /// <summary>What is not yet as it should be, and whether that is somebody else's doing, which may take longer to find.</summary>
-    private (string What, bool IsOthersDoing)? WhatRemains()
+    /// <summary>What is not yet as it should be, and how long that may take.</summary>
+    private (string What, TimeSpan Patience)? WhatRemains()
     {
-        if (!_node.IsUp) return ("the daemon is down", false);
+        if (!_node.IsUp) return ("the daemon is down", Recovery);
         var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _checker.Live);
-        if (_pods.Waiting > 0 && truth.CanServeOneMore) return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", false);
-        if (truth.Problem is { } problem) return (problem, false);
+        if (_pods.Waiting > 0 && truth.CanServeOneMore) return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", Recovery);
+        if ((truth.Shortage() ?? truth.Unsettled()) is { } problem) return (problem, Recovery);
         // One that is being carried out is nothing to worry about: pods that nothing can serve keep the pool trying.
-        if (_node.Engine!.Ledger.OpenIntents().Any(open => !open.IsRunning) && CheckpointTruth.OpenIntents(_node.Disk.Content) is { } intents) return (intents, false);
-        return truth.Leak(_checker.DetachedByOthers) is { } leak ? leak : null;
+        if (_node.Engine!.Ledger.OpenIntents().Any(open => !open.IsRunning) && CheckpointTruth.OpenIntents(_node.Disk.Content) is { } intents) return (intents, Recovery);
+        if (truth.Leak(_checker.DetachedByOthers) is var (leak, isOthersDoing)) return (leak, isOthersDoing ? LongRecovery : Recovery);
+        return truth.Surplus() is { } surplus ? (surplus, SurplusRecovery) : null;
     }
 
     private static Dictionary<string, string> Tags(SubnetPlan plan)

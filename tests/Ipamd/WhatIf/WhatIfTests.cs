@@ -16,6 +16,22 @@ public sealed class WhatIfTests
         { "WARM_IP_TARGET=2 MINIMUM_IP_TARGET=5", "0,5,9", [[2, 5, 5], [3, 7, 2], [3, 9, 0]] },
     };
 
+    /// <summary>Options, pods, and for each: interfaces, prefixes, unused prefixes, unused addresses (docs/prefix-and-ip-target.md).</summary>
+    public static TheoryData<string, string, int[][]> DocumentedPrefixTargets => new()
+    {
+        { "WARM_PREFIX_TARGET=1", "0,5,16,17,58", [[1, 1, 1, 16], [1, 2, 1, 27], [1, 2, 1, 16], [1, 3, 1, 31], [2, 5, 1, 22]] },
+        { "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1", "0,5,17,58", [[1, 1, 1, 16], [1, 1, 0, 11], [1, 2, 0, 15], [2, 4, 0, 6]] },
+        { "WARM_IP_TARGET=7 MINIMUM_IP_TARGET=20", "5,17,58", [[1, 2, 1, 27], [1, 2, 0, 15], [2, 5, 1, 22]] },
+    };
+
+    [Theory]
+    [MemberData(nameof(DocumentedPrefixTargets))]
+    public async Task Answer_with_prefixes_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
+    {
+        var steps = await AskAsync("ENABLE_PREFIX_DELEGATION=true " + settings, pods);
+        Assert.Equal(expected, steps.Select(step => new[] { Number(step, "enis"), Number(step, "prefixes"), Number(step, "unusedPrefixes"), Number(step, "unusedAddresses") }));
+    }
+
     [Theory]
     [MemberData(nameof(DocumentedAddressTargets))]
     public async Task Answer_is_that_of_the_documented_table(string settings, string pods, int[][] expected)

@@ -41,9 +41,6 @@ internal sealed class PoolTruth
     /// <summary>One more pod could be served, by an address that is there or by one that the cloud would give.</summary>
     public bool CanServeOneMore => Available > 0 || (Total < _podLimit && CanGrow(isStarving: true));
 
-    /// <summary>Null when the pool is what the targets ask for; else what is wrong.</summary>
-    public string? Problem => Shortage() ?? Surplus() ?? Unsettled();
-
     public override string ToString() => $"{Total} attached, {_used.Count} assigned, {Available} available";
 
     /// <summary>An interface of ours on nothing, and whether somebody else took it off the node.</summary>
@@ -69,13 +66,15 @@ internal sealed class PoolTruth
 
     private int FreePrefixes => _usesPrefixes ? _usable.Sum(eni => eni.Ipv4Prefixes.Count(prefix => !_used.Any(prefix.Contains))) : 0;
 
-    private string? Shortage()
+    /// <summary>Addresses that the targets ask for and the cloud would give; null when none are missing.</summary>
+    public string? Shortage()
     {
         var missing = Math.Min(Math.Max(Wanted - Available, Minimum - Total), _podLimit - Total);
         return missing > 0 && CanGrow(isStarving: Available <= 0) ? $"{missing} addresses are missing ({this}), and the cloud would give some" : null;
     }
 
-    private string? Surplus()
+    /// <summary>What the targets do not ask for; null when there is nothing of that.</summary>
+    public string? Surplus()
     {
         var spare = Math.Min(Available - Wanted, Total - Minimum);
         if (HasAddressTargets && !_usesPrefixes && spare > 0) return $"{spare} addresses too many ({this})";
@@ -94,7 +93,8 @@ internal sealed class PoolTruth
         return null;
     }
 
-    private string? Unsettled()
+    /// <summary>An interface of ours in between, or one that would outlive the node.</summary>
+    public string? Unsettled()
     {
         foreach (var eni in _attached.Where(IsOurs))
         {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections;
+using System.Net;
+using System.Reflection;
+using System.Text.Json.Nodes;
+using VpcCni.Ipamd;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+
+namespace VpcCni.Simulation.Tests.PlantedBugs;
+
+/// <summary>
+/// Bugs that the simulation must find, each put in from outside: through an option, a port, or a hand in the engine's state. The production code knows nothing of them.
+/// </summary>
+internal static class Bugs
+{
+    public static IReadOnlyList<Sabotage> All { get; } =
+    [
+        new("skips the cooldown") { Options = options => options with { Cooldown = TimeSpan.Zero } },
+        new("gives one address to two pods") { AfterStep = ForgetHolder },
+        new("loses acknowledged writes of the checkpoint") { Ports = ports => ports with { Checkpoint = new LyingFile(ports.Checkpoint, ports.Random) } },
+        new("forgets the journal at a restart") { Focus = Restarts, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "intents") } },
+        new("forgets at a restart what it gave back") { Focus = scenario => Restarts(scenario) with { DescribeLag = TimeSpan.FromSeconds(20), UsesPrefixes = false, WarmIp = 1, MinimumIp = 0 }, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "givenBack", "gone") } },
+        new("forgets at a restart what cools") { Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "cooling") } },
+        new("takes the metadata for the truth") { Focus = scenario => scenario with { MetadataLag = TimeSpan.FromSeconds(60), DuplicateAdds = 0.5, MeanCrash = TimeSpan.FromSeconds(60) }, Ports = ports => ports with { Cloud = new MetadataCloud(ports.Cloud) } },
+        new("makes a new client token for every try") { Ports = ports => ports with { Cloud = new TokenCloud(ports.Cloud, ports.Random) } },
+        new("gives back an address in use") { Ports = ports => ports with { Cloud = new GreedyCloud(ports.Cloud) } },
+        new("never deletes what it detached") { Ports = ports => ports with { Cloud = new HoardingCloud(ports.Cloud) } },
+        new("never ties interfaces to the node's life") { Ports = ports => ports with { Cloud = new UntyingCloud(ports.Cloud) } },
+        new("does not look at the kernel") { Ports = ports => ports with { Host = new BlindHost(ports.Host) } },
+        new("loses a waiting ADD") { AfterStep = LoseWaiter },
+    ];
+
+    /// <summary>Restarts, calls whose answers are lost, and much coming and going.</summary>
+    private static Scenario Restarts(Scenario scenario) => scenario with
+    {
+        MeanCrash = TimeSpan.FromSeconds(20), CrashAtCall = 0.03, FailsAfter = 0.05, Cooldown = TimeSpan.FromSeconds(1), MeanLifetime = TimeSpan.FromSeconds(20), MeanArrival = TimeSpan.FromSeconds(2),
+    };
+
+    private static void ForgetHolder(PoolEngine engine, Random random)
+    {
+        var holders = Field<IDictionary>(engine.Ledger, "_holders");
+        if (holders.Count == 0 || random.Next(50) > 0) return;
+        holders.Remove(holders.Keys.Cast<object>().ElementAt(random.Next(holders.Count)));
+    }
+
+    private static void LoseWaiter(PoolEngine engine, Random random)
+    {
+        if (engine.Waiting.Demand == 0 || random.Next(10) > 0) return;
+        var queue = Field<object>(engine.Waiting, "_queue");
+        queue.GetType().GetMethod("RemoveFirst")!.Invoke(queue, null);
+    }
+
+    private static T Field<T>(object owner, string name) => (T)owner.GetType().GetField(name, BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(owner)!;
+
+    /// <summary>Says that it wrote, and in one case of ten did not.</summary>
+    private sealed class LyingFile(ICheckpointFile inner, Random random) : ICheckpointFile
+    {
+        public string Name => inner.Name;
+
+        public byte[]? Read() => inner.Read();
+
+        public void Write(ReadOnlySpan<byte> content)
+        {
+            if (random.Next(10) > 0) inner.Write(content);
+        }
+
+        public string SetAside(DateTimeOffset now) => inner.SetAside(now);
+    }
+
+    /// <summary>Reads the checkpoint without some of our additions.</summary>
+    private sealed class ForgetfulFile(ICheckpointFile inner, params string[] members) : ICheckpointFile
+    {
+        public string Name => inner.Name;
+
+        public byte[]? Read()
+        {
+            if (inner.Read() is not { } content) return null;
+            var document = JsonNode.Parse(content)!;
+            foreach (var member in members) (document["vpccni"] as JsonObject)?.Remove(member);
+            return System.Text.Encoding.UTF8.GetBytes(document.ToJsonString());
+        }
+
+        public void Write(ReadOnlySpan<byte> content) => inner.Write(content);
+
+        public string SetAside(DateTimeOffset now) => inner.SetAside(now);
+    }
+
+    /// <summary>Interfaces that the metadata does not show do not exist.</summary>
+    private sealed class MetadataCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        public override async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        {
+            var shown = (await Inner.HintAttachedInterfacesAsync(cancellationToken)).ToDictionary(hint => hint.Id, hint => hint.Blocks);
+            return [.. (await base.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => shown.ContainsKey(item.Id)).Select(item => item with { Blocks = shown[item.Id] })];
+        }
+    }
+
+    private sealed class TokenCloud(ICloud inner, Random random) : DelegatingCloud(inner)
+    {
+        public override Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
+            => base.CreateInterfaceAsync(request with { IdempotencyToken = $"new-{random.NextInt64():x}" }, cancellationToken);
+    }
+
+    /// <summary>With every block that is given back goes one more of the same interface.</summary>
+    private sealed class GreedyCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        private readonly Dictionary<NetworkInterfaceId, List<IPNetwork>> _assigned = [];
+
+        public override async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
+        {
+            var assigned = await base.AssignBlocksAsync(id, request, cancellationToken);
+            if (!_assigned.TryGetValue(id, out var list)) _assigned[id] = list = [];
+            list.AddRange(assigned);
+            return assigned;
+        }
+
+        public override Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
+        {
+            var more = _assigned.GetValueOrDefault(id)?.Except(blocks).Take(1) ?? [];
+            return base.UnassignBlocksAsync(id, [.. blocks, .. more], cancellationToken);
+        }
+    }
+
+    private sealed class HoardingCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        public override Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+
+    private sealed class UntyingCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        public override Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+
+    /// <summary>No route, no veth and no namespace, as for a daemon in the wrong namespace.</summary>
+    private sealed class BlindHost(IHostNetwork inner) : IHostNetwork
+    {
+        public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken) => inner.EnsureInterfaceAsync(wiring, linkDeadline, cancellationToken);
+
+        public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress) => inner.RemoveInterface(deviceIndex, networkCard, primaryAddress);
+
+        public IReadOnlyList<PodRoute> PodRoutes() => [];
+
+        public IReadOnlyCollection<string> HostInterfaces() => [];
+
+        public bool NamespaceExists(string path) => false;
+    }
+}

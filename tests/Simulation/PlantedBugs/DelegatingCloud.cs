@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Simulation.Tests.PlantedBugs;
+
+/// <summary>The cloud port unchanged, for planted bugs that change one call.</summary>
+internal abstract class DelegatingCloud(ICloud inner) : ICloud
+{
+    protected ICloud Inner => inner;
+
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => inner.IdentifyNodeAsync(cancellationToken);
+
+    public NodeLimits? KnownLimits(string nodeType) => inner.KnownLimits(nodeType);
+
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => inner.DescribeLimitsAsync(nodeType, cancellationToken);
+
+    public virtual Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeAttachedInterfacesAsync(cancellationToken);
+
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.HintAttachedInterfacesAsync(cancellationToken);
+
+    public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeUnattachedInterfacesAsync(cancellationToken);
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) => inner.DescribeLeakCandidatesAsync(cancellationToken);
+
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => inner.DescribeSubnetsAsync(cancellationToken);
+
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) => inner.DescribeNetworkRangesAsync(cancellationToken);
+
+    public virtual Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => inner.CreateInterfaceAsync(request, cancellationToken);
+
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => inner.AttachInterfaceAsync(id, deviceIndex, cancellationToken);
+
+    public virtual Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+        => inner.SetDeleteOnTerminationAsync(id, attachmentId, cancellationToken);
+
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => inner.DetachInterfaceAsync(id, attachmentId, cancellationToken);
+
+    public virtual Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => inner.DeleteInterfaceAsync(id, cancellationToken);
+
+    public virtual Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => inner.AssignBlocksAsync(id, request, cancellationToken);
+
+    public virtual Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) => inner.UnassignBlocksAsync(id, blocks, cancellationToken);
+
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => inner.TagInterfaceAsync(id, createdAt, cancellationToken);
+}
