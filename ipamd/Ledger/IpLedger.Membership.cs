@@ -68,7 +68,7 @@ internal sealed partial class IpLedger
                     if (_givenBack.ContainsKey(range)) continue;
                     // Moved to another interface by us a moment ago: the description is late.
                     if (_index.TryGetValue(range, out var here) && here.Interface != known && now - here.Block.AddedAt < Settling) continue;
-                    if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue)) blocksAdded++;
+                    if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now)) blocksAdded++;
                 }
 
                 foreach (var block in known.Blocks.Values.ToArray())
@@ -113,13 +113,13 @@ internal sealed partial class IpLedger
         foreach (var range in blocks)
         {
             _givenBack.Remove(range);
-            AddBlock_NeedsLock(entry, range, now);
+            AddBlock_NeedsLock(entry, range, addedAt: now, now);
         }
 
         RefreshPlaces_NeedsLock(complete: false, now);
     }
 
-    private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt)
+    private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt, DateTimeOffset now)
     {
         // On another interface until a moment ago: the cloud moved it.
         if (_index.TryGetValue(range, out var known))
@@ -128,7 +128,7 @@ internal sealed partial class IpLedger
             RemoveBlock_NeedsLock(known.Interface, range);
         }
 
-        var block = new Block(range, addedAt)
+        var block = new Block(range, addedAt, seenAt: now)
         {
             Assigned = _holders.Keys.Count(range.Contains),
             Cooling = _cooling.Keys.Count(range.Contains),
@@ -218,7 +218,8 @@ internal sealed partial class IpLedger
         MayCarryOrphans = MayCarryOrphans_NeedsLock(entry.Id, now),
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
-        Blocks = [.. entry.Blocks.Values.Select(block => new BlockView(block.Range, block.Capacity, block.Assigned, block.Cooling, block.IsReleasing))],
+        UnheldSince = entry.UnheldSince,
+        Blocks = [.. entry.Blocks.Values.Select(block => new BlockView(block.Range, block.Capacity, block.Assigned, block.Cooling, block.IsReleasing) { UnheldSince = block.UnheldSince })],
     };
 
     private sealed class Interface(InterfaceObservation seen, DateTimeOffset seenAt, DateTimeOffset addedAt)
@@ -229,6 +230,9 @@ internal sealed partial class IpLedger
         public IPAddress PrimaryAddress { get; } = seen.PrimaryAddress;
         public string SubnetId { get; } = seen.SubnetId;
         public DateTimeOffset SeenAt { get; } = seenAt;
+
+        /// <summary>When the last holder of one of its addresses gave it back; when it was first seen, if there was none.</summary>
+        public DateTimeOffset UnheldSince { get; set; } = seenAt;
 
         /// <summary>When this daemon attached it; the beginning of time for one that was found attached.</summary>
         public DateTimeOffset AddedAt { get; } = addedAt;
@@ -245,10 +249,13 @@ internal sealed partial class IpLedger
         public bool Precedes(Interface other) => NetworkCard != other.NetworkCard ? NetworkCard < other.NetworkCard : DeviceIndex < other.DeviceIndex;
     }
 
-    private sealed class Block(IPNetwork range, DateTimeOffset addedAt)
+    private sealed class Block(IPNetwork range, DateTimeOffset addedAt, DateTimeOffset seenAt)
     {
         public IPNetwork Range { get; } = range;
         public DateTimeOffset AddedAt { get; } = addedAt;
+
+        /// <summary>As for an interface.</summary>
+        public DateTimeOffset UnheldSince { get; set; } = seenAt;
         public AddressFamily Family => Range.BaseAddress.AddressFamily;
         public int Capacity { get; } = AddressBlocks.Count(range);
         public int Assigned { get; set; }

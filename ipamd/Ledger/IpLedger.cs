@@ -168,9 +168,10 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         lock (_lock)
         {
             if (!Remove_NeedsLock(key, out var attachment)) return null;
-            if (Cooldown > TimeSpan.Zero)
+            foreach (var held in attachment.Addresses)
             {
-                foreach (var held in attachment.Addresses) SetCooling_NeedsLock(held.Address, now);
+                if (OwnerOf_NeedsLock(held.Address) is { } owner) owner.Interface.UnheldSince = owner.Block.UnheldSince = now;
+                if (Cooldown > TimeSpan.Zero) SetCooling_NeedsLock(held.Address, now);
             }
 
             Changed_NeedsLock();

@@ -28,6 +28,9 @@ internal sealed record InterfaceObservation
 internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Assigned, int Cooling, bool IsReleasing)
 {
     public int Free => IsReleasing ? 0 : Capacity - Assigned - Cooling;
+    /// <summary>When its last holder gave an address back; when this daemon first saw it, if there was none.</summary>
+    public DateTimeOffset UnheldSince { get; init; }
+
     public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
     public bool IsSingle => AddressBlocks.IsSingle(Range);
 }
@@ -53,6 +56,9 @@ internal sealed record InterfaceView
 
     /// <summary>When this daemon first saw it.</summary>
     public required DateTimeOffset SeenAt { get; init; }
+
+    /// <summary>When the last holder of one of its addresses gave it back; when this daemon first saw it, if there was none.</summary>
+    public DateTimeOffset UnheldSince { get; init; }
 
     /// <summary>In address order.</summary>
     public required IReadOnlyList<BlockView> Blocks { get; init; }

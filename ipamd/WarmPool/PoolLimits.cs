@@ -25,8 +25,17 @@ internal static class PoolLimits
     /// <summary>Longest pause after releases that fail one after the other; the interval is doubled each time.</summary>
     public static readonly TimeSpan LongestReleasePause = TimeSpan.FromMinutes(10);
 
-    /// <summary>An interface is not removed before it is this old (the reference's minimum).</summary>
+    /// <summary>An interface in a subnet that is not for pods is not removed before it is this old (the reference's minimum for every interface).</summary>
     public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// An interface that is not needed is kept until no pod has held an address of it for so long: removing it and making it anew costs five calls, and load that comes back within a quarter of an hour is the
+    /// rule (docs/adr/0009).
+    /// </summary>
+    public static readonly TimeSpan IdleInterface = TimeSpan.FromMinutes(15);
+
+    /// <summary>The same for a single address or prefix, which costs two calls.</summary>
+    public static readonly TimeSpan IdleBlock = TimeSpan.FromMinutes(5);
 
     /// <summary>Time between two looks at the instance metadata and at the kernel, before jitter.</summary>
     public static readonly TimeSpan HintInterval = TimeSpan.FromMinutes(1);

@@ -62,20 +62,24 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         if (Misfits(targets, numbers, idle, over) is { Count: > 0 } misfits) return misfits;
         var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && !item.MayCarryOrphans && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
-        var ripe = removable.Where(item => item.SeenAt + PoolLimits.MinimumInterfaceAge <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
+        var ripe = removable.Where(item => RipeAt(item) <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
         if (ripe is not null) return [new PoolAction.RemoveInterface(ripe.Id)];
+        // What will go with an interface does not go block by block before.
         if (removable.Length > 0)
         {
-            ripeAt = removable.Min(item => item.SeenAt) + PoolLimits.MinimumInterfaceAge;
-            return [];
+            ripeAt = removable.Min(RipeAt);
+            over -= removable.Where(item => !item.IsExcluded).Select(item => item.Total).DefaultIfEmpty().Max();
         }
 
+        var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
-        if (targets.UsesAddressTargets) return Release(idle.Where(item => item.IsUsable), over, block => PoolNumbers.Counts(block, targets));
+        if (targets.UsesAddressTargets) return Release(others, over, block => PoolNumbers.Counts(block, targets), now, ref ripeAt);
         if (!targets.UsesPrefixes) return [];
         var spare = (numbers.FreePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize;
-        return Release(idle.Where(item => item.IsUsable), Math.Min(spare, over), block => !block.IsSingle);
+        return Release(others, Math.Min(spare, over), block => !block.IsSingle, now, ref ripeAt);
     }
+
+    private static DateTimeOffset RipeAt(InterfaceView item) => item.IsExcluded ? item.SeenAt + PoolLimits.MinimumInterfaceAge : item.UnheldSince + PoolLimits.IdleInterface;
 
     /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
     private static List<PoolAction> Misfits(PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over)
@@ -105,8 +109,11 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         return targets.UsesAddressTargets || !targets.UsesPrefixes || numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= targets.WarmPrefixTarget;
     }
 
-    /// <summary>Emptiest interface first, so that it may become removable; highest address first, since the ledger hands out the lowest.</summary>
-    private static List<PoolAction> Release(IEnumerable<InterfaceView> interfaces, int over, Func<BlockView, bool> mayGo)
+    /// <summary>
+    /// Emptiest interface first, so that it may become removable; highest address first, since the ledger hands out the lowest. Only what nobody has held for a while; the first that is not yet of that age tells
+    /// when to look again.
+    /// </summary>
+    private static List<PoolAction> Release(IEnumerable<InterfaceView> interfaces, int over, Func<BlockView, bool> mayGo, DateTimeOffset now, ref DateTimeOffset? ripeAt)
     {
         var actions = new List<PoolAction>();
         foreach (var item in interfaces.OrderBy(item => item.Assigned + item.Cooling).ThenByDescending(item => item.DeviceIndex))
@@ -115,6 +122,13 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
             foreach (var block in item.Blocks.Reverse().Where(block => block.IsUnused && mayGo(block)))
             {
                 if (block.Capacity > over) continue;
+                var at = block.UnheldSince + PoolLimits.IdleBlock;
+                if (at > now)
+                {
+                    if (ripeAt is null || at < ripeAt) ripeAt = at;
+                    continue;
+                }
+
                 blocks.Add(block.Range);
                 over -= block.Capacity;
             }

@@ -45,10 +45,10 @@ internal sealed class WhatIfRun
     private static readonly TimeSpan DetachTime = TimeSpan.FromSeconds(10);
 
     /// <summary>At rest is what has not changed for so long: longer than every pause of the pool, to which the cooldown is added.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Quiet = PoolLimits.IdleInterface + TimeSpan.FromMinutes(5);
 
     /// <summary>A pool that has not come to rest by then goes round in circles.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromHours(3);
+    private static readonly TimeSpan Longest = TimeSpan.FromHours(12);
 
     /// <summary>Between two tries of a pod, as of kubelet's.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(5);

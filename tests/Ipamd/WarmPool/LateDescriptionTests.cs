@@ -38,7 +38,7 @@ public sealed class LateDescriptionTests
         await pool.StepAsync();
         cloud.Change(second, item => item with { AttachmentId = attachment });
         await pool.DeleteAsync("a");
-        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        pool.Time.Advance(PoolLimits.IdleInterface);
         await pool.StepAsync();
         Assert.Single(cloud.Interfaces);
     }

@@ -167,8 +167,15 @@ public sealed class PoolPlannerTests
         foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
         Assert.Empty(pool.Plan().Actions);
         pool.Now += TimeSpan.FromSeconds(61);
+        var early = pool.Plan();
+        Assert.Empty(early.Actions);
+        pool.Now = early.ReplanAt!.Value;
         pool.Settle();
-        pool.Now += TimeSpan.FromSeconds(61);
+        pool.Now += PoolLimits.IdleBlock;
+        pool.Settle();
+        // The second interface goes as a whole, and later.
+        Assert.Equal((2, 2), (pool.View.Interfaces.Count, pool.View.Total));
+        pool.Now += PoolLimits.IdleInterface;
         pool.Settle();
         Assert.Equal((1, 1), (pool.View.Total, pool.View.Free));
     }
@@ -190,6 +197,24 @@ public sealed class PoolPlannerTests
         pool.Settle();
         Assert.Single(pool.View.Interfaces);
         Assert.Equal(3, pool.View.Free);
+    }
+
+    [Fact]
+    public void An_interface_that_pods_come_back_to_within_a_quarter_of_an_hour_is_never_given_back()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        var actions = 0;
+        for (var job = 0; job < 6; job++)
+        {
+            var pods = Enumerable.Range(0, 7).Select(_ => { var pod = pool.AddPod(); actions += pool.Settle(); return pod; }).ToArray();
+            foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+            pool.Now += PoolLimits.IdleInterface - TimeSpan.FromSeconds(1);
+            actions += pool.Settle();
+        }
+
+        // Made once, for the first job.
+        Assert.Equal((2, 3), (actions, pool.View.Interfaces.Count));
     }
 
     [Theory]

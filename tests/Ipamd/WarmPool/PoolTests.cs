@@ -220,12 +220,12 @@ public sealed class PoolTests
         await pool.StepAsync();
         var inUse = pool.View.Interfaces[0].Blocks[2].Range;
         pool.Host.Route("eni1", inUse.BaseAddress);
-        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Time.Advance(PoolLimits.IdleBlock);
         await pool.StepAsync();
         Assert.Contains(inUse, pool.Cloud.Interfaces[0].Blocks);
         Assert.Equal((2, 1, 1), (pool.View.Total, pool.View.Assigned, pool.View.Free));
         pool.Host.Pods.Clear();
-        for (var look = 0; look < 3; look++)
+        for (var look = 0; look < 8; look++)
         {
             pool.Time.Advance(TimeSpan.FromSeconds(67));
             await pool.StepAsync();
@@ -240,7 +240,7 @@ public sealed class PoolTests
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
         pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.Throttled);
-        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Time.Advance(PoolLimits.IdleBlock);
         await pool.StepAsync();
         Assert.Equal((3, 3), (pool.View.Total, pool.View.Free));
     }
@@ -254,7 +254,7 @@ public sealed class PoolTests
         await pool.StepAsync();
         Assert.Equal(2, pool.Cloud.Interfaces.Count);
         await pool.DeleteAsync("a");
-        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        pool.Time.Advance(PoolLimits.IdleInterface);
         await pool.StepAsync();
         Assert.Single(pool.Cloud.Interfaces);
         Assert.Equal(["02:00:00:00:00:00"], pool.Host.Wired);
@@ -269,7 +269,7 @@ public sealed class PoolTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         await pool.DeleteAsync("a");
-        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        pool.Time.Advance(PoolLimits.IdleInterface);
         pool.Host.KeepsRule.Add(pool.Cloud.Interfaces[1].Mac);
         await pool.StepAsync();
         Assert.Single(pool.Cloud.Interfaces);
@@ -310,7 +310,7 @@ public sealed class PoolTests
         await pool.StepAsync();
         await pool.AddAsync("a");
         await pool.DeleteAsync("a");
-        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Time.Advance(PoolLimits.IdleBlock);
         pool.Cloud.FailNext("UnassignBlocks", failure);
         pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Transient, times: 9);
         await pool.StepAsync();
@@ -535,7 +535,7 @@ public sealed class PoolTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         await pool.DeleteAsync("a");
-        pool.Time.Advance(TimeSpan.FromSeconds(45));
+        pool.Time.Advance(PoolLimits.IdleInterface - TimeSpan.FromSeconds(15));
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(14));
         pool.Reconciler.Step(CancellationToken.None);

@@ -25,7 +25,7 @@ public sealed class RepeatedChangeTests
             return new CloudException(CloudErrorKind.Transient, "UnassignBlocks", "NoAnswer", "the answer is lost");
         });
         cloud.FailNext("UnassignBlocks", Enum.Parse<CloudErrorKind>(refusal));
-        pool.Time.Advance(TimeSpan.FromSeconds(31));
+        pool.Time.Advance(PoolLimits.IdleBlock);
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(10));
         await pool.StepAsync();
@@ -76,7 +76,7 @@ public sealed class RepeatedChangeTests
             return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
         });
         cloud.FailNext("DetachInterface", Enum.Parse<CloudErrorKind>(refusal));
-        pool.Time.Advance(TimeSpan.FromSeconds(61));
+        pool.Time.Advance(PoolLimits.IdleInterface);
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(1));
         await pool.StepAsync();
