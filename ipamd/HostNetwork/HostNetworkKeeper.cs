@@ -34,6 +34,8 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private NftMonitor? _nft;
     private volatile bool _monitorsFailed = true;
     private volatile bool _natChanged;
+    private (Exception Exception, DateTimeOffset RetryAt)? _natFailure;
+    private TimeSpan _natPause = RepairPacing.Peace;
     private bool _isClean;
     private bool _hadNode;
 
@@ -93,29 +95,75 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     /// <summary>One look and what follows from it.</summary>
     internal async Task LookAsync(CancellationToken cancellationToken)
     {
+        List<Exception> failures = [];
+        EnsureMonitors(failures);
+        if (_natChanged)
+        {
+            _natChanged = false;
+            _nat.IsDoubtful = true;
+        }
+
         try
         {
-            EnsureMonitors();
-            if (_natChanged)
-            {
-                _natChanged = false;
-                _nat.IsDoubtful = true;
-            }
-
             var observed = _host.Observe(_inputs());
             // After the kernel was looked at: an address that is held now may have been given out since.
             var state = new HostNetworkState { Inputs = _inputs(), Options = _options, Interfaces = _host.Wirings };
-            var repaired = Apply(HostNetworkDiff.Compute(state, observed));
-            repaired |= await EnsureNatAsync(state, observed, cancellationToken);
+            var repaired = Apply(HostNetworkDiff.Compute(state, observed), failures);
+            // Whatever became of the rest: a node without translation reaches nothing outside of the VPC.
+            repaired |= await TryNatAsync(state, observed, failures, cancellationToken);
             if (!repaired) _pacing.Right(_time.GetUtcNow());
             else if (_pacing.Repaired(_time.GetUtcNow())) Log.Dispute(_logger, RepairPacing.Patience, RepairPacing.LongestPause.TotalSeconds);
-            if (Problem is not null) Log.Recovered(_logger);
-            Problem = null;
         }
         catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
         {
-            if (Problem != exception.Message) Log.Failed(_logger, exception);
-            Problem = exception.Message;
+            failures.Add(exception);
+        }
+
+        Report(failures);
+    }
+
+    private void Report(List<Exception> failures)
+    {
+        var problem = failures.Count == 0 ? null : string.Join("; ", failures.Select(failure => failure.Message));
+        if (problem == Problem) return;
+        if (problem is null) Log.Recovered(_logger);
+        else Log.Failed(_logger, failures.Count == 1 ? failures[0] : new AggregateException(failures));
+        Problem = problem;
+    }
+
+    /// <summary>A program that fails, or hangs until its deadline, is not started again at every change of a busy node: routes and rules must not wait for it.</summary>
+    private async Task<bool> TryNatAsync(HostNetworkState state, ObservedHost observed, List<Exception> failures, CancellationToken cancellationToken)
+    {
+        if (_natFailure is { } earlier && _time.GetUtcNow() < earlier.RetryAt)
+        {
+            failures.Add(earlier.Exception);
+            return false;
+        }
+
+        try
+        {
+            var repaired = await EnsureNatAsync(state, observed, cancellationToken);
+            (_natFailure, _natPause) = (null, RepairPacing.Peace);
+            return repaired;
+        }
+        catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
+        {
+            failures.Add(exception);
+            _natFailure = (exception, _time.GetUtcNow() + _natPause);
+            _natPause = _natPause * 2 < Resync ? _natPause * 2 : Resync;
+            return false;
+        }
+    }
+
+    private static void Try(Action body, List<Exception> failures)
+    {
+        try
+        {
+            body();
+        }
+        catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
+        {
+            failures.Add(exception);
         }
     }
 
@@ -134,14 +182,16 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         }
     }
 
-    private bool Apply(HostRepairs repairs)
+    /// <summary>One thing that the kernel refuses keeps nothing else from being repaired.</summary>
+    private bool Apply(HostRepairs repairs, List<Exception> failures)
     {
         Repair[] requests = [.. repairs.Requests, .. _stale.Condemn(repairs.Stale, _time.GetUtcNow()).Select(RuleDiff.Remove)];
         if (requests.Length + repairs.Settings.Count == 0) return false;
-        _host.Apply(requests, repairs.Settings);
+        Try(() => _host.Apply(requests), failures);
         foreach (var repair in requests) Count(repair.Kind, repair.Description);
+        Try(() => Withdraw(repairs.Pods), failures);
+        Try(() => _host.Apply(repairs.Settings), failures);
         foreach (var setting in repairs.Settings) Count(RepairKind.Setting, $"net.ipv4.conf.{setting.Link}.{setting.Name}={setting.Value}");
-        Withdraw(repairs.Pods);
         return true;
     }
 
@@ -152,7 +202,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         var links = _host.LinkIndexes();
         var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
         Repair[] gone = [.. repaired.Where(item => !links.Contains(item.LinkIndex) || !held.Contains(item.Pod.Address)).SelectMany(item => HostNetworkState.RulesOf(item.Pod)).Select(RuleDiff.Remove)];
-        if (gone.Length > 0) _host.Apply(gone, []);
+        if (gone.Length > 0) _host.Apply(gone);
     }
 
     private async Task<bool> EnsureNatAsync(HostNetworkState state, ObservedHost observed, CancellationToken cancellationToken)
@@ -181,13 +231,19 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         Log.Repaired(_logger, kind, what);
     }
 
-    private void EnsureMonitors()
+    /// <summary>Without them every look is made all the same, only more rarely.</summary>
+    private void EnsureMonitors(List<Exception> failures)
     {
         if (!_monitorsFailed) return;
         Dispose();
-        _monitorsFailed = false;
-        _routes = RouteMonitor.Start(_ns, Groups, OnChange, OnMonitorError);
-        _nft = NftMonitor.Start(_ns, OnTableChange, OnMonitorError);
+        Try(
+            () =>
+            {
+                _routes = RouteMonitor.Start(_ns, Groups, OnChange, OnMonitorError);
+                _nft = NftMonitor.Start(_ns, OnTableChange, OnMonitorError);
+                _monitorsFailed = false;
+            },
+            failures);
     }
 
     /// <summary>What appears is looked at where it may be in the way; what pods bring with them is not.</summary>

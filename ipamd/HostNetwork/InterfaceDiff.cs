@@ -73,7 +73,8 @@ internal static class InterfaceDiff
     {
         var wanted = FromInterface(wiring.PrimaryAddress, wiring.RouteTable);
         var present = false;
-        foreach (var rule in state.Rules.Where(rule => rule.Priority == wanted.Priority && rule.Source == wanted.Source && rule.Destination is null))
+        // A rule with any further condition is somebody else's: it is neither ours, nor does it stand in for ours.
+        foreach (var rule in state.Rules.Where(rule => rule is { MarkMask: 0, Destination: null } && rule.Priority == wanted.Priority && rule.Source == wanted.Source && RuleDiff.IsPlain(rule)))
         {
             if (rule.Table == wanted.Table && !present) present = true;
             else yield return RuleRequests.Remove(rule).Tolerating(Errno.ENOENT);

@@ -43,11 +43,14 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 _wired[wiring.Mac] = (wiring, link.Index);
             }
 
-            _settings.WriteOfLink(link.Name, KernelSettings.ReversePathFilter, "2");
             var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
-            if (requests.Count == 0) return;
-            _netlink.Execute([.. requests.Select(repair => repair.Request)]);
-            Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
+            if (requests.Count > 0)
+            {
+                _netlink.Execute([.. requests.Select(repair => repair.Request)]);
+                Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
+            }
+
+            Loosen(link.Name);
         }
         catch (NetlinkException exception)
         {
@@ -163,10 +166,30 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
 
     /// <exception cref="NetlinkException">The kernel refused some of it; the rest is done.</exception>
-    public void Apply(IReadOnlyList<Repair> repairs, IReadOnlyList<SettingRepair> settings)
+    public void Apply(IReadOnlyList<Repair> repairs)
+    {
+        if (repairs.Count > 0) _netlink.Execute([.. repairs.Select(repair => repair.Request)]);
+    }
+
+    /// <exception cref="HostNetworkException">A setting cannot be written; those before it are.</exception>
+    public void Apply(IReadOnlyList<SettingRepair> settings)
     {
         foreach (var setting in settings) _settings.WriteOfLink(setting.Link, setting.Name, setting.Value);
-        if (repairs.Count > 0) _netlink.Execute([.. repairs.Select(repair => repair.Request)]);
+    }
+
+    /// <summary>
+    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper reports a setting that stays wrong, and nothing else waits for it.
+    /// </summary>
+    private void Loosen(string link)
+    {
+        try
+        {
+            if (_settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2") _settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
+        }
+        catch (HostNetworkException exception)
+        {
+            Log.NotLoosened(_logger, link, exception);
+        }
     }
 
     public void Dispose()
@@ -230,6 +253,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         [LoggerMessage(70, LogLevel.Information, "{Link} wired: device {DeviceIndex}, table {Table}, {Changes} changes")]
         public static partial void Wired(ILogger logger, string link, int deviceIndex, int table, int changes);
+
+        [LoggerMessage(79, LogLevel.Warning, "{Link}: the reverse path filter could not be set to loose")]
+        public static partial void NotLoosened(ILogger logger, string link, Exception exception);
 
         [LoggerMessage(71, LogLevel.Error, "link notifications failed; a new interface is seen up to a second later")]
         public static partial void MonitorFailed(ILogger logger, Exception exception);

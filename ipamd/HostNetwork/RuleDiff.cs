@@ -55,7 +55,7 @@ internal static class RuleDiff
     private static bool IsFromPod(RuleInfo rule)
         => rule is { Priority: RouteTables.FromPodPriority, Source: { } host, Destination: null, MarkMask: 0 } && IsHost(host) && IsPlain(rule);
 
-    private static bool IsPlain(RuleInfo rule)
+    internal static bool IsPlain(RuleInfo rule)
         => rule is { Invert: false, HasOtherSelectors: false, InputInterface: null, OutputInterface: null, Action: RuleAction.ToTable };
 
     private static bool IsHost(IPNetwork range) => range == HostNetworkState.Host(range.BaseAddress);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Text.RegularExpressions;
+
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
 /// Our nftables table in the kernel. Replaced whole when it has to be another one, and when it is not as it was right after it was put there: how <c>nft</c> shows a table differs from how it is
 /// written and from version to version, so what it shows then is what it must show later.
 /// </summary>
-internal sealed class NatTable(NetfilterProgram program)
+internal sealed partial class NatTable(NetfilterProgram program)
 {
     private string? _applied;
     private string? _shown;
@@ -23,9 +25,11 @@ internal sealed class NatTable(NetfilterProgram program)
         IsDoubtful = false;
         try
         {
-            if (!changes && await ShowAsync(cancellationToken) == _shown) return NatOutcome.Right;
+            if (!changes && await ShowAsync(cancellationToken) is { } shown && shown == _shown) return NatOutcome.Right;
             await RunAsync(["-f", "-"], script, cancellationToken);
             _shown = await ShowAsync(cancellationToken);
+            // Somebody was faster: what is shown is not what was put there, and must not be what later looks are content with.
+            if (_shown is null || !Chains().Matches(script).All(chain => _shown.Contains(chain.Value, StringComparison.Ordinal))) (_shown, IsDoubtful) = (null, true);
             (var first, _applied) = (_applied is null, script);
             return changes ? first ? NatOutcome.PutThere : NatOutcome.Updated : NatOutcome.Repaired;
         }
@@ -36,12 +40,18 @@ internal sealed class NatTable(NetfilterProgram program)
         }
     }
 
-    /// <summary>Without the values of counters; empty when there is no such table.</summary>
-    private async Task<string> ShowAsync(CancellationToken cancellationToken)
+    /// <summary>Without the values of counters; null when there is no such table.</summary>
+    private async Task<string?> ShowAsync(CancellationToken cancellationToken)
     {
         var outcome = await TryAsync(["-s", "list", "table", "ip", NatRules.Table], "", cancellationToken);
-        return outcome.ExitCode == 0 ? outcome.Output : "";
+        if (outcome.ExitCode == 0) return outcome.Output;
+        return outcome.Errors.Contains("No such file or directory", StringComparison.Ordinal)
+            ? null
+            : throw new HostNetworkException($"nft does not show table ip {NatRules.Table} (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
     }
+
+    [GeneratedRegex(@"chain [\w-]+ \{", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Chains();
 
     private async Task RunAsync(IReadOnlyList<string> arguments, string script, CancellationToken cancellationToken)
     {

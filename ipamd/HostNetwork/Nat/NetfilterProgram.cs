@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors);
 
 /// <summary>
-/// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for on the PATH and where distributions put them; killed past a deadline.
+/// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for where distributions put them, and nowhere else; killed past a deadline.
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="time">For the deadline.</param>
@@ -17,8 +17,8 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
-    /// <summary>A container's PATH may lack them.</summary>
-    private static readonly string[] Folders = ["", "/usr/sbin/", "/sbin/", "/usr/local/sbin/"];
+    /// <summary>Not the PATH: a container's may lack them, and whoever sets it would choose what runs with the daemon's rights.</summary>
+    private static readonly string[] Folders = ["/usr/sbin/", "/sbin/", "/usr/local/sbin/", "/usr/bin/", "/bin/"];
 
     /// <summary>Null: there is no such program.</summary>
     /// <exception cref="HostNetworkException">It did not end in time.</exception>

@@ -88,6 +88,24 @@ public sealed class InterfaceDiffTests
     }
 
     [Theory]
+    [InlineData("fwmark")]
+    [InlineData("iif")]
+    [InlineData("not")]
+    public void A_rule_of_somebody_else_with_the_same_source_is_neither_removed_nor_taken_for_ours(string condition)
+    {
+        var ours = InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable);
+        var foreign = condition switch
+        {
+            "fwmark" => ours with { Mark = 1, MarkMask = 1 },
+            "iif" => ours with { InputInterface = "wg0", Table = 7 },
+            "not" => ours with { Invert = true, Table = 7 },
+            _ => throw new ArgumentOutOfRangeException(nameof(condition)),
+        };
+        var request = Assert.Single(InterfaceDiff.Compute(Second, Complete() with { Rules = [foreign] }));
+        Assert.Contains("ip rule add", request.Description, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("10.0.16.0/20", "10.0.16.1")]
     [InlineData("2001:db8::/64", "fe80:ec2::1")]
     public void The_gateway_follows_the_subnet(string subnet, string gateway) => Assert.Equal(IPAddress.Parse(gateway), InterfaceDiff.Gateway(IPNetwork.Parse(subnet)));
