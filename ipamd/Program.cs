@@ -18,7 +18,8 @@ internal static class Program
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);
         var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(environment, stop.Token));
-        return await commands.InvokeAsync(args, OptionBinder.Bind(environment).Options.SocketPath);
+        var options = OptionBinder.Bind(environment).Options;
+        return await commands.InvokeAsync(args, options.SocketPath, options.Install);
     }
 
     private static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using Grpc.Core;
+using VpcCni.Ipamd.Install;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -14,7 +15,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
-    public Task<int> InvokeAsync(string[] args, string defaultSocket)
+    public Task<int> InvokeAsync(string[] args, string defaultSocket, InstallOptions install)
     {
         var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => defaultSocket, Recursive = true };
         var json = new Option<bool>("--json") { Description = "print JSON for machines instead of a table", Recursive = true };
@@ -31,6 +32,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
 
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, access, WhatIfCommand.Create(console, json) };
+        foreach (var command in new InstallCommand(console, install, time).Create(socket)) root.Subcommands.Add(command);
         root.Options.Add(socket);
         root.Options.Add(json);
         root.SetAction((_, _) => runDaemon());

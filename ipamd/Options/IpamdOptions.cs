@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -37,6 +38,9 @@ internal sealed record IpamdOptions
 
     /// <summary>NAT, marks and rules of the host.</summary>
     public HostNetworkOptions HostNetwork { get; init; } = new();
+
+    /// <summary>For <c>ipamd install</c> and <c>uninstall</c>.</summary>
+    public InstallOptions Install { get; init; } = new();
 
     /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
     public bool TcpEarlyDemuxDisabled { get; init; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -58,6 +59,7 @@ internal static class OptionBinder
             TcpEarlyDemuxDisabled = reader.Boolean("DISABLE_TCP_EARLY_DEMUX", false),
             NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
         };
+        options = options with { Install = Install(reader, options) };
         RefuseOtherModes(reader);
         if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
         {
@@ -105,6 +107,23 @@ internal static class OptionBinder
         {
             warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
         }
+    }
+
+    private static InstallOptions Install(OptionReader reader, IpamdOptions options)
+    {
+        var defaults = new InstallOptions();
+        return new InstallOptions
+        {
+            PluginFolder = reader.AbsolutePath("HOST_CNI_BIN_PATH", defaults.PluginFolder),
+            ConfigurationFolder = reader.AbsolutePath("HOST_CNI_CONFDIR_PATH", defaults.ConfigurationFolder),
+            VethPrefix = options.HostNetwork.VethPrefix,
+            Mtu = reader.Integer("POD_MTU", options.InterfaceMtu, 576, 9001),
+            EnforcingMode = reader.OneOf("POD_SECURITY_GROUP_ENFORCING_MODE", defaults.EnforcingMode, "strict", "standard"),
+            PluginLogFile = reader.AbsolutePath("AWS_VPC_K8S_PLUGIN_LOG_FILE", defaults.PluginLogFile, "stderr"),
+            PluginLogLevel = reader.Text("AWS_VPC_K8S_PLUGIN_LOG_LEVEL", defaults.PluginLogLevel),
+            Bandwidth = reader.Boolean("ENABLE_BANDWIDTH_PLUGIN", defaults.Bandwidth),
+            SocketPath = options.SocketPath,
+        };
     }
 
     private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) => new()

@@ -15,11 +15,12 @@ public sealed partial class ArrowTests
         { "HostNetwork", ["Netlink"] },
         { "Aws", ["Cloud", "Ledger"] },
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger", "Netlink"] },
-        { "Options", ["Cloud", "HostNetwork", "WarmPool"] },
+        { "Install", ["Ledger"] },
+        { "Options", ["Cloud", "HostNetwork", "Install", "WarmPool"] },
         { "Observability", ["Cloud", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Options", "Protos", "WhatIf"] },
+        { "Cli", ["Install", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

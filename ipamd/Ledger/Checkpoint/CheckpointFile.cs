@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Runtime.InteropServices;
-
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>Where the checkpoint's bytes live. Production: a file. Tests: memory, with torn and failing writes.</summary>
@@ -21,7 +19,7 @@ internal interface ICheckpointFile
 }
 
 /// <summary>A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.</summary>
-internal sealed partial class CheckpointFile(string path) : ICheckpointFile
+internal sealed class CheckpointFile(string path) : ICheckpointFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
@@ -52,7 +50,7 @@ internal sealed partial class CheckpointFile(string path) : ICheckpointFile
         }
 
         File.Move(temporary, path, overwrite: true);
-        SyncFolder(folder);
+        FolderSync.Flush(folder);
     }
 
     public string SetAside(DateTimeOffset now)
@@ -61,31 +59,4 @@ internal sealed partial class CheckpointFile(string path) : ICheckpointFile
         File.Move(path, aside, overwrite: false);
         return aside;
     }
-
-    private static void SyncFolder(string folder)
-    {
-        // .NET cannot open a folder; the three calls below are open(2), fsync(2), close(2).
-        var descriptor = Open(folder, O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0) throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");
-        try
-        {
-            if (Fsync(descriptor) != 0) throw new IOException($"fsync {folder}: errno {Marshal.GetLastPInvokeError()}");
-        }
-        finally
-        {
-            _ = Close(descriptor);
-        }
-    }
-
-    private const int O_RDONLY = 0;
-    private const int O_CLOEXEC = 0x80000;
-
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Open(string path, int flags);
-
-    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
-    private static partial int Fsync(int descriptor);
-
-    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
-    private static partial int Close(int descriptor);
 }

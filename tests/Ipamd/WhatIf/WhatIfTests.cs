@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Install;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.WhatIf;
@@ -107,7 +108,7 @@ public sealed class WhatIfTests
         using var output = new StringWriter();
         using var error = new StringWriter();
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, () => throw new InvalidOperationException("not the daemon"));
-        var code = await commands.InvokeAsync(args, "/nowhere");
+        var code = await commands.InvokeAsync(args, "/nowhere", new InstallOptions());
         return (code, output.ToString(), error.ToString());
     }
 }

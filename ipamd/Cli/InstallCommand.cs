@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using Grpc.Core;
+using VpcCni.Ipamd.Install;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Ipamd.Cli;
+
+/// <summary><c>ipamd install</c> and <c>ipamd uninstall</c>: see Install/README.md.</summary>
+internal sealed class InstallCommand(CommandConsole console, InstallOptions options, TimeProvider time)
+{
+    private const int DefaultWaitSeconds = 60;
+    private const int MaxWaitSeconds = 3600;
+    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
+
+    public IEnumerable<Command> Create(Option<string> socket)
+    {
+        var plugin = new Option<string>("--plugin") { Description = "the plugin's file", DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, Conflist.PluginType) };
+        var wait = new Option<int>("--wait") { Description = "seconds to wait for the daemon to be ready", DefaultValueFactory = _ => DefaultWaitSeconds };
+        var install = new Command("install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks; exit code 0 done, 1 failed, 2 the daemon was not ready in time")
+        {
+            plugin, wait,
+        };
+        install.SetAction((result, cancellationToken) => InstallAsync(
+            result.GetValue(plugin)!, TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
+        var uninstall = new Command("uninstall", "take away what install put there, and put back what it replaced; exit code 0 done, 1 failed");
+        uninstall.SetAction((_, _) => Task.FromResult(Guard("uninstall", () => new Installer(options, console.Output.WriteLine).Uninstall())));
+        return [install, uninstall];
+    }
+
+    private async Task<int> InstallAsync(string plugin, TimeSpan wait, string socket, CancellationToken cancellationToken)
+    {
+        var installer = new Installer(options, console.Output.WriteLine);
+        if (Guard("install", () => installer.InstallPlugin(plugin)) is var failed and not 0) return failed;
+        if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
+        {
+            await console.Error.WriteLineAsync($"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network configuration was left as it was");
+            return 2;
+        }
+
+        return Guard("install", installer.InstallConfiguration);
+    }
+
+    /// <summary>Null as soon as an ADD can be served.</summary>
+    private async Task<string?> WhyNotReadyAsync(string socket, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        while (true)
+        {
+            var reason = await AskAsync(socket, cancellationToken);
+            if (reason is null || time.GetElapsedTime(started) + AskEvery > wait) return reason;
+            await Task.Delay(AskEvery, time, cancellationToken);
+        }
+    }
+
+    private async Task<string?> AskAsync(string socket, CancellationToken cancellationToken)
+    {
+        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + AnswerWithin);
+        try
+        {
+            var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
+            return status.Ready ? null : $"{status.Phase}: {string.Join("; ", status.Problems)}";
+        }
+        catch (RpcException exception)
+        {
+            return $"no answer: {exception.Status.Detail}";
+        }
+    }
+
+    private int Guard(string what, Action work)
+    {
+        try
+        {
+            work();
+            return 0;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            console.Error.WriteLine($"ipamd {what}: {exception.Message}");
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text;
+using System.Text.Json;
+
+namespace VpcCni.Ipamd.Install;
+
+/// <summary>
+/// The network configuration that the runtime reads. Name of file and network are the reference's, so that the runtime's cached results, and the keys of the checkpoint, stay valid when a node is
+/// switched over; the plugin's file name is ours, so that the reference's plugin stays beside it for the way back.
+/// </summary>
+internal static class Conflist
+{
+    public const string FileName = "10-aws.conflist";
+
+    /// <summary>The copy of another's configuration that ours replaced. Runtimes read .conf, .conflist and .json only.</summary>
+    public const string KeptFileName = FileName + ".before-vpc-cni";
+
+    public const string PluginType = "vpc-cni";
+
+    /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings. 1.0.0 is the newest version that every runtime in use reads.</summary>
+    public static byte[] Render(InstallOptions options)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteString("cniVersion", "1.0.0");
+            json.WriteString("name", "aws-cni");
+            json.WriteBoolean("disableCheck", true);
+            json.WriteStartArray("plugins");
+            json.WriteStartObject();
+            json.WriteString("name", "aws-cni");
+            json.WriteString("type", PluginType);
+            json.WriteString("vethPrefix", options.VethPrefix);
+            json.WriteString("mtu", options.Mtu.ToString());
+            json.WriteString("podSGEnforcingMode", options.EnforcingMode);
+            json.WriteString("pluginLogFile", options.PluginLogFile);
+            json.WriteString("pluginLogLevel", options.PluginLogLevel);
+            json.WriteString("ipamdSocket", options.SocketPath);
+            WriteCapability(json, "io.kubernetes.cri.pod-annotations");
+            json.WriteEndObject();
+            json.WriteStartObject();
+            json.WriteString("type", "portmap");
+            WriteCapability(json, "portMappings");
+            json.WriteBoolean("snat", true);
+            json.WriteEndObject();
+            if (options.Bandwidth)
+            {
+                json.WriteStartObject();
+                json.WriteString("type", "bandwidth");
+                WriteCapability(json, "bandwidth");
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return [.. buffer.ToArray(), .. "\n"u8];
+    }
+
+    /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>
+    public static bool IsOurs(ReadOnlySpan<byte> content)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("plugins", out var plugins) && plugins.ValueKind == JsonValueKind.Array && plugins.GetArrayLength() > 0
+                && plugins[0].ValueKind == JsonValueKind.Object && plugins[0].TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals(PluginType);
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
+    private static void WriteCapability(Utf8JsonWriter json, string name)
+    {
+        json.WriteStartObject("capabilities");
+        json.WriteBoolean(name, true);
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger.Checkpoint;
+
+namespace VpcCni.Ipamd.Install;
+
+/// <summary>
+/// Puts the plugin and its configuration where the container runtime looks, and takes them away again. Files appear whole or not at all: written beside, synced, renamed. Running it twice changes
+/// nothing the second time. What another network put in the configuration's place is kept beside it and put back.
+/// </summary>
+/// <param name="options">Where to.</param>
+/// <param name="report">One sentence for each thing done.</param>
+internal sealed class Installer(InstallOptions options, Action<string> report)
+{
+    private const UnixFileMode ForAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+    private const UnixFileMode Executable = ForAll | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    private string Plugin => Path.Combine(options.PluginFolder, Conflist.PluginType);
+
+    private string Configuration => Path.Combine(options.ConfigurationFolder, Conflist.FileName);
+
+    private string Kept => Path.Combine(options.ConfigurationFolder, Conflist.KeptFileName);
+
+    /// <summary>The plugin: harmless as long as no configuration names it. By rename, because a runtime may be executing the old one (ETXTBSY).</summary>
+    public void InstallPlugin(string source) => Replace(Plugin, File.ReadAllBytes(source), Executable);
+
+    /// <summary>
+    /// The configuration: from now on the runtime calls our plugin, also for the DELs of pods that are running. Only when the daemon can serve, or the runtime would say the node is ready when it is not.
+    /// </summary>
+    public void InstallConfiguration()
+    {
+        if (File.Exists(Configuration) && File.ReadAllBytes(Configuration) is var present && !Conflist.IsOurs(present))
+        {
+            Replace(Kept, present, File.GetUnixFileMode(Configuration));
+        }
+
+        Replace(Configuration, Conflist.Render(options), ForAll);
+    }
+
+    /// <summary>The way back: the configuration first, so that the runtime never has one whose plugin is gone.</summary>
+    public void Uninstall()
+    {
+        if (!File.Exists(Configuration))
+        {
+            report($"{Configuration} is not there");
+        }
+        else if (!Conflist.IsOurs(File.ReadAllBytes(Configuration)))
+        {
+            report($"{Configuration} is not ours and stays");
+        }
+        else if (File.Exists(Kept))
+        {
+            File.Move(Kept, Configuration, overwrite: true);
+            FolderSync.Flush(options.ConfigurationFolder);
+            report($"{Configuration} is again what it was before");
+        }
+        else
+        {
+            Delete(Configuration);
+        }
+
+        // Left by an uninstall that was interrupted, or overtaken by somebody else's installer: of no use any more.
+        if (File.Exists(Kept)) Delete(Kept);
+        if (File.Exists(Plugin)) Delete(Plugin);
+        else report($"{Plugin} is not there");
+    }
+
+    private void Replace(string path, byte[] content, UnixFileMode mode)
+    {
+        if (File.Exists(path) && File.GetUnixFileMode(path) == mode && File.ReadAllBytes(path).AsSpan().SequenceEqual(content))
+        {
+            report($"{path} is up to date");
+            return;
+        }
+
+        var folder = Path.GetDirectoryName(path)!;
+        Directory.CreateDirectory(folder);
+        // A fixed name: what a crash left is written over by the next run. It ends in nothing that a runtime reads.
+        var beside = Path.Combine(folder, $".{Path.GetFileName(path)}.new");
+        using (var file = new FileStream(beside, FileMode.Create, FileAccess.Write, FileShare.None))
+        {
+            file.Write(content);
+            file.Flush(flushToDisk: true);
+        }
+
+        File.SetUnixFileMode(beside, mode);
+        File.Move(beside, path, overwrite: true);
+        FolderSync.Flush(folder);
+        report($"{path} is written");
+    }
+
+    private void Delete(string path)
+    {
+        File.Delete(path);
+        FolderSync.Flush(Path.GetDirectoryName(path)!);
+        report($"{path} is removed");
+    }
+}

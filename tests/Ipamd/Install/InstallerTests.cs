@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json;
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Install;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Install;
+
+/// <summary>What install and uninstall leave in the runtime's two folders, in every order.</summary>
+public sealed class InstallerTests : IDisposable
+{
+    /// <summary>As aws-node's container writes it.</summary>
+    private const string Reference = """{"cniVersion":"0.4.0","name":"aws-cni","disableCheck":true,"plugins":[{"name":"aws-cni","type":"aws-cni","vethPrefix":"eni","mtu":"9001","podSGEnforcingMode":"strict","pluginLogFile":"/var/log/aws-routed-eni/plugin.log","pluginLogLevel":"DEBUG"},{"name":"egress-cni","type":"egress-cni","enabled":"false"},{"type":"portmap","capabilities":{"portMappings":true},"snat":true}]}""";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-install-");
+    private readonly List<string> _said = [];
+
+    private string Bin => Path.Combine(_folder.FullName, "bin");
+
+    private string Conf => Path.Combine(_folder.FullName, "conf");
+
+    private string Source => Path.Combine(_folder.FullName, "source");
+
+    private InstallOptions Options => new() { PluginFolder = Bin, ConfigurationFolder = Conf, SocketPath = "/run/x.sock", Mtu = 1500, VethPrefix = "abc" };
+
+    public InstallerTests() => File.WriteAllText(Source, "plugin 1");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public void Install_makes_both_files_readable_for_the_runtime_and_no_others()
+    {
+        Install();
+        Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
+        Assert.Equal("plugin 1", File.ReadAllText(Path.Combine(Bin, "vpc-cni")));
+        Assert.True(File.GetUnixFileMode(Path.Combine(Bin, "vpc-cni")).HasFlag(UnixFileMode.UserExecute | UnixFileMode.OtherExecute));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(Configuration));
+        var plugin = JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[0];
+        Assert.Equal(("vpc-cni", "abc", "1500", "/run/x.sock"),
+            (plugin.GetProperty("type").GetString(), plugin.GetProperty("vethPrefix").GetString(), plugin.GetProperty("mtu").GetString(), plugin.GetProperty("ipamdSocket").GetString()));
+    }
+
+    [Fact]
+    public void Second_install_touches_nothing()
+    {
+        Install();
+        var written = (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni")));
+        _said.Clear();
+        Install();
+        Assert.Equal(written, (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni"))));
+        Assert.All(_said, sentence => Assert.EndsWith("is up to date", sentence, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void New_version_replaces_the_plugin_by_rename_because_the_old_one_may_be_running()
+    {
+        Install();
+        var old = Inode(Path.Combine(Bin, "vpc-cni"));
+        File.WriteAllText(Source, "plugin 2");
+        Install();
+        Assert.Equal("plugin 2", File.ReadAllText(Path.Combine(Bin, "vpc-cni")));
+        Assert.NotEqual(old, Inode(Path.Combine(Bin, "vpc-cni")));
+    }
+
+    [Fact]
+    public void Uninstall_after_install_leaves_what_was_there_before()
+    {
+        Directory.CreateDirectory(Bin);
+        File.WriteAllText(Path.Combine(Bin, "portmap"), "foreign");
+        Install();
+        Uninstall();
+        Assert.Equal(["bin/portmap"], Files());
+        Uninstall();
+        Assert.Equal(["bin/portmap"], Files());
+    }
+
+    [Fact]
+    public void Node_of_aws_node_gets_its_own_configuration_back_byte_for_byte()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, Reference);
+        Install();
+        Install();
+        Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist", "conf/10-aws.conflist.before-vpc-cni"], Files());
+        Assert.True(Conflist.IsOurs(File.ReadAllBytes(Configuration)));
+        Uninstall();
+        Assert.Equal(["conf/10-aws.conflist"], Files());
+        Assert.Equal(Reference, File.ReadAllText(Configuration));
+    }
+
+    [Fact]
+    public void Uninstall_does_not_touch_a_configuration_that_aws_node_has_written_since()
+    {
+        Install();
+        File.WriteAllText(Configuration, Reference);
+        Uninstall();
+        Assert.Equal(["conf/10-aws.conflist"], Files());
+        Assert.Equal(Reference, File.ReadAllText(Configuration));
+        Assert.Contains(_said, sentence => sentence.Contains("not ours", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("not json")]
+    [InlineData("[]")]
+    [InlineData("{\"plugins\":[]}")]
+    [InlineData("{\"plugins\":[{\"type\":7}]}")]
+    public void Undecidable_configuration_is_not_ours_and_is_kept(string content)
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, content);
+        Install();
+        Uninstall();
+        Assert.Equal(content, File.ReadAllText(Configuration));
+    }
+
+    [Fact]
+    public void What_a_crashed_install_left_is_written_over()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Path.Combine(Conf, ".10-aws.conflist.new"), "half a fi");
+        Install();
+        Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
+    }
+
+    [Fact]
+    public async Task Without_a_ready_daemon_the_plugin_is_installed_and_the_configuration_stays_as_it_was()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, Reference);
+        var (output, error) = (new StringWriter(), new StringWriter());
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, () => throw new InvalidOperationException("the daemon was started"));
+        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")], "/nowhere", Options));
+        Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
+        Assert.Equal(Reference, File.ReadAllText(Configuration));
+        Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
+
+        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], "/nowhere", Options));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], "/nowhere", Options));
+        Assert.Equal(["conf/10-aws.conflist"], Files());
+    }
+
+    private string Configuration => Path.Combine(Conf, Conflist.FileName);
+
+    private void Install()
+    {
+        var installer = new Installer(Options, _said.Add);
+        installer.InstallPlugin(Source);
+        installer.InstallConfiguration();
+    }
+
+    private void Uninstall() => new Installer(Options, _said.Add).Uninstall();
+
+    private List<string> Files() => [.. Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories).Where(path => path != Source).Select(path => Path.GetRelativePath(_folder.FullName, path)).Order(StringComparer.Ordinal)];
+
+    private static string Inode(string path)
+    {
+        using var stat = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%i", path]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        return stat.StandardOutput.ReadToEnd();
+    }
+}
