@@ -78,8 +78,10 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         }
     }
 
+    private const int LooksPerDatagram = 100;
+
     /// <summary>
-    /// Sends one UDP datagram with a forged source and then one with the sender's own, to a fresh socket at the target. Returns whether the forged one arrived; throws
+    /// Sends UDP datagrams, each time one with a forged source and then one with the sender's own, to a fresh socket at the target, until one arrives. Returns whether the forged one arrived; throws
     /// when the honest one did not, because then nothing is proven.
     /// </summary>
     public async Task<bool> ForgedArrivesAsync(NetworkNamespace from, IPAddress forgedSource, NetworkNamespace to, IPAddress target, CancellationToken cancellationToken)
@@ -93,18 +95,35 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         var endPoint = (IPEndPoint)receiver.LocalEndPoint!;
         try
         {
-            await forger.SendToAsync(Datagram(forgedSource, endPoint, payload: (byte)'F'), new IPEndPoint(target, 0), both.Token);
-            await honest.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
             var buffer = new byte[16];
-            var received = await receiver.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
-            if (received.ReceivedBytes != 1) throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
-            // Sent first, the forged one arrives first; should it have taken a longer way, it is found waiting.
-            return buffer[0] == (byte)'F' || receiver.Available > 0;
+            while (true)
+            {
+                // Both again until one arrives: nothing repeats a datagram that was lost on the way, and without an honest one nothing is proven.
+                await forger.SendToAsync(Datagram(forgedSource, endPoint, payload: (byte)'F'), new IPEndPoint(target, 0), both.Token);
+                await honest.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
+                if (!await ArrivesAsync(receiver, both.Token)) continue;
+                var received = await receiver.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
+                if (received.ReceivedBytes != 1) throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
+                // Sent first, the forged one arrives first; should it have taken a longer way, it is found waiting.
+                return buffer[0] == (byte)'F' || receiver.Available > 0;
+            }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
         {
             throw new TimeoutException($"not even a datagram with an honest source reached {target} within {deadline.TotalSeconds} s", cancelled);
         }
+    }
+
+    /// <summary>Something is there to be received, or comes within a fraction of the deadline.</summary>
+    private async Task<bool> ArrivesAsync(Socket receiver, CancellationToken cancellationToken)
+    {
+        for (var look = 0; look < LooksPerDatagram; look++)
+        {
+            if (receiver.Available > 0) return true;
+            await Task.Delay(deadline / 10 / LooksPerDatagram, time, cancellationToken);
+        }
+
+        return receiver.Available > 0;
     }
 
     /// <summary>An IPv4 packet (RFC 791) with a UDP datagram (RFC 768) of one byte; a UDP checksum of zero means none.</summary>
