@@ -36,6 +36,9 @@ internal sealed record PoolPlan
     /// <summary>Free addresses beyond the targets.</summary>
     public required int Over { get; init; }
 
+    /// <summary>A whole interface is more than the targets ask for.</summary>
+    public bool HasSpareInterface { get; init; }
+
     /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
     public required IReadOnlyList<long> Hopeless { get; init; }
 

@@ -23,6 +23,7 @@ internal static class PoolPlanner
             Actions = [.. growth.Actions, .. shrinkage.Actions],
             Short = Math.Max(growth.Shortage, 0),
             Over = shrinkage.Over,
+            HasSpareInterface = shrinkage.HasSpareInterface,
             // Without an obstacle everything that is missing is on its way.
             Hopeless = growth.Obstacle is null ? [] : WaitForecast.Hopeless(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,

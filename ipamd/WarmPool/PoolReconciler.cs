@@ -34,6 +34,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private readonly List<Task> _running = [];
     private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
+    private DateTimeOffset _neededAt = time.GetUtcNow();
     private int _failedReleases;
 
     public required ILogger<PoolReconciler> Logger { get; init; }
@@ -62,6 +63,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         parts.Waiting.Serve();
         var plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
         LastPlan = plan;
+        if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
         // The description may be old.
         if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets();
@@ -83,6 +85,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full,
         MayReleaseAt = MayReleaseAt(),
+        NeededAt = _neededAt,
     };
 
     private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)

@@ -12,6 +12,9 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
 {
     public static readonly PoolShrinkage None = new([], 0, null);
 
+    /// <summary>A whole interface is more than the targets ask for.</summary>
+    public bool HasSpareInterface { get; init; }
+
     /// <summary>
     /// What takes the place of blocks that the pool is short of when every interface is full or of no use: an unused interface in a subnet that is not for pods, free single addresses where prefixes would fit,
     /// and prefixes left over where single addresses would. Also while somebody waits, who would wait for ever otherwise.
@@ -34,9 +37,11 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     {
         var over = Math.Max(OverOf(snapshot, targets, numbers), 0);
         if (snapshot.MayNotRelease) return new PoolShrinkage([], over, null);
-        var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt);
-        if (wanted.Count == 0) return new PoolShrinkage([], over, ripeAt);
-        return now < snapshot.MayReleaseAt ? new PoolShrinkage([], over, snapshot.MayReleaseAt) : new PoolShrinkage(wanted, over, null);
+        var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt, out var hasSpareInterface);
+        var shrinkage = wanted.Count == 0 ? new PoolShrinkage([], over, ripeAt)
+            : now < snapshot.MayReleaseAt ? new PoolShrinkage([], over, snapshot.MayReleaseAt)
+            : new PoolShrinkage(wanted, over, null);
+        return shrinkage with { HasSpareInterface = hasSpareInterface };
     }
 
     /// <summary>Interfaces that pods are on or could be, and that nothing is being done to.</summary>
@@ -56,18 +61,19 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     }
 
     private static List<PoolAction> Wanted(
-        PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over, DateTimeOffset now, out DateTimeOffset? ripeAt)
+        PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over, DateTimeOffset now, out DateTimeOffset? ripeAt, out bool hasSpareInterface)
     {
-        ripeAt = null;
+        (ripeAt, hasSpareInterface) = (null, false);
         if (Misfits(targets, numbers, idle, over) is { Count: > 0 } misfits) return misfits;
         var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && !item.MayCarryOrphans && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
+        hasSpareInterface = removable.Any(item => !item.IsExcluded && item.Total > 0);
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
-        var ripe = removable.Where(item => RipeAt(item) <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
+        var ripe = removable.Where(item => RipeAt(item, snapshot) <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
         if (ripe is not null) return [new PoolAction.RemoveInterface(ripe.Id)];
         // What will go with an interface does not go block by block before.
         if (removable.Length > 0)
         {
-            ripeAt = removable.Min(RipeAt);
+            ripeAt = removable.Min(item => RipeAt(item, snapshot));
             over -= removable.Where(item => !item.IsExcluded).Select(item => item.Total).DefaultIfEmpty().Max();
         }
 
@@ -79,7 +85,10 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         return Release(others, Math.Min(spare, over), block => !block.IsSingle, now, ref ripeAt);
     }
 
-    private static DateTimeOffset RipeAt(InterfaceView item) => item.IsExcluded ? item.SeenAt + PoolLimits.MinimumInterfaceAge : item.UnheldSince + PoolLimits.IdleInterface;
+    /// <summary>One that is only kept warm is needed, too, as long as the targets ask for it.</summary>
+    private static DateTimeOffset RipeAt(InterfaceView item, PoolSnapshot snapshot)
+        => item.IsExcluded ? item.SeenAt + PoolLimits.MinimumInterfaceAge
+            : (item.Total > 0 && snapshot.NeededAt > item.UnheldSince ? snapshot.NeededAt : item.UnheldSince) + PoolLimits.IdleInterface;
 
     /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
     private static List<PoolAction> Misfits(PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over)

@@ -26,6 +26,9 @@ internal sealed record PoolSnapshot
 
     /// <summary>When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls, and less often after failures.</summary>
     public required DateTimeOffset MayReleaseAt { get; init; }
+
+    /// <summary>When last no interface was more than the targets ask for.</summary>
+    public DateTimeOffset NeededAt { get; init; }
 }
 
 /// <summary>One who waits.</summary>
