@@ -66,8 +66,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         // The host's network follows what the core knows, whoever else changes it.
         using var keeper = new HostNetworkKeeper(
             host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
+        engine.Ranges.Changed = keeper.Poke;
         state.HostNetworkProblem = () => keeper.Problem;
-        var ranges = new NetworkRangeWatch(cloud, engine.Ranges, keeper.Poke, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
+        var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);

@@ -17,9 +17,12 @@ internal static class Program
         using var stop = new CancellationTokenSource();
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);
-        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(environment, stop.Token));
-        var options = OptionBinder.Bind(environment).Options;
-        return await commands.InvokeAsync(args, options.SocketPath, options.Install);
+        var bound = OptionBinder.Bind(environment);
+        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(environment, stop.Token))
+        {
+            NodeCommands = [json => InitCommand.Create(console, json, bound, (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token))],
+        };
+        return await commands.InvokeAsync(args, bound.Options.SocketPath, bound.Options.Install);
     }
 
     private static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";

@@ -15,6 +15,9 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
+    /// <summary>Commands that change the node instead of asking the daemon; each is given the option for JSON.</summary>
+    public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
+
     public Task<int> InvokeAsync(string[] args, string defaultSocket, InstallOptions install)
     {
         var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => defaultSocket, Recursive = true };
@@ -33,6 +36,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, access, WhatIfCommand.Create(console, json) };
         foreach (var command in new InstallCommand(console, install, time).Create(socket)) root.Subcommands.Add(command);
+        foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         root.Options.Add(socket);
         root.Options.Add(json);
         root.SetAction((_, _) => runDaemon());

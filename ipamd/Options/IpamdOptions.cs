@@ -42,6 +42,9 @@ internal sealed record IpamdOptions
     /// <summary>For <c>ipamd install</c> and <c>uninstall</c>.</summary>
     public InstallOptions Install { get; init; } = new();
 
+    /// <summary>VPCCNI_RANGE_INTERVAL_SECONDS: how often the instance metadata is asked for the VPC's ranges, which may change while the node runs.</summary>
+    public TimeSpan RangeInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
     public bool TcpEarlyDemuxDisabled { get; init; }
 

@@ -56,6 +56,7 @@ internal static class OptionBinder
             MetadataOnly = reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
             ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false) | reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
             HostNetwork = HostNetwork(reader, defaults.HostNetwork),
+            RangeInterval = reader.Seconds("VPCCNI_RANGE_INTERVAL_SECONDS", defaults.RangeInterval, 1, 3600),
             TcpEarlyDemuxDisabled = reader.Boolean("DISABLE_TCP_EARLY_DEMUX", false),
             NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
         };

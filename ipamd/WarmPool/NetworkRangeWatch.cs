@@ -6,11 +6,9 @@ namespace VpcCni.Ipamd.WarmPool;
 /// <summary>Follows the network's address ranges: a VPC gets ranges, and loses them, while nodes run. The instance metadata has them, which costs no control-plane call.</summary>
 /// <param name="cloud">Asked for the ranges.</param>
 /// <param name="ranges">Kept up to date. Empty until the start has read them: until then nothing is asked.</param>
-/// <param name="onChanged">Called after a change.</param>
-internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges ranges, Action onChanged, TimeProvider time, Random random, ILogger<NetworkRangeWatch> logger)
+/// <param name="interval">Between two questions; a tenth more or less, so that nodes do not ask in step.</param>
+internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges ranges, TimeSpan interval, TimeProvider time, Random random, ILogger<NetworkRangeWatch> logger)
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
-
     private bool _failed;
 
     /// <summary>Runs until cancelled.</summary>
@@ -20,7 +18,7 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
         {
             while (true)
             {
-                await Task.Delay(Interval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
+                await Task.Delay(interval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
                 if (ranges.Current.Count > 0) await LookAsync(cancellationToken);
             }
         }
@@ -40,7 +38,6 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
             if (now.Count == 0 || now.ToHashSet().SetEquals(ranges.Current)) return;
             Log.Changed(logger, string.Join(", ", ranges.Current), string.Join(", ", now));
             ranges.Set(now);
-            onChanged();
         }
         catch (CloudException exception)
         {

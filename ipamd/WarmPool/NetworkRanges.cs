@@ -10,5 +10,12 @@ internal sealed class NetworkRanges
 
     public IReadOnlyList<IPNetwork> Current => _current;
 
-    public void Set(IReadOnlyList<IPNetwork> ranges) => _current = ranges;
+    /// <summary>Called after every <see cref="Set"/>.</summary>
+    public Action Changed { get; set; } = () => { };
+
+    public void Set(IReadOnlyList<IPNetwork> ranges)
+    {
+        _current = ranges;
+        Changed();
+    }
 }

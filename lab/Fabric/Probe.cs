@@ -20,8 +20,18 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     private const int UdpHeaderLength = 8;
 
     /// <summary>Connects, sends a line and waits for its echo; tells which source the server saw.</summary>
-    public async Task<TcpProbeOutcome> TcpAsync(NetworkNamespace from, NetworkNamespace to, IPAddress target, CancellationToken cancellationToken)
+    public Task<TcpProbeOutcome> TcpAsync(NetworkNamespace from, NetworkNamespace to, IPAddress target, CancellationToken cancellationToken)
+        => TcpAsync(from, to, new IPEndPoint(target, 0), asked: null, cancellationToken);
+
+    /// <summary>As above, to a server that is known under another address: a service or a node port.</summary>
+    /// <param name="from">The client.</param>
+    /// <param name="to">The server.</param>
+    /// <param name="served">Where the server listens; port 0: any.</param>
+    /// <param name="asked">Where the client connects to; null: where the server listens.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<TcpProbeOutcome> TcpAsync(NetworkNamespace from, NetworkNamespace to, IPEndPoint served, IPEndPoint? asked, CancellationToken cancellationToken)
     {
+        var target = asked?.Address ?? served.Address;
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         using var listener = to.OpenSocket(target.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -29,10 +39,12 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
         var started = time.GetTimestamp();
         try
         {
-            listener.Bind(new IPEndPoint(target, 0));
+            // Probes follow each other on one port.
+            listener.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            listener.Bind(served);
             listener.Listen(1);
             var accepting = listener.AcceptAsync(both.Token).AsTask();
-            await client.ConnectAsync(listener.LocalEndPoint!, both.Token);
+            await client.ConnectAsync(asked ?? listener.LocalEndPoint!, both.Token);
             using var server = await accepting;
             byte[] question = [1, 2, 3, 4], answer = new byte[4];
             await client.SendAsync(question, both.Token);

@@ -20,7 +20,7 @@ public sealed partial class ArrowTests
         { "Observability", ["Cloud", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Install", "Options", "Protos", "WhatIf"] },
+        { "Cli", ["Cloud", "HostNetwork", "Install", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

@@ -52,9 +52,10 @@ internal static class NatRules
         script.Append($"    {veths} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
         if (translates)
         {
-            // After kube-proxy: whom it masquerades, it masquerades. Branch interfaces of the reference's pods have addresses of their own outside.
+            // After kube-proxy: whom it masquerades, it masquerades. Branch interfaces of the reference's pods have addresses of their own outside. The node's own packets have the right address: a
+            // connection of its that conntrack did not know before this table, an ssh session say, would otherwise be taken for a new one and get another port in the middle.
             script.Append("  chain to_outside {\n    type nat hook postrouting priority srcnat + 10; policy accept;\n")
-                .Append($"    oifname != \"vlan*\" ip daddr != @inside fib daddr type != local counter snat to {settings.PrimaryAddress}{Ports(options.SnatPorts)}\n  }}\n");
+                .Append($"    oifname != \"vlan*\" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to {settings.PrimaryAddress}{Ports(options.SnatPorts)}\n  }}\n");
         }
 
         script.Append("}\n");

@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.Net;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
+using VpcCni.Lab.Paths;
 
 namespace VpcCni.Lab.Cli.Demo;
 
@@ -30,7 +31,11 @@ internal static class DemoCommand
                 AttachLatency = TimeSpan.FromMilliseconds(300),
                 Ec2Latency = TimeSpan.FromMilliseconds(30),
                 // Small numbers, so that growth, cooldown and return happen before one's eyes.
-                Environment = new Dictionary<string, string> { ["WARM_IP_TARGET"] = "2", ["MINIMUM_IP_TARGET"] = "4", ["IP_COOLDOWN_PERIOD"] = $"{Cooldown.TotalSeconds:F0}" },
+                Environment = new Dictionary<string, string>
+                {
+                    ["WARM_IP_TARGET"] = "2", ["MINIMUM_IP_TARGET"] = "4", ["IP_COOLDOWN_PERIOD"] = $"{Cooldown.TotalSeconds:F0}",
+                    ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(), ["VPCCNI_RANGE_INTERVAL_SECONDS"] = "1",
+                },
                 IpamdPath = parsed.GetValue(ipamd) ?? context.FindBeside("ipamd") ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build) or name it (--ipamd PATH)"),
                 PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni") ?? throw new LabException("there is no vpc-cni beside vpc-lab: build it (make build) or name it (--plugin PATH)"),
             };
@@ -80,6 +85,7 @@ internal static class DemoCommand
         var run = new DemoRun(lab, report, Cooldown, time, cancellationToken);
         await run.AddPodsAsync();
         await run.CheckTrafficAsync();
+        await run.CheckRepairAsync();
         await run.CheckDeletionAsync();
         await run.CheckRestartAsync();
         await output.WriteLineAsync();

@@ -51,6 +51,3 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
 
 /// <summary>A step failed without which the demo cannot go on; the report has said why.</summary>
 internal sealed class DemoStoppedException : Exception;
-
-/// <summary>A check did not find what it expected.</summary>
-internal sealed class CheckFailedException(string message) : Exception(message);

@@ -2,6 +2,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using VpcCni.Lab.Hosting;
+using VpcCni.Lab.Paths;
 
 namespace VpcCni.Lab.Cli.Demo;
 
@@ -19,7 +20,8 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
 
-    private readonly DemoTraffic _traffic = new(lab, time);
+    private readonly PodTraffic _traffic = new(lab, time);
+    private PathMatrix? _paths;
     private readonly LabNode _one = lab.Nodes[0], _two = lab.Nodes[1], _three = lab.Nodes[2];
 
     public async Task AddPodsAsync()
@@ -44,16 +46,11 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
 
     public async Task CheckTrafficAsync()
     {
-        var (first, second) = (_one.Pods[0], _one.Pods[1]);
-        var onSecondEni = OnSecondaryEni(_one);
-        await report.CheckAsync("pod to pod, same node", () => _traffic.WithinNodeAsync(_one, first, second, cancellationToken));
-        await report.CheckAsync("pod to pod, other node", () => _traffic.AcrossNodesAsync(_one, first, _two, _two.Pods[0], cancellationToken));
-        await report.CheckAsync("pod to pod, other subnet", () => _traffic.AcrossNodesAsync(_one, second, _three, _three.Pods[0], cancellationToken));
-        await report.CheckAsync("pod on a secondary ENI, other node", () => _traffic.AcrossNodesAsync(_one, Need(onSecondEni), _two, _two.Pods[1], cancellationToken));
-        await report.CheckAsync("pod on a secondary ENI, back from there", () => _traffic.AcrossNodesAsync(_three, _three.Pods[1], _one, Need(onSecondEni), cancellationToken));
-        await report.CheckAsync("node to its own pod", () => _traffic.FromNodeAsync(_one, first, cancellationToken));
-        await report.CheckAsync("node to a pod of another node", () => _traffic.FromNodeAsync(_three, Need(onSecondEni), cancellationToken));
-        await report.CheckAsync("pod to the instance metadata", () => DemoTraffic.ToMetadataAsync(first, cancellationToken));
+        var paths = _paths = new PathMatrix(lab, time);
+        await paths.InstallServicesAsync(cancellationToken);
+        foreach (var check in paths.Checks) await report.CheckAsync(check.What, () => check.RunAsync(cancellationToken));
+        var first = _one.Pods[0];
+        await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
         await report.CheckAsync("a source forged by a pod is dropped", () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
         await report.CheckAsync("a source forged by a node is dropped", () => _traffic.ForgedByNodeAsync(_one, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
     }
@@ -124,6 +121,49 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
         });
     }
 
+    /// <summary>Everything that may happen to a node's network while pods run, and every path again after each.</summary>
+    public async Task CheckRepairAsync()
+    {
+        var paths = _paths ?? throw new InvalidOperationException("the paths are checked first");
+        await AgainAsync(paths, $"all paths after {_one.Name}'s ipamd restarts", async () =>
+        {
+            await lab.RestartIpamdAsync(_one.Name, cancellationToken);
+            return "";
+        });
+        await AgainAsync(paths, "all paths after a flush", async () =>
+        {
+            await paths.FlushAsync(cancellationToken);
+            var flushed = time.GetTimestamp();
+            await UntilAsync(() => paths.IsKeptAsync(cancellationToken), "rules, routes and nftables are not repaired");
+            return $"rules, table 2, nftables back in {time.GetElapsedTime(flushed).TotalMilliseconds:F0} ms; ";
+        });
+        await AgainAsync(paths, "all paths after the VPC gets a range", async () =>
+        {
+            await paths.AddRangeAsync(cancellationToken);
+            var added = time.GetTimestamp();
+            await UntilAsync(() => paths.IsRangeKnownAsync(cancellationToken), "the range is not in the nftables table");
+            return $"known in {time.GetElapsedTime(added).TotalMilliseconds:F0} ms; ";
+        });
+    }
+
+    private Task AgainAsync(PathMatrix paths, string what, Func<Task<string>> damageAsync) => report.CheckAsync(what, async () =>
+    {
+        var detail = await damageAsync();
+        foreach (var check in paths.Checks)
+        {
+            try
+            {
+                await check.RunAsync(cancellationToken);
+            }
+            catch (Exception failure) when (failure is not OperationCanceledException)
+            {
+                throw new CheckFailedException($"{check.What}: {failure.Message}");
+            }
+        }
+
+        return $"{detail}{paths.Checks.Count} paths";
+    });
+
     private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> wanted)
     {
         var times = new ConcurrentBag<TimeSpan>();
@@ -149,11 +189,6 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
     }
 
     private int[] EniCounts() => [.. lab.Nodes.Select(node => lab.World.With(world => world.InterfacesOf(node.Instance.Id).Count))];
-
-    private LabPod? OnSecondaryEni(LabNode node)
-        => node.Pods.FirstOrDefault(pod => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { IsPrimary: false }));
-
-    private LabPod Need(LabPod? pod) => pod ?? throw new CheckFailedException($"no pod of {_one.Name} has an address of a secondary ENI");
 
     /// <summary>How many addresses of the first node cool, as its daemon says; it leaves zeros out.</summary>
     private async Task<int> CoolingAsync()

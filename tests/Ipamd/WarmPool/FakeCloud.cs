@@ -28,6 +28,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     /// <summary>What the instance metadata makes of the truth.</summary>
     public Func<IReadOnlyList<InterfaceHint>, IReadOnlyList<InterfaceHint>> HintFilter { get; set; } = hints => hints;
 
+    /// <summary>Of the network.</summary>
+    public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
+
     /// <summary>Set: every call waits for it.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
@@ -97,7 +100,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         => CallAsync<IReadOnlyList<CloudInterface>>("DescribeUnattachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => [IPNetwork.Parse("10.0.0.0/16")]);
+        => CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => Ranges);
 
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
     {

@@ -20,6 +20,14 @@ public sealed class NatPathTests
     }
 
     [Fact]
+    public async Task A_connection_of_the_node_itself_that_was_open_before_the_table_goes_on()
+    {
+        TakeoverTests.Pair? open = null;
+        await using var lab = await HostLab.StartAsync(before: lab => open = TakeoverTests.Pair.Connect(lab.Host, lab.First));
+        using (open) open!.AssertAlive();
+    }
+
+    [Fact]
     public async Task To_an_excluded_range_a_pod_leaves_by_its_own_interface_with_its_own_address()
     {
         await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExcludedRanges = [IPNetwork.Parse("203.0.113.0/24")] });

@@ -2,6 +2,7 @@
 using System.Net;
 using System.Net.Sockets;
 using VpcCni.Kernel.Tests.Netlink;
+using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -27,7 +28,7 @@ public sealed class TakeoverTests
     public async Task The_references_rules_are_replaced_and_a_connection_that_runs_goes_on(string kind)
     {
         Requirement.NeedProgram(kind);
-        Socket? client = null, server = null;
+        Pair? open = null;
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
             KubeProxy.Install(lab.Host, kind);
@@ -35,38 +36,54 @@ public sealed class TakeoverTests
             lab.Nft("add table ip aws-cni");
             lab.Host.IpBatch("", ["rule add priority 1024 fwmark 0x80/0x80 table main", "address add 10.0.0.20/24 dev ens6 noprefixroute", "route add 10.0.0.1 dev ens6 table 2", "route add default via 10.0.0.1 table 2"]);
             var pod = lab.AddPod("web", "10.0.0.21");
-            (client, server) = Connect(lab, pod);
+            open = Pair.Connect(pod, lab.First);
         });
-        Assert.Equal(HostLab.PrimaryAddress, ((IPEndPoint)server!.RemoteEndPoint!).Address);
+        using var running = open!;
+        Assert.Equal(HostLab.PrimaryAddress, running.SeenSource);
 
         var left = Iproute.Run(lab.Host, $"{kind}-save", []);
         Assert.DoesNotContain("AWS", left, StringComparison.Ordinal);
         Assert.Contains("KUBE-SERVICES", left, StringComparison.Ordinal);
         Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
         // The connection is as alive as before.
-        client!.Send([1]);
-        Assert.Equal(1, server.Receive(new byte[1]));
-        server.Send([2]);
-        Assert.Equal(1, client.Receive(new byte[1]));
+        running.AssertAlive();
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.AddPod("new", "10.0.0.22"), lab.First, new IPEndPoint(HostLab.Internet, 8081)));
-        client.Dispose();
-        server.Dispose();
-    }
-
-    private static (Socket Client, Socket Server) Connect(HostLab lab, VpcCni.Netlink.NetworkNamespace pod)
-    {
-        using var listener = lab.First.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(HostLab.Internet, 8080));
-        listener.Listen();
-        var client = pod.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        client.ReceiveTimeout = 5000;
-        client.Connect(listener.LocalEndPoint!);
-        var server = listener.Accept();
-        server.ReceiveTimeout = 5000;
-        return (client, server);
     }
 
     /// <summary>Words with blanks between them; what stands between bars is one word.</summary>
     private static string[] Words(string rule)
         => [.. rule.Split('|').SelectMany((part, index) => index % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+
+    /// <summary>Both ends of an open connection to the outside.</summary>
+    internal sealed class Pair(Socket client, Socket server) : IDisposable
+    {
+        public IPAddress SeenSource => ((IPEndPoint)server.RemoteEndPoint!).Address;
+
+        public static Pair Connect(NetworkNamespace from, NetworkNamespace to)
+        {
+            using var listener = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listener.Bind(new IPEndPoint(HostLab.Internet, 8080));
+            listener.Listen();
+            var client = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            client.ReceiveTimeout = 5000;
+            client.Connect(listener.LocalEndPoint!);
+            var server = listener.Accept();
+            server.ReceiveTimeout = 5000;
+            return new Pair(client, server);
+        }
+
+        public void AssertAlive()
+        {
+            client.Send([1]);
+            Assert.Equal(1, server.Receive(new byte[1]));
+            server.Send([2]);
+            Assert.Equal(1, client.Receive(new byte[1]));
+        }
+
+        public void Dispose()
+        {
+            client.Dispose();
+            server.Dispose();
+        }
+    }
 }

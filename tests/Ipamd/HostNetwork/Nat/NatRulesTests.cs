@@ -28,7 +28,7 @@ public sealed class NatRulesTests
           }
           chain to_outside {
             type nat hook postrouting priority srcnat + 10; policy accept;
-            oifname != "vlan*" ip daddr != @inside fib daddr type != local counter snat to 10.0.0.5 fully-random
+            oifname != "vlan*" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to 10.0.0.5 fully-random
           }
         }
 

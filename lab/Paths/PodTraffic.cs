@@ -4,16 +4,16 @@ using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Netlink;
 
-namespace VpcCni.Lab.Cli.Demo;
+namespace VpcCni.Lab.Paths;
 
 /// <summary>
 /// The traffic checks. Each proves three things where they apply: an answer came (ICMP and TCP), the server saw the sender's own address (no NAT), and the packets took the
 /// expected link, which its counters show.
 /// </summary>
-internal sealed class DemoTraffic(VpcLab lab, TimeProvider time)
+internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 {
     /// <summary>Enough to stand out from the daemon's own traffic on the same links.</summary>
-    private const int Pings = 200;
+    public const int Pings = 200;
 
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
@@ -25,7 +25,8 @@ internal sealed class DemoTraffic(VpcLab lab, TimeProvider time)
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
         foreach (var (link, counters) in Enis(node, LinkCounters.Read(node.Network)))
         {
-            var sent = counters.SentPackets - before[link].SentPackets;
+            // An ENI that was attached meanwhile began at zero.
+            var sent = counters.SentPackets - before.GetValueOrDefault(link).SentPackets;
             if (sent >= Pings) throw new CheckFailedException($"{sent} packets left {node.Name} by {link}, although both pods are on it");
         }
 
@@ -104,7 +105,8 @@ internal sealed class DemoTraffic(VpcLab lab, TimeProvider time)
     private async Task<long> SpoofedAsync(LabNode node, CancellationToken cancellationToken)
         => (await lab.StatusAsync(cancellationToken)).Nodes.First(status => status.Name == node.Name).Enis.Sum(eni => eni.Spoofed.Packets);
 
-    private async Task<TimeSpan> PingManyAsync(NetworkNamespace from, IPAddress target, CancellationToken cancellationToken)
+    /// <summary>The shortest time of <see cref="Pings"/> answers.</summary>
+    public async Task<TimeSpan> PingManyAsync(NetworkNamespace from, IPAddress target, CancellationToken cancellationToken)
     {
         var best = TimeSpan.MaxValue;
         for (var count = 0; count < Pings; count++)
@@ -124,7 +126,7 @@ internal sealed class DemoTraffic(VpcLab lab, TimeProvider time)
     }
 
     /// <summary>The link of the ENI that owns the pod's address, according to EC2.</summary>
-    private string LinkOf(LabNode node, LabPod pod) => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
+    public string LinkOf(LabNode node, LabPod pod) => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
         ? FabricNames.NodeLink(attachment.DeviceIndex, attachment.NetworkCard)
         : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}"));
 
@@ -135,5 +137,5 @@ internal sealed class DemoTraffic(VpcLab lab, TimeProvider time)
         return [.. counters.Where(pair => names.Contains(pair.Key))];
     }
 
-    private static string Milliseconds(TimeSpan elapsed) => $"{elapsed.TotalMilliseconds:F2} ms";
+    public static string Milliseconds(TimeSpan elapsed) => $"{elapsed.TotalMilliseconds:F2} ms";
 }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>A kernel parameter that a node needs before pods run on it, and what came of setting it.</summary>
+/// <param name="Name">As sysctl(8) writes it.</param>
+/// <param name="Value">What it is now.</param>
+/// <param name="Previous">What it was.</param>
+internal sealed record SettingOutcome(string Name, string Value, string Previous)
+{
+    public bool Changed => Value != Previous;
+}
+
+/// <summary>
+/// The kernel parameters that <c>ipamd init</c> sets, as the reference's init container does. The daemon keeps the reverse path filters of all ENIs; this makes that of the primary one right before it starts.
+/// </summary>
+internal static class NodeSettings
+{
+    /// <summary>Idempotent: what is right is not written.</summary>
+    /// <param name="settings">Of the node's namespace.</param>
+    /// <param name="primaryLink">The primary interface's link.</param>
+    /// <param name="earlyDemuxDisabled">
+    /// DISABLE_TCP_EARLY_DEMUX: kubelet's TCP probes of pods on branch interfaces need it (a packet that arrives by one link for a socket that was found early is answered by another).
+    /// </param>
+    /// <exception cref="HostNetworkException">A parameter is not there or cannot be set.</exception>
+    public static IReadOnlyList<SettingOutcome> Apply(KernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
+    [
+        Set(settings, $"conf/{primaryLink}/{KernelSettings.ReversePathFilter}", "2"),
+        Set(settings, "tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
+    ];
+
+    private static SettingOutcome Set(KernelSettings settings, string path, string value)
+    {
+        var name = $"net.ipv4.{path.Replace('/', '.')}";
+        var previous = settings.Read(path) ?? throw new HostNetworkException($"this kernel has no parameter {name}");
+        if (previous != value && !settings.Write(path, value)) throw new HostNetworkException($"the parameter {name} vanished while it was set");
+        return new SettingOutcome(name, value, previous);
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Options;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Cli;
+
+public sealed class InitCommandTests
+{
+    private static readonly SettingOutcome[] Outcomes = [new("net.ipv4.conf.eth0.rp_filter", "2", "1"), new("net.ipv4.tcp_early_demux", "1", "1")];
+
+    [Fact]
+    public async Task What_was_set_and_what_it_was_is_told()
+    {
+        var (code, output, _) = await RunAsync(_ => Outcomes, "init");
+        Assert.Equal((0, "net.ipv4.conf.eth0.rp_filter = 2 (was 1)\nnet.ipv4.tcp_early_demux = 1\n"), (code, output));
+    }
+
+    [Fact]
+    public async Task For_machines_it_is_JSON()
+    {
+        var (code, output, _) = await RunAsync(_ => Outcomes, "init", "--json");
+        Assert.Equal(0, code);
+        Assert.Equal(
+            """{"settings":[{"name":"net.ipv4.conf.eth0.rp_filter","value":"2","previous":"1","changed":true},{"name":"net.ipv4.tcp_early_demux","value":"1","previous":"1","changed":false}]}""" + "\n", output);
+    }
+
+    [Fact]
+    public async Task What_could_not_be_set_is_told_and_fails()
+    {
+        var (code, output, error) = await RunAsync(_ => throw new HostNetworkException("/proc/sys is read-only"), "init");
+        Assert.Equal((1, "", "ipamd init: /proc/sys is read-only\n"), (code, output, error));
+    }
+
+    [Fact]
+    public async Task An_invalid_environment_sets_nothing()
+    {
+        var (code, _, error) = await RunInAsync(_ => throw new InvalidOperationException("nothing is set"), new() { ["DISABLE_TCP_EARLY_DEMUX"] = "maybe" }, "init");
+        Assert.Equal(1, code);
+        Assert.Contains("DISABLE_TCP_EARLY_DEMUX='maybe': expected true or false", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_options_reach_it()
+    {
+        var seen = false;
+        await RunInAsync(options => (seen = options.TcpEarlyDemuxDisabled) ? Outcomes : [], new() { ["DISABLE_TCP_EARLY_DEMUX"] = "true" }, "init");
+        Assert.True(seen);
+    }
+
+    private static Task<(int Code, string Output, string Error)> RunAsync(Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply, params string[] args) => RunInAsync(apply, [], args);
+
+    private static async Task<(int Code, string Output, string Error)> RunInAsync(Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply, Dictionary<string, string> environment, params string[] args)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        using var error = new StringWriter { NewLine = "\n" };
+        var console = new CommandConsole(output, error);
+        var commands = new DaemonCommands(console, "test", TimeProvider.System, () => throw new InvalidOperationException("not the daemon"))
+        {
+            NodeCommands = [json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options)))],
+        };
+        return (await commands.InvokeAsync(args, "/nowhere", new InstallOptions()), output.ToString(), error.ToString());
+    }
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Kernel.Tests.Netlink;
+using VpcCni.Netlink;
+using Xunit;
+
+namespace VpcCni.Kernel.Tests.HostNetwork;
+
+public sealed class NodeSettingsTests
+{
+    [Theory]
+    [InlineData(false, "1")]
+    [InlineData(true, "0")]
+    public void The_parameters_are_set_once_and_then_left(bool earlyDemuxDisabled, string expected)
+    {
+        Iproute.Need();
+        using var ns = NetworkNamespace.CreateAnonymous();
+        // A name with a dot, as of a VLAN.
+        ns.Ip("link add eth0.7 type veth peer name p0");
+        var settings = new KernelSettings(ns);
+        settings.Write("conf/eth0.7/rp_filter", "1");
+        settings.Write("tcp_early_demux", expected == "1" ? "0" : "1");
+
+        var first = NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled);
+
+        Assert.All(first, item => Assert.True(item.Changed));
+        Assert.Equal(("2", expected), (settings.Read("conf/eth0.7/rp_filter"), settings.Read("tcp_early_demux")));
+        Assert.All(NodeSettings.Apply(settings, "eth0.7", earlyDemuxDisabled), item => Assert.False(item.Changed));
+    }
+
+    [Fact]
+    public void A_link_that_is_not_there_is_named()
+    {
+        Iproute.Need();
+        using var ns = NetworkNamespace.CreateAnonymous();
+        Assert.Contains("net.ipv4.conf.eth9.rp_filter", Assert.Throws<HostNetworkException>(() => NodeSettings.Apply(new KernelSettings(ns), "eth9", earlyDemuxDisabled: false)).Message, StringComparison.Ordinal);
+    }
+}
