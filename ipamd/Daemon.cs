@@ -23,8 +23,6 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <summary>After the daemon is ready: by then the first look around is over.</summary>
     private static readonly TimeSpan StartIsOver = TimeSpan.FromSeconds(2);
 
-    private static readonly TimeSpan ReleasePagesEvery = TimeSpan.FromSeconds(20);
-
     private readonly BoundOptions _bound;
     private readonly TimeProvider _time;
     private readonly Random _random;
@@ -32,7 +30,6 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly string _version;
     private ITimer? _startIsOver;
-    private ITimer? _releasePages;
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
@@ -101,7 +98,6 @@ internal sealed partial class Daemon : IAsyncDisposable
     public ValueTask DisposeAsync()
     {
         _startIsOver?.Dispose();
-        _releasePages?.Dispose();
         _loggers.Dispose();
         return ValueTask.CompletedTask;
     }
@@ -121,8 +117,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         var view = ledger.View(_time.GetUtcNow());
         if (!state.Stepped(outcome, view.Free, view.Attachments)) return;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
-        _startIsOver ??= _time.CreateTimer(static _ => ResidentMemory.CollectGarbage(), state: null, StartIsOver, Timeout.InfiniteTimeSpan);
-        _releasePages ??= _time.CreateTimer(static _ => ResidentMemory.ReleasePages(), state: null, StartIsOver, ReleasePagesEvery);
+        // Once: what the start needed and nothing after it does. What is used from then on stays.
+        _startIsOver ??= _time.CreateTimer(
+            static _ =>
+            {
+                ResidentMemory.CollectGarbage();
+                ResidentMemory.ReleasePages();
+            },
+            state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()

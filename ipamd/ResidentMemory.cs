@@ -7,7 +7,7 @@ namespace VpcCni.Ipamd;
 /// <summary>
 /// Gives back what is not in use: the garbage of the start, and mapped pages of code and constants. A page that is needed again is mapped again by the kernel, from its cache: a
 /// minor page fault. Sixteen pages are mapped at every fault and none is ever unmapped while memory is plenty, so without this nearly the whole program is resident, and counted,
-/// in a daemon that uses a tenth of it.
+/// in a daemon that uses a tenth of it once it has started.
 /// </summary>
 internal static partial class ResidentMemory
 {
