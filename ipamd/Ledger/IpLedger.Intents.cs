@@ -129,7 +129,7 @@ internal sealed partial class IpLedger
             if (intent is not Intent.ReleaseBlocks release || !_interfaces.TryGetValue(release.Interface, out var entry)) return;
             foreach (var range in release.Blocks)
             {
-                if (entry.Blocks.TryGetValue(range.BaseAddress, out var block)) block.IsReleasing = false;
+                if (entry.Blocks.TryGetValue(range.BaseAddress, out var block) && block.Range == range) block.IsReleasing = false;
             }
         }
     }

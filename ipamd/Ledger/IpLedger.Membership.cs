@@ -66,8 +66,8 @@ internal sealed partial class IpLedger
                 foreach (var range in seen.Blocks)
                 {
                     if (_givenBack.ContainsKey(range)) continue;
-                    // Moved to another interface by us a moment ago: the description is late.
-                    if (_index.TryGetValue(range, out var here) && here.Interface != known && now - here.Block.AddedAt < Settling) continue;
+                    // Moved to another interface, or made part of a prefix, by us a moment ago: the description is late.
+                    if (Overlapping_NeedsLock(range).Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < Settling)) continue;
                     if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now)) blocksAdded++;
                 }
 
@@ -121,12 +121,9 @@ internal sealed partial class IpLedger
 
     private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt, DateTimeOffset now)
     {
-        // On another interface until a moment ago: the cloud moved it.
-        if (_index.TryGetValue(range, out var known))
-        {
-            if (known.Interface == entry) return false;
-            RemoveBlock_NeedsLock(known.Interface, range);
-        }
+        if (_index.TryGetValue(range, out var same) && same.Interface == entry) return false;
+        // On another interface until a moment ago, or a single address that is part of a prefix now, or the other way round: the cloud moved it, as no address is in two blocks.
+        foreach (var (interfaceBefore, blockBefore) in Overlapping_NeedsLock(range)) RemoveBlock_NeedsLock(interfaceBefore, blockBefore.Range);
 
         var block = new Block(range, addedAt, seenAt: now)
         {
@@ -138,6 +135,9 @@ internal sealed partial class IpLedger
         _index.Add(range, (entry, block));
         return true;
     }
+
+    private (Interface Interface, Block Block)[] Overlapping_NeedsLock(IPNetwork range)
+        => [.. _index.Where(pair => pair.Key.Contains(range.BaseAddress) || range.Contains(pair.Key.BaseAddress)).Select(pair => pair.Value)];
 
     private void RemoveBlock_NeedsLock(Interface entry, IPNetwork range)
     {

@@ -264,6 +264,19 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
+    public void A_prefix_takes_the_place_of_single_addresses_within_it_and_a_late_description_of_those_changes_nothing()
+    {
+        Observe(Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32"));
+        var id = new NetworkInterfaceId("eni-0");
+        _ledger.Assigned(_ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!, [IPNetwork.Parse("10.0.0.32/28")], Start);
+        Assert.Equal(17, _ledger.View(Start).Total);
+        _ledger.Observe([Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32")], Start.AddSeconds(5));
+        Assert.Equal(17, _ledger.View(Start).Total);
+        _ledger.Observe([Primary("10.0.0.32/32", "10.0.0.99/32")], Start.AddSeconds(61));
+        Assert.Equal(2, _ledger.View(Start).Total);
+    }
+
+    [Fact]
     public void A_late_description_does_not_move_back_a_block_that_was_given_to_another_interface_a_moment_ago()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1));
