@@ -21,7 +21,13 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     /// </summary>
     public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
     {
-        if (snapshot.MayNotRelease || growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
+        if (snapshot.MayNotRelease || growth.Obstacle is null) return None;
+        // What the mode does not count is of no use to it, whatever stands against growth.
+        PoolAction[] uncounted = [.. Idle(snapshot)
+            .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && !PoolNumbers.Counts(block, targets)).Select(block => block.Range)]))
+            .Where(action => action.Blocks.Count > 0)];
+        if (uncounted.Length > 0) return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage(uncounted, 0, null);
+        if (growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
         if (Idle(snapshot).FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)) is { } excluded)
             return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage([new PoolAction.RemoveInterface(excluded.Id)], 0, null);
         var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
