@@ -72,19 +72,8 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
             return;
         }
 
-        var folder = Path.GetDirectoryName(path)!;
-        Directory.CreateDirectory(folder);
-        // A fixed name: what a crash left is written over by the next run. It ends in nothing that a runtime reads.
-        var beside = Path.Combine(folder, $".{Path.GetFileName(path)}.new");
-        using (var file = new FileStream(beside, FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            file.Write(content);
-            file.Flush(flushToDisk: true);
-        }
-
-        File.SetUnixFileMode(beside, mode);
-        File.Move(beside, path, overwrite: true);
-        FolderSync.Flush(folder);
+        // It ends in nothing that a runtime reads.
+        DurableFile.Replace(path, Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.new"), content, mode);
         report($"{path} is written");
     }
 

@@ -37,21 +37,7 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
         }
     }
 
-    public void Write(ReadOnlySpan<byte> content)
-    {
-        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        Directory.CreateDirectory(folder);
-        var temporary = path + ".tmp";
-        using (var handle = File.OpenHandle(temporary, FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            File.SetUnixFileMode(handle, OwnerOnly);
-            RandomAccess.Write(handle, content, fileOffset: 0);
-            RandomAccess.FlushToDisk(handle);
-        }
-
-        File.Move(temporary, path, overwrite: true);
-        FolderSync.Flush(folder);
-    }
+    public void Write(ReadOnlySpan<byte> content) => DurableFile.Replace(path, path + ".tmp", content, OwnerOnly);
 
     public string SetAside(DateTimeOffset now)
     {
