@@ -3,7 +3,6 @@ using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
-using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
@@ -80,7 +79,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         try
         {
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, engine.Ledger, outcome), token), keeper.RunAsync, ranges.RunAsync], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -112,10 +111,10 @@ internal sealed partial class Daemon : IAsyncDisposable
         await Task.WhenAll(running);
     }
 
-    private void AfterStep(DaemonState state, IpLedger ledger, StepOutcome outcome)
+    private void AfterStep(DaemonState state, StepOutcome outcome)
     {
-        var view = ledger.View(_time.GetUtcNow());
-        if (!state.Stepped(outcome, view.Free, view.Attachments)) return;
+        if (!state.Stepped(outcome)) return;
+        var view = outcome.Ledger;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
         // Once: what the start needed and nothing after it does. What is used from then on stays.
         _startIsOver ??= _time.CreateTimer(

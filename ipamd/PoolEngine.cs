@@ -81,10 +81,19 @@ internal sealed partial class PoolEngine
         State.Serving(reconciler);
         Waiting.Serve();
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
-        var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(cancellationToken);
-        if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken));
-        else await loop;
-        await reconciler.IdleAsync();
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
+            if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, ended.Token));
+            else await loop;
+        }
+        finally
+        {
+            // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
+            ended.Cancel();
+            await reconciler.IdleAsync();
+        }
     }
 
     private PoolReconciler Compose(StartedNode node, PoolTargets targets)
@@ -95,7 +104,7 @@ internal sealed partial class PoolEngine
 
         // An addition that is taken back must not wait until growth has enough: it is part of growth.
         var growing = _cloud.For(CallPriority.Growth);
-        var addition = new InterfaceAddition(growing, Ledger, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
+        var addition = new InterfaceAddition(growing, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
         var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random) { Logger = loggers.CreateLogger<PoolActions>() };
         var membership = new MembershipWatch(
             _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, Signal, time, random, loggers.CreateLogger<MembershipWatch>());

@@ -18,7 +18,7 @@ internal static class Program
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);
         var bound = OptionBinder.Bind(environment);
-        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(environment, stop.Token))
+        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(bound, stop.Token))
         {
             NodeCommands = [json => InitCommand.Create(console, json, bound, (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token))],
         };
@@ -35,9 +35,8 @@ internal static class Program
     });
 
     /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
-    private static async Task<int> RunAsync(Dictionary<string, string> environment, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(BoundOptions bound, CancellationToken cancellationToken)
     {
-        var bound = OptionBinder.Bind(environment);
         string[] problems = [.. bound.Problems, .. bound.Problems.Count > 0 ? [] : Daemon.ToAwsOptions(bound.Options).Validate()];
         if (problems.Length > 0)
         {

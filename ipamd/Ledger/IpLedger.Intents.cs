@@ -52,7 +52,7 @@ internal sealed partial class IpLedger
         lock (_lock)
         {
             if (!_interfaces.TryGetValue(id, out var entry) || entry.IsPrimary || IsBusy_NeedsLock(id) || entry.Blocks.Values.Any(block => !block.IsUnused)) return null;
-            if (MayCarryOrphans_NeedsLock(id, now)) return null;
+            if (MayCarryOrphans(id, SuspectedCarriers_NeedsLock(now))) return null;
             entry.IsDraining = true;
             return Open_NeedsLock(new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Place, entry.PrimaryAddress));
         }
@@ -235,19 +235,23 @@ internal sealed partial class IpLedger
     /// A pod's address that no interface seems to carry may be on the one that carried it last, or, after a restart, on any, if the descriptions since were late or short. Not for ever: several looks at the
     /// metadata and the cloud lie within <see cref="OrphanWindow"/>.
     /// </summary>
-    private bool MayCarryOrphans_NeedsLock(NetworkInterfaceId id, DateTimeOffset now)
+    /// <returns>Of each such address the interface that it may be on; null: any.</returns>
+    private HashSet<NetworkInterfaceId?> SuspectedCarriers_NeedsLock(DateTimeOffset now)
     {
+        HashSet<NetworkInterfaceId?> suspects = [];
         foreach (var held in _attachments.Values.SelectMany(attachment => attachment.Addresses))
         {
             if (BlockOf_NeedsLock(held.Address) is not null) continue;
             var (place, since) = held.Place is { } believed ? (believed, now)
                 : _lastPlaces.TryGetValue(held.Address, out var last) ? last
                 : (null, _restoredAt ?? DateTimeOffset.MinValue);
-            if (now - since < OrphanWindow && (place is null || place.Value.Id == id)) return true;
+            if (now - since < OrphanWindow) suspects.Add(place?.Id);
         }
 
-        return false;
+        return suspects;
     }
+
+    private static bool MayCarryOrphans(NetworkInterfaceId id, HashSet<NetworkInterfaceId?> suspects) => suspects.Contains(id) || suspects.Contains(null);
 
     private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.Concerned == id);
 

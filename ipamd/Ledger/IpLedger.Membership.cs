@@ -206,7 +206,7 @@ internal sealed partial class IpLedger
     private List<Attachment> Carried_NeedsLock()
         => [.. _attachments.Values.Where(attachment => attachment.Addresses.All(held => BlockOf_NeedsLock(held.Address) is not null))];
 
-    private InterfaceView View_NeedsLock(Interface entry, DateTimeOffset now) => new()
+    private static InterfaceView ViewOf(Interface entry, HashSet<NetworkInterfaceId?> suspects) => new()
     {
         Id = entry.Id,
         DeviceIndex = entry.DeviceIndex,
@@ -215,7 +215,7 @@ internal sealed partial class IpLedger
         SubnetId = entry.SubnetId,
         CarriesPods = entry.CarriesPods,
         IsExcluded = entry.IsExcluded,
-        MayCarryOrphans = MayCarryOrphans_NeedsLock(entry.Id, now),
+        MayCarryOrphans = MayCarryOrphans(entry.Id, suspects),
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
         UnheldSince = entry.UnheldSince,

@@ -188,16 +188,27 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
+    /// <summary>When each cooling address that can be given out again becomes free, soonest first.</summary>
+    public IReadOnlyList<DateTimeOffset> CooldownEnds(DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            EndCooldowns_NeedsLock(now);
+            return CooldownEnds_NeedsLock();
+        }
+    }
+
     /// <summary>The whole state at one moment, for the planner and for people.</summary>
     public LedgerView View(DateTimeOffset now)
     {
         lock (_lock)
         {
             EndCooldowns_NeedsLock(now);
+            var suspects = SuspectedCarriers_NeedsLock(now);
             return new LedgerView
             {
-                Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item => View_NeedsLock(item, now))],
-                CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
+                Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item => ViewOf(item, suspects))],
+                CooldownEnds = CooldownEnds_NeedsLock(),
                 Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
                 Attachments = _attachments.Count,
                 Intents = [.. _intents.Values],
@@ -266,6 +277,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     {
         if (_cooling.Remove(address) && BlockOf_NeedsLock(address) is { } block) block.Cooling--;
     }
+
+    private DateTimeOffset[] CooldownEnds_NeedsLock() => [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()];
 
     private bool IsUsable_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address) is { Interface.IsUsable: true, Block.IsReleasing: false };
 

@@ -69,11 +69,11 @@ internal sealed class DaemonState
     }
 
     /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
-    public bool Stepped(StepOutcome outcome, int free, int attachments)
+    public bool Stepped(StepOutcome outcome)
     {
         if (_ready) return false;
-        var full = outcome.Plan.Short == 0 || (attachments > 0 && outcome.Plan.Obstacle is not null);
-        return _ready = free > 0 || full;
+        var full = outcome.Plan.Short == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is not null);
+        return _ready = outcome.Ledger.Free > 0 || full;
     }
 
     public void Stopping() => _phase = (int)DaemonPhase.Stopping;

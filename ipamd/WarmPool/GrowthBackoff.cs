@@ -29,21 +29,9 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
     private GrowthObstacles View_NeedsLock()
     {
         var now = time.GetUtcNow();
-        foreach (var (id, obstacle) in _interfaces.ToArray())
-        {
-            if (obstacle.Until <= now) _interfaces.Remove(id);
-        }
-
-        foreach (var (id, (obstacle, _)) in _addresses.ToArray())
-        {
-            if (obstacle.Until <= now) _addresses.Remove(id);
-        }
-
-        foreach (var (id, obstacle) in _prefixes.ToArray())
-        {
-            if (obstacle.Until <= now) _prefixes.Remove(id);
-        }
-
+        Forget(_interfaces, obstacle => obstacle.Until <= now);
+        Forget(_addresses, item => item.Obstacle.Until <= now);
+        Forget(_prefixes, obstacle => obstacle.Until <= now);
         var subnets = _addresses.Keys.Union(_prefixes.Keys).ToDictionary(id => id, id =>
         {
             var known = _addresses.TryGetValue(id, out var addresses);
@@ -133,6 +121,12 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
             _prefixes.Remove(subnetId);
             _fragmented.Remove(subnetId);
         }
+    }
+
+    private static void Forget<TKey, TValue>(Dictionary<TKey, TValue> obstacles, Func<TValue, bool> isOver)
+        where TKey : notnull
+    {
+        foreach (var key in obstacles.Where(pair => isOver(pair.Value)).Select(pair => pair.Key).ToArray()) obstacles.Remove(key);
     }
 
     private static TimeSpan Doubled(TimeSpan first, int times, TimeSpan longest)

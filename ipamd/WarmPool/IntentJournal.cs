@@ -34,6 +34,13 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
         return progressed;
     }
 
+    /// <summary>The change has had no effect, or has been taken back.</summary>
+    public Task UndoneAsync(Intent intent, CancellationToken cancellationToken)
+    {
+        ledger.Undone(intent, time.GetUtcNow());
+        return PersistAsync(cancellationToken);
+    }
+
     /// <summary>What the ledger has just been told of a change's outcome.</summary>
     public async Task PersistAsync(CancellationToken cancellationToken)
     {

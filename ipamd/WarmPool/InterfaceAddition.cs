@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.WarmPool;
 /// From an intent to an interface that pods get addresses from: create, attach, tie to the node's life, wire. Every stage can be entered again after a crash or a lost answer; one that turns out to be of no
 /// use is undone, which can be entered again as well.
 /// </summary>
-internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, IntentJournal journal, NodeInterfaces interfaces, InterfaceDetachment detachment, TimeProvider time, ILogger<InterfaceAddition> logger)
+internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal journal, NodeInterfaces interfaces, InterfaceDetachment detachment, TimeProvider time, ILogger<InterfaceAddition> logger)
 {
     /// <param name="intent">What to do.</param>
     /// <param name="isRepeated">Somebody began it before, and how far that came is not known.</param>
@@ -27,8 +27,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
         var started = time.GetTimestamp();
         if (await CreateAsync(intent, isRepeated, cancellationToken) is not { } created)
         {
-            ledger.Undone(intent, time.GetUtcNow());
-            await journal.PersistAsync(cancellationToken);
+            await journal.UndoneAsync(intent, cancellationToken);
             return;
         }
 
@@ -77,8 +76,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
         }
         catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
-            ledger.Undone(intent, time.GetUtcNow());
-            await journal.PersistAsync(cancellationToken);
+            await journal.UndoneAsync(intent, cancellationToken);
             throw;
         }
     }
@@ -128,8 +126,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IpLedger ledger, I
             await detachment.DeleteAsync(place, primaryAddress: null, cancellationToken);
         }
 
-        ledger.Undone(intent, time.GetUtcNow());
-        await journal.PersistAsync(cancellationToken);
+        await journal.UndoneAsync(intent, cancellationToken);
     }
 
     private static partial class Log

@@ -87,15 +87,12 @@ internal sealed partial class MembershipWatch(
         }
     }
 
-    /// <summary>A subnet is not as it was described.</summary>
-    public void RequestSubnets() => RequestSubnetsAt(time.GetUtcNow() + PoolLimits.SubnetInterval);
-
-    /// <summary>Look at the subnets again at that time at the latest.</summary>
-    public void RequestSubnetsAt(DateTimeOffset at)
+    /// <summary>Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at once if it is already.</summary>
+    public void RequestSubnets(TimeSpan age)
     {
         lock (_lock)
         {
-            if (at < _subnetsAt) _subnetsAt = at;
+            if (_subnetsDescribedAt + age is var at && at < _subnetsAt) _subnetsAt = at;
         }
     }
 

@@ -60,11 +60,11 @@ internal sealed partial class PoolActions(
         if (!ledger.MayRepeat(intent))
         {
             ledger.Pause(intent, inDoubt: false, time.GetUtcNow());
-            Log.InUse(Logger, intent);
+            Log.InUse(Logger, intent.Description);
             return;
         }
 
-        Log.Resumed(Logger, intent);
+        Log.Resumed(Logger, intent.Description);
         await CarryOutAsync(intent, isRepeated: true, cancellationToken);
     }
 
@@ -129,8 +129,7 @@ internal sealed partial class PoolActions(
         }
         catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
         {
-            ledger.Undone(intent, time.GetUtcNow());
-            await journal.PersistAsync(cancellationToken);
+            await journal.UndoneAsync(intent, cancellationToken);
             throw;
         }
     }
@@ -147,8 +146,7 @@ internal sealed partial class PoolActions(
         }
         catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
-            ledger.Undone(intent, time.GetUtcNow());
-            await journal.PersistAsync(cancellationToken);
+            await journal.UndoneAsync(intent, cancellationToken);
             throw;
         }
 
@@ -167,8 +165,7 @@ internal sealed partial class PoolActions(
             }
             catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
             {
-                ledger.Undone(intent, time.GetUtcNow());
-                await journal.PersistAsync(cancellationToken);
+                await journal.UndoneAsync(intent, cancellationToken);
                 throw;
             }
 
@@ -195,10 +192,10 @@ internal sealed partial class PoolActions(
         [LoggerMessage(35, LogLevel.Information, "{EniId} detached and deleted")]
         public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eniId);
 
-        [LoggerMessage(38, LogLevel.Warning, "{Intent} is not gone on with: something of it is in use by now; an observation decides")]
-        public static partial void InUse(ILogger logger, Intent intent);
+        [LoggerMessage(38, LogLevel.Warning, "not gone on with: {Change}: something of it is in use by now; an observation decides")]
+        public static partial void InUse(ILogger logger, string change);
 
-        [LoggerMessage(37, LogLevel.Information, "going on with {Intent}")]
-        public static partial void Resumed(ILogger logger, Intent intent);
+        [LoggerMessage(37, LogLevel.Information, "going on with: {Change}")]
+        public static partial void Resumed(ILogger logger, string change);
     }
 }

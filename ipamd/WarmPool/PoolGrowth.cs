@@ -36,7 +36,7 @@ internal sealed class PoolGrowth
             return;
         }
 
-        Grow(now);
+        Grow();
     }
 
     public IReadOnlyList<PoolAction> Actions => _actions;
@@ -62,11 +62,11 @@ internal sealed class PoolGrowth
         return Math.Max(warm, 1) - _numbers.Available;
     }
 
-    private void Grow(DateTimeOffset now)
+    private void Grow()
     {
-        Deferred = DeferredAddresses(now);
+        Deferred = DeferredAddresses();
         // Room that nobody can use before it is known what became of a change is no limit of the node.
-        if (HasStuckRoom(now)) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
+        if (HasStuckRoom()) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
         var need = Shortage - Deferred;
         if (need <= 0) return;
         // The targets alone never exceed what the node can run.
@@ -189,7 +189,7 @@ internal sealed class PoolGrowth
         var count = Count(kind, subnet.Id, isNew: isKnown, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
         var left = Math.Max(LeftForBlocks(subnet), 0) / PoolNumbers.SizeOf(kind);
         if (count > 0 && left == 0)
-            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetInterval, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
+            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
         return Math.Min(count, left);
     }
 
@@ -214,12 +214,12 @@ internal sealed class PoolGrowth
     /// <summary>Blocks that an interface has room for now; 0 while something is being done to it or planned for it.</summary>
     private int Slots(InterfaceView item) => _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _snapshot.Capacity.BlocksPerInterface - item.Blocks.Count;
 
-    private int DeferredAddresses(DateTimeOffset now)
+    private int DeferredAddresses()
     {
         var slots = 0;
         foreach (var open in _snapshot.Ledger.Intents)
         {
-            if (!IsExpected(open, now)) continue;
+            if (!IsExpected(open)) continue;
             slots += open.Intent switch
             {
                 Intent.AddInterface { IsUndoing: false } add => _snapshot.Capacity.BlocksPerInterface - add.Blocks.Count,
@@ -232,11 +232,11 @@ internal sealed class PoolGrowth
         return slots * _targets.BlockSize;
     }
 
-    private bool HasStuckRoom(DateTimeOffset now)
-        => _snapshot.Ledger.Intents.Any(open => !IsExpected(open, now) && open.Intent.Concerned is { } id && Room(id) > 0);
+    private bool HasStuckRoom()
+        => _snapshot.Ledger.Intents.Any(open => !IsExpected(open) && open.Intent.Concerned is { } id && Room(id) > 0);
 
     /// <summary>Somebody carries it out, or its outcome shows in a moment.</summary>
-    private static bool IsExpected(OpenIntent open, DateTimeOffset now) => open.IsRunning || open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow;
+    private bool IsExpected(OpenIntent open) => open.IsRunning || open.DoubtSince is not { } since || _now - since < IpLedger.DoubtWindow;
 
     private int Room(NetworkInterfaceId id)
         => _numbers.Usable.FirstOrDefault(item => item.Id == id) is { } item && !_snapshot.Obstacles.Interfaces.ContainsKey(id)

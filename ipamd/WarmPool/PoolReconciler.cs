@@ -6,7 +6,10 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>What one step left behind, and when time alone asks for the next one.</summary>
-internal sealed record StepOutcome(PoolPlan Plan, DateTimeOffset NextAt);
+/// <param name="Plan">What was decided.</param>
+/// <param name="Ledger">What it was decided on.</param>
+/// <param name="NextAt">When the next step is due, events aside.</param>
+internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOffset NextAt);
 
 /// <summary>What the reconciler is made of besides the ledger.</summary>
 internal sealed record ReconcilerParts(
@@ -61,16 +64,15 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         var checkAt = CheckCooling();
         var resumeAt = ResumeDue(cancellationToken);
         parts.Waiting.Serve();
-        var plan = PoolPlanner.Plan(Snapshot(), targets, time.GetUtcNow());
+        var snapshot = Snapshot();
+        var plan = PoolPlanner.Plan(snapshot, targets, time.GetUtcNow());
         LastPlan = plan;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
-        // The description may be old.
-        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets();
-        // Others give addresses back, too.
-        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted, Until: { } until }) parts.Membership.RequestSubnetsAt(until);
+        // The description may be old, and others give addresses back, too.
+        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
-        return new StepOutcome(plan, Earliest(parts.Membership.NextAt, checkAt, resumeAt, plan.ReplanAt));
+        return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, plan.ReplanAt));
     }
 
     private PoolSnapshot Snapshot() => new()
@@ -172,7 +174,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         }
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
-            Log.ResumeFailed(Logger, intent, exception);
+            Log.ResumeFailed(Logger, intent.Description, exception);
             if (exception is CloudException failure) Learn(failure);
         }
         finally
@@ -186,7 +188,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private void Learn(CloudException failure)
     {
         if (failure.Kind is CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit or CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient) parts.Membership.RequestAt(time.GetUtcNow());
-        if (failure.Kind == CloudErrorKind.SubnetExhausted) parts.Membership.RequestSubnets();
+        if (failure.Kind == CloudErrorKind.SubnetExhausted) parts.Membership.RequestSubnets(PoolLimits.SubnetInterval);
     }
 
     /// <summary>
@@ -195,7 +197,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private DateTimeOffset? CheckCooling()
     {
         var now = time.GetUtcNow();
-        var ends = ledger.View(now).CooldownEnds;
+        var ends = ledger.CooldownEnds(now);
         if (ends.Count == 0) return null;
         try
         {
@@ -269,7 +271,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);
 
-        [LoggerMessage(43, LogLevel.Warning, "{Intent} could not be finished; tried again later")]
-        public static partial void ResumeFailed(ILogger logger, Intent intent, Exception exception);
+        [LoggerMessage(43, LogLevel.Warning, "could not be finished: {Change}; tried again later")]
+        public static partial void ResumeFailed(ILogger logger, string change, Exception exception);
     }
 }

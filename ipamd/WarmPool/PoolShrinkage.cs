@@ -22,31 +22,30 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
     {
         if (snapshot.MayNotRelease || growth.Obstacle is null) return None;
+        var idle = Idle(snapshot);
         // What the mode does not count is of no use to it, whatever stands against growth.
-        PoolAction[] uncounted = [.. Idle(snapshot)
-            .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && !PoolNumbers.Counts(block, targets)).Select(block => block.Range)]))
-            .Where(action => action.Blocks.Count > 0)];
-        if (uncounted.Length > 0) return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage(uncounted, 0, null);
+        if (ReleaseAll(idle, (_, block) => !PoolNumbers.Counts(block, targets)) is { Count: > 0 } uncounted) return WhenDue(snapshot, uncounted, over: 0, now);
         if (growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
-        if (Idle(snapshot).FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)) is { } excluded)
-            return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage([new PoolAction.RemoveInterface(excluded.Id)], 0, null);
+        if (idle.FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)) is { } excluded)
+            return WhenDue(snapshot, [new PoolAction.RemoveInterface(excluded.Id)], over: 0, now);
         var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
         var kind = targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address;
-        var traded = Idle(snapshot).Where(item => item.IsUsable && snapshot.Obstacles.Against(item.SubnetId, kind, isNew: false) is null)
+        var traded = idle.Where(item => item.IsUsable && snapshot.Obstacles.Against(item.SubnetId, kind, isNew: false) is null)
             .Select(item => new PoolAction.ReleaseBlocks(item.Id, [.. item.Blocks.Where(block => block.IsUnused && block.IsSingle == targets.UsesPrefixes).Select(block => block.Range).Take(blocks)]))
             .MaxBy(action => action.Blocks.Count);
-        if (traded is not { Blocks.Count: > 0 }) return None;
-        return now < snapshot.MayReleaseAt ? new PoolShrinkage([], 0, snapshot.MayReleaseAt) : new PoolShrinkage([traded], 0, null);
+        return traded is { Blocks.Count: > 0 } ? WhenDue(snapshot, [traded], over: 0, now) : None;
     }
+
+    /// <summary>At once, or when releases are allowed again.</summary>
+    private static PoolShrinkage WhenDue(PoolSnapshot snapshot, IReadOnlyList<PoolAction> actions, int over, DateTimeOffset now)
+        => now < snapshot.MayReleaseAt ? new PoolShrinkage([], over, snapshot.MayReleaseAt) : new PoolShrinkage(actions, over, null);
 
     public static PoolShrinkage Plan(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
     {
         var over = Math.Max(OverOf(snapshot, targets, numbers), 0);
         if (snapshot.MayNotRelease) return new PoolShrinkage([], over, null);
         var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt, out var hasSpareInterface);
-        var shrinkage = wanted.Count == 0 ? new PoolShrinkage([], over, ripeAt)
-            : now < snapshot.MayReleaseAt ? new PoolShrinkage([], over, snapshot.MayReleaseAt)
-            : new PoolShrinkage(wanted, over, null);
+        var shrinkage = wanted.Count == 0 ? new PoolShrinkage([], over, ripeAt) : WhenDue(snapshot, wanted, over, now);
         return shrinkage with { HasSpareInterface = hasSpareInterface };
     }
 
@@ -101,12 +100,16 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     {
         // Stand-ins go when whole prefixes alone are enough.
         var surplusSingles = targets.UsesPrefixes && numbers.FreeSingles <= over && (targets.UsesAddressTargets || numbers.Free - numbers.FreeSingles >= Math.Max(targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize);
+        return ReleaseAll(idle, (item, block) => (item.IsExcluded && item.IsPrimary) || !PoolNumbers.Counts(block, targets) || (surplusSingles && block.IsSingle));
+    }
+
+    /// <summary>Every unused block of a kind.</summary>
+    private static List<PoolAction> ReleaseAll(InterfaceView[] idle, Func<InterfaceView, BlockView, bool> mayGo)
+    {
         List<PoolAction> actions = [];
         foreach (var item in idle)
         {
-            IPNetwork[] blocks = [.. item.Blocks
-                .Where(block => block.IsUnused && ((item.IsExcluded && item.IsPrimary) || !PoolNumbers.Counts(block, targets) || (surplusSingles && block.IsSingle)))
-                .Select(block => block.Range)];
+            IPNetwork[] blocks = [.. item.Blocks.Where(block => block.IsUnused && mayGo(item, block)).Select(block => block.Range)];
             if (blocks.Length > 0) actions.Add(new PoolAction.ReleaseBlocks(item.Id, blocks));
         }
 

@@ -78,7 +78,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "liveness" })).Status);
         var outcome = await _pool.StepAsync();
         _state.Serving(_pool.Reconciler);
-        _state.Stepped(outcome, _pool.View.Free, _pool.View.Attachments);
+        _state.Stepped(outcome);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "grpc.health.v1.aws-node" })).Status);
         Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await health.CheckAsync(new HealthCheckRequest { Service = "x" }))).StatusCode);
     }

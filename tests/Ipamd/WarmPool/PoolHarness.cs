@@ -24,7 +24,7 @@ internal sealed class PoolHarness
         Backoff = new GrowthBackoff(Time, new Random(1));
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance);
         var detachment = new InterfaceDetachment(cloud, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
-        var addition = new InterfaceAddition(cloud, Ledger, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
+        var addition = new InterfaceAddition(cloud, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
         var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Evidence, addition, detachment, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
         Membership = new MembershipWatch(cloud, Interfaces, Evidence, Subnets, refreshesSubnets: false, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance);
         Reconciler = new PoolReconciler(
