@@ -35,11 +35,20 @@ internal sealed partial class PoolEngine
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.Loggers.CreateLogger<PoolEngine>());
-        _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>());
+        _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldRouted();
-        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time);
+        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time)
+        {
+            Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
+        };
         Waiting = new WaitingAdds(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait) { Observed = state.Observed, StartObstacle = () => state.StartObstacle, Logger = ports.Loggers.CreateLogger<AddressService>() };
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait)
+        {
+            Observed = state.Observed,
+            StartObstacle = () => state.StartObstacle,
+            Events = Events,
+            Logger = ports.Loggers.CreateLogger<AddressService>(),
+        };
     }
 
     public DaemonState State { get; }
@@ -52,6 +61,9 @@ internal sealed partial class PoolEngine
     /// <summary>What the cluster says of the node; whoever learns it sets it.</summary>
     public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();
+
+    /// <summary>Tells what happens, from the first ADD on. What the constructor finds in the kernel is in the ledger before anybody can subscribe.</summary>
+    public PoolEvents Events { get; } = new();
 
     /// <summary>Wakes the pool's loop.</summary>
     public PoolSignal Signal { get; } = new();
@@ -99,15 +111,20 @@ internal sealed partial class PoolEngine
     private PoolReconciler Compose(StartedNode node, PoolTargets targets)
     {
         var (_, host, _, time, random, loggers) = _ports;
-        var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>());
+        var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>()) { Events = Events };
         InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
 
         // An addition that is taken back must not wait until growth has enough: it is part of growth.
         var growing = _cloud.For(CallPriority.Growth);
         var addition = new InterfaceAddition(growing, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
-        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random) { Logger = loggers.CreateLogger<PoolActions>() };
+        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random)
+        {
+            Events = Events,
+            Logger = loggers.CreateLogger<PoolActions>(),
+        };
         var membership = new MembershipWatch(
-            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, Signal, time, random, loggers.CreateLogger<MembershipWatch>());
+            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, Signal, time, random, loggers.CreateLogger<MembershipWatch>())
+        { Events = Events };
         return new PoolReconciler(
             Ledger,
             new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, Signal),
@@ -115,7 +132,10 @@ internal sealed partial class PoolEngine
             new PoolCapacity(Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces), node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets)),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),
             time)
-        { Logger = loggers.CreateLogger<PoolReconciler>() };
+        {
+            Events = Events,
+            Logger = loggers.CreateLogger<PoolReconciler>(),
+        };
     }
 
     /// <summary>Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes fall back to single addresses, as with the reference.</summary>

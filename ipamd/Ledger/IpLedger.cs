@@ -16,11 +16,17 @@ namespace VpcCni.Ipamd.Ledger;
 /// <param name="prefersPrefixes">Prefixes are what the pool grows by: they are filled before single addresses are used. False: the other way round, so that the kind that is left over empties.</param>
 internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes = false)
 {
+    /// <summary>More addresses than any instance type carries.</summary>
+    private const int MaxLastReleases = 8192;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, Interface> _interfaces = [];
     private readonly Dictionary<AttachmentKey, Attachment> _attachments = [];
     private readonly Dictionary<IPAddress, AttachmentKey> _holders = [];
     private readonly Dictionary<IPAddress, DateTimeOffset> _cooling = [];
+
+    /// <summary>When addresses were last given back, for how soon they are used again.</summary>
+    private readonly Dictionary<IPAddress, DateTimeOffset> _lastReleases = [];
     private long _version;
 
     /// <summary>Time for which a released address is not given out again; zero means none.</summary>
@@ -145,7 +151,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     {
         lock (_lock)
         {
-            if (_attachments.TryGetValue(key, out var existing)) return new AssignOutcome.Held(existing, IsNew: false);
+            if (_attachments.TryGetValue(key, out var existing)) return new AssignOutcome.Held(existing, IsNew: false, ReusedAfter: null);
             EndCooldowns_NeedsLock(now);
             var held = new HeldAddress[families.Count];
             for (var index = 0; index < families.Count; index++)
@@ -158,7 +164,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             _attachments.Add(key, attachment);
             foreach (var item in held) Hold_NeedsLock(item.Address, key);
             Changed_NeedsLock();
-            return new AssignOutcome.Held(attachment, IsNew: true);
+            TimeSpan? reusedAfter = _lastReleases.Remove(held[0].Address, out var releasedAt) ? now - releasedAt : null;
+            return new AssignOutcome.Held(attachment, IsNew: true, reusedAfter);
         }
     }
 
@@ -172,6 +179,9 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             {
                 if (OwnerOf_NeedsLock(held.Address) is { } owner) owner.Interface.UnheldSince = owner.Block.UnheldSince = now;
                 if (Cooldown > TimeSpan.Zero) SetCooling_NeedsLock(held.Address, now);
+                // What is forgotten is missing in a histogram and nowhere else.
+                if (_lastReleases.Count >= MaxLastReleases) _lastReleases.Clear();
+                _lastReleases[held.Address] = now;
             }
 
             Changed_NeedsLock();

@@ -13,7 +13,8 @@ internal abstract record AssignOutcome
     /// <summary>The attachment holds this address now.</summary>
     /// <param name="Attachment">What it holds.</param>
     /// <param name="IsNew">False when it held it before: the same ADD again.</param>
-    internal sealed record Held(Attachment Attachment, bool IsNew) : AssignOutcome;
+    /// <param name="ReusedAfter">Since the first of the addresses was given back; null when nobody of this ledger's memory had it before.</param>
+    internal sealed record Held(Attachment Attachment, bool IsNew, TimeSpan? ReusedAfter) : AssignOutcome;
 
     /// <summary>No address is free now.</summary>
     internal sealed record NoAddress : AssignOutcome;

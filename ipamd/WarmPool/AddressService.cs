@@ -41,6 +41,9 @@ internal sealed partial class AddressService(
     public required Task Observed { get; init; }
     public required ILogger<AddressService> Logger { get; init; }
 
+    /// <summary>Told how every ADD and DEL ended.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     /// <summary>What the start waits for; null when the daemon has started.</summary>
     public Func<string?> StartObstacle { get; init; } = () => null;
 
@@ -49,7 +52,24 @@ internal sealed partial class AddressService(
     public async Task<AddOutcome> AddAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
+        try
+        {
+            var (outcome, waited, reusedAfter, isNew) = await AddInTurnAsync(key, pod, netnsPath, cancellationToken);
+            Tell(outcome, key, pod, new AddTiming(time.GetElapsedTime(started), waited, reusedAfter, isNew));
+            return outcome;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            var (kind, reason) = exception is OperationCanceledException ? (AddFailureKind.ClientGone, "the client went away before it was answered") : (AddFailureKind.NotDurable, $"the checkpoint could not be written: {exception.Message}");
+            Events.Publish(new PoolEvent.AddFailed(time.GetUtcNow(), key, pod, kind, Obstacle: null, reason, time.GetElapsedTime(started)));
+            throw;
+        }
+    }
+
+    private async Task<(AddOutcome Outcome, TimeSpan Waited, TimeSpan? ReusedAfter, bool IsNew)> AddInTurnAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
+    {
         using var turn = await _turns.EnterAsync(key, cancellationToken);
+        var waited = TimeSpan.Zero;
         var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
         WaitOutcome outcome;
         // Whoever holds an address already gets it again at once; everybody else stands in line behind those who wait.
@@ -59,13 +79,14 @@ internal sealed partial class AddressService(
         }
         else if (waiting.Demand == 0 && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held)
         {
-            outcome = new WaitOutcome.Served(held.Attachment, held.IsNew);
+            outcome = new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter);
         }
         else
         {
-            var waited = await WaitAsync(request, cancellationToken);
-            if (waited is not WaitOutcome.Served) return ToNoAddress(waited);
-            outcome = waited;
+            var began = time.GetTimestamp();
+            outcome = await WaitAsync(request, cancellationToken);
+            waited = time.GetElapsedTime(began);
+            if (outcome is not WaitOutcome.Served) return (ToNoAddress(outcome), waited, null, false);
         }
 
         // The pool has less than before: the plan may want more.
@@ -73,9 +94,28 @@ internal sealed partial class AddressService(
         var served = (WaitOutcome.Served)outcome;
         await MakeDurableAsync(served, cancellationToken);
         var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
-        if (attachment.Addresses.Any(item => item.Place is null)) return new AddOutcome.Orphaned(attachment);
-        Log.Added(Logger, key, pod, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, served.IsNew, time.GetElapsedTime(started).TotalMilliseconds);
-        return new AddOutcome.Held(attachment);
+        AddOutcome answer = attachment.Addresses.Any(item => item.Place is null) ? new AddOutcome.Orphaned(attachment) : new AddOutcome.Held(attachment);
+        return (answer, waited, served.ReusedAfter, served.IsNew);
+    }
+
+    private void Tell(AddOutcome outcome, AttachmentKey key, PodReference pod, AddTiming timing)
+    {
+        var now = time.GetUtcNow();
+        switch (outcome)
+        {
+            case AddOutcome.Held { Attachment: var attachment }:
+                Log.Added(Logger, key, pod, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, timing.IsNew, timing.Took.TotalMilliseconds);
+                Events.Publish(new PoolEvent.AddServed(now, attachment, timing.IsNew, timing.Waited, timing.Took, timing.ReusedAfter));
+                break;
+            case AddOutcome.NoAddress failed:
+                Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
+                break;
+            case AddOutcome.Orphaned { Attachment: var orphaned }:
+                Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.Orphaned, Obstacle: null, $"it holds {orphaned.Addresses[0].Address}, which is on no interface of this node", timing.Took));
+                break;
+            default:
+                throw new InvalidOperationException($"unnamed outcome {outcome}");
+        }
     }
 
     /// <summary>
@@ -84,8 +124,14 @@ internal sealed partial class AddressService(
     /// </summary>
     public async Task<Attachment?> DeleteAsync(AttachmentKey key, CancellationToken cancellationToken)
     {
+        var started = time.GetTimestamp();
         using var turn = await _turns.EnterAsync(key, cancellationToken);
-        if ((ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow())) is not { } released) return null;
+        if ((ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow())) is not { } released)
+        {
+            Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, Released: null, time.GetElapsedTime(started)));
+            return null;
+        }
+
         try
         {
             await checkpoint.PersistAsync(cancellationToken);
@@ -99,6 +145,7 @@ internal sealed partial class AddressService(
             // Also when the client is gone: the addresses are on their way back all the same.
             waiting.Serve();
             signal.Raise();
+            Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, released, time.GetElapsedTime(started)));
         }
 
         Log.Deleted(Logger, key, released.Pod, released.Addresses[0].Address);
@@ -115,6 +162,7 @@ internal sealed partial class AddressService(
         var deadline = time.GetUtcNow() + addWait;
         try
         {
+            Events.Publish(new PoolEvent.AddWaits(time.GetUtcNow(), request.Key, request.Pod, waiting.Demand, deadline));
             var turn = waiting.WaitAsync(request, deadline, either.Token);
             signal.Raise();
             return await turn;
@@ -191,6 +239,8 @@ internal sealed partial class AddressService(
         GrowthObstacleKind.CloudFailure => "could not grow in time",
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };
+
+    private readonly record struct AddTiming(TimeSpan Took, TimeSpan Waited, TimeSpan? ReusedAfter, bool IsNew);
 
     private static partial class Log
     {

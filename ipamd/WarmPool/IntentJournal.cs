@@ -11,6 +11,9 @@ namespace VpcCni.Ipamd.WarmPool;
 /// </summary>
 internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter checkpoint, TimeProvider time, ILogger<IntentJournal> logger)
 {
+    /// <summary>Told of every stage that is certain.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     /// <exception cref="CloudException">The intent is not durable, so the change must not begin; it has been undone.</exception>
     public async Task RecordAsync(Intent intent, CancellationToken cancellationToken)
     {
@@ -31,6 +34,7 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
     {
         ledger.Advance(progressed, time.GetUtcNow());
         await PersistAsync(cancellationToken);
+        Events.Publish(new PoolEvent.ChangeAdvanced(time.GetUtcNow(), progressed));
         return progressed;
     }
 

@@ -15,6 +15,9 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     /// <summary>Between the reply to an ADD and the end of the plugin's wiring there is no evidence yet. Longer than any runtime lets a plugin run.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(3);
 
+    /// <summary>Told what the kernel put right.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     /// <summary>Attachments that had no evidence at the last look: only a second look condemns.</summary>
     private HashSet<AttachmentKey> _missing = [];
 
@@ -25,6 +28,7 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, time.GetUtcNow()))
         {
             Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+            Events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
         }
     }
 
@@ -67,6 +71,7 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         // Cools like any other. The checkpoint follows with the next ADD or DEL; should a restart come first, this look is made again.
         ledger.Release(attachment.Key, time.GetUtcNow());
         Log.Released(logger, attachment.Addresses[0].Address, attachment.Key, attachment.Pod);
+        Events.Publish(new PoolEvent.LostDelete(time.GetUtcNow(), attachment));
     }
 
     private static partial class Log

@@ -11,6 +11,9 @@ namespace VpcCni.Ipamd.WarmPool;
 internal sealed partial class MembershipWatch(
     ICloud cloud, NodeInterfaces interfaces, KernelEvidence evidence, Subnets subnets, bool refreshesSubnets, PoolSignal signal, TimeProvider time, Random random, ILogger<MembershipWatch> logger)
 {
+    /// <summary>Told of every observation.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     private readonly Lock _lock = new();
     private Task _looking = Task.CompletedTask;
     private DateTimeOffset _observeAt = time.GetUtcNow();
@@ -156,9 +159,11 @@ internal sealed partial class MembershipWatch(
     {
         // Requests that come while the answer is under way ask for another one.
         lock (_lock) _observeAt = After(PoolLimits.ResyncInterval);
+        var started = time.GetTimestamp();
         try
         {
             var changes = await interfaces.ObserveAsync(cancellationToken);
+            Events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
             lock (_lock)
             {
                 _lastObservedAt = time.GetUtcNow();
@@ -178,6 +183,7 @@ internal sealed partial class MembershipWatch(
             }
 
             Log.ObserveFailed(logger, exception.Kind, exception);
+            Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
             return false;
         }
     }

@@ -31,6 +31,9 @@ internal sealed partial class PoolActions(
 {
     public required ILogger<PoolActions> Logger { get; init; }
 
+    /// <summary>Told how every change began and ended.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     /// <summary>Begins a change and sees it through.</summary>
     /// <exception cref="CloudException">The cloud refused, or did not answer: the change is undone, or its intent is open.</exception>
     /// <exception cref="HostNetworkException">The kernel did not follow, or could not be asked.</exception>
@@ -94,6 +97,9 @@ internal sealed partial class PoolActions(
     {
         // Until the opposite is known: a defect, or a stop, in the middle of a call.
         var inDoubt = true;
+        var started = time.GetTimestamp();
+        (CloudErrorKind? Kind, string Reason) failure = (CloudErrorKind.Unknown, "cut short");
+        Events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
             await (intent switch
@@ -104,16 +110,24 @@ internal sealed partial class PoolActions(
                 Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
                 _ => throw new InvalidOperationException($"unnamed intent {intent}"),
             });
+            failure = (null, "");
         }
         catch (CloudException exception)
         {
             inDoubt = InterfaceDetachment.IsInDoubt(exception);
+            failure = (exception.Kind, exception.Message);
+            throw;
+        }
+        catch (HostNetworkException exception)
+        {
+            failure = (CloudErrorKind.Unknown, exception.Message);
             throw;
         }
         finally
         {
             // Still open: what is left of it failed, or nobody knows how far it came.
             ledger.Pause(intent, inDoubt, time.GetUtcNow());
+            Events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
         }
     }
 

@@ -40,6 +40,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private DateTimeOffset _neededAt = time.GetUtcNow();
     private int _failedReleases;
 
+    /// <summary>Told of every plan that does something.</summary>
+    public PoolEvents Events { get; init; } = new();
+
     public required ILogger<PoolReconciler> Logger { get; init; }
 
     /// <summary>The last plan; null before the first step.</summary>
@@ -66,6 +69,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         parts.Waiting.Serve();
         var snapshot = Snapshot();
         var plan = PoolPlanner.Plan(snapshot, targets, time.GetUtcNow());
+        if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);

@@ -14,7 +14,7 @@ internal abstract record WaitOutcome
     {
     }
 
-    internal sealed record Served(Attachment Attachment, bool IsNew) : WaitOutcome;
+    internal sealed record Served(Attachment Attachment, bool IsNew, TimeSpan? ReusedAfter = null) : WaitOutcome;
 
     /// <summary>Nothing that the pool can do brings an address in time.</summary>
     internal sealed record Hopeless(GrowthObstacle Obstacle) : WaitOutcome;
@@ -101,7 +101,7 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
                 var request = head.Value.Request;
                 if (ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow()) is not AssignOutcome.Held held) break;
                 _queue.RemoveFirst();
-                served.Add((head.Value, new WaitOutcome.Served(held.Attachment, held.IsNew)));
+                served.Add((head.Value, new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)));
             }
         }
 

@@ -14,6 +14,9 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
     /// <summary>Number of writes so far, for the record of how well commits are grouped.</summary>
     public long Writes { get; private set; }
 
+    /// <summary>Told of every write: how long it took, and why it failed; null for success. Before those who wait for it go on.</summary>
+    public Action<TimeSpan, Exception?>? Written { get; init; }
+
     /// <summary>Returns when everything that the ledger held on the call is durable.</summary>
     /// <exception cref="IOException">It is not; the caller undoes what it was about to promise.</exception>
     public async Task PersistAsync(CancellationToken cancellationToken)
@@ -40,8 +43,7 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
 
             try
             {
-                var (record, version) = ledger.Record();
-                file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time) }));
+                var version = Write();
                 lock (_lock)
                 {
                     _durable = version;
@@ -55,6 +57,23 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
                 lock (_lock) _writing = null;
                 mine!.SetResult();
             }
+        }
+    }
+
+    private long Write()
+    {
+        var started = time.GetTimestamp();
+        try
+        {
+            var (record, version) = ledger.Record();
+            file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time) }));
+            Written?.Invoke(time.GetElapsedTime(started), null);
+            return version;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Written?.Invoke(time.GetElapsedTime(started), exception);
+            throw;
         }
     }
 }

@@ -15,18 +15,19 @@ internal sealed class PoolHarness
     {
         Cloud = cloud;
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
+        Pool.Subscribe(Told.Add);
         Writer = new CheckpointWriter(Ledger, File, Time);
         Waiting = new WaitingAdds(Ledger, Time);
-        Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance);
+        Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
         Subnets = new Subnets(discover: false, clusterName: null, "subnet-1");
         Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Subnets, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
         Backoff = new GrowthBackoff(Time, new Random(1));
-        var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance);
+        var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
         var detachment = new InterfaceDetachment(cloud, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
         var addition = new InterfaceAddition(cloud, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Evidence, addition, detachment, Time, new Random(2)) { Logger = NullLogger<PoolActions>.Instance };
-        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Subnets, refreshesSubnets: false, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance);
+        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance };
+        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Subnets, refreshesSubnets: false, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool };
         Reconciler = new PoolReconciler(
             Ledger,
             new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Subnets, Conditions, _signal),
@@ -34,10 +35,11 @@ internal sealed class PoolHarness
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
             Time)
-        { Logger = NullLogger<PoolReconciler>.Instance };
+        { Events = Pool, Logger = NullLogger<PoolReconciler>.Instance };
         Service = new AddressService(Ledger, Writer, Waiting, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
         {
             Observed = _observed.Task,
+            Events = Pool,
             Logger = NullLogger<AddressService>.Instance,
         };
     }
@@ -48,6 +50,10 @@ internal sealed class PoolHarness
     private readonly TaskCompletionSource _observed = new();
     private readonly PoolSignal _signal = new();
 
+    public PoolEvents Pool { get; } = new();
+
+    /// <summary>All that the pool told, in order.</summary>
+    public List<PoolEvent> Told { get; } = [];
     public ManualTimeProvider Time { get; } = new();
     public FakeCloud Cloud { get; }
     public FakeHostNetwork Host { get; } = new();
