@@ -7,14 +7,15 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>What the environment amounts to: options, the problems that forbid a start, and combinations that make no sense but do no harm.</summary>
-internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings);
+/// <param name="Options">Values, those of the environment and the defaults.</param>
+/// <param name="Problems">Each forbids a start.</param>
+/// <param name="Warnings">Each is a sentence for the log and for <c>ipamd status</c>.</param>
+/// <param name="Set">Names of the variables that the environment sets; everything else is the default.</param>
+internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings, IReadOnlySet<string> Set);
 
-/// <summary>Names of the environment variables and their bounds, in one place.</summary>
+/// <summary>Environment variables to values. What each variable is, and its bounds, says <see cref="OptionTable"/>.</summary>
 internal static class OptionBinder
 {
-    /// <summary>More than any instance can carry; a larger number is a typing error.</summary>
-    private const int MaxTarget = 100_000;
-
     /// <summary>The reference's manifest sets WARM_ENI_TARGET and WARM_PREFIX_TARGET to this whether they mean anything or not: no reason for a warning.</summary>
     private const string ManifestDefault = "1";
 
@@ -27,38 +28,38 @@ internal static class OptionBinder
         {
             Targets = new PoolTargets
             {
-                UsesPrefixes = reader.Boolean("ENABLE_PREFIX_DELEGATION", false),
-                WarmPrefixTarget = reader.Integer("WARM_PREFIX_TARGET", defaults.Targets.WarmPrefixTarget, 0, MaxTarget),
-                WarmEniTarget = reader.Integer("WARM_ENI_TARGET", defaults.Targets.WarmEniTarget, 0, MaxTarget),
-                WarmIpTarget = reader.Integer("WARM_IP_TARGET", 0, 0, MaxTarget),
-                MinimumIpTarget = reader.Integer("MINIMUM_IP_TARGET", 0, 0, MaxTarget),
-                MaxEni = reader.Integer("MAX_ENI", 0, -1, MaxTarget) is var limit and > 0 ? limit : null,
-                MaxPods = reader.Integer("VPCCNI_MAX_PODS", 0, 0, MaxTarget) is var pods and > 0 ? pods : null,
+                UsesPrefixes = reader.Flag(OptionTable.PrefixDelegation),
+                WarmPrefixTarget = reader.Number(OptionTable.WarmPrefixTarget),
+                WarmEniTarget = reader.Number(OptionTable.WarmEniTarget),
+                WarmIpTarget = reader.Number(OptionTable.WarmIpTarget),
+                MinimumIpTarget = reader.Number(OptionTable.MinimumIpTarget),
+                MaxEni = reader.Limit(OptionTable.MaxEni),
+                MaxPods = reader.Limit(OptionTable.MaxPods),
             },
-            Cooldown = reader.Seconds("IP_COOLDOWN_PERIOD", defaults.Cooldown, 0, 86_400),
-            AddWait = reader.Seconds("VPCCNI_ADD_WAIT_SECONDS", defaults.AddWait, 0, 110),
-            SocketPath = reader.AbsolutePath("VPCCNI_SOCKET_PATH", defaults.SocketPath),
-            CheckpointPath = reader.AbsolutePath("AWS_VPC_K8S_CNI_BACKING_STORE", defaults.CheckpointPath),
-            LogFile = reader.AbsolutePath("AWS_VPC_K8S_CNI_LOG_FILE", defaults.LogFile, "stdout", "stderr"),
-            LogLevel = reader.Level("AWS_VPC_K8S_CNI_LOGLEVEL", defaults.LogLevel),
-            InterfaceMtu = reader.Integer("AWS_VPC_ENI_MTU", defaults.InterfaceMtu, 576, 9001),
-            Ec2Endpoint = reader.HttpUrl("AWS_EC2_ENDPOINT"),
-            ImdsEndpoint = reader.HttpUrl("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
-            HttpTimeout = reader.Seconds("HTTP_TIMEOUT", defaults.HttpTimeout, 10, 600),
-            Region = reader.Text("AWS_REGION", "") is var region and not "" ? region : null,
-            ClusterName = reader.Text("CLUSTER_NAME", "") is var cluster and not "" ? cluster : null,
-            AdditionalTags = reader.StringMap("ADDITIONAL_ENI_TAGS"),
-            ManageUntaggedInterfaces = reader.Boolean("MANAGE_UNTAGGED_ENI", defaults.ManageUntaggedInterfaces),
+            Cooldown = reader.Seconds(OptionTable.Cooldown),
+            AddWait = reader.Seconds(OptionTable.AddWait),
+            SocketPath = reader.Path(OptionTable.SocketPath),
+            CheckpointPath = reader.Path(OptionTable.CheckpointPath),
+            LogFile = reader.Path(OptionTable.LogFile),
+            LogLevel = reader.Level(OptionTable.LogLevel),
+            InterfaceMtu = reader.Number(OptionTable.InterfaceMtu),
+            Ec2Endpoint = reader.HttpUrl(OptionTable.Ec2Endpoint),
+            ImdsEndpoint = reader.HttpUrl(OptionTable.MetadataEndpoint),
+            HttpTimeout = reader.Seconds(OptionTable.HttpTimeout),
+            Region = reader.Text(OptionTable.Region) is var region and not "" ? region : null,
+            ClusterName = reader.Text(OptionTable.ClusterName) is var cluster and not "" ? cluster : null,
+            AdditionalTags = reader.StringMap(OptionTable.AdditionalTags),
+            ManageUntaggedInterfaces = reader.Flag(OptionTable.ManageUntagged),
             CloudAccess = Access(reader),
-            SubnetDiscovery = reader.Boolean("ENABLE_SUBNET_DISCOVERY", defaults.SubnetDiscovery),
-            LeakedCleanupDisabled = reader.Boolean("DISABLE_LEAKED_ENI_CLEANUP", false),
-            ManagesUnschedulable = reader.Boolean("AWS_MANAGE_ENIS_NON_SCHEDULABLE", false),
-            MetadataOnly = reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
-            ProvisioningDisabled = reader.Boolean("DISABLE_NETWORK_RESOURCE_PROVISIONING", false) | reader.Boolean("ENABLE_IMDS_ONLY_MODE", false),
+            SubnetDiscovery = reader.Flag(OptionTable.SubnetDiscovery),
+            LeakedCleanupDisabled = reader.Flag(OptionTable.LeakedCleanupDisabled),
+            ManagesUnschedulable = reader.Flag(OptionTable.ManageUnschedulable),
+            MetadataOnly = reader.Flag(OptionTable.MetadataOnly),
+            ProvisioningDisabled = reader.Flag(OptionTable.ProvisioningDisabled) | reader.Flag(OptionTable.MetadataOnly),
             HostNetwork = HostNetwork(reader, defaults.HostNetwork),
-            RangeInterval = reader.Seconds("VPCCNI_RANGE_INTERVAL_SECONDS", defaults.RangeInterval, 1, 3600),
-            TcpEarlyDemuxDisabled = reader.Boolean("DISABLE_TCP_EARLY_DEMUX", false),
-            NetworkPolicyMode = reader.OneOf("NETWORK_POLICY_ENFORCING_MODE", "", "none", "standard"),
+            RangeInterval = reader.Seconds(OptionTable.RangeInterval),
+            TcpEarlyDemuxDisabled = reader.Flag(OptionTable.TcpEarlyDemuxDisabled),
+            NetworkPolicyMode = reader.Choice(OptionTable.NetworkPolicyMode),
         };
         options = options with { Install = Install(reader, options) };
         RefuseOtherModes(reader);
@@ -93,7 +94,8 @@ internal static class OptionBinder
             warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
         }
 
-        return new BoundOptions(options, reader.Problems, warnings);
+        warnings.AddRange(UnknownVariables.Warnings(environment));
+        return new BoundOptions(options, reader.Problems, warnings, reader.Set);
     }
 
     /// <summary>Which of several targets wins, in the reference's order.</summary>
@@ -115,52 +117,46 @@ internal static class OptionBinder
         var defaults = new InstallOptions();
         return new InstallOptions
         {
-            PluginFolder = reader.AbsolutePath("HOST_CNI_BIN_PATH", defaults.PluginFolder),
-            ConfigurationFolder = reader.AbsolutePath("HOST_CNI_CONFDIR_PATH", defaults.ConfigurationFolder),
+            PluginFolder = reader.Path(OptionTable.PluginFolder),
+            ConfigurationFolder = reader.Path(OptionTable.ConfigurationFolder),
             VethPrefix = options.HostNetwork.VethPrefix,
-            Mtu = reader.Integer("POD_MTU", options.InterfaceMtu, 576, 9001),
-            EnforcingMode = reader.OneOf("POD_SECURITY_GROUP_ENFORCING_MODE", defaults.EnforcingMode, "strict", "standard"),
-            PluginLogFile = reader.AbsolutePath("AWS_VPC_K8S_PLUGIN_LOG_FILE", defaults.PluginLogFile, "stderr"),
-            PluginLogLevel = reader.Text("AWS_VPC_K8S_PLUGIN_LOG_LEVEL", defaults.PluginLogLevel),
-            Bandwidth = reader.Boolean("ENABLE_BANDWIDTH_PLUGIN", defaults.Bandwidth),
+            Mtu = reader.Number(OptionTable.PodMtu, options.InterfaceMtu),
+            EnforcingMode = reader.Choice(OptionTable.EnforcingMode),
+            PluginLogFile = reader.Path(OptionTable.PluginLogFile),
+            PluginLogLevel = reader.Text(OptionTable.PluginLogLevel),
+            Bandwidth = reader.Flag(OptionTable.Bandwidth),
             SocketPath = options.SocketPath,
         };
     }
 
     private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) => new()
     {
-        ExternalSnat = reader.Boolean("AWS_VPC_K8S_CNI_EXTERNALSNAT", defaults.ExternalSnat),
-        SnatPorts = reader.OneOf("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "prng", "prng", "hashrandom", "none") switch { "hashrandom" => SnatPorts.HashRandom, "none" => SnatPorts.Kept, _ => defaults.SnatPorts },
-        ExcludedRanges = reader.Ipv4Ranges("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"),
-        ExternalServiceRanges = reader.Ipv4Ranges("AWS_EXTERNAL_SERVICE_CIDRS"),
-        NodePorts = reader.Boolean("AWS_VPC_CNI_NODE_PORT_SUPPORT", defaults.NodePorts),
-        ConnectionMark = reader.Mark("AWS_VPC_K8S_CNI_CONNMARK", defaults.ConnectionMark),
-        VethPrefix = VethPrefix(reader, defaults.VethPrefix),
+        ExternalSnat = reader.Flag(OptionTable.ExternalSnat),
+        SnatPorts = reader.Choice(OptionTable.RandomizeSnat) switch { "hashrandom" => SnatPorts.HashRandom, "none" => SnatPorts.Kept, _ => SnatPorts.FullyRandom },
+        ExcludedRanges = reader.Ipv4Ranges(OptionTable.ExcludedRanges),
+        ExternalServiceRanges = reader.Ipv4Ranges(OptionTable.ExternalServiceRanges),
+        NodePorts = reader.Flag(OptionTable.NodePorts),
+        ConnectionMark = reader.Mark(OptionTable.ConnectionMark, defaults.ConnectionMark),
+        VethPrefix = VethPrefix(reader),
     };
 
-    private static string VethPrefix(OptionReader reader, string fallback)
+    private static string VethPrefix(OptionReader reader)
     {
-        var prefix = reader.Text("AWS_VPC_K8S_CNI_VETHPREFIX", fallback);
+        var prefix = reader.Text(OptionTable.VethPrefix);
         if (prefix.Length <= 4 && prefix is not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit)) return prefix;
-        reader.Problem("AWS_VPC_K8S_CNI_VETHPREFIX", prefix, "at most 4 letters or digits, and not eth, lo or vlan");
-        return fallback;
+        reader.Problem(OptionTable.VethPrefix, prefix);
+        return OptionTable.VethPrefix.Default;
     }
 
-    private static CloudAccess Access(OptionReader reader)
-    {
-        var text = reader.Text(CloudAccessText.Option, CloudAccessText.Of(CloudAccess.Full));
-        if (CloudAccessText.TryParse(text, out var access)) return access;
-        reader.Problem(CloudAccessText.Option, text, CloudAccessText.Expected);
-        return CloudAccess.Full;
-    }
+    private static CloudAccess Access(OptionReader reader) => CloudAccessText.TryParse(reader.Choice(OptionTable.CloudAccessLevel), out var access) ? access : CloudAccess.Full;
 
     /// <summary>Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.</summary>
     private static void RefuseOtherModes(OptionReader reader)
     {
-        if (!reader.Boolean("ENABLE_IPv4", true)) reader.Problem("ENABLE_IPv4", "false", "true: this version serves IPv4 pods only");
-        foreach (var name in new[] { "ENABLE_IPv6", "ENABLE_POD_ENI", "ENABLE_MULTI_NIC", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG" })
+        if (!reader.Flag(OptionTable.ServesIpv4)) reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");
+        foreach (var mode in new[] { OptionTable.ServesIpv6, OptionTable.PodEni, OptionTable.MultiNic, OptionTable.CustomNetworking })
         {
-            if (reader.Boolean(name, false)) reader.Problem(name, "true", "false: this version does not have that mode");
+            if (reader.Flag(mode)) reader.Problem(mode, "true", "false: this version does not have that mode");
         }
     }
 }

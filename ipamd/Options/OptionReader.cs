@@ -18,65 +18,73 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     /// <summary>One sentence each: the variable, its value, what was expected.</summary>
     public IReadOnlyList<string> Problems => _problems;
 
-    public string Text(string name, string fallback) => Raw(name) ?? fallback;
+    /// <summary>Names that the environment gives a value.</summary>
+    public IReadOnlySet<string> Set { get; } = environment.Where(pair => pair.Value.Length > 0).Select(pair => pair.Key).ToHashSet(StringComparer.Ordinal);
 
-    public int Integer(string name, int fallback, int minimum, int maximum)
+    public string Text(TextOption option) => Raw(option) ?? option.Default;
+
+    public int Number(NumberOption option, int fallback)
     {
-        if (Raw(name) is not { } text) return fallback;
-        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= minimum && value <= maximum) return value;
-        Problem(name, text, maximum == int.MaxValue ? $"an integer of at least {minimum}" : $"an integer from {minimum} to {maximum}");
+        if (Raw(option) is not { } text) return fallback;
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= option.Minimum && value <= option.Maximum) return value;
+        Problem(option, text);
         return fallback;
     }
 
-    public TimeSpan Seconds(string name, TimeSpan fallback, int minimum, int maximum)
-        => TimeSpan.FromSeconds(Integer(name, (int)fallback.TotalSeconds, minimum, maximum));
+    public int Number(NumberOption option) => Number(option, option.Fallback ?? 0);
+
+    /// <summary>A number of which zero and less mean "not set".</summary>
+    public int? Limit(NumberOption option) => Number(option) is var value and > 0 ? value : null;
+
+    public TimeSpan Seconds(NumberOption option) => TimeSpan.FromSeconds(Number(option));
 
     /// <summary>The spellings that the reference accepts (Go, strconv.ParseBool).</summary>
-    public bool Boolean(string name, bool fallback)
+    public bool Flag(FlagOption option)
     {
-        switch (Raw(name))
+        switch (Raw(option))
         {
             case null:
-                return fallback;
+                return option.Fallback;
             case "1" or "t" or "T" or "true" or "TRUE" or "True":
                 return true;
             case "0" or "f" or "F" or "false" or "FALSE" or "False":
                 return false;
             case var text:
-                Problem(name, text, "true or false");
-                return fallback;
+                Problem(option, text);
+                return option.Fallback;
         }
     }
 
-    public Uri? HttpUrl(string name)
+    public Uri? HttpUrl(TextOption option)
     {
-        if (Raw(name) is not { } text) return null;
+        if (Raw(option) is not { } text) return null;
         if (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host.Length > 0) return url;
-        Problem(name, text, "a URL that starts with http:// or https://");
+        Problem(option, text);
         return null;
     }
 
-    public string AbsolutePath(string name, string fallback, params ReadOnlySpan<string> orOneOf)
+    public string Path(PathOption option)
     {
-        if (Raw(name) is not { } text) return fallback;
-        if (orOneOf.Contains(text) || text.StartsWith('/')) return text;
-        Problem(name, text, orOneOf.IsEmpty ? "an absolute path" : $"an absolute path, {string.Join(" or ", orOneOf.ToArray())}");
-        return fallback;
+        if (Raw(option) is not { } text) return option.Fallback;
+        if (option.OrOneOf.Contains(text) || text.StartsWith('/')) return text;
+        Problem(option, text);
+        return option.Fallback;
     }
 
-    public string OneOf(string name, string fallback, params ReadOnlySpan<string> allowed)
+    /// <summary>As the option spells it.</summary>
+    public string Choice(ChoiceOption option)
     {
-        if (Raw(name) is not { } text) return fallback;
-        if (allowed.Contains(text)) return text;
-        Problem(name, text, $"one of {string.Join(", ", allowed.ToArray())}");
-        return fallback;
+        if (Raw(option) is not { } text) return option.Fallback;
+        if (option.Allowed.FirstOrDefault(word => string.Equals(word, text.Trim(), StringComparison.OrdinalIgnoreCase)) is { } allowed) return allowed;
+        Problem(option, text);
+        return option.Fallback;
     }
 
     /// <summary>IPv4 ranges with commas between them; bits beyond a prefix are ignored, as by Go's net.ParseCIDR.</summary>
-    public IReadOnlyList<IPNetwork> Ipv4Ranges(string name)
+    public IReadOnlyList<IPNetwork> Ipv4Ranges(TextOption option)
     {
         List<IPNetwork> ranges = [];
-        if (Raw(name) is not { } text) return ranges;
+        if (Raw(option) is not { } text) return ranges;
         foreach (var item in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             var slash = item.IndexOf('/', StringComparison.Ordinal);
@@ -87,28 +95,27 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
                 continue;
             }
 
-            Problem(name, item, "IPv4 ranges with commas between them, e.g. 10.1.0.0/16,192.168.0.0/24");
+            Problem(option, item);
         }
 
         return ranges;
     }
 
     /// <summary>A mark: decimal, or hexadecimal after 0x; not zero.</summary>
-    public uint Mark(string name, uint fallback)
+    public uint Mark(TextOption option, uint fallback)
     {
-        if (Raw(name) is not { } text) return fallback;
+        if (Raw(option) is not { } text) return fallback;
         var isHex = text.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
         if (uint.TryParse(isHex ? text.AsSpan(2) : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var mark) && mark != 0) return mark;
-        Problem(name, text, "a mark that is not zero, e.g. 0x80");
+        Problem(option, text);
         return fallback;
     }
 
-    public LogLevel Level(string name, LogLevel fallback)
+    /// <summary>The reference's names, in any case.</summary>
+    public LogLevel Level(ChoiceOption option)
     {
-        switch (Raw(name)?.ToUpperInvariant())
+        switch ((Raw(option) ?? option.Fallback).ToUpperInvariant())
         {
-            case null:
-                return fallback;
             case "DEBUG":
                 return LogLevel.Debug;
             case "INFO":
@@ -120,15 +127,15 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             case "FATAL":
                 return LogLevel.Critical;
             default:
-                Problem(name, Raw(name)!, "one of DEBUG, INFO, WARN, ERROR, FATAL");
-                return fallback;
+                Problem(option, Raw(option)!);
+                return LogLevel.Information;
         }
     }
 
-    public IReadOnlyDictionary<string, string> StringMap(string name)
+    public IReadOnlyDictionary<string, string> StringMap(TextOption option)
     {
         Dictionary<string, string> map = [];
-        if (Raw(name) is not { } text) return map;
+        if (Raw(option) is not { } text) return map;
         try
         {
             using var document = JsonDocument.Parse(text);
@@ -143,11 +150,13 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             // Reported below, like JSON of another shape.
         }
 
-        Problem(name, text, "a JSON object whose values are strings, e.g. {\"team\":\"network\"}");
+        Problem(option, text);
         return map;
     }
 
-    public void Problem(string name, string value, string expected) => _problems.Add($"{name}='{value}': expected {expected}");
+    public void Problem(OptionDefinition option, string value) => Problem(option, value, option.Expected);
+
+    public void Problem(OptionDefinition option, string value, string expected) => _problems.Add($"{option.Name}='{value}': expected {expected}");
 
     private static IPAddress BaseOf(IPAddress address, int length)
     {
@@ -157,5 +166,5 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return new IPAddress(octets);
     }
 
-    private string? Raw(string name) => environment.TryGetValue(name, out var value) && value.Length > 0 ? value : null;
+    private string? Raw(OptionDefinition option) => environment.TryGetValue(option.Name, out var value) && value.Length > 0 ? value : null;
 }

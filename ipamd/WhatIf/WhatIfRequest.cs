@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Collections;
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text;
 using VpcCni.Ipamd.Aws.InstanceTypes;
@@ -27,11 +25,12 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         var type = FindType(instanceType, problems);
         var counts = ParsePods(pods, problems);
         var environment = ParseSettings(settings, problems);
-        var known = new KnownNames(environment);
-        var bound = OptionBinder.Bind(known);
+        var known = OptionTable.All.Select(option => option.Name).ToHashSet(StringComparer.Ordinal);
+        // What the daemon only warns of is a question that makes no sense.
+        foreach (var name in environment.Keys.Where(name => !known.Contains(name)))
+            problems.Add($"--set {name}: the daemon has no such option{Near(name, known)}");
+        var bound = OptionBinder.Bind(environment.Where(pair => known.Contains(pair.Key)).ToDictionary());
         problems.AddRange(bound.Problems);
-        foreach (var name in environment.Keys.Where(name => !known.Asked.Contains(name)))
-            problems.Add($"--set {name}: the daemon has no such option{Near(name, known.Asked)}");
         return problems.Count == 0 ? (new WhatIfRequest(type!, bound.Options, counts, bound.Warnings), problems) : (null, problems);
     }
 
@@ -91,57 +90,7 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
     /// <summary>The names that are most like it, for a message.</summary>
     private static string Near(string name, IEnumerable<string> names)
     {
-        var near = names.Where(other => other.Length > 0).Select(other => (Name: other, Distance: Distance(name, other)))
-            .Where(item => item.Distance <= Math.Max(3, name.Length / 3)).OrderBy(item => item.Distance).ThenBy(item => item.Name, StringComparer.Ordinal).Take(NamesShown).Select(item => item.Name).ToArray();
+        var near = Spelling.Near(name, names.Where(other => other.Length > 0), Math.Max(3, name.Length / 3)).Take(NamesShown).ToArray();
         return near.Length == 0 ? "" : $"; did you mean {string.Join(", ", near)}?";
-    }
-
-    /// <summary>Levenshtein's: letters to change, add or leave out.</summary>
-    private static int Distance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(changed, Math.Min(row[j], row[j - 1]) + 1);
-            }
-        }
-
-        return row[b.Length];
-    }
-
-    /// <summary>An environment that remembers what it was asked for: the options that the daemon has.</summary>
-    private sealed class KnownNames(Dictionary<string, string> environment) : IReadOnlyDictionary<string, string>
-    {
-        public SortedSet<string> Asked { get; } = new(StringComparer.Ordinal);
-
-        public string this[string key] => environment[key];
-
-        public IEnumerable<string> Keys => environment.Keys;
-
-        public IEnumerable<string> Values => environment.Values;
-
-        public int Count => environment.Count;
-
-        public bool ContainsKey(string key)
-        {
-            Asked.Add(key);
-            return environment.ContainsKey(key);
-        }
-
-        public bool TryGetValue(string key, [MaybeNullWhen(false)] out string value)
-        {
-            Asked.Add(key);
-            return environment.TryGetValue(key, out value);
-        }
-
-        public IEnumerator<KeyValuePair<string, string>> GetEnumerator() => environment.GetEnumerator();
-
-        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }
