@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Options;
+using Xunit;
+
+namespace VpcCni.Chart.Tests;
+
+/// <summary>What operators say, and what comes of it.</summary>
+public sealed class ValuesTests
+{
+    private static RenderedChart Of(string file, params string[] more) => HelmRenderer.Render([File.ReadAllText(HelmRenderer.ValuesFile(file)), HelmRenderer.WithImage, .. more]);
+
+    [Fact]
+    public void Values_of_aws_vpc_cni_carry_over_once_the_image_is_named()
+    {
+        var chart = Of("of-aws-vpc-cni.yaml");
+        var environment = RenderedChart.Environment(chart.Daemon);
+        Assert.Equal(("9001", "true", "5", "30", """{"team":"network"}"""), (environment["AWS_VPC_ENI_MTU"], environment["AWS_VPC_K8S_CNI_EXTERNALSNAT"], environment["WARM_IP_TARGET"], environment["MINIMUM_IP_TARGET"], environment["ADDITIONAL_ENI_TAGS"]));
+        Assert.Empty(OptionBinder.Bind(environment).Problems);
+        Assert.Equal("true", RenderedChart.Environment(chart.Init)["DISABLE_TCP_EARLY_DEMUX"]);
+        Assert.Equal("registry.example/vpc-cni:0.1.0", (string?)chart.Daemon["image"]);
+        Assert.Equal("registry.example/vpc-cni:0.1.0", (string?)chart.Init["image"]);
+        Assert.Equal("arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole", (string?)chart.Single("ServiceAccount")["metadata"]!["annotations"]!["eks.amazonaws.com/role-arn"]);
+        Assert.Equal("network", (string?)chart.Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!["team"]);
+        Assert.Equal("false", (string?)chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["annotations"]!["cluster-autoscaler.kubernetes.io/safe-to-evict"]);
+        Assert.Equal("true", (string?)chart.Single("ConfigMap")["data"]!["enable-windows-ipam"]);
+        Assert.Contains("/pods: patch", DefaultsTests.RolesOf(chart));
+    }
+
+    [Fact]
+    public void Probe_program_of_aws_vpc_cni_becomes_ours()
+    {
+        var daemon = Of("of-aws-vpc-cni.yaml").Daemon;
+        Assert.Equal("""["/app/ipamd","health","--service","liveness"]""", daemon["livenessProbe"]!["exec"]!["command"]!.ToJsonString());
+        Assert.Equal("""["/app/ipamd","health"]""", daemon["readinessProbe"]!["exec"]!["command"]!.ToJsonString());
+        Assert.Equal(60, (int)daemon["livenessProbe"]!["initialDelaySeconds"]!);
+    }
+
+    [Fact]
+    public void Another_probe_stays_as_it_is()
+    {
+        var daemon = HelmRenderer.Render(HelmRenderer.WithImage, """
+            readinessProbe: {exec: {command: [/bin/my-probe]}, periodSeconds: 3, timeoutSeconds: 7}
+            livenessProbe: null
+            """).Daemon;
+        Assert.Equal("""{"exec":{"command":["/bin/my-probe"]},"initialDelaySeconds":1,"periodSeconds":3,"timeoutSeconds":7}""", daemon["readinessProbe"]!.ToJsonString());
+        Assert.Null(daemon["livenessProbe"]);
+    }
+
+    [Fact]
+    public void Privileged_init_container_of_old_values_is_valid_for_the_api_server()
+    {
+        var context = Of("of-aws-vpc-cni.yaml").Init["securityContext"]!;
+        Assert.True((bool)context["privileged"]!);
+        Assert.Null(context["allowPrivilegeEscalation"]);
+        var daemon = Of("of-aws-vpc-cni.yaml").Daemon["securityContext"]!;
+        Assert.Equal("""{"add":["NET_ADMIN","NET_RAW"],"drop":["ALL"]}""", daemon["capabilities"]!.ToJsonString());
+        Assert.Null(daemon["privileged"]);
+    }
+
+    [Fact]
+    public void Log_folder_is_mounted_only_for_a_log_file_in_it()
+    {
+        Assert.Contains("log-dir", Mounts(Of("of-aws-vpc-cni.yaml")));
+        Assert.DoesNotContain("log-dir", Mounts(HelmRenderer.Render(HelmRenderer.WithImage)));
+    }
+
+    [Fact]
+    public void Prefixes_give_the_daemon_valid_targets()
+    {
+        var chart = Of("prefixes.yaml");
+        var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Daemon));
+        Assert.Empty(bound.Problems);
+        Assert.True(bound.Options.Targets is { UsesPrefixes: true, WarmIpTarget: 8, MinimumIpTarget: 16, MaxPods: 110 }, bound.Options.Targets.ToString());
+        Assert.Equal("prefixes", (string?)chart.PodSpec["nodeSelector"]!["karpenter.sh/nodepool"]);
+        Assert.Equal("""{"limits":{"memory":"128Mi"},"requests":{"cpu":"50m","memory":"48Mi"}}""", chart.Daemon["resources"]!.ToJsonString());
+    }
+
+    [Fact]
+    public void Custom_networking_makes_an_eniconfig_a_zone_and_the_right_to_read_them()
+    {
+        var chart = Of("custom-networking.yaml");
+        var configs = chart.Objects.Where(item => (string?)item["kind"] == "ENIConfig").ToList();
+        Assert.Equal(["us-west-2a", "us-west-2b"], configs.Select(item => (string?)item["metadata"]!["name"]));
+        Assert.Equal("""{"subnet":"subnet-0aaa","securityGroups":["sg-01","sg-02"]}""", configs[0]["spec"]!.ToJsonString());
+        Assert.Equal("""{"subnet":"subnet-0bbb"}""", configs[1]["spec"]!.ToJsonString());
+        Assert.Equal(["/nodes: get list watch", "/events: create patch", "crd.k8s.amazonaws.com/eniconfigs: get list watch"], DefaultsTests.RolesOf(chart));
+    }
+
+    [Fact]
+    public void Adopted_daemonset_keeps_the_selector_that_eks_gave_it()
+        => Assert.Equal("""{"k8s-app":"aws-node"}""", HelmRenderer.Render(HelmRenderer.WithImage, "originalMatchLabels: true").Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!.ToJsonString());
+
+    [Fact]
+    public void Extra_volumes_and_mounts_come_on_top()
+    {
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, """
+            extraVolumes: [{name: certs, hostPath: {path: /etc/pki}}]
+            extraVolumeMounts: [{name: certs, mountPath: /etc/ssl/certs, readOnly: true}]
+            serviceAccount: {create: false, name: mine}
+            """);
+        Assert.Contains("certs", Mounts(chart));
+        Assert.Equal("/etc/pki", (string?)chart.PodSpec["volumes"]!.AsArray()[^1]!["hostPath"]!["path"]);
+        Assert.Equal("mine", (string?)chart.PodSpec["serviceAccountName"]);
+        Assert.DoesNotContain("ServiceAccount mine", chart.Names);
+        Assert.Equal("mine", (string?)chart.Single("ClusterRoleBinding")["subjects"]![0]!["name"]);
+    }
+
+    [Fact]
+    public void Image_is_put_together_from_a_private_registry()
+    {
+        var chart = HelmRenderer.Render("""image: {account: "111122223333", region: eu-west-1, tag: 0.2.0}""");
+        Assert.Equal("111122223333.dkr.ecr.eu-west-1.amazonaws.com/vpc-cni:0.2.0", (string?)chart.Daemon["image"]);
+        Assert.Equal("r.example/a:0.1.0", (string?)HelmRenderer.Render("image: {overrideRepository: r.example/a}").Daemon["image"]);
+        Assert.Equal("r.example/init:1", (string?)HelmRenderer.Render(HelmRenderer.WithImage, """init: {image: {override: "r.example/init:1"}}""").Init["image"]);
+    }
+
+    [Fact]
+    public void Without_metrics_there_is_no_port()
+    {
+        Assert.Equal("metrics", (string?)HelmRenderer.Render(HelmRenderer.WithImage).Daemon["ports"]![0]!["name"]);
+        Assert.Null(HelmRenderer.Render(HelmRenderer.WithImage, """env: {DISABLE_METRICS: "true"}""").Daemon["ports"]);
+    }
+
+    [Fact]
+    public void Cleanup_is_a_daemonset_that_uninstalls_and_needs_no_rights()
+    {
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, "cleanup: {enabled: true}");
+        Assert.Equal(["CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com", "DaemonSet vpc-cni-cleanup"], chart.Names);
+        Assert.Equal("""["/app/ipamd","uninstall"]""", chart.Init["command"]!.ToJsonString());
+        Assert.False((bool)chart.PodSpec["automountServiceAccountToken"]!);
+        Assert.Equal("""{"drop":["ALL"]}""", chart.Daemon["securityContext"]!["capabilities"]!.ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("", "no image is named")]
+    [InlineData("""image: {account: "602401143452"}""", "AWS's own registry")]
+    [InlineData("""image: {override: "x.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.19.0"}""", "an image of aws-node")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, init: {image: {override: "x/amazon-k8s-cni-init:v1.19.0"}}}""", "init.image is")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, cniConfig: {enabled: true}}""", "cniConfig.enabled")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: "true"}""", "NetworkPolicies would not be enforced")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: true, nodeAgent: {enabled: true}}""", "NetworkPolicies would not be enforced")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, podMonitor: {create: true}, env: {DISABLE_METRICS: "true"}}""", "nothing to scrape")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, eniConfig: {create: true}}""", "eniConfig.create without")]
+    public void What_must_not_be_installed_is_refused_with_the_reason(string values, string expected)
+    {
+        var outcome = HelmRenderer.TryRender([], values);
+        Assert.NotEqual(0, outcome.ExitCode);
+        Assert.Contains(expected, outcome.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Notes_say_what_is_not_deployed_and_what_has_no_effect()
+    {
+        var notes = HelmRenderer.TryRender(["-notes"], File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni.yaml")), HelmRenderer.WithImage, "cri: {hostPath: {path: /run/containerd/containerd.sock}}").Output;
+        foreach (var part in (string[])["NOT DEPLOYED: the network policy agent", "cri.hostPath", "crd.create=false", "init.securityContext.privileged", "NET_RAW", "/app/ipamd status"]) Assert.Contains(part, notes, StringComparison.Ordinal);
+        var plain = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage).Output;
+        Assert.DoesNotContain("NOT DEPLOYED", plain, StringComparison.Ordinal);
+        Assert.DoesNotContain("Without effect", plain, StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Mounts(RenderedChart chart) => chart.Daemon["volumeMounts"]!.AsArray().Select(mount => (string)mount!["name"]!);
+}
