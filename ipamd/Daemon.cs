@@ -3,6 +3,7 @@ using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
@@ -38,6 +39,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         _logger = _loggers.CreateLogger<Daemon>();
     }
 
+    /// <summary>The plugin's file: install it, and the network configuration when an ADD can be served. Null: whoever starts the daemon does that.</summary>
+    public string? PluginToInstall { get; init; }
+
     /// <summary>Runs until cancelled, or until something broke that a restart may repair.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -51,7 +55,7 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // Ports.
         using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
-        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>());
+        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder);
         var aws = ToAwsOptions(options);
         ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random) : new AwsCloud(aws, _time, _random, onAttempt: null);
         using var connections = (IDisposable)cloud;
@@ -76,10 +80,13 @@ internal sealed partial class Daemon : IAsyncDisposable
             new HealthService(state),
             _loggers,
             cancellationToken);
+        Func<CancellationToken, Task>[] installation = PluginToInstall is { } plugin
+            ? [new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()).RunAsync]
+            : [];
         try
         {
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -24,7 +24,7 @@ internal static class NodeInit
             var identity = await metadata.IdentifyNodeAsync(both.Token);
             using var netlink = RouteNetlink.Open();
             var link = netlink.FindLinkByMac(MacAddress.Parse(identity.PrimaryMac)) ?? throw new HostNetworkException($"there is no link with the primary interface's MAC {identity.PrimaryMac}");
-            return NodeSettings.Apply(new KernelSettings(ns: null), link.Name, options.TcpEarlyDemuxDisabled);
+            return NodeSettings.Apply(new KernelSettings(ns: null, options.KernelSettingsFolder), link.Name, options.TcpEarlyDemuxDisabled);
         }
         catch (NetlinkException exception)
         {

@@ -18,7 +18,7 @@ internal static class Program
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);
         var bound = OptionBinder.Bind(environment);
-        var commands = new DaemonCommands(console, Version, TimeProvider.System, () => RunAsync(bound, stop.Token))
+        var commands = new DaemonCommands(console, Version, TimeProvider.System, plugin => RunAsync(bound, plugin, stop.Token))
         {
             NodeCommands = [json => InitCommand.Create(console, json, bound, (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token))],
         };
@@ -35,7 +35,7 @@ internal static class Program
     });
 
     /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
-    private static async Task<int> RunAsync(BoundOptions bound, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(BoundOptions bound, string? plugin, CancellationToken cancellationToken)
     {
         string[] problems = [.. bound.Problems, .. bound.Problems.Count > 0 ? [] : Daemon.ToAwsOptions(bound.Options).Validate()];
         if (problems.Length > 0)
@@ -47,7 +47,7 @@ internal static class Program
 
         try
         {
-            await using var daemon = new Daemon(bound, Version, TimeProvider.System, new LockedRandom(new Random()));
+            await using var daemon = new Daemon(bound, Version, TimeProvider.System, new LockedRandom(new Random())) { PluginToInstall = plugin };
             await daemon.RunAsync(cancellationToken);
             return 0;
         }

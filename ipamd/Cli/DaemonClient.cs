@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
+using Grpc.Health.V1;
 using Grpc.Net.Client;
 using VpcCni.Protos.V1;
 
@@ -17,10 +18,12 @@ internal sealed class DaemonClient : IDisposable
         Deadline = deadline;
         _channel = Connect(socketPath);
         Node = new NodeIpam.NodeIpamClient(_channel);
+        Health = new Health.HealthClient(_channel);
     }
 
     public DateTime Deadline { get; }
     public NodeIpam.NodeIpamClient Node { get; }
+    public Health.HealthClient Health { get; }
 
     public void Dispose() => _channel.Dispose();
 

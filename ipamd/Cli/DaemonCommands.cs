@@ -11,7 +11,11 @@ internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
 /// <summary>
 /// The command line. Exit codes: 0 done, 1 failed (for <c>status</c> also: not ready), 2 the daemon does not answer, as documented in the help of each command.
 /// </summary>
-internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<Task<int>> runDaemon)
+/// <param name="console">Where to write.</param>
+/// <param name="version">Of this program.</param>
+/// <param name="time">For deadlines.</param>
+/// <param name="runDaemon">Runs it; with the plugin's file it installs itself, with null it does not.</param>
+internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<string?, Task<int>> runDaemon)
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
@@ -23,23 +27,29 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => defaultSocket, Recursive = true };
         var json = new Option<bool>("--json") { Description = "print JSON for machines instead of a table", Recursive = true };
 
-        var run = new Command("run", "run the daemon (the default); it is configured by environment variables");
-        run.SetAction((_, _) => runDaemon());
+        var installs = new Option<bool>("--install") { Description = "also install: the plugin at the start, the network configuration once an ADD can be served" };
+        var plugin = InstallCommand.PluginOption();
+        var run = new Command("run", "run the daemon (the default); it is configured by environment variables") { installs, plugin };
+        run.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
         var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer");
         status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
         pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
 
+        var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
+        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service };
+        health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));
+
         var level = new Argument<string>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)" };
         var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };
         access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
 
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, access, WhatIfCommand.Create(console, json) };
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, health, access, WhatIfCommand.Create(console, json) };
         foreach (var command in new InstallCommand(console, install, time).Create(socket)) root.Subcommands.Add(command);
         foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         root.Options.Add(socket);
         root.Options.Add(json);
-        root.SetAction((_, _) => runDaemon());
+        root.SetAction((_, _) => runDaemon(null));
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
     }
 

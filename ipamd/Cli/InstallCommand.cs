@@ -14,9 +14,12 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
+    /// <summary>The default is the file beside this program.</summary>
+    public static Option<string> PluginOption() => new("--plugin") { Description = "the plugin's file", DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, Conflist.PluginType) };
+
     public IEnumerable<Command> Create(Option<string> socket)
     {
-        var plugin = new Option<string>("--plugin") { Description = "the plugin's file", DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, Conflist.PluginType) };
+        var plugin = PluginOption();
         var wait = new Option<int>("--wait") { Description = "seconds to wait for the daemon to be ready", DefaultValueFactory = _ => DefaultWaitSeconds };
         var install = new Command("install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks; exit code 0 done, 1 failed, 2 the daemon was not ready in time")
         {
@@ -32,7 +35,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     private async Task<int> InstallAsync(string plugin, TimeSpan wait, string socket, CancellationToken cancellationToken)
     {
         var installer = new Installer(options, console.Output.WriteLine);
-        if (Guard("install", () => installer.InstallPlugin(plugin)) is var failed and not 0) return failed;
+        if (Guard("install", () => Plugins(installer, plugin)) is var failed and not 0) return failed;
         if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
         {
             await console.Error.WriteLineAsync($"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network configuration was left as it was");
@@ -40,6 +43,12 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
 
         return Guard("install", installer.InstallConfiguration);
+    }
+
+    private static void Plugins(Installer installer, string plugin)
+    {
+        installer.InstallPlugin(plugin);
+        installer.InstallCompanions(Installer.CompanionsOf(plugin));
     }
 
     /// <summary>Null as soon as an ADD can be served.</summary>

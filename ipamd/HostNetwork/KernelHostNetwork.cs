@@ -22,11 +22,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     /// <param name="time">For deadlines.</param>
     /// <param name="logger">Changes, one line each.</param>
     /// <param name="ns">Null: the process's own namespace.</param>
-    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null)
+    /// <param name="settingsFolder">Where the kernel parameters may be written.</param>
+    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null, string settingsFolder = KernelSettings.Folder)
     {
         _time = time;
         _logger = logger;
-        _settings = new KernelSettings(ns);
+        _settings = new KernelSettings(ns, settingsFolder);
         _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
         _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
     }

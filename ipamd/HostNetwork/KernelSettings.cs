@@ -3,13 +3,15 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>Kernel parameters under net.ipv4 of one network namespace: /proc/sys/net shows the namespace of the thread that looks.</summary>
+/// <summary>Kernel parameters under net.ipv4 of one network namespace: /proc/sys/net shows the namespace of the thread that looks, wherever it is mounted.</summary>
 /// <param name="ns">Null: the process's own.</param>
-internal sealed class KernelSettings(NetworkNamespace? ns)
+/// <param name="folder">VPCCNI_PROC_SYS_NET: where they are and may be written.</param>
+internal sealed class KernelSettings(NetworkNamespace? ns, string folder = KernelSettings.Folder)
 {
     public const string ReversePathFilter = "rp_filter";
 
-    private const string Root = "/proc/sys/net/ipv4";
+    /// <summary>Of every process; read-only in a container that is not privileged.</summary>
+    public const string Folder = "/proc/sys/net";
 
     /// <summary>Null: there is no such link or setting.</summary>
     public string? ReadOfLink(string link, string name) => Read($"conf/{link}/{name}");
@@ -38,7 +40,7 @@ internal sealed class KernelSettings(NetworkNamespace? ns)
     {
         try
         {
-            using var file = new FileStream($"{Root}/{name}", FileMode.Open, FileAccess.Write);
+            using var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Write);
             file.Write(System.Text.Encoding.ASCII.GetBytes(value));
             return true;
         }
@@ -48,15 +50,17 @@ internal sealed class KernelSettings(NetworkNamespace? ns)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new HostNetworkException($"cannot set {Root}/{name} to {value} (is /proc/sys mounted read-only?): {exception.Message}", exception);
+            throw new HostNetworkException($"cannot set {PathOf(name)} to {value} (where /proc/sys is read-only, as in containers, mount the node's elsewhere and set VPCCNI_PROC_SYS_NET): {exception.Message}", exception);
         }
     });
 
-    private static string? ReadFile(string name)
+    private string PathOf(string name) => $"{folder}/ipv4/{name}";
+
+    private string? ReadFile(string name)
     {
         try
         {
-            return File.ReadAllText($"{Root}/{name}").Trim();
+            return File.ReadAllText(PathOf(name)).Trim();
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -64,7 +68,7 @@ internal sealed class KernelSettings(NetworkNamespace? ns)
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new HostNetworkException($"cannot read {Root}/{name}: {exception.Message}", exception);
+            throw new HostNetworkException($"cannot read {PathOf(name)}: {exception.Message}", exception);
         }
     }
 

@@ -20,8 +20,25 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
 
     private string Kept => Path.Combine(options.ConfigurationFolder, Conflist.KeptFileName);
 
+    /// <summary>The folder of the companions of a plugin.</summary>
+    public static string CompanionsOf(string plugin) => Path.Combine(Path.GetDirectoryName(plugin) ?? "/", "cni");
+
     /// <summary>The plugin: harmless as long as no configuration names it. By rename, because a runtime may be executing the old one (ETXTBSY).</summary>
     public void InstallPlugin(string source) => Replace(Plugin, File.ReadAllBytes(source), Executable);
+
+    /// <summary>
+    /// The plugins that the configuration calls after ours, where the node lacks them: an ADD fails without. What is there stays as it is, and uninstall takes none away: other networks use them, too.
+    /// </summary>
+    /// <param name="folder">Beside the plugin in the image; none where the node is known to have them.</param>
+    public void InstallCompanions(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        foreach (var source in Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal))
+        {
+            var path = Path.Combine(options.PluginFolder, Path.GetFileName(source));
+            if (!File.Exists(path)) Replace(path, File.ReadAllBytes(source), Executable);
+        }
+    }
 
     /// <summary>
     /// The configuration: from now on the runtime calls our plugin, also for the DELs of pods that are running. Only when the daemon can serve, or the runtime would say the node is ready when it is not.
@@ -35,6 +52,12 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
 
         Replace(Configuration, Conflist.Render(options), ForAll);
     }
+
+    /// <summary>The runtime would call somebody else's plugin.</summary>
+    public bool IsConfigurationOfAnother() => File.Exists(Configuration) && !Conflist.IsOurs(File.ReadAllBytes(Configuration));
+
+    /// <summary>Both files are there.</summary>
+    public bool IsInstalled() => File.Exists(Plugin) && File.Exists(Configuration);
 
     /// <summary>The way back: the configuration first, so that the runtime never has one whose plugin is gone.</summary>
     public void Uninstall()

@@ -45,6 +45,9 @@ internal sealed record IpamdOptions
     /// <summary>VPCCNI_RANGE_INTERVAL_SECONDS: how often the instance metadata is asked for the VPC's ranges, which may change while the node runs.</summary>
     public TimeSpan RangeInterval { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>VPCCNI_PROC_SYS_NET: where the node's kernel parameters may be written.</summary>
+    public string KernelSettingsFolder { get; init; } = KernelSettings.Folder;
+
     /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
     public bool TcpEarlyDemuxDisabled { get; init; }
 

@@ -58,6 +58,7 @@ internal static class OptionBinder
             ProvisioningDisabled = reader.Flag(OptionTable.ProvisioningDisabled) | reader.Flag(OptionTable.MetadataOnly),
             HostNetwork = HostNetwork(reader, defaults.HostNetwork),
             RangeInterval = reader.Seconds(OptionTable.RangeInterval),
+            KernelSettingsFolder = reader.Path(OptionTable.KernelSettingsFolder),
             TcpEarlyDemuxDisabled = reader.Flag(OptionTable.TcpEarlyDemuxDisabled),
             NetworkPolicyMode = reader.Choice(OptionTable.NetworkPolicyMode),
         };

@@ -60,6 +60,12 @@ internal static partial class OptionTable
         ReadBy = OptionReaders.Init, Meaning = "Sets net.ipv4.tcp_early_demux to 0, so that a kubelet can probe pods that have security groups of their own",
     };
 
+    public static readonly PathOption KernelSettingsFolder = new("VPCCNI_PROC_SYS_NET", OptionDefaults.Daemon.KernelSettingsFolder)
+    {
+        ReadBy = OptionReaders.Daemon | OptionReaders.Init,
+        Meaning = "Where the node's kernel parameters may be written. In a container that is not privileged /proc/sys is read-only, so the chart mounts the node's /proc/sys/net beside it",
+    };
+
     public static readonly PathOption PluginFolder = new("HOST_CNI_BIN_PATH", OptionDefaults.Install.PluginFolder)
     {
         ReadBy = OptionReaders.Install, Meaning = "The runtime's folder of plugins, as mounted here",
@@ -138,7 +144,7 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> HostNetworkOptions =>
     [
-        ExternalSnat, RandomizeSnat, ExcludedRanges, ExternalServiceRanges, NodePorts, ConnectionMark, VethPrefix, InterfaceMtu, RangeInterval, TcpEarlyDemuxDisabled,
+        ExternalSnat, RandomizeSnat, ExcludedRanges, ExternalServiceRanges, NodePorts, ConnectionMark, VethPrefix, InterfaceMtu, RangeInterval, TcpEarlyDemuxDisabled, KernelSettingsFolder,
     ];
 
     private static IReadOnlyList<OptionDefinition> InstallationOptions =>

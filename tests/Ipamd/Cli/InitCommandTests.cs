@@ -57,7 +57,7 @@ public sealed class InitCommandTests
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         var console = new CommandConsole(output, error);
-        var commands = new DaemonCommands(console, "test", TimeProvider.System, () => throw new InvalidOperationException("not the daemon"))
+        var commands = new DaemonCommands(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"))
         {
             NodeCommands = [json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options)))],
         };

@@ -129,7 +129,7 @@ public sealed class InstallerTests : IDisposable
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
         var (output, error) = (new StringWriter(), new StringWriter());
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, () => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
         Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")], "/nowhere", Options));
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));

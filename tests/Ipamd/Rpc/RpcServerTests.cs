@@ -7,6 +7,7 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
@@ -81,6 +82,28 @@ public sealed class RpcServerTests : IAsyncLifetime
         _state.Stepped(outcome);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "grpc.health.v1.aws-node" })).Status);
         Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await health.CheckAsync(new HealthCheckRequest { Service = "x" }))).StatusCode);
+    }
+
+    [Fact]
+    public async Task Health_command_tells_probes_by_its_exit_code()
+    {
+        Assert.Equal((1, "not serving\n", ""), await CommandAsync("health"));
+        Assert.Equal((0, "serving\n", ""), await CommandAsync("health", "--service", "liveness"));
+        Assert.Equal(1, (await CommandAsync("health", "--service", "x")).Code);
+        var outcome = await _pool.StepAsync();
+        _state.Serving(_pool.Reconciler);
+        _state.Stepped(outcome);
+        Assert.Equal(0, (await CommandAsync("health")).Code);
+        await _server.DisposeAsync();
+        Assert.Equal(2, (await CommandAsync("health", "--service", "liveness")).Code);
+    }
+
+    private async Task<(int Code, string Output, string Error)> CommandAsync(params string[] arguments)
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        using var error = new StringWriter { NewLine = "\n" };
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
+        return (await commands.InvokeAsync(arguments, SocketPath, new InstallOptions()), output.ToString(), error.ToString());
     }
 
     [Fact]

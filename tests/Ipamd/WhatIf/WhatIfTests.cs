@@ -107,7 +107,7 @@ public sealed class WhatIfTests
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, () => throw new InvalidOperationException("not the daemon"));
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
         var code = await commands.InvokeAsync(args, "/nowhere", new InstallOptions());
         return (code, output.ToString(), error.ToString());
     }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging;
+using VpcCni.Ipamd.Install;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Install;
+
+/// <summary>The daemon that installs itself: when, what, and what it does when others change it.</summary>
+public sealed class InstallationTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-installation-");
+    private readonly ManualTimeProvider _time = new();
+    private readonly LinesLogger _log = new();
+    private readonly CancellationTokenSource _stop = new();
+    private volatile bool _isReady;
+
+    private string Bin => Path.Combine(_folder.FullName, "bin");
+
+    private string Configuration => Path.Combine(_folder.FullName, "conf", Conflist.FileName);
+
+    private string Plugin => Path.Combine(_folder.FullName, "app", "vpc-cni");
+
+    public InstallationTests()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder.FullName, "app", "cni"));
+        File.WriteAllText(Plugin, "plugin");
+        File.WriteAllText(Path.Combine(_folder.FullName, "app", "cni", "portmap"), "of the image");
+    }
+
+    public void Dispose()
+    {
+        _stop.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    [Fact]
+    public async Task Configuration_waits_until_an_ADD_can_be_served_and_the_plugin_does_not()
+    {
+        var (installation, running) = Start();
+        Assert.True(File.Exists(Path.Combine(Bin, "vpc-cni")));
+        Pass(TimeSpan.FromMinutes(2));
+        Assert.False(File.Exists(Configuration));
+        _isReady = true;
+        Pass(TimeSpan.FromSeconds(1));
+        Assert.True(File.Exists(Configuration));
+        Assert.Null(installation.Problem);
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task What_is_gone_comes_back_within_a_minute()
+    {
+        _isReady = true;
+        var (_, running) = Start();
+        Pass(TimeSpan.FromSeconds(1));
+        File.Delete(Configuration);
+        File.Delete(Path.Combine(Bin, "vpc-cni"));
+        Pass(Installation.LookEvery);
+        Assert.True(File.Exists(Configuration));
+        Assert.True(File.Exists(Path.Combine(Bin, "vpc-cni")));
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task Another_s_configuration_is_told_once_and_left()
+    {
+        _isReady = true;
+        var (installation, running) = Start();
+        Pass(TimeSpan.FromSeconds(1));
+        const string other = """{"cniVersion":"0.4.0","name":"aws-cni","plugins":[{"type":"aws-cni"}]}""";
+        File.WriteAllText(Configuration, other);
+        Pass(3 * Installation.LookEvery);
+        Assert.Equal(other, File.ReadAllText(Configuration));
+        Assert.Contains("another network's", installation.Problem, StringComparison.Ordinal);
+        Assert.Single(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+
+        File.Delete(Configuration);
+        Pass(Installation.LookEvery);
+        Assert.Null(installation.Problem);
+        Assert.True(Conflist.IsOurs(File.ReadAllBytes(Configuration)));
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task A_folder_that_cannot_be_written_is_told_once_and_tried_again()
+    {
+        File.WriteAllText(Bin, "a file where the folder should be");
+        var (installation, running) = Start();
+        Pass(TimeSpan.FromSeconds(21));
+        Assert.NotNull(installation.Problem);
+        Assert.Single(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+        File.Delete(Bin);
+        _isReady = true;
+        Pass(TimeSpan.FromSeconds(10));
+        Assert.True(File.Exists(Configuration));
+        Assert.Null(installation.Problem);
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task Plugins_that_the_node_has_are_not_replaced_by_those_of_the_image()
+    {
+        var (_, running) = Start();
+        Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
+        await StopAsync(running);
+        File.WriteAllText(Path.Combine(Bin, "portmap"), "of the node");
+        new Installer(Options, _ => { }).InstallCompanions(Installer.CompanionsOf(Plugin));
+        Assert.Equal("of the node", File.ReadAllText(Path.Combine(Bin, "portmap")));
+    }
+
+    private InstallOptions Options => new() { PluginFolder = Bin, ConfigurationFolder = Path.Combine(_folder.FullName, "conf") };
+
+    private (Installation Installation, Task Running) Start()
+    {
+        var installation = new Installation(Options, Plugin, () => _isReady, _time, _log);
+        return (installation, installation.RunAsync(_stop.Token));
+    }
+
+    /// <summary>In small steps, so that every timer that becomes due on the way has its turn.</summary>
+    private void Pass(TimeSpan duration)
+    {
+        for (var passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromMilliseconds(100)) _time.Advance(TimeSpan.FromMilliseconds(100));
+    }
+
+    private async Task StopAsync(Task running)
+    {
+        await _stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    private sealed class LinesLogger : ILogger<Installation>
+    {
+        public List<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add($"{logLevel} {formatter(state, exception)}");
+    }
+}
