@@ -7,7 +7,7 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd;
 
 /// <summary>What the node turned out to be.</summary>
-internal sealed record StartedNode(NodeIdentity Identity, NodeLimits Limits, NodeInterfaces Interfaces, Subnets Subnets);
+internal sealed record StartedNode(NodeIdentity Identity, NodeLimits Limits, NodeInterfaces Interfaces, InterfacePlacement Placement, bool IsDescribed);
 
 /// <summary>
 /// From nothing known to a ledger that shows what is attached: identify the node, learn its limits and its subnets, observe and wire the interfaces. The socket is open meanwhile and answers for what the
@@ -22,7 +22,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
     /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
-    public async Task<StartedNode> RunAsync(Func<NodeIdentity, Subnets> subnetsFor, Func<NodeIdentity, Subnets, NodeInterfaces> interfacesFor, CancellationToken cancellationToken)
+    public async Task<StartedNode> RunAsync(Func<NodeIdentity, InterfacePlacement> placementFor, Func<NodeIdentity, InterfacePlacement, NodeInterfaces> interfacesFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
         var identity = await RetryAsync("identify this node (instance metadata)", cloud.IdentifyNodeAsync, giveUpAt, cancellationToken);
@@ -30,23 +30,25 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         Log.Identified(logger, identity.NodeId, identity.NodeType, identity.Zone, identity.PrimaryAddress);
         ranges.Set(await RetryAsync("read the network's address ranges (instance metadata)", cloud.DescribeNetworkRangesAsync, giveUpAt, cancellationToken));
         var limits = await RetryAsync($"learn the limits of {identity.NodeType}", token => cloud.DescribeLimitsAsync(identity.NodeType, token), giveUpAt, cancellationToken);
-        var subnets = subnetsFor(identity);
-        if (subnets.Discovers) await TryDescribeSubnetsAsync(subnets, cancellationToken);
-        var interfaces = interfacesFor(identity, subnets);
+        var placement = placementFor(identity);
+        var isDescribed = placement.Describes && await TryDescribeAsync(placement, cancellationToken);
+        var interfaces = interfacesFor(identity, placement);
         await RetryAsync("observe the attached interfaces", interfaces.ObserveAsync, giveUpAt, cancellationToken);
-        return new StartedNode(identity, limits, interfaces, subnets);
+        return new StartedNode(identity, limits, interfaces, placement, isDescribed && placement.IsDescribed);
     }
 
-    /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
-    private async Task TryDescribeSubnetsAsync(Subnets subnets, CancellationToken cancellationToken)
+    /// <summary>Which pods need no new interface for are served without it; asked again later.</summary>
+    private async Task<bool> TryDescribeAsync(InterfacePlacement placement, CancellationToken cancellationToken)
     {
         try
         {
-            subnets.Learn(await cloud.DescribeSubnetsAsync(cancellationToken));
+            await placement.DescribeAsync(cloud, cancellationToken);
+            return true;
         }
         catch (CloudException exception)
         {
             Log.SubnetsUnknown(logger, exception);
+            return false;
         }
     }
 
@@ -83,7 +85,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         [LoggerMessage(81, LogLevel.Warning, "could not {What}; tried again in about {Seconds:0} s, given up at {GiveUpAt:O}")]
         public static partial void Retrying(ILogger logger, string what, double seconds, DateTimeOffset giveUpAt, Exception exception);
 
-        [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described; until they can, new interfaces go to the primary interface's subnet")]
+        [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described; asked again later, until then new interfaces go where it is known that they may")]
         public static partial void SubnetsUnknown(ILogger logger, Exception exception);
     }
 }

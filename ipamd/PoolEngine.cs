@@ -65,6 +65,9 @@ internal sealed partial class PoolEngine
     /// <summary>Tells what happens, from the first ADD on. What the constructor finds in the kernel is in the ledger before anybody can subscribe.</summary>
     public PoolEvents Events { get; } = new();
 
+    /// <summary>With custom networking: the ENIConfig of this node; whoever watches the cluster tells it.</summary>
+    public EniConfigSource EniConfig { get; } = new();
+
     /// <summary>Wakes the pool's loop.</summary>
     public PoolSignal Signal { get; } = new();
 
@@ -81,28 +84,34 @@ internal sealed partial class PoolEngine
         var mayChange = !_options.ProvisioningDisabled;
         var startup = new NodeStartup(_cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
         var node = await startup.RunAsync(
-            identity => new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
-            (identity, subnets) => new NodeInterfaces(
-                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), subnets, mayChange, time,
+            identity => _options.CustomNetworking
+                ? new CustomNetworking(EniConfig, identity, mayChange)
+                : new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
+            (identity, placement) => new NodeInterfaces(
+                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), placement, mayChange, time,
                 loggers.CreateLogger<NodeInterfaces>()),
             cancellationToken);
         var targets = TargetsFor(node.Limits);
         var reconciler = Compose(node, targets);
         reconciler.Membership.ObservedNow();
-        if (node.Subnets.Described.Count > 0) reconciler.Membership.SubnetsDescribedNow();
+        if (node.IsDescribed) reconciler.Membership.SubnetsDescribedNow();
+        EniConfig.Changed = reconciler.Membership.PlacementChanged;
+        reconciler.Membership.PlacementChanged();
         State.Serving(reconciler);
         Waiting.Serve();
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
+        var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
-            if (mayChange) await await Task.WhenAny(loop, leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, ended.Token));
+            if (mayChange) await await Task.WhenAny(loop, groups.RunAsync(ended.Token), leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, ended.Token));
             else await loop;
         }
         finally
         {
             // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
+            EniConfig.Changed = () => { };
             ended.Cancel();
             await reconciler.IdleAsync();
         }
@@ -117,19 +126,19 @@ internal sealed partial class PoolEngine
         // An addition that is taken back must not wait until growth has enough: it is part of growth.
         var growing = _cloud.For(CallPriority.Growth);
         var addition = new InterfaceAddition(growing, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
-        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, _evidence, addition, Detachment(_cloud), time, random)
+        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, node.Placement, _evidence, addition, Detachment(_cloud), time, random)
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolActions>(),
         };
-        var membership = new MembershipWatch(
-            _cloud, node.Interfaces, _evidence, node.Subnets, node.Subnets.Discovers, Signal, time, random, loggers.CreateLogger<MembershipWatch>())
-        { Events = Events };
+        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>()) { Events = Events };
+        var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>()) { Events = Events };
+        var maxInterfaces = Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces);
         return new PoolReconciler(
             Ledger,
-            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Subnets, Conditions, Signal),
+            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Placement, groups, Conditions, Signal),
             targets,
-            new PoolCapacity(Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces), node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets)),
+            new PoolCapacity(maxInterfaces, node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets, node.Placement.UsesPrimary), node.Placement.UsesPrimary),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),
             time)
         {
@@ -146,14 +155,15 @@ internal sealed partial class PoolEngine
         return _options.Targets with { UsesPrefixes = false };
     }
 
-    /// <summary>Until the cluster says it: what the instance type carries. With prefixes that is more than any kubelet is set to by default, which is 110.</summary>
-    private static int MaxPodsFor(NodeLimits limits, PoolTargets targets)
+    /// <summary>Until the cluster says it: what the interfaces for pods of the instance type carry. With prefixes that is more than any kubelet is set to by default, which is 110.</summary>
+    private static int MaxPodsFor(NodeLimits limits, PoolTargets targets, bool usesPrimary)
     {
         const int kubeletDefault = 110;
+        var podInterfaces = limits.MaxInterfaces - (usesPrimary ? 0 : 1);
         return targets.MaxPods
             ?? (targets.UsesPrefixes
-                ? Math.Min(kubeletDefault, (limits.MaxInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
-                : PoolCapacity.DefaultMaxPods(limits.MaxInterfaces, limits.Ipv4AddressesPerInterface));
+                ? Math.Min(kubeletDefault, (podInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
+                : PoolCapacity.DefaultMaxPods(podInterfaces, limits.Ipv4AddressesPerInterface));
     }
 
     private static partial class Log

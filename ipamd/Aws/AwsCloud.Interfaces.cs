@@ -116,6 +116,13 @@ internal sealed partial class AwsCloud
         await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
     }
 
+    public async Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var request = new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = id.Value, Groups = [.. securityGroupIds] };
+        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+    }
+
     public async Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);

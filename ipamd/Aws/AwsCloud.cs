@@ -48,6 +48,12 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaceMetadata.ReadHintsAsync(cancellationToken);
 
+    public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        return await _metadata.ReadSecurityGroupsAsync(node.Identity.PrimaryMac, cancellationToken);
+    }
+
     public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
 
     public async Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)

@@ -47,12 +47,17 @@ internal sealed class MetadataCloud : ICloud, IDisposable
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaces.ReadHintsAsync(cancellationToken);
 
+    public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
+        await _metadata.ReadSecurityGroupsAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
+
     /// <summary>None: this mode creates none, and could not see them.</summary>
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => None<CloudInterface>(cancellationToken);
 
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) => None<CloudInterface>(cancellationToken);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => None<CloudSubnet>(cancellationToken);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => Refuse<CloudSubnet?>("FindSubnet");
 
     public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadNetworkRangesAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
@@ -62,6 +67,8 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => Refuse<string>("AttachInterface");
 
     public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => Refuse<bool>("SetDeleteOnTermination");
+
+    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) => Refuse<bool>("SetSecurityGroups");
 
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => Refuse<bool>("DetachInterface");
 

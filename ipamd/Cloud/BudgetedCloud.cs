@@ -45,6 +45,8 @@ internal sealed class BudgetedCloud : ICloud
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _inner.HintAttachedInterfacesAsync(cancellationToken);
 
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) => _inner.HintSecurityGroupsAsync(cancellationToken);
+
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
         SpendAsync("DescribeUnattachedInterfaces", CallKind.Describe, CallPriority.Growth, _inner.DescribeUnattachedInterfacesAsync, cancellationToken);
 
@@ -53,6 +55,9 @@ internal sealed class BudgetedCloud : ICloud
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
         SpendAsync("DescribeSubnets", CallKind.Describe, CallPriority.Growth, _inner.DescribeSubnetsAsync, cancellationToken);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) =>
+        SpendAsync("FindSubnet", CallKind.Describe, CallPriority.Growth, token => _inner.FindSubnetAsync(subnetId, token), cancellationToken);
 
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) => _inner.DescribeNetworkRangesAsync(cancellationToken);
 
@@ -64,6 +69,9 @@ internal sealed class BudgetedCloud : ICloud
 
     public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         SpendAsync("SetDeleteOnTermination", CallKind.Mutate, CallPriority.Growth, token => _inner.SetDeleteOnTerminationAsync(id, attachmentId, token), cancellationToken, cost: 0);
+
+    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) =>
+        SpendAsync("SetSecurityGroups", CallKind.Mutate, CallPriority.Growth, token => _inner.SetSecurityGroupsAsync(id, securityGroupIds, token), cancellationToken);
 
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
         SpendAsync("DetachInterface", CallKind.Mutate, CallPriority.Release, token => _inner.DetachInterfaceAsync(id, attachmentId, token), cancellationToken);

@@ -30,6 +30,11 @@ internal interface ICloud
     /// </summary>
     Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// The security groups of the primary interface as the instance metadata shows them: no control-plane call, and no truth either (see <see cref="HintAttachedInterfacesAsync"/>).
+    /// </summary>
+    Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken);
+
     /// <summary>Interfaces with this node's tag that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.</summary>
     Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
 
@@ -41,6 +46,9 @@ internal interface ICloud
 
     /// <summary>The subnets of the node's network and zone, the primary interface's among them, with their tags and free addresses. One describe.</summary>
     Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken);
+
+    /// <summary>A subnet wherever it is, in another zone or network, too; null when there is none of that id. One describe.</summary>
+    Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken);
 
     /// <summary>The address ranges of the virtual network now; they may grow at run time. From the instance metadata.</summary>
     Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken);
@@ -55,6 +63,9 @@ internal interface ICloud
 
     /// <summary>Makes the cloud delete the interface together with the node, so that a node that dies leaks nothing.</summary>
     Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
+
+    /// <summary>Replaces the interface's security groups by these. Repeating it changes nothing.</summary>
+    Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken);
 
     /// <summary>Starts the detachment; the interface can be deleted when it is described as available.</summary>
     Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
@@ -106,12 +117,14 @@ internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterfa
 /// <param name="Blocks">As <see cref="CloudInterface.Blocks"/>, without the primary address; in any order.</param>
 internal sealed record InterfaceHint(NetworkInterfaceId Id, IReadOnlyList<IPNetwork> Blocks);
 
-/// <summary>A subnet of the node's zone.</summary>
+/// <summary>A subnet.</summary>
 /// <param name="Id">The subnet.</param>
+/// <param name="NetworkId">The virtual network that it is in.</param>
+/// <param name="Zone">The zone that it is in.</param>
 /// <param name="Range">Its IPv4 range.</param>
 /// <param name="FreeAddresses">IPv4 addresses that nobody holds; says nothing of how many aligned prefixes they make.</param>
 /// <param name="Tags">All of its tags.</param>
-internal sealed record CloudSubnet(string Id, IPNetwork Range, int FreeAddresses, IReadOnlyDictionary<string, string> Tags);
+internal sealed record CloudSubnet(string Id, string NetworkId, string Zone, IPNetwork Range, int FreeAddresses, IReadOnlyDictionary<string, string> Tags);
 
 /// <summary>State of an interface in the cloud.</summary>
 internal enum CloudInterfaceState

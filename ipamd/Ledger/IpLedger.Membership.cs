@@ -108,6 +108,24 @@ internal sealed partial class IpLedger
         }
     }
 
+    /// <summary>Which interfaces get no new pods (<see cref="InterfaceObservation.IsExcluded"/>), as somebody decided anew; those that are not named stay as they are.</summary>
+    /// <returns>Whether that made a difference.</returns>
+    public bool Exclude(IReadOnlyDictionary<NetworkInterfaceId, bool> verdicts)
+    {
+        lock (_lock)
+        {
+            var any = false;
+            foreach (var (id, isExcluded) in verdicts)
+            {
+                if (!_interfaces.TryGetValue(id, out var entry) || entry.IsExcluded == isExcluded) continue;
+                entry.IsExcluded = isExcluded;
+                any = true;
+            }
+
+            return any;
+        }
+    }
+
     private void AddBlocks_NeedsLock(Interface entry, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
     {
         foreach (var range in blocks)

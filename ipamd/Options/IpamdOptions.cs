@@ -78,6 +78,9 @@ internal sealed record IpamdOptions
     /// <summary>ENABLE_SUBNET_DISCOVERY.</summary>
     public bool SubnetDiscovery { get; init; } = true;
 
+    /// <summary>AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of the subnet that the node's ENIConfig names, on secondary interfaces only.</summary>
+    public bool CustomNetworking { get; init; }
+
     /// <summary>DISABLE_LEAKED_ENI_CLEANUP.</summary>
     public bool LeakedCleanupDisabled { get; init; }
 

@@ -52,6 +52,7 @@ internal static class OptionBinder
             ManageUntaggedInterfaces = reader.Flag(OptionTable.ManageUntagged),
             CloudAccess = Access(reader),
             SubnetDiscovery = reader.Flag(OptionTable.SubnetDiscovery),
+            CustomNetworking = reader.Flag(OptionTable.CustomNetworking),
             LeakedCleanupDisabled = reader.Flag(OptionTable.LeakedCleanupDisabled),
             ManagesUnschedulable = reader.Flag(OptionTable.ManageUnschedulable),
             MetadataOnly = reader.Flag(OptionTable.MetadataOnly),
@@ -73,6 +74,11 @@ internal static class OptionBinder
         if (options is { ManagesUnschedulable: true, ProvisioningDisabled: true })
         {
             warnings.Add("AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect: DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so nothing is changed on any node");
+        }
+
+        if (options is { CustomNetworking: true, Targets.MaxEni: 1 })
+        {
+            warnings.Add("MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary interface carries no pods then, and there is no other; no pod gets an address");
         }
 
         if (options.CloudAccess != CloudAccess.Full)
@@ -155,7 +161,7 @@ internal static class OptionBinder
     private static void RefuseOtherModes(OptionReader reader)
     {
         if (!reader.Flag(OptionTable.ServesIpv4)) reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");
-        foreach (var mode in new[] { OptionTable.ServesIpv6, OptionTable.PodEni, OptionTable.MultiNic, OptionTable.CustomNetworking })
+        foreach (var mode in new[] { OptionTable.ServesIpv6, OptionTable.PodEni, OptionTable.MultiNic })
         {
             if (reader.Flag(mode)) reader.Problem(mode, "true", "false: this version does not have that mode");
         }

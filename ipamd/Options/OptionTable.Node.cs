@@ -137,11 +137,6 @@ internal static partial class OptionTable
 
     public static readonly FlagOption MultiNic = new("ENABLE_MULTI_NIC", false) { Meaning = "Several network cards", Deviation = "true is refused: this version does not have that mode" };
 
-    public static readonly FlagOption CustomNetworking = new("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", false)
-    {
-        Meaning = "Subnets and security groups of pods from ENIConfig objects", Deviation = "true is refused: this version does not have that mode",
-    };
-
     private static IReadOnlyList<OptionDefinition> HostNetworkOptions =>
     [
         ExternalSnat, RandomizeSnat, ExcludedRanges, ExternalServiceRanges, NodePorts, ConnectionMark, VethPrefix, InterfaceMtu, RangeInterval, TcpEarlyDemuxDisabled, KernelSettingsFolder,
@@ -154,6 +149,6 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> DaemonOptions =>
     [
-        SocketPath, CheckpointPath, LogFile, LogLevel, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic, CustomNetworking,
+        SocketPath, CheckpointPath, LogFile, LogLevel, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
     ];
 }

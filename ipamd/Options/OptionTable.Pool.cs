@@ -64,6 +64,12 @@ internal static partial class OptionTable
         Meaning = "New ENIs go to any subnet of the node's zone that its tags allow (kubernetes.io/role/cni, cni.networking.k8s.aws/cluster/NAME), the one with the most free addresses first",
     };
 
+    public static readonly FlagOption CustomNetworking = new("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", false)
+    {
+        Meaning = "Pods get addresses of the subnet that the node's ENIConfig names, on secondary ENIs only and with its security groups; ENABLE_SUBNET_DISCOVERY has no effect then",
+        Deviation = "The ENIConfig is followed while the daemon runs: ENIs of another subnet get no new pods and go when they are empty, security groups of those that stay are changed",
+    };
+
     public static readonly FlagOption ManageUntagged = new("MANAGE_UNTAGGED_ENI", OptionDefaults.Daemon.ManageUntaggedInterfaces)
     {
         Meaning = "ENIs without the tag of this node (node.k8s.amazonaws.com/instance_id) carry pods, too",
@@ -126,7 +132,7 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> PoolOptions =>
     [
-        WarmEniTarget, WarmIpTarget, MinimumIpTarget, WarmPrefixTarget, MaxEni, MaxPods, Cooldown, PrefixDelegation, AddWait, SubnetDiscovery, ManageUntagged, ManageUnschedulable,
+        WarmEniTarget, WarmIpTarget, MinimumIpTarget, WarmPrefixTarget, MaxEni, MaxPods, Cooldown, PrefixDelegation, AddWait, SubnetDiscovery, CustomNetworking, ManageUntagged, ManageUnschedulable,
     ];
 
     private static IReadOnlyList<OptionDefinition> CloudOptions =>

@@ -14,13 +14,20 @@ internal enum GrowthObstacleKind
     NotPermitted,
     ProvisioningDisabled,
     CloudFailure,
+
+    /// <summary>Custom networking: the cluster names no ENIConfig that this node can use.</summary>
+    EniConfig,
 }
 
 /// <summary>A reason against growth.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="Until">When growth is tried again; null when no time helps.</param>
 /// <param name="Detail">A sentence for a person.</param>
-internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? Until, string Detail);
+internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? Until, string Detail)
+{
+    /// <summary>It ends at a moment that nobody knows and that may be near: whoever waits goes on waiting.</summary>
+    public bool MayEndAnyMoment { get; init; }
+}
 
 /// <summary>What a subnet refused.</summary>
 /// <param name="Addresses">It has too few addresses left; null when it may have any number.</param>

@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.WarmPool;
 /// failed or whose outcome is in doubt, and when the instance metadata, which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is followed again only at growing intervals: it may have been the truth that was late.
 /// </summary>
 internal sealed partial class MembershipWatch(
-    ICloud cloud, NodeInterfaces interfaces, KernelEvidence evidence, Subnets subnets, bool refreshesSubnets, PoolSignal signal, TimeProvider time, Random random, ILogger<MembershipWatch> logger)
+    ICloud cloud, NodeInterfaces interfaces, KernelEvidence evidence, InterfacePlacement placement, PoolSignal signal, TimeProvider time, Random random, ILogger<MembershipWatch> logger)
 {
     /// <summary>Told of every observation.</summary>
     public PoolEvents Events { get; init; } = new();
@@ -26,6 +26,7 @@ internal sealed partial class MembershipWatch(
     private DateTimeOffset _refutedUntil;
     private TimeSpan _refutedFor;
     private int _failures;
+    private int _failedDescriptions;
 
     /// <summary>When the cloud was last observed with success.</summary>
     public DateTimeOffset? LastObservedAt
@@ -48,7 +49,7 @@ internal sealed partial class MembershipWatch(
             {
                 if (!_looking.IsCompleted) return DateTimeOffset.MaxValue;
                 var next = _observeAt < _hintAt ? _observeAt : _hintAt;
-                return refreshesSubnets && _subnetsAt < next ? _subnetsAt : next;
+                return placement.Describes && _subnetsAt < next ? _subnetsAt : next;
             }
         }
     }
@@ -99,6 +100,18 @@ internal sealed partial class MembershipWatch(
         }
     }
 
+    /// <summary>What decides where interfaces go has changed: describe at once what it depends on now.</summary>
+    public void PlacementChanged()
+    {
+        interfaces.ApplyPlacement();
+        lock (_lock)
+        {
+            if (!placement.IsDescribed) _subnetsAt = time.GetUtcNow();
+        }
+
+        signal.Raise();
+    }
+
     /// <summary>Starts the look that is due, if one is and none is under way.</summary>
     public void StartDue(CancellationToken cancellationToken)
     {
@@ -126,7 +139,7 @@ internal sealed partial class MembershipWatch(
                 var now = time.GetUtcNow();
                 hint = _hintAt <= now;
                 observe = _observeAt <= now || (hint && !interfaces.AllMended);
-                describe = refreshesSubnets && _subnetsAt <= now;
+                describe = placement.Describes && _subnetsAt <= now;
                 if (hint) _hintAt = After(PoolLimits.HintInterval);
             }
 
@@ -234,12 +247,20 @@ internal sealed partial class MembershipWatch(
         SubnetsDescribedNow();
         try
         {
-            subnets.Learn(await cloud.DescribeSubnetsAsync(cancellationToken));
+            await placement.DescribeAsync(cloud, cancellationToken);
+            _failedDescriptions = 0;
         }
         catch (CloudException exception)
         {
             Log.SubnetsNotDescribed(logger, exception);
+            _failedDescriptions++;
         }
+
+        interfaces.ApplyPlacement();
+        if (placement.IsDescribed) return;
+        // Growth waits for it: asked again at once when the question has changed meanwhile, and soon when there was no answer.
+        var pause = _failedDescriptions == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failedDescriptions - 1, 10));
+        lock (_lock) _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
     }
 
     /// <summary>A tenth earlier or later, so that the nodes of a cluster do not ask at the same moment.</summary>
@@ -259,7 +280,7 @@ internal sealed partial class MembershipWatch(
         [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read; a difference is found at the next observation")]
         public static partial void NoHint(ILogger logger, Exception exception);
 
-        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described; new interfaces go where the last description says, or to the primary interface's subnet")]
+        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described; tried again later, until then new interfaces go where it is known that they may")]
         public static partial void SubnetsNotDescribed(ILogger logger, Exception exception);
     }
 }

@@ -14,16 +14,22 @@ internal sealed partial class NodeInterfaces(
     IHostNetwork host,
     IpLedger ledger,
     InterfacePolicy policy,
-    Subnets subnets,
+    InterfacePlacement placement,
     bool mayChange,
     TimeProvider time,
     ILogger<NodeInterfaces> logger)
 {
     private readonly Lock _lock = new();
+
+    /// <summary>Held from deciding which interfaces are excluded until the ledger has it, so that an older decision never comes after a newer one.</summary>
+    private readonly Lock _verdicts = new();
     private readonly Dictionary<NetworkInterfaceId, CloudInterface> _known = [];
 
     /// <summary>When this daemon took over those that a late description may lack.</summary>
     private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _adopted = [];
+
+    /// <summary>Security groups that this daemon gave, and when: a late description may still show those before.</summary>
+    private readonly Dictionary<NetworkInterfaceId, (IReadOnlyList<string> Groups, DateTimeOffset At)> _groups = [];
 
     /// <summary>Those of ours that would outlive the node.</summary>
     private readonly HashSet<NetworkInterfaceId> _untied = [];
@@ -34,7 +40,7 @@ internal sealed partial class NodeInterfaces(
         lock (_lock) return _known.GetValueOrDefault(id);
     }
 
-    /// <summary>The primary interface: new ones get its subnet and its security groups. Null before the first observation.</summary>
+    /// <summary>The primary interface. Null before the first observation.</summary>
     public CloudInterface? Primary
     {
         get
@@ -62,7 +68,7 @@ internal sealed partial class NodeInterfaces(
         var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => item.DeviceIndex is not null).ToArray();
         // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan every pod.
         if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 })) throw new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "NoPrimaryInterface", "the answer shows no primary interface");
-        List<InterfaceObservation> observations = [];
+        List<(CloudInterface Item, bool CarriesPods)> observed = [];
         var allWired = true;
         HashSet<NetworkInterfaceId> mended = [], untied = [];
         foreach (var item in attached)
@@ -73,11 +79,12 @@ internal sealed partial class NodeInterfaces(
             // A description may be late: the kernel knows whether it is attached.
             var carriesPods = policy.CarriesPods(item) && item.State is CloudInterfaceState.InUse or CloudInterfaceState.Attaching;
             if (carriesPods && !await TryWireAsync(item, cancellationToken)) carriesPods = allWired = false;
-            observations.Add(ToObservation(item, carriesPods));
+            observed.Add((item, carriesPods));
         }
 
         Remember(attached, mended, untied, allWired);
-        var changes = ledger.Observe(observations, time.GetUtcNow(), askedAt);
+        ObservationChanges changes;
+        lock (_verdicts) changes = ledger.Observe([.. observed.Select(seen => ToObservation(seen.Item, seen.CarriesPods))], time.GetUtcNow(), askedAt);
         if (!changes.Any) return changes;
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
         foreach (var orphan in changes.Orphaned) Log.Orphaned(logger, orphan.Pod, orphan.Key, orphan.Addresses[0].Address);
@@ -105,7 +112,47 @@ internal sealed partial class NodeInterfaces(
             if (!created.DeleteOnTermination) _untied.Add(created.Id);
         }
 
-        ledger.Added(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
+        lock (_verdicts) ledger.Added(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
+    }
+
+    /// <summary>What <see cref="InterfacePlacement.IsExcluded"/> depends on has changed: from now on no pod gets an address of an interface that is excluded now.</summary>
+    /// <returns>Whether that made a difference.</returns>
+    public bool ApplyPlacement()
+    {
+        lock (_verdicts)
+        {
+            CloudInterface[] known;
+            lock (_lock) known = [.. _known.Values];
+            return ledger.Exclude(known.ToDictionary(item => item.Id, placement.IsExcluded));
+        }
+    }
+
+    /// <summary>Interfaces that carry pods and have other security groups than they shall have, each with those. The primary one is its owner's.</summary>
+    public IReadOnlyList<(NetworkInterfaceId Id, IReadOnlyList<string> Groups)> WithOtherGroups()
+    {
+        if (Primary is not { } primary) return [];
+        var adopted = ledger.View(time.GetUtcNow()).Interfaces.Where(item => item is { CarriesPods: true, IsPrimary: false, IsDraining: false }).Select(item => item.Id).ToHashSet();
+        List<(NetworkInterfaceId, IReadOnlyList<string>)> others = [];
+        lock (_lock)
+        {
+            foreach (var item in _known.Values.Where(item => adopted.Contains(item.Id) && policy.CarriesPods(item)))
+            {
+                if (placement.GroupsFor(item, primary) is { Count: > 0 } wanted && !wanted.ToHashSet(StringComparer.Ordinal).SetEquals(item.SecurityGroupIds)) others.Add((item.Id, wanted));
+            }
+        }
+
+        return others;
+    }
+
+    /// <summary>An interface has been given these.</summary>
+    public void GroupsSet(NetworkInterfaceId id, IReadOnlyList<string> groups)
+    {
+        lock (_lock)
+        {
+            if (!_known.TryGetValue(id, out var item)) return;
+            _known[id] = item with { SecurityGroupIds = groups };
+            _groups[id] = (groups, time.GetUtcNow());
+        }
     }
 
     public void Forget(NetworkInterfaceId id)
@@ -114,6 +161,7 @@ internal sealed partial class NodeInterfaces(
         {
             _known.Remove(id);
             _adopted.Remove(id);
+            _groups.Remove(id);
             _untied.Remove(id);
         }
     }
@@ -129,7 +177,8 @@ internal sealed partial class NodeInterfaces(
             }
 
             foreach (var gone in _known.Keys.Where(id => !_adopted.ContainsKey(id) && attached.All(item => item.Id != id)).ToArray()) _known.Remove(gone);
-            foreach (var item in attached) _known[item.Id] = item;
+            foreach (var id in _groups.Where(pair => time.GetUtcNow() - pair.Value.At >= IpLedger.Settling).Select(pair => pair.Key).ToArray()) _groups.Remove(id);
+            foreach (var item in attached) _known[item.Id] = _groups.TryGetValue(item.Id, out var given) ? item with { SecurityGroupIds = given.Groups } : item;
             _untied.RemoveWhere(id => !_known.ContainsKey(id) || mended.Contains(id));
             _untied.UnionWith(untied);
             _allWired = allWired;
@@ -178,7 +227,7 @@ internal sealed partial class NodeInterfaces(
         SubnetId = item.SubnetId,
         Blocks = item.Blocks,
         CarriesPods = carriesPods,
-        IsExcluded = subnets.IsExcluded(item.SubnetId),
+        IsExcluded = placement.IsExcluded(item),
     };
 
     private static partial class Log

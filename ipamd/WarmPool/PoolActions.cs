@@ -13,6 +13,7 @@ namespace VpcCni.Ipamd.WarmPool;
 /// <param name="ledger">Gets the intents and the outcomes.</param>
 /// <param name="journal">Makes them durable.</param>
 /// <param name="interfaces">What was observed.</param>
+/// <param name="placement">With which security groups interfaces are made.</param>
 /// <param name="evidence">What the kernel shows in use.</param>
 /// <param name="addition">New interfaces.</param>
 /// <param name="detachment">Old ones.</param>
@@ -23,6 +24,7 @@ internal sealed partial class PoolActions(
     IpLedger ledger,
     IntentJournal journal,
     NodeInterfaces interfaces,
+    InterfacePlacement placement,
     KernelEvidence evidence,
     InterfaceAddition addition,
     InterfaceDetachment detachment,
@@ -81,7 +83,7 @@ internal sealed partial class PoolActions(
                     ?? throw new CloudException(CloudErrorKind.Conflict, "BeginAssign", "InterfaceBusy", $"{assign.Interface} has gone or is being changed");
             case PoolAction.AddInterface add:
                 var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
-                return ledger.BeginAdd(IdempotencyToken(), add.SubnetId, primary.SecurityGroupIds, add.DeviceIndex, add.Blocks, now);
+                return placement.GroupsForNew(add.SubnetId, primary) is { } groups ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now) : null;
             case PoolAction.ReleaseBlocks release:
                 evidence.HoldRouted();
                 return ledger.BeginRelease(release.Interface, release.Blocks, now);

@@ -89,6 +89,17 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <summary>What is attached could not be described.</summary>
     internal sealed record ObserveFailed(DateTimeOffset At, CloudErrorKind Failure, string Reason) : PoolEvent(At);
 
+    /// <summary>An interface was given other security groups, or could not be; it is tried again then.</summary>
+    /// <param name="At">When.</param>
+    /// <param name="Interface">Which.</param>
+    /// <param name="Before">As it was last described.</param>
+    /// <param name="Groups">Those that it shall have.</param>
+    /// <param name="Took">The call.</param>
+    /// <param name="Failure">Null for success.</param>
+    /// <param name="Reason">What went wrong; empty for success.</param>
+    internal sealed record GroupsChanged(
+        DateTimeOffset At, NetworkInterfaceId Interface, IReadOnlyList<string> Before, IReadOnlyList<string> Groups, TimeSpan Took, CloudErrorKind? Failure, string Reason) : PoolEvent(At);
+
     /// <summary>The checkpoint was written, or not.</summary>
     /// <param name="At">When.</param>
     /// <param name="Took">Formatting, writing and flushing.</param>

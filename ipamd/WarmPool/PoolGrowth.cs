@@ -65,8 +65,9 @@ internal sealed class PoolGrowth
     private void Grow()
     {
         Deferred = DeferredAddresses();
+        _refused = _snapshot.NoPlace;
         // Room that nobody can use before it is known what became of a change is no limit of the node.
-        if (HasStuckRoom()) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
+        if (HasStuckRoom()) _refused ??= new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
         var need = Shortage - Deferred;
         if (need <= 0) return;
         // The targets alone never exceed what the node can run.
@@ -75,8 +76,16 @@ internal sealed class PoolGrowth
         if (left <= 0) return;
         Obstacle = room - Added <= 0
             ? new GrowthObstacle(GrowthObstacleKind.MaxPods, null, $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached")
-            : _refused ?? new GrowthObstacle(
-                GrowthObstacleKind.InterfaceLimit, null, $"all {_snapshot.Capacity.MaxInterfaces} interfaces of this node are attached and carry {_snapshot.Capacity.BlocksPerInterface} blocks each");
+            : _refused ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
+    }
+
+    private string Limit()
+    {
+        var excluded = _snapshot.Ledger.Interfaces.Count(item => item is { CarriesPods: true, IsExcluded: true, IsPrimary: false });
+        return $"all {_snapshot.Capacity.MaxInterfaces} interfaces of this node are attached"
+            + (_snapshot.Capacity.UsesPrimary ? "" : ", the primary one carries no pods")
+            + (excluded > 0 ? $", {excluded} are in subnets that new pods do not use and go when they are empty" : "")
+            + $", and carry {_snapshot.Capacity.BlocksPerInterface} blocks each";
     }
 
     private int GrowByAddresses(int need, int room)
@@ -159,7 +168,7 @@ internal sealed class PoolGrowth
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
         {
             if (_deviceIndexes.Contains(index)) continue;
-            if (_snapshot.Obstacles.NewInterfaces is { } obstacle)
+            if ((_snapshot.NoPlace ?? _snapshot.Obstacles.NewInterfaces) is { } obstacle)
             {
                 _refused ??= obstacle;
                 break;

@@ -62,6 +62,13 @@ internal static class PoolLimits
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
 
+    /// <summary>Time between two looks at the primary interface's security groups in the instance metadata, before jitter (the reference's interval).</summary>
+    public static readonly TimeSpan GroupsInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>First and longest pause after an interface could not be given its security groups; doubled each time, with jitter.</summary>
+    public static readonly TimeSpan FirstGroupsRetry = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan LongestGroupsRetry = TimeSpan.FromMinutes(5);
+
     /// <summary>A new interface must show up as a link of the kernel within this time after it was attached.</summary>
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
 

@@ -13,7 +13,7 @@ internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOff
 
 /// <summary>What the reconciler is made of besides the ledger.</summary>
 internal sealed record ReconcilerParts(
-    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, Subnets Subnets, NodeConditions Conditions, PoolSignal Signal);
+    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, InterfacePlacement Placement, SecurityGroups Groups, NodeConditions Conditions, PoolSignal Signal);
 
 /// <summary>What it may do.</summary>
 /// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
@@ -57,13 +57,14 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     /// <summary>Completed when no change and no observation is under way.</summary>
     public Task IdleAsync()
     {
-        lock (_lock) return Task.WhenAll([.. _running, parts.Membership.IdleAsync()]);
+        lock (_lock) return Task.WhenAll([.. _running, parts.Membership.IdleAsync(), parts.Groups.IdleAsync()]);
     }
 
     public StepOutcome Step(CancellationToken cancellationToken)
     {
         ThrowIfDefect();
         parts.Membership.StartDue(cancellationToken);
+        var groupsAt = rules.ProvisioningDisabled || rules.Access() == CloudAccess.NoCalls ? null : parts.Groups.StartDue(cancellationToken);
         var checkAt = CheckCooling();
         var resumeAt = ResumeDue(cancellationToken);
         parts.Waiting.Serve();
@@ -76,7 +77,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         // The description may be old, and others give addresses back, too.
         if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
-        return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, plan.ReplanAt));
+        return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }
 
     private PoolSnapshot Snapshot() => new()
@@ -84,12 +85,14 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Ledger = ledger.View(time.GetUtcNow()),
         Waiting = parts.Waiting.Waiting(),
         Capacity = Capacity,
-        Subnets = parts.Subnets.Candidates(),
+        Subnets = parts.Placement.Candidates(),
+        NoPlace = parts.Placement.Obstacle,
         Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
             : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
             : parts.Backoff.View(),
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-        MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full,
+        // What could not be had again is kept.
+        MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,
         MayReleaseAt = MayReleaseAt(),
         NeededAt = _neededAt,
     };

@@ -18,6 +18,9 @@ internal sealed record PoolSnapshot
     /// <summary>What stands against growth now, and where.</summary>
     public GrowthObstacles Obstacles { get; init; } = GrowthObstacles.None;
 
+    /// <summary>Why no interface can be made anywhere; null when <see cref="Subnets"/> says where.</summary>
+    public GrowthObstacle? NoPlace { get; init; }
+
     /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
     public bool IsUnschedulable { get; init; }
 
@@ -45,8 +48,9 @@ internal sealed record SubnetCandidate(string Id, int? FreeAddresses);
 /// <param name="MaxInterfaces">Of the instance type, or MAX_ENI where that is lower; the primary one included.</param>
 /// <param name="BlocksPerInterface">Secondary addresses or prefixes per interface: its address limit less the primary address.</param>
 /// <param name="MaxPods">More addresses than this are never attached, as far as whole blocks allow.</param>
-internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods)
+/// <param name="UsesPrimary">The primary interface carries pods like the others; not so with custom networking.</param>
+internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods, bool UsesPrimary = true)
 {
-    /// <summary>The reference's formula for the pods of a node: every secondary address, and two pods on the host network.</summary>
-    public static int DefaultMaxPods(int maxInterfaces, int addressesPerInterface) => (maxInterfaces * (addressesPerInterface - 1)) + 2;
+    /// <summary>The reference's formula for the pods of a node: every secondary address of every interface that carries pods, and two pods on the host network.</summary>
+    public static int DefaultMaxPods(int podInterfaces, int addressesPerInterface) => (podInterfaces * (addressesPerInterface - 1)) + 2;
 }

@@ -10,22 +10,26 @@ namespace VpcCni.Ipamd.WarmPool;
 /// <param name="discover">ENABLE_SUBNET_DISCOVERY; without it new interfaces go to the primary interface's subnet.</param>
 /// <param name="clusterName">CLUSTER_NAME; null when unknown.</param>
 /// <param name="primarySubnet">The primary interface's subnet.</param>
-internal sealed class Subnets(bool discover, string? clusterName, string primarySubnet)
+internal sealed class Subnets(bool discover, string? clusterName, string primarySubnet) : InterfacePlacement
 {
     public const string RoleTag = "kubernetes.io/role/cni";
     public const string ClusterTagPrefix = "cni.networking.k8s.aws/cluster/";
 
     private volatile IReadOnlyList<CloudSubnet> _described = [];
 
-    /// <summary>Whether describing them is of any use.</summary>
-    public bool Discovers => discover;
+    public override bool UsesPrimary => true;
 
-    public IReadOnlyList<CloudSubnet> Described => _described;
+    public override bool Describes => discover;
 
-    public void Learn(IReadOnlyList<CloudSubnet> described) => _described = described;
+    /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
+    public override bool IsDescribed => true;
+
+    public override GrowthObstacle? Obstacle => null;
+
+    public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken) => _described = await cloud.DescribeSubnetsAsync(cancellationToken);
 
     /// <summary>Most free addresses first. The primary interface's subnet alone until they have been described, and when none is fit.</summary>
-    public IReadOnlyList<SubnetCandidate> Candidates()
+    public override IReadOnlyList<SubnetCandidate> Candidates()
     {
         if (!discover) return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
         SubnetCandidate[] fit = [.. _described
@@ -35,11 +39,16 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
         return fit.Length > 0 ? fit : [new SubnetCandidate(primarySubnet, null)];
     }
 
-    /// <summary>An interface in it gets no new pods.</summary>
-    public bool IsExcluded(string subnetId)
-        => discover && _described.FirstOrDefault(subnet => subnet.Id == subnetId) is { } subnet && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0"
+    /// <summary>Its subnet is tagged as not for pods.</summary>
+    public override bool IsExcluded(CloudInterface item)
+        => discover && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0"
             // A node without any other subnet keeps the one that it has.
             && _described.Any(other => IsFit(other.Tags, other.Id == primarySubnet, clusterName));
+
+    /// <summary>Interfaces are made like the primary one.</summary>
+    public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) => primary.SecurityGroupIds;
+
+    public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) => primary.SecurityGroupIds;
 
     /// <summary>The primary interface's subnet is fit unless it is tagged otherwise; any other must be tagged.</summary>
     internal static bool IsFit(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)

@@ -118,7 +118,7 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
         lock (_lock)
         {
             _obstacle = obstacle;
-            if (obstacle is null) return;
+            if (obstacle is null or { MayEndAnyMoment: true }) return;
             var named = numbers.ToHashSet();
             for (var place = _queue.First; place is not null;)
             {

@@ -49,6 +49,11 @@ internal sealed partial class ModelCloud
         () => _world.ModifyNetworkInterfaceAttribute(new Model.ModifyInterfaceRequest { Interface = new Model.EniId(id.Value), DeleteOnTermination = (new Model.AttachmentId(attachmentId), true) }),
         cancellationToken);
 
+    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) => CallAsync(
+        "ModifyNetworkInterfaceAttribute",
+        () => _world.ModifyNetworkInterfaceAttribute(new Model.ModifyInterfaceRequest { Interface = new Model.EniId(id.Value), Groups = [.. securityGroupIds.Select(group => new Model.SecurityGroupId(group))] }),
+        cancellationToken);
+
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => CallAsync("DetachNetworkInterface", () =>
     {
         _world.DetachNetworkInterface(new Model.AttachmentId(attachmentId));

@@ -74,6 +74,9 @@ internal sealed partial class ModelCloud : ICloud
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
         => ReadAsync<IReadOnlyList<InterfaceHint>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => new InterfaceHint(new NetworkInterfaceId(pair.Interface.Id.Value), HintedBlocks(pair.Interface)))], cancellationToken);
 
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
+        => ReadAsync<IReadOnlyList<string>>("groups", metadata => [.. (metadata.Primary ?? throw NoMetadata("security-group-ids")).Groups.Select(group => group.Value)], cancellationToken);
+
     public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
 
     public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => KnownLimits(nodeType) is { } known
@@ -88,8 +91,13 @@ internal sealed partial class ModelCloud : ICloud
     {
         var here = _world.FindInstance(_instance)!;
         var query = new Model.Query { Filters = [new Model.Filter("vpc-id", here.Vpc.Value), new Model.Filter("availability-zone", here.Zone)] };
-        return [.. _world.DescribeSubnets(query).Items.Select(item => new CloudSubnet(item.Subnet.Id.Value, item.Subnet.Ipv4Range, item.AvailableAddresses, item.Subnet.Tags))];
+        return [.. _world.DescribeSubnets(query).Items.Select(ToCloudSubnet)];
     }, cancellationToken);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync<CloudSubnet?>(
+        "DescribeSubnets",
+        () => _world.DescribeSubnets(new Model.Query { Filters = [new Model.Filter("subnet-id", subnetId)] }).Items.Select(ToCloudSubnet).FirstOrDefault(),
+        cancellationToken);
 
     /// <summary>One call of the control plane: leaves, takes effect halfway, is answered.</summary>
     private Task<T> CallAsync<T>(string operation, Func<T> effect, CancellationToken cancellationToken)
@@ -145,6 +153,9 @@ internal sealed partial class ModelCloud : ICloud
             if (_incarnation.IsAlive) complete();
         }, null, after > TimeSpan.Zero ? after : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
     }
+
+    private static CloudSubnet ToCloudSubnet(Model.SubnetDescription item)
+        => new(item.Subnet.Id.Value, item.Subnet.Vpc.Value, item.Subnet.Zone, item.Subnet.Ipv4Range, item.AvailableAddresses, item.Subnet.Tags);
 
     private static CloudException NoMetadata(string what) => new(CloudErrorKind.Transient, "metadata", "NotFound", $"the instance metadata lacks {what}");
 

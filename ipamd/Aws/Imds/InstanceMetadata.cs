@@ -31,6 +31,15 @@ internal sealed class InstanceMetadata(ImdsClient client)
         };
     }
 
+    /// <summary>The security groups of the primary interface.</summary>
+    public async Task<IReadOnlyList<string>> ReadSecurityGroupsAsync(string primaryMac, CancellationToken cancellationToken)
+    {
+        var key = $"network/interfaces/macs/{primaryMac}/security-group-ids";
+        var text = await _reader.GetAsync(key, cancellationToken);
+        string[] groups = [.. MetadataReader.Lines(text).Select(line => MetadataReader.ToWord(key, line, "sg-"))];
+        return groups.Length > 0 ? groups : throw MetadataReader.Malformed(key, text, "at least one security group");
+    }
+
     /// <summary>The VPC's ranges of both families, in the service's order; they may grow while the node runs.</summary>
     public async Task<IReadOnlyList<IPNetwork>> ReadNetworkRangesAsync(string primaryMac, CancellationToken cancellationToken)
     {

@@ -49,7 +49,7 @@ public sealed class OptionBinderTests
         { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
         { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
         { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" }, { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
-        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "true" },
+        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" },
     };
 
     [Theory]

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Tests.WarmPool;
 
 /// <summary>
-/// A small stateful cloud behind the port: one node, one subnet, deterministic ids and addresses. Every call is logged; the next call of a kind can be made to fail, before or
+/// A small stateful cloud behind the port: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Every call is logged; the next call of a kind can be made to fail, before or
 /// after it took effect, or to hang until it is let go.
 /// </summary>
 internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
@@ -16,7 +16,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private readonly Dictionary<string, Queue<Func<Exception?>>> _faults = [];
     private readonly List<CloudInterface> _interfaces = [];
     private readonly Dictionary<string, NetworkInterfaceId> _tokens = [];
-    private int _nextAddress = 4;
+    private readonly Dictionary<string, CloudSubnet> _subnets = new() { ["subnet-1"] = new CloudSubnet("subnet-1", "vpc-1", "fake-1a", Subnet, 4000, new Dictionary<string, string>()) };
+    private readonly Dictionary<string, int> _nextAddress = [];
     private int _nextInterface;
     private int _nextAttachment;
 
@@ -44,9 +45,18 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     public FakeCloud WithPrimary(int blocks = 0)
     {
-        _interfaces.Add(New(blocks) with { AttachmentId = "attach-0", DeviceIndex = 0, State = CloudInterfaceState.InUse });
+        _interfaces.Add(New("subnet-1", ["sg-1"], blocks) with { AttachmentId = "attach-0", DeviceIndex = 0, State = CloudInterfaceState.InUse });
         return this;
     }
+
+    public FakeCloud WithSubnet(string id, string range, string zone = "fake-1a", string network = "vpc-1")
+    {
+        _subnets[id] = new CloudSubnet(id, network, zone, IPNetwork.Parse(range), 200, new Dictionary<string, string>());
+        return this;
+    }
+
+    /// <summary>What the instance metadata shows of the primary interface's groups; null: the truth.</summary>
+    public IReadOnlyList<string>? HintedGroups { get; set; }
 
     public void FailNext(string operation, CloudErrorKind kind, int times = 1)
     {
@@ -75,7 +85,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         }
     }
 
-    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => CallAsync("IdentifyNode", () => new NodeIdentity
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => CallAsync("IdentifyNode", () => Identity);
+
+    public NodeIdentity Identity => new()
     {
         NodeId = "i-1",
         NodeType = "fake.small",
@@ -86,7 +98,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         PrimaryMac = _interfaces[0].Mac,
         PrimaryInterface = _interfaces[0].Id,
         PrimarySubnetId = "subnet-1",
-    });
+    };
 
     public NodeLimits? KnownLimits(string nodeType) => Known;
 
@@ -105,7 +117,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
     {
         if (_tokens.TryGetValue(request.IdempotencyToken, out var existing)) return _interfaces.Single(item => item.Id == existing);
-        var created = New(request.Blocks.Count);
+        var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
         _interfaces.Add(created);
         _tokens[request.IdempotencyToken] = created.Id;
         return created;
@@ -136,7 +148,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     {
         var present = _interfaces.Single(item => item.Id == id);
         if (present.Blocks.Count + request.Count > addressesPerInterface - 1) throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
-        var added = Blocks(request.Count);
+        var added = Blocks(present.SubnetId, request.Count);
         Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
         return added;
     });
@@ -151,7 +163,15 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () => [new CloudSubnet("subnet-1", Subnet, 4000, new Dictionary<string, string>())]);
+        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () => [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })]);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
+
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
+        => CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.DeviceIndex == 0).SecurityGroupIds);
+
+    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+        => CallAsync("SetSecurityGroups", () => Replace(id, item => item with { SecurityGroupIds = securityGroupIds }));
 
     public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
 
@@ -187,22 +207,30 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         return true;
     }
 
-    private CloudInterface New(int blocks)
+    private CloudInterface New(string subnetId, IReadOnlyList<string> groups, int blocks)
     {
         var number = _nextInterface++;
         return new CloudInterface
         {
             Id = new NetworkInterfaceId($"eni-{number}"),
             Mac = $"02:00:00:00:00:{number:x2}",
-            SubnetId = "subnet-1",
-            SubnetRange = Subnet,
-            PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
-            Blocks = Blocks(blocks),
-            SecurityGroupIds = ["sg-1"],
+            SubnetId = subnetId,
+            SubnetRange = _subnets[subnetId].Range,
+            PrimaryAddress = NextAddress(subnetId),
+            Blocks = Blocks(subnetId, blocks),
+            SecurityGroupIds = groups,
             Tags = new Dictionary<string, string>(),
             State = CloudInterfaceState.Available,
         };
     }
 
-    private IPNetwork[] Blocks(int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++)))];
+    private IPNetwork[] Blocks(string subnetId, int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
+
+    /// <summary>The first four of a subnet are the cloud's.</summary>
+    private IPAddress NextAddress(string subnetId)
+    {
+        var next = _nextAddress.GetValueOrDefault(subnetId, 4);
+        _nextAddress[subnetId] = next + 1;
+        return AddressBlocks.AddressAt(_subnets[subnetId].Range, next);
+    }
 }

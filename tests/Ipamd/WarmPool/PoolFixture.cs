@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Tests.WarmPool;
 /// <summary>
 /// A node whose cloud does at once what the planner asks: the planner's policy without any latency. Carries plans out on a real ledger until nothing is left to do.
 /// </summary>
-internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, PoolTargets targets, int? maxPods = null)
+internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, PoolTargets targets, int? maxPods = null, bool usesPrimary = true)
 {
     private static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/16");
     private static readonly IPNetwork Prefixes = IPNetwork.Parse("10.1.0.0/16");
@@ -25,12 +25,13 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
     public GrowthObstacles Obstacles { get; set; } = GrowthObstacles.None;
     public IReadOnlyList<SubnetCandidate> Subnets { get; set; } = [new SubnetCandidate("subnet-1", 4000)];
     public bool IsUnschedulable { get; set; }
+    public GrowthObstacle? NoPlace { get; set; }
     public PoolPlan LastPlan { get; private set; } = null!;
     public LedgerView View => Ledger.View(Now);
 
-    public PoolFixture WithPrimary()
+    public PoolFixture WithPrimary(bool isExcluded = false)
     {
-        Ledger.Observe([Interface(deviceIndex: 0, "subnet-1", [])], Now);
+        Ledger.Observe([Interface(deviceIndex: 0, "subnet-1", []) with { IsExcluded = isExcluded }], Now);
         return this;
     }
 
@@ -57,20 +58,24 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
             Ledger = View,
             Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new WaitingAdd(number, Now + TimeSpan.FromSeconds(20)))],
             Subnets = Subnets,
-            Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(maxInterfaces, blocksPerInterface + 1)),
+            Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(usesPrimary ? maxInterfaces : maxInterfaces - 1, blocksPerInterface + 1), usesPrimary),
             Obstacles = Obstacles,
             IsUnschedulable = IsUnschedulable,
+            NoPlace = NoPlace,
+            MayNotRelease = NoPlace is not null,
             MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
         },
         targets,
         Now);
 
     /// <summary>Plans and acts until a plan has no action.</summary>
-    public int Settle()
+    /// <param name="inspect">Shown every plan before it is carried out.</param>
+    public int Settle(Action<PoolPlan>? inspect = null)
     {
         for (var actions = 0; ; )
         {
             var plan = Plan();
+            inspect?.Invoke(plan);
             if (plan.Actions.Count == 0) return actions;
             foreach (var action in plan.Actions) Act(action);
             actions += plan.Actions.Count;

@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Tests.WarmPool;
 /// <summary>The whole pool of a daemon in memory and in virtual time: real ledger, queue, planner and reconciler over a fake cloud, kernel and disk.</summary>
 internal sealed class PoolHarness
 {
-    public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3)
+    public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool customNetworking = false)
     {
         Cloud = cloud;
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
@@ -20,19 +20,22 @@ internal sealed class PoolHarness
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
-        Subnets = new Subnets(discover: false, clusterName: null, "subnet-1");
-        Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Subnets, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
+        Placement = customNetworking ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled) : new Subnets(discover: false, clusterName: null, "subnet-1");
+        Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
         Backoff = new GrowthBackoff(Time, new Random(1));
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
         var detachment = new InterfaceDetachment(cloud, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
         var addition = new InterfaceAddition(cloud, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance };
-        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Subnets, refreshesSubnets: false, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool };
+        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance };
+        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool };
+        EniConfig.Changed = Membership.PlacementChanged;
+        var groups = new SecurityGroups(cloud, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance) { Events = Pool };
+        GroupWatch = new SecurityGroupWatch(cloud, Interfaces, Membership, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
         Reconciler = new PoolReconciler(
             Ledger,
-            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Subnets, Conditions, _signal),
+            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal),
             targets ?? new PoolTargets(),
-            new PoolCapacity(maxInterfaces, blocksPerInterface, 100),
+            new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
             Time)
         { Events = Pool, Logger = NullLogger<PoolReconciler>.Instance };
@@ -62,7 +65,9 @@ internal sealed class PoolHarness
     public CheckpointWriter Writer { get; }
     public WaitingAdds Waiting { get; }
     public KernelEvidence Evidence { get; }
-    public Subnets Subnets { get; }
+    public EniConfigSource EniConfig { get; } = new();
+    public InterfacePlacement Placement { get; }
+    public SecurityGroupWatch GroupWatch { get; }
     public NodeConditions Conditions { get; } = new();
     public NodeInterfaces Interfaces { get; }
     public MembershipWatch Membership { get; }

@@ -20,11 +20,15 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.HintAttachedInterfacesAsync(cancellationToken);
 
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) => inner.HintSecurityGroupsAsync(cancellationToken);
+
     public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeUnattachedInterfacesAsync(cancellationToken);
 
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) => inner.DescribeLeakCandidatesAsync(cancellationToken);
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => inner.DescribeSubnetsAsync(cancellationToken);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => inner.FindSubnetAsync(subnetId, cancellationToken);
 
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) => inner.DescribeNetworkRangesAsync(cancellationToken);
 
@@ -34,6 +38,9 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public virtual Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
         => inner.SetDeleteOnTerminationAsync(id, attachmentId, cancellationToken);
+
+    public virtual Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+        => inner.SetSecurityGroupsAsync(id, securityGroupIds, cancellationToken);
 
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => inner.DetachInterfaceAsync(id, attachmentId, cancellationToken);
 
