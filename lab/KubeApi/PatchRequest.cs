@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json.Nodes;
+using VpcCni.Lab.KubeApi.Store;
+
+namespace VpcCni.Lab.KubeApi;
+
+/// <summary>The kinds of patches, told apart by the media type of the body.</summary>
+internal static class PatchRequest
+{
+    /// <summary>What the patch does to an object.</summary>
+    /// <exception cref="KubeStatusException">415 a kind of patch that the kind of object does not take; 400.</exception>
+    public static Func<JsonObject, JsonObject> Read(ResourceType type, string? contentType, JsonNode? patch)
+    {
+        var mediaType = contentType?.Split(';')[0].Trim() ?? "";
+        switch (mediaType)
+        {
+            case "application/json-patch+json":
+                return target => JsonPatch.Apply(target, patch);
+            case "application/merge-patch+json":
+                return target => MergePatch.Apply(target, Object(patch));
+            case "application/strategic-merge-patch+json" when !type.IsCustom:
+                return target => StrategicMerge.Apply(target, Object(patch));
+            default:
+                var accepted = type.IsCustom
+                    ? "application/json-patch+json, application/merge-patch+json"
+                    : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+                throw KubeStatusException.UnsupportedMediaType($"the body of the request was in an unknown format - accepted media types include: {accepted}; this is '{mediaType}'");
+        }
+    }
+
+    private static JsonObject Object(JsonNode? patch) => patch as JsonObject ?? throw KubeStatusException.BadRequest("a merge patch is an object");
+}

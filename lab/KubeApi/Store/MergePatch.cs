@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json.Nodes;
+
+namespace VpcCni.Lab.KubeApi.Store;
+
+/// <summary>JSON merge patch (RFC 7386).</summary>
+internal static class MergePatch
+{
+    public static JsonObject Apply(JsonObject target, JsonObject patch)
+    {
+        foreach (var (name, value) in patch)
+        {
+            if (value is null) target.Remove(name);
+            else target[name] = value is JsonObject inner ? Apply(target[name] as JsonObject is { } there ? Detach(target, name, there) : [], inner) : value.DeepClone();
+        }
+
+        return target;
+    }
+
+    /// <summary>A node has one parent: it is taken out before it is set again.</summary>
+    private static JsonObject Detach(JsonObject parent, string name, JsonObject child)
+    {
+        parent[name] = null;
+        return child;
+    }
+}
