@@ -30,7 +30,7 @@ out/.built: $(SOURCES)
 	@ln -sfn lab/vpc-lab out/vpc-lab
 	@touch $@
 
-demo: build ## a VPC with three nodes and 30 pods on this machine; every check must pass
+demo: build ## a VPC with three nodes on this machine, with addresses and with prefixes; every path must pass, also after a restart, a flush and a new range
 	@out/vpc-lab demo
 
 test: build ## all tests; the last line counts them

@@ -6,9 +6,6 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Paths;
 
-/// <summary>One path and how it is checked; the answer says what was measured.</summary>
-internal sealed record PathCheck(string What, Func<CancellationToken, Task<string>> RunAsync);
-
 /// <summary>
 /// Every path of a lab of three nodes, two of them in one subnet: from and to a pod of the first node that has an address of a secondary ENI. The lab's daemons must exclude
 /// <see cref="FabricAddresses.OnPremises"/> from translation.
@@ -17,6 +14,9 @@ internal sealed class PathMatrix
 {
     /// <summary>A second range of the VPC, from the space that EC2 takes besides RFC 1918.</summary>
     private static readonly IPNetwork AddedRange = IPNetwork.Parse("100.64.0.0/16"), AddedSubnet = IPNetwork.Parse("100.64.0.0/20");
+
+    /// <summary>The path that there is only after <see cref="AddRangeAsync"/>.</summary>
+    public const string AddedRangePath = "pod to the range that was added";
 
     private const string MachineName = "machine";
 
@@ -41,6 +41,9 @@ internal sealed class PathMatrix
         (_other, _far) = (Two.Pods[0], Three.Pods[0]);
     }
 
+    /// <summary>The pod that the paths begin and end at.</summary>
+    public IPAddress PodAddress => _pod.Address;
+
     private LabNode One => _lab.Nodes[0];
 
     private LabNode Two => _lab.Nodes[1];
@@ -57,17 +60,17 @@ internal sealed class PathMatrix
         new("pod to pod, other node", token => _traffic.AcrossNodesAsync(One, _pod, Two, _other, token)),
         new("pod to pod, back from there", token => _traffic.AcrossNodesAsync(Two, _other, One, _pod, token)),
         new("pod to pod, other subnet", token => _traffic.AcrossNodesAsync(One, _pod, Three, _far, token)),
-        new("node to its own pod", token => _traffic.FromNodeAsync(One, _pod, token)),
-        new("node to a pod of another node", token => _traffic.FromNodeAsync(Three, _pod, token)),
+        new("node to its own pod", token => _traffic.FromOwnNodeAsync(One, _pod, token)),
+        new("node to a pod of another node", token => _traffic.FromOtherNodeAsync(Three, One, _pod, token)),
         new("pod to the internet", token => _outside.ToInternetAsync(One, _pod, token)),
-        new("pod of the primary ENI to the internet", token => _outside.ToInternetAsync(Three, _far, token)),
-        new("pod to on-premises, not translated", token => _outside.ToOnPremisesAsync(One, _pod, token)),
+        new("primary ENI's pod to the internet", token => _outside.ToInternetAsync(Three, _far, token)),
+        new("pod to on-premises (excluded)", token => _outside.ToOnPremisesAsync(One, _pod, token)),
         new("on-premises to pod", token => _outside.FromOnPremisesAsync(One, _pod, token)),
-        new("internet to a node port of the pod", token => _outside.NodePortAsync(One, _pod, token)),
-        new("pod to a service on another node", token => _outside.ServiceAsync(One, _pod, _other, token)),
+        new("internet to a node port", token => _outside.NodePortAsync(One, _pod, token)),
+        new("pod to a service, other node", token => _outside.ServiceAsync(One, _pod, _other, token)),
         new("pod to itself by its service", token => _outside.HairpinAsync(One, _pod, token)),
-        new("9001 octets, other subnet", token => _outside.LargestPacketAsync(_pod, _far, token)),
-        .. _machine is var (network, address) ? [new("pod to a range that was added", token => _outside.ToMachineAsync(One, _pod, network, address, token))] : (PathCheck[])[],
+        new("9001 octets, other subnet", token => _outside.LargestPacketAsync(One, _pod, _far, token)),
+        .. _machine is var (network, address) ? [new(AddedRangePath, token => _outside.ToMachineAsync(One, _pod, network, address, token))] : (PathCheck[])[],
     ];
 
     /// <summary>Flushes what the daemon of the first node keeps: rules, the table of its secondary ENI, the nftables table.</summary>

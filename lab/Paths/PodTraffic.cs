@@ -7,8 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// The traffic checks. Each proves three things where they apply: an answer came (ICMP and TCP), the server saw the sender's own address (no NAT), and the packets took the
-/// expected link, which its counters show.
+/// Traffic within the VPC. Each check proves three things: answers came (ICMP and TCP), the server saw the sender's own address (no NAT), and the packets took the expected links,
+/// which their counters show.
 /// </summary>
 internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 {
@@ -17,41 +17,48 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 
     private readonly Probe _probe = new(time, TimeSpan.FromSeconds(5));
 
-    /// <summary>Pod to pod on one node: no link of the node but the pods' own carries it.</summary>
-    public async Task<string> WithinNodeAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
+    /// <summary>Pod to pod on one node: by the pods' own links, and by no ENI.</summary>
+    public async Task<PathMeasure> WithinNodeAsync(LabNode node, LabPod from, LabPod to, CancellationToken cancellationToken)
     {
-        var before = LinkCounters.Read(node.Network);
+        var watch = new LinkWatch(node);
         var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
-        foreach (var (link, counters) in Enis(node, LinkCounters.Read(node.Network)))
-        {
-            // An ENI that was attached meanwhile began at zero.
-            var sent = counters.SentPackets - before.GetValueOrDefault(link).SentPackets;
-            if (sent >= Pings) throw new CheckFailedException($"{sent} packets left {node.Name} by {link}, although both pods are on it");
-        }
-
-        return $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used";
+        var carried = watch.Stop();
+        carried.NotSentByAnyEni(Pings);
+        return new PathMeasure("veth -> veth", carried.Sent(HostLinkOf(to), Pings), $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used");
     }
 
     /// <summary>Pod to pod on another node: through the ENI that owns the sender's address, and in by the one that owns the receiver's.</summary>
-    public async Task<string> AcrossNodesAsync(LabNode fromNode, LabPod from, LabNode toNode, LabPod to, CancellationToken cancellationToken)
+    public async Task<PathMeasure> AcrossNodesAsync(LabNode fromNode, LabPod from, LabNode toNode, LabPod to, CancellationToken cancellationToken)
     {
         var (outLink, inLink) = (LinkOf(fromNode, from), LinkOf(toNode, to));
-        var (outBefore, inBefore) = (LinkCounters.Read(fromNode.Network)[outLink], LinkCounters.Read(toNode.Network)[inLink]);
+        var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
         var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
-        var sent = LinkCounters.Read(fromNode.Network)[outLink].SentPackets - outBefore.SentPackets;
-        var received = LinkCounters.Read(toNode.Network)[inLink].ReceivedPackets - inBefore.ReceivedPackets;
-        if (sent < Pings) throw new CheckFailedException($"only {sent} of {Pings} packets left {fromNode.Name} by {outLink}, whose ENI owns {from.Address}");
-        if (received < Pings) throw new CheckFailedException($"only {received} of {Pings} packets reached {toNode.Name} by {inLink}, whose ENI owns {to.Address}");
-        return $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}";
+        arrived.Stop().Received(inLink, Pings);
+        return new PathMeasure($"{outLink} -> {inLink}", left.Stop().Sent(outLink, Pings), $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}");
     }
 
-    public async Task<string> FromNodeAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
+    /// <summary>A node to one of its own pods, as the kubelet probes it: by the pod's link, and by no ENI.</summary>
+    public async Task<PathMeasure> FromOwnNodeAsync(LabNode node, LabPod pod, CancellationToken cancellationToken)
     {
-        var ping = await _probe.PingAsync(node.Network, pod.Address, cancellationToken);
+        var watch = new LinkWatch(node);
+        var ping = await PingManyAsync(node.Network, pod.Address, cancellationToken);
         await TcpAsync(node.Network, pod, expectedSource: null, cancellationToken);
-        return $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}";
+        var carried = watch.Stop();
+        carried.NotSentByAnyEni(Pings);
+        return new PathMeasure("node -> veth", carried.Sent(HostLinkOf(pod), Pings), $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}, no ENI used");
+    }
+
+    /// <summary>A node to a pod of another one: out by the primary ENI, in by the one that owns the pod's address.</summary>
+    public async Task<PathMeasure> FromOtherNodeAsync(LabNode fromNode, LabNode toNode, LabPod pod, CancellationToken cancellationToken)
+    {
+        var inLink = LinkOf(toNode, pod);
+        var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
+        var ping = await PingManyAsync(fromNode.Network, pod.Address, cancellationToken);
+        await TcpAsync(fromNode.Network, pod, fromNode.Address, cancellationToken);
+        left.Stop().Sent(LinkWatch.PrimaryLink, Pings);
+        return new PathMeasure($"{LinkWatch.PrimaryLink} -> {inLink}", arrived.Stop().Received(inLink, Pings), $"{fromNode.Name} -> {pod.Address}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}");
     }
 
     /// <summary>A token of the metadata service, asked for from inside a pod.</summary>
@@ -130,12 +137,8 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         ? FabricNames.NodeLink(attachment.DeviceIndex, attachment.NetworkCard)
         : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}"));
 
-    private static IEnumerable<KeyValuePair<string, LinkCounters>> Enis(LabNode node, IReadOnlyDictionary<string, LinkCounters> counters)
-    {
-        using var netlink = node.Network.OpenRouteNetlink();
-        var names = netlink.GetLinks().Select(link => link.Name).Where(name => name is "eth0" || name.StartsWith("ens", StringComparison.Ordinal)).ToHashSet();
-        return [.. counters.Where(pair => names.Contains(pair.Key))];
-    }
+    /// <summary>The node's end of the pod's link: the first interface of the plugin's result.</summary>
+    public static string HostLinkOf(LabPod pod) => (string?)pod.Result["interfaces"]?[0]?["name"] ?? throw new CheckFailedException($"the result of {pod.Name}'s ADD names no host link");
 
     public static string Milliseconds(TimeSpan elapsed) => $"{elapsed.TotalMilliseconds:F2} ms";
 }

@@ -15,7 +15,7 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
 
     public int Count => _lines.Count;
 
-    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-43} {"RESULT",-6} {"TIME",8}  DETAIL");
+    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-46} {"RESULT",-6} {"TIME",8}  DETAIL");
 
     /// <summary>A step without which the rest makes no sense: its failure ends the demo.</summary>
     public async Task StepAsync(string what, Func<Task<string>> body)
@@ -26,14 +26,26 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
     /// <summary>A check: its failure is remembered, and the demo goes on.</summary>
     public Task CheckAsync(string what, Func<Task<string>> body) => RunAsync(what, body);
 
-    private async Task<bool> RunAsync(string what, Func<Task<string>> body)
+    /// <summary>Many checks told in one line; each counts, and is remembered, for itself.</summary>
+    public async Task RoundAsync(string what, Func<Task<(string Detail, IReadOnlyList<DemoLine> Checks)>> body)
+    {
+        IReadOnlyList<DemoLine> checks = [];
+        await RunAsync(what, async () =>
+        {
+            (var detail, checks) = await body();
+            return detail;
+        }, () => checks.All(check => check.Passed));
+        _lines.AddRange(checks);
+    }
+
+    private async Task<bool> RunAsync(string what, Func<Task<string>> body, Func<bool>? passed = null)
     {
         var started = time.GetTimestamp();
         DemoLine line;
         try
         {
             var detail = await body();
-            line = new DemoLine(what, Passed: true, time.GetElapsedTime(started), detail);
+            line = new DemoLine(what, passed?.Invoke() ?? true, time.GetElapsedTime(started), detail);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
@@ -41,7 +53,7 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
         }
 
         _lines.Add(line);
-        await output.WriteLineAsync($"{line.What,-43} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
+        await output.WriteLineAsync($"{line.What,-46} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
         await output.FlushAsync();
         return line.Passed;
     }

@@ -7,29 +7,22 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>The demo from the first pod to the last check, on a lab of three nodes that is up.</summary>
-internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, TimeProvider time, CancellationToken cancellationToken)
+internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoReport report, TimeSpan cooldown, TimeProvider time, CancellationToken cancellationToken)
 {
-    /// <summary>Pods of each node: more than the nine addresses of one ENI on the first.</summary>
-    private static readonly int[] PodsPerNode = [14, 8, 8];
-
     /// <summary>As many at once as a busy kubelet starts.</summary>
     private const int Parallel = 10;
 
     private const int Deleted = 6;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
-
     private readonly PodTraffic _traffic = new(lab, time);
-    private PathMatrix? _paths;
     private readonly LabNode _one = lab.Nodes[0], _two = lab.Nodes[1], _three = lab.Nodes[2];
 
     public async Task AddPodsAsync()
     {
         var enisBefore = EniCounts();
-        await report.StepAsync($"{PodsPerNode.Sum()} pods through the CNI plugin", async () =>
+        await report.StepAsync($"{podsPerNode.Sum()} pods through the CNI plugin", async () =>
         {
-            var wanted = PodsPerNode.SelectMany((count, node) => Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}"))));
+            var wanted = podsPerNode.SelectMany((count, node) => Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}"))));
             var times = await AddAsync(wanted);
             times.Sort();
             return $"ADD median {times[times.Count / 2].TotalMilliseconds:F0} ms, slowest {times[^1].TotalMilliseconds:F0} ms";
@@ -44,11 +37,9 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
         });
     }
 
+    /// <summary>What must not get through, and what a pod asks of the instance itself.</summary>
     public async Task CheckTrafficAsync()
     {
-        var paths = _paths = new PathMatrix(lab, time);
-        await paths.InstallServicesAsync(cancellationToken);
-        foreach (var check in paths.Checks) await report.CheckAsync(check.What, () => check.RunAsync(cancellationToken));
         var first = _one.Pods[0];
         await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
         await report.CheckAsync("a source forged by a pod is dropped", () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
@@ -78,7 +69,7 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
         });
         await report.CheckAsync("deleted addresses come back after cooldown", async () =>
         {
-            await UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling");
+            await Waiting.UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling", time, cancellationToken);
             var since = time.GetElapsedTime(deletedAt);
             return since >= cooldown ? $"none cools {since.TotalSeconds:F1} s after DEL" : throw new CheckFailedException($"none cools {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s");
         });
@@ -121,49 +112,6 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
         });
     }
 
-    /// <summary>Everything that may happen to a node's network while pods run, and every path again after each.</summary>
-    public async Task CheckRepairAsync()
-    {
-        var paths = _paths ?? throw new InvalidOperationException("the paths are checked first");
-        await AgainAsync(paths, $"all paths after {_one.Name}'s ipamd restarts", async () =>
-        {
-            await lab.RestartIpamdAsync(_one.Name, cancellationToken);
-            return "";
-        });
-        await AgainAsync(paths, "all paths after a flush", async () =>
-        {
-            await paths.FlushAsync(cancellationToken);
-            var flushed = time.GetTimestamp();
-            await UntilAsync(() => paths.IsKeptAsync(cancellationToken), "rules, routes and nftables are not repaired");
-            return $"rules, table 2, nftables back in {time.GetElapsedTime(flushed).TotalMilliseconds:F0} ms; ";
-        });
-        await AgainAsync(paths, "all paths after the VPC gets a range", async () =>
-        {
-            await paths.AddRangeAsync(cancellationToken);
-            var added = time.GetTimestamp();
-            await UntilAsync(() => paths.IsRangeKnownAsync(cancellationToken), "the range is not in the nftables table");
-            return $"known in {time.GetElapsedTime(added).TotalMilliseconds:F0} ms; ";
-        });
-    }
-
-    private Task AgainAsync(PathMatrix paths, string what, Func<Task<string>> damageAsync) => report.CheckAsync(what, async () =>
-    {
-        var detail = await damageAsync();
-        foreach (var check in paths.Checks)
-        {
-            try
-            {
-                await check.RunAsync(cancellationToken);
-            }
-            catch (Exception failure) when (failure is not OperationCanceledException)
-            {
-                throw new CheckFailedException($"{check.What}: {failure.Message}");
-            }
-        }
-
-        return $"{detail}{paths.Checks.Count} paths";
-    });
-
     private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> wanted)
     {
         var times = new ConcurrentBag<TimeSpan>();
@@ -196,15 +144,5 @@ internal sealed class DemoRun(VpcLab lab, DemoReport report, TimeSpan cooldown, 
         var answer = await _one.Ipamd!.AskAsync(["status", "--json"], cancellationToken);
         if (answer.ExitCode != 0) throw new CheckFailedException($"ipamd status failed with {answer.ExitCode}: {answer.Errors.Trim()}");
         return (int?)JsonNode.Parse(answer.Output)?["pool"]?["cooling"] ?? 0;
-    }
-
-    private async Task UntilAsync(Func<Task<bool>> condition, string otherwise)
-    {
-        var started = time.GetTimestamp();
-        while (!await condition())
-        {
-            if (time.GetElapsedTime(started) > Patience) throw new CheckFailedException($"{otherwise} within {Patience.TotalSeconds} s");
-            await Task.Delay(Poll, time, cancellationToken);
-        }
     }
 }

@@ -37,7 +37,7 @@ public sealed class PathTests
 
         await paths.AddRangeAsync(TestContext.Current.CancellationToken);
         await Eventually.TrueAsync(() => paths.IsRangeKnownAsync(TestContext.Current.CancellationToken));
-        Assert.Contains(paths.Checks, check => check.What == "pod to a range that was added");
+        Assert.Contains(paths.Checks, check => check.What == PathMatrix.AddedRangePath);
         await CheckAsync(paths, $"{mode}, after a range was added");
     }
 
@@ -90,7 +90,7 @@ public sealed class PathTests
         {
             try
             {
-                TestContext.Current.TestOutputHelper?.WriteLine($"{when}: {check.What}: {await check.RunAsync(TestContext.Current.CancellationToken)}");
+                TestContext.Current.TestOutputHelper?.WriteLine($"{when}: {check.What}: {(await check.RunAsync(TestContext.Current.CancellationToken)).Detail}");
             }
             catch (Exception failure) when (failure is CheckFailedException or TimeoutException or System.Net.Sockets.SocketException)
             {
