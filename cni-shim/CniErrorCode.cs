@@ -23,7 +23,7 @@ internal enum CniErrorCode
     /// <summary>The kernel refused a part of the pod's wiring, or it could not be removed.</summary>
     WiringFailed = 100,
 
-    /// <summary>CNI_IFNAME exists in the pod's namespace already.</summary>
+    /// <summary>CNI_IFNAME exists in the pod's namespace already, or in another namespace that the container was added with.</summary>
     InterfaceNameTaken = 101,
 
     /// <summary>CHECK: something that ADD set up is missing or different.</summary>

@@ -72,7 +72,9 @@ internal sealed record Invocation(CniCommand Command, string ContainerId, string
     }
 
     private static string? ContainerIdProblem(string value)
-        => IsIdentifier(value) ? null : $"'{Printable(value)}' is not an identifier: a letter or digit, then letters, digits, '_', '.' or '-'";
+        => value.Length > Limits.NameLength ? $"'{Printable(value)}' has {value.Length} characters, at most {Limits.NameLength} are taken"
+            : IsIdentifier(value) ? null
+            : $"'{Printable(value)}' is not an identifier: a letter or digit, then letters, digits, '_', '.' or '-'";
 
     private static string? NetnsProblem(string value)
         => value.StartsWith('/') ? null : $"'{Printable(value)}' is not an absolute path";

@@ -19,6 +19,9 @@ internal static class Limits
     /// <summary>containerd asks STATUS under a lock and without a timeout of its own: a plugin that hangs would hang the node's status.</summary>
     public static readonly TimeSpan Status = TimeSpan.FromSeconds(2);
 
+    /// <summary>Ids and names that are kept for a pod's life. Runtimes' ids have 64 characters, names of Kubernetes objects at most 253; the specification has no limit.</summary>
+    public const int NameLength = 1024;
+
     /// <summary>Interfaces of one pod: more than any instance has network cards.</summary>
     public const int InterfacesPerPod = 32;
 }

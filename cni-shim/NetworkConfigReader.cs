@@ -63,6 +63,7 @@ internal sealed class NetworkConfigReader
         var name = Text("name") ?? "";
         if (!Invocation.IsIdentifier(name))
             _problems.Add(name.Length == 0 ? "name: is missing" : $"name: '{Invocation.Printable(name)}' must be a letter or digit, then letters, digits, '_', '.' or '-'");
+        if (name.Length > Limits.NameLength) _problems.Add($"name: has {name.Length} characters, at most {Limits.NameLength} are taken");
         if (string.IsNullOrEmpty(Text("type"))) _problems.Add("type: is missing, expected the plugin's file name");
 
         var enforcing = Text("podSGEnforcingMode");

@@ -7,6 +7,8 @@ namespace VpcCni.Shim;
 /// </summary>
 internal sealed record PodArguments(string Name, string Namespace, string InfraContainerId, string Uid)
 {
+    private const string OurKeys = "K8S_POD_";
+
     public static readonly PodArguments None = new("", "", "", "");
 
     /// <summary>Returns what is wrong with the text, or null.</summary>
@@ -17,8 +19,9 @@ internal sealed record PodArguments(string Name, string Namespace, string InfraC
         foreach (var pair in text.Split(';', StringSplitOptions.RemoveEmptyEntries))
         {
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0) return $"'{pair}' is not KEY=VALUE";
+            if (equals <= 0) return $"'{Invocation.Printable(pair)}' is not KEY=VALUE";
             var value = pair[(equals + 1)..];
+            if (value.Length > Limits.NameLength && pair.StartsWith(OurKeys, StringComparison.Ordinal)) return $"{pair[..equals]} has {value.Length} characters, at most {Limits.NameLength} are taken";
             switch (pair.AsSpan(0, equals))
             {
                 case "K8S_POD_NAME": arguments = arguments with { Name = value }; break;

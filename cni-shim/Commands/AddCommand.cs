@@ -2,6 +2,7 @@
 using Grpc.Core;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
+using VpcCni.Protos.V1;
 using VpcCni.Shim.Ipamd;
 using VpcCni.Shim.Wiring;
 
@@ -24,7 +25,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         var undo = new UndoStack(log);
         try
         {
-            var reply = Reserve(ipamd);
+            var reply = ReserveOnce(hostNamespace, podNamespace, ipamd);
             undo.Push("give the address back", () => ReleaseUnlessAttached(pod, ipamd));
             RefuseStrictPolicy(reply);
             var interfaces = PodInterface.FromReply(reply, invocation, config);
@@ -56,6 +57,52 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         if (host.FindLink(hostIndex) is not { Kind: "veth", Group: LinkGroups.Released } outside || outside.PeerIndex != inside.Index) return false;
         host.Execute(LinkRequests.Delete(outside.Index).Tolerating(Errno.ENODEV));
         return true;
+    }
+
+    /// <summary>
+    /// A container has one namespace for life, and network, container and interface name are one attachment (CNI specification, "ADD"). Asked for in a second namespace it is refused while the first exists:
+    /// the address leads there, and wiring it twice would take it from a running pod. If that namespace is gone, this is a container that comes back without a DEL, as after a reboot: what it held
+    /// ends first, as by that DEL.
+    /// </summary>
+    private AddNetworkReply ReserveOnce(NetworkNamespace own, NetworkNamespace sandbox, IpamdClient ipamd)
+    {
+        var reply = Reserve(ipamd);
+        if (!ipamd.HeldWithOtherNamespace || EarlierNamespace(ipamd) is not { } path) return reply;
+        try
+        {
+            using var earlier = NetworkNamespace.Open(path);
+            if (earlier.Identity == sandbox.Identity) return reply;
+            if (earlier.Identity != own.Identity)
+            {
+                throw new CniException(CniErrorCode.InterfaceNameTaken,
+                    $"CNI_CONTAINERID: {invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already; it must not be added again, in {invocation.Netns}, without a DEL");
+            }
+        }
+        catch (NetworkNamespaceException exception)
+        {
+            log.Info($"{invocation.ContainerId} was attached in {path}, which is gone: {exception.Message}");
+        }
+
+        new DelCommand(plugin, invocation with { Netns = "" }, config, log).Run();
+        return Reserve(ipamd);
+    }
+
+    /// <summary>Null if the attachment is gone by now, or was made by a daemon that does not record it.</summary>
+    private string? EarlierNamespace(IpamdClient ipamd)
+    {
+        try
+        {
+            var key = new AttachmentKey { NetworkName = config.Name, ContainerId = invocation.ContainerId, InterfaceName = invocation.InterfaceName };
+            return ipamd.CheckAttachment(key, Limits.Question).Attachment is { NetnsPath.Length: > 0 } attachment ? attachment.NetnsPath : null;
+        }
+        catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
+        {
+            return null;
+        }
+        catch (RpcException exception)
+        {
+            throw IpamdErrors.ToCni(exception, "CheckAttachment", ipamd.SocketPath, Limits.Question);
+        }
     }
 
     private AddNetworkReply Reserve(IpamdClient ipamd)

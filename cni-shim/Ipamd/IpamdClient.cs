@@ -14,6 +14,9 @@ internal sealed class IpamdClient
     /// <summary>Trailer of a successful DelNetwork. Not a field of the reply: its numbers belong to aws-node.</summary>
     private const string DeletesLinks = "vpccni-deletes-links";
 
+    /// <summary>Trailer of a successful AddNetwork.</summary>
+    private const string OtherNamespace = "vpccni-other-namespace";
+
     private readonly UnixCallInvoker _invoker;
     private readonly TimeProvider _time;
     private readonly PluginLog _log;
@@ -30,6 +33,9 @@ internal sealed class IpamdClient
 
     /// <summary>The answer to the last call says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. That of aws-node never says so.</summary>
     public bool DaemonDeletesLinks => _invoker.ResponseHeaders.ContainsKey(DeletesLinks);
+
+    /// <summary>The answer to the last AddNetwork is what the attachment held before, and it was asked for with another namespace. A daemon of aws-node never says so.</summary>
+    public bool HeldWithOtherNamespace => _invoker.ResponseHeaders.ContainsKey(OtherNamespace);
 
     public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 

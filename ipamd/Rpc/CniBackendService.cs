@@ -26,6 +26,9 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
     /// <summary>Trailer that tells our plugin so; that of aws-node does not look for it.</summary>
     internal const string DeletesLinks = "vpccni-deletes-links";
 
+    /// <summary>Trailer that tells our plugin that the attachment exists already, made for another namespace than the one that is asked for now.</summary>
+    internal const string OtherNamespace = "vpccni-other-namespace";
+
     /// <summary>The text by which the reference's plugin recognises that there is nothing to delete.</summary>
     private const string UnknownPod = "datastore: unknown pod";
 
@@ -36,6 +39,7 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
         var outcome = await RpcErrorMap.GuardAsync(
             () => addresses.AddAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), request.Netns, context.CancellationToken));
         if (outcome is not AddOutcome.Held { Attachment: var attachment }) throw RpcErrorMap.ToException(outcome);
+        if (attachment.NetnsPath.Length > 0 && attachment.NetnsPath != request.Netns) context.ResponseTrailers.Add(OtherNamespace, "1");
         var reply = new AddNetworkReply { Success = true, UseExternalSNAT = settings.ExternalSnat, NetworkPolicyMode = settings.NetworkPolicyMode };
         reply.IPAllocationMetadata.AddRange(attachment.Addresses.Select(ToMetadata));
         foreach (var range in ranges.Current)

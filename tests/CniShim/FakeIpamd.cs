@@ -62,6 +62,8 @@ internal sealed class FakeIpamdState
     private int _next;
 
     public ConcurrentDictionary<string, IPAllocationMetadata> Held { get; } = new(StringComparer.Ordinal);
+    /// <summary>With which namespace each was asked for first.</summary>
+    public ConcurrentDictionary<string, string> Namespaces { get; } = new(StringComparer.Ordinal);
     public ConcurrentQueue<AddNetworkRequest> Adds { get; } = new();
     public ConcurrentQueue<DelNetworkRequest> Dels { get; } = new();
     public ConcurrentQueue<CollectGarbageRequest> Collections { get; } = new();
@@ -97,8 +99,10 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
     {
         state.Adds.Enqueue(request);
         await state.OnAdd(request, context);
+        var key = FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName);
         var reply = new AddNetworkReply { Success = true };
-        reply.IPAllocationMetadata.Add(state.Reserve(FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName)));
+        reply.IPAllocationMetadata.Add(state.Reserve(key));
+        if (state.Namespaces.GetOrAdd(key, request.Netns) != request.Netns && state.ServesNodeIpam) context.ResponseTrailers.Add("vpccni-other-namespace", "1");
         state.Garble(reply);
         return reply;
     }
@@ -107,7 +111,9 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
     {
         state.Dels.Enqueue(request);
         await state.OnDel(request, context);
-        if (!state.Held.TryRemove(FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName), out var allocation))
+        var key = FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName);
+        state.Namespaces.TryRemove(key, out _);
+        if (!state.Held.TryRemove(key, out var allocation))
             throw new RpcException(new Status(StatusCode.Unknown, "datastore: unknown pod"));
         if (state.DeletesLinks) context.ResponseTrailers.Add("vpccni-deletes-links", "1");
         var reply = new DelNetworkReply { Success = true };
@@ -121,9 +127,10 @@ internal sealed class FakeNodeIpam(FakeIpamdState state) : NodeIpam.NodeIpamBase
     public override Task<CheckAttachmentReply> CheckAttachment(CheckAttachmentRequest request, ServerCallContext context)
     {
         var key = request.Attachment;
-        if (!state.Held.TryGetValue(FakeIpamdState.Key(key.NetworkName, key.ContainerId, key.InterfaceName), out var allocation))
+        var name = FakeIpamdState.Key(key.NetworkName, key.ContainerId, key.InterfaceName);
+        if (!state.Held.TryGetValue(name, out var allocation))
             throw new RpcException(new Status(StatusCode.NotFound, "no such attachment"));
-        var attachment = new Attachment { Key = key, RouteTable = (uint)allocation.RouteTableId };
+        var attachment = new Attachment { Key = key, RouteTable = (uint)allocation.RouteTableId, NetnsPath = state.Namespaces.GetValueOrDefault(name, "") };
         attachment.Addresses.Add(allocation.IPv4Addr.Length > 0 ? allocation.IPv4Addr : allocation.IPv6Addr);
         return Task.FromResult(new CheckAttachmentReply { Attachment = attachment });
     }

@@ -70,6 +70,28 @@ internal sealed class NodeLab : IAsyncDisposable
         return (process.ExitCode, text.Length == 0 ? null : JsonDocument.Parse(text).RootElement);
     }
 
+    /// <summary>The pods' links, rules and routes on the node, without what changes by itself: which interfaces the pool has is not the pods' doing.</summary>
+    public async Task<string> PodNetworkAsync()
+    {
+        var links = await ExecAsync("ip", "-o", "link", "show", "type", "veth");
+        var rules = await ExecAsync("ip", "rule");
+        var routes = await ExecAsync("ip", "route");
+        return string.Join('\n', $"{links}\n{rules}\n{routes}".Split('\n').Where(line => line.Contains(": eni", StringComparison.Ordinal)
+            || line.StartsWith("512:", StringComparison.Ordinal) || line.StartsWith("1536:", StringComparison.Ordinal) || line.Contains("dev eni", StringComparison.Ordinal)));
+    }
+
+    /// <summary>How many addresses pods hold, as the daemon says.</summary>
+    public async Task<int> AssignedAsync()
+        => (await StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("assigned", out var assigned) ? assigned.GetInt32() : 0;
+
+    /// <summary>What a program prints that has to succeed, in the node's namespace.</summary>
+    public async Task<string> ExecAsync(params string[] command)
+    {
+        var outcome = await _lab.ExecAsync(Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.True(outcome.ExitCode == 0, $"{string.Join(' ', command)}: {outcome.Errors}");
+        return outcome.Output;
+    }
+
     public string Log => File.Exists(TheNode.Paths.IpamdLog) ? ReadShared(TheNode.Paths.IpamdLog) : "";
 
     public ValueTask DisposeAsync() => _lab.DisposeAsync();

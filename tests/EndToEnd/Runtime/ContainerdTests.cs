@@ -16,7 +16,7 @@ public sealed class ContainerdTests
     {
         await using var node = await NodeLab.StartAsync();
         await using var runtime = await Containerd.StartAsync(node, Conflist(node));
-        var before = await NetworkAsync(node);
+        var before = await node.PodNetworkAsync();
 
         var server = await runtime.RunPodAsync("server", HostPort);
         var client = await runtime.RunPodAsync("client");
@@ -25,14 +25,14 @@ public sealed class ContainerdTests
         Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{server.Address}:8080/"));
         Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{node.TheNode.Address}:{HostPort}/"));
         Assert.Equal(BusyboxImage.Page, (await ExecAsync(node, "busybox", "wget", "-q", "-O-", $"http://{server.Address}:8080/")).Output);
-        Assert.Equal(2, Assigned(await node.StatusAsync()));
+        Assert.Equal(2, await node.AssignedAsync());
 
         await runtime.RemovePodAsync(server.SandboxId);
         Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{client.Address}:8080/"));
         await runtime.RemovePodAsync(client.SandboxId);
 
-        await VpcCni.Tests.Shared.Eventually.TrueAsync(async () => await NetworkAsync(node) == before, what: "links, rules and routes are as before the pods");
-        Assert.Equal(0, Assigned(await node.StatusAsync()));
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, what: "links, rules and routes are as before the pods");
+        Assert.Equal(0, await node.AssignedAsync());
         Assert.DoesNotContain($"{HostPort}", (await ExecAsync(node, "iptables-save")).Output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries($"{runtime.Root}{runtime.Folder}/state/io.containerd.grpc.v1.cri/netns"));
         Assert.Empty(Directory.GetFileSystemEntries($"{runtime.Root}/var/lib/cni/results"));
@@ -43,26 +43,14 @@ public sealed class ContainerdTests
     {
         await using var node = await NodeLab.StartAsync(new() { ["VPCCNI_ADD_WAIT_SECONDS"] = "0" });
         await using var runtime = await Containerd.StartAsync(node, Conflist(node));
-        var before = await NetworkAsync(node);
+        var before = await node.PodNetworkAsync();
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
 
         var failure = await Assert.ThrowsAsync<Grpc.Core.RpcException>(() => runtime.RunPodAsync("p"));
 
         Assert.Contains("ipamd does not answer", failure.Status.Detail, StringComparison.Ordinal);
-        Assert.Equal(before, await NetworkAsync(node));
+        Assert.Equal(before, await node.PodNetworkAsync());
     }
-
-    /// <summary>Without what changes by itself: which interfaces the pool has is not the pods' doing.</summary>
-    private static async Task<string> NetworkAsync(NodeLab node)
-    {
-        var links = await ExecAsync(node, "ip", "-o", "link", "show", "type", "veth");
-        var rules = await ExecAsync(node, "ip", "rule");
-        var routes = await ExecAsync(node, "ip", "route");
-        return string.Join('\n', (links.Output + rules.Output + routes.Output).Split('\n').Where(line => line.Contains(": eni", StringComparison.Ordinal) || line.StartsWith("512:", StringComparison.Ordinal) || line.StartsWith("1536:", StringComparison.Ordinal) || line.Contains("dev eni", StringComparison.Ordinal)));
-    }
-
-    private static int Assigned((int ExitCode, System.Text.Json.JsonElement? Answer) status)
-        => status.Answer!.Value.GetProperty("pool").TryGetProperty("assigned", out var assigned) ? assigned.GetInt32() : 0;
 
     private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command)
         => node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);

@@ -122,6 +122,25 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Add_of_what_is_held_for_another_namespace_says_so_in_a_trailer()
+    {
+        await _pool.StepAsync();
+        Assert.Null(await OtherNamespaceAsync("/run/netns/a"));
+        Assert.Null(await OtherNamespaceAsync("/run/netns/a"));
+        Assert.Equal("1", await OtherNamespaceAsync("/run/netns/b"));
+        Assert.Equal("/run/netns/a", _pool.Ledger.Attachments().Single().NetnsPath);
+
+        async Task<string?> OtherNamespaceAsync(string netns)
+        {
+            var request = Add("a");
+            request.Netns = netns;
+            using var call = new CNIBackend.CNIBackendClient(_channel).AddNetworkAsync(request);
+            await call;
+            return call.GetTrailers().GetValue("vpccni-other-namespace");
+        }
+    }
+
+    [Fact]
     public async Task Del_of_an_unknown_attachment_says_it_in_the_words_of_the_reference()
     {
         var failure = await Assert.ThrowsAsync<RpcException>(async () => await new CNIBackend.CNIBackendClient(_channel).DelNetworkAsync(Del("nobody")));

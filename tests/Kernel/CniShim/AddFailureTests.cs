@@ -42,6 +42,59 @@ public sealed class AddFailureTests
     }
 
     [Fact]
+    public async Task Add_of_a_running_container_into_another_namespace_is_101_and_the_pod_runs_on()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var (pod, other) = (lab.CreateNamespace("pod"), lab.CreateNamespace("other"));
+        lab.Add(pod);
+        var before = lab.Snapshot();
+
+        var run = lab.Plugin("ADD", other.Path!).RunIn(lab.Host);
+
+        Assert.Equal((1, 101), (run.ExitCode, run.Code));
+        Assert.Contains(pod.Path!, run.Message, StringComparison.Ordinal);
+        Assert.Equal(before, lab.Snapshot());
+        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Dels);
+        using var inside = other.OpenRouteNetlink();
+        Assert.Null(inside.FindLink("eth0"));
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
+
+        // One attachment: its DEL ends it, wherever the runtime believes it to be.
+        lab.AssertDeleted(lab.Del(other.Path!));
+    }
+
+    [Fact]
+    public async Task Add_of_a_container_whose_earlier_namespace_is_gone_ends_that_attachment_and_makes_another()
+    {
+        await using var lab = await ShimLab.StartAsync(state => state.Allocate = number => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{10 + number}", DeviceNumber = 1, RouteTableId = 2 });
+        var (earlier, pod) = (lab.CreateNamespace("earlier"), lab.CreateNamespace("pod"));
+        lab.Add(earlier);
+        lab.Destroy(earlier);
+
+        var result = lab.Add(pod);
+
+        Assert.Single(lab.Ipamd.State.Dels);
+        Assert.DoesNotContain("10.250.0.10", lab.Snapshot(), StringComparison.Ordinal);
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.11"));
+        lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
+    }
+
+    [Fact]
+    public async Task Add_into_the_same_namespace_by_another_path_is_the_same_attachment()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var pod = lab.CreateNamespace("pod");
+        lab.Ipamd.State.Namespaces["aws-cni/c1/eth0"] = pod.Path!.Replace("/run/", "/var/run/", StringComparison.Ordinal);
+        lab.Ipamd.State.Reserve("aws-cni/c1/eth0");
+
+        lab.Add(pod);
+
+        Assert.Empty(lab.Ipamd.State.Dels);
+        await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
+    }
+
+    [Fact]
     public async Task Add_that_loses_against_another_add_of_the_same_attachment_leaves_it_its_address()
     {
         NetworkNamespace? pod = null;

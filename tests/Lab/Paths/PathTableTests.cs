@@ -20,9 +20,9 @@ public sealed class PathTableTests
 
         Assert.Equal(
             """
-                                                                addresses            prefixes
+                                                            addresses            prefixes
             PATH              TOOK                           fresh  new range     fresh
-            pod to pod        ens6 -> eth0 or ens5 -> eth0     205     FAILED   1234567
+            pod to pod        ens6 -> eth0 or ens5 -> eth0     205     FAILED    1234567
             pod to the range  ens6                               -          1         -
 
             """,
