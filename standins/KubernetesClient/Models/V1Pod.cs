@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json.Serialization;
+
+namespace k8s.Models;
+
+/// <summary>A pod, as far as it is used.</summary>
+public class V1Pod
+{
+    [JsonPropertyName("apiVersion")]
+    public string? ApiVersion { get; set; }
+
+    [JsonPropertyName("kind")]
+    public string? Kind { get; set; }
+
+    [JsonPropertyName("metadata")]
+    public V1ObjectMeta? Metadata { get; set; }
+}
