@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
@@ -70,6 +71,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         state.HostNetworkProblem = () => keeper.Problem;
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
+        // The cluster, if there is one to talk to: nothing waits for it.
+        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, engine.Conditions, engine.Signal, _time, _random, _loggers) : null;
+
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
@@ -83,10 +87,11 @@ internal sealed partial class Daemon : IAsyncDisposable
         Func<CancellationToken, Task>[] installation = PluginToInstall is { } plugin
             ? [new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()).RunAsync]
             : [];
+        Func<CancellationToken, Task>[] followingCluster = cluster is null ? [] : [cluster.Link.RunAsync];
         try
         {
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

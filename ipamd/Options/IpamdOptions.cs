@@ -2,6 +2,7 @@
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -38,6 +39,9 @@ internal sealed record IpamdOptions
 
     /// <summary>NAT, marks and rules of the host.</summary>
     public HostNetworkOptions HostNetwork { get; init; } = new();
+
+    /// <summary>The API server and this node's place in the cluster.</summary>
+    public ClusterOptions Cluster { get; init; } = new();
 
     /// <summary>For <c>ipamd install</c> and <c>uninstall</c>.</summary>
     public InstallOptions Install { get; init; } = new();

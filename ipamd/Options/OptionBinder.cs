@@ -2,6 +2,7 @@
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -57,6 +58,7 @@ internal static class OptionBinder
             ManagesUnschedulable = reader.Flag(OptionTable.ManageUnschedulable),
             MetadataOnly = reader.Flag(OptionTable.MetadataOnly),
             ProvisioningDisabled = reader.Flag(OptionTable.ProvisioningDisabled) | reader.Flag(OptionTable.MetadataOnly),
+            Cluster = Cluster(reader),
             HostNetwork = HostNetwork(reader, defaults.HostNetwork),
             RangeInterval = reader.Seconds(OptionTable.RangeInterval),
             KernelSettingsFolder = reader.Path(OptionTable.KernelSettingsFolder),
@@ -96,6 +98,11 @@ internal static class OptionBinder
             warnings.Add("NETWORK_POLICY_ENFORCING_MODE=standard: the plugin does not call the policy agent in this version; policies apply when the agent finds the pod by itself");
         }
 
+        if (options.Cluster is { Endpoint: not null, IsEnabled: false })
+        {
+            warnings.Add("MY_NODE_NAME is not set: the daemon does not know which node of the cluster it is, and uses no API server");
+        }
+
         if (options.AddWait > TimeSpan.FromSeconds(25))
         {
             warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
@@ -117,6 +124,20 @@ internal static class OptionBinder
         {
             warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
         }
+    }
+
+    private static ClusterOptions Cluster(OptionReader reader)
+    {
+        var endpoint = reader.HttpUrl(OptionTable.ClusterEndpoint);
+        var host = reader.Text(OptionTable.ServiceHost);
+        var port = reader.Number(OptionTable.ServicePort);
+        if (endpoint is null && host.Length > 0)
+        {
+            if (Uri.CheckHostName(host) != UriHostNameType.Unknown) endpoint = new UriBuilder(Uri.UriSchemeHttps, host, port).Uri;
+            else reader.Problem(OptionTable.ServiceHost, host);
+        }
+
+        return new ClusterOptions { Endpoint = endpoint, ServiceAccountPath = reader.Path(OptionTable.ServiceAccountPath), NodeName = reader.Text(OptionTable.NodeName) };
     }
 
     private static InstallOptions Install(OptionReader reader, IpamdOptions options)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Options;
@@ -10,6 +11,7 @@ internal static class OptionDefaults
 {
     public static readonly IpamdOptions Daemon = new();
     public static readonly PoolTargets Targets = new();
+    public static readonly ClusterOptions Cluster = new();
     public static readonly HostNetworkOptions Host = new();
     public static readonly InstallOptions Install = new();
 }

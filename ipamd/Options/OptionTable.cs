@@ -13,6 +13,7 @@ internal static partial class OptionTable
     [
         new("Warm pool", PoolOptions),
         new("EC2", CloudOptions),
+        new("Kubernetes", ClusterOptions),
         new("Host network", HostNetworkOptions),
         new("Plugin and installation", InstallationOptions),
         new("Daemon", DaemonOptions),
@@ -23,7 +24,6 @@ internal static partial class OptionTable
     /// <summary>Variables of the AWS VPC CNI that a manifest may carry over and that have no effect here.</summary>
     public static IReadOnlyList<IgnoredOption> Ignored =>
     [
-        new("CLUSTER_ENDPOINT", "the daemon serves pods without the API server"),
         new("VPC_ID", "the VPC is read from the instance metadata"),
         new("VPC_CNI_VERSION", "the version is the binary's own"),
         new("MY_POD_NAME", "the daemon needs no name of its own pod"),
@@ -33,7 +33,6 @@ internal static partial class OptionTable
         new("ENI_CONFIG_ANNOTATION_DEF", "this version does not have custom networking"),
         new("ENI_CONFIG_LABEL_DEF", "this version does not have custom networking"),
         new("ANNOTATE_POD_IP", "this version does not annotate pods", "", "false"),
-        new("MY_NODE_NAME", "the daemon does not look at its node in this version"),
         new("DISABLE_INTROSPECTION", "this version has no introspection"),
         new("INTROSPECTION_BIND_ADDRESS", "this version has no introspection"),
         new("DISABLE_METRICS", "this version exports no metrics"),

@@ -32,7 +32,7 @@ public sealed class UnknownVariablesTests
     [InlineData("AWS_EC2_METADATA_DISABLED")]
     [InlineData("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")]
     [InlineData("AWS_STS_REGIONAL_ENDPOINTS")]
-    [InlineData("KUBERNETES_SERVICE_HOST")]
+    [InlineData("KUBERNETES_SERVICE_PORT_HTTPS")]
     [InlineData("KUBERNETES_PORT_443_TCP_PROTO")]
     [InlineData("WARM_CACHE_SERVICE_HOST")]
     [InlineData("WARM_CACHE_PORT_6379_TCP_ADDR")]

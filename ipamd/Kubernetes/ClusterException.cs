@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.Kubernetes;
+
+/// <summary>What a failure of the API server means to its caller.</summary>
+internal enum ClusterErrorKind
+{
+    /// <summary>No answer, or one that only says that the server cannot now.</summary>
+    Unreachable,
+
+    /// <summary>An answer that is not what the API says: something else listens there, or stands between.</summary>
+    Unreadable,
+
+    /// <summary>The version that a watch was to go on from is forgotten: list again.</summary>
+    Expired,
+
+    NotFound,
+
+    /// <summary>The service account lacks a permission, or its token is not accepted.</summary>
+    NotPermitted,
+
+    Throttled,
+
+    /// <summary>Refused as it stands; the same again will be refused again.</summary>
+    Refused,
+}
+
+/// <summary>The boundary's one exception.</summary>
+/// <param name="kind">What it means.</param>
+/// <param name="operation">What was asked, in words.</param>
+/// <param name="message">What came back.</param>
+/// <param name="retryAfter">The server's wish.</param>
+/// <param name="innerException">The evidence.</param>
+internal sealed class ClusterException(ClusterErrorKind kind, string operation, string message, TimeSpan? retryAfter = null, Exception? innerException = null)
+    : Exception($"{operation}: {message}", innerException)
+{
+    public ClusterErrorKind Kind { get; } = kind;
+
+    public string Operation { get; } = operation;
+
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.Kubernetes;
+
+/// <summary>
+/// All that the daemon does with the API server, each part on its own. None of it is needed to serve pods: a part that cannot reach the server keeps what it knows and tries on, and one that
+/// breaks is begun again.
+/// </summary>
+internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink> logger)
+{
+    /// <summary>An unexpected failure is a bug; it must neither end the daemon nor spin.</summary>
+    private static readonly TimeSpan PauseAfterBug = TimeSpan.FromMinutes(1);
+
+    private readonly Lock _lock = new();
+    private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
+    private readonly List<(string Name, Func<CancellationToken, Task> Run)> _parts = [];
+
+    /// <summary>What does not work now, one sentence a part; null when all is well.</summary>
+    public string? Problem
+    {
+        get
+        {
+            lock (_lock) return _problems.Count == 0 ? null : string.Join("; ", _problems.Values);
+        }
+    }
+
+    /// <summary>Before they run.</summary>
+    public void Add(string name, Func<CancellationToken, Task> run) => _parts.Add((name, run));
+
+    /// <summary>A part's failure, or null when it is well again. Said once in the log each way, not at every attempt.</summary>
+    public void Failed(string part, ClusterException? failure)
+    {
+        string? before;
+        lock (_lock)
+        {
+            _problems.TryGetValue(part, out before);
+            if (failure is null) _problems.Remove(part);
+            else _problems[part] = failure.Message;
+        }
+
+        if (failure is null)
+        {
+            if (before is not null) Log.Well(logger, part);
+        }
+        else if (before is null)
+        {
+            Log.Failed(logger, part, failure.Kind, failure.Message);
+        }
+    }
+
+    /// <summary>Runs until cancelled.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => RunAsync(part.Name, part.Run, cancellationToken)));
+
+    private async Task RunAsync(string name, Func<CancellationToken, Task> run, CancellationToken cancellationToken)
+    {
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                await run(cancellationToken);
+                if (!cancellationToken.IsCancellationRequested) throw new InvalidOperationException($"{name} ended by itself");
+            }
+            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception exception)
+            {
+                Log.Broken(logger, name, exception);
+                try
+                {
+                    await Task.Delay(PauseAfterBug, time, cancellationToken);
+                }
+                catch (OperationCanceledException)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(122, LogLevel.Warning, "Kubernetes, {Part}: {Kind}: {Reason}. Pods are served without it; it is tried again")]
+        public static partial void Failed(ILogger logger, string part, ClusterErrorKind kind, string reason);
+
+        [LoggerMessage(123, LogLevel.Information, "Kubernetes, {Part}: works again")]
+        public static partial void Well(ILogger logger, string part);
+
+        [LoggerMessage(124, LogLevel.Error, "Kubernetes, {Part} failed unexpectedly; this is a defect, please report it")]
+        public static partial void Broken(ILogger logger, string part, Exception exception);
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+using k8s;
+using k8s.Models;
+
+namespace VpcCni.Ipamd.Kubernetes;
+
+/// <summary>Nodes of the cluster. Asked for by a selector, which the permission to list and watch needs, and of which the server sends this one node only.</summary>
+internal sealed class KubernetesNodes(KubernetesConnection connection, TimeProvider time) : IObjectSource<NodeFacts>
+{
+    public Task<ListedObject<NodeFacts>> ListAsync(string name, string version, CancellationToken cancellationToken)
+        => connection.CallAsync(
+            $"list node {name}",
+            async client =>
+            {
+                var list = await client.CoreV1.ListNodeAsync(fieldSelector: Selector(name), resourceVersion: version.Length > 0 ? version : null, cancellationToken: cancellationToken);
+                var node = list.Items?.FirstOrDefault(node => node.Metadata?.Name == name);
+                return new ListedObject<NodeFacts>(node is null ? null : FactsOf(node), KubernetesWatch.VersionOf(list.Metadata?.ResourceVersion));
+            },
+            cancellationToken);
+
+    public Task WatchAsync(string name, string version, TimeSpan duration, Action<ObjectNews<NodeFacts>> told, CancellationToken cancellationToken)
+        => connection.CallAsync(
+            $"watch node {name}",
+            client => KubernetesWatch.FollowAsync(
+                (onError, token) => client.CoreV1.WatchListNodeAsync(
+                    allowWatchBookmarks: true, fieldSelector: Selector(name), resourceVersion: version, timeoutSeconds: (int)duration.TotalSeconds, onError: onError, cancellationToken: token),
+                node => node.Metadata?.Name == name
+                    ? new ObjectNews<NodeFacts>(FactsOf(node), KubernetesWatch.VersionOf(node.Metadata.ResourceVersion), IsBookmark: false)
+                    : new ObjectNews<NodeFacts>(null, KubernetesWatch.VersionOf(node.Metadata?.ResourceVersion), IsBookmark: true),
+                told, duration, time, cancellationToken),
+            cancellationToken);
+
+    internal static NodeFacts FactsOf(V1Node node) => new(
+        node.Metadata?.Uid ?? "",
+        MaxPods(node),
+        node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false,
+        node.Metadata?.Labels?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
+        node.Metadata?.Annotations?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>());
+
+    /// <summary>A number beyond reason, or none, says nothing.</summary>
+    private static int? MaxPods(V1Node node)
+        => node.Status?.Capacity?.TryGetValue("pods", out var pods) == true && pods.ToDecimal() is > 0 and <= 100_000 ? pods.ToInt32() : null;
+
+    private static string Selector(string name) => $"metadata.name={name}";
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class NodeWatchTests
+{
+    private readonly NodeConditions _conditions = new();
+    private readonly PoolSignal _signal = new();
+    private readonly List<NodeFacts> _seen = [];
+
+    [Fact]
+    public async Task Capacity_and_cordon_reach_the_pool_and_wake_it()
+    {
+        var watch = Watch();
+        watch.Told(Node(maxPods: 29));
+        await AssertPoolAsync(29, isUnschedulable: false, isWoken: true);
+        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        await AssertPoolAsync(29, isUnschedulable: true, isWoken: true);
+        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        await AssertPoolAsync(29, isUnschedulable: true, isWoken: false);
+        watch.Told(Node(maxPods: 110));
+        await AssertPoolAsync(110, isUnschedulable: false, isWoken: true);
+        Assert.Equal(4, _seen.Count);
+    }
+
+    [Fact]
+    public async Task Node_that_is_gone_or_says_no_capacity_changes_nothing()
+    {
+        var watch = Watch();
+        watch.Told(null);
+        await AssertPoolAsync(null, isUnschedulable: false, isWoken: false);
+        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        await AssertPoolAsync(29, isUnschedulable: true, isWoken: true);
+        watch.Told(null);
+        watch.Told(Node(maxPods: null, isUnschedulable: true));
+        await AssertPoolAsync(29, isUnschedulable: true, isWoken: false);
+    }
+
+    private NodeWatch Watch() => new("n", _conditions, _signal, NullLogger<NodeWatch>.Instance) { Seen = _seen.Add };
+
+    private static NodeFacts Node(int? maxPods, bool isUnschedulable = false) => new("uid", maxPods, isUnschedulable, new Dictionary<string, string>(), new Dictionary<string, string>());
+
+    private async Task AssertPoolAsync(int? maxPods, bool isUnschedulable, bool isWoken)
+    {
+        Assert.Equal((maxPods, isUnschedulable), (_conditions.MaxPods, _conditions.IsUnschedulable));
+        using var stop = new CancellationTokenSource();
+        var waiting = _signal.WaitAsync(TimeSpan.FromHours(1), new ManualTimeProvider(), stop.Token);
+        Assert.Equal(isWoken, waiting.IsCompletedSuccessfully);
+        await stop.CancelAsync();
+        if (!isWoken) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+    }
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class ObjectWatchTests : IAsyncDisposable
+{
+    private readonly ManualTimeProvider _time = new();
+    private readonly FakeObjectSource<string> _source = new() { Item = "a", Version = "5" };
+    private readonly List<string?> _told = [];
+    private readonly List<string?> _failed = [];
+    private readonly CancellationTokenSource _stop = new();
+    private Task? _running;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _running!.WaitAsync(TimeSpan.FromSeconds(10));
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public void Object_is_listed_once_and_then_watched_from_the_lists_version_on()
+    {
+        Start();
+        _source.Tell("b", "6");
+        _source.Tell(null, "7");
+        _source.Tell("c", "8");
+        Assert.Equal(["a", "b", null, "c"], _told);
+        Assert.Equal(["list n 0", "watch n 5"], _source.Calls);
+        Assert.Empty(_failed);
+    }
+
+    [Fact]
+    public void Watch_that_ends_in_time_goes_on_at_once_where_the_last_event_was()
+    {
+        Start();
+        _source.Tell("b", "6");
+        _source.Bookmark("90");
+        _time.Advance(TimeSpan.FromMinutes(6));
+        _source.End();
+        Assert.Equal(["list n 0", "watch n 5", "watch n 90"], _source.Calls);
+        Assert.Equal(["a", "b"], _told);
+        Assert.Equal(0, _time.PendingTimers);
+        Assert.Empty(_failed);
+    }
+
+    [Fact]
+    public void Watches_last_five_to_ten_minutes_each_another_time()
+    {
+        Start();
+        for (var round = 0; round < 20; round++)
+        {
+            _time.Advance(TimeSpan.FromMinutes(10));
+            _source.End();
+        }
+
+        Assert.All(_source.Durations, duration => Assert.InRange(duration, TimeSpan.FromMinutes(5), TimeSpan.FromMinutes(10)));
+        Assert.True(_source.Durations.Distinct().Count() > 15);
+    }
+
+    [Fact]
+    public void Server_that_closes_every_watch_at_once_is_asked_less_and_less()
+    {
+        Start();
+        for (var second = 0; second < 600; second++)
+        {
+            if (_source.IsWatched) _source.End();
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.InRange(_source.Calls.Count, 10, 40);
+        Assert.Equal(["a"], _told);
+    }
+
+    [Fact]
+    public void Forgotten_version_leads_to_a_list_of_the_newest_state()
+    {
+        Start();
+        _source.Tell("b", "6");
+        (_source.Item, _source.Version) = ("z", "900");
+        _source.End(ClusterErrorKind.Expired);
+        _time.Advance(ClusterBackoff.First);
+        Assert.Equal(["list n 0", "watch n 5", "list n", "watch n 900"], _source.Calls);
+        Assert.Equal(["a", "b", "z"], _told);
+    }
+
+    [Fact]
+    public void Server_that_goes_away_changes_nothing_and_what_was_missed_comes_as_one_change()
+    {
+        Start();
+        _source.End(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 5; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        _time.Advance(TimeSpan.FromMinutes(5));
+        Assert.Equal(["a"], _told);
+        Assert.Equal("watch n 5", _source.Calls[^1]);
+        _source.Tell("b", "6");
+        Assert.Equal(["a", "b"], _told);
+        Assert.Equal([.. Enumerable.Repeat<string?>("Unreachable", 6), null], _failed);
+    }
+
+    [Fact]
+    public void Server_that_is_away_from_the_start_is_found_when_it_comes()
+    {
+        for (var times = 0; times < 8; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        Start();
+        Assert.Empty(_told);
+        _time.Advance(TimeSpan.FromMinutes(8));
+        Assert.Equal(["a"], _told);
+        Assert.Equal(9, _source.Calls.Count(call => call == "list n 0"));
+        Assert.Null(_failed[^1]);
+    }
+
+    [Fact]
+    public void Pauses_grow_to_a_minute_and_no_further()
+    {
+        for (var times = 0; times < 60; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        Start();
+        _time.Advance(TimeSpan.FromMinutes(10));
+        Assert.InRange(_source.Calls.Count, 14, 28);
+    }
+
+    [Fact]
+    public void Garbage_leads_to_a_new_list_and_does_not_reach_the_listener()
+    {
+        Start();
+        _source.End(ClusterErrorKind.Unreadable);
+        _time.Advance(ClusterBackoff.First);
+        Assert.Equal(["list n 0", "watch n 5", "list n 0", "watch n 5"], _source.Calls);
+        Assert.Equal(["Unreadable", null], _failed);
+    }
+
+    [Fact]
+    public void Throttled_call_is_repeated_when_the_server_wants_it_and_not_before()
+    {
+        _source.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(40));
+        Start();
+        _time.Advance(TimeSpan.FromSeconds(39));
+        Assert.Single(_source.Calls);
+        _time.Advance(TimeSpan.FromSeconds(6));
+        Assert.Equal(["list n 0", "list n 0", "watch n 5"], _source.Calls);
+    }
+
+    [Fact]
+    public void Server_that_wants_an_hour_is_asked_again_after_five_minutes()
+    {
+        _source.Fail(ClusterErrorKind.Throttled, TimeSpan.FromHours(1));
+        Start();
+        _time.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal(3, _source.Calls.Count);
+    }
+
+    [Fact]
+    public void Watch_that_tells_something_makes_the_next_pause_short_again()
+    {
+        for (var times = 0; times < 10; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        Start();
+        _time.Advance(TimeSpan.FromMinutes(20));
+        _source.Tell("b", "6");
+        _source.End(ClusterErrorKind.Unreachable);
+        _time.Advance(ClusterBackoff.First);
+        Assert.True(_source.IsWatched);
+    }
+
+    private void Start() => _running = new ObjectWatch<string>(_source, "n", _told.Add, failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1)).RunAsync(_stop.Token);
+}
