@@ -27,27 +27,18 @@ public sealed partial class RouteNetlink
     }
 
     /// <summary>
-    /// Finds the link that owns a MAC address; null if there is none. Links stacked on another (vlan, macvlan) and bridges and bonds share the address of what they
-    /// are stacked on and give way to it; among what remains hardware is preferred to virtual links, and those to veths.
+    /// Finds the link that owns a MAC address (<see cref="LinkOwners"/>); null if there is none.
     /// </summary>
     /// <exception cref="NetlinkException">ENOTUNIQ: several links are equally good.</exception>
     public LinkInfo? FindLinkByMac(MacAddress mac)
     {
-        List<LinkInfo>? found = null;
-        foreach (var link in GetLinks())
+        var found = LinkOwners.Of(mac, GetLinks());
+        return found switch
         {
-            if (link.Mac == mac) (found ??= []).Add(link);
-        }
-
-        if (found is null) return null;
-        if (found.Count > 1 && found.Exists(IsOwner)) found.RemoveAll(link => !IsOwner(link));
-        int best = found.Min(Rank);
-        found.RemoveAll(link => Rank(link) != best);
-        if (found.Count == 1) return found[0];
-        throw new NetlinkException($"find the link with MAC {mac}", Errno.ENOTUNIQ, $"{string.Join(", ", found.Select(link => link.Name))} all have it");
-
-        static bool IsOwner(LinkInfo link) => link.ParentIndex is null && link.Kind is not ("bridge" or "bond" or "team");
-        static int Rank(LinkInfo link) => link.Kind switch { null => 0, "veth" => 2, _ => 1 };
+            [] => null,
+            [var link] => link,
+            _ => throw new NetlinkException($"find the link with MAC {mac}", Errno.ENOTUNIQ, $"{string.Join(", ", found.Select(link => link.Name))} all have it"),
+        };
     }
 
     /// <exception cref="NetlinkException">ENODEV if <paramref name="linkIndex"/> does not exist.</exception>

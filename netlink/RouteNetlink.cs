@@ -61,15 +61,17 @@ public sealed partial class RouteNetlink : IDisposable
     /// Executes requests in order, in one send (more only beyond 128 requests or 64 KiB, and after a veth whose peer has to be up). The kernel works through all of
     /// them even if one fails.
     /// </summary>
+    /// <param name="requests">What to do.</param>
+    /// <param name="unneeded">Gets the places of those that the kernel refused with an error that they tolerate: nothing had to be done. Also when this throws.</param>
     /// <exception cref="NetlinkException">At least one was refused. It names the first, lists all in <see cref="NetlinkException.Failures"/>, and counts the others.</exception>
-    public void Execute(IReadOnlyList<NetlinkRequest> requests)
+    public void Execute(IReadOnlyList<NetlinkRequest> requests, ICollection<int>? unneeded = null)
     {
         ArgumentNullException.ThrowIfNull(requests);
         List<NetlinkFailure>? failures = null;
         lock (_gate)
         {
             Drain_NeedsLock();
-            for (int next = 0; next < requests.Count;) next = ExecuteDatagram_NeedsLock(requests, next, ref failures);
+            for (int next = 0; next < requests.Count;) next = ExecuteDatagram_NeedsLock(requests, next, unneeded, ref failures);
         }
 
         if (failures is not null) throw new NetlinkException(failures, requests.Count - failures.Count);
@@ -77,7 +79,7 @@ public sealed partial class RouteNetlink : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    private int ExecuteDatagram_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, ref List<NetlinkFailure>? failures)
+    private int ExecuteDatagram_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, ICollection<int>? unneeded, ref List<NetlinkFailure>? failures)
     {
         uint firstSequence = _sequence + 1;
         int next = start, length = 0;
@@ -107,7 +109,7 @@ public sealed partial class RouteNetlink : IDisposable
             leases.Release();
         }
 
-        ReadAcknowledgements_NeedsLock(requests, start, next - start, firstSequence, ref failures);
+        ReadAcknowledgements_NeedsLock(requests, start, next - start, firstSequence, unneeded, ref failures);
         if (requests[next - 1].FollowUp is { } followUp && (failures is null || failures[^1].Index != next - 1)) ExecuteFollowUp_NeedsLock(requests, next - 1, followUp, ref failures);
         return next;
     }
@@ -124,7 +126,7 @@ public sealed partial class RouteNetlink : IDisposable
             }
 
             List<NetlinkFailure>? followUpFailures = null;
-            ExecuteDatagram_NeedsLock([followUp], 0, ref followUpFailures);
+            ExecuteDatagram_NeedsLock([followUp], 0, unneeded: null, ref followUpFailures);
             if (followUpFailures is not null) throw new NetlinkException(followUpFailures, succeeded: 0);
         }
         catch (NetlinkException exception)
@@ -133,7 +135,7 @@ public sealed partial class RouteNetlink : IDisposable
         }
     }
 
-    private void ReadAcknowledgements_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, int count, uint firstSequence, ref List<NetlinkFailure>? failures)
+    private void ReadAcknowledgements_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, int count, uint firstSequence, ICollection<int>? unneeded, ref List<NetlinkFailure>? failures)
     {
         // Acknowledgements come in the order of the requests, so the next one expected names whatever goes wrong.
         int done = 0;
@@ -155,8 +157,12 @@ public sealed partial class RouteNetlink : IDisposable
                     if (place != (uint)done) throw new MalformedMessageException($"acknowledgement of request {place} while that of {done} was due");
                     var request = requests[start + done];
                     var acknowledgement = Acknowledgement.Read(message);
-                    if (acknowledgement.Errno != Errno.None && !request.Tolerates(acknowledgement.Errno))
-                        (failures ??= []).Add(new NetlinkFailure(start + done, request.Description, acknowledgement.Errno, acknowledgement.Text));
+                    if (acknowledgement.Errno != Errno.None)
+                    {
+                        if (request.Tolerates(acknowledgement.Errno)) unneeded?.Add(start + done);
+                        else (failures ??= []).Add(new NetlinkFailure(start + done, request.Description, acknowledgement.Errno, acknowledgement.Text));
+                    }
+
                     done++;
                 }
             }

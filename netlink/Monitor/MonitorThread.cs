@@ -19,6 +19,7 @@ internal sealed class MonitorThread : IDisposable
     private readonly Action<Exception> _onError;
     private readonly Thread _thread;
     private int _disposed;
+    private volatile bool _hasEnded;
 
     /// <param name="socket">Subscribed, without a receive timeout. Taken over, also when this throws.</param>
     /// <param name="name">Of the thread.</param>
@@ -42,6 +43,9 @@ internal sealed class MonitorThread : IDisposable
     }
 
     public delegate void MessageHandler(Message message);
+
+    /// <summary>The socket failed, and was reported: nothing is read any more.</summary>
+    public bool HasEnded => _hasEnded;
 
     public void Start()
     {
@@ -75,6 +79,7 @@ internal sealed class MonitorThread : IDisposable
         }
         catch (NetlinkException exception)
         {
+            _hasEnded = true;
             _onError(exception);
         }
         finally

@@ -45,6 +45,9 @@ public sealed class NftMonitor : IDisposable
         static NetlinkSocket Open() => NetlinkSocket.Open(NFNLGRP_NFTABLES, Timeout.InfiniteTimeSpan, Libc.NETLINK_NETFILTER);
     }
 
+    /// <summary>The socket failed, and was reported to <c>onError</c>: no report comes any more.</summary>
+    public bool HasEnded => _thread.HasEnded;
+
     /// <inheritdoc cref="RouteMonitor.Dispose"/>
     public void Dispose() => _thread.Dispose();
 

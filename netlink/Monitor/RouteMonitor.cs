@@ -38,6 +38,9 @@ public sealed class RouteMonitor : IDisposable
         NetlinkSocket Open() => NetlinkSocket.Open((uint)groups, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>The socket failed, and was reported to <c>onError</c>: no report comes any more.</summary>
+    public bool HasEnded => _thread.HasEnded;
+
     /// <summary>Ends the reports: when it returns, no callback runs any more, unless it was called from within one.</summary>
     public void Dispose() => _thread.Dispose();
 
