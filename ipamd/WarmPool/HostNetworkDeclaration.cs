@@ -24,10 +24,8 @@ internal static class HostNetworkDeclaration
 
     private static IEnumerable<PodEndpoint> Endpoints(Attachment attachment)
     {
-        // Of one that was rebuilt from the kernel, the link is all that is known. Outside Kubernetes the link's name is not known here: such an address is held, and its wiring left alone.
-        var suffix = attachment.IsRecovered ? attachment.Key.ContainerId
-            : attachment.Pod.Name is { Length: > 0 } ? KernelEvidence.LinkSuffix(attachment.Pod)
-            : $"?{attachment.Key}";
+        // Of one that was rebuilt from the kernel, the link is all that is known.
+        var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelEvidence.LinkSuffix(attachment);
         return attachment.Addresses.Select(held => new PodEndpoint(suffix, held.Address, held.Place is { } place ? RouteTables.For(place.DeviceIndex, place.NetworkCard) : null));
     }
 }

@@ -60,11 +60,22 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         if (attachment.IsRecovered) return links.Contains(attachment.Key.ContainerId);
         if (time.GetUtcNow() - attachment.AssignedAt < MinimumAge) return true;
         if (attachment.NetnsPath.Length > 0 && host.NamespaceExists(attachment.NetnsPath)) return true;
-        return !hasNewer && attachment.Pod.Name is { Length: > 0 } && links.Any(link => link.EndsWith(LinkSuffix(attachment.Pod), StringComparison.Ordinal));
+        // Without a pod's name the link is named after the attachment alone, and no newer one can have it.
+        if (hasNewer && attachment.Pod.Name is { Length: > 0 }) return false;
+        var suffix = LinkSuffix(attachment);
+        return links.Any(link => link.EndsWith(suffix, StringComparison.Ordinal));
     }
 
-    /// <summary>What follows the prefix in the name of a pod's host interface, with the plugin and with the reference's: 11 hexadecimal digits of SHA-1. A name, not a secret.</summary>
-    internal static string LinkSuffix(PodReference pod) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{pod.Namespace}.{pod.Name}")))[..11];
+    /// <summary>
+    /// What follows the prefix in the name of a pod's host interface: 11 hexadecimal digits of SHA-1 of namespace and name, with the plugin and with the reference's. Outside Kubernetes, where there is no
+    /// name, the plugin takes container id, interface name and the interface's place in the pod. A name, not a secret.
+    /// </summary>
+    internal static string LinkSuffix(Attachment attachment)
+        => attachment.Pod.Name is { Length: > 0 } ? LinkSuffix(attachment.Pod) : Hash($"{attachment.Key.ContainerId}.{attachment.Key.InterfaceName}.0");
+
+    internal static string LinkSuffix(PodReference pod) => Hash($"{pod.Namespace}.{pod.Name}");
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..11];
 
     private void Release(Attachment attachment)
     {
