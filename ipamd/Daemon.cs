@@ -67,12 +67,13 @@ internal sealed partial class Daemon : IAsyncDisposable
         // The host's network follows what the core knows, whoever else changes it.
         using var keeper = new HostNetworkKeeper(
             host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
+        keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
         engine.Ranges.Changed = keeper.Poke;
         state.HostNetworkProblem = () => keeper.Problem;
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
         // The cluster, if there is one to talk to: nothing waits for it.
-        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
+        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, engine.Conditions, engine.Signal, _time, _random, _loggers) : null;
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
@@ -137,8 +138,6 @@ internal sealed partial class Daemon : IAsyncDisposable
             },
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
-
-    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null);
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {

@@ -8,67 +8,72 @@ internal static class HostNetworkDiff
 {
     public static HostRepairs Compute(HostNetworkState state, ObservedHost observed)
     {
-        List<Repair> requests = [];
+        var index = new HostIndex(observed);
+        List<InterfaceRepairs> interfaces = [];
+        List<string> problems = [];
+        List<RuleInfo> stale = [];
         foreach (var wiring in state.Interfaces)
         {
-            // Without its link nothing of it can be; it is wired when it comes back.
-            if (observed.Find(MacAddress.Parse(wiring.Mac)) is { } link) requests.AddRange(InterfaceDiff.Compute(wiring, Of(wiring, link, observed)));
+            var links = index.Links(MacAddress.Parse(wiring.Mac));
+            if (links.Count > 1) problems.Add($"interface {wiring.Mac} (device {wiring.DeviceIndex}) is not kept: {Names(links)} all have its MAC address");
+            // Without its link nothing of it can be, and its rule leads to an empty table; it is wired again when it comes back.
+            else if (links.Count == 0) stale.AddRange(RuleDiff.FromInterface(wiring, index));
+            else if (InterfaceDiff.Compute(wiring, index.Of(wiring, links[0])) is { Count: > 0 } requests) interfaces.Add(new InterfaceRepairs(wiring, requests));
         }
 
-        requests.AddRange(RuleDiff.Node(state, observed.Rules));
-        List<(PodEndpoint, int)> repaired = [];
-        foreach (var (pod, link) in Wired(state.Inputs.Pods, observed.Links))
+        return new HostRepairs
         {
-            Repair[] ofPod = [.. Route(pod, link, observed.Routes), .. RuleDiff.Pod(pod, observed.Rules)];
-            if (ofPod.Length == 0) continue;
-            requests.AddRange(ofPod);
-            repaired.Add((pod, link.Index));
-        }
+            Interfaces = interfaces,
+            Node = [.. RuleDiff.Node(state, index.NodeRules)],
+            Pods = [.. Pods(state.Inputs.Pods, index)],
+            Settings = [.. Settings(state, observed, index)],
+            Stale = [.. stale, .. RuleDiff.Stale(state, observed.Rules, index)],
+            Problems = problems,
+        };
+    }
 
-        return new HostRepairs { Requests = requests, Settings = [.. Settings(state, observed)], Pods = repaired, Stale = RuleDiff.Stale(state, observed) };
+    public static string Names(IEnumerable<LinkInfo> links) => string.Join(", ", links.Select(link => link.Name).Order(StringComparer.Ordinal));
+
+    private static IEnumerable<PodRepairs> Pods(IReadOnlyList<PodEndpoint> pods, HostIndex index)
+    {
+        foreach (var (pod, link) in Wired(pods, index))
+        {
+            Repair[] requests = [.. Route(pod, link, index), .. RuleDiff.Pod(pod, index)];
+            if (requests.Length > 0) yield return new PodRepairs(pod, link.Index, requests);
+        }
     }
 
     /// <summary>
     /// Pods with a link that is up. Before that, their wiring is the plugin's business. A link that two attachments could mean (a pod that was created again before the DEL of its old sandbox came) is
     /// left to the plugin as well.
     /// </summary>
-    private static IEnumerable<(PodEndpoint Pod, LinkInfo Link)> Wired(IReadOnlyList<PodEndpoint> pods, IReadOnlyList<LinkInfo> links)
+    private static IEnumerable<(PodEndpoint Pod, LinkInfo Link)> Wired(IReadOnlyList<PodEndpoint> pods, HostIndex index)
     {
+        var veths = index.Veths(pods.Select(pod => pod.LinkSuffix));
         foreach (var sameLink in pods.GroupBy(pod => pod.LinkSuffix, StringComparer.Ordinal))
         {
-            LinkInfo[] found = [.. links.Where(link => link.Kind == "veth" && link.Name.EndsWith(sameLink.Key, StringComparison.Ordinal))];
-            PodEndpoint[] ofLink = [.. sameLink];
-            var oneOfEachFamily = ofLink.GroupBy(pod => pod.Address.AddressFamily).All(family => family.Count() == 1);
-            if (found is not [{ IsUp: true } link] || !oneOfEachFamily) continue;
-            foreach (var pod in ofLink) yield return (pod, link);
+            if (!veths.TryGetValue(sameLink.Key, out var found) || found is not [{ IsUp: true } link]) continue;
+            if (sameLink.Skip(1).Any() && sameLink.GroupBy(pod => pod.Address.AddressFamily).Any(family => family.Count() > 1)) continue;
+            foreach (var pod in sameLink) yield return (pod, link);
         }
     }
 
     /// <summary>Only where no route leads to the address: one that does, by whatever link, is the plugin's.</summary>
-    private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, IReadOnlyList<RouteInfo> routes)
+    private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, HostIndex index)
     {
-        var destination = HostNetworkState.Host(pod.Address);
-        if (routes.Any(route => route.Table == RouteTables.Main && route.Destination == destination)) yield break;
-        var wanted = new RouteInfo { Family = pod.Address.AddressFamily, Destination = destination, LinkIndex = link.Index, Scope = RouteScope.Link };
+        if (index.IsRouted(pod.Address)) yield break;
+        var wanted = new RouteInfo { Family = pod.Address.AddressFamily, Destination = HostNetworkState.Host(pod.Address), LinkIndex = link.Index, Scope = RouteScope.Link };
         // The link may go down or away at any time: its pod is being deleted.
         yield return new Repair(RepairKind.Route, RouteRequests.Add(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
     }
 
-    private static IEnumerable<SettingRepair> Settings(HostNetworkState state, ObservedHost observed)
+    private static IEnumerable<SettingRepair> Settings(HostNetworkState state, ObservedHost observed, HostIndex index)
     {
         const string loose = "2";
         foreach (var mac in state.LooseLinks)
         {
-            if (observed.Find(mac) is { } link && observed.ReversePathFilters.TryGetValue(link.Index, out var value) && value != loose)
+            if (index.Links(mac) is [var link] && observed.ReversePathFilters.TryGetValue(link.Index, out var value) && value != loose)
                 yield return new SettingRepair(link.Name, KernelSettings.ReversePathFilter, loose);
         }
     }
-
-    private static InterfaceState Of(InterfaceWiring wiring, LinkInfo link, ObservedHost observed) => new()
-    {
-        Link = link,
-        Addresses = [.. observed.Addresses.Where(address => address.LinkIndex == link.Index)],
-        Routes = [.. observed.Routes.Where(route => route.Table == wiring.RouteTable || (route.Table == RouteTables.Main && route.LinkIndex == link.Index))],
-        Rules = observed.Rules,
-    };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Collections.Immutable;
+using System.Net.Sockets;
 using System.Threading.Channels;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Netlink;
@@ -12,53 +12,72 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </summary>
 internal sealed partial class HostNetworkKeeper : IDisposable
 {
-    /// <summary>Covers what the kernel does not report: IPv4 routes that go with a link that goes down, and reports that were lost.</summary>
+    /// <summary>Covers reports that were lost.</summary>
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
-    private const RouteMonitorGroups Groups = RouteMonitorGroups.Links | RouteMonitorGroups.Addresses | RouteMonitorGroups.Routes | RouteMonitorGroups.Rules | RouteMonitorGroups.Ipv4Configuration;
+    /// <summary>Between looks that find nothing to do while the kernel reports on and on, as when pods come and go: still well within the second that a repair may take.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>Without reports for this long, the next one is looked at at once.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
+
+    /// <summary>What looks broken of a pod must look broken for this long: many times what the plugin takes for its one batch of requests.</summary>
+    private static readonly TimeSpan Confirmation = TimeSpan.FromMilliseconds(30);
 
     private readonly KernelHostNetwork _host;
-    private readonly NetworkNamespace? _ns;
+    private readonly HostKernel _kernel;
     private readonly HostNetworkOptions _options;
     private readonly Func<HostNetworkInputs> _inputs;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger<HostNetworkKeeper> _logger;
-    private readonly NatTable _nat;
-    private readonly ReferenceCleanup _cleanup;
+    private readonly RepairJournal _journal;
+    private readonly NatKeeper _nat;
+    private readonly ChangeFilter _filter;
+    private readonly KernelMonitors _monitors;
     private readonly StaleRules _stale = new();
-    private readonly RepairPacing _pacing = new();
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private ImmutableDictionary<RepairKind, long> _repairs = ImmutableDictionary<RepairKind, long>.Empty;
-    private RouteMonitor? _routes;
-    private NftMonitor? _nft;
-    private volatile bool _monitorsFailed = true;
-    private volatile bool _natChanged;
-    private (Exception Exception, DateTimeOffset RetryAt)? _natFailure;
-    private TimeSpan _natPause = RepairPacing.Peace;
-    private bool _isClean;
-    private bool _hadNode;
+    private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
+    private volatile string? _problem;
+    private bool _isSettled;
 
-    /// <param name="host">The kernel.</param>
+    /// <param name="host">The kernel, and what is wired in it.</param>
     /// <param name="options">What the operator decided.</param>
     /// <param name="inputs">What is known now; asked at each look, from any thread.</param>
     /// <param name="time">For pauses.</param>
     /// <param name="random">For jitter.</param>
-    /// <param name="logger">Repairs, one line each.</param>
+    /// <param name="logger">Repairs, one line for each look and kind.</param>
     /// <param name="ns">Null: the process's own namespace; else that of <paramref name="host"/>.</param>
+    /// <param name="program">Null: the programs of the machine.</param>
     public HostNetworkKeeper(
-        KernelHostNetwork host, HostNetworkOptions options, Func<HostNetworkInputs> inputs, TimeProvider time, Random random, ILogger<HostNetworkKeeper> logger, NetworkNamespace? ns = null)
+        KernelHostNetwork host, HostNetworkOptions options, Func<HostNetworkInputs> inputs, TimeProvider time, Random random, ILogger<HostNetworkKeeper> logger, NetworkNamespace? ns = null,
+        NetfilterProgram? program = null)
     {
-        (_host, _options, _inputs, _time, _random, _logger, _ns) = (host, options, inputs, time, random, logger, ns);
-        var program = new NetfilterProgram(ns, time);
-        (_nat, _cleanup) = (new NatTable(program), new ReferenceCleanup(program));
+        (_host, _options, _inputs, _time, _random, _logger) = (host, options, inputs, time, random, logger);
+        _kernel = new HostKernel(ns, host.Settings);
+        _journal = new RepairJournal(time, logger);
+        _nat = new NatKeeper(program ?? new NetfilterProgram(ns, time), _journal, time, random, logger);
+        _filter = new ChangeFilter(host.Wired);
+        _monitors = new KernelMonitors(ns, time, logger, OnChange, _nat.OnTableChange);
     }
 
-    /// <summary>How often something of each kind had to be put right because somebody else had changed it. What the first look puts there does not count.</summary>
-    public IReadOnlyDictionary<RepairKind, long> Repairs => _repairs;
+    /// <summary>What had to be put right because somebody else had changed it.</summary>
+    public RepairReport Report => _journal.Report;
+
+    /// <summary>Told of each repair that is counted, on the keeper's thread: must be quick and not throw.</summary>
+    public Action<RepairsMade>? Repaired
+    {
+        get => _journal.Told;
+        set => _journal.Told = value;
+    }
 
     /// <summary>Why the host's network is not what it must be; null when it is.</summary>
-    public string? Problem { get; private set; }
+    public string? Problem => (_problem, _nat.Problem) switch
+    {
+        (null, var nat) => nat,
+        (var own, null) => own,
+        var (own, nat) => $"{own}; {nat}",
+    };
 
     /// <summary>Something that the declared state depends on changed.</summary>
     public void Poke() => _changed.Writer.TryWrite(true);
@@ -66,19 +85,14 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] running = [LookOnAsync(ended.Token), _nat.RunAsync(ended.Token)];
+        // Neither ends by itself; what made one end ends the other, and is thrown here.
+        await Task.WhenAny(running);
+        await ended.CancelAsync();
         try
         {
-            while (true)
-            {
-                var resync = Resync * (0.9 + (_random.NextDouble() * 0.2));
-                await LookAsync(cancellationToken);
-                await WaitAsync(resync, cancellationToken);
-                await Task.Delay(_pacing.Pause, _time, cancellationToken);
-                while (_changed.Reader.TryRead(out _))
-                {
-                    // Seen by the look that comes now.
-                }
-            }
+            await Task.WhenAll(running);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -88,71 +102,153 @@ internal sealed partial class HostNetworkKeeper : IDisposable
 
     public void Dispose()
     {
-        _routes?.Dispose();
-        _nft?.Dispose();
+        _monitors.Dispose();
+        _kernel.Dispose();
     }
 
-    /// <summary>One look and what follows from it.</summary>
+    /// <summary>One look at everything, and what follows from it.</summary>
     internal async Task LookAsync(CancellationToken cancellationToken)
     {
-        List<Exception> failures = [];
-        EnsureMonitors(failures);
-        if (_natChanged)
-        {
-            _natChanged = false;
-            _nat.IsDoubtful = true;
-        }
+        await LookAtKernelAsync(cancellationToken);
+        await _nat.LookAsync(cancellationToken);
+    }
 
+    private async Task LookOnAsync(CancellationToken cancellationToken)
+    {
+        var pause = RepairPacing.Debounce;
+        while (true)
+        {
+            var again = await LookAtKernelAsync(cancellationToken);
+            var limit = Resync * (0.9 + (_random.NextDouble() * 0.2));
+            // A failure is tried again sooner than a look is repeated that found everything right.
+            if (_problem is not null) limit = RepairPacing.Peace;
+            if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit) limit = left > RepairPacing.Debounce ? left : RepairPacing.Debounce;
+            var started = _time.GetTimestamp();
+            await WaitAsync(limit, cancellationToken);
+            pause = again is not null || _time.GetElapsedTime(started) > Quiet ? RepairPacing.Debounce : pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            await Task.Delay(pause, _time, cancellationToken);
+            while (_changed.Reader.TryRead(out _))
+            {
+                // Seen by the look that comes now.
+            }
+        }
+    }
+
+    /// <returns>When to look again because of what was repaired, or could not be yet; null when all is right.</returns>
+    private async Task<DateTimeOffset?> LookAtKernelAsync(CancellationToken cancellationToken)
+    {
+        List<Exception> failures = [];
+        DateTimeOffset? again = null;
+        // Without them every look is made all the same, only more rarely.
+        Try(
+            () =>
+            {
+                if (_monitors.Ensure()) _nat.OnTableChange(table: null);
+            },
+            failures);
         try
         {
-            var observed = _host.Observe(_inputs());
-            // After the kernel was looked at: an address that is held now may have been given out since.
-            var state = new HostNetworkState { Inputs = _inputs(), Options = _options, Interfaces = _host.Wirings };
-            var repaired = Apply(HostNetworkDiff.Compute(state, observed), failures);
-            // Whatever became of the rest: a node without translation reaches nothing outside of the VPC.
-            repaired |= await TryNatAsync(state, observed, failures, cancellationToken);
-            if (!repaired) _pacing.Right(_time.GetUtcNow());
-            else if (_pacing.Repaired(_time.GetUtcNow())) Log.Dispute(_logger, RepairPacing.Patience, RepairPacing.LongestPause.TotalSeconds);
+            var (state, repairs) = Look();
+            if (repairs.Pods.Count > 0)
+            {
+                await Task.Delay(Confirmation, _time, cancellationToken);
+                (state, var later) = Look();
+                repairs = later.Confirmed(repairs);
+            }
+
+            again = Apply(repairs, failures);
+            failures.AddRange(repairs.Problems.Select(problem => new HostNetworkException(problem)));
+            _isSettled |= state.Inputs.Node is not null;
+            _journal.Looked();
         }
         catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
         {
             failures.Add(exception);
         }
 
-        Report(failures);
+        Say(failures);
+        return again;
     }
 
-    private void Report(List<Exception> failures)
+    /// <summary>Subscribed before, so that what changes from here on leads to another look.</summary>
+    private (HostNetworkState State, HostRepairs Repairs) Look()
+    {
+        // What is wired before the look: an interface that is being wired meanwhile is not broken.
+        var wired = _host.Wirings;
+        var observed = _kernel.Observe(wired, _families);
+        // After the kernel was looked at: an address that is held now may have been given out since.
+        var state = new HostNetworkState { Inputs = _inputs(), Options = _options, Interfaces = wired };
+        if (state.Families is var families && families.Except(_families).Any())
+        {
+            _families = families;
+            observed = _kernel.Observe(wired, _families);
+        }
+
+        observed = observed with { ReversePathFilters = _kernel.ReversePathFilters(state.LooseLinks.SelectMany(mac => LinkOwners.Of(mac, observed.Links))) };
+        _filter.Looked(state, observed);
+        var repairs = HostNetworkDiff.Compute(state, observed);
+        return Declare(state, observed) is { } problem ? (state, repairs with { Problems = [.. repairs.Problems, problem] }) : (state, repairs);
+    }
+
+    /// <summary>Tells the keeper of the NAT table what it must be. Not before the metadata has answered.</summary>
+    private string? Declare(HostNetworkState state, ObservedHost observed)
+    {
+        if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node) return null;
+        var links = LinkOwners.Of(node.PrimaryMac, observed.Links);
+        if (links is not [var link])
+            return links.Count == 0 ? $"there is no link with the primary interface's MAC {node.PrimaryMac}" : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
+        _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.VpcRanges, _options)));
+        return null;
+    }
+
+    /// <summary>One thing that the kernel refuses keeps nothing else from being repaired.</summary>
+    private DateTimeOffset? Apply(HostRepairs repairs, List<Exception> failures)
+    {
+        var pass = new RepairPass(_journal, _kernel, _time.GetUtcNow(), failures);
+        foreach (var item in repairs.Interfaces) _host.WhileWired(item.Wiring, () => pass.Apply(item.Requests));
+        pass.Apply(repairs.Node);
+        var pods = pass.Apply([.. repairs.Pods.SelectMany(item => item.Requests)]);
+        if (pods.Count > 0)
+        {
+            _stale.Repaired(repairs.Pods.Select(item => item.Pod.Address), _time.GetUtcNow());
+            Try(() => Withdraw(repairs.Pods, pass), failures);
+        }
+
+        pass.Apply(Condemned(repairs.Stale));
+        foreach (var setting in repairs.Settings) Try(() => pass.Apply(setting), failures);
+        pass.End(_isSettled);
+        return _stale.Due is { } due && !(pass.LookAgain < due) ? due : pass.LookAgain;
+    }
+
+    /// <summary>Nobody holds them for long; that it is still so is asked once more, as an address may be given out at any time.</summary>
+    private Repair[] Condemned(IReadOnlyList<RuleInfo> stale)
+    {
+        var condemned = _stale.Condemn(stale, _time.GetUtcNow());
+        if (condemned.Count == 0) return [];
+        var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
+        return [.. condemned.Where(rule => (rule.Destination ?? rule.Source) is { } host && !held.Contains(host.BaseAddress)).Select(RuleDiff.Remove)];
+    }
+
+    /// <summary>A pod that went away while it was repaired must not keep what it just got: nobody would remove it.</summary>
+    private void Withdraw(IReadOnlyList<PodRepairs> repaired, RepairPass pass)
+    {
+        var links = _kernel.LinkIndexes();
+        var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
+        PodEndpoint[] gone = [.. repaired.Where(item => !links.Contains(item.LinkIndex) || !held.Contains(item.Pod.Address)).Select(item => item.Pod)];
+        if (gone.Length == 0) return;
+        // Unless somebody has the address again, with a link of his own, whose rules these are then.
+        var routed = gone.Select(pod => pod.Address.AddressFamily).Distinct().SelectMany(_kernel.MainRoutes)
+            .Where(route => route.Destination is not null && links.Contains(route.LinkIndex)).Select(route => route.Destination!.Value).ToHashSet();
+        pass.Apply([.. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(HostNetworkState.Host(pod.Address))).SelectMany(HostNetworkState.RulesOf).Select(RuleDiff.Remove)]);
+    }
+
+    private void Say(List<Exception> failures)
     {
         var problem = failures.Count == 0 ? null : string.Join("; ", failures.Select(failure => failure.Message));
-        if (problem == Problem) return;
+        if (problem == _problem) return;
         if (problem is null) Log.Recovered(_logger);
         else Log.Failed(_logger, failures.Count == 1 ? failures[0] : new AggregateException(failures));
-        Problem = problem;
-    }
-
-    /// <summary>A program that fails, or hangs until its deadline, is not started again at every change of a busy node: routes and rules must not wait for it.</summary>
-    private async Task<bool> TryNatAsync(HostNetworkState state, ObservedHost observed, List<Exception> failures, CancellationToken cancellationToken)
-    {
-        if (_natFailure is { } earlier && _time.GetUtcNow() < earlier.RetryAt)
-        {
-            failures.Add(earlier.Exception);
-            return false;
-        }
-
-        try
-        {
-            var repaired = await EnsureNatAsync(state, observed, cancellationToken);
-            (_natFailure, _natPause) = (null, RepairPacing.Peace);
-            return repaired;
-        }
-        catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
-        {
-            failures.Add(exception);
-            _natFailure = (exception, _time.GetUtcNow() + _natPause);
-            _natPause = _natPause * 2 < Resync ? _natPause * 2 : Resync;
-            return false;
-        }
+        _problem = problem;
     }
 
     private static void Try(Action body, List<Exception> failures)
@@ -169,8 +265,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
 
     private async Task WaitAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
-        // A failure is tried again sooner than a look is repeated that found everything right.
-        using var timer = new CancellationTokenSource(Problem is null ? limit : RepairPacing.Peace, _time);
+        using var timer = new CancellationTokenSource(limit, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         try
         {
@@ -178,124 +273,21 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            _natChanged = true;
+            // It is time.
         }
     }
 
-    /// <summary>One thing that the kernel refuses keeps nothing else from being repaired.</summary>
-    private bool Apply(HostRepairs repairs, List<Exception> failures)
-    {
-        Repair[] requests = [.. repairs.Requests, .. _stale.Condemn(repairs.Stale, _time.GetUtcNow()).Select(RuleDiff.Remove)];
-        if (requests.Length + repairs.Settings.Count == 0) return false;
-        Try(() => _host.Apply(requests), failures);
-        foreach (var repair in requests) Count(repair.Kind, repair.Description);
-        Try(() => Withdraw(repairs.Pods), failures);
-        Try(() => _host.Apply(repairs.Settings), failures);
-        foreach (var setting in repairs.Settings) Count(RepairKind.Setting, $"net.ipv4.conf.{setting.Link}.{setting.Name}={setting.Value}");
-        return true;
-    }
-
-    /// <summary>A pod that went away while it was repaired must not keep what it just got: nobody would remove it.</summary>
-    private void Withdraw(IReadOnlyList<(PodEndpoint Pod, int LinkIndex)> repaired)
-    {
-        if (repaired.Count == 0) return;
-        var links = _host.LinkIndexes();
-        var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
-        Repair[] gone = [.. repaired.Where(item => !links.Contains(item.LinkIndex) || !held.Contains(item.Pod.Address)).SelectMany(item => HostNetworkState.RulesOf(item.Pod)).Select(RuleDiff.Remove)];
-        if (gone.Length > 0) _host.Apply(gone);
-    }
-
-    private async Task<bool> EnsureNatAsync(HostNetworkState state, ObservedHost observed, CancellationToken cancellationToken)
-    {
-        if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node) return false;
-        var link = observed.Find(node.PrimaryMac) ?? throw new HostNetworkException($"there is no link with the primary interface's MAC {node.PrimaryMac}");
-        var outcome = await _nat.EnsureAsync(NatRules.Script(new NatSettings(link.Name, node.PrimaryAddress, node.VpcRanges, _options)), cancellationToken);
-        _hadNode = true;
-        if (outcome == NatOutcome.Repaired) Count(RepairKind.Nat, $"table ip {NatRules.Table}");
-        else if (outcome != NatOutcome.Right) Log.NatReplaced(_logger, NatRules.Table, node.VpcRanges.Count);
-        if (!_isClean)
-        {
-            if (await _cleanup.RemoveAsync(cancellationToken)) Log.Cleaned(_logger);
-            _isClean = true;
-        }
-
-        return outcome == NatOutcome.Repaired;
-    }
-
-    private void Count(RepairKind kind, string what)
-    {
-        // Until the first whole look everything that is missing was never there.
-        if (!_hadNode) return;
-        ImmutableInterlocked.AddOrUpdate(ref _repairs, kind, 1, static (_, count) => count + 1);
-        if (_pacing.IsDispute) return;
-        Log.Repaired(_logger, kind, what);
-    }
-
-    /// <summary>Without them every look is made all the same, only more rarely.</summary>
-    private void EnsureMonitors(List<Exception> failures)
-    {
-        if (!_monitorsFailed) return;
-        Dispose();
-        Try(
-            () =>
-            {
-                _routes = RouteMonitor.Start(_ns, Groups, OnChange, OnMonitorError);
-                _nft = NftMonitor.Start(_ns, OnTableChange, OnMonitorError);
-                _monitorsFailed = false;
-            },
-            failures);
-    }
-
-    /// <summary>What appears is looked at where it may be in the way; what pods bring with them is not.</summary>
     private void OnChange(RouteNotification change)
     {
-        var matters = change switch
-        {
-            RouteNotification.RuleChanged rule => rule.Change == RouteChange.Removed || rule.Rule.Priority is RouteTables.FromInterfacePriority,
-            RouteNotification.RouteChanged route => route.Route.Table != RouteTables.Local && (route.Change == RouteChange.Removed || route.Route.Table != RouteTables.Main || route.Route.Destination?.PrefixLength < 32),
-            RouteNotification.LinkChanged link => _host.IsWired(link.Link),
-            RouteNotification.AddressChanged address => _host.IsWired(address.Address.LinkIndex),
-            RouteNotification.ConfigurationChanged setting => setting.LinkIndex < 0 || _host.IsWired(setting.LinkIndex),
-            _ => true,
-        };
-        if (matters) Poke();
-    }
-
-    private void OnTableChange(string? table)
-    {
-        if (table is not (null or NatRules.Table)) return;
-        _natChanged = true;
-        Poke();
-    }
-
-    private void OnMonitorError(Exception exception)
-    {
-        Log.MonitorFailed(_logger, exception);
-        _monitorsFailed = true;
-        Poke();
+        if (_filter.Matters(change)) Poke();
     }
 
     private static partial class Log
     {
-        [LoggerMessage(72, LogLevel.Warning, "repaired: {Kind}: {What}; another program had changed it")]
-        public static partial void Repaired(ILogger logger, RepairKind kind, string what);
-
-        [LoggerMessage(73, LogLevel.Error, "another program undoes what this node's pods need: repaired more than {Times} times in a row; from now on ever less often, down to every {Seconds} s")]
-        public static partial void Dispute(ILogger logger, int times, double seconds);
-
         [LoggerMessage(74, LogLevel.Error, "the host's network is not what it must be")]
         public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(75, LogLevel.Information, "the host's network is what it must be again")]
         public static partial void Recovered(ILogger logger);
-
-        [LoggerMessage(76, LogLevel.Information, "nftables table {Table} replaced: {Ranges} ranges of the VPC")]
-        public static partial void NatReplaced(ILogger logger, string table, int ranges);
-
-        [LoggerMessage(77, LogLevel.Information, "rules that the AWS VPC CNI left in netfilter are removed")]
-        public static partial void Cleaned(ILogger logger);
-
-        [LoggerMessage(78, LogLevel.Warning, "the kernel's notifications failed; they are asked for again, and a look each minute covers the time until then")]
-        public static partial void MonitorFailed(ILogger logger, Exception exception);
     }
 }

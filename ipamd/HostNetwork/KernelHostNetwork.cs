@@ -12,11 +12,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     private readonly RouteNetlink _netlink;
     private readonly RouteMonitor _links;
-    private readonly KernelSettings _settings;
     private readonly TimeProvider _time;
     private readonly ILogger<KernelHostNetwork> _logger;
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, (InterfaceWiring Wiring, int LinkIndex)> _wired = [];
+
+    /// <summary>Held while an interface is wired or removed, and while the keeper repairs one: neither sees the other half done.</summary>
+    private readonly Lock _changing = new();
     private TaskCompletionSource _linkChanged = NewSignal();
 
     /// <param name="time">For deadlines.</param>
@@ -27,7 +28,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         _time = time;
         _logger = logger;
-        _settings = new KernelSettings(ns, settingsFolder);
+        Settings = new KernelSettings(ns, settingsFolder);
         _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
         _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
     }
@@ -37,20 +38,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         try
         {
             var link = await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
-            // Declared first: from here on it is kept, whoever undoes it.
-            lock (_lock)
-            {
-                foreach (var earlier in _wired.Where(item => item.Value.Wiring.RouteTable == wiring.RouteTable && item.Key != wiring.Mac).Select(item => item.Key).ToArray()) _wired.Remove(earlier);
-                _wired[wiring.Mac] = (wiring, link.Index);
-            }
-
-            var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
-            if (requests.Count > 0)
-            {
-                _netlink.Execute([.. requests.Select(repair => repair.Request)]);
-                Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
-            }
-
+            lock (_changing) Wire_NeedsLock(wiring, link);
             Loosen(link.Name);
         }
         catch (NetlinkException exception)
@@ -63,14 +51,13 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         // The link takes its addresses and routes with it; rules stay behind.
         if (deviceIndex == 0 && networkCard == 0) return;
-        lock (_lock)
-        {
-            foreach (var gone in _wired.Where(item => item.Value.Wiring.PrimaryAddress.Equals(primaryAddress)).Select(item => item.Key).ToArray()) _wired.Remove(gone);
-        }
-
         try
         {
-            _netlink.Execute(RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, RouteTables.For(deviceIndex, networkCard))).Tolerating(Errno.ENOENT));
+            lock (_changing)
+            {
+                Wired.Remove(primaryAddress);
+                _netlink.Execute(RemoveRule(primaryAddress, RouteTables.For(deviceIndex, networkCard)));
+            }
         }
         catch (NetlinkException exception)
         {
@@ -118,65 +105,41 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     public bool NamespaceExists(string path) => File.Exists(path);
 
-    /// <summary>The interfaces that were wired and not removed since.</summary>
+    public KernelSettings Settings { get; }
+
+    public WiredInterfaces Wired { get; } = new();
+
+    /// <summary>What interfaces must look like and did when they were wired: none of them is being wired now.</summary>
     public IReadOnlyList<InterfaceWiring> Wirings
     {
         get
         {
-            lock (_lock) return [.. _wired.Values.Select(item => item.Wiring).OrderBy(item => item.RouteTable)];
+            lock (_changing) return Wired.All;
         }
     }
 
-    public bool IsWired(int linkIndex)
+    /// <summary>Does something about an interface, unless it was removed or is to be another one now.</summary>
+    public void WhileWired(InterfaceWiring wiring, Action body)
     {
-        lock (_lock) return _wired.Values.Any(item => item.LinkIndex == linkIndex);
-    }
-
-    public bool IsWired(LinkInfo link)
-    {
-        lock (_lock) return _wired.Any(item => item.Value.LinkIndex == link.Index || MacAddress.Parse(item.Key) == link.Mac);
-    }
-
-    /// <summary>All that the declared state is compared with.</summary>
-    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
-    public ObservedHost Observe(HostNetworkInputs inputs)
-    {
-        var state = new HostNetworkState { Inputs = inputs, Options = new HostNetworkOptions(), Interfaces = Wirings };
-        List<RuleInfo> rules = [];
-        List<RouteInfo> routes = [];
-        List<AddressInfo> addresses = [];
-        foreach (var family in state.Families)
+        lock (_changing)
         {
-            rules.AddRange(_netlink.GetRules(family));
-            routes.AddRange(_netlink.GetRoutes(family));
-            addresses.AddRange(_netlink.GetAddresses(family));
+            if (Wired.Contains(wiring)) body();
         }
-
-        var links = _netlink.GetLinks();
-        var loose = state.LooseLinks;
-        return new ObservedHost
-        {
-            Rules = rules,
-            Routes = routes,
-            Addresses = addresses,
-            Links = links,
-            ReversePathFilters = _settings.ReadOfLinks(links.Where(link => link.Mac is { } mac && loose.Contains(mac)), KernelSettings.ReversePathFilter),
-        };
     }
 
-    public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
-
-    /// <exception cref="NetlinkException">The kernel refused some of it; the rest is done.</exception>
-    public void Apply(IReadOnlyList<Repair> repairs)
+    private void Wire_NeedsLock(InterfaceWiring wiring, LinkInfo link)
     {
-        if (repairs.Count > 0) _netlink.Execute([.. repairs.Select(repair => repair.Request)]);
+        // Declared first: from here on it is kept, whoever undoes it.
+        var superseded = Wired.Add(wiring, link.Index);
+        // Whose interface is gone without anybody having said so: the rule leads to a table that is another one's now.
+        NetlinkRequest[] stale = [.. superseded.Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress)).Select(earlier => RemoveRule(earlier.PrimaryAddress, earlier.RouteTable))];
+        var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
+        if (requests.Count + stale.Length == 0) return;
+        _netlink.Execute([.. stale, .. requests.Select(repair => repair.Request)]);
+        Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
     }
 
-    /// <exception cref="HostNetworkException">A setting cannot be written; those before it are.</exception>
-    public void Apply(IReadOnlyList<SettingRepair> settings)
-    {
-        foreach (var setting in settings) _settings.WriteOfLink(setting.Link, setting.Name, setting.Value);
-    }
+    private static NetlinkRequest RemoveRule(IPAddress primaryAddress, int table) => RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
 
     /// <summary>
     /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper reports a setting that stays wrong, and nothing else waits for it.
@@ -185,7 +148,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            if (_settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2") _settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
+            if (Settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2") Settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
         }
         catch (HostNetworkException exception)
         {

@@ -16,6 +16,9 @@ internal enum RepairKind
 
     /// <summary>The nftables table.</summary>
     Nat,
+
+    /// <summary>A rule that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed anything; whoever left it died or was not told.</summary>
+    Leftover,
 }
 
 /// <summary>One change of the kernel's network state.</summary>
@@ -26,18 +29,40 @@ internal sealed record Repair(RepairKind Kind, NetlinkRequest Request)
 }
 
 /// <summary>A kernel parameter under net.ipv4.conf that has to be written.</summary>
-internal sealed record SettingRepair(string Link, string Name, string Value);
+internal sealed record SettingRepair(string Link, string Name, string Value)
+{
+    public override string ToString() => $"net.ipv4.conf.{Link}.{Name}={Value}";
+}
+
+/// <summary>What one interface lacks, in the order in which the kernel can take it.</summary>
+internal sealed record InterfaceRepairs(InterfaceWiring Wiring, IReadOnlyList<Repair> Requests);
+
+/// <summary>What the host's side of one pod lacks.</summary>
+internal sealed record PodRepairs(PodEndpoint Pod, int LinkIndex, IReadOnlyList<Repair> Requests);
 
 /// <summary>All that leads from what is to what must be.</summary>
 internal sealed record HostRepairs
 {
-    /// <summary>In the order in which the kernel can take them.</summary>
-    public required IReadOnlyList<Repair> Requests { get; init; }
+    public required IReadOnlyList<InterfaceRepairs> Interfaces { get; init; }
+
+    /// <summary>Rules that belong to no pod and no interface.</summary>
+    public required IReadOnlyList<Repair> Node { get; init; }
+    public required IReadOnlyList<PodRepairs> Pods { get; init; }
     public required IReadOnlyList<SettingRepair> Settings { get; init; }
 
-    /// <summary>The pods that some of the requests are for, with the index of their link.</summary>
-    public required IReadOnlyList<(PodEndpoint Pod, int LinkIndex)> Pods { get; init; }
-
-    /// <summary>Rules of pods that are gone, as far as one look can tell.</summary>
+    /// <summary>Rules that nothing needs, as far as one look can tell.</summary>
     public required IReadOnlyList<RuleInfo> Stale { get; init; }
+
+    /// <summary>What cannot be repaired, one sentence each.</summary>
+    public required IReadOnlyList<string> Problems { get; init; }
+
+    /// <summary>
+    /// With those pods only that an earlier look found broken, too. A pod that is being added or deleted is half wired for some milliseconds, while it is held and its link is up; one look cannot tell
+    /// that from a flush.
+    /// </summary>
+    public HostRepairs Confirmed(HostRepairs earlier)
+    {
+        var broken = earlier.Pods.Select(item => (item.Pod, item.LinkIndex)).ToHashSet();
+        return this with { Pods = [.. Pods.Where(item => broken.Contains((item.Pod, item.LinkIndex)))] };
+    }
 }

@@ -2,7 +2,8 @@
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// How fast repairs follow each other. At once, as long as they are an exception; when another program undoes them again and again, ever slower, so that two programs that disagree do not keep a node busy.
+/// How fast repairs of one kind follow each other. At once, as long as they are an exception; when another program undoes them again and again, ever slower, so that two programs that disagree do not keep
+/// a node busy.
 /// </summary>
 internal sealed class RepairPacing
 {
@@ -20,26 +21,33 @@ internal sealed class RepairPacing
     private int _streak;
     private DateTimeOffset _last = DateTimeOffset.MinValue;
 
-    /// <summary>The least time until the next look.</summary>
+    /// <summary>The least time from one repair to the next.</summary>
     public TimeSpan Pause { get; private set; } = Debounce;
 
     /// <summary>Somebody keeps undoing the repairs.</summary>
     public bool IsDispute => _streak > Patience;
 
+    /// <summary>When the next repair may be made; in the past without a dispute.</summary>
+    public DateTimeOffset NotBefore => IsDispute ? _last + Pause : DateTimeOffset.MinValue;
+
     /// <summary>True when this repair turned a series of them into a dispute.</summary>
     public bool Repaired(DateTimeOffset now)
     {
-        var quiet = Pause * 2 > Peace ? Pause * 2 : Peace;
-        _streak = _last + quiet >= now ? _streak + 1 : 1;
+        _streak = _last + Quiet >= now ? _streak + 1 : 1;
         _last = now;
         var pause = Debounce * Math.Pow(2, Math.Clamp(_streak - Patience, 0, 16));
         Pause = pause < LongestPause ? pause : LongestPause;
         return _streak == Patience + 1;
     }
 
-    /// <summary>A look that found everything right.</summary>
-    public void Right(DateTimeOffset now)
+    /// <summary>A look that found everything right. True when that ends a dispute.</summary>
+    public bool Right(DateTimeOffset now)
     {
-        if (_last + (Pause * 2 > Peace ? Pause * 2 : Peace) < now) (_streak, Pause) = (0, Debounce);
+        if (_last + Quiet >= now) return false;
+        var ended = IsDispute;
+        (_streak, Pause) = (0, Debounce);
+        return ended;
     }
+
+    private TimeSpan Quiet => Pause * 2 > Peace ? Pause * 2 : Peace;
 }

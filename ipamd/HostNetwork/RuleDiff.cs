@@ -19,29 +19,32 @@ internal static class RuleDiff
         foreach (var rule in ours.Where(rule => !wanted.Any(item => Same(item, rule)))) yield return Remove(rule);
     }
 
-    public static IEnumerable<Repair> Pod(PodEndpoint pod, IReadOnlyList<RuleInfo> present)
+    public static IEnumerable<Repair> Pod(PodEndpoint pod, HostIndex present)
     {
         var host = HostNetworkState.Host(pod.Address);
-        foreach (var rule in HostNetworkState.RulesOf(pod).Where(rule => !present.Any(item => IsPlain(item) && Same(item, rule)))) yield return Add(rule);
+        foreach (var rule in HostNetworkState.RulesOf(pod).Where(rule => !present.Rules(rule.Priority, host).Any(item => IsPlain(item) && Same(item, rule)))) yield return Add(rule);
         if (pod.RouteTable is not { } table) yield break;
         // An earlier holder of the address, on another interface.
-        foreach (var rule in present.Where(rule => IsFromPod(rule) && rule.Source == host && rule.Table != table)) yield return Remove(rule);
+        foreach (var rule in present.Rules(RouteTables.FromPodPriority, host).Where(rule => IsFromPod(rule) && rule.Table != table)) yield return Remove(rule);
     }
 
     /// <summary>Rules of an address of ours that nobody holds and that is routed to nobody.</summary>
-    public static IReadOnlyList<RuleInfo> Stale(HostNetworkState state, ObservedHost observed)
+    public static IEnumerable<RuleInfo> Stale(HostNetworkState state, IReadOnlyList<RuleInfo> present, HostIndex index)
     {
         var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
-        var routed = observed.Routes.Where(route => route.Table == RouteTables.Main && route.Destination is { } host && host.PrefixLength == HostNetworkState.Host(host.BaseAddress).PrefixLength)
-            .Select(route => route.Destination!.Value.BaseAddress).ToHashSet();
-        bool IsGone(IPNetwork? host) => host is { } one && !held.Contains(one.BaseAddress) && !routed.Contains(one.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(one.BaseAddress));
+        bool IsGone(IPNetwork? host) => host is { } one && !held.Contains(one.BaseAddress) && !index.IsRouted(one.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(one.BaseAddress));
         var tables = state.Interfaces.Select(item => item.RouteTable).ToHashSet();
-        return [.. observed.Rules.Where(rule => (IsToPod(rule) && IsGone(rule.Destination)) || (IsFromPod(rule) && tables.Contains(rule.Table) && IsGone(rule.Source)))];
+        return present.Where(rule => (IsToPod(rule) && IsGone(rule.Destination)) || (IsFromPod(rule) && tables.Contains(rule.Table) && IsGone(rule.Source)));
     }
+
+    /// <summary>The rules from an interface's own address to its table.</summary>
+    public static IEnumerable<RuleInfo> FromInterface(InterfaceWiring wiring, HostIndex present)
+        => wiring.IsPrimary ? []
+            : present.Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress)).Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
 
     private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
 
-    public static Repair Remove(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+    public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
 
     private static bool IsMark(RuleInfo rule, uint mark)
         => rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null } && rule.Mark == mark && rule.MarkMask == mark && IsPlain(rule);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.WarmPool;
@@ -105,4 +106,7 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Took">Formatting, writing and flushing.</param>
     /// <param name="Failure">Null for success.</param>
     internal sealed record CheckpointWritten(DateTimeOffset At, TimeSpan Took, string? Failure) : PoolEvent(At);
+
+    /// <summary>Something of the host's network was not as it must be, and was put right.</summary>
+    internal sealed record HostRepaired(DateTimeOffset At, RepairsMade Repairs) : PoolEvent(At);
 }

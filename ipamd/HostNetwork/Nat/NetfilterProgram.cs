@@ -6,6 +6,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>What a program that has ended left.</summary>
+/// <param name="ExitCode">0 for success.</param>
+/// <param name="Output">The lines that were asked for.</param>
+/// <param name="Errors">As many of its messages as anybody will read.</param>
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors);
 
 /// <summary>
@@ -15,14 +18,34 @@ internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors
 /// <param name="time">For the deadline.</param>
 internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
 {
+    /// <summary>Characters that are kept of the messages.</summary>
+    internal const int MaxErrors = 16 * 1024;
+
+    /// <summary>Characters that are kept of the output: many times what any table of ours has.</summary>
+    internal const int MaxOutput = 4 * 1024 * 1024;
+
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
     /// <summary>Not the PATH: a container's may lack them, and whoever sets it would choose what runs with the daemon's rights.</summary>
-    private static readonly string[] Folders = ["/usr/sbin/", "/sbin/", "/usr/local/sbin/", "/usr/bin/", "/bin/"];
+    private static readonly string[] DefaultFolders = ["/usr/sbin/", "/sbin/", "/usr/local/sbin/", "/usr/bin/", "/bin/"];
 
-    /// <summary>Null: there is no such program.</summary>
-    /// <exception cref="HostNetworkException">It did not end in time.</exception>
-    public async Task<ProgramOutcome?> TryRunAsync(string program, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
+    /// <summary>Where the programs are looked for, in this order.</summary>
+    public IReadOnlyList<string> Folders { get; init; } = DefaultFolders;
+
+    /// <summary>Whether there is such a program.</summary>
+    public bool Exists(string name) => Folders.Any(folder => File.Exists(folder + name));
+
+    /// <summary>In the network namespace that the programs run in.</summary>
+    public T InNamespace<T>(Func<T> body) => ns is null ? body() : ns.Run(body);
+
+    /// <param name="program">Its name.</param>
+    /// <param name="arguments">As it gets them.</param>
+    /// <param name="input">For its stdin.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="keep">Lines of the output that matter; null: all. A node with thousands of services prints tens of megabytes.</param>
+    /// <returns>Null: there is no such program.</returns>
+    /// <exception cref="HostNetworkException">It did not end in time, or printed without end.</exception>
+    public async Task<ProgramOutcome?> TryRunAsync(string program, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken, Func<string, bool>? keep = null)
     {
         using var process = Start(program, arguments);
         if (process is null) return null;
@@ -30,11 +53,13 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            var output = process.StandardOutput.ReadToEndAsync(both.Token);
-            var errors = process.StandardError.ReadToEndAsync(both.Token);
+            var output = BoundedLines.ReadAsync(process.StandardOutput, keep, MaxOutput, both.Token);
+            var errors = BoundedLines.ReadAsync(process.StandardError, keep: null, MaxErrors, both.Token);
             await FeedAsync(process, input, both.Token);
+            var (printed, isWhole) = await output;
+            var (messages, _) = await errors;
             await process.WaitForExitAsync(both.Token);
-            return new ProgramOutcome(process.ExitCode, await output, await errors);
+            return isWhole ? new ProgramOutcome(process.ExitCode, printed, messages) : throw new HostNetworkException($"{program} {string.Join(' ', arguments)} printed more than {MaxOutput} characters");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -54,7 +79,7 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
             try
             {
                 // A child belongs to the namespace of the thread that starts it.
-                return ns is null ? Process.Start(start) : ns.Run(() => Process.Start(start));
+                return InNamespace(() => Process.Start(start));
             }
             catch (Win32Exception exception) when (exception.NativeErrorCode == (int)Errno.ENOENT)
             {

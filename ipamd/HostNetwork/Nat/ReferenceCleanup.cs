@@ -1,43 +1,120 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
+/// <summary>What was removed.</summary>
+/// <param name="Removed">Something was there.</param>
+/// <param name="Exemptions">See <see cref="ReferenceLeftovers.Exemptions"/>.</param>
+internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exemptions);
+
 /// <summary>
 /// Removes what the AWS VPC CNI left in netfilter, once ours does its work: connections that it translated keep their translation, which is the connection's and not the rule's, and new ones meet
 /// either rule or both, which say the same.
 /// </summary>
 internal sealed class ReferenceCleanup(NetfilterProgram program)
 {
-    /// <summary>The two kinds of iptables; a node may have rules of both. Each saves only the tables that are there and makes none.</summary>
-    private static readonly string[] Kinds = ["iptables-legacy", "iptables-nft"];
+    /// <summary>The tables that it writes to.</summary>
+    private static readonly string[] Tables = ["nat", "mangle"];
 
-    /// <summary>True when something was there.</summary>
-    /// <exception cref="HostNetworkException">Something is there and could not be removed.</exception>
-    public async Task<bool> RemoveAsync(CancellationToken cancellationToken)
+    /// <summary>Tables of iptables-legacy in a namespace; not there as long as nobody used it.</summary>
+    private const string LegacyTables = "/proc/thread-self/net/ip_tables_names";
+
+    /// <summary>Removes what is there.</summary>
+    /// <exception cref="HostNetworkException">Something is there, or may be, and could not be removed.</exception>
+    public async Task<CleanupOutcome> RemoveAsync(CancellationToken cancellationToken)
     {
-        var removed = await RemoveTableAsync(cancellationToken);
-        foreach (var kind in Kinds) removed |= await RemoveRulesAsync(kind, cancellationToken);
-        return removed;
+        var tables = await NftTablesAsync(cancellationToken);
+        var removed = await RemoveTableAsync(tables, cancellationToken);
+        List<string> exemptions = [];
+        foreach (var kind in await KindsAsync(tables, cancellationToken))
+        {
+            var left = await FindAsync(kind, cancellationToken);
+            if (left.Removal is null) continue;
+            await RunAsync($"{kind}-restore", ["--noflush", "--wait=5"], left.Removal, cancellationToken);
+            exemptions.AddRange(left.Exemptions);
+            removed = true;
+        }
+
+        return new CleanupOutcome(removed, exemptions);
     }
 
-    private async Task<bool> RemoveTableAsync(CancellationToken cancellationToken)
+    /// <summary>Whether anything of it is there.</summary>
+    /// <exception cref="HostNetworkException">That cannot be said.</exception>
+    public async Task<bool> IsThereAsync(CancellationToken cancellationToken)
     {
-        if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { ExitCode: 0 } tables) return false;
-        if (!tables.Output.Split('\n', StringSplitOptions.TrimEntries).Contains($"table ip {ReferenceLeftovers.NftTable}")) return false;
+        var tables = await NftTablesAsync(cancellationToken);
+        if (tables.Contains(ReferenceLeftovers.NftTable)) return true;
+        foreach (var kind in await KindsAsync(tables, cancellationToken))
+        {
+            if ((await FindAsync(kind, cancellationToken)).Removal is not null) return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>The kinds of iptables whose tables are there; a node may have rules of both. Their programs make tables that are not.</summary>
+    /// <exception cref="HostNetworkException">Its rules are there, and the program to remove them is not.</exception>
+    private async Task<IReadOnlyList<string>> KindsAsync(IReadOnlyCollection<string> nftTables, CancellationToken cancellationToken)
+    {
+        List<string> kinds = [];
+        if (LegacyTableNames().Intersect(Tables).Any()) kinds.Add("iptables-legacy");
+        if (nftTables.Intersect(Tables).Any() && (program.Exists("iptables-nft-save") || await IsInNftAsync(nftTables, cancellationToken))) kinds.Add("iptables-nft");
+        return kinds;
+    }
+
+    private async Task<ReferenceLeftovers> FindAsync(string kind, CancellationToken cancellationToken)
+    {
+        var saved = await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, ReferenceLeftovers.Matters)
+            ?? throw new HostNetworkException($"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they would go on translating with the ranges of its last day");
+        return saved.ExitCode == 0 ? ReferenceLeftovers.Find(saved.Output)
+            : throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Errors.Trim()}");
+    }
+
+    /// <summary>nft shows the rules of iptables-nft, but cannot tell how to remove them.</summary>
+    private async Task<bool> IsInNftAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
+    {
+        var chains = await program.TryRunAsync("nft", ["list", "chains", "ip"], "", cancellationToken, ReferenceLeftovers.NamesChain);
+        if (chains is { ExitCode: 0, Output.Length: > 0 }) return true;
+        if (!tables.Contains("mangle")) return false;
+        var rules = await program.TryRunAsync("nft", ["list", "chain", "ip", "mangle", "PREROUTING"], "", cancellationToken, line => line.Contains(ReferenceLeftovers.PrimaryComment, StringComparison.Ordinal));
+        return rules is { ExitCode: 0, Output.Length: > 0 };
+    }
+
+    private async Task<IReadOnlyCollection<string>> NftTablesAsync(CancellationToken cancellationToken)
+    {
+        const string prefix = "table ip ";
+        // Without nft there is nothing of nftables that we could remove, or have put there.
+        if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } listed) return [];
+        if (listed.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI may be left: nft does not list the tables (exit code {listed.ExitCode}): {listed.Errors.Trim()}");
+        return [.. listed.Output.Split('\n', StringSplitOptions.TrimEntries).Where(line => line.StartsWith(prefix, StringComparison.Ordinal)).Select(line => line[prefix.Length..])];
+    }
+
+    private string[] LegacyTableNames() => program.InNamespace(() =>
+    {
+        try
+        {
+            return File.ReadAllLines(LegacyTables);
+        }
+        catch (FileNotFoundException)
+        {
+            // The kernel's module is not loaded.
+            return [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {LegacyTables} cannot be read: {exception.Message}", exception);
+        }
+    });
+
+    private async Task<bool> RemoveTableAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
+    {
+        if (!tables.Contains(ReferenceLeftovers.NftTable)) return false;
         await RunAsync("nft", ["-f", "-"], $"delete table ip {ReferenceLeftovers.NftTable}\n", cancellationToken);
-        return true;
-    }
-
-    private async Task<bool> RemoveRulesAsync(string kind, CancellationToken cancellationToken)
-    {
-        // A node without the program, or whose kernel lacks that kind, has no rules of it.
-        if (await program.TryRunAsync($"{kind}-save", [], "", cancellationToken) is not { ExitCode: 0 } saved || ReferenceLeftovers.Removal(saved.Output) is not { } removal) return false;
-        await RunAsync($"{kind}-restore", ["--noflush", "--wait=5"], removal, cancellationToken);
         return true;
     }
 
     private async Task RunAsync(string name, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
     {
-        if (await program.TryRunAsync(name, arguments, input, cancellationToken) is { ExitCode: not 0 } outcome)
-            throw new HostNetworkException($"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
+        var outcome = await program.TryRunAsync(name, arguments, input, cancellationToken) ?? throw new HostNetworkException($"rules of the AWS VPC CNI are left: there is no program {name} to remove them");
+        if (outcome.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
     }
 }

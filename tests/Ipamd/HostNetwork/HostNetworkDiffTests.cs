@@ -41,6 +41,14 @@ public sealed class HostNetworkDiffTests
         new Case("the pod's address is routed to another link", host => host with { Routes = [.. host.Routes.Select(route => route.LinkIndex == Web ? route with { LinkIndex = 99 } : route)] }, []),
         new Case("the pod's link is not there yet", host => host with { Rules = Without(host, 512, 1536), Links = [.. host.Links.Where(link => link.Index != Web)] }, []),
         new Case("the pod's link is down", host => host with { Rules = Without(host, 512, 1536), Links = [.. host.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)] }, []),
+        new Case("the pod's link was let go by a DEL that is not over", host => host with
+        {
+            Rules = Without(host, 512, 1536), Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)], Links = [.. host.Links.Select(link => link.Index == Web ? link with { Group = LinkGroups.Released } : link)],
+        }, []),
+        new Case("a tap has the MAC address of the interface's hardware", host => host with { Rules = Without(host, 32765), Links = [.. host.Links, Link(50, "tap0", SecondaryMac, "tun")] },
+            ["ip rule add from 10.0.0.20/32 table 2 priority 32765"]),
+        new Case("the interface's link is gone", host => host with { Rules = Without(host, 1024), Links = [.. host.Links.Where(link => link.Index != Secondary)] },
+            ["ip rule add from all fwmark 0x80/0x80 table 254 priority 1024"]),
         new Case("two attachments mean one link", host => host with { Rules = Without(host, 512, 1536) }, [],
             state => state with { Inputs = state.Inputs with { Pods = [WebPod, WebPod with { Address = IPAddress.Parse("10.0.0.22") }] } }),
         new Case("an earlier holder's rule leads to another interface", host => host with { Rules = [.. host.Rules, From("10.0.0.21", 3)] }, ["ip rule delete from 10.0.0.21/32 table 3 priority 1536"]),
@@ -73,7 +81,30 @@ public sealed class HostNetworkDiffTests
     public void The_difference_is_exactly_what_must_change(Case row)
     {
         var state = row.Declared?.Invoke(State) ?? State;
-        Assert.Equal(row.Expected, HostNetworkDiff.Compute(state, row.Observed(Right)).Requests.Select(repair => repair.Description));
+        Assert.Equal(row.Expected, Requests(HostNetworkDiff.Compute(state, row.Observed(Right))).Select(repair => repair.Description));
+    }
+
+    [Fact]
+    public void Two_links_that_may_be_the_interface_are_named_and_neither_is_touched()
+    {
+        var observed = Right with { Rules = Without(Right, 32765), Links = [.. Right.Links, Link(50, "ens7", SecondaryMac, kind: null)] };
+        var repairs = HostNetworkDiff.Compute(State, observed);
+        Assert.Empty(repairs.Interfaces);
+        Assert.Contains("ens6, ens7", Assert.Single(repairs.Problems), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_rule_of_an_interface_whose_link_is_gone_is_stale()
+        => Assert.Equal([32765], HostNetworkDiff.Compute(State, Right with { Links = [.. Right.Links.Where(link => link.Index != Secondary)] }).Stale.Select(rule => rule.Priority));
+
+    [Fact]
+    public void A_pod_is_repaired_only_if_it_looked_broken_before()
+    {
+        var broken = HostNetworkDiff.Compute(State, Right with { Rules = Without(Right, 512) });
+        var right = HostNetworkDiff.Compute(State, Right);
+        Assert.Equal([WebPod], broken.Confirmed(broken).Pods.Select(item => item.Pod));
+        Assert.Empty(broken.Confirmed(right).Pods);
+        Assert.Empty(right.Confirmed(broken).Pods);
     }
 
     [Fact]
@@ -104,6 +135,21 @@ public sealed class HostNetworkDiffTests
         Assert.Empty(rules.Condemn([rule], start.AddSeconds(11)));
         Assert.Equal([rule], rules.Condemn([rule], start.AddSeconds(21)));
     }
+
+    [Fact]
+    public void A_rule_that_was_put_back_while_its_pod_went_is_condemned_soon_and_is_looked_for_then()
+    {
+        var rules = new StaleRules();
+        var (start, rule) = (new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), To("10.0.0.30"));
+        Assert.Null(rules.Due);
+        rules.Repaired([IPAddress.Parse("10.0.0.30")], start);
+        Assert.Empty(rules.Condemn([rule, To("10.0.0.31")], start));
+        Assert.Equal(start.AddSeconds(1), rules.Due);
+        Assert.Equal([rule], rules.Condemn([rule, To("10.0.0.31")], start.AddSeconds(1)));
+        Assert.Equal(start.AddSeconds(10), rules.Due);
+    }
+
+    private static IEnumerable<Repair> Requests(HostRepairs repairs) => [.. repairs.Interfaces.SelectMany(item => item.Requests), .. repairs.Node, .. repairs.Pods.SelectMany(item => item.Requests)];
 
     private static HostNetworkState State => new()
     {

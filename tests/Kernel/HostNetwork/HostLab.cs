@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;
 using VpcCni.Tests.Shared;
@@ -21,14 +22,14 @@ internal sealed class HostLab : IAsyncDisposable
     /// <summary>Of the secondary ENI.</summary>
     public const int Table = 2;
 
-    private const string PrimaryMac = "02:00:00:00:00:01", SecondaryMac = "02:00:00:00:00:02";
+    public const string PrimaryMac = "02:00:00:00:00:01", SecondaryMac = "02:00:00:00:00:02";
     private readonly CancellationTokenSource _stop = new();
     private readonly List<NetworkNamespace> _pods = [];
     private readonly ConcurrentDictionary<string, PodEndpoint> _held = new();
     private readonly KernelHostNetwork _kernel;
     private Task _running = Task.CompletedTask;
 
-    private HostLab(HostNetworkOptions options)
+    private HostLab(HostNetworkOptions options, IReadOnlyList<string>? programs, string settings)
     {
         Host = NetworkNamespace.CreateAnonymous();
         (First, Second) = (NetworkNamespace.CreateAnonymous(), NetworkNamespace.CreateAnonymous());
@@ -39,13 +40,15 @@ internal sealed class HostLab : IAsyncDisposable
         Connect("ens6", SecondaryMac, Second);
         Host.Ip($"address add {PrimaryAddress}/24 dev eth0");
         Host.Ip("route add default via 10.0.0.1");
-        _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host);
-        Keeper = new HostNetworkKeeper(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkKeeper>(), Host);
+        _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host, settings);
+        Keeper = new HostNetworkKeeper(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkKeeper>(), Host, Program(programs));
     }
 
     public NetworkNamespace Host { get; }
     public RouteNetlink Netlink { get; }
     public HostNetworkKeeper Keeper { get; }
+    public long Repaired(RepairKind kind) => Keeper.Report.Kinds[kind].Repaired;
+
     public ConcurrentQueue<string> Lines { get; } = new();
     public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
 
@@ -55,23 +58,39 @@ internal sealed class HostLab : IAsyncDisposable
     /// <summary>At the other end of the secondary ENI.</summary>
     public NetworkNamespace Second { get; }
 
+    /// <summary>Runs netfilter's programs in the node, from these folders.</summary>
+    public NetfilterProgram Program(IReadOnlyList<string>? folders = null)
+        => folders is null ? new NetfilterProgram(Host, TimeProvider.System) : new NetfilterProgram(Host, TimeProvider.System) { Folders = folders };
+
     /// <summary>Wires both ENIs and keeps them.</summary>
-    public static async Task<HostLab> StartAsync(HostNetworkOptions? options = null, Action<HostLab>? before = null)
+    /// <param name="options">What the operator decided.</param>
+    /// <param name="before">What the node has before.</param>
+    /// <param name="run">False: it looks when told to.</param>
+    /// <param name="programs">Where netfilter's programs are; null: where the machine has them.</param>
+    /// <param name="mtu">Of the secondary ENI.</param>
+    /// <param name="settings">Where the kernel's parameters are.</param>
+    /// <param name="look">False: the first look is the test's to make.</param>
+    public static async Task<HostLab> StartAsync(HostNetworkOptions? options = null, Action<HostLab>? before = null, bool run = true, IReadOnlyList<string>? programs = null, bool look = true, string settings = KernelSettings.Folder, int mtu = 9001)
     {
         Iproute.Need();
         Requirement.NeedProgram("nft");
-        var lab = new HostLab(options ?? new HostNetworkOptions());
+        var lab = new HostLab(options ?? new HostNetworkOptions(), programs, settings);
         before?.Invoke(lab);
-        foreach (var (mac, device, address) in new[] { (PrimaryMac, 0, PrimaryAddress), (SecondaryMac, 1, SecondaryAddress) })
-        {
-            await lab._kernel.EnsureInterfaceAsync(
-                new InterfaceWiring { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = address, SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = 9001 }, TimeSpan.Zero, CancellationToken.None);
-        }
+        await lab.WireAsync(PrimaryMac, 0, PrimaryAddress);
+        // What the kernel refuses of it is what the test is about.
+        if (mtu == 9001) await lab.WireAsync(SecondaryMac, 1, SecondaryAddress);
+        else await Xunit.Assert.ThrowsAsync<HostNetworkException>(() => lab.WireAsync(SecondaryMac, 1, SecondaryAddress, mtu));
 
-        await lab.Keeper.LookAsync(CancellationToken.None);
-        lab._running = lab.Keeper.RunAsync(lab._stop.Token);
+        if (look) await lab.Keeper.LookAsync(CancellationToken.None);
+        if (run) lab.Run();
         return lab;
     }
+
+    public void Run() => _running = Keeper.RunAsync(_stop.Token);
+
+    /// <summary>As the pool does with an interface that was attached.</summary>
+    public Task WireAsync(string mac, int device, IPAddress address, int mtu = 9001) => _kernel.EnsureInterfaceAsync(
+        new InterfaceWiring { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = address, SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = mtu }, TimeSpan.Zero, CancellationToken.None);
 
     /// <summary>A pod as the plugin wires it, known to the ledger.</summary>
     public NetworkNamespace AddPod(string name, string address, int table = Table)
@@ -86,6 +105,22 @@ internal sealed class HostLab : IAsyncDisposable
         Netlink.Execute([LinkRequests.SetUp(index, true), RouteRequests.Add(RouteTo(endpoint.Address, index)), .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST))]);
         ns.IpBatch("", ["link set lo up", "link set eth0 up", $"address add {address}/32 dev eth0", "route add 169.254.1.1 dev eth0", "route add default via 169.254.1.1", $"neigh add 169.254.1.1 lladdr {hostMac} dev eth0 nud permanent"]);
         return ns;
+    }
+
+    /// <summary>The host's side of many pods, all with their other end in one namespace.</summary>
+    public void AddPodLinks(int count)
+    {
+        var ns = NetworkNamespace.CreateAnonymous();
+        _pods.Add(ns);
+        using var pods = ns.OpenRouteNetlink();
+        for (var number = 0; number < count; number++)
+        {
+            var name = $"many{number}";
+            Hold(name, $"10.0.{1 + (number / 200)}.{1 + (number % 200)}");
+            pods.Execute(LinkRequests.CreateVeth(new VethSpec { Name = $"p{number}", PeerName = LinkOf(name), PeerNamespace = Host }));
+            var (index, endpoint) = (Netlink.FindLink(LinkOf(name))!.Index, _held[name]);
+            Netlink.Execute([LinkRequests.SetUp(index, true), RouteRequests.Add(RouteTo(endpoint.Address, index)), .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule))]);
+        }
     }
 
     public void Hold(string name, string address, int table = Table) => _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), table);
@@ -144,7 +179,7 @@ internal sealed class HostLab : IAsyncDisposable
     {
         Node = new NodeFacts { PrimaryAddress = PrimaryAddress, PrimaryMac = MacAddress.Parse(PrimaryMac), VpcRanges = Ranges },
         Pods = [.. _held.Values],
-        PodRanges = [IPNetwork.Parse("10.0.0.16/28"), IPNetwork.Parse("10.0.0.32/28")],
+        PodRanges = [IPNetwork.Parse("10.0.0.16/28"), IPNetwork.Parse("10.0.0.32/28"), IPNetwork.Parse("10.0.1.0/24"), IPNetwork.Parse("10.0.2.0/24")],
     };
 
     private void Connect(string link, string mac, NetworkNamespace other)

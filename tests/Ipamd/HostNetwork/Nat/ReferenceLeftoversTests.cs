@@ -49,12 +49,48 @@ public sealed class ReferenceLeftoversTests
         COMMIT
 
         """,
-        ReferenceLeftovers.Removal(Saved));
+        ReferenceLeftovers.Find(Saved).Removal);
 
     [Theory]
     [InlineData("")]
     [InlineData("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m comment --comment \"masquerade\" -j MASQUERADE\nCOMMIT\n")]
     [InlineData("*filter\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -m comment --comment \"AWS, primary ENI\" -j ACCEPT\nCOMMIT\n")]
     [InlineData("# Table `nat' is incompatible, use 'nft' tool.\n")]
-    public void Rules_of_others_give_nothing_to_do(string saved) => Assert.Null(ReferenceLeftovers.Removal(saved));
+    public void Rules_of_others_give_nothing_to_do(string saved) => Assert.Null(ReferenceLeftovers.Find(saved).Removal);
+
+    [Theory]
+    [InlineData("-A POSTROUTING -j AWS-SNAT-CHAIN-0", "-D POSTROUTING -j AWS-SNAT-CHAIN-0")]
+    [InlineData("-A POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0", "-D POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0")]
+    [InlineData("-A MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0", "-D MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0")]
+    public void Whatever_leads_to_its_chains_goes_with_them(string rule, string expected)
+        => Assert.Equal($"*nat\n{expected}\n-F AWS-SNAT-CHAIN-0\n-X AWS-SNAT-CHAIN-0\nCOMMIT\n", ReferenceLeftovers.Find($"*nat\n:AWS-SNAT-CHAIN-0 - [0:0]\n{rule}\n-A AWS-SNAT-CHAIN-0 -j RETURN\nCOMMIT\n").Removal);
+
+    [Fact]
+    public void A_rule_that_only_speaks_of_its_chains_stays()
+        => Assert.Null(ReferenceLeftovers.Find("*nat\n-A POSTROUTING -m comment --comment \"instead of -j AWS-SNAT-CHAIN-0\" -j MASQUERADE\nCOMMIT\n").Removal);
+
+    [Fact]
+    public void What_ended_POSTROUTING_before_its_jump_is_named()
+    {
+        const string saved = """
+            *nat
+            :AWS-SNAT-CHAIN-0 - [0:0]
+            -A POSTROUTING -d 198.51.100.0/24 -j ACCEPT
+            -A POSTROUTING -j KUBE-POSTROUTING
+            -A POSTROUTING -m comment --comment "AWS SNAT CHAIN" -j AWS-SNAT-CHAIN-0
+            -A POSTROUTING -d 192.0.2.0/24 -j RETURN
+            COMMIT
+            """;
+        Assert.Equal(["-A POSTROUTING -d 198.51.100.0/24 -j ACCEPT"], ReferenceLeftovers.Find(saved).Exemptions);
+        Assert.Empty(ReferenceLeftovers.Find("*nat\n-A POSTROUTING -d 198.51.100.0/24 -j ACCEPT\nCOMMIT\n").Exemptions);
+    }
+
+    [Fact]
+    public void Of_a_large_ruleset_only_what_matters_is_needed()
+    {
+        var lines = Saved.Split('\n');
+        var few = lines.Where(ReferenceLeftovers.Matters).ToArray();
+        Assert.DoesNotContain(few, line => line.Contains("KUBE", StringComparison.Ordinal));
+        Assert.Equal(ReferenceLeftovers.Find(Saved).Removal, ReferenceLeftovers.Find(string.Join('\n', few)).Removal);
+    }
 }

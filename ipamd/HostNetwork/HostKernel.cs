@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.HostNetwork;
+
+/// <summary>
+/// The keeper's own way to the kernel: a socket that nobody else waits for. A dump of a busy node's tables is repeated until nothing changed in between, and ADDs must not stand in line behind it.
+/// </summary>
+/// <param name="ns">Null: the process's own namespace.</param>
+/// <param name="settings">Of the same namespace.</param>
+internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) : IDisposable
+{
+    private readonly RouteNetlink _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
+
+    /// <summary>
+    /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS; what routing daemons learn), nor addresses of other links: they are
+    /// many, and nobody's business here.
+    /// </summary>
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public ObservedHost Observe(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<AddressFamily> families)
+    {
+        List<RuleInfo> rules = [];
+        List<RouteInfo> routes = [];
+        int[] tables = [.. interfaces.Select(item => item.RouteTable).Append(RouteTables.Main).Distinct()];
+        foreach (var family in families)
+        {
+            rules.AddRange(_netlink.GetRules(family));
+            foreach (var table in tables) routes.AddRange(_netlink.GetRoutes(family, table));
+        }
+
+        var links = _netlink.GetLinks();
+        return new ObservedHost { Families = families, Rules = rules, Routes = routes, Addresses = Addresses(interfaces, links), Links = links };
+    }
+
+    private List<AddressInfo> Addresses(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<LinkInfo> links)
+    {
+        List<AddressInfo> addresses = [];
+        foreach (var wiring in interfaces.Where(item => !item.IsPrimary))
+        {
+            if (LinkOwners.Of(MacAddress.Parse(wiring.Mac), links) is not [var link]) continue;
+            try
+            {
+                addresses.AddRange(_netlink.GetAddresses(wiring.PrimaryAddress.AddressFamily, link.Index));
+            }
+            catch (NetlinkException exception) when (exception.Errno == Errno.ENODEV)
+            {
+                // Detached just now: what is asked of it fails the same way, and the next look sees no link.
+            }
+        }
+
+        return addresses;
+    }
+
+    /// <summary>net.ipv4.conf.LINK.rp_filter of these links, by index; links without it are missing.</summary>
+    /// <exception cref="HostNetworkException">It cannot be read.</exception>
+    public IReadOnlyDictionary<int, string> ReversePathFilters(IEnumerable<LinkInfo> links) => settings.ReadOfLinks(links, KernelSettings.ReversePathFilter);
+
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
+
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public IReadOnlyList<RouteInfo> MainRoutes(AddressFamily family) => _netlink.GetRoutes(family, RouteTables.Main);
+
+    /// <summary>All of them, whatever becomes of the others.</summary>
+    public AppliedRepairs Apply(IReadOnlyList<Repair> repairs)
+    {
+        if (repairs.Count == 0) return new AppliedRepairs([], Failure: null);
+        List<int> idle = [];
+        NetlinkException? failure = null;
+        try
+        {
+            _netlink.Execute([.. repairs.Select(repair => repair.Request)], idle);
+        }
+        catch (NetlinkException exception)
+        {
+            failure = exception;
+            // The kernel did not answer: what took effect is not known, and not counted.
+            if (exception.Succeeded == 0) return new AppliedRepairs([], exception);
+            idle.AddRange(exception.Failures.Select(item => item.Index));
+        }
+
+        return new AppliedRepairs([.. repairs.Where((_, index) => !idle.Contains(index))], failure);
+    }
+
+    /// <exception cref="HostNetworkException">The setting cannot be written.</exception>
+    public void Apply(SettingRepair setting) => settings.WriteOfLink(setting.Link, setting.Name, setting.Value);
+
+    public void Dispose() => _netlink.Dispose();
+}
+
+/// <summary>What became of repairs.</summary>
+/// <param name="Done">Those that changed something; what somebody else had done meanwhile is not among them.</param>
+/// <param name="Failure">What the kernel refused.</param>
+internal sealed record AppliedRepairs(IReadOnlyList<Repair> Done, NetlinkException? Failure);

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.HostNetwork.Nat;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.HostNetwork.Nat;
+
+public sealed class BoundedLinesTests
+{
+    [Fact]
+    public async Task Lines_that_matter_are_kept_whatever_stands_between_them()
+    {
+        var text = string.Concat(Enumerable.Range(0, 50_000).Select(number => number % 10_000 == 0 ? $"keep {number}\n" : $"-A KUBE-SVC-{number} -j KUBE-SEP-{number}\n"));
+        Assert.Equal(("keep 0\nkeep 10000\nkeep 20000\nkeep 30000\nkeep 40000\n", true), await ReadAsync(text, line => line.StartsWith("keep", StringComparison.Ordinal), limit: 1000));
+    }
+
+    [Fact]
+    public async Task A_last_line_without_an_end_is_a_line() => Assert.Equal(("a\nb\n", true), await ReadAsync("a\nb", keep: null, limit: 100));
+
+    [Fact]
+    public async Task Beyond_the_limit_nothing_is_kept_and_that_is_said() => Assert.Equal(("aaaa\n", false), await ReadAsync("aaaa\nbbbb\nc\n", keep: null, limit: 8));
+
+    [Fact]
+    public async Task A_line_without_end_is_cut_off()
+    {
+        var (kept, isWhole) = await ReadAsync(new string('x', 10_000_000), keep: null, limit: 1_000_000);
+        Assert.True(isWhole);
+        Assert.InRange(kept.Length, 1, 100_000);
+    }
+
+    private static async Task<(string Kept, bool IsWhole)> ReadAsync(string text, Func<string, bool>? keep, int limit)
+    {
+        using var reader = new StringReader(text);
+        return await BoundedLines.ReadAsync(reader, keep, limit, CancellationToken.None);
+    }
+}

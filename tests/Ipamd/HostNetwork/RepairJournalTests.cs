@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.HostNetwork;
+
+public sealed class RepairJournalTests
+{
+    private readonly ManualTimeProvider _time = new();
+    private readonly List<RepairsMade> _told = [];
+    private readonly RepairJournal _journal;
+
+    public RepairJournalTests() => _journal = new RepairJournal(_time, NullLogger.Instance) { Told = _told.Add };
+
+    [Fact]
+    public void Repairs_are_counted_by_kind_and_told_once()
+    {
+        _journal.Repaired(RepairKind.Rule, 3, "ip rule add ..");
+        _time.Advance(TimeSpan.FromMinutes(1));
+        _journal.Repaired(RepairKind.Rule, 2, "ip rule add ..");
+        Assert.Equal(new RepairCount { Repaired = 5, LastRepair = _time.GetUtcNow() }, _journal.Report.Kinds[RepairKind.Rule]);
+        Assert.Equal(new RepairCount(), _journal.Report.Kinds[RepairKind.Link]);
+        Assert.Equal([new RepairsMade(RepairKind.Rule, 3, "ip rule add .."), new RepairsMade(RepairKind.Rule, 2, "ip rule add ..")], _told);
+    }
+
+    [Fact]
+    public void What_was_missing_at_the_start_is_not_counted()
+    {
+        _journal.PutThere(RepairKind.Rule, 3, "ip rule add ..");
+        Assert.Equal(new RepairCount(), _journal.Report.Kinds[RepairKind.Rule]);
+        Assert.Empty(_told);
+    }
+
+    [Fact]
+    public void A_dispute_over_one_kind_makes_no_other_wait_and_ends_with_peace()
+    {
+        for (var time = 0; time <= RepairPacing.Patience; time++) _journal.Repaired(RepairKind.Link, 1, "ip link set ..");
+        Assert.True(_journal.NotBefore(RepairKind.Link) > _time.GetUtcNow());
+        Assert.True(_journal.NotBefore(RepairKind.Rule) <= _time.GetUtcNow());
+        Assert.Equal((true, 1), (_journal.Report.Kinds[RepairKind.Link].IsDisputed, _journal.Report.Kinds[RepairKind.Link].Disputes));
+
+        _time.Advance(TimeSpan.FromMinutes(2));
+        _journal.Right(RepairKind.Link);
+        Assert.True(_journal.NotBefore(RepairKind.Link) <= _time.GetUtcNow());
+        Assert.Equal((false, 1), (_journal.Report.Kinds[RepairKind.Link].IsDisputed, _journal.Report.Kinds[RepairKind.Link].Disputes));
+    }
+
+    [Fact]
+    public void Looks_are_counted_and_the_last_one_has_a_time()
+    {
+        _journal.Looked();
+        _time.Advance(TimeSpan.FromSeconds(5));
+        _journal.Looked();
+        Assert.Equal((2, _time.GetUtcNow()), (_journal.Report.Looks, _journal.Report.LastLook));
+    }
+}
