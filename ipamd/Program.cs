@@ -3,6 +3,7 @@ using System.Collections;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Options;
 
 namespace VpcCni.Ipamd;
@@ -21,6 +22,7 @@ internal static class Program
         var commands = new DaemonCommands(console, Version, TimeProvider.System, plugin => RunAsync(bound, plugin, stop.Token))
         {
             NodeCommands = [json => InitCommand.Create(console, json, bound, (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token))],
+            RemoveTranslation = new NatRemoval(new NetfilterProgram(ns: null, TimeProvider.System)).RemoveAsync,
         };
         return await commands.InvokeAsync(args, bound.Options.SocketPath, bound.Options.Install);
     }

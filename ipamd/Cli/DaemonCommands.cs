@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using Grpc.Core;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 
 namespace VpcCni.Ipamd.Cli;
@@ -21,6 +22,9 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     /// <summary>Commands that change the node instead of asking the daemon; each is given the option for JSON.</summary>
     public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
+
+    /// <summary>What <c>uninstall</c> does about source NAT; null: nothing. See <see cref="InstallCommand"/>.</summary>
+    public Func<bool, CancellationToken, Task<NatRemovalOutcome>>? RemoveTranslation { get; init; }
 
     public Task<int> InvokeAsync(string[] args, string defaultSocket, InstallOptions install)
     {
@@ -45,7 +49,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
 
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, health, access, WhatIfCommand.Create(console, json) };
-        foreach (var command in new InstallCommand(console, install, time).Create(socket)) root.Subcommands.Add(command);
+        foreach (var command in new InstallCommand(console, install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
         foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         root.Options.Add(socket);
         root.Options.Add(json);

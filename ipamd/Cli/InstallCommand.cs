@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using Grpc.Core;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary><c>ipamd install</c> and <c>ipamd uninstall</c>: see Install/README.md.</summary>
-internal sealed class InstallCommand(CommandConsole console, InstallOptions options, TimeProvider time)
+/// <param name="console">Where to write.</param>
+/// <param name="options">Where the runtime looks.</param>
+/// <param name="time">For waiting.</param>
+/// <param name="removeTranslation">Removes the table of source NAT from the node; its argument is whether also when nothing takes its place. Null: there is none.</param>
+internal sealed class InstallCommand(CommandConsole console, InstallOptions options, TimeProvider time, Func<bool, CancellationToken, Task<NatRemovalOutcome>>? removeTranslation)
 {
     private const int DefaultWaitSeconds = 60;
     private const int MaxWaitSeconds = 3600;
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
     /// <summary>The default is the file beside this program.</summary>
@@ -27,8 +34,11 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         };
         install.SetAction((result, cancellationToken) => InstallAsync(
             result.GetValue(plugin)!, TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
-        var uninstall = new Command("uninstall", "take away what install put there, and put back what it replaced; exit code 0 done, 1 failed");
-        uninstall.SetAction((_, _) => Task.FromResult(Guard("uninstall", () => new Installer(options, console.Output.WriteLine).Uninstall())));
+        var replaced = new Option<int>("--wait") { Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed", DefaultValueFactory = _ => 0 };
+        var nat = new Option<bool>("--nat") { Description = "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then" };
+        var uninstall = new Command(
+            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT when the AWS VPC CNI's rules are there; exit code 0 done, 1 failed") { replaced, nat };
+        uninstall.SetAction((result, cancellationToken) => UninstallAsync(result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), cancellationToken));
         return [install, uninstall];
     }
 
@@ -43,6 +53,31 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
 
         return Guard("install", installer.InstallConfiguration);
+    }
+
+    private async Task<int> UninstallAsync(bool always, TimeSpan wait, CancellationToken cancellationToken)
+    {
+        if (Guard("uninstall", () => new Installer(options, console.Output.WriteLine).Uninstall()) is var failed and not 0) return failed;
+        if (removeTranslation is null) return 0;
+        var started = time.GetTimestamp();
+        try
+        {
+            NatRemovalOutcome outcome;
+            while ((outcome = await removeTranslation(always, cancellationToken)) == NatRemovalOutcome.Kept && time.GetElapsedTime(started) + LookEvery <= wait) await Task.Delay(LookEvery, time, cancellationToken);
+            await console.Output.WriteLineAsync(outcome switch
+            {
+                NatRemovalOutcome.Removed => $"table ip {NatRules.Table} is removed",
+                NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} is not there",
+                NatRemovalOutcome.Kept => $"table ip {NatRules.Table} stays: nothing else translates for the pods that run; again when the AWS VPC CNI runs (or --wait SECONDS, or --nat)",
+                _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
+            });
+            return 0;
+        }
+        catch (HostNetworkException exception)
+        {
+            await console.Error.WriteLineAsync($"ipamd uninstall: {exception.Message}");
+            return 1;
+        }
     }
 
     private static void Plugins(Installer installer, string plugin)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 using Xunit;
 
@@ -138,6 +139,28 @@ public sealed class InstallerTests : IDisposable
         Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], "/nowhere", Options));
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], "/nowhere", Options));
         Assert.Equal(["conf/10-aws.conflist"], Files());
+    }
+
+    [Fact]
+    public async Task Uninstall_removes_source_NAT_when_something_takes_its_place_or_when_told_to()
+    {
+        List<bool> asked = [];
+        var outcomes = new Queue<NatRemovalOutcome>([NatRemovalOutcome.Kept, NatRemovalOutcome.Removed, NatRemovalOutcome.Kept, NatRemovalOutcome.Removed]);
+        var output = new StringWriter();
+        var commands = new DaemonCommands(new CommandConsole(output, TextWriter.Null), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"))
+        {
+            RemoveTranslation = (always, _) =>
+            {
+                asked.Add(always);
+                return Task.FromResult(outcomes.Dequeue());
+            },
+        };
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], "/nowhere", Options));
+        Assert.Contains("table ip vpccni stays", output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], "/nowhere", Options));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], "/nowhere", Options));
+        Assert.Equal([false, true, false, false], asked);
+        Assert.EndsWith("table ip vpccni is removed\n", output.ToString(), StringComparison.Ordinal);
     }
 
     private string Configuration => Path.Combine(Conf, Conflist.FileName);
