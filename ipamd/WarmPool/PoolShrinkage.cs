@@ -25,9 +25,15 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         var idle = Idle(snapshot);
         // What the mode does not count is of no use to it, whatever stands against growth.
         if (ReleaseAll(idle, (_, block) => !PoolNumbers.Counts(block, targets)) is { Count: > 0 } uncounted) return WhenDue(snapshot, uncounted, over: 0, now);
-        if (growth.Obstacle is not { Kind: GrowthObstacleKind.InterfaceLimit, Until: null }) return None;
-        if (idle.FirstOrDefault(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)) is { } excluded)
-            return WhenDue(snapshot, [new PoolAction.RemoveInterface(excluded.Id)], over: 0, now);
+        var isLimit = growth.Obstacle is { Kind: GrowthObstacleKind.InterfaceLimit, Until: null };
+        // Nor is an interface that nobody may use, and in whose place another one may be made.
+        if (idle.Where(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)).MinBy(item => item.SeenAt) is { } excluded)
+        {
+            var ripeAt = RipeAt(excluded, snapshot);
+            return isLimit || ripeAt <= now ? WhenDue(snapshot, [new PoolAction.RemoveInterface(excluded.Id)], over: 0, now) : new PoolShrinkage([], 0, ripeAt);
+        }
+
+        if (!isLimit) return None;
         var blocks = (growth.Shortage - growth.Added - growth.Deferred + targets.BlockSize - 1) / targets.BlockSize;
         var kind = targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address;
         var traded = idle.Where(item => item.IsUsable && snapshot.Obstacles.Against(item.SubnetId, kind, isNew: false) is null)

@@ -28,6 +28,10 @@ internal sealed record Scenario
     public required int WarmPrefix { get; init; }
     public required bool DiscoversSubnets { get; init; }
 
+    // The cluster. Null for custom networking: the pods are where the subnets' tags say.
+    public required CustomNetworkPlan? CustomNetwork { get; init; }
+    public required TimeSpan? MeanGroupChange { get; init; }
+
     // The subnets and their other tenants. The first is the primary interface's.
     public required IReadOnlyList<SubnetPlan> Subnets { get; init; }
     public required double Neighbours { get; init; }
@@ -74,8 +78,11 @@ internal sealed record Scenario
 
     /// <summary>As documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, but no more than kubelet runs by default.</summary>
     public int PodLimit(bool usesPrefixes) => SetsMaxPods ? MaxPods
-        : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (Type.NetworkCards[0].MaxInterfaces * PerInterface * 16) + 2)
-        : (Type.NetworkCards[0].MaxInterfaces * PerInterface) + 2;
+        : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (PodInterfaces * PerInterface * 16) + 2)
+        : (PodInterfaces * PerInterface) + 2;
+
+    /// <summary>With custom networking the primary one carries no pods.</summary>
+    private int PodInterfaces => Type.NetworkCards[0].MaxInterfaces - (CustomNetwork is null ? 0 : 1);
 
     public int MaxInterfaces => Math.Min(MaxEni ?? int.MaxValue, Type.NetworkCards[0].MaxInterfaces);
 
@@ -91,6 +98,7 @@ internal sealed record Scenario
         var discoversSubnets = random.Next(6) > 0;
         var troubled = random.Next(10) > 0;
         bool On(double share) => troubled && random.NextDouble() < share;
+        var customNetwork = CustomNetworkPlan.From(seed, troubled);
         return new Scenario
         {
             Seed = seed,
@@ -107,7 +115,9 @@ internal sealed record Scenario
             UsesPrefixes = usesPrefixes,
             WarmPrefix = random.Next(3),
             DiscoversSubnets = discoversSubnets,
-            Subnets = PlanSubnets(random),
+            CustomNetwork = customNetwork,
+            MeanGroupChange = CustomNetworkPlan.GroupChange(seed, troubled),
+            Subnets = PlanSubnets(random) is var planned && customNetwork is null ? planned : [planned[0] with { Role = null }, .. customNetwork!.Subnets],
             Neighbours = random.Next(3) == 0 ? 0.3 + (random.NextDouble() * 0.65) : 0,
             Trouble = TimeSpan.FromMinutes(random.Next(3, 13)),
             PodsAtMost = Math.Max(1, (int)(Math.Min(capacity, 60) * (0.3 + random.NextDouble()))),
@@ -166,6 +176,7 @@ internal sealed record Scenario
             ["ENABLE_SUBNET_DISCOVERY"] = DiscoversSubnets ? "true" : "false",
             ["CLUSTER_NAME"] = "sim",
         };
+        if (CustomNetwork is not null) environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true";
         if (MaxEni is { } maxEni) environment["MAX_ENI"] = $"{maxEni}";
         if (SetsMaxPods) environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
         return environment;
@@ -184,8 +195,9 @@ internal sealed record Scenario
     private static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }
 
-/// <summary>A subnet of the node's zone.</summary>
+/// <summary>A subnet, of the node's zone as a rule.</summary>
 /// <param name="PrefixLength">Of its range.</param>
 /// <param name="Role">Value of the tag kubernetes.io/role/cni; null for none.</param>
 /// <param name="Cluster">The cluster that it is reserved for by tag; null for any.</param>
-internal sealed record SubnetPlan(int PrefixLength, string? Role, string? Cluster);
+/// <param name="IsFar">In another zone.</param>
+internal sealed record SubnetPlan(int PrefixLength, string? Role, string? Cluster, bool IsFar = false);

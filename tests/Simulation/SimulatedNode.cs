@@ -49,6 +49,9 @@ internal sealed class SimulatedNode
     /// <summary>The operator's switch.</summary>
     public CloudAccess Access { get; private set; }
 
+    /// <summary>Told when a life of the daemon begins to listen.</summary>
+    public Action DaemonStarted { get; set; } = () => { };
+
     /// <summary>No more crashes and failing disks or kernels.</summary>
     public bool IsCalm { get; set; }
 
@@ -75,6 +78,12 @@ internal sealed class SimulatedNode
     }
 
     private void Apply(PoolEngine engine) => (engine.Conditions.IsUnschedulable, engine.Budget.Access) = (IsUnschedulable, Access);
+
+    /// <summary>Does something on the running daemon's thread; nothing while there is none.</summary>
+    public void WithEngine(Action<PoolEngine> action)
+    {
+        if (_life is { Engine: { } engine } life) life.Incarnation.Post(() => action(engine));
+    }
 
     /// <summary>Kill -9, at this very point; a supervisor starts the next one.</summary>
     public void Crash(string why)
@@ -221,6 +230,7 @@ internal sealed class SimulatedNode
             life.Engine = engine;
             Apply(engine);
             Checker.DaemonStarted(engine);
+            DaemonStarted();
             await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
             Trace.Add($"{incarnation.Name} has stopped");
         }

@@ -73,7 +73,7 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 
     private PodRecord NewSandbox(string name)
     {
-        var sandbox = new PodRecord("aws-cni", $"{name}-{++_containers}", "default", name);
+        var sandbox = new PodRecord("aws-cni", $"{name}-{++_containers}", "default", name, node.Time.GetUtcNow());
         node.Kernel.Namespaces.Add(sandbox.Netns);
         return sandbox;
     }

@@ -34,6 +34,7 @@ internal sealed class Simulation
     private readonly SafetyChecker _checker;
     private readonly SimulatedNode _node;
     private readonly SimulatedPods _pods;
+    private readonly SimulatedCluster _cluster;
     private readonly Troublemaker _trouble;
 
     private Simulation(Scenario scenario, Sabotage sabotage, TextWriter? echo)
@@ -44,13 +45,16 @@ internal sealed class Simulation
         _world.Timing.AttachLatency = scenario.AttachLatency;
         _world.Timing.DetachLatency = scenario.DetachLatency;
         var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
-        var subnets = scenario.Subnets.Select((plan, index) => _world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse($"10.0.{(index + 1) * 16}.0/{plan.PrefixLength}"), tags: Tags(plan)).Id).ToArray();
+        var subnets = scenario.Subnets.Select((plan, index) => _world.CreateSubnet(vpc.Id, plan.IsFar ? "us-west-2b" : "us-west-2a", IPNetwork.Parse($"10.0.{(index + 1) * 16}.0/{plan.PrefixLength}"), tags: Tags(plan)).Id).ToArray();
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
         var instance = _world.LaunchInstance(new LaunchRequest { InstanceType = scenario.Type.Name, Subnet = subnets[0], Groups = [group.Id] });
         _checker = new SafetyChecker(scenario, _world, instance.Id, _time, _trace);
         _node = new SimulatedNode(scenario, sabotage, _time, _world, instance.Id, _checker, _trace);
         _pods = new SimulatedPods(scenario, _node);
-        _trouble = new Troublemaker(scenario, _node, subnets);
+        SecurityGroupId[] groups = [.. Enumerable.Range(1, 3).Select(number => _world.CreateSecurityGroup(vpc.Id, $"group-{number}").Id)];
+        _cluster = new SimulatedCluster(scenario, _node, _checker, subnets, groups);
+        _node.DaemonStarted = _cluster.DaemonStarted;
+        _trouble = new Troublemaker(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
     }
 
     public static SimulationResult Run(int seed, Sabotage? sabotage = null, TextWriter? echo = null) => new Simulation(Scenario.From(seed), sabotage ?? Sabotage.None, echo).Run();
@@ -148,9 +152,9 @@ internal sealed class Simulation
     private (string What, TimeSpan Patience)? WhatRemains()
     {
         if (!_node.IsUp) return ("the daemon is down", Recovery);
-        var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _checker.Live);
+        var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live);
         if (_pods.Waiting > 0 && truth.CanServeOneMore) return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", Recovery);
-        if ((truth.Shortage() ?? truth.Unsettled()) is { } problem) return (problem, Recovery);
+        if ((truth.Shortage() ?? truth.Unsettled() ?? truth.WrongGroups()) is { } problem) return (problem, Recovery);
         // One that is being carried out is nothing to worry about: pods that nothing can serve keep the pool trying.
         if (_node.Engine!.Ledger.OpenIntents().Any(open => !open.IsRunning) && CheckpointTruth.OpenIntents(_node.Disk.Content) is { } intents) return (intents, Recovery);
         if (truth.Leak(_checker.DetachedByOthers) is var (leak, isOthersDoing)) return (leak, isOthersDoing ? LongRecovery : Recovery);

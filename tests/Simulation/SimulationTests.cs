@@ -12,6 +12,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     public static TheoryData<int> Pinned =>
     [
         1, 2, 3, 5, 7, 11, 15, 19, 20, 33, 36, 37, 47, 49, 59, 66, 76, 114, 139, 209, 247, 260, 349, 510, 666, 767, 1030, 1043, 1092, 1219, 1284, 1542, 1702, 1900,
+        10_079, 20_003,
     ];
 
     [Theory]

@@ -8,7 +8,7 @@ using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>Everything bad that is not the pods' doing: failures and throttling of the cloud, lag, other people's hands on the node's interfaces, crashes, clocks that are set.</summary>
-internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadOnlyList<SubnetId> subnets)
+internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, SimulatedCluster cluster, IReadOnlyList<SubnetId> subnets, IReadOnlyList<SecurityGroupId> groups)
 {
     private const string Everything = "*";
 
@@ -56,6 +56,8 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadO
         Repeat(scenario.MeanInterference, () => { Interfere(); return Task.CompletedTask; });
         Repeat(scenario.MeanCrash, () => { if (_random.Next(4) == 0) node.Stop(); else node.Crash("just so"); return Task.CompletedTask; });
         Repeat(scenario.MeanOperator, () => { Operate(); return Task.CompletedTask; });
+        Repeat(scenario.CustomNetwork?.MeanChange, () => { cluster.Change(); return Task.CompletedTask; });
+        Repeat(scenario.MeanGroupChange, () => { Guarded(ChangeGroups); return Task.CompletedTask; });
         Repeat(scenario.MeanClockJump, () => { JumpClock(); return Task.CompletedTask; });
         if (scenario.Neighbours > 0) Repeat(TimeSpan.FromSeconds(20), () => { Guarded(MoveNeighbour); return Task.CompletedTask; });
     }
@@ -66,6 +68,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadO
         _calm = true;
         var world = node.World;
         node.SetConditions(isUnschedulable: false, CloudAccess.Full);
+        cluster.Calm();
         world.Faults.Clear();
         world.Throttle.SetLimits(null);
         world.Timing.DescribeLag = TimeSpan.Zero;
@@ -128,6 +131,14 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, IReadO
                 node.Trace.Add($"trouble: cloud access is {node.Access}");
                 break;
         }
+    }
+
+    private void ChangeGroups()
+    {
+        SecurityGroupId[] chosen = [groups[0], .. groups.Skip(1).Where(_ => _random.Next(2) == 0)];
+        var primary = node.World.InterfacesOf(node.Instance).Single(eni => eni.Attachment!.IsPrimary);
+        node.Trace.Add($"trouble: somebody gives {primary.Id} the security groups {string.Join(' ', chosen)}");
+        node.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = primary.Id, Groups = chosen });
     }
 
     private void JumpClock()

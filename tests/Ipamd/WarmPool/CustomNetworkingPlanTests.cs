@@ -77,6 +77,21 @@ public sealed class CustomNetworkingPlanTests
         Assert.Equal(NoPlace, pool.Plan().Obstacle);
     }
 
+    [Fact]
+    public void Plan_gives_back_an_unused_interface_that_is_excluded_although_the_configured_subnet_is_full()
+    {
+        var pool = Pool(new PoolTargets { WarmIpTarget = 2 });
+        pool.Settle();
+        pool.Ledger.Exclude(pool.View.Interfaces.ToDictionary(item => item.Id, _ => true));
+        pool.Subnets = [new SubnetCandidate("subnet-2", 0)];
+        pool.Settle();
+        Assert.Equal((2, GrowthObstacleKind.SubnetExhausted), (pool.View.Interfaces.Count, pool.LastPlan.Obstacle!.Kind));
+        Assert.Equal(pool.Now + PoolLimits.MinimumInterfaceAge, pool.LastPlan.ReplanAt);
+        pool.Now += PoolLimits.MinimumInterfaceAge;
+        pool.Settle();
+        Assert.Single(pool.View.Interfaces);
+    }
+
     /// <summary>Whatever the pool looks like: interfaces that are excluded get no block, and without a place no interface is made.</summary>
     [Fact]
     public void Plan_never_grows_what_is_excluded_and_makes_nothing_without_a_place()

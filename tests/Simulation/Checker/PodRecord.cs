@@ -4,8 +4,11 @@ using System.Net;
 namespace VpcCni.Simulation.Tests.Checker;
 
 /// <summary>One sandbox of one pod as the checker knows it: from the moment its client was told an address until it asks to give it back.</summary>
-internal sealed class PodRecord(string network, string container, string podNamespace, string podName)
+internal sealed class PodRecord(string network, string container, string podNamespace, string podName, DateTimeOffset madeAt)
 {
+    /// <summary>Before its first ADD.</summary>
+    public DateTimeOffset MadeAt { get; } = madeAt;
+
     public string Network { get; } = network;
     public string Container { get; } = container;
     public string PodNamespace { get; } = podNamespace;

@@ -21,6 +21,7 @@ internal sealed class PoolTruth
     private readonly Scenario _scenario;
     private readonly VpcWorld _world;
     private readonly InstanceId _instance;
+    private readonly (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? _custom;
     private readonly bool _usesPrefixes;
     private readonly int _podLimit;
     private readonly IReadOnlyList<NetworkInterface> _attached;
@@ -28,9 +29,9 @@ internal sealed class PoolTruth
     private readonly NetworkInterface[] _usable;
     private readonly HashSet<IPAddress> _used;
 
-    public PoolTruth(Scenario scenario, VpcWorld world, InstanceId instance, bool usesPrefixes, IEnumerable<PodRecord> live)
+    public PoolTruth(Scenario scenario, VpcWorld world, InstanceId instance, bool usesPrefixes, (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? custom, IEnumerable<PodRecord> live)
     {
-        (_scenario, _world, _instance) = (scenario, world, instance);
+        (_scenario, _world, _instance, _custom) = (scenario, world, instance, custom);
         (_usesPrefixes, _podLimit) = (usesPrefixes && scenario.Type.SupportsPrefixes, scenario.PodLimit(usesPrefixes));
         _attached = world.InterfacesOf(instance);
         _managed = [.. _attached.Where(IsManaged)];
@@ -105,6 +106,19 @@ internal sealed class PoolTruth
         return null;
     }
 
+    /// <summary>An interface that pods use has the primary one's security groups, or those that the cluster configured for it.</summary>
+    public string? WrongGroups()
+    {
+        var primary = _attached.Single(eni => eni.Attachment!.IsPrimary).Groups;
+        foreach (var eni in _managed.Where(eni => !eni.Attachment!.IsPrimary && (_custom is null || !IsExcluded(eni))))
+        {
+            var wanted = _custom is { Groups: { Count: > 0 } configured } ? configured : primary;
+            if (!eni.Groups.ToHashSet().SetEquals(wanted)) return $"{eni.Id} has the security groups {string.Join(' ', eni.Groups)} and not {string.Join(' ', wanted)}";
+        }
+
+        return null;
+    }
+
     /// <summary>The cloud would give at least one address. With prefixes, single addresses stand in where no subnet has a whole one; a new interface is made for them only when nothing else is left.</summary>
     private bool CanGrow(bool isStarving)
     {
@@ -120,6 +134,7 @@ internal sealed class PoolTruth
 
     private SubnetId[] Candidates()
     {
+        if (_custom is { } custom) return [custom.Subnet];
         var primary = PrimarySubnet;
         if (!_scenario.DiscoversSubnets) return [primary];
         var fit = _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id).ToArray();
@@ -136,9 +151,9 @@ internal sealed class PoolTruth
         return role is not null && (!subnet.Tags.Keys.Any(key => key.StartsWith(ClusterTag, StringComparison.Ordinal)) || subnet.Tags.ContainsKey(ClusterTag + "sim"));
     }
 
-    /// <summary>In a subnet that is not for pods, on a node that has another.</summary>
+    /// <summary>In a subnet that is not for pods, on a node that has another; with custom networking, in any but the configured one, and the primary one always.</summary>
     private bool IsExcluded(NetworkInterface eni)
-        => _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal) && _world.Subnets.Any(subnet => IsFit(subnet, PrimarySubnet));
+        => _custom is { } custom ? eni.Attachment!.IsPrimary || eni.Subnet != custom.Subnet : _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal) && _world.Subnets.Any(subnet => IsFit(subnet, PrimarySubnet));
 
     private bool IsManaged(NetworkInterface eni)
     {

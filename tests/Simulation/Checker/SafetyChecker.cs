@@ -27,6 +27,9 @@ internal sealed class SafetyChecker
     private readonly Dictionary<IPAddress, DateTimeOffset> _damaged = [];
     private readonly Dictionary<EniId, DateTimeOffset> _detached = [];
     private readonly Dictionary<long, (string What, DateTimeOffset Deadline)> _requests = [];
+
+    /// <summary>In which subnet new pods may be, from when on; null: in none. Custom networking only.</summary>
+    private readonly List<(DateTimeOffset From, SubnetId? Subnet)> _configured = [];
     private bool _isBlind;
     private DateTimeOffset _blindUntil;
     private DateTimeOffset? _clockSetForward;
@@ -66,6 +69,9 @@ internal sealed class SafetyChecker
         _isBlind = isBlind;
     }
 
+    /// <summary>The cluster's word on where new pods may be.</summary>
+    public void Configured(SubnetId? subnet) => _configured.Add((_time.GetUtcNow(), subnet));
+
     public void Fail(string violation)
     {
         if (Violation is not null) return;
@@ -89,8 +95,34 @@ internal sealed class SafetyChecker
             Fail($"{address} is given to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} gave it back; the cooldown is {_scenario.Cooldown.TotalSeconds} s");
         if (!IsCarried(address) && !IsDamaged(address, _time.GetUtcNow()))
             Fail($"{address} is given to {pod}, but no interface that is attached to the node carries it");
+        if (_scenario.CustomNetwork is not null && !MayBeAt(address, pod.MadeAt)) Fail($"{address} is given to {pod}, and no subnet that was configured since {pod.MadeAt:HH:mm:ss.fff} has it");
         (pod.Address, pod.LastAddress, pod.ToldAt) = (address, address, _time.GetUtcNow());
         _live[address] = pod;
+    }
+
+    /// <summary>It is of a subnet that counted at some time since then: when the daemon chose it is not known here.</summary>
+    private bool MayBeAt(IPAddress address, DateTimeOffset since)
+    {
+        for (var index = _configured.Count - 1; index >= 0; index--)
+        {
+            if (_configured[index].Subnet is { } id && _world.FindSubnet(id)!.Ipv4Range.Contains(address)) return true;
+            if (_configured[index].From < since) return false;
+        }
+
+        return false;
+    }
+
+    /// <summary>No interface of the daemon is in a subnet that never counted, and interfaces that are not to be managed have the groups that they came with.</summary>
+    private string? Misplaced()
+    {
+        foreach (var eni in _world.Interfaces)
+        {
+            if (eni.Tags.GetValueOrDefault("node.k8s.amazonaws.com/no_manage") == "true" && eni.Groups.Length > 0) return $"{eni.Id} is not to be managed and was given security groups";
+            if (_scenario.CustomNetwork is not null && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal) && _configured.TrueForAll(entry => entry.Subnet != eni.Subnet))
+                return $"{eni.Id} was made in {eni.Subnet}, which was never configured";
+        }
+
+        return null;
     }
 
     /// <summary>A client was told that its address is on no interface any more.</summary>
@@ -188,6 +220,7 @@ internal sealed class SafetyChecker
     public void CheckWorld()
     {
         foreach (var problem in WorldInvariants.Check(_world)) Fail(problem);
+        if (Misplaced() is { } misplaced) Fail(misplaced);
     }
 
     private bool IsCarried(IPAddress address)

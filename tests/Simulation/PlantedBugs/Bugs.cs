@@ -31,6 +31,9 @@ internal static class Bugs
         new("never ties interfaces to the node's life") { Ports = ports => ports with { Cloud = new UntyingCloud(ports.Cloud) } },
         new("does not look at the kernel") { Ports = ports => ports with { Host = new BlindHost(ports.Host) } },
         new("loses a waiting ADD") { AfterStep = LoseWaiter },
+        new("goes on in the subnet that was configured before") { Focus = CustomNetwork, AfterStep = (engine, _) => engine.Ledger.Exclude(engine.Ledger.View(default).Interfaces.ToDictionary(item => item.Id, item => item.IsPrimary)) },
+        new("takes the primary interface for pods although they have a network of their own") { Focus = CustomNetwork, Options = options => options with { CustomNetworking = false } },
+        new("says that it changed security groups") { Focus = CustomNetwork, Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) } },
     ];
 
     /// <summary>Restarts, calls whose answers are lost, and much coming and going.</summary>
@@ -38,6 +41,15 @@ internal static class Bugs
     {
         MeanCrash = TimeSpan.FromSeconds(20), CrashAtCall = 0.03, FailsAfter = 0.05, Cooldown = TimeSpan.FromSeconds(1), MeanLifetime = TimeSpan.FromSeconds(20), MeanArrival = TimeSpan.FromSeconds(2),
     };
+
+    /// <summary>A node whose pods have a network of their own, which somebody changes now and then.</summary>
+    private static Scenario CustomNetwork(Scenario scenario)
+    {
+        for (var seed = CustomNetworkPlan.FirstSeed + (scenario.Seed * 100); ; seed++)
+        {
+            if (Scenario.From(seed) is { CustomNetwork.MeanChange: not null } custom) return custom;
+        }
+    }
 
     private static void ForgetHolder(PoolEngine engine, Random random)
     {
@@ -127,6 +139,11 @@ internal static class Bugs
     private sealed class HoardingCloud(ICloud inner) : DelegatingCloud(inner)
     {
         public override Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+
+    private sealed class GrouplessCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        public override Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private sealed class UntyingCloud(ICloud inner) : DelegatingCloud(inner)
