@@ -73,7 +73,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
         // The cluster, if there is one to talk to: nothing waits for it.
-        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, engine.Conditions, engine.Signal, _time, _random, _loggers) : null;
+        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
@@ -138,6 +138,8 @@ internal sealed partial class Daemon : IAsyncDisposable
             },
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
+
+    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null);
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {

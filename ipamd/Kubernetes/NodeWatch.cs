@@ -17,12 +17,16 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
     /// <summary>Called with every new sight of the node.</summary>
     public Action<NodeFacts> Seen { get; init; } = _ => { };
 
+    /// <summary>Called, with a sentence, when the server has no such node.</summary>
+    public Action<string> Absent { get; init; } = _ => { };
+
     public void Told(NodeFacts? node)
     {
         if (node is null)
         {
             // Not registered yet, or removed while its pods run on: no reason to change anything here.
             Log.Gone(logger, name);
+            Absent($"the API server has no node {name}");
             return;
         }
 

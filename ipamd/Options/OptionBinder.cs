@@ -67,6 +67,11 @@ internal static class OptionBinder
         };
         options = options with { Install = Install(reader, options) };
         RefuseOtherModes(reader);
+        if (options is { CustomNetworking: true, Cluster.IsEnabled: false })
+        {
+            reader.Problem(OptionTable.CustomNetworking, "true", "an API server to read ENIConfigs from: KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME");
+        }
+
         if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
         {
             warnings.Add("MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set WARM_IP_TARGET to keep addresses ready");
@@ -137,7 +142,14 @@ internal static class OptionBinder
             else reader.Problem(OptionTable.ServiceHost, host);
         }
 
-        return new ClusterOptions { Endpoint = endpoint, ServiceAccountPath = reader.Path(OptionTable.ServiceAccountPath), NodeName = reader.Text(OptionTable.NodeName) };
+        return new ClusterOptions
+        {
+            Endpoint = endpoint,
+            ServiceAccountPath = reader.Path(OptionTable.ServiceAccountPath),
+            NodeName = reader.Text(OptionTable.NodeName),
+            EniConfigAnnotation = reader.Text(OptionTable.EniConfigAnnotation),
+            EniConfigLabel = reader.Text(OptionTable.EniConfigLabel),
+        };
     }
 
     private static InstallOptions Install(OptionReader reader, IpamdOptions options)

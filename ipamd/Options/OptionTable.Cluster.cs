@@ -27,5 +27,15 @@ internal static partial class OptionTable
         Meaning = "The node object that is watched: capacity of pods, cordon, labels and annotations. Without it no API server is used",
     };
 
-    private static IReadOnlyList<OptionDefinition> ClusterOptions => [ClusterEndpoint, ServiceHost, ServicePort, ServiceAccountPath, NodeName];
+    public static readonly TextOption EniConfigAnnotation = new("ENI_CONFIG_ANNOTATION_DEF", OptionDefaults.Cluster.EniConfigAnnotation, "the name of an annotation")
+    {
+        Meaning = "With custom networking: the annotation of the node that names its ENIConfig",
+    };
+
+    public static readonly TextOption EniConfigLabel = new("ENI_CONFIG_LABEL_DEF", OptionDefaults.Cluster.EniConfigLabel, "the name of a label")
+    {
+        Meaning = "With custom networking: the label of the node that names its ENIConfig, when there is no annotation; topology.kubernetes.io/zone for one a zone. Neither: the ENIConfig default",
+    };
+
+    private static IReadOnlyList<OptionDefinition> ClusterOptions => [ClusterEndpoint, ServiceHost, ServicePort, ServiceAccountPath, NodeName, EniConfigAnnotation, EniConfigLabel];
 }

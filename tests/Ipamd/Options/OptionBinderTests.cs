@@ -115,4 +115,27 @@ public sealed class OptionBinderTests
         => Assert.Contains("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect", Assert.Single(Bind(("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
 
     private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));
+
+    [Theory]
+    [InlineData("", "10.100.0.1", "https://10.100.0.1/")]
+    [InlineData("", "fd00::1", "https://[fd00::1]/")]
+    [InlineData("https://abc.eks.amazonaws.com", "10.100.0.1", "https://abc.eks.amazonaws.com/")]
+    [InlineData("http://127.0.0.1:8001", "", "http://127.0.0.1:8001/")]
+    public void API_server_is_where_the_cluster_says_unless_the_operator_says_otherwise(string endpoint, string host, string expected)
+    {
+        var bound = OptionBinder.Bind(new Dictionary<string, string> { ["CLUSTER_ENDPOINT"] = endpoint, ["KUBERNETES_SERVICE_HOST"] = host, ["MY_NODE_NAME"] = "n" });
+        Assert.Empty(bound.Problems);
+        Assert.Equal((expected, true), (bound.Options.Cluster.Endpoint?.AbsoluteUri, bound.Options.Cluster.IsEnabled));
+    }
+
+    [Fact]
+    public void Without_an_API_server_or_a_name_there_is_no_cluster_and_without_a_cluster_no_custom_networking()
+    {
+        Assert.False(OptionBinder.Bind(new Dictionary<string, string> { ["MY_NODE_NAME"] = "n" }).Options.Cluster.IsEnabled);
+        var nameless = OptionBinder.Bind(new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = "10.100.0.1", ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true" });
+        Assert.False(nameless.Options.Cluster.IsEnabled);
+        Assert.StartsWith("MY_NODE_NAME is not set", Assert.Single(nameless.Warnings), StringComparison.Ordinal);
+        Assert.StartsWith("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG='true': expected an API server", Assert.Single(nameless.Problems), StringComparison.Ordinal);
+        Assert.Single(OptionBinder.Bind(new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = "not a host" }).Problems);
+    }
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class EniConfigWatchTests : IAsyncDisposable
+{
+    private static readonly ClusterOptions Options = new() { EniConfigLabel = "topology.kubernetes.io/zone" };
+    private readonly ManualTimeProvider _time = new();
+    private readonly FakeObjectSource<EniConfigFacts> _source = new() { Item = new EniConfigFacts("subnet-1", ["sg-1"]), Version = "5" };
+    private readonly EniConfigSource _pool = new();
+    private readonly List<string?> _failed = [];
+    private readonly CancellationTokenSource _stop = new();
+    private Task? _running;
+    private EniConfigWatch? _watch;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        if (_running is not null) await _running.WaitAsync(TimeSpan.FromSeconds(10));
+        _stop.Dispose();
+    }
+
+    [Theory]
+    [InlineData("vpc.amazonaws.com/externalEniConfig=outer,topology.kubernetes.io/zone=zone", "k8s.amazonaws.com/eniConfig=note", "outer")]
+    [InlineData("topology.kubernetes.io/zone=zone", "k8s.amazonaws.com/eniConfig=note", "note")]
+    [InlineData("topology.kubernetes.io/zone=zone", "other=x", "zone")]
+    [InlineData("k8s.amazonaws.com/eniConfig=unused-label", "", "default")]
+    public void Name_comes_from_the_external_label_the_annotation_or_the_label_else_it_is_default(string labels, string annotations, string name)
+        => Assert.Equal(name, EniConfigReference.Of(Node(labels, annotations), Options).Name);
+
+    [Fact]
+    public async Task Pool_learns_what_the_named_object_says_and_every_change_of_it()
+    {
+        Start();
+        _watch!.Seen(Node("topology.kubernetes.io/zone=a"));
+        await ToldAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
+        _source.Tell(new EniConfigFacts("subnet-2", []), "6");
+        await ToldAsync(new EniConfigState.Present("a", "subnet-2", []));
+        _source.Tell(null, "7");
+        await ToldAsync(new EniConfigState.Missing("a", "there is no such object (label topology.kubernetes.io/zone of the node)"));
+        _source.Tell(new EniConfigFacts("", ["sg-1"]), "8");
+        await ToldAsync(new EniConfigState.Missing("a", "its spec.subnet is empty (label topology.kubernetes.io/zone of the node)"));
+        Assert.Equal(["list a 0", "watch a 5"], _source.Calls);
+    }
+
+    [Fact]
+    public async Task Node_that_names_another_one_is_followed_there_and_the_old_one_no_more()
+    {
+        Start();
+        _watch!.Seen(Node("topology.kubernetes.io/zone=a"));
+        await ToldAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
+        _watch.Seen(Node("topology.kubernetes.io/zone=a", "unrelated=x"));
+        _source.Item = new EniConfigFacts("subnet-b", []);
+        _watch.Seen(Node("topology.kubernetes.io/zone=a", "k8s.amazonaws.com/eniConfig=b"));
+        await ToldAsync(new EniConfigState.Present("b", "subnet-b", []));
+        await Eventually.TrueAsync(() => _source.Calls.Count == 4);
+        Assert.Equal(["list a 0", "watch a 5", "list b 0", "watch b 5"], _source.Calls);
+    }
+
+    [Theory]
+    [InlineData("a,metadata.name!=b")]
+    [InlineData("Upper")]
+    [InlineData("")]
+    [InlineData("-a")]
+    [InlineData("a/../b")]
+    public async Task Text_that_names_no_object_is_never_asked_for(string name)
+    {
+        Start();
+        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=" + name));
+        await ToldAsync(new EniConfigState.Missing(name, "this is no name of an object (annotation k8s.amazonaws.com/eniConfig of the node)"));
+        Assert.Empty(_source.Calls);
+    }
+
+    [Fact]
+    public async Task Cluster_without_the_resource_is_an_answer_and_its_installation_is_noticed()
+    {
+        _source.Fail(ClusterErrorKind.NotFound);
+        Start();
+        _watch!.Seen(Node(""));
+        await ToldAsync(new EniConfigState.Missing("default", "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"));
+        _time.Advance(ClusterBackoff.First);
+        await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
+        Assert.Equal(["NotFound", null], _failed);
+    }
+
+    [Fact]
+    public async Task Before_anything_is_heard_the_pool_knows_why()
+    {
+        _source.Fail(ClusterErrorKind.NotPermitted);
+        Start();
+        _watch!.NodeUnknown("the API server has no node n");
+        await ToldAsync(new EniConfigState.Unknown("the API server has no node n"));
+        _watch.Seen(Node(""));
+        await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
+        _watch.NodeUnknown("too late");
+        await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
+    }
+
+    [Fact]
+    public async Task While_the_server_is_away_the_last_one_stays()
+    {
+        Start();
+        _watch!.Seen(Node(""));
+        await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
+        for (var times = 0; times < 5; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        await Eventually.TrueAsync(() => _source.IsWatched);
+        _source.End(ClusterErrorKind.Unreachable);
+        await Eventually.TrueAsync(() => _failed.Count == 1);
+        await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
+    }
+
+    private void Start()
+    {
+        _watch = new EniConfigWatch(_source, _pool, Options, failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1), NullLogger<EniConfigWatch>.Instance);
+        _running = _watch.RunAsync(_stop.Token);
+    }
+
+    private Task ToldAsync(EniConfigState expected) => Eventually.TrueAsync(() => _pool.Current.Equals(expected), what: expected.ToString());
+
+    private static NodeFacts Node(string labels, string annotations = "") => new("uid", 29, false, Map(labels), Map(annotations));
+
+    private static Dictionary<string, string> Map(string pairs)
+        => pairs.Length == 0 ? [] : pairs.Split(pairs.Contains("!=", StringComparison.Ordinal) ? '\n' : ',').Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+}
