@@ -7,6 +7,8 @@ using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Http;
+using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.WarmPool;
@@ -58,7 +60,10 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
         using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder);
         var aws = ToAwsOptions(options);
-        ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random) : new AwsCloud(aws, _time, _random, onAttempt: null);
+        DaemonMetrics? metrics = null;
+        ICloud cloud = options.MetadataOnly
+            ? new MetadataCloud(aws.Metadata, _time, _random)
+            : new AwsCloud(aws, _time, _random, attempt => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration));
         using var connections = (IDisposable)cloud;
 
         // Core.
@@ -75,11 +80,16 @@ internal sealed partial class Daemon : IAsyncDisposable
         // The cluster, if there is one to talk to: nothing waits for it.
         using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
 
+        // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
+        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report });
+        engine.Events.Subscribe(metrics.Happened);
+        engine.Budget.Answered = metrics.Called;
+
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
-            new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request),
+            new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
             new ConfigServerService(state, settings),
             new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, state, _time),
             new HealthService(state),
@@ -92,7 +102,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         try
         {
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster, .. Listeners(metrics)], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -124,9 +134,21 @@ internal sealed partial class Daemon : IAsyncDisposable
         await Task.WhenAll(running);
     }
 
-    private void AfterStep(DaemonState state, StepOutcome outcome)
+    /// <summary>By which others look at the daemon.</summary>
+    private IEnumerable<Func<CancellationToken, Task>> Listeners(DaemonMetrics metrics)
     {
-        if (!state.Stepped(outcome)) return;
+        if (_bound.Options.MetricsEndPoint is { } endPoint)
+        {
+            var pages = new HttpPages([new HttpPage("/metrics", TextExposition.ContentType, metrics.Write)], _time);
+            yield return new HttpEndpoint("metrics", endPoint, pages.HandleAsync, _time, _loggers).RunAsync;
+        }
+    }
+
+    private void AfterStep(DaemonState state, DaemonMetrics metrics, StepOutcome outcome)
+    {
+        var isReadyNow = state.Stepped(outcome);
+        metrics.Stepped(_time.GetUtcNow(), _bound.Options.Cluster.IsEnabled);
+        if (!isReadyNow) return;
         var view = outcome.Ledger;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
         // Once: what the start needed and nothing after it does. What is used from then on stays.

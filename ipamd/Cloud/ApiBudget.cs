@@ -71,6 +71,9 @@ internal sealed class ApiBudget
         }
     }
 
+    /// <summary>Told of every call that was answered: its operation, why it failed (null for success), and how long it took. Not under the budget's lock.</summary>
+    public Action<string, CloudErrorKind?, TimeSpan>? Answered { get; set; }
+
     public BudgetView View()
     {
         lock (_lock)
@@ -229,6 +232,8 @@ internal sealed class ApiBudget
             else if (failure == CloudErrorKind.Throttled) _buckets[call.Kind].Throttled(began, Now());
             Count_NeedsLock(call, outcome);
         }
+
+        Answered?.Invoke(call.Operation, failure, Now() - began);
     }
 
     private void Count(BudgetedCall call, string outcome)

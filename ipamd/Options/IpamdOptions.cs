@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
@@ -33,6 +34,9 @@ internal sealed record IpamdOptions
 
     /// <summary>AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>VPCCNI_METRICS_BIND_ADDRESS: where metrics are served; null with DISABLE_METRICS. All addresses and the port of the reference, unless set.</summary>
+    public EndPoint? MetricsEndPoint { get; init; } = new IPEndPoint(IPAddress.IPv6Any, 61678);
 
     /// <summary>AWS_VPC_ENI_MTU, bytes.</summary>
     public int InterfaceMtu { get; init; } = 9001;

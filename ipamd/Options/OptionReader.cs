@@ -63,6 +63,18 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return null;
     }
 
+    /// <summary>
+    /// Where to listen: an address and a port (<c>127.0.0.1:61678</c>, <c>[::1]:61678</c>), a port on all addresses (<c>:61678</c>, read as that of <see cref="IPAddress.IPv6Any"/>), or a Unix socket
+    /// (<c>unix:/path</c>).
+    /// </summary>
+    public EndPoint Listen(TextOption option)
+    {
+        var text = Raw(option) ?? option.Default;
+        if (ListenAddress(text) is { } endPoint) return endPoint;
+        Problem(option, text);
+        return ListenAddress(option.Default)!;
+    }
+
     public string Path(PathOption option)
     {
         if (Raw(option) is not { } text) return option.Fallback;
@@ -157,6 +169,12 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     public void Problem(OptionDefinition option, string value) => Problem(option, value, option.Expected);
 
     public void Problem(OptionDefinition option, string value, string expected) => _problems.Add($"{option.Name}='{value}': expected {expected}");
+
+    private static EndPoint? ListenAddress(string text)
+    {
+        if (text.StartsWith("unix:/", StringComparison.Ordinal)) return new UnixDomainSocketEndPoint(text["unix:".Length..]);
+        return IPEndPoint.TryParse(text.StartsWith(':') ? $"[::]{text}" : text, out var endPoint) && endPoint.Port > 0 ? endPoint : null;
+    }
 
     private static IPAddress BaseOf(IPAddress address, int length)
     {

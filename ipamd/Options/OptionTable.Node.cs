@@ -8,6 +8,8 @@ internal static partial class OptionTable
     private const int MinMtu = 576;
     private const int MaxMtu = 9001;
 
+    private const string ListenExpected = "an IP address and a port, e.g. 127.0.0.1:61678, or :61678 for all addresses, or unix:/path";
+
     private const string RangesExpected = "IPv4 ranges with commas between them, e.g. 10.1.0.0/16,192.168.0.0/24";
 
     public static readonly FlagOption ExternalSnat = new("AWS_VPC_K8S_CNI_EXTERNALSNAT", OptionDefaults.Host.ExternalSnat)
@@ -121,6 +123,13 @@ internal static partial class OptionTable
         Meaning = "What the daemon logs; INFO: what changed on the node", Deviation = "Default INFO instead of DEBUG",
     };
 
+    public static readonly FlagOption MetricsDisabled = new("DISABLE_METRICS", false) { Meaning = "No metrics are served" };
+
+    public static readonly TextOption MetricsBindAddress = new("VPCCNI_METRICS_BIND_ADDRESS", ":61678", ListenExpected)
+    {
+        Meaning = "Where metrics are served, under /metrics; the default is every address of the node, as with the AWS VPC CNI",
+    };
+
     public static readonly ChoiceOption NetworkPolicyMode = new("NETWORK_POLICY_ENFORCING_MODE", OptionDefaults.Daemon.NetworkPolicyMode, "none", "standard")
     {
         Meaning = "Told to the plugin and to the network policy agent", Deviation = "strict is refused, and standard does not make the plugin call the agent in this version",
@@ -149,6 +158,6 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> DaemonOptions =>
     [
-        SocketPath, CheckpointPath, LogFile, LogLevel, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
+        SocketPath, CheckpointPath, LogFile, LogLevel, MetricsDisabled, MetricsBindAddress, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
     ];
 }

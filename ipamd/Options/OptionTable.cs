@@ -33,7 +33,6 @@ internal static partial class OptionTable
         new("ANNOTATE_POD_IP", "this version does not annotate pods", "", "false"),
         new("DISABLE_INTROSPECTION", "this version has no introspection"),
         new("INTROSPECTION_BIND_ADDRESS", "this version has no introspection"),
-        new("DISABLE_METRICS", "this version exports no metrics"),
         new("AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER", "the reverse path filter of the interfaces is always set to loose; the AWS VPC CNI dropped the variable as well"),
     ];
 }

@@ -21,7 +21,8 @@ internal sealed record CniReplySettings(bool ExternalSnat, string NetworkPolicyM
 /// <param name="ranges">The VPC's.</param>
 /// <param name="settings">The same for all.</param>
 /// <param name="deleteLinks">Called after a DEL; deletes the links that the plugin has put in the group of released ones. Null: the plugin does it.</param>
-internal sealed class CniBackendService(AddressService addresses, NetworkRanges ranges, CniReplySettings settings, Action? deleteLinks = null) : CNIBackend.CNIBackendBase
+/// <param name="deleteAsked">Told of every DEL, with the reason that the plugin gives.</param>
+internal sealed class CniBackendService(AddressService addresses, NetworkRanges ranges, CniReplySettings settings, Action? deleteLinks = null, Action<string>? deleteAsked = null) : CNIBackend.CNIBackendBase
 {
     /// <summary>Trailer that tells our plugin so; that of aws-node does not look for it.</summary>
     internal const string DeletesLinks = "vpccni-deletes-links";
@@ -53,6 +54,7 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
     public override async Task<DelNetworkReply> DelNetwork(DelNetworkRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
+        deleteAsked?.Invoke(request.Reason);
         var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, context.CancellationToken));
         if (released is null) throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
         if (deleteLinks is not null)

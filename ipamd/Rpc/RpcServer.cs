@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
 namespace VpcCni.Ipamd.Rpc;
@@ -29,7 +28,8 @@ internal sealed class RpcServer : IAsyncDisposable
         ILoggerFactory loggers,
         CancellationToken cancellationToken)
     {
-        PrepareSocket(socketPath);
+        // One that answers belongs to a living daemon, and two daemons would give one address to two pods.
+        UnixSocketFile.Prepare(socketPath, $"{socketPath} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
         builder.Services.AddSingleton(loggers);
         // The daemon's own handler decides when to stop; the host's would stop the socket first and the pool never.
@@ -70,26 +70,5 @@ internal sealed class RpcServer : IAsyncDisposable
         public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-    }
-
-    /// <summary>A socket file that nobody listens on is what a crash leaves. One that answers belongs to a living daemon, and two daemons would give one address to two pods.</summary>
-    private static void PrepareSocket(string path)
-    {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        if (!File.Exists(path)) return;
-        using (var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
-        {
-            try
-            {
-                probe.Connect(new UnixDomainSocketEndPoint(path));
-                throw new IOException($"{path} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
-            }
-            catch (SocketException exception) when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable)
-            {
-                // Nobody listens.
-            }
-        }
-
-        File.Delete(path);
     }
 }

@@ -54,6 +54,12 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     public PoolCapacity Capacity => targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : capacity;
     public PoolTargets Targets => targets;
 
+    /// <summary>What the cloud refused and is not asked for again yet.</summary>
+    public GrowthObstacles Obstacles => parts.Backoff.View();
+
+    /// <summary>Subnets that a new interface may be created in, as last described.</summary>
+    public IReadOnlyList<SubnetCandidate> SubnetCandidates => parts.Placement.Candidates();
+
     /// <summary>Completed when no change and no observation is under way.</summary>
     public Task IdleAsync()
     {

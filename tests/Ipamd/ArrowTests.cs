@@ -18,7 +18,7 @@ public sealed partial class ArrowTests
         { "Install", ["Ledger"] },
         { "Kubernetes", ["WarmPool"] },
         { "Options", ["Cloud", "HostNetwork", "Install", "Kubernetes", "WarmPool"] },
-        { "Observability", ["Cloud", "WarmPool"] },
+        { "Observability", ["Cloud", "HostNetwork", "Ledger", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
         { "Cli", ["Cloud", "HostNetwork", "Install", "Options", "Protos", "WhatIf"] },

@@ -16,7 +16,7 @@ internal sealed class PoolHarness
         Cloud = cloud;
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Pool.Subscribe(Told.Add);
-        Writer = new CheckpointWriter(Ledger, File, Time);
+        Writer = new CheckpointWriter(Ledger, File, Time) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
