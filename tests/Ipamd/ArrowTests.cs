@@ -21,7 +21,7 @@ public sealed partial class ArrowTests
         { "Observability", ["Cloud", "HostNetwork", "Ledger", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Cloud", "HostNetwork", "Install", "Options", "Protos", "WhatIf"] },
+        { "Cli", ["Cloud", "HostNetwork", "Install", "Observability", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]
