@@ -167,7 +167,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
 
-    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null);
+    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {

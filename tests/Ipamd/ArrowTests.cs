@@ -16,7 +16,7 @@ public sealed partial class ArrowTests
         { "Aws", ["Cloud", "Ledger"] },
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger", "Netlink"] },
         { "Install", ["Ledger"] },
-        { "Kubernetes", ["WarmPool"] },
+        { "Kubernetes", ["Cloud", "Ledger", "WarmPool"] },
         { "Options", ["Cloud", "HostNetwork", "Install", "Kubernetes", "WarmPool"] },
         { "Observability", ["Cloud", "HostNetwork", "Ledger", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
