@@ -30,7 +30,10 @@ internal sealed class RpcServer : IAsyncDisposable
     {
         // One that answers belongs to a living daemon, and two daemons would give one address to two pods.
         UnixSocketFile.Prepare(socketPath, $"{socketPath} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [] });
+        // Empty: the other builders watch the whole folder in which the process stands, and what is below it, for settings files. In a container that is the root of everything.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(loggers);
         // The daemon's own handler decides when to stop; the host's would stop the socket first and the pool never.
         builder.Services.AddSingleton<IHostLifetime, DaemonLifetime>();
