@@ -54,10 +54,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     public PoolCapacity Capacity => targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : capacity;
     public PoolTargets Targets => targets;
 
-    /// <summary>All that stands against growth now, whether anything has to grow or not.</summary>
-    public GrowthObstacles Obstacles => rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
-        : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
-        : parts.Backoff.View();
+    /// <summary>What the cloud refused and is not asked for again yet.</summary>
+    public GrowthObstacles Obstacles => parts.Backoff.View();
 
     /// <summary>Subnets that a new interface may be created in, as last described.</summary>
     public IReadOnlyList<SubnetCandidate> SubnetCandidates => parts.Placement.Candidates();
@@ -95,7 +93,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Capacity = Capacity,
         Subnets = parts.Placement.Candidates(),
         NoPlace = parts.Placement.Obstacle,
-        Obstacles = Obstacles,
+        Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
+            : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
+            : parts.Backoff.View(),
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         // What could not be had again is kept.
         MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,

@@ -23,7 +23,7 @@ public sealed class ValuesTests
         Assert.Equal("network", (string?)chart.Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!["team"]);
         Assert.Equal("false", (string?)chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["annotations"]!["cluster-autoscaler.kubernetes.io/safe-to-evict"]);
         Assert.Equal("true", (string?)chart.Single("ConfigMap")["data"]!["enable-windows-ipam"]);
-        Assert.Contains("/pods: patch", DefaultsTests.RolesOf(chart));
+        Assert.Contains("/pods: get patch", DefaultsTests.RolesOf(chart));
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class ValuesTests
         Assert.Equal(["us-west-2a", "us-west-2b"], configs.Select(item => (string?)item["metadata"]!["name"]));
         Assert.Equal("""{"subnet":"subnet-0aaa","securityGroups":["sg-01","sg-02"]}""", configs[0]["spec"]!.ToJsonString());
         Assert.Equal("""{"subnet":"subnet-0bbb"}""", configs[1]["spec"]!.ToJsonString());
-        Assert.Equal(["/nodes: get list watch", "/events: create patch", "crd.k8s.amazonaws.com/eniconfigs: get list watch"], DefaultsTests.RolesOf(chart));
+        Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get", "crd.k8s.amazonaws.com/eniconfigs: list watch"], DefaultsTests.RolesOf(chart));
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class ValuesTests
     {
         var chart = HelmRenderer.Render(HelmRenderer.WithImage, "cleanup: {enabled: true}");
         Assert.Equal(["CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com", "DaemonSet vpc-cni-cleanup"], chart.Names);
-        Assert.Equal("""["/app/ipamd","uninstall"]""", chart.Init["command"]!.ToJsonString());
+        Assert.Equal("""["/app/ipamd","uninstall","--wait","300"]""", chart.Init["command"]!.ToJsonString());
         Assert.False((bool)chart.PodSpec["automountServiceAccountToken"]!);
         Assert.Equal("""{"drop":["ALL"]}""", chart.Daemon["securityContext"]!["capabilities"]!.ToJsonString());
     }

@@ -60,11 +60,13 @@ internal sealed class Containerd : IAsyncDisposable
     public static DateTime Deadline => DateTime.UtcNow + CallDeadline;
 
     /// <summary>Waits until the CRI plugin says that the network is ready, which needs the conflist.</summary>
-    public static async Task<Containerd> StartAsync(NodeLab node, string conflist)
+    /// <param name="node">Where it runs.</param>
+    /// <param name="conflist">Null: plugin and conflist are somebody else's to bring, and only pods of the host's network run before.</param>
+    public static async Task<Containerd> StartAsync(NodeLab node, string? conflist)
     {
         var containerd = Requirement.NeedProgram("containerd");
         Requirement.NeedProgram("runc");
-        var ctr = Requirement.NeedProgram("ctr");
+        Requirement.NeedProgram("ctr");
         Requirement.NeedProgram("iptables");
         var busybox = Requirement.NeedProgram("busybox");
         var plugins = PluginFolders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, "portmap")) && File.Exists(Path.Combine(folder, "loopback")));
@@ -75,9 +77,13 @@ internal sealed class Containerd : IAsyncDisposable
         var folder = Path.Combine(node.TheNode.Paths.Folder, "cri");
         var paths = node.TheNode.Paths;
         Directory.CreateDirectory(folder);
-        foreach (var name in (string[])["portmap", "loopback"]) File.CreateSymbolicLink(Path.Combine(paths.CniBin, name), Path.Combine(plugins!, name));
-        File.Copy(Binaries.Plugin, Path.Combine(paths.CniBin, "vpc-cni"), overwrite: true);
-        await File.WriteAllTextAsync(Path.Combine(paths.CniConf, "10-aws.conflist"), conflist);
+        if (conflist is not null)
+        {
+            foreach (var name in (string[])["portmap", "loopback"]) File.CreateSymbolicLink(Path.Combine(paths.CniBin, name), Path.Combine(plugins!, name));
+            File.Copy(Binaries.Plugin, Path.Combine(paths.CniBin, "vpc-cni"), overwrite: true);
+            await File.WriteAllTextAsync(Path.Combine(paths.CniConf, "10-aws.conflist"), conflist);
+        }
+
         await File.WriteAllTextAsync(Path.Combine(folder, "config.toml"), Config(folder, paths));
         BusyboxImage.Write(Path.Combine(folder, "image.tar"), busybox, RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64");
 
@@ -86,8 +92,8 @@ internal sealed class Containerd : IAsyncDisposable
         var started = new Containerd(node, process, folder);
         try
         {
-            await Eventually.TrueAsync(() => started.IsReadyAsync(), TimeSpan.FromSeconds(30), "containerd's network is ready");
-            await started.RunAsync(ctr, "--address", Path.Combine(folder, "containerd.sock"), "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", Path.Combine(folder, "image.tar"));
+            await Eventually.TrueAsync(() => started.IsReadyAsync(conflist is null ? "RuntimeReady" : "NetworkReady"), TimeSpan.FromSeconds(30), "containerd is ready");
+            await started.ImportAsync(Path.Combine(folder, "image.tar"));
             return started;
         }
         catch (Exception failure)
@@ -99,6 +105,28 @@ internal sealed class Containerd : IAsyncDisposable
     }
 
     public string Log => File.Exists(Path.Combine(Folder, "containerd.log")) ? string.Join('\n', File.ReadLines(Path.Combine(Folder, "containerd.log")).TakeLast(15)) : "";
+
+    /// <param name="image">A tar in the form of <c>docker save</c>.</param>
+    public Task ImportAsync(string image)
+        => RunAsync("ctr", "--address", Path.Combine(Folder, "containerd.sock"), "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", image);
+
+    /// <summary>A sandbox in the node's own network, as pods with hostNetwork have it; its containers log below the returned configuration's folder.</summary>
+    public async Task<(string Id, PodSandboxConfig Config)> RunHostSandboxAsync(string name)
+    {
+        var config = new PodSandboxConfig
+        {
+            Metadata = new PodSandboxMetadata { Name = name, Namespace = "kube-system", Uid = $"uid-{name}" },
+            LogDirectory = Directory.CreateDirectory(Path.Combine(Folder, "logs", name)).FullName,
+            Linux = new LinuxPodSandboxConfig
+            {
+                CgroupParent = $"/{Group}",
+                SecurityContext = new LinuxSandboxSecurityContext { NamespaceOptions = new NamespaceOption { Network = NamespaceMode.Node }, Seccomp = new SecurityProfile() },
+            },
+        };
+        var id = (await Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, deadline: Deadline)).PodSandboxId;
+        _sandboxes.Add(id);
+        return (id, config);
+    }
 
     /// <summary>Runs a pod with one container that does nothing but live, or serves a page on port 8080.</summary>
     public async Task<RuntimePod> RunPodAsync(string name, int? hostPort = null)
@@ -193,13 +221,13 @@ internal sealed class Containerd : IAsyncDisposable
         }
     }
 
-    private async Task<bool> IsReadyAsync()
+    private async Task<bool> IsReadyAsync(string condition)
     {
         if (_process.HasExited) throw new InvalidOperationException($"containerd ended with {_process.ExitCode}: {Log}");
         try
         {
             var status = await Cri.StatusAsync(new StatusRequest(), deadline: DateTime.UtcNow + TimeSpan.FromSeconds(5));
-            return status.Status.Conditions.Any(condition => condition is { Type: "NetworkReady", Status: true });
+            return status.Status.Conditions.Any(item => item.Type == condition && item.Status);
         }
         catch (RpcException)
         {

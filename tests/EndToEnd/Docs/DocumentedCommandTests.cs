@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using VpcCni.Chart.Tests;
+using VpcCni.EndToEnd.Tests.Daemon;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Docs;
+
+/// <summary>
+/// Every command of the operator's pages. <c>sh lab</c>: run on a node of the lab, with pods, and must succeed. <c>sh cluster</c>: needs a cluster or an account; each line is checked by the program
+/// itself as far as it goes without one, and what the programs in a pod are told is run in the lab. Nothing else may be called sh.
+/// </summary>
+public sealed partial class DocumentedCommandTests
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+
+    /// <summary>Cannot be checked here at all; what they act on is: the Containerfile, by tests/Chart/ContainerfileTests.</summary>
+    private static readonly string[] Unchecked = ["podman build --tag registry.example/vpc-cni:0.1.0 .", "podman push registry.example/vpc-cni:0.1.0"];
+
+    [Fact]
+    public void Every_block_of_commands_says_where_it_runs()
+    {
+        Assert.NotEmpty(Documentation.Blocks);
+        Assert.All(Documentation.Blocks, block => Assert.True(
+            block.Info is "sh lab" or "sh cluster" or "sh make" or "json" or "yaml" or "text", $"{block}: a block is 'sh lab', 'sh cluster', 'sh make', json, yaml or text, not '{block.Info}'"));
+    }
+
+    /// <summary>One lab for all pages, in the order of the pages; those that end what the next need come last.</summary>
+    [Fact]
+    public async Task Commands_for_a_node_succeed_on_one()
+    {
+        var blocks = Documentation.Blocks.Where(block => block.Info == "sh lab").OrderBy(block => block.Text.Contains("uninstall", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(blocks);
+        await using var node = await NodeLab.StartAsync(change: options => options with { Nodes = [1] });
+        // Ten pods: the tenth is on a second interface, whose table the pages look at.
+        for (var pod = 0; pod < 10; pod++) await node.AddAsync($"web-{pod}");
+        var script = Path.Combine(node.TheNode.Paths.Folder, "environment.sh");
+        await File.WriteAllTextAsync(script, Environment(node), TestContext.Current.CancellationToken);
+        List<string> failures = [];
+        foreach (var block in blocks)
+        {
+            var outcome = await node.Lab.ExecAsync(NodeLab.Node, ["bash", "-euo", "pipefail", "-c", $". {script}\n{block.Text}"], Deadline, TestContext.Current.CancellationToken);
+            TestContext.Current.TestOutputHelper?.WriteLine($"{block}: exit code {outcome.ExitCode}\n{outcome.Output}{outcome.Errors}");
+            if (outcome.ExitCode != 0) failures.Add($"{block}: exit code {outcome.ExitCode}: {outcome.Output}{outcome.Errors}");
+        }
+
+        Assert.Empty(failures);
+    }
+
+    [Fact]
+    public void Commands_for_a_cluster_are_right_as_far_as_their_programs_can_tell()
+    {
+        var commands = Documentation.Blocks.Where(block => block.Info == "sh cluster").SelectMany(block => block.Commands.Select(command => (block, command))).ToList();
+        Assert.NotEmpty(commands);
+        foreach (var (block, command) in commands)
+        {
+            if (Unchecked.Contains(command)) continue;
+            var words = Words(command);
+            var problem = words[0] switch
+            {
+                "kubectl" => CheckKubectl(words),
+                "aws" => CheckAws(words),
+                "helm" => CheckHelm(words),
+                _ => "no check for this program",
+            };
+            Assert.True(problem is null, $"{block}: {command}: {problem}");
+        }
+
+        Assert.All(Unchecked, command => Assert.Contains(command, commands.Select(item => item.command)));
+    }
+
+    /// <summary>What a check would let pass, it does not check.</summary>
+    [Theory]
+    [InlineData("kubectl --namespace kube-system rolout status daemonset/aws-node")]
+    [InlineData("kubectl --namespace kube-system rollout status daemonset/aws-node --timout 5s")]
+    [InlineData("aws eks delete-addon --cluster-name a --addon vpc-cni --keep")]
+    [InlineData("helm install x ./helm/vpc-cni --set image.overide=y")]
+    [InlineData("helm install x ./helm/vpc-cni --set cleanup.enabled=true")]
+    [InlineData("helm instal x ./helm/vpc-cni --set image.override=y")]
+    [InlineData("helm install x ./helm/other --set image.override=y")]
+    public void Wrong_commands_are_found(string command)
+    {
+        var words = Words(command);
+        Assert.NotNull(words[0] switch { "kubectl" => CheckKubectl(words), "aws" => CheckAws(words), _ => CheckHelm(words) });
+    }
+
+    [Fact]
+    public void Make_targets_exist()
+    {
+        var makefile = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "Makefile"));
+        var commands = Documentation.Blocks.Where(block => block.Info == "sh make").SelectMany(block => block.Commands).ToList();
+        Assert.NotEmpty(commands);
+        Assert.All(commands, command => Assert.Matches($"(?m)^{Regex.Escape(Words(command)[1])}:", makefile));
+    }
+
+    [Fact]
+    public void Values_and_JSON_of_the_pages_are_valid()
+    {
+        foreach (var block in Documentation.Blocks.Where(block => block.Info is "yaml" or "json"))
+        {
+            if (block.Info == "yaml") Assert.NotEmpty(HelmRenderer.Render(block.Text).Objects);
+            else JsonDocument.Parse(block.Text).Dispose();
+        }
+    }
+
+    /// <summary>Texts of messages in the first column of the tables, with dots where the message has something of the moment.</summary>
+    [Fact]
+    public void Messages_that_the_troubleshooting_page_quotes_are_in_the_sources()
+    {
+        var sources = string.Join('\n', ((string[])["ipamd", "cni-shim"]).SelectMany(folder => Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, folder), "*.cs", SearchOption.AllDirectories)
+            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal))).Select(File.ReadAllText));
+        var quoted = MessageRows(File.ReadAllLines(Path.Combine(HelmRenderer.Repository, "docs", "troubleshooting.md"))).ToList();
+        Assert.True(quoted.Count > 10, $"{quoted.Count} messages");
+        // Of the runtime and the kernel.
+        string[] others = ["failed to find plugin \"portmap\"", "EPERM", "Operation not permitted"];
+        Assert.All(quoted.Except(others), text => Assert.Contains(text, sources, StringComparison.Ordinal));
+    }
+
+    private static IEnumerable<string> MessageRows(string[] lines)
+    {
+        var inTable = false;
+        foreach (var line in lines)
+        {
+            inTable = line.StartsWith("| in the message |", StringComparison.Ordinal) || line.StartsWith("| log or status |", StringComparison.Ordinal) || (inTable && line.StartsWith('|'));
+            if (!inTable) continue;
+            foreach (Match code in Code().Matches(line.Split('|')[1]))
+            {
+                foreach (var part in code.Groups["text"].Value.Split("...", StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) yield return part;
+            }
+        }
+    }
+
+    /// <summary>kubectl looks at its subcommand and flags before it helps, and needs no cluster for that. What is run in the pod is our program: its command must exist.</summary>
+    private static string? CheckKubectl(string[] words)
+    {
+        Requirement.NeedProgram("kubectl");
+        var end = Array.IndexOf(words, "--");
+        var outcome = Run("kubectl", [.. end < 0 ? words[1..] : words[1..end], "--help"]);
+        if (outcome.ExitCode != 0) return outcome.Errors;
+        // Where a subcommand does not exist, it helps with what stands before it.
+        if (outcome.Output.Contains("Available Commands:", StringComparison.Ordinal)) return "kubectl has no such command";
+        return end < 0 || (words[end + 1] == "/app/ipamd" && Run(Binaries.Ipamd, [.. words[(end + 2)..], "--help"]).ExitCode == 0) ? null : "the program in the pod refuses its arguments";
+    }
+
+    /// <summary>The AWS CLI looks at its arguments before it prints the form of the answer, and needs no account for that.</summary>
+    private static string? CheckAws(string[] words)
+    {
+        Requirement.NeedProgram("aws");
+        var outcome = Run("aws", [.. words[1..], "--region", "us-west-2", "--generate-cli-skeleton", "output"]);
+        return outcome.ExitCode == 0 ? null : outcome.Errors;
+    }
+
+    /// <summary>There is no helm here: its command and flags are compared with a list, and the chart is rendered with the values that it would get.</summary>
+    private static string? CheckHelm(string[] words)
+    {
+        if (words[1] is not ("install" or "upgrade" or "uninstall")) return $"unknown command {words[1]}";
+        List<string> values = [];
+        for (var index = words[1] == "uninstall" ? 3 : 4; index < words.Length; index++)
+        {
+            switch (words[index])
+            {
+                case "--namespace":
+                    index++;
+                    break;
+                case "--set" when words[1] != "uninstall":
+                    values.Add(Yaml(words[++index]));
+                    break;
+                case "--skip-crds" when words[1] == "install":
+                    break;
+                case "--reuse-values" when words[1] == "upgrade":
+                    values.Add(HelmRenderer.WithImage);
+                    break;
+                default:
+                    return $"unknown argument {words[index]}";
+            }
+        }
+
+        if (words[1] == "uninstall") return null;
+        if (words[3] != "./helm/vpc-cni") return $"there is no chart {words[3]}";
+        var outcome = HelmRenderer.TryRender([], [.. values]);
+        return outcome.ExitCode == 0 ? null : outcome.Errors;
+    }
+
+    /// <summary><c>a.b=c</c>, or a list as <c>a.b={c,d}</c>, as YAML.</summary>
+    private static string Yaml(string set)
+    {
+        var parts = set.Split('=', 2);
+        var value = parts[1].StartsWith('{') ? $"[{parts[1].Trim('{', '}')}]" : parts[1] is "true" or "false" ? parts[1] : $"\"{parts[1]}\"";
+        return parts[0].Split('.').Reverse().Aggregate(value, (inner, name) => $"{{{name}: {inner}}}");
+    }
+
+    /// <summary>Words between spaces; double quotes hold one together.</summary>
+    private static string[] Words(string command) => [.. Word().Matches(command.Split(" # ")[0]).Select(match => match.Value.Trim('"'))];
+
+    private static RenderOutcome Run(string program, string[] arguments) => HelmRenderer.Run(new ProcessStartInfo(program, arguments), Deadline);
+
+    /// <summary>A login on the node: our programs on the PATH, and the files of this node in the place of those under /var, /opt and /etc.</summary>
+    private static string Environment(NodeLab node)
+    {
+        var paths = node.TheNode.Paths;
+        return $"""
+            export PATH={Path.GetDirectoryName(Binaries.Ipamd)}:$PATH PLUGIN={Binaries.Plugin}
+            export VPCCNI_SOCKET_PATH={paths.IpamdSocket} AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint} HOST_CNI_BIN_PATH={paths.CniBin} HOST_CNI_CONFDIR_PATH={paths.CniConf} AWS_REGION=us-west-2
+            """;
+    }
+
+    [GeneratedRegex("\"[^\"]*\"|[^ \"]+(\"[^\"]*\")?", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Word();
+
+    [GeneratedRegex("`(?<text>[^`]+)`", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Code();
+}
