@@ -7,6 +7,7 @@ using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Observability.Http;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.Options;
@@ -51,7 +52,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var options = _bound.Options;
         Log.Starting(_logger, _version, options.SocketPath, options.Targets);
         foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
-        var state = new DaemonState(_version, _time);
+        var state = new DaemonState(_version, _time) { Warnings = _bound.Warnings };
 
         // Alone: a second daemon on the same checkpoint would give one address to two pods.
         using var single = await SingleInstance.AcquireAsync(options.CheckpointPath + ".lock", _time, cancellationToken);
@@ -69,6 +70,10 @@ internal sealed partial class Daemon : IAsyncDisposable
         // Core.
         var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
 
+        var history = new PoolHistory();
+        engine.Events.Subscribe(history.Observe);
+        state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
+
         // The host's network follows what the core knows, whoever else changes it.
         using var keeper = new HostNetworkKeeper(
             host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
@@ -79,6 +84,7 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // The cluster, if there is one to talk to: nothing waits for it.
         using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
+        state.ClusterProblem = () => cluster?.Link.Problem;
 
         // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
         using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report });
@@ -91,7 +97,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
             new ConfigServerService(state, settings),
-            new NodeIpamService(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, state, _time),
+            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, _time)),
             new HealthService(state),
             _loggers,
             cancellationToken);
@@ -161,7 +167,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
 
-    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null);
+    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {

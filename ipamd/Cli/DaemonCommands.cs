@@ -10,7 +10,7 @@ namespace VpcCni.Ipamd.Cli;
 internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
 
 /// <summary>
-/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c> also: not ready), 2 the daemon does not answer, as documented in the help of each command.
+/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c>: not ready), 2 the daemon does not answer or refuses the question, as documented in the help of each command.
 /// </summary>
 /// <param name="console">Where to write.</param>
 /// <param name="version">Of this program.</param>
@@ -36,9 +36,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var run = new Command("run", "run the daemon (the default); it is configured by environment variables") { installs, plugin };
         run.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
         var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer");
-        status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
+        status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
-        pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
+        pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
+        var subject = new Argument<string>("pod") { Description = "NAMESPACE/POD, or the beginning of a sandbox's id" };
+        var explain = new Command("explain", "why a pod waits or failed, or how it got its address, step by step; exit code 0 it has its address or gave it back, 1 it waits or failed, 2 no answer, 3 nothing is known of it") { subject };
+        explain.SetAction((result, cancellationToken) => AskAsync(
+            result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
 
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
         var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service };
@@ -48,7 +52,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };
         access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
 
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, health, access, WhatIfCommand.Create(console, json) };
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, explain, health, access, WhatIfCommand.Create(console, json) };
         foreach (var command in new InstallCommand(console, install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
         foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         root.Options.Add(socket);
@@ -63,6 +67,11 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         try
         {
             return await question(client);
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.InvalidArgument)
+        {
+            await console.Error.WriteLineAsync($"ipamd: {exception.Status.Detail}");
+            return 2;
         }
         catch (RpcException exception)
         {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using Google.Protobuf;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
@@ -7,25 +7,28 @@ namespace VpcCni.Ipamd.Cli;
 /// <summary><c>ipamd pods</c>: who holds what.</summary>
 internal static class PodReport
 {
-    public static async Task<int> WriteAsync(DaemonClient client, bool json, TextWriter output, CancellationToken cancellationToken)
+    /// <summary>The same as container runtimes show.</summary>
+    private const int ShortId = 12;
+
+    public static async Task<int> WriteAsync(DaemonClient client, bool json, TextWriter output, TimeProvider time, CancellationToken cancellationToken)
     {
         var reply = await client.Node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
-        if (json)
-        {
-            await output.WriteAsync(JsonFormatter.Default.Format(reply) + "\n");
-            return 0;
-        }
+        await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply, time.GetUtcNow()));
+        return 0;
+    }
 
-        var text = new StringWriter { NewLine = "\n" };
-        text.WriteLine($"{"ADDRESS",-15} {"DEV",3} {"SINCE",-20} {"CONTAINER",-12} POD");
+    /// <summary>One line a pod, so that it can be searched; a pod's name comes last and may be as long as it is.</summary>
+    internal static string Text(ListAttachmentsReply reply, DateTimeOffset now)
+    {
+        var screen = new Screen();
+        screen.Row($"{"ADDRESS",-15} {"DEV",3} {"FOR",-7} {"SANDBOX",-12} POD");
         foreach (var item in reply.Attachments)
         {
             var pod = item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : "(unknown: recovered from the kernel)";
-            var container = item.Key.ContainerId.Length > 12 ? item.Key.ContainerId[..12] : item.Key.ContainerId;
-            text.WriteLine($"{string.Join(",", item.Addresses),-15} {item.DeviceIndex,3} {item.AssignedAt.ToDateTime():yyyy-MM-ddTHH:mm:ssZ} {container,-12} {pod}");
+            var container = item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId;
+            screen.Row($"{string.Join(",", item.Addresses),-15} {item.DeviceIndex,3} {Span.Of(now - item.AssignedAt.ToDateTimeOffset()),-7} {container,-12} {pod}");
         }
 
-        await output.WriteAsync(text.ToString());
-        return 0;
+        return screen.ToString();
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
@@ -7,40 +8,79 @@ namespace VpcCni.Ipamd.Cli;
 /// <summary><c>ipamd status</c>: one screen, 80 columns.</summary>
 internal static class StatusReport
 {
-    public static async Task<int> WriteAsync(DaemonClient client, bool json, TextWriter output, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Where words begin, beside the labels.</summary>
+    private const int Column = 11;
+
+    /// <summary>Every member is there, also those that are zero or empty: programs need not guess.</summary>
+    internal static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true));
+
+    public static async Task<int> WriteAsync(DaemonClient client, bool json, TextWriter output, CancellationToken cancellationToken)
     {
         var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
-        await output.WriteAsync(json ? JsonFormatter.Default.Format(status) + "\n" : Text(status, time.GetUtcNow()));
+        await output.WriteAsync(json ? Json.Format(status) + "\n" : Text(status));
         return status.Ready ? 0 : 1;
     }
 
-    private static string Text(GetStatusReply status, DateTimeOffset now)
+    internal static string Text(GetStatusReply status)
     {
-        var text = new StringWriter { NewLine = "\n" };
-        var pool = status.Pool;
-        text.WriteLine($"{(status.Ready ? "ready" : "NOT READY")}  {status.Phase}, up {Span(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}");
-        text.WriteLine($"node       {(status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet")}");
-        text.WriteLine($"addresses  {pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling; at most {pool.MaxPods} pods");
-        text.WriteLine($"targets    {string.Join(" ", pool.Targets.OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => $"{item.Key}={item.Value}"))}");
-        if (status.Cloud is { } cloud)
-        {
-            text.WriteLine($"cloud      access {cloud.Access}; {(cloud.ObservedAt is { } at ? $"observed {Span(now - at.ToDateTimeOffset())} ago" : "not observed yet")}; drift found {cloud.DriftFound}");
-            text.WriteLine($"budget     {string.Join(", ", cloud.Budget.Select(bucket => $"{bucket.Kind} {bucket.Tokens:0.#} of {bucket.Capacity:0}"))}");
-            foreach (var change in cloud.OpenChanges) text.WriteLine($"under way  {change}");
-        }
-
-        if (status.WaitingAdds > 0) text.WriteLine($"waiting    {status.WaitingAdds} pods wait for an address");
-        foreach (var problem in status.Problems) text.WriteLine($"problem    {problem}");
-        text.WriteLine();
-        text.WriteLine($"{"INTERFACE",-22} {"DEV",3} {"PRIMARY",-15} {"TOTAL",5} {"USED",4} {"COOL",4} {"FREE",4}  STATE");
-        foreach (var item in status.Interfaces.OrderBy(item => item.DeviceIndex))
-        {
-            text.WriteLine($"{item.Id,-22} {item.DeviceIndex,3} {item.PrimaryAddress,-15} {item.Total,5} {item.Assigned,4} {item.Cooling,4} {item.Total - item.Assigned - item.Cooling,4}  {item.State}");
-        }
-
-        text.WriteLine($"{pool.Interfaces} of {pool.InterfaceLimit} interfaces attached");
-        return text.ToString();
+        var now = status.Now.ToDateTimeOffset();
+        var screen = new Screen();
+        var head = $"{(status.Ready ? "READY" : "NOT READY"),-9}  {status.Phase}, started {Span.Ago(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}";
+        var clock = $"{now:HH:mm:ss}Z";
+        screen.Row(head.Length + clock.Length < Screen.Width ? head.PadRight(Screen.Width - clock.Length) + clock : head);
+        screen.Beside("node", Column, status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet");
+        Pool(screen, status.Pool);
+        Line(screen, status.Line, now);
+        Cloud(screen, status.Cloud, now);
+        foreach (var obstacle in status.Obstacles) screen.Beside("obstacle", Column, $"{obstacle.About}: {obstacle.Detail}{Until(obstacle, now)}");
+        if (status.HostNetworkProblem.Length > 0) screen.Beside("host net", Column, status.HostNetworkProblem);
+        foreach (var problem in status.Problems.Where(problem => !problem.StartsWith("host network: ", StringComparison.Ordinal))) screen.Beside("problem", Column, problem);
+        foreach (var warning in status.Warnings) screen.Beside("warning", Column, warning);
+        foreach (var failure in status.Failures)
+            screen.Beside("failed", Column, $"{Span.Ago(now - failure.At.ToDateTimeOffset())}{(failure.Count > 1 ? $", {failure.Count} times" : "")}: {failure.What}");
+        Interfaces(screen, status);
+        return screen.ToString();
     }
 
-    private static string Span(TimeSpan span) => span.TotalHours >= 1 ? $"{(int)span.TotalHours}h{span.Minutes:00}m" : span.TotalMinutes >= 1 ? $"{span.Minutes}m{span.Seconds:00}s" : $"{span.TotalSeconds:0.0}s";
+    private static void Pool(Screen screen, Pool pool)
+    {
+        screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling");
+        var settings = pool.Settings.Where(setting => setting.OverruledBy.Length == 0).Select(setting => $"{setting.Name}={setting.Value} ({setting.Source})");
+        screen.Beside("targets", Column, string.Join(", ", settings));
+        foreach (var setting in pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && setting.Source == "environment"))
+            screen.Beside("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy} decides");
+    }
+
+    private static void Line(Screen screen, Line line, DateTimeOffset now)
+    {
+        if (line.Length == 0)
+        {
+            screen.Beside("waiting", Column, "no pod");
+            return;
+        }
+
+        screen.Beside("waiting", Column, $"{line.Length} {(line.Length == 1 ? "pod" : "pods")}, the first for {Span.Of(line.Longest.ToTimeSpan())}, until {Span.Of(line.NextDeadline.ToDateTimeOffset() - now)} from now; for {line.WaitsFor}");
+    }
+
+    private static void Cloud(Screen screen, Protos.V1.Cloud cloud, DateTimeOffset now)
+    {
+        screen.Beside("cloud", Column, $"access {cloud.Access}; {(cloud.ObservedAt is { } at ? $"described {Span.Ago(now - at.ToDateTimeOffset())}" : "not described yet")}; drift found: {cloud.DriftFound}");
+        screen.Beside("budget", Column, string.Join(", ", cloud.Budget.Select(Bucket)));
+        foreach (var change in cloud.OpenChanges) screen.Beside("under way", Column, change);
+    }
+
+    private static string Bucket(CallBudget bucket)
+        => $"{bucket.Kind} {bucket.Tokens:0.#} of {bucket.Capacity:0}{(bucket.Waiting > 0 ? $", {bucket.Waiting} wait" : "")}";
+
+    private static string Until(Obstacle obstacle, DateTimeOffset now)
+        => obstacle.Until is { } until ? $"; tried again in {Span.Of(until.ToDateTimeOffset() - now)}, at {until.ToDateTimeOffset():HH:mm:ss}Z" : "";
+
+    private static void Interfaces(Screen screen, GetStatusReply status)
+    {
+        screen.Row("");
+        screen.Row($"{"INTERFACE",-22} {"DEV",3} {"PRIMARY",-15} {"TOTAL",5} {"USED",4} {"COOL",4} {"FREE",4}  STATE");
+        foreach (var item in status.Interfaces.OrderBy(item => item.DeviceIndex))
+            screen.Row($"{item.Id,-22} {item.DeviceIndex,3} {item.PrimaryAddress,-15} {item.Total,5} {item.Assigned,4} {item.Cooling,4} {item.Total - item.Assigned - item.Cooling,4}  {item.State}");
+        screen.Row($"{status.Pool.Interfaces} of {status.Pool.InterfaceLimit} interfaces attached; at most {status.Pool.MaxPods} pods");
+    }
 }

@@ -24,6 +24,9 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     /// <summary>What looks broken of a pod must look broken for this long: many times what the plugin takes for its one batch of requests.</summary>
     private static readonly TimeSpan Confirmation = TimeSpan.FromMilliseconds(30);
 
+    /// <summary>Looks in a row that may fail because the kernel's tables change too fast to be read.</summary>
+    private const int Interruptions = 5;
+
     private readonly KernelHostNetwork _host;
     private readonly HostKernel _kernel;
     private readonly HostNetworkOptions _options;
@@ -40,6 +43,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
     private volatile string? _problem;
     private bool _isSettled;
+    private int _interrupted;
 
     /// <param name="host">The kernel, and what is wired in it.</param>
     /// <param name="options">What the operator decided.</param>
@@ -71,13 +75,24 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         set => _journal.Told = value;
     }
 
-    /// <summary>Why the host's network is not what it must be; null when it is.</summary>
-    public string? Problem => (_problem, _nat.Problem) switch
+    /// <summary>Why the host's network is not what it must be, or does not stay so; null when it is and does.</summary>
+    public string? Problem
     {
-        (null, var nat) => nat,
-        (var own, null) => own,
-        var (own, nat) => $"{own}; {nat}",
-    };
+        get
+        {
+            string?[] all = [_problem, _nat.Problem, Dispute];
+            return all.Any(problem => problem is not null) ? string.Join("; ", all.OfType<string>()) : null;
+        }
+    }
+
+    private string? Dispute
+    {
+        get
+        {
+            RepairKind[] kinds = [.. Report.Kinds.Where(item => item.Value.IsDisputed).Select(item => item.Key).Order()];
+            return kinds.Length == 0 ? null : $"another program keeps undoing what is repaired ({string.Join(", ", kinds)}): it is repaired ever less often";
+        }
+    }
 
     /// <summary>Something that the declared state depends on changed.</summary>
     public void Poke() => _changed.Writer.TryWrite(true);
@@ -159,7 +174,13 @@ internal sealed partial class HostNetworkKeeper : IDisposable
             again = Apply(repairs, failures);
             failures.AddRange(repairs.Problems.Select(problem => new HostNetworkException(problem)));
             _isSettled |= state.Inputs.Node is not null;
+            _interrupted = 0;
             _journal.Looked();
+        }
+        catch (NetlinkException exception) when (exception.Errno == Errno.EINTR && _interrupted++ < Interruptions)
+        {
+            // So many links come and go that no dump of them is whole: in a moment it is.
+            again = _time.GetUtcNow();
         }
         catch (Exception exception) when (exception is NetlinkException or HostNetworkException)
         {

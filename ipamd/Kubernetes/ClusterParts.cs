@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Kubernetes;
@@ -7,7 +8,9 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <param name="Conditions">What the node object says.</param>
 /// <param name="Signal">Raised when that changes.</param>
 /// <param name="EniConfig">Told the node's ENIConfig; null without custom networking, and then none is looked for.</param>
-internal sealed record ClusterSubjects(NodeConditions Conditions, PoolSignal Signal, EniConfigSource? EniConfig);
+/// <param name="Events">What happens in the pool; the cluster is told of some of it.</param>
+/// <param name="Ledger">Who holds which address.</param>
+internal sealed record ClusterSubjects(NodeConditions Conditions, PoolSignal Signal, EniConfigSource? EniConfig, PoolEvents Events, IpLedger Ledger);
 
 /// <summary>The parts that talk to the API server, put together.</summary>
 internal sealed class ClusterParts : IDisposable
@@ -38,9 +41,28 @@ internal sealed class ClusterParts : IDisposable
         }
 
         Link.Add(watchOfNode, new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection, time), options.NodeName, node.Told, NodeFailed, time, random).RunAsync);
+        ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
     }
 
     public ClusterLink Link { get; }
+
+    private void ComposeWriters(ClusterOptions options, ClusterSubjects pool, Func<string> nodeUid, TimeProvider time, Random random)
+    {
+        const string events = "events", annotations = "annotation of pods";
+        var writer = new KubernetesWriter(_connection, options.NodeName);
+        var reporter = new EventReporter(writer, options.NodeName, nodeUid, failure => Link.Failed(events, failure), time, random);
+        pool.Events.Subscribe(reporter.Note);
+        Link.Add(events, reporter.RunAsync);
+        if (!options.AnnotatesPods) return;
+        var annotator = new PodAnnotator(writer, pod => AddressOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
+        annotator.Resume(pool.Ledger.Attachments());
+        pool.Events.Subscribe(annotator.Note);
+        Link.Add(annotations, annotator.RunAsync);
+    }
+
+    /// <summary>Of the newest sandbox: one of the same pod that is being torn down may hold another.</summary>
+    private static string? AddressOf(IpLedger ledger, PodReference pod)
+        => ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt)?.Addresses[0].Address.ToString();
 
     public void Dispose() => _connection.Dispose();
 }

@@ -17,6 +17,13 @@ internal enum DaemonPhase
     Stopping,
 }
 
+/// <summary>A setting, and where its value comes from.</summary>
+/// <param name="Name">Of the variable that decides it.</param>
+/// <param name="Value">What holds now.</param>
+/// <param name="Source"><c>environment</c>, <c>default</c>, <c>node</c> (the instance type) or <c>cluster</c> (the API server).</param>
+/// <param name="OverruledBy">Why it has no effect; null when it has.</param>
+internal sealed record SettingInForce(string Name, string Value, string Source, string? OverruledBy = null);
+
 /// <summary>
 /// What the daemon knows of itself, for health, status and the policy agent. Written by the start-up and the pool's loop, read by anybody.
 /// </summary>
@@ -46,6 +53,15 @@ internal sealed class DaemonState
 
     /// <summary>Why the host's network is not what it must be; null when it is.</summary>
     public Func<string?> HostNetworkProblem { get; set; } = () => null;
+
+    /// <summary>Why the cluster's API server is not heard; null when it is, or is not needed.</summary>
+    public Func<string?> ClusterProblem { get; set; } = () => null;
+
+    /// <summary>What is odd about the environment, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings { get; set; } = [];
+
+    /// <summary>What decides how much the pool holds.</summary>
+    public Func<IReadOnlyList<SettingInForce>> Settings { get; set; } = () => [];
 
     /// <summary>Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.</summary>
     public Task Observed { get; }

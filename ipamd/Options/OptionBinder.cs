@@ -109,6 +109,11 @@ internal static class OptionBinder
             warnings.Add("MY_NODE_NAME is not set: the daemon does not know which node of the cluster it is, and uses no API server");
         }
 
+        if (options.Cluster is { AnnotatesPods: true, IsEnabled: false })
+        {
+            warnings.Add("ANNOTATE_POD_IP has no effect: there is no API server (KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME)");
+        }
+
         if (options.AddWait > TimeSpan.FromSeconds(25))
         {
             warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
@@ -150,6 +155,7 @@ internal static class OptionBinder
             NodeName = reader.Text(OptionTable.NodeName),
             EniConfigAnnotation = reader.Text(OptionTable.EniConfigAnnotation),
             EniConfigLabel = reader.Text(OptionTable.EniConfigLabel),
+            AnnotatesPods = reader.Flag(OptionTable.AnnotatePods),
         };
     }
 

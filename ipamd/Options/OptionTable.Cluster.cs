@@ -37,5 +37,11 @@ internal static partial class OptionTable
         Meaning = "With custom networking: the label of the node that names its ENIConfig, when there is no annotation; topology.kubernetes.io/zone for one a zone. Neither: the ENIConfig default",
     };
 
-    private static IReadOnlyList<OptionDefinition> ClusterOptions => [ClusterEndpoint, ServiceHost, ServicePort, ServiceAccountPath, NodeName, EniConfigAnnotation, EniConfigLabel];
+    public static readonly FlagOption AnnotatePods = new("ANNOTATE_POD_IP", false)
+    {
+        Meaning = "Pods carry their address as the annotation vpc.amazonaws.com/pod-ips, before kubelet reports it; empty after the pod",
+        Deviation = "Written right after the ADD is answered, and again until the API server takes it, instead of within the ADD, which then fails with it",
+    };
+
+    private static IReadOnlyList<OptionDefinition> ClusterOptions => [ClusterEndpoint, ServiceHost, ServicePort, ServiceAccountPath, NodeName, EniConfigAnnotation, EniConfigLabel, AnnotatePods];
 }

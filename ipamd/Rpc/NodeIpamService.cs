@@ -5,6 +5,7 @@ using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.V1;
 using AttachmentKey = VpcCni.Ipamd.Ledger.AttachmentKey;
@@ -13,9 +14,12 @@ using WireAttachment = VpcCni.Protos.V1.Attachment;
 
 namespace VpcCni.Ipamd.Rpc;
 
+/// <summary>What the answers are made from.</summary>
+internal sealed record NodeIpamParts(
+    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, TimeProvider Time);
+
 /// <summary><c>vpccni.v1.NodeIpam</c>: what only this daemon answers.</summary>
-internal sealed class NodeIpamService(
-    IpLedger ledger, AddressService addresses, WaitingAdds waiting, ApiBudget budget, PoolSignal signal, DaemonState state, TimeProvider time) : NodeIpam.NodeIpamBase
+internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBase
 {
     /// <summary>The runtime lists its attachments before it calls; one that was added since then is not garbage.</summary>
     private static readonly TimeSpan MinimumGarbageAge = TimeSpan.FromMinutes(1);
@@ -24,7 +28,9 @@ internal sealed class NodeIpamService(
     {
         if (request.Attachment is not { } wire) throw new RpcException(new Status(StatusCode.InvalidArgument, "missing: attachment"));
         var key = new AttachmentKey(wire.NetworkName, wire.ContainerId, wire.InterfaceName);
-        if (ledger.Find(key) is not { } attachment) throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
+        var held = parts.Ledger.Find(key);
+        parts.Events.Publish(new PoolEvent.Checked(parts.Time.GetUtcNow(), key, held));
+        if (held is not { } attachment) throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
         return Task.FromResult(new CheckAttachmentReply { Attachment = ToWire(attachment) });
     }
 
@@ -39,11 +45,11 @@ internal sealed class NodeIpamService(
 
         var valid = request.ValidAttachments.Select(item => (item.ContainerId, item.InterfaceName)).ToHashSet();
         var reply = new CollectGarbageReply();
-        foreach (var garbage in ledger.Attachments().Where(item => item.Key.NetworkName == request.NetworkName
+        foreach (var garbage in parts.Ledger.Attachments().Where(item => item.Key.NetworkName == request.NetworkName
             && !valid.Contains((item.Key.ContainerId, item.Key.InterfaceName))
-            && time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge))
+            && parts.Time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge))
         {
-            if (await addresses.DeleteAsync(garbage.Key, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
+            if (await parts.Addresses.DeleteAsync(garbage.Key, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
         }
 
         return reply;
@@ -52,103 +58,31 @@ internal sealed class NodeIpamService(
     public override Task<ListAttachmentsReply> ListAttachments(ListAttachmentsRequest request, ServerCallContext context)
     {
         var reply = new ListAttachmentsReply();
-        reply.Attachments.AddRange(ledger.Attachments().Select(ToWire));
+        reply.Attachments.AddRange(parts.Ledger.Attachments().Select(ToWire));
         return Task.FromResult(reply);
     }
 
-    public override Task<GetStatusReply> GetStatus(GetStatusRequest request, ServerCallContext context)
-    {
-        var view = ledger.View(time.GetUtcNow());
-        var reply = new GetStatusReply
-        {
-            Ready = state.Ready,
-            Phase = state.Phase.ToString().ToLowerInvariant(),
-            Version = state.Version,
-            StartedAt = Timestamp.FromDateTimeOffset(state.StartedAt),
-            NodeId = state.Identity?.NodeId ?? "",
-            InstanceType = state.Identity?.NodeType ?? "",
-            WaitingAdds = (uint)waiting.Demand,
-            Pool = new Pool
-            {
-                Total = (uint)view.Total,
-                Assigned = (uint)view.Assigned,
-                Cooling = (uint)view.Cooling,
-                Available = (uint)view.Free,
-                Interfaces = (uint)view.Interfaces.Count,
-                InterfaceLimit = (uint)(state.Pool?.Capacity.MaxInterfaces ?? 0),
-                MaxPods = (uint)(state.Pool?.Capacity.MaxPods ?? 0),
-            },
-        };
-        if (state.StartObstacle is { } start) reply.Problems.Add(start);
-        if (state.HostNetworkProblem() is { } network) reply.Problems.Add($"host network: {network}");
-        if (state.Pool is { } pool)
-        {
-            reply.Pool.Targets.Add(Targets(pool.Targets));
-            if (pool.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan) reply.Problems.Add($"{plan.Short} addresses short of the targets: {obstacle.Detail}");
-        }
+    public override Task<GetStatusReply> GetStatus(GetStatusRequest request, ServerCallContext context) => Task.FromResult(StatusReplies.Of(parts));
 
-        reply.Cloud = CloudOf(view);
-        if (budget.Access != CloudAccess.Full) reply.Problems.Add($"cloud access is {CloudAccessText.Of(budget.Access)}; `ipamd access full` ends that");
-        reply.Problems.AddRange(view.Orphans.Select(orphan => $"pod {orphan.Pod} uses {orphan.Addresses[0].Address}, which no interface of this node carries"));
-        reply.Interfaces.AddRange(view.Interfaces.Select(item => new NetworkInterface
-        {
-            Id = item.Id.Value,
-            DeviceIndex = (uint)item.DeviceIndex,
-            PrimaryAddress = item.PrimaryAddress.ToString(),
-            SubnetId = item.SubnetId,
-            Total = (uint)item.Total,
-            Assigned = (uint)item.Assigned,
-            Cooling = (uint)item.Cooling,
-            State = item.IsDraining ? "draining" : item.IsExcluded ? "subnet excluded" : item.CarriesPods ? "in use" : "not for pods",
-        }));
-        return Task.FromResult(reply);
+    public override Task<ExplainReply> Explain(ExplainRequest request, ServerCallContext context)
+    {
+        if (ExplainReplies.Problem(request) is { } problem) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
+        return Task.FromResult(ExplainReplies.Of(parts, request));
     }
 
     public override Task<SetCloudAccessReply> SetCloudAccess(SetCloudAccessRequest request, ServerCallContext context)
     {
         if (!CloudAccessText.TryParse(request.Access, out var access))
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not a level of access: expected {CloudAccessText.Expected}"));
-        var previous = budget.Access;
-        budget.Access = access;
-        signal.Raise();
+        var previous = parts.Budget.Access;
+        parts.Budget.Access = access;
+        parts.Signal.Raise();
         return Task.FromResult(new SetCloudAccessReply { Previous = CloudAccessText.Of(previous) });
     }
 
-    private Protos.V1.Cloud CloudOf(LedgerView view)
-    {
-        var spent = budget.View();
-        var cloud = new Protos.V1.Cloud
-        {
-            Access = CloudAccessText.Of(spent.Access),
-            ObservedAt = state.Pool?.Membership.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
-            DriftFound = (ulong)(state.Pool?.Membership.DriftFound ?? 0),
-        };
-        cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}"));
-        cloud.Budget.AddRange(spent.Buckets.Select(bucket => new CallBudget
-        {
-            Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
-        }));
-        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (ulong)call.Count }));
-        return cloud;
-    }
+    internal static Protos.V1.AttachmentKey ToWire(AttachmentKey key) => new() { NetworkName = key.NetworkName, ContainerId = key.ContainerId, InterfaceName = key.InterfaceName };
 
-    private static Dictionary<string, string> Targets(PoolTargets targets)
-    {
-        var named = new Dictionary<string, string>
-        {
-            ["WARM_IP_TARGET"] = targets.WarmIpTarget.ToString(),
-            ["MINIMUM_IP_TARGET"] = targets.MinimumIpTarget.ToString(),
-        };
-        if (targets.UsesPrefixes) named["ENABLE_PREFIX_DELEGATION"] = "true";
-        if (targets is { UsesAddressTargets: false, UsesPrefixes: true }) named["WARM_PREFIX_TARGET"] = targets.WarmPrefixTarget.ToString();
-        if (targets is { UsesAddressTargets: false, UsesPrefixes: false }) named["WARM_ENI_TARGET"] = targets.WarmEniTarget.ToString();
-        if (targets.MaxEni is { } maxEni) named["MAX_ENI"] = maxEni.ToString();
-        return named;
-    }
-
-    private static Protos.V1.AttachmentKey ToWire(AttachmentKey key) => new() { NetworkName = key.NetworkName, ContainerId = key.ContainerId, InterfaceName = key.InterfaceName };
-
-    private static WireAttachment ToWire(Attachment attachment)
+    internal static WireAttachment ToWire(Attachment attachment)
     {
         var wire = new WireAttachment
         {

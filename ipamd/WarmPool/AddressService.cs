@@ -54,8 +54,8 @@ internal sealed partial class AddressService(
         var started = time.GetTimestamp();
         try
         {
-            var (outcome, waited, reusedAfter, isNew) = await AddInTurnAsync(key, pod, netnsPath, cancellationToken);
-            Tell(outcome, key, pod, new AddTiming(time.GetElapsedTime(started), waited, reusedAfter, isNew));
+            var (outcome, timing) = await AddInTurnAsync(key, pod, netnsPath, cancellationToken);
+            Tell(outcome, key, pod, timing with { Took = time.GetElapsedTime(started) });
             return outcome;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
@@ -66,7 +66,7 @@ internal sealed partial class AddressService(
         }
     }
 
-    private async Task<(AddOutcome Outcome, TimeSpan Waited, TimeSpan? ReusedAfter, bool IsNew)> AddInTurnAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
+    private async Task<(AddOutcome Outcome, AddTiming Timing)> AddInTurnAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
     {
         using var turn = await _turns.EnterAsync(key, cancellationToken);
         var waited = TimeSpan.Zero;
@@ -86,16 +86,18 @@ internal sealed partial class AddressService(
             var began = time.GetTimestamp();
             outcome = await WaitAsync(request, cancellationToken);
             waited = time.GetElapsedTime(began);
-            if (outcome is not WaitOutcome.Served) return (ToNoAddress(outcome), waited, null, false);
+            if (outcome is not WaitOutcome.Served) return (ToNoAddress(outcome), new AddTiming { Waited = waited });
         }
 
         // The pool has less than before: the plan may want more.
         signal.Raise();
         var served = (WaitOutcome.Served)outcome;
+        var assigned = time.GetTimestamp();
         await MakeDurableAsync(served, cancellationToken);
+        var durable = time.GetElapsedTime(assigned);
         var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
         AddOutcome answer = attachment.Addresses.Any(item => item.Place is null) ? new AddOutcome.Orphaned(attachment) : new AddOutcome.Held(attachment);
-        return (answer, waited, served.ReusedAfter, served.IsNew);
+        return (answer, new AddTiming { Waited = waited, Durable = durable, ReusedAfter = served.ReusedAfter, IsNew = served.IsNew });
     }
 
     private void Tell(AddOutcome outcome, AttachmentKey key, PodReference pod, AddTiming timing)
@@ -105,7 +107,7 @@ internal sealed partial class AddressService(
         {
             case AddOutcome.Held { Attachment: var attachment }:
                 Log.Added(Logger, key, pod, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, timing.IsNew, timing.Took.TotalMilliseconds);
-                Events.Publish(new PoolEvent.AddServed(now, attachment, timing.IsNew, timing.Waited, timing.Took, timing.ReusedAfter));
+                Events.Publish(new PoolEvent.AddServed(now, attachment, timing.IsNew, timing.Waited, timing.Took, timing.ReusedAfter) { Durable = timing.Durable });
                 break;
             case AddOutcome.NoAddress failed:
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
@@ -241,7 +243,7 @@ internal sealed partial class AddressService(
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };
 
-    private readonly record struct AddTiming(TimeSpan Took, TimeSpan Waited, TimeSpan? ReusedAfter, bool IsNew);
+    private readonly record struct AddTiming(TimeSpan Took, TimeSpan Waited, TimeSpan Durable, TimeSpan? ReusedAfter, bool IsNew);
 
     private static partial class Log
     {

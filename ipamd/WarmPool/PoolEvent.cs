@@ -42,7 +42,11 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Waited">Time in the line; zero when an address was free.</param>
     /// <param name="Took">From the request to the answer, the write to disk included.</param>
     /// <param name="ReusedAfter">Since the first of the addresses was given back by its holder before; null when it had none in this daemon's memory.</param>
-    internal sealed record AddServed(DateTimeOffset At, Attachment Attachment, bool IsNew, TimeSpan Waited, TimeSpan Took, TimeSpan? ReusedAfter) : PoolEvent(At);
+    internal sealed record AddServed(DateTimeOffset At, Attachment Attachment, bool IsNew, TimeSpan Waited, TimeSpan Took, TimeSpan? ReusedAfter) : PoolEvent(At)
+    {
+        /// <summary>From holding the addresses to their being on disk, which was shared with other ADDs; part of <see cref="Took"/>.</summary>
+        public TimeSpan Durable { get; init; }
+    }
 
     /// <summary>An ADD ended without an address.</summary>
     /// <param name="At">When.</param>
@@ -60,6 +64,12 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Released">What was given back; null when the key held nothing.</param>
     /// <param name="Took">From the request to the answer.</param>
     internal sealed record Deleted(DateTimeOffset At, AttachmentKey Key, Attachment? Released, TimeSpan Took) : PoolEvent(At);
+
+    /// <summary>A CHECK was answered.</summary>
+    /// <param name="At">When.</param>
+    /// <param name="Key">What it named.</param>
+    /// <param name="Held">What it holds; null for nothing.</param>
+    internal sealed record Checked(DateTimeOffset At, AttachmentKey Key, Attachment? Held) : PoolEvent(At);
 
     /// <summary>Nothing of this attachment is left in the kernel, and no DEL came: given back.</summary>
     internal sealed record LostDelete(DateTimeOffset At, Attachment Released) : PoolEvent(At);

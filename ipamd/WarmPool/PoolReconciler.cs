@@ -54,8 +54,10 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     public PoolCapacity Capacity => targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : capacity;
     public PoolTargets Targets => targets;
 
-    /// <summary>What the cloud refused and is not asked for again yet.</summary>
-    public GrowthObstacles Obstacles => parts.Backoff.View();
+    /// <summary>All that stands against growth now, whether anything has to grow or not.</summary>
+    public GrowthObstacles Obstacles => rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
+        : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
+        : parts.Backoff.View();
 
     /// <summary>Subnets that a new interface may be created in, as last described.</summary>
     public IReadOnlyList<SubnetCandidate> SubnetCandidates => parts.Placement.Candidates();
@@ -93,9 +95,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Capacity = Capacity,
         Subnets = parts.Placement.Candidates(),
         NoPlace = parts.Placement.Obstacle,
-        Obstacles = rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
-            : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
-            : parts.Backoff.View(),
+        Obstacles = Obstacles,
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         // What could not be had again is kept.
         MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,

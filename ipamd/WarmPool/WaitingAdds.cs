@@ -26,6 +26,9 @@ internal abstract record WaitOutcome
     internal sealed record Refused : WaitOutcome;
 }
 
+/// <summary>Who waits, since when, and until when.</summary>
+internal readonly record struct PlaceInLine(AttachmentKey Key, PodReference Pod, DateTimeOffset Since, DateTimeOffset Deadline);
+
 /// <summary>
 /// ADDs that found the pool empty, first come, first served. Their number is demand that the planner sees. Every place in the queue is left exactly once: served,
 /// hopeless, or given up by its client (cancelled or out of time), who then holds nothing.
@@ -62,6 +65,12 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
         lock (_lock) return [.. _queue.Select(waiter => new WaitingAdd(waiter.Number, waiter.Deadline))];
     }
 
+    /// <summary>The line as people see it, first come first.</summary>
+    public IReadOnlyList<PlaceInLine> Line()
+    {
+        lock (_lock) return [.. _queue.Select(waiter => new PlaceInLine(waiter.Request.Key, waiter.Request.Pod, waiter.Since, waiter.Deadline))];
+    }
+
     /// <summary>Takes a place and waits for its turn. The caller bounds the wait by the token.</summary>
     /// <exception cref="OperationCanceledException">The client gave up; it holds nothing.</exception>
     public async Task<WaitOutcome> WaitAsync(AddRequest request, DateTimeOffset deadline, CancellationToken cancellationToken)
@@ -70,7 +79,7 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
         lock (_lock)
         {
             if (_queue.Count >= PoolLimits.MaxWaiting) return new WaitOutcome.Refused();
-            place = _queue.AddLast(new Waiter(++_lastNumber, request, deadline));
+            place = _queue.AddLast(new Waiter(++_lastNumber, request, time.GetUtcNow(), deadline));
         }
 
         var waiter = place.Value;
@@ -136,8 +145,9 @@ internal sealed class WaitingAdds(IpLedger ledger, TimeProvider time)
         foreach (var waiter in hopeless) waiter.Outcome.TrySetResult(new WaitOutcome.Hopeless(obstacle));
     }
 
-    private sealed class Waiter(long number, AddRequest request, DateTimeOffset deadline)
+    private sealed class Waiter(long number, AddRequest request, DateTimeOffset since, DateTimeOffset deadline)
     {
+        public DateTimeOffset Since { get; } = since;
         public long Number { get; } = number;
         public AddRequest Request { get; } = request;
         public DateTimeOffset Deadline { get; } = deadline;

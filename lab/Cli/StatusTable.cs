@@ -22,6 +22,14 @@ internal static class StatusTable
         foreach (var node in status.Nodes)
             yield return $"{node.Name,-8} {node.Address,-15} {node.Subnet,-18} {node.InstanceType,-12} {node.Ipamd,-8} {node.IpamdResidentMebibytes,4:F0}  {Short(node.InstanceId, 13)}";
 
+        if (status.AllSubnets.Count > status.Subnets.Count)
+        {
+            yield return "";
+            yield return "SUBNET                    ZONE           RANGE                FREE";
+            foreach (var subnet in status.AllSubnets) yield return $"{subnet.Id,-25} {subnet.Zone,-14} {subnet.Range,-18} {subnet.FreeAddresses,6}";
+            yield return $"security groups: {string.Join(", ", status.SecurityGroups.Select(group => $"{group.Name} {group.Id}"))}";
+        }
+
         yield return "";
         yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";
         foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))

@@ -20,6 +20,11 @@ internal static class UpCommand
         {
             Description = "A subnet; may be repeated", DefaultValueFactory = _ => [], CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
         };
+        var podSubnets = new Option<IPNetwork[]>("--pod-subnet-cidr")
+        {
+            Description = "A subnet for pods, to name in an ENIConfig; may be repeated", DefaultValueFactory = _ => [],
+            CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
+        };
         var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
         var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
         var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
@@ -40,6 +45,7 @@ internal static class UpCommand
                 InstanceType = parsed.GetValue(type)!,
                 VpcRange = parsed.GetValue(vpc),
                 Subnets = parsed.GetValue(subnets)!,
+                PodSubnets = parsed.GetValue(podSubnets)!,
                 Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
                 AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
                 Ec2Rate = parsed.GetValue(rate),
@@ -51,7 +57,7 @@ internal static class UpCommand
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
             return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>

@@ -23,6 +23,11 @@ internal sealed record LabOptions
     /// <summary>Empty: the first /20 of the VPC, or all of it when it is smaller.</summary>
     public IReadOnlyList<IPNetwork> Subnets { get; init; } = [];
 
+    /// <summary>
+    /// Subnets without nodes, for pods (custom networking): in the zones of <see cref="Subnets"/>, round robin. One outside of <see cref="VpcRange"/> becomes a further range of the VPC.
+    /// </summary>
+    public IReadOnlyList<IPNetwork> PodSubnets { get; init; } = [];
+
     /// <summary>How long every EC2 call takes.</summary>
     public TimeSpan Ec2Latency { get; init; } = TimeSpan.Zero;
 
@@ -71,6 +76,14 @@ internal sealed record LabOptions
             if (subnet.PrefixLength is < 16 or > 28) problems.Add($"--subnet-cidr {subnet}: a subnet is a /16 to a /28");
             if (!VpcRange.Contains(subnet.BaseAddress) || subnet.PrefixLength < VpcRange.PrefixLength) problems.Add($"--subnet-cidr {subnet}: not within the VPC's range {VpcRange}");
             if (Subnets.Any(other => other != subnet && other.Contains(subnet.BaseAddress))) problems.Add($"--subnet-cidr {subnet}: overlaps another subnet");
+        }
+
+        foreach (var subnet in PodSubnets)
+        {
+            if (subnet.PrefixLength is < 16 or > 28) problems.Add($"--pod-subnet-cidr {subnet}: a subnet is a /16 to a /28");
+            if (FabricAddresses.Problem(subnet) is { } taken) problems.Add($"--pod-subnet-cidr {subnet}: {taken}");
+            if (EffectiveSubnets.Concat(PodSubnets).Count(other => other.Contains(subnet.BaseAddress) || subnet.Contains(other.BaseAddress)) > 1) problems.Add($"--pod-subnet-cidr {subnet}: overlaps another subnet");
+            if (!VpcRange.Contains(subnet.BaseAddress) && subnet.Contains(VpcRange.BaseAddress)) problems.Add($"--pod-subnet-cidr {subnet}: overlaps the VPC's range {VpcRange}");
         }
 
         if (Subnets.Distinct().Count() != Subnets.Count) problems.Add("--subnet-cidr: the same subnet is given twice");

@@ -12,6 +12,8 @@ internal static class LabReport
     {
         Name = "", ProcessId = 0, StartedAt = default, Ready = false, VpcRange = "", Subnets = [], // the lab fills these in
         Ec2Endpoint = VpcLab.Ec2Endpoint,
+        AllSubnets = [.. world.Subnets.OrderBy(subnet => subnet.Zone, StringComparer.Ordinal).Select(subnet => new SubnetStatus(subnet.Id.Value, subnet.Zone, subnet.Ipv4Range.ToString(), world.FreeAddresses(subnet.Id)))],
+        SecurityGroups = [.. world.SecurityGroups.Select(group => new SecurityGroupStatus(group.Id.Value, group.Name))],
         Nodes = [.. nodes.Select(node => Describe(world, node, drops))],
         DroppedUnowned = drops.Unowned,
         DroppedInternetOutbound = drops.InternetOutbound,
@@ -63,6 +65,8 @@ internal static class LabReport
         Mac = eni.Mac,
         AttachmentState = eni.Attachment.Status.ToString().ToLowerInvariant(),
         PrimaryAddress = eni.PrimaryAddress.ToString(),
+        SubnetId = eni.Subnet.Value,
+        SecurityGroups = [.. eni.Groups.Select(group => group.Value)],
         SecondaryAddresses = [.. eni.SecondaryAddresses.Select(address => address.ToString())],
         Prefixes = [.. eni.Ipv4Prefixes.Select(prefix => prefix.ToString())],
         Pods = pods.Count(pod => Owns(eni, pod.Address)),

@@ -19,6 +19,11 @@ internal sealed record LabStatus
 
     public required IReadOnlyList<string> Subnets { get; init; }
 
+    /// <summary>All subnets, the pods' among them.</summary>
+    public IReadOnlyList<SubnetStatus> AllSubnets { get; init; } = [];
+
+    public IReadOnlyList<SecurityGroupStatus> SecurityGroups { get; init; } = [];
+
     /// <summary>The EC2 API as nodes reach it.</summary>
     public required string Ec2Endpoint { get; init; }
 
@@ -42,6 +47,11 @@ internal sealed record LabStatus
     /// <summary>Faults that are armed.</summary>
     public required IReadOnlyList<FaultSpec> Faults { get; init; }
 }
+
+/// <summary>A subnet of the VPC.</summary>
+internal sealed record SubnetStatus(string Id, string Zone, string Range, int FreeAddresses);
+
+internal sealed record SecurityGroupStatus(string Id, string Name);
 
 internal sealed record NodeStatus
 {
@@ -94,6 +104,10 @@ internal sealed record EniStatus
     public required IReadOnlyList<string> SecondaryAddresses { get; init; }
 
     public required IReadOnlyList<string> Prefixes { get; init; }
+
+    public string SubnetId { get; init; } = "";
+
+    public IReadOnlyList<string> SecurityGroups { get; init; } = [];
 
     /// <summary>Pods of the lab with an address of this ENI.</summary>
     public required int Pods { get; init; }

@@ -16,6 +16,10 @@ internal sealed partial class LabWorld : IDisposable
     /// <summary>The tag that carries a node's name, as the console shows it.</summary>
     private const string NameTag = "Name";
 
+    /// <summary>Names of the security groups that the nodes' primary ENIs have, and that pods may be given.</summary>
+    private const string NodesGroup = "default";
+    private const string PodsGroup = "pods";
+
     private readonly VpcWorld _world;
     private readonly IVpcFabric _fabric;
     private readonly IDisposable _subscription;
@@ -31,15 +35,25 @@ internal sealed partial class LabWorld : IDisposable
 
     public VpcWorld Model => _world;
 
-    /// <summary>Makes the VPC with its subnets, each in a zone of its own as far as there are letters.</summary>
-    public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets)
+    /// <summary>Makes the VPC with its subnets, each in a zone of its own as far as there are letters; the pods' are in the same zones and have a security group of their own, beside that of the nodes.</summary>
+    /// <returns>The nodes' subnets.</returns>
+    public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets, IReadOnlyList<IPNetwork> podSubnets)
     {
         const int zones = 6;
+        string Zone(int index) => $"{_world.Options.Region}{(char)('a' + index % zones)}";
         lock (_world.Gate)
         {
             var vpc = _world.CreateVpc(range);
-            _world.CreateSecurityGroup(vpc.Id, "default", "default VPC security group");
-            return [.. subnets.Select((subnet, index) => _world.CreateSubnet(vpc.Id, $"{_world.Options.Region}{(char)('a' + index % zones)}", subnet))];
+            _world.CreateSecurityGroup(vpc.Id, NodesGroup, "default VPC security group");
+            if (podSubnets.Count > 0) _world.CreateSecurityGroup(vpc.Id, PodsGroup, "for ENIConfigs");
+            IReadOnlyList<Subnet> built = [.. subnets.Select((subnet, index) => _world.CreateSubnet(vpc.Id, Zone(index), subnet))];
+            foreach (var (index, subnet) in podSubnets.Index())
+            {
+                if (!range.Contains(subnet.BaseAddress)) _world.AddRange(vpc.Id, subnet);
+                _world.CreateSubnet(vpc.Id, Zone(index % subnets.Count), subnet);
+            }
+
+            return built;
         }
     }
 
@@ -52,7 +66,7 @@ internal sealed partial class LabWorld : IDisposable
             {
                 InstanceType = instanceType,
                 Subnet = subnet,
-                Groups = [.. _world.SecurityGroups.Select(group => group.Id)],
+                Groups = [.. _world.SecurityGroups.Where(group => group.Name == NodesGroup).Select(group => group.Id)],
                 Tags = new Dictionary<string, string> { [NameTag] = node },
             });
         }

@@ -162,7 +162,7 @@ internal sealed class VpcLab : IAsyncDisposable
 
     private async Task BuildFabricAsync(ILoggerProvider logging, CancellationToken cancellationToken)
     {
-        var fabricOptions = new FabricOptions { LabName = Name, VpcRanges = [_options.VpcRange], Subnets = _options.EffectiveSubnets };
+        var fabricOptions = new FabricOptions { LabName = Name, VpcRanges = [_options.VpcRange], Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets] };
         _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
         _world = new LabWorld(new VpcWorld(_time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), _fabric, _time, logging.CreateLogger("world"));
         _world.Retime(new TimingSpec
@@ -183,7 +183,7 @@ internal sealed class VpcLab : IAsyncDisposable
 
     private async Task AddNodesAsync(CancellationToken cancellationToken)
     {
-        var subnets = World.Build(_options.VpcRange, _options.EffectiveSubnets);
+        var subnets = World.Build(_options.VpcRange, _options.EffectiveSubnets, _options.PodSubnets);
         var placement = _options.Placement;
         for (var index = 0; index < placement.Count; index++)
         {

@@ -16,12 +16,12 @@ public sealed partial class ArrowTests
         { "Aws", ["Cloud", "Ledger"] },
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger", "Netlink"] },
         { "Install", ["Ledger"] },
-        { "Kubernetes", ["WarmPool"] },
+        { "Kubernetes", ["Cloud", "Ledger", "WarmPool"] },
         { "Options", ["Cloud", "HostNetwork", "Install", "Kubernetes", "WarmPool"] },
         { "Observability", ["Cloud", "HostNetwork", "Ledger", "WarmPool"] },
         { "Rpc", ["Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Cloud", "HostNetwork", "Install", "Options", "Protos", "WhatIf"] },
+        { "Cli", ["Cloud", "HostNetwork", "Install", "Observability", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

@@ -176,7 +176,12 @@ internal sealed record Scenario
             ["ENABLE_SUBNET_DISCOVERY"] = DiscoversSubnets ? "true" : "false",
             ["CLUSTER_NAME"] = "sim",
         };
-        if (CustomNetwork is not null) environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true";
+        if (CustomNetwork is not null)
+        {
+            // Nobody is asked there: the simulated cluster tells.
+            (environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], environment["CLUSTER_ENDPOINT"], environment["MY_NODE_NAME"]) = ("true", "https://cluster.test", "node-1");
+        }
+
         if (MaxEni is { } maxEni) environment["MAX_ENI"] = $"{maxEni}";
         if (SetsMaxPods) environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
         return environment;

@@ -41,12 +41,6 @@ public class Corev1Event
 
     [JsonPropertyName("lastTimestamp")]
     public DateTime? LastTimestamp { get; set; }
-
-    [JsonPropertyName("reportingComponent")]
-    public string? ReportingComponent { get; set; }
-
-    [JsonPropertyName("reportingInstance")]
-    public string? ReportingInstance { get; set; }
 }
 
 public class V1EventSource

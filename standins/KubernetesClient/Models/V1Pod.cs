@@ -14,4 +14,13 @@ public class V1Pod
 
     [JsonPropertyName("metadata")]
     public V1ObjectMeta? Metadata { get; set; }
+
+    [JsonPropertyName("spec")]
+    public V1PodSpec? Spec { get; set; }
+}
+
+public class V1PodSpec
+{
+    [JsonPropertyName("nodeName")]
+    public string? NodeName { get; set; }
 }

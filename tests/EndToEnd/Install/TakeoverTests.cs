@@ -61,12 +61,22 @@ public sealed class TakeoverTests
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
         var removed = await node.TheNode.Ipamd.AskAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
+        Assert.Contains("table ip vpccni stays", removed.Output, StringComparison.Ordinal);
         Assert.Equal(["10-aws.conflist"], Names(paths.CniConf));
         Assert.Equal(["aws-cni"], Names(paths.CniBin));
         Assert.Equal(Conflist, await File.ReadAllTextAsync(conflist, TestContext.Current.CancellationToken));
         await AssertReferenceCanStartAsync(node, [(b.Address, "ref-b"), (added.Address, "new")]);
+
+        // It started.
+        await NftAsync(node, "add", "table", "ip", "aws-cni");
+        removed = await node.TheNode.Ipamd.AskAsync(["uninstall", "--wait", "10"], TestContext.Current.CancellationToken);
+        Assert.Contains("table ip vpccni is removed", removed.Output, StringComparison.Ordinal);
+        Assert.Equal("table ip aws-cni\n", await NftAsync(node, "list", "tables"));
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
     }
+
+    private static async Task<string> NftAsync(NodeLab node, params string[] arguments)
+        => (await node.Lab.ExecAsync(NodeLab.Node, ["nft", .. arguments], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Output;
 
     /// <summary>Ten pods do not fit the nine addresses of the primary interface.</summary>
     private static async Task<(IPAddress OnPrimary, IPAddress OnSecondary)> AddressesOfTwoInterfacesAsync(NodeLab node)

@@ -91,6 +91,7 @@ public sealed class InterfaceDiffTests
     [InlineData("fwmark")]
     [InlineData("iif")]
     [InlineData("not")]
+    [InlineData("ports")]
     public void A_rule_of_somebody_else_with_the_same_source_is_neither_removed_nor_taken_for_ours(string condition)
     {
         var ours = InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable);
@@ -99,6 +100,7 @@ public sealed class InterfaceDiffTests
             "fwmark" => ours with { Mark = 1, MarkMask = 1 },
             "iif" => ours with { InputInterface = "wg0", Table = 7 },
             "not" => ours with { Invert = true, Table = 7 },
+            "ports" => ours with { HasOtherSelectors = true, Table = 7 },
             _ => throw new ArgumentOutOfRangeException(nameof(condition)),
         };
         var request = Assert.Single(InterfaceDiff.Compute(Second, Complete() with { Rules = [foreign] }));

@@ -9,6 +9,7 @@ using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
 using VpcCni.Ipamd.WarmPool;
@@ -25,6 +26,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
     private DaemonState _state = null!;
+    private readonly PoolHistory _history = new();
     private ApiBudget _budget = null!;
     private RpcServer _server = null!;
     private GrpcChannel _channel = null!;
@@ -247,7 +249,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         SocketPath,
         new CniBackendService(_pool.Service, ranges, settings),
         new ConfigServerService(_state, settings),
-        new NodeIpamService(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _state, _pool.Time),
+        new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _pool.Pool, _history, _state, _pool.Time)),
         new HealthService(_state),
         NullLoggerFactory.Instance,
         TestContext.Current.CancellationToken);

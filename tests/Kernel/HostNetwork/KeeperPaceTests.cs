@@ -38,6 +38,7 @@ public sealed class KeeperPaceTests
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
         Assert.False(lab.Keeper.Report.Kinds[RepairKind.Rule].IsDisputed);
+        Assert.Contains("(Link)", lab.Keeper.Problem, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -70,6 +71,26 @@ public sealed class KeeperPaceTests
 
         Assert.Contains("broken", lab.Keeper.Problem, StringComparison.Ordinal);
         Assert.InRange(File.ReadAllLines(programs.Folder + "starts").Length, 1, 3);
+    }
+
+    [Fact]
+    public async Task A_program_that_is_only_in_the_PATH_is_not_run()
+    {
+        using var programs = new Programs();
+        await using var lab = await HostLab.StartAsync(run: false, programs: [programs.Folder]);
+        Assert.Contains("there is no program nft", lab.Keeper.Problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_table_that_is_flushed_while_it_is_put_there_is_not_taken_for_right()
+    {
+        using var programs = new Programs();
+        programs.Write(
+            "nft", "cd $(dirname $0); [ \"$1\" = -f ] || exec /usr/sbin/nft \"$@\"; /usr/sbin/nft -f - || exit; [ -e flushed ] || { touch flushed; exec /usr/sbin/nft flush ruleset; }");
+        await using var lab = await HostLab.StartAsync(programs: [programs.Folder]);
+        await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
+        Assert.True(File.Exists(programs.Folder + "flushed"));
+        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.AddPod("web", "10.0.0.21"), lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
 
     [Fact]

@@ -182,6 +182,20 @@ public sealed class RequestTests
         Assert.Equal(HttpRequestError.ConnectionError, failure.HttpRequestError);
     }
 
+    /// <summary>"localhost" is ::1 first, where nothing listens.</summary>
+    [Fact]
+    public async Task Name_with_several_addresses_is_reached_at_the_one_that_answers()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
+        using var client = server.Client(configuration =>
+        {
+            configuration.Host = server.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal);
+            return configuration;
+        });
+        await client.CoreV1.ReadNodeAsync("n", cancellationToken: Token);
+        Assert.Single(server.Arrivals);
+    }
+
     [Fact]
     public async Task Redirect_is_not_followed()
     {

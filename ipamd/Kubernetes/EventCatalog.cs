@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Kubernetes;
+
+/// <summary>Something that the cluster is told, once.</summary>
+internal readonly record struct Occurrence(EventSubject Subject, string Reason, string Message);
+
+/// <summary>Which happenings of the pool are events of the cluster, and under which reason. Reasons are for machines: they are documented and stay as they are.</summary>
+internal static class EventCatalog
+{
+    public const string InsufficientAddresses = nameof(InsufficientAddresses);
+    public const string AddressLost = nameof(AddressLost);
+    public const string CheckpointNotWritten = nameof(CheckpointNotWritten);
+
+    /// <summary>The reference's word for it.</summary>
+    public const string MissingPermissions = "MissingIAMPermissions";
+
+    /// <summary>Null for what concerns nobody outside.</summary>
+    public static Occurrence? Of(PoolEvent happened, string nodeName)
+    {
+        var node = new EventSubject("", nodeName);
+        switch (happened)
+        {
+            case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: { Namespace.Length: > 0, Name.Length: > 0 } pod } failed:
+                return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), $"no address for the pod: {failed.Reason}");
+            case PoolEvent.Planned { Plan.Obstacle: { } obstacle } when ConcernsNode(obstacle.Kind):
+                return new Occurrence(node, ReasonOf(obstacle.Kind), $"the node gets no more addresses for pods: {obstacle.Detail}");
+            case PoolEvent.ChangeEnded { Failure: CloudErrorKind.NotPermitted } ended:
+                return new Occurrence(node, MissingPermissions, ended.Reason);
+            case PoolEvent.GroupsChanged { Failure: CloudErrorKind.NotPermitted } groups:
+                return new Occurrence(node, MissingPermissions, groups.Reason);
+            case PoolEvent.ObserveFailed { Failure: CloudErrorKind.NotPermitted } observed:
+                return new Occurrence(node, MissingPermissions, observed.Reason);
+            case PoolEvent.CheckpointWritten { Failure: { } reason }:
+                return new Occurrence(node, CheckpointNotWritten, $"pods cannot be added: {reason}");
+            default:
+                return null;
+        }
+    }
+
+    public static string ReasonOf(GrowthObstacleKind kind) => kind switch
+    {
+        GrowthObstacleKind.InterfaceLimit => "EniLimitReached",
+        GrowthObstacleKind.AddressLimit => "AddressLimitReached",
+        GrowthObstacleKind.MaxPods => "MaxPodsReached",
+        GrowthObstacleKind.SubnetExhausted => "SubnetExhausted",
+        GrowthObstacleKind.Throttled => "Throttled",
+        GrowthObstacleKind.NotPermitted => MissingPermissions,
+        GrowthObstacleKind.ProvisioningDisabled => "ProvisioningDisabled",
+        GrowthObstacleKind.CloudFailure => "CloudUnavailable",
+        GrowthObstacleKind.EniConfig => "ENIConfigUnusable",
+        _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
+    };
+
+    private static string ReasonOf(PoolEvent.AddFailed failed) => failed switch
+    {
+        { Kind: AddFailureKind.Orphaned } => AddressLost,
+        { Kind: AddFailureKind.NotDurable } => CheckpointNotWritten,
+        { Obstacle: { } kind } => ReasonOf(kind),
+        _ => InsufficientAddresses,
+    };
+
+    /// <summary>Not the limits of the node: a node that is full is no reason for a warning until a pod wants more than it has.</summary>
+    private static bool ConcernsNode(GrowthObstacleKind kind) => kind is
+        GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.Throttled or GrowthObstacleKind.NotPermitted or GrowthObstacleKind.CloudFailure or GrowthObstacleKind.EniConfig;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+using Google.Protobuf.WellKnownTypes;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Ipamd.Rpc;
+
+/// <summary>The daemon at one moment, as <c>GetStatus</c> tells it.</summary>
+internal static class StatusReplies
+{
+    public static GetStatusReply Of(NodeIpamParts parts)
+    {
+        var now = parts.Time.GetUtcNow();
+        var state = parts.State;
+        var view = parts.Ledger.View(now);
+        var line = parts.Waiting.Line();
+        var reply = new GetStatusReply
+        {
+            Ready = state.Ready,
+            Phase = state.Phase.ToString().ToLowerInvariant(),
+            Version = state.Version,
+            StartedAt = Timestamp.FromDateTimeOffset(state.StartedAt),
+            Now = Timestamp.FromDateTimeOffset(now),
+            NodeId = state.Identity?.NodeId ?? "",
+            InstanceType = state.Identity?.NodeType ?? "",
+            WaitingAdds = (uint)line.Count,
+            HostNetworkProblem = state.HostNetworkProblem() ?? "",
+            Pool = PoolOf(view, state.Pool),
+            Cloud = CloudOf(parts, view),
+            Line = new Line { Length = (uint)line.Count },
+        };
+        if (line.Count > 0)
+        {
+            reply.Line.Longest = Duration.FromTimeSpan(now - line[0].Since);
+            reply.Line.NextDeadline = Timestamp.FromDateTimeOffset(line.Min(place => place.Deadline));
+            reply.Line.WaitsFor = WaitsFor(parts, view);
+        }
+
+        reply.Warnings.AddRange(state.Warnings);
+        reply.Pool.Settings.AddRange(state.Settings().Select(setting => new Setting { Name = setting.Name, Value = setting.Value, Source = setting.Source, OverruledBy = setting.OverruledBy ?? "" }));
+        if (state.Pool is { } pool) reply.Obstacles.AddRange(Obstacles(pool.Obstacles, pool.LastPlan));
+        reply.Failures.AddRange(parts.History.Failures().Select(failure => new RecentFailure { At = Timestamp.FromDateTimeOffset(failure.At), Count = (uint)failure.Count, What = failure.What }));
+        reply.Problems.AddRange(Problems(parts, view));
+        reply.Interfaces.AddRange(view.Interfaces.Select(item => new NetworkInterface
+        {
+            Id = item.Id.Value,
+            DeviceIndex = (uint)item.DeviceIndex,
+            PrimaryAddress = item.PrimaryAddress.ToString(),
+            SubnetId = item.SubnetId,
+            Total = (uint)item.Total,
+            Assigned = (uint)item.Assigned,
+            Cooling = (uint)item.Cooling,
+            State = item.IsDraining ? "draining" : item.IsExcluded ? "subnet excluded" : item.CarriesPods ? "in use" : "not for pods",
+        }));
+        return reply;
+    }
+
+    private static IEnumerable<string> Problems(NodeIpamParts parts, LedgerView view)
+    {
+        if (parts.State.StartObstacle is { } start) yield return start;
+        if (parts.State.HostNetworkProblem() is { } network) yield return $"host network: {network}";
+        if (parts.State.ClusterProblem() is { } cluster) yield return $"cluster: {cluster}";
+        if (parts.State.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan) yield return $"{plan.Short} addresses short of the targets: {obstacle.Detail}";
+        if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
+        foreach (var orphan in view.Orphans) yield return $"pod {orphan.Pod} uses {orphan.Addresses[0].Address}, which no interface of this node carries";
+    }
+
+    private static Pool PoolOf(LedgerView view, PoolReconciler? pool) => new()
+    {
+        Total = (uint)view.Total,
+        Assigned = (uint)view.Assigned,
+        Cooling = (uint)view.Cooling,
+        Available = (uint)view.Free,
+        Interfaces = (uint)view.Interfaces.Count,
+        InterfaceLimit = (uint)(pool?.Capacity.MaxInterfaces ?? 0),
+        MaxPods = (uint)(pool?.Capacity.MaxPods ?? 0),
+    };
+
+    private static Protos.V1.Cloud CloudOf(NodeIpamParts parts, LedgerView view)
+    {
+        var spent = parts.Budget.View();
+        var membership = parts.State.Pool?.Membership;
+        var cloud = new Protos.V1.Cloud
+        {
+            Access = CloudAccessText.Of(spent.Access),
+            ObservedAt = membership?.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
+            DriftFound = (ulong)(membership?.DriftFound ?? 0),
+        };
+        cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}"));
+        cloud.Budget.AddRange(spent.Buckets.Select(bucket => new CallBudget
+        {
+            Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
+        }));
+        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (ulong)call.Count }));
+        return cloud;
+    }
+
+    /// <summary>What the first in line is about to get, if all goes well.</summary>
+    private static string WaitsFor(NodeIpamParts parts, LedgerView view)
+    {
+        if (parts.State.StartObstacle is { } start) return $"the daemon's start: {start}";
+        string[] growth = [.. view.Intents.Where(open => open.Intent is Intent.AddInterface { IsUndoing: false } or Intent.AssignBlocks).Select(open => open.Intent.Description)];
+        if (growth.Length > 0) return $"growth under way: {string.Join("; ", growth)}";
+        if ((parts.Waiting.Obstacle ?? parts.State.Pool?.Obstacles.Everything) is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
+        return view.CooldownEnds.Count > 0 ? $"an address that cools until {view.CooldownEnds[0]:HH:mm:ss}Z" : "the next plan";
+    }
+
+    private static IEnumerable<Obstacle> Obstacles(GrowthObstacles obstacles, PoolPlan? plan)
+    {
+        List<(string About, GrowthObstacle Obstacle)> all = [];
+        if (obstacles.Everything is { } everything) all.Add(("everything", everything));
+        if (obstacles.NewInterfaces is { } interfaces) all.Add(("new interfaces", interfaces));
+        all.AddRange(obstacles.Interfaces.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal).Select(pair => (pair.Key.Value, pair.Value)));
+        foreach (var (id, subnet) in obstacles.Subnets.OrderBy(pair => pair.Key, StringComparer.Ordinal))
+        {
+            if (subnet.Addresses is { } addresses) all.Add((subnet.AddressesAtOnce > 0 ? $"{id}, more than {subnet.AddressesAtOnce} at once" : id, addresses));
+            if (subnet.Prefixes is { } prefixes) all.Add(($"prefixes of {id}", prefixes));
+        }
+
+        // The node's own limits are not the cloud's to refuse: only the plan knows them.
+        if (plan is { Short: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig } limit }) all.Add(("node", limit));
+        return all.DistinctBy(item => (item.About, item.Obstacle.Kind)).Select(item => new Obstacle
+        {
+            About = item.About,
+            Kind = item.Obstacle.Kind.ToString(),
+            Detail = item.Obstacle.Detail,
+            Until = item.Obstacle.Until is { } until ? Timestamp.FromDateTimeOffset(until) : null,
+        });
+    }
+}

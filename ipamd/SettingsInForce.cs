@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd;
+
+/// <summary>What decides how much the pool holds: the operator's variables, the instance type and the cluster, each with its source.</summary>
+internal static class SettingsInForce
+{
+    private const string Default = "default";
+    private const string Environment = "environment";
+    private const string Node = "node";
+    private const string Cluster = "cluster";
+
+    /// <param name="bound">What the operator set.</param>
+    /// <param name="pool">Null while nobody knows what the node is.</param>
+    /// <param name="conditions">What the cluster says.</param>
+    public static IReadOnlyList<SettingInForce> Of(BoundOptions bound, PoolReconciler? pool, NodeConditions conditions)
+    {
+        var asked = bound.Options.Targets;
+        // A node without prefixes falls back to single addresses.
+        var targets = pool?.Targets ?? asked;
+        SettingInForce Of(OptionDefinition option, string value, string? overruledBy) => new(option.Name, value, bound.Set.Contains(option.Name) ? Environment : Default, overruledBy);
+        var addressTargets = targets.WarmIpTarget > 0 ? OptionTable.WarmIpTarget.Name : targets.MinimumIpTarget > 0 ? OptionTable.MinimumIpTarget.Name : null;
+        List<SettingInForce> settings =
+        [
+            Of(OptionTable.WarmIpTarget, targets.WarmIpTarget.ToString(), null),
+            Of(OptionTable.MinimumIpTarget, targets.MinimumIpTarget.ToString(), null),
+            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", asked.UsesPrefixes && !targets.UsesPrefixes ? "the instance type, which has no prefixes" : null),
+            Of(OptionTable.WarmPrefixTarget, targets.WarmPrefixTarget.ToString(), !targets.UsesPrefixes ? $"{OptionTable.PrefixDelegation.Name}, which is not in force" : addressTargets),
+            Of(OptionTable.WarmEniTarget, targets.WarmEniTarget.ToString(), addressTargets ?? (targets.UsesPrefixes ? OptionTable.PrefixDelegation.Name : null)),
+            Of(OptionTable.Cooldown, $"{bound.Options.Cooldown.TotalSeconds:0}", null),
+        ];
+        if (pool is null) return settings;
+        var capacity = pool.Capacity;
+        settings.Add(new SettingInForce(OptionTable.MaxEni.Name, capacity.MaxInterfaces.ToString(), asked.MaxEni == capacity.MaxInterfaces ? Environment : Node));
+        settings.Add(new SettingInForce(OptionTable.MaxPods.Name, capacity.MaxPods.ToString(), asked.MaxPods is not null ? Environment : conditions.MaxPods is not null ? Cluster : Node));
+        return settings;
+    }
+}

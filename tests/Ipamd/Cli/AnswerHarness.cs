@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.Rpc;
+using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Ipamd.Tests.Cli;
+
+/// <summary>A pool in memory with all that answers questions about it, in virtual time.</summary>
+internal sealed class AnswerHarness
+{
+    public AnswerHarness(PoolHarness pool)
+    {
+        Pool = pool;
+        State = new DaemonState("1.2.3", pool.Time);
+        Budget = new ApiBudget(new ApiBudgetOptions(), pool.Time, new Random(1));
+        pool.Pool.Subscribe(History.Observe);
+        Parts = new NodeIpamParts(pool.Ledger, pool.Service, pool.Waiting, Budget, new PoolSignal(), pool.Pool, History, State, pool.Time);
+    }
+
+    public PoolHarness Pool { get; }
+    public DaemonState State { get; }
+    public ApiBudget Budget { get; }
+    public PoolHistory History { get; } = new();
+    public NodeIpamParts Parts { get; }
+
+    /// <summary>As the start does when the node is known.</summary>
+    public async Task ServeAsync()
+    {
+        State.Identified(await Pool.Cloud.IdentifyNodeAsync(CancellationToken.None));
+        var outcome = await Pool.StepAsync();
+        State.Serving(Pool.Reconciler);
+        State.Stepped(outcome);
+    }
+
+    public GetStatusReply Status() => StatusReplies.Of(Parts);
+
+    public ExplainReply Explain(string subject) => ExplainReplies.Of(Parts, VpcCni.Ipamd.Cli.ExplainReport.Parse(subject));
+}

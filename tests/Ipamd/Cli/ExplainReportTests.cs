@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Rpc;
+using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Protos.V1;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Cli;
+
+public sealed class ExplainReportTests
+{
+    private readonly AnswerHarness _node = new(new PoolHarness(new FakeCloud().WithPrimary()));
+
+    [Fact]
+    public async Task A_pod_that_was_served_at_once_from_its_add_to_its_del()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("web-1");
+        _node.Pool.Time.Advance(TimeSpan.FromSeconds(90));
+        Assert.Equal("holding", _node.Explain("default/web-1").State);
+        await _node.Pool.AddAsync("web-1");
+        await _node.Pool.DeleteAsync("web-1");
+        await _node.Pool.DeleteAsync("web-1");
+        _node.Pool.Time.Advance(TimeSpan.FromSeconds(2));
+        var reply = _node.Explain("default/web-1");
+        Assert.Equal(("gone", new[] { "asked", "chosen", "answered", "answered", "deleted", "deleted" }), (reply.State, reply.Steps.Select(step => step.Kind)), (a, b) => a.Item1 == b.Item1 && a.Item2.SequenceEqual(b.Item2));
+        GoldenScreen.Check("explain-gone", ExplainReport.Text(reply));
+    }
+
+    [Fact]
+    public async Task A_pod_that_waited_for_a_new_interface_tells_what_the_cloud_was_asked_for()
+    {
+        await _node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c" }) await _node.Pool.AddAsync(pod);
+        var add = _node.Pool.AddAsync("web-7");
+        Assert.Equal("waiting", _node.Explain("default/web-7").State);
+        _node.Pool.Time.Advance(TimeSpan.FromSeconds(2));
+        GoldenScreen.Check("explain-waiting", ExplainReport.Text(_node.Explain("default/web-7")));
+        await _node.Pool.StepAsync();
+        await add;
+        _node.Pool.Time.Advance(TimeSpan.FromMinutes(5));
+        var reply = _node.Explain("default/web-7");
+        GoldenScreen.Check("explain-waited", ExplainReport.Text(reply));
+        Assert.Equal("holding", reply.State);
+        Assert.Contains(reply.Steps, step => step.Kind == "growth");
+    }
+
+    [Fact]
+    public async Task A_pod_that_failed_tells_why_and_what_to_do()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
+        await node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        var add = node.Pool.AddAsync("web-4");
+        node.Pool.Time.Advance(TimeSpan.FromMilliseconds(300));
+        await node.Pool.StepAsync();
+        Assert.IsType<AddOutcome.NoAddress>(await add);
+        var reply = node.Explain("default/web-4");
+        Assert.Equal("failed", reply.State);
+        GoldenScreen.Check("explain-failed", ExplainReport.Text(reply));
+    }
+
+    [Fact]
+    public async Task A_pod_that_nobody_knows_gets_a_hint_where_to_look_and_its_namesakes()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("web-1");
+        var reply = _node.Explain("kube-system/web-1");
+        Assert.Equal("unknown", reply.State);
+        GoldenScreen.Check("explain-unknown", ExplainReport.Text(reply));
+    }
+
+    [Fact]
+    public async Task A_pod_of_an_earlier_daemon_is_explained_by_its_checkpoint()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("old");
+        _node.Pool.Time.Advance(TimeSpan.FromHours(1));
+        var next = new AnswerHarness(_node.Pool);
+        next.State.Serving(_node.Pool.Reconciler);
+        var reply = next.Explain("default/old");
+        Assert.Equal("holding", reply.State);
+        Assert.Contains("earlier daemon", Assert.Single(reply.Steps).What, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_sandbox_is_found_by_the_beginning_of_its_id()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("0123456789abcdef");
+        Assert.Equal("default/0123456789abcdef", _node.Explain("012345").Summary.Split(' ')[0]);
+        Assert.NotNull(ExplainReplies.Problem(new ExplainRequest { ContainerId = "01234" }));
+        Assert.NotNull(ExplainReplies.Problem(new ExplainRequest()));
+        Assert.Null(ExplainReplies.Problem(ExplainReport.Parse("default/a")));
+    }
+
+    [Fact]
+    public async Task Throttled_growth_shows_in_the_story_of_who_waits_for_it()
+    {
+        await _node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c" }) await _node.Pool.AddAsync(pod);
+        _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled, 5);
+        var add = _node.Pool.AddAsync("web-7");
+        _node.Pool.Reconciler.Step(CancellationToken.None);
+        _node.Pool.Time.Advance(TimeSpan.FromMilliseconds(100));
+        _node.Pool.Reconciler.Step(CancellationToken.None);
+        var reply = _node.Explain("default/web-7");
+        Assert.Contains(reply.Steps, step => step is { Kind: "growth" } && step.What.StartsWith("failed after", StringComparison.Ordinal));
+        Assert.Contains(reply.Steps, step => step.Kind == "obstacle");
+        Assert.False(add.IsCompleted);
+    }
+}

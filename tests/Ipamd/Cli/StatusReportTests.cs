@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Tests.WarmPool;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Cli;
+
+public sealed class StatusReportTests
+{
+    [Fact]
+    public async Task A_node_on_which_all_is_well_fits_on_half_a_screen()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        await node.ServeAsync();
+        await node.Pool.AddAsync("web-1");
+        await node.Pool.AddAsync("web-2");
+        await node.Pool.DeleteAsync("web-2");
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(12));
+        node.State.Settings = () =>
+        [
+            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"), new SettingInForce("WARM_PREFIX_TARGET", "1", "default", "ENABLE_PREFIX_DELEGATION"),
+            new SettingInForce("MAX_ENI", "3", "node"), new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
+        ];
+        GoldenScreen.Check("status-well", StatusReport.Text(node.Status()));
+    }
+
+    [Fact]
+    public async Task A_node_with_trouble_says_what_it_is_and_when_it_ends()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        await node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        var waiting = node.Pool.AddAsync("web-4");
+        for (var attempt = 0; attempt < 9; attempt++)
+        {
+            node.Pool.Cloud.FailNext("CreateInterface", () => new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."));
+        }
+
+        node.Pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled, 3);
+        node.Pool.Membership.RequestAt(node.Pool.Time.GetUtcNow());
+        node.Pool.Reconciler.Step(CancellationToken.None);
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
+        await node.Pool.DeleteAsync("c");
+        _ = node.Pool.AddAsync("web-5");
+        node.Pool.Reconciler.Step(CancellationToken.None);
+        node.Budget.Access = CloudAccess.NoReleases;
+        node.State.Warnings = ["ENABLE_PREFIX_DELEGATON is not known and has no effect; did you mean ENABLE_PREFIX_DELEGATION?"];
+        node.State.HostNetworkProblem = () => "nft: Operation not permitted\n(you must be root)";
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(4));
+        node.Pool.Reconciler.Step(CancellationToken.None);
+        node.State.Settings = () => [new SettingInForce("WARM_IP_TARGET", "2", "environment"), new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET")];
+        var status = node.Status();
+        GoldenScreen.Check("status-trouble", StatusReport.Text(status));
+        Assert.Equal((true, true, true), (status.Line.Length > 0, status.Failures.Count > 1, status.Obstacles.Count > 0));
+        Assert.False(waiting.IsCompleted);
+    }
+
+    [Fact]
+    public void A_daemon_that_starts_says_what_it_waits_for()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        node.State.Starting("identify this node (instance metadata)");
+        _ = node.Pool.AddAsync("web-1");
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
+        GoldenScreen.Check("status-starting", StatusReport.Text(node.Status()));
+    }
+
+    /// <summary>Programs find every member, whatever its value.</summary>
+    [Fact]
+    public void The_json_of_an_empty_answer_has_the_same_shape()
+    {
+        var json = StatusReport.Json.Format(new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary())).Status());
+        foreach (var member in new[] { "ready", "phase", "problems", "pool", "interfaces", "version", "startedAt", "nodeId", "instanceType", "waitingAdds", "cloud", "now", "warnings", "line", "obstacles", "failures", "hostNetworkProblem" })
+            Assert.Contains($"\"{member}\":", json, StringComparison.Ordinal);
+    }
+}

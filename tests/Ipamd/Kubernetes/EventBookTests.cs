@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Kubernetes;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class EventBookTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+    private readonly EventBook _book = new();
+
+    [Fact]
+    public void Empty_book_has_nothing_to_say()
+    {
+        Assert.Null(_book.Next(Start, out var wait));
+        Assert.Null(wait);
+    }
+
+    [Fact]
+    public void Book_keeps_the_latest_and_counts_what_had_to_go()
+    {
+        for (var number = 0; number < EventBook.MaxSeries + 44; number++) _book.Note(About(number), Start + TimeSpan.FromSeconds(number));
+        Assert.Equal(44, _book.Dropped);
+        Assert.Equal("pod-44", _book.Next(Start + TimeSpan.FromHours(1), out _)?.Subject.Name);
+    }
+
+    [Fact]
+    public void Intervals_grow_to_ten_minutes_and_no_further()
+    {
+        List<double> waits = [];
+        var now = Start;
+        for (var times = 0; times < 8; times++)
+        {
+            _book.Note(About(1), now);
+            var began = now;
+            PendingEvent? item;
+            while ((item = _book.Next(now, out var wait)) is null) now += wait!.Value;
+            waits.Add((now - began).TotalSeconds);
+            _book.Written(item, "name", "uid", now);
+        }
+
+        Assert.Equal([0, 30, 60, 120, 240, 480, 600, 600], waits);
+    }
+
+    [Fact]
+    public void What_happens_again_after_an_hour_is_a_new_event()
+    {
+        _book.Note(About(1), Start);
+        _book.Written(_book.Next(Start, out _)!, "name", "uid", Start);
+        _book.Note(About(1), Start + TimeSpan.FromMinutes(61));
+        var item = _book.Next(Start + TimeSpan.FromMinutes(61), out _);
+        Assert.Equal((1, null, Start + TimeSpan.FromMinutes(61)), (item?.Count, item?.WrittenAs, item?.First));
+    }
+
+    [Fact]
+    public void Message_without_an_end_is_cut()
+    {
+        _book.Note(new Occurrence(new EventSubject("default", "p"), "R", new string('x', 100_000)), Start);
+        Assert.Equal(1000, _book.Next(Start, out _)?.Message.Length);
+    }
+
+    [Fact]
+    public void What_happened_while_it_was_written_is_written_again()
+    {
+        _book.Note(About(1), Start);
+        var item = _book.Next(Start, out _)!;
+        _book.Note(About(1), Start);
+        _book.Written(item, "name", "uid", Start);
+        Assert.Equal((2, "name", "uid"), _book.Next(Start + TimeSpan.FromSeconds(30), out _) is { } again ? (again.Count, again.WrittenAs, again.WrittenUid) : default);
+    }
+
+    private static Occurrence About(int pod) => new(new EventSubject("default", $"pod-{pod}"), "Reason", "message");
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class EventReporterTests : IAsyncDisposable
+{
+    private readonly ManualTimeProvider _time = new();
+    private readonly FakeClusterWriter _cluster = new();
+    private readonly List<string?> _failed = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly EventReporter _reporter;
+    private readonly Task _running;
+    private readonly DateTimeOffset _start;
+
+    public EventReporterTests()
+    {
+        _start = _time.GetUtcNow();
+        _reporter = new EventReporter(_cluster, "node-1", () => "node-uid", failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1));
+        _running = _reporter.RunAsync(_stop.Token);
+        for (var number = 0; number < 400; number++) _cluster.Pods[Pod(number)] = new PodFacts($"uid-{number}", "node-1");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _running.WaitAsync(TimeSpan.FromSeconds(10)));
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task First_failure_of_a_pod_is_an_event_at_once_with_the_pods_uid()
+    {
+        Fail(1);
+        await EventsAsync(1);
+        var item = _cluster.Events.Values.Single();
+        Assert.Equal(
+            new EventRecord(item.Name, new EventSubject("default", "pod-1"), "uid-1", "SubnetExhausted", "no address for the pod: because", 1, _start, _start), item);
+        Assert.Matches(@"^pod-1\.[0-9a-f]{16}$", item.Name);
+    }
+
+    [Fact]
+    public async Task Same_again_is_counted_and_written_after_half_a_minute_then_a_minute()
+    {
+        Fail(1);
+        await EventsAsync(1);
+        for (var second = 0; second < 29; second++)
+        {
+            Fail(1);
+            await AdvanceAsync(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(1, _cluster.Events.Values.Single().Count);
+        await AdvanceAsync(TimeSpan.FromSeconds(1));
+        await Eventually.TrueAsync(() => _cluster.Events.Values.Single() is { Count: 30 } item && item.Last == _start + TimeSpan.FromSeconds(28));
+        Fail(1);
+        await AdvanceAsync(TimeSpan.FromSeconds(59));
+        Assert.Equal(30, _cluster.Events.Values.Single().Count);
+        await AdvanceAsync(TimeSpan.FromSeconds(1));
+        await Eventually.TrueAsync(() => _cluster.Events.Values.Single().Count == 31);
+    }
+
+    [Fact]
+    public async Task Storm_of_failures_is_written_within_the_budget()
+    {
+        for (var number = 0; number < 100; number++) Fail(number);
+        await EventsAsync(25);
+        await AdvanceAsync(TimeSpan.FromSeconds(10));
+        await EventsAsync(26);
+        for (var times = 0; times < 10; times++) await AdvanceAsync(TimeSpan.FromSeconds(10));
+        await EventsAsync(36);
+    }
+
+    [Fact]
+    public async Task Pod_of_the_same_name_that_is_another_one_gets_an_event_of_its_own()
+    {
+        Fail(1);
+        await EventsAsync(1);
+        _cluster.Pods[Pod(1)] = new PodFacts("other", "node-1");
+        Fail(1);
+        await AdvanceAsync(TimeSpan.FromSeconds(30));
+        await EventsAsync(2);
+        Assert.Equal(["other", "uid-1"], _cluster.Events.Values.Select(item => item.Uid).Order());
+    }
+
+    [Fact]
+    public async Task Event_that_the_cluster_has_dropped_is_written_anew()
+    {
+        Fail(1);
+        await EventsAsync(1);
+        _cluster.Events.Clear();
+        Fail(1);
+        await AdvanceAsync(TimeSpan.FromSeconds(30));
+        await EventsAsync(1);
+        Assert.Equal(2, _cluster.Events.Values.Single().Count);
+    }
+
+    [Fact]
+    public async Task Server_that_is_away_gets_the_count_when_it_returns()
+    {
+        for (var times = 0; times < 6; times++) _cluster.Fail(ClusterErrorKind.Unreachable);
+        Fail(1);
+        await Eventually.TrueAsync(() => _cluster.Calls == 1);
+        for (var times = 0; times < 5; times++) Fail(1);
+        await Eventually.TrueAsync(async () =>
+        {
+            if (_cluster.Events.Count == 0) await AdvanceAsync(TimeSpan.FromMinutes(1));
+            return _cluster.Events.Count == 1;
+        });
+        Assert.Equal(6, _cluster.Events.Values.Single().Count);
+        await Eventually.TrueAsync(() => _failed.Count == 7);
+        Assert.Equal([.. Enumerable.Repeat<string?>("Unreachable", 6), null], _failed);
+    }
+
+    [Fact]
+    public async Task Event_that_is_refused_is_dropped_and_the_next_one_is_written()
+    {
+        _cluster.Pods.Remove(Pod(0));
+        Fail(0);
+        await Eventually.TrueAsync(() => _cluster.Calls == 1);
+        _cluster.Fail(ClusterErrorKind.NotPermitted);
+        Fail(1);
+        await Eventually.TrueAsync(() => _failed.Contains("NotPermitted"));
+        Fail(2);
+        await EventsAsync(1);
+        Assert.Equal("pod-2", _cluster.Events.Values.Single().Subject.Name);
+        Assert.Null(_failed[^1]);
+    }
+
+    [Fact]
+    public async Task Event_of_the_node_carries_the_nodes_uid()
+    {
+        _reporter.Note(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
+        await EventsAsync(1);
+        var item = _cluster.Events.Values.Single();
+        Assert.Equal((true, "node-uid", "CheckpointNotWritten"), (item.Subject.IsNode, item.Uid, item.Reason));
+    }
+
+    private static PodReference Pod(int number) => new("default", $"pod-{number}");
+
+    private void Fail(int pod)
+        => _reporter.Note(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), Pod(pod), AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
+
+    /// <summary>Waits until the reporter waits for time, so that it does not miss any.</summary>
+    private async Task AdvanceAsync(TimeSpan by)
+    {
+        await Eventually.TrueAsync(() => _time.PendingTimers > 0);
+        _time.Advance(by);
+    }
+
+    private Task EventsAsync(int count) => Eventually.TrueAsync(() => _cluster.Events.Count == count, what: $"{count} events");
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class PodAnnotatorTests : IAsyncDisposable
+{
+    private static readonly PodReference Web = new("default", "web"), Db = new("default", "db");
+    private readonly ManualTimeProvider _time = new();
+    private readonly FakeClusterWriter _cluster = new();
+    private readonly Dictionary<PodReference, string> _addresses = [];
+    private readonly List<string?> _failed = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly PodAnnotator _annotator;
+    private Task? _running;
+
+    public PodAnnotatorTests()
+    {
+        _annotator = new PodAnnotator(_cluster, pod => _addresses.GetValueOrDefault(pod), "node-1", failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1));
+        _cluster.Pods[Web] = new PodFacts("uid-web", "node-1");
+        _cluster.Pods[Db] = new PodFacts("uid-db", "node-1");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _running!.WaitAsync(TimeSpan.FromSeconds(10)));
+        _stop.Dispose();
+    }
+
+    [Fact]
+    public async Task Address_is_written_after_the_ADD_and_emptied_after_the_DEL()
+    {
+        Start();
+        Add(Web, "10.0.0.5");
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5");
+        Delete(Web);
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/web vpc.amazonaws.com/pod-ips=");
+    }
+
+    [Fact]
+    public async Task DEL_of_an_old_sandbox_does_not_empty_the_address_of_the_new_one()
+    {
+        Start();
+        Add(Web, "10.0.0.5");
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == 1);
+        _addresses[Web] = "10.0.0.6";
+        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, Held(Web, "10.0.0.5"), TimeSpan.Zero));
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+    }
+
+    [Fact]
+    public async Task Pod_of_that_name_on_another_node_is_left_alone_and_one_that_is_gone_too()
+    {
+        Start();
+        _cluster.Pods[Web] = new PodFacts("new", "node-2");
+        _cluster.Pods.Remove(Db);
+        Delete(Web);
+        Delete(Db);
+        await Eventually.TrueAsync(() => _cluster.Calls == 2);
+        Assert.Empty(_cluster.Annotated);
+        Assert.DoesNotContain(_failed, failure => failure is not null);
+    }
+
+    [Fact]
+    public async Task Server_that_is_away_gets_the_last_state_of_each_pod_when_it_returns()
+    {
+        _cluster.Fail(ClusterErrorKind.Unreachable);
+        _cluster.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(20));
+        Start();
+        Add(Web, "10.0.0.5");
+        await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
+        Add(Db, "10.0.0.9");
+        Add(Web, "10.0.0.6");
+        _time.Advance(ClusterBackoff.First);
+        await Eventually.TrueAsync(() => _cluster.Calls == 2 && _time.PendingTimers > 0);
+        _time.Advance(TimeSpan.FromSeconds(19));
+        Assert.Empty(_cluster.Annotated);
+        _time.Advance(TimeSpan.FromSeconds(4));
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9", "default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+        Assert.Equal(["Unreachable", "Throttled", null], _failed.Take(3));
+    }
+
+    [Fact]
+    public async Task Missing_permission_is_told_and_does_not_stop_the_next_one()
+    {
+        _cluster.Fail(ClusterErrorKind.NotPermitted);
+        Start();
+        Add(Web, "10.0.0.5");
+        Add(Db, "10.0.0.9");
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
+        Assert.Equal(["NotPermitted", null], _failed);
+    }
+
+    [Fact]
+    public async Task What_a_daemon_before_may_have_left_undone_is_written_at_the_start()
+    {
+        _addresses[Web] = "10.0.0.5";
+        _addresses[Db] = "10.0.0.9";
+        _annotator.Resume([Held(Web, "10.0.0.5"), Held(Db, "10.0.0.9") with { AssignedAt = _time.GetUtcNow() - PodAnnotator.CatchUp }]);
+        Start();
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5");
+    }
+
+    [Fact]
+    public async Task Queue_is_bounded_and_keeps_the_latest()
+    {
+        for (var number = 0; number < PodAnnotator.MaxQueued + 10; number++)
+        {
+            var pod = new PodReference("default", $"pod-{number}");
+            _cluster.Pods[pod] = new PodFacts("uid", "node-1");
+            Add(pod, "10.0.0.5");
+        }
+
+        Assert.Equal(10, _annotator.Dropped);
+        Start();
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == PodAnnotator.MaxQueued);
+        Assert.StartsWith("default/pod-10 ", _cluster.Annotated[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Container_outside_Kubernetes_is_nobody_to_annotate()
+    {
+        Start();
+        Add(new PodReference("", "box"), "10.0.0.5");
+        Add(Web, "10.0.0.6");
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+    }
+
+    private static AttachmentKey Key => new("net", "c", "eth0");
+
+    private void Start() => _running = _annotator.RunAsync(_stop.Token);
+
+    private void Add(PodReference pod, string address)
+    {
+        _addresses[pod] = address;
+        _annotator.Note(new PoolEvent.AddServed(_time.GetUtcNow(), Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
+    }
+
+    private void Delete(PodReference pod)
+    {
+        _addresses.Remove(pod, out var address);
+        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
+    }
+
+    private Attachment Held(PodReference pod, string address)
+        => new() { Key = Key, Pod = pod, Addresses = [new HeldAddress(IPAddress.Parse(address), null)], AssignedAt = _time.GetUtcNow() };
+
+    private async Task AnnotatedAsync(params string[] expected)
+    {
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == expected.Length);
+        Assert.Equal(expected, _cluster.Annotated);
+    }
+}
