@@ -9,7 +9,7 @@ internal static class FaultCommand
 {
     public static Command Create(CliContext context)
     {
-        var command = new Command("fault", "Make EC2 fail or slow") { CreateError(context), CreateTiming(context), CreateClear(context) };
+        var command = new Command("fault", "Make EC2 or the Kubernetes API fail or slow") { CreateError(context), CreateTiming(context), CreateClear(context), KubeFaultCommand.Create(context) };
         return command;
     }
 

@@ -16,6 +16,7 @@ internal static class StatusTable
     internal static IEnumerable<string> Lines(LabStatus status)
     {
         yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API {status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
+        if (status.Kubernetes is { } cluster) yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} watches{(cluster.IsListening ? "" : "  OUTAGE: nodes are refused")}";
         if (status.FabricFailure is { } failure) yield return $"BROKEN: {failure}";
         yield return "";
         yield return "NODE     ADDRESS         SUBNET             TYPE         IPAMD     MiB  INSTANCE";
@@ -58,6 +59,8 @@ internal static class StatusTable
         foreach (var call in status.Ec2Calls) yield return $"  {call.Operation,-34} {call.Outcome,-34} {call.Count,7}";
         foreach (var fault in status.Faults)
             yield return $"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } times ? $"{times} more times" : "for ever")}{(fault.AfterEffect ? ", after its effect" : "")}";
+        foreach (var fault in status.Kubernetes?.Faults ?? [])
+            yield return $"armed: Kubernetes API, {fault.Verb} {fault.Resource}: {fault.Kind} {fault.Code} {(fault.Times is { } times ? $"{times} more times" : "for ever")}";
     }
 
     private static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";

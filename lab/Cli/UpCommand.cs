@@ -28,11 +28,12 @@ internal static class UpCommand
         var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
         var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
         var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
-        var listen = new Option<IPEndPoint?>("--listen") { Description = "Serve EC2 API and metadata on this loopback endpoint too: 127.0.0.1:PORT", CustomParser = ParseEndPoint };
+        var listen = new Option<IPEndPoint?>("--listen") { Description = "Serve EC2 API, metadata and Kubernetes API on this loopback endpoint too: 127.0.0.1:PORT", CustomParser = ParseEndPoint };
         var environment = new Option<string[]>("--env") { Description = "Environment of every ipamd: NAME=VALUE; may be repeated", DefaultValueFactory = _ => [] };
         var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
+        var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Nodes without a cluster" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
         return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
@@ -50,6 +51,7 @@ internal static class UpCommand
                 AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
                 Ec2Rate = parsed.GetValue(rate),
                 Listen = parsed.GetValue(listen),
+                HasKubernetes = !parsed.GetValue(noKubernetes),
                 Environment = Variables(parsed.GetValue(environment)!),
                 IpamdPath = parsed.GetValue(noIpamd) ? null
                     : parsed.GetValue(ipamd) ?? context.FindBeside("ipamd") ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build), name it (--ipamd PATH), or do without (--no-ipamd)"),
@@ -57,7 +59,7 @@ internal static class UpCommand
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
             return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, detach);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
@@ -76,6 +78,13 @@ internal static class UpCommand
             await output.WriteLineAsync(
                 $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
                 + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}");
+        }
+
+        if (options.HasKubernetes)
+        {
+            await output.WriteLineAsync(options.Listen is null
+                ? $"For kubectl: vpc-lab exec node-1 -- kubectl --kubeconfig {lab.Paths.Kubeconfig} get nodes (with --listen also from here)"
+                : $"For kubectl: KUBECONFIG={lab.Paths.Kubeconfig}");
         }
 
         await output.WriteLineAsync("Ctrl-C ends it.");

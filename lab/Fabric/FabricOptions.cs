@@ -29,6 +29,9 @@ internal static class FabricAddresses
     /// <summary>Where nodes find the EC2 API. Link-local, so that every node reaches it through its gateway and no VPC range can hide it.</summary>
     public static readonly IPAddress Ec2Api = IPAddress.Parse("169.254.169.252");
 
+    /// <summary>Where nodes find the Kubernetes API: a real cluster's service address, made link-local for the same reason.</summary>
+    public static readonly IPAddress KubernetesApi = IPAddress.Parse("169.254.169.251");
+
     /// <summary>The network of the internet host (TEST-NET-3, RFC 5737): .1 is the router, .10 the host.</summary>
     public static readonly IPNetwork Internet = IPNetwork.Parse("203.0.113.0/24");
 

@@ -42,7 +42,7 @@ internal sealed class RouterNamespace : IDisposable
             netlink = network.OpenRouteNetlink();
             var loopback = netlink.FindLink("lo") ?? throw new FabricException($"namespace {names.Router} has no link 'lo'");
             netlink.Execute(LinkRequests.SetUp(loopback.Index, true));
-            var addresses = options.Subnets.Select(FabricAddresses.Gateway).Append(FabricAddresses.Imds).Append(FabricAddresses.Ec2Api);
+            var addresses = options.Subnets.Select(FabricAddresses.Gateway).Append(FabricAddresses.Imds).Append(FabricAddresses.Ec2Api).Append(FabricAddresses.KubernetesApi);
             netlink.Execute([.. addresses.Select(address => AddressRequests.Add(loopback.Index, address, 32))]);
             var router = new RouterNamespace(network, netlink, loopback.Index, time);
             router.SetRanges(options.VpcRanges);

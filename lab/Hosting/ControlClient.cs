@@ -51,6 +51,12 @@ internal sealed class ControlClient : IDisposable
     public Task ClearFaultsAsync(string? operation, CancellationToken cancellationToken)
         => SendAsync<object>(HttpMethod.Delete, operation is null ? "/faults" : $"/faults?operation={Uri.EscapeDataString(operation)}", body: null, cancellationToken);
 
+    public Task InjectKubernetesAsync(KubeFaultSpec fault, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/kubernetes/faults", fault, cancellationToken);
+
+    public Task ClearKubernetesFaultsAsync(CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Delete, "/kubernetes/faults", body: null, cancellationToken);
+
+    public Task DoToKubernetesAsync(KubeActionSpec action, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/kubernetes/actions", action, cancellationToken);
+
     public Task RetimeAsync(TimingSpec timing, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/timing", timing, cancellationToken);
 
     public void Dispose() => _http.Dispose();

@@ -50,8 +50,22 @@ internal sealed class ControlServer : IAsyncDisposable
         }));
         app.MapPost("/faults", (FaultSpec fault) => Answer(() => lab.World.Inject(fault)));
         app.MapDelete("/faults", (string? operation) => Answer(() => lab.World.ClearFaults(operation)));
+        app.MapPost("/kubernetes/faults", (HttpRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        {
+            lab.Cluster.Inject(await ReadAsync<KubeFaultSpec>(request, cancellationToken));
+            return new object();
+        }));
+        app.MapDelete("/kubernetes/faults", () => Answer(() => lab.Cluster.Plane.Faults.Clear()));
+        app.MapPost("/kubernetes/actions", (HttpRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        {
+            await lab.Cluster.DoAsync(await ReadAsync<KubeActionSpec>(request, cancellationToken), cancellationToken);
+            return new object();
+        }));
         app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.Retime(timing)));
     }
+
+    private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken) where T : class
+        => await request.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken) ?? throw new LabException("the request has no body");
 
     private static double Milliseconds(TimeSpan elapsed) => Math.Round(elapsed.TotalMilliseconds, 1);
 

@@ -37,7 +37,10 @@ internal sealed record LabOptions
     /// <summary>Calls per second after which the EC2 API throttles; null for no limit.</summary>
     public double? Ec2Rate { get; init; }
 
-    /// <summary>Loopback endpoint in the caller's own namespace for the EC2 API and the metadata; null for none.</summary>
+    /// <summary>The nodes belong to a Kubernetes cluster, and their daemons reach its API.</summary>
+    public bool HasKubernetes { get; init; } = true;
+
+    /// <summary>Loopback endpoint in the caller's own namespace for the EC2 API, the metadata and the Kubernetes API; null for none.</summary>
     public IPEndPoint? Listen { get; init; }
 
     /// <summary>Extra environment of every ipamd, e.g. WARM_IP_TARGET.</summary>

@@ -16,6 +16,9 @@ internal sealed class LabPaths(string runFolder, string lab)
 
     public string ControlSocket => Path.Combine(Folder, "control.sock");
 
+    /// <summary>For kubectl; holds a token.</summary>
+    public string Kubeconfig => Path.Combine(Folder, "kubeconfig");
+
     /// <summary>Output of a lab in the background. Outside of the folder, so that it outlives a lab that fails to start and can say why.</summary>
     public string BackgroundLog => Path.Combine(runFolder, lab + ".log");
 
@@ -39,6 +42,9 @@ internal sealed record NodePaths(string Folder)
     public string CniBin => Path.Combine(Folder, "cni-bin");
 
     public string CniConf => Path.Combine(Folder, "cni-conf");
+
+    /// <summary>What would be mounted at /var/run/secrets/kubernetes.io/serviceaccount: ca.crt, token, namespace.</summary>
+    public string ServiceAccount => Path.Combine(Folder, "serviceaccount");
 
     public void Create()
     {

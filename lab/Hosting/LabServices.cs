@@ -3,6 +3,7 @@ using System.Net;
 using System.Security.Cryptography;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.Imds;
+using VpcCni.Lab.KubeApi;
 using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
@@ -15,11 +16,14 @@ internal sealed class LabServices
 
     private readonly VpcWorld _world;
     private readonly Func<string?, InstanceId?> _instanceOfNode;
+    private readonly RequestDelegate? _kubernetes;
     private readonly Ec2ApiServer _ec2;
     private readonly ImdsServer _imds;
 
-    public LabServices(VpcWorld world, TimeProvider time, TimeSpan ec2Latency, Func<string?, InstanceId?> instanceOfNode)
+    /// <param name="kubernetes">The Kubernetes API without tokens; null for none.</param>
+    public LabServices(VpcWorld world, TimeProvider time, TimeSpan ec2Latency, Func<string?, InstanceId?> instanceOfNode, RequestDelegate? kubernetes)
     {
+        _kubernetes = kubernetes;
         _world = world;
         _instanceOfNode = instanceOfNode;
         var credentials = new CredentialStore(time, NewRandom());
@@ -31,8 +35,13 @@ internal sealed class LabServices
 
     public RequestDelegate Metadata => _imds.HandleAsync;
 
-    /// <summary>Both on one endpoint: metadata below <c>/latest</c>, EC2 on everything else.</summary>
-    public RequestDelegate Both => context => context.Request.Path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal) ? Metadata(context) : Ec2Api(context);
+    /// <summary>All on one endpoint: metadata below <c>/latest</c>, Kubernetes on its paths, EC2 on everything else.</summary>
+    public RequestDelegate All => context =>
+    {
+        var path = context.Request.Path;
+        if (path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal)) return Metadata(context);
+        return _kubernetes is { } kubernetes && KubeApiServer.Owns(path) ? kubernetes(context) : Ec2Api(context);
+    };
 
     private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
 

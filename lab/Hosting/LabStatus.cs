@@ -30,6 +30,9 @@ internal sealed record LabStatus
     /// <summary>The EC2 API on the machine's loopback, if asked for.</summary>
     public string? Listen { get; init; }
 
+    /// <summary>The cluster that the nodes belong to; null when the lab has none.</summary>
+    public ClusterStatus? Kubernetes { get; init; }
+
     /// <summary>Why the kernel does not show what the VPC wants; null when it does.</summary>
     public string? FabricFailure { get; init; }
 

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>Where an HTTP server listens: in a namespace, or in the process's own when that is null.</summary>
-internal sealed record ListenPoint(NetworkNamespace? Network, IPEndPoint EndPoint);
+internal sealed record ListenPoint(NetworkNamespace? Network, IPEndPoint EndPoint)
+{
+    /// <summary>TLS with this certificate; null for plain HTTP.</summary>
+    public X509Certificate2? Certificate { get; init; }
+}
 
 /// <summary>
 /// An HTTP server (Kestrel) whose listening sockets are opened inside network namespaces. A connection that such a socket accepts belongs to its namespace too, so the threads
@@ -26,8 +31,15 @@ internal sealed class NamespaceServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            foreach (var point in points) kestrel.Listen(point.EndPoint);
+            foreach (var point in points)
+            {
+                kestrel.Listen(point.EndPoint, listen =>
+                {
+                    if (point.Certificate is { } certificate) listen.UseHttps(certificate);
+                });
+            }
         });
+        if (points.Any(point => point.Certificate is not null)) builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => Bind(points.First(point => point.EndPoint.Equals(endPoint))));
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2)); // a hanging client does not hold up the end of a lab
         var app = builder.Build();

@@ -26,6 +26,15 @@ internal static class NodeEnvironment
             ["CLUSTER_NAME"] = options.Name,
             ["MY_NODE_NAME"] = node,
         };
+        if (options.HasKubernetes)
+        {
+            // As in a pod: kubelet sets the first two, the manifest the third, and the folder is a mount there.
+            environment["KUBERNETES_SERVICE_HOST"] = LabCluster.Address.ToString();
+            environment["KUBERNETES_SERVICE_PORT"] = $"{LabCluster.SecurePort}";
+            environment["MY_POD_NAME"] = ClusterObjects.DaemonPodName(node);
+            environment["VPCCNI_SERVICE_ACCOUNT_PATH"] = paths.ServiceAccount;
+        }
+
         foreach (var (name, value) in options.Environment) environment[name] = value;
         return environment;
     }

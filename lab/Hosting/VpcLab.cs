@@ -24,6 +24,8 @@ internal sealed class VpcLab : IAsyncDisposable
     private ImmutableList<LabNode> _nodes = [];
     private VpcFabric? _fabric;
     private LabWorld? _world;
+    private LabCluster? _cluster;
+    private LabKubelet? _kubelet;
     private LabStateFile? _claim;
     private volatile bool _ready;
 
@@ -48,6 +50,9 @@ internal sealed class VpcLab : IAsyncDisposable
     public VpcFabric Fabric => _fabric ?? throw new InvalidOperationException("the lab has not been built");
 
     public LabWorld World => _world ?? throw new InvalidOperationException("the lab has not been built");
+
+    /// <exception cref="LabException">The lab has none.</exception>
+    public LabCluster Cluster => _cluster ?? throw new LabException("this lab was started without Kubernetes (--no-kubernetes)");
 
     /// <summary>Builds everything and waits until every daemon serves. On failure, or when cancelled, nothing is left behind.</summary>
     /// <exception cref="LabException">All that is wrong with the options; what is in the way; why a daemon does not serve.</exception>
@@ -107,13 +112,33 @@ internal sealed class VpcLab : IAsyncDisposable
         => _nodes.FirstOrDefault(node => node.Name == name)
            ?? throw new LabException($"there is no node '{name}' in lab '{Name}'; there are: {string.Join(", ", _nodes.Select(node => node.Name))}");
 
-    public Task<LabPod> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
+    /// <summary>Wires a pod through the plugin, with its object in the cluster before, as kubelet has it; when the plugin fails nothing is left of either.</summary>
+    public async Task<LabPod> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
     {
         if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken) throw new LabException($"pod {pod} exists already, on {taken.Name}");
-        return Node(node).AddPodAsync(pod, cancellationToken);
+        var target = Node(node);
+        if (_cluster is not { } cluster) return await target.AddPodAsync(pod, cancellationToken);
+        if (cluster.FindPod(pod) is not null) throw new LabException($"pod {pod} exists already in the cluster");
+        var created = cluster.CreatePod(node, pod);
+        try
+        {
+            var wired = await target.AddPodAsync(pod, cancellationToken);
+            cluster.SetRunning(created, wired.Address, target.Address);
+            return wired;
+        }
+        catch
+        {
+            cluster.RemovePod(created);
+            throw;
+        }
     }
 
-    public Task<TimeSpan> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken) => Node(node).DeletePodAsync(pod, cancellationToken);
+    public async Task<TimeSpan> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken)
+    {
+        var elapsed = await Node(node).DeletePodAsync(pod, cancellationToken);
+        if (_cluster?.FindPod(pod) is { } left) _cluster.RemovePod(left);
+        return elapsed;
+    }
 
     /// <summary>Kills a node's daemon without warning, starts it again and waits until it serves.</summary>
     public async Task RestartIpamdAsync(string node, CancellationToken cancellationToken)
@@ -146,13 +171,15 @@ internal sealed class VpcLab : IAsyncDisposable
         {
             Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, VpcRange = _options.VpcRange.ToString(),
             Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())], Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
-            FabricFailure = Fabric.Failure,
+            FabricFailure = Fabric.Failure, Kubernetes = _cluster?.Status(),
         });
     }
 
     public async ValueTask DisposeAsync()
     {
+        if (_kubelet is not null) await _kubelet.DisposeAsync();
         await Task.WhenAll(_nodes.Select(async node => await node.DisposeAsync()));
+        if (_cluster is not null) await _cluster.DisposeAsync();
         while (_servers.TryPop(out var server)) await server.DisposeAsync();
         _world?.Dispose();
         if (_fabric is not null) await _fabric.DisposeAsync();
@@ -173,12 +200,20 @@ internal sealed class VpcLab : IAsyncDisposable
 
     private async Task ServeAsync(ILoggerProvider logging, CancellationToken cancellationToken)
     {
-        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode);
+        if (_options.HasKubernetes)
+        {
+            _cluster = new LabCluster(_paths, _time, logging);
+            await _cluster.ServeAsync(Fabric, cancellationToken);
+            _cluster.WriteKubeconfig(_options.Listen);
+            _kubelet = new LabKubelet(this, _cluster, _time, logging.CreateLogger("kubelet"));
+        }
+
+        var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode, _cluster?.Plane.Open);
         _servers.Push(await NamespaceServer.StartAsync(
             [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))], services.Metadata, logging, cancellationToken));
         _servers.Push(await NamespaceServer.StartAsync(
             [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Ec2Api, 80))], services.Ec2Api, logging, cancellationToken));
-        if (_options.Listen is { } listen) _servers.Push(await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.Both, logging, cancellationToken));
+        if (_options.Listen is { } listen) _servers.Push(await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.All, logging, cancellationToken));
     }
 
     private async Task AddNodesAsync(CancellationToken cancellationToken)
@@ -198,7 +233,9 @@ internal sealed class VpcLab : IAsyncDisposable
         }
 
         await Fabric.SettledAsync(cancellationToken);
+        foreach (var node in _nodes) _cluster?.AddNode(node);
         foreach (var node in _nodes) node.Ipamd?.Start();
+        _kubelet?.Start();
     }
 
     /// <summary>The first node when none is named.</summary>

@@ -104,7 +104,8 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
     {
         var bytes = await BytesAsync(context.Request);
         var body = bytes.Length == 0 ? null : KubeJson.Parse(bytes) as JsonObject;
-        var preconditions = new Preconditions(NullIfEmpty(body.Text("preconditions", "uid")), NullIfEmpty(body.Text("preconditions", "resourceVersion")));
+        var grace = Text(context.Request.Query, "gracePeriodSeconds") is { } text ? Number("gracePeriodSeconds", text) : body?["gracePeriodSeconds"] is { } node ? Number("gracePeriodSeconds", node.ToString()) : (int?)null;
+        var preconditions = new Preconditions(NullIfEmpty(body.Text("preconditions", "uid")), NullIfEmpty(body.Text("preconditions", "resourceVersion")), grace);
         var write = Write(context, route);
         if (body?["dryRun"] is JsonArray { Count: > 0 }) write = write with { DryRun = true };
         var deleted = store.Delete(type, ns, Named(route), preconditions, write);
@@ -164,10 +165,12 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
 
     private static bool IsTrue(IQueryCollection query, string name) => query[name].ToString() is "true" or "1";
 
-    private static int? Limit(IQueryCollection query) => Text(query, "limit") is { } text ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var limit) ? limit : throw KubeStatusException.BadRequest($"limit {text} is no number") : null;
+    private static int? Limit(IQueryCollection query) => Text(query, "limit") is { } text ? Number("limit", text) : null;
 
-    private static TimeSpan? Seconds(IQueryCollection query, string name)
-        => Text(query, name) is { } text ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? TimeSpan.FromSeconds(seconds) : throw KubeStatusException.BadRequest($"{name} {text} is no number of seconds") : null;
+    private static TimeSpan? Seconds(IQueryCollection query, string name) => Text(query, name) is { } text ? TimeSpan.FromSeconds(Number(name, text)) : null;
+
+    private static int Number(string name, string text)
+        => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw KubeStatusException.BadRequest($"{name}: \"{text}\" is no number");
 
     private static long Version(string text)
         => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version : throw KubeStatusException.BadRequest($"Invalid value: \"{text}\": resourceVersion must be a number");

@@ -13,6 +13,9 @@ internal sealed partial class KubeStore
 
     private const int GeneratedLetters = 5;
 
+    /// <summary>terminationGracePeriodSeconds of a pod that says nothing.</summary>
+    private const int UsualGracePeriodSeconds = 30;
+
     /// <exception cref="KubeStatusException">409 exists, 404 no such namespace, 422 invalid, 400.</exception>
     public JsonObject Create(ResourceType type, string ns, JsonObject o, WriteOptions? options = null)
     {
@@ -88,12 +91,14 @@ internal sealed partial class KubeStore
             if (options is { DryRun: true }) return Show(type, stored);
 
             var key = new ObjectKey(ns, name);
-            if (meta["finalizers"] is JsonArray { Count: > 0 })
+            var grace = preconditions?.GracePeriodSeconds ?? UsualGracePeriodSeconds;
+            var endsLater = _options.PodsEndGracefully && type == BuiltInTypes.Pods && grace > 0 && stored.Text("spec", "nodeName").Length > 0;
+            if (endsLater || meta["finalizers"] is JsonArray { Count: > 0 })
             {
                 if (meta.ContainsKey("deletionTimestamp")) return Show(type, stored);
                 var marked = (JsonObject)stored.DeepClone();
-                marked.Meta()["deletionTimestamp"] = KubeJson.Timestamp(_time.GetUtcNow());
-                marked.Meta()["deletionGracePeriodSeconds"] = 0;
+                marked.Meta()["deletionTimestamp"] = KubeJson.Timestamp(_time.GetUtcNow() + TimeSpan.FromSeconds(endsLater ? grace : 0));
+                marked.Meta()["deletionGracePeriodSeconds"] = endsLater ? grace : 0;
                 return Show(type, Store_NeedsLock(type, key, stored, marked));
             }
 

@@ -12,6 +12,9 @@ internal sealed record KubeStoreOptions
     /// <summary>Events are for people: the oldest make room for new ones.</summary>
     public int MaxEvents { get; init; } = 1000;
 
+    /// <summary>There is a kubelet: a pod on a node is marked first, and goes when its kubelet deletes it with a grace period of nothing.</summary>
+    public bool PodsEndGracefully { get; init; }
+
     /// <summary>Of all kinds together.</summary>
     public int MaxObjects { get; init; } = 20_000;
 }
@@ -29,8 +32,8 @@ internal sealed record WriteOptions(bool DryRun = false, string Subresource = ""
     public bool IsStatus => Subresource == Status;
 }
 
-/// <summary>What must be so for a deletion to happen; null: whatever.</summary>
-internal sealed record Preconditions(string? Uid = null, string? ResourceVersion = null);
+/// <summary>What must be so for a deletion to happen, null: whatever; and how long a pod may take to end, null: as long as usual.</summary>
+internal sealed record Preconditions(string? Uid = null, string? ResourceVersion = null, int? GracePeriodSeconds = null);
 
 /// <summary>A page of a list.</summary>
 /// <param name="ResourceVersion">The state that it shows: a watch from here misses nothing.</param>

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.KubeApi;
+using VpcCni.Lab.KubeApi.Store;
+
+namespace VpcCni.Lab.Hosting;
+
+/// <summary>
+/// The Kubernetes cluster that the lab's nodes belong to: the API with its certificates and tokens, the nodes' service-account folders, and the objects of nodes and pods.
+/// </summary>
+internal sealed class LabCluster : IAsyncDisposable
+{
+    /// <summary>The address of the API for every node, as the cluster address of the service <c>kubernetes</c> is in a real one.</summary>
+    public static readonly IPAddress Address = FabricAddresses.KubernetesApi;
+
+    public const int SecurePort = 443;
+    public const int PlainPort = 80;
+
+    private static readonly string User = KubeTokens.ServiceAccount(ClusterObjects.SystemNamespace, ClusterObjects.Daemon);
+
+    private readonly LabPaths _paths;
+    private readonly TimeProvider _time;
+    private readonly ILoggerProvider _logging;
+    private readonly KubeCertificates _certificates;
+    private readonly SemaphoreSlim _switch = new(1);
+    private readonly Lock _folderLock = new();
+    private readonly List<string> _folders = [];
+    private Func<CancellationToken, Task<NamespaceServer>>? _listen;
+    private NamespaceServer? _server;
+
+    public LabCluster(LabPaths paths, TimeProvider time, ILoggerProvider logging)
+    {
+        _paths = paths;
+        _time = time;
+        _logging = logging;
+        Plane = new KubeControlPlane(time, NewRandom(), NewRandom(), new KubeStoreOptions { PodsEndGracefully = true });
+        _certificates = new KubeCertificates(time.GetUtcNow(), Address, IPAddress.Loopback);
+        Plane.Store.Create(SystemType("serviceaccounts"), ClusterObjects.SystemNamespace, ClusterObjects.ServiceAccount());
+    }
+
+    public KubeControlPlane Plane { get; }
+
+    private KubeStore Store => Plane.Store;
+
+    /// <summary>False while the nodes find nobody listening.</summary>
+    public bool IsListening => _server is not null;
+
+    /// <summary>Serves the nodes from the router, TLS and plain.</summary>
+    public async Task ServeAsync(VpcFabric fabric, CancellationToken cancellationToken)
+    {
+        Task HandleAsync(HttpContext context) => context.Connection.LocalPort == SecurePort ? Plane.Guarded(context) : Plane.Open(context);
+        ListenPoint[] points =
+        [
+            new(fabric.Router, new IPEndPoint(Address, PlainPort)),
+            new(fabric.Router, new IPEndPoint(Address, SecurePort)) { Certificate = _certificates.Server },
+        ];
+        _listen = cancel => NamespaceServer.StartAsync(points, HandleAsync, _logging, cancel);
+        _server = await _listen(cancellationToken);
+    }
+
+    /// <summary>Ends or begins listening for the nodes; until it begins again they get their connections refused. Repeating changes nothing.</summary>
+    public async Task SetListeningAsync(bool isListening, CancellationToken cancellationToken)
+    {
+        await _switch.WaitAsync(cancellationToken);
+        try
+        {
+            if (isListening == IsListening || _listen is null) return;
+            if (isListening)
+            {
+                _server = await _listen(cancellationToken);
+                return;
+            }
+
+            Plane.Watches.CloseAll();
+            var server = _server!;
+            _server = null;
+            await server.DisposeAsync();
+        }
+        finally
+        {
+            _switch.Release();
+        }
+    }
+
+    /// <summary>Everything that a node brings into the cluster: Node, CNINode, lease, the daemon's pod, and its folder with certificate and token.</summary>
+    public void AddNode(LabNode node)
+    {
+        var now = _time.GetUtcNow();
+        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.Address, now));
+        Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
+        Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
+        var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name));
+        SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.Address, node.Address, now));
+        lock (_folderLock) _folders.Add(node.Paths.ServiceAccount);
+        WriteFolder(node.Paths.ServiceAccount);
+    }
+
+    /// <summary>Puts a new token into every node's folder, as kubelet does within the hour.</summary>
+    /// <param name="revoke">The old ones end now; else they stay good.</param>
+    public void RotateTokens(bool revoke)
+    {
+        lock (_folderLock)
+        {
+            if (revoke) Plane.Tokens.RevokeAllBut(User, token: null);
+            foreach (var folder in _folders) WriteFolder(folder);
+        }
+    }
+
+    /// <summary>The object of a pod that the lab is about to wire, in a namespace that is made when it is not there.</summary>
+    public JsonObject CreatePod(string node, PodName pod)
+    {
+        if (Store.Find(BuiltInTypes.Namespaces, "", pod.Namespace) is null)
+            Store.Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = pod.Namespace } });
+        return Store.Create(BuiltInTypes.Pods, pod.Namespace, ClusterObjects.Pod(node, pod));
+    }
+
+    public JsonObject? FindPod(PodName pod) => Store.Find(BuiltInTypes.Pods, pod.Namespace, pod.Name);
+
+    public void SetRunning(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress) => SetStatus(pod, ClusterObjects.RunningStatus(pod, podAddress, nodeAddress, _time.GetUtcNow()));
+
+    public void SetWaiting(JsonObject pod) => SetStatus(pod, ClusterObjects.WaitingStatus(pod, _time.GetUtcNow()));
+
+    /// <summary>Removes a pod's object for good, when it is there and still the same one.</summary>
+    public void RemovePod(JsonObject pod)
+    {
+        try
+        {
+            Store.Delete(BuiltInTypes.Pods, pod.Text("metadata", "namespace"), pod.Text("metadata", "name"), new Preconditions(Uid: pod.Text("metadata", "uid"), GracePeriodSeconds: 0));
+        }
+        catch (KubeStatusException gone) when (gone.Code is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
+        {
+            // Somebody else removed it, and may have made another of this name.
+        }
+    }
+
+    public void SetUnschedulable(JsonObject pod, string why) => SetStatus(pod, ClusterObjects.UnschedulableStatus(why, _time.GetUtcNow()));
+
+    public void Tell(JsonObject pod, string type, string reason, string message, string component)
+    {
+        try
+        {
+            Store.Create(BuiltInTypes.Events, pod.Text("metadata", "namespace"), ClusterObjects.Event(pod, type, reason, message, component, _time.GetUtcNow()));
+        }
+        catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
+        {
+            // The namespace has gone, and its events with it.
+        }
+    }
+
+    /// <summary>Writes a kubeconfig with two contexts: <c>lab</c> for the machine's own loopback, if the lab listens there, and <c>node</c> for within a node's namespace.</summary>
+    public void WriteKubeconfig(IPEndPoint? listen)
+        => File.WriteAllText(_paths.Kubeconfig, Hosting.Kubeconfig.Text(listen, new IPEndPoint(Address, SecurePort), _certificates.AuthorityPem, Plane.Tokens.Issue(KubeTokens.Administrator)));
+
+    /// <exception cref="LabException">The fault can never strike.</exception>
+    public void Inject(KubeFaultSpec fault)
+    {
+        try
+        {
+            Plane.Faults.Arm(new KubeFault
+            {
+                Kind = fault.Kind, Verb = fault.Verb, Resource = fault.Resource, Times = fault.Times, Code = fault.Code ?? new KubeFault { Kind = fault.Kind }.Code,
+                RetryAfter = fault.RetryAfterSeconds is { } wait ? TimeSpan.FromSeconds(wait) : null, Delay = TimeSpan.FromMilliseconds(fault.DelayMilliseconds ?? 0),
+            });
+        }
+        catch (ArgumentException error)
+        {
+            throw new LabException(error.Message, error);
+        }
+    }
+
+    public async Task DoAsync(KubeActionSpec spec, CancellationToken cancellationToken)
+    {
+        switch (spec.Action)
+        {
+            case KubeAction.CloseWatches:
+                Plane.Watches.CloseAll();
+                break;
+            case KubeAction.Compact:
+                Store.Compact();
+                Plane.Watches.CloseAll();
+                break;
+            case KubeAction.BeginOutage:
+                await SetListeningAsync(isListening: false, cancellationToken);
+                break;
+            case KubeAction.EndOutage:
+                await SetListeningAsync(isListening: true, cancellationToken);
+                break;
+            case KubeAction.RotateTokens:
+                RotateTokens(spec.Revoke);
+                break;
+            default:
+                throw new LabException($"nothing is known of {spec.Action}");
+        }
+    }
+
+    public ClusterStatus Status() => new()
+    {
+        Endpoint = $"https://{Address}", IsListening = IsListening, Kubeconfig = _paths.Kubeconfig, OpenWatches = Plane.Watches.Count, Calls = Plane.Calls.Counts,
+        Faults = [.. Plane.Faults.Armed.Select(fault => new KubeFaultSpec
+        {
+            Kind = fault.Kind, Verb = fault.Verb, Resource = fault.Resource, Times = fault.Times, Code = fault.Kind == KubeFaultKind.Status ? fault.Code : null,
+            RetryAfterSeconds = fault.RetryAfter?.TotalSeconds, DelayMilliseconds = fault.Kind == KubeFaultKind.Slow ? fault.Delay.TotalMilliseconds : null,
+        })],
+    };
+
+    public async ValueTask DisposeAsync()
+    {
+        Plane.Dispose();
+        if (_server is not null) await _server.DisposeAsync();
+        _certificates.Dispose();
+        _switch.Dispose();
+    }
+
+    private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
+
+    private ResourceType SystemType(string plural) => Store.FindType("", "v1", plural) ?? throw new InvalidOperationException($"the API has no {plural}");
+
+    private void SetStatus(JsonObject pod, JsonObject status)
+    {
+        try
+        {
+            Store.Patch(BuiltInTypes.Pods, pod.Text("metadata", "namespace"), pod.Text("metadata", "name"), current =>
+            {
+                current["status"] = status;
+                return current;
+            }, new WriteOptions(Subresource: WriteOptions.Status));
+        }
+        catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
+        {
+            // Deleted meanwhile.
+        }
+    }
+
+    /// <summary>As in a pod: /var/run/secrets/kubernetes.io/serviceaccount. The token is replaced as a whole, so that nobody reads half of one.</summary>
+    private void WriteFolder(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "ca.crt"), _certificates.AuthorityPem);
+        File.WriteAllText(Path.Combine(folder, "namespace"), ClusterObjects.SystemNamespace);
+        var token = Path.Combine(folder, "token");
+        File.WriteAllText(token + ".new", Plane.Tokens.Issue(User));
+        File.Move(token + ".new", token, overwrite: true);
+    }
+}
