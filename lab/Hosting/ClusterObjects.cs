@@ -64,10 +64,23 @@ internal static class ClusterObjects
 
     public static JsonObject ServiceAccount() => Parse($$"""{ "metadata": { "name": "{{Daemon}}" } }""");
 
-    /// <summary>The pod that the node's daemon would be.</summary>
-    public static JsonObject DaemonPod(string node) => Parse($$"""
+    public static JsonObject DaemonSet() => Parse($$"""
         {
-          "metadata": { "name": "{{DaemonPodName(node)}}", "labels": { "k8s-app": "{{Daemon}}", "app.kubernetes.io/name": "{{Daemon}}" } },
+          "metadata": { "name": "{{Daemon}}", "labels": { "k8s-app": "{{Daemon}}" } },
+          "spec": {
+            "selector": { "matchLabels": { "k8s-app": "{{Daemon}}" } },
+            "template": { "metadata": { "labels": { "k8s-app": "{{Daemon}}" } }, "spec": { "hostNetwork": true, "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }] } }
+          }
+        }
+        """);
+
+    /// <summary>The pod that the node's daemon would be.</summary>
+    public static JsonObject DaemonPod(string node, JsonObject daemonSet) => Parse($$"""
+        {
+          "metadata": {
+            "name": "{{DaemonPodName(node)}}", "labels": { "k8s-app": "{{Daemon}}", "app.kubernetes.io/name": "{{Daemon}}" },
+            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "{{Daemon}}", "uid": "{{daemonSet.Text("metadata", "uid")}}", "controller": true, "blockOwnerDeletion": true }]
+          },
           "spec": {
             "nodeName": "{{node}}", "hostNetwork": true, "serviceAccountName": "{{Daemon}}", "priorityClassName": "system-node-critical",
             "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }], "tolerations": [{ "operator": "Exists" }]

@@ -26,6 +26,7 @@ internal sealed class LabCluster : IAsyncDisposable
     private readonly ILoggerProvider _logging;
     private readonly KubeCertificates _certificates;
     private readonly SemaphoreSlim _switch = new(1);
+    private readonly JsonObject _daemonSet;
     private readonly Lock _folderLock = new();
     private readonly List<string> _folders = [];
     private Func<CancellationToken, Task<NamespaceServer>>? _listen;
@@ -38,7 +39,8 @@ internal sealed class LabCluster : IAsyncDisposable
         _logging = logging;
         Plane = new KubeControlPlane(time, NewRandom(), NewRandom(), new KubeStoreOptions { PodsEndGracefully = true });
         _certificates = new KubeCertificates(time.GetUtcNow(), Address, IPAddress.Loopback);
-        Plane.Store.Create(SystemType("serviceaccounts"), ClusterObjects.SystemNamespace, ClusterObjects.ServiceAccount());
+        Store.Create(SystemType("serviceaccounts"), ClusterObjects.SystemNamespace, ClusterObjects.ServiceAccount());
+        _daemonSet = Store.Create(BuiltInTypes.DaemonSets, ClusterObjects.SystemNamespace, ClusterObjects.DaemonSet());
     }
 
     public KubeControlPlane Plane { get; }
@@ -92,7 +94,7 @@ internal sealed class LabCluster : IAsyncDisposable
         Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.Address, now));
         Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
         Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
-        var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name));
+        var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name, _daemonSet));
         SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.Address, node.Address, now));
         lock (_folderLock) _folders.Add(node.Paths.ServiceAccount);
         WriteFolder(node.Paths.ServiceAccount);
@@ -152,7 +154,10 @@ internal sealed class LabCluster : IAsyncDisposable
 
     /// <summary>Writes a kubeconfig with two contexts: <c>lab</c> for the machine's own loopback, if the lab listens there, and <c>node</c> for within a node's namespace.</summary>
     public void WriteKubeconfig(IPEndPoint? listen)
-        => File.WriteAllText(_paths.Kubeconfig, Hosting.Kubeconfig.Text(listen, new IPEndPoint(Address, SecurePort), _certificates.AuthorityPem, Plane.Tokens.Issue(KubeTokens.Administrator)));
+    {
+        File.WriteAllText(_paths.Kubeconfig, Hosting.Kubeconfig.Text(listen, new IPEndPoint(Address, SecurePort), _certificates.AuthorityPem, Plane.Tokens.Issue(KubeTokens.Administrator)));
+        File.SetUnixFileMode(_paths.Kubeconfig, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+    }
 
     /// <exception cref="LabException">The fault can never strike.</exception>
     public void Inject(KubeFaultSpec fault)

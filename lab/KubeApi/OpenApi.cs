@@ -20,7 +20,7 @@ internal static class OpenApi
         {
             // kubectl before 1.24 reads version 2 as protobuf. The empty message is a document without definitions, and of kinds without definitions nothing is checked.
             case ["openapi", "v2"] when accept.Contains("protobuf", StringComparison.Ordinal):
-                return ([], "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+                return ([], "application/octet-stream");
             case ["openapi", "v2"]:
                 return Json(new JsonObject { ["swagger"] = "2.0", ["info"] = Info(), ["paths"] = new JsonObject(), ["definitions"] = new JsonObject() });
             case ["openapi", "v3"]:

@@ -103,7 +103,7 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
     private async Task<KubeAnswer> DeleteAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
     {
         var bytes = await BytesAsync(context.Request);
-        var body = bytes.Length == 0 ? null : KubeJson.Parse(bytes) as JsonObject;
+        var body = bytes.Length == 0 ? null : Parse(context.Request, bytes);
         var grace = Text(context.Request.Query, "gracePeriodSeconds") is { } text ? Number("gracePeriodSeconds", text) : body?["gracePeriodSeconds"] is { } node ? Number("gracePeriodSeconds", node.ToString()) : (int?)null;
         var preconditions = new Preconditions(NullIfEmpty(body.Text("preconditions", "uid")), NullIfEmpty(body.Text("preconditions", "resourceVersion")), grace);
         var write = Write(context, route);
@@ -132,12 +132,15 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
 
     private static string Named(KubeRoute route) => route.Name ?? throw KubeStatusException.MethodNotAllowed("this verb without a name");
 
-    private async Task<JsonObject> BodyAsync(HttpRequest request)
+    private async Task<JsonObject> BodyAsync(HttpRequest request) => Parse(request, await BytesAsync(request));
+
+    private static JsonObject Parse(HttpRequest request, byte[] body)
     {
         var mediaType = request.ContentType?.Split(';')[0].Trim();
+        if (mediaType == ProtobufBody.MediaType) return ProtobufBody.Read(body);
         if (mediaType is not (null or "" or "application/json"))
             throw KubeStatusException.UnsupportedMediaType($"the body of the request was in an unknown format - accepted media types include: application/json; this is {mediaType}");
-        return KubeJson.Parse(await BytesAsync(request)) as JsonObject ?? throw KubeStatusException.BadRequest("the body of the request is no object");
+        return KubeJson.Parse(body) as JsonObject ?? throw KubeStatusException.BadRequest("the body of the request is no object");
     }
 
     private async Task<byte[]> BytesAsync(HttpRequest request)
