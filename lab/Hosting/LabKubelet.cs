@@ -103,11 +103,12 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
         {
             if (_working.Count >= MaxAtOnce || _working.ContainsKey(name) || _ending.IsCancellationRequested) return;
             if (_retries.TryGetValue(name, out var retry) && retry.At > time.GetUtcNow()) return;
-            _working[name] = Task.Run(DoAsync);
+            _working[name] = DoAsync();
         }
 
         async Task DoAsync()
         {
+            await Task.Yield(); // out of the lock
             try
             {
                 await work();
