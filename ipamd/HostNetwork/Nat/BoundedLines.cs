@@ -3,11 +3,14 @@ using System.Text;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
-/// <summary>Reads text to its end line by line and keeps what matters of it, whatever its size.</summary>
+/// <summary>Whether a line of a program's output is of any use.</summary>
+internal delegate bool LineFilter(ReadOnlySpan<char> line);
+
+/// <summary>Reads text to its end line by line and keeps what matters of it, whatever its size; the rest is not even made a string.</summary>
 internal static class BoundedLines
 {
     /// <summary>Of longer lines the rest is dropped; a rule or an element of a set never has as much.</summary>
-    private const int MaxLine = 64 * 1024;
+    internal const int MaxLine = 64 * 1024;
 
     private const int BufferCharacters = 16 * 1024;
 
@@ -16,33 +19,41 @@ internal static class BoundedLines
     /// <param name="limit">Characters that are kept.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The lines, each with its end, and whether they are all there.</returns>
-    public static async Task<(string Kept, bool IsWhole)> ReadAsync(TextReader reader, Func<string, bool>? keep, int limit, CancellationToken cancellationToken)
+    public static async Task<(string Kept, bool IsWhole)> ReadAsync(TextReader reader, LineFilter? keep, int limit, CancellationToken cancellationToken)
     {
-        var buffer = new char[BufferCharacters];
-        var (kept, line) = (new StringBuilder(), new StringBuilder());
-        var isWhole = true;
+        var (buffer, kept, isWhole) = (new char[BufferCharacters], new StringBuilder(), true);
+        // What a line had in earlier buffers.
+        var begun = new StringBuilder();
         while (await reader.ReadAsync(buffer.AsMemory(), cancellationToken) is var count and > 0)
         {
-            for (var start = 0; start < count;)
+            var rest = buffer.AsMemory(0, count);
+            while (rest.Span.IndexOf('\n') is var end and >= 0)
             {
-                var end = Array.IndexOf(buffer, '\n', start, count - start);
-                var part = buffer.AsSpan(start, (end < 0 ? count : end) - start);
-                line.Append(part[..Math.Min(part.Length, MaxLine - line.Length)]);
-                if (end >= 0) Take();
-                start = end < 0 ? count : end + 1;
+                if (begun.Length == 0) Take(rest.Span[..end]);
+                else TakeBegun(rest.Span[..end]);
+                rest = rest[(end + 1)..];
             }
+
+            Begin(rest.Span);
         }
 
-        if (line.Length > 0) Take();
+        if (begun.Length > 0) TakeBegun([]);
         return (kept.ToString(), isWhole);
 
-        void Take()
+        void Begin(ReadOnlySpan<char> part) => begun.Append(part[..Math.Min(part.Length, MaxLine - begun.Length)]);
+
+        void TakeBegun(ReadOnlySpan<char> part)
         {
-            var text = line.ToString();
-            line.Clear();
-            if (keep is not null && !keep(text)) return;
-            isWhole &= kept.Length + text.Length < limit;
-            if (isWhole) kept.Append(text).Append('\n');
+            Begin(part);
+            Take(begun.ToString());
+            begun.Clear();
+        }
+
+        void Take(ReadOnlySpan<char> line)
+        {
+            if (keep is not null && !keep(line)) return;
+            isWhole &= kept.Length + line.Length < limit;
+            if (isWhole) kept.Append(line).Append('\n');
         }
     }
 }

@@ -45,7 +45,7 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
     /// <param name="keep">Lines of the output that matter; null: all. A node with thousands of services prints tens of megabytes.</param>
     /// <returns>Null: there is no such program.</returns>
     /// <exception cref="HostNetworkException">It did not end in time, or printed without end.</exception>
-    public async Task<ProgramOutcome?> TryRunAsync(string program, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken, Func<string, bool>? keep = null)
+    public async Task<ProgramOutcome?> TryRunAsync(string program, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken, LineFilter? keep = null)
     {
         using var process = Start(program, arguments);
         if (process is null) return null;

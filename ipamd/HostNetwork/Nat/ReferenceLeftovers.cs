@@ -33,11 +33,18 @@ internal sealed record ReferenceLeftovers
     public IReadOnlyList<string> Exemptions { get; private init; } = [];
 
     /// <summary>Lines of iptables-save that <see cref="Find"/> needs: on a node with thousands of services all others are memory for nothing.</summary>
-    public static bool Matters(string line)
-        => line.StartsWith('*') || line.StartsWith("COMMIT", StringComparison.Ordinal) || line.Contains("AWS", StringComparison.Ordinal) || line.StartsWith("-A POSTROUTING ", StringComparison.Ordinal);
+    public static bool Matters(ReadOnlySpan<char> line) => line.StartsWith("*") || line.StartsWith("COMMIT") || line.Contains("AWS", StringComparison.Ordinal) || line.StartsWith("-A POSTROUTING ");
 
     /// <summary>Whether a line of a list of chains names one of its chains.</summary>
-    public static bool NamesChain(string line) => Array.Exists(ChainPrefixes, prefix => line.Contains($"chain {prefix}", StringComparison.Ordinal));
+    public static bool NamesChain(ReadOnlySpan<char> line)
+    {
+        foreach (var prefix in ChainPrefixes)
+        {
+            if (line.Contains($"chain {prefix}", StringComparison.Ordinal)) return true;
+        }
+
+        return false;
+    }
 
     /// <param name="saved">What iptables-save printed, at least the lines that matter.</param>
     public static ReferenceLeftovers Find(string saved)

@@ -175,7 +175,16 @@ internal sealed class HostLab : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private HostNetworkInputs Inputs() => new()
+    /// <summary>Called before the keeper is told what must be.</summary>
+    public Action Asked { get; set; } = () => { };
+
+    private HostNetworkInputs Inputs()
+    {
+        Asked();
+        return Declared();
+    }
+
+    private HostNetworkInputs Declared() => new()
     {
         Node = new NodeFacts { PrimaryAddress = PrimaryAddress, PrimaryMac = MacAddress.Parse(PrimaryMac), VpcRanges = Ranges },
         Pods = [.. _held.Values],

@@ -187,4 +187,31 @@ public sealed class KeeperPaceTests
         await Eventually.TrueAsync(() => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536), TimeSpan.FromSeconds(5));
         Assert.Equal((1, 2), (lab.Repaired(RepairKind.Rule), lab.Repaired(RepairKind.Leftover)));
     }
+
+    [Fact]
+    public async Task An_address_that_is_given_out_just_when_its_old_rules_are_to_go_keeps_them()
+    {
+        await using var lab = await HostLab.StartAsync(run: false);
+        lab.AddPod("web", "10.0.0.21");
+        lab.Host.Ip("rule del priority 1536");
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        lab.Release("web");
+        lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        var stale = Stopwatch.GetTimestamp();
+        await Eventually.TrueAsync(() => Stopwatch.GetElapsedTime(stale) > StaleRules.MinimumAgeOfRepaired);
+        // Held by nobody when the look declares what must be, and by somebody when the rules are to be removed.
+        var asked = 0;
+        lab.Asked = () =>
+        {
+            if (++asked == 2) lab.Hold("next", "10.0.0.21");
+        };
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        Assert.Equal(2, asked);
+        Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
+        lab.Release("next");
+        lab.Asked = () => { };
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
+    }
 }

@@ -10,7 +10,19 @@ public sealed class BoundedLinesTests
     public async Task Lines_that_matter_are_kept_whatever_stands_between_them()
     {
         var text = string.Concat(Enumerable.Range(0, 50_000).Select(number => number % 10_000 == 0 ? $"keep {number}\n" : $"-A KUBE-SVC-{number} -j KUBE-SEP-{number}\n"));
-        Assert.Equal(("keep 0\nkeep 10000\nkeep 20000\nkeep 30000\nkeep 40000\n", true), await ReadAsync(text, line => line.StartsWith("keep", StringComparison.Ordinal), limit: 1000));
+        Assert.Equal(("keep 0\nkeep 10000\nkeep 20000\nkeep 30000\nkeep 40000\n", true), await ReadAsync(text, line => line.StartsWith("keep"), limit: 1000));
+    }
+
+    [Fact]
+    public async Task What_does_not_matter_costs_no_memory()
+    {
+        var text = string.Concat(Enumerable.Range(0, 50_000).Select(number => $"-A KUBE-SVC-{number} -m comment --comment \"default/service-{number}\" -j KUBE-SEP-{number}\n"));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var reading = ReadAsync(text, line => line.StartsWith("keep"), limit: 1000);
+        // Of a string it is read at once, so all of it was on this thread.
+        Assert.True(reading.IsCompletedSuccessfully);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, text.Length / 3);
+        Assert.Equal(("", true), await reading);
     }
 
     [Fact]
@@ -27,7 +39,7 @@ public sealed class BoundedLinesTests
         Assert.InRange(kept.Length, 1, 100_000);
     }
 
-    private static async Task<(string Kept, bool IsWhole)> ReadAsync(string text, Func<string, bool>? keep, int limit)
+    private static async Task<(string Kept, bool IsWhole)> ReadAsync(string text, LineFilter? keep, int limit)
     {
         using var reader = new StringReader(text);
         return await BoundedLines.ReadAsync(reader, keep, limit, CancellationToken.None);
