@@ -112,11 +112,18 @@ internal sealed class LabCluster : IAsyncDisposable
     }
 
     /// <summary>The object of a pod that the lab is about to wire, in a namespace that is made when it is not there.</summary>
+    /// <exception cref="LabException">There is one of this name, or the name is none in Kubernetes.</exception>
     public JsonObject CreatePod(string node, PodName pod)
     {
-        if (Store.Find(BuiltInTypes.Namespaces, "", pod.Namespace) is null)
-            Store.Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = pod.Namespace } });
-        return Store.Create(BuiltInTypes.Pods, pod.Namespace, ClusterObjects.Pod(node, pod));
+        try
+        {
+            EnsureNamespace(pod.Namespace);
+            return Store.Create(BuiltInTypes.Pods, pod.Namespace, ClusterObjects.Pod(node, pod));
+        }
+        catch (KubeStatusException refused)
+        {
+            throw new LabException(refused.Message, refused);
+        }
     }
 
     public JsonObject? FindPod(PodName pod) => Store.Find(BuiltInTypes.Pods, pod.Namespace, pod.Name);
@@ -222,6 +229,18 @@ internal sealed class LabCluster : IAsyncDisposable
     private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
 
     private ResourceType SystemType(string plural) => Store.FindType("", "v1", plural) ?? throw new InvalidOperationException($"the API has no {plural}");
+
+    private void EnsureNamespace(string name)
+    {
+        try
+        {
+            Store.Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
+        }
+        catch (KubeStatusException there) when (there.Reason == "AlreadyExists")
+        {
+            // So it has been made, now or long ago.
+        }
+    }
 
     private void SetStatus(JsonObject pod, JsonObject status)
     {

@@ -118,7 +118,6 @@ internal sealed class VpcLab : IAsyncDisposable
         if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken) throw new LabException($"pod {pod} exists already, on {taken.Name}");
         var target = Node(node);
         if (_cluster is not { } cluster) return await target.AddPodAsync(pod, cancellationToken);
-        if (cluster.FindPod(pod) is not null) throw new LabException($"pod {pod} exists already in the cluster");
         var created = cluster.CreatePod(node, pod);
         try
         {
