@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
@@ -91,13 +93,18 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 
+        using var auditor = new NodeAuditor(engine.Ledger, engine.Cloud, new KernelNodeView(), () => host.Wirings, options.HostNetwork.VethPrefix, _time) { ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()) };
+        engine.Events.Subscribe(auditor.Observe);
+
+        var introspection = new IntrospectionPages(new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time));
+
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
             new ConfigServerService(state, settings),
-            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, _time)),
+            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, _time) { Auditor = auditor }),
             new HealthService(state),
             _loggers,
             cancellationToken);
@@ -108,7 +115,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         try
         {
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster, .. Listeners(metrics)], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster, .. Listeners(metrics, introspection)], cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -141,8 +148,9 @@ internal sealed partial class Daemon : IAsyncDisposable
     }
 
     /// <summary>By which others look at the daemon.</summary>
-    private IEnumerable<Func<CancellationToken, Task>> Listeners(DaemonMetrics metrics)
+    private IEnumerable<Func<CancellationToken, Task>> Listeners(DaemonMetrics metrics, IntrospectionPages introspection)
     {
+        if (_bound.Options.IntrospectionEndPoint is { } inside) yield return new HttpEndpoint("introspection", inside, introspection.HandleAsync, _time, _loggers).RunAsync;
         if (_bound.Options.MetricsEndPoint is { } endPoint)
         {
             var pages = new HttpPages([new HttpPage("/metrics", TextExposition.ContentType, metrics.Write)], _time);

@@ -58,6 +58,9 @@ internal sealed partial class PoolEngine
     /// <summary>What the node may spend on control-plane calls, and whether it may make any.</summary>
     public ApiBudget Budget { get; }
 
+    /// <summary>The cloud, paid for out of <see cref="Budget"/>.</summary>
+    public ICloud Cloud => _cloud;
+
     /// <summary>What the cluster says of the node; whoever learns it sets it.</summary>
     public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();

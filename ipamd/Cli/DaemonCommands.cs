@@ -20,6 +20,9 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
+    /// <summary>Two looks, and a call of EC2 that may wait for the node's budget.</summary>
+    private static readonly TimeSpan AuditDeadline = TimeSpan.FromSeconds(60);
+
     /// <summary>Commands that change the node instead of asking the daemon; each is given the option for JSON.</summary>
     public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
 
@@ -44,6 +47,11 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         explain.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
 
+        var withoutCloud = new Option<bool>("--without-cloud") { Description = "leave EC2 out: no call is made" };
+        var audit = new Command("audit", "compare the ledger with the kernel, the pods' namespaces and EC2; exit code 0 no mismatch, 1 some, 2 no answer of the daemon, the kernel or EC2") { withoutCloud };
+        audit.SetAction((result, cancellationToken) => AskAsync(
+            result.GetValue(socket)!, client => AuditReport.WriteAsync(client, result.GetValue(withoutCloud), result.GetValue(json), console.Output, cancellationToken), AuditDeadline));
+
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
         var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service };
         health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));
@@ -52,7 +60,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };
         access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
 
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, explain, health, access, WhatIfCommand.Create(console, json) };
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, explain, audit, health, access, WhatIfCommand.Create(console, json) };
         foreach (var command in new InstallCommand(console, install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
         foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         root.Options.Add(socket);
@@ -61,9 +69,9 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
     }
 
-    private async Task<int> AskAsync(string socket, Func<DaemonClient, Task<int>> question)
+    private async Task<int> AskAsync(string socket, Func<DaemonClient, Task<int>> question, TimeSpan? within = null)
     {
-        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + CallDeadline);
+        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + (within ?? CallDeadline));
         try
         {
             return await question(client);

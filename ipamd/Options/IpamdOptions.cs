@@ -35,6 +35,9 @@ internal sealed record IpamdOptions
     /// <summary>AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
+    /// <summary>INTROSPECTION_BIND_ADDRESS; null with DISABLE_INTROSPECTION.</summary>
+    public EndPoint? IntrospectionEndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 61679);
+
     /// <summary>VPCCNI_METRICS_BIND_ADDRESS: where metrics are served; null with DISABLE_METRICS. All addresses and the port of the reference, unless set.</summary>
     public EndPoint? MetricsEndPoint { get; init; } = new IPEndPoint(IPAddress.IPv6Any, 61678);
 

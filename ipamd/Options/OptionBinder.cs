@@ -43,6 +43,7 @@ internal static class OptionBinder
             CheckpointPath = reader.Path(OptionTable.CheckpointPath),
             LogFile = reader.Path(OptionTable.LogFile),
             LogLevel = reader.Level(OptionTable.LogLevel),
+            IntrospectionEndPoint = reader.Listen(OptionTable.IntrospectionBindAddress) is var introspection && reader.Flag(OptionTable.IntrospectionDisabled) ? null : introspection,
             MetricsEndPoint = reader.Listen(OptionTable.MetricsBindAddress) is var metrics && reader.Flag(OptionTable.MetricsDisabled) ? null : metrics,
             InterfaceMtu = reader.Number(OptionTable.InterfaceMtu),
             Ec2Endpoint = reader.HttpUrl(OptionTable.Ec2Endpoint),

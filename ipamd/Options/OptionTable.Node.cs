@@ -123,6 +123,13 @@ internal static partial class OptionTable
         Meaning = "What the daemon logs; INFO: what changed on the node", Deviation = "Default INFO instead of DEBUG",
     };
 
+    public static readonly FlagOption IntrospectionDisabled = new("DISABLE_INTROSPECTION", false) { Meaning = "No introspection is served" };
+
+    public static readonly TextOption IntrospectionBindAddress = new("INTROSPECTION_BIND_ADDRESS", "127.0.0.1:61679", ListenExpected)
+    {
+        Meaning = "Where introspection listens; whoever reaches it reads which pod has which address",
+    };
+
     public static readonly FlagOption MetricsDisabled = new("DISABLE_METRICS", false) { Meaning = "No metrics are served" };
 
     public static readonly TextOption MetricsBindAddress = new("VPCCNI_METRICS_BIND_ADDRESS", ":61678", ListenExpected)
@@ -158,6 +165,6 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> DaemonOptions =>
     [
-        SocketPath, CheckpointPath, LogFile, LogLevel, MetricsDisabled, MetricsBindAddress, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
+        SocketPath, CheckpointPath, LogFile, LogLevel, MetricsDisabled, MetricsBindAddress, IntrospectionDisabled, IntrospectionBindAddress, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
     ];
 }

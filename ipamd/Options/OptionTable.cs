@@ -30,8 +30,6 @@ internal static partial class OptionTable
         new("ENABLE_V4_EGRESS", "only nodes that serve IPv6 pods need it"),
         new("ENABLE_V6_EGRESS", "pods have IPv4 only", "", "false"),
         new("DISABLE_POD_V6", "pods get no IPv6 address; link-local addresses are left to the kernel", "", "false"),
-        new("DISABLE_INTROSPECTION", "this version has no introspection"),
-        new("INTROSPECTION_BIND_ADDRESS", "this version has no introspection"),
         new("AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER", "the reverse path filter of the interfaces is always set to loose; the AWS VPC CNI dropped the variable as well"),
     ];
 }

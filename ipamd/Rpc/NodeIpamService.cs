@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -16,7 +17,11 @@ namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>What the answers are made from.</summary>
 internal sealed record NodeIpamParts(
-    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, TimeProvider Time);
+    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, TimeProvider Time)
+{
+    /// <summary>Null: there is nothing to audit (tests).</summary>
+    public NodeAuditor? Auditor { get; init; }
+}
 
 /// <summary><c>vpccni.v1.NodeIpam</c>: what only this daemon answers.</summary>
 internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBase
@@ -68,6 +73,14 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
     {
         if (ExplainReplies.Problem(request) is { } problem) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
         return Task.FromResult(ExplainReplies.Of(parts, request));
+    }
+
+    public override async Task<AuditReply> Audit(AuditRequest request, ServerCallContext context)
+    {
+        var auditor = parts.Auditor ?? throw new RpcException(new Status(StatusCode.Unimplemented, "this daemon cannot audit"));
+        var started = parts.Time.GetTimestamp();
+        var result = await auditor.RunAsync(asksCloud: !request.WithoutCloud, context.CancellationToken);
+        return AuditReplies.Of(result, parts.Time.GetUtcNow(), parts.Time.GetElapsedTime(started));
     }
 
     public override Task<SetCloudAccessReply> SetCloudAccess(SetCloudAccessRequest request, ServerCallContext context)

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Observability.History;
+using VpcCni.Protos.V1;
+
+namespace VpcCni.Ipamd.Cli;
+
+/// <summary><c>ipamd audit</c>: mismatches, the worst first. Exit codes: 0 none, 1 some, 2 no answer of the daemon, the kernel or EC2.</summary>
+internal static class AuditReport
+{
+    private const int Column = 10;
+
+    public static async Task<int> WriteAsync(DaemonClient client, bool withoutCloud, bool json, TextWriter output, CancellationToken cancellationToken)
+    {
+        var reply = await client.Node.AuditAsync(new AuditRequest { WithoutCloud = withoutCloud }, deadline: client.Deadline, cancellationToken: cancellationToken);
+        await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply));
+        return reply.Findings.Count > 0 ? 1 : reply.Complete ? 0 : 2;
+    }
+
+    internal static string Text(AuditReply reply)
+    {
+        var screen = new Screen();
+        foreach (var finding in reply.Findings)
+        {
+            screen.Beside(finding.Severity, Column, $"{finding.Subject} [{finding.Kind}]");
+            screen.Beside("", Column, finding.Detail);
+            screen.Beside("  do", Column, finding.Advice);
+        }
+
+        if (reply.Findings.Count > 0) screen.Line();
+        foreach (var missing in reply.NotCompared) screen.Beside("not seen", Column, missing);
+        screen.Beside("compared", Column, string.Join("; ", reply.Compared));
+        var found = reply.Findings.Count == 0 ? "no mismatch" : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen twice";
+        screen.Beside(reply.Findings.Count > 0 ? "MISMATCH" : reply.Complete ? "CLEAN" : "UNKNOWN", Column, $"{found}; took {Span.Of(reply.Took.ToTimeSpan())}");
+        return screen.ToString();
+    }
+}

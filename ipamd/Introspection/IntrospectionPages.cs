@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Buffers;
+using System.Net;
+using System.Text.Json;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability.Http;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+
+namespace VpcCni.Ipamd.Introspection;
+
+/// <summary>What is looked at.</summary>
+/// <param name="Ledger">Addresses and who holds them.</param>
+/// <param name="Options">As the operator set them.</param>
+/// <param name="Targets">Those in force.</param>
+/// <param name="EniConfig">What the cluster names.</param>
+/// <param name="Time">The clock.</param>
+internal sealed record IntrospectionSources(IpLedger Ledger, IpamdOptions Options, Func<PoolTargets> Targets, EniConfigSource EniConfig, TimeProvider Time);
+
+/// <summary>
+/// The pages of the AWS VPC CNI's introspection with their members, for the tools that read them. As there, sandboxes' ids and interface names are blank: who knows them could ask the daemon for a pod's
+/// address to be given back. Nothing is changed by looking, and nobody is asked.
+/// </summary>
+internal sealed class IntrospectionPages
+{
+    private const string Json = "application/json";
+    private readonly IntrospectionSources _sources;
+    private readonly HttpPages _pages;
+
+    public IntrospectionPages(IntrospectionSources sources)
+    {
+        _sources = sources;
+        (string Path, Action<Utf8JsonWriter> Write)[] pages =
+        [
+            ("/v1/enis", writer => EniPage.Write(writer, sources.Ledger, sources.Time.GetUtcNow())),
+            ("/v1/eni-configs", EniConfig),
+            ("/v1/networkutils-env-settings", writer => SettingsPage.HostNetwork(writer, sources.Options)),
+            ("/v1/ipamd-env-settings", writer => SettingsPage.Pool(writer, sources.Targets(), sources.Options)),
+        ];
+        _pages = new HttpPages([Page("/", writer => Index(writer, pages.Select(page => page.Path))), .. pages.Select(page => Page(page.Path, page.Write))], sources.Time);
+    }
+
+    /// <summary>
+    /// A <see cref="RequestDelegate"/>. A browser on this machine can be made to ask for a name that somebody else lets point here; it says that name, and is refused. Tools say an address or localhost.
+    /// </summary>
+    public Task HandleAsync(HttpContext context)
+    {
+        var host = context.Request.Host.Host;
+        if (host.Length == 0 || host == "localhost" || IPAddress.TryParse(host.Trim('[', ']'), out _)) return _pages.HandleAsync(context);
+        context.Response.StatusCode = StatusCodes.Status403Forbidden;
+        return Task.CompletedTask;
+    }
+
+    private static HttpPage Page(string path, Action<Utf8JsonWriter> write) => new(path, Json, output => Write(output, write));
+
+    private static void Write(IBufferWriter<byte> output, Action<Utf8JsonWriter> write)
+    {
+        using var writer = new Utf8JsonWriter(output);
+        write(writer);
+    }
+
+    private static void Index(Utf8JsonWriter writer, IEnumerable<string> paths)
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("AvailableCommands");
+        foreach (var path in paths) writer.WriteStringValue(path);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Its name; empty when the cluster names none, or custom networking is off.</summary>
+    private void EniConfig(Utf8JsonWriter writer) => writer.WriteStringValue(_sources.EniConfig.Current switch
+    {
+        EniConfigState.Present present => present.Name,
+        EniConfigState.Missing missing => missing.Name,
+        _ => "",
+    });
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Ipamd.Audit;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Netlink;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Audit;
+
+public sealed class AuditComparisonTests
+{
+    private const string OnPrimary = "10.0.0.5";
+    private const string OnSecond = "10.0.0.9";
+
+    public sealed record Case(string Name, string Kind, string Subject, bool Critical)
+    {
+        public required Action<object> Break { get; init; }
+
+        public override string ToString() => Name;
+    }
+
+    public static TheoryData<Case> Cases => [.. AllCases()];
+
+    [Fact]
+    public void A_node_on_which_everything_agrees_has_no_finding() => Assert.Empty(AuditComparison.Of(new AuditWorld().Look()));
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void One_thing_that_is_broken_is_one_finding(Case broken)
+    {
+        var world = new AuditWorld();
+        broken.Break(world);
+        var finding = Assert.Single(AuditComparison.Of(world.Look()));
+        Assert.Equal((broken.Kind, broken.Subject, broken.Critical), (finding.Kind, finding.Subject, finding.Severity == Severity.Critical));
+        Assert.All([finding.Detail, finding.Advice], sentence => Assert.NotEmpty(sentence));
+    }
+
+    /// <summary>Somebody who has just got its address may not be wired yet, and has nothing but its attachment.</summary>
+    [Fact]
+    public void A_pod_that_is_being_wired_is_not_expected_to_be()
+    {
+        var world = new AuditWorld();
+        world.Run("d", TimeSpan.FromSeconds(5));
+        world.Links.RemoveAt(world.Links.Count - 1);
+        world.Routes.RemoveAt(world.Routes.Count - 1);
+        world.Rules.RemoveAll(rule => rule.Destination == Host("10.0.0.10") || rule.Source == Host("10.0.0.10"));
+        world.Sandboxes.Clear();
+        foreach (var (pod, address) in new[] { ("a", OnPrimary), ("b", "10.0.0.6"), ("c", OnSecond) }) world.Sandboxes.Add(new SandboxFacts($"/run/netns/{pod}", [("eth0", IPAddress.Parse(address))]));
+        Assert.Empty(AuditComparison.Of(world.Look()));
+    }
+
+    [Fact]
+    public void What_was_changed_a_moment_ago_is_not_compared_with_ec2()
+    {
+        var world = new AuditWorld();
+        world.Cloud.RemoveAt(1);
+        world.Unsettled.Add(new NetworkInterfaceId("eni-1"));
+        Assert.Empty(AuditComparison.Of(world.Look()));
+    }
+
+    [Fact]
+    public void The_links_and_rules_of_others_are_left_alone()
+    {
+        var world = new AuditWorld();
+        world.Links.Add(new LinkInfo { Index = 90, Name = "veth12345678901", Kind = "veth", Flags = LinkFlags.Up });
+        world.Links.Add(new LinkInfo { Index = 91, Name = "eni0123456789z", Kind = "veth", Flags = LinkFlags.Up });
+        world.Links.Add(new LinkInfo { Index = 92, Name = "eni01234567890", Kind = "veth", Flags = LinkFlags.Up, Group = LinkGroups.Released });
+        world.Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = Host("192.0.2.1") });
+        world.Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Host("192.0.2.1"), LinkIndex = 90 });
+        world.Sandboxes.Add(new SandboxFacts("/run/netns/other", [("eth0", IPAddress.Parse("192.0.2.1"))]));
+        Assert.Empty(AuditComparison.Of(world.Look()));
+    }
+
+    private static IEnumerable<Case> AllCases()
+    {
+        yield return New("route of a pod is gone", "pod-route", $"default/a {OnPrimary}", true, world => world.Routes.RemoveAll(route => route.Destination == Host(OnPrimary)));
+        yield return New("route of a pod leads to the node's link", "pod-route", $"default/a {OnPrimary}", true, world => Replace(world.Routes, route => route.Destination == Host(OnPrimary), route => route with { LinkIndex = 2 }));
+        yield return New("link of a pod is down", "pod-link", $"default/a {OnPrimary}", true, world => Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { Flags = default }));
+        yield return New("rule to a pod is gone", "pod-rule", $"default/a {OnPrimary}", true, world => world.Rules.RemoveAll(rule => rule.Destination == Host(OnPrimary)));
+        yield return New("rule from a pod is gone", "pod-table", $"default/c {OnSecond}", true, world => world.Rules.RemoveAll(rule => rule.Source == Host(OnSecond)));
+        yield return New("rule from a pod leads to another table", "pod-table", $"default/c {OnSecond}", true, world => Replace(world.Rules, rule => rule.Source == Host(OnSecond), rule => rule with { Table = 7 }));
+        yield return New("a rule sends a pod of the primary interface away", "pod-table", $"default/a {OnPrimary}", true, world => world.Rules.Add(
+            new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromPodPriority, Source = Host(OnPrimary), Table = 2 }));
+        yield return New("nothing is left of a pod", "lost-delete", $"default/a {OnPrimary}", false, world =>
+        {
+            world.Routes.RemoveAll(route => route.Destination == Host(OnPrimary));
+            world.Rules.RemoveAll(rule => rule.Destination == Host(OnPrimary));
+            world.Links.RemoveAll(link => link.Name == AuditWorld.NameOf("a"));
+        });
+        yield return New("a route to an address that is free", "unknown-route", "10.0.0.10", true, world => world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10") }));
+        yield return New("a route to an address that cools", "leftover-route", OnPrimary, false, world =>
+        {
+            Release(world, "a");
+            world.Rules.RemoveAll(rule => rule.Destination == Host(OnPrimary));
+        });
+        yield return New("rules of an address that is free", "leftover-rule", "10.0.0.10", false, world => world.Rules.Add(world.Rules[^1] with { Source = Host("10.0.0.10") }));
+        yield return New("link of a pod that is gone", "leftover-link", AuditWorld.NameOf("gone"), false, world => world.Links.Add(new LinkInfo { Index = 99, Name = AuditWorld.NameOf("gone"), Kind = "veth" }));
+        yield return New("interface is down", "interface-link", "eni-1", true, world => Replace(world.Links, link => link.Name == "eth1", link => link with { Flags = default }));
+        yield return New("interface has no link", "interface-link", "eni-1", true, world => world.Links.RemoveAll(link => link.Name == "eth1"));
+        yield return New("table of an interface is empty", "interface-route", "eni-1", true, world => world.Routes.RemoveAll(route => route.Table == 2));
+        yield return New("rule of an interface is gone", "interface-rule", "eni-1", false, world => world.Rules.RemoveAll(rule => rule.Priority == RouteTables.FromInterfacePriority));
+        yield return New("namespace of a pod is gone", "sandbox-gone", $"default/a {OnPrimary}", false, world => world.Sandboxes.RemoveAll(sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal)));
+        yield return New("a pod lost its address", "sandbox-address", $"default/a {OnPrimary}", true, world => Replace(world.Sandboxes, sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal), sandbox => sandbox with { Addresses = [] }));
+        yield return New("a namespace uses an address that is free", "unknown-sandbox", "10.0.0.10", true, world => world.Sandboxes.Add(new SandboxFacts("/run/netns/x", [("eth0", IPAddress.Parse("10.0.0.10"))])));
+        yield return New("two namespaces use an address", "shared-address", OnPrimary, true, world => world.Sandboxes.Add(new SandboxFacts("/run/netns/x", [("eth0", IPAddress.Parse(OnPrimary))])));
+        yield return New("ec2 has detached an interface", "cloud-interface", "eni-1", true, world => world.Cloud.RemoveAt(1));
+        yield return New("ec2 has taken an address of a pod", "cloud-block", "10.0.0.9/32", true, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks.Skip(1)] }));
+        yield return New("ec2 has an address more", "cloud-block-unknown", "10.0.0.77/32", false, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks, IPNetwork.Parse("10.0.0.77/32")] }));
+        yield return New("ec2 has an interface more", "cloud-interface-unknown", "eni-9", false, world => world.Cloud.Add(world.Cloud[1] with { Id = new NetworkInterfaceId("eni-9"), DeviceIndex = 2 }));
+    }
+
+    private static Case New(string name, string kind, string subject, bool critical, Action<AuditWorld> spoil) => new(name, kind, subject, critical) { Break = world => spoil((AuditWorld)world) };
+
+    private static void Replace<T>(List<T> list, Predicate<T> which, Func<T, T> how) => list[list.FindIndex(which)] = how(list.Find(which)!);
+
+    private static void Release(AuditWorld world, string pod)
+    {
+        world.Ledger.Release(new AttachmentKey("aws-cni", $"sandbox-{pod}", "eth0"), AuditWorld.Now);
+        world.Sandboxes.RemoveAll(sandbox => sandbox.Path.EndsWith($"/{pod}", StringComparison.Ordinal));
+    }
+
+    private static IPNetwork Host(string address) => AddressBlocks.Single(IPAddress.Parse(address));
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Ipamd.Audit;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Netlink;
+
+namespace VpcCni.Ipamd.Tests.Audit;
+
+/// <summary>A node on which everything agrees: two interfaces, a pod on each. Tests break one thing.</summary>
+internal sealed class AuditWorld : INodeView
+{
+    private const string Prefix = "eni";
+    private const int FirstPodLink = 10;
+    public static readonly DateTimeOffset Now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+
+    public AuditWorld()
+    {
+        Ledger.Observe([Observation("eni-0", 0, "10.0.0.4", "10.0.0.5", "10.0.0.6"), Observation("eni-1", 1, "10.0.0.8", "10.0.0.9", "10.0.0.10")], Now - TimeSpan.FromHours(1), Now - TimeSpan.FromHours(1));
+        Links = [new LinkInfo { Index = 1, Name = "lo", Flags = LinkFlags.Up }, Eth(2, "eth0", "02:00:00:00:00:01"), Eth(3, "eth1", "02:00:00:00:00:02")];
+        Rules = [new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromInterfacePriority, Source = IPNetwork.Parse("10.0.0.8/32"), Table = 2 }];
+        Routes = [new RouteInfo { Family = AddressFamily.InterNetwork, LinkIndex = 3, Table = 2, Gateway = IPAddress.Parse("10.0.0.1") }];
+        // Packs: the first interface first.
+        Run("a");
+        Run("b");
+        Run("c");
+        Cloud = [Described("eni-0", 0, "10.0.0.4", "10.0.0.5", "10.0.0.6"), Described("eni-1", 1, "10.0.0.8", "10.0.0.9", "10.0.0.10")];
+    }
+
+    public IpLedger Ledger { get; } = new(TimeSpan.FromSeconds(30));
+    public List<LinkInfo> Links { get; }
+    public List<RouteInfo> Routes { get; }
+    public List<RuleInfo> Rules { get; }
+    public List<SandboxFacts> Sandboxes { get; } = [];
+    public List<CloudInterface> Cloud { get; }
+    public HashSet<NetworkInterfaceId> Unsettled { get; } = [];
+    public string? KernelRefuses { get; set; }
+
+    /// <summary>Called after each look at the kernel, with its number.</summary>
+    public Action<int> Looked { get; set; } = _ => { };
+
+    private int _looks;
+
+    public static IReadOnlyList<InterfaceWiring> Wirings { get; } = [Wiring("02:00:00:00:00:01", 0, "10.0.0.4"), Wiring("02:00:00:00:00:02", 1, "10.0.0.8")];
+
+    public AuditLook Look() => new()
+    {
+        At = Now,
+        Ledger = Ledger.View(Now),
+        Attachments = Ledger.Attachments(),
+        Cooling = Ledger.Record().Record.Cooling.Select(item => item.Address).ToHashSet(),
+        Wirings = Wirings,
+        VethPrefix = Prefix,
+        Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]),
+        Runtime = new RuntimeFacts([.. Sandboxes], new HashSet<string> { "/run/netns" }),
+        Cloud = Cloud,
+        Unsettled = Unsettled,
+    };
+
+    KernelFacts INodeView.Kernel()
+    {
+        if (KernelRefuses is { } reason) throw new HostNetworkException(reason);
+        var facts = new KernelFacts([.. Links], [.. Routes], [.. Rules]);
+        Looked(++_looks);
+        return facts;
+    }
+
+    RuntimeFacts INodeView.Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken) => new([.. Sandboxes], new HashSet<string> { "/run/netns" });
+
+    /// <summary>A pod with all that it needs.</summary>
+    public Attachment Run(string name, TimeSpan? ago = null)
+    {
+        var assigned = Ledger.Assign(new AttachmentKey("aws-cni", $"sandbox-{name}", "eth0"), new PodReference("default", name), $"/run/netns/{name}", [AddressFamily.InterNetwork], Now - (ago ?? TimeSpan.FromMinutes(10)));
+        var attachment = Assert(assigned);
+        var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value);
+        var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
+        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up });
+        Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = host, LinkIndex = index, Scope = RouteScope.Link });
+        Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = host });
+        if (place.DeviceIndex > 0) Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromPodPriority, Source = host, Table = place.DeviceIndex + 1 });
+        Sandboxes.Add(new SandboxFacts($"/run/netns/{name}", [("eth0", address)]));
+        return attachment;
+    }
+
+    public static string NameOf(string pod) => Prefix + KernelEvidence.LinkSuffix(new PodReference("default", pod));
+
+    private static Attachment Assert(AssignOutcome outcome) => outcome is AssignOutcome.Held { Attachment: var attachment } ? attachment : throw new InvalidOperationException("the world is full");
+
+    private static LinkInfo Eth(int index, string name, string mac) => new() { Index = index, Name = name, Mac = MacAddress.Parse(mac), Flags = LinkFlags.Up };
+
+    private static InterfaceWiring Wiring(string mac, int device, string address)
+        => new() { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = IPAddress.Parse(address), SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = 9001 };
+
+    private static InterfaceObservation Observation(string id, int device, string primary, params string[] addresses) => new()
+    {
+        Id = new NetworkInterfaceId(id),
+        DeviceIndex = device,
+        PrimaryAddress = IPAddress.Parse(primary),
+        SubnetId = "subnet-1",
+        Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+    };
+
+    private static CloudInterface Described(string id, int device, string primary, params string[] addresses) => new()
+    {
+        Id = new NetworkInterfaceId(id),
+        Mac = $"02:00:00:00:00:0{device + 1}",
+        SubnetId = "subnet-1",
+        SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+        PrimaryAddress = IPAddress.Parse(primary),
+        Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+        SecurityGroupIds = [],
+        Tags = new Dictionary<string, string>(),
+        State = CloudInterfaceState.InUse,
+        AttachmentId = $"attach-{device}",
+        DeviceIndex = device,
+    };
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Audit;
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Rpc;
+using VpcCni.Ipamd.Tests.Cli;
+using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Audit;
+
+public sealed class NodeAuditorTests : IDisposable
+{
+    private readonly ManualTimeProvider _time = new(AuditWorld.Now);
+    private readonly AuditWorld _world = new();
+    private readonly FakeCloud _cloud = new();
+    private readonly NodeAuditor _auditor;
+    private bool _observesSoon;
+
+    public NodeAuditorTests()
+        => _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", _time) { ObserveSoon = () => _observesSoon = true };
+
+    public void Dispose() => _auditor.Dispose();
+
+    [Fact]
+    public async Task A_first_look_that_finds_nothing_is_enough()
+    {
+        var result = await _auditor.RunAsync(asksCloud: false, CancellationToken.None);
+        Assert.Equal((0, 1, true), (result.Findings.Count, result.Looks, result.IsComplete));
+        Assert.Empty(_cloud.Calls);
+    }
+
+    [Fact]
+    public async Task What_only_one_look_finds_is_no_finding()
+    {
+        var route = _world.Routes[^1];
+        _world.Routes.Remove(route);
+        // A pod that was just being torn down, or wired, when the kernel was looked at.
+        _world.Looked = number =>
+        {
+            if (number == 1) _world.Routes.Add(route);
+        };
+        var result = await RunAsync(asksCloud: false);
+        Assert.Equal((0, 2), (result.Findings.Count, result.Looks));
+    }
+
+    [Fact]
+    public async Task What_both_looks_find_is_told_and_ec2_is_asked_once()
+    {
+        _world.Links.RemoveAll(link => link.Name == "eth1");
+        var result = await RunAsync(asksCloud: true);
+        Assert.Contains(result.Findings, finding => finding.Kind == "interface-link");
+        Assert.Contains(result.Findings, finding => finding.Kind == "cloud-interface");
+        Assert.Equal(["DescribeAttachedInterfaces"], _cloud.Calls);
+        Assert.True(_observesSoon);
+    }
+
+    [Fact]
+    public async Task A_side_that_does_not_answer_makes_the_audit_incomplete()
+    {
+        _world.KernelRefuses = "No buffer space available";
+        _cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled);
+        var result = await _auditor.RunAsync(asksCloud: true, CancellationToken.None);
+        Assert.False(result.IsComplete);
+        Assert.Equal(2, result.NotCompared.Count);
+        GoldenScreen.Check("audit-incomplete", AuditReport.Text(AuditReplies.Of(result, AuditWorld.Now, TimeSpan.FromMilliseconds(12))));
+    }
+
+    [Fact]
+    public async Task Mismatches_are_told_with_what_to_do()
+    {
+        _world.Routes.RemoveAll(route => route.Table == 2);
+        _world.Sandboxes.Add(new SandboxFacts("/run/netns/cni-0f3a", [("eth0", System.Net.IPAddress.Parse("10.0.0.5"))]));
+        _world.Rules.Add(_world.Rules[^1] with { Source = System.Net.IPNetwork.Parse("10.0.0.10/32") });
+        var result = await RunAsync(asksCloud: false);
+        GoldenScreen.Check("audit-mismatch", AuditReport.Text(AuditReplies.Of(result, AuditWorld.Now, TimeSpan.FromSeconds(3.02))));
+        Assert.Equal(3, result.Findings.Count);
+    }
+
+    [Fact]
+    public async Task A_clean_audit_says_what_was_compared()
+    {
+        var result = await _auditor.RunAsync(asksCloud: false, CancellationToken.None);
+        GoldenScreen.Check("audit-clean", AuditReport.Text(AuditReplies.Of(result, AuditWorld.Now, TimeSpan.FromMilliseconds(8))));
+    }
+
+    private async Task<AuditResult> RunAsync(bool asksCloud)
+    {
+        var run = _auditor.RunAsync(asksCloud, CancellationToken.None);
+        await Eventually.TrueAsync(() => run.IsCompleted || _time.PendingTimers > 0);
+        _time.Advance(NodeAuditor.Pause);
+        return await run;
+    }
+}

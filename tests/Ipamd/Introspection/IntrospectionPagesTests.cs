@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Introspection;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Introspection;
+
+public sealed class IntrospectionPagesTests
+{
+    private readonly ManualTimeProvider _time = new();
+    private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
+    private readonly EniConfigSource _eniConfig = new();
+    private readonly IntrospectionPages _pages;
+
+    public IntrospectionPagesTests()
+    {
+        var options = new IpamdOptions { HostNetwork = new HostNetworkOptions { ExcludedRanges = [IPNetwork.Parse("192.168.0.0/16")] } };
+        _pages = new IntrospectionPages(new IntrospectionSources(_ledger, options, () => new PoolTargets { WarmIpTarget = 2 }, _eniConfig, _time));
+        var observed = new InterfaceObservation
+        {
+            Id = new NetworkInterfaceId("eni-1"), DeviceIndex = 1, PrimaryAddress = IPAddress.Parse("10.0.0.4"), SubnetId = "subnet-1", Blocks = [IPNetwork.Parse("10.0.0.5/32"), IPNetwork.Parse("10.0.1.16/28")],
+        };
+        _ledger.Observe([observed], _time.GetUtcNow(), _time.GetUtcNow());
+    }
+
+    [Fact]
+    public async Task The_index_names_the_pages_and_each_of_them_is_there()
+    {
+        var paths = (await GetAsync("/")).RootElement.GetProperty("AvailableCommands").EnumerateArray().Select(item => item.GetString()!).ToArray();
+        Assert.Equal(["/v1/enis", "/v1/eni-configs", "/v1/networkutils-env-settings", "/v1/ipamd-env-settings"], paths);
+        foreach (var path in paths) Assert.NotEqual(JsonValueKind.Undefined, (await GetAsync(path)).RootElement.ValueKind);
+        Assert.Equal(StatusCodes.Status404NotFound, (await AskAsync("/v1/pods")).Status);
+    }
+
+    [Fact]
+    public async Task Interfaces_have_the_shape_of_the_references_data_store()
+    {
+        Assign("a");
+        Assign("b");
+        _ledger.Release(Key("a"), _time.GetUtcNow() + TimeSpan.FromMilliseconds(1500));
+        GeneratedFile.Check("tests/Ipamd/Introspection/enis.json", Indented(await GetAsync("/v1/enis")));
+    }
+
+    [Fact]
+    public async Task What_names_a_sandbox_is_not_told()
+    {
+        Assign("secret-sandbox");
+        var text = (await AskAsync("/v1/enis")).Body;
+        Assert.DoesNotContain("secret-sandbox-id", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("eth0", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("/run/netns", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Settings_have_the_names_of_their_variables()
+    {
+        var host = (await GetAsync("/v1/networkutils-env-settings")).RootElement;
+        Assert.Equal((128, "192.168.0.0/16", "prng"), (host.GetProperty("AWS_VPC_K8S_CNI_CONNMARK").GetInt32(), host.GetProperty("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")[0].GetString(), host.GetProperty("AWS_VPC_K8S_CNI_RANDOMIZESNAT").GetString()));
+        var pool = (await GetAsync("/v1/ipamd-env-settings")).RootElement;
+        Assert.Equal(
+            ["WARM_ENI_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_PREFIX_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], pool.EnumerateObject().Select(member => member.Name));
+        Assert.Equal(2, pool.GetProperty("WARM_IP_TARGET").GetInt32());
+    }
+
+    [Fact]
+    public async Task The_name_of_the_eni_config_is_a_json_string()
+    {
+        Assert.Equal("\"\"", (await AskAsync("/v1/eni-configs")).Body);
+        _eniConfig.Tell(new EniConfigState.Present("us-east-1a", "subnet-2", []));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal("\"us-east-1a\"", (await AskAsync("/v1/eni-configs")).Body);
+    }
+
+    [Theory]
+    [InlineData("localhost:61679", 200)]
+    [InlineData("127.0.0.1:61679", 200)]
+    [InlineData("[::1]:61679", 200)]
+    [InlineData("", 200)]
+    [InlineData("attacker.example:61679", 403)]
+    [InlineData("127.0.0.1.attacker.example", 403)]
+    public async Task A_request_by_a_name_that_somebody_points_here_is_refused(string host, int status) => Assert.Equal(status, (await AskAsync("/v1/enis", host)).Status);
+
+    private void Assign(string name)
+        => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(name), new PodReference("default", name), $"/run/netns/{name}", [AddressFamily.InterNetwork], _time.GetUtcNow()));
+
+    private static AttachmentKey Key(string name) => new("aws-cni", $"{name}-id", "eth0");
+
+    private async Task<JsonDocument> GetAsync(string path)
+    {
+        var (status, body) = await AskAsync(path);
+        Assert.Equal(StatusCodes.Status200OK, status);
+        return JsonDocument.Parse(body);
+    }
+
+    private async Task<(int Status, string Body)> AskAsync(string path, string host = "127.0.0.1:61679")
+    {
+        using var body = new MemoryStream();
+        var context = new DefaultHttpContext { Request = { Method = "GET", Path = path, Host = new HostString(host) }, Response = { Body = body } };
+        await _pages.HandleAsync(context);
+        await context.Response.BodyWriter.FlushAsync();
+        return (context.Response.StatusCode, Encoding.UTF8.GetString(body.ToArray()));
+    }
+
+    private static string Indented(JsonDocument document) => JsonSerializer.Serialize(document.RootElement, IndentedOptions) + "\n";
+
+    private static readonly JsonSerializerOptions IndentedOptions = new() { WriteIndented = true, NewLine = "\n" };
+}
