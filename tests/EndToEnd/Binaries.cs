@@ -10,11 +10,20 @@ internal static class Binaries
 
     public static string Plugin => Need("vpc-cni");
 
+    /// <summary>Of the repository.</summary>
+    public static string Root
+    {
+        get
+        {
+            var folder = new DirectoryInfo(AppContext.BaseDirectory);
+            while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
+            return folder?.FullName ?? "/";
+        }
+    }
+
     private static string Need(string name)
     {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
-        var path = Path.Combine(folder?.FullName ?? "/", "out", name);
+        var path = Path.Combine(Root, "out", name);
         Requirement.Need(File.Exists(path), $"out/{name} (make build)");
         return path;
     }
