@@ -67,12 +67,18 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             if (own.ContainsKey(holder)) requests.Add(PodRouting.RemoveHostRoute(address, holder));
             _handled.Add(address);
         }
-        // Last: a link that is still there is the evidence for a DEL that has to be repeated.
-        foreach (var index in links)
+        if (trusted)
         {
-            requests.Add(trusted ? LinkRequests.Delete(index).Tolerating(Errno.ENODEV) : LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV));
-            if (!trusted) _released.Add(index);
+            // Last: a link that is still there is the evidence for a DEL that has to be repeated.
+            requests.AddRange(links.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV)));
         }
+        else
+        {
+            // First: whoever looks at rules and then at links, to put back what is missing, must not take what goes now for a loss.
+            requests.InsertRange(0, links.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV)));
+            _released.UnionWith(links);
+        }
+
         if (requests.Count > 0) host.Execute(requests);
     }
 
