@@ -6,7 +6,7 @@ internal sealed class ClusterBackoff(Random random)
 {
     public static readonly TimeSpan First = TimeSpan.FromSeconds(1);
 
-    public static readonly TimeSpan Longest = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
 
     /// <summary>However long the server asks for: it may be another one by then.</summary>
     private static readonly TimeSpan LongestAskedFor = TimeSpan.FromMinutes(5);

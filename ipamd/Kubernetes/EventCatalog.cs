@@ -24,7 +24,7 @@ internal static class EventCatalog
         switch (happened)
         {
             case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: { Namespace.Length: > 0, Name.Length: > 0 } pod } failed:
-                return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), $"no address for the pod: {failed.Reason}");
+                return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), failed.Reason);
             case PoolEvent.Planned { Plan.Obstacle: { } obstacle } when ConcernsNode(obstacle.Kind):
                 return new Occurrence(node, ReasonOf(obstacle.Kind), $"the node gets no more addresses for pods: {obstacle.Detail}");
             case PoolEvent.ChangeEnded { Failure: CloudErrorKind.NotPermitted } ended:

@@ -33,7 +33,8 @@ internal sealed class KubernetesNodes(KubernetesConnection connection, TimeProvi
     internal static NodeFacts FactsOf(V1Node node) => new(
         node.Metadata?.Uid ?? "",
         MaxPods(node),
-        node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false,
+        // The taint follows the field, by a controller; either is enough.
+        node.Spec?.Unschedulable == true || (node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false),
         node.Metadata?.Labels?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
         node.Metadata?.Annotations?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>());
 

@@ -55,7 +55,7 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     private async Task ListAsync(CancellationToken cancellationToken)
     {
         var listed = await source.ListAsync(name, _atLeast, cancellationToken);
-        _version = listed.Version;
+        _version = _atLeast = listed.Version;
         Well();
         told(listed.Item);
     }
@@ -86,18 +86,11 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
 
     private TimeSpan AfterFailure(ClusterException failure)
     {
-        switch (failure.Kind)
+        if (failure.Kind != ClusterErrorKind.Throttled)
         {
-            case ClusterErrorKind.Expired:
-                // Also the list's bound may be what is forgotten.
-                (_version, _atLeast) = (null, "");
-                break;
-            case ClusterErrorKind.Unreachable or ClusterErrorKind.Throttled:
-                // The same again.
-                break;
-            default:
-                _version = null;
-                break;
+            // A list that failed may have failed for its bound: forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is well again; a watch may be silent for minutes.
+            if (_version is null || failure.Kind == ClusterErrorKind.Expired) _atLeast = "";
+            _version = null;
         }
 
         _isFailing = true;

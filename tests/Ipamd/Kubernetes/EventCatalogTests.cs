@@ -23,7 +23,7 @@ public sealed class EventCatalogTests
     [Fact]
     public void Pod_without_an_address_is_told_why()
     {
-        Assert.Equal(new Occurrence(Pod, "SubnetExhausted", "no address for the pod: because"), Of(Failed(AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted)));
+        Assert.Equal(new Occurrence(Pod, "SubnetExhausted", "because"), Of(Failed(AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted)));
         Assert.Equal("InsufficientAddresses", Of(Failed(AddFailureKind.NoAddress, null))?.Reason);
         Assert.Equal("AddressLost", Of(Failed(AddFailureKind.Orphaned, null))?.Reason);
         Assert.Equal("CheckpointNotWritten", Of(Failed(AddFailureKind.NotDurable, null))?.Reason);

@@ -39,7 +39,7 @@ public sealed class EventReporterTests : IAsyncDisposable
         await EventsAsync(1);
         var item = _cluster.Events.Values.Single();
         Assert.Equal(
-            new EventRecord(item.Name, new EventSubject("default", "pod-1"), "uid-1", "SubnetExhausted", "no address for the pod: because", 1, _start, _start), item);
+            new EventRecord(item.Name, new EventSubject("default", "pod-1"), "uid-1", "SubnetExhausted", "because", 1, _start, _start), item);
         Assert.Matches(@"^pod-1\.[0-9a-f]{16}$", item.Name);
     }
 

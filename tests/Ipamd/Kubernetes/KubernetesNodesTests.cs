@@ -42,6 +42,15 @@ public sealed class KubernetesNodesTests
         Assert.Equal((null, false), (listed.Item!.MaxPods, listed.Item.IsUnschedulable));
     }
 
+    [Theory]
+    [InlineData("""{"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"}]}""")]
+    [InlineData("""{"unschedulable":true}""")]
+    public async Task Cordon_is_the_field_and_the_taint_that_follows_it(string spec)
+    {
+        var (listed, _) = await ListAsync(context => context.Response.WriteAsync("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"n"},"spec":""" + spec + "}]}"));
+        Assert.True(listed.Item!.IsUnschedulable);
+    }
+
     public static TheoryData<int, string, string, string, int?> Refusals => new()
     {
         { 410, "Expired", nameof(ClusterErrorKind.Expired), "", null },
