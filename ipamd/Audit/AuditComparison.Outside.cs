@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
@@ -29,7 +30,10 @@ internal static partial class AuditComparison
             }
         }
 
-        foreach (var shared in runtime.Sandboxes.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address))).Where(item => IsOurs(look, item.Address)).GroupBy(item => item.Address))
+        var named = look.Attachments.Select(attachment => attachment.NetnsPath).ToHashSet(StringComparer.Ordinal);
+        var links = (look.Kernel?.Links ?? []).Select(link => link.Mac).OfType<MacAddress>().ToHashSet();
+        var ours = runtime.Sandboxes.Where(sandbox => named.Contains(sandbox.Path) || sandbox.Gateways.Any(links.Contains));
+        foreach (var shared in ours.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address))).Where(item => IsOurs(look, item.Address)).GroupBy(item => item.Address))
         {
             string[] paths = [.. shared.Select(item => item.Path).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
             if (paths.Length > 1) yield return new Finding(Severity.Critical, "shared-address", shared.Key.ToString(), $"{paths.Length} namespaces use it: {string.Join(", ", paths)}", "delete all but the pod that `ipamd pods` shows");

@@ -10,10 +10,14 @@ namespace VpcCni.Ipamd.Audit;
 /// <summary>The kernel's side, raw: nothing of it has been compared with anything.</summary>
 internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<RouteInfo> Routes, IReadOnlyList<RuleInfo> Rules);
 
-/// <summary>A pod's network namespace as it is from within.</summary>
+/// <summary>A network namespace as it is from within.</summary>
 /// <param name="Path">A path that leads to it.</param>
 /// <param name="Addresses">Of its links, with their names; without those of the loopback link.</param>
-internal sealed record SandboxFacts(string Path, IReadOnlyList<(string Link, IPAddress Address)> Addresses);
+/// <param name="Gateways">
+/// MAC addresses of its permanent neighbours. Both plugins enter the pod's link of the host there, which has a random one: the proof that it is a pod of this node, and not of another that runs on the same
+/// machine.
+/// </param>
+internal sealed record SandboxFacts(string Path, IReadOnlyList<(string Link, IPAddress Address)> Addresses, IReadOnlyList<MacAddress> Gateways);
 
 /// <summary>The runtime's side: the namespaces that it keeps.</summary>
 /// <param name="Sandboxes">Each once, whatever paths lead to it.</param>

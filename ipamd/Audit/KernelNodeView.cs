@@ -92,7 +92,9 @@ internal sealed class KernelNodeView : INodeView
                 addresses.AddRange(netlink.GetAddresses(family).Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex)).Select(item => (links[item.LinkIndex], item.Address)));
             }
 
-            return new SandboxFacts(path, addresses);
+            MacAddress[] gateways = [.. new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }
+                .SelectMany(family => netlink.GetNeighbours(family)).Where(item => item.State.HasFlag(NeighbourState.Permanent)).Select(item => item.Mac).OfType<MacAddress>()];
+            return new SandboxFacts(path, addresses, gateways);
         }
         catch (NetworkNamespaceException exception) when (exception.Errno == Errno.EPERM)
         {

@@ -43,7 +43,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
         pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
         var subject = new Argument<string>("pod") { Description = "NAMESPACE/POD, or the beginning of a sandbox's id" };
-        var explain = new Command("explain", "why a pod waits or failed, or how it got its address, step by step; exit code 0 it has its address or gave it back, 1 it waits or failed, 2 no answer, 3 nothing is known of it") { subject };
+        var explain = new Command("explain", "why a pod waits or failed, or how it got its address, step by step; exit code 0 it has its address or gave it back, 1 it waits, failed, or its address is on no interface, 2 no answer, 3 nothing is known of it") { subject };
         explain.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
 

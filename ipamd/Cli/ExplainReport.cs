@@ -3,7 +3,7 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd explain</c>: one pod's story. Exit codes: 0 it has its address, or gave it back; 1 it waits or failed; 2 no answer; 3 nothing is known of it.</summary>
+/// <summary><c>ipamd explain</c>: one pod's story. Exit codes: 0 it has its address, or gave it back; 1 it waits, failed, or its address is on no interface; 2 no answer; 3 nothing is known of it.</summary>
 internal static class ExplainReport
 {
     private const int Column = 32;

@@ -10,6 +10,9 @@ internal enum PodState
     /// <summary>It has its address.</summary>
     Holding,
 
+    /// <summary>It has an address that no interface of this node carries.</summary>
+    Orphaned,
+
     /// <summary>It stands in line.</summary>
     Waiting,
 
@@ -88,7 +91,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
         var held = string.Join(", ", facts.Attachments.SelectMany(attachment => attachment.Addresses).Select(Story.Place));
         var lost = facts.Attachments.SelectMany(attachment => attachment.Addresses).Any(address => address.Place is null);
         var since = facts.Attachments.Min(attachment => attachment.AssignedAt);
-        return new Explanation(PodState.Holding, $"{facts.Name} holds {held} since {since:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(facts.Now - since)})", steps, lost ? [Advice.Orphan] : []);
+        return new Explanation(lost ? PodState.Orphaned : PodState.Holding, $"{facts.Name} holds {held} since {since:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(facts.Now - since)})", steps, lost ? [Advice.Orphan] : []);
     }
 
     private static Explanation Waiting(ExplainedFacts facts, PlaceInLine place, int ahead, IReadOnlyList<ExplainedStep> steps)

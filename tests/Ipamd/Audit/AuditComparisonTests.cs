@@ -47,7 +47,7 @@ public sealed class AuditComparisonTests
         world.Routes.RemoveAt(world.Routes.Count - 1);
         world.Rules.RemoveAll(rule => rule.Destination == Host("10.0.0.10") || rule.Source == Host("10.0.0.10"));
         world.Sandboxes.Clear();
-        foreach (var (pod, address) in new[] { ("a", OnPrimary), ("b", "10.0.0.6"), ("c", OnSecond) }) world.Sandboxes.Add(new SandboxFacts($"/run/netns/{pod}", [("eth0", IPAddress.Parse(address))]));
+        foreach (var (pod, address) in new[] { ("a", OnPrimary), ("b", "10.0.0.6"), ("c", OnSecond) }) world.Sandboxes.Add(AuditWorld.Sandbox(pod, address));
         Assert.Empty(AuditComparison.Of(world.Look()));
     }
 
@@ -69,7 +69,9 @@ public sealed class AuditComparisonTests
         world.Links.Add(new LinkInfo { Index = 92, Name = "eni01234567890", Kind = "veth", Flags = LinkFlags.Up, Group = LinkGroups.Released });
         world.Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = Host("192.0.2.1") });
         world.Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Host("192.0.2.1"), LinkIndex = 90 });
-        world.Sandboxes.Add(new SandboxFacts("/run/netns/other", [("eth0", IPAddress.Parse("192.0.2.1"))]));
+        world.Sandboxes.Add(AuditWorld.Sandbox("other", "192.0.2.1"));
+        // A pod of another node on this machine, as in the lab: its gateway is no link of ours.
+        world.Sandboxes.Add(AuditWorld.Sandbox("elsewhere", OnPrimary, MacAddress.Parse("0a:00:00:00:01:01")));
         Assert.Empty(AuditComparison.Of(world.Look()));
     }
 
@@ -103,8 +105,8 @@ public sealed class AuditComparisonTests
         yield return New("rule of an interface is gone", "interface-rule", "eni-1", false, world => world.Rules.RemoveAll(rule => rule.Priority == RouteTables.FromInterfacePriority));
         yield return New("namespace of a pod is gone", "sandbox-gone", $"default/a {OnPrimary}", false, world => world.Sandboxes.RemoveAll(sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal)));
         yield return New("a pod lost its address", "sandbox-address", $"default/a {OnPrimary}", true, world => Replace(world.Sandboxes, sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal), sandbox => sandbox with { Addresses = [] }));
-        yield return New("a namespace uses an address that is free", "unknown-sandbox", "10.0.0.10", true, world => world.Sandboxes.Add(new SandboxFacts("/run/netns/x", [("eth0", IPAddress.Parse("10.0.0.10"))])));
-        yield return New("two namespaces use an address", "shared-address", OnPrimary, true, world => world.Sandboxes.Add(new SandboxFacts("/run/netns/x", [("eth0", IPAddress.Parse(OnPrimary))])));
+        yield return New("a namespace uses an address that is free", "unknown-sandbox", "10.0.0.10", true, world => world.Sandboxes.Add(AuditWorld.Sandbox("x", "10.0.0.10", world.Links[^1].Mac!.Value)));
+        yield return New("two namespaces use an address", "shared-address", OnPrimary, true, world => world.Sandboxes.Add(AuditWorld.Sandbox("x", OnPrimary, world.Links[^1].Mac!.Value)));
         yield return New("ec2 has detached an interface", "cloud-interface", "eni-1", true, world => world.Cloud.RemoveAt(1));
         yield return New("ec2 has taken an address of a pod", "cloud-block", "10.0.0.9/32", true, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks.Skip(1)] }));
         yield return New("ec2 has an address more", "cloud-block-unknown", "10.0.0.77/32", false, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks, IPNetwork.Parse("10.0.0.77/32")] }));

@@ -77,13 +77,18 @@ internal sealed class AuditWorld : INodeView
         var attachment = Assert(assigned);
         var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value);
         var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
-        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up });
+        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up, Mac = MacOf(index) });
         Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = host, LinkIndex = index, Scope = RouteScope.Link });
         Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = host });
         if (place.DeviceIndex > 0) Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromPodPriority, Source = host, Table = place.DeviceIndex + 1 });
-        Sandboxes.Add(new SandboxFacts($"/run/netns/{name}", [("eth0", address)]));
+        Sandboxes.Add(new SandboxFacts($"/run/netns/{name}", [("eth0", address)], [MacOf(index)]));
         return attachment;
     }
+
+    /// <summary>A namespace with an address.</summary>
+    public static SandboxFacts Sandbox(string name, string address, params MacAddress[] gateways) => new($"/run/netns/{name}", [("eth0", IPAddress.Parse(address))], gateways);
+
+    private static MacAddress MacOf(int index) => MacAddress.Parse($"0a:00:00:00:00:{index:x2}");
 
     public static string NameOf(string pod) => Prefix + KernelEvidence.LinkSuffix(new PodReference("default", pod));
 

@@ -71,7 +71,7 @@ public sealed class NodeAuditorTests : IDisposable
     public async Task Mismatches_are_told_with_what_to_do()
     {
         _world.Routes.RemoveAll(route => route.Table == 2);
-        _world.Sandboxes.Add(new SandboxFacts("/run/netns/cni-0f3a", [("eth0", System.Net.IPAddress.Parse("10.0.0.5"))]));
+        _world.Sandboxes.Add(AuditWorld.Sandbox("cni-0f3a", "10.0.0.5", _world.Links[^1].Mac!.Value));
         _world.Rules.Add(_world.Rules[^1] with { Source = System.Net.IPNetwork.Parse("10.0.0.10/32") });
         var result = await RunAsync(asksCloud: false);
         GoldenScreen.Check("audit-mismatch", AuditReport.Text(AuditReplies.Of(result, AuditWorld.Now, TimeSpan.FromSeconds(3.02))));

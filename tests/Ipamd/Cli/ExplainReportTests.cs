@@ -86,6 +86,20 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
+    public async Task A_pod_whose_interface_is_gone_is_told_that_nothing_reaches_it()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("web-1");
+        _node.Pool.Cloud.Change(_node.Pool.Cloud.Interfaces[0].Id, item => item with { Blocks = [] });
+        _node.Pool.Time.Advance(VpcCni.Ipamd.Ledger.IpLedger.Settling);
+        _node.Pool.Membership.RequestAt(_node.Pool.Time.GetUtcNow());
+        await _node.Pool.StepAsync();
+        var reply = _node.Explain("default/web-1");
+        Assert.Equal("orphaned", reply.State);
+        Assert.Contains("unreachable", Assert.Single(reply.Hints), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_sandbox_is_found_by_the_beginning_of_its_id()
     {
         await _node.ServeAsync();
