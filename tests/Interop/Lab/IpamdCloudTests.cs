@@ -132,6 +132,35 @@ public sealed class IpamdCloudTests
     }
 
     [Fact]
+    public async Task Security_groups_of_an_interface_are_replaced_and_the_metadata_shows_those_of_the_primary_one()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var more = lab.World.CreateSecurityGroup(lab.Subnet.Vpc, "more");
+        var primary = new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value);
+        Assert.Equal([lab.Group.Id.Value], await cloud.HintSecurityGroupsAsync(Deadline));
+
+        await cloud.SetSecurityGroupsAsync(primary, [more.Id.Value, lab.Group.Id.Value], Deadline);
+
+        Assert.Equal([more.Id.Value, lab.Group.Id.Value], await cloud.HintSecurityGroupsAsync(Deadline));
+        Assert.Equal([more.Id.Value, lab.Group.Id.Value], Assert.Single(await cloud.DescribeAttachedInterfacesAsync(Deadline)).SecurityGroupIds);
+        Assert.Equal(CloudErrorKind.NotFound, await KindAsync(() => cloud.SetSecurityGroupsAsync(primary, ["sg-0"], Deadline)));
+    }
+
+    [Fact]
+    public async Task A_subnet_is_found_in_any_zone_and_network()
+    {
+        await using var lab = await LabOnLoopback.StartAsync();
+        using var cloud = Connect(lab);
+        var elsewhere = lab.World.CreateVpc(IPNetwork.Parse("10.9.0.0/16"));
+        var far = lab.World.CreateSubnet(elsewhere.Id, "us-west-2c", IPNetwork.Parse("10.9.1.0/24"));
+
+        Assert.Equal((elsewhere.Id.Value, "us-west-2c", 251), await cloud.FindSubnetAsync(far.Id.Value, Deadline) is { } found ? (found.NetworkId, found.Zone, found.FreeAddresses) : default);
+        Assert.Null(await cloud.FindSubnetAsync("subnet-0", Deadline));
+        Assert.Null(await cloud.FindSubnetAsync("not a subnet", Deadline));
+    }
+
+    [Fact]
     public async Task Subnets_of_the_zone_are_described_with_tags_and_what_is_free()
     {
         await using var lab = await LabOnLoopback.StartAsync();

@@ -381,6 +381,46 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
+    public async Task A_subnet_is_found_wherever_it_is_and_one_that_is_not_there_is_no_failure()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.Instead("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-9</subnetId><vpcId>vpc-9</vpcId><availabilityZone>eu-west-1c</availabilityZone><cidrBlock>10.9.0.0/24</cidrBlock><availableIpAddressCount>7</availableIpAddressCount></item></subnetSet></R>")
+            .On("DescribeSubnets", "<R><subnetSet/></R>").On("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item></subnetSet></R>");
+
+        var found = (await test.Cloud.FindSubnetAsync("subnet-9", default))!;
+
+        Assert.Equal(("subnet-9", "vpc-9", "eu-west-1c", "10.9.0.0/24", 7), (found.Id, found.NetworkId, found.Zone, found.Range.ToString(), found.FreeAddresses));
+        Assert.Null(await test.Cloud.FindSubnetAsync("subnet-0", default));
+        var refused = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.FindSubnetAsync("subnet-6", default));
+        Assert.Equal((CloudErrorKind.Invalid, "DescribeSubnets: NoIpv4Range: subnet-6 has no IPv4 range"), (refused.Kind, refused.Message));
+        Assert.Equal(["Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-9", "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-0", "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-6"], test.Calls("DescribeSubnets"));
+    }
+
+    [Fact]
+    public async Task Security_groups_are_hinted_by_the_metadata_and_replaced_by_one_call_that_may_be_repeated()
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.Imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
+        test.On("ModifyNetworkInterfaceAttribute", CloudUnderTest.Error("Unavailable", "lost", 503)).On("ModifyNetworkInterfaceAttribute", "<R/>");
+
+        Assert.Equal(["sg-1", "sg-2"], await test.Cloud.HintSecurityGroupsAsync(default));
+        await test.Cloud.SetSecurityGroupsAsync(Eni, ["sg-2", "sg-3"], default);
+
+        Assert.Equal(Enumerable.Repeat("NetworkInterfaceId=eni-2&SecurityGroupId.1=sg-2&SecurityGroupId.2=sg-3", 2), test.Calls("ModifyNetworkInterfaceAttribute"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("default")]
+    public async Task Metadata_without_security_groups_hints_at_nothing(string text)
+    {
+        await using var test = await CloudUnderTest.StartAsync();
+        test.Imds.SetPrimary("security-group-ids", text);
+
+        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.HintSecurityGroupsAsync(default))).Code);
+    }
+
+    [Fact]
     public async Task Delete_of_what_is_gone_is_done_but_of_what_is_in_use_is_a_conflict()
     {
         await using var test = await CloudUnderTest.StartAsync();
