@@ -125,7 +125,16 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     }
 
     private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
-        => await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode == 0;
+    {
+        try
+        {
+            return await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode == 0;
+        }
+        catch (FabricException)
+        {
+            return false; // no answer within the probe's deadline; the caller's decides
+        }
+    }
 
     private async Task<bool> ConnectsAsync(CancellationToken cancellationToken)
     {

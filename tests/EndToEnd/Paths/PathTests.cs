@@ -83,7 +83,7 @@ public sealed class PathTests
         },
         options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")], InstanceType = instanceType });
 
-    private static async Task CheckAsync(PathMatrix paths, string when)
+    internal static async Task CheckAsync(PathMatrix paths, string when)
     {
         List<string> failures = [];
         foreach (var check in paths.Checks)
