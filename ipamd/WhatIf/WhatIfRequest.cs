@@ -29,6 +29,9 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         // What the daemon only warns of is a question that makes no sense.
         foreach (var name in environment.Keys.Where(name => !known.Contains(name)))
             problems.Add($"--set {name}: the daemon has no such option{Near(name, known)}");
+        // There is no cluster to ask; the run tells the pool its ENIConfig, if that is wanted.
+        environment.TryAdd(OptionTable.ClusterEndpoint.Name, "https://cluster.invalid");
+        environment.TryAdd(OptionTable.NodeName.Name, "whatif");
         var bound = OptionBinder.Bind(environment.Where(pair => known.Contains(pair.Key)).ToDictionary());
         problems.AddRange(bound.Problems);
         return problems.Count == 0 ? (new WhatIfRequest(type!, bound.Options, counts, bound.Warnings), problems) : (null, problems);

@@ -43,6 +43,14 @@ public sealed class WhatIfTests
     }
 
     [Fact]
+    public async Task Answer_with_custom_networking_leaves_the_primary_interface_without_pods()
+    {
+        var steps = await AskAsync("WARM_ENI_TARGET=1 AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true", "0,1,5");
+        Assert.Equal([[2, 3, 3], [3, 6, 5], [3, 6, 1]], steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") }));
+        Assert.Equal((0, 0), (Number(steps[2].GetProperty("perEni")[0], "deviceIndex"), Number(steps[2].GetProperty("perEni")[0], "addresses")));
+    }
+
+    [Fact]
     public async Task Answer_splits_the_addresses_by_interface_and_counts_the_calls_of_each_step()
     {
         var steps = await AskAsync("WARM_ENI_TARGET=1", "3,3");
