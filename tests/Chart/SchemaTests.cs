@@ -10,6 +10,7 @@ public sealed class SchemaTests
     [InlineData("of-aws-vpc-cni.yaml")]
     [InlineData("prefixes.yaml")]
     [InlineData("custom-networking.yaml")]
+    [InlineData("monitoring.yaml")]
     public void Values_files_are_valid(string file)
     {
         var outcome = HelmRenderer.TryRender([], File.ReadAllText(HelmRenderer.ValuesFile(file)), HelmRenderer.WithImage);

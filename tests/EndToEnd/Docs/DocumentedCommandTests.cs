@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using VpcCni.Chart.Tests;
 using VpcCni.EndToEnd.Tests.Daemon;
+using VpcCni.Lab.Hosting;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -203,7 +204,7 @@ public sealed partial class DocumentedCommandTests
         var paths = node.TheNode.Paths;
         return $"""
             export PATH={Path.GetDirectoryName(Binaries.Ipamd)}:$PATH PLUGIN={Binaries.Plugin}
-            export VPCCNI_SOCKET_PATH={paths.IpamdSocket} AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint} HOST_CNI_BIN_PATH={paths.CniBin} HOST_CNI_CONFDIR_PATH={paths.CniConf} AWS_REGION=us-west-2
+            export VPCCNI_SOCKET_PATH={paths.IpamdSocket} AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint} HOST_CNI_BIN_PATH={paths.CniBin} HOST_CNI_CONFDIR_PATH={paths.CniConf} AWS_REGION=us-west-2 AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} INTROSPECTION=127.0.0.1:61679
             """;
     }
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
+using System.Net;
+using VpcCni.Chart.Tests;
+using VpcCni.EndToEnd.Tests.Daemon;
+using VpcCni.EndToEnd.Tests.Runtime;
+using VpcCni.Lab.Fabric;
+using VpcCni.Lab.Hosting;
+using VpcCni.Lab.Paths;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Chart;
+
+/// <summary>
+/// The chart's containers under a real runtime on a node of the lab: rendered command, environment, mounts, capabilities, read-only root, and the runtime's own seccomp profile. Every path of the data
+/// plane works with them, and not with less.
+/// </summary>
+public sealed class RenderedDaemonTests
+{
+    /// <summary>Bit of CAP_NET_ADMIN in a capability set (capability.h).</summary>
+    private const ulong NetAdmin = 1UL << 12;
+
+    private static readonly string Image = $$"""image: {override: "{{DaemonImage.Name}}"}""";
+
+    [Fact]
+    public async Task Containers_of_the_chart_serve_a_node_with_what_they_are_given_and_not_with_less()
+    {
+        DaemonImage.NeedNative("ipamd");
+        await using var node = await StartAsync();
+        await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
+        await using var runtime = await Containerd.StartAsync(node, conflist: null);
+        var image = Path.Combine(runtime.Folder, "daemon.tar");
+        DaemonImage.Write(image);
+        await runtime.ImportAsync(image);
+
+        // Without its one capability the daemon answers, and repairs nothing.
+        await ExecAsync(node, "nft", "delete", "table", "ip", "vpccni");
+        await ExecAsync(node, "ip", "rule", "del", "priority", "1024");
+        var powerless = new RenderedPod(node, runtime, HelmRenderer.Render(Image, "securityContext: {capabilities: {add: []}}"));
+        await powerless.StartSandboxAsync("powerless");
+        await powerless.StartDaemonAsync();
+        await powerless.WaitUntilReadyAsync();
+        await Eventually.TrueAsync(() => powerless.DaemonLog.Contains("ip rule add", StringComparison.Ordinal) && powerless.DaemonLog.Contains("EPERM", StringComparison.Ordinal), what: "the log says what the kernel refused");
+        Assert.False(await IsRepairedAsync(node));
+        await powerless.RemoveAsync();
+        foreach (var folder in (string[])[node.TheNode.Paths.CniConf, node.TheNode.Paths.CniBin])
+        {
+            foreach (var file in Directory.EnumerateFiles(folder)) File.Delete(file);
+        }
+
+        // With what the chart gives them.
+        var pod = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values));
+        await pod.StartSandboxAsync("aws-node");
+        await ExecAsync(node, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_demux; echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter");
+        var (exitCode, log) = await pod.RunInitAsync();
+        Assert.True(exitCode == 0, log);
+        Assert.Equal("1\n2\n", (await ExecAsync(node, "cat", "/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/conf/eth0/rp_filter")).Output);
+        await pod.StartDaemonAsync();
+        await pod.WaitUntilReadyAsync();
+        Assert.Equal(0, await pod.ProbeAsync("livenessProbe"));
+        await Eventually.TrueAsync(() => IsRepairedAsync(node), what: "the rule and the table are back");
+
+        var status = pod.ProcessStatus();
+        foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"]) Assert.Equal(NetAdmin, ulong.Parse(status[set], NumberStyles.HexNumber));
+        Assert.Equal(("1", "2", "0"), (status["NoNewPrivs"], status["Seccomp"], status["Uid"].Split('\t')[0]));
+        Assert.StartsWith("ro,", pod.MountOptions("/"), StringComparison.Ordinal);
+        Assert.StartsWith("ro,", pod.MountOptions("/proc/sys"), StringComparison.Ordinal);
+        await Eventually.TrueAsync(() => File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")), what: "the configuration is installed");
+        foreach (var name in (string[])["vpc-cni", "portmap", "bandwidth", "loopback"]) Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniBin, name)), name);
+
+        // Two interfaces of pods, all paths, and repair.
+        for (var index = 0; index < 10; index++) await node.AddAsync($"web-{index}");
+        await node.Lab.AddPodAsync("node-2", PodName.Parse("default/other"), TestContext.Current.CancellationToken);
+        await node.Lab.AddPodAsync("node-3", PodName.Parse("default/far"), TestContext.Current.CancellationToken);
+        var paths = new PathMatrix(node.Lab, TimeProvider.System);
+        await paths.InstallServicesAsync(TestContext.Current.CancellationToken);
+        foreach (var check in paths.Checks) TestContext.Current.TestOutputHelper?.WriteLine($"{check.What}: {await check.RunAsync(TestContext.Current.CancellationToken)}");
+        await paths.FlushAsync(TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => paths.IsKeptAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(0, (await pod.ExecAsync("/app/ipamd", "status")).ExitCode);
+        Assert.Contains(node.Lab.Cluster.Plane.Calls.Counts, call => call is { User: RoleTests.User, Verb: "list", Resource: "nodes", Outcome: 200 });
+
+        // As a rolling update ends it, and begins the next: pods keep their addresses and the paths work.
+        await pod.StopDaemonAsync();
+        Assert.Equal(0, (await pod.DaemonStatusAsync()).ExitCode);
+        await pod.RemoveAsync();
+        Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")));
+        var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values));
+        await next.StartSandboxAsync("aws-node-next");
+        await next.StartDaemonAsync();
+        await next.WaitUntilReadyAsync();
+        foreach (var check in paths.Checks) await check.RunAsync(TestContext.Current.CancellationToken);
+        await node.DeleteAsync("web-9");
+    }
+
+    private static async Task<bool> IsRepairedAsync(NodeLab node)
+        => (await ExecAsync(node, "nft", "list", "table", "ip", "vpccni")).ExitCode == 0 && (await ExecAsync(node, "ip", "rule")).Output.Contains("1024:", StringComparison.Ordinal);
+
+    /// <summary>Of the path checks: what is outside of the VPC and reached with the pod's own address.</summary>
+    private static string Values => $$"""env: {AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS: "{{FabricAddresses.OnPremises}}"}""";
+
+    private static Task<NodeLab> StartAsync() => NodeLab.StartAsync(
+        new() { ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString() },
+        options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")] });
+
+    private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command) => node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+}
