@@ -83,6 +83,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         Start();
         _watch!.Seen(Node(""));
         await ToldAsync(new EniConfigState.Missing("default", "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"));
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1);
         _time.Advance(ClusterBackoff.First);
         await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
         Assert.Equal(["NotFound", null], _failed);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.WarmPool;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+/// <summary>Reasons are for machines: whoever acts on them reads them in the documentation.</summary>
+public sealed class DocumentedReasonsTests
+{
+    [Theory]
+    [InlineData("docs/troubleshooting.md")]
+    [InlineData("ipamd/Kubernetes/README.md")]
+    public void Every_reason_is_documented(string page)
+    {
+        var text = File.ReadAllText(Path.Combine(Root(), page));
+        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventCatalog.ReasonOf), EventCatalog.InsufficientAddresses, EventCatalog.AddressLost, EventCatalog.CheckpointNotWritten];
+        Assert.All(reasons, reason => Assert.Contains($"`{reason}`", text, StringComparison.Ordinal));
+    }
+
+    private static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+}
