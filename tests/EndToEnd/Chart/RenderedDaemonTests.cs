@@ -21,6 +21,8 @@ public sealed class RenderedDaemonTests
     /// <summary>Bit of CAP_NET_ADMIN in a capability set (capability.h).</summary>
     private const ulong NetAdmin = 1UL << 12;
 
+    private const string LegacyChain = "AWS-SNAT-CHAIN-0";
+
     private static readonly string Image = $$"""image: {override: "{{DaemonImage.Name}}"}""";
 
     [Fact]
@@ -56,6 +58,8 @@ public sealed class RenderedDaemonTests
         var (exitCode, log) = await pod.RunInitAsync();
         Assert.True(exitCode == 0, log);
         Assert.Equal("1\n2\n", (await ExecAsync(node, "cat", "/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/conf/eth0/rp_filter")).Output);
+        // What aws-node leaves where its iptables is the legacy one. To see it takes NET_RAW; without, the daemon says that it may be there.
+        await ExecAsync(node, "iptables-legacy", "-t", "nat", "-N", LegacyChain);
         await pod.StartDaemonAsync();
         await pod.WaitUntilReadyAsync();
         Assert.Equal(0, await pod.ProbeAsync("livenessProbe"));
@@ -68,6 +72,8 @@ public sealed class RenderedDaemonTests
         Assert.StartsWith("ro,", pod.MountOptions("/proc/sys"), StringComparison.Ordinal);
         await Eventually.TrueAsync(() => File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")), what: "the configuration is installed");
         foreach (var name in (string[])["vpc-cni", "portmap", "bandwidth", "loopback"]) Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniBin, name)), name);
+
+        await Eventually.TrueAsync(async () => (await pod.ExecAsync("/app/ipamd", "status", "--json")).Output.Contains("iptables-legacy-save does not show them", StringComparison.Ordinal), what: "status says what may be left");
 
         // Two interfaces of pods, all paths, and repair.
         for (var index = 0; index < 10; index++) await node.AddAsync($"web-{index}");
@@ -86,10 +92,12 @@ public sealed class RenderedDaemonTests
         Assert.Equal(0, (await pod.DaemonStatusAsync()).ExitCode);
         await pod.RemoveAsync();
         Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")));
-        var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values));
+        Assert.Contains(LegacyChain, (await ExecAsync(node, "iptables-legacy-save")).Output, StringComparison.Ordinal);
+        var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values, "securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"));
         await next.StartSandboxAsync("aws-node-next");
         await next.StartDaemonAsync();
         await next.WaitUntilReadyAsync();
+        await Eventually.TrueAsync(async () => !(await ExecAsync(node, "iptables-legacy-save")).Output.Contains(LegacyChain, StringComparison.Ordinal), what: "the chain of aws-node is gone");
         foreach (var check in paths.Checks) await check.RunAsync(TestContext.Current.CancellationToken);
         await node.DeleteAsync("web-9");
     }
