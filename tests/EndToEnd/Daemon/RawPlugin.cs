@@ -44,9 +44,12 @@ internal sealed class RawPlugin(NodeLab node)
 
     public static void DeleteNamespace(string path) => NetworkNamespace.DeleteNamed(Path.GetFileName(path));
 
-    /// <summary>Whether the node reaches an address within a second.</summary>
+    /// <summary>
+    /// Whether the node reaches an address: asked every fifth of a second until the first answer, three seconds at most. The very first packet may be lost: the kernel makes a link's queue ready after it has
+    /// brought the link up, when it gets the lock of all links (linkwatch).
+    /// </summary>
     public async Task<bool> AnswersAsync(string address)
-        => (await node.Lab.ExecAsync(NodeLab.Node, ["ping", "-c", "1", "-W", "1", address], Deadline, TestContext.Current.CancellationToken)).ExitCode == 0;
+        => (await node.Lab.ExecAsync(NodeLab.Node, ["ping", "-c", "1", "-w", "3", "-i", "0.2", address], Deadline, TestContext.Current.CancellationToken)).ExitCode == 0;
 
     public async Task<PluginAnswer> RunAsync(
         string command, string netns, string container = "c1", string? pod = null, Action<IDictionary<string, string?>>? environment = null, Action<JsonObject>? configuration = null, JsonObject? previous = null)
