@@ -18,6 +18,9 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
     /// <summary>Also without a change something may be due: a retry, or a pod whose object was removed by force.</summary>
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
 
+    /// <summary>Between two looks at least: a look copies all pods, and a burst of changes is one.</summary>
+    private static readonly TimeSpan LookPause = TimeSpan.FromMilliseconds(100);
+
     private readonly CancellationTokenSource _ending = new();
     private readonly Lock _lock = new();
     private readonly Dictionary<PodName, Task> _working = [];
@@ -45,6 +48,7 @@ internal sealed partial class LabKubelet(VpcLab lab, LabCluster cluster, TimePro
             try
             {
                 Look();
+                await Task.Delay(LookPause, time, cancellationToken);
                 await store.ChangedAfterAsync(seen).WaitAsync(LookInterval, time, cancellationToken);
             }
             catch (TimeoutException)

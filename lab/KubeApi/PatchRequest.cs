@@ -7,6 +7,9 @@ namespace VpcCni.Lab.KubeApi;
 /// <summary>The kinds of patches, told apart by the media type of the body.</summary>
 internal static class PatchRequest
 {
+    /// <summary>Server-side apply. The body is YAML of which JSON is a part; this server reads that part, which is what kubectl and client libraries send.</summary>
+    public static bool IsApply(string? contentType) => contentType?.Split(';')[0].Trim() is "application/apply-patch+yaml";
+
     /// <summary>What the patch does to an object.</summary>
     /// <exception cref="KubeStatusException">415 a kind of patch that the kind of object does not take; 400.</exception>
     public static Func<JsonObject, JsonObject> Read(ResourceType type, string? contentType, JsonNode? patch)
@@ -22,8 +25,8 @@ internal static class PatchRequest
                 return target => StrategicMerge.Apply(target, Object(patch));
             default:
                 var accepted = type.IsCustom
-                    ? "application/json-patch+json, application/merge-patch+json"
-                    : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+                    ? "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+                    : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
                 throw KubeStatusException.UnsupportedMediaType($"the body of the request was in an unknown format - accepted media types include: {accepted}; this is '{mediaType}'");
         }
     }

@@ -29,6 +29,7 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             case "update":
                 return Ok(writer.One(store.Update(type, ns, Named(route), await BodyAsync(request), Write(context, route))));
             case "patch":
+                if (PatchRequest.IsApply(request.ContentType)) return await ApplyAsync(context, route, type, ns, writer);
                 var change = PatchRequest.Read(type, request.ContentType, KubeJson.Parse(await BytesAsync(request)));
                 return Ok(writer.One(store.Patch(type, ns, Named(route), change, Write(context, route))));
             case "delete":
@@ -98,6 +99,16 @@ internal sealed class ResourceRequests(KubeStore store, WatchHub watches, TimePr
             "Ignore" => null,
             _ => field => context.Response.Headers.Append("Warning", $"299 - \"unknown field \\\"{field}\\\"\""),
         });
+    }
+
+    private async Task<KubeAnswer> ApplyAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)
+    {
+        var query = context.Request.Query;
+        var manager = Text(query, "fieldManager") ?? throw KubeStatusException.BadRequest("PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch");
+        var applied = KubeJson.Parse(await BytesAsync(context.Request)) as JsonObject ?? throw KubeStatusException.BadRequest("what is applied is no object");
+        if (applied["metadata"]?["managedFields"] is not null) throw KubeStatusException.BadRequest("metadata.managedFields must be nil");
+        var (o, isNew) = store.Apply(type, ns, Named(route), applied, manager, IsTrue(query, "force"), Write(context, route));
+        return new KubeAnswer(isNew ? HttpStatusCode.Created : HttpStatusCode.OK, writer.One(o));
     }
 
     private async Task<KubeAnswer> DeleteAsync(HttpContext context, KubeRoute route, ResourceType type, string ns, ObjectWriter writer)

@@ -75,6 +75,21 @@ internal sealed partial class KubeStore
         }
     }
 
+    /// <summary>Server-side apply: changes an object to what a manager wants of it, or creates it so.</summary>
+    /// <returns>The object, and whether it was created.</returns>
+    /// <exception cref="KubeStatusException">409 conflicts with other managers, 422, 400.</exception>
+    public (JsonObject Object, bool IsNew) Apply(ResourceType type, string ns, string name, JsonObject applied, string manager, bool force, WriteOptions? options = null)
+    {
+        lock (_lock)
+        {
+            var now = _time.GetUtcNow();
+            if (Stored(type).ContainsKey(new ObjectKey(ns, name))) return (Patch(type, ns, name, current => ApplyPatch.Apply(type, current, applied, manager, force, now), options), false);
+            var created = ApplyPatch.Apply(type, [], applied, manager, force, now);
+            created.Meta()["name"] = name;
+            return (Create(type, ns, created, options), true);
+        }
+    }
+
     /// <summary>Deletes an object; one with finalizers is marked and goes when the last of them is removed. A namespace takes its objects along.</summary>
     /// <returns>The object as it was, or as it is marked.</returns>
     /// <exception cref="KubeStatusException">404, 409 a precondition.</exception>

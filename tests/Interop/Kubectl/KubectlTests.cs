@@ -112,6 +112,18 @@ public sealed class KubectlTests
     }
 
     [Fact]
+    public async Task Apply_on_the_server_tells_managers_apart()
+    {
+        await using var run = await KubectlRun.StartAsync();
+        var manifest = await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-1", StringComparison.Ordinal));
+        await run.OkAsync("apply", "--server-side", "-f", manifest);
+        await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-2", StringComparison.Ordinal));
+        Assert.Contains("conflict with \"kubectl\"", await run.FailAsync("apply", "--server-side", "--field-manager=other", "-f", manifest), StringComparison.Ordinal);
+        await run.OkAsync("apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", manifest);
+        Assert.Equal("subnet-2", await run.OkAsync("get", "eniconfig", "us-west-2a", "-o", "jsonpath={.spec.subnet}"));
+    }
+
+    [Fact]
     public async Task Apply_of_built_in_kinds_merges_by_key()
     {
         await using var run = await KubectlRun.StartAsync();

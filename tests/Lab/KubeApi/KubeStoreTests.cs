@@ -103,6 +103,19 @@ public sealed class KubeStoreTests
     }
 
     [Fact]
+    public void Pod_with_a_kubelet_is_marked_and_goes_when_the_kubelet_is_done()
+    {
+        var store = NewStore(new KubeStoreOptions { PodsEndGracefully = true });
+        store.Create(Pods, "default", With(Pod("default", "web"), o => o["spec"]!["nodeName"] = "node-1"));
+        store.Create(Pods, "default", Pod("default", "unscheduled"));
+        Assert.Equal("2026-01-02T03:04:35Z", store.Delete(Pods, "default", "web").Text("metadata", "deletionTimestamp"));
+        store.Delete(Pods, "default", "unscheduled");
+        Assert.Equal(["web"], store.List(Pods, Selection.All).Items.Select(o => o.Text("metadata", "name")));
+        store.Delete(Pods, "default", "web", new Preconditions(GracePeriodSeconds: 0));
+        Assert.Null(store.Find(Pods, "default", "web"));
+    }
+
+    [Fact]
     public void Delete_with_another_uid_is_a_conflict()
     {
         var store = NewStore();
