@@ -33,6 +33,7 @@ internal static class UpCommand
         var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
+        var maxPods = new Option<int?>("--max-pods") { Description = "Pods that a node may run (default: by its type, as on EKS)" };
         var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Nodes without a cluster" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
@@ -51,6 +52,7 @@ internal static class UpCommand
                 AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
                 Ec2Rate = parsed.GetValue(rate),
                 Listen = parsed.GetValue(listen),
+                MaxPods = parsed.GetValue(maxPods),
                 HasKubernetes = !parsed.GetValue(noKubernetes),
                 Environment = Variables(parsed.GetValue(environment)!),
                 IpamdPath = parsed.GetValue(noIpamd) ? null
@@ -59,7 +61,7 @@ internal static class UpCommand
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
             return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, detach);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>

@@ -20,7 +20,7 @@ internal static class ClusterObjects
 
     private const string KubeletVersion = "v1.32.4-vpclab";
 
-    public static JsonObject Node(string name, Instance instance, IPAddress address, DateTimeOffset now) => Parse($$"""
+    public static JsonObject Node(string name, Instance instance, IPAddress address, int maxPods, DateTimeOffset now) => Parse($$"""
         {
           "metadata": {
             "name": "{{name}}",
@@ -33,8 +33,8 @@ internal static class ClusterObjects
           },
           "spec": { "providerID": "aws:///{{instance.Zone}}/{{instance.Id}}" },
           "status": {
-            "capacity": {{Resources(instance.Type)}},
-            "allocatable": {{Resources(instance.Type)}},
+            "capacity": {{Resources(instance.Type, maxPods)}},
+            "allocatable": {{Resources(instance.Type, maxPods)}},
             "addresses": [{ "type": "InternalIP", "address": "{{address}}" }, { "type": "Hostname", "address": "{{name}}" }],
             "conditions": [
               {{Condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", now)}},
@@ -157,7 +157,7 @@ internal static class ClusterObjects
         ["firstTimestamp"] = KubeJson.Timestamp(now), ["lastTimestamp"] = KubeJson.Timestamp(now),
     };
 
-    private static string Resources(InstanceType type) => $$"""{ "cpu": "{{type.Vcpus}}", "memory": "{{type.MemoryMib * 1024L}}Ki", "pods": "{{type.MaxPodsWithSecondaryAddresses}}" }""";
+    private static string Resources(InstanceType type, int maxPods) => $$"""{ "cpu": "{{type.Vcpus}}", "memory": "{{type.MemoryMib * 1024L}}Ki", "pods": "{{maxPods}}" }""";
 
     private static string Condition(string type, string status, string reason, string message, DateTimeOffset now) => $$"""
         { "type": "{{type}}", "status": "{{status}}", "reason": "{{reason}}", "message": "{{message}}", "lastHeartbeatTime": "{{KubeJson.Timestamp(now)}}", "lastTransitionTime": "{{KubeJson.Timestamp(now)}}" }

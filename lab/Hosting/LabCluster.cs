@@ -88,10 +88,11 @@ internal sealed class LabCluster : IAsyncDisposable
     }
 
     /// <summary>Everything that a node brings into the cluster: Node, CNINode, lease, the daemon's pod, and its folder with certificate and token.</summary>
-    public void AddNode(LabNode node)
+    /// <param name="maxPods">Its capacity.</param>
+    public void AddNode(LabNode node, int maxPods)
     {
         var now = _time.GetUtcNow();
-        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.Address, now));
+        Store.Create(BuiltInTypes.Nodes, "", ClusterObjects.Node(node.Name, node.Instance, node.Address, maxPods, now));
         Store.Create(AmazonDefinitions.CniNodes(Store), "", ClusterObjects.CniNode(node.Name));
         Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
         var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name, _daemonSet));

@@ -2,6 +2,7 @@
 using System.Net;
 using System.Net.Sockets;
 using VpcCni.Lab.Fabric;
+using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Hosting;
 
@@ -40,6 +41,9 @@ internal sealed record LabOptions
     /// <summary>The nodes belong to a Kubernetes cluster, and their daemons reach its API.</summary>
     public bool HasKubernetes { get; init; } = true;
 
+    /// <summary>Pods that a node may run, as kubelet's --max-pods; null: by its type, see <see cref="MaxPodsOf"/>.</summary>
+    public int? MaxPods { get; init; }
+
     /// <summary>Loopback endpoint in the caller's own namespace for the EC2 API, the metadata and the Kubernetes API; null for none.</summary>
     public IPEndPoint? Listen { get; init; }
 
@@ -65,6 +69,16 @@ internal sealed record LabOptions
     public IReadOnlyList<int> Placement => Nodes.Count == 1
         ? [.. Enumerable.Range(0, Nodes[0]).Select(node => node % EffectiveSubnets.Count)]
         : [.. Nodes.SelectMany((count, subnet) => Enumerable.Repeat(subnet, count))];
+
+    /// <summary>
+    /// What EKS tells kubelet (max-pods-calculator.sh): interfaces x (addresses - 1) + 2; with prefixes sixteen times as many addresses, and then at most 110, or 250 on a node with more than 30 CPUs.
+    /// </summary>
+    public int MaxPodsOf(InstanceType type)
+    {
+        if (MaxPods is { } fixedNumber) return fixedNumber;
+        if (!string.Equals(Environment.GetValueOrDefault("ENABLE_PREFIX_DELEGATION"), "true", StringComparison.OrdinalIgnoreCase)) return type.MaxPodsWithSecondaryAddresses;
+        return Math.Min(type.MaxInterfaces * (type.Ipv4PerInterface - 1) * 16 + 2, type.Vcpus > 30 ? 250 : 110);
+    }
 
     /// <summary>All that is wrong with the options, in words for the user.</summary>
     public IReadOnlyList<string> Validate()
@@ -94,6 +108,7 @@ internal sealed record LabOptions
             problems.Add($"--nodes {string.Join(',', Nodes)}: numbers for {Nodes.Count} subnets, but there are {EffectiveSubnets.Count}");
         if (Ec2Latency < TimeSpan.Zero || Ec2Latency > TimeSpan.FromMinutes(5)) problems.Add($"--ec2-latency {Ec2Latency.TotalMilliseconds}: expected 0 to 300000 ms");
         if (AttachLatency < TimeSpan.Zero || AttachLatency > TimeSpan.FromMinutes(5)) problems.Add($"--attach-latency {AttachLatency.TotalMilliseconds}: expected 0 to 300000 ms");
+        if (MaxPods is <= 0) problems.Add($"--max-pods {MaxPods}: expected a number above 0");
         if (Ec2Rate is { } rate && !(rate > 0)) problems.Add($"--ec2-rate {rate}: expected a number above 0");
         if (Listen is { } listen && !IPAddress.IsLoopback(listen.Address)) problems.Add($"--listen {listen}: expected a loopback address; a lab is never served to other machines");
         foreach (var (path, option) in ((string?, string)[])[(IpamdPath, "--ipamd"), (PluginPath, "--plugin")])

@@ -232,7 +232,7 @@ internal sealed class VpcLab : IAsyncDisposable
         }
 
         await Fabric.SettledAsync(cancellationToken);
-        foreach (var node in _nodes) _cluster?.AddNode(node);
+        foreach (var node in _nodes) _cluster?.AddNode(node, _options.MaxPodsOf(node.Instance.Type));
         foreach (var node in _nodes) node.Ipamd?.Start();
         _kubelet?.Start();
     }

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.Hosting;
+using VpcCni.Lab.VpcModel;
+using Xunit;
+
+namespace VpcCni.Lab.Tests.Hosting;
+
+/// <summary>The capacity of the lab's nodes, against the numbers that EKS publishes for these types.</summary>
+public sealed class MaxPodsTests
+{
+    [Theory]
+    [InlineData("t3.micro", "false", 4)]
+    [InlineData("t3.micro", "true", 34)]
+    [InlineData("m5.large", "", 29)]
+    [InlineData("m5.large", "true", 110)]
+    [InlineData("m5.24xlarge", "true", 250)]
+    public void Capacity_is_that_of_the_type(string type, string prefixes, int expected)
+    {
+        var options = new LabOptions { Environment = new Dictionary<string, string> { ["ENABLE_PREFIX_DELEGATION"] = prefixes } };
+        var found = InstanceTypeCatalog.Common[type];
+        Assert.Equal(expected, options.MaxPodsOf(found));
+        Assert.Equal(7, (options with { MaxPods = 7 }).MaxPodsOf(found));
+    }
+}
