@@ -64,9 +64,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder);
         var aws = ToAwsOptions(options);
         DaemonMetrics? metrics = null;
-        ICloud cloud = options.MetadataOnly
-            ? new MetadataCloud(aws.Metadata, _time, _random)
-            : new AwsCloud(aws, _time, _random, attempt => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration));
+        void Attempted(Ec2Attempt attempt) => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration);
+        ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random, Attempted) : new AwsCloud(aws, _time, _random, Attempted);
         using var connections = (IDisposable)cloud;
 
         // Core.
@@ -89,7 +88,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         state.ClusterProblem = () => cluster?.Link.Problem;
 
         // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
-        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report });
+        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report, UsesCluster = cluster is not null });
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 

@@ -27,11 +27,11 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     /// <param name="options">See <see cref="AwsCloudOptions"/>; validated by the caller.</param>
     /// <param name="time">Deadlines, pauses and token expiry.</param>
     /// <param name="random">Jitter only.</param>
-    /// <param name="onAttempt">Told of every attempt of every EC2 call, on the thread that made it.</param>
+    /// <param name="onAttempt">Told of every attempt of every EC2 call and every metadata request, on the thread that made it.</param>
     public AwsCloud(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
     {
         _options = options;
-        _imds = new ImdsClient(options.Metadata, time, random);
+        _imds = new ImdsClient(options.Metadata, time, random, onAttempt);
         _metadata = new InstanceMetadata(_imds);
         _interfaceMetadata = new InterfaceMetadata(_imds, time);
         _caller = new Ec2Caller(options, time, random, onAttempt);

@@ -26,9 +26,10 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     /// <param name="options">Where the service is.</param>
     /// <param name="time">Deadlines, pauses and token expiry.</param>
     /// <param name="random">Jitter only.</param>
-    public MetadataCloud(ImdsOptions options, TimeProvider time, Random random)
+    /// <param name="onAttempt">Told of every request.</param>
+    public MetadataCloud(ImdsOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt = null)
     {
-        _imds = new ImdsClient(options, time, random);
+        _imds = new ImdsClient(options, time, random, onAttempt);
         _metadata = new InstanceMetadata(_imds);
         _interfaces = new InterfaceMetadata(_imds, time);
     }

@@ -12,6 +12,9 @@ namespace VpcCni.Ipamd.Aws.Imds;
 internal sealed class ImdsClient : IDisposable
 {
     public const string TokenPath = "latest/api/token";
+
+    /// <summary>The name of its requests among those of EC2, as in the metrics of the AWS VPC CNI.</summary>
+    public const string MetadataOperation = "GetMetadata";
     private const string LifetimeHeader = "X-aws-ec2-metadata-token-ttl-seconds";
     private const string TokenHeader = "X-aws-ec2-metadata-token";
 
@@ -21,12 +24,18 @@ internal sealed class ImdsClient : IDisposable
     private readonly ImdsOptions _options;
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly Action<Ec2Attempt>? _onAttempt;
     private readonly HttpClient _http;
     private readonly SemaphoreSlim _tokenTurn = new(1, 1);
     private Token? _token;
 
-    public ImdsClient(ImdsOptions options, TimeProvider time, Random random)
+    /// <param name="options">Where the service is.</param>
+    /// <param name="time">Deadlines, pauses and token expiry.</param>
+    /// <param name="random">Jitter only.</param>
+    /// <param name="onAttempt">Told of every attempt of every request, under the name <see cref="MetadataOperation"/>.</param>
+    public ImdsClient(ImdsOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt = null)
     {
+        _onAttempt = onAttempt;
         _options = options;
         _time = time;
         _random = random;
@@ -111,6 +120,16 @@ internal sealed class ImdsClient : IDisposable
 
     /// <summary>One request and its answer; a failure to get an answer is an answer without status.</summary>
     private async Task<Answer> SendAsync(HttpMethod method, string path, (string Name, string Value) header, CancellationToken cancellationToken)
+    {
+        var asked = _time.GetTimestamp();
+        var answer = await AskAsync(method, path, header, cancellationToken);
+        // That there is no such value is an answer, too.
+        var code = answer.Status switch { null => "MetadataUnreachable", HttpStatusCode.OK or HttpStatusCode.NotFound => "", var status => status.Value.ToString() };
+        _onAttempt?.Invoke(new Ec2Attempt(MetadataOperation, code, answer.Status is { } known ? (int)known : 0, _time.GetElapsedTime(asked)));
+        return answer;
+    }
+
+    private async Task<Answer> AskAsync(HttpMethod method, string path, (string Name, string Value) header, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(_options.RequestTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);

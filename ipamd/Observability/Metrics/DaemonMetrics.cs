@@ -13,6 +13,9 @@ namespace VpcCni.Ipamd.Observability.Metrics;
 /// </summary>
 internal sealed class DaemonMetrics : IDisposable
 {
+    /// <summary>The name of requests to the instance metadata, which are not EC2's.</summary>
+    private const string MetadataRequest = "GetMetadata";
+
     private readonly MetricRegistry<NodeReading> _registry;
     private readonly DaemonState _state;
     private readonly Counter<long> _errors, _noAddress, _reconciled, _adds, _dels, _forcedEnis, _forcedIps, _apiErrors, _ec2Requests, _ec2Errors;
@@ -115,17 +118,18 @@ internal sealed class DaemonMetrics : IDisposable
     /// <summary>The plugin asked for a DEL and gave this reason.</summary>
     public void DeleteAsked(string reason) => _dels.Add(1, Label("reason", reason is "PodDeleted" or "SetupNSFailed" ? reason : Metric.Overflow));
 
-    /// <summary>An attempt of a call of the cloud's own API.</summary>
+    /// <summary>An attempt of a call of the cloud's own API, or of a request to the instance metadata.</summary>
     /// <param name="api">The cloud's name of the call.</param>
     /// <param name="code">The error code; empty for success.</param>
     /// <param name="status">Of the answer; 0 without one.</param>
     /// <param name="took">How long it took.</param>
     public void Attempted(string api, string code, int status, TimeSpan took)
     {
-        _ec2Requests.Add(1, Label("fn", api));
+        var isEc2 = api != MetadataRequest;
+        if (isEc2) _ec2Requests.Add(1, Label("fn", api));
         _apiLatency.Record(took.TotalMilliseconds, Label("api", api), Label("error", code.Length == 0 ? "false" : "true"), Label("status", status == 0 ? "" : status.ToString()));
         if (code.Length == 0) return;
-        _ec2Errors.Add(1, Label("fn", api));
+        if (isEc2) _ec2Errors.Add(1, Label("fn", api));
         _apiErrors.Add(1, Label("api", api), Label("error", code));
     }
 

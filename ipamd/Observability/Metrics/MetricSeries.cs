@@ -96,7 +96,12 @@ internal sealed class MetricSeries
             if (cell.Is(tags)) return cell;
         }
 
-        var labels = LabelsOf(tags);
+        return Begin_NeedsLock(LabelsOf(tags));
+    }
+
+    /// <summary>Apart from finding one, as what it captures would be allocated there.</summary>
+    private Cell Begin_NeedsLock(string[] labels)
+    {
         if (_cells.Count >= Metric.MaxSeries)
         {
             Array.Fill(labels, Metric.Overflow);

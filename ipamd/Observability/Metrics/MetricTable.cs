@@ -71,6 +71,8 @@ internal static class MetricTable
     public static readonly Metric HostDisputed = new("vpccni_host_network_disputed", MetricType.Gauge, "", "1 while another program undoes repairs, which are made ever more rarely", Repair);
     public static readonly Metric HostLookAge = new("vpccni_host_network_look_age_seconds", MetricType.Gauge, "s", "Time since the host's network was last looked at as a whole");
 
+    public static readonly Metric ClusterOk = new("vpccni_cluster_ok", MetricType.Gauge, "", "1 when the API server is followed; absent where the daemon does not talk to one");
+
     public static readonly Metric HeapBytes = new("vpccni_runtime_heap_bytes", MetricType.Gauge, "By", "Managed memory in use");
     public static readonly Metric Collections = new("vpccni_runtime_collections_total", MetricType.Counter, "", "Garbage collections", MetricLabel.Of("generation", "0", "1", "2"));
 
@@ -84,6 +86,7 @@ internal static class MetricTable
         CheckpointDuration, CheckpointErrors,
         CloudCalls, CloudCallDuration, CloudAccess, BudgetTokens, BudgetCapacity, BudgetRate, BudgetWaiting, ChangesOpen, ChangeDuration,
         HostOk, HostRepairs, HostDisputes, HostDisputed, HostLookAge,
+        ClusterOk,
         HeapBytes, Collections,
     ];
 }

@@ -9,6 +9,9 @@ namespace VpcCni.Ipamd.Observability.Metrics;
 /// <summary>Where values that are read come from.</summary>
 internal sealed record MetricSources(DaemonState State, IpLedger Ledger, WaitingAdds Waiting, ApiBudget Budget, TimeProvider Time)
 {
+    /// <summary>There is an API server to talk to.</summary>
+    public bool UsesCluster { get; init; }
+
     /// <summary>What of the host's network was put right.</summary>
     public Func<RepairReport> HostNetwork { get; init; } = () => RepairReport.Empty;
 }
@@ -23,6 +26,7 @@ internal sealed class NodeReading(MetricSources sources)
     public LedgerView Ledger { get; } = sources.Ledger.View(sources.Time.GetUtcNow());
     public BudgetView Budget { get; } = sources.Budget.View();
     public int Waiting { get; } = sources.Waiting.Demand;
+    public bool UsesCluster { get; } = sources.UsesCluster;
     public GrowthObstacles Obstacles { get; } = sources.State.Pool?.Obstacles ?? GrowthObstacles.None;
     public RepairReport HostNetwork { get; } = sources.HostNetwork();
 

@@ -62,15 +62,9 @@ internal static class ReferenceMetrics
         Deviation = "always 0: this version has no security groups for pods",
     };
 
-    public static readonly Metric ApiLatency = new("awscni_aws_api_latency_ms", MetricType.Summary, "ms", "Attempts of EC2 calls, without quantiles", Api, MetricLabel.Of("error", "false", "true"), MetricLabel.Open("status", "HTTP status, empty without an answer"))
-    {
-        Deviation = "calls of the instance metadata are not in it",
-    };
+    public static readonly Metric ApiLatency = new("awscni_aws_api_latency_ms", MetricType.Summary, "ms", "Attempts of EC2 calls, and of requests to the instance metadata (GetMetadata), without quantiles", Api, MetricLabel.Of("error", "false", "true"), MetricLabel.Open("status", "HTTP status, empty without an answer"));
 
-    public static readonly Metric ApiErrors = new("awscni_aws_api_error_count", MetricType.Counter, "", "Attempts of EC2 calls that failed, by EC2's error code", Api, MetricLabel.Open("error", "error codes; beyond 256 combinations `other`"))
-    {
-        Deviation = "calls of the instance metadata are not in it",
-    };
+    public static readonly Metric ApiErrors = new("awscni_aws_api_error_count", MetricType.Counter, "", "Attempts of EC2 calls and metadata requests that failed, by error code", Api, MetricLabel.Open("error", "error codes; beyond 256 combinations `other`"));
 
     public static readonly Metric UtilsErrors = new("awscni_aws_utils_error_count", MetricType.Counter, "", "Calls of the cloud that failed", MetricLabel.Open("fn", "operation of the cloud port: about 15"), MetricLabel.Open("error", "kinds of failure: 11"))
     {

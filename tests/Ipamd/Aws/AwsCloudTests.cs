@@ -495,9 +495,11 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.Override = _ => Task.FromResult<Reply?>(new Reply(403, ""));
         Assert.Equal("MetadataForbidden", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.IdentifyNodeAsync(default))).Code);
+        Assert.Equal(("Forbidden", 403), (test.MetadataAttempts.Last().Code, test.MetadataAttempts.Last().Status));
 
         test.Imds.Override = _ => Task.FromResult<Reply?>(null);
         Assert.Equal("m5.large", (await test.Cloud.IdentifyNodeAsync(default)).NodeType);
+        Assert.Equal(("", 200), (test.MetadataAttempts.Last().Code, test.MetadataAttempts.Last().Status));
     }
 
     [Fact]

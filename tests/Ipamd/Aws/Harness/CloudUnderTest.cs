@@ -20,7 +20,11 @@ internal sealed class CloudUnderTest : IAsyncDisposable
 
     public AwsCloud Cloud { get; private set; } = null!;
 
+    /// <summary>Of EC2 calls.</summary>
     public ConcurrentQueue<Ec2Attempt> Attempts { get; } = new();
+
+    /// <summary>Of requests to the instance metadata.</summary>
+    public ConcurrentQueue<Ec2Attempt> MetadataAttempts { get; } = new();
 
     public static async Task<CloudUnderTest> StartAsync(Func<AwsCloudOptions, AwsCloudOptions>? change = null)
     {
@@ -33,7 +37,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             BackoffBase = TimeSpan.FromMilliseconds(1),
         };
-        test.Cloud = new AwsCloud(change?.Invoke(options) ?? options, TimeProvider.System, new Random(1), test.Attempts.Enqueue);
+        test.Cloud = new AwsCloud(change?.Invoke(options) ?? options, TimeProvider.System, new Random(1), attempt => (attempt.Operation == ImdsClient.MetadataOperation ? test.MetadataAttempts : test.Attempts).Enqueue(attempt));
         test.On("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-1</subnetId><cidrBlock>10.0.0.0/24</cidrBlock></item></subnetSet></R>");
         return test;
     }

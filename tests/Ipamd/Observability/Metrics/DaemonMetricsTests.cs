@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.Tests.WarmPool;
 using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Observability.Metrics;
@@ -193,6 +194,50 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
+    public void Requests_to_the_instance_metadata_are_attempts_and_no_calls_of_ec2()
+    {
+        using var node = new MeasuredNode();
+        node.Metrics.Attempted("GetMetadata", "", 404, TimeSpan.FromMilliseconds(1));
+        var scrape = node.Scrape();
+        Assert.Equal(1, scrape["awscni_aws_api_latency_ms_count{api=\"GetMetadata\",error=\"false\",status=\"404\"}"]);
+        Assert.False(scrape.Has("awscni_ec2api_req_count"), "EC2 was not called");
+    }
+
+    [Fact]
+    public void Whether_the_api_server_is_followed_is_served_where_there_is_one()
+    {
+        using var alone = new MeasuredNode();
+        Assert.False(alone.Scrape().Has("vpccni_cluster_ok"), "there is no cluster");
+        using var node = new MeasuredNode(usesCluster: true);
+        Assert.Equal(1, node.Scrape()["vpccni_cluster_ok"]);
+        node.State.ClusterProblem = () => "the API server does not answer";
+        Assert.Equal(0, node.Scrape()["vpccni_cluster_ok"]);
+    }
+
+    [Fact]
+    public async Task What_is_told_on_the_path_of_an_add_is_counted_without_allocating()
+    {
+        using var node = new MeasuredNode();
+        var attachment = new Attachment { Key = PoolHarness.Key("a"), Pod = default, Addresses = [], AssignedAt = default };
+        var served = new PoolEvent.AddServed(default, attachment, IsNew: true, TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(60));
+        PoolEvent[] told = [served, new PoolEvent.CheckpointWritten(default, TimeSpan.FromMilliseconds(1), null), new PoolEvent.Deleted(default, attachment.Key, attachment, TimeSpan.FromMilliseconds(1))];
+        void Tell()
+        {
+            foreach (var item in told) node.Metrics.Happened(item);
+        }
+
+        long AllocatedByThousand()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var round = 0; round < 1000; round++) Tell();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        // Until the runtime has compiled it for good, it boxes each number.
+        await Eventually.TrueAsync(() => AllocatedByThousand() < 1000);
+    }
+
+    [Fact]
     public void Reasons_of_deletes_that_nobody_knows_are_counted_together()
     {
         using var node = new MeasuredNode();
@@ -206,7 +251,7 @@ public sealed class DaemonMetricsTests
     /// <summary>A pool in memory, and the metrics of a daemon that runs it.</summary>
     private sealed class MeasuredNode : IDisposable
     {
-        public MeasuredNode(PoolTargets? targets = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3)
+        public MeasuredNode(PoolTargets? targets = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool usesCluster = false)
         {
             Pool = new PoolHarness(new FakeCloud().WithPrimary(), targets, provisioningDisabled: provisioningDisabled, maxInterfaces: maxInterfaces, blocksPerInterface: blocksPerInterface);
             State = new DaemonState("1.2.3", Pool.Time);
@@ -214,6 +259,7 @@ public sealed class DaemonMetricsTests
             Metrics = new DaemonMetrics(new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
             {
                 HostNetwork = () => HostNetwork,
+                UsesCluster = usesCluster,
             });
             Pool.Pool.Subscribe(Metrics.Happened);
             Budget.Answered = Metrics.Called;
