@@ -25,7 +25,8 @@ public sealed class PoolModesTests
     [Fact]
     public async Task Switching_to_prefixes_and_back_keeps_running_pods_connected()
     {
-        await using var node = await NodeLab.StartAsync();
+        // Whoever switches to prefixes tells kubelet so as well: what the type runs without them leaves no room for a block.
+        await using var node = await NodeLab.StartAsync(change: options => options with { MaxPods = 110 });
         var single = await node.AddAsync("single");
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start(new Dictionary<string, string> { ["ENABLE_PREFIX_DELEGATION"] = "true" });
