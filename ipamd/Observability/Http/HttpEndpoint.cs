@@ -26,8 +26,11 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
     /// <summary>For the head of a request, and between two requests.</summary>
     private static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Somebody who reads more slowly than this for longer than <see cref="ClientTimeout"/> is cut off.</summary>
-    private const double SlowestReaderBytesPerSecond = 16 * 1024;
+    /// <summary>
+    /// Whoever does not take an answer within <see cref="ClientTimeout"/>, or at this rate where it is larger than that gives time for, is cut off. What the kernel's buffers took counts as
+    /// taken, and they take megabytes: with a lower rate a client that asks on and on and reads nothing would earn minutes.
+    /// </summary>
+    private const double SlowestReaderBytesPerSecond = 1024 * 1024;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(60);

@@ -94,6 +94,19 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
+    public async Task A_client_that_asks_on_and_on_and_reads_nothing_is_cut_off()
+    {
+        await using var served = await Served.StartAsync(new HttpPage("/metrics", "text/plain", output => output.Write(new byte[256 * 1024])));
+        using var client = served.Connect();
+        var request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray();
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        await Assert.ThrowsAsync<SocketException>(async () =>
+        {
+            while (true) await client.SendAsync(request, deadline.Token);
+        });
+    }
+
+    [Fact]
     public async Task An_address_that_is_taken_is_tried_again_until_it_is_free()
     {
         using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -166,10 +179,11 @@ public sealed class HttpEndpointTests
         private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(20) };
         private readonly Task _running;
         private readonly ConcurrentQueue<Exception> _defects = new();
-        private readonly HttpPages _pages = new([Page], TimeProvider.System);
+        private readonly HttpPages _pages;
 
-        private Served(EndPoint endPoint, TimeProvider time)
+        private Served(EndPoint endPoint, TimeProvider time, HttpPage page)
         {
+            _pages = new HttpPages([page], TimeProvider.System);
             Endpoint = new HttpEndpoint("test", endPoint, HandleAsync, time, NullLoggerFactory.Instance);
             _running = Endpoint.RunAsync(_stop.Token);
         }
@@ -178,11 +192,11 @@ public sealed class HttpEndpointTests
 
         private IPEndPoint Address => (IPEndPoint)Endpoint.BoundTo!;
 
-        public static Served Begin(EndPoint endPoint, TimeProvider time) => new(endPoint, time);
+        public static Served Begin(EndPoint endPoint, TimeProvider time) => new(endPoint, time, Page);
 
-        public static async Task<Served> StartAsync()
+        public static async Task<Served> StartAsync(HttpPage? page = null)
         {
-            var served = new Served(new IPEndPoint(IPAddress.Loopback, 0), TimeProvider.System);
+            var served = new Served(new IPEndPoint(IPAddress.Loopback, 0), TimeProvider.System, page ?? Page);
             await served.ReadyAsync();
             return served;
         }
@@ -194,7 +208,7 @@ public sealed class HttpEndpointTests
             {
                 await _pages.HandleAsync(context);
             }
-            catch (Exception exception)
+            catch (Exception exception) when (exception is not OperationCanceledException)
             {
                 _defects.Enqueue(exception);
                 throw;
