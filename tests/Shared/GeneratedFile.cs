@@ -24,6 +24,9 @@ internal static class GeneratedFile
         Assert.True(expected == File.ReadAllText(file), $"{path} is not what the code says; run this test with UPDATE_GENERATED=1 and look at the difference");
     }
 
+    /// <summary>A file of the repository that the code or the documentation goes by.</summary>
+    public static string Read(string path, [CallerFilePath] string here = "") => File.ReadAllText(Path.Combine(Root(here), path));
+
     private static string Root(string here)
     {
         var folder = Path.GetDirectoryName(here)!;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
+using System.Text.RegularExpressions;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Tests.Shared;
 using Xunit;
@@ -7,7 +8,7 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Observability.Metrics;
 
 /// <summary>docs/metrics.md is made from the table of the code.</summary>
-public sealed class MetricsPageTests
+public sealed partial class MetricsPageTests
 {
     [Fact]
     public void The_page_of_metrics_is_what_the_table_says() => GeneratedFile.Check("docs/metrics.md", Page());
@@ -47,8 +48,18 @@ public sealed class MetricsPageTests
         foreach (var metric in reference) page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} | {metric.Deviation} |\n");
         page.Append("\n## Buckets of the histograms\n\n| name | upper bounds |\n|---|---|\n");
         foreach (var metric in MetricTable.All.Where(metric => metric.Type == MetricType.Histogram)) page.Append($"| `{metric.Name}` | {string.Join(" ", metric.Buckets)} |\n");
+        page.Append("\n## Alerts\n\nOf the chart's rules (`prometheusRule.create`; `helm/vpc-cni/files/alerts.yaml` is a plain rule file).\n\n| alert | severity | fires when |\n|---|---|---|\n");
+        foreach (Match alert in Alerts().Matches(GeneratedFile.Read("helm/vpc-cni/files/alerts.yaml")))
+        {
+            var lasting = alert.Groups["for"] is { Success: true, Value: var time } ? $", for {time}" : "";
+            page.Append($"| `{alert.Groups["name"].Value}` | {alert.Groups["severity"].Value} | `{string.Join(' ', alert.Groups["expr"].Value.Split('\n', StringSplitOptions.TrimEntries)).Replace("|", "\\|", StringComparison.Ordinal)}`{lasting} |\n");
+        }
+
         return page.ToString();
     }
+
+    [GeneratedRegex(@"- alert: (?<name>\w+)\n(\s+#[^\n]*\n)?\s+expr: (>-\n\s+)?(?<expr>.+?)\n\s+(for: (?<for>\w+)\n\s+)?labels: \{severity: (?<severity>\w+)\}", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Alerts();
 
     private static string TypeOf(Metric metric) => metric.Type.ToString().ToLowerInvariant();
 
