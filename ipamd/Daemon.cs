@@ -107,14 +107,18 @@ internal sealed partial class Daemon : IAsyncDisposable
             new HealthService(state),
             _loggers,
             cancellationToken);
-        Func<CancellationToken, Task>[] installation = PluginToInstall is { } plugin
-            ? [new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()).RunAsync]
-            : [];
-        Func<CancellationToken, Task>[] followingCluster = cluster is null ? [] : [cluster.Link.RunAsync];
+        var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
+        state.InstallationProblem = () => installation?.Problem;
+        state.DefectProblem = () => engine.Beside.Problem;
+        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
+        if (installation is not null) beside.Add(("installation", installation.RunAsync));
+        if (cluster is not null) beside.Add(("cluster", cluster.Link.RunAsync));
         try
         {
+            // Only the engine may end the daemon: no pod waits for the others.
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), keeper.RunAsync, ranges.RunAsync, .. installation, .. followingCluster, .. Listeners(metrics, introspection)], cancellationToken);
+                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), .. beside.Select(part => (Func<CancellationToken, Task>)(token => engine.Beside.KeepAsync(part.Name, part.Run, token)))],
+                cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -147,13 +151,13 @@ internal sealed partial class Daemon : IAsyncDisposable
     }
 
     /// <summary>By which others look at the daemon.</summary>
-    private IEnumerable<Func<CancellationToken, Task>> Listeners(DaemonMetrics metrics, IntrospectionPages introspection)
+    private IEnumerable<(string Name, Func<CancellationToken, Task> Run)> Listeners(DaemonMetrics metrics, IntrospectionPages introspection)
     {
-        if (_bound.Options.IntrospectionEndPoint is { } inside) yield return new HttpEndpoint("introspection", inside, introspection.HandleAsync, _time, _loggers).RunAsync;
+        if (_bound.Options.IntrospectionEndPoint is { } inside) yield return ("introspection", new HttpEndpoint("introspection", inside, introspection.HandleAsync, _time, _loggers).RunAsync);
         if (_bound.Options.MetricsEndPoint is { } endPoint)
         {
             var pages = new HttpPages([new HttpPage("/metrics", TextExposition.ContentType, metrics.Write)], _time);
-            yield return new HttpEndpoint("metrics", endPoint, pages.HandleAsync, _time, _loggers).RunAsync;
+            yield return ("metrics", new HttpEndpoint("metrics", endPoint, pages.HandleAsync, _time, _loggers).RunAsync);
         }
     }
 
@@ -165,11 +169,14 @@ internal sealed partial class Daemon : IAsyncDisposable
         var view = outcome.Ledger;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
         // Once: what the start needed and nothing after it does. What is used from then on stays.
-        _startIsOver ??= _time.CreateTimer(
-            static _ =>
+        if (_startIsOver is not null) return;
+        var memory = new ResidentMemory(_logger);
+        memory.Look();
+        _startIsOver = _time.CreateTimer(
+            _ =>
             {
-                ResidentMemory.CollectGarbage();
-                ResidentMemory.ReleasePages();
+                memory.CollectGarbage();
+                memory.ReleasePages();
             },
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }

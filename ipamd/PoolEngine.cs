@@ -33,6 +33,7 @@ internal sealed partial class PoolEngine
         (_ports, _options, State) = (ports, options, state);
         Budget = new ApiBudget(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
+        Beside = new SideParts(ports.Time, ports.Loggers.CreateLogger<SideParts>());
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.Loggers.CreateLogger<PoolEngine>());
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
@@ -52,6 +53,9 @@ internal sealed partial class PoolEngine
     }
 
     public DaemonState State { get; }
+
+    /// <summary>What runs beside the pool and must not end it.</summary>
+    public SideParts Beside { get; }
     public IpLedger Ledger { get; }
     public WaitingAdds Waiting { get; }
 
@@ -105,17 +109,27 @@ internal sealed partial class PoolEngine
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
         var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] beside = [];
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
-            if (mayChange) await await Task.WhenAny(loop, groups.RunAsync(ended.Token), leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, ended.Token));
-            else await loop;
+            if (mayChange)
+            {
+                beside =
+                [
+                    Beside.KeepAsync("watch of security groups", groups.RunAsync, ended.Token),
+                    Beside.KeepAsync("cleanup of leaked interfaces", token => leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, token), ended.Token),
+                ];
+            }
+
+            await loop;
         }
         finally
         {
             // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
             EniConfig.Changed = () => { };
             ended.Cancel();
+            await Task.WhenAll(beside);
             await reconciler.IdleAsync();
         }
     }

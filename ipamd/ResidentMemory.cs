@@ -9,21 +9,34 @@ namespace VpcCni.Ipamd;
 /// minor page fault. Sixteen pages are mapped at every fault and none is ever unmapped while memory is plenty, so without this nearly the whole program is resident, and counted,
 /// in a daemon that uses a tenth of it once it has started.
 /// </summary>
-internal static partial class ResidentMemory
+/// <param name="logger">Told when it cannot be done. Nothing is thrown: it saves memory, and must not cost a daemon.</param>
+/// <param name="mappings">Where the kernel lists them; the file is missing in some sandboxes.</param>
+internal sealed partial class ResidentMemory(ILogger logger, string mappings = "/proc/self/smaps")
 {
     private const int MADV_DONTNEED = 4;
 
-    /// <summary>For the end of the start: once, it moves every object.</summary>
-    public static void CollectGarbage() => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+    private IReadOnlyCollection<(ulong Start, ulong Length)> _seen = [];
 
-    /// <summary>A millisecond for the list of mappings, and as much for the page faults that follow.</summary>
-    public static void ReleasePages()
+    /// <summary>The first of two looks: a library that is being loaded at one of them looks other than at the other, and its pages are about to be written.</summary>
+    public void Look() => Try(() => _seen = CleanFileMappings(File.ReadLines(mappings)));
+
+    /// <summary>For the end of the start: once, it moves every object.</summary>
+    public void CollectGarbage() => Try(static () => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
+
+    /// <summary>Of the mappings that <see cref="Look"/> saw and that are still the same. A millisecond for the list of them, and as much for the page faults that follow.</summary>
+    /// <returns>Bytes of address space that were given back.</returns>
+    public long ReleasePages()
     {
-        foreach (var (start, length) in CleanFileMappings(File.ReadLines("/proc/self/smaps")))
+        var released = 0L;
+        Try(() =>
         {
-            // Advice: a mapping that is locked or gone keeps its pages, which harms nobody.
-            _ = Advise((nint)start, (nint)length, MADV_DONTNEED);
-        }
+            foreach (var (start, length) in CleanFileMappings(File.ReadLines(mappings)).Intersect(_seen))
+            {
+                // Advice: a mapping that is locked or gone keeps its pages, which harms nobody.
+                if (Advise((nint)start, (nint)length, MADV_DONTNEED) == 0) released += (long)length;
+            }
+        });
+        return released;
     }
 
     /// <summary>
@@ -52,9 +65,28 @@ internal static partial class ResidentMemory
         return clean;
     }
 
+    private void Try(Action body)
+    {
+        try
+        {
+            body();
+        }
+        catch (Exception exception)
+        {
+            // Of whatever kind: on a timer's thread it would end the process.
+            Log.Kept(logger, exception);
+        }
+    }
+
     private static bool TryHex(string text, out ulong value) => ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
 
     // int madvise(void *addr, size_t length, int advice);
     [LibraryImport("libc", EntryPoint = "madvise")]
     private static partial int Advise(nint start, nint length, int advice);
+
+    private static partial class Log
+    {
+        [LoggerMessage(105, LogLevel.Warning, "memory that is not in use could not be given back; the daemon works without that")]
+        public static partial void Kept(ILogger logger, Exception exception);
+    }
 }

@@ -39,6 +39,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private readonly ChangeFilter _filter;
     private readonly KernelMonitors _monitors;
     private readonly StaleRules _stale = new();
+    private readonly SideParts _loops;
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
     private volatile string? _problem;
@@ -62,6 +63,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         _journal = new RepairJournal(time, logger);
         _nat = new NatKeeper(program ?? new NetfilterProgram(ns, time), _journal, time, random, logger);
         _filter = new ChangeFilter(host.Wired);
+        _loops = new SideParts(time, logger);
         _monitors = new KernelMonitors(ns, time, logger, OnChange, _nat.OnTableChange);
     }
 
@@ -80,7 +82,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     {
         get
         {
-            string?[] all = [_problem, _nat.Problem, Dispute];
+            string?[] all = [_problem, _nat.Problem, Dispute, _loops.Problem];
             return all.Any(problem => problem is not null) ? string.Join("; ", all.OfType<string>()) : null;
         }
     }
@@ -97,23 +99,8 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     /// <summary>Something that the declared state depends on changed.</summary>
     public void Poke() => _changed.Writer.TryWrite(true);
 
-    /// <summary>Runs until cancelled.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
-    {
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] running = [LookOnAsync(ended.Token), _nat.RunAsync(ended.Token)];
-        // Neither ends by itself; what made one end ends the other, and is thrown here.
-        await Task.WhenAny(running);
-        await ended.CancelAsync();
-        try
-        {
-            await Task.WhenAll(running);
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // The daemon stops; pods keep their network.
-        }
-    }
+    /// <summary>Runs until cancelled; pods keep their network. A defect of one of the two loops does not end the other.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_loops.KeepAsync("repair of routes and rules", LookOnAsync, cancellationToken), _loops.KeepAsync("repair of NAT", _nat.RunAsync, cancellationToken));
 
     public void Dispose()
     {

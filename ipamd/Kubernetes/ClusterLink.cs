@@ -7,19 +7,20 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// </summary>
 internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink> logger)
 {
-    /// <summary>An unexpected failure is a bug; it must neither end the daemon nor spin.</summary>
-    private static readonly TimeSpan PauseAfterBug = TimeSpan.FromMinutes(1);
-
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
     private readonly List<(string Name, Func<CancellationToken, Task> Run)> _parts = [];
+    private readonly SideParts _kept = new(time, logger);
 
     /// <summary>What does not work now, one sentence a part; null when all is well.</summary>
     public string? Problem
     {
         get
         {
-            lock (_lock) return _problems.Count == 0 ? null : string.Join("; ", _problems.Values);
+            string[] all;
+            lock (_lock) all = [.. _problems.Values];
+            if (_kept.Problem is { } broken) all = [.. all, broken];
+            return all.Length == 0 ? null : string.Join("; ", all);
         }
     }
 
@@ -48,35 +49,7 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
     }
 
     /// <summary>Runs until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => RunAsync(part.Name, part.Run, cancellationToken)));
-
-    private async Task RunAsync(string name, Func<CancellationToken, Task> run, CancellationToken cancellationToken)
-    {
-        while (!cancellationToken.IsCancellationRequested)
-        {
-            try
-            {
-                await run(cancellationToken);
-                if (!cancellationToken.IsCancellationRequested) throw new InvalidOperationException($"{name} ended by itself");
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception exception)
-            {
-                Log.Broken(logger, name, exception);
-                try
-                {
-                    await Task.Delay(PauseAfterBug, time, cancellationToken);
-                }
-                catch (OperationCanceledException)
-                {
-                    return;
-                }
-            }
-        }
-    }
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => _kept.KeepAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
 
     private static partial class Log
     {
@@ -85,8 +58,5 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
 
         [LoggerMessage(123, LogLevel.Information, "Kubernetes, {Part}: works again")]
         public static partial void Well(ILogger logger, string part);
-
-        [LoggerMessage(124, LogLevel.Error, "Kubernetes, {Part} failed unexpectedly; this is a defect, please report it")]
-        public static partial void Broken(ILogger logger, string part, Exception exception);
     }
 }

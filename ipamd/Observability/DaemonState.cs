@@ -57,6 +57,12 @@ internal sealed class DaemonState
     /// <summary>Why the cluster's API server is not heard; null when it is, or is not needed.</summary>
     public Func<string?> ClusterProblem { get; set; } = () => null;
 
+    /// <summary>Why new pods do not reach this daemon; null when they do, or when somebody else installs it.</summary>
+    public Func<string?> InstallationProblem { get; set; } = () => null;
+
+    /// <summary>Which parts of the daemon stand still because of a defect; null when none does.</summary>
+    public Func<string?> DefectProblem { get; set; } = () => null;
+
     /// <summary>What is odd about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests;
@@ -42,8 +44,37 @@ public sealed class ResidentMemoryTests
     [Fact]
     public void A_process_goes_on_after_its_memory_was_given_back()
     {
-        ResidentMemory.CollectGarbage();
-        ResidentMemory.ReleasePages();
+        var memory = new ResidentMemory(NullLogger.Instance);
+        memory.Look();
+        memory.CollectGarbage();
+        Assert.InRange(memory.ReleasePages(), 1, long.MaxValue);
         Assert.Equal(5050, Enumerable.Range(1, 100).Sum());
+    }
+
+    /// <summary>A library that is being loaded: its pages are about to be relocated, and dropping them would undo that.</summary>
+    [Fact]
+    public void A_mapping_that_was_not_there_before_keeps_its_pages() => Assert.Equal(0, new ResidentMemory(NullLogger.Instance).ReleasePages());
+
+    /// <summary>A kernel without CONFIG_PROC_PAGE_MONITOR, or no file descriptor left: on a timer's thread an exception would end the daemon.</summary>
+    [Fact]
+    public void Without_a_list_of_mappings_it_is_said_and_nothing_is_thrown()
+    {
+        var log = new CountingLogger();
+        var memory = new ResidentMemory(log, "/nowhere/smaps");
+        memory.Look();
+        Assert.Equal(0, memory.ReleasePages());
+        Assert.Equal(2, log.Warnings);
+    }
+
+    private sealed class CountingLogger : ILogger
+    {
+        public int Warnings { get; private set; }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Warnings += logLevel == LogLevel.Warning ? 1 : 0;
     }
 }

@@ -10,6 +10,9 @@ internal sealed class TraceLogger(Trace trace, Incarnation incarnation, Action<s
     /// <summary>PoolLoop: a step failed in a way that nobody foresaw.</summary>
     private const int StepFailed = 50;
 
+    /// <summary>SideParts: the same of what runs beside it.</summary>
+    private const int PartFailed = 124;
+
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
 
     public ILogger CreateLogger(string categoryName) => this;
@@ -24,7 +27,7 @@ internal sealed class TraceLogger(Trace trace, Incarnation incarnation, Action<s
         // The rest of a stack that is being killed writes to nobody.
         if (!incarnation.IsAlive) return;
         trace.Add($"{incarnation.Name}: {formatter(state, exception)}{(exception is null ? "" : $": {exception.Message}")}");
-        if (eventId.Id == StepFailed) onDefect($"a step of the pool failed: {exception}");
+        if (eventId.Id is StepFailed or PartFailed) onDefect($"{formatter(state, exception)}: {exception}");
     }
 
     public void Dispose()

@@ -58,6 +58,17 @@ public sealed class StatusReportTests
     }
 
     [Fact]
+    public void Another_network_in_our_place_and_a_part_that_stands_still_are_shown()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        node.State.InstallationProblem = () => "10-aws.conflist is another network's now";
+        node.State.DefectProblem = () => "metrics failed unexpectedly";
+        var text = StatusReport.Text(node.Status());
+        Assert.Contains("installation: 10-aws.conflist is another network's now", text, StringComparison.Ordinal);
+        Assert.Contains("metrics failed unexpectedly", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_daemon_that_starts_says_what_it_waits_for()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
