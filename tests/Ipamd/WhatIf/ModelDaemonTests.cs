@@ -53,13 +53,27 @@ public sealed class ModelDaemonTests
         Assert.Empty(WorldInvariants.Check(_world));
     }
 
-    private (Incarnation Incarnation, PoolEngine Engine) StartDaemon(string name)
+    [Fact]
+    public void A_defect_beside_the_pool_does_not_end_it()
+    {
+        var daemon = StartDaemon("broken", (operation, _) =>
+        {
+            if (operation == "metadata/groups") throw new InvalidOperationException("a defect");
+        });
+        Add(daemon, 0);
+        Assert.True(_time.RunUntil(() => daemon.Engine.Beside.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
+        Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Beside.Problem, StringComparison.Ordinal);
+        // More than are warm: only a pool that goes on serves them.
+        Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(daemon, pod)).Distinct().Count());
+    }
+
+    private (Incarnation Incarnation, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
     {
         var incarnation = new Incarnation(_time, name);
         PoolEngine? engine = null;
         incarnation.Post(() =>
         {
-            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)) };
+            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)), OnPhase = onPhase };
             var time = new MonotonicTime(incarnation);
             var ports = new PoolPorts(cloud, new ModelHost(_kernel, incarnation), new ModelCheckpointFile(_disk, incarnation), time, new Random(3), NullLoggerFactory.Instance);
             engine = new PoolEngine(ports, new IpamdOptions(), new DaemonState("test", time));
