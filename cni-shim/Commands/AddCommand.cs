@@ -78,9 +78,15 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
                     $"CNI_CONTAINERID: {invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already; it must not be added again, in {invocation.Netns}, without a DEL");
             }
         }
-        catch (NetworkNamespaceException exception)
+        catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL)
         {
             log.Info($"{invocation.ContainerId} was attached in {path}, which is gone: {exception.Message}");
+        }
+        catch (NetworkNamespaceException exception)
+        {
+            // Not known whether it is gone: its pod may run, and must keep its address.
+            throw new CniException(CniErrorCode.InputOutput,
+                $"{invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already, and whether that namespace still exists cannot be found out: {exception.Message}", "", exception);
         }
 
         new DelCommand(plugin, invocation with { Netns = "" }, config, log).Run();

@@ -41,6 +41,29 @@ public sealed class AddFailureTests
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
     }
 
+    /// <summary>Descriptors may be short, or a path loop as here: that proves nothing, and what runs there must not lose its address.</summary>
+    [Fact]
+    public async Task Add_into_another_namespace_while_the_first_cannot_be_opened_fails_and_releases_nothing()
+    {
+        await using var lab = await ShimLab.StartAsync();
+        var (pod, other) = (lab.CreateNamespace("pod"), lab.CreateNamespace("other"));
+        lab.Add(pod);
+        var before = lab.Snapshot();
+        var loop = Path.Combine(Path.GetDirectoryName(lab.Ipamd.SocketPath)!, "loop");
+        File.CreateSymbolicLink(loop, loop);
+        var key = Assert.Single(lab.Ipamd.State.Namespaces).Key;
+        lab.Ipamd.State.Namespaces[key] = loop;
+
+        var run = lab.Plugin("ADD", other.Path!).RunIn(lab.Host);
+
+        Assert.Equal((1, 5), (run.ExitCode, run.Code));
+        Assert.Contains(loop, run.Message, StringComparison.Ordinal);
+        Assert.Contains("ELOOP", run.Message, StringComparison.Ordinal);
+        Assert.Equal(before, lab.Snapshot());
+        Assert.Single(lab.Ipamd.State.Held);
+        Assert.Empty(lab.Ipamd.State.Dels);
+    }
+
     [Fact]
     public async Task Add_of_a_running_container_into_another_namespace_is_101_and_the_pod_runs_on()
     {
