@@ -11,6 +11,7 @@ internal static unsafe partial class Libc
     public const int O_RDONLY = 0;
     public const int O_CREAT = 0x40;
     public const int O_EXCL = 0x80;
+    public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
     public const int LOCK_EX = 2;
     public const ulong MS_BIND = 0x1000;

@@ -16,9 +16,10 @@ internal static unsafe class NamespaceFile
     /// <summary>Where iproute2 keeps named namespaces.</summary>
     public const string RunDirectory = "/run/netns";
 
+    /// <summary>Never waits: a pipe with a name, whose open(2) waits for a writer, is no namespace either.</summary>
     public static SafeFileHandle Open(string path)
     {
-        var handle = Libc.Open(path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0);
+        var handle = Libc.Open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
         if (handle.IsInvalid) throw Failure("open", path);
         return handle;
     }

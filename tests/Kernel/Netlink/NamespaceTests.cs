@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -96,6 +97,25 @@ public sealed class NamespaceTests : IDisposable
         Assert.Equal((errno, path), (failure.Errno, failure.Path));
         Assert.Contains(path, failure.Message, StringComparison.Ordinal);
         Assert.False(NetworkNamespace.IsNamespacePath(path));
+    }
+
+    /// <summary>Anybody who may write to the folder can make one; opening it must not wait for a writer that never comes.</summary>
+    [Fact]
+    public async Task A_pipe_with_a_name_is_refused_at_once()
+    {
+        var folder = Directory.CreateTempSubdirectory("vpccni-fifo-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, "pipe");
+            using (var made = Process.Start("mkfifo", [path])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+            var opening = Task.Run(() => NetworkNamespace.Open(path), TestContext.Current.CancellationToken);
+            var failure = await Assert.ThrowsAsync<NetworkNamespaceException>(() => opening.WaitAsync(Eventually.DefaultDeadline));
+            Assert.Equal(Errno.EINVAL, failure.Errno);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Fact]
