@@ -43,6 +43,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
     private volatile string? _problem;
+    private bool _hasFailed;
     private bool _isSettled;
     private int _interrupted;
 
@@ -123,7 +124,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
             var again = await LookAtKernelAsync(cancellationToken);
             var limit = Resync * (0.9 + (_random.NextDouble() * 0.2));
             // A failure is tried again sooner than a look is repeated that found everything right.
-            if (_problem is not null) limit = RepairPacing.Peace;
+            if (_hasFailed) limit = RepairPacing.Peace;
             if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit) limit = left > RepairPacing.Debounce ? left : RepairPacing.Debounce;
             var started = _time.GetTimestamp();
             await WaitAsync(limit, cancellationToken);
@@ -142,12 +143,15 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         List<Exception> failures = [];
         DateTimeOffset? again = null;
         // Without them every look is made all the same, only more rarely.
+        Try(() => _monitors.EnsureRoutes(), failures);
+        // The table is looked at once a minute without reports: nothing else has to be looked at more often for that.
+        List<Exception> unheard = [];
         Try(
             () =>
             {
-                if (_monitors.Ensure()) _nat.OnTableChange(table: null);
+                if (_monitors.EnsureTables()) _nat.OnTableChange(table: null);
             },
-            failures);
+            unheard);
         try
         {
             var (state, repairs) = Look();
@@ -174,7 +178,8 @@ internal sealed partial class HostNetworkKeeper : IDisposable
             failures.Add(exception);
         }
 
-        Say(failures);
+        _hasFailed = failures.Count > 0;
+        Say([.. failures, .. unheard]);
         return again;
     }
 

@@ -3,7 +3,8 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Started again when a socket failed; one report that cannot be understood is as good as a lost one.</summary>
+/// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Each of the two kinds is started again when its socket failed, whatever becomes of the other; one report that
+/// cannot be understood is as good as a lost one.</summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="time">For how often a failure is said.</param>
 /// <param name="logger">Failures.</param>
@@ -19,23 +20,29 @@ internal sealed partial class KernelMonitors(NetworkNamespace? ns, TimeProvider 
     private RouteMonitor? _routes;
     private NftMonitor? _nft;
 
-    /// <summary>Both report, from before this returns. True when they were started just now: what changed before was not reported.</summary>
-    /// <exception cref="NetlinkException">They cannot be started; none of them reports.</exception>
-    public bool Ensure()
+    /// <summary>How reports on nftables are had.</summary>
+    internal Func<NetworkNamespace?, Action<string?>, Action<Exception>, NftMonitor> StartNft { get; init; } = NftMonitor.Start;
+
+    /// <summary>Everything but nftables is reported, from before this returns. True when that was started just now: what changed before was not reported.</summary>
+    /// <exception cref="NetlinkException">It cannot be started.</exception>
+    public bool EnsureRoutes()
     {
-        if (_routes is { HasEnded: false } && _nft is { HasEnded: false }) return false;
-        Dispose();
-        try
-        {
-            _routes = RouteMonitor.Start(ns, Groups, onChange, OnError);
-            _nft = NftMonitor.Start(ns, onTableChange, OnError);
-            return true;
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
+        if (_routes is { HasEnded: false }) return false;
+        _routes?.Dispose();
+        _routes = null;
+        _routes = RouteMonitor.Start(ns, Groups, onChange, OnError);
+        return true;
+    }
+
+    /// <summary>The same for nftables, which the kernel may lack.</summary>
+    /// <exception cref="NetlinkException">It cannot be started.</exception>
+    public bool EnsureTables()
+    {
+        if (_nft is { HasEnded: false }) return false;
+        _nft?.Dispose();
+        _nft = null;
+        _nft = StartNft(ns, onTableChange, OnError);
+        return true;
     }
 
     public void Dispose()

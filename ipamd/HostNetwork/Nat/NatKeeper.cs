@@ -14,9 +14,6 @@ internal sealed partial class NatKeeper
     /// <summary>The old daemon may end after ours has started, and put its rules back until then.</summary>
     private static readonly TimeSpan FirstCleanupPause = TimeSpan.FromMinutes(1);
 
-    /// <summary>Although its table was seen.</summary>
-    private static readonly TimeSpan ShortestCleanupPause = TimeSpan.FromSeconds(5);
-
     /// <summary>On a node with thousands of services each look at iptables costs a good part of a second.</summary>
     private static readonly TimeSpan LongestCleanupPause = TimeSpan.FromMinutes(16);
 
@@ -29,6 +26,7 @@ internal sealed partial class NatKeeper
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly DueTime _tableDue = new();
     private readonly DueTime _cleanupDue = new();
+    private readonly ReturnPacing _returns = new();
     private TimeSpan _cleanupPause = FirstCleanupPause;
     private DateTimeOffset _lastCleanup = DateTimeOffset.MinValue;
     private bool _wasClean;
@@ -118,7 +116,7 @@ internal sealed partial class NatKeeper
     private async Task CleanUpAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        if (_referenceSeen && _lastCleanup + ShortestCleanupPause < _cleanupDue.Regularly) _cleanupDue.Regularly = _lastCleanup + ShortestCleanupPause;
+        if (_referenceSeen && _lastCleanup + _returns.Pause < _cleanupDue.Regularly) _cleanupDue.Regularly = _lastCleanup + _returns.Pause;
         _referenceSeen = false;
         if (now < _cleanupDue.RetryAt || now < _cleanupDue.Regularly) return;
         _lastCleanup = now;
@@ -127,8 +125,9 @@ internal sealed partial class NatKeeper
             var outcome = await _cleanup.RemoveAsync(cancellationToken);
             _cleanupDue.Succeeded(_time.GetUtcNow() + _cleanupPause);
             _cleanupPause = _cleanupPause * 2 < LongestCleanupPause ? _cleanupPause * 2 : LongestCleanupPause;
-            if (outcome.Removed && _wasClean) Log.CleanedAgain(_logger);
-            else if (outcome.Removed) Log.Cleaned(_logger);
+            if (!outcome.Removed) _returns.Clean(now);
+            else if (!_wasClean) Log.Cleaned(_logger);
+            else if (_returns.Removed(now)) Log.CleanedAgain(_logger);
             if (outcome.Exemptions.Count > 0) Log.Exempted(_logger, outcome.Exemptions.Count, outcome.Exemptions[0]);
             _wasClean = true;
         }
@@ -181,7 +180,7 @@ internal sealed partial class NatKeeper
         [LoggerMessage(77, LogLevel.Information, "rules that the AWS VPC CNI left in netfilter are removed")]
         public static partial void Cleaned(ILogger logger);
 
-        [LoggerMessage(263, LogLevel.Warning, "rules of the AWS VPC CNI were in netfilter again, and are removed again: does its daemon run on this node?")]
+        [LoggerMessage(263, LogLevel.Warning, "rules of the AWS VPC CNI were in netfilter again, and are removed again, ever less often while they come back (said once): does its daemon run on this node?")]
         public static partial void CleanedAgain(ILogger logger);
 
         [LoggerMessage(264, LogLevel.Warning, "{Count} rules in POSTROUTING kept connections from being translated by the AWS VPC CNI and do not keep them from being translated by us (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS does), the first: {First}")]

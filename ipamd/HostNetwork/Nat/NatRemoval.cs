@@ -24,10 +24,10 @@ internal sealed class NatRemoval(NetfilterProgram program)
     {
         // Without the program the table cannot have come from here.
         if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } tables) return NatRemovalOutcome.NotThere;
-        if (tables.ExitCode != 0) throw new HostNetworkException($"nft does not list the tables (exit code {tables.ExitCode}): {tables.Errors.Trim()}");
+        if (tables.ExitCode != 0) throw new HostNetworkException($"nft does not list the tables (exit code {tables.ExitCode}): {tables.Message}");
         if (!tables.Output.Split('\n', StringSplitOptions.TrimEntries).Contains($"table ip {NatRules.Table}")) return NatRemovalOutcome.NotThere;
         if (!always && !await new ReferenceCleanup(program).IsThereAsync(cancellationToken)) return NatRemovalOutcome.Kept;
         var removed = await program.TryRunAsync("nft", ["-f", "-"], $"delete table ip {NatRules.Table}\n", cancellationToken);
-        return removed is { ExitCode: 0 } ? NatRemovalOutcome.Removed : throw new HostNetworkException($"nft does not remove table ip {NatRules.Table}: {removed?.Errors.Trim()}");
+        return removed is { ExitCode: 0 } ? NatRemovalOutcome.Removed : throw new HostNetworkException($"nft does not remove table ip {NatRules.Table}: {removed?.Message}");
     }
 }

@@ -59,7 +59,7 @@ internal sealed partial class NatTable(NetfilterProgram program)
         if (outcome.ExitCode == 0) return outcome.Output;
         return outcome.Errors.Contains("No such file or directory", StringComparison.Ordinal)
             ? null
-            : throw new HostNetworkException($"nft does not show table ip {NatRules.Table} (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
+            : throw new HostNetworkException($"nft does not show table ip {NatRules.Table} (exit code {outcome.ExitCode}): {outcome.Message}");
     }
 
     [GeneratedRegex(@"chain [\w-]+ \{", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
@@ -68,7 +68,7 @@ internal sealed partial class NatTable(NetfilterProgram program)
     private async Task RunAsync(string script, CancellationToken cancellationToken)
     {
         var outcome = await TryAsync(["-f", "-"], script, cancellationToken);
-        if (outcome.ExitCode != 0) throw new HostNetworkException($"nft refuses the NAT table (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
+        if (outcome.ExitCode != 0) throw new HostNetworkException($"nft refuses the NAT table (exit code {outcome.ExitCode}): {outcome.Message}");
     }
 
     private async Task<ProgramOutcome> TryAsync(IReadOnlyList<string> arguments, string script, CancellationToken cancellationToken)

@@ -9,7 +9,11 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 /// <param name="ExitCode">0 for success.</param>
 /// <param name="Output">The lines that were asked for.</param>
 /// <param name="Errors">As many of its messages as anybody will read.</param>
-internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors);
+internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors)
+{
+    /// <summary>Its messages, as much as belongs into the log and on a screen: nft repeats what it refuses.</summary>
+    public string Message => Excerpt.Of(Errors);
+}
 
 /// <summary>
 /// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for where distributions put them, and nowhere else; killed past a deadline.

@@ -66,7 +66,7 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
         var saved = await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, ReferenceLeftovers.Matters)
             ?? throw new HostNetworkException($"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they would go on translating with the ranges of its last day");
         return saved.ExitCode == 0 ? ReferenceLeftovers.Find(saved.Output)
-            : throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Errors.Trim()}");
+            : throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Message}");
     }
 
     /// <summary>nft shows the rules of iptables-nft, but cannot tell how to remove them.</summary>
@@ -84,7 +84,7 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
         const string prefix = "table ip ";
         // Without nft there is nothing of nftables that we could remove, or have put there.
         if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } listed) return [];
-        if (listed.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI may be left: nft does not list the tables (exit code {listed.ExitCode}): {listed.Errors.Trim()}");
+        if (listed.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI may be left: nft does not list the tables (exit code {listed.ExitCode}): {listed.Message}");
         return [.. listed.Output.Split('\n', StringSplitOptions.TrimEntries).Where(line => line.StartsWith(prefix, StringComparison.Ordinal)).Select(line => line[prefix.Length..])];
     }
 
@@ -115,6 +115,6 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
     private async Task RunAsync(string name, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
     {
         var outcome = await program.TryRunAsync(name, arguments, input, cancellationToken) ?? throw new HostNetworkException($"rules of the AWS VPC CNI are left: there is no program {name} to remove them");
-        if (outcome.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Errors.Trim()}");
+        if (outcome.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Message}");
     }
 }

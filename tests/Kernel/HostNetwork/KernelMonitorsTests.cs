@@ -18,19 +18,38 @@ public sealed class KernelMonitorsTests
         using var ns = NetworkNamespace.CreateAnonymous();
         var (lost, tables, said) = (0, 0, new Counting());
         using var monitors = new KernelMonitors(ns, TimeProvider.System, said, Handle, _ => Interlocked.Increment(ref tables));
-        Assert.True(monitors.Ensure());
+        Assert.True(monitors.EnsureRoutes());
+        Assert.True(monitors.EnsureTables());
         for (var number = 0; number < 20; number++) ns.Ip($"link set lo mtu {2000 + number}");
         await Eventually.TrueAsync(() => Volatile.Read(ref lost) >= 20);
         Assert.Equal(lost, tables);
         Assert.Single(said.Lines);
         // They go on: nothing had to be started again.
-        Assert.False(monitors.Ensure());
+        Assert.False(monitors.EnsureRoutes());
+        Assert.False(monitors.EnsureTables());
 
         void Handle(RouteNotification change)
         {
             if (change is not RouteNotification.Overflow) throw new InvalidOperationException("not understood");
             Interlocked.Increment(ref lost);
         }
+    }
+
+    [Fact]
+    public async Task Where_nftables_cannot_be_listened_to_the_rest_is_reported_all_the_same()
+    {
+        Iproute.Need();
+        using var ns = NetworkNamespace.CreateAnonymous();
+        var reports = 0;
+        using var monitors = new KernelMonitors(ns, TimeProvider.System, new Counting(), _ => Interlocked.Increment(ref reports), _ => { })
+        {
+            StartNft = (_, _, _) => throw new NetlinkException("socket", Errno.EPROTONOSUPPORT, extendedMessage: null),
+        };
+        Assert.True(monitors.EnsureRoutes());
+        Assert.Throws<NetlinkException>(() => monitors.EnsureTables());
+        Assert.False(monitors.EnsureRoutes());
+        ns.Ip("link set lo mtu 2000");
+        await Eventually.TrueAsync(() => Volatile.Read(ref reports) > 0);
     }
 
     private sealed class Counting : ILogger

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Kernel.Tests.Netlink;
@@ -80,6 +81,34 @@ public sealed class ReferenceCleanupTests
         await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("does its daemon run on this node?", StringComparison.Ordinal)));
     }
 
+    /// <summary>Two networks on one node: neither may keep it busy, and an hour of it must not fill the log.</summary>
+    [Fact]
+    public async Task A_table_that_comes_back_for_ever_is_removed_ever_less_often_and_said_once()
+    {
+        Iproute.Need();
+        using var ns = NetworkNamespace.CreateAnonymous();
+        using var programs = new Programs();
+        var removals = programs.Folder + "removals";
+        programs.Write("nft", $"""
+            case "$*" in
+            "list tables ip") echo "table ip aws-cni" ;;
+            "-f -") echo >> {removals} ;;
+            *) echo "No such file or directory" >&2; exit 1 ;;
+            esac
+            """);
+        var (time, log) = (new ManualTimeProvider(), new LinesLogger());
+        var keeper = new NatKeeper(new NetfilterProgram(ns, time) { Folders = [programs.Folder] }, new RepairJournal(time, log), time, new Random(1), log);
+        keeper.Declare(new NatDeclaration("nothing", IsNeeded: false, Ranges: 0));
+        for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
+        {
+            keeper.OnTableChange("aws-cni");
+            await keeper.LookAsync(CancellationToken.None);
+        }
+
+        Assert.InRange((await File.ReadAllLinesAsync(removals, TestContext.Current.CancellationToken)).Length, 8, 13);
+        Assert.Single(log.Lines, line => line.Contains("does its daemon run on this node?", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_node_that_translates_nothing_needs_no_nft()
     {
@@ -121,5 +150,17 @@ public sealed class ReferenceCleanupTests
         Requirement.NeedProgram("nft");
         Requirement.NeedProgram(program);
         return NetworkNamespace.CreateAnonymous();
+    }
+
+    private sealed class LinesLogger : ILogger
+    {
+        public List<string> Lines { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add(formatter(state, exception));
     }
 }
