@@ -71,7 +71,12 @@ internal sealed partial class Installation(InstallOptions options, string plugin
                 work();
                 return;
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            catch (UnauthorizedAccessException exception)
+            {
+                // Root without this capability is anybody in a folder of another user's.
+                Tell($"{exception.Message} If the folder belongs to another user, give it to root or the container the capability DAC_OVERRIDE; SELinux may be what denies it, too.");
+            }
+            catch (IOException exception)
             {
                 Tell(exception.Message);
             }

@@ -3,6 +3,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 
 namespace VpcCni.Ipamd.Options;
@@ -172,7 +173,13 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
 
     private static EndPoint? ListenAddress(string text)
     {
-        if (text.StartsWith("unix:/", StringComparison.Ordinal)) return new UnixDomainSocketEndPoint(text["unix:".Length..]);
+        if (text.StartsWith("unix:/", StringComparison.Ordinal))
+        {
+            // A file in a folder, and not longer than the kernel takes: with its NUL, 108 octets (unix(7)).
+            var path = text["unix:".Length..];
+            return path.EndsWith('/') || path.Contains('\0', StringComparison.Ordinal) || Encoding.UTF8.GetByteCount(path) > 107 ? null : new UnixDomainSocketEndPoint(path);
+        }
+
         return IPEndPoint.TryParse(text.StartsWith(':') ? $"[::]{text}" : text, out var endPoint) && endPoint.Port > 0 ? endPoint : null;
     }
 

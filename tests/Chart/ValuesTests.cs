@@ -81,6 +81,7 @@ public sealed class ValuesTests
         var chart = Of("custom-networking.yaml");
         var configs = chart.Objects.Where(item => (string?)item["kind"] == "ENIConfig").ToList();
         Assert.Equal(["us-west-2a", "us-west-2b"], configs.Select(item => (string?)item["metadata"]!["name"]));
+        Assert.All(configs, item => Assert.Equal("keep", (string?)item["metadata"]!["annotations"]!["helm.sh/resource-policy"]));
         Assert.Equal("""{"subnet":"subnet-0aaa","securityGroups":["sg-01","sg-02"]}""", configs[0]["spec"]!.ToJsonString());
         Assert.Equal("""{"subnet":"subnet-0bbb"}""", configs[1]["spec"]!.ToJsonString());
         Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get", "crd.k8s.amazonaws.com/eniconfigs: list watch"], DefaultsTests.RolesOf(chart));

@@ -23,6 +23,9 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
     /// <summary>Others are refused until one ends. A scraper or two, and people.</summary>
     public const int MaxConnections = 16;
 
+    /// <summary>From one address: whoever keeps connections open, say a pod that reaches the node, does not keep the scraper out.</summary>
+    public const int MaxConnectionsOfOne = 4;
+
     /// <summary>For the head of a request, and between two requests.</summary>
     private static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(5);
 
@@ -96,10 +99,16 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
         limits.RequestHeadersTimeout = ClientTimeout;
         limits.KeepAliveTimeout = ClientTimeout;
         limits.MinResponseDataRate = new MinDataRate(SlowestReaderBytesPerSecond, ClientTimeout);
-        if (endPoint is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.IPv6Any)) options.ListenAnyIP(port, listen => listen.Protocols = HttpProtocols.Http1);
-        else options.Listen(endPoint, listen => listen.Protocols = HttpProtocols.Http1);
+        if (endPoint is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.IPv6Any)) options.ListenAnyIP(port, Configure);
+        else options.Listen(endPoint, Configure);
         var transport = new SocketTransportFactory(Microsoft.Extensions.Options.Options.Create(new SocketTransportOptions { IOQueueCount = 1 }), loggers);
         return new KestrelServer(Microsoft.Extensions.Options.Options.Create(options), transport, loggers);
+    }
+
+    private static void Configure(ListenOptions listen)
+    {
+        listen.Protocols = HttpProtocols.Http1;
+        listen.Use(new ClientLimit(MaxConnectionsOfOne).Before);
     }
 
     /// <summary>Only of interest with port 0, which tests ask for.</summary>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers;
 using System.Diagnostics.Metrics;
+using System.Text;
 
 namespace VpcCni.Ipamd.Observability.Metrics;
 
@@ -73,13 +74,25 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         else _meter.CreateObservableGauge(metric.Name, Observe, metric.Unit, metric.Help);
     }
 
-    /// <summary>Everything, as text. Not for two threads at once.</summary>
+    /// <summary>Everything, as text. Not for two threads at once. A metric that cannot be read, say because file descriptors have run out, is left out, and a comment says why: the others are wanted all the more then.</summary>
     public void Write(IBufferWriter<byte> output)
     {
         _reading = _read();
-        foreach (var series in _isRead) series.Clear();
-        _listener.RecordObservableInstruments();
-        _reading = null;
+        try
+        {
+            foreach (var series in _isRead) series.Clear();
+            _listener.RecordObservableInstruments();
+        }
+        catch (AggregateException failures)
+        {
+            // Thrown when all have been asked.
+            foreach (var failure in failures.InnerExceptions) output.Write(Encoding.UTF8.GetBytes($"# A metric cannot be read: {failure.Message.ReplaceLineEndings(" ")}\n"));
+        }
+        finally
+        {
+            _reading = null;
+        }
+
         foreach (var series in _series) series.Write(output);
     }
 

@@ -171,6 +171,11 @@ public sealed partial class DocumentedCommandTests
                     break;
                 case "--skip-crds" when words[1] == "install":
                     break;
+                // A file of the operator's: any that was written for that chart must do.
+                case "--values" when words[1] != "uninstall":
+                    values.Add(File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni.yaml")));
+                    index++;
+                    break;
                 case "--reuse-values" when words[1] == "upgrade":
                     values.Add(HelmRenderer.WithImage);
                     break;

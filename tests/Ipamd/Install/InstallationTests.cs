@@ -98,6 +98,17 @@ public sealed class InstallationTests : IDisposable
         await StopAsync(running);
     }
 
+    /// <summary>Opening a folder as a file is refused to root, too, in the words in which a folder of another user's is.</summary>
+    [Fact]
+    public async Task What_is_denied_names_the_capability_that_is_missing()
+    {
+        File.Delete(Plugin);
+        Directory.CreateDirectory(Plugin);
+        var (installation, running) = Start();
+        Assert.Contains("DAC_OVERRIDE", installation.Problem, StringComparison.Ordinal);
+        await StopAsync(running);
+    }
+
     [Fact]
     public async Task Plugins_that_the_node_has_are_not_replaced_by_those_of_the_image()
     {

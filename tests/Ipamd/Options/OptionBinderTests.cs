@@ -52,6 +52,16 @@ public sealed class OptionBinderTests
         { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" },
     };
 
+    /// <summary>What the kernel would not take is found before anything is started.</summary>
+    [Theory]
+    [InlineData(107, true)]
+    [InlineData(108, false)]
+    public void A_socket_that_metrics_are_served_on_is_not_longer_than_the_kernel_takes(int length, bool isTaken)
+        => Assert.Equal(isTaken, Bind(("VPCCNI_METRICS_BIND_ADDRESS", "unix:/run/".PadRight("unix:".Length + length, 'a'))).Problems.Count == 0);
+
+    [Fact]
+    public void A_socket_without_a_file_name_is_a_problem() => Assert.Single(Bind(("INTROSPECTION_BIND_ADDRESS", "unix:/")).Problems);
+
     [Theory]
     [MemberData(nameof(Malformed))]
     public void A_malformed_value_is_a_problem_that_names_variable_value_and_expectation(string name, string value)

@@ -71,7 +71,7 @@ public sealed class HttpEndpointTests
     public async Task Slow_and_idle_clients_are_cut_off_and_too_many_are_refused_at_once()
     {
         await using var served = await Served.StartAsync();
-        var slow = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(_ => served.Connect()).ToArray();
+        var slow = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsOfOne)}")).ToArray();
         try
         {
             foreach (var client in slow[1..]) await client.SendAsync("GET /met"u8.ToArray());
@@ -91,6 +91,28 @@ public sealed class HttpEndpointTests
         }
 
         await Eventually.TrueAsync(async () => await TryAskAsync(served));
+    }
+
+    [Fact]
+    public async Task A_client_that_holds_connections_does_not_keep_others_out()
+    {
+        await using var served = await Served.StartAsync();
+        var held = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(_ => served.Connect("127.0.0.2")).ToArray();
+        try
+        {
+            foreach (var client in held) await TrySendAsync(client, "GET /met"u8.ToArray());
+            Assert.Equal((HttpStatusCode.OK, Body), await served.AskAsync(HttpMethod.Get, "/metrics"));
+            // The others were closed at once; these have the time of every client.
+            var ends = await Task.WhenAll(held.Select(ReadToEndAsync));
+            Assert.Equal(HttpEndpoint.MaxConnectionsOfOne, ends.Count(end => end.StartsWith("HTTP/1.1 408", StringComparison.Ordinal)));
+            using var again = served.Connect("127.0.0.2");
+            await again.SendAsync("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"u8.ToArray());
+            Assert.EndsWith(Body, await ReadToEndAsync(again), StringComparison.Ordinal);
+        }
+        finally
+        {
+            foreach (var client in held) client.Dispose();
+        }
     }
 
     [Fact]
@@ -151,6 +173,19 @@ public sealed class HttpEndpointTests
         catch (HttpRequestException)
         {
             return false;
+        }
+    }
+
+    /// <summary>To a connection that may have been closed already.</summary>
+    private static async Task TrySendAsync(Socket client, byte[] data)
+    {
+        try
+        {
+            await client.SendAsync(data);
+        }
+        catch (SocketException)
+        {
+            // That is what is asked afterwards.
         }
     }
 
@@ -217,9 +252,10 @@ public sealed class HttpEndpointTests
 
         public Task ReadyAsync() => Eventually.TrueAsync(() => Endpoint.BoundTo is not null);
 
-        public Socket Connect()
+        public Socket Connect(string from = "127.0.0.1")
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            socket.Bind(new IPEndPoint(IPAddress.Parse(from), 0));
             socket.Connect(Address);
             return socket;
         }
