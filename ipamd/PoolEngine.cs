@@ -37,7 +37,7 @@ internal sealed partial class PoolEngine
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.Loggers.CreateLogger<PoolEngine>());
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
-        _evidence.HoldRouted();
+        _evidence.HoldInUse();
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),

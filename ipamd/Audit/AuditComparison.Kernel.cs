@@ -13,7 +13,7 @@ internal static partial class AuditComparison
     private static IEnumerable<Finding> Pods(AuditLook look, KernelFacts kernel)
     {
         var veths = kernel.Links.Where(link => link.Kind == "veth").ToDictionary(link => link.Index);
-        foreach (var attachment in look.Attachments.Where(attachment => look.At - attachment.AssignedAt >= Wiring))
+        foreach (var attachment in look.Attachments.Where(attachment => !attachment.IsHosts && look.At - attachment.AssignedAt >= Wiring))
         {
             foreach (var held in attachment.Addresses)
             {

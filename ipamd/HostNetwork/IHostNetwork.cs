@@ -24,6 +24,10 @@ internal interface IHostNetwork
     /// </summary>
     IReadOnlyList<PodRoute> PodRoutes();
 
+    /// <summary>Addresses that are configured on links of the host, with the link: the host itself uses them, no pod can.</summary>
+    /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
+    IReadOnlyList<LinkAddress> HostAddresses();
+
     /// <summary>Names of the veth links of the host, routed or not: the hosts' ends of pods' pairs are among them.</summary>
     IReadOnlyCollection<string> HostInterfaces();
 
@@ -35,6 +39,11 @@ internal interface IHostNetwork
 /// <param name="HostInterface">The host's end of the pod's veth pair.</param>
 /// <param name="Address">The pod's address.</param>
 internal readonly record struct PodRoute(string HostInterface, IPAddress Address);
+
+/// <summary>An address of the host itself.</summary>
+/// <param name="Link">The link that it is configured on.</param>
+/// <param name="Address">Without its prefix length.</param>
+internal readonly record struct LinkAddress(string Link, IPAddress Address);
 
 /// <summary>Everything about an interface that its wiring depends on.</summary>
 internal sealed record InterfaceWiring

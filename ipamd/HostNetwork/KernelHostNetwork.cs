@@ -91,6 +91,20 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
+    public IReadOnlyList<LinkAddress> HostAddresses()
+    {
+        try
+        {
+            var links = _netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
+            // A link that came between the two questions has no name yet: its index does as well.
+            return [.. _netlink.GetAddresses(AddressFamily.Unspecified).Select(item => new LinkAddress(links.GetValueOrDefault(item.LinkIndex) ?? $"if{item.LinkIndex}", item.Address))];
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException($"addresses of the host: {exception.Message}", exception);
+        }
+    }
+
     public IReadOnlyCollection<string> HostInterfaces()
     {
         try

@@ -47,13 +47,19 @@ internal sealed record Attachment
     public required DateTimeOffset AssignedAt { get; init; }
 
     /// <summary>
-    /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint). Nobody knows its key, so it is
+    /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint), or by the host. Nobody knows its key, so it is
     /// given back when the kernel no longer shows it.
     /// </summary>
-    public bool IsRecovered => Key.NetworkName == RecoveredNetwork;
+    public bool IsRecovered => Key.NetworkName == RecoveredNetwork || IsHosts;
+
+    /// <summary>The address is configured on a link of the host, which the key names: no pod has it.</summary>
+    public bool IsHosts => Key.NetworkName == HostNetwork;
 
     /// <summary>Network name of the keys that recovery invents. Not a valid CNI network name, so no runtime can ask for it.</summary>
     public const string RecoveredNetwork = "_recovered";
+
+    /// <summary>As <see cref="RecoveredNetwork"/>, for addresses of the host itself.</summary>
+    public const string HostNetwork = "_host";
 }
 
 /// <summary>State of one address of a block.</summary>

@@ -126,6 +126,12 @@ internal sealed partial class IpLedger
         }
     }
 
+    /// <summary>It is known and gets no new pods (<see cref="InterfaceObservation.IsExcluded"/>).</summary>
+    public bool IsExcluded(NetworkInterfaceId id)
+    {
+        lock (_lock) return _interfaces.TryGetValue(id, out var entry) && entry.IsExcluded;
+    }
+
     private void AddBlocks_NeedsLock(Interface entry, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
     {
         foreach (var range in blocks)

@@ -106,23 +106,19 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     /// <param name="now">The time now.</param>
     public IReadOnlyList<Attachment> Recover(IEnumerable<(string HostInterface, IPAddress Address)> inUse, TimeSpan lead, DateTimeOffset now)
     {
-        lock (_lock)
-        {
-            List<Attachment> recovered = [];
-            foreach (var (hostInterface, address) in inUse)
-            {
-                if (_holders.ContainsKey(address) || (_cooling.TryGetValue(address, out var releasedAt) && releasedAt + Cooldown > now + lead)) continue;
-                var key = new AttachmentKey(Attachment.RecoveredNetwork, hostInterface, address.ToString());
-                var attachment = new Attachment { Key = key, Pod = default, Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))], AssignedAt = now };
-                EndCooling_NeedsLock(address);
-                _attachments.Add(key, attachment);
-                Hold_NeedsLock(address, key);
-                recovered.Add(attachment);
-            }
+        lock (_lock) return Recover_NeedsLock(Attachment.RecoveredNetwork, inUse, lead, now);
+    }
 
-            if (recovered.Count > 0) Changed_NeedsLock();
-            return recovered;
-        }
+    /// <summary>
+    /// Holds addresses of blocks that are configured on a link of the host: the host answers for them, so a pod that got one would not be reached, and whoever put them there needs them. The kernel's evidence
+    /// decides here, too, when they are free again.
+    /// </summary>
+    /// <param name="configured">The host's addresses, of blocks or not.</param>
+    /// <param name="lead">As for <see cref="Recover"/>.</param>
+    /// <param name="now">The time now.</param>
+    public IReadOnlyList<Attachment> HoldForHost(IEnumerable<(string Link, IPAddress Address)> configured, TimeSpan lead, DateTimeOffset now)
+    {
+        lock (_lock) return Recover_NeedsLock(Attachment.HostNetwork, configured.Where(item => OwnerOf_NeedsLock(item.Address) is not null), lead, now);
     }
 
     /// <summary>Cooldowns that end before then end then instead: nobody could look whether the addresses are still in use.</summary>
@@ -198,13 +194,13 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>When each cooling address that can be given out again becomes free, soonest first.</summary>
+    /// <summary>When each cooldown ends, soonest first: also where no pod gets an address now, since that may have changed by then.</summary>
     public IReadOnlyList<DateTimeOffset> CooldownEnds(DateTimeOffset now)
     {
         lock (_lock)
         {
             EndCooldowns_NeedsLock(now);
-            return CooldownEnds_NeedsLock();
+            return [.. _cooling.Values.Select(releasedAt => releasedAt + Cooldown).Order()];
         }
     }
 
@@ -218,7 +214,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             return new LedgerView
             {
                 Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item => ViewOf(item, suspects))],
-                CooldownEnds = CooldownEnds_NeedsLock(),
+                CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
                 Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
                 Attachments = _attachments.Count,
                 Intents = [.. _intents.Values],
@@ -259,6 +255,24 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         throw new LedgerCorruptException($"block {chosen.Range} counts a free address but has none");
     }
 
+    private List<Attachment> Recover_NeedsLock(string network, IEnumerable<(string HostInterface, IPAddress Address)> inUse, TimeSpan lead, DateTimeOffset now)
+    {
+        List<Attachment> recovered = [];
+        foreach (var (hostInterface, address) in inUse)
+        {
+            if (_holders.ContainsKey(address) || (_cooling.TryGetValue(address, out var releasedAt) && releasedAt + Cooldown > now + lead)) continue;
+            var key = new AttachmentKey(network, hostInterface, address.ToString());
+            var attachment = new Attachment { Key = key, Pod = default, Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))], AssignedAt = now };
+            EndCooling_NeedsLock(address);
+            _attachments.Add(key, attachment);
+            Hold_NeedsLock(address, key);
+            recovered.Add(attachment);
+        }
+
+        if (recovered.Count > 0) Changed_NeedsLock();
+        return recovered;
+    }
+
     private bool Remove_NeedsLock(AttachmentKey key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Attachment? attachment)
     {
         if (!_attachments.Remove(key, out attachment)) return false;
@@ -287,8 +301,6 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     {
         if (_cooling.Remove(address) && BlockOf_NeedsLock(address) is { } block) block.Cooling--;
     }
-
-    private DateTimeOffset[] CooldownEnds_NeedsLock() => [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()];
 
     private bool IsUsable_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address) is { Interface.IsUsable: true, Block.IsReleasing: false };
 

@@ -8,7 +8,7 @@ internal abstract record EniConfigState
     {
     }
 
-    /// <summary>Nobody could tell so far: not asked yet, no answer, not allowed to ask. Pods wait.</summary>
+    /// <summary>Nobody can tell: not asked yet, no answer, not allowed to ask. Pods wait; after one that was good, that one counts for the interfaces that are there, and no new ones are made.</summary>
     /// <param name="Reason">Which of these; a clause for a person.</param>
     internal sealed record Unknown(string Reason) : EniConfigState;
 

@@ -18,7 +18,7 @@ internal static class HostNetworkDeclaration
         Node = identity is null || ranges.Current.Count == 0
             ? null
             : new NodeFacts { PrimaryAddress = identity.PrimaryAddress, PrimaryMac = MacAddress.Parse(identity.PrimaryMac), VpcRanges = ranges.Current },
-        Pods = [.. ledger.Attachments().SelectMany(Endpoints)],
+        Pods = [.. ledger.Attachments().Where(attachment => !attachment.IsHosts).SelectMany(Endpoints)],
         PodRanges = [.. ledger.View(now).Interfaces.SelectMany(item => item.Blocks).Select(block => block.Range)],
     };
 

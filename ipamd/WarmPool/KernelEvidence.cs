@@ -8,7 +8,7 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// Holds the ledger against what the kernel shows. An address that is routed to a pod is in use, whatever the records say (a lost checkpoint, a teardown that failed): it is held until the route
-/// is gone. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is given back.
+/// is gone; so is one that the host itself has on a link. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is given back.
 /// </summary>
 internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelEvidence> logger)
 {
@@ -21,15 +21,19 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     /// <summary>Attachments that had no evidence at the last look: only a second look condemns.</summary>
     private HashSet<AttachmentKey> _missing = [];
 
-    /// <summary>Holds what is routed to a pod and held by nobody. Before the first address is handed out, and before a cooldown ends.</summary>
+    /// <summary>Holds what is routed to a pod, or configured on a link of the host, and held by nobody. Before the first address is handed out, and before a cooldown ends.</summary>
     /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
-    public void HoldRouted()
+    public void HoldInUse()
     {
-        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, time.GetUtcNow()))
+        var now = time.GetUtcNow();
+        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, now))
         {
             Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
             Events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
         }
+
+        foreach (var attachment in ledger.HoldForHost(host.HostAddresses().Select(item => (item.Link, item.Address)), PoolLimits.EvidenceLead, now))
+            Log.HeldForHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
     }
 
     /// <summary>Gives back what is certainly not in use any more.</summary>
@@ -40,12 +44,13 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         if (attachments.Count == 0) return;
         var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
         var links = host.HostInterfaces();
+        var hosts = host.HostAddresses().Select(item => item.Address).ToHashSet();
         // The link is named after the pod: it is that of a newer sandbox when one is routed.
         var elsewhere = attachments.Where(attachment => attachment.Addresses.Any(held => routed.Contains(held.Address))).Select(attachment => attachment.Pod).ToHashSet();
         HashSet<AttachmentKey> missing = [];
         foreach (var attachment in attachments.Where(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))))
         {
-            if (HasTrace(attachment, links, hasNewer: elsewhere.Contains(attachment.Pod))) continue;
+            if (attachment.IsHosts ? attachment.Addresses.Any(held => hosts.Contains(held.Address)) : HasTrace(attachment, links, hasNewer: elsewhere.Contains(attachment.Pod))) continue;
             if (_missing.Contains(attachment.Key)) Release(attachment);
             else missing.Add(attachment.Key);
         }
@@ -81,6 +86,12 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     {
         // Cools like any other. The checkpoint follows with the next ADD or DEL; should a restart come first, this look is made again.
         ledger.Release(attachment.Key, time.GetUtcNow());
+        if (attachment.IsHosts)
+        {
+            Log.LeftByHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+            return;
+        }
+
         Log.Released(logger, attachment.Addresses[0].Address, attachment.Key, attachment.Pod);
         Events.Publish(new PoolEvent.LostDelete(time.GetUtcNow(), attachment));
     }
@@ -89,6 +100,12 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     {
         [LoggerMessage(60, LogLevel.Warning, "{Address} is routed to {HostInterface} but nobody holds it; held until the route is gone")]
         public static partial void Held(ILogger logger, System.Net.IPAddress address, string hostInterface);
+
+        [LoggerMessage(62, LogLevel.Warning, "{Address} is one of the pool's and is configured on {Link} of the host: no pod gets it, and it is not given back, as long as it is there")]
+        public static partial void HeldForHost(ILogger logger, System.Net.IPAddress address, string link);
+
+        [LoggerMessage(63, LogLevel.Information, "{Address} is not configured on {Link} of the host any more; it cools")]
+        public static partial void LeftByHost(ILogger logger, System.Net.IPAddress address, string link);
 
         [LoggerMessage(61, LogLevel.Warning, "{Address} of {Attachment} (pod {Pod}) is routed nowhere and its namespace is gone: its DEL was lost; it cools")]
         public static partial void Released(ILogger logger, System.Net.IPAddress address, AttachmentKey attachment, PodReference pod);

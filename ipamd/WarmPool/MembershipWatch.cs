@@ -69,6 +69,8 @@ internal sealed partial class MembershipWatch(
             _observeAt = After(PoolLimits.ResyncInterval);
             _hintAt = After(PoolLimits.HintInterval);
         }
+
+        HoldInUse();
     }
 
     /// <summary>The subnets have just been described.</summary>
@@ -103,7 +105,7 @@ internal sealed partial class MembershipWatch(
     /// <summary>What decides where interfaces go has changed: describe at once what it depends on now.</summary>
     public void PlacementChanged()
     {
-        interfaces.ApplyPlacement();
+        ApplyPlacement();
         lock (_lock)
         {
             if (!placement.IsDescribed) _subnetsAt = time.GetUtcNow();
@@ -149,6 +151,8 @@ internal sealed partial class MembershipWatch(
             if (hint)
             {
                 LookAtKernel();
+                // What could not be looked at when it was to get pods again.
+                ApplyPlacement();
                 if (!observe)
                 {
                     differs = await DifferingHintAsync(cancellationToken);
@@ -183,6 +187,9 @@ internal sealed partial class MembershipWatch(
                 _failures = 0;
                 _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
             }
+
+            if (changes.BlocksAdded > 0) HoldInUse();
+            ApplyPlacement();
 
             return true;
         }
@@ -229,11 +236,42 @@ internal sealed partial class MembershipWatch(
         if (before != differs) Log.Refuted(logger);
     }
 
+    /// <summary>Exclusions at once; what was excluded and is to get pods again, after a look at the kernel.</summary>
+    private void ApplyPlacement()
+    {
+        if (!interfaces.ApplyPlacement(readmits: false)) return;
+        if (HoldInUse())
+        {
+            interfaces.ApplyPlacement(readmits: true);
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (time.GetUtcNow() + PoolLimits.EvidenceRetry is var at && at < _hintAt) _hintAt = at;
+        }
+    }
+
+    /// <returns>Whether the kernel answered.</returns>
+    private bool HoldInUse()
+    {
+        try
+        {
+            evidence.HoldInUse();
+            return true;
+        }
+        catch (HostNetworkException exception)
+        {
+            Log.KernelNotAsked(logger, exception);
+            return false;
+        }
+    }
+
     private void LookAtKernel()
     {
         try
         {
-            evidence.HoldRouted();
+            evidence.HoldInUse();
             evidence.ReleaseUnused();
         }
         catch (HostNetworkException exception)
@@ -256,7 +294,7 @@ internal sealed partial class MembershipWatch(
             _failedDescriptions++;
         }
 
-        interfaces.ApplyPlacement();
+        ApplyPlacement();
         if (placement.IsDescribed) return;
         // Growth waits for it: asked again at once when the question has changed meanwhile, and soon when there was no answer.
         var pause = _failedDescriptions == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failedDescriptions - 1, 10));

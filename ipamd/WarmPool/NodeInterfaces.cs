@@ -116,14 +116,18 @@ internal sealed partial class NodeInterfaces(
     }
 
     /// <summary>What <see cref="InterfacePlacement.IsExcluded"/> depends on has changed: from now on no pod gets an address of an interface that is excluded now.</summary>
-    /// <returns>Whether that made a difference.</returns>
-    public bool ApplyPlacement()
+    /// <param name="readmits">Interfaces that were excluded get pods again: for a caller who has just held what the kernel shows in use.</param>
+    /// <returns>Whether some are left that would get pods again.</returns>
+    public bool ApplyPlacement(bool readmits)
     {
         lock (_verdicts)
         {
             CloudInterface[] known;
             lock (_lock) known = [.. _known.Values];
-            return ledger.Exclude(known.ToDictionary(item => item.Id, placement.IsExcluded));
+            var verdicts = known.ToDictionary(item => item.Id, placement.IsExcluded);
+            var waits = !readmits && verdicts.Any(verdict => !verdict.Value && ledger.IsExcluded(verdict.Key));
+            ledger.Exclude(readmits ? verdicts : verdicts.Where(verdict => verdict.Value).ToDictionary());
+            return waits;
         }
     }
 
@@ -227,7 +231,8 @@ internal sealed partial class NodeInterfaces(
         SubnetId = item.SubnetId,
         Blocks = item.Blocks,
         CarriesPods = carriesPods,
-        IsExcluded = placement.IsExcluded(item),
+        // An observation ends no exclusion: that takes a look at the kernel.
+        IsExcluded = placement.IsExcluded(item) || ledger.IsExcluded(item.Id),
     };
 
     private static partial class Log

@@ -54,7 +54,7 @@ internal sealed partial class PoolActions(
         if (ledger.Resume(open.Number) is not { } intent) return;
         try
         {
-            evidence.HoldRouted();
+            evidence.HoldInUse();
         }
         catch (HostNetworkException)
         {
@@ -85,10 +85,10 @@ internal sealed partial class PoolActions(
                 var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
                 return placement.GroupsForNew(add.SubnetId, primary) is { } groups ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now) : null;
             case PoolAction.ReleaseBlocks release:
-                evidence.HoldRouted();
+                evidence.HoldInUse();
                 return ledger.BeginRelease(release.Interface, release.Blocks, now);
             case PoolAction.RemoveInterface remove:
-                evidence.HoldRouted();
+                evidence.HoldInUse();
                 return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment } ? ledger.BeginRemove(remove.Interface, attachment, now) : null;
             default:
                 throw new InvalidOperationException($"unnamed action {action}");

@@ -65,9 +65,8 @@ internal sealed class PoolGrowth
     private void Grow()
     {
         Deferred = DeferredAddresses();
-        _refused = _snapshot.NoPlace;
         // Room that nobody can use before it is known what became of a change is no limit of the node.
-        if (HasStuckRoom()) _refused ??= new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
+        if (HasStuckRoom()) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
         var need = Shortage - Deferred;
         if (need <= 0) return;
         // The targets alone never exceed what the node can run.
@@ -76,8 +75,14 @@ internal sealed class PoolGrowth
         if (left <= 0) return;
         Obstacle = room - Added <= 0
             ? new GrowthObstacle(GrowthObstacleKind.MaxPods, null, $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached")
-            : _refused ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
+            : Standing() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
     }
+
+    /// <summary>What is refused on the interfaces that are there says when to try again; without that, why there are no others. Those who wait go on waiting when either may end at any moment.</summary>
+    private GrowthObstacle? Standing()
+        => _refused is null ? _snapshot.NoPlace
+            : _snapshot.NoPlace is { MayEndAnyMoment: true } ? _refused with { MayEndAnyMoment = true }
+            : _refused;
 
     private string Limit()
     {
@@ -168,7 +173,8 @@ internal sealed class PoolGrowth
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
         {
             if (_deviceIndexes.Contains(index)) continue;
-            if ((_snapshot.NoPlace ?? _snapshot.Obstacles.NewInterfaces) is { } obstacle)
+            if (_snapshot.NoPlace is not null) break;
+            if (_snapshot.Obstacles.NewInterfaces is { } obstacle)
             {
                 _refused ??= obstacle;
                 break;

@@ -214,7 +214,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         if (ends.Count == 0) return null;
         try
         {
-            if (ends[0] - now <= PoolLimits.EvidenceLead) parts.Evidence.HoldRouted();
+            if (ends[0] - now <= PoolLimits.EvidenceLead) parts.Evidence.HoldInUse();
         }
         catch (HostNetworkException exception)
         {

@@ -42,16 +42,20 @@ internal sealed partial class SecurityGroups(ICloud cloud, NodeInterfaces interf
 
         var due = differing.Where(item => DueAt(item.Id, item.Groups) <= time.GetUtcNow()).ToArray();
         if (due.Length == 0) return differing.Count == 0 ? null : differing.Min(item => DueAt(item.Id, item.Groups));
-        var running = RunAsync(due, cancellationToken);
+        var running = RunAsync([.. due.Select(item => item.Id)], cancellationToken);
         lock (_lock) _running = running;
         return null;
     }
 
-    private async Task RunAsync(IReadOnlyList<(NetworkInterfaceId Id, IReadOnlyList<string> Groups)> due, CancellationToken cancellationToken)
+    private async Task RunAsync(IReadOnlyList<NetworkInterfaceId> due, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (var (id, groups) in due) await SetAsync(id, groups, cancellationToken);
+            foreach (var id in due)
+            {
+                // Asked again: each call waits for its turn, and meanwhile it may be another list, or none, that it shall have.
+                foreach (var (_, groups) in interfaces.WithOtherGroups().Where(item => item.Id == id)) await SetAsync(id, groups, cancellationToken);
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -97,6 +97,12 @@ internal sealed class ModelHost(ModelKernel kernel, Incarnation incarnation) : I
         return [.. kernel.Routes.Values];
     }
 
+    public IReadOnlyList<LinkAddress> HostAddresses()
+    {
+        Enter(nameof(HostAddresses));
+        return [];
+    }
+
     public IReadOnlyCollection<string> HostInterfaces()
     {
         Enter(nameof(HostInterfaces));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 using Xunit;
 
@@ -75,6 +76,39 @@ public sealed class CustomNetworkingPlanTests
         pool.NoPlace = NoPlace;
         pool.Waiting = 8;
         Assert.Equal(NoPlace, pool.Plan().Obstacle);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Plan_names_the_pause_of_the_interfaces_that_are_there_and_not_the_missing_place(bool mayEndAnyMoment)
+    {
+        var pool = Pool(new PoolTargets { WarmIpTarget = 1 });
+        pool.Settle();
+        var until = pool.Now + TimeSpan.FromSeconds(10);
+        pool.Obstacles = GrowthObstacles.None with
+        {
+            Subnets = new Dictionary<string, SubnetObstacle> { ["subnet-1"] = new(new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, until, "full"), 0, null) },
+        };
+        pool.NoPlace = NoPlace with { MayEndAnyMoment = mayEndAnyMoment };
+        pool.Waiting = 2;
+        var plan = pool.Plan();
+        Assert.Equal((GrowthObstacleKind.SubnetExhausted, mayEndAnyMoment, until), (plan.Obstacle!.Kind, plan.Obstacle.MayEndAnyMoment, plan.ReplanAt));
+    }
+
+    [Fact]
+    public void Plan_lets_single_addresses_stand_in_for_prefixes_while_there_is_no_place()
+    {
+        var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 1 }, maxPods: 110);
+        pool.Settle();
+        pool.Obstacles = GrowthObstacles.None with
+        {
+            Subnets = new Dictionary<string, SubnetObstacle> { ["subnet-1"] = new(null, int.MaxValue, new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddHours(1), "no contiguous prefix")) },
+        };
+        pool.NoPlace = NoPlace;
+        pool.Waiting = 17;
+        var action = Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions));
+        Assert.Equal(new BlockRequest(BlockKind.Ipv4Address, 2), action.Blocks);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 using Xunit;
@@ -153,7 +154,7 @@ public sealed class CustomNetworkingPoolTests
         var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
         pool.Host.Route("eni1", own);
         await pool.StepAsync();
-        pool.Evidence.HoldRouted();
+        pool.Evidence.HoldInUse();
         await RunAsync(pool, TimeSpan.FromMinutes(2));
         Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         Assert.True(Pods.Contains(await PodAsync(pool, "new")));
@@ -172,6 +173,91 @@ public sealed class CustomNetworkingPoolTests
         await RunAsync(pool, TimeSpan.FromSeconds(10));
         Assert.True(Pods.Contains(AddressOf(await add)));
         Assert.Equal(2, Calls(pool, "FindSubnet"));
+    }
+
+    [Fact]
+    public async Task A_cooling_address_of_an_excluded_interface_that_is_still_routed_is_held_when_its_cooldown_ends()
+    {
+        var (pool, address) = await PoolOfAFormerSubnetAsync();
+        // Its teardown failed.
+        pool.Host.Route("eni1", address);
+        await pool.DeleteAsync("old");
+        await RunAsync(pool, TimeSpan.FromSeconds(29));
+        Assert.Equal(address, Assert.Single(pool.Ledger.Attachments(), item => item.IsRecovered).Addresses[0].Address);
+    }
+
+    [Fact]
+    public async Task The_kernel_is_looked_at_before_an_interface_that_was_excluded_gets_pods_again()
+    {
+        var (pool, _) = await PoolOfAFormerSubnetAsync();
+        var routed = pool.View.Interfaces.First(item => item.SubnetId == "subnet-pods").Blocks.First(block => block.Free > 0).Range.BaseAddress;
+        pool.Host.Route("eni1", routed);
+        Tell(pool, "subnet-pods");
+        Assert.Equal(routed, Assert.Single(pool.Ledger.Attachments(), item => item.IsRecovered).Addresses[0].Address);
+        Assert.NotEqual(routed, AddressOf(await pool.AddAsync("new")));
+    }
+
+    [Fact]
+    public async Task An_interface_that_was_excluded_gets_no_pods_before_the_kernel_answers()
+    {
+        var (pool, _) = await PoolOfAFormerSubnetAsync();
+        pool.Host.CannotBeAsked = true;
+        Tell(pool, "subnet-pods");
+        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        for (var second = 0; second < 3; second++)
+        {
+            pool.Reconciler.Step(CancellationToken.None);
+            await pool.Reconciler.IdleAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(0, pool.View.Free);
+        pool.Host.CannotBeAsked = false;
+        await RunAsync(pool, TimeSpan.FromSeconds(2));
+        Assert.True(Pods.Contains(AddressOf(await pool.AddAsync("new"))));
+    }
+
+    [Fact]
+    public async Task An_address_of_the_primary_interface_that_the_host_has_on_a_link_is_not_given_back()
+    {
+        var pool = Pool(primaryBlocks: 3);
+        var own = pool.Cloud.Interfaces[0].Blocks[1].BaseAddress;
+        pool.Host.Addresses.Add(new LinkAddress("eth0", own));
+        Tell(pool, "subnet-pods");
+        await RunAsync(pool, TimeSpan.FromMinutes(5));
+        Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
+        pool.Host.Addresses.Clear();
+        await RunAsync(pool, TimeSpan.FromMinutes(5));
+        Assert.Empty(pool.Cloud.Interfaces[0].Blocks);
+    }
+
+    [Fact]
+    public async Task Groups_that_change_while_they_are_given_to_one_interface_reach_the_next_one_at_once()
+    {
+        var pool = Pool();
+        Tell(pool, "subnet-pods", "sg-a");
+        for (var index = 0; index < 3; index++) await PodAsync(pool, $"p{index}");
+        await pool.StepAsync();
+        Assert.Equal(3, pool.Cloud.Interfaces.Count);
+        pool.Cloud.Gate = new TaskCompletionSource();
+        Tell(pool, "subnet-pods", "sg-b");
+        pool.Reconciler.Step(CancellationToken.None);
+        Tell(pool, "subnet-pods", "sg-c");
+        pool.Cloud.Gate.SetResult();
+        await pool.StepAsync();
+        Assert.All(pool.Cloud.Interfaces.Skip(1), item => Assert.Equal(["sg-c"], item.SecurityGroupIds));
+        Assert.Equal(3, Calls(pool, "SetSecurityGroups"));
+    }
+
+    /// <summary>A pod 'old' with an address of subnet-pods, and an ENIConfig that names subnet-other now.</summary>
+    private static async Task<(PoolHarness Pool, IPAddress Address)> PoolOfAFormerSubnetAsync()
+    {
+        var pool = Pool();
+        Tell(pool, "subnet-pods");
+        var address = await PodAsync(pool, "old");
+        Tell(pool, "subnet-other");
+        await pool.StepAsync();
+        return (pool, address);
     }
 
     private static void Tell(PoolHarness pool, string subnet, params string[] groups) => pool.EniConfig.Tell(new EniConfigState.Present("pods", subnet, groups));

@@ -35,6 +35,11 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public IReadOnlyList<PodRoute> PodRoutes() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Pods];
 
+    /// <summary>What the host's own links have.</summary>
+    public List<LinkAddress> Addresses { get; } = [];
+
+    public IReadOnlyList<LinkAddress> HostAddresses() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Addresses];
+
     public HashSet<string> Links { get; } = [];
     public HashSet<string> Namespaces { get; } = [];
 

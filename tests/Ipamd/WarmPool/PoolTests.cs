@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.WarmPool;
@@ -428,7 +430,7 @@ public sealed class PoolTests
         await pool.Interfaces.ObserveAsync(default);
         var inUse = pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         pool.Host.Route("eni0123456789a", inUse);
-        pool.Evidence.HoldRouted();
+        pool.Evidence.HoldInUse();
         Assert.Equal(1, pool.View.Assigned);
         await pool.StepAsync();
         Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
@@ -440,6 +442,28 @@ public sealed class PoolTests
         }
 
         Assert.Equal((1, 1), (pool.View.Assigned, pool.View.Cooling));
+    }
+
+    [Fact]
+    public async Task An_address_that_is_configured_on_a_link_of_the_host_is_no_pods()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(2), provisioningDisabled: true);
+        var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
+        pool.Host.Addresses.AddRange([new LinkAddress("lo", IPAddress.Loopback), new LinkAddress("eth0", own), new LinkAddress("eth0", pool.Cloud.Interfaces[0].PrimaryAddress)]);
+        await pool.StepAsync();
+        var held = Assert.Single(pool.Ledger.Attachments());
+        Assert.Equal((true, "eth0", own), (held.IsHosts, held.Key.ContainerId, held.Addresses[0].Address));
+        Assert.NotEqual(own, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
+        // No pod: nothing is declared for it.
+        Assert.Single(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
+        pool.Host.Addresses.Clear();
+        for (var look = 0; look < 2; look++)
+        {
+            pool.Time.Advance(TimeSpan.FromMinutes(2));
+            await pool.StepAsync();
+        }
+
+        Assert.DoesNotContain(pool.Ledger.Attachments(), item => item.IsHosts);
     }
 
     [Fact]

@@ -160,6 +160,8 @@ internal static class Bugs
 
         public IReadOnlyList<PodRoute> PodRoutes() => [];
 
+        public IReadOnlyList<LinkAddress> HostAddresses() => [];
+
         public IReadOnlyCollection<string> HostInterfaces() => [];
 
         public bool NamespaceExists(string path) => false;
