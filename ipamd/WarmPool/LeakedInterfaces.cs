@@ -33,10 +33,13 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
     /// <summary>More in one run would be an avalanche of calls; the rest waits for the next.</summary>
     public const int MaxDeletesPerRun = 20;
 
+    private DateTimeOffset? _startedAt;
+
     /// <summary>Runs until cancelled: this node's own soon after the start, then, where <paramref name="everywhere"/>, all of them once an hour, at another moment on every node.</summary>
     public async Task RunAsync(bool everywhere, CancellationToken cancellationToken)
     {
-        var startedAt = time.GetUtcNow();
+        // The daemon's, also when this begins again: what this daemon has made since it may be about to attach.
+        var startedAt = _startedAt ??= time.GetUtcNow();
         await Task.Delay(OwnDelay, time, cancellationToken);
         await CleanOwnAsync(startedAt, cancellationToken);
         var pause = Interval * random.NextDouble();

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
+using VpcCni.Tests.Shared;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.WarmPool;
@@ -111,6 +112,31 @@ public sealed class LateDescriptionTests
         pool.Time.Advance(TimeSpan.FromHours(1));
         await Leaked(pool).CleanAsync(CancellationToken.None);
         Assert.DoesNotContain(cloud.Interfaces, item => item.Id == leaked.Id);
+    }
+
+    [Fact]
+    public async Task A_cleanup_that_begins_again_leaves_what_this_daemon_has_made_meanwhile()
+    {
+        var cloud = new FakeCloud().WithPrimary();
+        var pool = new PoolHarness(cloud);
+        var cleanup = Leaked(pool);
+        using var stop = new CancellationTokenSource();
+        cloud.FailNext("DescribeUnattachedInterfaces", () => new InvalidOperationException("a defect"));
+        var first = cleanup.RunAsync(everywhere: false, stop.Token);
+        pool.Time.Advance(LeakedInterfaces.OwnDelay);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => first);
+        var request = new CreateInterfaceRequest("new", pool.Time.GetUtcNow(), "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1));
+        var made = await cloud.CreateInterfaceAsync(request, CancellationToken.None);
+        cloud.Change(made.Id, item => Old(item, pool.Time.GetUtcNow()));
+        var leftover = await cloud.CreateInterfaceAsync(request with { IdempotencyToken = "old" }, CancellationToken.None);
+        cloud.Change(leftover.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(-1)));
+        pool.Time.Advance(TimeSpan.FromSeconds(5));
+        var second = cleanup.RunAsync(everywhere: false, stop.Token);
+        pool.Time.Advance(LeakedInterfaces.OwnDelay);
+        await Eventually.TrueAsync(() => cloud.Interfaces.All(item => item.Id != leftover.Id));
+        Assert.Contains(cloud.Interfaces, item => item.Id == made.Id);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
     }
 
     private static LeakedInterfaces Leaked(PoolHarness pool) => new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);

@@ -16,6 +16,17 @@ public sealed class KeeperPaceTests
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
 
     [Fact]
+    public async Task A_defect_in_the_repair_of_rules_is_shown_and_NAT_is_repaired_on()
+    {
+        await using var lab = await HostLab.StartAsync();
+        lab.Asked = () => throw new InvalidOperationException("a defect");
+        lab.Keeper.Poke();
+        await Eventually.TrueAsync(() => lab.Keeper.Problem is { } problem && problem.Contains("repair of routes and rules failed unexpectedly", StringComparison.Ordinal));
+        lab.Nft("delete table ip vpccni");
+        await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_quarrel_over_an_MTU_delays_neither_rules_nor_a_new_range()
     {
         await using var lab = await HostLab.StartAsync();
