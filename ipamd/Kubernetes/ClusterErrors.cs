@@ -16,14 +16,17 @@ internal static class ClusterErrors
 {
     private const int LongestExcerpt = 300;
 
+    /// <summary>The API server's words when it is asked for a version that it has not reached (k8s.io/apiserver, a 504). They are what tells it from other timeouts.</summary>
+    private const string TooLargeVersion = "Too large resource version";
+
     /// <summary>Null for what is neither the server's failure nor the way's to it: a bug, or a cancellation that the caller asked for.</summary>
     public static ClusterException? From(string operation, Exception exception, CancellationToken cancellationToken)
     {
         ClusterException Failure(ClusterErrorKind kind, string message, TimeSpan? retryAfter = null) => new(kind, operation, message, retryAfter, exception);
         return exception switch
         {
-            HttpOperationException { Response: { } response } => Failure(KindOf((int)response.StatusCode), Words(response), RetryAfter(response)),
-            KubernetesException { Status: { } status } => Failure(KindOf(status.Code ?? 0), Words(status), Seconds(status.Details?.RetryAfterSeconds)),
+            HttpOperationException { Response: { } response } => Failure(KindOf((int)response.StatusCode, StatusOf(response)), Words(response), RetryAfter(response)),
+            KubernetesException { Status: { } status } => Failure(KindOf(status.Code ?? 0, status), Words(status), Seconds(status.Details?.RetryAfterSeconds)),
             JsonException => Failure(ClusterErrorKind.Unreadable, $"the answer is not what the API server says: {Excerpt(exception.Message)}; check what listens at that address"),
             HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(ClusterErrorKind.Unreadable, exception.Message),
             HttpRequestException or IOException or AuthenticationException or InvalidDataException or UnauthorizedAccessException or CryptographicException or KubeConfigException or ObjectDisposedException
@@ -33,8 +36,9 @@ internal static class ClusterErrors
         };
     }
 
-    private static ClusterErrorKind KindOf(int code) => code switch
+    private static ClusterErrorKind KindOf(int code, V1Status? said) => code switch
     {
+        (int)HttpStatusCode.GatewayTimeout when said?.Message?.Contains(TooLargeVersion, StringComparison.OrdinalIgnoreCase) == true => ClusterErrorKind.Expired,
         (int)HttpStatusCode.Gone => ClusterErrorKind.Expired,
         (int)HttpStatusCode.NotFound => ClusterErrorKind.NotFound,
         (int)HttpStatusCode.Unauthorized or (int)HttpStatusCode.Forbidden => ClusterErrorKind.NotPermitted,

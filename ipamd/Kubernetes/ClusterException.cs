@@ -10,7 +10,7 @@ internal enum ClusterErrorKind
     /// <summary>An answer that is not what the API says: something else listens there, or stands between.</summary>
     Unreadable,
 
-    /// <summary>The version that a watch was to go on from is forgotten: list again.</summary>
+    /// <summary>The server cannot go on from the version it was given: it has forgotten it, or has none as new (its state was restored). List again, without a bound.</summary>
     Expired,
 
     NotFound,

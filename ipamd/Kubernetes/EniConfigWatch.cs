@@ -4,7 +4,8 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Follows the ENIConfig that the node names: when the node names another one, that; when the object changes, its new content. While nothing is heard the last one that was heard stays in force.
+/// Follows the ENIConfig that the node names: when the node names another one, that; when the object changes, its new content. While nothing is heard the last one that was heard stays in force, also when
+/// the node names another one since; then the pool is told that the new one is not known, so that it makes nothing more after the old one.
 /// </summary>
 /// <param name="source">Where ENIConfigs are.</param>
 /// <param name="pool">Told what there is, or why there is none.</param>
@@ -54,17 +55,27 @@ internal sealed partial class EniConfigWatch(
             lock (_lock) (_changed, wanted) = (changed, _wanted);
             using var other = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var following = wanted is null ? Task.CompletedTask : FollowAsync(wanted, other.Token);
-            try
+            // One that ends well has told all there is to tell; one that fails is a defect, and whoever runs this begins it again.
+            if (await Task.WhenAny(changed.Task, following) == following)
             {
-                await changed.Task.WaitAsync(cancellationToken);
-            }
-            catch (OperationCanceledException)
-            {
-                // The loop's condition ends it.
+                await following;
+                await ChangeAsync(changed.Task, cancellationToken);
             }
 
             await other.CancelAsync();
             await following;
+        }
+    }
+
+    private static async Task ChangeAsync(Task changed, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await changed.WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop's condition ends it.
         }
     }
 
@@ -76,8 +87,16 @@ internal sealed partial class EniConfigWatch(
             return;
         }
 
+        if (NameOf(pool.Current) is { } before && before != wanted.Name) pool.Tell(new EniConfigState.Unknown($"the node names '{wanted.Name}' now, which has not been read yet ({wanted.Origin})"));
         await new ObjectWatch<EniConfigFacts>(source, wanted.Name, found => pool.Tell(StateOf(wanted, found)), failure => Failed(wanted, failure), time, random).RunAsync(cancellationToken);
     }
+
+    private static string? NameOf(EniConfigState state) => state switch
+    {
+        EniConfigState.Present present => present.Name,
+        EniConfigState.Missing missing => missing.Name,
+        _ => null,
+    };
 
     private static EniConfigState StateOf(EniConfigReference wanted, EniConfigFacts? found) => found switch
     {

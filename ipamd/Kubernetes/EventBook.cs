@@ -9,7 +9,8 @@ internal sealed record PendingEvent(EventSubject Subject, string Reason, string 
 
 /// <summary>
 /// What the cluster is to be told, and when: the same reason for the same subject is one event with a count. First at once, again after half a minute, then less and less often; all together within a budget, so that
-/// a node in trouble is no trouble for the API server. Of bounded size: it keeps what happened last. Safe for several threads; no I/O.
+/// a node in trouble is no trouble for the API server. What cannot be written stands behind everything else, is tried less and less often, and is given up after an hour. Of bounded size: it keeps what happened
+/// last. Safe for several threads; no I/O.
 /// </summary>
 internal sealed class EventBook
 {
@@ -27,6 +28,11 @@ internal sealed class EventBook
     /// <summary>The cluster drops events after an hour by default; what happens later is a new one.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
 
+    /// <summary>After a first failure to write; twice as long after each further one.</summary>
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+
     /// <summary>Messages of events are for one line of a terminal; newer APIs allow 1 KiB.</summary>
     private const int LongestMessage = 1000;
 
@@ -37,6 +43,15 @@ internal sealed class EventBook
 
     /// <summary>Series that had to go before they were written.</summary>
     public long Dropped { get; private set; }
+
+    /// <summary>Something is to be written that could not be at the last attempt.</summary>
+    public bool IsFailing
+    {
+        get
+        {
+            lock (_lock) return _series.Values.Any(series => series.Failures > 0);
+        }
+    }
 
     public void Note(Occurrence happened, DateTimeOffset now)
     {
@@ -56,7 +71,7 @@ internal sealed class EventBook
         }
     }
 
-    /// <summary>What is due longest; null when nothing is, and then how long until something may be (null: not before something happens).</summary>
+    /// <summary>What is due longest, of what failed least; null when nothing is, and then how long until something may be (null: not before something happens).</summary>
     public PendingEvent? Next(DateTimeOffset now, out TimeSpan? wait)
     {
         lock (_lock)
@@ -64,7 +79,8 @@ internal sealed class EventBook
             wait = null;
             var open = _series.Where(pair => pair.Value.Count > pair.Value.WrittenCount).ToArray();
             if (open.Length == 0) return null;
-            var ((subject, reason), next) = open.MinBy(pair => pair.Value.DueAt);
+            var due = open.Where(pair => pair.Value.DueAt <= now).ToArray();
+            var ((subject, reason), next) = due.Length > 0 ? due.MinBy(pair => (pair.Value.Failures, pair.Value.DueAt)) : open.MinBy(pair => pair.Value.DueAt);
             Refill_NeedsLock(now);
             var allowedAt = _tokens >= 1 ? now : now + (Refill * (1 - _tokens));
             var at = next.DueAt > allowedAt ? next.DueAt : allowedAt;
@@ -86,8 +102,29 @@ internal sealed class EventBook
         {
             if (!_series.TryGetValue((item.Subject, item.Reason), out var series)) return;
             (series.WrittenAs, series.WrittenUid, series.WrittenCount) = (name, uid, item.Count);
+            (series.Failures, series.FailingSince) = (0, null);
             series.DueAt = now + series.Interval;
             series.Interval = series.Interval * 2 < LongestInterval ? series.Interval * 2 : LongestInterval;
+        }
+    }
+
+    /// <summary>It could not be written, and may be later.</summary>
+    public void Failed(PendingEvent item, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            var key = (item.Subject, item.Reason);
+            if (!_series.TryGetValue(key, out var series)) return;
+            series.FailingSince ??= now;
+            if (now - series.FailingSince >= Lifetime)
+            {
+                Dropped++;
+                _series.Remove(key);
+                return;
+            }
+
+            var pause = FirstRetry * Math.Pow(2, Math.Min(series.Failures++, 10));
+            series.DueAt = now + (pause < LongestRetry ? pause : LongestRetry);
         }
     }
 
@@ -119,6 +156,12 @@ internal sealed class EventBook
         public required DateTimeOffset DueAt { get; set; }
         public TimeSpan Interval { get; set; } = FirstInterval;
         public int WrittenCount { get; set; }
+
+        /// <summary>In a row.</summary>
+        public int Failures { get; set; }
+
+        public DateTimeOffset? FailingSince { get; set; }
+
         public string? WrittenAs { get; set; }
         public string WrittenUid { get; set; } = "";
     }

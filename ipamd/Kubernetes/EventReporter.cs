@@ -16,6 +16,7 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
     private readonly EventBook _book = new();
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
+    private readonly WriterHealth _health = new(failed);
 
     /// <summary>Takes note and returns at once: called on the thread that it happened on.</summary>
     public void Note(PoolEvent happened)
@@ -38,15 +39,19 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
 
             try
             {
-                await WriteAsync(item, cancellationToken);
+                var wrote = await WriteAsync(item, cancellationToken);
                 _backoff.Succeeded();
-                failed(null);
+                // What the server takes says nothing of what it still owes.
+                if (_book.IsFailing) continue;
+                if (wrote) _health.Written();
+                else _health.Answered();
             }
             catch (ClusterException failure)
             {
-                failed(failure);
+                _health.Failed(failure);
                 if (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled)
                 {
+                    _book.Failed(item, time.GetUtcNow());
                     await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
                     continue;
                 }
@@ -57,13 +62,14 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
         }
     }
 
-    private async Task WriteAsync(PendingEvent item, CancellationToken cancellationToken)
+    /// <summary>False when there was nobody to write about.</summary>
+    private async Task<bool> WriteAsync(PendingEvent item, CancellationToken cancellationToken)
     {
         // kubectl looks for events by uid: a pod of the same name may be another one by now.
         if (await UidAsync(item.Subject, cancellationToken) is not { } uid)
         {
             _book.Forget(item);
-            return;
+            return false;
         }
 
         EventRecord Record(string name) => new(name, item.Subject, uid, item.Reason, item.Message, item.Count, item.First, item.Last);
@@ -73,7 +79,7 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
             {
                 await writer.UpdateEventAsync(Record(known), cancellationToken);
                 _book.Written(item, known, uid, time.GetUtcNow());
-                return;
+                return true;
             }
             catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotFound)
             {
@@ -84,6 +90,7 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
         var name = NewName(item.Subject.Name);
         await writer.CreateEventAsync(Record(name), cancellationToken);
         _book.Written(item, name, uid, time.GetUtcNow());
+        return true;
     }
 
     private async Task<string?> UidAsync(EventSubject subject, CancellationToken cancellationToken)

@@ -66,14 +66,14 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
     {
         lock (_lock)
         {
-            if (_client is null || _authority.Length == 0 || !File.Exists(AuthorityFile)) return;
+            if (_client is null || _authority.Length == 0) return;
             try
             {
                 if (File.ReadAllBytes(AuthorityFile).AsSpan().SequenceEqual(_authority)) return;
             }
-            catch (IOException)
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // Being replaced; the next failure looks again.
+                // Being replaced, or not readable now; the next failure looks again.
                 return;
             }
 

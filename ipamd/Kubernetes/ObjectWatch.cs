@@ -18,15 +18,24 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     /// <summary>A watch that the server ends sooner, and without a word, counts as a failure: else a server that accepts and closes would be asked without a pause.</summary>
     private static readonly TimeSpan TooShort = TimeSpan.FromSeconds(5);
 
+    /// <summary>After so many failures in a row a list's bound is given up, in case it is what fails. Fewer would send every node of a cluster to etcd after an outage of seconds.</summary>
+    private const int BoundedAttempts = 5;
+
+    /// <summary>Bound that every server meets.</summary>
+    private const string Anything = "0";
+
     private readonly ClusterBackoff _backoff = new(random);
 
     /// <summary>Where to go on; null: list first.</summary>
     private string? _version;
 
-    /// <summary>The list's lower bound. At first whatever the server has at hand: thousands of daemons that start together must not all read from etcd.</summary>
-    private string _atLeast = "0";
+    /// <summary>The list's lower bound; empty: the newest. At first whatever the server has at hand: thousands of daemons that start together must not all read from etcd.</summary>
+    private string _atLeast = Anything;
 
     private bool _isFailing;
+
+    /// <summary>In a row, other than for asking too often.</summary>
+    private int _failures;
 
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -88,8 +97,8 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     {
         if (failure.Kind != ClusterErrorKind.Throttled)
         {
-            // A list that failed may have failed for its bound: forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is well again; a watch may be silent for minutes.
-            if (_version is null || failure.Kind == ClusterErrorKind.Expired) _atLeast = "";
+            // The bound may be forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is well again; a watch may be silent for minutes.
+            if (failure.Kind == ClusterErrorKind.Expired || (++_failures >= BoundedAttempts && _atLeast != Anything)) _atLeast = "";
             _version = null;
         }
 
@@ -101,7 +110,7 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     private void Well()
     {
         if (!_isFailing) return;
-        _isFailing = false;
+        (_isFailing, _failures) = (false, 0);
         failed(null);
     }
 

@@ -22,13 +22,21 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
     /// <summary>Attachments that a daemon made this shortly before it ended may have no annotation yet.</summary>
     public static readonly TimeSpan CatchUp = TimeSpan.FromMinutes(5);
 
+    /// <summary>A pod that was served this lately runs here. Later its name may be that of another one elsewhere: a StatefulSet's, while this node could not reach the API server.</summary>
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
+
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
     private readonly Lock _lock = new();
-    private readonly LinkedList<PodReference> _queue = [];
+    private readonly LinkedList<QueuedPod> _queue = [];
     private readonly HashSet<PodReference> _queued = [];
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
+    private readonly WriterHealth _health = new(failed);
+
+    /// <param name="Pod">Whose annotation is to be written.</param>
+    /// <param name="HappenedAt">When the daemon had to do with it; null when that was an attempt or a daemon ago.</param>
+    private readonly record struct QueuedPod(PodReference Pod, DateTimeOffset? HappenedAt);
 
     /// <summary>Pods whose annotation was not written because more than <see cref="MaxQueued"/> waited.</summary>
     public long Dropped { get; private set; }
@@ -39,13 +47,13 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
         switch (happened)
         {
             case PoolEvent.AddServed served:
-                Enqueue(served.Attachment.Pod);
+                Enqueue(served.Attachment.Pod, time.GetUtcNow());
                 break;
             case PoolEvent.Deleted { Released: { } released }:
-                Enqueue(released.Pod);
+                Enqueue(released.Pod, time.GetUtcNow());
                 break;
             case PoolEvent.LostDelete lost:
-                Enqueue(lost.Released.Pod);
+                Enqueue(lost.Released.Pod, time.GetUtcNow());
                 break;
         }
     }
@@ -53,7 +61,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
     /// <summary>What the daemon before may have left undone.</summary>
     public void Resume(IEnumerable<Attachment> attachments)
     {
-        foreach (var attachment in attachments.Where(item => item.AssignedAt > time.GetUtcNow() - CatchUp)) Enqueue(attachment.Pod);
+        foreach (var attachment in attachments.Where(item => item.AssignedAt > time.GetUtcNow() - CatchUp)) Enqueue(attachment.Pod, happenedAt: null);
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -61,7 +69,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
     {
         while (true)
         {
-            if (First() is not { } pod)
+            if (First() is not { } queued)
             {
                 await _signal.WaitAsync(LongestWait, time, cancellationToken);
                 continue;
@@ -69,19 +77,20 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
 
             try
             {
-                await WriteAsync(pod, cancellationToken);
+                var wrote = await WriteAsync(queued, cancellationToken);
                 _backoff.Succeeded();
-                failed(null);
+                if (wrote) _health.Written();
+                else _health.Answered();
             }
             catch (ClusterException failure) when (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled)
             {
-                failed(failure);
-                Enqueue(pod);
+                _health.Failed(failure);
+                Enqueue(queued.Pod, happenedAt: null);
                 await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
             }
             catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotPermitted)
             {
-                failed(failure);
+                _health.Failed(failure);
             }
             catch (ClusterException)
             {
@@ -90,20 +99,23 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
         }
     }
 
-    private async Task WriteAsync(PodReference pod, CancellationToken cancellationToken)
+    /// <summary>False when there was nothing to annotate.</summary>
+    private async Task<bool> WriteAsync(QueuedPod queued, CancellationToken cancellationToken)
     {
-        if (addressOf(pod) is { } address)
+        var (pod, happenedAt) = queued;
+        var address = addressOf(pod);
+        string? uid = null;
+        if (address is null || happenedAt is not { } at || time.GetUtcNow() - at > Fresh)
         {
-            await writer.AnnotatePodAsync(pod, uid: null, Annotation, address, cancellationToken);
-            return;
+            if (await writer.FindPodAsync(pod, cancellationToken) is not { } found || found.NodeName != nodeName) return false;
+            uid = found.Uid;
         }
 
-        // A pod of a StatefulSet may run elsewhere by now, under the same name and with an annotation of that node.
-        if (await writer.FindPodAsync(pod, cancellationToken) is not { } found || found.NodeName != nodeName) return;
-        await writer.AnnotatePodAsync(pod, found.Uid, Annotation, "", cancellationToken);
+        await writer.AnnotatePodAsync(pod, uid, Annotation, address ?? "", cancellationToken);
+        return true;
     }
 
-    private void Enqueue(PodReference pod)
+    private void Enqueue(PodReference pod, DateTimeOffset? happenedAt)
     {
         if (pod.Namespace.Length == 0 || pod.Name.Length == 0) return;
         lock (_lock)
@@ -111,26 +123,26 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
             if (!_queued.Add(pod)) return;
             if (_queue.Count >= MaxQueued)
             {
-                _queued.Remove(_queue.First!.Value);
+                _queued.Remove(_queue.First!.Value.Pod);
                 _queue.RemoveFirst();
                 Dropped++;
             }
 
-            _queue.AddLast(pod);
+            _queue.AddLast(new QueuedPod(pod, happenedAt));
         }
 
         _signal.Raise();
     }
 
     /// <summary>Taken out before it is written: what happens to the pod meanwhile queues it again.</summary>
-    private PodReference? First()
+    private QueuedPod? First()
     {
         lock (_lock)
         {
-            if (_queue.First is not { Value: var pod }) return null;
+            if (_queue.First is not { Value: var queued }) return null;
             _queue.RemoveFirst();
-            _queued.Remove(pod);
-            return pod;
+            _queued.Remove(queued.Pod);
+            return queued;
         }
     }
 }

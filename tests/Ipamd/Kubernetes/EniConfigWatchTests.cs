@@ -38,7 +38,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     {
         Start();
         _watch!.Seen(Node("topology.kubernetes.io/zone=a"));
-        await ToldAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
+        await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
         _source.Tell(new EniConfigFacts("subnet-2", []), "6");
         await ToldAsync(new EniConfigState.Present("a", "subnet-2", []));
         _source.Tell(null, "7");
@@ -107,12 +107,55 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     {
         Start();
         _watch!.Seen(Node(""));
-        await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
+        await WatchedAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
         for (var times = 0; times < 5; times++) _source.Fail(ClusterErrorKind.Unreachable);
-        await Eventually.TrueAsync(() => _source.IsWatched);
         _source.End(ClusterErrorKind.Unreachable);
         await Eventually.TrueAsync(() => _failed.Count == 1);
         await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
+    }
+
+    [Fact]
+    public async Task Another_one_that_cannot_be_read_is_not_known_and_the_old_one_counts_only_for_what_is_there()
+    {
+        Start();
+        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=a"));
+        await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
+        List<EniConfigState> told = [];
+        _pool.Changed = () => told.Add(_pool.Current);
+        _source.Item = new EniConfigFacts("subnet-b", []);
+        _source.Fail(ClusterErrorKind.NotPermitted);
+        _watch.Seen(Node("", "k8s.amazonaws.com/eniConfig=b"));
+        await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1);
+        _time.Advance(ClusterBackoff.First);
+        await WatchedAsync(new EniConfigState.Present("b", "subnet-b", []));
+        Assert.Equal(new EniConfigState.Unknown("the node names 'b' now, which has not been read yet (annotation k8s.amazonaws.com/eniConfig of the node)"), told[0]);
+    }
+
+    [Fact]
+    public async Task Same_one_named_in_another_way_stays_known()
+    {
+        Start();
+        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=a"));
+        await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
+        _source.Fail(ClusterErrorKind.Unreachable);
+        _watch.Seen(Node("topology.kubernetes.io/zone=a"));
+        await Eventually.TrueAsync(() => _failed.Count == 1);
+        Assert.Equal(new EniConfigState.Present("a", "subnet-1", ["sg-1"]), _pool.Current);
+    }
+
+    [Fact]
+    public async Task Defect_while_it_is_followed_ends_the_run_and_the_next_run_goes_on()
+    {
+        _pool.Changed = () => throw new InvalidOperationException("defect");
+        Start();
+        _watch!.Seen(Node(""));
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => _running!.WaitAsync(TimeSpan.FromSeconds(10)));
+        Assert.Equal("defect", failure.Message);
+        _pool.Changed = () => { };
+        _source.Item = new EniConfigFacts("subnet-2", []);
+        _running = _watch.RunAsync(_stop.Token);
+        await WatchedAsync(new EniConfigState.Present("default", "subnet-2", []));
     }
 
     private void Start()
@@ -122,6 +165,9 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     }
 
     private Task ToldAsync(EniConfigState expected) => Eventually.TrueAsync(() => _pool.Current.Equals(expected), what: expected.ToString());
+
+    /// <summary>The state is told between the list and the watch; only behind both does the next call of the server come from the test.</summary>
+    private Task WatchedAsync(EniConfigState expected) => Eventually.TrueAsync(() => _pool.Current.Equals(expected) && _source.IsWatched, what: expected.ToString());
 
     private static NodeFacts Node(string labels, string annotations = "") => new("uid", 29, false, Map(labels), Map(annotations));
 

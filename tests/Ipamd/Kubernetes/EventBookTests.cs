@@ -69,5 +69,58 @@ public sealed class EventBookTests
         Assert.Equal((2, "name", "uid"), _book.Next(Start + TimeSpan.FromSeconds(30), out _) is { } again ? (again.Count, again.WrittenAs, again.WrittenUid) : default);
     }
 
+    [Fact]
+    public void What_failed_less_often_comes_first()
+    {
+        _book.Note(About(1), Start);
+        _book.Failed(_book.Next(Start, out _)!, Start);
+        _book.Note(About(2), Start + TimeSpan.FromMinutes(10));
+        Assert.Equal("pod-2", _book.Next(Start + TimeSpan.FromMinutes(10), out _)?.Subject.Name);
+        Assert.True(_book.IsFailing);
+    }
+
+    [Fact]
+    public void What_always_fails_is_tried_less_and_less_and_given_up_after_an_hour()
+    {
+        _book.Note(About(1), Start);
+        List<double> waits = [];
+        var (now, tried) = (Start, Start);
+        while (true)
+        {
+            if (_book.Next(now, out var wait) is { } item)
+            {
+                waits.Add((now - tried).TotalSeconds);
+                tried = now;
+                _book.Failed(item, now);
+            }
+            else if (wait is { } pause)
+            {
+                now += pause;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        Assert.Equal([0, 1, 2, 4, 8, 16, 32, 60, 60], waits.Take(9));
+        Assert.InRange(waits.Count, 60, 70);
+        Assert.Equal((TimeSpan.FromHours(1), 1), (TimeSpan.FromMinutes(Math.Floor((tried - Start).TotalMinutes)), _book.Dropped));
+        Assert.False(_book.IsFailing);
+    }
+
+    [Fact]
+    public void What_was_written_after_all_starts_anew()
+    {
+        _book.Note(About(1), Start);
+        _book.Failed(_book.Next(Start, out _)!, Start);
+        _book.Written(_book.Next(Start + TimeSpan.FromSeconds(1), out _)!, "name", "uid", Start + TimeSpan.FromSeconds(1));
+        Assert.False(_book.IsFailing);
+        _book.Note(About(1), Start + TimeSpan.FromMinutes(59));
+        _book.Failed(_book.Next(Start + TimeSpan.FromMinutes(59), out _)!, Start + TimeSpan.FromMinutes(59));
+        _book.Note(About(1), Start + TimeSpan.FromMinutes(62));
+        Assert.Equal(3, _book.Next(Start + TimeSpan.FromMinutes(62), out _)?.Count);
+    }
+
     private static Occurrence About(int pod) => new(new EventSubject("default", $"pod-{pod}"), "Reason", "message");
 }

@@ -132,6 +132,52 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Event_that_is_forgotten_is_no_sign_that_events_are_permitted()
+    {
+        _cluster.Pods.Remove(Pod(2));
+        Fail(1);
+        await EventsAsync(1);
+        _cluster.Fail(ClusterErrorKind.NotPermitted);
+        Fail(3);
+        await Eventually.TrueAsync(() => _failed.Contains("NotPermitted"));
+        Fail(2);
+        await Eventually.TrueAsync(() => _cluster.Calls == 4);
+        Fail(4);
+        await EventsAsync(2);
+        await Eventually.TrueAsync(() => _failed.Count == 3);
+        Assert.Equal([null, "NotPermitted", null], _failed);
+    }
+
+    [Fact]
+    public async Task Event_that_is_forgotten_is_a_sign_that_the_server_is_there_again()
+    {
+        _cluster.Fail(ClusterErrorKind.Unreachable);
+        Fail(1);
+        await Eventually.TrueAsync(() => _failed.Count == 1);
+        _cluster.Pods.Remove(Pod(1));
+        await AdvanceAsync(TimeSpan.FromSeconds(2));
+        await Eventually.TrueAsync(() => _failed.Count == 2);
+        Assert.Equal(["Unreachable", null], _failed);
+    }
+
+    [Fact]
+    public async Task Namespace_whose_events_always_fail_does_not_stand_before_the_others()
+    {
+        _cluster.Broken.Add("broken");
+        for (var number = 0; number < 5; number++) FailIn("broken", number);
+        await Eventually.TrueAsync(() => _cluster.Rejected == 1);
+        for (var number = 1; number <= 10; number++)
+        {
+            Fail(number);
+            _reporter.Note(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
+        }
+
+        for (var seconds = 0; seconds < 30; seconds++) await AdvanceAsync(TimeSpan.FromSeconds(1));
+        await EventsAsync(11);
+        Assert.DoesNotContain(null, _failed);
+    }
+
+    [Fact]
     public async Task Event_of_the_node_carries_the_nodes_uid()
     {
         _reporter.Note(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
@@ -142,8 +188,17 @@ public sealed class EventReporterTests : IAsyncDisposable
 
     private static PodReference Pod(int number) => new("default", $"pod-{number}");
 
-    private void Fail(int pod)
-        => _reporter.Note(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), Pod(pod), AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
+    private void FailIn(string @namespace, int number)
+    {
+        var pod = new PodReference(@namespace, $"pod-{number}");
+        _cluster.Pods[pod] = new PodFacts($"uid-{number}", "node-1");
+        Fail(pod);
+    }
+
+    private void Fail(int pod) => Fail(Pod(pod));
+
+    private void Fail(PodReference pod)
+        => _reporter.Note(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), pod, AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
 
     /// <summary>Waits until the reporter waits for time, so that it does not miss any.</summary>
     private async Task AdvanceAsync(TimeSpan by)

@@ -77,6 +77,13 @@ public sealed class KubernetesNodesTests
         Assert.Equal($"list node n: HTTP {code}: the server's words", failure.Message);
     }
 
+    [Fact]
+    public async Task Version_that_the_server_has_not_reached_is_as_good_as_forgotten()
+    {
+        var failure = await Assert.ThrowsAsync<ClusterException>(() => ListAsync(context => ApiServerStub.RefuseAsync(context, 504, "Timeout", "Timeout: Too large resource version: 12, current: 5")));
+        Assert.Equal(ClusterErrorKind.Expired, failure.Kind);
+    }
+
     [Theory]
     [InlineData("<html>sign in</html>")]
     [InlineData("{}")]

@@ -103,6 +103,30 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Outage_of_seconds_sends_nobody_to_the_newest_state()
+    {
+        Start();
+        for (var times = 0; times < 3; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        _source.End(ClusterErrorKind.Unreachable);
+        _time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal(["list n 0", "watch n 5", .. Enumerable.Repeat("list n 5", 4), "watch n 5"], _source.Calls);
+    }
+
+    [Fact]
+    public void Outages_do_not_add_up()
+    {
+        Start();
+        for (var outage = 0; outage < 4; outage++)
+        {
+            _source.Fail(ClusterErrorKind.Unreachable);
+            _source.End(ClusterErrorKind.Unreachable);
+            _time.Advance(TimeSpan.FromMinutes(1));
+        }
+
+        Assert.DoesNotContain("list n", _source.Calls);
+    }
+
+    [Fact]
     public void Server_that_is_away_from_the_start_is_found_when_it_comes()
     {
         for (var times = 0; times < 8; times++) _source.Fail(ClusterErrorKind.Unreachable);
@@ -110,7 +134,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         Assert.Empty(_told);
         _time.Advance(TimeSpan.FromMinutes(8));
         Assert.Equal(["a"], _told);
-        Assert.Equal(["list n 0", .. Enumerable.Repeat("list n", 8), "watch n 5"], _source.Calls);
+        Assert.Equal([.. Enumerable.Repeat("list n 0", 9), "watch n 5"], _source.Calls);
         Assert.Null(_failed[^1]);
     }
 

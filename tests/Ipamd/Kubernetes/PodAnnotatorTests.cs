@@ -68,6 +68,61 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Pod_that_moved_while_the_server_was_away_keeps_the_address_of_its_new_node()
+    {
+        _cluster.Fail(ClusterErrorKind.Unreachable);
+        Start();
+        Add(Web, "10.0.0.5");
+        await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
+        _cluster.Pods[Web] = new PodFacts("new", "node-2");
+        _time.Advance(ClusterBackoff.First);
+        await Eventually.TrueAsync(() => _cluster.Calls == 2);
+        Add(Db, "10.0.0.9");
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
+    }
+
+    [Fact]
+    public async Task Pod_that_moved_before_the_daemon_started_again_keeps_the_address_of_its_new_node()
+    {
+        (_addresses[Web], _addresses[Db]) = ("10.0.0.5", "10.0.0.9");
+        _cluster.Pods[Web] = new PodFacts("new", "node-2");
+        _annotator.Resume([Held(Web, "10.0.0.5"), Held(Db, "10.0.0.9")]);
+        Start();
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
+    }
+
+    [Fact]
+    public async Task Only_what_has_just_happened_is_written_without_a_look_at_the_pod()
+    {
+        _cluster.Pods[new PodReference("default", "api")] = new PodFacts("uid-api", "node-1");
+        _cluster.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(10));
+        Start();
+        Add(Web, "10.0.0.5");
+        await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
+        Add(Db, "10.0.0.9");
+        _time.Advance(TimeSpan.FromSeconds(12));
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == 2);
+        Add(new PodReference("default", "api"), "10.0.0.7");
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == 3);
+        Assert.Equal(["uid-web", "uid-db", null], _cluster.Uids);
+    }
+
+    [Fact]
+    public async Task Pod_that_is_gone_does_not_make_a_missing_permission_look_well()
+    {
+        _cluster.Fail(ClusterErrorKind.NotPermitted);
+        _cluster.Pods.Remove(Db);
+        Start();
+        Add(Web, "10.0.0.5");
+        Delete(Db);
+        await Eventually.TrueAsync(() => _cluster.Calls == 2);
+        Add(Web, "10.0.0.6");
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+        await Eventually.TrueAsync(() => _failed.Count == 2);
+        Assert.Equal(["NotPermitted", null], _failed);
+    }
+
+    [Fact]
     public async Task Server_that_is_away_gets_the_last_state_of_each_pod_when_it_returns()
     {
         _cluster.Fail(ClusterErrorKind.Unreachable);
