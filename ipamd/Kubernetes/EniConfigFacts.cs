@@ -14,12 +14,8 @@ internal sealed record EniConfigReference(string Name, string Origin)
     /// <summary>Label that wins over everything else: for configurations that something outside of the cluster manages.</summary>
     private const string ExternalLabel = "vpc.amazonaws.com/externalEniConfig";
 
-    /// <summary>Of an object's name: a DNS subdomain (RFC 1123).</summary>
-    private const int LongestName = 253;
-
-    /// <summary>Whether there can be an object of that name. Anything may stand in an annotation, also what would select other objects.</summary>
-    public bool IsName => Name.Length is > 0 and <= LongestName && Name.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter is '-' or '.')
-        && char.IsAsciiLetterOrDigit(Name[0]) && char.IsAsciiLetterOrDigit(Name[^1]);
+    /// <summary>Whether there can be an object of that name.</summary>
+    public bool IsName => ObjectName.IsValid(Name);
 
     /// <summary>The reference's order: the external label, the annotation, the label, else <c>default</c>.</summary>
     public static EniConfigReference Of(NodeFacts node, ClusterOptions options)

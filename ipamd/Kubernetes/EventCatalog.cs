@@ -23,7 +23,7 @@ internal static class EventCatalog
         var node = new EventSubject("", nodeName);
         switch (happened)
         {
-            case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: { Namespace.Length: > 0, Name.Length: > 0 } pod } failed:
+            case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: var pod } failed when ObjectName.IsValid(pod.Namespace) && ObjectName.IsValid(pod.Name):
                 return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), failed.Reason);
             case PoolEvent.Planned { Plan.Obstacle: { } obstacle } when ConcernsNode(obstacle.Kind):
                 return new Occurrence(node, ReasonOf(obstacle.Kind), $"the node gets no more addresses for pods: {obstacle.Detail}");

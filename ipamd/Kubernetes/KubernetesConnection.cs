@@ -55,7 +55,10 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
         {
             configuration.TokenProvider = new TokenFileAuth(Path.Combine(options.ServiceAccountPath, "token"));
             _authority = File.ReadAllBytes(AuthorityFile);
-            configuration.SslCaCerts = CertUtils.LoadPemFileCert(AuthorityFile);
+            var authorities = CertUtils.LoadPemFileCert(AuthorityFile);
+            // Without one, whoever has a public certificate would be sent the token.
+            if (authorities.Count == 0) throw new InvalidDataException($"{AuthorityFile} holds no certificate");
+            configuration.SslCaCerts = authorities;
         }
 
         return new k8s.Kubernetes(configuration);

@@ -15,7 +15,7 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     /// <summary>Watches of a cluster's nodes end at different times; the server's own choice would be half an hour and more.</summary>
     private static readonly TimeSpan ShortestWatch = TimeSpan.FromMinutes(5);
 
-    /// <summary>A watch that the server ends sooner, and without a word, counts as a failure: else a server that accepts and closes would be asked without a pause.</summary>
+    /// <summary>A watch that the server ends sooner is followed by a pause: else a server that accepts and closes would be asked without one. It grows unless something was told.</summary>
     private static readonly TimeSpan TooShort = TimeSpan.FromSeconds(5);
 
     /// <summary>After so many failures in a row a list's bound is given up, in case it is what fails. Fewer would send every node of a cluster to etcd after an outage of seconds.</summary>
@@ -69,25 +69,23 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
         told(listed.Item);
     }
 
-    /// <summary>False when it ended at once and told nothing.</summary>
+    /// <summary>False when it ended at once.</summary>
     private async Task<bool> WatchAsync(string version, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
-        var heard = false;
         await source.WatchAsync(
             name,
             version,
             ShortestWatch * (1 + random.NextDouble()),
             news =>
             {
-                heard = true;
                 _version = _atLeast = news.Version;
                 _backoff.Succeeded();
                 Well();
                 if (!news.IsBookmark) told(news.Item);
             },
             cancellationToken);
-        if (!heard && time.GetElapsedTime(began) < TooShort) return false;
+        if (time.GetElapsedTime(began) < TooShort) return false;
         _backoff.Succeeded();
         Well();
         return true;

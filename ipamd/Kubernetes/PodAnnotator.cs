@@ -82,15 +82,12 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
                 if (wrote) _health.Written();
                 else _health.Answered();
             }
-            catch (ClusterException failure) when (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled)
+            catch (ClusterException failure) when (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled or ClusterErrorKind.NotPermitted)
             {
+                // A server that has just started forbids everything until it has read its roles.
                 _health.Failed(failure);
                 Enqueue(queued.Pod, happenedAt: null);
                 await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
-            }
-            catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotPermitted)
-            {
-                _health.Failed(failure);
             }
             catch (ClusterException)
             {
@@ -117,7 +114,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
 
     private void Enqueue(PodReference pod, DateTimeOffset? happenedAt)
     {
-        if (pod.Namespace.Length == 0 || pod.Name.Length == 0) return;
+        if (!ObjectName.IsValid(pod.Namespace) || !ObjectName.IsValid(pod.Name)) return;
         lock (_lock)
         {
             if (!_queued.Add(pod)) return;

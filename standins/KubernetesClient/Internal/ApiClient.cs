@@ -145,9 +145,9 @@ internal sealed class ApiClient : IDisposable
             KeepAlivePingTimeout = TimeSpan.FromSeconds(15),
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
         };
-        if (authorities is { Count: > 0 })
+        if (authorities is not null)
         {
-            // These and no others; names and dates are checked as ever. Clusters publish no revocation.
+            // These and no others, and nobody when there are none; names and dates are checked as ever. Clusters publish no revocation.
             var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             policy.CustomTrustStore.AddRange(authorities);
             handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };

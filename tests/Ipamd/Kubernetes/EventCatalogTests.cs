@@ -34,6 +34,7 @@ public sealed class EventCatalogTests
     {
         Assert.Null(Of(Failed(AddFailureKind.ClientGone, null)));
         Assert.Null(Of(Failed(AddFailureKind.NoAddress, null) with { Pod = new PodReference("", "") }));
+        Assert.Null(Of(Failed(AddFailureKind.NoAddress, null) with { Pod = new PodReference("default", "..") }));
     }
 
     [Theory]

@@ -40,6 +40,19 @@ public sealed class KubernetesConnectionTests : IDisposable
         Assert.Equal((ClusterErrorKind.Unreachable, before.Message), (failure.Kind, failure.Message));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("no certificate\n")]
+    public async Task Without_an_authority_nobody_is_trusted_until_there_is_one(string authority)
+    {
+        await File.WriteAllTextAsync(AuthorityFile, authority, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "token", TestContext.Current.CancellationToken);
+        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri("https://127.0.0.1:1"), NodeName = "n", ServiceAccountPath = _folder }, "test");
+        Assert.Contains("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(AuthorityFile, Authority(), TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
+    }
+
     private static Task<ClusterException> AskAsync(KubernetesConnection connection)
         => Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection, TimeProvider.System).ListAsync("n", "0", TestContext.Current.CancellationToken));
 

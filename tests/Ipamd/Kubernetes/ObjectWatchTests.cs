@@ -76,6 +76,22 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Server_that_says_a_word_and_closes_is_not_asked_again_without_a_pause()
+    {
+        Start();
+        for (var round = 6; round < 12; round++)
+        {
+            _source.Tell("b", $"{round}");
+            _source.End();
+            Assert.False(_source.IsWatched);
+            _time.Advance(ClusterBackoff.First);
+            Assert.Equal($"watch n {round}", _source.Calls[^1]);
+        }
+
+        Assert.Empty(_failed);
+    }
+
+    [Fact]
     public void Forgotten_version_leads_to_a_list_of_the_newest_state()
     {
         Start();

@@ -111,13 +111,14 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     public async Task Pod_that_is_gone_does_not_make_a_missing_permission_look_well()
     {
         _cluster.Fail(ClusterErrorKind.NotPermitted);
-        _cluster.Pods.Remove(Db);
+        _cluster.Pods.Remove(Web);
         Start();
         Add(Web, "10.0.0.5");
-        Delete(Db);
+        await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
+        _time.Advance(ClusterBackoff.First);
         await Eventually.TrueAsync(() => _cluster.Calls == 2);
-        Add(Web, "10.0.0.6");
-        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+        Add(Db, "10.0.0.9");
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
         await Eventually.TrueAsync(() => _failed.Count == 2);
         Assert.Equal(["NotPermitted", null], _failed);
     }
@@ -142,14 +143,29 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Missing_permission_is_told_and_does_not_stop_the_next_one()
+    public async Task Missing_permission_is_told_does_not_stop_the_next_one_and_may_come_yet()
     {
         _cluster.Fail(ClusterErrorKind.NotPermitted);
         Start();
         Add(Web, "10.0.0.5");
+        await Eventually.TrueAsync(() => _cluster.Calls == 1 && _time.PendingTimers > 0);
         Add(Db, "10.0.0.9");
-        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
-        Assert.Equal(["NotPermitted", null], _failed);
+        _time.Advance(ClusterBackoff.First);
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
+        Assert.Equal(["NotPermitted", null], _failed.Take(2));
+    }
+
+    [Theory]
+    [InlineData("default", "..")]
+    [InlineData(".", "web")]
+    [InlineData("default", "Web")]
+    public async Task Name_that_no_pod_has_is_not_asked_for(string inNamespace, string name)
+    {
+        Start();
+        Add(new PodReference(inNamespace, name), "10.0.0.5");
+        Add(Web, "10.0.0.6");
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
+        Assert.Equal(1, _cluster.Calls);
     }
 
     [Fact]
