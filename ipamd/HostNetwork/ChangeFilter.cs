@@ -50,7 +50,7 @@ internal sealed class ChangeFilter(WiredInterfaces wired)
     }
 
     private static bool IsOurs(int priority)
-        => priority is RouteTables.ToPodPriority or RouteTables.MarkPriority or RouteTables.ExternalServicePriority or RouteTables.FromPodPriority;
+        => priority is RouteTables.ToPodPriority or RouteTables.MarkPriority or RouteTables.ExternalServicePriority or RouteTables.FromPodPriority or RouteTables.MainPriority;
 
     private sealed record Scope(IReadOnlyList<IPNetwork> PodRanges, HashSet<IPAddress> Pods, HashSet<MacAddress> Links);
 }

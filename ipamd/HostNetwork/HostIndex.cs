@@ -18,6 +18,7 @@ internal sealed class HostIndex
         _observed = observed;
         foreach (var rule in observed.Rules)
         {
+            HasMain |= RuleDiff.IsMain(rule);
             if (rule.Priority is RouteTables.MarkPriority or RouteTables.ExternalServicePriority) NodeRules.Add(rule);
             else if ((rule.Priority == RouteTables.ToPodPriority ? rule.Destination : rule.Source) is { } host) Append(_rules, (rule.Priority, host), rule);
         }
@@ -34,6 +35,9 @@ internal sealed class HostIndex
             if (route.Destination is { } destination && destination == HostNetworkState.Host(destination.BaseAddress)) _routed.Add(destination.BaseAddress);
         }
     }
+
+    /// <summary>A rule, whoever's, leads all IPv4 traffic to main.</summary>
+    public bool HasMain { get; }
 
     /// <summary>With the priorities of rules that belong to no pod and no interface.</summary>
     public List<RuleInfo> NodeRules { get; } = [];

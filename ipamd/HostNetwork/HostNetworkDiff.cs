@@ -24,7 +24,7 @@ internal static class HostNetworkDiff
         return new HostRepairs
         {
             Interfaces = interfaces,
-            Node = [.. RuleDiff.Node(state, index.NodeRules)],
+            Node = [.. RuleDiff.Node(state, index)],
             Pods = [.. Pods(state.Inputs.Pods, index)],
             Settings = [.. Settings(state, observed, index)],
             Stale = [.. stale, .. RuleDiff.Stale(state, observed.Rules, index)],

@@ -28,6 +28,12 @@ internal static class RouteTables
     /// <summary>Rule "from primary address of a secondary interface", table of that interface. One before the kernel's rule for main.</summary>
     public const int FromInterfacePriority = 32765;
 
+    /// <summary>
+    /// The kernel's own rule "everything", table main (fib_rules.c). Nobody writes it, and `ip rule flush` takes it: then pods of the primary interface, and the node itself, reach nothing. It is put back when no rule leads
+    /// everything to main.
+    /// </summary>
+    public const int MainPriority = 32766;
+
     /// <summary>Table of an interface: main for the primary one, else device + 1, or 10000 + device + 100 * card beyond the first network card.</summary>
     public static int For(int deviceIndex, int networkCard) => (deviceIndex, networkCard) switch
     {

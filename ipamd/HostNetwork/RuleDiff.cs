@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Net.Sockets;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -10,9 +11,11 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </summary>
 internal static class RuleDiff
 {
-    /// <summary>The rule for marks and those to external services.</summary>
-    public static IEnumerable<Repair> Node(HostNetworkState state, IReadOnlyList<RuleInfo> present)
+    /// <summary>The rule for marks, those to external services, and the kernel's own for main when it is gone.</summary>
+    public static IEnumerable<Repair> Node(HostNetworkState state, HostIndex index)
     {
+        var present = index.NodeRules;
+        if (!index.HasMain) yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MainPriority });
         var wanted = state.NodeRules;
         RuleInfo[] ours = [.. present.Where(rule => IsMark(rule, state.Options.ConnectionMark) || IsExternalService(rule))];
         foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule)))) yield return Add(rule);
@@ -45,6 +48,10 @@ internal static class RuleDiff
     private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
 
     public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+
+    /// <summary>At any priority: what leads there is looked at, not who wrote it.</summary>
+    public static bool IsMain(RuleInfo rule)
+        => rule is { Family: AddressFamily.InterNetwork, Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 } && IsPlain(rule);
 
     private static bool IsMark(RuleInfo rule, uint mark)
         => rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null } && rule.Mark == mark && rule.MarkMask == mark && IsPlain(rule);

@@ -76,7 +76,7 @@ internal sealed class PathMatrix
     /// <summary>Flushes what the daemon of the first node keeps: rules, the table of its secondary ENI, the nftables table.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
-        foreach (var command in (string[])["ip rule flush", "ip rule add priority 32766 table main", "ip rule add priority 32767 table default", "ip route flush table 2", "nft delete table ip vpccni"])
+        foreach (var command in (string[])["ip rule flush", "ip route flush table 2", "nft delete table ip vpccni"])
         {
             var outcome = await _lab.ExecAsync(One.Name, command.Split(' '), Short, cancellationToken);
             if (outcome.ExitCode != 0) throw new CheckFailedException($"{command}: {outcome.Errors.Trim()}");
@@ -88,7 +88,7 @@ internal sealed class PathMatrix
     {
         var rules = await _lab.ExecAsync(One.Name, ["ip", "rule"], Short, cancellationToken);
         var routes = await _lab.ExecAsync(One.Name, ["ip", "route", "show", "table", "2"], Short, cancellationToken);
-        return ((string[])["512:", "1024:", "1536:", "32765:"]).All(priority => rules.Output.Contains(priority, StringComparison.Ordinal)) && routes.Output.Contains("default", StringComparison.Ordinal)
+        return ((string[])["512:", "1024:", "1536:", "32765:", "32766:"]).All(priority => rules.Output.Contains(priority, StringComparison.Ordinal)) && routes.Output.Contains("default", StringComparison.Ordinal)
             && (await TableAsync(cancellationToken)).Contains("snat to", StringComparison.Ordinal);
     }
 

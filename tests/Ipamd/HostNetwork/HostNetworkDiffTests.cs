@@ -34,7 +34,7 @@ public sealed class HostNetworkDiffTests
         new Case("all is right", host => host, []),
         new Case("rules flushed", host => host with { Rules = [] },
         [
-            "ip rule add from 10.0.0.20/32 table 2 priority 32765", "ip rule add from all fwmark 0x80/0x80 table 254 priority 1024", "ip rule add from all to 198.51.100.0/24 table 254 priority 1535",
+            "ip rule add from 10.0.0.20/32 table 2 priority 32765", "ip rule add from all table 254 priority 32766", "ip rule add from all fwmark 0x80/0x80 table 254 priority 1024", "ip rule add from all to 198.51.100.0/24 table 254 priority 1535",
             "ip rule add from all to 10.0.0.21/32 table 254 priority 512", "ip rule add from 10.0.0.21/32 table 2 priority 1536",
         ]),
         new Case("the pod's route is gone", host => host with { Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)] }, ["ip route add 10.0.0.21/32 dev if10 table 254 scope 253"]),
@@ -56,6 +56,8 @@ public sealed class HostNetworkDiffTests
             state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = RouteTables.Main }] } }),
         new Case("the interface of the pod is not known", host => host with { Rules = Without(host, 1536) }, [], state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = null }] } }),
         new Case("an external service is no longer one", host => host, ["ip rule delete from all to 198.51.100.0/24 table 254 priority 1535"], state => state with { Options = new HostNetworkOptions() }),
+        new Case("the kernel's rule for main is gone", host => host with { Rules = Without(host, 32766) }, ["ip rule add from all table 254 priority 32766"]),
+        new Case("somebody's rule leads everything to main", host => host with { Rules = [.. Without(host, 32766), new RuleInfo { Family = V4, Priority = 20000 }] }, []),
         new Case("no marks", host => host, ["ip rule delete from all fwmark 0x80/0x80 table 254 priority 1024"],
             state => state with { Options = state.Options with { ExternalSnat = true, NodePorts = false } }),
         new Case("rules of others with our priorities", host => host with
