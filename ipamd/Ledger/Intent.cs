@@ -22,6 +22,9 @@ internal abstract record Intent(long Number, DateTimeOffset At)
         _ => throw new InvalidOperationException($"unnamed intent {this}"),
     };
 
+    /// <summary>It is to bring addresses.</summary>
+    public bool IsGrowth => this is AssignBlocks or AddInterface;
+
     /// <summary>The interface that it is about; null while it has not been created.</summary>
     public NetworkInterfaceId? Concerned => this switch
     {

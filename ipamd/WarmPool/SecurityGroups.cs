@@ -11,10 +11,11 @@ namespace VpcCni.Ipamd.WarmPool;
 internal sealed partial class SecurityGroups(ICloud cloud, NodeInterfaces interfaces, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroups> logger)
 {
     private readonly Lock _lock = new();
-
-    public required PoolEvents Events { get; init; }
     private readonly Dictionary<NetworkInterfaceId, (string Wanted, DateTimeOffset Until, int Failures)> _failed = [];
     private Task _running = Task.CompletedTask;
+
+    /// <summary>Told of every change, and of every refusal.</summary>
+    public required PoolEvents Events { get; init; }
 
     public Task IdleAsync()
     {

@@ -66,11 +66,11 @@ internal sealed class PoolHistory
                 case PoolEvent.Planned { Plan.Obstacle: not null }:
                     foreach (var waiting in _waiting.Values) waiting.Add(happened);
                     break;
-                case PoolEvent.ChangeBegan { Intent: var intent } when Grows(intent):
+                case PoolEvent.ChangeBegan { Intent: var intent } when intent.IsGrowth:
                     _growing[intent.Number] = happened;
                     foreach (var waiting in _waiting.Values) waiting.Add(happened);
                     break;
-                case PoolEvent.ChangeAdvanced { Intent: var intent } when Grows(intent):
+                case PoolEvent.ChangeAdvanced { Intent: var intent } when intent.IsGrowth:
                     foreach (var waiting in _waiting.Values) waiting.Add(happened);
                     break;
                 case PoolEvent.ChangeEnded ended:
@@ -126,8 +126,6 @@ internal sealed class PoolHistory
 
     /// <summary>How a pod is called: by its name, or by its sandbox where the runtime gave none.</summary>
     public static string Name(PodReference pod, AttachmentKey key) => pod.Name is { Length: > 0 } ? pod.ToString() : $"sandbox {key.ContainerId}";
-
-    private static bool Grows(Intent intent) => intent is Intent.AssignBlocks or Intent.AddInterface;
 
     private static PodMemory MemoryOf(PodRecord record) => new(record.Pod, record.Events, record.LeftOut);
 

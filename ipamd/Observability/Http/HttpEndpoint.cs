@@ -131,10 +131,10 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
 
     private static partial class Log
     {
-        [LoggerMessage(110, LogLevel.Information, "{Name} listens on {EndPoint}")]
+        [LoggerMessage(270, LogLevel.Information, "{Name} listens on {EndPoint}")]
         public static partial void Listening(ILogger logger, string name, EndPoint endPoint);
 
-        [LoggerMessage(111, LogLevel.Warning, "{Name} cannot listen on {EndPoint}: {Reason}; tried again in {Seconds} s")]
+        [LoggerMessage(271, LogLevel.Warning, "{Name} cannot listen on {EndPoint}: {Reason}; tried again in {Seconds} s")]
         public static partial void NotListening(ILogger logger, string name, EndPoint endPoint, string reason, double seconds);
     }
 }

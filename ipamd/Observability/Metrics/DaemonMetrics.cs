@@ -160,7 +160,7 @@ internal sealed class DaemonMetrics : IDisposable
     {
         var failed = ended.Failure is not null;
         _changeDuration.Record(ended.Took.TotalSeconds, Label("kind", NodeMetrics.KindOf(ended.Intent)), Label("outcome", failed ? "failed" : "ok"));
-        if (failed) _errors.Add(1, Label("fn", NodeMetrics.IsGrowth(ended.Intent) ? "increaseDatastorePool" : "decreaseDatastorePool"));
+        if (failed) _errors.Add(1, Label("fn", ended.Intent.IsGrowth ? "increaseDatastorePool" : "decreaseDatastorePool"));
     }
 
     private void Drifted(ObservationChanges changes)

@@ -38,8 +38,8 @@ internal static class NodeMetrics
         registry.ReadAll(ReferenceMetrics.InProgress, reading =>
         [
             new Sample(reading.Pool is null ? 1 : 0, "nodeInit"),
-            new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && IsGrowth(open.Intent)), "increaseDatastorePool"),
-            new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && !IsGrowth(open.Intent)), "decreaseDatastorePool"),
+            new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && open.Intent.IsGrowth), "increaseDatastorePool"),
+            new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && !open.Intent.IsGrowth), "decreaseDatastorePool"),
             new Sample(reading.Pool is { } pool && !pool.Membership.IdleAsync().IsCompleted ? 1 : 0, "nodeIPPoolReconcile"),
         ]);
     }
@@ -109,8 +109,6 @@ internal static class NodeMetrics
         Intent.RemoveInterface => "remove_interface",
         _ => throw new InvalidOperationException($"unnamed intent {intent}"),
     };
-
-    public static bool IsGrowth(Intent intent) => intent is Intent.AssignBlocks or Intent.AddInterface;
 
     private static double? ManagedLimit(NodeReading reading)
         => reading.Pool is { } pool ? Math.Max(pool.Capacity.MaxInterfaces - reading.Ledger.Interfaces.Count(item => !item.CarriesPods), 0) : null;
