@@ -10,7 +10,7 @@ PUBLISH := dotnet publish -c Release --nologo -v quiet
 SOURCES := $(shell find protos standins netlink ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
 
-.PHONY: help tools build demo test sim bench check-net10 clean
+.PHONY: help tools build demo test sim bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,9 +49,6 @@ out/vpc-cni-floor: $(shell find bench/Floor netlink cni-shim/Wiring -name bin -p
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor
 	@touch $@
-
-check-net10: ## compile everything for the next framework (no native code: docs/adr/0002-native-framework.md)
-	dotnet build VpcCni.sln -p:VpcCniFramework=net10.0 -p:PublishAot=false --nologo -v quiet
 
 clean: ## remove everything generated
 	rm -rf out

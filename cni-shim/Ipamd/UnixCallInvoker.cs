@@ -15,7 +15,6 @@ namespace VpcCni.Shim.Ipamd;
 /// </summary>
 internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : CallInvoker
 {
-    private const int MessageHeaderBytes = 5;
     private const int MaxResponseBytes = 4 * 1024 * 1024;
 
     /// <summary>Headers and trailers of the last call that was answered with success.</summary>
@@ -24,10 +23,7 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
     public override TResponse BlockingUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
     {
         if (options.Deadline is not { } deadline) throw new ArgumentException($"{method.FullName} is called without a deadline", nameof(options));
-        var payload = method.RequestMarshaller.Serializer(request);
-        var framed = new byte[MessageHeaderBytes + payload.Length];
-        BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), payload.Length);
-        payload.CopyTo(framed.AsSpan(MessageHeaderBytes));
+        var framed = MessageFrame.Write(method.RequestMarshaller, request);
 
         // From here on the monotonic clock counts: the wall clock may be set while we wait.
         var budget = deadline - time.GetUtcNow().UtcDateTime;
@@ -37,7 +33,7 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         var message = Message(exchange, ResponseHeaders);
         try
         {
-            return method.ResponseMarshaller.Deserializer(message);
+            return MessageFrame.Read(method.ResponseMarshaller, message);
         }
         catch (Exception exception) when (exception is not RpcException)
         {
@@ -46,9 +42,18 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
     }
 
     public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
-        => throw new NotSupportedException($"{method.FullName}: this invoker has blocking calls only");
+        => throw Unsupported(method);
 
-    private UnaryExchange Exchange(string path, byte[] framed, Func<TimeSpan> left)
+    public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
+        => throw Unsupported(method);
+
+    public override AsyncClientStreamingCall<TRequest, TResponse> AsyncClientStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options)
+        => throw Unsupported(method);
+
+    public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options)
+        => throw Unsupported(method);
+
+    private UnaryExchange Exchange(string path, ReadOnlyMemory<byte> framed, Func<TimeSpan> left)
     {
         try
         {
@@ -62,7 +67,7 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
                     ("user-agent", $"vpc-cni/{IpamdClient.OwnVersion}"), ("grpc-timeout", $"{(long)left().TotalMilliseconds + 1}m"),
                 ],
                 framed,
-                MaxResponseBytes + MessageHeaderBytes);
+                MaxResponseBytes + MessageFrame.HeaderBytes);
             return exchange;
         }
         catch (TimeoutException exception)
@@ -102,13 +107,13 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         throw Failure(OfHttp(status), $"the server answered with HTTP status {status} and no grpc-status: it is no gRPC server");
     }
 
-    private static byte[] Message(UnaryExchange exchange, IReadOnlyDictionary<string, string> headers)
+    private static ReadOnlyMemory<byte> Message(UnaryExchange exchange, IReadOnlyDictionary<string, string> headers)
     {
         var body = exchange.Body.Span;
-        if (body.Length < MessageHeaderBytes) throw Failure(StatusCode.Internal, "the server answered OK without a message");
+        if (body.Length < MessageFrame.HeaderBytes) throw Failure(StatusCode.Internal, "the server answered OK without a message");
         if (body[0] != 0) throw Failure(StatusCode.Internal, $"the response is compressed ({headers.GetValueOrDefault("grpc-encoding", "unknown")}), which was not asked for");
-        if (BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - MessageHeaderBytes) throw Failure(StatusCode.Internal, "the response is not exactly one message");
-        return body[MessageHeaderBytes..].ToArray();
+        if (BinaryPrimitives.ReadUInt32BigEndian(body[1..]) != body.Length - MessageFrame.HeaderBytes) throw Failure(StatusCode.Internal, "the response is not exactly one message");
+        return exchange.Body[MessageFrame.HeaderBytes..];
     }
 
     /// <summary>grpc-message: UTF-8, with %XX for what is not printable ASCII. Malformed escapes stay as they are.</summary>
@@ -152,6 +157,8 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         "429" or "502" or "503" or "504" => StatusCode.Unavailable,
         _ => StatusCode.Unknown,
     };
+
+    private static NotSupportedException Unsupported(IMethod method) => new($"{method.FullName}: this invoker has blocking unary calls only");
 
     private static RpcException Failure(StatusCode code, string detail, Exception? cause = null) => new(new Status(code, detail, cause));
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Amazon.EC2;
 using Amazon.EC2.Model;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using AddressFamily = System.Net.Sockets.AddressFamily;
 
 namespace VpcCni.Ipamd.Aws;
 
@@ -16,6 +16,9 @@ internal static class InterfaceMapping
 
     /// <summary>Type of an interface that has no address at all.</summary>
     private const string EfaOnly = "efa-only";
+
+    /// <summary>Status of an interface that CreateNetworkInterface has just returned. EC2 answers it; the SDK has no constant for it.</summary>
+    private const string Pending = "pending";
 
     public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
     {
@@ -104,8 +107,8 @@ internal static class InterfaceMapping
         if (attachment == AttachmentStatus.Detaching || eni.Status == NetworkInterfaceStatus.Detaching) return CloudInterfaceState.Detaching;
         if (attachment == AttachmentStatus.Attached || eni.Status == NetworkInterfaceStatus.InUse || eni.Status == NetworkInterfaceStatus.Associated) return CloudInterfaceState.InUse;
 
-        // "pending" is an interface that create has just returned: not attached, and for a moment not attachable, which attach then answers as a conflict.
-        if (eni.Status == NetworkInterfaceStatus.Available || eni.Status == NetworkInterfaceStatus.Pending) return CloudInterfaceState.Available;
+        // A pending interface is not attached, and for a moment not attachable, which attach then answers as a conflict.
+        if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending) return CloudInterfaceState.Available;
         throw Unreadable(operation, $"{id} is in the unknown state '{eni.Status?.Value}'");
     }
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Net.Sockets;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
 using VpcCni.Protos.V1;
@@ -16,7 +15,7 @@ internal sealed class DaemonClient : IDisposable
     public DaemonClient(string socketPath, DateTime deadline)
     {
         Deadline = deadline;
-        _channel = Connect(socketPath);
+        _channel = DaemonChannel.Connect(socketPath);
         Node = new NodeIpam.NodeIpamClient(_channel);
         Health = new Health.HealthClient(_channel);
     }
@@ -26,28 +25,4 @@ internal sealed class DaemonClient : IDisposable
     public Health.HealthClient Health { get; }
 
     public void Dispose() => _channel.Dispose();
-
-    /// <summary>A channel over a Unix socket: the address only fills the request's authority.</summary>
-    internal static GrpcChannel Connect(string socketPath) => GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-    {
-        HttpHandler = new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-        },
-        DisposeHttpClient = true,
-    });
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Kubernetes.Api;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 
@@ -19,14 +20,14 @@ internal sealed class ClusterParts : IDisposable
 
     public ClusterParts(ClusterOptions options, string version, ClusterSubjects pool, TimeProvider time, Random random, ILoggerFactory loggers)
     {
-        _connection = new KubernetesConnection(options, version);
+        _connection = new KubernetesConnection(options, version, time);
         Link = new ClusterLink(time, loggers.CreateLogger<ClusterLink>());
         const string watchOfNode = "watch of the node", watchOfEniConfig = "watch of the ENIConfig";
         EniConfigWatch? eniConfig = null;
         if (pool.EniConfig is { } source)
         {
             eniConfig = new EniConfigWatch(
-                new KubernetesEniConfigs(_connection, time), source, options, failure => Link.Failed(watchOfEniConfig, failure), time, random, loggers.CreateLogger<EniConfigWatch>());
+                new KubernetesEniConfigs(_connection), source, options, failure => Link.Failed(watchOfEniConfig, failure), time, random, loggers.CreateLogger<EniConfigWatch>());
             Link.Add(watchOfEniConfig, eniConfig.RunAsync);
         }
 
@@ -40,7 +41,7 @@ internal sealed class ClusterParts : IDisposable
             if (failure is not null) eniConfig?.NodeUnknown(failure.Message);
         }
 
-        Link.Add(watchOfNode, new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection, time), options.NodeName, node.Told, NodeFailed, time, random).RunAsync);
+        Link.Add(watchOfNode, new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.Told, NodeFailed, time, random).RunAsync);
         ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
     }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.UnixSockets;
-
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>

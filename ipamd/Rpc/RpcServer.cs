@@ -6,9 +6,6 @@ namespace VpcCni.Ipamd.Rpc;
 /// <summary>The Unix socket and the services on it. Only root may call: checked by the socket's mode and by the peer's credentials.</summary>
 internal sealed class RpcServer : IAsyncDisposable
 {
-    /// <summary>An ADD or DEL is some hundred bytes; the largest request is a garbage collection with every attachment of a node.</summary>
-    private const int MaxRequestBytes = 1024 * 1024;
-
     private readonly WebApplication _application;
     private readonly string _socketPath;
 
@@ -40,10 +37,10 @@ internal sealed class RpcServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = MaxRequestBytes;
+            kestrel.Limits.MaxRequestBodySize = GrpcLimits.MaxRequestBytes;
             kestrel.ListenUnixSocket(socketPath, listen => listen.Protocols = HttpProtocols.Http2);
         });
-        builder.Services.AddGrpc(options => options.MaxReceiveMessageSize = MaxRequestBytes);
+        builder.Services.AddGrpc(GrpcLimits.Apply);
         builder.Services.AddSingleton(cniBackend);
         builder.Services.AddSingleton(configServer);
         builder.Services.AddSingleton(nodeIpam);

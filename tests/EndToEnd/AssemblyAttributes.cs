@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using Xunit;
+using Xunit.Sdk;
+using Xunit.v3;
 
 // Every test here starts daemons and a lab of namespaces: one at a time, so that their deadlines measure the product and not the machine.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Parallelization(Mode = ParallelMode.None)]

@@ -20,7 +20,7 @@ public sealed partial class ArrowTests
         { "Kubernetes", ["Cloud", "Ledger", "WarmPool"] },
         { "Options", ["Cloud", "HostNetwork", "Install", "Kubernetes", "WarmPool"] },
         { "Observability", ["Cloud", "HostNetwork", "Ledger", "WarmPool"] },
-        { "Rpc", ["Audit", "Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "UnixSockets", "WarmPool"] },
+        { "Rpc", ["Audit", "Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "WarmPool"] },
         { "Introspection", ["HostNetwork", "Ledger", "Observability", "Options", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
         { "Cli", ["Cloud", "HostNetwork", "Install", "Observability", "Options", "Protos", "WhatIf"] },

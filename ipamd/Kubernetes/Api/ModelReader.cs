@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json;
+using k8s.Models;
+
+namespace VpcCni.Ipamd.Kubernetes.Api;
+
+/// <summary>
+/// Nodes and pods of the API, with the members that the daemon uses; the others stay null. A member that is absent or null is null. Throws <see cref="JsonException"/> for a member of another kind
+/// than the API's.
+/// </summary>
+internal static class ModelReader
+{
+    /// <summary>The one resource of a node's capacity that is read. Other quantities need arithmetic without bounds.</summary>
+    private const string Pods = "pods";
+
+    public static V1NodeList NodeList(JsonElement json) => new()
+    {
+        Metadata = Object(json, "metadata") is { } metadata ? new V1ListMeta { ResourceVersion = Text(metadata, "resourceVersion") } : null,
+        Items = Member(json, "items", JsonValueKind.Array) is { } items ? [.. items.EnumerateArray().Select(Node)] : null,
+    };
+
+    public static V1Node Node(JsonElement json) => new()
+    {
+        Metadata = Metadata(json),
+        Spec = Object(json, "spec") is { } spec
+            ? new V1NodeSpec
+            {
+                Unschedulable = Flag(spec, "unschedulable"),
+                Taints = Member(spec, "taints", JsonValueKind.Array) is { } taints
+                    ? [.. taints.EnumerateArray().Select(taint => new V1Taint { Key = Text(taint, "key"), Effect = Text(taint, "effect") })]
+                    : null,
+            }
+            : null,
+        Status = Object(json, "status") is { } status && Object(status, "capacity") is { } capacity
+            ? new V1NodeStatus { Capacity = Text(capacity, Pods) is { } pods && Quantity(pods) is { } quantity ? new Dictionary<string, ResourceQuantity> { [Pods] = quantity } : [] }
+            : null,
+    };
+
+    public static V1Pod Pod(JsonElement json) => new()
+    {
+        Metadata = Metadata(json),
+        Spec = Object(json, "spec") is { } spec ? new V1PodSpec { NodeName = Text(spec, "nodeName") } : null,
+    };
+
+    private static V1ObjectMeta? Metadata(JsonElement json) => Object(json, "metadata") is { } metadata
+        ? new V1ObjectMeta
+        {
+            Name = Text(metadata, "name"),
+            NamespaceProperty = Text(metadata, "namespace"),
+            Uid = Text(metadata, "uid"),
+            ResourceVersion = Text(metadata, "resourceVersion"),
+            Labels = Texts(metadata, "labels"),
+            Annotations = Texts(metadata, "annotations"),
+        }
+        : null;
+
+    private static Dictionary<string, string>? Texts(JsonElement json, string name) => Object(json, name)?.EnumerateObject()
+        .Where(member => member.Value.ValueKind != JsonValueKind.Null)
+        .ToDictionary(
+            member => member.Name,
+            member => member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString()! : throw new JsonException($"{name}.{member.Name} is not a string"),
+            StringComparer.Ordinal);
+
+    /// <summary>Null for what is no number of pods. The package computes 1e99999999 exactly, digit by digit.</summary>
+    private static ResourceQuantity? Quantity(string text)
+    {
+        if (text.Length is 0 or > 10 || text.Contains('e', StringComparison.OrdinalIgnoreCase)) return null;
+        try
+        {
+            return new ResourceQuantity(text);
+        }
+        catch (Exception exception) when (exception is FormatException or ArgumentException or OverflowException)
+        {
+            return null;
+        }
+    }
+
+    private static JsonElement? Object(JsonElement json, string name) => Member(json, name, JsonValueKind.Object);
+
+    private static string? Text(JsonElement json, string name) => Member(json, name, JsonValueKind.String)?.GetString();
+
+    private static bool? Flag(JsonElement json, string name) => Member(json, name, JsonValueKind.True, JsonValueKind.False)?.GetBoolean();
+
+    private static JsonElement? Member(JsonElement json, string name, params ReadOnlySpan<JsonValueKind> kinds)
+    {
+        if (json.ValueKind != JsonValueKind.Object) throw new JsonException($"an object was expected where {name} was looked for");
+        if (!json.TryGetProperty(name, out var member) || member.ValueKind == JsonValueKind.Null) return null;
+        return kinds.Contains(member.ValueKind) ? member : throw new JsonException($"{name} is of the kind {member.ValueKind}");
+    }
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.IO.Compression;
+using Microsoft.AspNetCore.Http;
+using VpcCni.Ipamd.Kubernetes;
+using VpcCni.Ipamd.Kubernetes.Api;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
+
+/// <summary>What a server can do to the daemon with answers that no API server gives: every one ends, within its bounds, as a failure of a kind.</summary>
+public sealed class HostileServerTests
+{
+    private const string Node = """{"metadata":{"name":"n","resourceVersion":"1"} }""";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Endless_answer_is_unreadable()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => ApiServerStub.EndlessAsync(context, "{\"x\":[", "\"" + new string('x', 64 * 1024) + "\","));
+        Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
+    }
+
+    [Fact]
+    public async Task Endless_refusal_keeps_its_status_and_the_beginning_of_its_text()
+    {
+        await using var server = await ApiServerStub.StartAsync(context =>
+        {
+            context.Response.StatusCode = 502;
+            return ApiServerStub.EndlessAsync(context, "bad gateway ", new string('x', 64 * 1024));
+        });
+        var failure = await ListFailureAsync(server);
+        Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
+        Assert.StartsWith("list node n: HTTP 502: bad gateway xxx", failure.Message, StringComparison.Ordinal);
+        Assert.InRange(failure.Message.Length, 1, 500);
+    }
+
+    [Fact]
+    public async Task Compressed_answer_is_not_unpacked()
+    {
+        var packed = new MemoryStream();
+        await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) await gzip.WriteAsync(new byte[64 * 1024 * 1024], Token);
+        await using var server = await ApiServerStub.StartAsync(context =>
+        {
+            context.Response.Headers.ContentEncoding = "gzip";
+            return context.Response.Body.WriteAsync(packed.ToArray()).AsTask();
+        });
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
+        Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 16 * 1024 * 1024);
+    }
+
+    [Theory]
+    [InlineData("answer")]
+    [InlineData("refusal")]
+    [InlineData("nothing")]
+    public async Task Answer_that_stalls_ends_at_the_request_s_deadline(string stalls)
+    {
+        await using var server = await ApiServerStub.StartAsync(async context =>
+        {
+            if (stalls == "refusal") context.Response.StatusCode = 500;
+            if (stalls != "nothing")
+            {
+                await context.Response.WriteAsync("{\"metadata\":");
+                await context.Response.Body.FlushAsync();
+            }
+
+            await Task.Delay(Timeout.Infinite, context.RequestAborted);
+        });
+        using var connection = server.Connection(timeout: TimeSpan.FromMilliseconds(200));
+        var failure = await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
+        Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
+    }
+
+    [Fact]
+    public async Task Redirect_is_not_followed()
+    {
+        await using var server = await ApiServerStub.StartAsync(context =>
+        {
+            context.Response.Redirect("/elsewhere");
+            return Task.CompletedTask;
+        });
+        Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
+        Assert.Single(server.Arrivals);
+    }
+
+    /// <summary>"localhost" is ::1 first, where nothing listens.</summary>
+    [Fact]
+    public async Task Name_with_several_addresses_is_reached_at_the_one_that_answers()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{Node}}]}"""));
+        using var connection = server.Connection(options => options with { Endpoint = new Uri(server.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal)) });
+        Assert.NotNull((await new KubernetesNodes(connection).ListAsync("n", "0", Token)).Item);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("")]
+    [InlineData("[]")]
+    [InlineData("5")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":{} }""")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[5]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":1},"items":[]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n","labels":{"a":1} } }]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n"},"spec":{"taints":[null]} }]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n"},"spec":{"unschedulable":"yes"} }]}""")]
+    [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[""")]
+    public async Task Answer_of_another_shape_is_unreadable(string body)
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(body));
+        Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
+    }
+
+    [Theory]
+    [InlineData("many")]
+    [InlineData("1e99999999")]
+    [InlineData("99999999999999999999")]
+    [InlineData("-1")]
+    [InlineData("")]
+    public async Task Capacity_that_is_no_number_of_pods_says_nothing(string pods)
+    {
+        var node = $$"""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"{{pods}}"} } }""";
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[" + node + "]}"));
+        using var connection = server.Connection();
+        Assert.Null((await new KubernetesNodes(connection).ListAsync("n", "0", Token)).Item!.MaxPods);
+    }
+
+    [Theory]
+    [InlineData("..")]
+    [InlineData("a/../b")]
+    [InlineData("")]
+    public async Task Name_that_would_be_another_path_is_not_sent(string name)
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
+        using var connection = server.Connection();
+        var writer = new KubernetesWriter(connection, "node-1");
+        Assert.Null(await writer.FindPodAsync(new("prod", name), Token));
+        Assert.Null(await writer.FindPodAsync(new(name, "web"), Token));
+        Assert.Equal(ClusterErrorKind.Refused, (await Assert.ThrowsAsync<ClusterException>(() => writer.AnnotatePodAsync(new("prod", name), null, "a", "b", Token))).Kind);
+        Assert.Empty(server.Arrivals);
+    }
+
+    [Theory]
+    [InlineData("[]")]
+    [InlineData("{}")]
+    [InlineData("""{"type":"ADDED"}""")]
+    [InlineData("""{"type":"ADDED","object":null}""")]
+    [InlineData("""{"type":"RENAMED","object":{}}""")]
+    [InlineData("""{"type":5,"object":{}}""")]
+    [InlineData("""{"type":"ADDED","object":[1]}""")]
+    [InlineData("""{"type":"ADDED","object":{}} {"type":"ADDED","object":{}}""")]
+    [InlineData("""{"type":"ADDED","object":{"spec":""")]
+    public async Task Line_that_is_no_event_ends_the_watch(string line)
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(line + "\r\n\n" + Event(Node) + "\n"));
+        var (news, failure) = await WatchAsync(server);
+        Assert.Empty(news);
+        Assert.Equal(ClusterErrorKind.Unreadable, failure?.Kind);
+    }
+
+    [Fact]
+    public async Task Last_line_that_was_cut_off_is_no_event()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(Event(Node) + "\n" + Event(Node)[..30]));
+        var (news, failure) = await WatchAsync(server);
+        Assert.Equal(("1", 1), (Assert.Single(news).Version, news.Count));
+        Assert.Null(failure);
+    }
+
+    [Fact]
+    public async Task Long_lines_and_short_ones_are_read_whatever_the_pieces_they_come_in()
+    {
+        var random = new Random(1);
+        string[] versions = [.. Enumerable.Range(0, 200).Select(number => new string((char)('a' + (number % 26)), random.Next(10) == 0 ? random.Next(1, 100_000) : random.Next(1, 300)))];
+        var text = System.Text.Encoding.ASCII.GetBytes(string.Concat(versions.Select(version => Event($$"""{"metadata":{"name":"n","resourceVersion":"{{version}}"} }""") + "\n")));
+        await using var server = await ApiServerStub.StartAsync(async context =>
+        {
+            for (var at = 0; at < text.Length;)
+            {
+                var piece = Math.Min(random.Next(1, 20_000), text.Length - at);
+                await context.Response.Body.WriteAsync(text.AsMemory(at, piece));
+                await context.Response.Body.FlushAsync();
+                at += piece;
+            }
+        });
+        var (news, failure) = await WatchAsync(server);
+        Assert.Null(failure);
+        Assert.Equal(versions, news.Select(item => item.Version));
+    }
+
+    [Fact]
+    public async Task Endless_line_ends_the_watch()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => ApiServerStub.EndlessAsync(context, "", new string('x', 64 * 1024)));
+        Assert.Equal(ClusterErrorKind.Unreadable, (await WatchAsync(server)).Failure?.Kind);
+    }
+
+    [Fact]
+    public async Task Watch_whose_connection_breaks_is_unreachable_and_what_came_before_counts()
+    {
+        var read = new TaskCompletionSource();
+        await using var server = await ApiServerStub.StartAsync(async context =>
+        {
+            await context.Response.WriteAsync(Event(Node) + "\n");
+            await context.Response.Body.FlushAsync();
+            await read.Task;
+            context.Abort();
+        });
+        using var connection = server.Connection();
+        var failure = await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), _ => read.SetResult(), Token));
+        Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
+    }
+
+    [Fact]
+    public async Task Watch_that_is_not_opened_ends_at_the_request_s_deadline()
+    {
+        await using var server = await ApiServerStub.StartAsync(context => Task.Delay(Timeout.Infinite, context.RequestAborted));
+        Assert.Equal(ClusterErrorKind.Unreachable, (await WatchAsync(server, TimeSpan.FromMilliseconds(200))).Failure?.Kind);
+    }
+
+    [Fact]
+    public async Task Watch_that_is_cancelled_frees_the_server()
+    {
+        var gone = new TaskCompletionSource();
+        await using var server = await ApiServerStub.StartAsync(async context =>
+        {
+            context.RequestAborted.Register(() => gone.TrySetResult());
+            await context.Response.Body.FlushAsync();
+            await gone.Task;
+        });
+        using var connection = server.Connection();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var watching = new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), _ => { }, stop.Token);
+        await Eventually.TrueAsync(() => server.Arrivals.Count == 1);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Token);
+    }
+
+    private static string Event(string item) => $$"""{"type":"ADDED","object":{{item}} }""";
+
+    private static async Task<ClusterException> ListFailureAsync(ApiServerStub server)
+    {
+        using var connection = server.Connection();
+        return await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
+    }
+
+    private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(ApiServerStub server, TimeSpan? timeout = null)
+    {
+        using var connection = server.Connection(timeout: timeout);
+        List<ObjectNews<NodeFacts>> news = [];
+        try
+        {
+            await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), news.Add, Token);
+            return (news, null);
+        }
+        catch (ClusterException failure)
+        {
+            return (news, failure);
+        }
+    }
+}
