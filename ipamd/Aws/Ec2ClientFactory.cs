@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Xml;
 using Amazon;
 using Amazon.EC2;
 using Amazon.Runtime;
@@ -46,7 +48,7 @@ internal static class Ec2ClientFactory
 
     /// <summary>
     /// One pool of connections for the client's life. Idle ones are closed before a server or NAT in between is likely to, so that a call seldom meets a dead one; all are
-    /// renewed every five minutes to follow DNS. The body is read into memory under the call's deadline: the SDK parses it synchronously.
+    /// renewed every five minutes to follow DNS. Proxies of the environment are used, as by every AWS program; answers are not unpacked and redirects not followed.
     /// </summary>
     private sealed class NodeHttpClientFactory(TimeSpan timeout) : HttpClientFactory
     {
@@ -68,14 +70,21 @@ internal static class Ec2ClientFactory
         public override string? GetConfigUniqueString(IClientConfig clientConfig) => null;
     }
 
+    /// <summary>
+    /// Reads the answer into memory, within a bound and under the call's deadline, and refuses a success that is not EC2's. The SDK would parse it synchronously, and read a well-formed page of
+    /// somebody else (a captive portal) as an answer in which everything is absent: a node without interfaces.
+    /// </summary>
     private sealed class WholeBodyHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
     {
+        private static readonly XmlReaderSettings Strict = new() { DtdProcessing = DtdProcessing.Prohibit, XmlResolver = null };
+
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             var response = await base.SendAsync(request, cancellationToken);
             try
             {
                 await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
+                if (response.StatusCode == HttpStatusCode.OK) RequireResponse(await response.Content.ReadAsStreamAsync(cancellationToken));
                 return response;
             }
             catch
@@ -83,6 +92,18 @@ internal static class Ec2ClientFactory
                 response.Dispose();
                 throw;
             }
+        }
+
+        /// <exception cref="XmlException">The document's element is not one of EC2's, which are named after the operation: DescribeSubnetsResponse.</exception>
+        private static void RequireResponse(Stream body)
+        {
+            using (var reader = XmlReader.Create(body, Strict))
+            {
+                if (reader.MoveToContent() != XmlNodeType.Element || !reader.LocalName.EndsWith("Response", StringComparison.Ordinal))
+                    throw new XmlException($"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; check what answers at the EC2 endpoint");
+            }
+
+            body.Position = 0;
         }
     }
 }

@@ -43,8 +43,7 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
             using var response = await OpenAsync(client, path, ended.Token);
             await using var stream = await response.Content.ReadAsStreamAsync(ended.Token);
-            using var lines = new LineReader(stream, ApiServerTransport.MaxAnswerBytes);
-            while (await lines.ReadAsync(ended.Token) is { } line)
+            await foreach (var line in Lines.ReadAsync(stream, ApiServerTransport.MaxAnswerBytes, ended.Token))
             {
                 var (type, item) = WatchLine.Parse(line.Span, client.TypeOf<T>());
                 received(type, item);

@@ -127,7 +127,7 @@ public sealed class AwsCloudTests
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DescribeNetworkInterfaces", Page("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-6</subnetId><status>available</status><macAddress>02:00:00:00:00:03</macAddress><ipv6AddressesSet><item><ipv6Address>2600::7</ipv6Address></item><item><ipv6Address>2600::5</ipv6Address><isPrimaryIpv6>true</isPrimaryIpv6></item></ipv6AddressesSet></item>"));
-        test.On("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-6</subnetId><ipv6CidrBlockAssociationSet><item><ipv6CidrBlock>2600:0:0:1::/64</ipv6CidrBlock><ipv6CidrBlockState><state>disassociated</state></ipv6CidrBlockState></item><item><ipv6CidrBlock>2600::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item></ipv6CidrBlockAssociationSet></item></subnetSet></R>");
+        test.On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6CidrBlockAssociationSet><item><ipv6CidrBlock>2600:0:0:1::/64</ipv6CidrBlock><ipv6CidrBlockState><state>disassociated</state></ipv6CidrBlockState></item><item><ipv6CidrBlock>2600::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item></ipv6CidrBlockAssociationSet></item></subnetSet></XResponse>");
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeUnattachedInterfacesAsync(default));
 
         var eni = Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default));
@@ -154,7 +154,7 @@ public sealed class AwsCloudTests
     public async Task Create_carries_token_description_groups_tags_and_the_primary_interface_s_tracking()
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod", AdditionalTags = new Dictionary<string, string> { ["team"] = "net" } });
-        test.On("DescribeNetworkInterfaces", Page(Primary)).On("CreateNetworkInterface", $"<R><networkInterface>{Members(Secondary)}</networkInterface></R>");
+        test.On("DescribeNetworkInterfaces", Page(Primary)).On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
         await test.Cloud.DescribeAttachedInterfacesAsync(default);
 
         var created = await test.Cloud.CreateInterfaceAsync(Create, default);
@@ -177,7 +177,7 @@ public sealed class AwsCloudTests
     public async Task Create_asks_for_the_kind_of_block(string kind, string expected)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("CreateNetworkInterface", $"<R><networkInterface>{Members(Secondary)}</networkInterface></R>");
+        test.On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
 
         await test.Cloud.CreateInterfaceAsync(Create with { Blocks = new BlockRequest(Enum.Parse<BlockKind>(kind), 3) }, default);
 
@@ -189,7 +189,7 @@ public sealed class AwsCloudTests
     public async Task Create_whose_answer_is_lost_is_repeated_identically()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("CreateNetworkInterface", Reply.Lost).On("CreateNetworkInterface", CloudUnderTest.Error("InternalError", "oops", 500)).On("CreateNetworkInterface", $"<R><networkInterface>{Members(Secondary)}</networkInterface></R>");
+        test.On("CreateNetworkInterface", Reply.Lost).On("CreateNetworkInterface", CloudUnderTest.Error("InternalError", "oops", 500)).On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
 
         Assert.Equal("eni-2", (await test.Cloud.CreateInterfaceAsync(Create, default)).Id.Value);
 
@@ -205,7 +205,7 @@ public sealed class AwsCloudTests
     public async Task Assign_whose_outcome_is_unknown_is_never_repeated(string how)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", how switch { "lost" => Reply.Lost, "unreadable" => Reply.Ok("<R><"), _ => CloudUnderTest.Error(how, "oops", 500) });
+        test.On("AssignPrivateIpAddresses", how switch { "lost" => Reply.Lost, "unreadable" => Reply.Ok("<XResponse><"), _ => CloudUnderTest.Error(how, "oops", 500) });
 
         var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default));
 
@@ -217,7 +217,7 @@ public sealed class AwsCloudTests
     public async Task Assign_on_a_pooled_connection_that_breaks_is_not_repeated_by_the_sdk_either()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", "<R><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></R>").On("AssignPrivateIpAddresses", Reply.Lost);
+        test.On("AssignPrivateIpAddresses", "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></XResponse>").On("AssignPrivateIpAddresses", Reply.Lost);
         await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default);
 
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default));
@@ -233,7 +233,7 @@ public sealed class AwsCloudTests
     public async Task Assign_returns_exactly_what_was_added(string kind, string action, string answer, string expectedCall, string expectedBlock)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On(action, $"<R>{answer}</R>");
+        test.On(action, $"<XResponse>{answer}</XResponse>");
 
         var blocks = await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(Enum.Parse<BlockKind>(kind), 1), default);
 
@@ -245,7 +245,7 @@ public sealed class AwsCloudTests
     public async Task Assign_answer_with_another_number_is_not_believed()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", "<R><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></R>");
+        test.On("AssignPrivateIpAddresses", "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></XResponse>");
 
         var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default));
 
@@ -256,7 +256,7 @@ public sealed class AwsCloudTests
     public async Task Unassign_makes_one_call_for_each_kind()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("UnassignPrivateIpAddresses", "<R/>").On("UnassignIpv6Addresses", "<R/>");
+        test.On("UnassignPrivateIpAddresses", "<XResponse/>").On("UnassignIpv6Addresses", "<XResponse/>");
 
         await test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32", "2600::5/128", "10.0.0.32/28", "10.0.0.22/32", "2600:1f13:a:b:1::/80"), default);
         await test.Cloud.UnassignBlocksAsync(Eni, [], default);
@@ -269,7 +269,7 @@ public sealed class AwsCloudTests
     public async Task Unassign_of_blocks_partly_gone_takes_the_rest()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("UnassignPrivateIpAddresses", CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2")).On("UnassignPrivateIpAddresses", "<R/>");
+        test.On("UnassignPrivateIpAddresses", CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2")).On("UnassignPrivateIpAddresses", "<XResponse/>");
         test.On("DescribeNetworkInterfaces", Page(Secondary));
 
         await test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32", "10.0.0.99/32"), default);
@@ -296,7 +296,7 @@ public sealed class AwsCloudTests
     public async Task Attach_names_the_node_and_returns_the_attachment_and_is_not_repeated()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AttachNetworkInterface", "<R><attachmentId>attach-9</attachmentId></R>").On("AttachNetworkInterface", Reply.Lost);
+        test.On("AttachNetworkInterface", "<XResponse><attachmentId>attach-9</attachmentId></XResponse>").On("AttachNetworkInterface", Reply.Lost);
 
         Assert.Equal("attach-9", await test.Cloud.AttachInterfaceAsync(Eni, 2, default));
         Assert.Equal(["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkCardIndex=0&NetworkInterfaceId=eni-2"], test.Calls("AttachNetworkInterface"));
@@ -309,7 +309,7 @@ public sealed class AwsCloudTests
     public async Task Termination_flag_detach_delete_and_tags_are_sent()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("ModifyNetworkInterfaceAttribute", "<R/>").On("DetachNetworkInterface", "<R/>").On("DeleteNetworkInterface", "<R/>").On("CreateTags", "<R/>");
+        test.On("ModifyNetworkInterfaceAttribute", "<XResponse/>").On("DetachNetworkInterface", "<XResponse/>").On("DeleteNetworkInterface", "<XResponse/>").On("CreateTags", "<XResponse/>");
 
         await test.Cloud.SetDeleteOnTerminationAsync(Eni, "attach-2", default);
         await test.Cloud.DetachInterfaceAsync(Eni, "attach-2", default);
@@ -326,7 +326,7 @@ public sealed class AwsCloudTests
     public async Task Tagging_makes_an_interface_ours_or_dates_it_and_never_both()
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod" });
-        test.On("CreateTags", "<R/>");
+        test.On("CreateTags", "<XResponse/>");
 
         await test.Cloud.TagInterfaceAsync(Eni, createdAt: null, default);
         await test.Cloud.TagInterfaceAsync(Eni, new DateTimeOffset(2026, 1, 2, 5, 4, 5, TimeSpan.FromHours(2)), default);
@@ -370,8 +370,8 @@ public sealed class AwsCloudTests
         test.Instead(
             "DescribeSubnets",
             """
-            <R><subnetSet><item><subnetId>subnet-2</subnetId><cidrBlock>10.0.2.0/24</cidrBlock><availableIpAddressCount>17</availableIpAddressCount><tagSet><item><key>kubernetes.io/role/cni</key><value>1</value></item></tagSet></item>
-            <item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item><item><subnetId>subnet-3</subnetId><cidrBlock>10.0.3.0/24</cidrBlock></item></subnetSet></R>
+            <XResponse><subnetSet><item><subnetId>subnet-2</subnetId><cidrBlock>10.0.2.0/24</cidrBlock><availableIpAddressCount>17</availableIpAddressCount><tagSet><item><key>kubernetes.io/role/cni</key><value>1</value></item></tagSet></item>
+            <item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item><item><subnetId>subnet-3</subnetId><cidrBlock>10.0.3.0/24</cidrBlock></item></subnetSet></XResponse>
             """);
 
         var subnets = await test.Cloud.DescribeSubnetsAsync(default);
@@ -384,8 +384,8 @@ public sealed class AwsCloudTests
     public async Task A_subnet_is_found_wherever_it_is_and_one_that_is_not_there_is_no_failure()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.Instead("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-9</subnetId><vpcId>vpc-9</vpcId><availabilityZone>eu-west-1c</availabilityZone><cidrBlock>10.9.0.0/24</cidrBlock><availableIpAddressCount>7</availableIpAddressCount></item></subnetSet></R>")
-            .On("DescribeSubnets", "<R><subnetSet/></R>").On("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item></subnetSet></R>");
+        test.Instead("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-9</subnetId><vpcId>vpc-9</vpcId><availabilityZone>eu-west-1c</availabilityZone><cidrBlock>10.9.0.0/24</cidrBlock><availableIpAddressCount>7</availableIpAddressCount></item></subnetSet></XResponse>")
+            .On("DescribeSubnets", "<XResponse><subnetSet/></XResponse>").On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item></subnetSet></XResponse>");
 
         var found = (await test.Cloud.FindSubnetAsync("subnet-9", default))!;
 
@@ -401,7 +401,7 @@ public sealed class AwsCloudTests
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
-        test.On("ModifyNetworkInterfaceAttribute", CloudUnderTest.Error("Unavailable", "lost", 503)).On("ModifyNetworkInterfaceAttribute", "<R/>");
+        test.On("ModifyNetworkInterfaceAttribute", CloudUnderTest.Error("Unavailable", "lost", 503)).On("ModifyNetworkInterfaceAttribute", "<XResponse/>");
 
         Assert.Equal(["sg-1", "sg-2"], await test.Cloud.HintSecurityGroupsAsync(default));
         await test.Cloud.SetSecurityGroupsAsync(Eni, ["sg-2", "sg-3"], default);
@@ -438,7 +438,7 @@ public sealed class AwsCloudTests
     public async Task Limits_of_a_type_that_is_not_in_the_table_are_asked_for(string platform, string ipv6, int ipv6Addresses, bool prefixes)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", $"<R><instanceTypeSet><item><instanceType>m99.large</instanceType>{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces><ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>{ipv6}</networkInfo></item></instanceTypeSet></R>");
+        test.On("DescribeInstanceTypes", $"<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType>{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces><ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>{ipv6}</networkInfo></item></instanceTypeSet></XResponse>");
 
         Assert.Equal(new NodeLimits(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m99.large", default));
         Assert.Equal(["InstanceType.1=m99.large"], test.Calls("DescribeInstanceTypes"));
@@ -448,7 +448,7 @@ public sealed class AwsCloudTests
     public async Task Interfaces_of_other_network_cards_are_not_among_the_limits()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", "<R><instanceTypeSet><item><instanceType>p99.48xlarge</instanceType><hypervisor>nitro</hypervisor><networkInfo><maximumNetworkInterfaces>30</maximumNetworkInterfaces><networkCards><item><networkCardIndex>1</networkCardIndex><maximumNetworkInterfaces>28</maximumNetworkInterfaces></item><item><networkCardIndex>0</networkCardIndex><maximumNetworkInterfaces>2</maximumNetworkInterfaces></item></networkCards><ipv4AddressesPerInterface>50</ipv4AddressesPerInterface></networkInfo></item></instanceTypeSet></R>");
+        test.On("DescribeInstanceTypes", "<XResponse><instanceTypeSet><item><instanceType>p99.48xlarge</instanceType><hypervisor>nitro</hypervisor><networkInfo><maximumNetworkInterfaces>30</maximumNetworkInterfaces><networkCards><item><networkCardIndex>1</networkCardIndex><maximumNetworkInterfaces>28</maximumNetworkInterfaces></item><item><networkCardIndex>0</networkCardIndex><maximumNetworkInterfaces>2</maximumNetworkInterfaces></item></networkCards><ipv4AddressesPerInterface>50</ipv4AddressesPerInterface></networkInfo></item></instanceTypeSet></XResponse>");
 
         Assert.Equal(2, (await test.Cloud.DescribeLimitsAsync("p99.48xlarge", default)).MaxInterfaces);
         Assert.Equal(15, (await test.Cloud.DescribeLimitsAsync("p4d.24xlarge", default)).MaxInterfaces);
@@ -470,7 +470,7 @@ public sealed class AwsCloudTests
     public async Task Limits_that_are_missing_are_not_guessed()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", "<R><instanceTypeSet><item><instanceType>m99.large</instanceType></item></instanceTypeSet></R>").On("DescribeInstanceTypes", "<R/>");
+        test.On("DescribeInstanceTypes", "<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType></item></instanceTypeSet></XResponse>").On("DescribeInstanceTypes", "<XResponse/>");
 
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
@@ -531,7 +531,7 @@ public sealed class AwsCloudTests
 
     private static List<IPNetwork> Networks(params string[] networks) => [.. networks.Select(network => IPNetwork.Parse(network))];
 
-    private static string Page(string items, string? next = null) => $"<R><networkInterfaceSet>{items}</networkInterfaceSet>{(next is null ? "" : $"<nextToken>{next}</nextToken>")}</R>";
+    private static string Page(string items, string? next = null) => $"<XResponse><networkInterfaceSet>{items}</networkInterfaceSet>{(next is null ? "" : $"<nextToken>{next}</nextToken>")}</XResponse>";
 
     private static string Members(string item) => item.Trim()["<item>".Length..^"</item>".Length];
 }

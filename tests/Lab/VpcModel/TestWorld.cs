@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Time.Testing;
 using System.Net;
 using VpcCni.Lab.VpcModel;
 using Xunit;
@@ -8,8 +9,9 @@ namespace VpcCni.Lab.Tests.VpcModel;
 /// <summary>A small world to test with: one VPC with both families, a subnet in each of two zones, a group, and a clock.</summary>
 internal sealed class TestWorld
 {
-    public TestWorld(WorldOptions? options = null, int seed = 1, string subnet = "10.0.1.0/24")
+    public TestWorld(WorldOptions? options = null, int seed = 1, string subnet = "10.0.1.0/24", FakeTimeProvider? time = null)
     {
+        Time = time ?? new FakeTimeProvider(Start);
         World = new VpcWorld(Time, new Random(seed), options);
         Vpc = World.CreateVpc(IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("2600:1f14:0:100::/56"));
         SubnetA = World.CreateSubnet(Vpc.Id, "us-west-2a", IPNetwork.Parse(subnet), IPNetwork.Parse("2600:1f14:0:101::/64"));
@@ -18,7 +20,9 @@ internal sealed class TestWorld
         World.Subscribe(Events.Add);
     }
 
-    public FakeTime Time { get; } = new();
+    public static DateTimeOffset Start { get; } = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    public FakeTimeProvider Time { get; }
     public VpcWorld World { get; }
     public Vpc Vpc { get; }
     public Subnet SubnetA { get; }

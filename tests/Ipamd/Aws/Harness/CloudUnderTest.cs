@@ -38,7 +38,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
             BackoffBase = TimeSpan.FromMilliseconds(1),
         };
         test.Cloud = new AwsCloud(change?.Invoke(options) ?? options, TimeProvider.System, new Random(1), attempt => (attempt.Operation == ImdsClient.MetadataOperation ? test.MetadataAttempts : test.Attempts).Enqueue(attempt));
-        test.On("DescribeSubnets", "<R><subnetSet><item><subnetId>subnet-1</subnetId><cidrBlock>10.0.0.0/24</cidrBlock></item></subnetSet></R>");
+        test.On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-1</subnetId><cidrBlock>10.0.0.0/24</cidrBlock></item></subnetSet></XResponse>");
         return test;
     }
 

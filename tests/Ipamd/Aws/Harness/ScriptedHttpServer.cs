@@ -28,6 +28,9 @@ internal sealed record Reply(int Status, string Body)
 
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Written instead of <see cref="Body"/>, as long and as slowly as a test likes.</summary>
+    public Func<HttpContext, Task>? Raw { get; init; }
+
     /// <summary>Close the connection instead of answering.</summary>
     public bool Abort { get; init; }
 
@@ -84,6 +87,6 @@ internal sealed class ScriptedHttpServer : IAsyncDisposable
         context.Response.StatusCode = reply.Status;
         context.Response.ContentType = reply.ContentType;
         foreach (var (name, value) in reply.Headers) context.Response.Headers[name] = value;
-        await context.Response.WriteAsync(reply.Body);
+        await (reply.Raw is { } raw ? raw(context) : context.Response.WriteAsync(reply.Body));
     }
 }

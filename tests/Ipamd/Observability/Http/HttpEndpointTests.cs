@@ -74,8 +74,10 @@ public sealed class HttpEndpointTests
         var slow = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsOfOne)}")).ToArray();
         try
         {
+            // An answer proves that the connection is among those that count: Kestrel takes connections in, and counts them, in any order.
+            foreach (var client in slow) await AskKeepingOpenAsync(client);
             foreach (var client in slow[1..]) await client.SendAsync("GET /met"u8.ToArray());
-            // Whoever holds a connection is asked for nothing; one more is turned away without an answer.
+            // One more is closed without an answer.
             await Eventually.TrueAsync(async () =>
             {
                 using var late = served.Connect();
@@ -91,6 +93,20 @@ public sealed class HttpEndpointTests
         }
 
         await Eventually.TrueAsync(async () => await TryAskAsync(served));
+    }
+
+    private static async Task AskKeepingOpenAsync(Socket client)
+    {
+        await client.SendAsync("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray());
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        var answer = "";
+        var buffer = new byte[4096];
+        while (!answer.EndsWith(Body, StringComparison.Ordinal))
+        {
+            var read = await client.ReceiveAsync(buffer, deadline.Token);
+            Assert.NotEqual(0, read);
+            answer += Encoding.ASCII.GetString(buffer, 0, read);
+        }
     }
 
     [Fact]
