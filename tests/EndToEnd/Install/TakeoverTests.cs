@@ -57,7 +57,8 @@ public sealed class TakeoverTests
             .Split('\n').Any(line => line.Contains(a.HostName, StringComparison.Ordinal) || line.Contains($"{a.Address} ", StringComparison.Ordinal)), what: "nothing of the deleted pod is left");
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
 
-        // And back: what the reference starts from.
+        // And back: what the reference starts from. The table is written beside the pool, by a program of its own, so a daemon of two seconds may not have it yet.
+        await Eventually.TrueAsync(async () => (await NftAsync(node, "list", "tables")).Contains("table ip vpccni", StringComparison.Ordinal), what: "our table of rules");
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
         var removed = await node.TheNode.Ipamd.AskAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
