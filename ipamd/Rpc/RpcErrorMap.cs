@@ -4,7 +4,10 @@ using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>The one place where outcomes and failures of the daemon become gRPC statuses.</summary>
+/// <summary>
+/// The one place where outcomes and failures of the daemon become gRPC statuses. Texts from outside are trimmed: the server sends spaces at the ends as they are, HTTP/2 forbids them there
+/// (RFC 9113, section 8.2.1), and some clients then drop the whole text.
+/// </summary>
 internal static class RpcErrorMap
 {
     /// <summary>Trailer with the typed reason, for programs; the status detail is for people.</summary>
@@ -13,7 +16,7 @@ internal static class RpcErrorMap
     public static RpcException ToException(AddOutcome outcome) => outcome switch
     {
         AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
-            new Status(StatusCode.ResourceExhausted, reason), new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } }),
+            new Status(StatusCode.ResourceExhausted, reason.Trim()), new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } }),
         AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(new Status(
             StatusCode.FailedPrecondition,
             $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; delete the attachment and add it again")),
@@ -29,7 +32,7 @@ internal static class RpcErrorMap
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RpcException(new Status(StatusCode.Unavailable, $"the checkpoint could not be written, so nothing was changed: {exception.Message}"));
+            throw new RpcException(new Status(StatusCode.Unavailable, $"the checkpoint could not be written, so nothing was changed: {exception.Message.Trim()}"));
         }
     }
 }

@@ -47,6 +47,7 @@ internal sealed class RpcServer : IAsyncDisposable
         builder.Services.AddSingleton(health);
         var application = builder.Build();
         application.Use(RootOnly.InvokeAsync);
+        application.Use(GrpcTimeout.InvokeAsync);
         application.MapGrpcService<CniBackendService>();
         application.MapGrpcService<ConfigServerService>();
         application.MapGrpcService<NodeIpamService>();

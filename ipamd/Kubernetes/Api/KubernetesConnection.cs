@@ -19,7 +19,7 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
     private byte[] _authority = [];
 
     /// <summary>Deadline of a request and its answer, and of the headers of a watch.</summary>
-    public TimeSpan RequestTimeout { get; set; } = TimeSpan.FromSeconds(10);
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     private string AuthorityFile => Path.Combine(options.ServiceAccountPath, "ca.crt");
 

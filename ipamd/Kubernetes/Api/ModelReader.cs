@@ -13,6 +13,8 @@ internal static class ModelReader
     /// <summary>The one resource of a node's capacity that is read. Other quantities need arithmetic without bounds.</summary>
     private const string Pods = "pods";
 
+    private const int MaxQuantityLength = 32;
+
     public static V1NodeList NodeList(JsonElement json) => new()
     {
         Metadata = Object(json, "metadata") is { } metadata ? new V1ListMeta { ResourceVersion = Text(metadata, "resourceVersion") } : null,
@@ -32,7 +34,7 @@ internal static class ModelReader
             }
             : null,
         Status = Object(json, "status") is { } status && Object(status, "capacity") is { } capacity
-            ? new V1NodeStatus { Capacity = Text(capacity, Pods) is { } pods && Quantity(pods) is { } quantity ? new Dictionary<string, ResourceQuantity> { [Pods] = quantity } : [] }
+            ? new V1NodeStatus { Capacity = Text(capacity, Pods) is { } pods ? new Dictionary<string, ResourceQuantity> { [Pods] = Quantity(pods) } : [] }
             : null,
     };
 
@@ -61,19 +63,25 @@ internal static class ModelReader
             member => member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString()! : throw new JsonException($"{name}.{member.Name} is not a string"),
             StringComparer.Ordinal);
 
-    /// <summary>Null for what is no number of pods. The package computes 1e99999999 exactly, digit by digit.</summary>
-    private static ResourceQuantity? Quantity(string text)
+    /// <exception cref="JsonException">It is no quantity, or none that a decimal can hold.</exception>
+    private static ResourceQuantity Quantity(string text)
     {
-        if (text.Length is 0 or > 10 || text.Contains('e', StringComparison.OrdinalIgnoreCase)) return null;
+        // The package computes 1e99999999 exactly, digit by digit. No quantity of the API needs an exponent of three digits.
+        var exponent = text.AsSpan()[(text.AsSpan().IndexOfAny('e', 'E') + 1)..];
+        if (text.Length is 0 or > MaxQuantityLength || (exponent.Length < text.Length && exponent.TrimStart("+-0").Length > 2)) throw new JsonException($"'{Truncated(text)}' is no quantity");
         try
         {
-            return new ResourceQuantity(text);
+            var quantity = new ResourceQuantity(text);
+            _ = quantity.ToDecimal();
+            return quantity;
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException or OverflowException)
         {
-            return null;
+            throw new JsonException($"'{text}' is no quantity: {exception.Message}", exception);
         }
     }
+
+    private static string Truncated(string text) => text.Length <= MaxQuantityLength ? text : text[..MaxQuantityLength] + "...";
 
     private static JsonElement? Object(JsonElement json, string name) => Member(json, name, JsonValueKind.Object);
 

@@ -59,9 +59,7 @@ internal sealed class ApiServerStub : IAsyncDisposable
     public KubernetesConnection Connection(Func<ClusterOptions, ClusterOptions>? change = null, TimeProvider? time = null, TimeSpan? timeout = null)
     {
         var options = new ClusterOptions { Endpoint = new Uri(Url), NodeName = "n" };
-        var connection = new KubernetesConnection(change?.Invoke(options) ?? options, "test", time ?? TimeProvider.System);
-        if (timeout is { } limit) connection.RequestTimeout = limit;
-        return connection;
+        return new KubernetesConnection(change?.Invoke(options) ?? options, "test", time ?? TimeProvider.System) { RequestTimeout = timeout ?? TimeSpan.FromSeconds(10) };
     }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();

@@ -114,16 +114,32 @@ public sealed class HostileServerTests
 
     [Theory]
     [InlineData("many")]
+    [InlineData("1e")]
+    [InlineData("1e99")]
     [InlineData("1e99999999")]
-    [InlineData("99999999999999999999")]
-    [InlineData("-1")]
+    [InlineData("1e+0099999999")]
+    [InlineData("0x10")]
+    [InlineData("1Kb")]
     [InlineData("")]
-    public async Task Capacity_that_is_no_number_of_pods_says_nothing(string pods)
+    public async Task Capacity_that_is_no_quantity_is_unreadable(string pods)
     {
-        var node = $$"""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"{{pods}}"} } }""";
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[" + node + "]}"));
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(ListWithCapacity(pods)));
+        Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
+    }
+
+    [Theory]
+    [InlineData("110", 110)]
+    [InlineData("1k", 1000)]
+    [InlineData("2e3", 2000)]
+    [InlineData("3000m", 3)]
+    [InlineData("5E", null)]
+    [InlineData("99999999999999999999", null)]
+    [InlineData("-1", null)]
+    public async Task Capacity_is_the_quantity_or_nothing_where_no_node_runs_so_many(string pods, int? expected)
+    {
+        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(ListWithCapacity(pods)));
         using var connection = server.Connection();
-        Assert.Null((await new KubernetesNodes(connection).ListAsync("n", "0", Token)).Item!.MaxPods);
+        Assert.Equal(expected, (await new KubernetesNodes(connection).ListAsync("n", "0", Token)).Item!.MaxPods);
     }
 
     [Theory]
@@ -237,6 +253,9 @@ public sealed class HostileServerTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => watching);
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Token);
     }
+
+    private static string ListWithCapacity(string pods)
+        => "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[" + $$"""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"{{pods}}"} } }""" + "]}";
 
     private static string Event(string item) => $$"""{"type":"ADDED","object":{{item}} }""";
 

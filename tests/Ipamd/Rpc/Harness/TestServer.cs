@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Grpc.Net.Client;
@@ -57,7 +56,11 @@ internal sealed class TestServer : IAsyncDisposable
                 GrpcLimits.Apply(grpc);
                 options?.Invoke(grpc);
             }),
-            app => app.MapGrpcService<ScriptedBackend>());
+            app =>
+            {
+                app.Use(GrpcTimeout.InvokeAsync);
+                app.MapGrpcService<ScriptedBackend>();
+            });
 
     /// <summary>A server that answers every request with <paramref name="respond"/>: for what a gRPC server of ours would never send.</summary>
     public static Task<TestServer> StartRawAsync(RequestDelegate respond)
@@ -86,23 +89,7 @@ internal sealed class TestServer : IAsyncDisposable
         return new TestServer(app, transport, folder, logs);
     }
 
-    public static SocketsHttpHandler UnixSocketHandler(string path) => new()
-    {
-        ConnectCallback = async (_, cancellationToken) =>
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            try
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
-    };
+    public static SocketsHttpHandler UnixSocketHandler(string path) => (SocketsHttpHandler)DaemonChannel.OptionsFor(path).HttpHandler!;
 
     public GrpcChannel Channel(Action<GrpcChannelOptions>? configure = null)
     {

@@ -54,13 +54,41 @@ public sealed class ServerProtocolTests
 
     [Theory]
     [MemberData(nameof(BadTimeouts))]
-    public async Task Malformed_timeout_is_no_deadline_and_the_call_is_served(string timeout)
+    public async Task Malformed_timeout_is_internal_and_the_method_is_not_called(string timeout)
     {
-        await using var server = await TestServer.StartAsync(Transport.LoopbackTcp, new ScriptedBackend());
-        if (timeout.All(char.IsAscii)) Assert.Equal(StatusCode.OK, (await RawCall.PostAsync(server, Good, call => call.Timeout = timeout)).GrpcStatus);
-        // HTTP itself refuses it.
-        else await Assert.ThrowsAsync<HttpRequestException>(() => RawCall.PostAsync(server, Good, call => call.Timeout = timeout));
-        Assert.Equal(StatusCode.OK, (await RawCall.PostAsync(server, Good)).GrpcStatus);
+        var called = false;
+        await using var server = await TestServer.StartAsync(Transport.LoopbackTcp, (_, _) =>
+        {
+            called = true;
+            return Task.FromResult(new AddNetworkReply());
+        });
+        if (!timeout.All(char.IsAscii))
+        {
+            // HTTP itself refuses it.
+            await Assert.ThrowsAsync<HttpRequestException>(() => RawCall.PostAsync(server, Good, call => call.Timeout = timeout));
+        }
+        else
+        {
+            var answer = await RawCall.PostAsync(server, Good, call => call.Timeout = timeout);
+            Assert.Equal(StatusCode.Internal, answer.GrpcStatus);
+            Assert.Contains("grpc-timeout", answer.Message, StringComparison.Ordinal);
+        }
+
+        Assert.False(called);
+    }
+
+    [Theory]
+    [InlineData("0n")]
+    [InlineData("1n")]
+    [InlineData("00000000S")]
+    public async Task Timeout_of_nothing_is_deadline_exceeded(string timeout)
+    {
+        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, context) =>
+        {
+            await Task.Delay(Timeout.Infinite, context.CancellationToken);
+            return new AddNetworkReply();
+        });
+        Assert.Equal(StatusCode.DeadlineExceeded, (await RawCall.PostAsync(server, Good, call => call.Timeout = timeout)).GrpcStatus);
     }
 
     [Theory]
