@@ -8,6 +8,8 @@ internal interface ICheckpointFile
     string Name { get; }
 
     /// <summary>The bytes last written; null when there never were any.</summary>
+    /// <exception cref="CheckpointFormatException">What is there cannot be a checkpoint: too large, or no file.</exception>
+    /// <exception cref="IOException">It cannot be read.</exception>
     byte[]? Read();
 
     /// <summary>Replaces the content: when this returns, it survives a crash; when it throws, the old content is still there.</summary>
@@ -21,6 +23,12 @@ internal interface ICheckpointFile
 /// <summary>A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.</summary>
 internal sealed class CheckpointFile(string path) : ICheckpointFile
 {
+    /// <summary>About ten times what the largest instance type's attachments need.</summary>
+    public const int MaxBytes = 16 * 1024 * 1024;
+
+    /// <summary>Files set aside that are kept: the newest. A checkpoint that is broken again and again must not fill the disk.</summary>
+    public const int MaxAside = 5;
+
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     public string Name => path;
@@ -29,11 +37,18 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
     {
         try
         {
-            return File.ReadAllBytes(path);
+            using var handle = PosixFile.Open(path, OpenMode.Read);
+            if (handle is null) return null;
+            var length = RandomAccess.GetLength(handle);
+            if (length > MaxBytes) throw new CheckpointFormatException($"it has {length} bytes, expected at most {MaxBytes}");
+            var content = new byte[length];
+            var read = 0;
+            while (read < content.Length && RandomAccess.Read(handle, content.AsSpan(read), read) is > 0 and var count) read += count;
+            return content[..read];
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        catch (NotRegularFileException exception)
         {
-            return null;
+            throw new CheckpointFormatException(exception.Message, exception);
         }
     }
 
@@ -42,7 +57,27 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
     public string SetAside(DateTimeOffset now)
     {
         var aside = $"{path}.corrupt-{now.UtcDateTime:yyyyMMddTHHmmssfff}Z";
-        File.Move(path, aside, overwrite: false);
+        if (Path.Exists(aside)) throw new IOException($"{aside} exists already");
+        PosixFile.Rename(path, aside);
+        RemoveOldest();
         return aside;
+    }
+
+    /// <summary>Their names sort by age. What cannot be removed (a folder that holds something) stays.</summary>
+    private void RemoveOldest()
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string[] aside = [.. Directory.GetFileSystemEntries(folder, Path.GetFileName(path) + ".corrupt-*").Order(StringComparer.Ordinal)];
+        foreach (var old in aside.SkipLast(MaxAside))
+        {
+            try
+            {
+                File.Delete(old);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // It is not ours: one more entry of a folder costs nothing.
+            }
+        }
     }
 }

@@ -8,15 +8,15 @@ internal static partial class CheckpointLoader
     /// <exception cref="IOException">The file cannot be read or set aside: starting without it could give an address to two pods.</exception>
     public static void Load(IpLedger ledger, ICheckpointFile file, TimeProvider time, ILogger logger)
     {
-        if (file.Read() is not { } content)
-        {
-            Log.None(logger, file.Name);
-            return;
-        }
-
         LedgerRecord record;
         try
         {
+            if (file.Read() is not { } content)
+            {
+                Log.None(logger, file.Name);
+                return;
+            }
+
             record = CheckpointFormat.Read(content);
         }
         catch (CheckpointFormatException exception)

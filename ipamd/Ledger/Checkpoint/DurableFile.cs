@@ -5,7 +5,7 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 internal static class DurableFile
 {
     /// <param name="path">The file.</param>
-    /// <param name="beside">Where it is written first, in the same folder. A fixed name: what a crash left there is written over by the next run.</param>
+    /// <param name="beside">Where it is written first, in the same folder. A fixed name: what a crash left there is removed by the next run.</param>
     /// <param name="content">What it holds when this returns.</param>
     /// <param name="mode">Its rights from the first byte on.</param>
     /// <exception cref="IOException">Not written; the old content is still there.</exception>
@@ -13,14 +13,16 @@ internal static class DurableFile
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         Directory.CreateDirectory(folder);
-        using (var handle = File.OpenHandle(beside, FileMode.Create, FileAccess.Write, FileShare.None))
+        // Never written through: what a crash, or anybody else, left at that name is removed, and a link is not followed.
+        File.Delete(beside);
+        using (var handle = PosixFile.Open(beside, OpenMode.Write | OpenMode.Create | OpenMode.Exclusive, mode)
+            ?? throw new DirectoryNotFoundException($"{folder} does not exist"))
         {
-            File.SetUnixFileMode(handle, mode);
             RandomAccess.Write(handle, content, fileOffset: 0);
             RandomAccess.FlushToDisk(handle);
         }
 
-        File.Move(beside, path, overwrite: true);
+        PosixFile.Rename(beside, path);
         FolderSync.Flush(folder);
     }
 }

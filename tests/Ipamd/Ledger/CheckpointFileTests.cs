@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Ledger;
+
+/// <summary>What stands where the checkpoint belongs: whatever it is, the daemon starts, says so, and keeps it.</summary>
+public sealed class CheckpointFileTests : IDisposable
+{
+    private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-checkpoint-");
+
+    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+
+    private string File => Path.Combine(_folder.FullName, "ipam.json");
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    public static TheoryData<string, string> Unusable => new()
+    {
+        { "directory", "is a directory" }, { "fifo", "is no regular file" }, { "socket", "is no regular file" }, { "link", "is a symbolic link" }, { "3 GB", "bytes, expected at most" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Unusable))]
+    public void Something_else_than_a_checkpoint_is_kept_aside_and_reported(string what, string reason)
+    {
+        Put(what);
+        var file = new CheckpointFile(File);
+        Assert.Contains(reason, Assert.Throws<CheckpointFormatException>(() => file.Read()).Message, StringComparison.Ordinal);
+
+        CheckpointLoader.Load(new IpLedger(TimeSpan.Zero), file, new ManualTimeProvider(), NullLogger.Instance);
+        Assert.Single(Directory.GetFileSystemEntries(_folder.FullName, "ipam.json.corrupt-*"));
+        file.Write("new"u8);
+        Assert.Equal("new", Encoding.UTF8.GetString(file.Read()!));
+    }
+
+    [Fact]
+    public void Files_set_aside_are_bounded_and_the_newest_stay()
+    {
+        var file = new CheckpointFile(File);
+        for (var day = 0; day < CheckpointFile.MaxAside + 3; day++)
+        {
+            file.Write(Encoding.UTF8.GetBytes($"day {day}"));
+            file.SetAside(Start.AddDays(day));
+        }
+
+        string[] left = [.. Directory.GetFiles(_folder.FullName).Order(StringComparer.Ordinal).Select(System.IO.File.ReadAllText)];
+        Assert.Equal(["day 3", "day 4", "day 5", "day 6", "day 7"], left);
+    }
+
+    [Fact]
+    public void A_link_planted_beside_the_checkpoint_is_not_written_through()
+    {
+        var victim = Path.Combine(_folder.FullName, "victim");
+        System.IO.File.WriteAllText(victim, "untouched");
+        System.IO.File.CreateSymbolicLink(File + ".tmp", victim);
+        new CheckpointFile(File).Write("new"u8);
+        Assert.Equal(("untouched", "new"), (System.IO.File.ReadAllText(victim), System.IO.File.ReadAllText(File)));
+    }
+
+    private void Put(string what)
+    {
+        switch (what)
+        {
+            case "directory":
+                Directory.CreateDirectory(File);
+                break;
+            case "link":
+                System.IO.File.CreateSymbolicLink(File, "/etc/passwd");
+                break;
+            case "3 GB":
+                using (var sparse = System.IO.File.Create(File)) sparse.SetLength(3L << 30);
+                break;
+            case "socket":
+                // Disposing of it removes the file.
+                _socket.Bind(new UnixDomainSocketEndPoint(File));
+                break;
+            default:
+                using (var mkfifo = Process.Start("mkfifo", [File])) mkfifo.WaitForExit();
+                break;
+        }
+    }
+}
