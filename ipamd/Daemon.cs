@@ -69,7 +69,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var connections = (IDisposable)cloud;
 
         // Core.
-        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers), options, state);
+        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers) { BootId = BootId() }, options, state);
 
         var history = new PoolHistory();
         engine.Events.Subscribe(history.Observe);
@@ -92,7 +92,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 
-        using var auditor = new NodeAuditor(engine.Ledger, engine.Cloud, new KernelNodeView(), () => host.Wirings, options.HostNetwork.VethPrefix, _time) { ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()) };
+        using var auditor = new NodeAuditor(engine.Ledger, engine.Cloud, new KernelNodeView(), () => host.Wirings, options.HostNetwork.VethPrefix, () => state.StartObstacle, _time) { ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()) };
         engine.Events.Subscribe(auditor.Observe);
 
         var introspection = new IntrospectionPages(new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time));
@@ -138,6 +138,19 @@ internal sealed partial class Daemon : IAsyncDisposable
         _startIsOver?.Dispose();
         _loggers.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Null where /proc does not say: then no checkpoint is taken for one of an earlier boot.</summary>
+    private static string? BootId()
+    {
+        try
+        {
+            return File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>All of them until one ends or all are cancelled; none is left running.</summary>

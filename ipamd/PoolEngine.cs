@@ -11,7 +11,11 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd;
 
 /// <summary>Everything outside of the process that the pool touches, and the two sources of chance: each has one production and one fake implementation.</summary>
-internal sealed record PoolPorts(ICloud Cloud, IHostNetwork Host, ICheckpointFile Checkpoint, TimeProvider Time, Random Random, ILoggerFactory Loggers);
+internal sealed record PoolPorts(ICloud Cloud, IHostNetwork Host, ICheckpointFile Checkpoint, TimeProvider Time, Random Random, ILoggerFactory Loggers)
+{
+    /// <summary>/proc/sys/kernel/random/boot_id, by which a checkpoint of an earlier boot is recognised; null when unknown.</summary>
+    public string? BootId { get; init; }
+}
 
 /// <summary>
 /// The daemon between its ports and its socket: ledger, queue of waiting ADDs, planner and loop, put together. The daemon runs it on the kernel, the disk and EC2; the simulation and
@@ -35,15 +39,16 @@ internal sealed partial class PoolEngine
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
         Beside = new SideParts(ports.Time, ports.Loggers.CreateLogger<SideParts>());
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
-        CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.Loggers.CreateLogger<PoolEngine>());
+        Checkpoint = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldInUse();
-        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time)
+        if (Checkpoint.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
+        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
         };
         Waiting = new WaitingAdds(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, _checkpoint, Waiting, Signal, ports.Time, options.AddWait)
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, _evidence, Signal, ports.Time, options.AddWait)
         {
             Observed = state.Observed,
             StartObstacle = () => state.StartObstacle,
@@ -53,6 +58,9 @@ internal sealed partial class PoolEngine
     }
 
     public DaemonState State { get; }
+
+    /// <summary>What the checkpoint of the last run came to.</summary>
+    public LoadedCheckpoint Checkpoint { get; }
 
     /// <summary>What runs beside the pool and must not end it.</summary>
     public SideParts Beside { get; }
@@ -87,7 +95,23 @@ internal sealed partial class PoolEngine
     /// <exception cref="CloudException">The cloud did not answer within <see cref="NodeStartup.Deadline"/>.</exception>
     public async Task RunAsync(Action<StepOutcome> afterStep, CancellationToken cancellationToken)
     {
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var sync = Beside.KeepAsync("checkpoint", new CheckpointSync(_checkpoint, _ports.Time).RunAsync, ended.Token);
+        try
+        {
+            await RunPoolAsync(afterStep, ended);
+        }
+        finally
+        {
+            await ended.CancelAsync();
+            await sync;
+        }
+    }
+
+    private async Task RunPoolAsync(Action<StepOutcome> afterStep, CancellationTokenSource ended)
+    {
         var (_, host, _, time, random, loggers) = _ports;
+        var cancellationToken = ended.Token;
         var mayChange = !_options.ProvisioningDisabled;
         var startup = new NodeStartup(_cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
         var node = await startup.RunAsync(
@@ -108,7 +132,6 @@ internal sealed partial class PoolEngine
         Waiting.Serve();
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
         var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] beside = [];
         try
         {
@@ -128,7 +151,7 @@ internal sealed partial class PoolEngine
         {
             // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
             EniConfig.Changed = () => { };
-            ended.Cancel();
+            await ended.CancelAsync();
             await Task.WhenAll(beside);
             await reconciler.IdleAsync();
         }

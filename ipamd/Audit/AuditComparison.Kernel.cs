@@ -29,9 +29,9 @@ internal static partial class AuditComparison
         var route = kernel.Routes.FirstOrDefault(route => route.Table == RouteTables.Main && route.Destination == host && route.Type == RouteType.Unicast);
         if (route is null)
         {
-            // Outside Kubernetes nobody knows what the link is called.
-            var suffix = attachment.Pod.Name is { Length: > 0 } ? KernelEvidence.LinkSuffix(attachment.Pod) : null;
-            var isGone = !attachment.IsRecovered && suffix is not null && !veths.Values.Any(link => link.Name.EndsWith(suffix, StringComparison.Ordinal));
+            // Of one that was recovered from the kernel the link is all that is known.
+            var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelEvidence.LinkSuffix(attachment);
+            var isGone = !veths.Values.Any(link => link.Name.EndsWith(suffix, StringComparison.Ordinal));
             yield return isGone
                 ? new Finding(Severity.Warning, "lost-delete", subject, "the ledger says that it holds this address, and the kernel has neither its link nor a route: its DEL was probably lost", "the daemon gives it back by itself once the namespace is gone, too; a runtime's GC does it at once")
                 : new Finding(Severity.Critical, "pod-route", subject, "there is no route to it: the node and its other pods cannot reach it", KeeperShould);

@@ -27,7 +27,7 @@ internal static partial class AuditComparison
         }
 
         if (look.Runtime is { } runtime) findings.AddRange(Sandboxes(look, runtime));
-        if (look.Cloud is { } cloud) findings.AddRange(Cloud(look, cloud));
+        if (look.Cloud is { } cloud && look.Ledger.IsObserved) findings.AddRange(Cloud(look, cloud));
         return [.. findings.OrderBy(finding => finding.Severity).ThenBy(finding => finding.Kind, StringComparer.Ordinal).ThenBy(finding => finding.Subject, StringComparer.Ordinal)];
     }
 
@@ -42,8 +42,8 @@ internal static partial class AuditComparison
     private static IPNetwork Host(IPAddress address) => AddressBlocks.Single(address);
 
     private static IEnumerable<Finding> Orphans(AuditLook look)
-        => look.Ledger.Orphans.Select(orphan => new Finding(
-            Severity.Critical, "orphan", Name(orphan), $"it holds {orphan.Addresses[0].Address}, which no interface of this node carries: nothing that is sent to it arrives", Remake));
+        => AddressLoss.Of(look.Ledger).Select(loss => new Finding(
+            Severity.Critical, "orphan", loss.Interface?.Value ?? "no interface", $"{loss.Sentence}: nothing that is sent to them arrives", "delete these pods, so that they are made anew with addresses of their own"));
 
     private static IEnumerable<Finding> Interfaces(AuditLook look, KernelFacts kernel)
     {

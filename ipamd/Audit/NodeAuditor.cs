@@ -15,8 +15,10 @@ namespace VpcCni.Ipamd.Audit;
 /// <param name="node">Kernel and namespaces.</param>
 /// <param name="wirings">The interfaces that the daemon has wired.</param>
 /// <param name="vethPrefix">How names of pods' links begin.</param>
+/// <param name="startObstacle">What the daemon's start waits for; null when it is over.</param>
 /// <param name="time">For the pause between two looks.</param>
-internal sealed class NodeAuditor(IpLedger ledger, ICloud cloud, INodeView node, Func<IReadOnlyList<InterfaceWiring>> wirings, string vethPrefix, TimeProvider time) : IDisposable
+internal sealed class NodeAuditor(
+    IpLedger ledger, ICloud cloud, INodeView node, Func<IReadOnlyList<InterfaceWiring>> wirings, string vethPrefix, Func<string?> startObstacle, TimeProvider time) : IDisposable
 {
     /// <summary>Longer than a DEL takes from its first request of the kernel to the daemon, on a node that is not overloaded.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
@@ -57,6 +59,8 @@ internal sealed class NodeAuditor(IpLedger ledger, ICloud cloud, INodeView node,
             var described = asksCloud ? await DescribeAsync(notCompared, cancellationToken) : null;
             if (!asksCloud) notCompared.Add("EC2: left out as asked");
             var first = Look(described, notCompared, cancellationToken);
+            if (!first.Ledger.IsObserved)
+                notCompared.Add($"interfaces and their addresses: this daemon has not yet observed which are attached{(startObstacle() is { } obstacle ? $" ({obstacle})" : "")}, so nothing is said of them");
             var found = AuditComparison.Of(first);
             var last = first;
             if (found.Count > 0)
@@ -68,7 +72,7 @@ internal sealed class NodeAuditor(IpLedger ledger, ICloud cloud, INodeView node,
             }
 
             if (found.Any(finding => finding.Kind.StartsWith("cloud-", StringComparison.Ordinal))) ObserveSoon();
-            return new AuditResult(found, Compared(last), notCompared, IsComplete: last.Kernel is not null && (!asksCloud || described is not null), Looks: ReferenceEquals(first, last) ? 1 : 2);
+            return new AuditResult(found, Compared(last), notCompared, IsComplete: last.Kernel is not null && last.Ledger.IsObserved && (!asksCloud || described is not null), Looks: ReferenceEquals(first, last) ? 1 : 2);
         }
         finally
         {

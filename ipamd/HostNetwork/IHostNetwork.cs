@@ -31,8 +31,21 @@ internal interface IHostNetwork
     /// <summary>Names of the veth links of the host, routed or not: the hosts' ends of pods' pairs are among them.</summary>
     IReadOnlyCollection<string> HostInterfaces();
 
-    /// <summary>Whether the path of a pod's network namespace still leads anywhere. False is no proof by itself: the path may not be visible from here.</summary>
-    bool NamespaceExists(string path);
+    /// <summary>Whether the path of a pod's network namespace still leads anywhere.</summary>
+    NamespacePresence NamespaceAt(string path);
+}
+
+/// <summary>What is known of a network namespace by its path.</summary>
+internal enum NamespacePresence
+{
+    /// <summary>The folder of the path cannot be seen from here (another mount namespace), or the path is empty.</summary>
+    Unknown,
+
+    /// <summary>The path leads to something.</summary>
+    Present,
+
+    /// <summary>The folder is here and the path is not: whoever made the namespace has removed it.</summary>
+    Gone,
 }
 
 /// <summary>A host route to a pod.</summary>

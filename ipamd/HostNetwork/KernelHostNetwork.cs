@@ -117,7 +117,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
-    public bool NamespaceExists(string path) => File.Exists(path);
+    /// <summary>A path below /proc names a process of the runtime's PID namespace, which is not this one's: its absence proves nothing.</summary>
+    public NamespacePresence NamespaceAt(string path)
+        => path.Length == 0 ? NamespacePresence.Unknown
+            : File.Exists(path) ? NamespacePresence.Present
+            : !path.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(Path.GetDirectoryName(path)) ? NamespacePresence.Gone
+            : NamespacePresence.Unknown;
 
     public KernelSettings Settings { get; }
 

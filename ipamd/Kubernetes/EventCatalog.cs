@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Kubernetes;
@@ -14,11 +15,28 @@ internal static class EventCatalog
     public const string AddressLost = nameof(AddressLost);
     public const string CheckpointNotWritten = nameof(CheckpointNotWritten);
 
+    public const string DaemonStarting = nameof(DaemonStarting);
+
     /// <summary>The reference's word for it.</summary>
     public const string MissingPermissions = "MissingIAMPermissions";
 
-    /// <summary>Null for what concerns nobody outside.</summary>
-    public static Occurrence? Of(PoolEvent happened, string nodeName)
+    /// <summary>Events on pods for one cause; the event on the node says how many there are.</summary>
+    private const int MaxPodsOfLoss = 50;
+
+    /// <summary>Empty for what concerns nobody outside.</summary>
+    public static IReadOnlyList<Occurrence> Of(PoolEvent happened, string nodeName)
+    {
+        if (happened is PoolEvent.AddressesLost { Loss: var loss }) return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. OfPods(loss)];
+        return Single(happened, nodeName) is { } single ? [single] : [];
+    }
+
+    private static IEnumerable<Occurrence> OfPods(AddressLoss loss)
+        => loss.Orphans.Where(orphan => ObjectName.IsValid(orphan.Attachment.Pod.Namespace) && ObjectName.IsValid(orphan.Attachment.Pod.Name)).Take(MaxPodsOfLoss)
+            .Select(orphan => new Occurrence(
+                new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name), AddressLost,
+                $"the pod has no network: {orphan.Attachment.Addresses[0].Address} is gone {(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; delete the pod, so that it gets another address"));
+
+    private static Occurrence? Single(PoolEvent happened, string nodeName)
     {
         var node = new EventSubject("", nodeName);
         switch (happened)
@@ -57,6 +75,7 @@ internal static class EventCatalog
     private static string ReasonOf(PoolEvent.AddFailed failed) => failed switch
     {
         { Kind: AddFailureKind.Orphaned } => AddressLost,
+        { Kind: AddFailureKind.NotObserved } => DaemonStarting,
         { Kind: AddFailureKind.NotDurable } => CheckpointNotWritten,
         { Obstacle: { } kind } => ReasonOf(kind),
         _ => InsufficientAddresses,

@@ -21,8 +21,9 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
     /// <summary>Takes note and returns at once: called on the thread that it happened on.</summary>
     public void Note(PoolEvent happened)
     {
-        if (EventCatalog.Of(happened, nodeName) is not { } occurrence) return;
-        _book.Note(occurrence, happened.At);
+        var occurrences = EventCatalog.Of(happened, nodeName);
+        if (occurrences.Count == 0) return;
+        foreach (var occurrence in occurrences) _book.Note(occurrence, happened.At);
         _signal.Raise();
     }
 

@@ -47,6 +47,11 @@ internal sealed record Attachment
     public required DateTimeOffset AssignedAt { get; init; }
 
     /// <summary>
+    /// Since when nothing of it is left in the kernel, as far as looks showed; null while something is, or nobody has looked. Durable, so that a restart between two looks does not start over.
+    /// </summary>
+    public DateTimeOffset? UnusedSince { get; init; }
+
+    /// <summary>
     /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint), or by the host. Nobody knows its key, so it is
     /// given back when the kernel no longer shows it.
     /// </summary>

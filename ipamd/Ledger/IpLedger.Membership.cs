@@ -22,6 +22,7 @@ internal sealed partial class IpLedger
     /// <summary>Every block by its range, on whichever interface: how an address finds its block.</summary>
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
     private DateTimeOffset? _restoredAt;
+    private bool _isObserved;
 
     /// <summary>An interface that carried the address of a pod, and does not seem to any more, is not removed for this long.</summary>
     public static readonly TimeSpan OrphanWindow = TimeSpan.FromMinutes(5);
@@ -39,9 +40,10 @@ internal sealed partial class IpLedger
     {
         lock (_lock)
         {
+            _isObserved = true;
             List<NetworkInterfaceId> added = [], lost = [];
             var (blocksAdded, blocksLost) = (0, 0);
-            var before = Carried_NeedsLock();
+            var before = Orphans_NeedsLock().Select(orphan => orphan.Attachment.Key).ToHashSet();
             ForgetSettled_NeedsLock(now);
             foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
             {
@@ -82,8 +84,32 @@ internal sealed partial class IpLedger
             Resolve_NeedsLock(observed, askedAt ?? now, now);
             // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
             RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling, now);
-            var orphaned = before.Where(attachment => _attachments.ContainsKey(attachment.Key) && attachment.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null));
-            return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [.. orphaned] };
+            Orphan[] orphaned = [.. Orphans_NeedsLock().Where(orphan => !before.Contains(orphan.Attachment.Key))];
+            return new ObservationChanges
+            {
+                InterfacesAdded = added,
+                InterfacesLost = lost,
+                BlocksAdded = blocksAdded,
+                BlocksLost = blocksLost,
+                Orphaned = orphaned,
+                Losses = AddressLoss.Of(orphaned, _interfaces.Keys.ToHashSet()),
+            };
+        }
+    }
+
+    /// <summary>
+    /// When another observation is due because a recorded place was not confirmed by the last one, which may have been late; null when all places are confirmed, or known to be lost.
+    /// </summary>
+    public DateTimeOffset? ConfirmPlacesAt
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _restoredAt is { } restored && _attachments.Values.Any(item => !item.IsRecovered && item.Addresses.Any(held => held.Place is not null && BlockOf_NeedsLock(held.Address) is null))
+                    ? restored + Settling
+                    : null;
+            }
         }
     }
 
@@ -226,9 +252,6 @@ internal sealed partial class IpLedger
         => _index.TryGetValue(AddressBlocks.Single(address), out var single) ? single
             : _index.TryGetValue(AddressBlocks.PrefixOf(address), out var prefix) ? prefix
             : null;
-
-    private List<Attachment> Carried_NeedsLock()
-        => [.. _attachments.Values.Where(attachment => attachment.Addresses.All(held => BlockOf_NeedsLock(held.Address) is not null))];
 
     private static InterfaceView ViewOf(Interface entry, HashSet<NetworkInterfaceId?> suspects) => new()
     {

@@ -53,6 +53,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                 Intents = [.. _intents.Values.Select(open => open.Intent)],
                 GivenBack = [.. _givenBack.Select(pair => (pair.Key, pair.Value))],
                 Gone = [.. _gone.Select(pair => (pair.Key, pair.Value))],
+                Lost = [.. _lastPlaces.Select(pair => new LostAddress(pair.Key, pair.Value.Place, pair.Value.Since))],
             }, _version);
         }
     }
@@ -80,12 +81,17 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                     continue;
                 }
 
-                _attachments.Add(attachment.Key, attachment with { AssignedAt = Carried(attachment.AssignedAt) });
+                _attachments.Add(attachment.Key, attachment with { AssignedAt = Carried(attachment.AssignedAt), UnusedSince = attachment.UnusedSince is { } unused ? Carried(unused) : null });
                 foreach (var held in attachment.Addresses) _holders.Add(held.Address, attachment.Key);
             }
 
             _restoredAt = now;
             RestoreIntents_NeedsLock(record, Carried, now);
+
+            foreach (var lost in record.Lost)
+            {
+                if (_holders.ContainsKey(lost.Address)) _lastPlaces[lost.Address] = (lost.LastPlace, Carried(lost.Since));
+            }
 
             foreach (var (address, releasedAt) in record.Cooling)
             {
@@ -185,6 +191,36 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
+    /// <summary>What a look at the kernel showed: of these attachments nothing is left, of all others something is.</summary>
+    /// <param name="unused">Their keys.</param>
+    /// <param name="confirmation">How long nothing may have been left of an attachment before that is certain.</param>
+    /// <param name="now">When the look was made.</param>
+    /// <returns>Those of which nothing has been left for so long, and when the next one may be certain; null when there is none.</returns>
+    public (IReadOnlyList<Attachment> Certain, DateTimeOffset? NextAt) MarkUnused(IReadOnlySet<AttachmentKey> unused, TimeSpan confirmation, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            List<Attachment> certain = [];
+            DateTimeOffset? next = null;
+            foreach (var attachment in _attachments.Values.Where(item => item.UnusedSince is not null || unused.Contains(item.Key)).ToArray())
+            {
+                DateTimeOffset? since = !unused.Contains(attachment.Key) ? null : attachment.UnusedSince is { } before && before <= now ? before : now;
+                var marked = attachment;
+                if (since != attachment.UnusedSince)
+                {
+                    _attachments[attachment.Key] = marked = attachment with { UnusedSince = since };
+                    Changed_NeedsLock();
+                }
+
+                if (since is not { } at) continue;
+                if (now - at >= confirmation) certain.Add(marked);
+                else if (next is null || at + confirmation < next) next = at + confirmation;
+            }
+
+            return (certain, next);
+        }
+    }
+
     /// <summary>Undoes an <see cref="Assign"/> of which nobody was told: the addresses are free at once.</summary>
     public void Withdraw(AttachmentKey key)
     {
@@ -215,11 +251,26 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             {
                 Interfaces = [.. _interfaces.Values.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item => ViewOf(item, suspects))],
                 CooldownEnds = [.. _cooling.Where(pair => IsUsable_NeedsLock(pair.Key)).Select(pair => pair.Value + Cooldown).Order()],
-                Orphans = [.. _attachments.Values.Where(item => !item.IsRecovered && item.Addresses.Any(held => BlockOf_NeedsLock(held.Address) is null)).OrderBy(item => item.AssignedAt)],
+                IsObserved = _isObserved,
+                Orphans = Orphans_NeedsLock(),
                 Attachments = _attachments.Count,
                 Intents = [.. _intents.Values],
             };
         }
+    }
+
+    /// <summary>A recorded place is believed until a complete observation contradicts it.</summary>
+    private Orphan[] Orphans_NeedsLock()
+    {
+        if (!_isObserved) return [];
+        List<Orphan> orphans = [];
+        foreach (var attachment in _attachments.Values.Where(item => !item.IsRecovered).OrderBy(item => item.AssignedAt))
+        {
+            if (attachment.Addresses.FirstOrDefault(held => held.Place is null && BlockOf_NeedsLock(held.Address) is null) is not { Address: { } address }) continue;
+            orphans.Add(_lastPlaces.TryGetValue(address, out var last) ? new Orphan(attachment, last.Place, last.Since) : new Orphan(attachment, null, null));
+        }
+
+        return [.. orphans];
     }
 
     /// <summary>

@@ -71,6 +71,12 @@ internal sealed record InterfaceView
     public int Free => IsUsable ? Blocks.Sum(block => block.Free) : 0;
 }
 
+/// <summary>A pod whose address no interface of this node carries.</summary>
+/// <param name="Attachment">What it holds.</param>
+/// <param name="LastPlace">The interface that carried it last; null when none is known.</param>
+/// <param name="Since">When it was found missing; null when that was before the first observation of this run.</param>
+internal sealed record Orphan(Attachment Attachment, InterfacePlace? LastPlace, DateTimeOffset? Since);
+
 /// <summary>The whole ledger at one moment: what the planner plans on and what an operator is shown.</summary>
 internal sealed record LedgerView
 {
@@ -79,8 +85,13 @@ internal sealed record LedgerView
     /// <summary>When each cooling address that can be given out again becomes free, soonest first.</summary>
     public required IReadOnlyList<DateTimeOffset> CooldownEnds { get; init; }
 
-    /// <summary>Attachments whose address no known interface carries: kept and reported, never dropped.</summary>
-    public required IReadOnlyList<Attachment> Orphans { get; init; }
+    /// <summary>
+    /// Attachments whose address no known interface carries: kept and reported, never dropped. Empty until the cloud has been observed (<see cref="IsObserved"/>): before that nobody can say.
+    /// </summary>
+    public required IReadOnlyList<Orphan> Orphans { get; init; }
+
+    /// <summary>The cloud's control plane has said in this run what is attached.</summary>
+    public required bool IsObserved { get; init; }
     public required int Attachments { get; init; }
 
     /// <summary>What is being done, or has to be done, in the cloud.</summary>

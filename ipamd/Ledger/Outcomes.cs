@@ -30,8 +30,11 @@ internal sealed record ObservationChanges
     public required int BlocksAdded { get; init; }
     public required int BlocksLost { get; init; }
 
-    /// <summary>Attachments whose address was on an interface before and is on none now: somebody took it away under a live pod.</summary>
-    public required IReadOnlyList<Attachment> Orphaned { get; init; }
+    /// <summary>Attachments that this observation found without an interface that carries their address: somebody took it away under a live pod.</summary>
+    public required IReadOnlyList<Orphan> Orphaned { get; init; }
+
+    /// <summary>The same by their cause.</summary>
+    public IReadOnlyList<AddressLoss> Losses { get; init; } = [];
 
     public bool Any => InterfacesAdded.Count + InterfacesLost.Count + BlocksAdded + BlocksLost + Orphaned.Count > 0;
 }
@@ -46,7 +49,16 @@ internal readonly record struct CoolingAddress(IPAddress Address, DateTimeOffset
 /// <param name="SinceBoot">CLOCK_MONOTONIC: the same for every process until the next boot.</param>
 internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceBoot)
 {
-    public static ClockReading Of(TimeProvider time) => new(time.GetUtcNow(), time.GetElapsedTime(0));
+    public static ClockReading Of(TimeProvider time, string? bootId = null) => new(time.GetUtcNow(), time.GetElapsedTime(0)) { BootId = bootId };
+
+    /// <summary>/proc/sys/kernel/random/boot_id: another after each boot; null when unknown.</summary>
+    public string? BootId { get; init; }
+
+    /// <summary>Certainly of another boot than the earlier reading: no process, namespace, link or route of then is left.</summary>
+    public bool IsAfterRebootSince(ClockReading earlier) => BootId is not null && earlier.BootId is not null && BootId != earlier.BootId;
+
+    /// <summary>When the kernel started, by the clock now.</summary>
+    public DateTimeOffset BootedAt => Now - SinceBoot;
 
     /// <summary>
     /// A time of an earlier reading's clock as one of this reading's: what happened so long ago then happened that and the time in between ago now. After a reboot the time in between is not known and
@@ -54,11 +66,17 @@ internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceB
     /// </summary>
     public DateTimeOffset Carry(DateTimeOffset at, ClockReading writtenAt)
     {
-        var between = SinceBoot >= writtenAt.SinceBoot ? SinceBoot - writtenAt.SinceBoot : SinceBoot;
+        var between = SinceBoot >= writtenAt.SinceBoot && !IsAfterRebootSince(writtenAt) ? SinceBoot - writtenAt.SinceBoot : SinceBoot;
         var carried = Now - (writtenAt.Now - at) - between;
         return carried < Now ? carried : Now;
     }
 }
+
+/// <summary>An address of a pod that no interface of this node carries any more.</summary>
+/// <param name="Address">The pod's.</param>
+/// <param name="LastPlace">The interface that carried it last; null when none is known.</param>
+/// <param name="Since">When it was found missing.</param>
+internal readonly record struct LostAddress(IPAddress Address, InterfacePlace? LastPlace, DateTimeOffset Since);
 
 /// <summary>What must survive a restart. The rest of the ledger is observed anew.</summary>
 internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IReadOnlyList<CoolingAddress> Cooling)
@@ -74,6 +92,9 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
 
     /// <summary>Blocks that were given back a moment ago, and when: a description that still shows them is late.</summary>
     public IReadOnlyList<(IPNetwork Range, DateTimeOffset At)> GivenBack { get; init; } = [];
+
+    /// <summary>Addresses that are held and on no interface: the interface that carried each last, and since when it has not.</summary>
+    public IReadOnlyList<LostAddress> Lost { get; init; } = [];
 
     /// <summary>Interfaces that were removed a moment ago, and when.</summary>
     public IReadOnlyList<(NetworkInterfaceId Interface, DateTimeOffset At)> Gone { get; init; } = [];

@@ -55,7 +55,7 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
         deleteAsked?.Invoke(request.Reason);
-        var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, context.CancellationToken));
+        var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), context.CancellationToken));
         if (released is null) throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
         if (deleteLinks is not null)
         {

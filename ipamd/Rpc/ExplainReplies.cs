@@ -33,6 +33,7 @@ internal static class ExplainReplies
             Line = parts.Waiting.Line(),
             Cooldown = parts.Ledger.Cooldown,
             Since = parts.State.StartedAt,
+            IsObserved = parts.Ledger.View(now).IsObserved,
             Obstacle = parts.Waiting.Obstacle,
             StartObstacle = parts.State.StartObstacle,
             Namesakes = memory is null && request.PodName.Length > 0 ? [.. parts.History.WithName(request.PodName).Union(Namesakes(parts.Ledger, request))] : [],

@@ -54,7 +54,7 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
             && !valid.Contains((item.Key.ContainerId, item.Key.InterfaceName))
             && parts.Time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge))
         {
-            if (await parts.Addresses.DeleteAsync(garbage.Key, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
+            if (await parts.Addresses.DeleteAsync(garbage.Key, garbage.Pod, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
         }
 
         return reply;

@@ -17,6 +17,7 @@ internal static class RpcErrorMap
     {
         AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
             new Status(StatusCode.ResourceExhausted, reason.Trim()), new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } }),
+        AddOutcome.NotObserved { Reason: var reason } => new RpcException(new Status(StatusCode.Unavailable, reason.Trim()), new Metadata { { ReasonTrailer, "Starting" } }),
         AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(new Status(
             StatusCode.FailedPrecondition,
             $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; delete the attachment and add it again")),

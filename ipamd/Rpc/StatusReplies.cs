@@ -66,7 +66,7 @@ internal static class StatusReplies
         if (parts.State.DefectProblem() is { } defect) yield return defect;
         if (parts.State.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan) yield return $"{plan.Short} addresses short of the targets: {obstacle.Detail}";
         if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
-        foreach (var orphan in view.Orphans) yield return $"pod {orphan.Pod} uses {orphan.Addresses[0].Address}, which no interface of this node carries";
+        foreach (var loss in AddressLoss.Of(view)) yield return loss.Sentence;
     }
 
     private static Pool PoolOf(LedgerView view, PoolReconciler? pool) => new()

@@ -22,6 +22,11 @@ internal abstract record AddOutcome
 
     /// <summary>The attachment holds an address that no interface of this node carries any more.</summary>
     internal sealed record Orphaned(Attachment Attachment) : AddOutcome;
+
+    /// <summary>The attachment holds an address, and which interface carries it is not known yet: the daemon is starting.</summary>
+    /// <param name="Attachment">What it holds.</param>
+    /// <param name="Reason">What the start waits for.</param>
+    internal sealed record NotObserved(Attachment Attachment, string Reason) : AddOutcome;
 }
 
 /// <summary>
@@ -31,6 +36,7 @@ internal sealed partial class AddressService(
     IpLedger ledger,
     CheckpointWriter checkpoint,
     WaitingAdds waiting,
+    KernelEvidence evidence,
     PoolSignal signal,
     TimeProvider time,
     TimeSpan addWait)
@@ -96,7 +102,9 @@ internal sealed partial class AddressService(
         await MakeDurableAsync(served, cancellationToken);
         var durable = time.GetElapsedTime(assigned);
         var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
-        AddOutcome answer = attachment.Addresses.Any(item => item.Place is null) ? new AddOutcome.Orphaned(attachment) : new AddOutcome.Held(attachment);
+        AddOutcome answer = attachment.Addresses.All(item => item.Place is not null) ? new AddOutcome.Held(attachment)
+            : Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
+            : new AddOutcome.NotObserved(attachment, $"it holds {attachment.Addresses[0].Address}, and which interface carries it is not known yet; the daemon is starting: {StartObstacle() ?? "not observed yet"}");
         return (answer, new AddTiming { Waited = waited, Durable = durable, ReusedAfter = served.ReusedAfter, IsNew = served.IsNew });
     }
 
@@ -112,6 +120,9 @@ internal sealed partial class AddressService(
             case AddOutcome.NoAddress failed:
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
                 break;
+            case AddOutcome.NotObserved unknown:
+                Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NotObserved, Obstacle: null, unknown.Reason, timing.Took));
+                break;
             case AddOutcome.Orphaned { Attachment: var orphaned }:
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.Orphaned, Obstacle: null, $"it holds {orphaned.Addresses[0].Address}, which is on no interface of this node", timing.Took));
                 break;
@@ -121,14 +132,14 @@ internal sealed partial class AddressService(
     }
 
     /// <summary>
-    /// Gives the addresses back. Null when the key holds nothing. A checkpoint that cannot be written does not stop it: a file that still shows the attachment after a crash holds too much, never
+    /// Releases the addresses. Null when the key holds nothing, and nothing was recovered from the kernel for that pod. A checkpoint that cannot be written does not stop it: a file that still shows the attachment after a crash holds too much, never
     /// too little, and the kernel's evidence corrects it.
     /// </summary>
-    public async Task<Attachment?> DeleteAsync(AttachmentKey key, CancellationToken cancellationToken)
+    public async Task<Attachment?> DeleteAsync(AttachmentKey key, PodReference pod, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         using var turn = await _turns.EnterAsync(key, cancellationToken);
-        if ((ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow())) is not { } released)
+        if ((ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow()) ?? evidence.ReleaseRecovered(pod)) is not { } released)
         {
             Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, Released: null, time.GetElapsedTime(started)));
             return null;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using VpcCni.Ipamd.HostNetwork;
@@ -8,18 +10,18 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// Holds the ledger against what the kernel shows. An address that is routed to a pod is in use, whatever the records say (a lost checkpoint, a teardown that failed): it is held until the route
-/// is gone; so is one that the host itself has on a link. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is given back.
+/// is gone; so is one that the host itself has on a link. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is released.
 /// </summary>
 internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelEvidence> logger)
 {
     /// <summary>Between the reply to an ADD and the end of the plugin's wiring there is no evidence yet. Longer than any runtime lets a plugin run.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(3);
 
+    /// <summary>Nothing may be left of an attachment for this long before it is released: longer than another program takes to replace what it removed.</summary>
+    public static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(10);
+
     /// <summary>Told what the kernel put right.</summary>
     public PoolEvents Events { get; init; } = new();
-
-    /// <summary>Attachments that had no evidence at the last look: only a second look condemns.</summary>
-    private HashSet<AttachmentKey> _missing = [];
 
     /// <summary>Holds what is routed to a pod, or configured on a link of the host, and held by nobody. Before the first address is handed out, and before a cooldown ends.</summary>
     /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
@@ -36,39 +38,105 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
             Log.HeldForHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
     }
 
-    /// <summary>Gives back what is certainly not in use any more.</summary>
-    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was given back.</exception>
-    public void ReleaseUnused()
+    /// <summary>Releases what has certainly not been in use for <see cref="Confirmation"/>; it has cooled since the look that first found it so.</summary>
+    /// <returns>When the next look may make another one certain; null when nothing waits for that.</returns>
+    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was released.</exception>
+    public DateTimeOffset? ReleaseUnused()
     {
         var attachments = ledger.Attachments();
-        if (attachments.Count == 0) return;
-        var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
-        var links = host.HostInterfaces();
-        var hosts = host.HostAddresses().Select(item => item.Address).ToHashSet();
-        // The link is named after the pod: it is that of a newer sandbox when one is routed.
-        var elsewhere = attachments.Where(attachment => attachment.Addresses.Any(held => routed.Contains(held.Address))).Select(attachment => attachment.Pod).ToHashSet();
-        HashSet<AttachmentKey> missing = [];
-        foreach (var attachment in attachments.Where(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))))
-        {
-            if (attachment.IsHosts ? attachment.Addresses.Any(held => hosts.Contains(held.Address)) : HasTrace(attachment, links, hasNewer: elsewhere.Contains(attachment.Pod))) continue;
-            if (_missing.Contains(attachment.Key)) Release(attachment);
-            else missing.Add(attachment.Key);
-        }
-
-        _missing = missing;
+        if (attachments.Count == 0) return null;
+        var usage = Look(attachments);
+        var now = time.GetUtcNow();
+        var unused = attachments.Where(attachment => !IsYoung(attachment) && !IsUsed(attachment, usage)).Select(attachment => attachment.Key).ToHashSet();
+        var (certain, next) = ledger.MarkUnused(unused, Confirmation, now);
+        foreach (var attachment in certain) Release(attachment);
+        return next;
     }
 
-    /// <summary>Anything of a pod besides its route, which somebody may have flushed; or it is so young that there may be nothing yet.</summary>
-    private bool HasTrace(Attachment attachment, IReadOnlyCollection<string> links, bool hasNewer)
+    /// <summary>
+    /// Ends what was recovered from the kernel for a pod whose DEL has come: the DEL names the pod, and the recovered key names only the pod's link. An address that is still routed stays: it is that of a newer
+    /// sandbox of the pod, or the plugin could not prove that it was the old one's.
+    /// </summary>
+    /// <returns>What was released; null for nothing.</returns>
+    public Attachment? ReleaseRecovered(PodReference pod)
     {
-        // Recovered: its key names the link.
-        if (attachment.IsRecovered) return links.Contains(attachment.Key.ContainerId);
-        if (time.GetUtcNow() - attachment.AssignedAt < MinimumAge) return true;
-        if (attachment.NetnsPath.Length > 0 && host.NamespaceExists(attachment.NetnsPath)) return true;
-        // Without a pod's name the link is named after the attachment alone, and no newer one can have it.
-        if (hasNewer && attachment.Pod.Name is { Length: > 0 }) return false;
+        if (pod.Name is not { Length: > 0 }) return null;
+        var suffix = LinkSuffix(pod);
+        Attachment[] candidates = [.. ledger.Attachments().Where(attachment => attachment is { IsRecovered: true, IsHosts: false } && attachment.Key.ContainerId.EndsWith(suffix, StringComparison.Ordinal))];
+        if (candidates.Length == 0) return null;
+        try
+        {
+            var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
+            return candidates.FirstOrDefault(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))) is { } ended ? ledger.Release(ended.Key, time.GetUtcNow()) : null;
+        }
+        catch (HostNetworkException exception)
+        {
+            Log.RecoveredKept(logger, pod, exception.Message);
+            return null;
+        }
+    }
+
+    /// <summary>After a reboot nothing of a pod is left, and its connections ended with the kernel: released at once, and cooling since then.</summary>
+    /// <param name="bootedAt">When the kernel started.</param>
+    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was released.</exception>
+    public void ReleaseAfterReboot(DateTimeOffset bootedAt)
+    {
+        var attachments = ledger.Attachments();
+        var usage = Look(attachments);
+        var ended = attachments.Where(attachment => !IsUsed(attachment, usage)).ToArray();
+        foreach (var attachment in ended) ledger.Release(attachment.Key, bootedAt);
+        Log.Rebooted(logger, ended.Length, bootedAt, attachments.Count - ended.Length);
+    }
+
+    private KernelUsage Look(IReadOnlyList<Attachment> attachments)
+    {
+        var routes = host.PodRoutes();
+        var owners = attachments.Where(attachment => !attachment.IsRecovered).SelectMany(attachment => attachment.Addresses.Select(held => (held.Address, attachment))).ToDictionary(pair => pair.Address, pair => pair.attachment);
+        return new KernelUsage
+        {
+            Routed = routes.Select(route => route.Address).ToHashSet(),
+            Links = host.HostInterfaces(),
+            Hosts = host.HostAddresses().Select(item => item.Address).ToHashSet(),
+            RoutedPods = [.. routes.Select(route => owners.GetValueOrDefault(route.Address)).OfType<Attachment>().Select(attachment => attachment.Pod)],
+            OwnedLinks = [.. routes.Where(route => owners.ContainsKey(route.Address)).Select(route => (route.HostInterface, route.Address.AddressFamily))],
+        };
+    }
+
+    /// <summary>Its plugin may still be at work: there need not be anything of it yet. Once its namespace is gone, nothing of it can come any more.</summary>
+    private bool IsYoung(Attachment attachment)
+        => !attachment.IsRecovered && time.GetUtcNow() - attachment.AssignedAt < MinimumAge && host.NamespaceAt(attachment.NetnsPath) != NamespacePresence.Gone;
+
+    private bool IsUsed(Attachment attachment, KernelUsage usage)
+    {
+        if (attachment.IsHosts) return attachment.Addresses.Any(held => usage.Hosts.Contains(held.Address));
+        // The key of a recovered one names its link. A pod has one address of a family: where an ADD gave that link another one, the link is that of a newer sandbox of the pod.
+        if (attachment.IsRecovered)
+            return !attachment.Addresses.All(held => usage.OwnedLinks.Contains((attachment.Key.ContainerId, held.Address.AddressFamily))) && usage.Links.Contains(attachment.Key.ContainerId);
+        if (attachment.Addresses.Any(held => usage.Routed.Contains(held.Address))) return true;
+        if (host.NamespaceAt(attachment.NetnsPath) == NamespacePresence.Present) return true;
+        // The link is named after the pod: it is that of a newer sandbox when that one is routed. Without a pod's name it is named after the attachment alone, and no newer one can have it.
+        if (attachment.Pod.Name is { Length: > 0 } && usage.RoutedPods.Contains(attachment.Pod)) return false;
         var suffix = LinkSuffix(attachment);
-        return links.Any(link => link.EndsWith(suffix, StringComparison.Ordinal));
+        return usage.Links.Any(link => link.EndsWith(suffix, StringComparison.Ordinal));
+    }
+
+    /// <summary>What one look at the kernel showed.</summary>
+    private sealed record KernelUsage
+    {
+        /// <summary>Addresses that are routed to a pod's link.</summary>
+        public required HashSet<IPAddress> Routed { get; init; }
+
+        /// <summary>Names of veth links.</summary>
+        public required IReadOnlyCollection<string> Links { get; init; }
+
+        /// <summary>Addresses of the host's own links.</summary>
+        public required HashSet<IPAddress> Hosts { get; init; }
+
+        /// <summary>Pods with an attachment of which an address is routed.</summary>
+        public required HashSet<PodReference> RoutedPods { get; init; }
+
+        /// <summary>Links to which an address of that family is routed that an ADD gave.</summary>
+        public required HashSet<(string Link, AddressFamily Family)> OwnedLinks { get; init; }
     }
 
     /// <summary>
@@ -84,8 +152,8 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
 
     private void Release(Attachment attachment)
     {
-        // Cools like any other. The checkpoint follows with the next ADD or DEL; should a restart come first, this look is made again.
-        ledger.Release(attachment.Key, time.GetUtcNow());
+        // Should a restart come before the checkpoint has it, the next look does the same.
+        ledger.Release(attachment.Key, attachment.UnusedSince ?? time.GetUtcNow());
         if (attachment.IsHosts)
         {
             Log.LeftByHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
@@ -106,6 +174,12 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
 
         [LoggerMessage(63, LogLevel.Information, "{Address} is not configured on {Link} of the host any more; it cools")]
         public static partial void LeftByHost(ILogger logger, System.Net.IPAddress address, string link);
+
+        [LoggerMessage(65, LogLevel.Warning, "the DEL of pod {Pod} may have ended an address that was recovered from the kernel, which could not be asked ({Reason}); it is looked at again within a minute")]
+        public static partial void RecoveredKept(ILogger logger, PodReference pod, string reason);
+
+        [LoggerMessage(64, LogLevel.Information, "the machine was rebooted since the checkpoint was written: {Released} addresses of pods that ended at {BootedAt:O} at the latest are released, {Kept} are still in use")]
+        public static partial void Rebooted(ILogger logger, int released, DateTimeOffset bootedAt, int kept);
 
         [LoggerMessage(61, LogLevel.Warning, "{Address} of {Attachment} (pod {Pod}) is routed nowhere and its namespace is gone: its DEL was lost; it cools")]
         public static partial void Released(ILogger logger, System.Net.IPAddress address, AttachmentKey attachment, PodReference pod);

@@ -18,6 +18,8 @@ internal sealed partial class MembershipWatch(
     private Task _looking = Task.CompletedTask;
     private DateTimeOffset _observeAt = time.GetUtcNow();
     private DateTimeOffset _hintAt = time.GetUtcNow();
+    private DateTimeOffset _kernelAt = time.GetUtcNow();
+    private DateTimeOffset _kernelLookedAt = DateTimeOffset.MinValue;
     private DateTimeOffset _subnetsAt = time.GetUtcNow();
     private DateTimeOffset _subnetsDescribedAt = time.GetUtcNow();
     private DateTimeOffset? _lastObservedAt;
@@ -49,6 +51,7 @@ internal sealed partial class MembershipWatch(
             {
                 if (!_looking.IsCompleted) return DateTimeOffset.MaxValue;
                 var next = _observeAt < _hintAt ? _observeAt : _hintAt;
+                if (_kernelAt < next) next = _kernelAt;
                 return placement.Describes && _subnetsAt < next ? _subnetsAt : next;
             }
         }
@@ -70,6 +73,7 @@ internal sealed partial class MembershipWatch(
             _hintAt = After(PoolLimits.HintInterval);
         }
 
+        if (interfaces.ConfirmPlacesAt is { } confirm) RequestAt(confirm);
         HoldInUse();
     }
 
@@ -90,6 +94,15 @@ internal sealed partial class MembershipWatch(
         {
             // Failures of the observation itself keep their own pace.
             if (_failures == 0 && at < _observeAt) _observeAt = at;
+        }
+    }
+
+    /// <summary>Pods wait for an address that nothing brings: look now for those that are not in use any more, unless that has just been done.</summary>
+    public void RequestKernelLook()
+    {
+        lock (_lock)
+        {
+            if (_kernelLookedAt + PoolLimits.KernelLookInterval is var at && at < _kernelAt) _kernelAt = at;
         }
     }
 
@@ -135,11 +148,12 @@ internal sealed partial class MembershipWatch(
     {
         try
         {
-            bool observe, hint, describe;
+            bool observe, hint, describe, kernel;
             lock (_lock)
             {
                 var now = time.GetUtcNow();
                 hint = _hintAt <= now;
+                kernel = hint || _kernelAt <= now;
                 observe = _observeAt <= now || (hint && !interfaces.AllMended);
                 describe = placement.Describes && _subnetsAt <= now;
                 if (hint) _hintAt = After(PoolLimits.HintInterval);
@@ -148,9 +162,9 @@ internal sealed partial class MembershipWatch(
             // First, since which interfaces are excluded follows from it.
             if (describe) await DescribeSubnetsAsync(cancellationToken);
             string? differs = null;
+            if (kernel) LookAtKernel();
             if (hint)
             {
-                LookAtKernel();
                 // What could not be looked at when it was to get pods again.
                 ApplyPlacement();
                 if (!observe)
@@ -181,6 +195,7 @@ internal sealed partial class MembershipWatch(
         {
             var changes = await interfaces.ObserveAsync(cancellationToken);
             Events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
+            foreach (var loss in changes.Losses) Events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
             lock (_lock)
             {
                 _lastObservedAt = time.GetUtcNow();
@@ -269,14 +284,21 @@ internal sealed partial class MembershipWatch(
 
     private void LookAtKernel()
     {
+        DateTimeOffset? again = null;
         try
         {
             evidence.HoldInUse();
-            evidence.ReleaseUnused();
+            again = evidence.ReleaseUnused();
         }
         catch (HostNetworkException exception)
         {
             Log.KernelNotAsked(logger, exception);
+        }
+
+        lock (_lock)
+        {
+            _kernelLookedAt = time.GetUtcNow();
+            _kernelAt = again is { } at && at < After(PoolLimits.HintInterval) ? at : After(PoolLimits.HintInterval);
         }
     }
 

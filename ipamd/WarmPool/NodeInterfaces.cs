@@ -58,6 +58,9 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
+    /// <summary>See <see cref="IpLedger.ConfirmPlacesAt"/>.</summary>
+    public DateTimeOffset? ConfirmPlacesAt => ledger.ConfirmPlacesAt;
+
     /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
     /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
     /// <returns>How the ledger differed.</returns>
@@ -87,7 +90,7 @@ internal sealed partial class NodeInterfaces(
         lock (_verdicts) changes = ledger.Observe([.. observed.Select(seen => ToObservation(seen.Item, seen.CarriesPods))], time.GetUtcNow(), askedAt);
         if (!changes.Any) return changes;
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
-        foreach (var orphan in changes.Orphaned) Log.Orphaned(logger, orphan.Pod, orphan.Key, orphan.Addresses[0].Address);
+        foreach (var loss in changes.Losses) Log.Lost(logger, loss.Sentence);
         return changes;
     }
 
@@ -240,8 +243,8 @@ internal sealed partial class NodeInterfaces(
         [LoggerMessage(20, LogLevel.Information, "{Interfaces} interfaces attached: {Added} new, {Lost} gone, {BlocksAdded} addresses new, {BlocksLost} addresses gone")]
         public static partial void Observed(ILogger logger, int interfaces, int added, int lost, int blocksAdded, int blocksLost);
 
-        [LoggerMessage(21, LogLevel.Error, "pod {Pod} ({Attachment}) uses {Address}, which no interface of this node carries any more: somebody took it away; the pod has no network until it is recreated")]
-        public static partial void Orphaned(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress address);
+        [LoggerMessage(21, LogLevel.Error, "{Loss}; these pods have no network until they are recreated")]
+        public static partial void Lost(ILogger logger, string loss);
 
         [LoggerMessage(23, LogLevel.Warning, "{EniId} could not be tagged, or tied to the node's life; tried again at the next observation")]
         public static partial void NotMended(ILogger logger, NetworkInterfaceId eniId, Exception exception);

@@ -14,6 +14,9 @@ internal enum AddFailureKind
     /// <summary>The attachment's address is on no interface of this node.</summary>
     Orphaned,
 
+    /// <summary>It holds an address, and the daemon does not know yet which interface carries it.</summary>
+    NotObserved,
+
     /// <summary>The client gave up or was cut off.</summary>
     ClientGone,
 
@@ -96,6 +99,9 @@ internal abstract record PoolEvent(DateTimeOffset At)
 
     /// <summary>What is attached was described, and the ledger holds it now.</summary>
     internal sealed record Observed(DateTimeOffset At, ObservationChanges Changes, TimeSpan Took) : PoolEvent(At);
+
+    /// <summary>An observation found pods whose addresses no interface carries any more; told once for each cause.</summary>
+    internal sealed record AddressesLost(DateTimeOffset At, AddressLoss Loss) : PoolEvent(At);
 
     /// <summary>What is attached could not be described.</summary>
     internal sealed record ObserveFailed(DateTimeOffset At, CloudErrorKind Failure, string Reason) : PoolEvent(At);

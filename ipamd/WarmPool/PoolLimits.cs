@@ -19,6 +19,9 @@ internal static class PoolLimits
     /// <summary>When the kernel could not be asked, it is asked again after this.</summary>
     public static readonly TimeSpan EvidenceRetry = TimeSpan.FromSeconds(1);
 
+    /// <summary>Shortest time between two looks at the kernel for addresses that are not in use any more, while pods wait for one.</summary>
+    public static readonly TimeSpan KernelLookInterval = TimeSpan.FromSeconds(5);
+
     /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
     public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
 

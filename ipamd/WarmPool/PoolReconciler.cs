@@ -82,6 +82,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         LastPlan = plan;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
+        // A sandbox whose DEL never came may hold what they wait for.
+        if (plan.Obstacle is not null && snapshot.Waiting.Count > 0) parts.Membership.RequestKernelLook();
         // The description may be old, and others give addresses back, too.
         if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));

@@ -109,10 +109,10 @@ internal sealed class ModelHost(ModelKernel kernel, Incarnation incarnation) : I
         return [.. kernel.Links];
     }
 
-    public bool NamespaceExists(string path)
+    public NamespacePresence NamespaceAt(string path)
     {
-        Enter(nameof(NamespaceExists));
-        return kernel.Namespaces.Contains(path);
+        Enter(nameof(NamespaceAt));
+        return path.Length == 0 ? NamespacePresence.Unknown : kernel.Namespaces.Contains(path) ? NamespacePresence.Present : NamespacePresence.Gone;
     }
 
     private void Enter(string operation)

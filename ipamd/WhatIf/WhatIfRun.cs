@@ -213,7 +213,7 @@ internal sealed class WhatIfRun
     {
         pod.IsStopped = true;
         if (pod.Address is { } address) _kernel.Unroute(address);
-        await _daemon.Start(() => _engine!.Addresses.DeleteAsync(pod.Key, CancellationToken.None));
+        await _daemon.Start(() => _engine!.Addresses.DeleteAsync(pod.Key, new PodReference("default", pod.Name), CancellationToken.None));
     }
 
     private sealed class Pod(string name)

@@ -149,7 +149,7 @@ internal sealed class SimulatedNode
     {
         try
         {
-            var released = await engine.Addresses.DeleteAsync(new AttachmentKey(pod.Network, pod.Container, "eth0"), cancellationToken);
+            var released = await engine.Addresses.DeleteAsync(new AttachmentKey(pod.Network, pod.Container, "eth0"), new PodReference(pod.PodNamespace, pod.PodName), cancellationToken);
             if (released is not null && listening()) Checker.Released(pod, released.Addresses[0].Address);
             return true;
         }

@@ -70,6 +70,10 @@ internal sealed class CheckpointDocument
         /// <summary>One per address, IPv4 first.</summary>
         [JsonPropertyName("places")]
         public List<Place>? Places { get; set; }
+
+        /// <summary>Since when nothing of it was left in the kernel: nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("unusedSince")]
+        public long? UnusedSince { get; set; }
     }
 
     internal sealed class Place
@@ -97,6 +101,14 @@ internal sealed class CheckpointDocument
         /// <summary>The same moment in nanoseconds since boot (CLOCK_MONOTONIC).</summary>
         [JsonPropertyName("sinceBoot")]
         public long? SinceBoot { get; set; }
+
+        /// <summary>/proc/sys/kernel/random/boot_id of the boot in which the file was written.</summary>
+        [JsonPropertyName("bootId")]
+        public string? BootId { get; set; }
+
+        /// <summary>Addresses of pods that no interface carried any more.</summary>
+        [JsonPropertyName("lost")]
+        public List<Lost>? Lost { get; set; }
 
         /// <summary>Changes of the cloud that had no certain outcome when the file was written.</summary>
         [JsonPropertyName("intents")]
@@ -169,6 +181,20 @@ internal sealed class CheckpointDocument
     {
         [JsonPropertyName("name")]
         public string? Name { get; set; }
+
+        /// <summary>Nanoseconds since the Unix epoch.</summary>
+        [JsonPropertyName("at")]
+        public long At { get; set; }
+    }
+
+    internal sealed class Lost
+    {
+        [JsonPropertyName("address")]
+        public string? Address { get; set; }
+
+        /// <summary>The interface that carried it last.</summary>
+        [JsonPropertyName("place")]
+        public Place? Place { get; set; }
 
         /// <summary>Nanoseconds since the Unix epoch.</summary>
         [JsonPropertyName("at")]

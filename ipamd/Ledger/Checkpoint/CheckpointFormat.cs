@@ -20,11 +20,18 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.WrittenAt is null && record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.WrittenAt is null && record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
             {
                 WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
+                BootId = record.WrittenAt?.BootId,
                 SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
                 Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
+                Lost = OrNull([.. record.Lost.Select(item => new CheckpointDocument.Lost
+                {
+                    Address = item.Address.ToString(),
+                    Place = item.LastPlace is { } place ? ToEntry(place) : null,
+                    At = ToNanoseconds(item.Since),
+                })]),
                 Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
                 GivenBack = OrNull([.. record.GivenBack.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
                 Gone = OrNull([.. record.Gone.Select(item => new CheckpointDocument.Past { Name = item.Interface.Value, At = ToNanoseconds(item.At) })]),
@@ -58,10 +65,12 @@ internal static class CheckpointFormat
         var (intents, unreadable) = ToIntents(document.Ours?.Intents ?? []);
         return new LedgerRecord(attachments, cooling)
         {
-            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) : null,
+            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) { BootId = document.Ours.BootId } : null,
             Intents = intents,
             UnreadableIntents = unreadable,
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
+            Lost = [.. (document.Ours?.Lost ?? []).Select((item, index) => new LostAddress(
+                ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"), ToPlace(item.Place), FromNanoseconds(item.At)))],
             Gone = [.. (document.Ours?.Gone ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
         };
     }
@@ -88,12 +97,7 @@ internal static class CheckpointFormat
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
     {
-        var places = attachment.Addresses.Where(held => held.Place is not null).Select(held => new CheckpointDocument.Place
-        {
-            Interface = held.Place!.Value.Id.Value,
-            DeviceIndex = held.Place.Value.DeviceIndex,
-            NetworkCard = held.Place.Value.NetworkCard,
-        }).ToList();
+        var places = attachment.Addresses.Where(held => held.Place is not null).Select(held => ToEntry(held.Place!.Value)).ToList();
         return new CheckpointDocument.Allocation
         {
             NetworkName = attachment.Key.NetworkName,
@@ -112,6 +116,7 @@ internal static class CheckpointFormat
             {
                 NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
                 Places = places.Count == attachment.Addresses.Count ? places : null,
+                UnusedSince = attachment.UnusedSince is { } unused ? ToNanoseconds(unused) : null,
             },
         };
     }
@@ -129,9 +134,7 @@ internal static class CheckpointFormat
         {
             if (string.IsNullOrEmpty(text)) continue;
             var place = allocation.Ours?.Places is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
-            addresses.Add(new HeldAddress(
-                ParseAddress(text, family, $"{where}.{name}"),
-                string.IsNullOrEmpty(place?.Interface) ? null : new InterfacePlace(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard)));
+            addresses.Add(new HeldAddress(ParseAddress(text, family, $"{where}.{name}"), ToPlace(place)));
         }
 
         if (addresses.Count == 0) throw new CheckpointFormatException($"{where} has neither ipv4 nor ipv6");
@@ -141,9 +144,15 @@ internal static class CheckpointFormat
             Pod = allocation.Metadata is { } metadata ? new PodReference(metadata.PodNamespace ?? "", metadata.PodName ?? "") : default,
             Addresses = addresses,
             NetnsPath = allocation.Ours?.NetnsPath ?? "",
+            UnusedSince = allocation.Ours?.UnusedSince is { } unused ? FromNanoseconds(unused) : null,
             AssignedAt = FromNanoseconds(allocation.AllocationTimestamp),
         };
     }
+
+    private static CheckpointDocument.Place ToEntry(InterfacePlace place) => new() { Interface = place.Id.Value, DeviceIndex = place.DeviceIndex, NetworkCard = place.NetworkCard };
+
+    private static InterfacePlace? ToPlace(CheckpointDocument.Place? place)
+        => string.IsNullOrEmpty(place?.Interface) ? null : new InterfacePlace(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
 
     private static string? AddressOf(Attachment attachment, AddressFamily family)
         => attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();

@@ -5,11 +5,21 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or waits for the write that is
 /// under way and looks again. At most one write runs at a time and the newest state is what gets written.
 /// </summary>
-internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time)
+internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, string? bootId = null)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _writing;
     private long _durable = -1;
+
+    /// <summary>The file does not have everything that the ledger holds.</summary>
+    public bool IsBehind
+    {
+        get
+        {
+            var version = ledger.Version;
+            lock (_lock) return _durable < version;
+        }
+    }
 
     /// <summary>Number of writes so far, for the record of how well commits are grouped.</summary>
     public long Writes { get; private set; }
@@ -66,7 +76,7 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
         try
         {
             var (record, version) = ledger.Record();
-            file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time) }));
+            file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time, bootId) }));
             Written?.Invoke(time.GetElapsedTime(started), null);
             return version;
         }

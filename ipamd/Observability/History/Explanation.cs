@@ -53,6 +53,9 @@ internal sealed record ExplainedFacts
     /// <summary>Of the daemon: what it can remember.</summary>
     public required DateTimeOffset Since { get; init; }
 
+    /// <summary>The cloud has said in this run what is attached: before that no address is known to be lost.</summary>
+    public required bool IsObserved { get; init; }
+
     /// <summary>What stands against growth; null for nothing.</summary>
     public GrowthObstacle? Obstacle { get; init; }
 
@@ -89,7 +92,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
     private static Explanation Holding(ExplainedFacts facts, IReadOnlyList<ExplainedStep> steps)
     {
         var held = string.Join(", ", facts.Attachments.SelectMany(attachment => attachment.Addresses).Select(Story.Place));
-        var lost = facts.Attachments.SelectMany(attachment => attachment.Addresses).Any(address => address.Place is null);
+        var lost = facts.IsObserved && facts.Attachments.Any(attachment => !attachment.IsRecovered && attachment.Addresses.Any(address => address.Place is null));
         var since = facts.Attachments.Min(attachment => attachment.AssignedAt);
         return new Explanation(lost ? PodState.Orphaned : PodState.Holding, $"{facts.Name} holds {held} since {since:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(facts.Now - since)})", steps, lost ? [Advice.Orphan] : []);
     }

@@ -81,6 +81,10 @@ internal sealed class PoolHistory
 
                     if (ended.Failure is { } failure) Failed_NeedsLock($"change {ended.Intent.GetType().Name} {failure}", ended.At, $"{ended.Intent.Description}: {ended.Reason}");
                     break;
+                case PoolEvent.AddressesLost { Loss: var loss }:
+                    foreach (var orphan in loss.Orphans) Note_NeedsLock(orphan.Attachment.Pod, orphan.Attachment.Key, happened, isGone: false);
+                    Failed_NeedsLock($"lost {loss.Interface}", happened.At, loss.Sentence);
+                    break;
                 case PoolEvent.ObserveFailed observe:
                     Failed_NeedsLock($"observe {observe.Failure}", observe.At, $"describe what is attached: {observe.Reason}");
                     break;

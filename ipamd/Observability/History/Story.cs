@@ -55,6 +55,9 @@ internal static class Story
             case PoolEvent.LostDelete { Released: var lost }:
                 yield return new ExplainedStep(at, "lost-delete", $"nothing of it is left in the kernel and no DEL came: {Places(lost)} was given back; it cools until {at + cooldown:HH:mm:ss}");
                 break;
+            case PoolEvent.AddressesLost { Loss: var loss }:
+                yield return new ExplainedStep(loss.Since ?? at, "lost", $"its address was lost: {loss.Sentence}");
+                break;
             case PoolEvent.Recovered { Attachment: var recovered }:
                 yield return new ExplainedStep(at, "recovered", $"the kernel routes {Places(recovered)} to {recovered.Key.ContainerId} and no record has it: held as long as the route is there");
                 break;

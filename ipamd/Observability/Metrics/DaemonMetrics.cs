@@ -171,7 +171,7 @@ internal sealed class DaemonMetrics : IDisposable
         Count(changes.BlocksLost, "block_lost", "eniIPPoolReconcileDel");
         if (changes.Orphaned.Count == 0) return;
         _forcedIps.Add(changes.Orphaned.Count);
-        var lost = changes.Orphaned.SelectMany(orphan => orphan.Addresses).Select(held => held.Place?.Id).OfType<NetworkInterfaceId>().Distinct().Count(changes.InterfacesLost.Contains);
+        var lost = changes.Losses.Count(loss => loss.IsInterfaceGone);
         if (lost > 0) _forcedEnis.Add(lost);
     }
 

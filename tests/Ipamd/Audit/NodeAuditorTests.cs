@@ -19,7 +19,7 @@ public sealed class NodeAuditorTests : IDisposable
     private bool _observesSoon;
 
     public NodeAuditorTests()
-        => _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", _time) { ObserveSoon = () => _observesSoon = true };
+        => _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", () => null, _time) { ObserveSoon = () => _observesSoon = true };
 
     public void Dispose() => _auditor.Dispose();
 

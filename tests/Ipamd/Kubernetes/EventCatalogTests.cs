@@ -59,7 +59,7 @@ public sealed class EventCatalogTests
         Assert.Null(Of(new PoolEvent.CheckpointWritten(At, TimeSpan.Zero, null)));
     }
 
-    private static Occurrence? Of(PoolEvent happened) => EventCatalog.Of(happened, "node-1");
+    private static Occurrence? Of(PoolEvent happened) => EventCatalog.Of(happened, "node-1").Cast<Occurrence?>().SingleOrDefault();
 
     private static PoolEvent.AddFailed Failed(AddFailureKind kind, GrowthObstacleKind? obstacle)
         => new(At, new AttachmentKey("net", "container", "eth0"), new PodReference("default", "web"), kind, obstacle, "because", TimeSpan.Zero);

@@ -40,7 +40,7 @@ public sealed class CheckpointFileTests : IDisposable
         var file = new CheckpointFile(File);
         Assert.Contains(reason, Assert.Throws<CheckpointFormatException>(() => file.Read()).Message, StringComparison.Ordinal);
 
-        CheckpointLoader.Load(new IpLedger(TimeSpan.Zero), file, new ManualTimeProvider(), NullLogger.Instance);
+        CheckpointLoader.Load(new IpLedger(TimeSpan.Zero), file, new ManualTimeProvider(), bootId: null, NullLogger.Instance);
         Assert.Single(Directory.GetFileSystemEntries(_folder.FullName, "ipam.json.corrupt-*"));
         file.Write("new"u8);
         Assert.Equal("new", Encoding.UTF8.GetString(file.Read()!));

@@ -122,7 +122,7 @@ public sealed class CheckpointTests
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
         var file = new FakeCheckpointFile { Content = Encoding.UTF8.GetBytes(content) };
         var ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        CheckpointLoader.Load(ledger, file, new VpcCni.Tests.Shared.ManualTimeProvider(), NullLogger.Instance);
+        CheckpointLoader.Load(ledger, file, new VpcCni.Tests.Shared.ManualTimeProvider(), bootId: null, NullLogger.Instance);
         Assert.Empty(ledger.Attachments());
         Assert.Equal(content, Encoding.UTF8.GetString(Assert.Single(file.Aside)));
     }

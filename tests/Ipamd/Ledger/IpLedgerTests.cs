@@ -77,7 +77,7 @@ public sealed class IpLedgerTests
         Add("a");
         var later = Start + IpLedger.Settling;
         var changes = _ledger.Observe([Primary()], later);
-        Assert.Equal(Key("a"), Assert.Single(changes.Orphaned).Key);
+        Assert.Equal(Key("a"), Assert.Single(changes.Orphaned).Attachment.Key);
         Assert.NotNull(_ledger.Find(Key("a")));
         Assert.Single(_ledger.View(later).Orphans);
         _ledger.Observe([Primary("10.0.0.10/32")], later);

@@ -45,7 +45,11 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public IReadOnlyCollection<string> HostInterfaces() => [.. Links.Concat(Pods.Select(pod => pod.HostInterface))];
 
-    public bool NamespaceExists(string path) => Namespaces.Contains(path);
+    /// <summary>The runtime's folder can be seen: a namespace that is not there is gone.</summary>
+    public bool SeesNamespaces { get; set; }
+
+    public NamespacePresence NamespaceAt(string path)
+        => Namespaces.Contains(path) ? NamespacePresence.Present : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone : NamespacePresence.Unknown;
 
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }

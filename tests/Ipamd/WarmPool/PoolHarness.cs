@@ -39,7 +39,7 @@ internal sealed class PoolHarness
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
             Time)
         { Events = Pool, Logger = NullLogger<PoolReconciler>.Instance };
-        Service = new AddressService(Ledger, Writer, Waiting, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
+        Service = new AddressService(Ledger, Writer, Waiting, Evidence, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
         {
             Observed = _observed.Task,
             Events = Pool,
@@ -112,7 +112,7 @@ internal sealed class PoolHarness
     public Task<AddOutcome> AddAsync(string container, CancellationToken cancellationToken = default)
         => Service.AddAsync(Key(container), new PodReference("default", container), $"/run/netns/{container}", cancellationToken);
 
-    public Task<Attachment?> DeleteAsync(string container) => Service.DeleteAsync(Key(container), CancellationToken.None);
+    public Task<Attachment?> DeleteAsync(string container) => Service.DeleteAsync(Key(container), new PodReference("default", container), CancellationToken.None);
 
     public static AttachmentKey Key(string container) => new("aws-cni", container, "eth0");
 }

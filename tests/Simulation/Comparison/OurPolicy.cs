@@ -73,7 +73,7 @@ internal sealed class OurPolicy
     {
         await started;
         foreach (var route in _kernel.Routes.Values.Where(route => route.HostInterface == $"p{pod}").ToArray()) _kernel.Unroute(route.Address);
-        await _daemon.Start(() => _engine.Addresses.DeleteAsync(Key(pod), CancellationToken.None));
+        await _daemon.Start(() => _engine.Addresses.DeleteAsync(Key(pod), new PodReference("default", $"p{pod}"), CancellationToken.None));
     }
 
     private static AttachmentKey Key(int pod) => new("aws-cni", $"c{pod}", "eth0");

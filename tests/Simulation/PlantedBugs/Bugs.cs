@@ -164,6 +164,6 @@ internal static class Bugs
 
         public IReadOnlyCollection<string> HostInterfaces() => [];
 
-        public bool NamespaceExists(string path) => false;
+        public NamespacePresence NamespaceAt(string path) => NamespacePresence.Gone;
     }
 }

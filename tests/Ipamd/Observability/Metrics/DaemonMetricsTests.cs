@@ -36,7 +36,7 @@ public sealed class DaemonMetricsTests
         await node.Pool.StepAsync();
         await node.Pool.AddAsync("b");
         await node.Pool.StepAsync();
-        await node.Pool.Service.DeleteAsync(PoolHarness.Key("a"), CancellationToken.None);
+        await node.Pool.DeleteAsync("a");
         var scrape = node.Scrape();
         var view = node.Pool.View;
         Assert.Equal(
@@ -89,7 +89,7 @@ public sealed class DaemonMetricsTests
         using var node = new MeasuredNode(new PoolTargets { WarmIpTarget = 1 }, maxInterfaces: 1, blocksPerInterface: 1);
         await node.ServeAsync();
         await node.Pool.AddAsync("a");
-        await node.Pool.Service.DeleteAsync(PoolHarness.Key("a"), CancellationToken.None);
+        await node.Pool.DeleteAsync("a");
         node.Pool.Time.Advance(TimeSpan.FromSeconds(40));
         await node.Pool.AddAsync("b");
         var scrape = node.Scrape();
