@@ -9,6 +9,7 @@ using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Observability.Http;
 using VpcCni.Ipamd.Observability.Metrics;
@@ -71,6 +72,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         // Core.
         var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers) { BootId = BootId() }, options, state);
 
+        ClusterParts? cluster = null;
+        var health = new HealthMonitor(state, engine.Ledger, (report, at) => TellCluster(cluster, report, at), _time, _loggers.CreateLogger<HealthMonitor>());
+        engine.Events.Subscribe(health.Observe);
         var history = new PoolHistory();
         engine.Events.Subscribe(history.Observe);
         state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
@@ -84,11 +88,11 @@ internal sealed partial class Daemon : IAsyncDisposable
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
         // The cluster, if there is one to talk to: nothing waits for it.
-        using var cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
+        using var connected = cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
         state.ClusterProblem = () => cluster?.Link.Problem;
 
         // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
-        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report, UsesCluster = cluster is not null });
+        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report, UsesCluster = cluster is not null, Health = health.Report });
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 
@@ -103,14 +107,14 @@ internal sealed partial class Daemon : IAsyncDisposable
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
             new ConfigServerService(state, settings),
-            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, _time) { Auditor = auditor }),
+            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, health, _time) { Auditor = auditor }),
             new HealthService(state),
             _loggers,
             cancellationToken);
         var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
         state.InstallationProblem = () => installation?.Problem;
         state.DefectProblem = () => engine.Beside.Problem;
-        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
+        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
         if (installation is not null) beside.Add(("installation", installation.RunAsync));
         if (cluster is not null) beside.Add(("cluster", cluster.Link.RunAsync));
         try
@@ -193,6 +197,10 @@ internal sealed partial class Daemon : IAsyncDisposable
             },
             state: null, StartIsOver, Timeout.InfiniteTimeSpan);
     }
+
+    private static void TellCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at)
+        => cluster?.Events.Note(
+            report.Level switch { HealthLevel.Ready => EventCatalog.PodNetworkReady, HealthLevel.Degraded => EventCatalog.PodNetworkDegraded, _ => EventCatalog.PodNetworkNotReady }, report.Headline, at);
 
     private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 

@@ -40,6 +40,7 @@ internal sealed partial class PoolEngine
         Beside = new SideParts(ports.Time, ports.Loggers.CreateLogger<SideParts>());
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         Checkpoint = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
+        state.CheckpointSetAside = Checkpoint.SetAside;
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldInUse();
         if (Checkpoint.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);

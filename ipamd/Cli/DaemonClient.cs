@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-using Grpc.Health.V1;
 using Grpc.Net.Client;
 using VpcCni.Protos.V1;
+using Health = Grpc.Health.V1.Health;
 
 namespace VpcCni.Ipamd.Cli;
 

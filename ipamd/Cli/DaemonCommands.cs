@@ -38,7 +38,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var plugin = InstallCommand.PluginOption();
         var run = new Command("run", "run the daemon (the default); it is configured by environment variables") { installs, plugin };
         run.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
-        var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer");
+        var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer, 3 degraded");
         status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
         var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
         pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
@@ -53,8 +53,11 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             result.GetValue(socket)!, client => AuditReport.WriteAsync(client, result.GetValue(withoutCloud), result.GetValue(json), console.Output, cancellationToken), AuditDeadline));
 
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
-        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service };
-        health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));
+        var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
+        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service, verbose };
+        health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => result.GetValue(verbose)
+            ? HealthCommand.ExplainAsync(client, result.GetValue(json), console, cancellationToken)
+            : HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));
 
         var level = new Argument<string>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)" };
         var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };

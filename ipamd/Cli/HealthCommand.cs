@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
 using Grpc.Health.V1;
+using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -29,5 +30,29 @@ internal static class HealthCommand
             await console.Error.WriteLineAsync($"ipamd health: {exception.Status.Detail}");
             return NotServing;
         }
+    }
+
+    /// <summary>For people and scripts: the level with its causes, in the words and with the exit codes of <c>ipamd status</c>.</summary>
+    /// <param name="client">Of the daemon.</param>
+    /// <param name="json">As JSON.</param>
+    /// <param name="console">Where to write.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="RpcException">No answer.</exception>
+    public static async Task<int> ExplainAsync(DaemonClient client, bool json, CommandConsole console, CancellationToken cancellationToken)
+    {
+        var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
+        if (json)
+        {
+            await console.Output.WriteLineAsync(StatusReport.Json.Format(status.Health));
+        }
+        else
+        {
+            var screen = new Screen();
+            StatusReport.Head(screen, status.Health);
+            if (status.Health.Causes.Count == 0) screen.Row("READY");
+            await console.Output.WriteAsync(screen.ToString());
+        }
+
+        return StatusReport.ExitCodeOf(status.Health);
     }
 }

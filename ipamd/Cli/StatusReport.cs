@@ -18,14 +18,26 @@ internal static class StatusReport
     {
         var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
         await output.WriteAsync(json ? Json.Format(status) + "\n" : Text(status));
-        return status.Ready ? 0 : 1;
+        return ExitCodeOf(status.Health);
+    }
+
+    /// <summary>0 ready, 1 not ready, 3 degraded; 2 is no answer.</summary>
+    internal static int ExitCodeOf(Health health) => health.Level switch { "ready" => 0, "degraded" => 3, _ => 1 };
+
+    /// <summary>The head: how well the node serves pods and, when it does not do so well, why.</summary>
+    internal static void Head(Screen screen, Health health)
+    {
+        var level = health.Level.Replace('_', ' ').ToUpperInvariant();
+        foreach (var (cause, index) in health.Causes.Select((cause, index) => (cause, index)))
+            screen.Beside(index == 0 ? level : "", Column, $"{cause.Reason}: {cause.Detail}");
     }
 
     internal static string Text(GetStatusReply status)
     {
         var now = status.Now.ToDateTimeOffset();
         var screen = new Screen();
-        var head = $"{(status.Ready ? "READY" : "NOT READY"),-9}  {status.Phase}, started {Span.Ago(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}";
+        Head(screen, status.Health);
+        var head = $"{(status.Health.Causes.Count == 0 ? "READY" : "daemon"),-9}  {status.Phase}, started {Span.Ago(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}";
         var clock = $"{now:HH:mm:ss}Z";
         screen.Row(head.Length + clock.Length < Screen.Width ? head.PadRight(Screen.Width - clock.Length) + clock : head);
         screen.Beside("node", Column, status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet");
@@ -33,8 +45,8 @@ internal static class StatusReport
         Line(screen, status.Line, now);
         Cloud(screen, status.Cloud, now);
         foreach (var obstacle in status.Obstacles) screen.Beside("obstacle", Column, $"{obstacle.About}: {obstacle.Detail}{Until(obstacle, now)}");
-        if (status.HostNetworkProblem.Length > 0) screen.Beside("host net", Column, status.HostNetworkProblem);
-        foreach (var problem in status.Problems.Where(problem => !problem.StartsWith("host network: ", StringComparison.Ordinal))) screen.Beside("problem", Column, problem);
+        // Those of the head are not said again.
+        foreach (var problem in status.Problems.Skip(status.Health.Causes.Count)) screen.Beside("problem", Column, problem);
         foreach (var warning in status.Warnings) screen.Beside("warning", Column, warning);
         foreach (var failure in status.Failures)
             screen.Beside("failed", Column, $"{Span.Ago(now - failure.At.ToDateTimeOffset())}{(failure.Count > 1 ? $", {failure.Count} times" : "")}: {failure.What}");

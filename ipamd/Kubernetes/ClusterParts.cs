@@ -42,23 +42,25 @@ internal sealed class ClusterParts : IDisposable
         }
 
         Link.Add(watchOfNode, new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.Told, NodeFailed, time, random).RunAsync);
-        ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
+        Events = ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
     }
 
     public ClusterLink Link { get; }
+    public EventReporter Events { get; }
 
-    private void ComposeWriters(ClusterOptions options, ClusterSubjects pool, Func<string> nodeUid, TimeProvider time, Random random)
+    private EventReporter ComposeWriters(ClusterOptions options, ClusterSubjects pool, Func<string> nodeUid, TimeProvider time, Random random)
     {
         const string events = "events", annotations = "annotation of pods";
         var writer = new KubernetesWriter(_connection, options.NodeName);
         var reporter = new EventReporter(writer, options.NodeName, nodeUid, failure => Link.Failed(events, failure), time, random);
         pool.Events.Subscribe(reporter.Note);
         Link.Add(events, reporter.RunAsync);
-        if (!options.AnnotatesPods) return;
+        if (!options.AnnotatesPods) return reporter;
         var annotator = new PodAnnotator(writer, pod => AddressOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
         annotator.Resume(pool.Ledger.Attachments());
         pool.Events.Subscribe(annotator.Note);
         Link.Add(annotations, annotator.RunAsync);
+        return reporter;
     }
 
     /// <summary>Of the newest sandbox: one of the same pod that is being torn down may hold another.</summary>

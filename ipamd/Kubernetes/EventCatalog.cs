@@ -17,6 +17,15 @@ internal static class EventCatalog
 
     public const string DaemonStarting = nameof(DaemonStarting);
 
+    /// <summary>The node serves pods as it should, again. The only event that is no warning.</summary>
+    public const string PodNetworkReady = nameof(PodNetworkReady);
+
+    /// <summary>The node serves pods, and something is wrong that an operator should look at.</summary>
+    public const string PodNetworkDegraded = nameof(PodNetworkDegraded);
+
+    /// <summary>The node serves no new pods.</summary>
+    public const string PodNetworkNotReady = nameof(PodNetworkNotReady);
+
     /// <summary>The reference's word for it.</summary>
     public const string MissingPermissions = "MissingIAMPermissions";
 

@@ -27,6 +27,13 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
         _signal.Raise();
     }
 
+    /// <summary>As <see cref="Note(PoolEvent)"/>, for what the daemon says of the node as a whole.</summary>
+    public void Note(string reason, string message, DateTimeOffset at)
+    {
+        _book.Note(new Occurrence(new EventSubject("", nodeName), reason, message), at);
+        _signal.Raise();
+    }
+
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {

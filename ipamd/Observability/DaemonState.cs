@@ -63,6 +63,9 @@ internal sealed class DaemonState
     /// <summary>Which parts of the daemon stand still because of a defect; null when none does.</summary>
     public Func<string?> DefectProblem { get; set; } = () => null;
 
+    /// <summary>Where the checkpoint of the last run was kept because it could not be used; null when it could.</summary>
+    public string? CheckpointSetAside { get; set; }
+
     /// <summary>What is odd about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
 

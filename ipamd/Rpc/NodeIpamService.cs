@@ -6,6 +6,7 @@ using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.V1;
@@ -17,7 +18,7 @@ namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>What the answers are made from.</summary>
 internal sealed record NodeIpamParts(
-    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, TimeProvider Time)
+    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, HealthMonitor Health, TimeProvider Time)
 {
     /// <summary>Null: there is nothing to audit (tests).</summary>
     public NodeAuditor? Auditor { get; init; }

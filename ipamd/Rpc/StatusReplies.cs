@@ -2,8 +2,11 @@
 using Google.Protobuf.WellKnownTypes;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability.Health;
+using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.V1;
+using HealthCause = VpcCni.Ipamd.Observability.Health.HealthCause;
 
 namespace VpcCni.Ipamd.Rpc;
 
@@ -31,6 +34,8 @@ internal static class StatusReplies
             Cloud = CloudOf(parts, view),
             Line = new Line { Length = (uint)line.Count },
         };
+        var health = parts.Health.Report();
+        reply.Health = HealthOf(health);
         if (line.Count > 0)
         {
             reply.Line.Longest = Duration.FromTimeSpan(now - line[0].Since);
@@ -42,7 +47,7 @@ internal static class StatusReplies
         reply.Pool.Settings.AddRange(state.Settings().Select(setting => new Setting { Name = setting.Name, Value = setting.Value, Source = setting.Source, OverruledBy = setting.OverruledBy ?? "" }));
         if (state.Pool is { } pool) reply.Obstacles.AddRange(Obstacles(pool.Obstacles, pool.LastPlan));
         reply.Failures.AddRange(parts.History.Failures().Select(failure => new RecentFailure { At = Timestamp.FromDateTimeOffset(failure.At), Count = (uint)failure.Count, What = failure.What }));
-        reply.Problems.AddRange(Problems(parts, view));
+        reply.Problems.AddRange(Problems(parts, health));
         reply.Interfaces.AddRange(view.Interfaces.Select(item => new NetworkInterface
         {
             Id = item.Id.Value,
@@ -57,17 +62,34 @@ internal static class StatusReplies
         return reply;
     }
 
-    private static IEnumerable<string> Problems(NodeIpamParts parts, LedgerView view)
+    private static Health HealthOf(HealthReport health)
     {
-        if (parts.State.StartObstacle is { } start) yield return start;
-        if (parts.State.HostNetworkProblem() is { } network) yield return $"host network: {network}";
-        if (parts.State.ClusterProblem() is { } cluster) yield return $"cluster: {cluster}";
-        if (parts.State.InstallationProblem() is { } installation) yield return $"installation: {installation}";
-        if (parts.State.DefectProblem() is { } defect) yield return defect;
-        if (parts.State.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan) yield return $"{plan.Short} addresses short of the targets: {obstacle.Detail}";
-        if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
-        foreach (var loss in AddressLoss.Of(view)) yield return loss.Sentence;
+        var reply = new Health { Level = SnakeCase.Of(health.Level), Headline = health.Headline };
+        reply.Causes.AddRange(health.Causes.Select(item => new Protos.V1.HealthCause
+        {
+            Reason = item.Cause.Reason.ToString(), Level = SnakeCase.Of(item.Cause.Level), Detail = item.Cause.Detail, Since = Timestamp.FromDateTimeOffset(item.Since),
+        }));
+        return reply;
     }
+
+    /// <summary>One sentence for each cause, whether it is worth an alarm or not.</summary>
+    private static IEnumerable<string> Problems(NodeIpamParts parts, HealthReport health)
+    {
+        foreach (var (cause, _) in health.Causes) yield return Sentence(cause);
+        if (parts.State.ClusterProblem() is { } cluster && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable)) yield return $"cluster: {cluster}";
+        if (parts.State.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal)))
+            yield return $"{plan.Short} addresses short of the targets: {obstacle.Detail}";
+        if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
+        if (parts.State.CheckpointSetAside is { } aside) yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were taken from the kernel";
+    }
+
+    private static string Sentence(HealthCause cause) => cause.Reason switch
+    {
+        HealthReason.HostNetwork => $"host network: {cause.Detail}",
+        HealthReason.ClusterUnavailable => $"cluster: {cause.Detail}",
+        HealthReason.Installation => $"installation: {cause.Detail}",
+        _ => cause.Detail,
+    };
 
     private static Pool PoolOf(LedgerView view, PoolReconciler? pool) => new()
     {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Observability.Metrics;
@@ -28,6 +29,9 @@ internal static class MetricTable
     public static readonly Metric Phase = new("vpccni_phase", MetricType.Gauge, "", "1 for the phase that the daemon is in", MetricLabel.Of<DaemonPhase>("phase"));
     public static readonly Metric Ready = new("vpccni_ready", MetricType.Gauge, "", "1 when ADDs can be served: the readiness of the gRPC health service");
 
+    public static readonly Metric Health = new("vpccni_health", MetricType.Gauge, "", "1 for how well the node serves pods: the first line of ipamd status", MetricLabel.Of<HealthLevel>("level"));
+    public static readonly Metric HealthReasons = new("vpccni_health_reason", MetricType.Gauge, "", "1 for each reason why the node is not as well as it should be", MetricLabel.Of<HealthReason>("reason"));
+
     public static readonly Metric PoolAddresses = new("vpccni_pool_addresses", MetricType.Gauge, "", "Addresses attached for pods; withheld ones are on their way back to the cloud or in an excluded subnet", MetricLabel.Of("state", "free", "assigned", "cooling", "withheld"));
     public static readonly Metric PoolShort = new("vpccni_pool_short_addresses", MetricType.Gauge, "", "Addresses missing against targets and waiting ADDs at the last plan");
     public static readonly Metric PoolOver = new("vpccni_pool_over_addresses", MetricType.Gauge, "", "Free addresses beyond the targets at the last plan");
@@ -35,7 +39,7 @@ internal static class MetricTable
     public static readonly Metric PoolMaxPods = new("vpccni_pool_max_pods", MetricType.Gauge, "", "Pods that the node can run: the pool does not grow beyond it");
     public static readonly Metric PoolInterfaces = new("vpccni_pool_interfaces", MetricType.Gauge, "", "Network interfaces of the node", MetricLabel.Of("state", "in_use", "draining", "subnet_excluded", "not_for_pods"));
     public static readonly Metric PoolInterfaceLimit = new("vpccni_pool_interface_limit", MetricType.Gauge, "", "Network interfaces that the node can have: of its type, or MAX_ENI");
-    public static readonly Metric PoolOrphans = new("vpccni_pool_orphaned_attachments", MetricType.Gauge, "", "Attachments whose address no interface of the node carries");
+    public static readonly Metric PoolOrphans = new("vpccni_pool_orphaned_attachments", MetricType.Gauge, "", "Attachments whose address no interface of the node carries; 0 until what is attached has been observed since the start");
     public static readonly Metric PoolBlocked = new("vpccni_pool_growth_blocked", MetricType.Gauge, "", "1 for what keeps the pool from covering its shortage", MetricLabel.Of<GrowthObstacleKind>("kind"));
     public static readonly Metric PoolObstacles = new("vpccni_pool_obstacles", MetricType.Gauge, "", "What the cloud refused and is not asked for again yet: subnets, interfaces, new interfaces, everything", MetricLabel.Of<GrowthObstacleKind>("kind"));
     public static readonly Metric PoolResyncAge = new("vpccni_pool_resync_age_seconds", MetricType.Gauge, "s", "Time since what is attached was last described by the cloud with success");
@@ -46,7 +50,7 @@ internal static class MetricTable
     public static readonly Metric SubnetFree = new("vpccni_subnet_free_addresses", MetricType.Gauge, "", "Free addresses of the subnets that pods may get addresses from, as last described", MetricLabel.Open("subnet", "subnets of the node's zone in its VPC"));
 
     public static readonly Metric Waiting = new("vpccni_add_waiting", MetricType.Gauge, "", "ADDs that wait for an address now");
-    public static readonly Metric AddDuration = new("vpccni_add_duration_seconds", MetricType.Histogram, "s", "ADDs from request to answer, by how they ended", MetricLabel.Of("outcome", "served", "repeated", "no_address", "orphaned", "client_gone", "not_durable")) { Buckets = RequestBuckets };
+    public static readonly Metric AddDuration = new("vpccni_add_duration_seconds", MetricType.Histogram, "s", "ADDs from request to answer, by how they ended", MetricLabel.Of("outcome", "served", "repeated", "no_address", "orphaned", "not_observed", "client_gone", "not_durable")) { Buckets = RequestBuckets };
     public static readonly Metric AddWait = new("vpccni_add_wait_seconds", MetricType.Histogram, "s", "Time that ADDs waited which found the pool empty", MetricLabel.Of("outcome", "served", "no_address")) { Buckets = WaitBuckets };
     public static readonly Metric AddFailures = new("vpccni_add_no_address_total", MetricType.Counter, "", "ADDs that ended without an address, by what stood against growth; none when the wait was too short", [MetricLabel.Of("kind", [.. Enum.GetValues<GrowthObstacleKind>().Select(kind => SnakeCase.Of(kind)), "none"])]);
     public static readonly Metric DelDuration = new("vpccni_del_duration_seconds", MetricType.Histogram, "s", "DELs from request to answer; unknown ones named nothing that holds an address", MetricLabel.Of("outcome", "released", "unknown")) { Buckets = RequestBuckets };
@@ -80,7 +84,7 @@ internal static class MetricTable
     public static IReadOnlyList<Metric> All { get; } =
     [
         .. ReferenceMetrics.All,
-        BuildInfo, StartTime, Phase, Ready,
+        BuildInfo, StartTime, Phase, Ready, Health, HealthReasons,
         PoolAddresses, PoolShort, PoolOver, PoolTarget, PoolMaxPods, PoolInterfaces, PoolInterfaceLimit, PoolOrphans, PoolBlocked, PoolObstacles, PoolResyncAge, PoolDrift, PoolObservations, PoolLostDeletes, PoolRecovered, SubnetFree,
         Waiting, AddDuration, AddWait, AddFailures, DelDuration, AddressReuse,
         CheckpointDuration, CheckpointErrors,

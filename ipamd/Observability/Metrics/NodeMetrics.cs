@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Observability.Metrics;
@@ -54,6 +55,8 @@ internal static class NodeMetrics
         registry.Read(ReferenceMetrics.Prefixes, reading => Blocks(reading).Count(block => !block.IsSingle));
         registry.ReadAll(ReferenceMetrics.AssignedPerCidr, reading => Blocks(reading).Select(block => new Sample(block.Assigned, block.Range.ToString())));
         registry.ReadAll(ReferenceMetrics.AssignedPerEni, reading => reading.Ledger.Interfaces.Where(item => item.CarriesPods).Select(item => new Sample(item.Assigned, item.Id.Value)));
+        registry.ReadAll(MetricTable.Health, reading => OneOf(reading.Health.Level));
+        registry.ReadAll(MetricTable.HealthReasons, reading => Enum.GetValues<HealthReason>().Select(reason => new Sample(reading.Health.Causes.Any(item => item.Cause.Reason == reason) ? 1 : 0, SnakeCase.Of(reason))));
         registry.ReadAll(MetricTable.PoolAddresses, reading =>
         [
             new Sample(reading.Ledger.Free, "free"),

@@ -2,6 +2,7 @@
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Observability.Metrics;
@@ -11,6 +12,9 @@ internal sealed record MetricSources(DaemonState State, IpLedger Ledger, Waiting
 {
     /// <summary>There is an API server to talk to.</summary>
     public bool UsesCluster { get; init; }
+
+    /// <summary>How well the node serves pods.</summary>
+    public required Func<HealthReport> Health { get; init; }
 
     /// <summary>What of the host's network was put right.</summary>
     public Func<RepairReport> HostNetwork { get; init; } = () => RepairReport.Empty;
@@ -29,6 +33,7 @@ internal sealed class NodeReading(MetricSources sources)
     public bool UsesCluster { get; } = sources.UsesCluster;
     public GrowthObstacles Obstacles { get; } = sources.State.Pool?.Obstacles ?? GrowthObstacles.None;
     public RepairReport HostNetwork { get; } = sources.HostNetwork();
+    public HealthReport Health { get; } = sources.Health();
 
     /// <summary>Null before the first look.</summary>
     public TimeSpan? HostLookAge => HostNetwork.LastLook is { } at ? _now - at : null;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
@@ -18,7 +20,9 @@ internal sealed class AnswerHarness
         State = new DaemonState("1.2.3", pool.Time);
         Budget = new ApiBudget(new ApiBudgetOptions(), pool.Time, new Random(1));
         pool.Pool.Subscribe(History.Observe);
-        Parts = new NodeIpamParts(pool.Ledger, pool.Service, pool.Waiting, Budget, new PoolSignal(), pool.Pool, History, State, pool.Time);
+        Health = new HealthMonitor(State, pool.Ledger, (report, _) => Changes.Add(report.Headline), pool.Time, NullLogger<HealthMonitor>.Instance);
+        pool.Pool.Subscribe(Health.Observe);
+        Parts = new NodeIpamParts(pool.Ledger, pool.Service, pool.Waiting, Budget, new PoolSignal(), pool.Pool, History, State, Health, pool.Time);
     }
 
     public PoolHarness Pool { get; }
@@ -26,6 +30,10 @@ internal sealed class AnswerHarness
     public ApiBudget Budget { get; }
     public PoolHistory History { get; } = new();
     public NodeIpamParts Parts { get; }
+    public HealthMonitor Health { get; }
+
+    /// <summary>Headlines of the changes that were told.</summary>
+    public List<string> Changes { get; } = [];
 
     /// <summary>As the start does when the node is known.</summary>
     public async Task ServeAsync()

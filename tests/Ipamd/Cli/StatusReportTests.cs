@@ -64,8 +64,8 @@ public sealed class StatusReportTests
         node.State.InstallationProblem = () => "10-aws.conflist is another network's now";
         node.State.DefectProblem = () => "metrics failed unexpectedly";
         var text = StatusReport.Text(node.Status());
-        Assert.Contains("installation: 10-aws.conflist is another network's now", text, StringComparison.Ordinal);
-        Assert.Contains("metrics failed unexpectedly", text, StringComparison.Ordinal);
+        Assert.Contains("Installation: 10-aws.conflist is another network's now", text, StringComparison.Ordinal);
+        Assert.Contains("PartStopped: metrics failed unexpectedly", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -15,7 +15,7 @@ public sealed class DocumentedReasonsTests
     public void Every_reason_is_documented(string page)
     {
         var text = File.ReadAllText(Path.Combine(Root(), page));
-        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventCatalog.ReasonOf), EventCatalog.InsufficientAddresses, EventCatalog.AddressLost, EventCatalog.CheckpointNotWritten, EventCatalog.DaemonStarting];
+        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventCatalog.ReasonOf), EventCatalog.InsufficientAddresses, EventCatalog.AddressLost, EventCatalog.CheckpointNotWritten, EventCatalog.DaemonStarting, EventCatalog.PodNetworkReady, EventCatalog.PodNetworkDegraded, EventCatalog.PodNetworkNotReady];
         Assert.All(reasons, reason => Assert.Contains($"`{reason}`", text, StringComparison.Ordinal));
     }
 

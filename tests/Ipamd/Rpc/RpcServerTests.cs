@@ -9,12 +9,14 @@ using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.Rpc;
 using VpcCni.Protos.V1;
+using Health = Grpc.Health.V1.Health;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -249,7 +251,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         SocketPath,
         new CniBackendService(_pool.Service, ranges, settings),
         new ConfigServerService(_state, settings),
-        new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _pool.Pool, _history, _state, _pool.Time)),
+        new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _pool.Pool, _history, _state, new HealthMonitor(_state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
         new HealthService(_state),
         NullLoggerFactory.Instance,
         TestContext.Current.CancellationToken);

@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
@@ -46,7 +47,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
             SocketPath,
             new CniBackendService(_pool.Service, new NetworkRanges(), settings),
             new ConfigServerService(state, settings),
-            new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, new ApiBudget(new ApiBudgetOptions(), _pool.Time, new Random(1)), new PoolSignal(), _pool.Pool, new PoolHistory(), state, _pool.Time)),
+            new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, new ApiBudget(new ApiBudgetOptions(), _pool.Time, new Random(1)), new PoolSignal(), _pool.Pool, new PoolHistory(), state, new HealthMonitor(state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
             new HealthService(state),
             NullLoggerFactory.Instance,
             TestContext.Current.CancellationToken);

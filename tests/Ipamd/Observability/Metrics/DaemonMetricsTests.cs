@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.Tests.WarmPool;
 using VpcCni.Ipamd.WarmPool;
@@ -256,8 +258,10 @@ public sealed class DaemonMetricsTests
             Pool = new PoolHarness(new FakeCloud().WithPrimary(), targets, provisioningDisabled: provisioningDisabled, maxInterfaces: maxInterfaces, blocksPerInterface: blocksPerInterface);
             State = new DaemonState("1.2.3", Pool.Time);
             Budget = new ApiBudget(new ApiBudgetOptions(), Pool.Time, new Random(1));
+            var health = new HealthMonitor(State, Pool.Ledger, (_, _) => { }, Pool.Time, NullLogger<HealthMonitor>.Instance);
             Metrics = new DaemonMetrics(new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
             {
+                Health = health.Report,
                 HostNetwork = () => HostNetwork,
                 UsesCluster = usesCluster,
             });

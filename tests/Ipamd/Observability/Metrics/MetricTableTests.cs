@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Tests.Shared;
@@ -89,7 +90,7 @@ public sealed partial class MetricTableTests
     {
         var time = new ManualTimeProvider();
         var ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        using var metrics = new DaemonMetrics(new MetricSources(new DaemonState("1", time), ledger, new WaitingAdds(ledger, time), new ApiBudget(new ApiBudgetOptions(), time, new Random(1)), time));
+        using var metrics = new DaemonMetrics(new MetricSources(new DaemonState("1", time), ledger, new WaitingAdds(ledger, time), new ApiBudget(new ApiBudgetOptions(), time, new Random(1)), time) { Health = () => new HealthReport(HealthLevel.Ready, []) });
         Assert.Empty(metrics.WithoutInstrument.Select(metric => metric.Name));
     }
 
