@@ -24,11 +24,18 @@ internal static class PodReport
         screen.Row($"{"ADDRESS",-15} {"DEV",3} {"FOR",-7} {"SANDBOX",-12} POD");
         foreach (var item in reply.Attachments)
         {
-            var pod = item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : "(unknown: recovered from the kernel)";
             var container = item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId;
-            screen.Row($"{string.Join(",", item.Addresses),-15} {item.DeviceIndex,3} {Span.Of(now - item.AssignedAt.ToDateTimeOffset()),-7} {container,-12} {pod}");
+            screen.Row($"{string.Join(",", item.Addresses),-15} {item.DeviceIndex,3} {Span.Of(now - item.AssignedAt.ToDateTimeOffset()),-7} {container,-12} {NameOf(item)}");
         }
 
         return screen.ToString();
     }
+
+    private static string NameOf(Attachment item)
+        => item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : item.Key.NetworkName switch
+        {
+            Ledger.Attachment.RecoveredNetwork => $"(recovered from the kernel: link {item.Key.ContainerId})",
+            Ledger.Attachment.HostNetwork => $"(configured on {item.Key.ContainerId} of the host)",
+            _ => "(the runtime named no pod)",
+        };
 }

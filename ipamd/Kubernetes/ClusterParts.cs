@@ -50,13 +50,17 @@ internal sealed class ClusterParts : IDisposable
 
     private EventReporter ComposeWriters(ClusterOptions options, ClusterSubjects pool, Func<string> nodeUid, TimeProvider time, Random random)
     {
-        const string events = "events", annotations = "annotation of pods";
+        const string events = "events", annotations = "annotation of pods", names = "names of recovered pods";
         var writer = new KubernetesWriter(_connection, options.NodeName);
         var reporter = new EventReporter(writer, options.NodeName, nodeUid, failure => Link.Failed(events, failure), time, random);
         pool.Events.Subscribe(reporter.Note);
         Link.Add(events, reporter.RunAsync);
+        var recovered = new RecoveredPods(
+            new KubernetesPods(_connection), options.NodeName, pool.Ledger, named => pool.Events.Publish(new PoolEvent.Identified(time.GetUtcNow(), named)), failure => Link.Failed(names, failure), time, random);
+        pool.Events.Subscribe(recovered.Note);
+        Link.Add(names, recovered.RunAsync);
         if (!options.AnnotatesPods) return reporter;
-        var annotator = new PodAnnotator(writer, pod => AddressOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
+        var annotator = new PodAnnotator(writer, pod => NewestOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
         annotator.Resume(pool.Ledger.Attachments());
         pool.Events.Subscribe(annotator.Note);
         Link.Add(annotations, annotator.RunAsync);
@@ -64,8 +68,7 @@ internal sealed class ClusterParts : IDisposable
     }
 
     /// <summary>Of the newest sandbox: one of the same pod that is being torn down may hold another.</summary>
-    private static string? AddressOf(IpLedger ledger, PodReference pod)
-        => ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt)?.Addresses[0].Address.ToString();
+    private static Attachment? NewestOf(IpLedger ledger, PodReference pod) => ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt);
 
     public void Dispose() => _connection.Dispose();
 }

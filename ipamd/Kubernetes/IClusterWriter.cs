@@ -6,7 +6,8 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <summary>A pod, as far as it is written about.</summary>
 /// <param name="Uid">Tells it from others that had or will have its name.</param>
 /// <param name="NodeName">Where it runs; empty before it is scheduled.</param>
-internal sealed record PodFacts(string Uid, string NodeName);
+/// <param name="CreatedAt">When the object was created, to the second, by the API server's clock; null when it does not say.</param>
+internal sealed record PodFacts(string Uid, string NodeName, DateTimeOffset? CreatedAt = null);
 
 /// <summary>What an event is about: a pod, or the node when <paramref name="Namespace"/> is empty.</summary>
 internal readonly record struct EventSubject(string Namespace, string Name)
@@ -43,5 +44,6 @@ internal interface IClusterWriter
     /// <param name="annotation">Its name.</param>
     /// <param name="value">Its value.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    Task AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken);
+    /// <returns>The UID of the pod that has it now; empty when the server does not say.</returns>
+    Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken);
 }

@@ -9,10 +9,10 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// delays the annotation, never the pod. What is queued are pods and not values, so that the last state wins, whatever was missed in between.
 /// </summary>
 /// <param name="writer">The cluster.</param>
-/// <param name="addressOf">A pod's address in the ledger; null when it holds none.</param>
+/// <param name="newestOf">The newest attachment of a pod in the ledger; null when it holds none.</param>
 /// <param name="nodeName">This node.</param>
 /// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
-internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, string?> addressOf, string nodeName, Action<ClusterException?> failed, TimeProvider time, Random random)
+internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Attachment?> newestOf, string nodeName, Action<ClusterException?> failed, TimeProvider time, Random random)
 {
     public const string Annotation = "vpc.amazonaws.com/pod-ips";
 
@@ -29,14 +29,19 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
 
     private readonly Lock _lock = new();
     private readonly LinkedList<QueuedPod> _queue = [];
-    private readonly HashSet<PodReference> _queued = [];
+    private readonly Dictionary<PodReference, LinkedListNode<QueuedPod>> _queued = [];
+
+    /// <summary>The objects that were annotated, by the sandbox that they were annotated for.</summary>
+    private readonly Dictionary<PodReference, (AttachmentKey Sandbox, string Uid)> _annotated = [];
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
     private readonly WriterHealth _health = new(failed);
 
     /// <param name="Pod">Whose annotation is to be written.</param>
+    /// <param name="Sandbox">Of the attachment that was served or released.</param>
+    /// <param name="ServedAt">When that was served.</param>
     /// <param name="HappenedAt">When the daemon had to do with it; null when that was an attempt or a daemon ago.</param>
-    private readonly record struct QueuedPod(PodReference Pod, DateTimeOffset? HappenedAt);
+    private readonly record struct QueuedPod(PodReference Pod, AttachmentKey Sandbox, DateTimeOffset ServedAt, DateTimeOffset? HappenedAt);
 
     /// <summary>Pods whose annotation was not written because more than <see cref="MaxQueued"/> waited.</summary>
     public long Dropped { get; private set; }
@@ -47,13 +52,13 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
         switch (happened)
         {
             case PoolEvent.AddServed served:
-                Enqueue(served.Attachment.Pod, time.GetUtcNow());
+                Enqueue(served.Attachment, time.GetUtcNow());
                 break;
             case PoolEvent.Deleted { Released: { } released }:
-                Enqueue(released.Pod, time.GetUtcNow());
+                Enqueue(released, time.GetUtcNow());
                 break;
             case PoolEvent.LostDelete lost:
-                Enqueue(lost.Released.Pod, time.GetUtcNow());
+                Enqueue(lost.Released, time.GetUtcNow());
                 break;
         }
     }
@@ -61,7 +66,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
     /// <summary>What the daemon before may have left undone.</summary>
     public void Resume(IEnumerable<Attachment> attachments)
     {
-        foreach (var attachment in attachments.Where(item => item.AssignedAt > time.GetUtcNow() - CatchUp)) Enqueue(attachment.Pod, happenedAt: null);
+        foreach (var attachment in attachments.Where(item => !item.IsRecovered && item.AssignedAt > time.GetUtcNow() - CatchUp)) Enqueue(attachment, happenedAt: null);
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -86,7 +91,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
             {
                 // A server that has just started forbids everything until it has read its roles.
                 _health.Failed(failure);
-                Enqueue(queued.Pod, happenedAt: null);
+                Enqueue(queued with { HappenedAt = null });
                 await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
             }
             catch (ClusterException)
@@ -99,25 +104,51 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
     /// <summary>False when there was nothing to annotate.</summary>
     private async Task<bool> WriteAsync(QueuedPod queued, CancellationToken cancellationToken)
     {
-        var (pod, happenedAt) = queued;
-        var address = addressOf(pod);
+        var pod = queued.Pod;
+        var held = newestOf(pod);
+        var (sandbox, servedAt) = held is null ? (queued.Sandbox, queued.ServedAt) : (held.Key, held.AssignedAt);
         string? uid = null;
-        if (address is null || happenedAt is not { } at || time.GetUtcNow() - at > Fresh)
+        if (held is null || queued.HappenedAt is not { } at || time.GetUtcNow() - at > Fresh)
         {
-            if (await writer.FindPodAsync(pod, cancellationToken) is not { } found || found.NodeName != nodeName) return false;
+            if (await writer.FindPodAsync(pod, cancellationToken) is not { } found || found.NodeName != nodeName || !IsOf(found, pod, sandbox, servedAt)) return false;
             uid = found.Uid;
         }
 
-        await writer.AnnotatePodAsync(pod, uid, Annotation, address ?? "", cancellationToken);
+        var annotated = await writer.AnnotatePodAsync(pod, uid, Annotation, held?.Addresses[0].Address.ToString() ?? "", cancellationToken);
+        Remember(pod, sandbox, held is null ? "" : annotated);
         return true;
     }
 
-    private void Enqueue(PodReference pod, DateTimeOffset? happenedAt)
+    /// <summary>
+    /// Whether the object is the one for which the sandbox was served: a pod that was deleted and created again under its name (a StatefulSet's) is another. By its UID where that is known, else by its age: no
+    /// sandbox is served before its pod exists.
+    /// </summary>
+    private bool IsOf(PodFacts found, PodReference pod, AttachmentKey sandbox, DateTimeOffset servedAt)
+        => _annotated.TryGetValue(pod, out var known) && known.Sandbox == sandbox ? known.Uid == found.Uid : !(found.CreatedAt > servedAt);
+
+    private void Remember(PodReference pod, AttachmentKey sandbox, string uid)
     {
-        if (!ObjectName.IsValid(pod.Namespace) || !ObjectName.IsValid(pod.Name)) return;
+        _annotated.Remove(pod);
+        if (uid.Length == 0) return;
+        // What is forgotten is judged by its age.
+        if (_annotated.Count >= MaxQueued) _annotated.Clear();
+        _annotated.Add(pod, (sandbox, uid));
+    }
+
+    private void Enqueue(Attachment attachment, DateTimeOffset? happenedAt) => Enqueue(new QueuedPod(attachment.Pod, attachment.Key, attachment.AssignedAt, happenedAt));
+
+    private void Enqueue(QueuedPod queued)
+    {
+        if (!ObjectName.IsValid(queued.Pod.Namespace) || !ObjectName.IsValid(queued.Pod.Name)) return;
         lock (_lock)
         {
-            if (!_queued.Add(pod)) return;
+            if (_queued.TryGetValue(queued.Pod, out var entry))
+            {
+                // Of two sandboxes the later served one.
+                if (queued.ServedAt >= entry.Value.ServedAt) entry.Value = queued;
+                return;
+            }
+
             if (_queue.Count >= MaxQueued)
             {
                 _queued.Remove(_queue.First!.Value.Pod);
@@ -125,7 +156,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, str
                 Dropped++;
             }
 
-            _queue.AddLast(new QueuedPod(pod, happenedAt));
+            _queued.Add(queued.Pod, _queue.AddLast(queued));
         }
 
         _signal.Raise();

@@ -115,6 +115,18 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         lock (_lock) return Recover_NeedsLock(Attachment.RecoveredNetwork, inUse, lead, now);
     }
 
+    /// <summary>A recovered attachment turns out to be that of this pod. Null when it is gone, or has a name already.</summary>
+    public Attachment? Identify(AttachmentKey key, PodReference pod)
+    {
+        lock (_lock)
+        {
+            if (!_attachments.TryGetValue(key, out var attachment) || !attachment.IsRecovered || attachment.Pod.Name is { Length: > 0 }) return null;
+            _attachments[key] = attachment = attachment with { Pod = pod };
+            Changed_NeedsLock();
+            return attachment;
+        }
+    }
+
     /// <summary>
     /// Holds addresses of blocks that are configured on a link of the host: the host answers for them, so a pod that got one would not be reached, and whoever put them there needs them. The kernel's evidence
     /// decides here, too, when they are free again.

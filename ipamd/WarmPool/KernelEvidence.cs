@@ -146,9 +146,11 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     internal static string LinkSuffix(Attachment attachment)
         => attachment.Pod.Name is { Length: > 0 } ? LinkSuffix(attachment.Pod) : Hash($"{attachment.Key.ContainerId}.{attachment.Key.InterfaceName}.0");
 
+    internal const int LinkSuffixLength = 11;
+
     internal static string LinkSuffix(PodReference pod) => Hash($"{pod.Namespace}.{pod.Name}");
 
-    private static string Hash(string text) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..11];
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..LinkSuffixLength];
 
     private void Release(Attachment attachment)
     {

@@ -80,6 +80,9 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <summary>The kernel routes this address to a pod, and nobody held it: held from now on.</summary>
     internal sealed record Recovered(DateTimeOffset At, Attachment Attachment) : PoolEvent(At);
 
+    /// <summary>The cluster says which pod a recovered attachment is of.</summary>
+    internal sealed record Identified(DateTimeOffset At, Attachment Attachment) : PoolEvent(At);
+
     /// <summary>A plan that does something, or names another obstacle than the one before.</summary>
     internal sealed record Planned(DateTimeOffset At, PoolPlan Plan) : PoolEvent(At);
 

@@ -117,7 +117,7 @@ public sealed class DefaultsTests
     [Fact]
     public void Role_has_what_is_used_by_default_and_nothing_else()
         => Assert.Equal(
-            ["/nodes: list watch", "/events: create patch", "/pods: get"],
+            ["/nodes: list watch", "/events: create patch", "/pods: get list"],
             RolesOf(Chart.Value));
 
     [Fact]

@@ -23,7 +23,7 @@ public sealed class ValuesTests
         Assert.Equal("network", (string?)chart.Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!["team"]);
         Assert.Equal("false", (string?)chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["annotations"]!["cluster-autoscaler.kubernetes.io/safe-to-evict"]);
         Assert.Equal("true", (string?)chart.Single("ConfigMap")["data"]!["enable-windows-ipam"]);
-        Assert.Contains("/pods: get patch", DefaultsTests.RolesOf(chart));
+        Assert.Contains("/pods: get list patch", DefaultsTests.RolesOf(chart));
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class ValuesTests
         Assert.All(configs, item => Assert.Equal("keep", (string?)item["metadata"]!["annotations"]!["helm.sh/resource-policy"]));
         Assert.Equal("""{"subnet":"subnet-0aaa","securityGroups":["sg-01","sg-02"]}""", configs[0]["spec"]!.ToJsonString());
         Assert.Equal("""{"subnet":"subnet-0bbb"}""", configs[1]["spec"]!.ToJsonString());
-        Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get", "crd.k8s.amazonaws.com/eniconfigs: list watch"], DefaultsTests.RolesOf(chart));
+        Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get list", "crd.k8s.amazonaws.com/eniconfigs: list watch"], DefaultsTests.RolesOf(chart));
     }
 
     [Fact]

@@ -29,6 +29,7 @@ internal static class ApiServerJson
         {
             if (type == typeof(V1Node)) return Value(ModelReader.Node, options);
             if (type == typeof(V1NodeList)) return Value(ModelReader.NodeList, options);
+            if (type == typeof(V1PodList)) return Value(ModelReader.PodList, options);
             if (type == typeof(V1Pod)) return Value(ModelReader.Pod, options);
             return ((IJsonTypeInfoResolver)SmallModels.Default).GetTypeInfo(type, options);
         }

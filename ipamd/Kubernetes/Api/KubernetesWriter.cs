@@ -22,7 +22,7 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
         try
         {
             var found = await connection.CallAsync($"get pod {pod}", client => client.CoreV1.ReadNamespacedPodAsync(pod.Name, pod.Namespace, cancellationToken: cancellationToken), cancellationToken);
-            return new PodFacts(found?.Metadata?.Uid ?? "", found?.Spec?.NodeName ?? "");
+            return new PodFacts(found?.Metadata?.Uid ?? "", found?.Spec?.NodeName ?? "", found?.Metadata?.CreationTimestamp is { } created ? new DateTimeOffset(created, TimeSpan.Zero) : null);
         }
         catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotFound)
         {
@@ -64,7 +64,7 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             $"update event {item.Reason} of {item.Subject}", NamespaceOf(item), item.Name, client => client.CoreV1.PatchNamespacedEventAsync(patch, item.Name, NamespaceOf(item), cancellationToken: cancellationToken), cancellationToken);
     }
 
-    public Task AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken)
+    public async Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken)
     {
         var patch = MergePatch(json =>
         {
@@ -75,15 +75,16 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             json.WriteEndObject();
             json.WriteEndObject();
         });
-        return CallAsync(
+        var annotated = await CallAsync(
             $"annotate pod {pod}", pod.Namespace, pod.Name, client => client.CoreV1.PatchNamespacedPodAsync(patch, pod.Name, pod.Namespace, cancellationToken: cancellationToken), cancellationToken);
+        return annotated?.Metadata?.Uid ?? "";
     }
 
     /// <summary>The package puts names into paths as they are, and these come from the container runtime: one that is no name of an object is not sent.</summary>
-    private Task CallAsync<T>(string operation, string inNamespace, string name, Func<IKubernetes, Task<T>> call, CancellationToken cancellationToken)
+    private Task<T> CallAsync<T>(string operation, string inNamespace, string name, Func<IKubernetes, Task<T>> call, CancellationToken cancellationToken)
         => ObjectName.IsValid(inNamespace) && ObjectName.IsValid(name)
             ? connection.CallAsync(operation, call, cancellationToken)
-            : Task.FromException(new ClusterException(ClusterErrorKind.Refused, operation, $"'{inNamespace}/{name}' is not the name of an object; nothing was sent"));
+            : Task.FromException<T>(new ClusterException(ClusterErrorKind.Refused, operation, $"'{inNamespace}/{name}' is not the name of an object; nothing was sent"));
 
     private static string NamespaceOf(EventRecord item) => item.Subject.IsNode ? NamespaceOfNodeEvents : item.Subject.Namespace;
 

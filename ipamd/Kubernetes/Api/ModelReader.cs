@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
 using System.Text.Json;
 using k8s.Models;
 
@@ -38,6 +39,12 @@ internal static class ModelReader
             : null,
     };
 
+    public static V1PodList PodList(JsonElement json) => new()
+    {
+        Metadata = Object(json, "metadata") is { } metadata ? new V1ListMeta { ContinueProperty = Text(metadata, "continue") } : null,
+        Items = Member(json, "items", JsonValueKind.Array) is { } items ? [.. items.EnumerateArray().Select(Pod)] : null,
+    };
+
     public static V1Pod Pod(JsonElement json) => new()
     {
         Metadata = Metadata(json),
@@ -51,6 +58,7 @@ internal static class ModelReader
             NamespaceProperty = Text(metadata, "namespace"),
             Uid = Text(metadata, "uid"),
             ResourceVersion = Text(metadata, "resourceVersion"),
+            CreationTimestamp = Time(metadata, "creationTimestamp"),
             Labels = Texts(metadata, "labels"),
             Annotations = Texts(metadata, "annotations"),
         }
@@ -86,6 +94,11 @@ internal static class ModelReader
     private static JsonElement? Object(JsonElement json, string name) => Member(json, name, JsonValueKind.Object);
 
     private static string? Text(JsonElement json, string name) => Member(json, name, JsonValueKind.String)?.GetString();
+
+    /// <summary>RFC 3339, in UTC.</summary>
+    private static DateTime? Time(JsonElement json, string name) => Text(json, name) is not { } text ? null
+        : DateTime.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal | DateTimeStyles.AssumeUniversal, out var time) ? time
+        : throw new JsonException($"{name} is no time: '{Truncated(text)}'");
 
     private static bool? Flag(JsonElement json, string name) => Member(json, name, JsonValueKind.True, JsonValueKind.False)?.GetBoolean();
 

@@ -63,6 +63,9 @@ internal sealed class PoolHistory
                 case PoolEvent.Recovered { Attachment: var recovered }:
                     Note_NeedsLock(recovered.Pod, recovered.Key, happened, isGone: false);
                     break;
+                case PoolEvent.Identified { Attachment: var named }:
+                    Note_NeedsLock(named.Pod, named.Key, happened, isGone: false);
+                    break;
                 case PoolEvent.Planned { Plan.Obstacle: not null }:
                     foreach (var waiting in _waiting.Values) waiting.Add(happened);
                     break;

@@ -61,6 +61,9 @@ internal static class Story
             case PoolEvent.Recovered { Attachment: var recovered }:
                 yield return new ExplainedStep(at, "recovered", $"the kernel routes {Places(recovered)} to {recovered.Key.ContainerId} and no record has it: held as long as the route is there");
                 break;
+            case PoolEvent.Identified { Attachment: var named }:
+                yield return new ExplainedStep(at, "recovered", $"after a lost checkpoint the kernel routes {Places(named)} to {named.Key.ContainerId}, which is this pod's link: held as long as it is there");
+                break;
             default:
                 throw new InvalidOperationException($"{happened} is nobody's story");
         }

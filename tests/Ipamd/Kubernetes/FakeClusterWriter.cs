@@ -46,13 +46,13 @@ internal sealed class FakeClusterWriter : IClusterWriter
     public Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken)
         => CallAsync(() => Events.ContainsKey(item.Name) ? Events[item.Name] = item : throw Refusal(ClusterErrorKind.NotFound));
 
-    public Task AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken) => CallAsync(() =>
+    public Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken) => CallAsync(() =>
     {
         if (Pods.GetValueOrDefault(pod) is not { } facts) throw Refusal(ClusterErrorKind.NotFound);
         if (uid is not null && uid != facts.Uid) throw Refusal(ClusterErrorKind.Refused);
         Annotated.Add($"{pod} {annotation}={value}");
         Uids.Add(uid);
-        return pod;
+        return facts.Uid;
     });
 
     private Task<TResult> CallAsync<TResult>(Func<TResult> answer)

@@ -14,6 +14,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     private readonly ManualTimeProvider _time = new();
     private readonly FakeClusterWriter _cluster = new();
     private readonly Dictionary<PodReference, string> _addresses = [];
+    private readonly Dictionary<PodReference, Attachment> _served = [];
     private readonly List<string?> _failed = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly PodAnnotator _annotator;
@@ -21,7 +22,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
 
     public PodAnnotatorTests()
     {
-        _annotator = new PodAnnotator(_cluster, pod => _addresses.GetValueOrDefault(pod), "node-1", failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1));
+        _annotator = new PodAnnotator(_cluster, NewestOf, "node-1", failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1));
         _cluster.Pods[Web] = new PodFacts("uid-web", "node-1");
         _cluster.Pods[Db] = new PodFacts("uid-db", "node-1");
     }
@@ -203,6 +204,47 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
     }
 
+    private Attachment? NewestOf(PodReference pod)
+        => _addresses.TryGetValue(pod, out var address) ? (_served.GetValueOrDefault(pod) ?? Held(pod, address)) with { Addresses = [new HeldAddress(IPAddress.Parse(address), null)] } : null;
+
+    /// <summary>A StatefulSet's pod that was deleted and created again while the daemon was down: the ledger has the old sandbox, the object is another pod.</summary>
+    [Fact]
+    public async Task Object_that_is_younger_than_the_sandbox_gets_neither_its_address_nor_its_end()
+    {
+        var old = Held(Web, "10.0.0.5");
+        (_served[Web], _addresses[Web], _addresses[Db]) = (old, "10.0.0.5", "10.0.0.9");
+        _served[Db] = Held(Db, "10.0.0.9");
+        _cluster.Pods[Web] = new PodFacts("uid-new", "node-1", old.AssignedAt + TimeSpan.FromSeconds(30));
+        _cluster.Pods[Db] = new PodFacts("uid-db", "node-1", _time.GetUtcNow() - TimeSpan.FromSeconds(5));
+        _annotator.Resume([old, _served[Db]]);
+        Start();
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9");
+        Delete(Web);
+        Delete(Db);
+        await AnnotatedAsync("default/db vpc.amazonaws.com/pod-ips=10.0.0.9", "default/db vpc.amazonaws.com/pod-ips=");
+        Assert.DoesNotContain(_cluster.Annotated, line => line.StartsWith("default/web", StringComparison.Ordinal));
+    }
+
+    /// <summary>Clocks of node and API server differ: the UID that was annotated says whose sandbox it was.</summary>
+    [Fact]
+    public async Task Object_that_was_annotated_is_known_by_its_UID()
+    {
+        _cluster.Pods[Web] = new PodFacts("uid-web", "node-1", _time.GetUtcNow() + TimeSpan.FromMinutes(1));
+        Start();
+        Add(Web, "10.0.0.5");
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5");
+        Delete(Web);
+        await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/web vpc.amazonaws.com/pod-ips=");
+
+        Add(Web, "10.0.0.6");
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == 3);
+        _cluster.Pods[Web] = new PodFacts("uid-new", "node-1", _time.GetUtcNow() - TimeSpan.FromMinutes(1));
+        Delete(Web);
+        Add(Db, "10.0.0.9");
+        await Eventually.TrueAsync(() => _cluster.Annotated.Count == 4);
+        Assert.StartsWith("default/db", _cluster.Annotated[3], StringComparison.Ordinal);
+    }
+
     private static AttachmentKey Key => new("net", "c", "eth0");
 
     private void Start() => _running = _annotator.RunAsync(_stop.Token);
@@ -210,13 +252,13 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     private void Add(PodReference pod, string address)
     {
         _addresses[pod] = address;
-        _annotator.Note(new PoolEvent.AddServed(_time.GetUtcNow(), Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
+        _annotator.Note(new PoolEvent.AddServed(_time.GetUtcNow(), _served[pod] = Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
     }
 
     private void Delete(PodReference pod)
     {
         _addresses.Remove(pod, out var address);
-        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
+        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, _served.GetValueOrDefault(pod) ?? Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
     }
 
     private Attachment Held(PodReference pod, string address)
