@@ -96,6 +96,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 
+        var idle = new IdleCollection(new ResidentMemory(_logger).CollectGarbage, _time);
+        engine.Events.Subscribe(idle.Observe);
         using var auditor = new NodeAuditor(engine.Ledger, engine.Cloud, new KernelNodeView(), () => host.Wirings, options.HostNetwork.VethPrefix, () => state.StartObstacle, _time) { ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()) };
         engine.Events.Subscribe(auditor.Observe);
 
@@ -114,7 +116,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
         state.InstallationProblem = () => installation?.Problem;
         state.DefectProblem = () => engine.Beside.Problem;
-        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
+        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("collection of garbage", idle.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
         if (installation is not null) beside.Add(("installation", installation.RunAsync));
         if (cluster is not null) beside.Add(("cluster", cluster.Link.RunAsync));
         try
