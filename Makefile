@@ -7,7 +7,7 @@ RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
-SOURCES := $(shell find protos netlink ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
+SOURCES := $(shell find protos netlink logging ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
 
 .PHONY: help tools build demo test sim bench clean
@@ -45,7 +45,7 @@ bench: build out/vpc-cni-floor ## side by side with ptp + host-local and with th
 	@dotnet build bench -c Release --nologo -v quiet
 	@bench/bin/Release/net10.0/vpc-cni-bench .
 
-out/vpc-cni-floor: $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
+out/vpc-cni-floor: $(shell find bench/Floor netlink logging cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor
 	@touch $@
