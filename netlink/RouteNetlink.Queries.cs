@@ -41,6 +41,23 @@ public sealed partial class RouteNetlink
         };
     }
 
+    /// <summary>How this socket's namespace numbers another one, as in <see cref="LinkInfo.PeerNamespaceId"/>; null if it does not.</summary>
+    // ip netns list-id
+    public int? FindNamespaceId(NetworkNamespace ns)
+    {
+        ArgumentNullException.ThrowIfNull(ns);
+        bool held = false;
+        try
+        {
+            ns.Handle.DangerousAddRef(ref held);
+            return Get(NamespaceIdMessage.Get((int)ns.Handle.DangerousGetHandle()), Rtm.RTM_NEWNSID, NamespaceIdMessage.Parse, $"ip netns list-id {ns}", absent: Errno.ENOENT)?.Value;
+        }
+        finally
+        {
+            if (held) ns.Handle.DangerousRelease();
+        }
+    }
+
     /// <exception cref="NetlinkException">ENODEV if <paramref name="linkIndex"/> does not exist.</exception>
     // ip address show [dev ifN]
     public IReadOnlyList<AddressInfo> GetAddresses(AddressFamily family, int? linkIndex = null)

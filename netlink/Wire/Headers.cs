@@ -26,6 +26,17 @@ internal struct AttributeHeader
     public ushort Type; // nla_type
 }
 
+/// <summary>struct rtgenmsg, linux/rtnetlink.h, with its padding: start of messages that name a family at most.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GeneralHeader
+{
+    public const int Size = 4;
+
+    public byte Family; // rtgen_family
+    public byte Padding1;
+    public ushort Padding2;
+}
+
 /// <summary>struct ifinfomsg, linux/rtnetlink.h: start of every link message.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct LinkHeader

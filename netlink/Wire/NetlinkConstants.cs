@@ -49,6 +49,18 @@ internal static class Rtm
     public const ushort RTM_DELRULE = 33;
     public const ushort RTM_GETRULE = 34;
     public const ushort RTM_NEWNETCONF = 80;
+    public const ushort RTM_NEWNSID = 88;
+    public const ushort RTM_GETNSID = 90;
+}
+
+/// <summary>linux/net_namespace.h: attributes of a namespace's number.</summary>
+internal static class Netnsa
+{
+    public const ushort NETNSA_NSID = 1;
+    public const ushort NETNSA_FD = 3;
+
+    /// <summary>NETNSA_NSID_NOT_ASSIGNED.</summary>
+    public const int NotAssigned = -1;
 }
 
 /// <summary>linux/netconf.h: attributes of settings.</summary>

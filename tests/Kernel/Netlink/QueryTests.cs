@@ -38,6 +38,15 @@ public sealed class QueryTests : IDisposable
             ]);
     }
 
+    [Fact]
+    public void Namespaces_have_the_numbers_that_links_name()
+    {
+        using var other = NetworkNamespace.CreateAnonymous();
+        Assert.NotNull(_netlink.FindLink("eni0")!.PeerNamespaceId);
+        Assert.Equal(_netlink.FindLink("eni0")!.PeerNamespaceId, _netlink.FindNamespaceId(_peer));
+        Assert.Null(_netlink.FindNamespaceId(other));
+    }
+
     public void Dispose()
     {
         _netlink?.Dispose();

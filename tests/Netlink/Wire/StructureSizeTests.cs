@@ -15,6 +15,7 @@ public sealed class StructureSizeTests
     {
         Assert.Equal((16, MessageHeader.Size), (Unsafe.SizeOf<MessageHeader>(), 16));
         Assert.Equal((4, AttributeHeader.Size), (Unsafe.SizeOf<AttributeHeader>(), 4));
+        Assert.Equal((4, GeneralHeader.Size), (Unsafe.SizeOf<GeneralHeader>(), 4));
         Assert.Equal((16, LinkHeader.Size), (Unsafe.SizeOf<LinkHeader>(), 16));
         Assert.Equal((8, AddressHeader.Size), (Unsafe.SizeOf<AddressHeader>(), 8));
         Assert.Equal((12, RouteHeader.Size), (Unsafe.SizeOf<RouteHeader>(), 12));
