@@ -45,7 +45,7 @@ bench: build out/vpc-cni-floor ## side by side with ptp + host-local and with th
 	@dotnet build bench -c Release --nologo -v quiet
 	@bench/bin/Release/net10.0/vpc-cni-bench .
 
-out/vpc-cni-floor: $(shell find bench/Floor netlink logging cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
+out/vpc-cni-floor: $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor
 	@touch $@

@@ -10,7 +10,7 @@ namespace VpcCni.Shim;
 internal static class CniOutput
 {
     // Nobody renders this as HTML; errors stay readable.
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = Limits.JsonDepth + 16 };
 
     public static byte[] Result(CniVersion version, CniResult result) => Write(json =>
     {

@@ -13,44 +13,44 @@ internal static class CniResultReader
     public static CniResult Read(JsonElement json, List<string> problems)
     {
         var interfaces = new List<CniInterface>();
-        if (json.TryGetProperty("interfaces", out var list) && Expect(list, JsonValueKind.Array, "prevResult.interfaces", problems))
+        if (TryGet(json, "interfaces", out var list, problems) && Expect(list, JsonValueKind.Array, "prevResult.interfaces", problems))
         {
             foreach (var item in list.EnumerateArray())
             {
                 if (!Expect(item, JsonValueKind.Object, "an entry of prevResult.interfaces", problems)) continue;
-                interfaces.Add(new CniInterface(Text(item, "name"), Text(item, "mac"), Text(item, "sandbox"), Number(item, "mtu"))
+                interfaces.Add(new CniInterface(Text(item, "name", problems), Text(item, "mac", problems), Text(item, "sandbox", problems), Number(item, "mtu", problems))
                 {
-                    SocketPath = Text(item, "socketPath") is { Length: > 0 } path ? path : null,
-                    PciId = Text(item, "pciID") is { Length: > 0 } id ? id : null,
+                    SocketPath = Text(item, "socketPath", problems) is { Length: > 0 } path ? path : null,
+                    PciId = Text(item, "pciID", problems) is { Length: > 0 } id ? id : null,
                 });
             }
         }
 
         var addresses = new List<CniAddress>();
-        if (json.TryGetProperty("ips", out list) && Expect(list, JsonValueKind.Array, "prevResult.ips", problems))
+        if (TryGet(json, "ips", out list, problems) && Expect(list, JsonValueKind.Array, "prevResult.ips", problems))
         {
             foreach (var item in list.EnumerateArray())
-                if (Expect(item, JsonValueKind.Object, "an entry of prevResult.ips", problems)) AddAddress(item, "address", Number(item, "interface"), addresses, problems);
+                if (Expect(item, JsonValueKind.Object, "an entry of prevResult.ips", problems)) AddAddress(item, "address", Number(item, "interface", problems), addresses, problems);
         }
         // 0.1.0 and 0.2.0 have one address a family and no interfaces.
         foreach (var key in (ReadOnlySpan<string>)["ip4", "ip6"])
-            if (json.TryGetProperty(key, out var family) && family.ValueKind == JsonValueKind.Object) AddAddress(family, "ip", null, addresses, problems);
+            if (TryGet(json, key, out var family, problems) && family.ValueKind == JsonValueKind.Object) AddAddress(family, "ip", null, addresses, problems);
 
         return new CniResult(interfaces, addresses)
         {
-            Routes = json.TryGetProperty("routes", out var routes) && routes.ValueKind == JsonValueKind.Array ? routes : null,
-            Dns = json.TryGetProperty("dns", out var dns) && dns.ValueKind == JsonValueKind.Object ? dns : null,
+            Routes = TryGet(json, "routes", out var routes, problems) && routes.ValueKind == JsonValueKind.Array ? routes : null,
+            Dns = TryGet(json, "dns", out var dns, problems) && dns.ValueKind == JsonValueKind.Object ? dns : null,
         };
     }
 
     private static void AddAddress(JsonElement item, string key, int? index, List<CniAddress> addresses, List<string> problems)
     {
-        var text = Text(item, key);
+        var text = Text(item, key, problems);
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         if (slash < 0 || !IPAddress.TryParse(text.AsSpan(0, slash), out var address) || !byte.TryParse(text.AsSpan(slash + 1), out var length))
             problems.Add($"prevResult: '{Invocation.Printable(text)}' is not an address with a prefix length");
         else
-            addresses.Add(new CniAddress(address, length, index, Text(item, "gateway")));
+            addresses.Add(new CniAddress(address, length, index, Text(item, "gateway", problems)));
     }
 
     private static bool Expect(JsonElement value, JsonValueKind kind, string what, List<string> problems)
@@ -60,9 +60,35 @@ internal static class CniResultReader
         return false;
     }
 
-    private static string Text(JsonElement item, string key)
-        => item.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+    private static string Text(JsonElement item, string key, List<string> problems)
+    {
+        if (!TryGet(item, key, out var value, problems) || value.ValueKind != JsonValueKind.String) return "";
+        try
+        {
+            return value.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            problems.Add($"prevResult: {key} is a string that is no valid Unicode");
+            return "";
+        }
+    }
 
-    private static int? Number(JsonElement item, string key)
-        => item.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
+    private static int? Number(JsonElement item, string key, List<string> problems)
+        => TryGet(item, key, out var value, problems) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
+
+    /// <summary>A name that is no valid Unicode is found out only when names are compared.</summary>
+    private static bool TryGet(JsonElement item, string key, out JsonElement value, List<string> problems)
+    {
+        try
+        {
+            return item.TryGetProperty(key, out value);
+        }
+        catch (InvalidOperationException)
+        {
+            problems.Add($"prevResult: {key} cannot be read beside a name that is no valid Unicode");
+            value = default;
+            return false;
+        }
+    }
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
+using VpcCni.Logging;
 using VpcCni.Shim.Commands;
 
 namespace VpcCni.Shim;
@@ -26,7 +28,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         }
         catch (Exception exception)
         {
-            return Fail(log, CniErrorCode.Internal, $"the plugin failed: {exception.Message}", exception.ToString(), exception);
+            return Fail(log, CniErrorCode.Internal, $"the plugin failed unexpectedly ({exception.GetType().Name}: {exception.Message}); this is a defect, please report it with its log", "", exception);
         }
     }
 
@@ -39,7 +41,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         var config = ReadConfig(invocation);
         log.Configure(config);
         log.Describe(invocation);
-        foreach (var warning in config.Warnings) log.Warn(warning);
+        if (config.Warnings.Count > 0) log.Warn("the network configuration has oddities, which are tolerated", ("count", config.Warnings.Count.ToString(CultureInfo.InvariantCulture)), ("problems", Invocation.Listed(config.Warnings)));
 
         switch (invocation.Command)
         {
@@ -75,7 +77,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         catch (InvalidOperationException exception)
         {
             // The one thing that a decoded document refuses late: a string with half of a surrogate pair.
-            throw new CniException(CniErrorCode.Undecodable, $"the network configuration has a string that is no valid Unicode: {exception.Message}", "", exception);
+            throw new CniException(CniErrorCode.Undecodable, "the network configuration on stdin has a string that is no valid Unicode", exception.Message, exception);
         }
     }
 
@@ -95,6 +97,8 @@ internal sealed class Dispatcher(PluginHost plugin)
     {
         try
         {
+            // One byte more than the limit tells a configuration of exactly that size from a larger one.
+            const int most = Limits.ConfigurationBytes + 1;
             var buffer = new byte[8 * 1024];
             var length = 0;
             while (true)
@@ -102,22 +106,23 @@ internal sealed class Dispatcher(PluginHost plugin)
                 var read = plugin.Stdin.Read(buffer, length, buffer.Length - length);
                 if (read == 0) return buffer.AsMemory(0, length);
                 length += read;
-                if (length < buffer.Length) continue;
-                if (length >= Limits.ConfigurationBytes)
-                    throw new CniException(CniErrorCode.Undecodable, $"the network configuration on stdin is larger than {Limits.ConfigurationBytes / 1024 / 1024} MiB");
-                Array.Resize(ref buffer, buffer.Length * 4);
+                if (length >= most)
+                    throw new CniException(CniErrorCode.Undecodable, $"the network configuration on stdin is larger than {Limits.ConfigurationBytes / 1024 / 1024} MiB, the most that is read");
+                if (length == buffer.Length) Array.Resize(ref buffer, Math.Min(buffer.Length * 4, most));
             }
         }
         catch (IOException exception)
         {
-            throw new CniException(CniErrorCode.InputOutput, "cannot read the network configuration from stdin", exception.Message, exception);
+            throw new CniException(CniErrorCode.InputOutput, "the network configuration cannot be read from stdin: the runtime must write it and close its end", exception.Message, exception);
         }
     }
 
     private int Fail(PluginLog log, CniErrorCode code, string message, string details, Exception exception)
     {
         // The stack is for the log of a defect; the message of an expected failure says it all.
-        log.Error($"code {(int)code}: {message}{(details.Length > 0 && code != CniErrorCode.Internal ? $" [{details}]" : "")}", code == CniErrorCode.Internal ? exception : null);
+        var number = ((int)code).ToString(CultureInfo.InvariantCulture);
+        if (code == CniErrorCode.Internal) log.Error("the plugin failed unexpectedly; this is a defect, please report it", exception, (FieldNames.Code, number));
+        else log.Error(message, (FieldNames.Code, number), ("details", details));
         try
         {
             plugin.Stdout.Write(CniOutput.Error(_version, code, message, details));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
+
 namespace VpcCni.Shim;
 
 /// <summary>The environment of one call, validated. Values that the command does not use may be empty.</summary>
@@ -44,7 +46,7 @@ internal sealed record Invocation(CniCommand Command, string ContainerId, string
             if (problem is not null) (problems ??= []).Add($"{variable.Name}: {problem}");
         }
         if (problems is not null)
-            throw new CniException(CniErrorCode.InvalidEnvironment, $"invalid environment: {string.Join("; ", problems)}");
+            throw new CniException(CniErrorCode.InvalidEnvironment, $"invalid environment: {Listed(problems)}");
 
         PodArguments.TryParse(environment("CNI_ARGS"), out var pod);
         return new Invocation(command, environment("CNI_CONTAINERID") ?? "", environment("CNI_NETNS") ?? "", environment("CNI_IFNAME") ?? "", pod,
@@ -79,6 +81,10 @@ internal sealed record Invocation(CniCommand Command, string ContainerId, string
     private static string? NetnsProblem(string value)
         => value.StartsWith('/') ? null : $"'{Printable(value)}' is not an absolute path";
 
+    /// <summary>The problems of one input in one text: the first few, and how many there are.</summary>
+    internal static string Listed(IReadOnlyList<string> problems)
+        => problems.Count <= Limits.Problems ? string.Join("; ", problems) : $"{string.Join("; ", problems.Take(Limits.Problems))}; and {problems.Count - Limits.Problems} more";
+
     /// <summary>Input quoted in an error: bounded, and without what would garble a terminal.</summary>
     internal static string Printable(string text)
     {
@@ -86,7 +92,7 @@ internal sealed record Invocation(CniCommand Command, string ContainerId, string
         var shown = text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest), "...");
         return string.Create(shown.Length, shown, static (span, source) =>
         {
-            for (var i = 0; i < span.Length; i++) span[i] = char.IsControl(source[i]) ? '?' : source[i];
+            for (var i = 0; i < span.Length; i++) span[i] = char.IsControl(source[i]) || char.IsSurrogate(source[i]) || char.GetUnicodeCategory(source[i]) == UnicodeCategory.Format ? '?' : source[i];
         });
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Logging;
+
 namespace VpcCni.Shim;
 
 /// <summary>An attachment that a runtime still has, in the list that GC brings.</summary>
 internal sealed record ValidAttachment(string ContainerId, string InterfaceName);
 
 /// <summary>
-/// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works unchanged; <c>ipamdSocket</c>,
+/// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>,
 /// <c>ipamdTimeoutSeconds</c> and <c>statusNeedsFreeAddress</c> are ours.
 /// </summary>
 internal sealed record NetworkConfig
@@ -21,10 +23,11 @@ internal sealed record NetworkConfig
     /// <summary>Of both ends of the veth; the jumbo frames of a VPC.</summary>
     public int Mtu { get; init; } = 9001;
 
-    /// <summary>"-", "stderr", "stdout" and nothing mean stderr: stdout carries the result only.</summary>
+    /// <summary>"-", "stderr", "stdout", their devices and nothing mean stderr: stdout carries the result only.</summary>
     public string LogFile { get; init; } = "";
 
     public PluginLogLevel LogLevel { get; init; } = PluginLogLevel.Debug;
+    public LogFormat LogFormat { get; init; } = LogFormat.Text;
     public string IpamdSocket { get; init; } = DefaultSocket;
 
     /// <summary>Longer than the 20 s for which the daemon lets an ADD wait for the pool, so that the daemon's reason arrives and not a bare deadline.</summary>

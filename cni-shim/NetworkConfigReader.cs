@@ -2,6 +2,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using VpcCni.Logging;
 
 namespace VpcCni.Shim;
 
@@ -25,7 +26,7 @@ internal sealed class NetworkConfigReader
     {
         try
         {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 64 });
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = Limits.JsonDepth });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 throw new CniException(CniErrorCode.Undecodable, $"the network configuration on stdin is a JSON {document.RootElement.ValueKind}, expected an object");
             return document.RootElement.Clone();
@@ -79,6 +80,7 @@ internal sealed class NetworkConfigReader
             Mtu = Number("mtu", least: 576, most: 9001) ?? defaults.Mtu,
             LogFile = LogFile(),
             LogLevel = LogLevel() ?? defaults.LogLevel,
+            LogFormat = Format(),
             IpamdSocket = Socket() ?? defaults.IpamdSocket,
             IpamdTimeout = Number("ipamdTimeoutSeconds", least: 1, most: 300) is { } seconds ? TimeSpan.FromSeconds(seconds) : defaults.IpamdTimeout,
             StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
@@ -88,7 +90,7 @@ internal sealed class NetworkConfigReader
             Warnings = _warnings,
         };
         if (_problems.Count > 0)
-            throw new CniException(CniErrorCode.InvalidConfiguration, $"invalid network configuration: {string.Join("; ", _problems)}");
+            throw new CniException(CniErrorCode.InvalidConfiguration, $"invalid network configuration: {Invocation.Listed(_problems)}");
         return config;
     }
 
@@ -105,7 +107,7 @@ internal sealed class NetworkConfigReader
     private string LogFile()
     {
         var path = Text("pluginLogFile") ?? "";
-        if (path is "" or "-" or "stderr" or "stdout") return "";
+        if (path is "" or "-" or "stderr" or "stdout" or "/dev/stderr" or "/dev/stdout") return "";
         if (!path.StartsWith('/')) _problems.Add($"pluginLogFile: '{Invocation.Printable(path)}' is not an absolute path, nor stderr");
         return path;
     }
@@ -118,6 +120,16 @@ internal sealed class NetworkConfigReader
         // The plugin of aws-node goes on with its default; a node must not lose its network over the level of a log.
         _warnings.Add($"pluginLogLevel '{Invocation.Printable(text)}' is unknown, expected DEBUG, INFO, WARN or ERROR; using DEBUG");
         return null;
+    }
+
+    private LogFormat Format()
+    {
+        var text = Text("pluginLogFormat");
+        if (string.Equals(text, "json", StringComparison.OrdinalIgnoreCase)) return LogFormat.Json;
+        // As with the level: tolerated.
+        if (!string.IsNullOrEmpty(text) && !string.Equals(text, "text", StringComparison.OrdinalIgnoreCase))
+            _warnings.Add($"pluginLogFormat '{Invocation.Printable(text)}' is unknown, expected text or json; using text");
+        return LogFormat.Text;
     }
 
     private string? Socket()

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers;
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
-using VpcCni.Shim.Interop;
+using Grpc.Core;
+using VpcCni.Logging;
 
 namespace VpcCni.Shim;
 
@@ -19,20 +16,19 @@ internal enum PluginLogLevel
 }
 
 /// <summary>
-/// One JSON object a line, to a file or to stderr, never to stdout. Many plugin processes share the file: each line is one write in append mode, so that lines do not mix.
-/// A log that cannot be written is no reason to fail a pod: its errors are dropped, after one line about them on stderr.
+/// One line an entry, in the format that the daemon has too (docs/logs.md), to a file or to stderr, never to stdout. Many plugin processes share the file. A log that cannot be written is no
+/// reason to fail or to delay a pod: the lines go to stderr, after one about the file.
 /// </summary>
 internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 {
     /// <summary>Above this size the file is moved to <c>.1</c> (which is replaced), so two files of this size are the bound.</summary>
     private const long RotateAt = 32 * 1024 * 1024;
 
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
-    private SafeFileHandle? _file;
-    private string _path = "";
+    private LogLine _line = new(LogFormat.Text);
+    private LogFile? _file;
     private PluginLogLevel _level = PluginLogLevel.Warn;
     private Invocation? _invocation;
+    private bool _isStderrGone;
 
     /// <summary>The call that the lines are about.</summary>
     public void Describe(Invocation invocation) => _invocation = invocation;
@@ -40,91 +36,74 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
     public void Configure(NetworkConfig config)
     {
         _level = config.LogLevel > PluginLogLevel.Error ? PluginLogLevel.Error : config.LogLevel;
-        _path = config.LogFile;
+        _line = new LogLine(config.LogFormat);
+        _file?.Dispose();
+        _file = config.LogFile.Length > 0 ? new LogFile(config.LogFile, RotateAt, kept: 1) : null;
     }
 
     public bool IsEnabled(PluginLogLevel level) => level >= _level;
 
-    public void Debug(string message) => Write(PluginLogLevel.Debug, message);
-    public void Info(string message) => Write(PluginLogLevel.Info, message);
-    public void Warn(string message, Exception? exception = null) => Write(PluginLogLevel.Warn, message, exception);
-    public void Error(string message, Exception? exception = null) => Write(PluginLogLevel.Error, message, exception);
+    public void Debug(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Debug, message, fields);
+    public void Info(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Info, message, fields);
+    public void Warn(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Warn, message, fields);
+    public void Error(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Error, message, fields);
+
+    /// <summary>With a failure: its words, and its stack if it is a defect.</summary>
+    public void Error(string message, Exception failure, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Error, message, fields, failure);
 
     public void Dispose() => _file?.Dispose();
 
-    private void Write(PluginLogLevel level, string message, Exception? exception = null)
+    private void Write(PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
     {
         if (!IsEnabled(level)) return;
-        var line = Format(level, message, exception);
-        if (_path.Length == 0)
+        var line = Format(level, message, fields, failure);
+        if (_file is null)
         {
             WriteToStderr(line);
             return;
         }
-        try
-        {
-            _file ??= OpenFile();
-            if (Libc.Write(_file, line, out _) is not 0 and var errno) throw new IOException($"write: errno {errno}");
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            var path = _path;
-            _path = "";
-            WriteToStderr(Format(PluginLogLevel.Warn, $"cannot write the log file {path}, logging to stderr: {failure.Message}", null));
-            WriteToStderr(line);
-        }
+        if (_file.TryWrite(line) is not { } problem) return;
+        var path = _file.Path;
+        _file.Dispose();
+        _file = null;
+        WriteToStderr(Format(PluginLogLevel.Warn, "the log file cannot be written, so this call logs to stderr: correct pluginLogFile", [("file", path), (FieldNames.Error, problem)]));
+        WriteToStderr(Format(level, message, fields, failure));
     }
 
-    private void WriteToStderr(byte[] line)
+    private void WriteToStderr(ReadOnlySpan<byte> line)
     {
+        if (_isStderrGone) return;
         try
         {
             stderr.Write(line);
         }
         catch (IOException)
         {
-            // The runtime closed stderr; there is nobody left to tell.
+            // The runtime closed stderr, or does not read it; there is nobody left to tell, and another wait would delay the pod.
+            _isStderrGone = true;
         }
     }
 
-    private SafeFileHandle OpenFile()
+    private ReadOnlySpan<byte> Format(PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
     {
-        var file = Open();
-        if (RandomAccess.GetLength(file) < RotateAt) return file;
-        file.Dispose();
-        // Two processes may both get here: the second then moves a nearly empty file over the old one. That loses log lines, never a pod.
-        File.Move(_path, _path + ".1", overwrite: true);
-        return Open();
-    }
-
-    private SafeFileHandle Open()
-    {
-        const int flags = Libc.O_WRONLY | Libc.O_CREAT | Libc.O_APPEND;
-        if (Libc.TryOpen(_path, flags, out _) is { } file) return file;
-        Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-        return Libc.TryOpen(_path, flags, out var errno) ?? throw new IOException($"open: errno {errno}");
-    }
-
-    private byte[] Format(PluginLogLevel level, string message, Exception? exception)
-    {
-        var buffer = new ArrayBufferWriter<byte>(512);
-        using (var json = new Utf8JsonWriter(buffer, Options))
+        _line.Start(time.GetUtcNow(), level switch { PluginLogLevel.Debug => "debug", PluginLogLevel.Info => "info", PluginLogLevel.Warn => "warn", _ => "error" }, message);
+        if (_invocation is { } call)
         {
-            json.WriteStartObject();
-            json.WriteString("level"u8, level.ToString().ToLowerInvariant());
-            json.WriteString("ts"u8, time.GetUtcNow());
-            json.WriteString("msg"u8, message);
-            if (_invocation is { } call)
-            {
-                json.WriteString("command"u8, call.Command.ToString().ToUpperInvariant());
-                if (call.ContainerId.Length > 0) json.WriteString("containerID"u8, call.ContainerId);
-                if (call.InterfaceName.Length > 0) json.WriteString("ifName"u8, call.InterfaceName);
-                if (call.Pod.Name.Length > 0) json.WriteString("pod"u8, $"{call.Pod.Namespace}/{call.Pod.Name}");
-            }
-            if (exception is not null) json.WriteString("error"u8, exception.ToString());
-            json.WriteEndObject();
+            _line.Add(FieldNames.Command, call.Command.ToString().ToUpperInvariant());
+            if (call.Pod.Name.Length > 0) _line.Add(FieldNames.Pod, $"{call.Pod.Namespace}/{call.Pod.Name}");
+            _line.Add(FieldNames.ContainerId, call.ContainerId);
+            _line.Add(FieldNames.InterfaceName, call.InterfaceName);
         }
-        buffer.Write("\n"u8);
-        return buffer.WrittenSpan.ToArray();
+        foreach (var (name, value) in fields) _line.Add(name, value);
+        if (failure is CniException or RpcException or IOException or UnauthorizedAccessException or TimeoutException)
+        {
+            _line.Add(FieldNames.Error, failure is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : failure.Message);
+        }
+        else if (failure is not null)
+        {
+            _line.Add(FieldNames.Error, $"{failure.GetType().Name}: {failure.Message}");
+            _line.Add(FieldNames.Stack, failure.StackTrace, LogLimits.Stack);
+        }
+        return _line.End();
     }
 }

@@ -10,7 +10,7 @@ internal static class Program
     {
         using var stdin = new ProcessStream(fd: 0, Limits.Stdin);
         using var stdout = new ProcessStream(fd: 1, Limits.Stdin);
-        using var stderr = new ProcessStream(fd: 2, Limits.Stdin);
+        using var stderr = new ProcessStream(fd: 2, Limits.Stderr);
         return new Dispatcher(new PluginHost
         {
             Arguments = args,

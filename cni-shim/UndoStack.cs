@@ -21,7 +21,7 @@ internal sealed class UndoStack(PluginLog log)
             }
             catch (Exception exception)
             {
-                log.Error($"undo after a failed ADD: cannot {step.What}; the daemon will find it", exception);
+                log.Error("a step of the failed ADD could not be undone; the daemon finds what is left", exception, ("step", step.What));
             }
         }
     }

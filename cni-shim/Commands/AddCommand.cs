@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Logging;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
 using VpcCni.Protos.V1;
@@ -35,7 +36,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             foreach (var link in interfaces) wired.Add(wiring.Wire(link, undo));
             Sandbox.CheckUnchanged(invocation, podNamespace);
 
-            if (log.IsEnabled(PluginLogLevel.Info)) log.Info($"wired {string.Join(", ", interfaces.SelectMany(static link => link.Addresses))} to {interfaces[0].HostName}");
+            if (log.IsEnabled(PluginLogLevel.Info)) log.Info("wired", (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))), (FieldNames.Link, interfaces[0].HostName));
             return Result(wired).After(config.PreviousResult);
         }
         catch (NetlinkException exception)
@@ -80,7 +81,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         }
         catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL)
         {
-            log.Info($"{invocation.ContainerId} was attached in {path}, which is gone: {exception.Message}");
+            log.Info("the container was attached in another namespace, which is gone: what it held is released first", (FieldNames.Netns, path), (FieldNames.Error, exception.Message));
         }
         catch (NetworkNamespaceException exception)
         {
@@ -147,7 +148,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     private void ReleaseUnlessAttached(RouteNetlink pod, IpamdClient ipamd)
     {
         if (pod.FindLink(invocation.InterfaceName)?.Kind != "veth") Release(ipamd);
-        else log.Warn($"{invocation.InterfaceName} was made by another ADD of this attachment, which keeps the address");
+        else log.Warn("the interface was made by another ADD of this attachment, which keeps the address");
     }
 
     private void Release(IpamdClient ipamd)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Logging;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
 using VpcCni.Shim.Ipamd;
@@ -9,7 +10,8 @@ namespace VpcCni.Shim.Commands;
 
 /// <summary>
 /// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired; then delete the links, unless the
-/// daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer proves. Succeeds if there is nothing to delete and if the daemon is down; fails, so that the runtime comes again, if the kernel or a running daemon refuses.
+/// daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer proves. Succeeds if there is nothing to delete and if the daemon is down (then the links that
+/// carry the pod's name and that nothing alive can be behind go, too); fails, so that the runtime comes again, if the kernel or a running daemon refuses.
 /// </summary>
 internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -25,6 +27,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
             var (reply, daemonDeletesLinks) = Release(teardown);
             if (!daemonDeletesLinks) teardown.DeleteLinks();
             if (reply is not null) teardown.RemoveReleased(AddressesOf(reply));
+            teardown.Report(reply is null ? "DEL without an address to release" : "DEL");
         }
         catch (NetlinkException exception)
         {
@@ -53,17 +56,18 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         {
             var reply = ipamd.DelNetwork(Request(invocation, config, "PodDeleted"), timeout);
             return reply.Success ? (reply, ipamd.DaemonDeletesLinks)
-                : throw new CniException(CniErrorCode.IpamdFailed, "ipamd did not give the pod's address back", "DelNetwork answered Success=false and gives no reason; the daemon's log has it");
+                : throw new CniException(CniErrorCode.IpamdFailed, "ipamd did not release the pod's address and gives no reason: look at the daemon's log", "DelNetwork answered Success=false");
         }
         catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
         {
-            log.Debug($"nothing to give back: {exception.Status.Detail}");
+            log.Debug("the daemon holds no address for this attachment", (FieldNames.Error, exception.Status.Detail));
             return (null, false);
         }
         catch (RpcException exception) when (IpamdErrors.IsDown(exception))
         {
             // The runtime must be able to remove pods while the daemon restarts; the daemon reclaims addresses whose sandbox is gone.
-            log.Warn($"the daemon does not answer on {ipamd.SocketPath}; the wiring is removed, the address stays reserved until the daemon reclaims it: {exception.Status.Detail}");
+            teardown.RemoveAbandoned();
+            log.Warn("the daemon does not answer: the address stays reserved until it runs again and finds no trace of the pod", ("socket", ipamd.SocketPath), (FieldNames.Error, exception.Status.Detail));
             return (null, false);
         }
         catch (RpcException exception)
@@ -84,7 +88,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
             }
             catch (CniException exception)
             {
-                log.Warn($"ignored in the answer to DelNetwork: {exception.Message}");
+                log.Warn("an address in the answer to DelNetwork is ignored", (FieldNames.Error, exception.Message));
             }
         }
         return addresses;

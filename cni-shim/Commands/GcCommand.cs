@@ -21,11 +21,11 @@ internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginL
         try
         {
             var reply = ipamd.CollectGarbage(request, Limits.Question);
-            if (reply.Released.Count > 0) log.Info($"released {reply.Released.Count} attachments that the runtime does not have any more");
+            if (reply.Released.Count > 0) log.Info("released attachments that the runtime does not have any more", ("count", reply.Released.Count.ToString()));
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.Unimplemented)
         {
-            throw new CniException(CniErrorCode.NotSupported, "the daemon on this node does not collect garbage", exception.Status.Detail, exception);
+            throw new CniException(CniErrorCode.NotSupported, "the daemon on this node does not collect garbage: GC needs the ipamd of this plugin's release", $"CollectGarbage: {exception.StatusCode}", exception);
         }
         catch (RpcException exception)
         {

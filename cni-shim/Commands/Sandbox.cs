@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Logging;
 using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Commands;
@@ -34,12 +35,12 @@ internal static class Sandbox
         {
             var sandbox = NetworkNamespace.Open(invocation.Netns);
             if (sandbox.Identity != own.Identity || invocation.AllowOwnNamespace) return sandbox;
-            log.Warn($"CNI_NETNS: {invocation.Netns} is the namespace of the plugin itself; nothing in it is touched");
+            log.Warn("CNI_NETNS is the namespace of the plugin itself, nothing in it is touched", (FieldNames.Netns, invocation.Netns));
             sandbox.Dispose();
         }
         catch (NetworkNamespaceException exception)
         {
-            log.Debug($"the pod's namespace is gone: {exception.Message}");
+            log.Debug("the pod's namespace is gone", (FieldNames.Error, exception.Message));
         }
         return null;
     }

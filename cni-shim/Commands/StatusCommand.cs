@@ -17,8 +17,8 @@ internal sealed class StatusCommand(PluginHost plugin, NetworkConfig config, Plu
         {
             var reply = ipamd.GetStatus(Limits.Status);
             if (config.StatusNeedsFreeAddress && reply is { Ready: true, Pool: { Available: 0 } pool })
-                throw new CniException(CniErrorCode.NotAvailable, $"no address is free: {pool.Assigned} of {pool.Total} are assigned, {pool.Cooling} cool", string.Join("; ", reply.Problems));
-            if (!reply.Ready) throw new CniException(CniErrorCode.NotAvailable, $"ipamd is not ready ({reply.Phase})", string.Join("; ", reply.Problems));
+                throw new CniException(CniErrorCode.NotAvailable, $"no address is free: {pool.Assigned} of {pool.Total} are assigned, {pool.Cooling} cool", Invocation.Listed(reply.Problems));
+            if (!reply.Ready) throw new CniException(CniErrorCode.NotAvailable, $"ipamd is not ready ({reply.Phase}): `ipamd status` on the node says what it waits for", Invocation.Listed(reply.Problems));
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.Unimplemented)
         {

@@ -7,7 +7,7 @@ namespace VpcCni.Shim.Interop;
 /// A standard stream by plain read(2) and write(2). Not Console, whose encodings, terminal settings and signal handlers would be most of the start-up time, and not
 /// FileStream, which writes to a redirected file at an offset of its own, where whoever shares the file overwrites it.
 /// </summary>
-/// <param name="patience">Bound on each wait for input: a runtime that does not close its end must not leave a process behind for every pod.</param>
+/// <param name="patience">Bound on each wait: a runtime that does not close its end, or does not read, must not leave a process behind for every pod.</param>
 internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 {
     private readonly SafeFileHandle _handle = new(fd, ownsHandle: false);
@@ -28,9 +28,12 @@ internal sealed class ProcessStream(int fd, TimeSpan patience) : Stream
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
+        // A write of at most PIPE_BUF does not block after poll(2): a runtime that reads neither stdout nor stderr must not hold the plugin.
+        const int piece = 4096;
         while (buffer.Length > 0)
         {
-            var errno = Libc.Write(_handle, buffer, out var written);
+            if (!Libc.Wait(fd, Libc.POLLOUT, (int)patience.TotalMilliseconds)) throw new IOException($"descriptor {fd} was not read within {patience.TotalSeconds:0} s");
+            var errno = Libc.Write(_handle, buffer[..Math.Min(buffer.Length, piece)], out var written);
             if (errno != 0) throw new IOException($"write to descriptor {fd}: errno {errno}");
             buffer = buffer[written..];
         }

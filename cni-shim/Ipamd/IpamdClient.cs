@@ -77,7 +77,7 @@ internal sealed class IpamdClient
         }
         catch (RpcException exception) when (IpamdErrors.ExpectedClientVersion(exception) is { } expected)
         {
-            _log.Info($"the daemon speaks to clients of version {Invocation.Printable(expected)} only; repeating the call under that version");
+            _log.Info("the daemon answers clients of one version only; repeating the call under that version", ("version", expected));
             return call(expected);
         }
     }

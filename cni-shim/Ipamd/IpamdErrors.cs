@@ -3,7 +3,7 @@ using Grpc.Core;
 
 namespace VpcCni.Shim.Ipamd;
 
-/// <summary>The one place that turns the daemon's gRPC statuses into CNI errors. The daemon's own words are carried whole.</summary>
+/// <summary>The one place that turns the daemon's gRPC statuses into CNI errors. The daemon's own words are carried, each once.</summary>
 internal static class IpamdErrors
 {
     /// <summary>The daemon of aws-node reports an attachment that it does not know by this text, with status UNKNOWN; ours does the same.</summary>
@@ -11,24 +11,53 @@ internal static class IpamdErrors
 
     private const string WrongVersion = "wrong client version";
 
+    /// <summary>Trailers of a failed call of our daemon: the typed reason, and what to do about it. That of aws-node sends neither.</summary>
+    private const string Reason = "vpccni-reason";
+    private const string Hint = "vpccni-hint";
+
+    /// <summary>Characters of the daemon's words in a message; a longer text goes to the details.</summary>
+    private const int LongestSentence = 300;
+    private const int LongestDetail = 1000;
+
+    /// <summary>The message is one sentence with the cause and what to do; the details add which call, its status, and what did not fit.</summary>
     public static CniException ToCni(RpcException exception, string call, string socketPath, TimeSpan timeout)
     {
         var detail = exception.Status.Detail;
-        var details = $"{call}: {exception.StatusCode}: {detail}{(exception.Status.DebugException is { } cause ? $" ({cause.Message})" : "")}";
-        return exception.StatusCode switch
+        var said = Excerpt(detail, LongestSentence);
+        var isDown = exception.Status.DebugException is not null;
+        var (code, message) = exception.StatusCode switch
         {
-            StatusCode.ResourceExhausted => new(CniErrorCode.TryAgainLater, $"no address for the pod: {detail}", details, exception),
-            StatusCode.Unavailable when exception.Status.DebugException is not null
-                => new(CniErrorCode.TryAgainLater, $"ipamd does not answer on {socketPath}: is the aws-node daemon running on this node?", details, exception),
-            StatusCode.Unavailable => new(CniErrorCode.TryAgainLater, $"ipamd is not ready: {detail}", details, exception),
-            StatusCode.DeadlineExceeded => new(CniErrorCode.TryAgainLater, $"ipamd did not answer on {socketPath} within {timeout.TotalSeconds:0.###} s", details, exception),
+            StatusCode.ResourceExhausted => (CniErrorCode.TryAgainLater, $"no address for the pod: {said}"),
+            StatusCode.Unavailable when isDown => (CniErrorCode.TryAgainLater, $"ipamd does not answer on {socketPath}: is the aws-node daemon running on this node?"),
+            StatusCode.Unavailable => (CniErrorCode.TryAgainLater, $"ipamd cannot serve now: {said}"),
+            StatusCode.DeadlineExceeded => (CniErrorCode.TryAgainLater, $"ipamd did not answer on {socketPath} within {timeout.TotalSeconds:0.###} s: look at its log, and at `ipamd status` on the node"),
             // A daemon that shuts down cancels what waits in it.
-            StatusCode.Cancelled or StatusCode.Aborted => new(CniErrorCode.TryAgainLater, $"ipamd gave the call up: {detail}", details, exception),
-            StatusCode.InvalidArgument => new(CniErrorCode.InvalidConfiguration, $"ipamd rejects the request: {detail}", details, exception),
-            StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.PermissionDenied or StatusCode.Unauthenticated
-                => new(CniErrorCode.IpamdFailed, $"ipamd refuses: {detail}", details, exception),
-            _ => new(CniErrorCode.IpamdFailed, $"ipamd failed: {detail}", details, exception),
+            StatusCode.Cancelled or StatusCode.Aborted => (CniErrorCode.TryAgainLater, $"ipamd gave the call up: {said}"),
+            StatusCode.InvalidArgument => (CniErrorCode.InvalidConfiguration, $"ipamd rejects the request: {said}"),
+            StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.PermissionDenied or StatusCode.Unauthenticated => (CniErrorCode.IpamdFailed, $"ipamd refuses: {said}"),
+            _ => (CniErrorCode.IpamdFailed, $"ipamd failed: {said}"),
         };
+        if (Trailer(exception, Hint) is { } hint) message = $"{message}; {hint}";
+
+        var reason = Trailer(exception, Reason) is { } typed ? $", {typed}" : "";
+        // The words are in the message, unless they were cut or the message has its own.
+        var evidence = detail.Length > 0 && !message.Contains(detail, StringComparison.Ordinal) ? Excerpt(detail, LongestDetail)
+            : isDown && exception.Status.DebugException!.Message is var cause && !message.Contains(cause, StringComparison.Ordinal) ? Excerpt(cause, LongestDetail)
+            : "";
+        // Only what the message has not: the text goes on where that was cut.
+        if (said.Length < detail.Length && message.Contains(said, StringComparison.Ordinal)) evidence = $"...{evidence[(LongestSentence - Cut.Length)..]}";
+        return new(code, message, $"{call}: {exception.StatusCode}{reason}{(evidence.Length > 0 ? $": {evidence}" : "")}", exception);
+    }
+
+    private const string Cut = "...";
+
+    private static string Excerpt(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest - Cut.Length), Cut);
+
+    private static string? Trailer(RpcException exception, string name)
+    {
+        foreach (var entry in exception.Trailers)
+            if (entry.Key == name && !entry.IsBinary && entry.Value.Length > 0) return Excerpt(entry.Value, LongestSentence);
+        return null;
     }
 
     /// <summary>

@@ -99,12 +99,21 @@ internal sealed class UnixCallInvoker(string socketPath, TimeProvider time) : Ca
         {
             var code = number is >= 0 and <= 16 ? (StatusCode)number : StatusCode.Unknown;
             if (code == StatusCode.OK) return headers;
-            throw new RpcException(new Status(code, headers.TryGetValue("grpc-message", out var message) ? PercentDecode(message) : ""));
+            throw new RpcException(new Status(code, headers.TryGetValue("grpc-message", out var message) ? PercentDecode(message) : ""), Trailers(headers));
         }
         if (exchange.ErrorCode is { } error) throw Failure(OfHttp2(error), $"the server ended the call with HTTP/2 error {error}");
         if (exchange.Closed) throw Failure(StatusCode.Unavailable, "the server closed the connection without an answer", new EndOfStreamException());
         var status = headers.GetValueOrDefault(":status", "(absent)");
         throw Failure(OfHttp(status), $"the server answered with HTTP status {status} and no grpc-status: it is no gRPC server");
+    }
+
+    /// <summary>Those of our daemon; others mean nothing here.</summary>
+    private static Metadata Trailers(Dictionary<string, string> headers)
+    {
+        var trailers = new Metadata();
+        foreach (var (name, value) in headers)
+            if (name.StartsWith("vpccni-", StringComparison.Ordinal) && !name.EndsWith(Metadata.BinaryHeaderSuffix, StringComparison.Ordinal)) trailers.Add(name, value);
+        return trailers;
     }
 
     private static ReadOnlyMemory<byte> Message(UnaryExchange exchange, IReadOnlyDictionary<string, string> headers)

@@ -17,7 +17,7 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
     public static IReadOnlyList<PodInterface> FromReply(AddNetworkReply reply, Invocation invocation, NetworkConfig config)
     {
         if (!reply.Success)
-            throw new CniException(CniErrorCode.TryAgainLater, "ipamd has no address for the pod", "AddNetwork answered Success=false and gives no reason; the daemon's log has it");
+            throw new CniException(CniErrorCode.TryAgainLater, "ipamd has no address for the pod and gives no reason: look at the daemon's log", "AddNetwork answered Success=false");
         if (reply.PodVlanId != 0)
             throw new CniException(CniErrorCode.NotSupported, $"ipamd gave the pod a branch network interface (VLAN {reply.PodVlanId}), which this plugin does not wire: security groups for pods need the plugin of aws-node");
         if (reply.IPAllocationMetadata.Count is 0 or > Limits.InterfacesPerPod)
@@ -64,7 +64,7 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
         => !IPAddress.IsLoopback(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any) && !address.IsIPv6Multicast && !address.IsIPv6LinkLocal
             && !address.IsIPv4MappedToIPv6 && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
 
-    private static CniException Nonsense(string what) => new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired");
+    private static CniException Nonsense(string what) => new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");
 }
 
 /// <summary>What was made for a <see cref="PodInterface"/>.</summary>

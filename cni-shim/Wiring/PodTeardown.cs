@@ -2,6 +2,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Logging;
 using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Wiring;
@@ -9,7 +10,8 @@ namespace VpcCni.Shim.Wiring;
 /// <summary>
 /// Removes the wiring of one sandbox, and only of that one. DEL may come late, twice, for an old sandbox of a pod that runs again under its name (and so under the same host
 /// veth name), or after the address went to another pod. So nothing is deleted by name. A host veth is the sandbox's own if
-/// its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the sandbox holds an address that is routed to it.
+/// its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the sandbox held an address that was routed to it before the address was released.
+/// While the daemon is down, the pod's name will do for a link behind which no namespace is alive.
 /// Rules of an address go with its veth, or if no host route leads to the address (then nobody is wired with it). An address that is routed to somebody else's link is left.
 /// </summary>
 internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniResult? previous, PluginLog log)
@@ -17,6 +19,9 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     private const int HostNameHashes = 1 + Limits.InterfacesPerPod;
     private readonly HashSet<IPAddress> _handled = [];
     private readonly HashSet<int> _released = [];
+    private readonly List<string> _removedLinks = [];
+    private readonly List<IPAddress> _removedAddresses = [];
+    private Dictionary<IPAddress, int> _routedBefore = [];
 
     /// <summary>
     /// What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult. Rules and host routes go now, so that nothing reaches or is
@@ -30,6 +35,40 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var addresses = AddressesOf(previous);
         Remove(own, addresses, trusted: false);
         if (own.Count > 0) RemoveBranchInterface(own);
+        // Nothing is known of the links, e.g. because the DEL has other CNI_ARGS than its ADD, from which they are named: what the daemon is about to release is routed to them now.
+        else _routedBefore = HostRoutes();
+    }
+
+    /// <summary>
+    /// The daemon is down, and neither the namespace nor prevResult showed a link: those that are named after the pod, if the namespace behind them has neither a name nor a process. A pod that runs
+    /// again under its name has both.
+    /// </summary>
+    public void RemoveAbandoned()
+    {
+        if (_removedLinks.Count > 0) return;
+        var named = host.GetLinks().Where(IsNamedAfterPod).ToList();
+        if (named.Count == 0) return;
+        var live = LiveNamespaces.Find(host, out var problem);
+        if (live is null)
+        {
+            log.Warn("links are named after the pod and are left, because it cannot be found out whether a pod is behind them", (FieldNames.Link, string.Join(',', named.Select(link => link.Name))), (FieldNames.Error, problem));
+            return;
+        }
+        var own = new Dictionary<int, LinkInfo>();
+        foreach (var link in named)
+        {
+            if (link.PeerNamespaceId is { } number && !live.Contains(number)) own[link.Index] = link;
+            else log.Info("a link is named after the pod and its namespace is alive: it is left", (FieldNames.Link, link.Name));
+        }
+        Remove(own, [], trusted: false);
+        DeleteLinks();
+    }
+
+    /// <summary>What this DEL took from the host, once, for the log. Rules and links that were not there are not named.</summary>
+    public void Report(string what)
+    {
+        if (log.IsEnabled(PluginLogLevel.Info))
+            log.Info(what, ("removed", _removedLinks.Count + _removedAddresses.Count == 0 ? "nothing" : ""), (FieldNames.Link, string.Join(',', _removedLinks)), (FieldNames.Ip, string.Join(',', _removedAddresses)));
     }
 
     /// <summary>Addresses that, by the daemon's word, this sandbox held until now.</summary>
@@ -51,35 +90,58 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         if (own.Count == 0 && candidates.Count == 0) return;
         var (holders, routed) = ReadHostRoutes(own, candidates);
         var requests = new List<NetlinkRequest>();
-        var links = new HashSet<int>(own.Keys);
+        var links = new Dictionary<int, LinkInfo>(own);
+        var parts = new List<(IPAddress Address, int First, int End)>();
         foreach (var address in candidates.Union(routed))
         {
             if (holders.TryGetValue(address, out var holder) && !own.ContainsKey(holder))
             {
-                if (!trusted || host.FindLink(holder) is not { } link || !IsNamedAfterPod(link))
+                if (!trusted || host.FindLink(holder) is not { Kind: "veth" } link || !(IsNamedAfterPod(link) || _routedBefore.GetValueOrDefault(address) == holder))
                 {
-                    log.Info($"{address} is routed to link {holder}, which is not of this sandbox; its rules stay");
+                    log.Info("the address is routed to a link that is not of this sandbox: its rules stay", (FieldNames.Ip, address.ToString()), ("linkIndex", holder.ToString(CultureInfo.InvariantCulture)));
                     continue;
                 }
-                links.Add(holder);
+                links[holder] = link;
             }
+            var first = requests.Count;
             PodRouting.RemoveRules(requests, address);
             if (own.ContainsKey(holder)) requests.Add(PodRouting.RemoveHostRoute(address, holder));
+            parts.Add((address, first, requests.Count));
             _handled.Add(address);
         }
         if (trusted)
         {
             // Last: a link that is still there is the evidence for a DEL that has to be repeated.
-            requests.AddRange(links.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV)));
+            requests.AddRange(links.Keys.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV)));
         }
         else
         {
             // First: whoever looks at rules and then at links, to put back what is missing, must not take what goes now for a loss.
-            requests.InsertRange(0, links.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV)));
-            _released.UnionWith(links);
+            requests.InsertRange(0, links.Keys.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV)));
+            _released.UnionWith(links.Keys);
         }
 
-        if (requests.Count > 0) host.Execute(requests);
+        if (requests.Count == 0) return;
+        var absent = new HashSet<int>();
+        host.Execute(requests, absent);
+        var shift = trusted ? 0 : links.Count;
+        foreach (var (address, first, end) in parts)
+            for (var index = first + shift; index < end + shift; index++)
+                if (!absent.Contains(index) && !_removedAddresses.Contains(address)) _removedAddresses.Add(address);
+        _removedLinks.AddRange(links.Values.Select(static link => link.Name));
+    }
+
+    /// <summary>Which link each address of the host is routed to.</summary>
+    private Dictionary<IPAddress, int> HostRoutes()
+    {
+        var routes = new Dictionary<IPAddress, int>();
+        foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
+        {
+            var bits = family == AddressFamily.InterNetwork ? 32 : 128;
+            foreach (var route in host.GetRoutes(family, RouteTable.Main))
+                if (route.Destination is { } destination && destination.PrefixLength == bits && route.Type == RouteType.Unicast) routes[destination.BaseAddress] = route.LinkIndex;
+        }
+        return routes;
     }
 
     /// <summary>Which link the host route of each candidate leads to, and which addresses are routed to our own links.</summary>
@@ -178,6 +240,9 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             var isOurs = address.Interface is not { } index
                 || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));
             if (isHost && isOurs) addresses.Add(address.Address);
+            if (addresses.Count < Limits.PreviousAddresses) continue;
+            log.Warn("prevResult has more addresses than a pod can have; the others are ignored", ("addresses", result!.Addresses.Count.ToString(CultureInfo.InvariantCulture)));
+            break;
         }
         return addresses;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
+using VpcCni.Logging;
 using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Wiring;
@@ -79,7 +80,7 @@ internal sealed class PodWiring(RouteNetlink host, NetworkNamespace hostNamespac
                 throw new CniException(CniErrorCode.InterfaceNameTaken,
                     $"the pod is attached already, as {other.Name}: its host veth {link.HostName} is named after namespace and pod, so a pod can have one attachment by this plugin");
         }
-        log.Info($"deleting {link.HostName}, left by an earlier sandbox of the same pod");
+        log.Info("deleting the host veth of an earlier sandbox of the same pod", (FieldNames.Link, link.HostName));
         host.Execute(LinkRequests.Delete(stale.Index).Tolerating(Errno.ENODEV));
     }
 

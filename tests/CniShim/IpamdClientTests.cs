@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using System.Net.Sockets;
 using Grpc.Core;
 using VpcCni.Protos.Rpc;
@@ -57,7 +58,7 @@ public sealed class IpamdClientTests
     [InlineData(StatusCode.PermissionDenied, 110)]
     [InlineData(StatusCode.Internal, 110)]
     [InlineData(StatusCode.Unknown, 110)]
-    public async Task Status_of_the_daemon_becomes_a_code_and_its_words_are_kept(StatusCode status, int expected)
+    public async Task Status_of_the_daemon_becomes_a_code_and_its_words_are_said_once(StatusCode status, int expected)
     {
         const string words = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
         await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(status, words)));
@@ -66,7 +67,35 @@ public sealed class IpamdClientTests
         var error = Fails(client, Patience);
 
         Assert.Equal(expected, (int)error.Code);
-        Assert.Contains(words, error.Details, StringComparison.Ordinal);
+        var says = status == StatusCode.DeadlineExceeded ? error.Details : error.Message;
+        Assert.Contains(words, says, StringComparison.Ordinal);
+        Assert.Equal(status == StatusCode.DeadlineExceeded ? $"AddNetwork: {status}: {words}" : $"AddNetwork: {status}", error.Details);
+    }
+
+    [Fact]
+    public async Task Reason_and_hint_of_the_daemon_are_each_said_once()
+    {
+        var trailers = new Metadata { { "vpccni-reason", "SubnetExhausted" }, { "vpccni-hint", "free addresses in the subnet" } };
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "14 attached, 14 assigned"), trailers));
+
+        var error = Fails(Client(ipamd.SocketPath), Patience);
+
+        Assert.Equal("no address for the pod: 14 attached, 14 assigned; free addresses in the subnet", error.Message);
+        Assert.Equal("AddNetwork: ResourceExhausted, SubnetExhausted", error.Details);
+    }
+
+    [Fact]
+    public async Task Long_words_of_the_daemon_go_on_in_the_details_and_are_bounded()
+    {
+        var words = string.Concat(Enumerable.Range(0, 1000).Select(number => $"word{number} "));
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.Internal, words)));
+
+        var error = Fails(Client(ipamd.SocketPath), Patience);
+
+        Assert.InRange(error.Message.Length, 300, 350);
+        Assert.InRange(error.Details.Length, 600, 1100);
+        Assert.Single(Regex.Matches(error.Message + error.Details, "word40 ", RegexOptions.None, TimeSpan.FromSeconds(1)));
+        Assert.Single(Regex.Matches(error.Message + error.Details, "word5 ", RegexOptions.None, TimeSpan.FromSeconds(1)));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Text;
+using VpcCni.Logging;
 using Xunit;
 
 namespace VpcCni.Shim.Tests;
@@ -49,6 +50,17 @@ public sealed class NetworkConfigTests
     [InlineData("-")]
     [InlineData("")]
     public void LogFile_that_is_a_stream_means_stderr(string name) => Assert.Equal("", Read(PluginRun.Conf(more: $"\"pluginLogFile\":\"{name}\""), CniCommand.Add).LogFile);
+
+    [Theory]
+    [InlineData("json", LogFormat.Json, 0)]
+    [InlineData("TEXT", LogFormat.Text, 0)]
+    [InlineData("", LogFormat.Text, 0)]
+    [InlineData("xml", LogFormat.Text, 1)]
+    public void LogFormat_unknown_is_tolerated_with_a_warning(string name, LogFormat format, int warnings)
+    {
+        var config = Read(PluginRun.Conf(more: $"\"pluginLogFormat\":\"{name}\""), CniCommand.Add);
+        Assert.Equal((format, warnings), (config.LogFormat, config.Warnings.Count));
+    }
 
     [Fact]
     public void LogLevel_unknown_is_tolerated_with_a_warning()
@@ -173,6 +185,49 @@ public sealed class NetworkConfigTests
 
         Assert.Equal((1, 6), (run.ExitCode, run.Code));
         Assert.Contains("larger than", run.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 1)]
+    public void Input_may_have_exactly_the_documented_size(int more, int exitCode)
+    {
+        var config = PluginRun.Conf();
+        var run = new PluginRun("VERSION", config + new string(' ', Limits.ConfigurationBytes - config.Length + more)).Run();
+        Assert.Equal(0, run.ExitCode);
+
+        run = new PluginRun("GC", config.TrimEnd('}') + ",\"cni.dev/valid-attachments\":7" + new string(' ', Limits.ConfigurationBytes - config.Length - 30 + more) + "}").Run();
+        Assert.Equal(Limits.ConfigurationBytes + more, Encoding.UTF8.GetByteCount(run.Config));
+        Assert.Equal(exitCode == 0 ? 7 : 6, run.Code);
+        if (exitCode != 0) Assert.Contains("larger than 4 MiB", run.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"interfaces":[{"name":"eni\ud800","mac":"\udc00"},{"name":"eth0","sandbox":"/x"}],"ips":[{"address":"10.0.0.1/32","interface":1}]}""")]
+    [InlineData("""{"interfaces":[{"na\ud800":1,"name":"eth0"}],"ips\ud800":1,"ips":[{"address":"10.0.0.1/32"}],"dns":{"\ud800":"\ud800"}}""")]
+    [InlineData("""{"i\ud800":1,"interfaces":"\ud800","ips":[{"address":"10.0.0.1/32"},{"address":"\ud800"},{"\ud800":"\ud800"},"\ud800",7,null]}""")]
+    public void Del_goes_on_with_strings_that_are_no_unicode_in_prevResult(string previous)
+    {
+        var config = Read(PluginRun.Conf(more: $"\"prevResult\":{previous}"), CniCommand.Del);
+
+        Assert.Equal("10.0.0.1", Assert.Single(config.PreviousResult!.Addresses).Address.ToString());
+    }
+
+    [Fact]
+    public void Del_goes_on_with_a_prevResult_that_is_nested_deeply()
+    {
+        var previous = "{\"ips\":[{\"address\":\"10.0.0.1/32\"}],\"dns\":{\"x\":" + new string('[', 5000) + new string(']', 5000) + "}}";
+        Assert.NotNull(Read(PluginRun.Conf(more: $"\"prevResult\":{previous}"), CniCommand.Del).PreviousResult);
+    }
+
+    [Fact]
+    public void Del_lists_only_the_first_of_many_problems()
+    {
+        var previous = $$"""{"ips":[{{string.Join(',', Enumerable.Repeat("{}", 10_000))}}]}""";
+        var run = new PluginRun("DEL", PluginRun.Conf(more: $"\"ipamdSocket\":\"/nonexistent\",\"prevResult\":{previous}")).Run();
+        Assert.Equal(0, run.ExitCode);
+        Assert.Contains("count=10000", run.Stderr, StringComparison.Ordinal);
+        Assert.All(run.Stderr.Split('\n'), line => Assert.InRange(line.Length, 0, 2000));
     }
 
     [Fact]

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Netlink;
+
+namespace VpcCni.Shim.Wiring;
+
+/// <summary>
+/// Which network namespaces are alive, as the host's links number them: one that is mounted somewhere (as container runtimes do for each sandbox) or that a process runs in. Looking at all of
+/// them costs milliseconds, so only a DEL without any other evidence asks.
+/// </summary>
+internal static class LiveNamespaces
+{
+    /// <summary>More than any node has pods; beyond it the answer is "not known".</summary>
+    private const int Most = 4096;
+
+    /// <summary>Numbers as in <see cref="LinkInfo.PeerNamespaceId"/>. Null if it cannot be found out, with the reason.</summary>
+    public static HashSet<int>? Find(RouteNetlink host, out string? problem)
+    {
+        try
+        {
+            var numbers = new HashSet<int>();
+            var seen = new HashSet<NamespaceIdentity>();
+            foreach (var path in Mounted().Concat(OfProcesses()))
+            {
+                Read(host, path, seen, numbers);
+                if (seen.Count <= Most) continue;
+                problem = $"there are more than {Most} network namespaces";
+                return null;
+            }
+            problem = null;
+            return numbers;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            problem = exception.Message;
+            return null;
+        }
+    }
+
+    private static void Read(RouteNetlink host, string path, HashSet<NamespaceIdentity> seen, HashSet<int> numbers)
+    {
+        try
+        {
+            using var sandbox = NetworkNamespace.Open(path);
+            if (seen.Add(sandbox.Identity) && host.FindNamespaceId(sandbox) is { } number) numbers.Add(number);
+        }
+        catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ESRCH or Errno.ENOTDIR or Errno.EINVAL)
+        {
+            // The process or the mount went between the two looks.
+        }
+    }
+
+    /// <summary>proc(5), mountinfo: the file system type follows a field that is a lone hyphen, the mount point is the fifth field, with spaces as \040.</summary>
+    private static IEnumerable<string> Mounted()
+    {
+        foreach (var line in File.ReadLines("/proc/self/mountinfo"))
+        {
+            if (!line.Contains(" - nsfs ", StringComparison.Ordinal)) continue;
+            var fields = line.Split(' ', 6);
+            if (fields.Length == 6 && fields[3].StartsWith("net:", StringComparison.Ordinal)) yield return fields[4].Replace("\\040", " ", StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>But for process 1, which is in no pod, and which a runtime in a container may not look at.</summary>
+    private static IEnumerable<string> OfProcesses()
+    {
+        foreach (var folder in Directory.EnumerateDirectories("/proc"))
+            if (Path.GetFileName(folder) is var name && char.IsAsciiDigit(name[0]) && name != "1") yield return $"{folder}/ns/net";
+    }
+}
