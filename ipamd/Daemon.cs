@@ -33,6 +33,7 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly BoundOptions _bound;
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly DaemonLog _log;
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly string _version;
@@ -42,7 +43,8 @@ internal sealed partial class Daemon : IAsyncDisposable
     {
         // One clock for everything: a cooldown that one part measures with another clock than the rest would end when somebody sets the machine's.
         (_bound, _version, _time, _random) = (bound, version, new MonotonicTime(time), random);
-        _loggers = DaemonLog.Create(bound.Options.LogFile, bound.Options.LogLevel);
+        _log = new DaemonLog(new LogTarget(bound.Options.LogFile, bound.Options.LogFormat, time), bound.Options.LogFormat, time);
+        _loggers = _log.CreateFactory(bound.Options.LogLevel);
         _logger = _loggers.CreateLogger<Daemon>();
     }
 
@@ -53,7 +55,7 @@ internal sealed partial class Daemon : IAsyncDisposable
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var options = _bound.Options;
-        Log.Starting(_logger, _version, options.SocketPath, options.Targets);
+        Log.Starting(_logger, _version, options.SocketPath, options.Targets.InWords());
         foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
         var state = new DaemonState(_version, _time) { Warnings = _bound.Warnings };
 
@@ -116,6 +118,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
         state.InstallationProblem = () => installation?.Problem;
         state.DefectProblem = () => engine.Beside.Problem;
+        state.LogProblem = () => _log.Problem;
         List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("collection of garbage", idle.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
         if (installation is not null) beside.Add(("installation", installation.RunAsync));
         if (cluster is not null) beside.Add(("cluster", cluster.Link.RunAsync));
@@ -129,6 +132,11 @@ internal sealed partial class Daemon : IAsyncDisposable
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             // A requested stop during the start.
+        }
+        catch (Exception exception)
+        {
+            Log.CannotGoOn(_logger, exception);
+            throw;
         }
         finally
         {
@@ -218,14 +226,17 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(100, LogLevel.Information, "ipamd {Version} starts on {Socket}, targets {Targets}")]
-        public static partial void Starting(ILogger logger, string version, string socket, PoolTargets targets);
+        [LoggerMessage(100, LogLevel.Information, "ipamd starts")]
+        public static partial void Starting(ILogger logger, string version, string socket, string targets);
 
         [LoggerMessage(101, LogLevel.Warning, "{Warning}")]
         public static partial void Warning(ILogger logger, string warning);
 
-        [LoggerMessage(102, LogLevel.Information, "ready: {Free} of {Total} addresses free, {Milliseconds:0} ms after the start")]
-        public static partial void Ready(ILogger logger, int free, int total, double milliseconds);
+        [LoggerMessage(102, LogLevel.Information, "ready: ADDs can be served")]
+        public static partial void Ready(ILogger logger, int free, int total, double sinceStartMs);
+
+        [LoggerMessage(106, LogLevel.Critical, "the daemon cannot go on: a restart may help, if what failed is put right")]
+        public static partial void CannotGoOn(ILogger logger, Exception exception);
 
         [LoggerMessage(103, LogLevel.Information, "stopped; pods keep their addresses")]
         public static partial void Stopped(ILogger logger);

@@ -79,13 +79,13 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
 
     private static partial class Log
     {
-        [LoggerMessage(80, LogLevel.Information, "this node is {NodeId}, {NodeType} in {Zone}, primary address {Address}")]
-        public static partial void Identified(ILogger logger, string nodeId, string nodeType, string zone, System.Net.IPAddress address);
+        [LoggerMessage(80, LogLevel.Information, "the node is identified")]
+        public static partial void Identified(ILogger logger, string node, string instanceType, string zone, System.Net.IPAddress ip);
 
-        [LoggerMessage(81, LogLevel.Warning, "could not {What}; tried again in about {Seconds:0} s, given up at {GiveUpAt:O}")]
-        public static partial void Retrying(ILogger logger, string what, double seconds, DateTimeOffset giveUpAt, Exception exception);
+        [LoggerMessage(81, LogLevel.Warning, "a step of the start failed and is tried again")]
+        public static partial void Retrying(ILogger logger, string step, double retryInSeconds, DateTimeOffset giveUpAt, Exception exception);
 
-        [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described; asked again later, until then new interfaces go where it is known that they may")]
+        [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may")]
         public static partial void SubnetsUnknown(ILogger logger, Exception exception);
     }
 }

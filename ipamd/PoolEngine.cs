@@ -209,7 +209,7 @@ internal sealed partial class PoolEngine
 
     private static partial class Log
     {
-        [LoggerMessage(104, LogLevel.Warning, "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal); single addresses are used")]
+        [LoggerMessage(104, LogLevel.Warning, "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal): single addresses are used")]
         public static partial void NoPrefixes(ILogger logger);
     }
 }

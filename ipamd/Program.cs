@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork.Nat;
+using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
 
 namespace VpcCni.Ipamd;
@@ -55,8 +56,8 @@ internal static class Program
         }
         catch (Exception exception)
         {
-            // The log has it too, but a log file inside a container is gone with the container.
-            await Console.Error.WriteLineAsync($"ipamd: stopped: {exception}");
+            // The log has it too, but a log file inside a container is gone with the container. The stack is for defects.
+            await Console.Error.WriteLineAsync($"ipamd: stopped: {(LogEntry.IsExpected(exception) ? LogEntry.WordsOf(exception) : exception)}");
             return 1;
         }
     }

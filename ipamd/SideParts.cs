@@ -60,7 +60,7 @@ internal sealed partial class SideParts(TimeProvider time, ILogger logger)
 
     private static partial class Log
     {
-        [LoggerMessage(124, LogLevel.Error, "{Part} failed unexpectedly and begins again in a minute; this is a defect, please report it")]
+        [LoggerMessage(124, LogLevel.Error, "a part of the daemon failed unexpectedly and begins again in a minute; this is a defect, please report it")]
         public static partial void Broken(ILogger logger, string part, Exception exception);
     }
 }

@@ -39,7 +39,7 @@ internal enum CloudErrorKind
 }
 
 /// <summary>A cloud call that did not succeed. Carries the evidence for the log and the kind for the decision.</summary>
-internal sealed class CloudException : Exception
+internal sealed class CloudException : Exception, IExpectedFailure
 {
     public CloudException(CloudErrorKind kind, string operation, string code, string message, string? requestId = null, Exception? innerException = null)
         : base($"{operation}: {code}: {message}", innerException)
@@ -51,6 +51,8 @@ internal sealed class CloudException : Exception
     }
 
     public CloudErrorKind Kind { get; }
+
+    string IExpectedFailure.FailureKind => Kind.ToString();
 
     /// <summary>The cloud's name of the call, e.g. <c>AssignPrivateIpAddresses</c>.</summary>
     public string Operation { get; }

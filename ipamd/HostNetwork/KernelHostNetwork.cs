@@ -234,13 +234,13 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(70, LogLevel.Information, "{Link} wired: device {DeviceIndex}, table {Table}, {Changes} changes")]
-        public static partial void Wired(ILogger logger, string link, int deviceIndex, int table, int changes);
+        [LoggerMessage(70, LogLevel.Information, "interface wired")]
+        public static partial void Wired(ILogger logger, string link, int device, int table, int changes);
 
-        [LoggerMessage(79, LogLevel.Warning, "{Link}: the reverse path filter could not be set to loose")]
+        [LoggerMessage(79, LogLevel.Warning, "the reverse path filter could not be set to loose")]
         public static partial void NotLoosened(ILogger logger, string link, Exception exception);
 
-        [LoggerMessage(71, LogLevel.Error, "link notifications failed; a new interface is seen up to a second later")]
+        [LoggerMessage(71, LogLevel.Error, "link notifications failed: a new interface is seen up to a second later")]
         public static partial void MonitorFailed(ILogger logger, Exception exception);
     }
 }

@@ -71,7 +71,7 @@ internal sealed partial class KernelMonitors(NetworkNamespace? ns, TimeProvider 
 
     private static partial class Log
     {
-        [LoggerMessage(78, LogLevel.Warning, "a notification of the kernel was lost; everything is looked at again (said once a minute)")]
+        [LoggerMessage(78, LogLevel.Warning, "a notification of the kernel was lost: everything is looked at again (said once a minute)")]
         public static partial void Failed(ILogger logger, Exception exception);
     }
 }

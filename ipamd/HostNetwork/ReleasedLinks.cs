@@ -64,7 +64,7 @@ internal sealed partial class ReleasedLinks : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(250, LogLevel.Warning, "the links of deleted pods cannot be deleted, tried again every second")]
+        [LoggerMessage(250, LogLevel.Warning, "the links of deleted pods cannot be deleted: tried again every second")]
         public static partial void Failed(ILogger logger, NetlinkException exception);
     }
 }

@@ -23,7 +23,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
     }
 
     /// <summary>Until the first whole look everything that is missing was never there: said, but not counted.</summary>
-    public void PutThere(RepairKind kind, int count, string first) => Log.PutThere(logger, count, kind, first);
+    public void PutThere(RepairKind kind, int count, string first) => Log.PutThere(logger, kind, count, first);
 
     public void Repaired(RepairKind kind, int count, string first)
     {
@@ -39,7 +39,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
 
         if (begins) Log.Dispute(logger, kind, RepairPacing.Patience, RepairPacing.LongestPause.TotalSeconds);
         else if (!disputed && kind == RepairKind.Leftover) Log.Removed(logger, count, first);
-        else if (!disputed) Log.Repaired(logger, count, kind, first);
+        else if (!disputed) Log.Repaired(logger, kind, count, first);
         Told?.Invoke(new RepairsMade(kind, count, first));
     }
 
@@ -65,19 +65,19 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
 
     private static partial class Log
     {
-        [LoggerMessage(72, LogLevel.Warning, "repaired {Count} of kind {Kind} that another program had changed, the first: {First}")]
-        public static partial void Repaired(ILogger logger, int count, RepairKind kind, string first);
+        [LoggerMessage(72, LogLevel.Warning, "repaired what another program had changed")]
+        public static partial void Repaired(ILogger logger, RepairKind repair, int count, string first);
 
-        [LoggerMessage(73, LogLevel.Error, "another program undoes what this node's pods need: {Kind} repaired more than {Times} times in a row; from now on ever less often, down to every {Seconds} s")]
-        public static partial void Dispute(ILogger logger, RepairKind kind, int times, double seconds);
+        [LoggerMessage(73, LogLevel.Error, "another program undoes what this node's pods need: repairs are made ever less often from now on")]
+        public static partial void Dispute(ILogger logger, RepairKind repair, int times, double longestPauseSeconds);
 
-        [LoggerMessage(260, LogLevel.Information, "{Kind} stays as it must be again: repairs are made at once")]
-        public static partial void Peace(ILogger logger, RepairKind kind);
+        [LoggerMessage(260, LogLevel.Information, "what another program kept undoing stays as it must be again: repairs are made at once")]
+        public static partial void Peace(ILogger logger, RepairKind repair);
 
-        [LoggerMessage(261, LogLevel.Information, "removed {Count} rules that nothing needs any more, the first: {First}")]
+        [LoggerMessage(261, LogLevel.Information, "removed rules that nothing needs any more")]
         public static partial void Removed(ILogger logger, int count, string first);
 
-        [LoggerMessage(262, LogLevel.Information, "put there {Count} of kind {Kind} that were missing at the start, the first: {First}")]
-        public static partial void PutThere(ILogger logger, int count, RepairKind kind, string first);
+        [LoggerMessage(262, LogLevel.Information, "added what was missing at the start")]
+        public static partial void PutThere(ILogger logger, RepairKind repair, int count, string first);
     }
 }

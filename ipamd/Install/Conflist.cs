@@ -36,6 +36,7 @@ internal static class Conflist
             json.WriteString("podSGEnforcingMode", options.EnforcingMode);
             json.WriteString("pluginLogFile", options.PluginLogFile);
             json.WriteString("pluginLogLevel", options.PluginLogLevel);
+            if (options.PluginLogFormat != "text") json.WriteString("pluginLogFormat", options.PluginLogFormat);
             json.WriteString("ipamdSocket", options.SocketPath);
             WriteCapability(json, "io.kubernetes.cri.pod-annotations");
             json.WriteEndObject();
@@ -57,6 +58,24 @@ internal static class Conflist
         }
 
         return [.. buffer.ToArray(), .. "\n"u8];
+    }
+
+    /// <summary>The plugins that it calls, in their order; none for what is not a list.</summary>
+    public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
+            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("plugins", out var plugins) || plugins.ValueKind != JsonValueKind.Array) return [];
+            List<string> types = [];
+            foreach (var plugin in plugins.EnumerateArray())
+                if (plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() is { Length: > 0 } name) types.Add(name);
+            return types;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>

@@ -25,6 +25,9 @@ internal sealed record InstallOptions
     /// <summary>AWS_VPC_K8S_PLUGIN_LOG_LEVEL.</summary>
     public string PluginLogLevel { get; init; } = "DEBUG";
 
+    /// <summary>VPCCNI_LOG_FORMAT: text, the plugin's default, or json.</summary>
+    public string PluginLogFormat { get; init; } = "text";
+
     /// <summary>ENABLE_BANDWIDTH_PLUGIN.</summary>
     public bool Bandwidth { get; init; }
 

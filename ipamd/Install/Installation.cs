@@ -30,7 +30,7 @@ internal sealed partial class Installation(InstallOptions options, string plugin
         await UntilDoneAsync(InstallPlugins, cancellationToken);
         while (!isReady()) await Task.Delay(AskEvery, time, cancellationToken);
         await UntilDoneAsync(Files.InstallConfiguration, cancellationToken);
-        _problem = null;
+        Judge();
         while (true)
         {
             await Task.Delay(LookEvery, time, cancellationToken);
@@ -47,13 +47,26 @@ internal sealed partial class Installation(InstallOptions options, string plugin
         }
 
         if (!Files.IsInstalled()) Install();
-        _problem = null;
+        else if (Files.MissingPlugins().Count > 0) Files.InstallCompanions(Installer.CompanionsOf(plugin));
+        Judge();
     }
 
     private void Install()
     {
         InstallPlugins();
         Files.InstallConfiguration();
+    }
+
+    /// <summary>After all was done that can be.</summary>
+    private void Judge()
+    {
+        if (Files.MissingPlugins() is { Count: > 0 } missing)
+        {
+            Tell($"{string.Join(", ", missing)}, which {Conflist.FileName} calls, is not in {options.PluginFolder}: ADDs fail, and so do the DELs of pods that run; put it there");
+            return;
+        }
+
+        _problem = null;
     }
 
     private void InstallPlugins()

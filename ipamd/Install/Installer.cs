@@ -59,6 +59,15 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
     /// <summary>Both files are there.</summary>
     public bool IsInstalled() => File.Exists(Plugin) && File.Exists(Configuration);
 
+    /// <summary>
+    /// Plugins that the configuration calls and that are not in the folder. Each makes every ADD fail, and, what is worse, every DEL of a pod that runs: runtimes call the chain from its end, stop at the
+    /// first error and try again for ever.
+    /// </summary>
+    public IReadOnlyList<string> MissingPlugins()
+        => File.Exists(Configuration)
+            ? [.. Conflist.PluginsOf(File.ReadAllBytes(Configuration)).Where(type => type != Path.GetFileName(type) || !File.Exists(Path.Combine(options.PluginFolder, type)))]
+            : [];
+
     /// <summary>The way back: the configuration first, so that the runtime never has one whose plugin is gone.</summary>
     public void Uninstall()
     {

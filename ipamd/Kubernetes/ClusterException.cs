@@ -31,9 +31,14 @@ internal enum ClusterErrorKind
 /// <param name="retryAfter">The server's wish.</param>
 /// <param name="innerException">The evidence.</param>
 internal sealed class ClusterException(ClusterErrorKind kind, string operation, string message, TimeSpan? retryAfter = null, Exception? innerException = null)
-    : Exception($"{operation}: {message}", innerException)
+    : Exception($"{operation}: {message}", innerException), IExpectedFailure
 {
     public ClusterErrorKind Kind { get; } = kind;
+
+    string IExpectedFailure.FailureKind => Kind.ToString();
+
+    /// <summary>The API server gives none.</summary>
+    public string? RequestId => null;
 
     public string Operation { get; } = operation;
 

@@ -44,7 +44,7 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
         }
         else if (before is null)
         {
-            Log.Failed(logger, part, failure.Kind, failure.Message);
+            Log.Failed(logger, part, failure);
         }
     }
 
@@ -53,10 +53,10 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
 
     private static partial class Log
     {
-        [LoggerMessage(122, LogLevel.Warning, "Kubernetes, {Part}: {Kind}: {Reason}. Pods are served without it; it is tried again")]
-        public static partial void Failed(ILogger logger, string part, ClusterErrorKind kind, string reason);
+        [LoggerMessage(122, LogLevel.Warning, "the API server failed: pods are served without it, it is tried again")]
+        public static partial void Failed(ILogger logger, string part, Exception exception);
 
-        [LoggerMessage(123, LogLevel.Information, "Kubernetes, {Part}: works again")]
+        [LoggerMessage(123, LogLevel.Information, "the API server works again")]
         public static partial void Well(ILogger logger, string part);
     }
 }

@@ -116,7 +116,7 @@ internal sealed partial class EniConfigWatch(
 
     private static partial class Log
     {
-        [LoggerMessage(125, LogLevel.Information, "this node's ENIConfig is {Name} ({Origin})")]
-        public static partial void Wanted(ILogger logger, string name, string origin);
+        [LoggerMessage(125, LogLevel.Information, "the node's ENIConfig is known")]
+        public static partial void Wanted(ILogger logger, string eniConfig, string origin);
     }
 }

@@ -44,10 +44,10 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
 
     private static partial class Log
     {
-        [LoggerMessage(120, LogLevel.Information, "node {Node}: at most {MaxPods} pods, unschedulable: {Unschedulable}")]
+        [LoggerMessage(120, LogLevel.Information, "the node's object was read")]
         public static partial void Changed(ILogger logger, string node, int? maxPods, bool unschedulable);
 
-        [LoggerMessage(121, LogLevel.Warning, "the API server has no node {Node}; what is known of it stays. If this lasts, check MY_NODE_NAME")]
+        [LoggerMessage(121, LogLevel.Warning, "the API server has no such node: what is known of it stays; if this lasts, check MY_NODE_NAME")]
         public static partial void Gone(ILogger logger, string node);
     }
 }

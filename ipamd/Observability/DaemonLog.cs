@@ -1,40 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
-using Serilog;
-using Serilog.Events;
-using Serilog.Formatting.Json;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Observability;
 
-/// <summary>Where log lines go: one JSON object a line, to a file that is rotated, or to a standard stream.</summary>
-internal static class DaemonLog
+/// <summary>The daemon's log: the framework's loggers in front, one line an entry (docs/logs.md) to a <see cref="LogTarget"/> behind. Thread-safe; an entry is written before the call returns.</summary>
+internal sealed class DaemonLog : ILoggerProvider
 {
-    private const long FileSizeLimitBytes = 100 * 1024 * 1024;
-    private const int FilesKept = 5;
+    private readonly Lock _gate = new();
+    private readonly LogTarget _target;
+    private readonly LogLine _line;
+    private readonly TimeProvider _time;
 
-    /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>.</param>
+    public DaemonLog(LogTarget target, LogFormat format, TimeProvider time) => (_target, _line, _time) = (target, new LogLine(format), time);
+
+    /// <summary>Why the log is not where it should be; null when it is.</summary>
+    public string? Problem => _target.Problem;
+
     /// <param name="level">Ours; frameworks below us only speak when something is wrong.</param>
-    public static ILoggerFactory Create(string target, LogLevel level)
+    public ILoggerFactory CreateFactory(LogLevel level) => LoggerFactory.Create(builder => builder
+        .SetMinimumLevel(level)
+        .AddFilter("Microsoft", LogLevel.Warning)
+        .AddFilter("Grpc", LogLevel.Warning)
+        .AddProvider(this));
+
+    public ILogger CreateLogger(string categoryName) => new EntryLogger(this);
+
+    public void Dispose()
     {
-        var formatter = new JsonFormatter(renderMessage: true);
-        var configuration = new LoggerConfiguration()
-            .MinimumLevel.Is(ToSerilog(level))
-            .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
-            .MinimumLevel.Override("Grpc", LogEventLevel.Warning);
-        configuration = target switch
-        {
-            "stdout" => configuration.WriteTo.Console(formatter),
-            "stderr" => configuration.WriteTo.Console(formatter, standardErrorFromLevel: LogEventLevel.Verbose),
-            _ => configuration.WriteTo.File(formatter, target, fileSizeLimitBytes: FileSizeLimitBytes, rollOnFileSizeLimit: true, retainedFileCountLimit: FilesKept),
-        };
-        return LoggerFactory.Create(builder => builder.SetMinimumLevel(level).AddSerilog(configuration.CreateLogger(), dispose: true));
+        lock (_gate) _target.Dispose();
     }
 
-    private static LogEventLevel ToSerilog(LogLevel level) => level switch
+    private void Write<TState>(LogLevel level, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        LogLevel.Trace or LogLevel.Debug => LogEventLevel.Debug,
-        LogLevel.Information => LogEventLevel.Information,
-        LogLevel.Warning => LogEventLevel.Warning,
-        LogLevel.Error => LogEventLevel.Error,
-        _ => LogEventLevel.Fatal,
-    };
+        lock (_gate)
+        {
+            LogEntry.Write(_line, _time.GetUtcNow(), level, formatter(state, null), state as IReadOnlyList<KeyValuePair<string, object?>>, exception);
+            _target.Write(_line.End());
+        }
+    }
+
+    private sealed class EntryLogger(DaemonLog log) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel)) log.Write(logLevel, state, exception, formatter);
+        }
+    }
 }

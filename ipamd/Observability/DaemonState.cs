@@ -66,6 +66,9 @@ internal sealed class DaemonState
     /// <summary>Where the checkpoint of the last run was kept because it could not be used; null when it could.</summary>
     public string? CheckpointSetAside { get; set; }
 
+    /// <summary>Why the log is not where it should be; null when it is.</summary>
+    public Func<string?> LogProblem { get; set; } = () => null;
+
     /// <summary>What is odd about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
 

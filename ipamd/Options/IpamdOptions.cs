@@ -5,6 +5,7 @@ using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.WarmPool;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Options;
 
@@ -34,6 +35,9 @@ internal sealed record IpamdOptions
 
     /// <summary>AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
+
+    /// <summary>VPCCNI_LOG_FORMAT.</summary>
+    public LogFormat LogFormat { get; init; } = LogFormat.Text;
 
     /// <summary>INTROSPECTION_BIND_ADDRESS; null with DISABLE_INTROSPECTION.</summary>
     public EndPoint? IntrospectionEndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 61679);

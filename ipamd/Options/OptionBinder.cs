@@ -4,6 +4,7 @@ using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.WarmPool;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Options;
 
@@ -43,6 +44,7 @@ internal static class OptionBinder
             CheckpointPath = reader.Path(OptionTable.CheckpointPath),
             LogFile = reader.Path(OptionTable.LogFile),
             LogLevel = reader.Level(OptionTable.LogLevel),
+            LogFormat = reader.Choice(OptionTable.LogFormat) == "json" ? LogFormat.Json : LogFormat.Text,
             IntrospectionEndPoint = reader.Listen(OptionTable.IntrospectionBindAddress) is var introspection && reader.Flag(OptionTable.IntrospectionDisabled) ? null : introspection,
             MetricsEndPoint = reader.Listen(OptionTable.MetricsBindAddress) is var metrics && reader.Flag(OptionTable.MetricsDisabled) ? null : metrics,
             InterfaceMtu = reader.Number(OptionTable.InterfaceMtu),
@@ -172,6 +174,7 @@ internal static class OptionBinder
             EnforcingMode = reader.Choice(OptionTable.EnforcingMode),
             PluginLogFile = reader.Path(OptionTable.PluginLogFile),
             PluginLogLevel = reader.Text(OptionTable.PluginLogLevel),
+            PluginLogFormat = options.LogFormat == LogFormat.Json ? "json" : "text",
             Bandwidth = reader.Flag(OptionTable.Bandwidth),
             SocketPath = options.SocketPath,
         };

@@ -115,12 +115,17 @@ internal static partial class OptionTable
 
     public static readonly PathOption LogFile = new("AWS_VPC_K8S_CNI_LOG_FILE", OptionDefaults.Daemon.LogFile, "stdout", "stderr")
     {
-        Meaning = "Where the daemon logs, one JSON object a line",
+        Meaning = "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go to standard error",
     };
 
     public static readonly ChoiceOption LogLevel = new("AWS_VPC_K8S_CNI_LOGLEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
     {
         Meaning = "What the daemon logs; INFO: what changed on the node", Deviation = "Default INFO instead of DEBUG",
+    };
+
+    public static readonly ChoiceOption LogFormat = new("VPCCNI_LOG_FORMAT", "text", "text", "json")
+    {
+        ReadBy = OptionReaders.Daemon | OptionReaders.Install, Meaning = "How the daemon's and the plugin's log lines are written (docs/logs.md)",
     };
 
     public static readonly FlagOption IntrospectionDisabled = new("DISABLE_INTROSPECTION", false) { Meaning = "No introspection is served" };
@@ -165,6 +170,6 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> DaemonOptions =>
     [
-        SocketPath, CheckpointPath, LogFile, LogLevel, MetricsDisabled, MetricsBindAddress, IntrospectionDisabled, IntrospectionBindAddress, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
+        SocketPath, CheckpointPath, LogFile, LogLevel, LogFormat, MetricsDisabled, MetricsBindAddress, IntrospectionDisabled, IntrospectionBindAddress, NetworkPolicyMode, ServesIpv4, ServesIpv6, PodEni, MultiNic,
     ];
 }

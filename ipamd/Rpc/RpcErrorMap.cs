@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Ipamd.Observability.History;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Rpc;
@@ -13,16 +14,26 @@ internal static class RpcErrorMap
     /// <summary>Trailer with the typed reason, for programs; the status detail is for people.</summary>
     public const string ReasonTrailer = "vpccni-reason";
 
+    /// <summary>Trailer with what to do about it, in words, where that is known: the plugin puts it into its message.</summary>
+    public const string HintTrailer = "vpccni-hint";
+
     public static RpcException ToException(AddOutcome outcome) => outcome switch
     {
         AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
-            new Status(StatusCode.ResourceExhausted, reason.Trim()), new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } }),
+            new Status(StatusCode.ResourceExhausted, reason.Trim()), Trailers(kind)),
         AddOutcome.NotObserved { Reason: var reason } => new RpcException(new Status(StatusCode.Unavailable, reason.Trim()), new Metadata { { ReasonTrailer, "Starting" } }),
         AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(new Status(
             StatusCode.FailedPrecondition,
             $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; delete the attachment and add it again")),
         _ => throw new InvalidOperationException($"{outcome} is not a failure"),
     };
+
+    private static Metadata Trailers(GrowthObstacleKind? kind)
+    {
+        var trailers = new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } };
+        if (kind is { } known) trailers.Add(HintTrailer, Advice.Of(known));
+        return trailers;
+    }
 
     /// <summary>Runs a call of the core and translates what broke.</summary>
     public static async Task<T> GuardAsync<T>(Func<Task<T>> call)

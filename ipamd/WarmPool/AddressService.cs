@@ -114,16 +114,18 @@ internal sealed partial class AddressService(
         switch (outcome)
         {
             case AddOutcome.Held { Attachment: var attachment }:
-                Log.Added(Logger, key, pod, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, timing.IsNew, timing.Took.TotalMilliseconds);
+                Log.Added(Logger, pod, key, attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value.Id, timing.IsNew, timing.Took.TotalMilliseconds);
                 Events.Publish(new PoolEvent.AddServed(now, attachment, timing.IsNew, timing.Waited, timing.Took, timing.ReusedAfter) { Durable = timing.Durable });
                 break;
             case AddOutcome.NoAddress failed:
+                Log.Refused(Logger, pod, key, failed.Reason, failed.Kind, timing.Waited.TotalMilliseconds);
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
                 break;
             case AddOutcome.NotObserved unknown:
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NotObserved, Obstacle: null, unknown.Reason, timing.Took));
                 break;
             case AddOutcome.Orphaned { Attachment: var orphaned }:
+                Log.RefusedOrphan(Logger, pod, key, orphaned.Addresses[0].Address);
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.Orphaned, Obstacle: null, $"it holds {orphaned.Addresses[0].Address}, which is on no interface of this node", timing.Took));
                 break;
             default:
@@ -161,7 +163,7 @@ internal sealed partial class AddressService(
             Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, released, time.GetElapsedTime(started)));
         }
 
-        Log.Deleted(Logger, key, released.Pod, released.Addresses[0].Address);
+        Log.Deleted(Logger, released.Pod, key, released.Addresses[0].Address);
         return released;
     }
 
@@ -258,13 +260,19 @@ internal sealed partial class AddressService(
 
     private static partial class Log
     {
-        [LoggerMessage(1, LogLevel.Information, "ADD {Attachment} of pod {Pod}: {Address} on {EniId} (new: {IsNew}, {Milliseconds:0.0} ms)")]
-        public static partial void Added(ILogger logger, AttachmentKey attachment, PodReference pod, System.Net.IPAddress address, NetworkInterfaceId eniId, bool isNew, double milliseconds);
+        [LoggerMessage(1, LogLevel.Information, "address assigned")]
+        public static partial void Added(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip, NetworkInterfaceId eni, bool isNew, double durationMs);
 
-        [LoggerMessage(2, LogLevel.Information, "DEL {Attachment} of pod {Pod}: {Address} cools")]
-        public static partial void Deleted(ILogger logger, AttachmentKey attachment, PodReference pod, System.Net.IPAddress address);
+        [LoggerMessage(4, LogLevel.Warning, "no address for the pod")]
+        public static partial void Refused(ILogger logger, PodReference pod, AttachmentKey attachment, string error, GrowthObstacleKind? kind, double waitedMs);
 
-        [LoggerMessage(3, LogLevel.Error, "DEL {Attachment} is done, but the checkpoint still shows it because it could not be written")]
+        [LoggerMessage(5, LogLevel.Warning, "the pod holds an address that no interface of this node carries any more: delete the pod")]
+        public static partial void RefusedOrphan(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
+
+        [LoggerMessage(2, LogLevel.Information, "address released, it cools")]
+        public static partial void Deleted(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
+
+        [LoggerMessage(3, LogLevel.Error, "the address is released, but the checkpoint still shows it because it could not be written")]
         public static partial void DeleteNotDurable(ILogger logger, AttachmentKey attachment, Exception exception);
     }
 }

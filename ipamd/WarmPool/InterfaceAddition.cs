@@ -131,13 +131,13 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
 
     private static partial class Log
     {
-        [LoggerMessage(31, LogLevel.Information, "{EniId} attached as device {DeviceIndex} in {Subnet} with {Count} blocks in {Milliseconds:0} ms")]
-        public static partial void Added(ILogger logger, NetworkInterfaceId eniId, int deviceIndex, string subnet, int count, double milliseconds);
+        [LoggerMessage(31, LogLevel.Information, "interface attached")]
+        public static partial void Added(ILogger logger, NetworkInterfaceId eni, int device, string subnet, int blocks, double durationMs);
 
-        [LoggerMessage(32, LogLevel.Warning, "{EniId} was created but is of no use; it is taken back")]
-        public static partial void TakingBack(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(32, LogLevel.Warning, "the interface was created but is of no use: it is taken back")]
+        public static partial void TakingBack(ILogger logger, NetworkInterfaceId eni, Exception exception);
 
-        [LoggerMessage(33, LogLevel.Warning, "{EniId} is not deleted together with the node; tried again at the next observation")]
-        public static partial void NotTied(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(33, LogLevel.Warning, "the interface is not deleted together with the node: tried again at the next observation")]
+        public static partial void NotTied(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

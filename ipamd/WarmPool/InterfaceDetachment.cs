@@ -90,7 +90,7 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
 
     private static partial class Log
     {
-        [LoggerMessage(36, LogLevel.Warning, "the host's rule for {EniId} could not be removed; it leads nowhere")]
-        public static partial void RuleStays(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(36, LogLevel.Warning, "the host's rule for the interface could not be removed; it leads nowhere")]
+        public static partial void RuleStays(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

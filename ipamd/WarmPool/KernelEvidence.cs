@@ -162,28 +162,28 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
             return;
         }
 
-        Log.Released(logger, attachment.Addresses[0].Address, attachment.Key, attachment.Pod);
+        Log.Released(logger, attachment.Pod, attachment.Key, attachment.Addresses[0].Address);
         Events.Publish(new PoolEvent.LostDelete(time.GetUtcNow(), attachment));
     }
 
     private static partial class Log
     {
-        [LoggerMessage(60, LogLevel.Warning, "{Address} is routed to {HostInterface} but nobody holds it; held until the route is gone")]
-        public static partial void Held(ILogger logger, System.Net.IPAddress address, string hostInterface);
+        [LoggerMessage(60, LogLevel.Warning, "an address is routed to a link but nobody holds it: held until the route is gone")]
+        public static partial void Held(ILogger logger, System.Net.IPAddress ip, string link);
 
-        [LoggerMessage(62, LogLevel.Warning, "{Address} is one of the pool's and is configured on {Link} of the host: no pod gets it, and it is not given back, as long as it is there")]
-        public static partial void HeldForHost(ILogger logger, System.Net.IPAddress address, string link);
+        [LoggerMessage(62, LogLevel.Warning, "an address of the pool is configured on a link of the host: no pod gets it, and it is not given back, as long as it is there")]
+        public static partial void HeldForHost(ILogger logger, System.Net.IPAddress ip, string link);
 
-        [LoggerMessage(63, LogLevel.Information, "{Address} is not configured on {Link} of the host any more; it cools")]
-        public static partial void LeftByHost(ILogger logger, System.Net.IPAddress address, string link);
+        [LoggerMessage(63, LogLevel.Information, "an address is not configured on a link of the host any more: it cools")]
+        public static partial void LeftByHost(ILogger logger, System.Net.IPAddress ip, string link);
 
-        [LoggerMessage(65, LogLevel.Warning, "the DEL of pod {Pod} may have ended an address that was recovered from the kernel, which could not be asked ({Reason}); it is looked at again within a minute")]
+        [LoggerMessage(65, LogLevel.Warning, "the DEL of a pod may have ended an address that was recovered from the kernel, which could not be asked: it is looked at again within a minute")]
         public static partial void RecoveredKept(ILogger logger, PodReference pod, string reason);
 
-        [LoggerMessage(64, LogLevel.Information, "the machine was rebooted since the checkpoint was written: {Released} addresses of pods that ended at {BootedAt:O} at the latest are released, {Kept} are still in use")]
+        [LoggerMessage(64, LogLevel.Information, "the machine was rebooted since the checkpoint was written: addresses of pods that ended with it are released")]
         public static partial void Rebooted(ILogger logger, int released, DateTimeOffset bootedAt, int kept);
 
-        [LoggerMessage(61, LogLevel.Warning, "{Address} of {Attachment} (pod {Pod}) is routed nowhere and its namespace is gone: its DEL was lost; it cools")]
-        public static partial void Released(ILogger logger, System.Net.IPAddress address, AttachmentKey attachment, PodReference pod);
+        [LoggerMessage(61, LogLevel.Warning, "an address is routed nowhere and its namespace is gone, so its DEL was lost: it cools")]
+        public static partial void Released(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
     }
 }

@@ -129,10 +129,10 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
 
     private static partial class Log
     {
-        [LoggerMessage(82, LogLevel.Information, "{EniId} ({Description}) was left behind attached to nothing; deleted")]
-        public static partial void Deleted(ILogger logger, NetworkInterfaceId eniId, string description);
+        [LoggerMessage(82, LogLevel.Information, "an interface that was left behind attached to nothing was deleted")]
+        public static partial void Deleted(ILogger logger, NetworkInterfaceId eni, string description);
 
-        [LoggerMessage(83, LogLevel.Warning, "interfaces that were left behind could not be cleaned up now; tried again later")]
+        [LoggerMessage(83, LogLevel.Warning, "interfaces that were left behind could not be cleaned up now: tried again later")]
         public static partial void NotCleaned(ILogger logger, Exception exception);
     }
 }

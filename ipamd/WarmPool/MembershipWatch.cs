@@ -217,7 +217,7 @@ internal sealed partial class MembershipWatch(
                 _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
             }
 
-            Log.ObserveFailed(logger, exception.Kind, exception);
+            Log.ObserveFailed(logger, exception);
             Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
             return false;
         }
@@ -328,19 +328,19 @@ internal sealed partial class MembershipWatch(
 
     private static partial class Log
     {
-        [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed ({Kind}); serving goes on from what is known")]
-        public static partial void ObserveFailed(ILogger logger, CloudErrorKind kind, Exception exception);
+        [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed: serving goes on from what is known")]
+        public static partial void ObserveFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
+        [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);
 
         [LoggerMessage(46, LogLevel.Warning, "the instance metadata shows other interfaces or addresses than the cloud does; the cloud is believed")]
         public static partial void Refuted(ILogger logger);
 
-        [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read; a difference is found at the next observation")]
+        [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read: a difference is found at the next observation")]
         public static partial void NoHint(ILogger logger, Exception exception);
 
-        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described; tried again later, until then new interfaces go where it is known that they may")]
+        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may")]
         public static partial void SubnetsNotDescribed(ILogger logger, Exception exception);
     }
 }

@@ -36,7 +36,7 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
             _failed = false;
             // A network has a range: an answer without one is none.
             if (now.Count == 0 || now.ToHashSet().SetEquals(ranges.Current)) return;
-            Log.Changed(logger, string.Join(", ", ranges.Current), string.Join(", ", now));
+            Log.Changed(logger, string.Join(',', ranges.Current), string.Join(',', now));
             ranges.Set(now);
         }
         catch (CloudException exception)
@@ -48,10 +48,10 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
 
     private static partial class Log
     {
-        [LoggerMessage(85, LogLevel.Information, "the network's ranges changed: {Before} -> {Now}")]
+        [LoggerMessage(85, LogLevel.Information, "the network's ranges changed")]
         public static partial void Changed(ILogger logger, string before, string now);
 
-        [LoggerMessage(86, LogLevel.Warning, "the network's ranges could not be read; those that are known stay")]
+        [LoggerMessage(86, LogLevel.Warning, "the network's ranges could not be read: those that are known stay")]
         public static partial void NotRead(ILogger logger, Exception exception);
     }
 }

@@ -240,16 +240,16 @@ internal sealed partial class NodeInterfaces(
 
     private static partial class Log
     {
-        [LoggerMessage(20, LogLevel.Information, "{Interfaces} interfaces attached: {Added} new, {Lost} gone, {BlocksAdded} addresses new, {BlocksLost} addresses gone")]
+        [LoggerMessage(20, LogLevel.Information, "the attached interfaces were observed")]
         public static partial void Observed(ILogger logger, int interfaces, int added, int lost, int blocksAdded, int blocksLost);
 
-        [LoggerMessage(21, LogLevel.Error, "{Loss}; these pods have no network until they are recreated")]
+        [LoggerMessage(21, LogLevel.Error, "pods lost their addresses and have no network until they are recreated")]
         public static partial void Lost(ILogger logger, string loss);
 
-        [LoggerMessage(23, LogLevel.Warning, "{EniId} could not be tagged, or tied to the node's life; tried again at the next observation")]
-        public static partial void NotMended(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(23, LogLevel.Warning, "the interface could not be tagged, or tied to the node's life: tried again at the next observation")]
+        public static partial void NotMended(ILogger logger, NetworkInterfaceId eni, Exception exception);
 
-        [LoggerMessage(22, LogLevel.Warning, "interface {EniId} is attached but could not be wired; no pod gets its addresses")]
-        public static partial void NotWired(ILogger logger, NetworkInterfaceId eniId, Exception exception);
+        [LoggerMessage(22, LogLevel.Warning, "the interface is attached but could not be wired: no pod gets its addresses")]
+        public static partial void NotWired(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

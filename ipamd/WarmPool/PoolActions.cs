@@ -199,19 +199,19 @@ internal sealed partial class PoolActions(
 
     private static partial class Log
     {
-        [LoggerMessage(30, LogLevel.Information, "{EniId} got {Count} more blocks ({Kind}) in {Milliseconds:0} ms")]
-        public static partial void Assigned(ILogger logger, NetworkInterfaceId eniId, int count, BlockKind kind, double milliseconds);
+        [LoggerMessage(30, LogLevel.Information, "blocks assigned")]
+        public static partial void Assigned(ILogger logger, NetworkInterfaceId eni, int blocks, BlockKind blockKind, double durationMs);
 
-        [LoggerMessage(34, LogLevel.Information, "{Count} blocks of {EniId} given back")]
-        public static partial void Released(ILogger logger, NetworkInterfaceId eniId, int count);
+        [LoggerMessage(34, LogLevel.Information, "blocks released")]
+        public static partial void Released(ILogger logger, NetworkInterfaceId eni, int blocks);
 
-        [LoggerMessage(35, LogLevel.Information, "{EniId} detached and deleted")]
-        public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eniId);
+        [LoggerMessage(35, LogLevel.Information, "interface detached and deleted")]
+        public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eni);
 
-        [LoggerMessage(38, LogLevel.Warning, "not gone on with: {Change}: something of it is in use by now; an observation decides")]
+        [LoggerMessage(38, LogLevel.Warning, "a change in doubt is not gone on with, because something of it is in use by now: an observation decides")]
         public static partial void InUse(ILogger logger, string change);
 
-        [LoggerMessage(37, LogLevel.Information, "going on with: {Change}")]
+        [LoggerMessage(37, LogLevel.Information, "a change in doubt is gone on with")]
         public static partial void Resumed(ILogger logger, string change);
     }
 }

@@ -128,7 +128,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
             var failure = exception as CloudException ?? new CloudException(CloudErrorKind.Unknown, "EnsureInterface", "HostNetwork", exception.Message, innerException: exception);
-            Log.ActionFailed(Logger, action, failure.Kind, failure);
+            Log.ActionFailed(Logger, action.Description, failure);
             failed = true;
             if (grows) parts.Backoff.Failed(failure, target, subnet, blocks);
             Learn(failure);
@@ -280,13 +280,13 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
 
     private static partial class Log
     {
-        [LoggerMessage(41, LogLevel.Warning, "{Action} failed ({Kind})")]
-        public static partial void ActionFailed(ILogger logger, PoolAction action, CloudErrorKind kind, Exception exception);
+        [LoggerMessage(41, LogLevel.Warning, "a change of the pool failed; it is planned anew")]
+        public static partial void ActionFailed(ILogger logger, string action, Exception exception);
 
-        [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read; what it shows in use is checked again later")]
+        [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);
 
-        [LoggerMessage(43, LogLevel.Warning, "could not be finished: {Change}; tried again later")]
+        [LoggerMessage(43, LogLevel.Warning, "a change in doubt could not be finished: tried again later")]
         public static partial void ResumeFailed(ILogger logger, string change, Exception exception);
     }
 }

@@ -33,6 +33,17 @@ internal sealed record PoolTargets
     /// <summary>Addresses of the block that the pool grows by.</summary>
     public int BlockSize => UsesPrefixes ? PrefixSize : 1;
 
+    /// <summary>The targets that are set, as the variables spell them.</summary>
+    public string InWords()
+    {
+        List<string> words = UsesAddressTargets ? [$"WARM_IP_TARGET={WarmIpTarget}", $"MINIMUM_IP_TARGET={MinimumIpTarget}"]
+            : [UsesPrefixes ? $"WARM_PREFIX_TARGET={WarmPrefixTarget}" : $"WARM_ENI_TARGET={WarmEniTarget}"];
+        if (UsesPrefixes) words.Add("ENABLE_PREFIX_DELEGATION=true");
+        if (MaxEni is { } interfaces) words.Add($"MAX_ENI={interfaces}");
+        if (MaxPods is { } pods) words.Add($"VPCCNI_MAX_PODS={pods}");
+        return string.Join(' ', words);
+    }
+
     /// <summary>Addresses of a /28, all of them usable.</summary>
     public const int PrefixSize = 16;
 }

@@ -54,7 +54,7 @@ internal sealed partial class SecurityGroupWatch(ICloud cloud, NodeInterfaces in
 
     private static partial class Log
     {
-        [LoggerMessage(112, LogLevel.Warning, "the primary interface's security groups could not be read from the instance metadata; a change is found at the next observation")]
+        [LoggerMessage(112, LogLevel.Warning, "the primary interface's security groups could not be read from the instance metadata: a change is found at the next observation")]
         public static partial void NotRead(ILogger logger, Exception exception);
     }
 }

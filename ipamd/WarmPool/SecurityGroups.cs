@@ -76,13 +76,13 @@ internal sealed partial class SecurityGroups(ICloud cloud, NodeInterfaces interf
         {
             await cloud.SetSecurityGroupsAsync(id, groups, cancellationToken);
             interfaces.GroupsSet(id, groups);
-            Log.Set(logger, id, string.Join(", ", before), string.Join(", ", groups));
+            Log.Set(logger, id, string.Join(',', before), string.Join(',', groups));
             lock (_lock) _failed.Remove(id);
             Events.Publish(new PoolEvent.GroupsChanged(time.GetUtcNow(), id, before, groups, time.GetElapsedTime(started), Failure: null, ""));
         }
         catch (CloudException exception)
         {
-            Log.NotSet(logger, id, string.Join(", ", groups), exception.Kind, exception);
+            Log.NotSet(logger, id, string.Join(',', groups), exception);
             lock (_lock)
             {
                 var failures = _failed.TryGetValue(id, out var last) && last.Wanted == Text(groups) ? last.Failures + 1 : 1;
@@ -111,10 +111,10 @@ internal sealed partial class SecurityGroups(ICloud cloud, NodeInterfaces interf
 
     private static partial class Log
     {
-        [LoggerMessage(110, LogLevel.Information, "{EniId} has other security groups now: {Before} -> {Groups}")]
-        public static partial void Set(ILogger logger, NetworkInterfaceId eniId, string before, string groups);
+        [LoggerMessage(110, LogLevel.Information, "the interface has other security groups now")]
+        public static partial void Set(ILogger logger, NetworkInterfaceId eni, string before, string groups);
 
-        [LoggerMessage(111, LogLevel.Warning, "{EniId} could not be given the security groups {Groups} ({Kind}); its pods keep those that it has, tried again later")]
-        public static partial void NotSet(ILogger logger, NetworkInterfaceId eniId, string groups, CloudErrorKind kind, Exception exception);
+        [LoggerMessage(111, LogLevel.Warning, "the interface could not be given its security groups: its pods keep those that it has, tried again later")]
+        public static partial void NotSet(ILogger logger, NetworkInterfaceId eni, string groups, Exception exception);
     }
 }

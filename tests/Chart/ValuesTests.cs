@@ -58,10 +58,10 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Log_folder_is_mounted_only_for_a_log_file_in_it()
+    public void Log_folder_is_mounted_whatever_the_log_file()
     {
         Assert.Contains("log-dir", Mounts(Of("of-aws-vpc-cni.yaml")));
-        Assert.DoesNotContain("log-dir", Mounts(HelmRenderer.Render(HelmRenderer.WithImage)));
+        Assert.Contains("log-dir", Mounts(HelmRenderer.Render(HelmRenderer.WithImage)));
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.WhatIf;
+using VpcCni.Tests.Shared;
 
 namespace VpcCni.Simulation.Tests;
 
@@ -26,8 +27,8 @@ internal sealed class TraceLogger(Trace trace, Incarnation incarnation, Action<s
     {
         // The rest of a stack that is being killed writes to nobody.
         if (!incarnation.IsAlive) return;
-        trace.Add($"{incarnation.Name}: {formatter(state, exception)}{(exception is null ? "" : $": {exception.Message}")}");
-        if (eventId.Id is StepFailed or PartFailed) onDefect($"{formatter(state, exception)}: {exception}");
+        trace.Add($"{incarnation.Name}: {LogFields.Text(state, formatter)}{(exception is null ? "" : $": {exception.Message}")}");
+        if (eventId.Id is StepFailed or PartFailed) onDefect($"{LogFields.Text(state, formatter)}: {exception}");
     }
 
     public void Dispose()

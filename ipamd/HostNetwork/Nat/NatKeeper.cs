@@ -174,7 +174,7 @@ internal sealed partial class NatKeeper
 
     private static partial class Log
     {
-        [LoggerMessage(76, LogLevel.Information, "nftables table {Table} replaced: {Ranges} ranges of the VPC")]
+        [LoggerMessage(76, LogLevel.Information, "the nftables table was replaced")]
         public static partial void Replaced(ILogger logger, string table, int ranges);
 
         [LoggerMessage(77, LogLevel.Information, "rules that the AWS VPC CNI left in netfilter are removed")]
@@ -183,7 +183,7 @@ internal sealed partial class NatKeeper
         [LoggerMessage(263, LogLevel.Warning, "rules of the AWS VPC CNI were in netfilter again, and are removed again, ever less often while they come back (said once): does its daemon run on this node?")]
         public static partial void CleanedAgain(ILogger logger);
 
-        [LoggerMessage(264, LogLevel.Warning, "{Count} rules in POSTROUTING kept connections from being translated by the AWS VPC CNI and do not keep them from being translated by us (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS does), the first: {First}")]
+        [LoggerMessage(264, LogLevel.Warning, "rules in POSTROUTING kept connections from being translated by the AWS VPC CNI and do not keep them from being translated by us (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS does)")]
         public static partial void Exempted(ILogger logger, int count, string first);
 
         [LoggerMessage(265, LogLevel.Error, "source NAT is not what it must be")]

@@ -43,19 +43,19 @@ internal static partial class CheckpointLoader
 
     private static partial class Log
     {
-        [LoggerMessage(10, LogLevel.Information, "no checkpoint at {Path}: a first start, or the node was rebooted")]
-        public static partial void None(ILogger logger, string path);
+        [LoggerMessage(10, LogLevel.Information, "no checkpoint: a first start, or the node was rebooted")]
+        public static partial void None(ILogger logger, string file);
 
-        [LoggerMessage(11, LogLevel.Information, "{Attachments} attachments and {Cooling} cooling addresses restored from {Path}")]
-        public static partial void Restored(ILogger logger, int attachments, int cooling, string path);
+        [LoggerMessage(11, LogLevel.Information, "checkpoint restored")]
+        public static partial void Restored(ILogger logger, int attachments, int cooling, string file);
 
-        [LoggerMessage(14, LogLevel.Warning, "a change of the cloud that an earlier daemon had begun could not be read ({Reason}); what became of it shows when the cloud is observed")]
+        [LoggerMessage(14, LogLevel.Warning, "a change of the cloud that an earlier daemon had begun cannot be read: what became of it shows when the cloud is observed")]
         public static partial void Unreadable(ILogger logger, string reason);
 
-        [LoggerMessage(12, LogLevel.Error, "checkpoint {Path} cannot be used ({Reason}); kept as {Aside}, the addresses in use are taken from the kernel")]
-        public static partial void Corrupt(ILogger logger, string path, string aside, string reason);
+        [LoggerMessage(12, LogLevel.Error, "the checkpoint cannot be used: it is kept aside, and the addresses in use are taken from the kernel")]
+        public static partial void Corrupt(ILogger logger, string file, string aside, string reason);
 
-        [LoggerMessage(13, LogLevel.Error, "the checkpoint gives {Address} to two attachments; {Attachment} is the later one and is dropped")]
-        public static partial void Refused(ILogger logger, AttachmentKey attachment, System.Net.IPAddress address);
+        [LoggerMessage(13, LogLevel.Error, "the checkpoint gives one address to two attachments: the later one is dropped")]
+        public static partial void Refused(ILogger logger, AttachmentKey attachment, System.Net.IPAddress ip);
     }
 }

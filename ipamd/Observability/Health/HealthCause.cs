@@ -65,6 +65,9 @@ internal enum HealthReason
     /// <summary>A part of the daemon stands still because of a defect.</summary>
     PartStopped,
 
+    /// <summary>The log file cannot be written; lines go to the standard stream.</summary>
+    LogNotWritten,
+
     /// <summary>The API server does not answer.</summary>
     ClusterUnavailable,
 }

@@ -126,6 +126,7 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         HostNetworkProblem = state.HostNetworkProblem(),
         InstallationProblem = state.InstallationProblem(),
         DefectProblem = state.DefectProblem(),
+        LogProblem = state.LogProblem(),
         ClusterProblem = state.ClusterProblem(),
     };
 
@@ -139,10 +140,10 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
 
     private static partial class Log
     {
-        [LoggerMessage(107, LogLevel.Warning, "health: {Level} {Reasons}: {Detail}")]
+        [LoggerMessage(107, LogLevel.Warning, "the node does not serve pods as it should")]
         public static partial void NotWell(ILogger logger, string level, string reasons, string detail);
 
-        [LoggerMessage(108, LogLevel.Information, "health: READY")]
+        [LoggerMessage(108, LogLevel.Information, "the node serves pods as it should")]
         public static partial void Ready(ILogger logger);
     }
 }

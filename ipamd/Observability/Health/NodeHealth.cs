@@ -30,6 +30,7 @@ internal sealed record HealthFacts
     public string? HostNetworkProblem { get; init; }
     public string? InstallationProblem { get; init; }
     public string? DefectProblem { get; init; }
+    public string? LogProblem { get; init; }
     public string? ClusterProblem { get; init; }
 }
 
@@ -58,6 +59,7 @@ internal static class NodeHealth
         if (facts.HostNetworkProblem is { } network) yield return new HealthCause(HealthLevel.Degraded, HealthReason.HostNetwork, network);
         if (facts.InstallationProblem is { } installation) yield return new HealthCause(HealthLevel.Degraded, HealthReason.Installation, installation);
         if (facts.DefectProblem is { } defect) yield return new HealthCause(HealthLevel.Degraded, HealthReason.PartStopped, defect);
+        if (facts.LogProblem is { } log) yield return new HealthCause(HealthLevel.Degraded, HealthReason.LogNotWritten, log);
         if (facts.ClusterProblem is { } cluster) yield return new HealthCause(HealthLevel.Degraded, HealthReason.ClusterUnavailable, cluster) { MinimumDuration = Passing };
     }
 

@@ -79,7 +79,7 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
             catch (Exception exception) when (exception is IOException or SocketException or UnauthorizedAccessException)
             {
                 server.Dispose();
-                Log.NotListening(_logger, name, endPoint, exception.Message, pause.TotalSeconds);
+                Log.NotListening(_logger, name, endPoint, pause.TotalSeconds, exception);
                 await Task.Delay(pause, time, cancellationToken);
             }
         }
@@ -131,10 +131,10 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
 
     private static partial class Log
     {
-        [LoggerMessage(270, LogLevel.Information, "{Name} listens on {EndPoint}")]
+        [LoggerMessage(270, LogLevel.Information, "listening")]
         public static partial void Listening(ILogger logger, string name, EndPoint endPoint);
 
-        [LoggerMessage(271, LogLevel.Warning, "{Name} cannot listen on {EndPoint}: {Reason}; tried again in {Seconds} s")]
-        public static partial void NotListening(ILogger logger, string name, EndPoint endPoint, string reason, double seconds);
+        [LoggerMessage(271, LogLevel.Warning, "cannot listen: tried again")]
+        public static partial void NotListening(ILogger logger, string name, EndPoint endPoint, double retryInSeconds, Exception exception);
     }
 }

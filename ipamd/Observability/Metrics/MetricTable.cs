@@ -69,6 +69,7 @@ internal static class MetricTable
     public static readonly Metric ChangesOpen = new("vpccni_changes_open", MetricType.Gauge, "", "Changes of the cloud whose outcome is not certain yet", Change, MetricLabel.Of("state", "running", "in_doubt"));
     public static readonly Metric ChangeDuration = new("vpccni_change_duration_seconds", MetricType.Histogram, "s", "Changes of the cloud from their beginning, or from being gone on with, to their end", Change, MetricLabel.Of("outcome", "ok", "failed")) { Buckets = ChangeBuckets };
 
+    public static readonly Metric LogOk = new("vpccni_log_ok", MetricType.Gauge, "", "0 while the log file cannot be written and lines go to standard error");
     public static readonly Metric HostOk = new("vpccni_host_network_ok", MetricType.Gauge, "", "1 when links, routes, rules, parameters and NAT of the host are what they must be");
     public static readonly Metric HostRepairs = new("vpccni_host_network_repairs_total", MetricType.Counter, "", "Things of the host's network that were not as they must be, found and put right", Repair);
     public static readonly Metric HostDisputes = new("vpccni_host_network_disputes_total", MetricType.Counter, "", "How often another program undid repairs over and over", Repair);
@@ -89,7 +90,7 @@ internal static class MetricTable
         Waiting, AddDuration, AddWait, AddFailures, DelDuration, AddressReuse,
         CheckpointDuration, CheckpointErrors,
         CloudCalls, CloudCallDuration, CloudAccess, BudgetTokens, BudgetCapacity, BudgetRate, BudgetWaiting, ChangesOpen, ChangeDuration,
-        HostOk, HostRepairs, HostDisputes, HostDisputed, HostLookAge,
+        LogOk, HostOk, HostRepairs, HostDisputes, HostDisputed, HostLookAge,
         ClusterOk,
         HeapBytes, Collections,
     ];

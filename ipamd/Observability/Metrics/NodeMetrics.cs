@@ -19,6 +19,7 @@ internal static class NodeMetrics
         Cloud(registry);
         Process(registry);
         registry.Read(MetricTable.ClusterOk, reading => reading.UsesCluster ? (reading.State.ClusterProblem() is null ? 1 : 0) : null);
+        registry.Read(MetricTable.LogOk, reading => reading.State.LogProblem() is null ? 1 : 0);
         registry.Read(MetricTable.HostOk, reading => reading.State.HostNetworkProblem() is null ? 1 : 0);
         registry.ReadAll(MetricTable.HostRepairs, reading => reading.HostNetwork.Kinds.OrderBy(pair => pair.Key).Select(pair => new Sample(pair.Value.Repaired, SnakeCase.Of(pair.Key))));
         registry.ReadAll(MetricTable.HostDisputes, reading => reading.HostNetwork.Kinds.OrderBy(pair => pair.Key).Select(pair => new Sample(pair.Value.Disputes, SnakeCase.Of(pair.Key))));

@@ -138,7 +138,7 @@ public sealed class DaemonTests
         await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer
             && answer.TryGetProperty("problems", out var problems) && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("could not identify this node", StringComparison.Ordinal)));
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
-        Assert.Contains("tried again in about", node.Log, StringComparison.Ordinal);
+        Assert.Contains("a step of the start failed and is tried again", node.Log, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,9 +20,9 @@ public sealed class ClusterTests
         await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips") == web.Address.ToString());
 
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "2", WriteOptions.Status);
-        await Eventually.TrueAsync(() => node.Log.Contains("at most 2 pods, unschedulable: False", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => node.Log.Contains("maxPods=2 unschedulable=false", StringComparison.Ordinal));
         ChangeNode(store, item => item["spec"]!["unschedulable"] = true);
-        await Eventually.TrueAsync(() => node.Log.Contains("at most 2 pods, unschedulable: True", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => node.Log.Contains("maxPods=2 unschedulable=true", StringComparison.Ordinal));
         ChangeNode(store, item => item["spec"]!.AsObject().Remove("unschedulable"));
 
         // One more than the node may run: the lab's kubelet tries again and again, and the event of it is one with a count.
@@ -50,14 +50,14 @@ public sealed class ClusterTests
         Assert.Equal("", store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips"));
 
         await cluster.SetListeningAsync(isListening: true, token);
-        await Eventually.TrueAsync(() => node.Log.Contains("unschedulable: True", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => node.Log.Contains("unschedulable=true", StringComparison.Ordinal));
         await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips") == web.Address.ToString());
 
         // Everything that a long watch may meet at once: its token is replaced and the old one refused, its version forgotten, the connection closed.
         await cluster.DoAsync(new KubeActionSpec(KubeAction.RotateTokens, Revoke: true), token);
         await cluster.DoAsync(new KubeActionSpec(KubeAction.Compact), token);
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "17", WriteOptions.Status);
-        await Eventually.TrueAsync(() => node.Log.Contains("at most 17 pods", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
+        await Eventually.TrueAsync(() => node.Log.Contains("maxPods=17 ", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
     }
 
     private static void ChangeNode(KubeStore store, Action<JsonObject> change, string subresource = "") => store.Patch(

@@ -120,6 +120,29 @@ public sealed class InstallationTests : IDisposable
         Assert.Equal("of the node", File.ReadAllText(Path.Combine(Bin, "portmap")));
     }
 
+    [Fact]
+    public async Task A_plugin_of_the_chain_that_is_gone_comes_back_or_is_a_problem()
+    {
+        _isReady = true;
+        var (installation, running) = Start();
+        Pass(TimeSpan.FromSeconds(1));
+        File.Delete(Path.Combine(Bin, "portmap"));
+        Pass(Installation.LookEvery);
+        Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
+        Assert.Null(installation.Problem);
+
+        File.Delete(Path.Combine(_folder.FullName, "app", "cni", "portmap"));
+        File.Delete(Path.Combine(Bin, "portmap"));
+        Pass(3 * Installation.LookEvery);
+        Assert.StartsWith("portmap, which 10-aws.conflist calls, is not in", installation.Problem, StringComparison.Ordinal);
+        Assert.Single(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
+
+        File.WriteAllText(Path.Combine(Bin, "portmap"), "of somebody");
+        Pass(Installation.LookEvery);
+        Assert.Null(installation.Problem);
+        await StopAsync(running);
+    }
+
     private InstallOptions Options => new() { PluginFolder = Bin, ConfigurationFolder = Path.Combine(_folder.FullName, "conf") };
 
     private (Installation Installation, Task Running) Start()
@@ -149,6 +172,6 @@ public sealed class InstallationTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add($"{logLevel} {formatter(state, exception)}");
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add($"{logLevel} {LogFields.Text(state, formatter)}");
     }
 }

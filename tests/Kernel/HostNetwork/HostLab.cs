@@ -220,6 +220,6 @@ internal sealed class HostLab : IAsyncDisposable
         public bool IsEnabled(LogLevel logLevel) => true;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-            => lines.Enqueue($"{logLevel} {formatter(state, exception)} {exception}");
+            => lines.Enqueue($"{logLevel} {LogFields.Text(state, formatter)} {exception}");
     }
 }

@@ -126,7 +126,7 @@ public sealed class KeeperPaceTests
         // Two of each pod, the one for marks, the kernel's own for main and the one of the interface; those that a look in the middle of the flush put back, and the rest of it took again, count twice.
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) >= (2 * pods) + 3);
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536) == 2 * pods);
-        Assert.InRange(lab.Lines.Count(line => line.Contains("of kind Rule", StringComparison.Ordinal)), 1, 3);
+        Assert.InRange(lab.Lines.Count(line => line.Contains("repair=Rule", StringComparison.Ordinal)), 1, 3);
         Assert.NotNull(lab.Keeper.Report.Kinds[RepairKind.Rule].LastRepair);
         Assert.Equal(0, lab.Repaired(RepairKind.Leftover));
     }

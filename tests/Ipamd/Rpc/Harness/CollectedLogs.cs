@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using VpcCni.Tests.Shared;
 
 namespace VpcCni.Tests.GrpcHarness;
 
@@ -21,7 +22,7 @@ internal sealed class CollectedLogs : ILoggerProvider, ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (IsEnabled(logLevel)) _entries.Enqueue((logLevel, formatter(state, exception), exception));
+        if (IsEnabled(logLevel)) _entries.Enqueue((logLevel, LogFields.Text(state, formatter), exception));
     }
 
     public void Dispose()
