@@ -48,7 +48,8 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } evidence)
             {
                 onAttempt?.Invoke(new Ec2Attempt(operation, evidence.Code, evidence.Status is { } status ? (int)status : 0, time.GetElapsedTime(started)));
-                failure = new CloudException(Ec2ErrorCodes.Classify(evidence.Code, evidence.Message, evidence.Status), operation, evidence.Code, evidence.Message, evidence.RequestId, e);
+                var kind = Ec2ErrorCodes.Classify(evidence.Code, evidence.Message, evidence.Status);
+                failure = new CloudException(kind, operation, evidence.Code, evidence.Message + Advice(kind, evidence.Code, operation), evidence.RequestId, e);
             }
 
             if (attempt >= options.MaxAttempts || !MayRepeat(repeat, failure)) throw failure;
@@ -78,6 +79,10 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
         _ => NoResponse(exception),
     };
 
+    /// <summary>What a role lacks is named as a policy names it.</summary>
+    private static string Advice(CloudErrorKind kind, string code, string operation)
+        => kind == CloudErrorKind.NotPermitted && Ec2ErrorCodes.IsMissingPermission(code) ? $"; allow ec2:{operation} in the policy of the daemon's role" : "";
+
     private static Evidence NoCredentials(Exception exception) => new(
         Ec2ErrorCodes.CredentialsUnavailable, $"{exception.Message.ReplaceLineEndings(" ").TrimEnd(' ', '.')}; give the daemon a role (pod identity, web identity) or the node an instance profile, and let it reach the instance metadata service", null, null);
 
@@ -97,5 +102,15 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
         return null;
     }
 
-    private sealed record Evidence(string Code, string Message, string? RequestId, HttpStatusCode? Status);
+    /// <summary>What others said, cut at this edge: codes become labels of metrics, and messages go into logs, replies and status.</summary>
+    private sealed record Evidence
+    {
+        public Evidence(string code, string message, string? requestId, HttpStatusCode? status)
+            => (Code, Message, RequestId, Status) = (Excerpt.Of(code, Excerpt.LongestWord), Excerpt.Of(message), requestId, status);
+
+        public string Code { get; }
+        public string Message { get; }
+        public string? RequestId { get; }
+        public HttpStatusCode? Status { get; }
+    }
 }

@@ -97,6 +97,9 @@ internal static class Ec2ErrorCodes
         return FromMessage(message) ?? (status == HttpStatusCode.Forbidden ? CloudErrorKind.NotPermitted : CloudErrorKind.Unknown);
     }
 
+    /// <summary>The call was understood and signed, and its caller may not make it.</summary>
+    public static bool IsMissingPermission(string code) => code is "UnauthorizedOperation" or "Client.UnauthorizedOperation" or "AccessDenied" or "AccessDeniedException";
+
     /// <summary>EC2 certainly did nothing: the call may be repeated, whatever it does.</summary>
     public static bool WasNotExecuted(string code) => code == NoConnection || ClockSkew.Contains(code);
 

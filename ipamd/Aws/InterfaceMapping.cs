@@ -2,6 +2,7 @@
 using System.Net;
 using Amazon.EC2;
 using Amazon.EC2.Model;
+using VpcCni.Ipamd.Aws.Imds;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using AddressFamily = System.Net.Sockets.AddressFamily;
@@ -22,25 +23,25 @@ internal static class InterfaceMapping
 
     public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
     {
-        var id = Required(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
+        var id = Word(eni.NetworkInterfaceId, "networkInterfaceId", "an interface", operation);
         var primary = Primary(eni, id, operation);
         return new CloudInterface
         {
             Id = new NetworkInterfaceId(id),
-            Mac = Required(eni.MacAddress, "macAddress", id, operation).ToLowerInvariant(),
-            SubnetId = Required(eni.SubnetId, "subnetId", id, operation),
+            Mac = MetadataReader.ToMac(Required(eni.MacAddress, "macAddress", id, operation)) ?? throw Unreadable(operation, $"macAddress of {id} is '{Quoted(eni.MacAddress)}'"),
+            SubnetId = Word(eni.SubnetId, "subnetId", id, operation),
             SubnetRange = (primary.Equals(IPAddress.Any) ? subnet.Ipv4 ?? subnet.Ipv6 : primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4 : subnet.Ipv6)
                 ?? throw Unreadable(operation, $"subnet {eni.SubnetId} of {id} has no range of the family of its primary address {primary}"),
             PrimaryAddress = primary,
             Blocks = Blocks(eni, primary, operation),
-            SecurityGroupIds = [.. (eni.Groups ?? []).Select(group => group.GroupId ?? "").Where(group => group.Length > 0)],
+            SecurityGroupIds = [.. (eni.Groups ?? []).Where(group => !string.IsNullOrEmpty(group.GroupId)).Select(group => Word(group.GroupId, "groupId", id, operation))],
             Tags = Tags(eni),
             State = State(eni, id, operation),
-            AttachmentId = eni.Attachment?.AttachmentId,
+            AttachmentId = eni.Attachment?.AttachmentId is { Length: > 0 } attachment ? Word(attachment, "attachmentId", id, operation) : null,
             DeviceIndex = eni.Attachment?.DeviceIndex,
             NetworkCard = eni.Attachment?.NetworkCardIndex ?? 0,
             DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
-            Description = eni.Description ?? "",
+            Description = Excerpt.Of(eni.Description),
             InterfaceType = eni.InterfaceType?.Value ?? "interface",
         };
     }
@@ -54,11 +55,11 @@ internal static class InterfaceMapping
 
     public static IPNetwork Single(string? address, string operation) => IPAddress.TryParse(address, out var parsed)
         ? new IPNetwork(parsed, parsed.AddressFamily == AddressFamily.InterNetwork ? Ipv4Host : Ipv6Host)
-        : throw Unreadable(operation, $"'{address}' is not an IP address");
+        : throw Unreadable(operation, $"'{Quoted(address)}' is not an IP address");
 
     public static IPNetwork Prefix(string? prefix, string operation) => IPNetwork.TryParse(prefix, out var parsed)
         ? parsed
-        : throw Unreadable(operation, $"'{prefix}' is not a CIDR prefix");
+        : throw Unreadable(operation, $"'{Quoted(prefix)}' is not a CIDR prefix");
 
     public static CloudException Unreadable(string operation, string message) => new(CloudErrorKind.Transient, operation, Ec2ErrorCodes.UnreadableAnswer, message);
 
@@ -69,7 +70,7 @@ internal static class InterfaceMapping
             ?? eni.Ipv6Addresses?.FirstOrDefault(address => address.IsPrimaryIpv6 == true)?.Ipv6Address
             ?? eni.Ipv6Addresses?.FirstOrDefault()?.Ipv6Address;
         if (text is null && eni.InterfaceType?.Value == EfaOnly) return IPAddress.Any;
-        return IPAddress.TryParse(text, out var primary) ? primary : throw Unreadable(operation, $"{id} has no primary address: '{text}'");
+        return IPAddress.TryParse(text, out var primary) ? primary : throw Unreadable(operation, $"{id} has no primary address: '{Quoted(text)}'");
     }
 
     private static List<IPNetwork> Blocks(NetworkInterface eni, IPAddress primary, string operation)
@@ -109,9 +110,16 @@ internal static class InterfaceMapping
 
         // A pending interface is not attached, and for a moment not attachable, which attach then answers as a conflict.
         if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending) return CloudInterfaceState.Available;
-        throw Unreadable(operation, $"{id} is in the unknown state '{eni.Status?.Value}'");
+        throw Unreadable(operation, $"{id} is in the unknown state '{Quoted(eni.Status?.Value)}'");
     }
 
     private static string Required(string? value, string name, string of, string operation) =>
         string.IsNullOrEmpty(value) ? throw Unreadable(operation, $"{name} of {of} is missing") : value;
+
+    /// <summary>An id: it goes into the checkpoint, into logs and onto screens.</summary>
+    private static string Word(string? value, string name, string of, string operation) => Required(value, name, of, operation) is var word && MetadataReader.IsWord(word)
+        ? word
+        : throw Unreadable(operation, $"{name} of {of} is '{Quoted(word)}', expected an id");
+
+    private static string Quoted(string? text) => Excerpt.Of(text, Excerpt.LongestWord);
 }

@@ -64,5 +64,5 @@ internal sealed class Screen
     }
 
     /// <summary>Messages of others may have line ends and worse in them.</summary>
-    private static string Printable(string words) => words.Any(char.IsControl) ? string.Concat(words.Select(letter => char.IsControl(letter) ? ' ' : letter)) : words;
+    private static string Printable(string words) => Excerpt.Of(words, int.MaxValue);
 }

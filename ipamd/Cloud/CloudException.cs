@@ -41,13 +41,14 @@ internal enum CloudErrorKind
 /// <summary>A cloud call that did not succeed. Carries the evidence for the log and the kind for the decision.</summary>
 internal sealed class CloudException : Exception, IExpectedFailure
 {
+    /// <summary>Texts may be others': they are kept as excerpts.</summary>
     public CloudException(CloudErrorKind kind, string operation, string code, string message, string? requestId = null, Exception? innerException = null)
-        : base($"{operation}: {code}: {message}", innerException)
+        : base($"{Excerpt.Of(operation)}: {Excerpt.Of(code, Excerpt.LongestWord)}: {Excerpt.Of(message, Excerpt.LongestMessage)}", innerException)
     {
         Kind = kind;
-        Operation = operation;
-        Code = code;
-        RequestId = requestId;
+        Operation = Excerpt.Of(operation);
+        Code = Excerpt.Of(code, Excerpt.LongestWord);
+        RequestId = requestId is null ? null : Excerpt.Of(requestId, Excerpt.LongestWord);
     }
 
     public CloudErrorKind Kind { get; }
@@ -63,4 +64,6 @@ internal sealed class CloudException : Exception, IExpectedFailure
 
     /// <summary>When the call may succeed, where that is known: tokens of our own budget return. Null: not known.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    public override string ToString() => Excerpt.Of(this, Message);
 }

@@ -78,4 +78,7 @@ internal sealed record InterfaceWiring
 }
 
 /// <summary>The host's network is not what it must be, and why.</summary>
-internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(message, innerException);
+internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(Excerpt.Of(message, Excerpt.LongestMessage), innerException)
+{
+    public override string ToString() => Excerpt.Of(this, Message);
+}

@@ -31,7 +31,7 @@ internal enum ClusterErrorKind
 /// <param name="retryAfter">The server's wish.</param>
 /// <param name="innerException">The evidence.</param>
 internal sealed class ClusterException(ClusterErrorKind kind, string operation, string message, TimeSpan? retryAfter = null, Exception? innerException = null)
-    : Exception($"{operation}: {message}", innerException), IExpectedFailure
+    : Exception($"{Excerpt.Of(operation)}: {Excerpt.Of(message, Excerpt.LongestMessage)}", innerException), IExpectedFailure
 {
     public ClusterErrorKind Kind { get; } = kind;
 
@@ -40,7 +40,9 @@ internal sealed class ClusterException(ClusterErrorKind kind, string operation, 
     /// <summary>The API server gives none.</summary>
     public string? RequestId => null;
 
-    public string Operation { get; } = operation;
+    public string Operation { get; } = Excerpt.Of(operation);
 
     public TimeSpan? RetryAfter { get; } = retryAfter;
+
+    public override string ToString() => Excerpt.Of(this, Message);
 }

@@ -182,16 +182,16 @@ internal sealed class ImdsClient : IDisposable
             { Status: HttpStatusCode.Unauthorized } => new CloudException(
                 CloudErrorKind.NotPermitted, operation, "MetadataUnauthorized", "HTTP 401 with a fresh token. Check what answers at this address; a metadata proxy may drop the X-aws-ec2-metadata-token header."),
             { Status: HttpStatusCode.OK } => new CloudException(
-                CloudErrorKind.Transient, operation, "MetadataMalformed", $"HTTP 200, but the body is not a session token{tries}: {Excerpt(answer.Body)}. Check what answers at this address."),
+                CloudErrorKind.Transient, operation, "MetadataMalformed", $"HTTP 200, but the body is not a session token{tries}: {Quoted(answer.Body)}. Check what answers at this address."),
             _ => new CloudException(
                 IsPassing(answer) ? CloudErrorKind.Transient : CloudErrorKind.Unknown, operation, "MetadataError",
-                $"HTTP {(int)answer.Status}{tries}: {Excerpt(answer.Body)}. Expected 200."),
+                $"HTTP {(int)answer.Status}{tries}: {Quoted(answer.Body)}. Expected 200."),
         };
     }
 
     private string Describe(string path) => new Uri(_options.Endpoint, path).ToString();
 
-    private static string Excerpt(string? body) => string.IsNullOrWhiteSpace(body) ? "empty body" : $"'{(body.Length <= 120 ? body : body[..120] + "...").ReplaceLineEndings(" ")}'";
+    private static string Quoted(string? body) => string.IsNullOrWhiteSpace(body) ? "empty body" : $"'{Excerpt.Of(body, MetadataReader.LongestQuotation)}'";
 
     private sealed record Token(string Value, long RefreshAt);
 

@@ -12,7 +12,9 @@ internal sealed class MetadataReader(ImdsClient client)
 
     private const int MacLength = 17;
     private const int MaxWordLength = 128;
-    private const int MaxExcerpt = 120;
+    
+    /// <summary>Characters of an answer that an error quotes.</summary>
+    public const int LongestQuotation = 120;
 
     public Task<string> GetAsync(string key, CancellationToken cancellationToken) => client.GetAsync(Root + key, cancellationToken);
 
@@ -65,5 +67,5 @@ internal sealed class MetadataReader(ImdsClient client)
 
     public static CloudException Malformed(string key, string text, string expected, Exception? inner = null) => new(
         CloudErrorKind.Unknown, $"instance metadata {key}", "MetadataMalformed",
-        $"answered '{(text.Length <= MaxExcerpt ? text : text[..MaxExcerpt] + "...")}', expected {expected}; check what answers at the metadata address", innerException: inner);
+        $"answered '{Excerpt.Of(text, LongestQuotation)}', expected {expected}; check what answers at the metadata address", innerException: inner);
 }

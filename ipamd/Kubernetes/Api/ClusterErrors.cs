@@ -15,8 +15,6 @@ namespace VpcCni.Ipamd.Kubernetes.Api;
 /// <summary>The only place that knows what the client throws.</summary>
 internal static class ClusterErrors
 {
-    private const int LongestExcerpt = 300;
-
     /// <summary>The API server's words when it is asked for a version that it has not reached (k8s.io/apiserver, a 504). They are what tells it from other timeouts.</summary>
     private const string TooLargeVersion = "Too large resource version";
 
@@ -28,10 +26,10 @@ internal static class ClusterErrors
         {
             HttpOperationException { Response: { } response } => Failure(KindOf((int)response.StatusCode, StatusOf(response)), Words(response), RetryAfter(response)),
             KubernetesException { Status: { } status } => Failure(KindOf(status.Code ?? 0, status), Words(status), Seconds(status.Details?.RetryAfterSeconds)),
-            JsonException => Failure(ClusterErrorKind.Unreadable, $"the answer is not what the API server says: {Excerpt(exception.Message)}; check what listens at that address"),
-            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(ClusterErrorKind.Unreadable, exception.Message),
+            JsonException => Failure(ClusterErrorKind.Unreadable, $"the answer is not what the API server says: {Excerpt.Of(exception.Message)}; check what listens at that address"),
+            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(ClusterErrorKind.Unreadable, Excerpt.Of(exception.Message)),
             HttpRequestException or IOException or AuthenticationException or InvalidDataException or UnauthorizedAccessException or CryptographicException or KubeConfigException or ObjectDisposedException
-                => Failure(ClusterErrorKind.Unreachable, Excerpt(exception.InnerException is { } inner ? $"{exception.Message} ({inner.Message})" : exception.Message)),
+                => Failure(ClusterErrorKind.Unreachable, Excerpt.Of(exception.InnerException is { } inner ? $"{exception.Message} ({inner.Message})" : exception.Message)),
             OperationCanceledException when !cancellationToken.IsCancellationRequested => Failure(ClusterErrorKind.Unreachable, "no answer in time"),
             _ => null,
         };
@@ -52,10 +50,10 @@ internal static class ClusterErrors
     private static string Words(HttpResponseMessageWrapper response)
     {
         var code = (int)response.StatusCode;
-        return StatusOf(response) is { Message: { Length: > 0 } said } ? $"HTTP {code}: {Excerpt(said)}" : $"HTTP {code}: {Excerpt(response.Content ?? "")}";
+        return StatusOf(response) is { Message: { Length: > 0 } said } ? $"HTTP {code}: {Excerpt.Of(said)}" : $"HTTP {code}: {Excerpt.Of(response.Content ?? "")}";
     }
 
-    private static string Words(V1Status status) => $"{status.Code} {status.Reason}: {Excerpt(status.Message ?? "")}";
+    private static string Words(V1Status status) => $"{status.Code} {Excerpt.Of(status.Reason, Excerpt.LongestWord)}: {Excerpt.Of(status.Message ?? "")}";
 
     /// <summary>A header in seconds (its other form, a date, the API server does not send), or the same in the body.</summary>
     private static TimeSpan? RetryAfter(HttpResponseMessageWrapper response)
@@ -76,11 +74,5 @@ internal static class ClusterErrors
             // A proxy's page; its text is what there is to say.
             return null;
         }
-    }
-
-    private static string Excerpt(string text)
-    {
-        var line = text.ReplaceLineEndings(" ").Trim();
-        return line.Length <= LongestExcerpt ? line : line[..LongestExcerpt] + "...";
     }
 }

@@ -6,7 +6,10 @@ using System.Text.Json;
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>A checkpoint that cannot be used: not JSON, of another version, or contradicting itself. Says where.</summary>
-internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(message, innerException);
+internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(Excerpt.Of(message, Excerpt.LongestMessage), innerException)
+{
+    public override string ToString() => Excerpt.Of(this, Message);
+}
 
 /// <summary>Between the ledger's record and the bytes of the checkpoint file. Pure.</summary>
 internal static class CheckpointFormat

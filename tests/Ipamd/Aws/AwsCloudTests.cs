@@ -106,11 +106,11 @@ public sealed class AwsCloudTests
 
     [Theory]
     [InlineData("<item><subnetId>subnet-1</subnetId></item>", "networkInterfaceId")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><macAddress>m</macAddress><status>available</status></item>", "primary address")]
+    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><macAddress>02:00:00:00:00:03</macAddress><status>available</status></item>", "primary address")]
     [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><status>available</status></item>", "macAddress")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-9</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>m</macAddress><status>available</status></item>", "subnet-9")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>m</macAddress><status>melting</status></item>", "melting")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>m</macAddress><status>available</status><ipv4PrefixSet><item><ipv4Prefix>10.0.0.0/99</ipv4Prefix></item></ipv4PrefixSet></item>", "10.0.0.0/99")]
+    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-9</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status></item>", "subnet-9")]
+    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>melting</status></item>", "melting")]
+    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status><ipv4PrefixSet><item><ipv4Prefix>10.0.0.0/99</ipv4Prefix></item></ipv4PrefixSet></item>", "10.0.0.0/99")]
     public async Task Description_that_makes_no_sense_is_refused_with_its_reason(string item, string reason)
     {
         await using var test = await CloudUnderTest.StartAsync();

@@ -96,4 +96,27 @@ public sealed class HostileEc2Tests
         });
         Assert.Equal("NoAnswer", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token))).Code);
     }
+
+    /// <summary>A code becomes a label of metrics, a message goes into logs, status and replies to the plugin.</summary>
+    [Fact]
+    public async Task Error_of_any_size_is_cut_where_it_enters()
+    {
+        await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
+        test.On("DescribeNetworkInterfaces", CloudUnderTest.Error(new string('C', 200_000), "\u202eno" + new string('m', 2_000_000)));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token));
+        Assert.InRange(failure.Message.Length, 1, 600);
+        Assert.InRange(failure.ToString().Length, 1, 8_000);
+        Assert.DoesNotContain('\u202e', failure.ToString());
+        Assert.InRange(Assert.Single(test.Attempts).Code.Length, 1, 100);
+    }
+
+    [Theory]
+    [InlineData("<networkInterfaceId>eni-\u202e1</networkInterfaceId><subnetId>subnet-1</subnetId>")]
+    [InlineData("<networkInterfaceId>eni-1</networkInterfaceId><subnetId>subnet-1</subnetId><groupSet><item><groupId>sg 1</groupId></item></groupSet>")]
+    public async Task Id_that_is_none_goes_no_further(string ids)
+    {
+        await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
+        test.On("DescribeNetworkInterfaces", $"<XResponse><networkInterfaceSet><item>{ids}<status>available</status><macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.3</privateIpAddress></item></networkInterfaceSet></XResponse>");
+        Assert.Contains("expected an id", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeUnattachedInterfacesAsync(Token))).Message, StringComparison.Ordinal);
+    }
 }
