@@ -20,12 +20,18 @@ internal sealed partial class AwsCloud
     /// <summary>Idle timeouts of tracked connections as set on the primary interface; null before the first description and where none are set.</summary>
     private ConnectionTrackingConfiguration? _primaryTracking;
 
+    /// <summary>EC2's device index of the primary interface, as last described.</summary>
+    private volatile int _primaryIndex;
+
     public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         var described = await DescribeAsync(node, [new Filter("attachment.instance-id", [node.Identity.NodeId])], cancellationToken);
-        _primaryTracking = described.FirstOrDefault(eni => eni.Attachment is { DeviceIndex: 0, NetworkCardIndex: null or 0 })?.ConnectionTrackingConfiguration;
-        return [.. (await MapAsync(node, described, DescribeOperation, cancellationToken)).OrderBy(eni => eni.NetworkCard).ThenBy(eni => eni.DeviceIndex ?? int.MaxValue)];
+        var interfaces = await MapAsync(node, described, DescribeOperation, cancellationToken);
+        var ordered = DeviceIndexes.WithPrimaryFirst(interfaces, node.Identity.PrimaryMac);
+        _primaryIndex = DeviceIndexes.OfPrimary(interfaces, node.Identity.PrimaryMac) ?? 0;
+        _primaryTracking = described.FirstOrDefault(eni => eni.NetworkInterfaceId == ordered[0].Id.Value)?.ConnectionTrackingConfiguration;
+        return ordered;
     }
 
     public async Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
@@ -99,7 +105,7 @@ internal sealed partial class AwsCloud
         var node = await GetNodeAsync(cancellationToken);
 
         // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on this (github.com/cilium/cilium/pull/42512).
-        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = deviceIndex, NetworkCardIndex = 0 };
+        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex), NetworkCardIndex = 0 };
 
         // A repeated attach after a lost answer would report the first one's success as a conflict.
         var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);

@@ -35,7 +35,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         _metadata = new InstanceMetadata(_imds);
         _interfaceMetadata = new InterfaceMetadata(_imds, time);
         _caller = new Ec2Caller(options, time, random, onAttempt);
-        _subnets = new SubnetRanges(_caller);
+        _subnets = new SubnetRanges(_caller, _interfaceMetadata);
     }
 
     public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => (await GetNodeAsync(cancellationToken)).Identity;
@@ -47,6 +47,12 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     }
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaceMetadata.ReadHintsAsync(cancellationToken);
+
+    public async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        return await _interfaceMetadata.ReadAllAsync(node.Identity.PrimaryMac, cancellationToken);
+    }
 
     public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
     {

@@ -44,7 +44,10 @@ internal sealed class MetadataCloud : ICloud, IDisposable
             CloudErrorKind.Disabled, "DescribeLimits", RefusedCode,
             $"the limits of {nodeType} are not in this version's table, and {Option}=true forbids asking EC2 for them; use a version that knows the type, or set {Option}=false"));
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaces.ReadAllAsync(cancellationToken);
+    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        await _interfaces.ReadAllAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
+
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) => DescribeAttachedInterfacesAsync(cancellationToken);
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaces.ReadHintsAsync(cancellationToken);
 

@@ -45,6 +45,8 @@ internal sealed class BudgetedCloud : ICloud
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _inner.HintAttachedInterfacesAsync(cancellationToken);
 
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) => _inner.ReadMetadataInterfacesAsync(cancellationToken);
+
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) => _inner.HintSecurityGroupsAsync(cancellationToken);
 
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>

@@ -31,6 +31,12 @@ internal interface ICloud
     Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
+    /// The attached interfaces as far as the instance metadata shows them: what they are wired with and their blocks, without tags, types and attachments. No truth either: it may confirm what was known before, while the
+    /// control plane does not answer.
+    /// </summary>
+    Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken);
+
+    /// <summary>
     /// The security groups of the primary interface as the instance metadata shows them: no control-plane call, and no truth either (see <see cref="HintAttachedInterfacesAsync"/>).
     /// </summary>
     Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken);
@@ -159,7 +165,7 @@ internal sealed record CloudInterface
     /// <summary>Null when attached to nothing.</summary>
     public string? AttachmentId { get; init; }
 
-    /// <summary>0 is the primary interface; null when attached to nothing.</summary>
+    /// <summary>On card 0, 0 is the primary interface, whatever index the cloud has for it; null when attached to nothing.</summary>
     public int? DeviceIndex { get; init; }
     public int NetworkCard { get; init; }
     public bool DeleteOnTermination { get; init; }

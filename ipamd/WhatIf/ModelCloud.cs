@@ -29,6 +29,8 @@ internal sealed partial class ModelCloud : ICloud
 {
     private const string Describe = "DescribeNetworkInterfaces";
 
+    private static readonly Dictionary<string, string> NoTags = [];
+
     private readonly Model.VpcWorld _world;
     private readonly Model.InstanceId _instance;
     private readonly Incarnation _incarnation;
@@ -73,6 +75,9 @@ internal sealed partial class ModelCloud : ICloud
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
         => ReadAsync<IReadOnlyList<InterfaceHint>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => new InterfaceHint(new NetworkInterfaceId(pair.Interface.Id.Value), HintedBlocks(pair.Interface)))], cancellationToken);
+
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+        => ReadAsync<IReadOnlyList<CloudInterface>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => ToCloudInterface(pair.Interface) with { Tags = NoTags, AttachmentId = Aws.Imds.InterfaceMetadata.UnknownAttachment, Description = "" })], cancellationToken);
 
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
         => ReadAsync<IReadOnlyList<string>>("groups", metadata => [.. (metadata.Primary ?? throw NoMetadata("security-group-ids")).Groups.Select(group => group.Value)], cancellationToken);

@@ -27,6 +27,7 @@ internal static class UpCommand
         };
         var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
         var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
+        var primaryIndex = new Option<int>("--primary-device-index") { Description = "EC2's device index of the nodes' primary ENIs (default: 0)" };
         var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
         var listen = new Option<IPEndPoint?>("--listen") { Description = "Serve EC2 API, metadata and Kubernetes API on this loopback endpoint too: 127.0.0.1:PORT", CustomParser = ParseEndPoint };
         var environment = new Option<string[]>("--env") { Description = "Environment of every ipamd: NAME=VALUE; may be repeated", DefaultValueFactory = _ => [] };
@@ -50,6 +51,7 @@ internal static class UpCommand
                 PodSubnets = parsed.GetValue(podSubnets)!,
                 Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
                 AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
+                PrimaryDeviceIndex = parsed.GetValue(primaryIndex),
                 Ec2Rate = parsed.GetValue(rate),
                 Listen = parsed.GetValue(listen),
                 MaxPods = parsed.GetValue(maxPods),
@@ -61,7 +63,7 @@ internal static class UpCommand
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
             return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, detach);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>

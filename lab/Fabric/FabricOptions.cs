@@ -86,5 +86,7 @@ internal sealed record EniAttachment
     public required IReadOnlyList<IPNetwork> Addresses { get; init; }
 
     /// <summary>The interface that an instance is launched with: the lab configures its link as DHCP would, and only it has a public address.</summary>
-    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+    public bool IsPrimary { get => _isPrimary ?? (DeviceIndex == 0 && NetworkCard == 0); init => _isPrimary = value; }
+
+    private readonly bool? _isPrimary;
 }

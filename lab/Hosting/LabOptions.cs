@@ -35,6 +35,9 @@ internal sealed record LabOptions
     /// <summary>How long EC2 takes to attach or to detach an ENI after it has answered.</summary>
     public TimeSpan AttachLatency { get; init; } = TimeSpan.Zero;
 
+    /// <summary>EC2's device index of the nodes' primary ENIs: not 0 shows whether a daemon goes by the MAC address of the metadata.</summary>
+    public int PrimaryDeviceIndex { get; init; }
+
     /// <summary>Calls per second after which the EC2 API throttles; null for no limit.</summary>
     public double? Ec2Rate { get; init; }
 
@@ -108,6 +111,7 @@ internal sealed record LabOptions
             problems.Add($"--nodes {string.Join(',', Nodes)}: numbers for {Nodes.Count} subnets, but there are {EffectiveSubnets.Count}");
         if (Ec2Latency < TimeSpan.Zero || Ec2Latency > TimeSpan.FromMinutes(5)) problems.Add($"--ec2-latency {Ec2Latency.TotalMilliseconds}: expected 0 to 300000 ms");
         if (AttachLatency < TimeSpan.Zero || AttachLatency > TimeSpan.FromMinutes(5)) problems.Add($"--attach-latency {AttachLatency.TotalMilliseconds}: expected 0 to 300000 ms");
+        if (PrimaryDeviceIndex is < 0 or > 99) problems.Add($"--primary-device-index {PrimaryDeviceIndex}: expected 0 to 99");
         if (MaxPods is <= 0) problems.Add($"--max-pods {MaxPods}: expected a number above 0");
         if (Ec2Rate is { } rate && !(rate > 0)) problems.Add($"--ec2-rate {rate}: expected a number above 0");
         if (Listen is { } listen && !IPAddress.IsLoopback(listen.Address)) problems.Add($"--listen {listen}: expected a loopback address; a lab is never served to other machines");

@@ -58,7 +58,7 @@ internal sealed partial class LabWorld : IDisposable
     }
 
     /// <summary>Launches the instance of a node; its primary ENI is wished from the fabric before this returns.</summary>
-    public Instance Launch(string node, string instanceType, SubnetId subnet)
+    public Instance Launch(string node, string instanceType, SubnetId subnet, int primaryDeviceIndex = 0)
     {
         lock (_world.Gate)
         {
@@ -66,6 +66,7 @@ internal sealed partial class LabWorld : IDisposable
             {
                 InstanceType = instanceType,
                 Subnet = subnet,
+                PrimaryDeviceIndex = primaryDeviceIndex,
                 Groups = [.. _world.SecurityGroups.Where(group => group.Name == NodesGroup).Select(group => group.Id)],
                 Tags = new Dictionary<string, string> { [NameTag] = node },
             });
@@ -149,6 +150,7 @@ internal sealed partial class LabWorld : IDisposable
                     Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
                     PrimaryAddress = attached.PrimaryAddress,
                     Addresses = eni.AllRanges,
+                    IsPrimary = attached.IsPrimary,
                 });
                 break;
             case VpcEvent.InterfaceDetached detached:

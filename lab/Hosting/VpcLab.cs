@@ -244,7 +244,7 @@ internal sealed class VpcLab : IAsyncDisposable
     {
         try
         {
-            return World.Launch(node, _options.InstanceType, subnet);
+            return World.Launch(node, _options.InstanceType, subnet, _options.PrimaryDeviceIndex);
         }
         catch (Ec2FaultException fault)
         {

@@ -18,14 +18,15 @@ public sealed record InterfaceAttachment
     public required AttachmentId Id { get; init; }
     public required InstanceId Instance { get; init; }
 
-    /// <summary>0 on card 0 is the primary interface, which cannot be detached.</summary>
+    /// <summary>0 on card 0 is the primary interface, as a rule.</summary>
     public required int DeviceIndex { get; init; }
     public required int NetworkCard { get; init; }
     public required AttachmentStatus Status { get; init; }
     public required DateTimeOffset AttachedAt { get; init; }
     public required bool DeleteOnTermination { get; init; }
 
-    public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
+    /// <summary>The interface that the instance was launched with, which cannot be detached.</summary>
+    public required bool IsPrimary { get; init; }
 }
 
 /// <summary>A network interface as it is at one moment; never changed in place, so an old version stays valid for whoever sees the world late.</summary>

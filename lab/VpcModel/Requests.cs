@@ -64,6 +64,9 @@ public sealed record LaunchRequest
     public required SubnetId Subnet { get; init; }
     public IReadOnlyList<SecurityGroupId> Groups { get; init; } = [];
     public IPAddress? PrimaryAddress { get; init; }
+
+    /// <summary>Of the primary interface; 0 as a rule.</summary>
+    public int PrimaryDeviceIndex { get; init; }
     public IReadOnlyDictionary<string, string> Tags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
     public IReadOnlyDictionary<string, string> InterfaceTags { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

@@ -18,7 +18,11 @@ public abstract record VpcEvent
 
     /// <summary>The attachment is complete: the guest sees the device now. The interface's other addresses follow in <see cref="AddressesChanged"/>.</summary>
     public sealed record InterfaceAttached(
-        InstanceId Instance, EniId Interface, int DeviceIndex, int NetworkCard, string Mac, SubnetId Subnet, IPAddress PrimaryAddress) : VpcEvent;
+        InstanceId Instance, EniId Interface, int DeviceIndex, int NetworkCard, string Mac, SubnetId Subnet, IPAddress PrimaryAddress) : VpcEvent
+    {
+        /// <summary>See <see cref="InterfaceAttachment.IsPrimary"/>.</summary>
+        public bool IsPrimary { get; init; }
+    }
 
     /// <summary>The device is gone from the guest.</summary>
     public sealed record InterfaceDetached(InstanceId Instance, EniId Interface) : VpcEvent;

@@ -56,6 +56,7 @@ public sealed partial class VpcWorld
             Status = AttachmentStatus.Attaching,
             AttachedAt = Now,
             DeleteOnTermination = deleteOnTermination,
+            IsPrimary = _instances[instance].PrimaryInterface == eni.Id,
         };
         eni = eni with { Attachment = attachment };
         _attachments.Add(attachment.Id, eni.Id);
@@ -68,7 +69,7 @@ public sealed partial class VpcWorld
     private void FinishAttach(NetworkInterface eni, InterfaceAttachment attachment, DateTimeOffset at)
     {
         Put(eni with { Attachment = attachment with { Status = AttachmentStatus.Attached } }, at);
-        Raise(new VpcEvent.InterfaceAttached(attachment.Instance, eni.Id, attachment.DeviceIndex, attachment.NetworkCard, eni.Mac, eni.Subnet, eni.PrimaryAddress), at);
+        Raise(new VpcEvent.InterfaceAttached(attachment.Instance, eni.Id, attachment.DeviceIndex, attachment.NetworkCard, eni.Mac, eni.Subnet, eni.PrimaryAddress) { IsPrimary = attachment.IsPrimary }, at);
         Raise(new VpcEvent.AddressesChanged(eni.Id, eni.AllRanges), at);
     }
 

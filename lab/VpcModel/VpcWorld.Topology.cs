@@ -127,7 +127,7 @@ public sealed partial class VpcWorld
         _instances.Add(instance.Id, instance);
         _interfacesOf.Add(instance.Id, []);
         Raise(new VpcEvent.InstanceLaunched(instance.Id));
-        Connect(eni, instance.Id, deviceIndex: 0, networkCard: 0, deleteOnTermination: true, TimeSpan.Zero);
+        Connect(eni, instance.Id, request.PrimaryDeviceIndex, networkCard: 0, deleteOnTermination: true, TimeSpan.Zero);
         return instance;
     });
 

@@ -43,23 +43,37 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         cancellationToken);
 
     /// <summary>
-    /// Everything, for a node that has nothing but its metadata: all interfaces of one moment, or a failure. Tags, types and attachments are not in the metadata; an interface without any address is
+    /// Everything, for a node that has nothing but its metadata, or whose EC2 does not answer: all interfaces of one moment, or a failure. Tags, types and attachments are not in the metadata; an interface without any address is
     /// taken for one that carries none (efa-only).
     /// </summary>
     /// <exception cref="CloudException">Kind <see cref="CloudErrorKind.Transient"/> when the interfaces changed during every reading.</exception>
-    public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(CancellationToken cancellationToken) => WithDeadlineAsync(
+    public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(string primaryMac, CancellationToken cancellationToken) => WithDeadlineAsync(
         async token =>
         {
             for (var reading = 1; reading <= MaxReadings; reading++)
             {
-                if (await TryReadAllAsync(token) is { } interfaces) return interfaces;
+                if (await TryReadAllAsync(primaryMac, token) is { } interfaces) return interfaces;
             }
 
             throw new CloudException(CloudErrorKind.Transient, "instance metadata " + Macs, "MetadataChanging", $"the interfaces changed during each of {MaxReadings} readings");
         },
         cancellationToken);
 
-    private async Task<IReadOnlyList<CloudInterface>?> TryReadAllAsync(CancellationToken cancellationToken)
+    /// <summary>The subnet of an interface and its ranges; null where the metadata does not show the interface.</summary>
+    public Task<(string Id, IPNetwork? Ipv4, IPNetwork? Ipv6)?> ReadSubnetAsync(string mac, CancellationToken cancellationToken) => WithDeadlineAsync<(string, IPNetwork?, IPNetwork?)?>(
+        async token =>
+        {
+            if (MetadataReader.ToMac(mac) is not { } name || await ListKeysAsync(name, token) is not { } keys
+                || await ValueAsync(name, keys, "subnet-id", token) is not { Length: > 0 } subnet
+                || await ValueAsync(name, keys, "subnet-ipv4-cidr-block", token) is not { } ipv4
+                || await ValueAsync(name, keys, "subnet-ipv6-cidr-blocks", token) is not { } ipv6) return null;
+            return (subnet.Trim(), First(MetadataReader.ToRanges(Macs + name + "/subnet-ipv4-cidr-block", ipv4)), First(MetadataReader.ToRanges(Macs + name + "/subnet-ipv6-cidr-blocks", ipv6)));
+        },
+        cancellationToken);
+
+    private static IPNetwork? First(IReadOnlyList<IPNetwork> ranges) => ranges.Count > 0 ? ranges[0] : null;
+
+    private async Task<IReadOnlyList<CloudInterface>?> TryReadAllAsync(string primaryMac, CancellationToken cancellationToken)
     {
         var macs = await ListMacsAsync(cancellationToken);
         List<CloudInterface> interfaces = [];
@@ -70,7 +84,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         }
 
         var after = await ListMacsAsync(cancellationToken);
-        return after.SequenceEqual(macs, StringComparer.Ordinal) ? [.. interfaces.OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex)] : null;
+        return after.SequenceEqual(macs, StringComparer.Ordinal) ? DeviceIndexes.WithPrimaryFirst(interfaces, primaryMac) : null;
     }
 
     /// <summary>Null when something that was listed is gone.</summary>

@@ -24,6 +24,7 @@ public sealed class BudgetedCloudTests
     [
         new("IdentifyNode", cloud => cloud.IdentifyNodeAsync(default), "", 0, NoReleases: true, NoCalls: true),
         new("HintAttachedInterfaces", cloud => cloud.HintAttachedInterfacesAsync(default), "", 0, NoReleases: true, NoCalls: true),
+        new("ReadMetadataInterfaces", cloud => cloud.ReadMetadataInterfacesAsync(default), "", 0, NoReleases: true, NoCalls: true),
         new("DescribeNetworkRanges", cloud => cloud.DescribeNetworkRangesAsync(default), "", 0, NoReleases: true, NoCalls: true),
         new("DescribeLimits", cloud => cloud.DescribeLimitsAsync("fake.small", default), "Describe", 1, NoReleases: true, NoCalls: false),
         new("DescribeAttachedInterfaces", cloud => cloud.DescribeAttachedInterfacesAsync(default), "Describe", 1, NoReleases: true, NoCalls: false),

@@ -159,6 +159,15 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
         => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => HintFilter([.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]));
 
+    /// <summary>As the metadata shows them: without tags, attachments and what <see cref="HintFilter"/> leaves out.</summary>
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("ReadMetadataInterfaces", () =>
+        {
+            var attached = _interfaces.Where(item => item.AttachmentId is not null).ToArray();
+            var shown = HintFilter([.. attached.Select(item => new InterfaceHint(item.Id, item.Blocks))]);
+            return [.. shown.Select(hint => attached.Single(item => item.Id == hint.Id) with { Blocks = hint.Blocks, Tags = new Dictionary<string, string>(), AttachmentId = "not-in-instance-metadata" })];
+        });
+
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
         => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 

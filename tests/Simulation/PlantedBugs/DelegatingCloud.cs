@@ -20,6 +20,8 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.HintAttachedInterfacesAsync(cancellationToken);
 
+    public virtual Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) => inner.ReadMetadataInterfacesAsync(cancellationToken);
+
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) => inner.HintSecurityGroupsAsync(cancellationToken);
 
     public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeUnattachedInterfacesAsync(cancellationToken);

@@ -73,7 +73,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, "network-card", "1");
 
-        var all = await _interfaces.ReadAllAsync(default);
+        var all = await _interfaces.ReadAllAsync(FakeImds.Mac, default);
 
         Assert.Equal(2, all.Count);
         var (first, second) = (all[0], all[1]);
@@ -90,7 +90,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, "network-card-index", "3");
 
-        Assert.Equal([0, 3], (await _interfaces.ReadAllAsync(default)).Select(item => item.NetworkCard));
+        Assert.Equal([0, 3], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.NetworkCard));
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         Add(Third, "eni-3", device: 2, addresses: null);
 
-        var efa = (await _interfaces.ReadAllAsync(default)).Single(item => item.Id.Value == "eni-3");
+        var efa = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
         Assert.Equal((IPAddress.Any, "efa-only", 2), (efa.PrimaryAddress, efa.InterfaceType, efa.DeviceIndex));
         Assert.Empty(efa.Blocks);
         Assert.Empty((await _interfaces.ReadHintsAsync(default)).Single(hint => hint.Id.Value == "eni-3").Blocks);
@@ -111,7 +111,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         _imds.SetInterface(Third, "ipv6s", "2600::7\n2600::8");
         _imds.SetInterface(Third, "subnet-ipv6-cidr-blocks", "2600::/64");
 
-        var item = (await _interfaces.ReadAllAsync(default)).Single(item => item.Id.Value == "eni-3");
+        var item = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
 
         Assert.Equal((IPAddress.Parse("2600::7"), IPNetwork.Parse("2600::/64"), "interface"), (item.PrimaryAddress, item.SubnetRange, item.InterfaceType));
         Assert.Equal([IPNetwork.Parse("2600::8/128")], item.Blocks);
@@ -126,7 +126,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         VanishWhenAskedFor(asked, times: 1);
 
-        Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(default)).Select(item => item.Id.Value));
+        Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
     }
 
     [Fact]
@@ -138,7 +138,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
             return Task.FromResult<Reply?>(null);
         };
 
-        Assert.Equal(["eni-1", "eni-2", "eni-3"], (await _interfaces.ReadAllAsync(default)).Select(item => item.Id.Value));
+        Assert.Equal(["eni-1", "eni-2", "eni-3"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
     }
 
     [Fact]
@@ -146,7 +146,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.Values.TryRemove($"meta-data/network/interfaces/macs/{Second}/interface-id", out _);
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default));
 
         Assert.Equal((CloudErrorKind.Transient, "MetadataChanging"), (failure.Kind, failure.Code));
         Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
@@ -163,7 +163,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, key, value);
 
-        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(default))).Code);
+        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default))).Code);
     }
 
     [Theory]
