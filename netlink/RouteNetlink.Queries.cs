@@ -100,5 +100,10 @@ public sealed partial class RouteNetlink
         return neighbours;
     }
 
+    /// <summary>Settings of all links, of conf/all and of conf/default.</summary>
+    // ip netconf show
+    public IReadOnlyList<LinkConfiguration> GetConfigurations(AddressFamily family)
+        => Dump(ConfigurationMessage.Dump(family), Rtm.RTM_NEWNETCONF, ConfigurationMessage.Parse, "ip netconf show");
+
     private static string Device(int? linkIndex) => linkIndex is null ? "" : $" dev if{linkIndex}";
 }

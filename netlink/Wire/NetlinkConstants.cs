@@ -49,6 +49,7 @@ internal static class Rtm
     public const ushort RTM_DELRULE = 33;
     public const ushort RTM_GETRULE = 34;
     public const ushort RTM_NEWNETCONF = 80;
+    public const ushort RTM_GETNETCONF = 82;
     public const ushort RTM_NEWNSID = 88;
     public const ushort RTM_GETNSID = 90;
 }
@@ -67,6 +68,11 @@ internal static class Netnsa
 internal static class Netconfa
 {
     public const ushort NETCONFA_IFINDEX = 1;
+    public const ushort NETCONFA_FORWARDING = 2;
+    public const ushort NETCONFA_RP_FILTER = 3;
+
+    /// <summary>NETCONFA_IFINDEX_ALL: the settings under conf/all.</summary>
+    public const int NETCONFA_IFINDEX_ALL = -1;
 }
 
 /// <summary>linux/if_link.h, linux/veth.h: attributes of links.</summary>

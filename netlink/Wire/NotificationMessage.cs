@@ -20,22 +20,10 @@ internal static class NotificationMessage
             case Rtm.RTM_NEWNEIGH or Rtm.RTM_DELNEIGH:
                 return NeighbourMessage.Parse(message) is { } neighbour ? new RouteNotification.NeighbourChanged(ChangeOf(message), neighbour) : null;
             case Rtm.RTM_NEWNETCONF:
-                return Configuration(message);
+                return ConfigurationMessage.Parse(message) is { } configuration ? new RouteNotification.ConfigurationChanged(configuration.LinkIndex) : null;
             default:
                 return null;
         }
-    }
-
-    private static RouteNotification.ConfigurationChanged? Configuration(Message message)
-    {
-        // struct netconfmsg is one octet, the family, padded to four.
-        message.Read<byte>(out var attributes);
-        while (attributes.TryRead(out var attribute))
-        {
-            if (attribute.Type == Netconfa.NETCONFA_IFINDEX) return new RouteNotification.ConfigurationChanged(attribute.AsInt32());
-        }
-
-        return null;
     }
 
     // In linux/rtnetlink.h every NEW is followed by its DEL, and NEW numbers are multiples of 4.

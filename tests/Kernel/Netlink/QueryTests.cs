@@ -47,6 +47,22 @@ public sealed class QueryTests : IDisposable
         Assert.Null(_netlink.FindNamespaceId(other));
     }
 
+    [Fact]
+    public void Settings_of_links_are_those_under_proc()
+    {
+        _ns.Run(() =>
+        {
+            File.WriteAllText("/proc/sys/net/ipv4/ip_forward", "1");
+            File.WriteAllText("/proc/sys/net/ipv4/conf/v0/forwarding", "0");
+            File.WriteAllText("/proc/sys/net/ipv4/conf/v0/rp_filter", "2");
+        });
+        var settings = _netlink.GetConfigurations(V4).ToDictionary(item => item.LinkIndex);
+        Assert.True(settings[LinkConfiguration.All].Forwards);
+        var (v0, eni0) = (_netlink.FindLink("v0")!.Index, _netlink.FindLink("eni0")!.Index);
+        Assert.Equal(new LinkConfiguration(v0, Forwards: false, ReversePathFilter: 2), settings[v0]);
+        Assert.True(settings[eni0].Forwards);
+    }
+
     public void Dispose()
     {
         _netlink?.Dispose();
