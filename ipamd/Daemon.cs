@@ -64,7 +64,7 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // Ports.
         using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
-        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder);
+        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder, options.HostNetwork.VethPrefix);
         var aws = ToAwsOptions(options);
         DaemonMetrics? metrics = null;
         void Attempted(Ec2Attempt attempt) => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration);
@@ -86,7 +86,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
         keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
         engine.Ranges.Changed = keeper.Poke;
-        state.HostNetworkProblem = () => keeper.Problem;
+        state.HostNetworkProblem = () => ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems ? string.Join("; ", problems) : null;
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 
         // The cluster, if there is one to talk to: nothing waits for it.

@@ -119,13 +119,23 @@ internal sealed partial class PoolEngine
             identity => _options.CustomNetworking
                 ? new CustomNetworking(EniConfig, identity, mayChange)
                 : new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
-            (identity, placement) => new NodeInterfaces(
-                _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), placement, mayChange, time,
-                loggers.CreateLogger<NodeInterfaces>()),
+            (identity, placement) =>
+            {
+                var interfaces = new NodeInterfaces(
+                    _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), placement, mayChange, time,
+                    loggers.CreateLogger<NodeInterfaces>());
+                host.LinkSeen = interfaces.Awaited.Seen;
+                return interfaces;
+            },
             cancellationToken);
         var targets = TargetsFor(node.Limits);
         var reconciler = Compose(node, targets);
         reconciler.Membership.ObservedNow();
+        node.Interfaces.Awaited.Watch(at =>
+        {
+            reconciler.Membership.RequestAt(at);
+            Signal.Raise();
+        });
         if (node.IsDescribed) reconciler.Membership.SubnetsDescribedNow();
         EniConfig.Changed = reconciler.Membership.PlacementChanged;
         reconciler.Membership.PlacementChanged();

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
 using System.Net;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -32,15 +33,19 @@ internal static partial class AuditComparison
             // Of one that was recovered from the kernel the link is all that is known.
             var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelEvidence.LinkSuffix(attachment);
             var isGone = !veths.Values.Any(link => link.Name.EndsWith(suffix, StringComparison.Ordinal));
-            yield return isGone
+            yield return attachment.IsRecovered && !isGone
+                ? new Finding(
+                    Severity.Critical, "pod-route", subject, "it was recovered from the kernel's route, and there is no route to it any more: nothing is made for it",
+                    "if that pod runs, delete it, so that it is made anew; the address is released when its link is gone")
+                : isGone
                 ? new Finding(Severity.Warning, "lost-delete", subject, "the ledger says that it holds this address, and the kernel has neither its link nor a route: its DEL was probably lost", "the daemon gives it back by itself once the namespace is gone, too; a runtime's GC does it at once")
                 : new Finding(Severity.Critical, "pod-route", subject, "there is no route to it: the node and its other pods cannot reach it", KeeperShould);
             yield break;
         }
 
-        if (!veths.TryGetValue(route.LinkIndex, out var link))
-            yield return new Finding(Severity.Critical, "pod-route", subject, $"it is routed to link {route.LinkIndex}, which is no pod's", $"ip route get {held.Address} shows where it goes; remove that route");
-        else if (!link.IsUp) yield return new Finding(Severity.Critical, "pod-link", subject, $"its link {link.Name} is down", $"ip link set {link.Name} up, and find out who set it down");
+        if (!veths.TryGetValue(route.LinkIndex, out var link) || link.PeerNamespaceId is null)
+            yield return new Finding(Severity.Critical, "pod-route", subject, $"it is routed to link {link?.Name ?? route.LinkIndex.ToString(CultureInfo.InvariantCulture)}, which is no pod's", $"ip route get {held.Address} shows where it goes; remove that route");
+        else if (!link.IsUp) yield return new Finding(Severity.Critical, "pod-link", subject, $"its link {link.Name} is down", KeeperShould);
         if (!kernel.Rules.Any(rule => rule.Priority == RouteTables.ToPodPriority && rule.Destination == host && rule.Table == RouteTables.Main))
             yield return new Finding(Severity.Critical, "pod-rule", subject, "the rule to it is missing: pods of other interfaces send what is meant for it to the VPC's router", KeeperShould);
         if (held.Place is not { } place) yield break;
@@ -55,13 +60,23 @@ internal static partial class AuditComparison
     private static IEnumerable<Finding> Leftovers(AuditLook look, KernelFacts kernel)
     {
         var held = Held(look);
+        var named = look.Attachments.Where(attachment => !attachment.IsRecovered).SelectMany(attachment => attachment.Addresses).Select(item => item.Address).ToHashSet();
         var veths = kernel.Links.Where(link => link.Kind == "veth").ToDictionary(link => link.Index);
         HashSet<int> routed = [];
         foreach (var route in kernel.Routes.Where(route => route.Table == RouteTables.Main && route.Type == RouteType.Unicast && veths.ContainsKey(route.LinkIndex)))
         {
             routed.Add(route.LinkIndex);
-            if (route.Destination is not { } destination || !AddressBlocks.IsSingle(destination) || held.Contains(destination.BaseAddress) || !IsOurs(look, destination.BaseAddress)) continue;
+            if (route.Destination is not { } destination || !AddressBlocks.IsSingle(destination) || !IsOurs(look, destination.BaseAddress)) continue;
             var (address, link) = (destination.BaseAddress, veths[route.LinkIndex]);
+            if (!named.Contains(address) && OwnerOf(look, kernel, link, address) is { } owner)
+            {
+                yield return new Finding(
+                    Severity.Warning, "link-addresses", link.Name, $"{address} and {owner.Addresses[0].Address} are both routed to it, and it is the link of {Name(owner)}, which holds {owner.Addresses[0].Address} only: the other one is left from an earlier sandbox of the pod",
+                    KeeperShould);
+                continue;
+            }
+
+            if (held.Contains(address) || !IsPodLink(link.Name, look.VethPrefix) || link.PeerNamespaceId is null) continue;
             yield return look.Cooling.Contains(address)
                 ? new Finding(Severity.Warning, "leftover-route", address.ToString(), $"it cools, and the kernel still routes it to {link.Name}", "the daemon holds it back as long as the route is there; the runtime's DEL, or `ip link delete`, ends that")
                 : new Finding(Severity.Critical, "unknown-route", address.ToString(), $"the kernel routes it to {link.Name}, and the ledger has it free: the next pod could get the same", $"the daemon holds it at its next look; if {link.Name} is no pod's any more, ip link delete {link.Name}");
@@ -76,6 +91,12 @@ internal static partial class AuditComparison
         foreach (var link in veths.Values.Where(link => !routed.Contains(link.Index) && link.Group != LinkGroups.Released && IsPodLink(link.Name, look.VethPrefix) && !suffixes.Contains(link.Name[look.VethPrefix.Length..])))
             yield return new Finding(Severity.Warning, "leftover-link", link.Name, "it is named like a pod's link, nothing is routed to it, and no pod of that name holds an address", $"ip link delete {link.Name}, once you are sure that nobody uses it");
     }
+
+    /// <summary>Who holds another address of the family that is routed to the link, which is named after it.</summary>
+    private static Attachment? OwnerOf(AuditLook look, KernelFacts kernel, LinkInfo link, IPAddress other)
+        => look.Attachments.FirstOrDefault(attachment => !attachment.IsRecovered && link.Name.EndsWith(KernelEvidence.LinkSuffix(attachment), StringComparison.Ordinal)
+            && attachment.Addresses.Any(held => !held.Address.Equals(other) && held.Address.AddressFamily == other.AddressFamily
+                && kernel.Routes.Any(route => route.Table == RouteTables.Main && route.LinkIndex == link.Index && route.Destination == Host(held.Address))));
 
     private static IPAddress? PodOf(RuleInfo rule) => rule switch
     {

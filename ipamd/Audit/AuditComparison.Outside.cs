@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
@@ -21,6 +23,7 @@ internal static partial class AuditComparison
                 continue;
             }
 
+            if (Gateway(look, attachment, sandbox) is { } gateway) yield return gateway with { Subject = subject };
             IPAddress[] inside = [.. sandbox.Addresses.Where(item => item.Link == attachment.Key.InterfaceName).Select(item => item.Address)];
             foreach (var held in attachment.Addresses.Where(held => !inside.Contains(held.Address)))
             {
@@ -39,6 +42,16 @@ internal static partial class AuditComparison
             if (paths.Length > 1) yield return new Finding(Severity.Critical, "shared-address", shared.Key.ToString(), $"{paths.Length} namespaces use it: {string.Join(", ", paths)}", "delete all but the pod that `ipamd pods` shows");
             else if (!Held(look).Contains(shared.Key)) yield return new Finding(Severity.Critical, "unknown-sandbox", shared.Key.ToString(), $"namespace {paths[0]} uses it, and the ledger has nobody for it: another pod could get the same", Remake);
         }
+    }
+
+    /// <summary>What a pod sends goes to the MAC address of its permanent neighbour entry; a link that has another one drops it.</summary>
+    private static Finding? Gateway(AuditLook look, Attachment attachment, SandboxFacts sandbox)
+    {
+        if (look.Kernel is not { } kernel || sandbox.Gateways.Count == 0) return null;
+        var route = kernel.Routes.FirstOrDefault(route => route.Table == RouteTables.Main && route.Destination == Host(attachment.Addresses[0].Address));
+        if (kernel.Links.FirstOrDefault(link => link.Index == route?.LinkIndex) is not { Kind: "veth", PeerNamespaceId: not null, Mac: { } mac } link || sandbox.Gateways.Contains(mac)) return null;
+        return new Finding(
+            Severity.Critical, "pod-neighbour", "", $"inside its namespace the gateway has the MAC address {sandbox.Gateways[0]}, and its link {link.Name} has {mac}: the node drops what it sends", KeeperShould);
     }
 
     private static IEnumerable<Finding> Cloud(AuditLook look, IReadOnlyList<CloudInterface> cloud)

@@ -23,7 +23,10 @@ internal static partial class AuditComparison
         {
             findings.AddRange(Pods(look, kernel));
             findings.AddRange(Leftovers(look, kernel));
+            findings.AddRange(ForeignRoutes(look, kernel));
             findings.AddRange(Interfaces(look, kernel));
+            findings.AddRange(DefaultRoute(look, kernel));
+            findings.AddRange(Settings(look, kernel));
         }
 
         if (look.Runtime is { } runtime) findings.AddRange(Sandboxes(look, runtime));

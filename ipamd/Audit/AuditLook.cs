@@ -8,7 +8,11 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>The kernel's side, raw: nothing of it has been compared with anything.</summary>
-internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<RouteInfo> Routes, IReadOnlyList<RuleInfo> Rules);
+internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<RouteInfo> Routes, IReadOnlyList<RuleInfo> Rules)
+{
+    /// <summary>Settings of IPv4, conf/all among them.</summary>
+    public IReadOnlyList<LinkConfiguration> Settings { get; init; } = [];
+}
 
 /// <summary>A network namespace as it is from within.</summary>
 /// <param name="Path">A path that leads to it.</param>

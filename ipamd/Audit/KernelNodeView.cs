@@ -25,7 +25,7 @@ internal sealed class KernelNodeView : INodeView
                 routes.AddRange(netlink.GetRoutes(family));
             }
 
-            return new KernelFacts(netlink.GetLinks(), routes, rules);
+            return new KernelFacts(netlink.GetLinks(), routes, rules) { Settings = netlink.GetConfigurations(AddressFamily.InterNetwork) };
         }
         catch (NetlinkException exception)
         {

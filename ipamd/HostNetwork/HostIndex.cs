@@ -10,6 +10,7 @@ internal sealed class HostIndex
     private readonly ObservedHost _observed;
     private readonly Dictionary<(int Priority, IPNetwork Host), List<RuleInfo>> _rules = [];
     private readonly HashSet<IPAddress> _routed = [];
+    private readonly HashSet<(IPAddress Address, int LinkIndex)> _routedTo = [];
     private readonly Dictionary<int, List<RouteInfo>> _mainByLink = [];
     private readonly Dictionary<int, List<RouteInfo>> _byTable = [];
 
@@ -32,7 +33,9 @@ internal sealed class HostIndex
             }
 
             Append(_mainByLink, route.LinkIndex, route);
-            if (route.Destination is { } destination && destination == HostNetworkState.Host(destination.BaseAddress)) _routed.Add(destination.BaseAddress);
+            if (route.Destination is not { } destination || destination != HostNetworkState.Host(destination.BaseAddress)) continue;
+            _routed.Add(destination.BaseAddress);
+            _routedTo.Add((destination.BaseAddress, route.LinkIndex));
         }
     }
 
@@ -47,6 +50,12 @@ internal sealed class HostIndex
 
     /// <summary>Main has a route to exactly this address.</summary>
     public bool IsRouted(IPAddress address) => _routed.Contains(address);
+
+    /// <summary>Main has a route to exactly this address by this link.</summary>
+    public bool IsRouted(IPAddress address, int linkIndex) => _routedTo.Contains((address, linkIndex));
+
+    /// <summary>Routes of main that leave by this link.</summary>
+    public IReadOnlyList<RouteInfo> MainRoutes(int linkIndex) => _mainByLink.TryGetValue(linkIndex, out var routes) ? routes : [];
 
     /// <summary>The links that a MAC address can mean: none, one, or several that are equally good.</summary>
     public IReadOnlyList<LinkInfo> Links(MacAddress mac) => LinkOwners.Of(mac, _observed.Links);

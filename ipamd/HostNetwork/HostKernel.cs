@@ -30,7 +30,8 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         }
 
         var links = _netlink.GetLinks();
-        return new ObservedHost { Families = families, Rules = rules, Routes = routes, Addresses = Addresses(interfaces, links), Links = links };
+        var configurations = _netlink.GetConfigurations(AddressFamily.InterNetwork).ToDictionary(item => item.LinkIndex);
+        return new ObservedHost { Families = families, Rules = rules, Routes = routes, Addresses = Addresses(interfaces, links), Links = links, Settings = configurations };
     }
 
     private List<AddressInfo> Addresses(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<LinkInfo> links)
@@ -51,10 +52,6 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
 
         return addresses;
     }
-
-    /// <summary>net.ipv4.conf.LINK.rp_filter of these links, by index; links without it are missing.</summary>
-    /// <exception cref="HostNetworkException">It cannot be read.</exception>
-    public IReadOnlyDictionary<int, string> ReversePathFilters(IEnumerable<LinkInfo> links) => settings.ReadOfLinks(links, KernelSettings.ReversePathFilter);
 
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
@@ -84,7 +81,11 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     }
 
     /// <exception cref="HostNetworkException">The setting cannot be written.</exception>
-    public void Apply(SettingRepair setting) => settings.WriteOfLink(setting.Link, setting.Name, setting.Value);
+    public void Apply(SettingRepair setting)
+    {
+        if (setting.Link is { } link) settings.WriteOfLink(link, setting.Name, setting.Value);
+        else settings.Write(setting.Name, setting.Value);
+    }
 
     public void Dispose() => _netlink.Dispose();
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -9,6 +10,15 @@ internal static class HostNetworkDiff
     public static HostRepairs Compute(HostNetworkState state, ObservedHost observed)
     {
         var index = new HostIndex(observed);
+        return Compute(state, observed, index, PodWirings.Of(state, index));
+    }
+
+    /// <param name="state">What must be.</param>
+    /// <param name="observed">What is.</param>
+    /// <param name="index">Of its links, rules and routes.</param>
+    /// <param name="wired">Which link is which pod's.</param>
+    public static HostRepairs Compute(HostNetworkState state, ObservedHost observed, HostIndex index, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
+    {
         List<InterfaceRepairs> interfaces = [];
         List<string> problems = [];
         List<RuleInfo> stale = [];
@@ -25,38 +35,46 @@ internal static class HostNetworkDiff
         {
             Interfaces = interfaces,
             Node = [.. RuleDiff.Node(state, index)],
-            Pods = [.. Pods(state.Inputs.Pods, index)],
-            Settings = [.. Settings(state, observed, index)],
+            Pods = [.. Pods(state, observed, index, wired)],
+            Settings = [.. SettingDiff.Compute(state, observed, index, wired)],
             Stale = [.. stale, .. RuleDiff.Stale(state, observed.Rules, index)],
-            Problems = problems,
+            Problems = [.. problems, .. DefaultRoutes.Problems(state, observed, index)],
         };
     }
 
     public static string Names(IEnumerable<LinkInfo> links) => string.Join(", ", links.Select(link => link.Name).Order(StringComparer.Ordinal));
 
-    private static IEnumerable<PodRepairs> Pods(IReadOnlyList<PodEndpoint> pods, HostIndex index)
+    private static IEnumerable<PodRepairs> Pods(HostNetworkState state, ObservedHost observed, HostIndex index, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
     {
-        foreach (var (pod, link) in Wired(pods, index))
+        var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
+        foreach (var (pod, link) in wired)
         {
-            Repair[] requests = [.. Route(pod, link, index), .. RuleDiff.Pod(pod, index)];
+            // One that is down for another reason is being wired by the plugin.
+            if (!link.IsUp && !observed.RestorableLinks.Contains(link.Index)) continue;
+            Repair[] requests =
+            [
+                .. Link(link, observed),
+                .. pod.IsRecovered && link.IsUp ? [] : Route(pod, link, index),
+                .. RuleDiff.Pod(pod, index),
+                .. pod.IsRecovered ? [] : OtherRoutes(pod, link, state, held, index),
+            ];
             if (requests.Length > 0) yield return new PodRepairs(pod, link.Index, requests);
         }
     }
 
-    /// <summary>
-    /// Pods with a link that is up. Before that, their wiring is the plugin's business. A link that two attachments could mean (a pod that was created again before the DEL of its old sandbox came) is
-    /// left to the plugin as well.
-    /// </summary>
-    private static IEnumerable<(PodEndpoint Pod, LinkInfo Link)> Wired(IReadOnlyList<PodEndpoint> pods, HostIndex index)
+    /// <summary>First, since a link that is down takes no route.</summary>
+    private static IEnumerable<Repair> Link(LinkInfo link, ObservedHost observed)
     {
-        var veths = index.Veths(pods.Select(pod => pod.LinkSuffix));
-        foreach (var sameLink in pods.GroupBy(pod => pod.LinkSuffix, StringComparer.Ordinal))
-        {
-            if (!veths.TryGetValue(sameLink.Key, out var found) || found is not [{ IsUp: true } link]) continue;
-            if (sameLink.Skip(1).Any() && sameLink.GroupBy(pod => pod.Address.AddressFamily).Any(family => family.Count() > 1)) continue;
-            foreach (var pod in sameLink) yield return (pod, link);
-        }
+        if (observed.GatewayMacs.TryGetValue(link.Index, out var mac)) yield return new Repair(RepairKind.PodLink, LinkRequests.SetMac(link.Index, mac).Tolerating(Errno.ENODEV));
+        if (!link.IsUp) yield return new Repair(RepairKind.PodLink, LinkRequests.SetUp(link.Index, up: true).Tolerating(Errno.ENODEV));
     }
+
+    /// <summary>What an earlier sandbox of the pod had, whose link had the same name: no pod holds it, and it would keep its address from the pool.</summary>
+    private static IEnumerable<Repair> OtherRoutes(PodEndpoint pod, LinkInfo link, HostNetworkState state, HashSet<IPAddress> held, HostIndex index)
+        => index.MainRoutes(link.Index)
+            .Where(route => route is { Family: var family, Type: RouteType.Unicast, Destination: { } destination } && family == pod.Address.AddressFamily && destination == HostNetworkState.Host(destination.BaseAddress)
+                && !held.Contains(destination.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress)))
+            .Select(route => new Repair(RepairKind.Leftover, RouteRequests.Remove(route).Tolerating(Errno.ESRCH, Errno.ENODEV)));
 
     /// <summary>Only where no route leads to the address: one that does, by whatever link, is the plugin's.</summary>
     private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, HostIndex index)
@@ -65,15 +83,5 @@ internal static class HostNetworkDiff
         var wanted = new RouteInfo { Family = pod.Address.AddressFamily, Destination = HostNetworkState.Host(pod.Address), LinkIndex = link.Index, Scope = RouteScope.Link };
         // The link may go down or away at any time: its pod is being deleted.
         yield return new Repair(RepairKind.Route, RouteRequests.Add(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
-    }
-
-    private static IEnumerable<SettingRepair> Settings(HostNetworkState state, ObservedHost observed, HostIndex index)
-    {
-        const string loose = "2";
-        foreach (var mac in state.LooseLinks)
-        {
-            if (index.Links(mac) is [var link] && observed.ReversePathFilters.TryGetValue(link.Index, out var value) && value != loose)
-                yield return new SettingRepair(link.Name, KernelSettings.ReversePathFilter, loose);
-        }
     }
 }

@@ -39,6 +39,8 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private readonly ChangeFilter _filter;
     private readonly KernelMonitors _monitors;
     private readonly StaleRules _stale = new();
+    private readonly DownLinks _down = new();
+    private readonly PodGateways _gateways = new();
     private readonly SideParts _loops;
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
@@ -197,9 +199,15 @@ internal sealed partial class HostNetworkKeeper : IDisposable
             observed = _kernel.Observe(wired, _families);
         }
 
-        observed = observed with { ReversePathFilters = _kernel.ReversePathFilters(state.LooseLinks.SelectMany(mac => LinkOwners.Of(mac, observed.Links))) };
-        _filter.Looked(state, observed);
-        var repairs = HostNetworkDiff.Compute(state, observed);
+        var index = new HostIndex(observed);
+        var pods = PodWirings.Of(state, index);
+        observed = observed with
+        {
+            RestorableLinks = _down.Restorable(pods.Select(item => item.Link).DistinctBy(link => link.Index), _filter.HasBeenUp, _time.GetUtcNow()),
+            GatewayMacs = _gateways.Different(pods, observed.Links),
+        };
+        _filter.Looked(state, observed, pods);
+        var repairs = HostNetworkDiff.Compute(state, observed, index, pods);
         return Declare(state, observed) is { } problem ? (state, repairs with { Problems = [.. repairs.Problems, problem] }) : (state, repairs);
     }
 
@@ -230,7 +238,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
         pass.Apply(Condemned(repairs.Stale));
         foreach (var setting in repairs.Settings) Try(() => pass.Apply(setting), failures);
         pass.End(_isSettled);
-        return _stale.Due is { } due && !(pass.LookAgain < due) ? due : pass.LookAgain;
+        return ((DateTimeOffset?[])[_stale.Due, _down.Due, pass.LookAgain]).Min();
     }
 
     /// <summary>Nobody holds them for long; that it is still so is asked once more, as an address may be given out at any time.</summary>

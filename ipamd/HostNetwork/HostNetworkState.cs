@@ -19,7 +19,14 @@ internal sealed record NodeFacts
 /// <param name="LinkSuffix">End of the name of the pod's host link; the prefix is the plugin's configuration.</param>
 /// <param name="Address">The pod's address.</param>
 /// <param name="RouteTable">Table of the interface that carries it; null while that is not known.</param>
-internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, int? RouteTable);
+internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, int? RouteTable)
+{
+    /// <summary>The kernel's route is all that is known of it: see <see cref="PodWirings"/>.</summary>
+    public bool IsRecovered { get; init; }
+
+    /// <summary>Path of the pod's network namespace; empty when it is not known.</summary>
+    public string NetnsPath { get; init; } = "";
+}
 
 /// <summary>What is known now of what the host's network depends on. What is not known is not touched.</summary>
 internal sealed record HostNetworkInputs

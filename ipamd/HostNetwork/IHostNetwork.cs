@@ -20,7 +20,7 @@ internal interface IHostNetwork
     void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress);
 
     /// <summary>
-    /// Addresses that the kernel routes to a pod right now, with the host's interface of the pod: the evidence that an address is in use, whatever any record says.
+    /// Addresses that the kernel routes to one link right now, with that link: the evidence that an address is in use, whatever any record says. Most links are pods'; <see cref="PodRoute.Foreign"/> tells.
     /// </summary>
     IReadOnlyList<PodRoute> PodRoutes();
 
@@ -30,6 +30,11 @@ internal interface IHostNetwork
 
     /// <summary>Names of the veth links of the host, routed or not: the hosts' ends of pods' pairs are among them.</summary>
     IReadOnlyCollection<string> HostInterfaces();
+
+    /// <summary>
+    /// Called when there is a link with this MAC address; null: any link may have come. Often, and from any thread: must be quick and not throw.
+    /// </summary>
+    Action<string?> LinkSeen { get; set; }
 
     /// <summary>Whether the path of a pod's network namespace still leads anywhere.</summary>
     NamespacePresence NamespaceAt(string path);
@@ -48,10 +53,14 @@ internal enum NamespacePresence
     Gone,
 }
 
-/// <summary>A host route to a pod.</summary>
-/// <param name="HostInterface">The host's end of the pod's veth pair.</param>
-/// <param name="Address">The pod's address.</param>
-internal readonly record struct PodRoute(string HostInterface, IPAddress Address);
+/// <summary>A host route to one address.</summary>
+/// <param name="HostInterface">The link that it leads to: the host's end of a pod's veth pair, unless it is foreign.</param>
+/// <param name="Address">The address.</param>
+internal readonly record struct PodRoute(string HostInterface, IPAddress Address)
+{
+    /// <summary>Why the link is no pod's, half a sentence; null when it is.</summary>
+    public string? Foreign { get; init; }
+}
 
 /// <summary>An address of the host itself.</summary>
 /// <param name="Link">The link that it is configured on.</param>

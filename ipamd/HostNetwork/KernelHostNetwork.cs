@@ -14,6 +14,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     private readonly RouteMonitor _links;
     private readonly TimeProvider _time;
     private readonly ILogger<KernelHostNetwork> _logger;
+    private readonly string _vethPrefix;
     private readonly Lock _lock = new();
 
     /// <summary>Held while an interface is wired or removed, and while the keeper repairs one: neither sees the other half done.</summary>
@@ -24,13 +25,15 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     /// <param name="logger">Changes, one line each.</param>
     /// <param name="ns">Null: the process's own namespace.</param>
     /// <param name="settingsFolder">Where the kernel parameters may be written.</param>
-    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null, string settingsFolder = KernelSettings.Folder)
+    /// <param name="vethPrefix">How the names of pods' links begin; null: the default.</param>
+    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null, string settingsFolder = KernelSettings.Folder, string? vethPrefix = null)
     {
         _time = time;
         _logger = logger;
+        _vethPrefix = vethPrefix ?? new HostNetworkOptions().VethPrefix;
         Settings = new KernelSettings(ns, settingsFolder);
         _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
-        _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, _ => SignalLinkChange(), exception => Log.MonitorFailed(_logger, exception));
+        _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, OnLinkChange, exception => Log.MonitorFailed(_logger, exception));
     }
 
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
@@ -69,17 +72,16 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            // Whatever their names: the plugin's prefix is set in its own configuration and may differ from ours.
-            var pods = _netlink.GetLinks().Where(link => link.Kind == "veth").ToDictionary(link => link.Index, link => link.Name);
-            if (pods.Count == 0) return [];
+            var links = _netlink.GetLinks().ToDictionary(link => link.Index);
             List<PodRoute> routes = [];
             foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
             {
                 var length = family == AddressFamily.InterNetwork ? 32 : 128;
                 foreach (var route in _netlink.GetRoutes(family, RouteTable.Main))
                 {
-                    if (route is { Destination: { } destination, Type: RouteType.Unicast } && destination.PrefixLength == length && pods.TryGetValue(route.LinkIndex, out var name))
-                        routes.Add(new PodRoute(name, destination.BaseAddress));
+                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || destination.PrefixLength != length) continue;
+                    var link = links.GetValueOrDefault(route.LinkIndex);
+                    routes.Add(new PodRoute(link?.Name ?? $"if{route.LinkIndex}", destination.BaseAddress) { Foreign = PodLinks.WhyNot(link, _vethPrefix) });
                 }
             }
 
@@ -123,6 +125,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             : File.Exists(path) ? NamespacePresence.Present
             : !path.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(Path.GetDirectoryName(path)) ? NamespacePresence.Gone
             : NamespacePresence.Unknown;
+
+    public Action<string?> LinkSeen { get; set; } = _ => { };
 
     public KernelSettings Settings { get; }
 
@@ -216,6 +220,13 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 // Look again.
             }
         }
+    }
+
+    private void OnLinkChange(RouteNotification change)
+    {
+        SignalLinkChange();
+        if (change is RouteNotification.LinkChanged { Change: RouteChange.Set, Link.Mac: { } mac }) LinkSeen(mac.ToString());
+        else if (change is RouteNotification.Overflow) LinkSeen(null);
     }
 
     private void SignalLinkChange()

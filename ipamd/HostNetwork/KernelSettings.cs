@@ -10,23 +10,17 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
 {
     public const string ReversePathFilter = "rp_filter";
 
+    /// <summary>Of a link: what arrives by it is forwarded.</summary>
+    public const string Forwarding = "forwarding";
+
+    /// <summary>Of the whole namespace; the same as that of conf/all, and writing it sets that of every link.</summary>
+    public const string IpForward = "ip_forward";
+
     /// <summary>Of every process; read-only in a container that is not privileged.</summary>
     public const string Folder = "/proc/sys/net";
 
     /// <summary>Null: there is no such link or setting.</summary>
     public string? ReadOfLink(string link, string name) => Read($"conf/{link}/{name}");
-
-    /// <summary>Values of one setting for several links; those without it are missing.</summary>
-    public IReadOnlyDictionary<int, string> ReadOfLinks(IEnumerable<LinkInfo> links, string name) => Run(() =>
-    {
-        Dictionary<int, string> values = [];
-        foreach (var link in links)
-        {
-            if (ReadFile($"conf/{link.Name}/{name}") is { } value) values[link.Index] = value;
-        }
-
-        return values;
-    });
 
     /// <returns>False: it is there no more.</returns>
     /// <exception cref="HostNetworkException">The kernel refuses.</exception>

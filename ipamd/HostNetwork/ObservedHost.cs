@@ -18,6 +18,12 @@ internal sealed record ObservedHost
     public required IReadOnlyList<AddressInfo> Addresses { get; init; }
     public required IReadOnlyList<LinkInfo> Links { get; init; }
 
-    /// <summary>net.ipv4.conf.LINK.rp_filter by link index; links that have no such setting are missing.</summary>
-    public IReadOnlyDictionary<int, string> ReversePathFilters { get; init; } = new Dictionary<int, string>();
+    /// <summary>net.ipv4.conf by link index, conf/all among them (<see cref="LinkConfiguration.All"/>); links that have no such settings are missing.</summary>
+    public IReadOnlyDictionary<int, LinkConfiguration> Settings { get; init; } = new Dictionary<int, LinkConfiguration>();
+
+    /// <summary>Pods' links that were set down (<see cref="DownLinks"/>).</summary>
+    public IReadOnlySet<int> RestorableLinks { get; init; } = new HashSet<int>();
+
+    /// <summary>Pods' links that have another MAC address than the pod knows, with that one (<see cref="PodGateways"/>).</summary>
+    public IReadOnlyDictionary<int, MacAddress> GatewayMacs { get; init; } = new Dictionary<int, MacAddress>();
 }

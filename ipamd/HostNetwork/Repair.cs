@@ -17,7 +17,10 @@ internal enum RepairKind
     /// <summary>The nftables table.</summary>
     Nat,
 
-    /// <summary>A rule that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed anything; whoever left it died or was not told.</summary>
+    /// <summary>A pod's link of the host: it was set down, or has another MAC address than the pod knows.</summary>
+    PodLink,
+
+    /// <summary>A rule or route that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed anything; whoever left it died or was not told.</summary>
     Leftover,
 }
 
@@ -28,10 +31,13 @@ internal sealed record Repair(RepairKind Kind, NetlinkRequest Request)
     public string Description => Request.Description;
 }
 
-/// <summary>A kernel parameter under net.ipv4.conf that has to be written.</summary>
-internal sealed record SettingRepair(string Link, string Name, string Value)
+/// <summary>A kernel parameter under net.ipv4 that has to be written.</summary>
+/// <param name="Link">Whose it is, under net.ipv4.conf; null for one of the whole namespace.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="Value">What it must be.</param>
+internal sealed record SettingRepair(string? Link, string Name, string Value)
 {
-    public override string ToString() => $"net.ipv4.conf.{Link}.{Name}={Value}";
+    public override string ToString() => $"sysctl -w net.ipv4.{(Link is null ? "" : $"conf.{Link}.")}{Name}={Value}";
 }
 
 /// <summary>What one interface lacks, in the order in which the kernel can take it.</summary>

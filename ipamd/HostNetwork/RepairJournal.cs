@@ -74,7 +74,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
         [LoggerMessage(260, LogLevel.Information, "what another program kept undoing stays as it must be again: repairs are made at once")]
         public static partial void Peace(ILogger logger, RepairKind repair);
 
-        [LoggerMessage(261, LogLevel.Information, "removed rules that nothing needs any more")]
+        [LoggerMessage(261, LogLevel.Information, "removed rules or routes that nothing needs any more")]
         public static partial void Removed(ILogger logger, int count, string first);
 
         [LoggerMessage(262, LogLevel.Information, "added what was missing at the start")]

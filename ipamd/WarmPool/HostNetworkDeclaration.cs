@@ -26,6 +26,9 @@ internal static class HostNetworkDeclaration
     {
         // Of one that was rebuilt from the kernel, the link is all that is known.
         var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelEvidence.LinkSuffix(attachment);
-        return attachment.Addresses.Select(held => new PodEndpoint(suffix, held.Address, held.Place is { } place ? RouteTables.For(place.DeviceIndex, place.NetworkCard) : null));
+        return attachment.Addresses.Select(held => new PodEndpoint(suffix, held.Address, held.Place is { } place ? RouteTables.For(place.DeviceIndex, place.NetworkCard) : null)
+        {
+            IsRecovered = attachment.IsRecovered, NetnsPath = attachment.NetnsPath,
+        });
     }
 }

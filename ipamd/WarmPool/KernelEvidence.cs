@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using VpcCni.Ipamd.HostNetwork;
@@ -10,7 +9,8 @@ namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
 /// Holds the ledger against what the kernel shows. An address that is routed to a pod is in use, whatever the records say (a lost checkpoint, a teardown that failed): it is held until the route
-/// is gone; so is one that the host itself has on a link. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL: its address is released.
+/// is gone; so is one that the host itself has on a link, or routes to a link that is no pod's: that is never taken for a pod. An attachment of which nothing is left (no route, no veth, no namespace) has lost its DEL:
+/// its address is released.
 /// </summary>
 internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelEvidence> logger)
 {
@@ -28,7 +28,8 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     public void HoldInUse()
     {
         var now = time.GetUtcNow();
-        foreach (var attachment in ledger.Recover(host.PodRoutes().Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, now))
+        var routes = InUse(host.PodRoutes(), ledger.Attachments());
+        foreach (var attachment in ledger.Recover(routes.Where(route => route.Foreign is null).Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, now))
         {
             Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
             Events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
@@ -36,6 +37,9 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
 
         foreach (var attachment in ledger.HoldForHost(host.HostAddresses().Select(item => (item.Link, item.Address)), PoolLimits.EvidenceLead, now))
             Log.HeldForHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+        var foreign = routes.Where(route => route.Foreign is not null).DistinctBy(route => route.Address).ToDictionary(route => route.Address);
+        foreach (var attachment in ledger.HoldForHost(foreign.Values.Select(route => (route.HostInterface, route.Address)), PoolLimits.EvidenceLead, now))
+            Log.HeldForForeignRoute(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId, foreign[attachment.Addresses[0].Address].Foreign!);
     }
 
     /// <summary>Releases what has certainly not been in use for <see cref="Confirmation"/>; it has cooled since the look that first found it so.</summary>
@@ -90,15 +94,20 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
 
     private KernelUsage Look(IReadOnlyList<Attachment> attachments)
     {
-        var routes = host.PodRoutes();
-        var owners = attachments.Where(attachment => !attachment.IsRecovered).SelectMany(attachment => attachment.Addresses.Select(held => (held.Address, attachment))).ToDictionary(pair => pair.Address, pair => pair.attachment);
+        var routes = InUse(host.PodRoutes(), attachments);
+        Dictionary<IPAddress, Attachment> named = [];
+        foreach (var attachment in attachments.Where(attachment => !attachment.IsRecovered))
+        {
+            foreach (var held in attachment.Addresses) named.TryAdd(held.Address, attachment);
+        }
+
         return new KernelUsage
         {
             Routed = routes.Select(route => route.Address).ToHashSet(),
             Links = host.HostInterfaces(),
             Hosts = host.HostAddresses().Select(item => item.Address).ToHashSet(),
-            RoutedPods = [.. routes.Select(route => owners.GetValueOrDefault(route.Address)).OfType<Attachment>().Select(attachment => attachment.Pod)],
-            OwnedLinks = [.. routes.Where(route => owners.ContainsKey(route.Address)).Select(route => (route.HostInterface, route.Address.AddressFamily))],
+            RoutedPods = [.. routes.Select(route => named.GetValueOrDefault(route.Address)).OfType<Attachment>().Select(attachment => attachment.Pod)],
+            TakenLinks = routes.Where(route => named.ContainsKey(route.Address)).Select(route => route.HostInterface).ToHashSet(StringComparer.Ordinal),
         };
     }
 
@@ -108,11 +117,10 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
 
     private bool IsUsed(Attachment attachment, KernelUsage usage)
     {
-        if (attachment.IsHosts) return attachment.Addresses.Any(held => usage.Hosts.Contains(held.Address));
-        // The key of a recovered one names its link. A pod has one address of a family: where an ADD gave that link another one, the link is that of a newer sandbox of the pod.
-        if (attachment.IsRecovered)
-            return !attachment.Addresses.All(held => usage.OwnedLinks.Contains((attachment.Key.ContainerId, held.Address.AddressFamily))) && usage.Links.Contains(attachment.Key.ContainerId);
         if (attachment.Addresses.Any(held => usage.Routed.Contains(held.Address))) return true;
+        if (attachment.IsHosts) return attachment.Addresses.Any(held => usage.Hosts.Contains(held.Address));
+        // Its key names the link, which a newer sandbox of the same pod may have now.
+        if (attachment.IsRecovered) return usage.Links.Contains(attachment.Key.ContainerId) && !usage.TakenLinks.Contains(attachment.Key.ContainerId);
         if (host.NamespaceAt(attachment.NetnsPath) == NamespacePresence.Present) return true;
         // The link is named after the pod: it is that of a newer sandbox when that one is routed. Without a pod's name it is named after the attachment alone, and no newer one can have it.
         if (attachment.Pod.Name is { Length: > 0 } && usage.RoutedPods.Contains(attachment.Pod)) return false;
@@ -123,7 +131,7 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     /// <summary>What one look at the kernel showed.</summary>
     private sealed record KernelUsage
     {
-        /// <summary>Addresses that are routed to a pod's link.</summary>
+        /// <summary>Addresses that are routed to a link, without those that an earlier sandbox left.</summary>
         public required HashSet<IPAddress> Routed { get; init; }
 
         /// <summary>Names of veth links.</summary>
@@ -135,8 +143,8 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         /// <summary>Pods with an attachment of which an address is routed.</summary>
         public required HashSet<PodReference> RoutedPods { get; init; }
 
-        /// <summary>Links to which an address of that family is routed that an ADD gave.</summary>
-        public required HashSet<(string Link, AddressFamily Family)> OwnedLinks { get; init; }
+        /// <summary>Links to which an address is routed that an ADD gave: they are that attachment's, whoever had their names before.</summary>
+        public required HashSet<string> TakenLinks { get; init; }
     }
 
     /// <summary>
@@ -151,6 +159,24 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     internal static string LinkSuffix(PodReference pod) => Hash($"{pod.Namespace}.{pod.Name}");
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..LinkSuffixLength];
+
+    /// <summary>
+    /// Without the routes that a pod's earlier sandbox left on a link of the same name: a link has one address of a family, and where an ADD named the holder of one, that is the one.
+    /// </summary>
+    private static List<PodRoute> InUse(IReadOnlyList<PodRoute> routes, IReadOnlyList<Attachment> attachments)
+    {
+        var shared = routes.GroupBy(route => (route.HostInterface, route.Address.AddressFamily)).Where(link => link.Skip(1).Any()).ToArray();
+        if (shared.Length == 0) return [.. routes];
+        Dictionary<IPAddress, Attachment> holders = [];
+        foreach (var attachment in attachments.Where(attachment => !attachment.IsRecovered))
+        {
+            foreach (var held in attachment.Addresses) holders.TryAdd(held.Address, attachment);
+        }
+
+        bool IsOwn(PodRoute route) => holders.TryGetValue(route.Address, out var holder) && route.HostInterface.EndsWith(LinkSuffix(holder), StringComparison.Ordinal);
+        var leftovers = shared.Where(link => link.Any(IsOwn)).SelectMany(link => link.Where(route => !holders.ContainsKey(route.Address))).ToHashSet();
+        return [.. routes.Where(route => !leftovers.Contains(route))];
+    }
 
     private void Release(Attachment attachment)
     {
@@ -169,13 +195,16 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     private static partial class Log
     {
         [LoggerMessage(60, LogLevel.Warning, "an address is routed to a link but nobody holds it: held until the route is gone")]
-        public static partial void Held(ILogger logger, System.Net.IPAddress ip, string link);
+        public static partial void Held(ILogger logger, IPAddress ip, string link);
 
         [LoggerMessage(62, LogLevel.Warning, "an address of the pool is configured on a link of the host: no pod gets it, and it is not given back, as long as it is there")]
-        public static partial void HeldForHost(ILogger logger, System.Net.IPAddress ip, string link);
+        public static partial void HeldForHost(ILogger logger, IPAddress ip, string link);
 
-        [LoggerMessage(63, LogLevel.Information, "an address is not configured on a link of the host any more: it cools")]
-        public static partial void LeftByHost(ILogger logger, System.Net.IPAddress ip, string link);
+        [LoggerMessage(66, LogLevel.Warning, "an address of the pool is routed to a link that is no pod's: no pod gets it as long as the route is there, and nothing is made for it")]
+        public static partial void HeldForForeignRoute(ILogger logger, IPAddress ip, string link, string reason);
+
+        [LoggerMessage(63, LogLevel.Information, "an address is neither configured on a link of the host nor routed to it any more: it cools")]
+        public static partial void LeftByHost(ILogger logger, IPAddress ip, string link);
 
         [LoggerMessage(65, LogLevel.Warning, "the DEL of a pod may have ended an address that was recovered from the kernel, which could not be asked: it is looked at again within a minute")]
         public static partial void RecoveredKept(ILogger logger, PodReference pod, string reason);
@@ -184,6 +213,6 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
         public static partial void Rebooted(ILogger logger, int released, DateTimeOffset bootedAt, int kept);
 
         [LoggerMessage(61, LogLevel.Warning, "an address is routed nowhere and its namespace is gone, so its DEL was lost: it cools")]
-        public static partial void Released(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
+        public static partial void Released(ILogger logger, PodReference pod, AttachmentKey attachment, IPAddress ip);
     }
 }

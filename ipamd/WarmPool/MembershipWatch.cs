@@ -42,6 +42,9 @@ internal sealed partial class MembershipWatch(
     /// <summary>Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.</summary>
     public long DriftFound => Interlocked.Read(ref _driftFound);
 
+    /// <summary>Interfaces that are attached and not wired.</summary>
+    public AwaitedLinks Awaited => interfaces.Awaited;
+
     /// <summary>When the next look is due.</summary>
     public DateTimeOffset NextAt
     {

@@ -33,7 +33,11 @@ internal sealed partial class NodeInterfaces(
 
     /// <summary>Those of ours that would outlive the node.</summary>
     private readonly HashSet<NetworkInterfaceId> _untied = [];
+    private readonly AwaitedLinks _awaited = new(time);
     private bool _allWired = true;
+
+    /// <summary>Those that are attached and not wired.</summary>
+    public AwaitedLinks Awaited => _awaited;
 
     public CloudInterface? Find(NetworkInterfaceId id)
     {
@@ -85,6 +89,7 @@ internal sealed partial class NodeInterfaces(
             observed.Add((item, carriesPods));
         }
 
+        _awaited.Keep(observed.Select(seen => seen.Item.Id).ToHashSet());
         Remember(attached, mended, untied, allWired);
         ObservationChanges changes;
         lock (_verdicts) changes = ledger.Observe([.. observed.Select(seen => ToObservation(seen.Item, seen.CarriesPods))], time.GetUtcNow(), askedAt);
@@ -212,14 +217,17 @@ internal sealed partial class NodeInterfaces(
 
     private async Task<bool> TryWireAsync(CloudInterface item, CancellationToken cancellationToken)
     {
+        _awaited.Begin(item);
         try
         {
             await host.EnsureInterfaceAsync(policy.Wiring(item), TimeSpan.Zero, cancellationToken);
+            _awaited.Wired(item.Id);
             return true;
         }
         catch (HostNetworkException exception)
         {
-            // The others still serve; the next observation tries again.
+            // The others still serve; the next observation tries again, and the link that appears asks for it.
+            _awaited.Failed(item.Id, exception.Message);
             Log.NotWired(logger, item.Id, exception);
             return false;
         }
@@ -249,7 +257,7 @@ internal sealed partial class NodeInterfaces(
         [LoggerMessage(23, LogLevel.Warning, "the interface could not be tagged, or tied to the node's life: tried again at the next observation")]
         public static partial void NotMended(ILogger logger, NetworkInterfaceId eni, Exception exception);
 
-        [LoggerMessage(22, LogLevel.Warning, "the interface is attached but could not be wired: no pod gets its addresses")]
+        [LoggerMessage(22, LogLevel.Warning, "the interface is attached but could not be wired: no pod gets its addresses until that is done, which is tried again when its link appears")]
         public static partial void NotWired(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

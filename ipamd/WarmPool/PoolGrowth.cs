@@ -30,13 +30,11 @@ internal sealed class PoolGrowth
         _deviceIndexes = [.. snapshot.Ledger.Interfaces.Where(item => item.NetworkCard == 0).Select(item => item.DeviceIndex).Concat(adds.Select(add => add.DeviceIndex))];
         Shortage = ShortageOf();
         if (Shortage <= 0) return;
-        if (snapshot.Obstacles.Everything is { } obstacle)
-        {
-            Obstacle = obstacle;
-            return;
-        }
-
-        Grow();
+        Deferred = snapshot.Awaited.Count;
+        if (snapshot.Obstacles.Everything is { } obstacle) Obstacle = obstacle;
+        else Grow();
+        // Those who wait are served as soon as links are there, whatever else the targets ask for: that is what they wait for.
+        if (snapshot.Awaited.Count > 0 && snapshot.Waiting.Count <= snapshot.Ledger.Free + numbers.Coming + Added + Deferred) Obstacle = snapshot.Awaited.Obstacle;
     }
 
     public IReadOnlyList<PoolAction> Actions => _actions;
@@ -47,7 +45,7 @@ internal sealed class PoolGrowth
     /// <summary>Addresses that the actions bring.</summary>
     public int Added { get; private set; }
 
-    /// <summary>Addresses that can be had when what is being done to some interface is over.</summary>
+    /// <summary>Addresses that can be had when what is being done to some interface is over, or its link is there.</summary>
     public int Deferred { get; private set; }
     public GrowthObstacle? Obstacle { get; private set; }
 
@@ -64,7 +62,7 @@ internal sealed class PoolGrowth
 
     private void Grow()
     {
-        Deferred = DeferredAddresses();
+        Deferred += DeferredAddresses();
         // Room that nobody can use before it is known what became of a change is no limit of the node.
         if (HasStuckRoom()) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
         var need = Shortage - Deferred;

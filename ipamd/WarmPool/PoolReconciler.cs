@@ -98,6 +98,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Subnets = parts.Placement.Candidates(),
         NoPlace = parts.Placement.Obstacle,
         Obstacles = Obstacles,
+        Awaited = parts.Membership.Awaited.Addresses,
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         // What could not be had again is kept.
         MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,

@@ -21,6 +21,9 @@ internal sealed record PoolSnapshot
     /// <summary>Why no interface can be made anywhere; null when <see cref="Subnets"/> says where.</summary>
     public GrowthObstacle? NoPlace { get; init; }
 
+    /// <summary>Attached, and usable as soon as their interface is wired.</summary>
+    public AwaitedAddresses Awaited { get; init; } = AwaitedAddresses.None;
+
     /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
     public bool IsUnschedulable { get; init; }
 

@@ -42,6 +42,9 @@ internal sealed class ModelKernel
     public bool HasLink(string mac)
         => _world.InterfacesOf(_instance).Any(eni => string.Equals(eni.Mac, mac, StringComparison.Ordinal) && eni.Attachment!.Status != AttachmentStatus.Attaching);
 
+    /// <summary>Told of each link that appears, with its MAC address.</summary>
+    public List<Action<string>> Linked { get; } = [];
+
     /// <summary>Calls when the link appears; the result takes the wish back.</summary>
     public IDisposable WhenLinked(string mac, Action appeared)
     {
@@ -56,6 +59,7 @@ internal sealed class ModelKernel
         {
             case VpcEvent.InterfaceAttached attached when attached.Instance == _instance:
                 foreach (var (_, appeared) in _waiting.Where(item => string.Equals(item.Mac, attached.Mac, StringComparison.Ordinal)).ToArray()) appeared();
+                foreach (var told in Linked.ToArray()) told(attached.Mac);
                 break;
             case VpcEvent.InterfaceDetached detached when detached.Instance == _instance:
                 // With the link go its addresses and its routes.
@@ -71,30 +75,41 @@ internal sealed class ModelKernel
 }
 
 /// <summary>A daemon's hold on the model's kernel.</summary>
-internal sealed class ModelHost(ModelKernel kernel, Incarnation incarnation) : IHostNetwork
+internal sealed class ModelHost : IHostNetwork
 {
+    private readonly ModelKernel _kernel;
+    private readonly Incarnation _incarnation;
+
+    public ModelHost(ModelKernel kernel, Incarnation incarnation)
+    {
+        (_kernel, _incarnation) = (kernel, incarnation);
+        kernel.Linked.Add(OnLinked);
+    }
+
+    public Action<string?> LinkSeen { get; set; } = _ => { };
+
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
         Enter(nameof(EnsureInterfaceAsync));
-        if (!kernel.HasLink(wiring.Mac) && linkDeadline > TimeSpan.Zero) await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
-        incarnation.CheckAlive();
-        if (!kernel.HasLink(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac} after {linkDeadline.TotalSeconds:0.#} s");
-        kernel.Wired[wiring.Mac] = wiring;
+        if (!_kernel.HasLink(wiring.Mac) && linkDeadline > TimeSpan.Zero) await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
+        _incarnation.CheckAlive();
+        if (!_kernel.HasLink(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac} after {linkDeadline.TotalSeconds:0.#} s");
+        _kernel.Wired[wiring.Mac] = wiring;
     }
 
     public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
         Enter(nameof(RemoveInterface));
-        foreach (var (mac, wiring) in kernel.Wired.ToArray())
+        foreach (var (mac, wiring) in _kernel.Wired.ToArray())
         {
-            if (wiring.PrimaryAddress.Equals(primaryAddress)) kernel.Wired.Remove(mac);
+            if (wiring.PrimaryAddress.Equals(primaryAddress)) _kernel.Wired.Remove(mac);
         }
     }
 
     public IReadOnlyList<PodRoute> PodRoutes()
     {
         Enter(nameof(PodRoutes));
-        return [.. kernel.Routes.Values];
+        return [.. _kernel.Routes.Values];
     }
 
     public IReadOnlyList<LinkAddress> HostAddresses()
@@ -106,27 +121,33 @@ internal sealed class ModelHost(ModelKernel kernel, Incarnation incarnation) : I
     public IReadOnlyCollection<string> HostInterfaces()
     {
         Enter(nameof(HostInterfaces));
-        return [.. kernel.Links];
+        return [.. _kernel.Links];
     }
 
     public NamespacePresence NamespaceAt(string path)
     {
         Enter(nameof(NamespaceAt));
-        return path.Length == 0 ? NamespacePresence.Unknown : kernel.Namespaces.Contains(path) ? NamespacePresence.Present : NamespacePresence.Gone;
+        return path.Length == 0 ? NamespacePresence.Unknown : _kernel.Namespaces.Contains(path) ? NamespacePresence.Present : NamespacePresence.Gone;
+    }
+
+    private void OnLinked(string mac)
+    {
+        if (_incarnation.IsAlive) _incarnation.Post(() => LinkSeen(mac));
+        else _kernel.Linked.Remove(OnLinked);
     }
 
     private void Enter(string operation)
     {
-        incarnation.CheckAlive();
-        if (kernel.Fault?.Invoke(operation) is { } fault) throw fault;
-        incarnation.CheckAlive();
+        _incarnation.CheckAlive();
+        if (_kernel.Fault?.Invoke(operation) is { } fault) throw fault;
+        _incarnation.CheckAlive();
     }
 
     private async Task WaitForLinkAsync(string mac, TimeSpan deadline, CancellationToken cancellationToken)
     {
         var appeared = new TaskCompletionSource();
-        using var wish = kernel.WhenLinked(mac, () => incarnation.Post(() => appeared.TrySetResult()));
-        using var timer = incarnation.CreateTimer(_ => appeared.TrySetResult(), null, deadline, Timeout.InfiniteTimeSpan);
+        using var wish = _kernel.WhenLinked(mac, () => _incarnation.Post(() => appeared.TrySetResult()));
+        using var timer = _incarnation.CreateTimer(_ => appeared.TrySetResult(), null, deadline, Timeout.InfiniteTimeSpan);
         using var registration = cancellationToken.Register(() => appeared.TrySetCanceled(cancellationToken));
         await appeared.Task;
     }

@@ -91,7 +91,30 @@ public sealed class AuditComparisonTests
             world.Rules.RemoveAll(rule => rule.Destination == Host(OnPrimary));
             world.Links.RemoveAll(link => link.Name == AuditWorld.NameOf("a"));
         });
-        yield return New("a route to an address that is free", "unknown-route", "10.0.0.10", true, world => world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10") }));
+        yield return New("a route to an address that is free", "unknown-route", "10.0.0.10", true, world => AddLink(world, Eni("stranger")));
+        yield return New("a pod's link with the address of an earlier sandbox", "link-addresses", AuditWorld.NameOf("c"), false, world => world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10") }));
+        yield return New("the same, held as recovered", "link-addresses", AuditWorld.NameOf("c"), false, world =>
+        {
+            world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10") });
+            world.Rules.AddRange([world.Rules[^2] with { Destination = Host("10.0.0.10") }, world.Rules[^1] with { Source = Host("10.0.0.10") }]);
+            world.Ledger.Recover([(AuditWorld.NameOf("c"), IPAddress.Parse("10.0.0.10"))], TimeSpan.Zero, AuditWorld.Now - TimeSpan.FromMinutes(5));
+        });
+        yield return New("a veth of another program within the node", "foreign-route", "10.0.0.10", false, world => AddLink(world, Eni("stranger") with { Name = "cilium_host", PeerNamespaceId = null }));
+        yield return New("a route by DHCP to the node's link", "foreign-route", "10.0.0.10", false, world => world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10"), LinkIndex = 3 }));
+        yield return New("route of a pod leads to a veth within the node", "pod-route", $"default/a {OnPrimary}", true, world => Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { PeerNamespaceId = null }));
+        yield return New("a recovered pod lost its route", "pod-route", "link eni00000000000 10.0.0.10", true, world =>
+        {
+            world.Ledger.Recover([("eni00000000000", IPAddress.Parse("10.0.0.10"))], TimeSpan.Zero, AuditWorld.Now - TimeSpan.FromMinutes(5));
+        });
+        yield return New("link of a pod has another MAC address", "pod-neighbour", $"default/a {OnPrimary}", true, world => Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { Mac = MacAddress.Parse("0a:00:00:00:99:99") }));
+        yield return New("the node does not forward", "forwarding", "net.ipv4.ip_forward", true, world => world.Settings[0] = world.Settings[0] with { Forwards = false });
+        yield return New("a pod's link does not forward", "forwarding", $"net.ipv4.conf.{AuditWorld.NameOf("a")}.forwarding", true, world => world.Settings.Add(new LinkConfiguration(world.Links.Find(link => link.Name == AuditWorld.NameOf("a"))!.Index, Forwards: false, ReversePathFilter: 0)));
+        yield return New("an interface's reverse path filter is strict", "reverse-path-filter", "net.ipv4.conf.eth1.rp_filter", false, world => world.Settings.Add(new LinkConfiguration(3, Forwards: true, ReversePathFilter: 1)));
+        yield return New("the default route leads by a secondary interface", "default-route", "eni-1", true, world => world.Routes.AddRange(
+        [
+            new RouteInfo { Family = AddressFamily.InterNetwork, LinkIndex = 2, Gateway = IPAddress.Parse("10.0.0.1"), Metric = 100 },
+            new RouteInfo { Family = AddressFamily.InterNetwork, LinkIndex = 3, Gateway = IPAddress.Parse("10.0.0.1"), Metric = 50 },
+        ]));
         yield return New("a route to an address that cools", "leftover-route", OnPrimary, false, world =>
         {
             Release(world, "a");
@@ -111,6 +134,15 @@ public sealed class AuditComparisonTests
         yield return New("ec2 has taken an address of a pod", "cloud-block", "10.0.0.9/32", true, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks.Skip(1)] }));
         yield return New("ec2 has an address more", "cloud-block-unknown", "10.0.0.77/32", false, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks, IPNetwork.Parse("10.0.0.77/32")] }));
         yield return New("ec2 has an interface more", "cloud-interface-unknown", "eni-9", false, world => world.Cloud.Add(world.Cloud[1] with { Id = new NetworkInterfaceId("eni-9"), DeviceIndex = 2 }));
+    }
+
+    private static LinkInfo Eni(string pod) => new() { Index = 98, Name = AuditWorld.NameOf(pod), Kind = "veth", Flags = LinkFlags.Up, PeerNamespaceId = 98 };
+
+    /// <summary>With a route to the address that is free.</summary>
+    private static void AddLink(AuditWorld world, LinkInfo link)
+    {
+        world.Links.Add(link);
+        world.Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Host("10.0.0.10"), LinkIndex = link.Index, Scope = RouteScope.Link });
     }
 
     private static Case New(string name, string kind, string subject, bool critical, Action<AuditWorld> spoil) => new(name, kind, subject, critical) { Break = world => spoil((AuditWorld)world) };

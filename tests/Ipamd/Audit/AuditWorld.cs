@@ -34,6 +34,7 @@ internal sealed class AuditWorld : INodeView
     public List<LinkInfo> Links { get; }
     public List<RouteInfo> Routes { get; }
     public List<RuleInfo> Rules { get; }
+    public List<LinkConfiguration> Settings { get; } = [new(LinkConfiguration.All, Forwards: true, ReversePathFilter: 0)];
     public List<SandboxFacts> Sandboxes { get; } = [];
     public List<CloudInterface> Cloud { get; }
     public HashSet<NetworkInterfaceId> Unsettled { get; } = [];
@@ -54,7 +55,7 @@ internal sealed class AuditWorld : INodeView
         Cooling = Ledger.Record().Record.Cooling.Select(item => item.Address).ToHashSet(),
         Wirings = Wirings,
         VethPrefix = Prefix,
-        Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]),
+        Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] },
         Runtime = new RuntimeFacts([.. Sandboxes], new HashSet<string> { "/run/netns" }),
         Cloud = Cloud,
         Unsettled = Unsettled,
@@ -63,7 +64,7 @@ internal sealed class AuditWorld : INodeView
     KernelFacts INodeView.Kernel()
     {
         if (KernelRefuses is { } reason) throw new HostNetworkException(reason);
-        var facts = new KernelFacts([.. Links], [.. Routes], [.. Rules]);
+        var facts = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] };
         Looked(++_looks);
         return facts;
     }
@@ -77,7 +78,7 @@ internal sealed class AuditWorld : INodeView
         var attachment = Assert(assigned);
         var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value);
         var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
-        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up, Mac = MacOf(index) });
+        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up, Mac = MacOf(index), PeerNamespaceId = index });
         Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = host, LinkIndex = index, Scope = RouteScope.Link });
         Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = host });
         if (place.DeviceIndex > 0) Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromPodPriority, Source = host, Table = place.DeviceIndex + 1 });

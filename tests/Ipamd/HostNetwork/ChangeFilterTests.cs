@@ -12,7 +12,7 @@ public sealed class ChangeFilterTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
     private const int Primary = 2, Secondary = 3, Other = 9, Web = 10;
-    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"), SecondaryMac = MacAddress.Parse("02:00:00:00:00:02");
+    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"), SecondaryMac = MacAddress.Parse("02:00:00:00:00:02"), WebMac = MacAddress.Parse("02:00:00:00:00:10");
 
     public sealed class Case
     {
@@ -47,7 +47,13 @@ public sealed class ChangeFilterTests
         new Case("an interface's link comes back under another number", matters: true, Link(40, SecondaryMac, up: true)),
         new Case("a link with the primary's address", matters: true, Link(41, PrimaryMac, up: true)),
         new Case("the link of a new pod comes up", matters: false, Link(50, MacAddress.Parse("02:00:00:00:00:50"), up: true)),
-        new Case("the link of a pod goes down", matters: false, Link(Web, MacAddress.Parse("02:00:00:00:00:10"), up: false)),
+        new Case("the link of a pod goes down", matters: true, Link(Web, WebMac, up: false)),
+        new Case("the link of a pod that a DEL let go goes down", matters: false, new RouteNotification.LinkChanged(RouteChange.Set, Link(Web, WebMac, up: false).Link with { Group = LinkGroups.Released })),
+        new Case("the link of a pod gets another MAC address", matters: true, Link(Web, MacAddress.Parse("02:00:00:00:00:11"), up: true)),
+        new Case("the link of a pod is reported as it is", matters: false, Link(Web, WebMac, up: true)),
+        new Case("a default route comes", matters: true, new RouteNotification.RouteChanged(RouteChange.Set, new RouteInfo { Family = V4, LinkIndex = Other })),
+        new Case("a route on the secondary interface's link goes", matters: true, Route(RouteChange.Removed, "10.0.0.0/24", Secondary)),
+        new Case("a setting of a pod's link", matters: true, new RouteNotification.ConfigurationChanged(Web)),
         new Case("an address on an interface's link", matters: true, Address(Secondary)),
         new Case("an address on another link", matters: false, Address(Other)),
         new Case("a setting of an interface's link", matters: true, new RouteNotification.ConfigurationChanged(Secondary)),
@@ -67,18 +73,18 @@ public sealed class ChangeFilterTests
     public void A_link_that_comes_up_again_after_it_was_down_matters()
     {
         var filter = Filter();
-        Assert.False(filter.Matters(Link(Web, null, up: false)));
-        Assert.True(filter.Matters(Link(Web, null, up: true)));
-        Assert.False(filter.Matters(Link(Web, null, up: true)));
+        Assert.True(filter.Matters(Link(Web, WebMac, up: false)));
+        Assert.True(filter.Matters(Link(Web, WebMac, up: true)));
+        Assert.False(filter.Matters(Link(Web, WebMac, up: true)));
     }
 
     [Fact]
     public void A_look_that_is_older_than_the_report_of_a_link_that_went_down_does_not_hide_that_it_comes_back()
     {
         var filter = Filter();
-        filter.Matters(Link(Web, null, up: false));
-        filter.Looked(State, Observed);
-        Assert.True(filter.Matters(Link(Web, null, up: true)));
+        filter.Matters(Link(Web, WebMac, up: false));
+        filter.Looked(State, Observed, Wired);
+        Assert.True(filter.Matters(Link(Web, WebMac, up: true)));
     }
 
     [Fact]
@@ -87,7 +93,7 @@ public sealed class ChangeFilterTests
         var filter = Filter();
         Assert.False(filter.Matters(Link(50, null, up: false)));
         Assert.False(filter.Matters(Link(50, null, up: true)));
-        Assert.False(filter.Matters(Link(50, null, up: false)));
+        Assert.True(filter.Matters(Link(50, null, up: false)));
         Assert.True(filter.Matters(Link(50, null, up: true)));
     }
 
@@ -113,7 +119,9 @@ public sealed class ChangeFilterTests
         Mtu = 9001,
     };
 
-    private static ObservedHost Observed => new() { Rules = [], Routes = [], Addresses = [], Links = [Link(Web, null, up: true).Link] };
+    private static ObservedHost Observed => new() { Rules = [], Routes = [], Addresses = [], Links = [Link(Web, WebMac, up: true).Link] };
+
+    private static (PodEndpoint Pod, LinkInfo Link)[] Wired => [(State.Inputs.Pods[0], Observed.Links[0])];
 
     private static ChangeFilter Filter()
     {
@@ -121,7 +129,7 @@ public sealed class ChangeFilterTests
         wired.Add(Wiring, Secondary);
         wired.Add(Wiring with { Mac = PrimaryMac.ToString(), DeviceIndex = 0, PrimaryAddress = IPAddress.Parse("10.0.0.10") }, Primary);
         var filter = new ChangeFilter(wired);
-        filter.Looked(State, Observed);
+        filter.Looked(State, Observed, Wired);
         return filter;
     }
 

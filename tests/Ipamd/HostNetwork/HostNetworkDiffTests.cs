@@ -112,8 +112,105 @@ public sealed class HostNetworkDiffTests
     [Fact]
     public void The_reverse_path_filter_of_every_ENI_is_loose()
     {
-        var observed = Right with { ReversePathFilters = new Dictionary<int, string> { [Primary] = "0", [Secondary] = "1", [Web] = "1" } };
+        var observed = Right with { Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 0), new(Secondary, true, 1), new(Web, true, 1)) };
         Assert.Equal([new SettingRepair("ens6", "rp_filter", "2"), new SettingRepair("eth0", "rp_filter", "2")], HostNetworkDiff.Compute(State, observed).Settings.OrderBy(item => item.Link));
+    }
+
+    [Theory]
+    [InlineData(LinkConfiguration.All, "sysctl -w net.ipv4.ip_forward=1")]
+    [InlineData(Primary, "sysctl -w net.ipv4.conf.eth0.forwarding=1")]
+    [InlineData(Secondary, "sysctl -w net.ipv4.conf.ens6.forwarding=1")]
+    [InlineData(Web, "sysctl -w net.ipv4.conf.eniaaaaaaaaaaa.forwarding=1")]
+    [InlineData(99, null)]
+    public void The_node_forwards_by_the_links_of_pods_and_ENIs(int link, string? expected)
+    {
+        var observed = Right with { Settings = new Dictionary<int, LinkConfiguration>(Right.Settings) { [link] = new(link, Forwards: false, ReversePathFilter: 2) } };
+        var repairs = HostNetworkDiff.Compute(State, observed).Settings.Select(setting => setting.ToString());
+        Assert.Equal(expected is null ? [] : [expected], repairs);
+    }
+
+    [Fact]
+    public void A_link_that_was_set_down_comes_up_with_its_route_and_one_with_another_MAC_address_gets_its_own()
+    {
+        var down = Right with
+        {
+            Links = [.. Right.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)], Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)], RestorableLinks = new HashSet<int> { Web },
+        };
+        Assert.Equal(["ip link set if10 up", "ip route add 10.0.0.21/32 dev if10 table 254 scope 253"], Requests(HostNetworkDiff.Compute(State, down)).Select(repair => repair.Description));
+        var other = Right with { GatewayMacs = new Dictionary<int, MacAddress> { [Web] = MacAddress.Parse("02:00:00:00:00:99") } };
+        Assert.Equal(["ip link set if10 address 02:00:00:00:00:99"], Requests(HostNetworkDiff.Compute(State, other)).Select(repair => repair.Description));
+    }
+
+    [Fact]
+    public void Of_a_recovered_attachment_nothing_is_put_back_once_its_route_is_gone()
+    {
+        var state = State with { Inputs = State.Inputs with { Pods = [WebPod with { LinkSuffix = "eniaaaaaaaaaaa", IsRecovered = true }] } };
+        Assert.Empty(Requests(HostNetworkDiff.Compute(state, Right with { Rules = Without(Right, 512, 1536), Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)] })));
+        // As long as the route is there, so is the pod.
+        Assert.Equal(2, Requests(HostNetworkDiff.Compute(state, Right with { Rules = Without(Right, 512, 1536) })).Count());
+        // A link that is no pod's gets nothing, whatever an earlier daemon took it for.
+        var foreign = Right with { Rules = Without(Right, 512, 1536), Links = [.. Right.Links.Select(link => link.Index == Web ? link with { PeerNamespaceId = null } : link)] };
+        Assert.Empty(Requests(HostNetworkDiff.Compute(state, foreign)));
+    }
+
+    [Fact]
+    public void A_recovered_attachment_gives_way_to_the_ADD_that_has_its_link_and_its_route_goes()
+    {
+        var old = IPAddress.Parse("10.0.0.30");
+        var route = new RouteInfo { Family = V4, Destination = HostNetworkState.Host(old), LinkIndex = Web, Scope = RouteScope.Link };
+        var recovered = WebPod with { LinkSuffix = "eniaaaaaaaaaaa", Address = old, IsRecovered = true };
+        var both = State with { Inputs = State.Inputs with { Pods = [WebPod, recovered] } };
+        Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right)));
+        Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right with { Routes = [.. Right.Routes, route] })));
+        // Nobody holds it any more.
+        var left = Assert.Single(Requests(HostNetworkDiff.Compute(State, Right with { Routes = [.. Right.Routes, route] })));
+        Assert.Equal((RepairKind.Leftover, "ip route delete 10.0.0.30/32 dev if10 table 254 scope 253"), (left.Kind, left.Description.Replace(" protocol 3", "", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData(Secondary, 50, true)]
+    [InlineData(Secondary, 200, false)]
+    [InlineData(Web, 50, false)]
+    public void A_default_route_by_a_secondary_ENI_that_is_preferred_is_a_problem(int link, int metric, bool isProblem)
+    {
+        RouteInfo Default(int index, int value) => new() { Family = V4, Gateway = IPAddress.Parse("10.0.0.1"), LinkIndex = index, Metric = value };
+        var problems = HostNetworkDiff.Compute(State, Right with { Routes = [.. Right.Routes, Default(Primary, 100), Default(link, metric)] }).Problems;
+        Assert.Equal(isProblem, problems.Count == 1);
+        if (isProblem) Assert.Contains("ip route del default dev ens6 metric 50", problems[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_link_that_is_down_is_brought_up_when_it_has_been_up_or_long_down()
+    {
+        var links = new DownLinks();
+        var start = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var down = Link(Web, "eniaaaaaaaaaaa", SecondaryMac, "veth") with { Flags = LinkFlags.None };
+        Assert.Equal([Web], links.Restorable([down], _ => true, start));
+        Assert.Empty(new DownLinks().Restorable([down with { Group = LinkGroups.Released }], _ => true, start));
+        links = new DownLinks();
+        Assert.Empty(links.Restorable([down], _ => false, start));
+        Assert.Equal(start.AddSeconds(10), links.Due);
+        Assert.Equal([Web], links.Restorable([down], _ => false, start.AddSeconds(10)));
+        Assert.Null(links.Due);
+    }
+
+    [Fact]
+    public void A_link_must_have_the_MAC_address_that_its_pod_knows_or_else_the_one_that_it_had_first()
+    {
+        var (right, wrong) = (MacAddress.Parse("0a:00:00:00:00:01"), MacAddress.Parse("0a:00:00:00:00:02"));
+        LinkInfo Web(MacAddress mac) => Link(HostNetworkDiffTests.Web, "eniaaaaaaaaaaa", mac, "veth");
+        MacAddress? inside = right;
+        var gateways = new PodGateways { Read = (_, _) => inside };
+        IReadOnlyDictionary<int, MacAddress> Different(PodGateways all, LinkInfo link, string path = "/run/netns/web") => all.Different([(WebPod with { NetnsPath = path }, link)], [link, Link(Secondary, "ens6", SecondaryMac, kind: null)]);
+        Assert.Empty(Different(gateways, Web(right)));
+        Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
+        // What a pod says is not believed when another link has that address.
+        inside = SecondaryMac;
+        Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
+        // Not visible from here.
+        var blind = new PodGateways { Read = (_, _) => null };
+        Assert.Empty(Different(blind, Web(right), path: ""));
+        Assert.Equal(right, Assert.Single(Different(blind, Web(wrong), path: "")).Value);
     }
 
     [Fact]
@@ -190,8 +287,10 @@ public sealed class HostNetworkDiffTests
             new RuleInfo { Family = V4, Priority = 32765, Source = IPNetwork.Parse("10.0.0.20/32"), Table = 2 },
             new RuleInfo { Family = V4, Priority = 32766 },
         ],
-        ReversePathFilters = new Dictionary<int, string> { [Primary] = "2", [Secondary] = "2" },
+        Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 2), new(Secondary, true, 2), new(Web, true, 0)),
     };
+
+    private static Dictionary<int, LinkConfiguration> Configured(params LinkConfiguration[] settings) => settings.ToDictionary(setting => setting.LinkIndex);
 
     private static RuleInfo To(string pod) => new() { Family = V4, Priority = 512, Destination = IPNetwork.Parse(pod + "/32") };
 
@@ -199,5 +298,5 @@ public sealed class HostNetworkDiffTests
 
     private static RuleInfo[] Without(ObservedHost host, params int[] priorities) => [.. host.Rules.Where(rule => !priorities.Contains(rule.Priority))];
 
-    private static LinkInfo Link(int index, string name, MacAddress mac, string? kind) => new() { Index = index, Name = name, Mac = mac, Mtu = 9001, Kind = kind, Flags = LinkFlags.Up };
+    private static LinkInfo Link(int index, string name, MacAddress mac, string? kind) => new() { Index = index, Name = name, Mac = mac, Mtu = 9001, Kind = kind, Flags = LinkFlags.Up, PeerNamespaceId = kind == "veth" ? index : null };
 }

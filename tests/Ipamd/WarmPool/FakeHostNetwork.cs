@@ -51,6 +51,8 @@ internal sealed class FakeHostNetwork : IHostNetwork
     public NamespacePresence NamespaceAt(string path)
         => Namespaces.Contains(path) ? NamespacePresence.Present : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone : NamespacePresence.Unknown;
 
+    public Action<string?> LinkSeen { get; set; } = _ => { };
+
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }
 

@@ -29,6 +29,12 @@ internal sealed class PoolHarness
         var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance };
         Membership = new MembershipWatch(cloud, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool };
         EniConfig.Changed = Membership.PlacementChanged;
+        Host.LinkSeen = Interfaces.Awaited.Seen;
+        Interfaces.Awaited.Watch(at =>
+        {
+            Membership.RequestAt(at);
+            _signal.Raise();
+        });
         var groups = new SecurityGroups(cloud, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance) { Events = Pool };
         GroupWatch = new SecurityGroupWatch(cloud, Interfaces, Membership, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
         Reconciler = new PoolReconciler(

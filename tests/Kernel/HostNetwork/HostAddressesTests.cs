@@ -8,7 +8,7 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>What keeps an address of the host itself from pods.</summary>
+/// <summary>What keeps an address of the host itself, or of another program, from pods.</summary>
 public sealed class HostAddressesTests
 {
     [Fact]
@@ -21,5 +21,24 @@ public sealed class HostAddressesTests
         Assert.Equal(
             [new LinkAddress("eth0", IPAddress.Parse("10.0.0.10")), new LinkAddress("eth0", IPAddress.Parse("fd00::5")), new LinkAddress("lo", IPAddress.Parse("10.0.0.11"))],
             kernel.HostAddresses().OrderBy(item => item.Link, StringComparer.Ordinal).ThenBy(item => item.Address.ToString(), StringComparer.Ordinal));
+    }
+    [Fact]
+    public void Only_a_veth_that_is_named_as_ours_and_leads_to_another_namespace_is_a_pods()
+    {
+        using var host = NetworkNamespace.CreateAnonymous();
+        using var pod = NetworkNamespace.CreateAnonymous();
+        string inside = $"/proc/{Environment.ProcessId}/fd/{pod.Handle.DangerousGetHandle()}";
+        host.IpBatch("",
+        [
+            $"link add eni0123456789a type veth peer name a netns {inside}", "link add cilium_host type veth peer name cilium_net", "link add eni0123456789b type veth peer name b",
+            $"link add lxc0123456789a type veth peer name c netns {inside}", "link add ens6 type bridge",
+        ]);
+        string[] links = ["eni0123456789a", "cilium_host", "eni0123456789b", "lxc0123456789a", "ens6"];
+        foreach (var (link, number) in links.Select((link, number) => (link, number))) host.IpBatch("", [$"link set {link} up", $"route add 10.0.0.{number}/32 dev {link}"]);
+        using var kernel = new KernelHostNetwork(TimeProvider.System, NullLogger<KernelHostNetwork>.Instance, host);
+        var routes = kernel.PodRoutes().Where(route => route.Address.ToString().StartsWith("10.0.0.", StringComparison.Ordinal)).ToDictionary(route => route.HostInterface, route => route.Foreign);
+        Assert.Equal(links.Order(StringComparer.Ordinal), routes.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["eni0123456789a"], routes.Where(route => route.Value is null).Select(route => route.Key));
+        Assert.Equal(("its peer is in no other network namespace", "it is not a veth"), (routes["eni0123456789b"], routes["ens6"]));
     }
 }

@@ -98,6 +98,7 @@ internal sealed class HostLab : IAsyncDisposable
         var ns = NetworkNamespace.CreateAnonymous();
         _pods.Add(ns);
         Hold(name, address, table);
+        _held[name] = _held[name] with { NetnsPath = $"/proc/{Environment.ProcessId}/fd/{ns.Handle.DangerousGetHandle()}" };
         using var pod = ns.OpenRouteNetlink();
         pod.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", Mtu = 9001, PeerName = LinkOf(name), PeerNamespace = Host, PeerMtu = 9001 }));
         var (hostMac, index) = (Netlink.FindLink(LinkOf(name))!.Mac, Netlink.FindLink(LinkOf(name))!.Index);
@@ -134,9 +135,10 @@ internal sealed class HostLab : IAsyncDisposable
     [
         .. Netlink.GetRules(AddressFamily.InterNetwork).Select(rule => $"rule {rule.Priority} {rule.Source} {rule.Destination} {rule.Mark:x}/{rule.MarkMask:x} {rule.Table} {rule.InputInterface}").Order(StringComparer.Ordinal),
         .. Netlink.GetRoutes(AddressFamily.InterNetwork).Where(route => route.Protocol != RouteProtocol.Kernel).Select(route => $"route {route.Destination} {route.Gateway} {route.LinkIndex} {route.Table}").Order(StringComparer.Ordinal),
-        .. Netlink.GetLinks().Where(link => link.Name.StartsWith('e')).Select(link => $"link {link.Name} {link.Mtu} {link.IsUp}"),
+        .. Netlink.GetLinks().Where(link => link.Name.StartsWith('e')).Select(link => $"link {link.Name} {link.Mtu} {link.IsUp} {link.Mac}"),
         .. Netlink.GetAddresses(AddressFamily.InterNetwork).Select(address => $"address {address.Address}/{address.PrefixLength} {address.LinkIndex}"),
         .. Host.Run(() => new[] { "eth0", "ens6" }.Select(link => File.Exists($"/proc/sys/net/ipv4/conf/{link}/rp_filter") ? $"rp_filter {link} {File.ReadAllText($"/proc/sys/net/ipv4/conf/{link}/rp_filter").Trim()}" : "").ToArray()),
+        .. Netlink.GetConfigurations(AddressFamily.InterNetwork).Select(setting => $"forwarding {setting.LinkIndex} {setting.Forwards}").Order(StringComparer.Ordinal),
         Nft("-s list ruleset"),
     ]);
 

@@ -30,6 +30,11 @@ public sealed class KeeperTests
         { "the ENI taken down", "ip link set ens6 down", nameof(RepairKind.Link) },
         { "an address of a pod put on the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
         { "the reverse path filter of the ENI made strict", "sh -c echo 1 > /proc/sys/net/ipv4/conf/ens6/rp_filter", nameof(RepairKind.Setting) },
+        { "forwarding switched off", "sh -c echo 0 > /proc/sys/net/ipv4/ip_forward", nameof(RepairKind.Setting) },
+        { "forwarding of the ENI switched off", "sh -c echo 0 > /proc/sys/net/ipv4/conf/ens6/forwarding", nameof(RepairKind.Setting) },
+        { "forwarding of a pod's link switched off", $"sh -c echo 0 > /proc/sys/net/ipv4/conf/{HostLab.LinkOf("web")}/forwarding", nameof(RepairKind.Setting) },
+        { "a pod's link taken down", $"ip link set {HostLab.LinkOf("web")} down", nameof(RepairKind.PodLink) },
+        { "a pod's link with another MAC address", $"ip link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99", nameof(RepairKind.PodLink) },
         { "a pod's route deleted", "ip route del 10.0.0.21", nameof(RepairKind.Route) },
         { "a pod's rule deleted", "ip rule del priority 1536", nameof(RepairKind.Rule) },
     };
@@ -40,6 +45,8 @@ public sealed class KeeperTests
     {
         await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] });
         var pod = lab.AddPod("web", "10.0.0.21");
+        // The pod's link is known, as it is when the daemon has looked since its ADD.
+        await lab.Keeper.LookAsync(CancellationToken.None);
         var before = lab.Snapshot();
         var words = command.StartsWith("sh -c ", StringComparison.Ordinal) ? ["sh", "-c", command[6..]] : command.Split(' ');
         Iproute.Run(lab.Host, words[0], words[1..]);
@@ -51,6 +58,34 @@ public sealed class KeeperTests
         await Eventually.TrueAsync(() => lab.Repaired(Enum.Parse<RepairKind>(kind)) > 0);
         Assert.Null(lab.Keeper.Problem);
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+    }
+
+    [Fact]
+    public async Task A_MAC_address_that_was_changed_before_the_daemon_looked_is_the_pods_again()
+    {
+        await using var lab = await HostLab.StartAsync(run: false);
+        var pod = lab.AddPod("web", "10.0.0.21");
+        var before = lab.Snapshot();
+        lab.Host.Ip($"link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99");
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        Assert.Equal(before, lab.Snapshot());
+        Assert.Equal(1, lab.Repaired(RepairKind.PodLink));
+        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+    }
+
+    [Fact]
+    public async Task A_default_route_by_a_secondary_ENI_is_reported_while_it_is_there_and_not_touched()
+    {
+        await using var lab = await HostLab.StartAsync();
+        lab.Host.IpBatch("", ["route del default", "route add default via 10.0.0.1 dev eth0 metric 100", "route add default via 10.0.0.1 dev ens6 onlink metric 50"]);
+        await Eventually.TrueAsync(() => lab.Keeper.Problem?.Contains("ip route del default dev ens6 metric 50", StringComparison.Ordinal) == true);
+        Assert.Contains(lab.Lines, line => line.Contains("the default route that table main prefers leads by ens6", StringComparison.Ordinal));
+        lab.Host.Ip("route del default dev ens6 metric 50");
+        await Eventually.TrueAsync(() => lab.Keeper.Problem is null);
+        // A preferred one by the primary interface is as it must be.
+        lab.Host.Ip("route add default via 10.0.0.1 dev ens6 onlink metric 200");
+        await lab.Keeper.LookAsync(CancellationToken.None);
+        Assert.Null(lab.Keeper.Problem);
     }
 
     [Fact]

@@ -165,5 +165,11 @@ internal static class Bugs
         public IReadOnlyCollection<string> HostInterfaces() => [];
 
         public NamespacePresence NamespaceAt(string path) => NamespacePresence.Gone;
+
+        public Action<string?> LinkSeen
+        {
+            get => inner.LinkSeen;
+            set => inner.LinkSeen = value;
+        }
     }
 }
