@@ -7,14 +7,23 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd;
 
 /// <summary>What the node turned out to be.</summary>
-internal sealed record StartedNode(NodeIdentity Identity, NodeLimits Limits, NodeInterfaces Interfaces, InterfacePlacement Placement, bool IsDescribed);
+/// <param name="Identity">By the instance metadata.</param>
+/// <param name="Limits">Of its type; null when they could not be learned and there is something to serve without them.</param>
+/// <param name="Interfaces">Observed, or presumed.</param>
+/// <param name="Placement">Where new interfaces go.</param>
+/// <param name="IsDescribed">The subnets have been described.</param>
+/// <param name="NotObserved">Why the cloud has not been observed, so that what is attached is presumed; null when it has.</param>
+internal sealed record StartedNode(NodeIdentity Identity, NodeLimits? Limits, NodeInterfaces Interfaces, InterfacePlacement Placement, bool IsDescribed, CloudException? NotObserved);
 
 /// <summary>
-/// From nothing known to a ledger that shows what is attached: identify the node, learn its limits and its subnets, observe and wire the interfaces. The socket is open meanwhile and answers for what the
-/// checkpoint holds.
+/// From nothing known to a ledger that shows what is attached: identify the node, describe its subnets, observe and wire the interfaces, learn its limits. The socket is open meanwhile and answers for what the
+/// checkpoint holds. Only the instance metadata is needed to serve: where the cloud does not answer, what checkpoint and metadata agree on is presumed to be attached; only growth and release wait.
 /// </summary>
 internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, NetworkRanges ranges, TimeProvider time, Random random, ILogger<NodeStartup> logger)
 {
+    /// <summary>Our word for a cloud that may yet answer: asked again at once.</summary>
+    public const string NoFirstAnswer = "NoAnswerYet";
+
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
 
@@ -29,23 +38,83 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         state.Identified(identity);
         Log.Identified(logger, identity.NodeId, identity.NodeType, identity.Zone, identity.PrimaryAddress);
         ranges.Set(await RetryAsync("read the network's address ranges (instance metadata)", cloud.DescribeNetworkRangesAsync, giveUpAt, cancellationToken));
-        var limits = await RetryAsync($"learn the limits of {identity.NodeType}", token => cloud.DescribeLimitsAsync(identity.NodeType, token), giveUpAt, cancellationToken);
         var placement = placementFor(identity);
-        var isDescribed = placement.Describes && await TryDescribeAsync(placement, cancellationToken);
         var interfaces = interfacesFor(identity, placement);
-        await RetryAsync("observe the attached interfaces", interfaces.ObserveAsync, giveUpAt, cancellationToken);
-        return new StartedNode(identity, limits, interfaces, placement, isDescribed && placement.IsDescribed);
+
+        // With something to serve, the cloud's first answer is waited for a moment, and asked for again beside the pool.
+        using var moment = new CancellationTokenSource(interfaces.MayPresume ? PoolLimits.FirstAnswer : Timeout.InfiniteTimeSpan, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(moment.Token, cancellationToken);
+        var isDescribed = placement.Describes && await TryDescribeAsync(placement, either.Token, cancellationToken);
+        var notObserved = await RetryAsync("observe the attached interfaces", token => ObserveOrPresumeAsync(interfaces, moment, token), giveUpAt, cancellationToken);
+        if (notObserved is not null) Log.Presumed(logger, notObserved);
+        var limits = await LimitsAsync(identity.NodeType, mayServe: notObserved is not null || interfaces.HasAddresses, giveUpAt, either.Token, cancellationToken);
+        return new StartedNode(identity, limits, interfaces, placement, isDescribed && placement.IsDescribed, notObserved);
     }
 
-    /// <summary>Which pods need no new interface for are served without it; asked again later.</summary>
-    private async Task<bool> TryDescribeAsync(InterfacePlacement placement, CancellationToken cancellationToken)
+    /// <returns>Why the cloud could not be observed, and what is attached is presumed; null when it was.</returns>
+    private async Task<CloudException?> ObserveOrPresumeAsync(NodeInterfaces interfaces, CancellationTokenSource moment, CancellationToken cancellationToken)
+    {
+        // Once the moment is over, and the metadata confirmed nothing, there is nothing to hurry for.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await using var hurry = moment.IsCancellationRequested ? default : moment.Token.Register(either.Cancel);
+        try
+        {
+            await interfaces.ObserveAsync(either.Token);
+            return null;
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            var failure = new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", NoFirstAnswer, $"no answer within {PoolLimits.FirstAnswer.TotalSeconds:0} s of the start");
+            return await TryPresumeAsync(interfaces, cancellationToken) ? failure : throw failure;
+        }
+        catch (CloudException failure)
+        {
+            if (await TryPresumeAsync(interfaces, cancellationToken)) return failure;
+            throw;
+        }
+    }
+
+    /// <summary>A metadata service that does not answer confirms nothing.</summary>
+    private async Task<bool> TryPresumeAsync(NodeInterfaces interfaces, CancellationToken cancellationToken)
     {
         try
         {
-            await placement.DescribeAsync(cloud, cancellationToken);
-            return true;
+            return await interfaces.PresumeAsync(cancellationToken) > 0;
         }
         catch (CloudException exception)
+        {
+            Log.NotPresumed(logger, exception);
+            return false;
+        }
+    }
+
+    /// <summary>From the table of instance types as a rule. Of a type that is not in it, they are needed before anything can be attached, and not for what is.</summary>
+    private async Task<NodeLimits?> LimitsAsync(string nodeType, bool mayServe, DateTimeOffset giveUpAt, CancellationToken moment, CancellationToken cancellationToken)
+    {
+        if (cloud.KnownLimits(nodeType) is { } known) return known;
+        var what = $"learn the limits of {nodeType}";
+        if (!mayServe) return await RetryAsync(what, token => cloud.DescribeLimitsAsync(nodeType, token), giveUpAt, cancellationToken);
+        try
+        {
+            state.Starting(what);
+            return await cloud.DescribeLimitsAsync(nodeType, moment);
+        }
+        catch (Exception exception) when (exception is CloudException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            Log.LimitsUnknown(logger, nodeType, exception);
+            return null;
+        }
+    }
+
+    /// <summary>Which pods need no new interface for are served without it; asked again later.</summary>
+    private async Task<bool> TryDescribeAsync(InterfacePlacement placement, CancellationToken moment, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await placement.DescribeAsync(cloud, moment);
+            return true;
+        }
+        catch (Exception exception) when (exception is CloudException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             Log.SubnetsUnknown(logger, exception);
             return false;
@@ -84,6 +153,15 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
 
         [LoggerMessage(81, LogLevel.Warning, "a step of the start failed and is tried again")]
         public static partial void Retrying(ILogger logger, string step, double retryInSeconds, DateTimeOffset giveUpAt, Exception exception);
+
+        [LoggerMessage(85, LogLevel.Warning, "the cloud cannot be asked what is attached: until it answers, addresses that checkpoint and metadata agree on are given to pods, and nothing is attached or released")]
+        public static partial void Presumed(ILogger logger, Exception exception);
+
+        [LoggerMessage(86, LogLevel.Warning, "the metadata could not be read: nothing that the checkpoint holds can be confirmed before the cloud answers")]
+        public static partial void NotPresumed(ILogger logger, Exception exception);
+
+        [LoggerMessage(87, LogLevel.Warning, "the limits of the instance type could not be learned: what is attached is served, and nothing is added before they are known")]
+        public static partial void LimitsUnknown(ILogger logger, string instanceType, Exception exception);
 
         [LoggerMessage(84, LogLevel.Warning, "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may")]
         public static partial void SubnetsUnknown(ILogger logger, Exception exception);

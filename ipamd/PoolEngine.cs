@@ -104,7 +104,7 @@ internal sealed partial class PoolEngine
         }
         finally
         {
-            await ended.CancelAsync();
+            ended.Cancel();
             await sync;
         }
     }
@@ -128,9 +128,14 @@ internal sealed partial class PoolEngine
                 return interfaces;
             },
             cancellationToken);
-        var targets = TargetsFor(node.Limits);
-        var reconciler = Compose(node, targets);
-        reconciler.Membership.ObservedNow();
+        var reconciler = Compose(node);
+        if (node.NotObserved is { } failure) reconciler.Membership.Presumed(failure);
+        else
+        {
+            State.MembershipObserved();
+            reconciler.Membership.ObservedNow();
+        }
+
         node.Interfaces.Awaited.Watch(at =>
         {
             reconciler.Membership.RequestAt(at);
@@ -141,18 +146,21 @@ internal sealed partial class PoolEngine
         reconciler.Membership.PlacementChanged();
         State.Serving(reconciler);
         Waiting.Serve();
+        if (node.NotObserved is null) await reconciler.Membership.RecordAsync(cancellationToken);
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
         var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
         Task[] beside = [];
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
+            if (node.Limits is null) beside = [Beside.KeepAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token)];
             if (mayChange)
             {
                 beside =
                 [
+                    .. beside,
                     Beside.KeepAsync("watch of security groups", groups.RunAsync, ended.Token),
-                    Beside.KeepAsync("cleanup of leaked interfaces", token => leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, token), ended.Token),
+                    Beside.KeepAsync("cleanup of leaked interfaces", token => CleanUpAsync(leaked, token), ended.Token),
                 ];
             }
 
@@ -162,14 +170,61 @@ internal sealed partial class PoolEngine
         {
             // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
             EniConfig.Changed = () => { };
-            await ended.CancelAsync();
+            ended.Cancel();
             await Task.WhenAll(beside);
             await reconciler.IdleAsync();
         }
     }
 
-    private PoolReconciler Compose(StartedNode node, PoolTargets targets)
+    /// <summary>Nothing is deleted before it is known what is attached.</summary>
+    private async Task CleanUpAsync(LeakedInterfaces leaked, CancellationToken cancellationToken)
     {
+        await State.Observed.WaitAsync(cancellationToken);
+        await leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken);
+    }
+
+    /// <summary>Until they are known, at growing intervals.</summary>
+    private async Task LearnLimitsAsync(StartedNode node, PoolReconciler reconciler, CancellationToken cancellationToken)
+    {
+        var pause = PoolLimits.FirstObserveRetry;
+        while (true)
+        {
+            await Task.Delay(pause, _ports.Time, cancellationToken);
+            try
+            {
+                var limits = await _cloud.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken);
+                var targets = TargetsFor(limits);
+                reconciler.LimitsLearned(targets, CapacityFor(limits, targets, node.Placement.UsesPrimary));
+                return;
+            }
+            catch (CloudException exception)
+            {
+                reconciler.LimitsUnknown = NoLimits(node.Identity.NodeType, exception.Message);
+            }
+
+            pause = pause * 2 < PoolLimits.ResyncInterval ? pause * 2 : PoolLimits.ResyncInterval;
+        }
+    }
+
+    private static GrowthObstacle NoLimits(string nodeType, string why) => new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known, and nothing is added before: {why}") { MayEndAnyMoment = true };
+
+    /// <summary>As little as is attached, where the limits are not known: nothing is added then.</summary>
+    private NodeLimits LimitsOf(StartedNode node)
+    {
+        if (node.Limits is { } known) return known;
+        var attached = Ledger.View(_ports.Time.GetUtcNow()).Interfaces;
+        return new NodeLimits(
+            Math.Max(attached.Count(item => item.NetworkCard == 0), 1), attached.Select(item => item.Blocks.Count).DefaultIfEmpty().Max() + 1, Ipv6AddressesPerInterface: 0,
+            SupportsPrefixes: true);
+    }
+
+    private static PoolCapacity CapacityFor(NodeLimits limits, PoolTargets targets, bool usesPrimary) => new(
+        Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces), limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(limits, targets, usesPrimary), usesPrimary);
+
+    private PoolReconciler Compose(StartedNode node)
+    {
+        var limits = LimitsOf(node);
+        var targets = TargetsFor(limits);
         var (_, host, _, time, random, loggers) = _ports;
         var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>()) { Events = Events };
         InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
@@ -182,19 +237,24 @@ internal sealed partial class PoolEngine
             Events = Events,
             Logger = loggers.CreateLogger<PoolActions>(),
         };
-        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>()) { Events = Events };
+        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>()) 
+        {
+            Events = Events,
+            Observed = State.MembershipObserved,
+            Persist = _checkpoint.PersistAsync,
+        };
         var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>()) { Events = Events };
-        var maxInterfaces = Math.Min(targets.MaxEni ?? int.MaxValue, node.Limits.MaxInterfaces);
         return new PoolReconciler(
             Ledger,
             new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Placement, groups, Conditions, Signal),
             targets,
-            new PoolCapacity(maxInterfaces, node.Limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(node.Limits, targets, node.Placement.UsesPrimary), node.Placement.UsesPrimary),
+            CapacityFor(limits, targets, node.Placement.UsesPrimary),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),
             time)
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolReconciler>(),
+            LimitsUnknown = node.Limits is null ? NoLimits(node.Identity.NodeType, "EC2 has not told them") : null,
         };
     }
 

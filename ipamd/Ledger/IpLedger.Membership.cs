@@ -22,6 +22,7 @@ internal sealed partial class IpLedger
     /// <summary>Every block by its range, on whichever interface: how an address finds its block.</summary>
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
     private DateTimeOffset? _restoredAt;
+    private IReadOnlyList<KnownInterface> _remembered = [];
     private bool _isObserved;
 
     /// <summary>An interface that carried the address of a pod, and does not seem to any more, is not removed for this long.</summary>
@@ -40,60 +41,15 @@ internal sealed partial class IpLedger
     {
         lock (_lock)
         {
-            _isObserved = true;
-            List<NetworkInterfaceId> added = [], lost = [];
-            var (blocksAdded, blocksLost) = (0, 0);
             var before = Orphans_NeedsLock().Select(orphan => orphan.Attachment.Key).ToHashSet();
-            ForgetSettled_NeedsLock(now);
-            foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
-            {
-                if (!known.IsDraining) lost.Add(known.Id);
-                blocksLost += known.Blocks.Count;
-                RemoveInterface_NeedsLock(known);
-            }
-
-            foreach (var seen in observed)
-            {
-                // Detached by us and still described; or created by us and not finished.
-                if (_gone.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)) continue;
-                if (!_interfaces.TryGetValue(seen.Id, out var known))
-                {
-                    known = new Interface(seen, now, addedAt: DateTimeOffset.MinValue);
-                    _interfaces.Add(seen.Id, known);
-                    added.Add(seen.Id);
-                }
-
-                (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
-                known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
-                foreach (var range in seen.Blocks)
-                {
-                    if (_givenBack.ContainsKey(range)) continue;
-                    // Moved to another interface, or made part of a prefix, by us a moment ago: the description is late.
-                    if (Overlapping_NeedsLock(range).Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < Settling)) continue;
-                    if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now)) blocksAdded++;
-                }
-
-                foreach (var block in known.Blocks.Values.ToArray())
-                {
-                    if (block.IsReleasing || seen.Blocks.Contains(block.Range) || now - block.AddedAt < Settling) continue;
-                    RemoveBlock_NeedsLock(known, block.Range);
-                    blocksLost++;
-                }
-            }
-
+            var changes = Apply_NeedsLock(observed, now);
+            _isObserved = true;
+            _remembered = [];
             Resolve_NeedsLock(observed, askedAt ?? now, now);
             // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
             RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling, now);
             Orphan[] orphaned = [.. Orphans_NeedsLock().Where(orphan => !before.Contains(orphan.Attachment.Key))];
-            return new ObservationChanges
-            {
-                InterfacesAdded = added,
-                InterfacesLost = lost,
-                BlocksAdded = blocksAdded,
-                BlocksLost = blocksLost,
-                Orphaned = orphaned,
-                Losses = AddressLoss.Of(orphaned, _interfaces.Keys.ToHashSet()),
-            };
+            return changes with { Orphaned = orphaned, Losses = AddressLoss.Of(orphaned, _interfaces.Keys.ToHashSet()) };
         }
     }
 
@@ -111,6 +67,92 @@ internal sealed partial class IpLedger
                     : null;
             }
         }
+    }
+
+    /// <summary>Interfaces that the checkpoint held; none any more once the cloud has been observed.</summary>
+    public IReadOnlyList<KnownInterface> Remembered
+    {
+        get
+        {
+            lock (_lock) return _remembered;
+        }
+    }
+
+    /// <summary>
+    /// Before the first observation: makes membership equal to what the checkpoint held and the instance metadata shows, both. A block that either lacks may have been taken from the node and is not given to a pod.
+    /// Nothing is concluded from it: no attachment loses its place and no intent its end. Without effect once the cloud has been observed.
+    /// </summary>
+    /// <param name="shown">What the metadata shows, of interfaces for pods.</param>
+    /// <param name="now">The time now.</param>
+    /// <returns>Addresses of the interfaces for pods.</returns>
+    public int Presume(IReadOnlyList<InterfaceObservation> shown, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (_isObserved) return 0;
+            List<InterfaceObservation> agreed = [];
+            foreach (var seen in shown)
+            {
+                if (_remembered.FirstOrDefault(known => known.Id == seen.Id && known.DeviceIndex == seen.DeviceIndex && known.NetworkCard == seen.NetworkCard) is not { } known) continue;
+                agreed.Add(seen with { IsExcluded = seen.IsExcluded || known.IsExcluded, Blocks = [.. seen.Blocks.Intersect(known.Blocks)] });
+            }
+
+            Apply_NeedsLock(agreed, now);
+            RefreshPlaces_NeedsLock(complete: false, now);
+            return agreed.Where(item => item.CarriesPods).Sum(item => item.Blocks.Sum(AddressBlocks.Count));
+        }
+    }
+
+    private KnownInterface[] Known_NeedsLock() =>
+    [
+        .. _interfaces.Values.Where(item => item is { CarriesPods: true, IsDraining: false }).OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex).Select(item =>
+            new KnownInterface(item.Id, item.DeviceIndex, item.NetworkCard, item.IsExcluded, [.. item.Blocks.Values.Where(block => !block.IsReleasing).Select(block => block.Range)])),
+    ];
+
+    /// <summary>Interfaces and blocks as seen, apart from what has not settled and what open intents are about.</summary>
+    private ObservationChanges Apply_NeedsLock(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now)
+    {
+        List<NetworkInterfaceId> added = [], lost = [];
+        var (blocksAdded, blocksLost) = (0, 0);
+        ForgetSettled_NeedsLock(now);
+        foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
+        {
+            if (!known.IsDraining) lost.Add(known.Id);
+            blocksLost += known.Blocks.Count;
+            RemoveInterface_NeedsLock(known);
+        }
+
+        foreach (var seen in observed)
+        {
+            // Detached by us and still described; or created by us and not finished.
+            if (_gone.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)) continue;
+            if (!_interfaces.TryGetValue(seen.Id, out var known))
+            {
+                known = new Interface(seen, now, addedAt: DateTimeOffset.MinValue);
+                _interfaces.Add(seen.Id, known);
+                added.Add(seen.Id);
+            }
+
+            (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
+            known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
+            foreach (var range in seen.Blocks)
+            {
+                if (_givenBack.ContainsKey(range)) continue;
+                // Moved to another interface, or made part of a prefix, by us a moment ago: the description is late.
+                if (Overlapping_NeedsLock(range).Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < Settling)) continue;
+                if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now)) blocksAdded++;
+            }
+
+            foreach (var block in known.Blocks.Values.ToArray())
+            {
+                if (block.IsReleasing || seen.Blocks.Contains(block.Range) || now - block.AddedAt < Settling) continue;
+                RemoveBlock_NeedsLock(known, block.Range);
+                blocksLost++;
+            }
+        }
+
+        if (added.Count + lost.Count + blocksAdded + blocksLost > 0) Changed_NeedsLock();
+        return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [] };
     }
 
     /// <summary>Whether what the instance metadata shows is what the ledger holds, open intents and everything that has not settled yet aside.</summary>
@@ -148,6 +190,7 @@ internal sealed partial class IpLedger
                 any = true;
             }
 
+            if (any) Changed_NeedsLock();
             return any;
         }
     }

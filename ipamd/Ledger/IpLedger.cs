@@ -50,6 +50,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             var attachments = _attachments.Values.OrderBy(item => item.AssignedAt).ThenBy(item => item.Key.ToString(), StringComparer.Ordinal).ToArray();
             return (new LedgerRecord(attachments, cooling)
             {
+                Interfaces = _isObserved ? Known_NeedsLock() : _remembered,
                 Intents = [.. _intents.Values.Select(open => open.Intent)],
                 GivenBack = [.. _givenBack.Select(pair => (pair.Key, pair.Value))],
                 Gone = [.. _gone.Select(pair => (pair.Key, pair.Value))],
@@ -86,6 +87,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             }
 
             _restoredAt = now;
+            _remembered = record.Interfaces;
             RestoreIntents_NeedsLock(record, Carried, now);
 
             foreach (var lost in record.Lost)

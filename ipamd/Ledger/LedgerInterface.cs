@@ -24,6 +24,14 @@ internal sealed record InterfaceObservation
     public bool IsExcluded { get; init; }
 }
 
+/// <summary>An interface for pods as it was when the checkpoint was written: what the next daemon may presume as long as the cloud does not answer.</summary>
+/// <param name="Id">The interface.</param>
+/// <param name="DeviceIndex">With the card, where it was attached.</param>
+/// <param name="NetworkCard">See <paramref name="DeviceIndex"/>.</param>
+/// <param name="IsExcluded">See <see cref="InterfaceObservation.IsExcluded"/>.</param>
+/// <param name="Blocks">Those that were not on their way back to the cloud.</param>
+internal sealed record KnownInterface(NetworkInterfaceId Id, int DeviceIndex, int NetworkCard, bool IsExcluded, IReadOnlyList<IPNetwork> Blocks);
+
 /// <summary>Counts of one block at one moment.</summary>
 internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Assigned, int Cooling, bool IsReleasing)
 {

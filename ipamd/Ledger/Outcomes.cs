@@ -90,6 +90,9 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
     /// <summary>Changes of the cloud without a certain outcome.</summary>
     public IReadOnlyList<Intent> Intents { get; init; } = [];
 
+    /// <summary>Interfaces that carried pods' addresses, by the last observation and the changes since.</summary>
+    public IReadOnlyList<KnownInterface> Interfaces { get; init; } = [];
+
     /// <summary>Blocks that were given back a moment ago, and when: a description that still shows them is late.</summary>
     public IReadOnlyList<(IPNetwork Range, DateTimeOffset At)> GivenBack { get; init; } = [];
 

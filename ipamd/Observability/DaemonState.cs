@@ -93,8 +93,10 @@ internal sealed class DaemonState
         _reconciler = reconciler;
         _obstacle = null;
         _phase = (int)DaemonPhase.Serving;
-        _observed.TrySetResult();
     }
+
+    /// <summary>The cloud has been observed. Not the same moment as <see cref="Serving"/>: what checkpoint and metadata agree on is served before.</summary>
+    public void MembershipObserved() => _observed.TrySetResult();
 
     /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
     public bool Stepped(StepOutcome outcome)

@@ -104,7 +104,7 @@ internal sealed partial class AddressService(
         var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
         AddOutcome answer = attachment.Addresses.All(item => item.Place is not null) ? new AddOutcome.Held(attachment)
             : Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
-            : new AddOutcome.NotObserved(attachment, $"it holds {attachment.Addresses[0].Address}, and which interface carries it is not known yet; the daemon is starting: {StartObstacle() ?? "not observed yet"}");
+            : new AddOutcome.NotObserved(attachment, $"it holds {attachment.Addresses[0].Address}, and which interface carries it is not known before EC2 has answered{Because()}");
         return (answer, new AddTiming { Waited = waited, Durable = durable, ReusedAfter = served.ReusedAfter, IsNew = served.IsNew });
     }
 

@@ -100,8 +100,11 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
         }
     }
 
-    private static GrowthObstacleKind ToObstacle(CloudErrorKind kind) => kind switch
+    /// <summary>What a failure of the cloud is called where it stands against growth.</summary>
+    internal static GrowthObstacleKind ToObstacle(CloudErrorKind kind) => kind switch
     {
+        CloudErrorKind.Throttled => GrowthObstacleKind.Throttled,
+        CloudErrorKind.Disabled => GrowthObstacleKind.ProvisioningDisabled,
         CloudErrorKind.InterfaceLimit => GrowthObstacleKind.InterfaceLimit,
         CloudErrorKind.AddressLimit => GrowthObstacleKind.AddressLimit,
         CloudErrorKind.NotPermitted => GrowthObstacleKind.NotPermitted,

@@ -14,6 +14,12 @@ internal sealed partial class MembershipWatch(
     /// <summary>Told of every observation.</summary>
     public PoolEvents Events { get; init; } = new();
 
+    /// <summary>Makes durable what the ledger holds now: after observations that changed it.</summary>
+    public Func<CancellationToken, Task> Persist { get; init; } = _ => Task.CompletedTask;
+
+    /// <summary>Told of every observation that succeeded.</summary>
+    public Action Observed { get; init; } = () => { };
+
     private readonly Lock _lock = new();
     private Task _looking = Task.CompletedTask;
     private DateTimeOffset _observeAt = time.GetUtcNow();
@@ -23,6 +29,7 @@ internal sealed partial class MembershipWatch(
     private DateTimeOffset _subnetsAt = time.GetUtcNow();
     private DateTimeOffset _subnetsDescribedAt = time.GetUtcNow();
     private DateTimeOffset? _lastObservedAt;
+    private CloudException? _notObserved;
     private long _driftFound;
     private string? _refuted;
     private DateTimeOffset _refutedUntil;
@@ -36,6 +43,21 @@ internal sealed partial class MembershipWatch(
         get
         {
             lock (_lock) return _lastObservedAt;
+        }
+    }
+
+    /// <summary>
+    /// Why nothing may be added: the cloud has not been observed since the start, and what is attached is presumed. Ends with the first observation, which is tried again at its <see cref="GrowthObstacle.Until"/>.
+    /// </summary>
+    public GrowthObstacle? NotObserved
+    {
+        get
+        {
+            lock (_lock)
+            {
+                if (_lastObservedAt is not null || _notObserved is not { } failure) return null;
+                return new GrowthObstacle(GrowthBackoff.ToObstacle(failure.Kind), _observeAt, $"the cloud has not been observed since the start, and nothing is added before: {failure.Message}") { MayEndAnyMoment = !_looking.IsCompleted };
+            }
         }
     }
 
@@ -77,6 +99,18 @@ internal sealed partial class MembershipWatch(
         }
 
         if (interfaces.ConfirmPlacesAt is { } confirm) RequestAt(confirm);
+        HoldInUse();
+    }
+
+    /// <summary>The start's observation failed, and what is attached is presumed: asked again soon.</summary>
+    public void Presumed(CloudException failure)
+    {
+        Failed(failure);
+        if (failure.Code == NodeStartup.NoFirstAnswer)
+        {
+            lock (_lock) _observeAt = time.GetUtcNow();
+        }
+
         HoldInUse();
     }
 
@@ -203,26 +237,62 @@ internal sealed partial class MembershipWatch(
             {
                 _lastObservedAt = time.GetUtcNow();
                 _failures = 0;
-                _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
+                if (_notObserved is null) _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
+                _notObserved = null;
             }
+
+            Observed();
 
             if (changes.BlocksAdded > 0) HoldInUse();
             ApplyPlacement();
-
+            if (changes.Any) await RecordAsync(cancellationToken);
             return true;
         }
         catch (CloudException exception)
         {
             // Serving goes on from what is known; the age of the last observation is visible to the operator.
-            lock (_lock)
-            {
-                var pause = PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failures++, 10));
-                _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
-            }
-
+            Failed(exception);
             Log.ObserveFailed(logger, exception);
             Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
+            if (LastObservedAt is null) await PresumeAgainAsync(cancellationToken);
             return false;
+        }
+    }
+
+    private void Failed(CloudException failure)
+    {
+        lock (_lock)
+        {
+            if (_lastObservedAt is null) _notObserved = failure;
+            var pause = PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failures++, 10));
+            _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
+        }
+    }
+
+    /// <summary>What the metadata does not show any more gets no new pods; what it shows again does, when the kernel has been asked.</summary>
+    private async Task PresumeAgainAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await interfaces.PresumeAsync(cancellationToken);
+            HoldInUse();
+        }
+        catch (CloudException exception)
+        {
+            Log.NoHint(logger, exception);
+        }
+    }
+
+    /// <summary>The next daemon may have to go by it. What is not written is in doubt there, and not given to pods.</summary>
+    public async Task RecordAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Persist(cancellationToken);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            Log.NotRecorded(logger, exception);
         }
     }
 
@@ -333,6 +403,9 @@ internal sealed partial class MembershipWatch(
     {
         [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed: serving goes on from what is known")]
         public static partial void ObserveFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(49, LogLevel.Warning, "what was observed could not be recorded in the checkpoint: a restart before the next write needs the cloud's answer to serve")]
+        public static partial void NotRecorded(ILogger logger, Exception exception);
 
         [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);

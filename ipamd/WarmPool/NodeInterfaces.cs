@@ -53,6 +53,12 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
+    /// <summary>There is something that <see cref="PresumeAsync"/> could confirm.</summary>
+    public bool MayPresume => ledger.Remembered.Count > 0;
+
+    /// <summary>Some interface carries addresses for pods.</summary>
+    public bool HasAddresses => ledger.View(time.GetUtcNow()).Total > 0;
+
     /// <summary>False: an interface that should carry pods could not be wired, or one of ours would outlive the node. Worth looking again soon.</summary>
     public bool AllMended
     {
@@ -97,6 +103,30 @@ internal sealed partial class NodeInterfaces(
         Log.Observed(logger, attached.Length, changes.InterfacesAdded.Count, changes.InterfacesLost.Count, changes.BlocksAdded, changes.BlocksLost);
         foreach (var loss in changes.Losses) Log.Lost(logger, loss.Sentence);
         return changes;
+    }
+
+    /// <summary>
+    /// While the cloud has not been observed: takes as attached what the checkpoint held and the instance metadata shows, both, so that a restart goes on serving although the cloud does not answer (docs/adr/0019).
+    /// </summary>
+    /// <returns>Addresses that pods may have or get; 0 when there is nothing to serve, or the cloud has been observed meanwhile.</returns>
+    /// <exception cref="CloudException">The metadata service did not answer.</exception>
+    public async Task<int> PresumeAsync(CancellationToken cancellationToken)
+    {
+        var remembered = ledger.Remembered.Select(item => item.Id).ToHashSet();
+        if (remembered.Count == 0) return 0;
+        var shown = (await cloud.ReadMetadataInterfacesAsync(cancellationToken)).Where(item => item.DeviceIndex is not null && item.State == CloudInterfaceState.InUse && remembered.Contains(item.Id)).ToArray();
+        List<InterfaceObservation> presumed = [];
+        foreach (var item in shown) presumed.Add(ToObservation(item, carriesPods: await TryWireAsync(item, cancellationToken)));
+        lock (_verdicts)
+        {
+            lock (_lock)
+            {
+                _known.Clear();
+                foreach (var item in shown) _known[item.Id] = item;
+            }
+
+            return ledger.Presume(presumed, time.GetUtcNow());
+        }
     }
 
     /// <summary>Whether the instance metadata shows what the ledger holds. No control-plane call.</summary>

@@ -46,6 +46,9 @@ internal static class PoolLimits
     /// <summary>Time between two observations of the cloud when nothing hints at a difference, before jitter: each is a control-plane call on every node of the cluster.</summary>
     public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(15);
 
+    /// <summary>At a restart with addresses that checkpoint and metadata agree on, the cloud's first answer is waited for so long; then pods are served, and it is asked on.</summary>
+    public static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(3);
+
     /// <summary>First pause after an observation that failed; doubled each time, at most <see cref="HintInterval"/>.</summary>
     public static readonly TimeSpan FirstObserveRetry = TimeSpan.FromSeconds(5);
 

@@ -27,6 +27,10 @@ internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<CloudAcce
 /// </summary>
 internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts parts, PoolTargets targets, PoolCapacity capacity, ReconcilerRules rules, TimeProvider time)
 {
+    private volatile PoolSize _size = new(targets, capacity);
+
+    private sealed record PoolSize(PoolTargets Targets, PoolCapacity Capacity);
+
     private static readonly GrowthObstacle Disabled = new(
         GrowthObstacleKind.ProvisioningDisabled, null, "DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so this daemon changes nothing in the cloud");
 
@@ -51,12 +55,27 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     public MembershipWatch Membership => parts.Membership;
 
     /// <summary>With what the cluster says of the node, where it says something.</summary>
-    public PoolCapacity Capacity => targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : capacity;
-    public PoolTargets Targets => targets;
+    public PoolCapacity Capacity => _size is var (targets, capacity) && targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : _size.Capacity;
+    public PoolTargets Targets => _size.Targets;
+
+    /// <summary>Why nothing may be added: the limits of the instance type are not known. Null when they are.</summary>
+    public GrowthObstacle? LimitsUnknown { get; set; }
+
+    /// <summary>The limits of the instance type have been learned after the start.</summary>
+    public void LimitsLearned(PoolTargets targets, PoolCapacity capacity)
+    {
+        _size = new PoolSize(targets, capacity);
+        LimitsUnknown = null;
+        parts.Signal.Raise();
+    }
+
+    /// <summary>Changes may be made in the cloud: nothing forbids it, and what is attached is known.</summary>
+    private bool MayChange => !rules.ProvisioningDisabled && rules.Access() != CloudAccess.NoCalls && parts.Membership.NotObserved is null;
 
     /// <summary>All that stands against growth now, whether anything has to grow or not.</summary>
     public GrowthObstacles Obstacles => rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
         : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
+        : (parts.Membership.NotObserved ?? LimitsUnknown) is { } obstacle ? GrowthObstacles.None with { Everything = obstacle }
         : parts.Backoff.View();
 
     /// <summary>Subnets that a new interface may be created in, as last described.</summary>
@@ -72,12 +91,12 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     {
         ThrowIfDefect();
         parts.Membership.StartDue(cancellationToken);
-        var groupsAt = rules.ProvisioningDisabled || rules.Access() == CloudAccess.NoCalls ? null : parts.Groups.StartDue(cancellationToken);
+        var groupsAt = MayChange ? parts.Groups.StartDue(cancellationToken) : null;
         var checkAt = CheckCooling();
         var resumeAt = ResumeDue(cancellationToken);
         parts.Waiting.Serve();
         var snapshot = Snapshot();
-        var plan = PoolPlanner.Plan(snapshot, targets, time.GetUtcNow());
+        var plan = PoolPlanner.Plan(snapshot, Targets, time.GetUtcNow());
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
@@ -101,7 +120,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Awaited = parts.Membership.Awaited.Addresses,
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
         // What could not be had again is kept.
-        MayNotRelease = rules.ProvisioningDisabled || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,
+        MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,
         MayReleaseAt = MayReleaseAt(),
         NeededAt = _neededAt,
     };
@@ -149,7 +168,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         DateTimeOffset? next = null;
         var open = ledger.OpenIntents();
         foreach (var closed in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray()) _resume.Remove(closed);
-        if (rules.ProvisioningDisabled || rules.Access() == CloudAccess.NoCalls) return null;
+        if (!MayChange) return null;
         foreach (var (intent, isRunning, doubtSince) in open)
         {
             if (isRunning || doubtSince is not { } since) continue;

@@ -114,6 +114,10 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("intents")]
         public List<PendingIntent>? Intents { get; set; }
 
+        /// <summary>Interfaces for pods and their blocks, as last known: what may be given to pods after a restart while the cloud does not answer.</summary>
+        [JsonPropertyName("interfaces")]
+        public List<Interface>? Interfaces { get; set; }
+
         /// <summary>Blocks that the cloud may still describe although they were given back.</summary>
         [JsonPropertyName("givenBack")]
         public List<Past>? GivenBack { get; set; }
@@ -121,6 +125,24 @@ internal sealed class CheckpointDocument
         /// <summary>Interfaces that the cloud may still describe although they were removed.</summary>
         [JsonPropertyName("gone")]
         public List<Past>? Gone { get; set; }
+    }
+
+    internal sealed class Interface
+    {
+        [JsonPropertyName("id")]
+        public string? Id { get; set; }
+
+        [JsonPropertyName("deviceIndex")]
+        public int DeviceIndex { get; set; }
+
+        [JsonPropertyName("networkCard")]
+        public int NetworkCard { get; set; }
+
+        [JsonPropertyName("excluded")]
+        public bool IsExcluded { get; set; }
+
+        [JsonPropertyName("blocks")]
+        public List<string>? Blocks { get; set; }
     }
 
     /// <summary>One intent; which of the members are present follows from its kind.</summary>

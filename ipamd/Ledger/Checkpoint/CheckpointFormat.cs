@@ -23,7 +23,7 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.WrittenAt is null && record.Cooling.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.WrittenAt is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
             {
                 WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
                 BootId = record.WrittenAt?.BootId,
@@ -34,6 +34,10 @@ internal static class CheckpointFormat
                     Address = item.Address.ToString(),
                     Place = item.LastPlace is { } place ? ToEntry(place) : null,
                     At = ToNanoseconds(item.Since),
+                })]),
+                Interfaces = OrNull([.. record.Interfaces.Select(item => new CheckpointDocument.Interface
+                {
+                    Id = item.Id.Value, DeviceIndex = item.DeviceIndex, NetworkCard = item.NetworkCard, IsExcluded = item.IsExcluded, Blocks = [.. item.Blocks.Select(range => range.ToString())],
                 })]),
                 Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
                 GivenBack = OrNull([.. record.GivenBack.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
@@ -69,6 +73,12 @@ internal static class CheckpointFormat
         return new LedgerRecord(attachments, cooling)
         {
             WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) { BootId = document.Ours.BootId } : null,
+            Interfaces =
+            [
+                .. (document.Ours?.Interfaces ?? []).Select((item, index) => new KnownInterface(
+                    new NetworkInterfaceId(item.Id ?? ""), item.DeviceIndex, item.NetworkCard, item.IsExcluded,
+                    [.. (item.Blocks ?? []).Select((range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]"))])),
+            ],
             Intents = intents,
             UnreadableIntents = unreadable,
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],

@@ -102,8 +102,11 @@ public sealed class AuditComparisonTests
         yield return New("a veth of another program within the node", "foreign-route", "10.0.0.10", false, world => AddLink(world, Eni("stranger") with { Name = "cilium_host", PeerNamespaceId = null }));
         yield return New("a route by DHCP to the node's link", "foreign-route", "10.0.0.10", false, world => world.Routes.Add(world.Routes[^1] with { Destination = Host("10.0.0.10"), LinkIndex = 3 }));
         yield return New("route of a pod leads to a veth within the node", "pod-route", $"default/a {OnPrimary}", true, world => Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { PeerNamespaceId = null }));
+        yield return New("a recovered pod lost its link", "lost-delete", "link eni00000000000 10.0.0.10", false, world =>
+            world.Ledger.Recover([("eni00000000000", IPAddress.Parse("10.0.0.10"))], TimeSpan.Zero, AuditWorld.Now - TimeSpan.FromMinutes(5)));
         yield return New("a recovered pod lost its route", "pod-route", "link eni00000000000 10.0.0.10", true, world =>
         {
+            world.Links.Add(new LinkInfo { Index = 900, Name = "eni00000000000", Kind = "veth", Flags = LinkFlags.Up });
             world.Ledger.Recover([("eni00000000000", IPAddress.Parse("10.0.0.10"))], TimeSpan.Zero, AuditWorld.Now - TimeSpan.FromMinutes(5));
         });
         yield return New("link of a pod has another MAC address", "pod-neighbour", $"default/a {OnPrimary}", true, world => Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { Mac = MacAddress.Parse("0a:00:00:00:99:99") }));
