@@ -16,8 +16,9 @@ internal enum PluginLogLevel
 }
 
 /// <summary>
-/// One line an entry, in the format that the daemon has too (docs/logs.md), to a file or to stderr, never to stdout. Many plugin processes share the file. A log that cannot be written is no
-/// reason to fail or to delay a pod: the lines go to stderr, after one about the file.
+/// One line an entry, in the format that the daemon has too (docs/logs.md), to a file or to stderr, never to stdout. Many plugin
+/// processes share the file. A log that cannot be written is no reason to fail or to delay a pod: the lines go to stderr, after one about
+/// the file.
 /// </summary>
 internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 {
@@ -43,13 +44,21 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 
     public bool IsEnabled(PluginLogLevel level) => level >= _level;
 
-    public void Debug(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Debug, message, fields);
-    public void Info(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Info, message, fields);
-    public void Warn(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Warn, message, fields);
-    public void Error(string message, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Error, message, fields);
+    public void Debug(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+        => Write(PluginLogLevel.Debug, message, fields);
+
+    public void Info(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+        => Write(PluginLogLevel.Info, message, fields);
+
+    public void Warn(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+        => Write(PluginLogLevel.Warn, message, fields);
+
+    public void Error(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+        => Write(PluginLogLevel.Error, message, fields);
 
     /// <summary>With a failure: its words, and its stack if it is a defect.</summary>
-    public void Error(string message, Exception failure, params ReadOnlySpan<(string Name, string? Value)> fields) => Write(PluginLogLevel.Error, message, fields, failure);
+    public void Error(string message, Exception failure, params ReadOnlySpan<(string Name, string? Value)> fields)
+        => Write(PluginLogLevel.Error, message, fields, failure);
 
     public void Dispose() => _file?.Dispose();
 
@@ -66,7 +75,8 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         var path = _file.Path;
         _file.Dispose();
         _file = null;
-        WriteToStderr(Format(PluginLogLevel.Warn, "the log file cannot be written, so this call logs to stderr: correct pluginLogFile", [("file", path), (FieldNames.Error, problem)]));
+        const string notice = "the log file cannot be written, so this call logs to stderr: correct pluginLogFile";
+        WriteToStderr(Format(PluginLogLevel.Warn, notice, [("file", path), (FieldNames.Error, problem)]));
         WriteToStderr(Format(level, message, fields, failure));
     }
 
@@ -84,9 +94,10 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         }
     }
 
-    private ReadOnlySpan<byte> Format(PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
+    private ReadOnlySpan<byte> Format(
+        PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
     {
-        _line.Start(time.GetUtcNow(), level switch { PluginLogLevel.Debug => "debug", PluginLogLevel.Info => "info", PluginLogLevel.Warn => "warn", _ => "error" }, message);
+        _line.Start(time.GetUtcNow(), NameOf(level), message);
         if (_invocation is { } call)
         {
             _line.Add(FieldNames.Command, call.Command.ToString().ToUpperInvariant());
@@ -97,7 +108,8 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         foreach (var (name, value) in fields) _line.Add(name, value);
         if (failure is CniException or RpcException or IOException or UnauthorizedAccessException or TimeoutException)
         {
-            _line.Add(FieldNames.Error, failure is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : failure.Message);
+            var words = failure is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : failure.Message;
+            _line.Add(FieldNames.Error, words);
         }
         else if (failure is not null)
         {
@@ -106,4 +118,12 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         }
         return _line.End();
     }
+
+    private static string NameOf(PluginLogLevel level) => level switch
+    {
+        PluginLogLevel.Debug => "debug",
+        PluginLogLevel.Info => "info",
+        PluginLogLevel.Warn => "warn",
+        _ => "error",
+    };
 }

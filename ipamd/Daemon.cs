@@ -86,6 +86,10 @@ internal sealed partial class Daemon : IAsyncDisposable
             host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
         keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
         engine.Ranges.Changed = keeper.Poke;
+        engine.Events.Subscribe(happened =>
+        {
+            if (happened is PoolEvent.LostDelete lost) keeper.Abandoned(lost.Released.Addresses.Select(held => held.Address));
+        });
         state.HostNetworkProblem = () => ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems ? string.Join("; ", problems) : null;
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
 

@@ -136,6 +136,7 @@ internal sealed partial class PoolEngine
             reconciler.Membership.ObservedNow();
         }
 
+        host.LinkLost = reconciler.Membership.LinkLost;
         node.Interfaces.Awaited.Watch(at =>
         {
             reconciler.Membership.RequestAt(at);

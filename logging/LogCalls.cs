@@ -6,7 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// System calls that .NET has no equivalent for: an open that neither waits nor follows a link, O_APPEND, the type of what was opened, and a wait with a deadline.
+/// System calls that .NET has no equivalent for: an open that neither waits nor follows a link, O_APPEND, the type of what was opened,
+/// and a wait with a deadline.
 /// </summary>
 internal static partial class LogCalls
 {

@@ -4,8 +4,9 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// A log file in append mode, which several processes may share: each line is one write(2), so lines do not mix. Only a regular file that is no symbolic link will do, and opening
-/// it never waits: a FIFO without a reader, a device or a socket would hang the writer. Nothing here throws. Not thread-safe.
+/// A log file in append mode, which several processes may share: each line is one write(2), so lines do not mix. Only a regular file that
+/// is no symbolic link will do, and opening it never waits: a FIFO without a reader, a device or a socket would hang the writer. Nothing
+/// here throws. Not thread-safe.
 /// </summary>
 /// <param name="path">Absolute. The folder is made when it is missing.</param>
 /// <param name="rotateAt">Bytes. A file that has as many is renamed to <c>.1</c>, and the older ones are moved along.</param>

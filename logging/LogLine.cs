@@ -6,8 +6,8 @@ using System.Text;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// Builds one line: time, level, msg, then fields in the order in which they are added. Reusable, not thread-safe. Quoted values are escaped as in JSON in both formats, and characters
-/// that would break a line or turn a terminal's direction never leave it.
+/// Builds one line: time, level, msg, then fields in the order in which they are added. Reusable, not thread-safe. Quoted values are
+/// escaped as in JSON in both formats, and characters that would break a line or turn a terminal's direction never leave it.
 /// </summary>
 public sealed class LogLine(LogFormat format)
 {
@@ -97,7 +97,8 @@ public sealed class LogLine(LogFormat format)
     {
         var span = _buffer.GetSpan(64);
         // 64 bytes hold every long; a double of more digits than that is shown as one of the shortest form.
-        if (!value.TryFormat(span, out var length, format, CultureInfo.InvariantCulture)) value.TryFormat(span, out length, "R", CultureInfo.InvariantCulture);
+        if (!value.TryFormat(span, out var length, format, CultureInfo.InvariantCulture))
+            value.TryFormat(span, out length, "R", CultureInfo.InvariantCulture);
         _buffer.Advance(length);
     }
 
@@ -147,8 +148,8 @@ public sealed class LogLine(LogFormat format)
             case '\t': Write("\\t"u8); return;
         }
         // Control, format (bidirectional overrides among them), line and paragraph separators, and what is no character.
-        var isShown = Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator
-            or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned);
+        var isShown = Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format
+            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned);
         if (isShown)
         {
             _buffer.Advance(rune.EncodeToUtf8(_buffer.GetSpan(4)));

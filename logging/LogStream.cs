@@ -2,8 +2,8 @@
 namespace VpcCni.Logging;
 
 /// <summary>
-/// Standard output or standard error as a target of lines. A pipe that nobody reads is waited for once, for <see cref="Patience"/>; from then on lines are dropped and counted
-/// until there is room again. Not thread-safe.
+/// Standard output or standard error as a target of lines. A pipe that nobody reads is waited for once, for <see cref="Patience"/>; from
+/// then on lines are dropped and counted until there is room again. Not thread-safe.
 /// </summary>
 public sealed class LogStream(int descriptor)
 {
@@ -22,7 +22,8 @@ public sealed class LogStream(int descriptor)
         while (!line.IsEmpty)
         {
             var piece = line[..Math.Min(line.Length, Piece)];
-            if (!LogCalls.WaitWritable(descriptor, _isStuck ? TimeSpan.Zero : Patience) || LogCalls.WriteStandard(descriptor, piece, out var written) != 0)
+            var isWritable = LogCalls.WaitWritable(descriptor, _isStuck ? TimeSpan.Zero : Patience);
+            if (!isWritable || LogCalls.WriteStandard(descriptor, piece, out var written) != 0)
             {
                 _isStuck = true;
                 Dropped++;

@@ -4,8 +4,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Which network namespaces are alive, as the host's links number them: one that is mounted somewhere (as container runtimes do for each sandbox) or that a process runs in. Looking at all of
-/// them costs milliseconds, so only a DEL without any other evidence asks.
+/// Which network namespaces are alive, as the host's links number them: one that is mounted somewhere (as container runtimes do for each
+/// sandbox) or that a process runs in. Looking at all of them costs milliseconds, so only a DEL without any other evidence asks.
 /// </summary>
 internal static class LiveNamespaces
 {
@@ -49,14 +49,18 @@ internal static class LiveNamespaces
         }
     }
 
-    /// <summary>proc(5), mountinfo: the file system type follows a field that is a lone hyphen, the mount point is the fifth field, with spaces as \040.</summary>
+    /// <summary>
+    /// proc(5), mountinfo: the file system type follows a field that is a lone hyphen, the mount point is the fifth field, with spaces as
+    /// \040.
+    /// </summary>
     private static IEnumerable<string> Mounted()
     {
         foreach (var line in File.ReadLines("/proc/self/mountinfo"))
         {
             if (!line.Contains(" - nsfs ", StringComparison.Ordinal)) continue;
             var fields = line.Split(' ', 6);
-            if (fields.Length == 6 && fields[3].StartsWith("net:", StringComparison.Ordinal)) yield return fields[4].Replace("\\040", " ", StringComparison.Ordinal);
+            if (fields.Length == 6 && fields[3].StartsWith("net:", StringComparison.Ordinal))
+                yield return fields[4].Replace("\\040", " ", StringComparison.Ordinal);
         }
     }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using VpcCni.Ipamd.HostNetwork.Nat;
@@ -39,6 +41,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     private readonly ChangeFilter _filter;
     private readonly KernelMonitors _monitors;
     private readonly StaleRules _stale = new();
+    private readonly ConcurrentQueue<IPAddress> _abandoned = new();
     private readonly DownLinks _down = new();
     private readonly PodGateways _gateways = new();
     private readonly SideParts _loops;
@@ -97,6 +100,13 @@ internal sealed partial class HostNetworkKeeper : IDisposable
             RepairKind[] kinds = [.. Report.Kinds.Where(item => item.Value.IsDisputed).Select(item => item.Key).Order()];
             return kinds.Length == 0 ? null : $"another program keeps undoing what is repaired ({string.Join(", ", kinds)}): it is repaired ever less often";
         }
+    }
+
+    /// <summary>These addresses were released, and no plugin tears them down: their rules go at once. From any thread.</summary>
+    public void Abandoned(IEnumerable<IPAddress> addresses)
+    {
+        foreach (var address in addresses) _abandoned.Enqueue(address);
+        Poke();
     }
 
     /// <summary>Something that the declared state depends on changed.</summary>
@@ -244,6 +254,9 @@ internal sealed partial class HostNetworkKeeper : IDisposable
     /// <summary>Nobody holds them for long; that it is still so is asked once more, as an address may be given out at any time.</summary>
     private Repair[] Condemned(IReadOnlyList<RuleInfo> stale)
     {
+        List<IPAddress> abandoned = [];
+        while (_abandoned.TryDequeue(out var address)) abandoned.Add(address);
+        if (abandoned.Count > 0) _stale.Repaired(abandoned, _time.GetUtcNow());
         var condemned = _stale.Condemn(stale, _time.GetUtcNow());
         if (condemned.Count == 0) return [];
         var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();

@@ -36,6 +36,9 @@ internal interface IHostNetwork
     /// </summary>
     Action<string?> LinkSeen { get; set; }
 
+    /// <summary>Called when the link with this MAC address is gone. From any thread: must be quick and not throw.</summary>
+    Action<string> LinkLost { get; set; }
+
     /// <summary>Whether the path of a pod's network namespace still leads anywhere.</summary>
     NamespacePresence NamespaceAt(string path);
 }

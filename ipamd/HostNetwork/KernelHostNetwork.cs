@@ -128,6 +128,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
 
+    public Action<string> LinkLost { get; set; } = _ => { };
+
     public KernelSettings Settings { get; }
 
     public WiredInterfaces Wired { get; } = new();
@@ -226,6 +228,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         SignalLinkChange();
         if (change is RouteNotification.LinkChanged { Change: RouteChange.Set, Link.Mac: { } mac }) LinkSeen(mac.ToString());
+        else if (change is RouteNotification.LinkChanged { Change: RouteChange.Removed, Link.Mac: { } lost }) LinkLost(lost.ToString());
         else if (change is RouteNotification.Overflow) LinkSeen(null);
     }
 

@@ -25,7 +25,7 @@ internal sealed class StaleRules
     /// <summary>When the next may be removed of those that may not yet; null when there are none.</summary>
     public DateTimeOffset? Due { get; private set; }
 
-    /// <summary>The pods of these addresses were repaired. As many are remembered as the node has pods.</summary>
+    /// <summary>The pods of these addresses were repaired, or are gone without a teardown. As many are remembered as the node has pods.</summary>
     public void Repaired(IEnumerable<IPAddress> addresses, DateTimeOffset now)
     {
         foreach (var forgotten in _repaired.Where(pair => now - pair.Value > Memory).Select(pair => pair.Key).ToArray()) _repaired.Remove(forgotten);

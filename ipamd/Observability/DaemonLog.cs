@@ -3,7 +3,10 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Observability;
 
-/// <summary>The daemon's log: the framework's loggers in front, one line an entry (docs/logs.md) to a <see cref="LogTarget"/> behind. Thread-safe; an entry is written before the call returns.</summary>
+/// <summary>
+/// The daemon's log: the framework's loggers in front, one line an entry (docs/logs.md) to a <see cref="LogTarget"/> behind. Thread-safe;
+/// an entry is written before the call returns.
+/// </summary>
 internal sealed class DaemonLog : ILoggerProvider
 {
     private readonly Lock _gate = new();
@@ -11,7 +14,8 @@ internal sealed class DaemonLog : ILoggerProvider
     private readonly LogLine _line;
     private readonly TimeProvider _time;
 
-    public DaemonLog(LogTarget target, LogFormat format, TimeProvider time) => (_target, _line, _time) = (target, new LogLine(format), time);
+    public DaemonLog(LogTarget target, LogFormat format, TimeProvider time)
+        => (_target, _line, _time) = (target, new LogLine(format), time);
 
     /// <summary>Why the log is not where it should be; null when it is.</summary>
     public string? Problem => _target.Problem;
@@ -34,7 +38,8 @@ internal sealed class DaemonLog : ILoggerProvider
     {
         lock (_gate)
         {
-            LogEntry.Write(_line, _time.GetUtcNow(), level, formatter(state, null), state as IReadOnlyList<KeyValuePair<string, object?>>, exception);
+            var values = state as IReadOnlyList<KeyValuePair<string, object?>>;
+            LogEntry.Write(_line, _time.GetUtcNow(), level, formatter(state, null), values, exception);
             _target.Write(_line.End());
         }
     }
@@ -46,7 +51,8 @@ internal sealed class DaemonLog : ILoggerProvider
 
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (IsEnabled(logLevel)) log.Write(logLevel, state, exception, formatter);
         }

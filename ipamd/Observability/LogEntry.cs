@@ -11,14 +11,16 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Observability;
 
 /// <summary>
-/// One entry as a line. The values of an entry become fields under the names that they have in code, but for those that stand in the message already; an attachment becomes its parts. Of an expected
-/// failure the words, the kind and the request's id are written; of any other exception the type and the stack.
+/// One entry as a line. The values of an entry become fields under the names that they have in code, but for those that stand in the
+/// message already; an attachment becomes its parts. Of an expected failure the words, the kind and the request's id are written; of any
+/// other exception the type and the stack.
 /// </summary>
 internal static class LogEntry
 {
     private const string OriginalFormat = "{OriginalFormat}";
 
-    public static void Write(LogLine line, DateTimeOffset time, LogLevel level, string message, IReadOnlyList<KeyValuePair<string, object?>>? state, Exception? exception)
+    public static void Write(
+        LogLine line, DateTimeOffset time, LogLevel level, string message, IReadOnlyList<KeyValuePair<string, object?>>? state, Exception? exception)
     {
         line.Start(time, NameOf(level), message);
         if (state is not null)
@@ -46,7 +48,8 @@ internal static class LogEntry
         for (var at = template.IndexOf('{', StringComparison.Ordinal); at >= 0; at = template.IndexOf('{', at + 1))
         {
             var rest = template.AsSpan(at + 1);
-            if (rest.StartsWith(name, StringComparison.Ordinal) && rest.Length > name.Length && rest[name.Length] is '}' or ':') return true;
+            if (!rest.StartsWith(name, StringComparison.Ordinal)) continue;
+            if (rest.Length > name.Length && rest[name.Length] is '}' or ':') return true;
         }
 
         return false;
@@ -70,7 +73,9 @@ internal static class LogEntry
             case int number: line.Add(name, number); break;
             case long number: line.Add(name, number); break;
             case double number: line.Add(name, number); break;
-            case DateTimeOffset at: line.Add(name, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)); break;
+            case DateTimeOffset at:
+                line.Add(name, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
+                break;
             case IFormattable formattable: line.Add(name, formattable.ToString(null, CultureInfo.InvariantCulture)); break;
             case IEnumerable list: line.Add(name, string.Join(',', list.Cast<object?>())); break;
             default: line.Add(name, value.ToString()); break;
@@ -94,8 +99,8 @@ internal static class LogEntry
     public static bool IsExpected(Exception exception) => exception switch
     {
         AggregateException several => several.InnerExceptions.All(IsExpected),
-        IExpectedFailure or HostNetworkException or CheckpointFormatException or IOException or UnauthorizedAccessException or SocketException or TimeoutException or HttpRequestException
-            or RpcException or OperationCanceledException => true,
+        IExpectedFailure or HostNetworkException or CheckpointFormatException or IOException or UnauthorizedAccessException
+            or SocketException or TimeoutException or HttpRequestException or RpcException or OperationCanceledException => true,
         _ => false,
     };
 

@@ -4,13 +4,14 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Observability;
 
 /// <summary>
-/// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard error, after one line that says so; the file is tried again once a minute.
-/// Not thread-safe but for <see cref="Problem"/>.
+/// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard error, after one
+/// line that says so; the file is tried again once a minute. Not thread-safe but for <see cref="Problem"/>.
 /// </summary>
 internal sealed class LogTarget : IDisposable
 {
     private const long RotateAt = 100 * 1024 * 1024;
     private const int FilesKept = 4;
+    private const string Unwritable = "the log file cannot be written: lines go to standard error, the file is tried again every minute";
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly LogFile? _file;
@@ -23,11 +24,13 @@ internal sealed class LogTarget : IDisposable
 
     /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>, or the device of one of them.</param>
     public LogTarget(string target, LogFormat format, TimeProvider time)
-        : this(IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept), new LogStream(target is "stdout" or "/dev/stdout" ? 1 : 2), format, time)
+        : this(
+            IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept), new LogStream(target is "stdout" or "/dev/stdout" ? 1 : 2), format, time)
     {
     }
 
-    internal LogTarget(LogFile? file, LogStream stream, LogFormat format, TimeProvider time) => (_file, _stream, _notice, _time) = (file, stream, new LogLine(format), time);
+    internal LogTarget(LogFile? file, LogStream stream, LogFormat format, TimeProvider time)
+        => (_file, _stream, _notice, _time) = (file, stream, new LogLine(format), time);
 
     public string? Problem => _problem;
 
@@ -51,7 +54,7 @@ internal sealed class LogTarget : IDisposable
         {
             _retryAt = now + RetryAfter;
             _problem = $"the log file {_file.Path} cannot be written ({problem}): lines go to standard error";
-            if (!failed) WriteToStream(Notice("warn", "the log file cannot be written: lines go to standard error, the file is tried again every minute", ("file", _file.Path), (FieldNames.Error, problem)));
+            if (!failed) WriteToStream(Notice("warn", Unwritable, ("file", _file.Path), (FieldNames.Error, problem)));
             WriteToStream(line);
         }
         else if (failed)

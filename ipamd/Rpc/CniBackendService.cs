@@ -55,7 +55,8 @@ internal sealed class CniBackendService(AddressService addresses, NetworkRanges 
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
         deleteAsked?.Invoke(request.Reason);
-        var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), context.CancellationToken));
+        // A client that gives up meanwhile has asked for it all the same: the sandbox is gone, and nobody may ask again.
+        var released = await RpcErrorMap.GuardAsync(() => addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), CancellationToken.None));
         if (released is null) throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
         if (deleteLinks is not null)
         {

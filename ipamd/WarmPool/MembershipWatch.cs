@@ -143,6 +143,17 @@ internal sealed partial class MembershipWatch(
         }
     }
 
+    /// <summary>The link with this MAC address is gone. An interface that somebody takes away is known to be gone as soon as the cloud says so, not with the next hint of the metadata.</summary>
+    public void LinkLost(string mac)
+    {
+        if (!interfaces.IsTakenAway(mac)) return;
+        DateTimeOffset at;
+        // A link that comes and goes must not cost a call each time.
+        lock (_lock) at = _lastObservedAt is { } last && last + PoolLimits.FirstObserveRetry is var next && next > time.GetUtcNow() ? next : time.GetUtcNow();
+        RequestAt(at);
+        signal.Raise();
+    }
+
     /// <summary>Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at once if it is already.</summary>
     public void RequestSubnets(TimeSpan age)
     {
@@ -242,7 +253,7 @@ internal sealed partial class MembershipWatch(
             }
 
             Observed();
-
+            if (interfaces.IsAnyLeaving) RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
             if (changes.BlocksAdded > 0) HoldInUse();
             ApplyPlacement();
             if (changes.Any) await RecordAsync(cancellationToken);

@@ -53,6 +53,25 @@ internal sealed partial class NodeInterfaces(
         }
     }
 
+    /// <summary>Whether this is the MAC address of an interface of the node, and nothing of ours takes it away: then a link that goes means that somebody else does.</summary>
+    public bool IsTakenAway(string mac)
+    {
+        NetworkInterfaceId[] ids;
+        lock (_lock) ids = [.. _known.Values.Where(item => string.Equals(item.Mac, mac, StringComparison.OrdinalIgnoreCase)).Select(item => item.Id)];
+        return ids.Length > 0 && !ledger.OpenIntents().Any(open => open.Intent.Concerned is { } concerned && ids.Contains(concerned));
+    }
+
+    /// <summary>Somebody else's detachment of an interface was under way at the last observation: it is over soon.</summary>
+    public bool IsAnyLeaving
+    {
+        get
+        {
+            NetworkInterfaceId[] leaving;
+            lock (_lock) leaving = [.. _known.Values.Where(item => item.State == CloudInterfaceState.Detaching).Select(item => item.Id)];
+            return leaving.Length > 0 && !ledger.OpenIntents().Any(open => open.Intent.Concerned is { } concerned && leaving.Contains(concerned));
+        }
+    }
+
     /// <summary>There is something that <see cref="PresumeAsync"/> could confirm.</summary>
     public bool MayPresume => ledger.Remembered.Count > 0;
 

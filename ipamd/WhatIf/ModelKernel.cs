@@ -45,6 +45,9 @@ internal sealed class ModelKernel
     /// <summary>Told of each link that appears, with its MAC address.</summary>
     public List<Action<string>> Linked { get; } = [];
 
+    /// <summary>Called with the MAC address of each link that goes.</summary>
+    public List<Action<string>> Unlinked { get; } = [];
+
     /// <summary>Calls when the link appears; the result takes the wish back.</summary>
     public IDisposable WhenLinked(string mac, Action appeared)
     {
@@ -63,7 +66,9 @@ internal sealed class ModelKernel
                 break;
             case VpcEvent.InterfaceDetached detached when detached.Instance == _instance:
                 // With the link go its addresses and its routes.
-                if (_world.FindInterface(detached.Interface) is { } eni) Wired.Remove(eni.Mac);
+                if (_world.FindInterface(detached.Interface) is not { } eni) break;
+                Wired.Remove(eni.Mac);
+                foreach (var told in Unlinked.ToArray()) told(eni.Mac);
                 break;
         }
     }
@@ -84,9 +89,12 @@ internal sealed class ModelHost : IHostNetwork
     {
         (_kernel, _incarnation) = (kernel, incarnation);
         kernel.Linked.Add(OnLinked);
+        kernel.Unlinked.Add(OnUnlinked);
     }
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
+
+    public Action<string> LinkLost { get; set; } = _ => { };
 
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
@@ -128,6 +136,12 @@ internal sealed class ModelHost : IHostNetwork
     {
         Enter(nameof(NamespaceAt));
         return path.Length == 0 ? NamespacePresence.Unknown : _kernel.Namespaces.Contains(path) ? NamespacePresence.Present : NamespacePresence.Gone;
+    }
+
+    private void OnUnlinked(string mac)
+    {
+        if (_incarnation.IsAlive) _incarnation.Post(() => LinkLost(mac));
+        else _kernel.Unlinked.Remove(OnUnlinked);
     }
 
     private void OnLinked(string mac)

@@ -75,7 +75,7 @@ public sealed class DefaultsTests
         var mounts = new[] { Chart.Value.Init, Chart.Value.Daemon }.SelectMany(container => container["volumeMounts"]!.AsArray()).Select(mount => (string)mount!["name"]!);
         Assert.Equal(volumes.Order(StringComparer.Ordinal), mounts.Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["/opt/cni/bin", "/etc/cni/net.d", "/var/run/aws-node", "/run/xtables.lock", "/proc/sys/net"],
+            ["/opt/cni/bin", "/etc/cni/net.d", "/var/run/aws-node", "/run/xtables.lock", "/proc/sys/net", "/var/log/aws-routed-eni"],
             spec["volumes"]!.AsArray().Select(volume => (string)volume!["hostPath"]!["path"]!));
     }
 

@@ -185,6 +185,7 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
                 "/var/run/aws-node" => paths.Folder,
                 "/run/xtables.lock" => Lock(Path.Combine(paths.Folder, "xtables.lock")),
                 "/proc/sys/net" => "/proc/sys/net",
+                "/var/log/aws-routed-eni" => Directory.CreateDirectory(Path.Combine(paths.Folder, "var-log")).FullName,
                 var other => throw new InvalidOperationException($"the lab has nothing in the place of {other}"),
             },
         };

@@ -53,6 +53,8 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
 
+    public Action<string> LinkLost { get; set; } = _ => { };
+
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }
 

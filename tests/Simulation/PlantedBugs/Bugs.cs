@@ -166,6 +166,12 @@ internal static class Bugs
 
         public NamespacePresence NamespaceAt(string path) => NamespacePresence.Gone;
 
+        public Action<string> LinkLost
+        {
+            get => inner.LinkLost;
+            set => inner.LinkLost = value;
+        }
+
         public Action<string?> LinkSeen
         {
             get => inner.LinkSeen;
