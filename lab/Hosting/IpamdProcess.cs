@@ -124,11 +124,14 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         return NamespaceProcess.RunAsync(node, start, input: "", ProbeDeadline, time, cancellationToken);
     }
 
+    /// <summary>Exit code of <c>ipamd status</c>: pods are served, and something is wrong.</summary>
+    private const int Degraded = 3;
+
     private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode == 0;
+            return await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode is 0 or Degraded;
         }
         catch (FabricException)
         {

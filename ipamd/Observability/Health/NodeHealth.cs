@@ -40,6 +40,9 @@ internal static class NodeHealth
     /// <summary>Throttling, failed calls and an API server that is away come and go; what lasts longer is worth an operator's look.</summary>
     private static readonly TimeSpan Passing = TimeSpan.FromMinutes(1);
 
+    /// <summary>Pods with the host's network, which need no address: Amazon's formula for max pods adds two of them on each node (EKS User Guide, "Choose an instance type").</summary>
+    private const int HostNetworkPods = 2;
+
     public static IReadOnlyList<HealthCause> Of(HealthFacts facts) => [.. Causes(facts).OrderByDescending(cause => cause.Level).ThenBy(cause => cause.Reason)];
 
     private static IEnumerable<HealthCause> Causes(HealthFacts facts)
@@ -74,14 +77,16 @@ internal static class NodeHealth
         if (facts.Plan is not { Short: > 0, Obstacle: { } obstacle } plan) return null;
         var isEmpty = facts.Ledger.Free == 0;
         var isLimit = obstacle.Kind is GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods;
-        if (obstacle.Kind == GrowthObstacleKind.MaxPods || (isLimit && (!isEmpty || facts.Ledger.Assigned >= facts.MaxPods))) return null;
+        if (obstacle.Kind == GrowthObstacleKind.MaxPods || (isLimit && (!isEmpty || facts.Ledger.Assigned + HostNetworkPods >= facts.MaxPods))) return null;
         // The operator's own wish, as long as there is something to give.
         if (obstacle.Kind == GrowthObstacleKind.ProvisioningDisabled && !isEmpty) return null;
         var isPassing = obstacle.Kind is GrowthObstacleKind.Throttled or GrowthObstacleKind.CloudFailure;
+        // What cools is free again soon.
+        var endsByItself = (isPassing && !isEmpty) || (isLimit && facts.Ledger.Cooling > 0);
         var left = isEmpty ? "no address is free" : facts.Ledger.Free == 1 ? "1 address is free" : $"{facts.Ledger.Free} addresses are free";
         return new HealthCause(HealthLevel.Degraded, ReasonOf(obstacle.Kind), $"{left}, {plan.Short} short of the targets, and the pool cannot grow: {obstacle.Detail}")
         {
-            MinimumDuration = isPassing && !isEmpty ? Passing : TimeSpan.Zero,
+            MinimumDuration = endsByItself ? Passing : TimeSpan.Zero,
         };
     }
 

@@ -169,7 +169,7 @@ public sealed class DaemonTests
         _ = second.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await second.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
         Assert.Equal(1, second.ExitCode);
-        Assert.Contains("another daemon holds", await error, StringComparison.Ordinal);
+        Assert.Contains("(ipamd) holds ", await error, StringComparison.Ordinal);
         await node.AddAsync("a");
     }
 
