@@ -218,6 +218,14 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 
+    /// <summary>With what the adapter of EC2 says of its options.</summary>
+    internal static BoundOptions WithChecksOfCloud(BoundOptions bound)
+    {
+        if (bound.Problems.Count > 0) return bound;
+        var aws = ToAwsOptions(bound.Options);
+        return bound with { Problems = [.. aws.Validate()], Warnings = [.. bound.Warnings, .. aws.Warnings()] };
+    }
+
     internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
     {
         Endpoint = options.Ec2Endpoint,

@@ -40,11 +40,11 @@ internal static class Program
     /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
     private static async Task<int> RunAsync(BoundOptions bound, string? plugin, CancellationToken cancellationToken)
     {
-        string[] problems = [.. bound.Problems, .. bound.Problems.Count > 0 ? [] : Daemon.ToAwsOptions(bound.Options).Validate()];
-        if (problems.Length > 0)
+        bound = Daemon.WithChecksOfCloud(bound);
+        if (bound.Problems.Count > 0)
         {
-            await Console.Error.WriteLineAsync($"ipamd: the environment has {problems.Length} problem(s); nothing was started:");
-            foreach (var problem in problems) await Console.Error.WriteLineAsync($"  {problem}");
+            await Console.Error.WriteLineAsync($"ipamd: the environment has {bound.Problems.Count} problem(s); nothing was started:");
+            foreach (var problem in bound.Problems) await Console.Error.WriteLineAsync($"  {problem}");
             return 1;
         }
 

@@ -47,8 +47,10 @@ internal sealed record AwsCloudOptions
         if (HttpTimeout < MinimumHttpTimeout) yield return $"HTTP_TIMEOUT is {HttpTimeout.TotalSeconds:0} s, expected at least {MinimumHttpTimeout.TotalSeconds:0}";
         if (Endpoint is { } ec2 && !IsHttp(ec2)) yield return $"AWS_EC2_ENDPOINT is '{ec2}', expected an absolute http or https URL";
         if (!IsHttp(Metadata.Endpoint)) yield return $"AWS_EC2_METADATA_SERVICE_ENDPOINT is '{Metadata.Endpoint}', expected an absolute http or https URL";
-        foreach (var problem in EniTags.Validate(AdditionalTags)) yield return problem;
     }
+
+    /// <summary>What is set and not used, in the user's terms.</summary>
+    public IEnumerable<string> Warnings() => EniTags.Ignored(AdditionalTags);
 
     private static bool IsHttp(Uri uri) => uri.IsAbsoluteUri && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps);
 }

@@ -37,11 +37,8 @@ internal sealed class EniTags
             _always.Add(new(Owner, OwnerValue));
         }
 
-        foreach (var (key, value) in additional.OrderBy(tag => tag.Key, StringComparer.Ordinal))
-        {
-            // As the AWS CNI does; Validate has told the user.
-            if (Refusal(key, value) is null && key != Owner) _always.Add(new(key, value));
-        }
+        // As the AWS CNI does; the user is told by Ignored.
+        _always.AddRange(Usable(additional).Take(MaxAdditional));
     }
 
     public string Description { get; }
@@ -56,18 +53,25 @@ internal sealed class EniTags
     /// <summary>When an interface was made.</summary>
     public static Tag Created(DateTimeOffset at) => new(CreatedAt, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
 
-    public static IEnumerable<string> Validate(IReadOnlyDictionary<string, string> additional)
+    /// <summary>One sentence for each tag that no interface gets, and why.</summary>
+    public static IEnumerable<string> Ignored(IReadOnlyDictionary<string, string> additional)
     {
-        if (additional.Count > MaxAdditional) yield return $"ADDITIONAL_ENI_TAGS has {additional.Count} tags, at most {MaxAdditional} fit beside the daemon's own";
         foreach (var (key, value) in additional)
         {
             if (Refusal(key, value) is { } refusal) yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: {refusal}";
         }
+
+        foreach (var (key, _) in Usable(additional).Skip(MaxAdditional)) yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: at most {MaxAdditional} fit beside the daemon's own";
     }
+
+    /// <summary>In an order that no restart changes: when they are too many, each daemon leaves out the same.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Usable(IReadOnlyDictionary<string, string> additional)
+        => additional.Where(tag => Refusal(tag.Key, tag.Value) is null).OrderBy(tag => tag.Key, StringComparer.Ordinal);
 
     private static string? Refusal(string key, string value) =>
         key.Contains(ReservedPart, StringComparison.Ordinal) ? $"keys with {ReservedPart} belong to Kubernetes on AWS"
         : key.StartsWith("aws:", StringComparison.OrdinalIgnoreCase) ? "keys that begin with aws: belong to AWS"
+        : key == Owner ? "the daemon sets it"
         : key.Length is 0 or > MaxKeyLength ? $"a key has 1 to {MaxKeyLength} characters"
         : value.Length > MaxValueLength ? $"a value has at most {MaxValueLength} characters"
         : null;

@@ -14,8 +14,9 @@ internal static class ConfigurationPage
         text.WriteLine("Everything is set by environment variables, read once at the start; a restart of the daemon applies a change, and pods keep their addresses and connections meanwhile. Variables of the AWS VPC CNI keep their");
         text.WriteLine("names; what is ours begins with `VPCCNI_`. A variable that is set to nothing counts as not set. A flag may be `true`, `false`, `1`, `0`, `t` or `f`.");
         text.WriteLine();
-        text.WriteLine("A malformed value forbids the start: exit code 1, and all problems of the environment at once on stderr. An unknown variable that looks meant for us, and a combination in which one setting wins over another, is a");
-        text.WriteLine("warning in the log and in `ipamd status`, which also shows where each target comes from.");
+        text.WriteLine("A value that is not allowed forbids the start: exit code 1, and all problems of the environment at once on stderr. Where the table says what happens *otherwise*, the daemon starts with a warning, as the AWS VPC CNI does;");
+        text.WriteLine("a number above its bound counts as the bound there. An unknown variable that looks meant for us, and a combination in which one setting wins over another, is a warning, too: in the log and in `ipamd status`, which also");
+        text.WriteLine("shows where each target comes from. Why the other values are refused: [adr/0009-deviations.md](adr/0009-deviations.md).");
         text.WriteLine();
         text.WriteLine("Read by: **d** the daemon (`ipamd run`), **i** the init container (`ipamd init`), **p** the installation of the plugin and its configuration (`ipamd install`).");
         foreach (var group in OptionTable.Groups) Table(text, group);
@@ -37,7 +38,7 @@ internal static class ConfigurationPage
         text.WriteLine("|---|---|---|---|---|---|");
         foreach (var option in group.Options)
         {
-            text.WriteLine($"| `{option.Name}` | {Default(option)} | {Cell(Values(option))} | {Cell(option.Meaning)} | {Cell(option.IsOurs ? "ours" : option.Deviation ?? "")} | {Readers(option.ReadBy)} |");
+            text.WriteLine($"| `{option.Name}` | {Default(option)} | {Cell(Values(option))}{(option.Otherwise is { } otherwise ? $"; otherwise {otherwise}" : "")} | {Cell(option.Meaning)} | {Cell(option.IsOurs ? "ours" : option.Deviation ?? "")} | {Readers(option.ReadBy)} |");
         }
     }
 

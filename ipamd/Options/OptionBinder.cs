@@ -13,7 +13,11 @@ namespace VpcCni.Ipamd.Options;
 /// <param name="Problems">Each forbids a start.</param>
 /// <param name="Warnings">Each is a sentence for the log and for <c>ipamd status</c>.</param>
 /// <param name="Set">Names of the variables that the environment sets; everything else is the default.</param>
-internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings, IReadOnlySet<string> Set);
+internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings, IReadOnlySet<string> Set)
+{
+    /// <summary>Those of the warnings that are about a value that is not allowed: somebody who types it, and is there to correct it, is better refused.</summary>
+    public IReadOnlyList<string> NotAllowed { get; init; } = [];
+}
 
 /// <summary>Environment variables to values. What each variable is, and its bounds, says <see cref="OptionTable"/>.</summary>
 internal static class OptionBinder
@@ -122,8 +126,9 @@ internal static class OptionBinder
             warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
         }
 
+        warnings.AddRange(reader.Warnings);
         warnings.AddRange(UnknownVariables.Warnings(environment));
-        return new BoundOptions(options, reader.Problems, warnings, reader.Set);
+        return new BoundOptions(options, reader.Problems, warnings, reader.Set) { NotAllowed = reader.Warnings };
     }
 
     /// <summary>Which of several targets wins, in the reference's order.</summary>
@@ -142,7 +147,8 @@ internal static class OptionBinder
 
     private static ClusterOptions Cluster(OptionReader reader)
     {
-        var endpoint = reader.HttpUrl(OptionTable.ClusterEndpoint);
+        // A name alone is https, as for the AWS VPC CNI's client library.
+        var endpoint = reader.HttpUrl(OptionTable.ClusterEndpoint, Uri.UriSchemeHttps);
         var host = reader.Text(OptionTable.ServiceHost);
         var port = reader.Number(OptionTable.ServicePort);
         if (endpoint is null && host.Length > 0)

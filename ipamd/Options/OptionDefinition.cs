@@ -32,6 +32,12 @@ internal abstract record OptionDefinition(string Name)
 
     public OptionReaders ReadBy { get; init; } = OptionReaders.Daemon;
 
+    /// <summary>
+    /// What happens, with a warning, when the value is not allowed. Set where the AWS VPC CNI starts with such a value and neither a pod's address nor the path of its packets depends on it. Null: the value
+    /// forbids the start.
+    /// </summary>
+    public string? Otherwise { get; init; }
+
     /// <summary>Ours, not the AWS VPC CNI's.</summary>
     public bool IsOurs => Name.StartsWith("VPCCNI_", StringComparison.Ordinal);
 

@@ -15,9 +15,13 @@ namespace VpcCni.Ipamd.Options;
 internal sealed class OptionReader(IReadOnlyDictionary<string, string> environment)
 {
     private readonly List<string> _problems = [];
+    private readonly List<string> _warnings = [];
 
     /// <summary>One sentence each: the variable, its value, what was expected.</summary>
     public IReadOnlyList<string> Problems => _problems;
+
+    /// <summary>The same of values that are not used and do not forbid the start, with what is used instead.</summary>
+    public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Names that the environment gives a value.</summary>
     public IReadOnlySet<string> Set { get; } = environment.Where(pair => pair.Value.Length > 0).Select(pair => pair.Key).ToHashSet(StringComparer.Ordinal);
@@ -27,9 +31,13 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     public int Number(NumberOption option, int fallback)
     {
         if (Raw(option) is not { } text) return fallback;
-        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) && value >= option.Minimum && value <= option.Maximum) return value;
-        Problem(option, text);
-        return fallback;
+        var isNumber = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value);
+        if (isNumber && value >= option.Minimum && value <= option.Maximum) return value;
+
+        // Whoever asks for more than there may be wants more than the default.
+        var used = isNumber && value > option.Maximum && option.Otherwise is not null ? option.Maximum : fallback;
+        Reject(option, text, used == fallback && option.Fallback is null ? $"{option.DefaultWords} is used" : $"{used} is used");
+        return used;
     }
 
     public int Number(NumberOption option) => Number(option, option.Fallback ?? 0);
@@ -51,29 +59,32 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             case "0" or "f" or "F" or "false" or "FALSE" or "False":
                 return false;
             case var text:
-                Problem(option, text);
+                Reject(option, text, $"{option.Default} is used");
                 return option.Fallback;
         }
     }
 
-    public Uri? HttpUrl(TextOption option)
+    /// <param name="option">The variable.</param>
+    /// <param name="defaultScheme">Of a value that names none; null: such a value is not allowed.</param>
+    public Uri? HttpUrl(TextOption option, string? defaultScheme = null)
     {
-        if (Raw(option) is not { } text) return null;
+        if (Raw(option) is not { } raw) return null;
+        var text = defaultScheme is null || raw.Contains("://", StringComparison.Ordinal) ? raw : $"{defaultScheme}://{raw}";
         if (Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host.Length > 0) return url;
-        Problem(option, text);
+        Problem(option, raw);
         return null;
     }
 
     /// <summary>
     /// Where to listen: an address and a port (<c>127.0.0.1:61678</c>, <c>[::1]:61678</c>), a port on all addresses (<c>:61678</c>, read as that of <see cref="IPAddress.IPv6Any"/>), or a Unix socket
-    /// (<c>unix:/path</c>).
+    /// (<c>unix:/path</c>). Null when the value is not allowed: a page that somebody wanted elsewhere is not opened at the default address.
     /// </summary>
-    public EndPoint Listen(TextOption option)
+    public EndPoint? Listen(TextOption option)
     {
         var text = Raw(option) ?? option.Default;
         if (ListenAddress(text) is { } endPoint) return endPoint;
-        Problem(option, text);
-        return ListenAddress(option.Default)!;
+        Reject(option, text, option.Otherwise);
+        return null;
     }
 
     public string Path(PathOption option)
@@ -89,7 +100,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     {
         if (Raw(option) is not { } text) return option.Fallback;
         if (option.Allowed.FirstOrDefault(word => string.Equals(word, text.Trim(), StringComparison.OrdinalIgnoreCase)) is { } allowed) return allowed;
-        Problem(option, text);
+        Reject(option, text, $"{option.Fallback} is used");
         return option.Fallback;
     }
 
@@ -140,7 +151,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             case "FATAL":
                 return LogLevel.Critical;
             default:
-                Problem(option, Raw(option)!);
+                Reject(option, Raw(option)!, $"{option.Fallback} is used");
                 return LogLevel.Information;
         }
     }
@@ -163,13 +174,20 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
             // Reported below, like JSON of another shape.
         }
 
-        Problem(option, text);
+        Reject(option, text, option.Otherwise);
         return map;
     }
 
     public void Problem(OptionDefinition option, string value) => Problem(option, value, option.Expected);
 
     public void Problem(OptionDefinition option, string value, string expected) => _problems.Add($"{option.Name}='{value}': expected {expected}");
+
+    /// <summary>A value that is not allowed: a problem, or a warning where the option says what happens otherwise.</summary>
+    private void Reject(OptionDefinition option, string value, string? instead)
+    {
+        if (option.Otherwise is null) Problem(option, value);
+        else _warnings.Add($"{option.Name}='{value}': expected {option.Expected}; {instead}");
+    }
 
     private static EndPoint? ListenAddress(string text)
     {

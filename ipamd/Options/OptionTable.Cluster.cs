@@ -4,7 +4,7 @@ namespace VpcCni.Ipamd.Options;
 /// <summary>What the daemon does with the API server, and how it finds it.</summary>
 internal static partial class OptionTable
 {
-    public static readonly TextOption ClusterEndpoint = new("CLUSTER_ENDPOINT", "", "a URL that starts with http:// or https://")
+    public static readonly TextOption ClusterEndpoint = new("CLUSTER_ENDPOINT", "", "a URL that starts with http:// or https://, or a name without either, which is https://")
     {
         Meaning = "The API server, reached without the cluster's service address (and so without kube-proxy). Plain HTTP is for tests: no token is sent over it",
         Deviation = "Wins over KUBERNETES_SERVICE_HOST at all times, not only until kube-proxy works",

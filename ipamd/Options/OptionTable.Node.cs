@@ -19,7 +19,7 @@ internal static partial class OptionTable
 
     public static readonly ChoiceOption RandomizeSnat = new("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "prng", "prng", "hashrandom", "none")
     {
-        Meaning = "How source ports of translated connections are chosen",
+        Meaning = "How source ports of translated connections are chosen", Otherwise = DefaultInstead,
     };
 
     public static readonly TextOption ExcludedRanges = new("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "", RangesExpected)
@@ -85,7 +85,7 @@ internal static partial class OptionTable
 
     public static readonly ChoiceOption EnforcingMode = new("POD_SECURITY_GROUP_ENFORCING_MODE", OptionDefaults.Install.EnforcingMode, "strict", "standard")
     {
-        ReadBy = OptionReaders.Install, Meaning = "Written into the plugin's configuration", Deviation = "No effect: this version has no security groups for pods",
+        ReadBy = OptionReaders.Install, Meaning = "Written into the plugin's configuration", Otherwise = DefaultInstead, Deviation = "No effect: this version has no security groups for pods",
     };
 
     public static readonly PathOption PluginLogFile = new("AWS_VPC_K8S_PLUGIN_LOG_FILE", OptionDefaults.Install.PluginLogFile, "stderr")
@@ -120,7 +120,7 @@ internal static partial class OptionTable
 
     public static readonly ChoiceOption LogLevel = new("AWS_VPC_K8S_CNI_LOGLEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
     {
-        Meaning = "What the daemon logs; INFO: what changed on the node", Deviation = "Default INFO instead of DEBUG",
+        Meaning = "What the daemon logs; INFO: what changed on the node", Otherwise = DefaultInstead, Deviation = "Default INFO instead of DEBUG",
     };
 
     public static readonly ChoiceOption LogFormat = new("VPCCNI_LOG_FORMAT", "text", "text", "json")
@@ -132,7 +132,7 @@ internal static partial class OptionTable
 
     public static readonly TextOption IntrospectionBindAddress = new("INTROSPECTION_BIND_ADDRESS", "127.0.0.1:61679", ListenExpected)
     {
-        Meaning = "Where introspection listens; whoever reaches it reads which pod has which address",
+        Meaning = "Where introspection listens; whoever reaches it reads which pod has which address", Otherwise = "introspection is not served",
     };
 
     public static readonly FlagOption MetricsDisabled = new("DISABLE_METRICS", false) { Meaning = "No metrics are served" };

@@ -10,13 +10,14 @@ internal static partial class OptionTable
     {
         Unit = "ENIs",
         Meaning = "Free addresses to keep ready, counted in whole ENIs. No effect when WARM_IP_TARGET or MINIMUM_IP_TARGET is set, or with ENABLE_PREFIX_DELEGATION",
-        Deviation = "A negative or malformed value is refused instead of read as 1",
+        Otherwise = DefaultInstead,
     };
 
     public static readonly NumberOption WarmIpTarget = new("WARM_IP_TARGET", OptionDefaults.Targets.WarmIpTarget, 0, MaxTarget)
     {
         Unit = "addresses",
         Meaning = "Free addresses to keep ready; 0: not set",
+        Otherwise = DefaultInstead,
         Deviation = "Addresses that cool after a DEL do not count as free",
     };
 
@@ -24,6 +25,7 @@ internal static partial class OptionTable
     {
         Unit = "addresses",
         Meaning = "Addresses to have at least, used or not; 0: not set",
+        Otherwise = DefaultInstead,
         Deviation = "An empty pool grows although the minimum is reached",
     };
 
@@ -31,12 +33,14 @@ internal static partial class OptionTable
     {
         Unit = "prefixes",
         Meaning = "Wholly free /28 prefixes to keep ready; only with ENABLE_PREFIX_DELEGATION, and no effect when WARM_IP_TARGET or MINIMUM_IP_TARGET is set",
+        Otherwise = DefaultInstead,
         Deviation = "Default 1 as in the manifest of the AWS VPC CNI, not 0 as in its code",
     };
 
     public static readonly NumberOption MaxEni = new("MAX_ENI", null, -1, MaxTarget)
     {
         Unit = "ENIs", DefaultWords = "the instance type's limit", Meaning = "ENIs that the node may have at most, the primary one among them; 0 or -1: not set",
+        Otherwise = DefaultInstead,
     };
 
     public static readonly NumberOption MaxPods = new("VPCCNI_MAX_PODS", null, 0, MaxTarget)
@@ -46,7 +50,7 @@ internal static partial class OptionTable
 
     public static readonly NumberOption Cooldown = new("IP_COOLDOWN_PERIOD", (int)OptionDefaults.Daemon.Cooldown.TotalSeconds, 0, 86_400)
     {
-        Unit = "s", Meaning = "Time for which a released address is given to nobody else", Deviation = "Release times survive a restart",
+        Unit = "s", Meaning = "Time for which a released address is given to nobody else", Deviation = "Release times survive a restart; more than a day is refused",
     };
 
     public static readonly FlagOption PrefixDelegation = new("ENABLE_PREFIX_DELEGATION", false)
@@ -97,7 +101,8 @@ internal static partial class OptionTable
 
     public static readonly TextOption AdditionalTags = new("ADDITIONAL_ENI_TAGS", "{}", "a JSON object whose values are strings, e.g. {\"team\":\"network\"}")
     {
-        Meaning = "Further tags of ENIs that the node creates", Deviation = "Malformed JSON is refused instead of ignored",
+        Meaning = "Further tags of ENIs that the node creates. Keys with k8s.amazonaws.com or that begin with aws:, keys and values that EC2 refuses, and more than 45 tags are ignored, with a warning",
+        Otherwise = "no further tags are used",
     };
 
     public static readonly TextOption ClusterName = new("CLUSTER_NAME", "", "a name")
@@ -112,7 +117,7 @@ internal static partial class OptionTable
 
     public static readonly NumberOption HttpTimeout = new("HTTP_TIMEOUT", (int)OptionDefaults.Daemon.HttpTimeout.TotalSeconds, 10, 600)
     {
-        Unit = "s", Meaning = "Of one attempt of an EC2 call",
+        Unit = "s", Meaning = "Of one attempt of an EC2 call", Otherwise = DefaultInstead, Deviation = "More than 600 counts as 600",
     };
 
     public static readonly TextOption Ec2Endpoint = new("AWS_EC2_ENDPOINT", "", "a URL that starts with http:// or https://")

@@ -9,6 +9,8 @@ internal static partial class OptionTable
     /// <summary>More than any instance can carry; a larger number is a typing error.</summary>
     private const int MaxTarget = 100_000;
 
+    private const string DefaultInstead = "the default is used";
+
     public static IReadOnlyList<OptionGroup> Groups =>
     [
         new("Warm pool", PoolOptions),

@@ -33,7 +33,7 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         environment.TryAdd(OptionTable.ClusterEndpoint.Name, "https://cluster.invalid");
         environment.TryAdd(OptionTable.NodeName.Name, "whatif");
         var bound = OptionBinder.Bind(environment.Where(pair => known.Contains(pair.Key)).ToDictionary());
-        problems.AddRange(bound.Problems);
+        problems.AddRange([.. bound.Problems, .. bound.NotAllowed]);
         return problems.Count == 0 ? (new WhatIfRequest(type!, bound.Options, counts, bound.Warnings), problems) : (null, problems);
     }
 

@@ -36,8 +36,15 @@ public sealed class EniTagsTests
         };
 
         Assert.Equal(["node.k8s.amazonaws.com/instance_id", "fine"], new EniTags("i-1", null, additional).ForExisting().Select(tag => tag.Key!));
-        Assert.Equal(5, EniTags.Validate(additional).Count());
-        Assert.Single(EniTags.Validate(Enumerable.Range(0, 46).ToDictionary(n => $"k{n}", _ => "v")));
+        Assert.Equal(5, EniTags.Ignored(additional).Count());
+    }
+
+    [Fact]
+    public void Tags_that_do_not_fit_are_left_out_and_reported()
+    {
+        var additional = Enumerable.Range(0, 47).ToDictionary(n => $"k{n:00}", _ => "v");
+        Assert.Equal(1 + 45, new EniTags("i-1", null, additional).ForExisting().Count);
+        Assert.Equal(["k45", "k46"], EniTags.Ignored(additional).Select(sentence => sentence.Split('\'')[1]));
     }
 
     [Fact]
@@ -48,12 +55,11 @@ public sealed class EniTagsTests
             HttpTimeout = TimeSpan.FromSeconds(3),
             Endpoint = new Uri("ftp://ec2"),
             Metadata = new ImdsOptions { Endpoint = new Uri("imds", UriKind.Relative) },
-            AdditionalTags = new Dictionary<string, string> { ["aws:x"] = "1" },
         };
 
         var problems = wrong.Validate().ToList();
 
-        Assert.Equal(4, problems.Count);
+        Assert.Equal(3, problems.Count);
         Assert.Contains("HTTP_TIMEOUT is 3 s, expected at least 10", problems);
         Assert.Empty(new AwsCloudOptions().Validate());
     }

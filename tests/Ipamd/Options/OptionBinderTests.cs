@@ -42,15 +42,54 @@ public sealed class OptionBinderTests
 
     public static TheoryData<string, string> Malformed => new()
     {
-        { "WARM_IP_TARGET", "-1" }, { "WARM_IP_TARGET", "five" }, { "WARM_ENI_TARGET", "1.5" }, { "MAX_ENI", "x" }, { "IP_COOLDOWN_PERIOD", "30s" }, { "AWS_VPC_ENI_MTU", "9002" },
-        { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD" },
+        { "IP_COOLDOWN_PERIOD", "30s" }, { "IP_COOLDOWN_PERIOD", "86401" }, { "POD_MTU", "9002" }, { "AWS_VPC_ENI_MTU", "9002" },
+        { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" },
         { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
-        { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "HTTP_TIMEOUT", "5" }, { "ADDITIONAL_ENI_TAGS", "{" }, { "ADDITIONAL_ENI_TAGS", """{"a":1}""" }, { "ADDITIONAL_ENI_TAGS", "[]" },
-        { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
-        { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
+        { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
+        { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
         { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" }, { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
-        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" },
+        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "VPCCNI_METRICS_BIND_ADDRESS", "everywhere" }, { "CLUSTER_ENDPOINT", "ftp://x" }, { "VPCCNI_MAX_PODS", "-1" },
     };
+
+    /// <summary>Values with which the AWS VPC CNI starts, and on which neither a pod's address nor the path of its packets depends.</summary>
+    public static TheoryData<string, string, string> NotUsed => new()
+    {
+        { "WARM_IP_TARGET", "-1", "0 is used" }, { "WARM_IP_TARGET", "five", "0 is used" }, { "WARM_IP_TARGET", "999999", "100000 is used" }, { "WARM_ENI_TARGET", "1.5", "1 is used" },
+        { "WARM_ENI_TARGET", "-1", "1 is used" }, { "WARM_PREFIX_TARGET", "x", "1 is used" }, { "MINIMUM_IP_TARGET", "x", "0 is used" }, { "MAX_ENI", "x", "the instance type's limit is used" },
+        { "MAX_ENI", "-2", "the instance type's limit is used" }, { "HTTP_TIMEOUT", "5", "10 is used" }, { "HTTP_TIMEOUT", "10s", "10 is used" }, { "HTTP_TIMEOUT", "900", "600 is used" },
+        { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always", "prng is used" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD", "INFO is used" }, { "POD_SECURITY_GROUP_ENFORCING_MODE", "lax", "strict is used" },
+        { "INTROSPECTION_BIND_ADDRESS", "unix:/", "introspection is not served" }, { "ADDITIONAL_ENI_TAGS", "{", "no further tags are used" },
+        { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no further tags are used" }, { "ADDITIONAL_ENI_TAGS", "[]", "no further tags are used" },
+    };
+
+    [Theory]
+    [MemberData(nameof(NotUsed))]
+    public void A_value_with_which_the_reference_starts_is_a_warning_that_says_what_is_used(string name, string value, string instead)
+    {
+        var bound = Bind((name, value));
+        Assert.Empty(bound.Problems);
+        var warning = Assert.Single(bound.Warnings, warning => warning.StartsWith($"{name}='{value}': expected ", StringComparison.Ordinal));
+        Assert.EndsWith($"; {instead}", warning, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_warning_says_is_used_is_used()
+    {
+        var options = Bind(("HTTP_TIMEOUT", "900"), ("WARM_ENI_TARGET", "-1"), ("MAX_ENI", "-2"), ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "x"), ("INTROSPECTION_BIND_ADDRESS", "x")).Options;
+        Assert.Equal((TimeSpan.FromMinutes(10), 1, null), (options.HttpTimeout, options.Targets.WarmEniTarget, options.Targets.MaxEni));
+        Assert.Equal((SnatPorts.FullyRandom, null), (options.HostNetwork.SnatPorts, options.IntrospectionEndPoint));
+    }
+
+    [Theory]
+    [InlineData("k8s.amazonaws.com/x")]
+    [InlineData("aws:x")]
+    [InlineData("")]
+    public void A_tag_that_is_ignored_does_not_forbid_the_start(string key)
+    {
+        var bound = Daemon.WithChecksOfCloud(Bind(("ADDITIONAL_ENI_TAGS", $$"""{"{{key}}":"y","team":"net"}""")));
+        Assert.Empty(bound.Problems);
+        Assert.StartsWith($"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: ", Assert.Single(bound.Warnings), StringComparison.Ordinal);
+    }
 
     /// <summary>What the kernel would not take is found before anything is started.</summary>
     [Theory]
@@ -58,9 +97,6 @@ public sealed class OptionBinderTests
     [InlineData(108, false)]
     public void A_socket_that_metrics_are_served_on_is_not_longer_than_the_kernel_takes(int length, bool isTaken)
         => Assert.Equal(isTaken, Bind(("VPCCNI_METRICS_BIND_ADDRESS", "unix:/run/".PadRight("unix:".Length + length, 'a'))).Problems.Count == 0);
-
-    [Fact]
-    public void A_socket_without_a_file_name_is_a_problem() => Assert.Single(Bind(("INTROSPECTION_BIND_ADDRESS", "unix:/")).Problems);
 
     [Theory]
     [MemberData(nameof(Malformed))]
@@ -71,7 +107,7 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void All_problems_are_reported_together() => Assert.Equal(3, Bind(("WARM_IP_TARGET", "a"), ("MAX_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
+    public void All_problems_are_reported_together() => Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
 
     [Fact]
     public void A_variable_that_is_set_but_empty_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
@@ -131,6 +167,7 @@ public sealed class OptionBinderTests
     [InlineData("", "fd00::1", "https://[fd00::1]/")]
     [InlineData("https://abc.eks.amazonaws.com", "10.100.0.1", "https://abc.eks.amazonaws.com/")]
     [InlineData("http://127.0.0.1:8001", "", "http://127.0.0.1:8001/")]
+    [InlineData("abc.eks.amazonaws.com:8443", "10.100.0.1", "https://abc.eks.amazonaws.com:8443/")]
     public void API_server_is_where_the_cluster_says_unless_the_operator_says_otherwise(string endpoint, string host, string expected)
     {
         var bound = OptionBinder.Bind(new Dictionary<string, string> { ["CLUSTER_ENDPOINT"] = endpoint, ["KUBERNETES_SERVICE_HOST"] = host, ["MY_NODE_NAME"] = "n" });
