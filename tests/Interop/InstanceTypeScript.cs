@@ -11,13 +11,17 @@ internal static class InstanceTypeScript
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
-    public static async Task<(int ExitCode, string Error, string Text)> RunAsync(Uri endpoint, string accessKey, string secretKey, params string[] regions)
+    public static Task<(int ExitCode, string Error, string Text)> RunAsync(Uri endpoint, string accessKey, string secretKey, params string[] regions)
+        => RunOverAsync(previous: null, endpoint, accessKey, secretKey, regions);
+
+    /// <summary>Over a table that is there already.</summary>
+    public static async Task<(int ExitCode, string Error, string Text)> RunOverAsync(string? previous, Uri endpoint, string accessKey, string secretKey, params string[] arguments)
     {
         var folder = Directory.CreateTempSubdirectory("instance-types-");
         try
         {
             var table = Path.Combine(folder.FullName, "table.txt");
-            var start = new ProcessStartInfo(Script(), ["--output", table, "--source", "a test", .. regions]) { UseShellExecute = false, RedirectStandardError = true };
+            var start = new ProcessStartInfo(Script(), ["--output", table, "--source", "a test", .. arguments]) { UseShellExecute = false, RedirectStandardError = true };
             foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("AWS_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(name);
             start.Environment["AWS_ENDPOINT_URL_EC2"] = endpoint.ToString().TrimEnd('/');
             start.Environment["AWS_ACCESS_KEY_ID"] = accessKey;
@@ -25,6 +29,7 @@ internal static class InstanceTypeScript
             start.Environment["AWS_CONFIG_FILE"] = "/dev/null";
             start.Environment["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null";
             start.Environment["AWS_MAX_ATTEMPTS"] = "1";
+            if (previous is not null) await File.WriteAllTextAsync(table, previous);
             using var process = Process.Start(start) ?? throw new InvalidOperationException("the script did not start");
             using var deadline = new CancellationTokenSource(Deadline);
             try

@@ -30,6 +30,22 @@ public sealed class InstanceTypeTests
     }
 
     [Fact]
+    public async Task With_keep_the_script_leaves_rows_of_types_that_no_answer_has()
+    {
+        Requirement.NeedProgram("aws");
+        await using var lab = await LabOnLoopback.StartAsync();
+        var (key, secret) = (CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey);
+
+        var (exitCode, error, text) = await InstanceTypeScript.RunOverAsync("# of before\nm5.large 1 1 2 0 xen 1\np3.2xlarge 4 4 15 15 xen 1\n", new Uri(lab.Url), key, secret, "--keep", "us-west-2");
+
+        Assert.True(exitCode == 0, error);
+        Assert.Contains("\n# Source: a test; regions: us-west-2. 1 types that those lack are kept from the table before.\n", text, StringComparison.Ordinal);
+        var rows = InstanceTypeScript.Rows(text);
+        Assert.Equal(InstanceTypeCatalog.Common.Keys.Append("p3.2xlarge").Order(StringComparer.Ordinal), rows.Select(row => row.Name));
+        Assert.All(rows, row => Assert.Equal(InstanceTypeTable.Find(row.Name), row));
+    }
+
+    [Fact]
     public async Task The_script_leaves_the_table_alone_when_the_answers_are_not_usable()
     {
         Requirement.NeedProgram("aws");

@@ -28,6 +28,10 @@ public sealed class InstanceTypeTableTests
     [InlineData("m4.4xlarge", 8, 30, 30, false)]
     [InlineData("t1.micro", 2, 2, 0, false)]
     [InlineData("p4d.24xlarge", 15, 50, 50, true)]
+    [InlineData("c9g.medium", 2, 20, 20, true)]
+    [InlineData("m8idn.metal-96xl", 12, 64, 64, true)]
+    [InlineData("p3.2xlarge", 4, 15, 15, false)]
+    [InlineData("cr1.8xlarge", 8, 30, 0, false)]
     public void Limits_are_those_of_network_card_0(string name, int interfaces, int ipv4, int ipv6, bool prefixes) =>
         Assert.Equal(new NodeLimits(interfaces, ipv4, ipv6, prefixes), InstanceTypeTable.Find(name)!.Limits);
 
@@ -51,7 +55,8 @@ public sealed class InstanceTypeTableTests
         Assert.StartsWith("# Source: ", lines[1], StringComparison.Ordinal);
         var rows = lines[3..^1].Select(line => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(line))).ToList();
 
-        Assert.True(rows.Count > 1_000, $"{rows.Count} types");
+        // As many as amazon-vpc-cni-k8s v1.23.1 knows: a node that switches over is not asked for ec2:DescribeInstanceTypes, which it may not have.
+        Assert.True(rows.Count >= 1_391, $"{rows.Count} types");
         var names = rows.Select(row => row.Name).ToList();
         Assert.Equal(names.Distinct().Order(StringComparer.Ordinal), names);
         Assert.All(rows, row =>
