@@ -44,7 +44,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
 
     private async Task<int> InstallAsync(string plugin, TimeSpan wait, string socket, CancellationToken cancellationToken)
     {
-        var installer = new Installer(options, console.Output.WriteLine);
+        var installer = Files("install");
         if (Guard("install", () => Plugins(installer, plugin)) is var failed and not 0) return failed;
         if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
         {
@@ -57,7 +57,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
 
     private async Task<int> UninstallAsync(bool always, TimeSpan wait, CancellationToken cancellationToken)
     {
-        if (Guard("uninstall", () => new Installer(options, console.Output.WriteLine).Uninstall()) is var failed and not 0) return failed;
+        if (Guard("uninstall", () => Files("uninstall").Uninstall()) is var failed and not 0) return failed;
         if (removeTranslation is null) return 0;
         var started = time.GetTimestamp();
         try
@@ -79,6 +79,8 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
             return 1;
         }
     }
+
+    private Installer Files(string command) => new(options, console.Output.WriteLine, sentence => console.Error.WriteLine($"ipamd {command}: warning: {sentence}"));
 
     private static void Plugins(Installer installer, string plugin)
     {

@@ -17,8 +17,13 @@ internal static class Conflist
 
     public const string PluginType = "vpc-cni";
 
+    /// <summary>What this daemon and the AWS VPC CNI write into their conflists: rewritten from the settings, or not wanted any more.</summary>
+    private static readonly string[] WrittenTypes = [PluginType, "aws-cni", "egress-cni", "portmap", "bandwidth"];
+
     /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings. 1.0.0 is the newest version that every runtime in use reads.</summary>
-    public static byte[] Render(InstallOptions options)
+    /// <param name="options">What it says.</param>
+    /// <param name="chained">Of others, called after ours in this order.</param>
+    public static byte[] Render(InstallOptions options, IReadOnlyList<ChainedPlugin> chained)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true }))
@@ -53,6 +58,7 @@ internal static class Conflist
                 json.WriteEndObject();
             }
 
+            foreach (var plugin in chained) plugin.Entry.WriteTo(json);
             json.WriteEndArray();
             json.WriteEndObject();
         }
@@ -79,20 +85,36 @@ internal static class Conflist
     }
 
     /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>
-    public static bool IsOurs(ReadOnlySpan<byte> content)
+    public static bool IsOurs(ReadOnlySpan<byte> content) => Plugins(content) is [var first, ..] && TypeOf(first) == PluginType;
+
+    /// <summary>
+    /// The plugins that others, a mesh for instance, appended to a conflist of ours or of the AWS VPC CNI: pods that start without them would bypass what they do. None in anybody else's conflist: those belong
+    /// to that network.
+    /// </summary>
+    public static IReadOnlyList<ChainedPlugin> ChainedByOthers(ReadOnlySpan<byte> content)
+    {
+        var plugins = Plugins(content);
+        if (plugins is not [var first, ..] || TypeOf(first) is not (PluginType or "aws-cni")) return [];
+        return [.. plugins.Select(entry => new ChainedPlugin(TypeOf(entry), entry)).Where(plugin => plugin.Type.Length > 0 && !WrittenTypes.Contains(plugin.Type))];
+    }
+
+    private static IReadOnlyList<JsonElement> Plugins(ReadOnlySpan<byte> content)
     {
         try
         {
             using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
-            return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("plugins", out var plugins) && plugins.ValueKind == JsonValueKind.Array && plugins.GetArrayLength() > 0
-                && plugins[0].ValueKind == JsonValueKind.Object && plugins[0].TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals(PluginType);
+            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("plugins", out var plugins) && plugins.ValueKind == JsonValueKind.Array
+                ? [.. plugins.EnumerateArray().Select(plugin => plugin.Clone())] : [];
         }
         catch (JsonException)
         {
-            return false;
+            return [];
         }
     }
+
+    /// <summary>Empty when there is none.</summary>
+    private static string TypeOf(JsonElement plugin)
+        => plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? type.GetString()! : "";
 
     private static void WriteCapability(Utf8JsonWriter json, string name)
     {
@@ -101,3 +123,8 @@ internal static class Conflist
         json.WriteEndObject();
     }
 }
+
+/// <summary>An entry of a conflist that neither this daemon nor the AWS VPC CNI wrote.</summary>
+/// <param name="Type">The file name of its plugin.</param>
+/// <param name="Entry">The whole of it.</param>
+internal sealed record ChainedPlugin(string Type, JsonElement Entry);

@@ -22,7 +22,7 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     /// <summary>Why new pods do not reach this daemon; null when they do, or when nothing was tried yet.</summary>
     public string? Problem => _problem;
 
-    private Installer Files => new(options, sentence => Log.Done(logger, sentence));
+    private Installer Files => new(options, sentence => Log.Done(logger, sentence), sentence => Log.Warning(logger, sentence));
 
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -110,6 +110,9 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     {
         [LoggerMessage(700, LogLevel.Information, "installation: {Sentence}")]
         public static partial void Done(ILogger logger, string sentence);
+
+        [LoggerMessage(702, LogLevel.Warning, "installation: {Sentence}")]
+        public static partial void Warning(ILogger logger, string sentence);
 
         [LoggerMessage(701, LogLevel.Error, "installation: {Problem}")]
         public static partial void Problem(ILogger logger, string problem);

@@ -9,7 +9,8 @@ namespace VpcCni.Ipamd.Install;
 /// </summary>
 /// <param name="options">Where to.</param>
 /// <param name="report">One sentence for each thing done.</param>
-internal sealed class Installer(InstallOptions options, Action<string> report)
+/// <param name="warn">One sentence for each thing that somebody should know.</param>
+internal sealed class Installer(InstallOptions options, Action<string> report, Action<string> warn)
 {
     private const UnixFileMode ForAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode Executable = ForAll | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
@@ -45,12 +46,11 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
     /// </summary>
     public void InstallConfiguration()
     {
-        if (File.Exists(Configuration) && File.ReadAllBytes(Configuration) is var present && !Conflist.IsOurs(present))
-        {
-            Replace(Kept, present, File.GetUnixFileMode(Configuration));
-        }
-
-        Replace(Configuration, Conflist.Render(options), ForAll);
+        var present = File.Exists(Configuration) ? File.ReadAllBytes(Configuration) : null;
+        if (present is not null && !Conflist.IsOurs(present)) Replace(Kept, present, File.GetUnixFileMode(Configuration));
+        var chained = Conflist.ChainedByOthers(present);
+        foreach (var plugin in chained) warn(Chained(plugin));
+        Replace(Configuration, Conflist.Render(options, chained), ForAll);
     }
 
     /// <summary>The runtime would call somebody else's plugin.</summary>
@@ -79,21 +79,44 @@ internal sealed class Installer(InstallOptions options, Action<string> report)
         {
             report($"{Configuration} is not ours and stays");
         }
-        else if (File.Exists(Kept))
-        {
-            File.Move(Kept, Configuration, overwrite: true);
-            FolderSync.Flush(options.ConfigurationFolder);
-            report($"{Configuration} is again what it was before");
-        }
         else
         {
-            Delete(Configuration);
+            WarnOfLostPlugins();
+            RemoveConfiguration();
         }
 
         // Left by an uninstall that was interrupted, or overtaken by somebody else's installer: of no use any more.
         if (File.Exists(Kept)) Delete(Kept);
         if (File.Exists(Plugin)) Delete(Plugin);
         else report($"{Plugin} is not there");
+    }
+
+    private void RemoveConfiguration()
+    {
+        if (!File.Exists(Kept))
+        {
+            Delete(Configuration);
+            return;
+        }
+
+        File.Move(Kept, Configuration, overwrite: true);
+        FolderSync.Flush(options.ConfigurationFolder);
+        report($"{Configuration} is again what it was before");
+    }
+
+    /// <summary>An ADD or DEL fails with any plugin of the chain, and the runtime's message does not say who put it there.</summary>
+    private string Chained(ChainedPlugin plugin)
+    {
+        var kept = $"{Configuration}: the plugin {plugin.Type}, which another program appended, stays and is called after ours";
+        return File.Exists(Path.Combine(options.PluginFolder, Path.GetFileName(plugin.Type)))
+            ? kept : $"{kept}, but {options.PluginFolder} does not have it: if no other folder of the runtime does, every ADD fails until it is installed or its entry removed";
+    }
+
+    private void WarnOfLostPlugins()
+    {
+        var before = File.Exists(Kept) ? Conflist.ChainedByOthers(File.ReadAllBytes(Kept)).Select(plugin => plugin.Type).ToList() : [];
+        foreach (var plugin in Conflist.ChainedByOthers(File.ReadAllBytes(Configuration)).Where(plugin => !before.Contains(plugin.Type)))
+            warn($"{Configuration}: the plugin {plugin.Type}, which another program appended, goes with it; that program has to append it again");
     }
 
     private void Replace(string path, byte[] content, UnixFileMode mode)

@@ -83,6 +83,19 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
+    public async Task A_chained_plugin_of_another_program_outlives_a_restart_of_the_daemon_with_a_warning()
+    {
+        Directory.CreateDirectory(Options.ConfigurationFolder);
+        File.WriteAllText(Configuration, """{"cniVersion":"1.0.0","name":"aws-cni","plugins":[{"type":"vpc-cni"},{"type":"istio-cni"}]}""");
+        _isReady = true;
+        var (_, running) = Start();
+        Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal("istio-cni", Assert.Single(Conflist.ChainedByOthers(File.ReadAllBytes(Configuration))).Type);
+        Assert.Single(_log.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("istio-cni", StringComparison.Ordinal));
+        await StopAsync(running);
+    }
+
+    [Fact]
     public async Task A_folder_that_cannot_be_written_is_told_once_and_tried_again()
     {
         File.WriteAllText(Bin, "a file where the folder should be");
@@ -116,7 +129,7 @@ public sealed class InstallationTests : IDisposable
         Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
         await StopAsync(running);
         File.WriteAllText(Path.Combine(Bin, "portmap"), "of the node");
-        new Installer(Options, _ => { }).InstallCompanions(Installer.CompanionsOf(Plugin));
+        new Installer(Options, _ => { }, _ => { }).InstallCompanions(Installer.CompanionsOf(Plugin));
         Assert.Equal("of the node", File.ReadAllText(Path.Combine(Bin, "portmap")));
     }
 

@@ -15,6 +15,7 @@ public sealed class InstallerTests : IDisposable
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-install-");
     private readonly List<string> _said = [];
+    private readonly List<string> _warned = [];
 
     private string Bin => Path.Combine(_folder.FullName, "bin");
 
@@ -100,6 +101,75 @@ public sealed class InstallerTests : IDisposable
         Assert.Contains(_said, sentence => sentence.Contains("not ours", StringComparison.Ordinal));
     }
 
+    /// <summary>A mesh appends its plugin to the conflist that it finds; pods that start without it bypass the mesh.</summary>
+    [Fact]
+    public void What_another_program_appended_stays_behind_our_plugins_with_a_warning()
+    {
+        Install();
+        Assert.Empty(_warned);
+        const string mesh = """{"type":"istio-cni","log_level":"info","kubernetes":{"exclude_namespaces":["kube-system"]},"ports":[1,2.50]}""";
+        Append(mesh, """{"type":"tuning","sysctl":{"net.core.somaxconn":"512"}}""");
+        Install();
+        Assert.Equal(["vpc-cni", "portmap", "istio-cni", "tuning"], Types());
+        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(mesh).RootElement, JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[2]));
+        Assert.Equal(2, _warned.Count);
+        Assert.Contains("istio-cni", _warned[0], StringComparison.Ordinal);
+        Assert.Contains("does not have it", _warned[0], StringComparison.Ordinal);
+
+        var written = (File.ReadAllText(Configuration), Inode(Configuration));
+        File.WriteAllText(Path.Combine(Bin, "istio-cni"), "mesh");
+        _warned.Clear();
+        Install();
+        Assert.Equal(written, (File.ReadAllText(Configuration), Inode(Configuration)));
+        Assert.DoesNotContain("does not have it", _warned[0], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Our_entries_behind_ours_follow_the_settings_and_are_not_taken_for_others()
+    {
+        Install();
+        Append("""{"type":"bandwidth","capabilities":{"bandwidth":true}}""", """{"type":"vpc-cni"}""", """{"type":7}""", "3");
+        Install();
+        Assert.Equal(["vpc-cni", "portmap"], Types());
+        Assert.Empty(_warned);
+    }
+
+    [Fact]
+    public void What_was_appended_to_the_configuration_of_aws_node_is_taken_over_and_its_own_plugins_are_not()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, Reference);
+        Append("""{"type":"istio-cni"}""");
+        var before = File.ReadAllText(Configuration);
+        Install();
+        Assert.Equal(["vpc-cni", "portmap", "istio-cni"], Types());
+        _warned.Clear();
+        Uninstall();
+        Assert.Equal(before, File.ReadAllText(Configuration));
+        Assert.Empty(_warned);
+    }
+
+    [Fact]
+    public void Plugins_of_another_network_are_not_taken_over()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, """{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge"},{"type":"firewall"}]}""");
+        Install();
+        Assert.Equal(["vpc-cni", "portmap"], Types());
+    }
+
+    [Fact]
+    public void Uninstall_names_what_another_program_has_to_append_again()
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, Reference);
+        Install();
+        Append("""{"type":"istio-cni"}""");
+        Uninstall();
+        Assert.Equal(Reference, File.ReadAllText(Configuration));
+        Assert.Contains("istio-cni", Assert.Single(_warned), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("not json")]
@@ -165,14 +235,23 @@ public sealed class InstallerTests : IDisposable
 
     private string Configuration => Path.Combine(Conf, Conflist.FileName);
 
+    private List<string?> Types() => [.. JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins").EnumerateArray().Select(plugin => plugin.GetProperty("type").GetString())];
+
+    private void Append(params string[] entries)
+    {
+        var conflist = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Configuration))!;
+        foreach (var entry in entries) conflist["plugins"]!.AsArray().Add(System.Text.Json.Nodes.JsonNode.Parse(entry));
+        File.WriteAllText(Configuration, conflist.ToJsonString());
+    }
+
     private void Install()
     {
-        var installer = new Installer(Options, _said.Add);
+        var installer = new Installer(Options, _said.Add, _warned.Add);
         installer.InstallPlugin(Source);
         installer.InstallConfiguration();
     }
 
-    private void Uninstall() => new Installer(Options, _said.Add).Uninstall();
+    private void Uninstall() => new Installer(Options, _said.Add, _warned.Add).Uninstall();
 
     private List<string> Files() => [.. Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories).Where(path => path != Source).Select(path => Path.GetRelativePath(_folder.FullName, path)).Order(StringComparer.Ordinal)];
 
