@@ -4,8 +4,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Pods' links that somebody set down. A link that is being wired is down as well: only one that has been up, or has been down for longer than any wiring takes, was set down. As many entries as there are
-/// links that are down.
+/// Pods' links that somebody set down. A link that is being wired is down as well: only one that has been up, or has been down for
+/// longer than any wiring takes, was set down. As many entries as there are links that are down.
 /// </summary>
 internal sealed class DownLinks
 {
@@ -23,7 +23,8 @@ internal sealed class DownLinks
     /// <returns>Indexes of those that may be brought up.</returns>
     public IReadOnlySet<int> Restorable(IEnumerable<LinkInfo> links, Func<int, bool> hasBeenUp, DateTimeOffset now)
     {
-        _since = links.Where(link => link is { IsUp: false, Kind: "veth" } && link.Group != LinkGroups.Released).ToDictionary(link => link.Index, link => _since.TryGetValue(link.Index, out var at) ? at : now);
+        _since = links.Where(link => link is { IsUp: false, Kind: "veth" } && link.Group != LinkGroups.Released)
+            .ToDictionary(link => link.Index, link => _since.TryGetValue(link.Index, out var at) ? at : now);
         HashSet<int> restorable = [];
         Due = null;
         foreach (var (index, since) in _since)

@@ -6,8 +6,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The MAC addresses that pods' links of the host must have. Each pod has its own in a permanent neighbour entry, which nothing ever resolves again: a link that got another one (udev, a bond or bridge,
-/// an operator) drops all that the pod sends. A namespace is entered when its link is new and when its MAC address differs from what it was, not at every look.
+/// The MAC addresses that pods' links of the host must have. Each pod has its own in a permanent neighbour entry, which nothing ever
+/// resolves again: a link that got another one (udev, a bond or bridge, an operator) drops all that the pod sends. A namespace is
+/// entered when its link is new and when its MAC address differs from what it was, not at every look.
 /// </summary>
 internal sealed class PodGateways
 {
@@ -21,7 +22,8 @@ internal sealed class PodGateways
     internal Func<string, LinkInfo, MacAddress?> Read { get; init; } = ReadInside;
 
     /// <returns>By link index: what those links must get that have something else.</returns>
-    public IReadOnlyDictionary<int, MacAddress> Different(IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired, IReadOnlyList<LinkInfo> links)
+    public IReadOnlyDictionary<int, MacAddress> Different(
+        IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired, IReadOnlyList<LinkInfo> links)
     {
         Dictionary<int, MacAddress> different = [];
         if (_right.Count > wired.Count)
@@ -36,7 +38,9 @@ internal sealed class PodGateways
             var isKnown = _right.TryGetValue(link.Index, out var right);
             if (isKnown && right == present) continue;
             // What a pod says decides over its own link only: not an address that another link of the host has.
-            var inside = pod.NetnsPath.Length > 0 && Read(pod.NetnsPath, link) is { } read && !links.Any(other => other.Index != link.Index && other.Mac == read) ? read : (MacAddress?)null;
+            var inside = pod.NetnsPath.Length > 0 && Read(pod.NetnsPath, link) is { } read
+                && !links.Any(other => other.Index != link.Index && other.Mac == read)
+                ? read : (MacAddress?)null;
             var wanted = inside ?? (isKnown ? right : present);
             if (wanted == present) _right[link.Index] = present;
             else different[link.Index] = wanted;
@@ -52,8 +56,11 @@ internal sealed class PodGateways
         {
             using var sandbox = NetworkNamespace.Open(path);
             using var netlink = sandbox.OpenRouteNetlink();
-            if (link.PeerIndex is not { } index || netlink.FindLink(index) is not { Kind: "veth" } peer || peer.PeerIndex != link.Index) return null;
-            return netlink.GetNeighbours(AddressFamily.InterNetwork, index).FirstOrDefault(item => item.State.HasFlag(NeighbourState.Permanent) && item.Address.Equals(Gateway))?.Mac;
+            if (link.PeerIndex is not { } index || netlink.FindLink(index) is not { Kind: "veth" } peer
+                || peer.PeerIndex != link.Index) return null;
+            return netlink.GetNeighbours(AddressFamily.InterNetwork, index)
+                .FirstOrDefault(item => item.State.HasFlag(NeighbourState.Permanent) && item.Address.Equals(Gateway))
+                ?.Mac;
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)
         {

@@ -5,8 +5,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Which links of the host can be a pod's: a veth with the name that both plugins give it, whose peer is in another network namespace. A route to any other link (a cilium_host, an ENI to which DHCP routes
-/// its server) keeps its address from pods, but nobody makes rules and routes for it.
+/// Which links of the host can be a pod's: a veth with the name that both plugins give it, whose peer is in another network namespace.
+/// A route to any other link (a cilium_host, an ENI to which DHCP routes its server) keeps its address from pods, but nobody makes
+/// rules and routes for it.
 /// </summary>
 internal static class PodLinks
 {
@@ -26,5 +27,6 @@ internal static class PodLinks
             : null;
 
     private static bool IsNamed(string name, string prefix)
-        => name.Length == prefix.Length + HashLength && name.StartsWith(prefix, StringComparison.Ordinal) && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
+        => name.Length == prefix.Length + HashLength && name.StartsWith(prefix, StringComparison.Ordinal)
+            && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
 }

@@ -5,8 +5,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
-/// Interfaces that are attached and could not be wired, most of them because the guest has no link of them yet. Asks for another observation when a link with their MAC address is reported, and says for how
-/// many addresses a pod can wait. As many entries as there are interfaces. From any thread.
+/// Interfaces that are attached and could not be wired, most of them because the guest has no link of them yet. Asks for another
+/// observation when a link with their MAC address is reported, and says for how many addresses a pod can wait. As many entries as there
+/// are interfaces. From any thread.
 /// </summary>
 internal sealed class AwaitedLinks(TimeProvider time)
 {
@@ -21,13 +22,15 @@ internal sealed class AwaitedLinks(TimeProvider time)
         {
             lock (_lock)
             {
-                Entry[] expected = [.. _entries.Values.Where(entry => entry.Failure is not null && time.GetUtcNow() < entry.Until && entry.Addresses > 0)];
+                Entry[] expected = [.. _entries.Values
+                    .Where(entry => entry.Failure is not null && time.GetUtcNow() < entry.Until && entry.Addresses > 0)];
                 if (expected.Length == 0) return AwaitedAddresses.None;
                 var names = string.Join(", ", expected.Select(entry => entry.Item.Id.Value).Order(StringComparer.Ordinal));
                 var count = expected.Sum(entry => entry.Addresses);
                 return new AwaitedAddresses(count, new GrowthObstacle(
                     GrowthObstacleKind.CloudFailure, expected.Max(entry => entry.Until),
-                    $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses and not wired yet: {expected[0].Failure}") { MayEndAnyMoment = true });
+                    $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses and not wired yet: "
+                        + expected[0].Failure) { MayEndAnyMoment = true });
             }
         }
     }
@@ -40,19 +43,24 @@ internal sealed class AwaitedLinks(TimeProvider time)
             lock (_lock)
             {
                 string[] late = [.. _entries.Values.Where(entry => entry.Failure is not null && time.GetUtcNow() >= entry.Until)
-                    .OrderBy(entry => entry.Item.Id.Value, StringComparer.Ordinal).Select(entry => $"{entry.Item.Id} is attached and not wired, so no pod gets one of its {entry.Addresses} addresses: {entry.Failure}")];
+                    .OrderBy(entry => entry.Item.Id.Value, StringComparer.Ordinal)
+                    .Select(entry => $"{entry.Item.Id} is attached and not wired, so no pod gets one of its {entry.Addresses} addresses: "
+                        + entry.Failure)];
                 return late.Length == 0 ? null : string.Join("; ", late);
             }
         }
     }
 
-    /// <summary>From now on <paramref name="observeAt"/> is called when an observation is worth while, also for links that appeared before.</summary>
+    /// <summary>
+    /// From now on <paramref name="observeAt"/> is called when an observation is worth while, also for links that appeared before.
+    /// </summary>
     public void Watch(Action<DateTimeOffset> observeAt)
     {
         lock (_lock)
         {
             _observeAt = observeAt;
-            foreach (var entry in _entries.Values.Where(entry => entry is { HasAppeared: true, Failure: not null })) Request_NeedsLock(entry);
+            foreach (var entry in _entries.Values.Where(entry => entry is { HasAppeared: true, Failure: not null }))
+                Request_NeedsLock(entry);
         }
     }
 
@@ -95,7 +103,9 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         lock (_lock)
         {
-            foreach (var entry in _entries.Values.Where(entry => !entry.HasAppeared && (mac is null || string.Equals(entry.Item.Mac, mac, StringComparison.OrdinalIgnoreCase))))
+            foreach (var entry in _entries.Values
+                .Where(entry => !entry.HasAppeared)
+                .Where(entry => mac is null || string.Equals(entry.Item.Mac, mac, StringComparison.OrdinalIgnoreCase)))
             {
                 entry.HasAppeared = true;
                 if (entry.Failure is not null) Request_NeedsLock(entry);
@@ -103,7 +113,9 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>At once, and ever later when that has not helped: a link that is reported again and again must not cost a call each time.</summary>
+    /// <summary>
+    /// At once, and ever later when that has not helped: a link that is reported again and again must not cost a call each time.
+    /// </summary>
     private void Request_NeedsLock(Entry entry)
     {
         if (_observeAt is null) return;

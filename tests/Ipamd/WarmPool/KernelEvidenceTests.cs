@@ -38,7 +38,8 @@ public sealed class KernelEvidenceTests
         await pool.StepAsync();
         var added = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("ss-0")).Attachment;
         var link = "eni" + KernelEvidence.LinkSuffix(added);
-        var old = pool.Cloud.Interfaces[0].Blocks.Select(block => block.BaseAddress).First(address => !address.Equals(added.Addresses[0].Address));
+        var old = pool.Cloud.Interfaces[0].Blocks.Select(block => block.BaseAddress)
+            .First(address => !address.Equals(added.Addresses[0].Address));
         pool.Host.Route(link, added.Addresses[0].Address);
         pool.Host.Route(link, old);
         pool.Evidence.HoldInUse();

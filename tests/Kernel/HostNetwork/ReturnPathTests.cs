@@ -7,7 +7,10 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>Connections that somebody else opens to a pod of a secondary ENI, or that a pod opens to an address of its own node: the answer must take the way by which the question came.</summary>
+/// <summary>
+/// Connections that somebody else opens to a pod of a secondary ENI, or that a pod opens to an address of its own node: the answer must
+/// take the way by which the question came.
+/// </summary>
 public sealed class ReturnPathTests
 {
     private static readonly IPAddress Pod = IPAddress.Parse("10.0.0.21");
@@ -25,7 +28,8 @@ public sealed class ReturnPathTests
         // From the balancer's own address within the VPC.
         Assert.Equal(IPAddress.Parse("10.0.0.1"), await HostLab.ConnectAsync(lab.Second, pod, Web));
         // And the pod's own connections go where they went before.
-        Assert.Equal(externalSnat ? Pod : HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, externalSnat ? lab.Second : lab.First, new IPEndPoint(HostLab.Internet, 8081)));
+        Assert.Equal(externalSnat ? Pod : HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(pod, externalSnat ? lab.Second : lab.First, new IPEndPoint(HostLab.Internet, 8081)));
     }
 
     [Theory]
@@ -38,10 +42,15 @@ public sealed class ReturnPathTests
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
             // As NodeLocal DNSCache does: both addresses on a link of its own, and no connection tracking for them.
-            lab.Host.IpBatch("", ["link add nodelocaldns type bridge", "link set nodelocaldns up", $"address add {local}/32 dev nodelocaldns", $"address add {service}/32 dev nodelocaldns"]);
+            lab.Host.IpBatch("",
+                ["link add nodelocaldns type bridge", "link set nodelocaldns up",
+                $"address add {local}/32 dev nodelocaldns", $"address add {service}/32 dev nodelocaldns"]);
             foreach (var address in new[] { local, service })
             {
-                foreach (var rule in new[] { $"-A PREROUTING -d {address}/32 -p tcp --dport 53 -j NOTRACK", $"-A OUTPUT -d {address}/32 -p tcp --dport 53 -j NOTRACK", $"-A OUTPUT -s {address}/32 -p tcp --sport 53 -j NOTRACK" })
+                foreach (var rule in new[]
+                    { $"-A PREROUTING -d {address}/32 -p tcp --dport 53 -j NOTRACK",
+                    $"-A OUTPUT -d {address}/32 -p tcp --dport 53 -j NOTRACK",
+                    $"-A OUTPUT -s {address}/32 -p tcp --sport 53 -j NOTRACK" })
                     Iproute.Run(lab.Host, mode, ["-t", "raw", .. rule.Split(' ')]);
             }
         });
@@ -53,7 +62,10 @@ public sealed class ReturnPathTests
         }
     }
 
-    /// <summary>The nftables table is the daemon's own: which backend the rules of others are in is never asked, and the wrong one cannot be chosen.</summary>
+    /// <summary>
+    /// The nftables table is the daemon's own: which backend the rules of others are in is never asked, and the wrong one cannot be
+    /// chosen.
+    /// </summary>
     [Theory]
     [InlineData("iptables-legacy", "iptables-nft")]
     [InlineData("iptables-nft", "iptables-legacy")]
@@ -64,16 +76,23 @@ public sealed class ReturnPathTests
         await using var lab = await HostLab.StartAsync();
         var (pod, client) = (lab.AddPod("web", "10.0.0.21"), lab.AddPod("client", "10.0.0.22"));
         await CheckAsync();
-        // kube-proxy comes a moment later, in the backend that is not the machine's default, and somebody has ten rules and more in the other one.
+        // kube-proxy comes a moment later, in the backend that is not the machine's default, and somebody has ten rules and
+        // more in the other one.
         KubeProxy.Install(lab.Host, first);
-        for (var rule = 0; rule < 12; rule++) Iproute.Run(lab.Host, second, ["-t", "filter", "-A", "FORWARD", "-s", $"192.0.2.{rule}", "-j", "ACCEPT"]);
+        for (var rule = 0; rule < 12; rule++)
+            Iproute.Run(lab.Host, second, ["-t", "filter", "-A", "FORWARD", "-s", $"192.0.2.{rule}", "-j", "ACCEPT"]);
         await CheckAsync();
-        Assert.Equal(HostLab.Internet, await HostLab.ConnectAsync(lab.First, pod, Web, new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort), source: HostLab.Internet));
-        Assert.Equal(IPAddress.Parse("10.0.0.22"), await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
+        Assert.Equal(HostLab.Internet,
+            await HostLab.ConnectAsync(lab.First, pod, Web, new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort),
+            source: HostLab.Internet));
+        Assert.Equal(IPAddress.Parse("10.0.0.22"),
+            await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
         await lab.Keeper.LookAsync(CancellationToken.None);
         Assert.Null(lab.Keeper.Problem);
         Assert.Equal(0, lab.Repaired(RepairKind.Nat));
 
-        async Task CheckAsync() => Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+        async Task CheckAsync()
+            => Assert.Equal(HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
 }
