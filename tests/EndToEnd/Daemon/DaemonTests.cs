@@ -183,14 +183,19 @@ public sealed class DaemonTests
             start.Environment["VPCCNI_SOCKET_PATH"] = Path.Combine(folder.FullName, "ipamd.sock");
             start.Environment["AWS_VPC_K8S_CNI_BACKING_STORE"] = Path.Combine(folder.FullName, "ipam.json");
             start.Environment["AWS_VPC_K8S_CNI_LOG_FILE"] = Path.Combine(folder.FullName, "ipamd.log");
-            start.Environment["WARM_IP_TARGET"] = "many";
-            start.Environment["MAX_ENI"] = "all";
+            start.Environment["IP_COOLDOWN_PERIOD"] = "soon";
+            start.Environment["VPCCNI_MAX_PODS"] = "all";
             start.Environment["ENABLE_POD_ENI"] = "true";
+
+            // With this the AWS VPC CNI starts, and so does the daemon, with a warning: no problem (docs/adr/0009).
+            start.Environment["WARM_IP_TARGET"] = "many";
             using var process = Process.Start(start)!;
             var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
             Assert.Equal(1, process.ExitCode);
-            Assert.All(new[] { "WARM_IP_TARGET='many'", "MAX_ENI='all'", "ENABLE_POD_ENI='true'" }, problem => Assert.Contains(problem, error, StringComparison.Ordinal));
+            Assert.Contains("3 problem(s)", error, StringComparison.Ordinal);
+            Assert.All(new[] { "IP_COOLDOWN_PERIOD='soon'", "VPCCNI_MAX_PODS='all'", "ENABLE_POD_ENI='true'" }, problem => Assert.Contains(problem, error, StringComparison.Ordinal));
+            Assert.DoesNotContain("WARM_IP_TARGET", error, StringComparison.Ordinal);
             Assert.Empty(Directory.GetFileSystemEntries(folder.FullName));
         }
         finally

@@ -20,8 +20,10 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         using var ec2 = moto.Client();
         var subnet = (await ec2.DescribeSubnetsAsync(new DescribeSubnetsRequest())).Subnets![0];
         var instance = await moto.RunInstanceAsync(subnet.SubnetId!);
+        var shown = (await ec2.DescribeNetworkInterfacesAsync(new DescribeNetworkInterfacesRequest { Filters = [new Filter("attachment.instance-id", [instance])] })).NetworkInterfaces!;
         await using var imds = await FakeImds.StartAsync();
         imds.Set("instance-id", instance);
+        imds.SetPrimaryMac(Assert.Single(shown).MacAddress!);
         imds.Set("placement/region", "us-east-1");
         var options = new AwsCloudOptions
         {

@@ -53,6 +53,15 @@ internal sealed class FakeImds : IAsyncDisposable
 
     public void SetPrimary(string key, string value) => SetInterface(Mac, key, value);
 
+    /// <summary>The primary interface has this address instead of <see cref="Mac"/>.</summary>
+    public void SetPrimaryMac(string mac)
+    {
+        const string old = $"meta-data/network/interfaces/macs/{Mac}/";
+        foreach (var (key, value) in Values.Where(pair => pair.Key.StartsWith(old, StringComparison.Ordinal)).ToArray()) SetInterface(mac, key[old.Length..], value);
+        RemoveInterface(Mac);
+        Set("mac", mac);
+    }
+
     public void SetInterface(string mac, string key, string value) => Set($"network/interfaces/macs/{mac}/{key}", value);
 
     public void RemoveInterface(string mac)
