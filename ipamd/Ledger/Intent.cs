@@ -11,6 +11,9 @@ namespace VpcCni.Ipamd.Ledger;
 /// <param name="At">When it was recorded.</param>
 internal abstract record Intent(long Number, DateTimeOffset At)
 {
+    /// <summary><see cref="At"/>, moved to the clock of the run that has it now where the clock was set between two runs: how long ago it was is counted from here.</summary>
+    public DateTimeOffset Since { get; init; } = At;
+
     /// <summary>For a person.</summary>
     public string Description => this switch
     {

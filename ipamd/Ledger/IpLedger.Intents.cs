@@ -179,7 +179,7 @@ internal sealed partial class IpLedger
     {
         foreach (var intent in record.Intents)
         {
-            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent, IsRunning: false, now))) continue;
+            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent with { Since = carried(intent.Since) }, IsRunning: false, now))) continue;
             _lastIntent = Math.Max(_lastIntent, intent.Number);
         }
 

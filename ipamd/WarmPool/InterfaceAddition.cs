@@ -55,7 +55,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
     private bool IsFinal(CloudException failure, Intent.AddInterface intent) => failure.Kind switch
     {
         CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled => false,
-        CloudErrorKind.NotFound => time.GetUtcNow() - intent.At >= IpLedger.Settling,
+        CloudErrorKind.NotFound => time.GetUtcNow() - intent.Since >= IpLedger.Settling,
         _ => true,
     };
 
@@ -66,7 +66,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
         {
             var there = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Concat(await cloud.DescribeUnattachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == known);
             // The description may be late.
-            if (there is null && time.GetUtcNow() - intent.At < IpLedger.Settling) throw new CloudException(CloudErrorKind.Transient, "DescribeNetworkInterfaces", "NotDescribedYet", $"{known} was created and is not described yet");
+            if (there is null && time.GetUtcNow() - intent.Since < IpLedger.Settling) throw new CloudException(CloudErrorKind.Transient, "DescribeNetworkInterfaces", "NotDescribedYet", $"{known} was created and is not described yet");
             return there;
         }
 

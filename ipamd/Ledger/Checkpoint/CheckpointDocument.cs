@@ -159,6 +159,10 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("at")]
         public long At { get; set; }
 
+        /// <summary>The same on the clock of the run that wrote this; absent where that is no other.</summary>
+        [JsonPropertyName("since")]
+        public long? Since { get; set; }
+
         [JsonPropertyName("interface")]
         public string? Interface { get; set; }
 

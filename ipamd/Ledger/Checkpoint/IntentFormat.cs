@@ -12,6 +12,7 @@ internal static class IntentFormat
     public static CheckpointDocument.PendingIntent Write(Intent intent)
     {
         var entry = new CheckpointDocument.PendingIntent { Number = intent.Number, At = CheckpointFormat.ToNanoseconds(intent.At) };
+        if (intent.Since != intent.At) entry.Since = CheckpointFormat.ToNanoseconds(intent.Since);
         switch (intent)
         {
             case Intent.AddInterface add:
@@ -42,6 +43,9 @@ internal static class IntentFormat
 
     /// <exception cref="CheckpointFormatException">With the place and the reason.</exception>
     public static Intent Read(CheckpointDocument.PendingIntent entry, string where)
+        => entry.Since is { } since ? ReadChange(entry, where) with { Since = CheckpointFormat.FromNanoseconds(since) } : ReadChange(entry, where);
+
+    private static Intent ReadChange(CheckpointDocument.PendingIntent entry, string where)
     {
         var at = CheckpointFormat.FromNanoseconds(entry.At);
         switch (entry.Kind)

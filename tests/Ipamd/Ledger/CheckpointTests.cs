@@ -20,7 +20,7 @@ public sealed class CheckpointTests
         var at = DateTimeOffset.UnixEpoch.AddDays(20_000);
         Intent[] intents =
         [
-            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3)) { Created = new NetworkInterfaceId("eni-2"), AttachmentId = "attach-2", IsUndoing = true },
+            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3)) { Created = new NetworkInterfaceId("eni-2"), AttachmentId = "attach-2", IsUndoing = true, Since = at.AddHours(-2) },
             new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(BlockKind.Ipv4Address, 9)),
             new Intent.ReleaseBlocks(3, at, new NetworkInterfaceId("eni-0"), [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]),
             new Intent.RemoveInterface(4, at, new NetworkInterfaceId("eni-1"), "attach-1", new InterfacePlace(new NetworkInterfaceId("eni-1"), 1, 0), System.Net.IPAddress.Parse("10.0.1.4")) { IsDetached = true },

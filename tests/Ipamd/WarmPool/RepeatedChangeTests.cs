@@ -102,5 +102,25 @@ public sealed class RepeatedChangeTests
         Assert.True(cloud.Interfaces[1].DeleteOnTermination);
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(3)]
+    public async Task An_interface_that_somebody_deleted_is_given_up_whatever_the_clock_was_set_to_meanwhile(int recordedHoursAhead)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        var clock = ClockReading.Of(pool.Time);
+        var at = clock.Now.AddHours(recordedHoursAhead);
+        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2)) { Created = new NetworkInterfaceId("eni-deleted") };
+        pool.Ledger.Restore(LedgerRecord.Empty with { Intents = [intent], WrittenAt = clock with { Now = at } }, clock);
+        for (var waited = TimeSpan.Zero; waited < IpLedger.Settling + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.DoesNotContain(pool.View.Intents, open => open.Intent.Number == intent.Number);
+    }
+
     private static string Token(PoolHarness pool) => Assert.IsType<Intent.AddInterface>(Assert.Single(pool.View.Intents).Intent).Token;
 }
