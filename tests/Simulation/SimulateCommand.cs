@@ -91,7 +91,7 @@ internal static class SimulateCommand
         var missed = 0;
         foreach (var bug in PlantedBugs.Bugs.All)
         {
-            var (seed, violation) = PlantedBugs.PlantedBugTests.Find(bug, seeds);
+            var (seed, violation) = PlantedBugs.PlantedBugTests.Find(bug, seeds, bug.Focus);
             if (seed is null) missed++;
             output.WriteLine(seed is null ? $"{bug.Name}: NOT FOUND by {seeds} seeds" : $"{bug.Name}: found by seed {seed}: {violation}");
         }

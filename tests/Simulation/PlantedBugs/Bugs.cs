@@ -21,8 +21,8 @@ internal static class Bugs
         new("skips the cooldown") { Options = options => options with { Cooldown = TimeSpan.Zero } },
         new("gives one address to two pods") { AfterStep = ForgetHolder },
         new("loses acknowledged writes of the checkpoint") { Ports = ports => ports with { Checkpoint = new LyingFile(ports.Checkpoint, ports.Random) } },
-        new("forgets the journal at a restart") { Focus = Restarts, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "intents") } },
-        new("forgets at a restart what it gave back") { Focus = scenario => Restarts(scenario) with { DescribeLag = TimeSpan.FromSeconds(20), UsesPrefixes = false, WarmIp = 1, MinimumIp = 0 }, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "givenBack", "gone") } },
+        new("forgets the journal at a restart") { Focus = LeavesChangesOpen, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "intents") } },
+        new("forgets at a restart what it gave back") { Focus = GivesBack, Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "givenBack", "gone") } },
         new("forgets at a restart what cools") { Ports = ports => ports with { Checkpoint = new ForgetfulFile(ports.Checkpoint, "cooling") } },
         new("takes the metadata for the truth") { Focus = scenario => scenario with { MetadataLag = TimeSpan.FromSeconds(60), DuplicateAdds = 0.5, MeanCrash = TimeSpan.FromSeconds(60) }, Ports = ports => ports with { Cloud = new MetadataCloud(ports.Cloud) } },
         new("makes a new client token for every try") { Ports = ports => ports with { Cloud = new TokenCloud(ports.Cloud, ports.Random) } },
@@ -40,6 +40,17 @@ internal static class Bugs
     private static Scenario Restarts(Scenario scenario) => scenario with
     {
         MeanCrash = TimeSpan.FromSeconds(20), CrashAtCall = 0.03, FailsAfter = 0.05, Cooldown = TimeSpan.FromSeconds(1), MeanLifetime = TimeSpan.FromSeconds(20), MeanArrival = TimeSpan.FromSeconds(2),
+    };
+
+    /// <summary>Restarts in the middle of one change of ten, and nobody who tidies up by chance.</summary>
+    private static Scenario LeavesChangesOpen(Scenario scenario) => Restarts(scenario) with { CrashAtCall = 0.1, FailsAfter = 0.15, MeanInterference = null, Trouble = TimeSpan.FromMinutes(12) };
+
+    /// <summary>
+    /// Descriptions that are late, and an operator who changes the mode and with it what is surplus: that is given back at once, where a surplus of changing load is kept for minutes.
+    /// </summary>
+    private static Scenario GivesBack(Scenario scenario) => Restarts(scenario) with
+    {
+        DescribeLag = TimeSpan.FromSeconds(20), UsesPrefixes = false, WarmIp = 1, MinimumIp = 0, MeanOperator = TimeSpan.FromSeconds(30),
     };
 
     /// <summary>A node whose pods have a network of their own, which somebody changes now and then.</summary>
