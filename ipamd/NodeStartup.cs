@@ -154,10 +154,10 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         [LoggerMessage(81, LogLevel.Warning, "a step of the start failed and is tried again")]
         public static partial void Retrying(ILogger logger, string step, double retryInSeconds, DateTimeOffset giveUpAt, Exception exception);
 
-        [LoggerMessage(85, LogLevel.Warning, "the cloud cannot be asked what is attached: until it answers, addresses that checkpoint and metadata agree on are given to pods, and nothing is attached or released")]
+        [LoggerMessage(88, LogLevel.Warning, "the cloud cannot be asked what is attached: until it answers, addresses that checkpoint and metadata agree on are given to pods, and nothing is attached or released")]
         public static partial void Presumed(ILogger logger, Exception exception);
 
-        [LoggerMessage(86, LogLevel.Warning, "the metadata could not be read: nothing that the checkpoint holds can be confirmed before the cloud answers")]
+        [LoggerMessage(89, LogLevel.Warning, "the metadata could not be read: nothing that the checkpoint holds can be confirmed before the cloud answers")]
         public static partial void NotPresumed(ILogger logger, Exception exception);
 
         [LoggerMessage(87, LogLevel.Warning, "the limits of the instance type could not be learned: what is attached is served, and nothing is added before they are known")]

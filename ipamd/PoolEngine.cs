@@ -39,11 +39,11 @@ internal sealed partial class PoolEngine
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
         Beside = new SideParts(ports.Time, ports.Loggers.CreateLogger<SideParts>());
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
-        Checkpoint = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
-        state.CheckpointSetAside = Checkpoint.SetAside;
+        var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
+        state.CheckpointSetAside = loaded.SetAside;
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldInUse();
-        if (Checkpoint.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
+        if (loaded.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
@@ -59,9 +59,6 @@ internal sealed partial class PoolEngine
     }
 
     public DaemonState State { get; }
-
-    /// <summary>What the checkpoint of the last run came to.</summary>
-    public LoadedCheckpoint Checkpoint { get; }
 
     /// <summary>What runs beside the pool and must not end it.</summary>
     public SideParts Beside { get; }
@@ -147,7 +144,6 @@ internal sealed partial class PoolEngine
         reconciler.Membership.PlacementChanged();
         State.Serving(reconciler);
         Waiting.Serve();
-        if (node.NotObserved is null) await reconciler.Membership.RecordAsync(cancellationToken);
         var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
         var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
         Task[] beside = [];
@@ -184,7 +180,7 @@ internal sealed partial class PoolEngine
         await leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken);
     }
 
-    /// <summary>Until they are known, at growing intervals.</summary>
+    /// <summary>Asks until they are known, at growing intervals; then there is nothing left to do.</summary>
     private async Task LearnLimitsAsync(StartedNode node, PoolReconciler reconciler, CancellationToken cancellationToken)
     {
         var pause = PoolLimits.FirstObserveRetry;
@@ -196,7 +192,7 @@ internal sealed partial class PoolEngine
                 var limits = await _cloud.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken);
                 var targets = TargetsFor(limits);
                 reconciler.LimitsLearned(targets, CapacityFor(limits, targets, node.Placement.UsesPrimary));
-                return;
+                break;
             }
             catch (CloudException exception)
             {
@@ -205,6 +201,9 @@ internal sealed partial class PoolEngine
 
             pause = pause * 2 < PoolLimits.ResyncInterval ? pause * 2 : PoolLimits.ResyncInterval;
         }
+
+        // Whoever keeps this part running takes an end for a defect.
+        await Task.Delay(Timeout.InfiniteTimeSpan, _ports.Time, cancellationToken);
     }
 
     private static GrowthObstacle NoLimits(string nodeType, string why) => new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known, and nothing is added before: {why}") { MayEndAnyMoment = true };
@@ -238,11 +237,10 @@ internal sealed partial class PoolEngine
             Events = Events,
             Logger = loggers.CreateLogger<PoolActions>(),
         };
-        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>()) 
+        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>())
         {
             Events = Events,
             Observed = State.MembershipObserved,
-            Persist = _checkpoint.PersistAsync,
         };
         var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>()) { Events = Events };
         return new PoolReconciler(

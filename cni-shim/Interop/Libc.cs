@@ -5,14 +5,11 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// The few calls for which .NET has no equivalent: a file opened with O_APPEND (FileMode.Append tracks the end itself, and several processes would overwrite each other's
-/// lines), a write that does not create or truncate (sysctl), and a wait for input with a deadline.
+/// The few calls for which .NET has no equivalent: a write that neither creates nor truncates (sysctl), and a wait with a deadline.
 /// </summary>
 internal static partial class Libc
 {
     public const int O_WRONLY = 0x1;
-    public const int O_CREAT = 0x40;
-    public const int O_APPEND = 0x400;
     public const int O_CLOEXEC = 0x80000;
     public const short POLLIN = 0x1;
     public const short POLLOUT = 0x4;
@@ -27,14 +24,13 @@ internal static partial class Libc
         public short Returned;
     }
 
-    /// <summary>Null if the file cannot be opened; <paramref name="errno"/> says why.</summary>
+    /// <summary>A file that exists. Null if it cannot be opened; <paramref name="errno"/> says why.</summary>
     public static SafeFileHandle? TryOpen(string path, int flags, out int errno)
     {
-        const int readableByOwnerAndGroup = 0x1A0; // 0640
         SafeFileHandle handle;
         do
         {
-            handle = OpenFile(path, flags | O_CLOEXEC, readableByOwnerAndGroup);
+            handle = OpenFile(path, flags | O_CLOEXEC);
             errno = handle.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
         }
         while (errno == EINTR);
@@ -89,9 +85,9 @@ internal static partial class Libc
     /// <summary>Waits for nothing but time.</summary>
     public static unsafe void Pause(TimeSpan duration) => _ = PollFds(null, 0, (int)duration.TotalMilliseconds);
 
-    // int open(const char *pathname, int flags, mode_t mode);
+    // int open(const char *pathname, int flags);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial SafeFileHandle OpenFile(string path, int flags, int mode);
+    private static partial SafeFileHandle OpenFile(string path, int flags);
 
     // ssize_t read(int fd, void *buf, size_t count);
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]

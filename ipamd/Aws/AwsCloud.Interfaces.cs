@@ -30,7 +30,7 @@ internal sealed partial class AwsCloud
         var interfaces = await MapAsync(node, described, DescribeOperation, cancellationToken);
         var ordered = DeviceIndexes.WithPrimaryFirst(interfaces, node.Identity.PrimaryMac);
         _primaryIndex = DeviceIndexes.OfPrimary(interfaces, node.Identity.PrimaryMac) ?? 0;
-        _primaryTracking = described.FirstOrDefault(eni => eni.NetworkInterfaceId == ordered[0].Id.Value)?.ConnectionTrackingConfiguration;
+        _primaryTracking = ordered is [{ NetworkCard: 0, DeviceIndex: 0, Id: var primary }, ..] ? described.First(eni => eni.NetworkInterfaceId == primary.Value).ConnectionTrackingConfiguration : null;
         return ordered;
     }
 

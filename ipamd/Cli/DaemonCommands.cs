@@ -10,7 +10,8 @@ namespace VpcCni.Ipamd.Cli;
 internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
 
 /// <summary>
-/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c>: not ready), 2 the daemon does not answer or refuses the question, as documented in the help of each command.
+/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c>: not ready), 2 the daemon does not answer or refuses the question, 3 degraded (<c>status</c>)
+/// or nothing known (<c>explain</c>), as documented in the help of each command.
 /// </summary>
 /// <param name="console">Where to write.</param>
 /// <param name="version">Of this program.</param>
@@ -54,7 +55,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
         var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
-        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer") { service, verbose };
+        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer; with --verbose 3 degraded") { service, verbose };
         health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => result.GetValue(verbose)
             ? HealthCommand.ExplainAsync(client, result.GetValue(json), console, cancellationToken)
             : HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));

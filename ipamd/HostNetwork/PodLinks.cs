@@ -14,7 +14,7 @@ internal static class PodLinks
     private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
 
     /// <summary>Hexadecimal digits after the prefix, with both plugins.</summary>
-    private const int HashLength = 11;
+    public const int SuffixLength = 11;
 
     public static bool IsPods(LinkInfo link, string prefix) => WhyNot(link, prefix) is null;
 
@@ -22,11 +22,11 @@ internal static class PodLinks
     public static string? WhyNot(LinkInfo? link, string prefix)
         => link is null ? "the link went away"
             : link.Kind != "veth" ? "it is not a veth"
-            : !IsNamed(link.Name, prefix) ? $"its name is not {prefix} and {HashLength} hexadecimal digits"
+            : !IsNamed(link.Name, prefix) ? $"its name is not {prefix} and {SuffixLength} hexadecimal digits"
             : link.PeerNamespaceId is null ? "its peer is in no other network namespace"
             : null;
 
     private static bool IsNamed(string name, string prefix)
-        => name.Length == prefix.Length + HashLength && name.StartsWith(prefix, StringComparison.Ordinal)
+        => name.Length == prefix.Length + SuffixLength && name.StartsWith(prefix, StringComparison.Ordinal)
             && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
 }

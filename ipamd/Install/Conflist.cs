@@ -67,25 +67,10 @@ internal static class Conflist
     }
 
     /// <summary>The plugins that it calls, in their order; none for what is not a list.</summary>
-    public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
-            if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("plugins", out var plugins) || plugins.ValueKind != JsonValueKind.Array) return [];
-            List<string> types = [];
-            foreach (var plugin in plugins.EnumerateArray())
-                if (plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.GetString() is { Length: > 0 } name) types.Add(name);
-            return types;
-        }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            return [];
-        }
-    }
+    public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content) => [.. Plugins(content).Select(plugin => plugin.Type).Where(type => type.Length > 0)];
 
     /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>
-    public static bool IsOurs(ReadOnlySpan<byte> content) => Plugins(content) is [var first, ..] && TypeOf(first) == PluginType;
+    public static bool IsOurs(ReadOnlySpan<byte> content) => Plugins(content) is [{ Type: PluginType }, ..];
 
     /// <summary>
     /// The plugins that others, a mesh for instance, appended to a conflist of ours or of the AWS VPC CNI: pods that start without them would bypass what they do. None in anybody else's conflist: those belong
@@ -94,19 +79,19 @@ internal static class Conflist
     public static IReadOnlyList<ChainedPlugin> ChainedByOthers(ReadOnlySpan<byte> content)
     {
         var plugins = Plugins(content);
-        if (plugins is not [var first, ..] || TypeOf(first) is not (PluginType or "aws-cni")) return [];
-        return [.. plugins.Select(entry => new ChainedPlugin(TypeOf(entry), entry)).Where(plugin => plugin.Type.Length > 0 && !WrittenTypes.Contains(plugin.Type))];
+        return plugins is [{ Type: PluginType or "aws-cni" }, ..] ? [.. plugins.Where(plugin => plugin.Type.Length > 0 && !WrittenTypes.Contains(plugin.Type))] : [];
     }
 
-    private static IReadOnlyList<JsonElement> Plugins(ReadOnlySpan<byte> content)
+    /// <summary>All entries; none of what is not a list. A document that is no valid Unicode is found out only when its strings are read: that is no list either.</summary>
+    private static IReadOnlyList<ChainedPlugin> Plugins(ReadOnlySpan<byte> content)
     {
         try
         {
             using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
             return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("plugins", out var plugins) && plugins.ValueKind == JsonValueKind.Array
-                ? [.. plugins.EnumerateArray().Select(plugin => plugin.Clone())] : [];
+                ? [.. plugins.EnumerateArray().Select(plugin => new ChainedPlugin(TypeOf(plugin), plugin.Clone()))] : [];
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             return [];
         }

@@ -113,7 +113,7 @@ internal sealed partial class IpLedger
     private ObservationChanges Apply_NeedsLock(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now)
     {
         List<NetworkInterfaceId> added = [], lost = [];
-        var (blocksAdded, blocksLost) = (0, 0);
+        var (blocksAdded, blocksLost, isOtherwise) = (0, 0, false);
         ForgetSettled_NeedsLock(now);
         foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
         {
@@ -133,6 +133,7 @@ internal sealed partial class IpLedger
                 added.Add(seen.Id);
             }
 
+            isOtherwise |= (known.CarriesPods, known.IsExcluded) != (seen.CarriesPods, seen.IsExcluded);
             (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
             known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
             foreach (var range in seen.Blocks)
@@ -151,7 +152,7 @@ internal sealed partial class IpLedger
             }
         }
 
-        if (added.Count + lost.Count + blocksAdded + blocksLost > 0) Changed_NeedsLock();
+        if (isOtherwise || added.Count + lost.Count + blocksAdded + blocksLost > 0) Changed_NeedsLock();
         return new ObservationChanges { InterfacesAdded = added, InterfacesLost = lost, BlocksAdded = blocksAdded, BlocksLost = blocksLost, Orphaned = [] };
     }
 

@@ -122,6 +122,7 @@ internal sealed partial class AddressService(
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NoAddress, failed.Kind, failed.Reason, timing.Took));
                 break;
             case AddOutcome.NotObserved unknown:
+                Log.RefusedUnobserved(Logger, pod, key, unknown.Reason);
                 Events.Publish(new PoolEvent.AddFailed(now, key, pod, AddFailureKind.NotObserved, Obstacle: null, unknown.Reason, timing.Took));
                 break;
             case AddOutcome.Orphaned { Attachment: var orphaned }:
@@ -268,6 +269,9 @@ internal sealed partial class AddressService(
 
         [LoggerMessage(5, LogLevel.Warning, "the pod holds an address that no interface of this node carries any more: delete the pod")]
         public static partial void RefusedOrphan(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
+
+        [LoggerMessage(6, LogLevel.Warning, "the pod's address cannot be given out yet: the daemon is starting")]
+        public static partial void RefusedUnobserved(ILogger logger, PodReference pod, AttachmentKey attachment, string error);
 
         [LoggerMessage(2, LogLevel.Information, "address released, it cools")]
         public static partial void Deleted(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);

@@ -95,12 +95,7 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     private KernelUsage Look(IReadOnlyList<Attachment> attachments)
     {
         var routes = InUse(host.PodRoutes(), attachments);
-        Dictionary<IPAddress, Attachment> named = [];
-        foreach (var attachment in attachments.Where(attachment => !attachment.IsRecovered))
-        {
-            foreach (var held in attachment.Addresses) named.TryAdd(held.Address, attachment);
-        }
-
+        var named = HoldersByAddress(attachments);
         return new KernelUsage
         {
             Routed = routes.Select(route => route.Address).ToHashSet(),
@@ -154,7 +149,8 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     internal static string LinkSuffix(Attachment attachment)
         => attachment.Pod.Name is { Length: > 0 } ? LinkSuffix(attachment.Pod) : Hash($"{attachment.Key.ContainerId}.{attachment.Key.InterfaceName}.0");
 
-    internal const int LinkSuffixLength = 11;
+    /// <summary>Characters of <see cref="LinkSuffix(Attachment)"/>.</summary>
+    internal const int LinkSuffixLength = PodLinks.SuffixLength;
 
     internal static string LinkSuffix(PodReference pod) => Hash($"{pod.Namespace}.{pod.Name}");
 
@@ -167,15 +163,23 @@ internal sealed partial class KernelEvidence(IpLedger ledger, IHostNetwork host,
     {
         var shared = routes.GroupBy(route => (route.HostInterface, route.Address.AddressFamily)).Where(link => link.Skip(1).Any()).ToArray();
         if (shared.Length == 0) return [.. routes];
+        var holders = HoldersByAddress(attachments);
+
+        bool IsOwn(PodRoute route) => holders.TryGetValue(route.Address, out var holder) && route.HostInterface.EndsWith(LinkSuffix(holder), StringComparison.Ordinal);
+        var leftovers = shared.Where(link => link.Any(IsOwn)).SelectMany(link => link.Where(route => !holders.ContainsKey(route.Address))).ToHashSet();
+        return [.. routes.Where(route => !leftovers.Contains(route))];
+    }
+
+    /// <summary>Of the addresses that ADDs gave.</summary>
+    private static Dictionary<IPAddress, Attachment> HoldersByAddress(IReadOnlyList<Attachment> attachments)
+    {
         Dictionary<IPAddress, Attachment> holders = [];
         foreach (var attachment in attachments.Where(attachment => !attachment.IsRecovered))
         {
             foreach (var held in attachment.Addresses) holders.TryAdd(held.Address, attachment);
         }
 
-        bool IsOwn(PodRoute route) => holders.TryGetValue(route.Address, out var holder) && route.HostInterface.EndsWith(LinkSuffix(holder), StringComparison.Ordinal);
-        var leftovers = shared.Where(link => link.Any(IsOwn)).SelectMany(link => link.Where(route => !holders.ContainsKey(route.Address))).ToHashSet();
-        return [.. routes.Where(route => !leftovers.Contains(route))];
+        return holders;
     }
 
     private void Release(Attachment attachment)

@@ -14,9 +14,6 @@ internal sealed partial class MembershipWatch(
     /// <summary>Told of every observation.</summary>
     public PoolEvents Events { get; init; } = new();
 
-    /// <summary>Makes durable what the ledger holds now: after observations that changed it.</summary>
-    public Func<CancellationToken, Task> Persist { get; init; } = _ => Task.CompletedTask;
-
     /// <summary>Told of every observation that succeeded.</summary>
     public Action Observed { get; init; } = () => { };
 
@@ -98,7 +95,7 @@ internal sealed partial class MembershipWatch(
             _hintAt = After(PoolLimits.HintInterval);
         }
 
-        if (interfaces.ConfirmPlacesAt is { } confirm) RequestAt(confirm);
+        ConfirmPlaces();
         HoldInUse();
     }
 
@@ -244,8 +241,10 @@ internal sealed partial class MembershipWatch(
             var changes = await interfaces.ObserveAsync(cancellationToken);
             Events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
             foreach (var loss in changes.Losses) Events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
+            bool isFirst;
             lock (_lock)
             {
+                isFirst = _lastObservedAt is null;
                 _lastObservedAt = time.GetUtcNow();
                 _failures = 0;
                 if (_notObserved is null) _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
@@ -253,10 +252,10 @@ internal sealed partial class MembershipWatch(
             }
 
             Observed();
+            if (isFirst) ConfirmPlaces();
             if (interfaces.IsAnyLeaving) RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
             if (changes.BlocksAdded > 0) HoldInUse();
             ApplyPlacement();
-            if (changes.Any) await RecordAsync(cancellationToken);
             return true;
         }
         catch (CloudException exception)
@@ -294,17 +293,10 @@ internal sealed partial class MembershipWatch(
         }
     }
 
-    /// <summary>The next daemon may have to go by it. What is not written is in doubt there, and not given to pods.</summary>
-    public async Task RecordAsync(CancellationToken cancellationToken)
+    /// <summary>The first observation may be older than what the checkpoint knows.</summary>
+    private void ConfirmPlaces()
     {
-        try
-        {
-            await Persist(cancellationToken);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            Log.NotRecorded(logger, exception);
-        }
+        if (interfaces.ConfirmPlacesAt is { } confirm) RequestAt(confirm);
     }
 
     /// <summary>The hint, when it differs from the ledger and has not been refuted. A metadata service that does not answer hints at nothing.</summary>
@@ -414,9 +406,6 @@ internal sealed partial class MembershipWatch(
     {
         [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed: serving goes on from what is known")]
         public static partial void ObserveFailed(ILogger logger, Exception exception);
-
-        [LoggerMessage(49, LogLevel.Warning, "what was observed could not be recorded in the checkpoint: a restart before the next write needs the cloud's answer to serve")]
-        public static partial void NotRecorded(ILogger logger, Exception exception);
 
         [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);

@@ -7,6 +7,6 @@ namespace VpcCni.Netlink;
 /// <param name="ReversePathFilter">rp_filter: 0 none, 1 strict, 2 loose (RFC 3704).</param>
 public sealed record LinkConfiguration(int LinkIndex, bool Forwards, int ReversePathFilter)
 {
-    /// <summary>Index of conf/all.</summary>
+    /// <summary>Index of conf/all: NETCONFA_IFINDEX_ALL of linux/netconf.h.</summary>
     public const int All = -1;
 }

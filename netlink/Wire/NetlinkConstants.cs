@@ -70,9 +70,6 @@ internal static class Netconfa
     public const ushort NETCONFA_IFINDEX = 1;
     public const ushort NETCONFA_FORWARDING = 2;
     public const ushort NETCONFA_RP_FILTER = 3;
-
-    /// <summary>NETCONFA_IFINDEX_ALL: the settings under conf/all.</summary>
-    public const int NETCONFA_IFINDEX_ALL = -1;
 }
 
 /// <summary>linux/if_link.h, linux/veth.h: attributes of links.</summary>

@@ -12,7 +12,7 @@ internal sealed class MetadataReader(ImdsClient client)
 
     private const int MacLength = 17;
     private const int MaxWordLength = 128;
-    
+
     /// <summary>Characters of an answer that an error quotes.</summary>
     public const int LongestQuotation = 120;
 

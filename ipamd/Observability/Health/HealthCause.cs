@@ -73,7 +73,7 @@ internal enum HealthReason
 }
 
 /// <summary>One reason, and what it is in this case.</summary>
-/// <param name="Level">What it does to the node: <see cref="HealthLevel.Ready"/> when it is not worth an alarm.</param>
+/// <param name="Level">What it does to the node; never <see cref="HealthLevel.Ready"/>.</param>
 /// <param name="Reason">For machines.</param>
 /// <param name="Detail">A sentence for a person.</param>
 internal sealed record HealthCause(HealthLevel Level, HealthReason Reason, string Detail)

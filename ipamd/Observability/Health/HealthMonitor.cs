@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 
@@ -60,7 +59,7 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
                 lock (_lock) _observationFailure = null;
                 break;
             case PoolEvent.ObserveFailed failed:
-                lock (_lock) _observationFailure = (KindOf(failed.Failure), failed.Reason);
+                lock (_lock) _observationFailure = (GrowthBackoff.ToObstacle(failed.Failure), failed.Reason);
                 break;
             default:
                 break;
@@ -90,7 +89,7 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         if (report.Causes is [{ Cause.Reason: HealthReason.Starting }, ..] && now - state.StartedAt < StartGrace) return;
         lock (_lock)
         {
-            var current = (report.Level, Reasons: string.Join(',', report.Causes.Select(item => item.Cause.Reason)));
+            var current = (report.Level, Reasons: string.Join(',', Reasons(report)));
             if (_told == current) return;
             var isFirst = _told is null;
             _told = current;
@@ -99,7 +98,7 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         }
 
         if (report.Level == HealthLevel.Ready) Log.Ready(logger);
-        else Log.NotWell(logger, HealthReport.LevelText(report.Level), string.Join(", ", report.Causes.Select(item => item.Cause.Reason)), string.Join("; ", report.Causes.Select(item => item.Cause.Detail)));
+        else Log.NotWell(logger, HealthReport.LevelText(report.Level), string.Join(", ", Reasons(report)), string.Join("; ", report.Causes.Select(item => item.Cause.Detail)));
         changed(report, now);
     }
 
@@ -112,6 +111,9 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
             await Task.Delay(Interval, time, cancellationToken);
         }
     }
+
+    /// <summary>One reason may have several causes: what is attached cannot be described, and the pool cannot grow.</summary>
+    private static IEnumerable<HealthReason> Reasons(HealthReport report) => report.Causes.Select(item => item.Cause.Reason).Distinct();
 
     private HealthFacts Facts_NeedsLock(DateTimeOffset now) => new()
     {
@@ -128,14 +130,6 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         DefectProblem = state.DefectProblem(),
         LogProblem = state.LogProblem(),
         ClusterProblem = state.ClusterProblem(),
-    };
-
-    private static GrowthObstacleKind KindOf(CloudErrorKind kind) => kind switch
-    {
-        CloudErrorKind.Throttled => GrowthObstacleKind.Throttled,
-        CloudErrorKind.NotPermitted => GrowthObstacleKind.NotPermitted,
-        CloudErrorKind.Disabled => GrowthObstacleKind.ProvisioningDisabled,
-        _ => GrowthObstacleKind.CloudFailure,
     };
 
     private static partial class Log

@@ -134,6 +134,19 @@ public sealed class InstallerTests : IDisposable
         Assert.Empty(_warned);
     }
 
+    [Theory]
+    [InlineData("""{"plugins":[{"type":"\ud800"},{"type":"istio-cni"}]}""")]
+    [InlineData("""{"plugins":[{"\ud800":"aws-cni"}]}""")]
+    public void A_configuration_with_text_that_is_no_valid_Unicode_is_another_s_and_kept(string content)
+    {
+        Directory.CreateDirectory(Conf);
+        File.WriteAllText(Configuration, content);
+        Install();
+        Assert.Equal(["vpc-cni", "portmap"], Types());
+        Uninstall();
+        Assert.Equal(content, File.ReadAllText(Configuration));
+    }
+
     [Fact]
     public void What_was_appended_to_the_configuration_of_aws_node_is_taken_over_and_its_own_plugins_are_not()
     {

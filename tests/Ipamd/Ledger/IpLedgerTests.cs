@@ -392,6 +392,20 @@ public sealed class IpLedgerTests
 
     private static BlockRequest Addresses(int count) => new(BlockKind.Ipv4Address, count);
 
+    /// <summary>A start without the cloud goes by the checkpoint.</summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, true)]
+    public void An_interface_that_is_not_for_new_pods_any_more_is_a_change_to_record(bool carriesPods, bool isExcluded)
+    {
+        Observe(Primary("10.0.0.10/32"));
+        var version = _ledger.Version;
+        Observe(Primary("10.0.0.10/32"));
+        Assert.Equal(version, _ledger.Version);
+        Observe(Primary("10.0.0.10/32") with { CarriesPods = carriesPods, IsExcluded = isExcluded });
+        Assert.True(_ledger.Version > version);
+    }
+
     private Attachment Add(string container)
         => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)).Attachment;
 

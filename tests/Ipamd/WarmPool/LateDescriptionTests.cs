@@ -2,6 +2,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Tests.Shared;
 using Xunit;
@@ -42,6 +43,29 @@ public sealed class LateDescriptionTests
         pool.Time.Advance(PoolLimits.IdleInterface);
         await pool.StepAsync();
         Assert.Single(cloud.Interfaces);
+    }
+
+    /// <summary>Nothing but a second look tells a lost address from a description that lags behind the checkpoint.</summary>
+    [Fact]
+    public async Task The_first_observation_after_a_start_without_the_cloud_is_confirmed_once_what_the_checkpoint_knows_has_settled()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var before = new PoolHarness(cloud);
+        await before.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment.Addresses[0].Address;
+        var next = new PoolHarness(cloud);
+        next.Ledger.Restore(CheckpointFormat.Read(before.File.Content), ClockReading.Of(next.Time));
+        await next.Interfaces.PresumeAsync(CancellationToken.None);
+        next.Membership.Presumed(new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "RequestTimeout", "no answer"));
+        cloud.Change(cloud.Interfaces[0].Id, item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] });
+        next.Time.Advance(PoolLimits.FirstObserveRetry * 1.5);
+        await next.StepAsync();
+        Assert.NotNull(next.Membership.LastObservedAt);
+        Assert.Empty(next.View.Orphans);
+
+        next.Time.Advance(IpLedger.Settling);
+        await next.StepAsync();
+        Assert.Equal("a", Assert.Single(next.View.Orphans).Attachment.Key.ContainerId);
     }
 
     [Fact]

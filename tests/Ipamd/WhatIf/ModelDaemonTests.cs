@@ -2,6 +2,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
@@ -15,22 +16,28 @@ namespace VpcCni.Ipamd.Tests.WhatIf;
 /// <summary>The real pool engine on the model, in virtual time.</summary>
 public sealed class ModelDaemonTests
 {
+    /// <summary>A type that the table of limits lacks: EC2 is asked.</summary>
+    private const string Unlisted = "m99.large";
+
     private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
     private readonly VirtualTime _time = new(Start);
     private readonly VpcWorld _world;
-    private readonly Instance _instance;
-    private readonly ModelKernel _kernel;
+    private readonly LaunchRequest _launch;
+    private Instance _instance;
+    private ModelKernel _kernel;
     private readonly ModelDisk _disk = new();
 
     public ModelDaemonTests()
     {
-        _world = ModelWorld.Create(_time, new Random(1));
+        var types = new Dictionary<string, InstanceType>(InstanceTypeCatalog.Common) { [Unlisted] = InstanceTypeCatalog.Common["m5.large"] with { Name = Unlisted } };
+        _world = ModelWorld.Create(_time, new Random(1), new WorldOptions { InstanceTypes = types });
         _world.Timing.AttachLatency = TimeSpan.FromSeconds(1.5);
         _world.Timing.DetachLatency = TimeSpan.FromSeconds(5);
         var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
         var subnet = _world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/20"));
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
-        _instance = _world.LaunchInstance(new LaunchRequest { InstanceType = "m5.large", Subnet = subnet.Id, Groups = [group.Id] });
+        _launch = new LaunchRequest { InstanceType = "m5.large", Subnet = subnet.Id, Groups = [group.Id] };
+        _instance = _world.LaunchInstance(_launch);
         _kernel = new ModelKernel(_world, _instance.Id);
     }
 
@@ -65,6 +72,28 @@ public sealed class ModelDaemonTests
         Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Beside.Problem, StringComparison.Ordinal);
         // More than are warm: only a pool that goes on serves them.
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(daemon, pod)).Distinct().Count());
+    }
+
+    [Fact]
+    public void Limits_that_a_restart_could_not_learn_are_asked_for_until_they_are_known_and_then_never_again()
+    {
+        _instance = _world.LaunchInstance(_launch with { InstanceType = Unlisted });
+        _kernel = new ModelKernel(_world, _instance.Id);
+        var first = StartDaemon("first");
+        Add(first, 0);
+        first.Incarnation.Kill();
+        _time.Advance(TimeSpan.FromSeconds(1));
+
+        var asked = 0;
+        var second = StartDaemon("second", (operation, phase) =>
+        {
+            if (operation == "DescribeInstanceTypes" && phase == CallPhase.Leaving && ++asked <= 2) throw new CloudException(CloudErrorKind.Throttled, operation, "RequestLimitExceeded", "made to fail");
+        });
+        // More than are warm: only a pool that knows its limits grows.
+        Add(second, 0);
+        Assert.True(_time.RunUntil(() => asked == 3, _time.GetUtcNow().AddMinutes(10)));
+        Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(second, pod)).Distinct().Count());
+        Assert.False(_time.RunUntil(() => second.Engine.Beside.Problem is not null || asked > 3, _time.GetUtcNow().AddMinutes(30)));
     }
 
     private (Incarnation Incarnation, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
