@@ -22,6 +22,11 @@ internal static class Ec2ErrorCodes
     /// <summary>Our word for an answer that could not be read.</summary>
     public const string UnreadableAnswer = "UnreadableAnswer";
 
+    /// <summary>
+    /// EC2 does not know the instance: it is not described everywhere yet, or it was terminated. No kind of "not found": an interface that cannot be attached for it is there, and is taken back.
+    /// </summary>
+    private const string InstanceNotFound = "InvalidInstanceID.NotFound";
+
     private static readonly HashSet<string> Throttled =
     [
         "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
@@ -59,7 +64,7 @@ internal static class Ec2ErrorCodes
 
     private static readonly HashSet<string> Conflict =
     [
-        "ConcurrentTagAccess", "DependencyViolation", "IncorrectInstanceState", "IncorrectState", "IncorrectStateException", "InvalidNetworkInterface.InUse", "InvalidIPAddress.InUse",
+        "ConcurrentTagAccess", "DependencyViolation", "IncorrectInstanceState", InstanceNotFound, "IncorrectState", "IncorrectStateException", "InvalidNetworkInterface.InUse", "InvalidIPAddress.InUse",
         "OperationInProgress", "Resource.AlreadyAssigned", "Resource.AlreadyAssociated", "ResourceAlreadyAssigned",
     ];
 

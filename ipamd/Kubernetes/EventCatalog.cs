@@ -78,6 +78,7 @@ internal static class EventCatalog
         GrowthObstacleKind.ProvisioningDisabled => "ProvisioningDisabled",
         GrowthObstacleKind.CloudFailure => "CloudUnavailable",
         GrowthObstacleKind.EniConfig => "ENIConfigUnusable",
+        GrowthObstacleKind.NoSubnet => "NoSubnetForPods",
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };
 
@@ -92,5 +93,6 @@ internal static class EventCatalog
 
     /// <summary>Not the limits of the node: a node that is full is no reason for a warning until a pod wants more than it has.</summary>
     private static bool ConcernsNode(GrowthObstacleKind kind) => kind is
-        GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.Throttled or GrowthObstacleKind.NotPermitted or GrowthObstacleKind.CloudFailure or GrowthObstacleKind.EniConfig;
+        GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.Throttled or GrowthObstacleKind.NotPermitted or GrowthObstacleKind.CloudFailure or GrowthObstacleKind.EniConfig
+        or GrowthObstacleKind.NoSubnet;
 }

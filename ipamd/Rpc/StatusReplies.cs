@@ -144,7 +144,8 @@ internal static class StatusReplies
         }
 
         // The node's own limits are not the cloud's to refuse: only the plan knows them.
-        if (plan is { Short: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig } limit }) all.Add(("node", limit));
+        if (plan is { Short: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig
+            or GrowthObstacleKind.NoSubnet } limit }) all.Add(("node", limit));
         return all.DistinctBy(item => (item.About, item.Obstacle.Kind)).Select(item => new Obstacle
         {
             About = item.About,

@@ -253,6 +253,7 @@ internal sealed partial class AddressService(
         GrowthObstacleKind.NotPermitted => "not permitted",
         GrowthObstacleKind.ProvisioningDisabled => "provisioning is disabled",
         GrowthObstacleKind.CloudFailure => "could not grow in time",
+        GrowthObstacleKind.NoSubnet => "no subnet is for pods",
         GrowthObstacleKind.EniConfig => "custom networking has no network for this node's pods",
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };

@@ -17,6 +17,9 @@ internal enum GrowthObstacleKind
 
     /// <summary>Custom networking: the cluster names no ENIConfig that this node can use.</summary>
     EniConfig,
+
+    /// <summary>Every subnet that the node could use is tagged as not for pods.</summary>
+    NoSubnet,
 }
 
 /// <summary>A reason against growth.</summary>

@@ -104,7 +104,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         // A sandbox whose DEL never came may hold what they wait for.
         if (plan.Obstacle is not null && snapshot.Waiting.Count > 0) parts.Membership.RequestKernelLook();
         // The description may be old, and others give addresses back, too.
-        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
+        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.NoSubnet }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
         return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }

@@ -47,6 +47,9 @@ internal enum HealthReason
     /// <summary>Custom networking: there is no usable ENIConfig.</summary>
     EniConfigUnusable,
 
+    /// <summary>Every subnet that the node could use is tagged as not for pods.</summary>
+    NoSubnetForPods,
+
     /// <summary>The instance type carries no more interfaces, no address is free, and the node may run more pods.</summary>
     EniLimitReached,
 

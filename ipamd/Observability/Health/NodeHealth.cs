@@ -100,6 +100,7 @@ internal static class NodeHealth
         GrowthObstacleKind.ProvisioningDisabled => HealthReason.ProvisioningDisabled,
         GrowthObstacleKind.CloudFailure => HealthReason.CloudUnavailable,
         GrowthObstacleKind.EniConfig => HealthReason.EniConfigUnusable,
+        GrowthObstacleKind.NoSubnet => HealthReason.NoSubnetForPods,
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };
 }

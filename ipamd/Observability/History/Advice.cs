@@ -19,6 +19,7 @@ internal static class Advice
         GrowthObstacleKind.NotPermitted => "the node's IAM role lacks a permission: the message names the call; docs/iam-policy.md lists all",
         GrowthObstacleKind.ProvisioningDisabled => "the operator has switched changes off: see `ipamd access`, VPCCNI_CLOUD_ACCESS, DISABLE_NETWORK_RESOURCE_PROVISIONING and ENABLE_IMDS_ONLY_MODE",
         GrowthObstacleKind.EniConfig => "custom networking: kubectl get eniconfigs, and the node's label or annotation that names one; its subnet must be of the node's zone",
+        GrowthObstacleKind.NoSubnet => "tag a subnet of the node's zone kubernetes.io/role/cni=1, or take the tag kubernetes.io/role/cni=0 from the node's own",
         GrowthObstacleKind.CloudFailure => "`ipamd status` shows the last failures; the daemon's log has each with EC2's code and request id",
         _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
     };

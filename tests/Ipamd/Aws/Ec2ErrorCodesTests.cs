@@ -47,7 +47,7 @@ public sealed class Ec2ErrorCodesTests
     [InlineData("InvalidNetworkInterfaceId.NotFound", "", 400, "NotFound")]
     [InlineData("InvalidAttachmentID.NotFound", "", 400, "NotFound")]
     [InlineData("InvalidSubnetID.NotFound", "", 400, "NotFound")]
-    [InlineData("InvalidInstanceID.NotFound", "", 400, "NotFound")]
+    [InlineData("InvalidInstanceID.NotFound", "", 400, "Conflict")]
     [InlineData("NetworkInterfaceNotFoundException", "The network interface could not be found", 400, "NotFound")]
     [InlineData("InvalidGroup.NotFound", "The security group 'sg-1' does not exist", 400, "NotFound")]
     [InlineData("InvalidNetworkInterface.InUse", "Interface: [eni-1] in use.", 400, "Conflict")]

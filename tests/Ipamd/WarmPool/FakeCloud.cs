@@ -171,6 +171,13 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
         => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
+    /// <summary>The subnet carries this tag, and no other.</summary>
+    public FakeCloud WithTag(string subnetId, string key, string value)
+    {
+        _subnets[subnetId] = _subnets[subnetId] with { Tags = new Dictionary<string, string> { [key] = value } };
+        return this;
+    }
+
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
         => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () => [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })]);
 

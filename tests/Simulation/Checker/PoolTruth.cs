@@ -137,8 +137,7 @@ internal sealed class PoolTruth
         if (_custom is { } custom) return [custom.Subnet];
         var primary = PrimarySubnet;
         if (!_scenario.DiscoversSubnets) return [primary];
-        var fit = _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id).ToArray();
-        return fit.Length > 0 ? fit : [primary];
+        return [.. _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id)];
     }
 
     private SubnetId PrimarySubnet => _world.FindInstance(_instance)!.Subnet;
@@ -151,9 +150,9 @@ internal sealed class PoolTruth
         return role is not null && (!subnet.Tags.Keys.Any(key => key.StartsWith(ClusterTag, StringComparison.Ordinal)) || subnet.Tags.ContainsKey(ClusterTag + "sim"));
     }
 
-    /// <summary>In a subnet that is not for pods, on a node that has another; with custom networking, in any but the configured one, and the primary one always.</summary>
+    /// <summary>In a subnet that is not for pods; with custom networking, in any but the configured one, and the primary one always.</summary>
     private bool IsExcluded(NetworkInterface eni)
-        => _custom is { } custom ? eni.Attachment!.IsPrimary || eni.Subnet != custom.Subnet : _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal) && _world.Subnets.Any(subnet => IsFit(subnet, PrimarySubnet));
+        => _custom is { } custom ? eni.Attachment!.IsPrimary || eni.Subnet != custom.Subnet : _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal);
 
     private bool IsManaged(NetworkInterface eni)
     {
