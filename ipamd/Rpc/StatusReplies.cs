@@ -110,14 +110,14 @@ internal static class StatusReplies
         {
             Access = CloudAccessText.Of(spent.Access),
             ObservedAt = membership?.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
-            DriftFound = (ulong)(membership?.DriftFound ?? 0),
+            DriftFound = (uint)Math.Min(membership?.DriftFound ?? 0, uint.MaxValue),
         };
         cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}"));
         cloud.Budget.AddRange(spent.Buckets.Select(bucket => new CallBudget
         {
             Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
         }));
-        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (ulong)call.Count }));
+        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (uint)Math.Min(call.Count, uint.MaxValue) }));
         return cloud;
     }
 
