@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections.Features;
 
-namespace VpcCni.Ipamd.Rpc;
+namespace VpcCni.Ipamd;
 
 /// <summary>
 /// Credentials of the process that connected to a Unix socket, as the kernel recorded them at that moment. Source: unix(7), SO_PEERCRED; struct ucred.

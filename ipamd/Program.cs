@@ -15,7 +15,7 @@ internal static class Program
     private static async Task<int> Main(string[] args)
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "");
-        var console = new CommandConsole(Console.Out, Console.Error);
+        var console = new CommandConsole(Console.Out, Console.Error) { Columns = () => Terminal.Columns(Console.IsOutputRedirected, () => Console.WindowWidth, environment.GetValueOrDefault("COLUMNS")) };
         using var stop = new CancellationTokenSource();
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);
@@ -25,7 +25,7 @@ internal static class Program
             NodeCommands = [json => InitCommand.Create(console, json, bound, (options, token) => NodeInit.RunAsync(options, TimeProvider.System, new Random(), token))],
             RemoveTranslation = new NatRemoval(new NetfilterProgram(ns: null, TimeProvider.System)).RemoveAsync,
         };
-        return await commands.InvokeAsync(args, bound.Options.SocketPath, bound.Options.Install);
+        return await commands.InvokeAsync(args, bound.Options);
     }
 
     private static string Version => typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";

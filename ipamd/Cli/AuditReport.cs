@@ -4,7 +4,7 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd audit</c>: mismatches, the worst first. Exit codes: 0 none, 1 some, 2 no answer of the daemon, the kernel or EC2.</summary>
+/// <summary><c>ipamd audit</c>: mismatches, the worst first.</summary>
 internal static class AuditReport
 {
     private const int Column = 10;
@@ -13,7 +13,7 @@ internal static class AuditReport
     {
         var reply = await client.Node.AuditAsync(new AuditRequest { WithoutCloud = withoutCloud }, deadline: client.Deadline, cancellationToken: cancellationToken);
         await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply));
-        return reply.Findings.Count > 0 ? 1 : reply.Complete ? 0 : 2;
+        return reply.Findings.Count > 0 ? ExitCodes.Failed : reply.Complete ? ExitCodes.Done : ExitCodes.NoAnswer;
     }
 
     internal static string Text(AuditReply reply)

@@ -9,21 +9,24 @@ namespace VpcCni.Ipamd.Cli;
 /// </summary>
 internal static class DaemonChannel
 {
-    public static GrpcChannel Connect(string socketPath) => GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath));
+    /// <param name="socketPath">The daemon's Unix socket.</param>
+    /// <param name="connected">Called with each connection that was made.</param>
+    public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null) => GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
 
-    internal static GrpcChannelOptions OptionsFor(string socketPath) => new()
+    internal static GrpcChannelOptions OptionsFor(string socketPath, Action<Socket>? connected = null) => new()
     {
-        HttpHandler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, cancellationToken) },
+        HttpHandler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, connected, cancellationToken) },
         DisposeHttpClient = true,
         CompressionProviders = [],
     };
 
-    private static async ValueTask<Stream> ConnectAsync(string socketPath, CancellationToken cancellationToken)
+    private static async ValueTask<Stream> ConnectAsync(string socketPath, Action<Socket>? connected, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
             await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+            connected?.Invoke(socket);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch

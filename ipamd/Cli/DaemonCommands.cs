@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using Grpc.Core;
 using VpcCni.Ipamd.HostNetwork.Nat;
-using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Options;
 
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>Where commands write: results to the first, everything else to the second.</summary>
-internal sealed record CommandConsole(TextWriter Output, TextWriter Error);
+internal sealed record CommandConsole(TextWriter Output, TextWriter Error)
+{
+    /// <summary>Columns that tables have; null: as many as they need (a file, a pipe). Asked only by who prints one.</summary>
+    public Func<int?> Columns { get; init; } = () => null;
+}
 
-/// <summary>
-/// The command line. Exit codes: 0 done, 1 failed (for <c>status</c>: not ready), 2 the daemon does not answer or refuses the question, 3 degraded (<c>status</c>)
-/// or nothing known (<c>explain</c>), as documented in the help of each command.
-/// </summary>
+/// <summary>The command line: which commands there are, what each takes and what its exit codes mean. A command line that is wrong is <see cref="ExitCodes.Usage"/>; no command at all prints the help.</summary>
 /// <param name="console">Where to write.</param>
 /// <param name="version">Of this program.</param>
 /// <param name="time">For deadlines.</param>
@@ -24,53 +27,132 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     /// <summary>Two looks, and a call of EC2 that may wait for the node's budget.</summary>
     private static readonly TimeSpan AuditDeadline = TimeSpan.FromSeconds(60);
 
+    private static readonly ExitCode NoAnswer = (ExitCodes.NoAnswer, "the daemon does not answer");
+
     /// <summary>Commands that change the node instead of asking the daemon; each is given the option for JSON.</summary>
     public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
 
     /// <summary>What <c>uninstall</c> does about source NAT; null: nothing. See <see cref="InstallCommand"/>.</summary>
     public Func<bool, CancellationToken, Task<NatRemovalOutcome>>? RemoveTranslation { get; init; }
 
-    public Task<int> InvokeAsync(string[] args, string defaultSocket, InstallOptions install)
+    /// <param name="args">The command line.</param>
+    /// <param name="options">What the environment amounts to: defaults of the options, and where the daemon's files are.</param>
+    public Task<int> InvokeAsync(string[] args, IpamdOptions options)
     {
-        var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => defaultSocket, Recursive = true };
-        var json = new Option<bool>("--json") { Description = "print JSON for machines instead of a table", Recursive = true };
+        var result = Create(options).Parse(args);
+        return result.Action is ParseErrorAction
+            ? Task.FromResult(UsageErrors.Write(result, console.Error))
+            : result.InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
+    }
 
+    internal RootCommand Create(IpamdOptions options)
+    {
+        var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => options.SocketPath };
+        var json = new Option<bool>("--json") { Description = "print JSON for machines" };
+        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods")
+        {
+            Run(), Status(socket, json, options), Pods(socket, json), Explain(socket, json), Audit(socket, json), Health(socket, json), Access(socket, json), WhatIfCommand.Create(console, json),
+            CompletionCommand.Create(console),
+        };
+        foreach (var command in new InstallCommand(console, options.Install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
+        foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
+        // Before the command, too; where the command has no use for it, that is said.
+        foreach (var option in (Option[])[socket, json])
+        {
+            root.Options.Add(option);
+            foreach (var command in root.Subcommands.Where(command => !command.Options.Contains(option)))
+            {
+                command.Validators.Add(result =>
+                {
+                    if (result.GetResult(option) is { Implicit: false }) result.AddError($"'{command.Name}' has no {option.Name}");
+                });
+            }
+        }
+
+        root.Options.Remove(root.Options.OfType<HelpOption>().Single());
+        var help = new HelpOption("--help", "-h") { Description = "show this help" };
+        help.Action = new CommandHelp((HelpAction)help.Action!, console.Columns);
+        root.Options.Add(help);
+        root.Options.OfType<VersionOption>().Single().Description = "show the version";
+        root.SetAction(result => ((CommandHelp)help.Action).Invoke(result));
+        return root;
+    }
+
+    private DocumentedCommand Run()
+    {
         var installs = new Option<bool>("--install") { Description = "also install: the plugin at the start, the network configuration once an ADD can be served" };
         var plugin = InstallCommand.PluginOption();
-        var run = new Command("run", "run the daemon (the default); it is configured by environment variables") { installs, plugin };
-        run.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
-        var status = new Command("status", "what the daemon has and what it waits for; exit code 0 ready, 1 not ready, 2 no answer, 3 degraded");
-        status.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
-        var pods = new Command("pods", "which pod holds which address; exit code 0, or 2 no answer");
-        pods.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console.Output, time, cancellationToken)));
-        var subject = new Argument<string>("pod") { Description = "NAMESPACE/POD, or the beginning of a sandbox's id" };
-        var explain = new Command("explain", "why a pod waits or failed, or how it got its address, step by step; exit code 0 it has its address or gave it back, 1 it waits, failed, or its address is on no interface, 2 no answer, 3 nothing is known of it") { subject };
-        explain.SetAction((result, cancellationToken) => AskAsync(
+        var command = new DocumentedCommand(
+            "run", "run the daemon; it is configured by environment variables", (ExitCodes.Done, "it was asked to stop"), (ExitCodes.Failed, "the environment is invalid, or it cannot go on")) { installs, plugin };
+        command.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
+        return command;
+    }
+
+    private DocumentedCommand Status(Option<string> socket, Option<bool> json, IpamdOptions options)
+    {
+        var offline = new Option<bool>("--offline") { Description = "do not ask the daemon: read its checkpoint and the end of its log, and change neither" };
+        var command = new DocumentedCommand(
+            "status", "what the daemon has, what it waits for, and how well it serves pods", (ExitCodes.Done, "ready; with --offline: the checkpoint was read"),
+            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"), NoAnswer, (StatusReport.Degraded, "degraded")) { offline, socket, json };
+        command.SetAction((result, cancellationToken) => result.GetValue(offline)
+            ? OfflineReport.WriteAsync(OfflineStatus.Read(options with { SocketPath = result.GetValue(socket)! }, time), result.GetValue(json), console.Output)
+            : AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
+        return command;
+    }
+
+    private DocumentedCommand Pods(Option<string> socket, Option<bool> json)
+    {
+        var command = new DocumentedCommand("pods", "which pod holds which address", (ExitCodes.Done, "done"), NoAnswer) { socket, json };
+        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console, time, cancellationToken)));
+        return command;
+    }
+
+    private DocumentedCommand Explain(Option<string> socket, Option<bool> json)
+    {
+        var subject = new Argument<string>("pod") { Description = "NAMESPACE/POD, a pod's name alone, or the beginning of a sandbox's id (6 characters or more)" };
+        var command = new DocumentedCommand(
+            "explain", "why a pod waits or failed, or how it got its address, step by step", (ExitCodes.Done, "it has its address, or gave it back"),
+            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"), NoAnswer, (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")) { subject, socket, json };
+        command.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
+        return command;
+    }
 
+    private DocumentedCommand Audit(Option<string> socket, Option<bool> json)
+    {
         var withoutCloud = new Option<bool>("--without-cloud") { Description = "leave EC2 out: no call is made" };
-        var audit = new Command("audit", "compare the ledger with the kernel, the pods' namespaces and EC2; exit code 0 no mismatch, 1 some, 2 no answer of the daemon, the kernel or EC2") { withoutCloud };
-        audit.SetAction((result, cancellationToken) => AskAsync(
+        var command = new DocumentedCommand(
+            "audit", "compare the ledger with the kernel, the pods' namespaces and EC2", (ExitCodes.Done, "no mismatch"), (ExitCodes.Failed, "mismatches"),
+            (ExitCodes.NoAnswer, "the daemon, the kernel or EC2 does not answer")) { withoutCloud, socket, json };
+        command.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => AuditReport.WriteAsync(client, result.GetValue(withoutCloud), result.GetValue(json), console.Output, cancellationToken), AuditDeadline));
+        return command;
+    }
 
+    private DocumentedCommand Health(Option<string> socket, Option<bool> json)
+    {
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
         var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
-        var health = new Command("health", "for probes; exit code 0 serving, 1 not serving, 2 no answer; with --verbose 3 degraded") { service, verbose };
-        health.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => result.GetValue(verbose)
+        var command = new DocumentedCommand(
+            "health", "whether the daemon serves, for probes", (ExitCodes.Done, "serving"), (ExitCodes.Failed, "not serving"), NoAnswer, (StatusReport.Degraded, "degraded, with --verbose only"))
+        {
+            service, verbose, socket, json,
+        };
+        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => result.GetValue(verbose)
             ? HealthCommand.ExplainAsync(client, result.GetValue(json), console, cancellationToken)
-            : HealthCommand.RunAsync(client, result.GetValue(service)!, console, cancellationToken)));
+            : HealthCommand.RunAsync(client, result.GetValue(service)!, result.GetValue(json), console, cancellationToken)));
+        return command;
+    }
 
-        var level = new Argument<string>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)" };
-        var access = new Command("access", "how much of the cloud's control plane this node may use, until the daemon restarts; exit code 0 done, 2 no answer or no such level") { level };
-        access.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => AccessCommand.SetAsync(client, result.GetValue(level)!, console.Output, cancellationToken)));
-
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods") { run, status, pods, explain, audit, health, access, WhatIfCommand.Create(console, json) };
-        foreach (var command in new InstallCommand(console, install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
-        foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
-        root.Options.Add(socket);
-        root.Options.Add(json);
-        root.SetAction((_, _) => runDaemon(null));
-        return root.Parse(args).InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
+    private DocumentedCommand Access(Option<string> socket, Option<bool> json)
+    {
+        var level = new Argument<string?>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)", Arity = ArgumentArity.ZeroOrOne };
+        level.AcceptOnlyFromAmong("full", "no-releases", "no-calls");
+        var command = new DocumentedCommand(
+            "access", "show, or set until the daemon restarts, how much of the cloud's control plane this node may use", (ExitCodes.Done, "done"), NoAnswer) { level, socket, json };
+        command.SetAction((result, cancellationToken) => AskAsync(
+            result.GetValue(socket)!, client => AccessCommand.RunAsync(client, result.GetValue(level), result.GetValue(json), console.Output, cancellationToken)));
+        return command;
     }
 
     private async Task<int> AskAsync(string socket, Func<DaemonClient, Task<int>> question, TimeSpan? within = null)
@@ -82,14 +164,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.InvalidArgument)
         {
-            await console.Error.WriteLineAsync($"ipamd: {exception.Status.Detail}");
-            return 2;
+            await console.Error.WriteLineAsync($"ipamd: {Excerpt.Of(exception.Status.Detail)}");
+            return ExitCodes.Usage;
         }
         catch (RpcException exception)
         {
-            await console.Error.WriteLineAsync($"ipamd: no answer on {socket}: {exception.Status.StatusCode}: {exception.Status.Detail}");
-            await console.Error.WriteLineAsync("Is the daemon running, is this the right socket (--socket), and are you root?");
-            return 2;
+            await console.Error.WriteLineAsync($"ipamd: {await DaemonFailure.OfAsync(exception, client)}");
+            return ExitCodes.NoAnswer;
         }
     }
 }

@@ -3,23 +3,26 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd explain</c>: one pod's story. Exit codes: 0 it has its address, or gave it back; 1 it waits, failed, or its address is on no interface; 2 no answer; 3 nothing is known of it.</summary>
+/// <summary><c>ipamd explain</c>: one pod's story.</summary>
 internal static class ExplainReport
 {
+    /// <summary>Exit code: nothing is known of it, or it is not clear which pod is meant.</summary>
+    internal const int Unknown = 3;
+
     private const int Column = 32;
 
-    /// <summary>A question from what a person wrote: NAMESPACE/POD, or the beginning of a sandbox's id.</summary>
+    /// <summary>A question from what a person wrote: NAMESPACE/POD, or a name alone, which may be the beginning of a sandbox's id.</summary>
     public static ExplainRequest Parse(string subject)
     {
         var slash = subject.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0 ? new ExplainRequest { ContainerId = subject } : new ExplainRequest { PodNamespace = subject[..slash], PodName = subject[(slash + 1)..] };
+        return slash < 0 ? new ExplainRequest { PodName = subject } : new ExplainRequest { PodNamespace = subject[..slash], PodName = subject[(slash + 1)..] };
     }
 
     public static async Task<int> WriteAsync(DaemonClient client, string subject, bool json, TextWriter output, CancellationToken cancellationToken)
     {
         var reply = await client.Node.ExplainAsync(Parse(subject), deadline: client.Deadline, cancellationToken: cancellationToken);
         await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply));
-        return reply.State switch { "holding" or "gone" => 0, "unknown" => 3, _ => 1 };
+        return reply.State switch { "holding" or "gone" => ExitCodes.Done, "unknown" => Unknown, _ => ExitCodes.Failed };
     }
 
     internal static string Text(ExplainReply reply)

@@ -28,16 +28,16 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     {
         var plugin = PluginOption();
         var wait = new Option<int>("--wait") { Description = "seconds to wait for the daemon to be ready", DefaultValueFactory = _ => DefaultWaitSeconds };
-        var install = new Command("install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks; exit code 0 done, 1 failed, 2 the daemon was not ready in time")
-        {
-            plugin, wait,
-        };
+        var install = new DocumentedCommand(
+            "install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks", (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed"),
+            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was")) { plugin, wait, socket };
         install.SetAction((result, cancellationToken) => InstallAsync(
             result.GetValue(plugin)!, TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
         var replaced = new Option<int>("--wait") { Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed", DefaultValueFactory = _ => 0 };
         var nat = new Option<bool>("--nat") { Description = "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then" };
-        var uninstall = new Command(
-            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT when the AWS VPC CNI's rules are there; exit code 0 done, 1 failed") { replaced, nat };
+        var uninstall = new DocumentedCommand(
+            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT when the AWS VPC CNI's rules are there",
+            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed")) { replaced, nat };
         uninstall.SetAction((result, cancellationToken) => UninstallAsync(result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), cancellationToken));
         return [install, uninstall];
     }
@@ -49,7 +49,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
         {
             await console.Error.WriteLineAsync($"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network configuration was left as it was");
-            return 2;
+            return ExitCodes.NoAnswer;
         }
 
         return Guard("install", installer.InstallConfiguration);
@@ -58,7 +58,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     private async Task<int> UninstallAsync(bool always, TimeSpan wait, CancellationToken cancellationToken)
     {
         if (Guard("uninstall", () => Files("uninstall").Uninstall()) is var failed and not 0) return failed;
-        if (removeTranslation is null) return 0;
+        if (removeTranslation is null) return ExitCodes.Done;
         var started = time.GetTimestamp();
         try
         {
@@ -71,12 +71,12 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
                 NatRemovalOutcome.Kept => $"table ip {NatRules.Table} stays: nothing else translates for the pods that run; again when the AWS VPC CNI runs (or --wait SECONDS, or --nat)",
                 _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
             });
-            return 0;
+            return ExitCodes.Done;
         }
         catch (HostNetworkException exception)
         {
             await console.Error.WriteLineAsync($"ipamd uninstall: {exception.Message}");
-            return 1;
+            return ExitCodes.Failed;
         }
     }
 
@@ -110,7 +110,7 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
         catch (RpcException exception)
         {
-            return $"no answer: {exception.Status.Detail}";
+            return DaemonFailure.Of(exception, socket, client.Server).What;
         }
     }
 
@@ -119,12 +119,12 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         try
         {
             work();
-            return 0;
+            return ExitCodes.Done;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             console.Error.WriteLine($"ipamd {what}: {exception.Message}");
-            return 1;
+            return ExitCodes.Failed;
         }
     }
 }

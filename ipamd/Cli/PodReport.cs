@@ -10,26 +10,45 @@ internal static class PodReport
     /// <summary>The same as container runtimes show.</summary>
     private const int ShortId = 12;
 
-    public static async Task<int> WriteAsync(DaemonClient client, bool json, TextWriter output, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>A name that is shorter than this says nothing: a terminal that has not even room for it gets longer lines.</summary>
+    private const int ShortestName = 16;
+
+    private const string Omission = "...";
+
+    public static async Task<int> WriteAsync(DaemonClient client, bool json, CommandConsole console, TimeProvider time, CancellationToken cancellationToken)
     {
         var reply = await client.Node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
-        await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply, time.GetUtcNow()));
-        return 0;
+        await console.Output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply, time.GetUtcNow(), console.Columns()));
+        return ExitCodes.Done;
     }
 
-    /// <summary>One line a pod, so that it can be searched; a pod's name comes last and may be as long as it is.</summary>
-    internal static string Text(ListAttachmentsReply reply, DateTimeOffset now)
+    /// <summary>
+    /// One line a pod, so that it can be searched; a pod's name comes last. On a terminal that is too narrow the sandboxes are left out, then names are cut in their middle: their ends tell pods apart.
+    /// </summary>
+    /// <param name="reply">The attachments.</param>
+    /// <param name="now">For ages.</param>
+    /// <param name="columns">The terminal's; null for no limit.</param>
+    internal static string Text(ListAttachmentsReply reply, DateTimeOffset now, int? columns)
     {
+        Row[] pods =
+        [
+            new("ADDRESS", "DEV", "FOR", "SANDBOX", "POD"),
+            .. reply.Attachments.Select(item => new Row(
+                string.Join(",", item.Addresses), $"{item.DeviceIndex}", Span.Of(now - item.AssignedAt.ToDateTimeOffset()),
+                item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId, NameOf(item))),
+        ];
+        var address = Math.Max(15, pods.Max(pod => pod.Address.Length));
+        var before = address + " DEV FOR.... ".Length;
+        var hasSandbox = columns is not { } width || before + ShortId + 1 + pods.Max(pod => pod.Name.Length) <= width;
+        var room = columns is { } narrow && !hasSandbox ? Math.Max(ShortestName, narrow - before) : int.MaxValue;
         var screen = new Screen();
-        screen.Row($"{"ADDRESS",-15} {"DEV",3} {"FOR",-7} {"SANDBOX",-12} POD");
-        foreach (var item in reply.Attachments)
-        {
-            var container = item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId;
-            screen.Row($"{string.Join(",", item.Addresses),-15} {item.DeviceIndex,3} {Span.Of(now - item.AssignedAt.ToDateTimeOffset()),-7} {container,-12} {NameOf(item)}");
-        }
-
+        foreach (var pod in pods)
+            screen.Row($"{pod.Address.PadRight(address)} {pod.Device,3} {pod.Age,-7} {(hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "")}{Shorten(pod.Name, room)}");
         return screen.ToString();
     }
+
+    private static string Shorten(string name, int room)
+        => name.Length <= room ? name : $"{name[..((room - Omission.Length) / 2)]}{Omission}{name[^(room - Omission.Length - (room - Omission.Length) / 2)..]}";
 
     private static string NameOf(Attachment item)
         => item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : item.Key.NetworkName switch
@@ -38,4 +57,6 @@ internal static class PodReport
             Ledger.Attachment.HostNetwork => $"(configured on {item.Key.ContainerId} of the host)",
             _ => "(the runtime named no pod)",
         };
+
+    private sealed record Row(string Address, string Device, string Age, string Sandbox, string Name);
 }

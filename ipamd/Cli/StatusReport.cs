@@ -11,6 +11,9 @@ internal static class StatusReport
     /// <summary>Where words begin, beside the labels.</summary>
     private const int Column = 11;
 
+    /// <summary>Exit code: it serves pods, but not as well as it should.</summary>
+    internal const int Degraded = 3;
+
     /// <summary>Every member is there, also those that are zero or empty: programs need not guess.</summary>
     internal static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithFormatDefaultValues(true));
 
@@ -21,8 +24,7 @@ internal static class StatusReport
         return ExitCodeOf(status.Health);
     }
 
-    /// <summary>0 ready, 1 not ready, 3 degraded; 2 is no answer.</summary>
-    internal static int ExitCodeOf(Health health) => health.Level switch { "ready" => 0, "degraded" => 3, _ => 1 };
+    internal static int ExitCodeOf(Health health) => health.Level switch { "ready" => ExitCodes.Done, "degraded" => Degraded, _ => ExitCodes.Failed };
 
     /// <summary>The head: how well the node serves pods and, when it does not do so well, why.</summary>
     internal static void Head(Screen screen, Health health)

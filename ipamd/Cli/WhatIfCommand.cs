@@ -4,7 +4,7 @@ using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2. Exit codes: 0 done, 2 the question makes no sense.</summary>
+/// <summary><c>ipamd whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.</summary>
 internal static class WhatIfCommand
 {
     public static Command Create(CommandConsole console, Option<bool> json)
@@ -12,7 +12,10 @@ internal static class WhatIfCommand
         var type = new Option<string>("--instance-type") { Description = "the node's instance type, e.g. t3.small", Required = true };
         var pods = new Option<string>("--pods") { Description = "how many pods run, step by step, e.g. 0,5,9", Required = true };
         var settings = new Option<string[]>("--set") { Description = "an option of the daemon, NAME=VALUE as in its environment; may be repeated", DefaultValueFactory = _ => [] };
-        var command = new Command("whatif", "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2") { type, pods, settings };
+        var command = new DocumentedCommand("whatif", "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2", (ExitCodes.Done, "done"))
+        {
+            type, pods, settings, json,
+        };
         command.SetAction((result, _) => RunAsync(console, result.GetValue(type)!, result.GetValue(pods)!, result.GetValue(settings)!, result.GetValue(json)));
         return command;
     }
@@ -23,13 +26,13 @@ internal static class WhatIfCommand
         if (request is null)
         {
             foreach (var problem in problems) await console.Error.WriteLineAsync($"ipamd whatif: {problem}");
-            return 2;
+            return ExitCodes.Usage;
         }
 
         foreach (var warning in request.Warnings) await console.Error.WriteLineAsync($"warning: {warning}");
         var outcome = WhatIfRun.Run(request.Type, request.Options, request.Pods);
         foreach (var note in outcome.Notes) await console.Error.WriteLineAsync($"note: {note}");
         await console.Output.WriteAsync(json ? WhatIfReport.Json(outcome) : WhatIfReport.Table(outcome));
-        return 0;
+        return ExitCodes.Done;
     }
 }

@@ -22,6 +22,10 @@ internal static class ExplainReplies
     public static ExplainReply Of(NodeIpamParts parts, ExplainRequest request)
     {
         var now = parts.Time.GetUtcNow();
+        var pods = parts.History.Pods().Concat(parts.Ledger.Attachments().Select(attachment => attachment.Pod)).Where(pod => pod.Namespace is { Length: > 0 }).Distinct()
+            .OrderBy(pod => pod.Namespace, StringComparer.Ordinal).ThenBy(pod => pod.Name, StringComparer.Ordinal).ToArray();
+        var namesakes = pods.Where(pod => request.PodName.Length > 0 && pod.Name == request.PodName).ToArray();
+        request = Complete(parts, request, namesakes);
         var (name, memory) = Find(parts.History, request);
         var attachments = parts.Ledger.Attachments().Where(attachment => Concerns(attachment, request, memory)).ToArray();
         var explanation = Explanation.Of(new ExplainedFacts
@@ -36,7 +40,9 @@ internal static class ExplainReplies
             IsObserved = parts.Ledger.View(now).IsObserved,
             Obstacle = parts.Waiting.Obstacle,
             StartObstacle = parts.State.StartObstacle,
-            Namesakes = memory is null && request.PodName.Length > 0 ? [.. parts.History.WithName(request.PodName).Union(Namesakes(parts.Ledger, request))] : [],
+            Namesakes = namesakes,
+            Similar = namesakes.Length == 0 ? Similar(pods, request) : [],
+            IsAmbiguous = request.PodNamespace.Length == 0 && namesakes.Length > 1,
         });
         var reply = new ExplainReply
         {
@@ -53,7 +59,7 @@ internal static class ExplainReplies
 
     private static (string Name, PodMemory? Memory) Find(PoolHistory history, ExplainRequest request)
     {
-        if (request.ContainerId.Length == 0) return ($"{request.PodNamespace}/{request.PodName}", history.Find(new PodReference(request.PodNamespace, request.PodName)));
+        if (request.ContainerId.Length == 0) return (request.PodNamespace.Length == 0 ? request.PodName : $"{request.PodNamespace}/{request.PodName}", history.Find(new PodReference(request.PodNamespace, request.PodName)));
         // Of several the one that was heard of last.
         var memory = history.FindByContainer(request.ContainerId).OrderBy(item => item.Events[^1].At).LastOrDefault();
         return (memory is { Pod: { Namespace.Length: > 0 } pod } ? pod.ToString() : $"sandbox {request.ContainerId}", memory);
@@ -64,7 +70,23 @@ internal static class ExplainReplies
             ? attachment.Key.ContainerId.StartsWith(request.ContainerId, StringComparison.Ordinal) || (memory is { Pod: { Namespace.Length: > 0 } pod } && attachment.Pod == pod)
             : attachment.Pod == new PodReference(request.PodNamespace, request.PodName);
 
-    /// <summary>Those that an earlier daemon served.</summary>
-    private static IEnumerable<PodReference> Namesakes(IpLedger ledger, ExplainRequest request)
-        => ledger.Attachments().Select(attachment => attachment.Pod).Where(pod => pod.Name == request.PodName && pod.Namespace != request.PodNamespace).Distinct();
+    /// <summary>A name without a namespace is that of the only pod that has it; where none has, it may be the beginning of a sandbox's id.</summary>
+    private static ExplainRequest Complete(NodeIpamParts parts, ExplainRequest request, PodReference[] namesakes)
+    {
+        if (request.PodName.Length == 0 || request.PodNamespace.Length > 0) return request;
+        if (namesakes is [var only]) return new ExplainRequest { PodNamespace = only.Namespace, PodName = only.Name };
+        var sandbox = new ExplainRequest { ContainerId = request.PodName };
+        var isSandbox = namesakes.Length == 0 && Problem(sandbox) is null
+            && (parts.History.FindByContainer(request.PodName).Count > 0 || parts.Ledger.Attachments().Any(attachment => Concerns(attachment, sandbox, memory: null)));
+        return isSandbox ? sandbox : request;
+    }
+
+    /// <summary>A workload's pods (<c>web</c>: <c>web-5968-x7k2p</c>): those of the namespace, or of all where it has none.</summary>
+    private static PodReference[] Similar(PodReference[] pods, ExplainRequest request)
+    {
+        if (request.PodName.Length == 0) return [];
+        var similar = pods.Where(pod => pod.Name.StartsWith(request.PodName, StringComparison.Ordinal)).ToArray();
+        var near = similar.Where(pod => pod.Namespace == request.PodNamespace).ToArray();
+        return near.Length > 0 ? near : similar;
+    }
 }

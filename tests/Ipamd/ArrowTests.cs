@@ -23,7 +23,7 @@ public sealed partial class ArrowTests
         { "Rpc", ["Audit", "Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "WarmPool"] },
         { "Introspection", ["HostNetwork", "Ledger", "Observability", "Options", "WarmPool"] },
         { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Cloud", "HostNetwork", "Install", "Observability", "Options", "Protos", "WhatIf"] },
+        { "Cli", ["Cloud", "HostNetwork", "Install", "Ledger", "Observability", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Observability.History;
@@ -6,6 +7,9 @@ namespace VpcCni.Ipamd.Observability.History;
 /// <summary>What to look at, or to do, next.</summary>
 internal static class Advice
 {
+    /// <summary>Names in one hint; `ipamd pods` has all.</summary>
+    private const int MostNames = 10;
+
     public const string Retry = "kubelet tries again with a new sandbox; each of its attempts is a new ADD here";
     public const string Orphan = "no interface of this node carries the address: the pod is unreachable; delete it, so that it is made anew, and run `ipamd audit` for the rest";
 
@@ -33,11 +37,17 @@ internal static class Advice
         _ => [],
     };
 
+    public static string Named(IReadOnlyList<PodReference> pods) => $"`ipamd explain` one of {List(pods)}";
+
     public static IReadOnlyList<string> OfUnknown(ExplainedFacts facts) =>
     [
-        .. facts.Namesakes.Count > 0 ? [$"a pod of that name is known as {string.Join(", ", facts.Namesakes)}"] : (string[])[],
+        .. facts.Namesakes.Count > 0 ? [$"a pod of that name is known as {List(facts.Namesakes)}"] : (string[])[],
+        .. facts.Similar.Count > 0 ? [$"pods whose names begin like that: {List(facts.Similar)}"] : (string[])[],
         "is it scheduled to this node, and what do its events say? kubectl describe pod; a pod with hostNetwork needs no address of ours",
         "did the runtime call the plugin? its log (AWS_VPC_K8S_PLUGIN_LOG_FILE, /var/log/aws-routed-eni/plugin.log) has each call, and the runtime's own log why there was none",
         "`ipamd pods` lists who holds an address now",
     ];
+
+    private static string List(IReadOnlyList<PodReference> pods)
+        => string.Join(", ", pods.Take(MostNames)) + (pods.Count > MostNames ? $" and {pods.Count - MostNames} more" : "");
 }

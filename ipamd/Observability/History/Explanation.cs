@@ -62,8 +62,14 @@ internal sealed record ExplainedFacts
     /// <summary>What the daemon's start waits for; null when it is over.</summary>
     public string? StartObstacle { get; init; }
 
-    /// <summary>Pods with the same name elsewhere.</summary>
+    /// <summary>Pods with the same name, where this one is not known.</summary>
     public IReadOnlyList<PodReference> Namesakes { get; init; } = [];
+
+    /// <summary>Pods whose names begin like that of a workload, where neither this one nor a namesake is known.</summary>
+    public IReadOnlyList<PodReference> Similar { get; init; } = [];
+
+    /// <summary>The question named no namespace, and several pods have the name.</summary>
+    public bool IsAmbiguous { get; init; }
 }
 
 /// <summary>The answer to "why does this pod wait", "why did it fail" and "how did it get its address". Pure.</summary>
@@ -85,6 +91,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
                 PodState.Failed, $"{facts.Name} failed {Span.Ago(facts.Now - failed.At)}: {failed.Reason}", steps, [.. Advice.OfFailure(failed), Advice.Retry]),
             PoolEvent.Deleted or PoolEvent.LostDelete => new Explanation(
                 PodState.Gone, $"{facts.Name} holds nothing any more: its address was given back {Span.Ago(facts.Now - facts.Memory!.Events.Last(Decides).At)}", steps, []),
+            _ when facts.IsAmbiguous => new Explanation(PodState.Unknown, $"{facts.Namesakes.Count} pods are called {facts.Name}: name one with its namespace", steps, [Advice.Named(facts.Namesakes)]),
             _ => new Explanation(PodState.Unknown, $"nobody asked this daemon for an address for {facts.Name} {Since(facts)}", steps, Advice.OfUnknown(facts)),
         };
     }

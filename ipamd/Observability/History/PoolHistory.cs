@@ -119,10 +119,10 @@ internal sealed class PoolHistory
         }
     }
 
-    /// <summary>Pods of that name in any namespace: what somebody may have meant.</summary>
-    public IReadOnlyList<PodReference> WithName(string name)
+    /// <summary>All that are remembered, in no order: what somebody may have meant.</summary>
+    public IReadOnlyList<PodReference> Pods()
     {
-        lock (_lock) return [.. _pods.Keys.Where(pod => pod.Name == name).OrderBy(pod => pod.Namespace, StringComparer.Ordinal)];
+        lock (_lock) return [.. _pods.Keys];
     }
 
     /// <summary>Newest first.</summary>

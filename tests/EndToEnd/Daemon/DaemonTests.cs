@@ -179,7 +179,7 @@ public sealed class DaemonTests
         var folder = Directory.CreateTempSubdirectory("vpccni-env-");
         try
         {
-            var start = new ProcessStartInfo(Binaries.Ipamd) { RedirectStandardError = true, UseShellExecute = false };
+            var start = new ProcessStartInfo(Binaries.Ipamd, ["run"]) { RedirectStandardError = true, UseShellExecute = false };
             start.Environment["VPCCNI_SOCKET_PATH"] = Path.Combine(folder.FullName, "ipamd.sock");
             start.Environment["AWS_VPC_K8S_CNI_BACKING_STORE"] = Path.Combine(folder.FullName, "ipam.json");
             start.Environment["AWS_VPC_K8S_CNI_LOG_FILE"] = Path.Combine(folder.FullName, "ipamd.log");

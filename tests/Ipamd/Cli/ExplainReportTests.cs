@@ -73,6 +73,42 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
+    public async Task A_name_without_namespace_is_that_of_the_only_pod_that_has_it()
+    {
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("web-12");
+        Assert.StartsWith("default/web-12 holds ", _node.Explain("web-12").Summary, StringComparison.Ordinal);
+        // As one of an earlier daemon, too.
+        var next = new AnswerHarness(_node.Pool);
+        next.State.Serving(_node.Pool.Reconciler);
+        Assert.Equal("holding", next.Explain("web-12").State);
+    }
+
+    [Fact]
+    public async Task A_name_of_several_pods_offers_them()
+    {
+        await _node.ServeAsync();
+        foreach (var ns in new[] { "shop", "default" }) await _node.Pool.Service.AddAsync(new VpcCni.Ipamd.Ledger.AttachmentKey("aws-cni", $"{ns}-web-12", "eth0"), new VpcCni.Ipamd.Ledger.PodReference(ns, "web-12"), "", CancellationToken.None);
+        var reply = _node.Explain("web-12");
+        Assert.Equal("unknown", reply.State);
+        GoldenScreen.Check("explain-several", ExplainReport.Text(reply));
+    }
+
+    [Theory]
+    [InlineData("default/web", "default/web-5968-a, default/web-5968-b")]
+    [InlineData("web", "default/web-5968-a, default/web-5968-b")]
+    [InlineData("shop/web", "default/web-5968-a, default/web-5968-b")]
+    [InlineData("shop/data", null)]
+    public async Task A_workloads_name_offers_its_pods(string subject, string? pods)
+    {
+        await _node.ServeAsync();
+        foreach (var pod in new[] { "web-5968-b", "web-5968-a", "job-1" }) await _node.Pool.AddAsync(pod);
+        var reply = _node.Explain(subject);
+        Assert.Equal("unknown", reply.State);
+        Assert.Equal(pods is null ? null : $"pods whose names begin like that: {pods}", reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_pod_of_an_earlier_daemon_is_explained_by_its_checkpoint()
     {
         await _node.ServeAsync();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork;
-using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Options;
 using Xunit;
 
@@ -61,6 +60,6 @@ public sealed class InitCommandTests
         {
             NodeCommands = [json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options)))],
         };
-        return (await commands.InvokeAsync(args, "/nowhere", new InstallOptions()), output.ToString(), error.ToString());
+        return (await commands.InvokeAsync(args, new IpamdOptions()), output.ToString(), error.ToString());
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Options;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
@@ -214,13 +215,13 @@ public sealed class InstallerTests : IDisposable
         File.WriteAllText(Configuration, Reference);
         var (output, error) = (new StringWriter(), new StringWriter());
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
-        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")], "/nowhere", Options));
+        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options }));
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
         Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
 
-        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], "/nowhere", Options));
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], "/nowhere", Options));
+        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], new IpamdOptions { Install = Options }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options }));
         Assert.Equal(["conf/10-aws.conflist"], Files());
     }
 
@@ -238,10 +239,10 @@ public sealed class InstallerTests : IDisposable
                 return Task.FromResult(outcomes.Dequeue());
             },
         };
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], "/nowhere", Options));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options }));
         Assert.Contains("table ip vpccni stays", output.ToString(), StringComparison.Ordinal);
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], "/nowhere", Options));
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], "/nowhere", Options));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options }));
         Assert.Equal([false, true, false, false], asked);
         Assert.EndsWith("table ip vpccni is removed\n", output.ToString(), StringComparison.Ordinal);
     }

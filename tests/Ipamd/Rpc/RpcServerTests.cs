@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
+using System.Text.Json;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Health.V1;
@@ -7,10 +8,10 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
-using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.WarmPool;
 using VpcCni.Ipamd.WarmPool;
@@ -102,12 +103,41 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(2, (await CommandAsync("health", "--service", "liveness")).Code);
     }
 
+    /// <summary>Behind the arguments, before the command, and in every command that offers it.</summary>
+    [Theory]
+    [InlineData(0, "pods", "--json")]
+    [InlineData(0, "--json", "pods")]
+    [InlineData(1, "status", "--json")]
+    [InlineData(1, "health", "--verbose", "--json")]
+    [InlineData(1, "health", "--json")]
+    [InlineData(3, "explain", "default/nobody", "--json")]
+    [InlineData(0, "access", "--json")]
+    [InlineData(0, "access", "no-releases", "--json")]
+    public async Task Json_is_one_object_wherever_the_option_stands(int code, params string[] arguments)
+    {
+        var outcome = await CommandAsync(arguments);
+        Assert.Equal((code, ""), (outcome.Code, outcome.Error));
+        using var document = JsonDocument.Parse(outcome.Output);
+        Assert.Equal(JsonValueKind.Object, document.RootElement.ValueKind);
+    }
+
+    [Fact]
+    public async Task Access_alone_shows_the_level_in_force()
+    {
+        Assert.Equal((0, "cloud access is full\n", ""), await CommandAsync("access"));
+        Assert.Equal((0, "cloud access is no-calls (was full) until the daemon restarts\n", ""), await CommandAsync("access", "no-calls"));
+        Assert.Equal((0, """{"access":"no-calls"}""" + "\n", ""), await CommandAsync("access", "--json"));
+        var wrong = await CommandAsync("access", "ful");
+        Assert.Equal((64, CloudAccess.NoCalls), (wrong.Code, _budget.Access));
+        Assert.Contains("'no-releases'", wrong.Error, StringComparison.Ordinal);
+    }
+
     private async Task<(int Code, string Output, string Error)> CommandAsync(params string[] arguments)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
-        return (await commands.InvokeAsync(arguments, SocketPath, new InstallOptions()), output.ToString(), error.ToString());
+        return (await commands.InvokeAsync(arguments, new IpamdOptions { SocketPath = SocketPath }), output.ToString(), error.ToString());
     }
 
     [Fact]

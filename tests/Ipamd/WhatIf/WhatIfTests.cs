@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Install;
+using VpcCni.Ipamd.Options;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.WhatIf;
@@ -95,7 +95,7 @@ public sealed class WhatIfTests
     public async Task A_question_that_makes_no_sense_is_refused_with_a_reason(string command, string reason, string hint)
     {
         var (code, output, error) = await RunAsync(command.Split(' '));
-        Assert.Equal((2, ""), (code, output));
+        Assert.Equal((64, ""), (code, output));
         Assert.Contains(reason, error, StringComparison.Ordinal);
         Assert.Contains(hint, error, StringComparison.Ordinal);
     }
@@ -116,7 +116,7 @@ public sealed class WhatIfTests
         using var output = new StringWriter();
         using var error = new StringWriter();
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
-        var code = await commands.InvokeAsync(args, "/nowhere", new InstallOptions());
+        var code = await commands.InvokeAsync(args, new IpamdOptions());
         return (code, output.ToString(), error.ToString());
     }
 }

@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using Grpc.Core;
 using VpcCni.Protos.Rpc;
 using VpcCni.Tests.GrpcHarness;
-using VpcCni.Ipamd.Rpc;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Rpc.Protocol;

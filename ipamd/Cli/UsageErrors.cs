@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.CommandLine;
+using VpcCni.Ipamd.Options;
+
+namespace VpcCni.Ipamd.Cli;
+
+/// <summary>What is wrong with a command line, on standard error, with what was probably meant.</summary>
+internal static class UsageErrors
+{
+    /// <returns><see cref="ExitCodes.Usage"/>.</returns>
+    public static int Write(ParseResult result, TextWriter error)
+    {
+        var command = result.CommandResult.Command;
+        foreach (var problem in result.Errors)
+        {
+            var near = result.UnmatchedTokens.Where(token => problem.Message.Contains($"'{token}'", StringComparison.Ordinal)).Select(token => Nearest(command, token)).FirstOrDefault(name => name is not null);
+            error.WriteLine($"ipamd: {Excerpt.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
+        }
+
+        error.WriteLine($"See `ipamd {(command is RootCommand ? "" : command.Name + " ")}--help`.");
+        return ExitCodes.Usage;
+    }
+
+    /// <summary>Of the commands and options that could stand there. A third of the letters may be wrong.</summary>
+    private static string? Nearest(Command command, string token)
+    {
+        var names = command.Subcommands.Where(item => !item.Hidden).Select(item => item.Name)
+            .Concat(command.Options.Concat(command.Parents.OfType<Command>().SelectMany(parent => parent.Options).Where(option => option.Recursive)).Select(option => option.Name));
+        return Spelling.Near(token, names, Math.Max(2, token.Length / 3)).FirstOrDefault();
+    }
+}
