@@ -66,6 +66,14 @@ public sealed partial class ContainerfileTests
         Assert.EndsWith("/app/vpc-cni", Copied().Matches(Text).Select(match => match.Groups["to"].Value).Single(path => path.EndsWith("vpc-cni", StringComparison.Ordinal)), StringComparison.Ordinal);
     }
 
+    /// <summary>Without a command the program only prints its help.</summary>
+    [Fact]
+    public void Image_and_chart_say_run()
+    {
+        Assert.Contains("ENTRYPOINT [\"/app/ipamd\"]\nCMD [\"run\"]\n", Text, StringComparison.Ordinal);
+        Assert.Equal("run", (string)HelmRenderer.Render(HelmRenderer.WithImage).Daemon["command"]![1]!);
+    }
+
     private static string InRepository(string path) => Path.Combine(HelmRenderer.Repository, path["/src/".Length..]);
 
     /// <summary>The package of a file; distributions with one /usr know some by the path without it.</summary>
