@@ -47,8 +47,14 @@ internal static class Background
                     throw new LabException($"the lab did not start (exit code {child.ExitCode}).\n{(await log.ReadToEndAsync(cancellationToken)).Trim()}");
                 }
 
-                if (await ReadyAsync(client, cancellationToken) is { } status)
+                if (await DecidedAsync(client, cancellationToken) is { } status)
                 {
+                    if (status.KeptBecause is { } problem)
+                    {
+                        await parsed.InvocationConfiguration.Error.WriteLineAsync(UpCommand.Kept(options.Name, paths, problem));
+                        return 1;
+                    }
+
                     await parsed.InvocationConfiguration.Output.WriteLineAsync($"lab '{options.Name}' is ready as process {child.Id}; log: {paths.BackgroundLog}");
                     await StatusTable.WriteAsync(parsed.InvocationConfiguration.Output, status);
                     return 0;
@@ -64,13 +70,13 @@ internal static class Background
         }
     }
 
-    /// <summary>Null while it is starting; the child's own deadline for its daemons bounds the wait.</summary>
-    private static async Task<LabStatus?> ReadyAsync(ControlClient client, CancellationToken cancellationToken)
+    /// <summary>Null while it is starting; the child's own deadline for its daemons bounds the wait. Ready, or kept although it is not.</summary>
+    private static async Task<LabStatus?> DecidedAsync(ControlClient client, CancellationToken cancellationToken)
     {
         try
         {
             var status = await client.StatusAsync(cancellationToken);
-            return status.Ready ? status : null;
+            return status.Ready || status.KeptBecause is not null ? status : null;
         }
         catch (LabException)
         {

@@ -20,18 +20,19 @@ internal static class FaultCommand
         var times = new Option<int>("--times") { Description = "How often; 0 for ever", DefaultValueFactory = _ => 1 };
         var message = new Option<string?>("--message") { Description = "The error's text" };
         var after = new Option<bool>("--after-effect") { Description = "The call takes effect and only its answer is lost" };
+        var anyCode = new Option<bool>("--any-code") { Description = "Also a code that EC2 does not document" };
         return context.Make("error", "Answer the next calls of an operation with an error", async (parsed, cancellationToken) =>
         {
             using var lab = context.Connect(parsed);
             var fault = new FaultSpec
             {
                 Operation = parsed.GetValue(operation)!, Code = parsed.GetValue(code)!, Message = parsed.GetValue(message),
-                Times = parsed.GetValue(times) is var count && count == 0 ? null : count, AfterEffect = parsed.GetValue(after),
+                Times = parsed.GetValue(times) is var count && count == 0 ? null : count, AfterEffect = parsed.GetValue(after), AnyCode = parsed.GetValue(anyCode),
             };
             await lab.InjectAsync(fault, cancellationToken);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } left ? $"{left} times" : "for ever")}");
             return 0;
-        }, operation, code, times, message, after);
+        }, operation, code, times, message, after, anyCode);
     }
 
     private static Command CreateTiming(CliContext context)

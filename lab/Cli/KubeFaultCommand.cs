@@ -96,6 +96,8 @@ internal static class KubeFaultCommand
         private readonly Option<string> _resource = new("--resource") { Description = "E.g. nodes, nodes/status, eniconfigs", DefaultValueFactory = _ => "*" };
         private readonly Option<int> _times = new("--times") { Description = "How often; 0 for ever", DefaultValueFactory = _ => 1 };
 
+        public Where() => _verb.AcceptOnlyFromAmong("*", "get", "list", "watch", "create", "update", "patch", "delete");
+
         public IEnumerable<Symbol> All => [_verb, _resource, _times];
 
         public KubeFaultSpec Read(ParseResult parsed) => new()

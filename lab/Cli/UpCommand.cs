@@ -36,6 +36,7 @@ internal static class UpCommand
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
         var maxPods = new Option<int?>("--max-pods") { Description = "Pods that a node may run (default: by its type, as on EKS)" };
         var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Nodes without a cluster" };
+        var keep = new Option<bool>("--keep") { Description = "A lab that does not become ready stays, to be looked at, until it is told to end" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
         return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
@@ -62,20 +63,21 @@ internal static class UpCommand
                 PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
-            return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, detach);
+            return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, keep, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
-    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, bool keep, CancellationToken cancellationToken)
     {
         var output = parsed.InvocationConfiguration.Output;
         using var logging = new LineLogging(parsed.InvocationConfiguration.Error, context.Time);
         var started = context.Time.GetTimestamp();
         await using var lab = await VpcLab.BuildAsync(options, context.Time, logging, cancellationToken);
         await using var control = await ControlServer.StartAsync(lab, context.Time, logging, cancellationToken);
-        await lab.WaitUntilReadyAsync(cancellationToken);
-        await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
+        var problem = await WhyNotReadyAsync(lab, keep, cancellationToken);
+        if (problem is not null) await parsed.InvocationConfiguration.Error.WriteLineAsync(Kept(lab.Name, lab.Paths, problem));
+        else await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
         await StatusTable.WriteAsync(output, await lab.StatusAsync(cancellationToken));
         if (options.Listen is { } listen)
         {
@@ -96,7 +98,29 @@ internal static class UpCommand
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (cancellationToken.Register(ended.SetResult)) await ended.Task;
         await output.WriteLineAsync($"removing lab '{options.Name}'");
-        return 0;
+        return problem is null ? 0 : 1;
+    }
+
+    /// <summary>What is said of a lab that is kept.</summary>
+    internal static string Kept(string name, LabPaths paths, string problem)
+        => $"vpc-lab up: lab '{name}' is not ready, and is kept to be looked at: {problem}\n"
+            + $"Its files are in {paths.Folder}; vpc-lab status, exec and restart-ipamd work. Remove it with: vpc-lab down --name {name}";
+
+    /// <summary>Null when it is ready.</summary>
+    /// <exception cref="LabException">It is not, and is not to be kept.</exception>
+    private static async Task<string?> WhyNotReadyAsync(VpcLab lab, bool keep, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await lab.WaitUntilReadyAsync(cancellationToken);
+            return null;
+        }
+        catch (LabException failure)
+        {
+            if (!keep) throw new LabException($"{failure.Message}\nThe lab is removed; with --keep it stays to be looked at.", failure);
+            lab.Keep(failure.Message);
+            return failure.Message;
+        }
     }
 
     private static Dictionary<string, string> Variables(IReadOnlyList<string> pairs)

@@ -21,6 +21,10 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     private Process? _process;
     private Task _pump = Task.CompletedTask;
 
+    public string Program { get; } = Path.GetFullPath(binary);
+
+    public IReadOnlyDictionary<string, string> Environment => environment;
+
     /// <summary>Whether it has answered since it was last started.</summary>
     public bool IsServing { get; private set; }
 

@@ -43,6 +43,8 @@ internal static class LabReport
             IpamdProcessId = node.Ipamd?.ProcessId,
             IpamdResidentMebibytes = node.Ipamd?.ResidentMebibytes,
             IpamdSocket = node.Paths.IpamdSocket,
+            IpamdProgram = node.Ipamd?.Program,
+            Environment = node.Ipamd?.Environment ?? new Dictionary<string, string>(),
             Folder = node.Paths.Folder,
             Enis = [.. interfaces.Select(eni => Describe(eni, pods, drops))],
             Pods = [.. pods.Select(pod => new PodStatus

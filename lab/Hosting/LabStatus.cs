@@ -15,6 +15,9 @@ internal sealed record LabStatus
     /// <summary>False until every daemon serves.</summary>
     public required bool Ready { get; init; }
 
+    /// <summary>Why the lab did not become ready and is kept; null for every other lab.</summary>
+    public string? KeptBecause { get; init; }
+
     public required string VpcRange { get; init; }
 
     public required IReadOnlyList<string> Subnets { get; init; }
@@ -80,6 +83,12 @@ internal sealed record NodeStatus
     public double? IpamdResidentMebibytes { get; init; }
 
     public required string IpamdSocket { get; init; }
+
+    /// <summary>The daemon's program; null without one.</summary>
+    public string? IpamdProgram { get; init; }
+
+    /// <summary>Variables that the daemon was started with: a program that has them, too, finds the files of this node.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Folder with the node's socket, checkpoint and logs.</summary>
     public required string Folder { get; init; }
@@ -154,6 +163,9 @@ internal sealed record FaultSpec
 
     /// <summary>The call takes effect and only its answer is lost.</summary>
     public bool AfterEffect { get; init; }
+
+    /// <summary>The code may be one that EC2 does not document.</summary>
+    public bool AnyCode { get; init; }
 }
 
 /// <summary>How EC2 behaves from now on; what is null stays as it is.</summary>

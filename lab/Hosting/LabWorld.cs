@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Ipamd.Options;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.VpcModel;
@@ -13,6 +14,9 @@ namespace VpcCni.Lab.Hosting;
 /// </summary>
 internal sealed partial class LabWorld : IDisposable
 {
+    /// <summary>A fault of every operation.</summary>
+    private const string AllOperations = "*";
+
     /// <summary>The tag that carries a node's name, as the console shows it.</summary>
     private const string NameTag = "Name";
 
@@ -81,13 +85,13 @@ internal sealed partial class LabWorld : IDisposable
 
     public void Inject(FaultSpec fault)
     {
-        if (fault.Operation.Length == 0 || fault.Code.Length == 0) throw new LabException("a fault needs an operation (or '*') and an error code");
-        var status = fault.Code is "RequestLimitExceeded" or "Throttling" ? HttpStatusCode.ServiceUnavailable
-            : fault.Code is "InternalError" ? HttpStatusCode.InternalServerError
-            : fault.Code is "UnauthorizedOperation" ? HttpStatusCode.Forbidden : HttpStatusCode.BadRequest;
+        RequireOperation(fault.Operation);
+        if (fault.Code.Length == 0) throw new LabException("a fault needs an error code");
+        if (!fault.AnyCode && !Ec2ErrorCatalog.Codes.Contains(fault.Code))
+            throw new LabException($"EC2 documents no error code '{fault.Code}'{Suggestion(fault.Code, Ec2ErrorCatalog.Codes)}. To send it all the same: --any-code");
         var rule = new FaultRule
         {
-            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab", Status = status, Times = fault.Times,
+            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab", Status = Ec2ErrorCatalog.StatusOf(fault.Code), Times = fault.Times,
             Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
         };
         try
@@ -102,6 +106,7 @@ internal sealed partial class LabWorld : IDisposable
 
     public void ClearFaults(string? operation)
     {
+        if (operation is not null) RequireOperation(operation);
         lock (_world.Gate) _world.Faults.Clear(operation);
     }
 
@@ -132,6 +137,15 @@ internal sealed partial class LabWorld : IDisposable
 
     private static TimeSpan Duration(double milliseconds)
         => milliseconds is >= 0 and <= 600_000 ? TimeSpan.FromMilliseconds(milliseconds) : throw new LabException($"{milliseconds} ms: expected 0 to 600000");
+
+    private static void RequireOperation(string operation)
+    {
+        if (operation != AllOperations && !Ec2Operations.All.ContainsKey(operation))
+            throw new LabException($"the lab's EC2 serves no operation '{operation}'{Suggestion(operation, Ec2Operations.All.Keys)}; expected {AllOperations} for all, or one of {string.Join(", ", Ec2Operations.All.Keys.Order(StringComparer.Ordinal))}");
+    }
+
+    /// <summary>A third of the letters may be wrong.</summary>
+    private static string Suggestion(string name, IEnumerable<string> names) => Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
 
     /// <summary>Caller holds the gate.</summary>
     private void OnEvent(VpcEvent @event)

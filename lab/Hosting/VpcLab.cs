@@ -28,6 +28,7 @@ internal sealed class VpcLab : IAsyncDisposable
     private LabKubelet? _kubelet;
     private LabStateFile? _claim;
     private volatile bool _ready;
+    private volatile string? _keptBecause;
 
     private VpcLab(LabOptions options, TimeProvider time)
     {
@@ -108,6 +109,9 @@ internal sealed class VpcLab : IAsyncDisposable
         _ready = true;
     }
 
+    /// <summary>The lab did not become ready and stays, to be looked at: its status says so.</summary>
+    public void Keep(string because) => _keptBecause = because;
+
     public LabNode Node(string name)
         => _nodes.FirstOrDefault(node => node.Name == name)
            ?? throw new LabException($"there is no node '{name}' in lab '{Name}'; there are: {string.Join(", ", _nodes.Select(node => node.Name))}");
@@ -168,7 +172,7 @@ internal sealed class VpcLab : IAsyncDisposable
         var drops = await Fabric.ReadDropsAsync(cancellationToken);
         return World.With(world => LabReport.Make(world, _nodes, drops) with
         {
-            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, VpcRange = _options.VpcRange.ToString(),
+            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, KeptBecause = _keptBecause, VpcRange = _options.VpcRange.ToString(),
             Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())], Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
             FabricFailure = Fabric.Failure, Kubernetes = _cluster?.Status(),
         });

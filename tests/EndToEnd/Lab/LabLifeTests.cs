@@ -135,6 +135,69 @@ public sealed class LabLifeTests
     }
 
     [Fact]
+    public async Task Fault_that_cannot_strike_is_refused_with_what_was_meant()
+    {
+        await using var program = LabProgram.Create();
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+        foreach (var (arguments, expected) in ((string[], string)[])
+            [
+                (["fault", "error", "AttachNetworkInterfaces", "InternalError"], "did you mean AttachNetworkInterface?"),
+                (["fault", "error", "AttachNetworkInterface", "RequestLimitExceded"], "did you mean RequestLimitExceeded?"),
+                (["fault", "clear", "AttachInterface"], "serves no operation 'AttachInterface'"),
+                (["fault", "kube", "garbage", "--verb", "fetch"], "'fetch'"),
+            ])
+        {
+            var outcome = await program.RunAsync(arguments);
+            Assert.Equal(1, outcome.ExitCode);
+            Assert.Contains(expected, outcome.Errors, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(0, (await program.RunAsync("fault", "error", "AttachNetworkInterface", "NeverHeardOf", "--any-code")).ExitCode);
+        Assert.Equal("NeverHeardOf", (string)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["faults"]!.AsArray().Single()!["code"]!);
+    }
+
+    /// <summary>A daemon whose environment is invalid ends at once.</summary>
+    [Fact]
+    public async Task Lab_that_does_not_become_ready_is_removed_or_kept_when_told_to()
+    {
+        await using var program = LabProgram.Create();
+        string[] broken = ["up", "--ipamd", Binaries.Ipamd, "--nodes", "1", "--env", "IP_COOLDOWN_PERIOD=soon", "--detach"];
+        var removed = await program.RunAsync(broken);
+        Assert.Equal(1, removed.ExitCode);
+        Assert.Contains("with --keep it stays", removed.Errors, StringComparison.Ordinal);
+        Assert.Empty(program.Namespaces());
+
+        var kept = await program.RunAsync([.. broken, "--keep"]);
+        Assert.Equal(1, kept.ExitCode);
+        Assert.Contains("IP_COOLDOWN_PERIOD='soon'", kept.Errors, StringComparison.Ordinal);
+        Assert.Contains($"vpc-lab down --name {program.Name}", kept.Errors, StringComparison.Ordinal);
+        Assert.Equal(4, program.Namespaces().Count);
+        Assert.Contains("IP_COOLDOWN_PERIOD", await File.ReadAllTextAsync(Path.Combine(program.LabFolder, "node-1", "ipamd.out"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.NotNull(JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["keptBecause"]);
+        Assert.Equal(0, (await program.RunAsync("exec", "node-1", "--", "ip", "link")).ExitCode);
+
+        Assert.Equal(0, (await program.RunAsync("down")).ExitCode);
+        Assert.Empty(program.Namespaces());
+        Assert.False(Directory.Exists(program.RunFolder));
+    }
+
+    /// <summary>As README has it: no path, no socket, no environment.</summary>
+    [Fact]
+    public async Task Commands_on_a_node_find_its_daemon()
+    {
+        await using var program = LabProgram.Create();
+        var up = await program.RunAsync("up", "--ipamd", Binaries.Ipamd, "--plugin", Binaries.Plugin, "--nodes", "2", "--detach");
+        Assert.True(up.ExitCode == 0, up.Errors);
+        Assert.Equal(0, (await program.RunAsync("add", "node-2", "default/web-0")).ExitCode);
+        var status = await program.RunAsync("exec", "node-2", "--", "ipamd", "status");
+        Assert.True(status.ExitCode == 0, status.Errors);
+        Assert.StartsWith("READY", status.Output, StringComparison.Ordinal);
+        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "ipamd", "pods")).Output, StringComparison.Ordinal);
+        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "sh", "-c", "ipamd explain web-0")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("default/web-0", (await program.RunAsync("exec", "node-1", "--", "ipamd", "pods")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Demo_passes_with_the_native_binaries()
     {
         var (ipamd, plugin) = (LabProgram.NeedBuilt("ipamd"), LabProgram.NeedBuilt("vpc-cni"));
