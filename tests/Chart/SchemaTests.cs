@@ -8,6 +8,7 @@ public sealed class SchemaTests
 {
     [Theory]
     [InlineData("of-aws-vpc-cni.yaml")]
+    [InlineData("of-aws-vpc-cni-1.23.1.yaml")]
     [InlineData("prefixes.yaml")]
     [InlineData("custom-networking.yaml")]
     [InlineData("monitoring.yaml")]
@@ -37,6 +38,12 @@ public sealed class SchemaTests
     [InlineData("enableNetworkPolicy: maybe", "enableNetworkPolicy")]
     [InlineData("podMonitor: {enabled: true}", "enabled")]
     [InlineData("podMonitor: {interval: often}", "podMonitor.interval")]
+    [InlineData("podMonitor: {relabelings: {}}", "podMonitor.relabelings")]
+    [InlineData("podMonitor: {annotations: [x]}", "podMonitor.annotations")]
+    [InlineData("extraEnv: {A: b}", "extraEnv")]
+    [InlineData("extraEnv: [{value: b}]", "name")]
+    [InlineData("extraEnv: [{name: A, value: 1}]", "extraEnv.0.value")]
+    [InlineData("extraEnv: [{name: A, from: {}}]", "from")]
     [InlineData("resources: {request: {cpu: 1}}", "request")]
     public void Wrong_values_are_refused_by_name(string values, string named)
     {

@@ -58,10 +58,18 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void Log_folder_is_mounted_whatever_the_log_file()
+    public void Log_folder_is_mounted_where_the_log_file_of_aws_vpc_cni_is()
     {
-        Assert.Contains("log-dir", Mounts(Of("of-aws-vpc-cni.yaml")));
-        Assert.Contains("log-dir", Mounts(HelmRenderer.Render(HelmRenderer.WithImage)));
+        foreach (var chart in new[] { Of("of-aws-vpc-cni.yaml"), HelmRenderer.Render(HelmRenderer.WithImage) })
+        {
+            var mount = chart.Daemon["volumeMounts"]!.AsArray().Single(item => (string?)item!["name"] == "log-dir")!;
+            Assert.Equal("/host/var/log/aws-routed-eni", (string?)mount["mountPath"]);
+            Assert.Null(mount["readOnly"]);
+            var volume = chart.PodSpec["volumes"]!.AsArray().Single(item => (string?)item!["name"] == "log-dir")!["hostPath"]!;
+            Assert.Equal(("/var/log/aws-routed-eni", "DirectoryOrCreate"), ((string?)volume["path"], (string?)volume["type"]));
+        }
+
+        Assert.StartsWith("/host/var/log/aws-routed-eni/", RenderedChart.Environment(Of("of-aws-vpc-cni.yaml").Daemon)["AWS_VPC_K8S_CNI_LOG_FILE"], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -112,7 +120,62 @@ public sealed class ValuesTests
         var chart = HelmRenderer.Render("""image: {account: "111122223333", region: eu-west-1, tag: 0.2.0}""");
         Assert.Equal("111122223333.dkr.ecr.eu-west-1.amazonaws.com/vpc-cni:0.2.0", (string?)chart.Daemon["image"]);
         Assert.Equal("r.example/a:0.1.0", (string?)HelmRenderer.Render("image: {overrideRepository: r.example/a}").Daemon["image"]);
-        Assert.Equal("r.example/init:1", (string?)HelmRenderer.Render(HelmRenderer.WithImage, """init: {image: {override: "r.example/init:1"}}""").Init["image"]);
+    }
+
+    /// <summary>Private mirrors set these for aws-node's init image, which has no ipamd.</summary>
+    [Theory]
+    [InlineData("override: mirror.example/amazon-k8s-cni-init:v1.23.1")]
+    [InlineData("override: mirror.example/cni-init:1")]
+    [InlineData("overrideRepository: mirror.example/cni-init, tag: v1.23.1")]
+    [InlineData("account: \"602401143452\", region: eu-west-1, endpoint: ecr, domain: amazonaws.com, tag: v1.23.1")]
+    public void Image_of_the_init_container_is_the_daemon_s_whatever_init_image_says(string image)
+    {
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, $"init: {{image: {{{image}, pullPolicy: Always}}}}");
+        Assert.Equal(("registry.example/vpc-cni:0.1.0", "Always"), ((string?)chart.Init["image"], (string?)chart.Init["imagePullPolicy"]));
+        Assert.Equal(("registry.example/vpc-cni:0.1.0", "IfNotPresent"), ((string?)chart.Daemon["image"], (string?)chart.Daemon["imagePullPolicy"]));
+        Assert.Contains("init.image.", HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"init: {{image: {{{image}}}}}").Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Extra_variable_replaces_the_one_of_its_name()
+    {
+        var chart = HelmRenderer.Render(HelmRenderer.WithImage, """
+            env: {WARM_ENI_TARGET: 3}
+            extraEnv:
+              - {name: WARM_ENI_TARGET, value: "2"}
+              - {name: MY_NODE_NAME, value: mine}
+              - {name: CLUSTER_NAME, valueFrom: {configMapKeyRef: {name: cluster, key: name}}}
+            """);
+        var names = chart.Daemon["env"]!.AsArray().Select(item => (string?)item!["name"]).ToList();
+        Assert.Equal(names.Distinct(), names);
+        Assert.Equal(("2", "mine"), (RenderedChart.Environment(chart.Daemon)["WARM_ENI_TARGET"], RenderedChart.Environment(chart.Daemon)["MY_NODE_NAME"]));
+        Assert.Equal("cluster", (string?)chart.Daemon["env"]!.AsArray().Single(item => (string?)item!["name"] == "CLUSTER_NAME")!["valueFrom"]!["configMapKeyRef"]!["name"]);
+    }
+
+    /// <summary>What comes from a ConfigMap is not known when the chart is rendered: a right that is not used is better than a feature that fails.</summary>
+    [Theory]
+    [InlineData("value: \"true\"", true)]
+    [InlineData("value: \"false\"", false)]
+    [InlineData("valueFrom: {configMapKeyRef: {name: a, key: b}}", true)]
+    public void Rights_follow_extra_variables(string value, bool granted)
+    {
+        var roles = DefaultsTests.RolesOf(HelmRenderer.Render(HelmRenderer.WithImage, $$"""
+            env: {ANNOTATE_POD_IP: "true"}
+            extraEnv: [{name: ANNOTATE_POD_IP, {{value}}}, {name: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG, {{value}}}]
+            """)).ToList();
+        Assert.Equal(granted, roles.Contains("/pods: get list patch"));
+        Assert.Equal(granted, roles.Contains("crd.k8s.amazonaws.com/eniconfigs: list watch"));
+    }
+
+    [Theory]
+    [InlineData("stdout", null)]
+    [InlineData("/host/var/log/aws-routed-eni/ipamd.log", "The daemon logs to /var/log/aws-routed-eni/ipamd.log on each node")]
+    [InlineData("/var/log/ipamd.log", "NOT WRITABLE: env.AWS_VPC_K8S_CNI_LOG_FILE=/var/log/ipamd.log")]
+    public void Notes_say_where_the_log_is(string file, string? expected)
+    {
+        var notes = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"env: {{AWS_VPC_K8S_CNI_LOG_FILE: {file}}}").Output;
+        if (expected is not null) Assert.Contains(expected, notes, StringComparison.Ordinal);
+        else Assert.DoesNotContain("logs", notes, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -136,7 +199,12 @@ public sealed class ValuesTests
     [InlineData("", "no image is named")]
     [InlineData("""image: {account: "602401143452"}""", "AWS's own registry")]
     [InlineData("""image: {override: "x.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.19.0"}""", "an image of aws-node")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, init: {image: {override: "x/amazon-k8s-cni-init:v1.19.0"}}}""", "init.image is")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: A, value: b}, {name: A, value: c}]}""", "extraEnv names A twice")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: ENABLE_POD_ENI, value: "true"}]}""", "env.ENABLE_POD_ENI=true")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv6: true}}""", "env.ENABLE_IPv6=true")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_MULTI_NIC: "True"}}""", "env.ENABLE_MULTI_NIC=true")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv4: false}}""", "env.ENABLE_IPv4=false")]
+    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {NETWORK_POLICY_ENFORCING_MODE: strict}}""", "NETWORK_POLICY_ENFORCING_MODE=strict")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, cniConfig: {enabled: true}}""", "cniConfig.enabled")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: "true"}""", "NetworkPolicies would not be enforced")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: true, nodeAgent: {enabled: true}}""", "NetworkPolicies would not be enforced")]

@@ -34,10 +34,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 k8s-app: aws-node
 {{- end -}}
 
-{{/* A whole image reference. The argument is one map: image, chart, what (for messages). */}}
+{{/* The reference of the image, one for all containers. */}}
 {{- define "vpc-cni.image" -}}
-{{- $image := .image -}}
-{{- $tag := default .chart.AppVersion $image.tag | toString -}}
+{{- $image := .Values.image -}}
+{{- $tag := default .Chart.AppVersion $image.tag | toString -}}
 {{- $reference := "" -}}
 {{- if $image.override -}}
 {{- $reference = $image.override -}}
@@ -45,14 +45,14 @@ k8s-app: aws-node
 {{- $reference = printf "%s:%s" $image.overrideRepository $tag -}}
 {{- else if $image.account -}}
 {{- if eq (toString $image.account) "602401143452" -}}
-{{- fail (printf "%s.account is AWS's own registry, which has aws-node and not this image: set image.override to the image that you built (docs/install.md)" .what) -}}
+{{- fail "image.account is AWS's own registry, which has aws-node and not this image: set image.override to the image that you built (docs/install.md)" -}}
 {{- end -}}
 {{- $reference = printf "%v.dkr.%s.%s.%s/vpc-cni:%s" $image.account $image.endpoint $image.region $image.domain $tag -}}
 {{- else -}}
 {{- fail "no image is named: set image.override to the image that you built (docs/install.md)" -}}
 {{- end -}}
 {{- if contains "amazon-k8s-cni" $reference -}}
-{{- fail (printf "%s is %s, an image of aws-node: set image.override to the image that you built, and no init.image" .what $reference) -}}
+{{- fail (printf "image is %s, an image of aws-node: set image.override to the image that you built (docs/install.md)" $reference) -}}
 {{- end -}}
 {{- $reference -}}
 {{- end -}}
@@ -62,10 +62,34 @@ k8s-app: aws-node
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
 
-{{/* "true" when a variable of env is set to what the daemon reads as true, else nothing. The argument is a list: root, name. */}}
-{{- define "vpc-cni.isOn" -}}
+{{/* The value of a variable of the daemon as text, empty when it is not set or comes from a ConfigMap, Secret or field. extraEnv wins over env. The argument is a list: root, name. */}}
+{{- define "vpc-cni.variable" -}}
 {{- $root := index . 0 -}}
-{{- if has (toString (default "" (get (default dict $root.Values.env) (index . 1)))) (list "1" "t" "T" "true" "TRUE" "True") -}}true{{- end -}}
+{{- $name := index . 1 -}}
+{{- $values := default dict $root.Values.env -}}
+{{- $value := get $values $name -}}
+{{- range $root.Values.extraEnv -}}{{- if eq .name $name -}}{{- $value = default "" .value -}}{{- end -}}{{- end -}}
+{{- $value -}}
+{{- end -}}
+
+{{/* "true" when a variable of the daemon is set to what it reads as true, else nothing. The argument is a list: root, name. */}}
+{{- define "vpc-cni.isOn" -}}
+{{- if has (include "vpc-cni.variable" .) (list "1" "t" "T" "true" "TRUE" "True") -}}true{{- end -}}
+{{- end -}}
+
+{{/* As isOn, and also "true" when the value is not known here because it comes from a ConfigMap or Secret. */}}
+{{- define "vpc-cni.mayBeOn" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $may := include "vpc-cni.isOn" . -}}
+{{- range $root.Values.extraEnv -}}{{- if and (eq .name $name) .valueFrom -}}{{- $may = "true" -}}{{- end -}}{{- end -}}
+{{- $may -}}
+{{- end -}}
+
+{{/* Yes when a probe executes the probe program of aws-node, which this image lacks. The argument is the probe. */}}
+{{- define "vpc-cni.isForeignProbe" -}}
+{{- $command := default list (default dict (default dict .).exec).command -}}
+{{- if and $command (hasSuffix "grpc-health-probe" (toString (first $command))) -}}true{{- end -}}
 {{- end -}}
 
 {{/* A container's security context. The API refuses allowPrivilegeEscalation: false beside privileged: true, which values of aws-vpc-cni have for its init container. */}}
@@ -82,11 +106,8 @@ k8s-app: aws-node
 {{- define "vpc-cni.probe" -}}
 {{- $probe := deepCopy .probe -}}
 {{- if not (hasKey $probe "timeoutSeconds") -}}{{- $_ := set $probe "timeoutSeconds" (int64 .timeout) -}}{{- end -}}
-{{- if $probe.exec -}}
-{{- $command := default list $probe.exec.command -}}
-{{- if and $command (hasSuffix "grpc-health-probe" (toString (first $command))) -}}
+{{- if include "vpc-cni.isForeignProbe" $probe -}}
 {{- $_ := set $probe "exec" (dict "command" .ours) -}}
-{{- end -}}
 {{- end -}}
 {{- toYaml $probe -}}
 {{- end -}}
@@ -101,5 +122,80 @@ k8s-app: aws-node
 {{- end -}}
 {{- if and .Values.podMonitor.create (include "vpc-cni.isOn" (list . "DISABLE_METRICS")) -}}
 {{- fail "podMonitor.create with env.DISABLE_METRICS=true: there would be nothing to scrape" -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .Values.extraEnv -}}
+{{- if hasKey $seen .name -}}{{- fail (printf "extraEnv names %s twice; expected each variable once" .name) -}}{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- range $name := list "ENABLE_IPv6" "ENABLE_POD_ENI" "ENABLE_MULTI_NIC" -}}
+{{- if include "vpc-cni.isOn" (list $ $name) -}}
+{{- fail (printf "env.%s=true: this version does not have that mode, and the daemon would refuse to start; leave it out (docs/limits.md)" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if has (toString (get (default dict .Values.init.env) "ENABLE_IPv6")) (list "1" "t" "T" "true" "TRUE" "True") -}}
+{{- fail "init.env.ENABLE_IPv6=true: this version does not have that mode; leave it out (docs/limits.md)" -}}
+{{- end -}}
+{{- if has (include "vpc-cni.variable" (list . "ENABLE_IPv4")) (list "0" "f" "F" "false" "FALSE" "False") -}}
+{{- fail "env.ENABLE_IPv4=false: this version serves IPv4 pods only, and the daemon would refuse to start; leave it out (docs/limits.md)" -}}
+{{- end -}}
+{{- if eq (include "vpc-cni.variable" (list . "NETWORK_POLICY_ENFORCING_MODE")) "strict" -}}
+{{- fail "env.NETWORK_POLICY_ENFORCING_MODE=strict: this version does not have that mode, and the daemon would refuse to start; expected standard or none (docs/limits.md)" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* For NOTES: keys of aws-vpc-cni's chart that are set and have no effect, a line for each reason. */}}
+{{- define "vpc-cni.withoutEffect" -}}
+{{- $lines := list -}}
+{{- $keys := include "vpc-cni.keys" (dict "path" "init.image" "map" (omit (default dict .Values.init.image) "pullPolicy")) -}}
+{{- if $keys -}}{{- $lines = append $lines (printf "%s: one image serves both containers, and image names it." $keys) -}}{{- end -}}
+{{- if .Values.image.override -}}
+{{- $keys = include "vpc-cni.keys" (dict "path" "image" "map" (pick .Values.image "overrideRepository" "account" "tag")) -}}
+{{- if $keys -}}{{- $lines = append $lines (printf "%s: image.override is the whole reference." $keys) -}}{{- end -}}
+{{- end -}}
+{{- if include "vpc-cni.keys" (dict "path" "nodeAgent" "map" (omit .Values.nodeAgent "deployedSeparately")) -}}
+{{- $lines = append $lines "nodeAgent.*: the network policy agent is not deployed." -}}
+{{- end -}}
+{{- if include "vpc-cni.variable" (list . "VPC_CNI_VERSION") -}}
+{{- $lines = append $lines "env.VPC_CNI_VERSION: the daemon reports its own version." -}}
+{{- end -}}
+{{- range $probe := list "livenessProbe" "readinessProbe" -}}
+{{- if include "vpc-cni.isForeignProbe" (get $.Values $probe) -}}
+{{- $lines = append $lines (printf "%s.exec.command: aws-node's probe program is not in the image; ipamd health takes its place." $probe) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.cniConfig.fileContents -}}
+{{- $lines = append $lines "cniConfig.fileContents: the daemon writes the network configuration from its own settings." -}}
+{{- end -}}
+{{- if .Values.cri.hostPath -}}{{- $lines = append $lines "cri.hostPath: the container runtime is never asked." -}}{{- end -}}
+{{- if not .Values.crd.create -}}
+{{- $lines = append $lines "crd.create=false: Helm installs crds/ where it is missing and never changes it; --skip-crds leaves it out." -}}
+{{- end -}}
+{{- range $index, $line := $lines }}{{ if $index }}{{ "\n" }}{{ end }}  * {{ $line }}{{ end -}}
+{{- end -}}
+
+{{/* The keys of a map that are set, as paths with commas between them. The argument is a map: path, map. */}}
+{{- define "vpc-cni.keys" -}}
+{{- $path := .path -}}
+{{- $paths := list -}}
+{{- range $key, $value := .map -}}
+{{- if $value -}}{{- $paths = append $paths (printf "%s.%s%s" $path $key (ternary ".*" "" (kindIs "map" $value))) -}}{{- end -}}
+{{- end -}}
+{{- join ", " $paths -}}
+{{- end -}}
+
+{{/* For NOTES: where the daemon's log is when `kubectl logs` does not show it; else nothing. */}}
+{{- define "vpc-cni.logFile" -}}
+{{- $file := include "vpc-cni.variable" (list . "AWS_VPC_K8S_CNI_LOG_FILE") -}}
+{{- if and $file (not (has $file (list "stdout" "stderr" "/dev/stdout" "/dev/stderr"))) -}}
+{{- if hasPrefix "/host/var/log/aws-routed-eni/" $file -}}
+The daemon logs to {{ trimPrefix "/host" $file }} on each node. `kubectl logs` shows its log when env.AWS_VPC_K8S_CNI_LOG_FILE is stdout, the default.
+{{- else -}}
+{{- $mounted := false -}}
+{{- range .Values.extraVolumeMounts -}}{{- if hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $file -}}{{- $mounted = true -}}{{- end -}}{{- end -}}
+{{- if not $mounted -}}
+NOT WRITABLE: env.AWS_VPC_K8S_CNI_LOG_FILE={{ $file }} is in no folder that is mounted, so lines go to the container's output. Expected stdout, or a file in /host/var/log/aws-routed-eni.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using VpcCni.Ipamd.Options;
+using Xunit;
+
+namespace VpcCni.Chart.Tests;
+
+/// <summary>Every key of the values of aws-vpc-cni v1.23.1: it changes what is rendered, or NOTES say that it has no effect.</summary>
+public sealed class ReferenceValuesTests
+{
+    private static readonly Lazy<JsonObject> File = new(() => RenderedChart.Parse(System.IO.File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni-1.23.1.yaml"))).Objects.Single());
+
+    private static readonly Lazy<(string Objects, string Notes)> Whole = new(() => (Objects(File.Value), Notes(File.Value)));
+
+    /// <summary>Paths of all keys with a value, lists as a whole.</summary>
+    public static TheoryData<string> Keys => [.. Paths(File.Value, "")];
+
+    [Fact]
+    public void Whole_file_is_accepted_and_valid_for_the_daemon()
+    {
+        var chart = RenderedChart.Parse(Whole.Value.Objects);
+        var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Daemon));
+        Assert.DoesNotContain(bound.Warnings, warning => warning.Contains("not known", StringComparison.Ordinal));
+        // What Kubernetes sets in every container is missing here.
+        Assert.All(bound.Problems, problem => Assert.Contains("KUBERNETES_SERVICE_HOST", problem, StringComparison.Ordinal));
+        Assert.Equal(chart.Daemon["image"]!.ToJsonString(), chart.Init["image"]!.ToJsonString());
+        Assert.DoesNotContain("mirror", Whole.Value.Objects, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Keys))]
+    public void Key_changes_what_is_rendered_or_is_named_as_without_effect(string path)
+    {
+        var (objects, notes) = Whole.Value;
+        if (Objects(Without(path)) != objects || AnotherValueCounts(path)) return;
+        var names = path.Split('.').Select((_, index) => string.Join('.', path.Split('.')[..(index + 1)])).SelectMany(name => new[] { name, $"{name}.*" });
+        var effectless = notes[notes.IndexOf("Without effect:", StringComparison.Ordinal)..];
+        Assert.True(names.Any(name => effectless.Split(' ', ',', ':', '\n').Contains(name)), $"{path} changes nothing, and NOTES do not say so:\n{notes}");
+    }
+
+    [Theory]
+    [InlineData("init.image.tag")]
+    [InlineData("nodeAgent")]
+    [InlineData("env.VPC_CNI_VERSION")]
+    [InlineData("livenessProbe.exec.command")]
+    public void Key_without_effect_is_not_named_when_it_is_not_set(string path)
+    {
+        Assert.Contains(path, Whole.Value.Notes, StringComparison.Ordinal);
+        Assert.DoesNotContain(path, Notes(Without(path)), StringComparison.Ordinal);
+    }
+
+    /// <summary>Of those that are as our defaults: the other value is rendered, or refused with the reason.</summary>
+    private static bool AnotherValueCounts(string path)
+    {
+        if (Find(path) is not JsonValue value || value.ToString() switch { "true" => "false", "false" => "true", "RollingUpdate" => "OnDelete", _ => null } is not { } other) return false;
+        var changed = Set(path, value.GetValueKind() == JsonValueKind.String ? JsonValue.Create(other) : JsonValue.Create(other == "true"));
+        var outcome = HelmRenderer.TryRender([], changed.ToJsonString());
+        return outcome.ExitCode != 0 ? outcome.Errors.Contains(path.Split('.')[^1], StringComparison.Ordinal) && !outcome.Errors.Contains("schema", StringComparison.Ordinal)
+            : outcome.Output != Whole.Value.Objects;
+    }
+
+    private static string Objects(JsonObject values)
+    {
+        var outcome = HelmRenderer.TryRender([], values.ToJsonString());
+        // Without its name an image or subnet is refused: it counts.
+        return outcome.ExitCode == 0 ? outcome.Output : outcome.Errors;
+    }
+
+    private static string Notes(JsonObject values) => HelmRenderer.TryRender(["-notes"], values.ToJsonString()).Output;
+
+    private static IEnumerable<string> Paths(JsonObject map, string prefix)
+        => map.SelectMany(item => item.Value switch
+        {
+            null => [],
+            JsonObject inner => Paths(inner, $"{prefix}{item.Key}."),
+            _ when item.Key.Contains('.', StringComparison.Ordinal) => [prefix.TrimEnd('.')],
+            _ => [$"{prefix}{item.Key}"],
+        });
+
+    private static JsonNode? Find(string path) => path.Split('.').Aggregate((JsonNode?)File.Value, (node, key) => node?[key]);
+
+    private static JsonObject Without(string path)
+    {
+        var copy = File.Value.DeepClone().AsObject();
+        Parent(copy, path).Remove(path.Split('.')[^1]);
+        return copy;
+    }
+
+    private static JsonObject Set(string path, JsonNode value)
+    {
+        var copy = File.Value.DeepClone().AsObject();
+        Parent(copy, path)[path.Split('.')[^1]] = value;
+        return copy;
+    }
+
+    private static JsonObject Parent(JsonObject root, string path) => path.Split('.')[..^1].Aggregate(root, (node, key) => node[key]!.AsObject());
+}
