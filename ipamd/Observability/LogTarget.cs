@@ -4,14 +4,14 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Observability;
 
 /// <summary>
-/// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard error, after one
-/// line that says so; the file is tried again once a minute. Not thread-safe but for <see cref="Problem"/>.
+/// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard output, where
+/// <c>kubectl logs</c> shows them, after one line that says so; the file is tried again once a minute. Not thread-safe but for <see cref="Problem"/>.
 /// </summary>
 internal sealed class LogTarget : IDisposable
 {
     private const long RotateAt = 100 * 1024 * 1024;
     private const int FilesKept = 4;
-    private const string Unwritable = "the log file cannot be written: lines go to standard error, the file is tried again every minute";
+    private const string Unwritable = "the log file cannot be written: lines go to standard output, the file is tried again every minute";
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly LogFile? _file;
@@ -25,7 +25,7 @@ internal sealed class LogTarget : IDisposable
     /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>, or the device of one of them.</param>
     public LogTarget(string target, LogFormat format, TimeProvider time)
         : this(
-            IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept), new LogStream(target is "stdout" or "/dev/stdout" ? 1 : 2), format, time)
+            IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept), new LogStream(target is "stderr" or "/dev/stderr" ? 2 : 1), format, time)
     {
     }
 
@@ -53,14 +53,14 @@ internal sealed class LogTarget : IDisposable
         if (_file.TryWrite(line) is { } problem)
         {
             _retryAt = now + RetryAfter;
-            _problem = $"the log file {_file.Path} cannot be written ({problem}): lines go to standard error";
+            _problem = $"the log file {_file.Path} cannot be written ({problem}): lines go to standard output";
             if (!failed) WriteToStream(Notice("warn", Unwritable, ("file", _file.Path), (FieldNames.Error, problem)));
             WriteToStream(line);
         }
         else if (failed)
         {
             _problem = null;
-            _file.TryWrite(Notice("info", "the log file can be written again; lines in between went to standard error"));
+            _file.TryWrite(Notice("info", "the log file can be written again; lines in between went to standard output"));
         }
     }
 

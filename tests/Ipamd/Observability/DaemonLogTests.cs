@@ -80,13 +80,13 @@ public sealed partial class DaemonLogTests : IDisposable
     public void File_that_cannot_be_written_is_a_problem_until_it_can()
     {
         using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
-        using var stderr = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);
+        using var stdout = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);
         Directory.CreateDirectory(LogPath);
         using var target = new LogTarget(new LogFile(LogPath, 1_000_000, 1), new LogStream((int)pipe.SafePipeHandle.DangerousGetHandle()), LogFormat.Text, _time);
 
         target.Write("one\n"u8);
         target.Write("two\n"u8);
-        Assert.Equal($"the log file {LogPath} cannot be written (it is a directory, expected a regular file): lines go to standard error", target.Problem);
+        Assert.Equal($"the log file {LogPath} cannot be written (it is a directory, expected a regular file): lines go to standard output", target.Problem);
         Directory.Delete(LogPath);
         target.Write("three\n"u8);
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -94,7 +94,7 @@ public sealed partial class DaemonLogTests : IDisposable
         Assert.Null(target.Problem);
 
         var buffer = new byte[10_000];
-        var shown = Encoding.UTF8.GetString(buffer, 0, stderr.Read(buffer)).Split('\n');
+        var shown = Encoding.UTF8.GetString(buffer, 0, stdout.Read(buffer)).Split('\n');
         Assert.Contains("the log file cannot be written", shown[0], StringComparison.Ordinal);
         Assert.Equal(["one", "two", "three", ""], shown[1..]);
         Assert.Equal("four", File.ReadAllLines(LogPath)[0]);
