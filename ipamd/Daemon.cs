@@ -57,6 +57,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var options = _bound.Options;
         Log.Starting(_logger, _version, options.SocketPath, options.Targets.InWords());
         foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
+        foreach (var note in _bound.Notes) Log.Note(_logger, note);
         var state = new DaemonState(_version, _time) { Warnings = _bound.Warnings };
 
         // Alone: a second daemon on the same checkpoint would give one address to two pods.
@@ -114,7 +115,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
-            new ConfigServerService(state, settings),
+            new ConfigServerService(state, settings, warning => Log.Warning(_logger, warning)),
             new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, health, _time) { Auditor = auditor }),
             new HealthService(state),
             _loggers,
@@ -243,6 +244,9 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         [LoggerMessage(101, LogLevel.Warning, "{Warning}")]
         public static partial void Warning(ILogger logger, string warning);
+
+        [LoggerMessage(109, LogLevel.Information, "{Note}")]
+        public static partial void Note(ILogger logger, string note);
 
         [LoggerMessage(102, LogLevel.Information, "ready: ADDs can be served")]
         public static partial void Ready(ILogger logger, int free, int total, double sinceStartMs);

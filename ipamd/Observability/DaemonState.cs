@@ -30,6 +30,7 @@ internal sealed record SettingInForce(string Name, string Value, string Source, 
 internal sealed class DaemonState
 {
     private readonly TaskCompletionSource _observed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _warningsLock = new();
     private volatile string? _obstacle = "not started";
     private volatile NodeIdentity? _identity;
     private volatile PoolReconciler? _reconciler;
@@ -71,6 +72,17 @@ internal sealed class DaemonState
 
     /// <summary>What is odd about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
+
+    /// <summary>Adds a warning that only the running daemon can give. False: it is there already. Thread-safe.</summary>
+    public bool AddWarning(string warning)
+    {
+        lock (_warningsLock)
+        {
+            if (Warnings.Contains(warning, StringComparer.Ordinal)) return false;
+            Warnings = [.. Warnings, warning];
+            return true;
+        }
+    }
 
     /// <summary>What decides how much the pool holds.</summary>
     public Func<IReadOnlyList<SettingInForce>> Settings { get; set; } = () => [];

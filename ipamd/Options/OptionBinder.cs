@@ -17,6 +17,11 @@ internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> 
 {
     /// <summary>Those of the warnings that are about a value that is not allowed: somebody who types it, and is there to correct it, is better refused.</summary>
     public IReadOnlyList<string> NotAllowed { get; init; } = [];
+
+    /// <summary>
+    /// Each is a sentence for the log at level information: a default of the AWS VPC CNI's manifest that nobody chose, and that matters only where something else is in use.
+    /// </summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
 /// <summary>Environment variables to values. What each variable is, and its bounds, says <see cref="OptionTable"/>.</summary>
@@ -106,9 +111,10 @@ internal static class OptionBinder
             warnings.Add("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node translates nothing");
         }
 
-        if (options.NetworkPolicyMode == "standard")
+        List<string> notes = [];
+        if (options.NetworkPolicyMode == OptionTable.StandardPolicyMode)
         {
-            warnings.Add("NETWORK_POLICY_ENFORCING_MODE=standard: the plugin does not call the policy agent in this version; policies apply when the agent finds the pod by itself");
+            notes.Add("NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet");
         }
 
         if (options.Cluster is { Endpoint: not null, IsEnabled: false })
@@ -128,7 +134,7 @@ internal static class OptionBinder
 
         warnings.AddRange(reader.Warnings);
         warnings.AddRange(UnknownVariables.Warnings(environment));
-        return new BoundOptions(options, reader.Problems, warnings, reader.Set) { NotAllowed = reader.Warnings };
+        return new BoundOptions(options, reader.Problems, warnings, reader.Set) { NotAllowed = reader.Warnings, Notes = notes };
     }
 
     /// <summary>Which of several targets wins, in the reference's order.</summary>

@@ -115,7 +115,7 @@ internal static partial class OptionTable
 
     public static readonly PathOption LogFile = new("AWS_VPC_K8S_CNI_LOG_FILE", OptionDefaults.Daemon.LogFile, "stdout", "stderr")
     {
-        Meaning = "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go to standard error",
+        Meaning = "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go to standard output",
     };
 
     public static readonly ChoiceOption LogLevel = new("AWS_VPC_K8S_CNI_LOGLEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -142,9 +142,12 @@ internal static partial class OptionTable
         Meaning = "Where metrics are served, under /metrics; the default is every address of the node, as with the AWS VPC CNI",
     };
 
-    public static readonly ChoiceOption NetworkPolicyMode = new("NETWORK_POLICY_ENFORCING_MODE", OptionDefaults.Daemon.NetworkPolicyMode, "none", "standard")
+    /// <summary>What the AWS VPC CNI's chart always sets, with an agent or without.</summary>
+    public const string StandardPolicyMode = "standard";
+
+    public static readonly ChoiceOption NetworkPolicyMode = new("NETWORK_POLICY_ENFORCING_MODE", OptionDefaults.Daemon.NetworkPolicyMode, "none", StandardPolicyMode)
     {
-        Meaning = "Told to the plugin and to the network policy agent", Deviation = "strict is refused, and standard does not make the plugin call the agent in this version",
+        Meaning = "Told to the plugin and to the network policy agent", Deviation = "strict is refused, and standard does not make the plugin call the agent in this version: a warning says so once an agent has asked the daemon for the mode",
     };
 
     public static readonly FlagOption ServesIpv4 = new("ENABLE_IPv4", true)

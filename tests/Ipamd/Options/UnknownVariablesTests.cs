@@ -58,9 +58,9 @@ public sealed class UnknownVariablesTests
 
     /// <summary>The environment of the DaemonSet of aws-node, as its chart renders it for an IPv4 cluster.</summary>
     [Fact]
-    public void The_references_manifest_warns_of_nothing_but_what_its_settings_really_lose()
+    public void The_references_manifest_warns_of_nothing()
     {
-        var warnings = OptionBinder.Bind(new Dictionary<string, string>
+        var bound = OptionBinder.Bind(new Dictionary<string, string>
         {
             ["ADDITIONAL_ENI_TAGS"] = "{}", ["AWS_VPC_CNI_NODE_PORT_SUPPORT"] = "true", ["AWS_VPC_ENI_MTU"] = "9001", ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "false",
             ["AWS_VPC_K8S_CNI_EXTERNALSNAT"] = "false", ["AWS_VPC_K8S_CNI_LOGLEVEL"] = "DEBUG", ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/host/var/log/aws-routed-eni/ipamd.log",
@@ -68,9 +68,11 @@ public sealed class UnknownVariablesTests
             ["AWS_VPC_K8S_PLUGIN_LOG_LEVEL"] = "DEBUG", ["CLUSTER_ENDPOINT"] = "https://example", ["CLUSTER_NAME"] = "prod", ["DISABLE_INTROSPECTION"] = "false", ["DISABLE_METRICS"] = "false",
             ["DISABLE_NETWORK_RESOURCE_PROVISIONING"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false", ["ENABLE_POD_ENI"] = "false", ["ENABLE_PREFIX_DELEGATION"] = "false",
             ["ENABLE_SUBNET_DISCOVERY"] = "true", ["VPC_CNI_VERSION"] = "v1.23.1", ["VPC_ID"] = "vpc-1", ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["MY_NODE_NAME"] = "ip-10-0-0-1",
-            ["MY_POD_NAME"] = "aws-node-x", ["DISABLE_TCP_EARLY_DEMUX"] = "false", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard",
-        }).Warnings;
-        Assert.StartsWith("NETWORK_POLICY_ENFORCING_MODE=standard", Assert.Single(warnings), StringComparison.Ordinal);
+            ["MY_POD_NAME"] = "aws-node-x", ["DISABLE_TCP_EARLY_DEMUX"] = "false", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard", ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false",
+        });
+        Assert.Empty(bound.Warnings);
+        Assert.Empty(bound.Problems);
+        Assert.StartsWith("NETWORK_POLICY_ENFORCING_MODE=standard", Assert.Single(bound.Notes), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -28,6 +28,7 @@ public sealed class RpcServerTests : IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
+    private readonly List<string> _warned = [];
     private DaemonState _state = null!;
     private readonly PoolHistory _history = new();
     private ApiBudget _budget = null!;
@@ -262,6 +263,18 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await new ConfigServerBackend.ConfigServerBackendClient(_channel).GetNetworkPolicyConfigsAsync(new Empty()))).StatusCode);
     }
 
+    /// <summary>Only an agent that enforces policies asks; without one the mode is no reason for a warning.</summary>
+    [Fact]
+    public async Task Policy_agent_that_asks_is_warned_of_once()
+    {
+        Assert.Empty((await new NodeIpam.NodeIpamClient(_channel).GetStatusAsync(new GetStatusRequest())).Warnings);
+        var agent = new ConfigServerBackend.ConfigServerBackendClient(_channel);
+        _state.Identified(await _pool.Cloud.IdentifyNodeAsync(CancellationToken.None));
+        for (var start = 0; start < 2; start++) Assert.Equal("standard", (await agent.GetNetworkPolicyConfigsAsync(new Empty())).NetworkPolicyMode);
+        Assert.Contains("a network policy agent runs on this node", Assert.Single(_warned), StringComparison.Ordinal);
+        Assert.Equal(_warned, (await new NodeIpam.NodeIpamClient(_channel).GetStatusAsync(new GetStatusRequest())).Warnings);
+    }
+
     [Fact]
     public async Task The_level_of_cloud_access_is_set_and_shown_and_a_wrong_one_is_refused()
     {
@@ -280,7 +293,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) => RpcServer.StartAsync(
         SocketPath,
         new CniBackendService(_pool.Service, ranges, settings),
-        new ConfigServerService(_state, settings),
+        new ConfigServerService(_state, settings, _warned.Add),
         new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _pool.Pool, _history, _state, new HealthMonitor(_state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
         new HealthService(_state),
         NullLoggerFactory.Instance,
