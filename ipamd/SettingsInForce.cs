@@ -12,6 +12,7 @@ internal static class SettingsInForce
     private const string Environment = "environment";
     private const string Node = "node";
     private const string Cluster = "cluster";
+    private const string NoPrefixes = "the instance type has no prefixes";
 
     /// <param name="bound">What the operator set.</param>
     /// <param name="pool">Null while nobody knows what the node is.</param>
@@ -27,9 +28,12 @@ internal static class SettingsInForce
         [
             Of(OptionTable.WarmIpTarget, targets.WarmIpTarget.ToString(), null),
             Of(OptionTable.MinimumIpTarget, targets.MinimumIpTarget.ToString(), null),
-            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", asked.UsesPrefixes && !targets.UsesPrefixes ? "the instance type, which has no prefixes" : null),
-            Of(OptionTable.WarmPrefixTarget, targets.WarmPrefixTarget.ToString(), !targets.UsesPrefixes ? $"{OptionTable.PrefixDelegation.Name}, which is not in force" : addressTargets),
-            Of(OptionTable.WarmEniTarget, targets.WarmEniTarget.ToString(), addressTargets ?? (targets.UsesPrefixes ? OptionTable.PrefixDelegation.Name : null)),
+            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", asked.UsesPrefixes && !targets.UsesPrefixes ? NoPrefixes : null),
+            Of(
+                OptionTable.WarmPrefixTarget,
+                targets.WarmPrefixTarget.ToString(),
+                asked.UsesPrefixes && !targets.UsesPrefixes ? NoPrefixes : !targets.UsesPrefixes ? $"{OptionTable.PrefixDelegation.Name} is false" : Decides(addressTargets)),
+            Of(OptionTable.WarmEniTarget, targets.WarmEniTarget.ToString(), Decides(addressTargets ?? (targets.UsesPrefixes ? OptionTable.WarmPrefixTarget.Name : null))),
             Of(OptionTable.Cooldown, $"{bound.Options.Cooldown.TotalSeconds:0}", null),
         ];
         if (pool is null) return settings;
@@ -38,4 +42,6 @@ internal static class SettingsInForce
         settings.Add(new SettingInForce(OptionTable.MaxPods.Name, capacity.MaxPods.ToString(), asked.MaxPods is not null ? Environment : conditions.MaxPods is not null ? Cluster : Node));
         return settings;
     }
+
+    private static string? Decides(string? other) => other is null ? null : $"{other} decides";
 }

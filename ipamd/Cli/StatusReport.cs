@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf;
 using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.Options;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
@@ -43,7 +44,7 @@ internal static class StatusReport
         var clock = $"{now:HH:mm:ss}Z";
         screen.Row(head.Length + clock.Length < Screen.Width ? head.PadRight(Screen.Width - clock.Length) + clock : head);
         screen.Beside("node", Column, status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet");
-        Pool(screen, status.Pool);
+        Pool(screen, status.Pool, status.Warnings);
         Line(screen, status.Line, now);
         Cloud(screen, status.Cloud, now);
         foreach (var obstacle in status.Obstacles) screen.Beside("obstacle", Column, $"{obstacle.About}: {obstacle.Detail}{Until(obstacle, now)}");
@@ -56,14 +57,18 @@ internal static class StatusReport
         return screen.ToString();
     }
 
-    private static void Pool(Screen screen, Pool pool)
+    private static void Pool(Screen screen, Pool pool, IReadOnlyList<string> warnings)
     {
         screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling");
         var settings = pool.Settings.Where(setting => setting.OverruledBy.Length == 0).Select(setting => $"{setting.Name}={setting.Value} ({setting.Source})");
         screen.Beside("targets", Column, string.Join(", ", settings));
-        foreach (var setting in pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && setting.Source == "environment"))
-            screen.Beside("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy} decides");
+        foreach (var setting in pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && IsChosen(setting) && !warnings.Any(warning => warning.StartsWith($"{setting.Name} ", StringComparison.Ordinal))))
+            screen.Beside("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy}");
     }
+
+    /// <summary>Manifests and charts set the defaults, too: nobody needs to hear that those have no effect.</summary>
+    private static bool IsChosen(Setting setting)
+        => setting.Source == "environment" && OptionTable.All.FirstOrDefault(option => option.Name == setting.Name)?.Default != setting.Value;
 
     private static void Line(Screen screen, Line line, DateTimeOffset now)
     {
@@ -94,7 +99,18 @@ internal static class StatusReport
         screen.Row("");
         screen.Row($"{"INTERFACE",-22} {"DEV",3} {"PRIMARY",-15} {"TOTAL",5} {"USED",4} {"COOL",4} {"FREE",4}  STATE");
         foreach (var item in status.Interfaces.OrderBy(item => item.DeviceIndex))
-            screen.Row($"{item.Id,-22} {item.DeviceIndex,3} {item.PrimaryAddress,-15} {item.Total,5} {item.Assigned,4} {item.Cooling,4} {item.Total - item.Assigned - item.Cooling,4}  {item.State}");
+            Interface(screen, item);
         screen.Row($"{status.Pool.Interfaces} of {status.Pool.InterfaceLimit} interfaces attached; at most {status.Pool.MaxPods} pods");
+    }
+
+    private static void Interface(Screen screen, NetworkInterface item)
+    {
+        var which = $"{item.Id,-22} {item.DeviceIndex,3} {item.PrimaryAddress,-15}";
+        var counts = $" {item.Total,5} {item.Assigned,4} {item.Cooling,4} {item.Total - item.Assigned - item.Cooling,4}  ";
+        var room = Screen.Width - which.Length - counts.Length;
+        if (item.State.Length <= room) screen.Row($"{which}{counts}{item.State}");
+        // A long state says why there are no addresses to count.
+        else if (item.Total == 0) screen.Row(which + item.State.PadLeft(Screen.Width - which.Length));
+        else screen.Beside(which + counts.TrimEnd(), which.Length + counts.Length, item.State);
     }
 }

@@ -2,6 +2,7 @@
 using Google.Protobuf.WellKnownTypes;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.Metrics;
 using VpcCni.Ipamd.WarmPool;
@@ -57,7 +58,7 @@ internal static class StatusReplies
             Total = (uint)item.Total,
             Assigned = (uint)item.Assigned,
             Cooling = (uint)item.Cooling,
-            State = item.IsDraining ? "draining" : item.IsExcluded ? "subnet excluded" : item.CarriesPods ? "in use" : "not for pods",
+            State = InterfaceStates.Of(item, state.Pool?.UsesPrimary ?? true).InWords(),
         }));
         return reply;
     }

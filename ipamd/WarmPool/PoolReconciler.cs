@@ -78,6 +78,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         : (parts.Membership.NotObserved ?? LimitsUnknown) is { } obstacle ? GrowthObstacles.None with { Everything = obstacle }
         : parts.Backoff.View();
 
+    /// <summary>Pods may have addresses of the primary interface; false under custom networking.</summary>
+    public bool UsesPrimary => parts.Placement.UsesPrimary;
+
     /// <summary>Subnets that a new interface may be created in, as last described.</summary>
     public IReadOnlyList<SubnetCandidate> SubnetCandidates => parts.Placement.Candidates();
 

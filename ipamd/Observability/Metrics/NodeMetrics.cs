@@ -70,7 +70,8 @@ internal static class NodeMetrics
         registry.ReadAll(MetricTable.PoolTarget, reading => reading.Pool is { } pool ? TargetsOf(pool.Targets) : []);
         registry.Read(MetricTable.PoolMaxPods, reading => reading.Pool?.Capacity.MaxPods);
         registry.Read(MetricTable.PoolInterfaceLimit, reading => reading.Pool?.Capacity.MaxInterfaces);
-        registry.ReadAll(MetricTable.PoolInterfaces, reading => MetricTable.PoolInterfaces.Labels[0].Values.Select(state => new Sample(reading.Ledger.Interfaces.Count(item => StateOf(item) == state), state)));
+        registry.ReadAll(MetricTable.PoolInterfaces, reading => Enum.GetValues<InterfaceState>().Select(state => new Sample(
+            reading.Ledger.Interfaces.Count(item => InterfaceStates.Of(item, reading.Pool?.UsesPrimary ?? true) == state), SnakeCase.Of(state))));
         registry.Read(MetricTable.PoolOrphans, reading => reading.Ledger.Orphans.Count);
         registry.ReadAll(MetricTable.PoolBlocked, reading => OneOf(reading.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } ? obstacle.Kind : (GrowthObstacleKind?)null));
         registry.ReadAll(MetricTable.PoolObstacles, reading => Enum.GetValues<GrowthObstacleKind>().Select(kind => new Sample(KindsOf(reading.Obstacles).Count(item => item == kind), SnakeCase.Of(kind))));
@@ -118,9 +119,6 @@ internal static class NodeMetrics
         => reading.Pool is { } pool ? Math.Max(pool.Capacity.MaxInterfaces - reading.Ledger.Interfaces.Count(item => !item.CarriesPods), 0) : null;
 
     private static IEnumerable<BlockView> Blocks(NodeReading reading) => reading.Ledger.Interfaces.Where(item => item.CarriesPods).SelectMany(item => item.Blocks);
-
-    /// <summary>The words of <c>ipamd status</c>.</summary>
-    private static string StateOf(InterfaceView item) => item.IsDraining ? "draining" : item.IsExcluded ? "subnet_excluded" : item.CarriesPods ? "in_use" : "not_for_pods";
 
     /// <summary>Those that count: what is overruled by another is not there.</summary>
     private static IEnumerable<Sample> TargetsOf(PoolTargets targets)

@@ -2,7 +2,9 @@
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.WarmPool;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Cli;
@@ -20,7 +22,7 @@ public sealed class StatusReportTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(12));
         node.State.Settings = () =>
         [
-            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"), new SettingInForce("WARM_PREFIX_TARGET", "1", "default", "ENABLE_PREFIX_DELEGATION"),
+            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"), new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
             new SettingInForce("MAX_ENI", "3", "node"), new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
         ];
         GoldenScreen.Check("status-well", StatusReport.Text(node.Status()));
@@ -50,7 +52,7 @@ public sealed class StatusReportTests
         node.State.HostNetworkProblem = () => "nft: Operation not permitted\n(you must be root)";
         node.Pool.Time.Advance(TimeSpan.FromSeconds(4));
         node.Pool.Reconciler.Step(CancellationToken.None);
-        node.State.Settings = () => [new SettingInForce("WARM_IP_TARGET", "2", "environment"), new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET")];
+        node.State.Settings = () => [new SettingInForce("WARM_IP_TARGET", "2", "environment"), new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides")];
         var status = node.Status();
         GoldenScreen.Check("status-trouble", StatusReport.Text(status));
         Assert.Equal((true, true, true), (status.Line.Length > 0, status.Failures.Count > 1, status.Obstacles.Count > 0));
@@ -76,6 +78,54 @@ public sealed class StatusReportTests
         _ = node.Pool.AddAsync("web-1");
         node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
         GoldenScreen.Check("status-starting", StatusReport.Text(node.Status()));
+    }
+
+    [Fact]
+    public async Task Primary_interface_under_custom_networking_has_no_pods()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), customNetworking: true));
+        await node.ServeAsync();
+        var status = node.Status();
+        Assert.Equal("no pods (custom networking)", Assert.Single(status.Interfaces).State);
+        var row = Assert.Single(StatusReport.Text(status).Split('\n'), line => line.StartsWith("eni-0 ", StringComparison.Ordinal));
+        Assert.EndsWith("no pods (custom networking)", row, StringComparison.Ordinal);
+        Assert.InRange(row.Length, 1, Screen.Width);
+    }
+
+    /// <summary>Two addresses that it carries are counted, and the state is wrapped.</summary>
+    [Fact]
+    public async Task Long_state_of_an_interface_with_addresses_keeps_its_counts()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        await node.ServeAsync();
+        var status = node.Status();
+        status.Interfaces[0].State = "no pods (custom networking)";
+        var lines = StatusReport.Text(status).Split('\n');
+        var row = Array.FindIndex(lines, line => line.StartsWith("eni-0 ", StringComparison.Ordinal));
+        Assert.Matches(@" 3 +0 +0 +3  no pods \(custom$", lines[row]);
+        Assert.Equal("networking)", lines[row + 1].Trim());
+    }
+
+    [Theory]
+    [InlineData("1", "environment", 0)]
+    [InlineData("3", "default", 0)]
+    [InlineData("3", "environment", 1)]
+    public void Setting_without_effect_is_said_of_what_somebody_set(string value, string source, int lines)
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        node.State.Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")];
+        var said = StatusReport.Text(node.Status()).Split('\n').Where(line => line.Contains("has no effect", StringComparison.Ordinal)).Select(line => line.Trim());
+        Assert.Equal(Enumerable.Repeat("WARM_PREFIX_TARGET=3 has no effect: ENABLE_PREFIX_DELEGATION is false", lines), said);
+    }
+
+    [Fact]
+    public void Setting_without_effect_is_said_once()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
+        var bound = OptionBinder.Bind(new Dictionary<string, string> { ["WARM_PREFIX_TARGET"] = "3" });
+        node.State.Warnings = bound.Warnings;
+        node.State.Settings = () => SettingsInForce.Of(bound, null, new NodeConditions());
+        Assert.Equal(2, StatusReport.Text(node.Status()).Split("WARM_PREFIX_TARGET").Length);
     }
 
     /// <summary>Programs find every member, whatever its value.</summary>
