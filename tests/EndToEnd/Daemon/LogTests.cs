@@ -73,6 +73,42 @@ public sealed partial class LogTests
         Assert.Contains("msg=\"address assigned\"", output, StringComparison.Ordinal);
     }
 
+    /// <summary>A second daemon on the checkpoint of the first one ends by itself; its streams are told apart.</summary>
+    [Fact]
+    public async Task Lines_that_no_file_takes_go_to_standard_output()
+    {
+        await using var node = await NodeLab.StartAsync();
+        var paths = node.TheNode.Paths;
+        var second = await node.Lab.ExecAsync(
+            NodeLab.Node,
+            ["env", "AWS_VPC_K8S_CNI_LOG_FILE=/proc/none/ipamd.log", $"AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint}", $"VPCCNI_SOCKET_PATH={paths.IpamdSocket}.second", Binaries.Ipamd, "run"],
+            TimeSpan.FromSeconds(30),
+            TestContext.Current.CancellationToken);
+
+        Assert.NotEqual(0, second.ExitCode);
+        Assert.Contains("the log file cannot be written: lines go to standard output", second.Output, StringComparison.Ordinal);
+        Assert.Contains("msg=\"ipamd starts\"", second.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("msg=\"ipamd starts\"", second.Errors, StringComparison.Ordinal);
+    }
+
+    /// <summary>Values that the AWS VPC CNI's chart always sets.</summary>
+    [Fact]
+    public async Task Defaults_of_the_reference_s_chart_leave_no_warning_and_nothing_without_effect()
+    {
+        await using var node = await NodeLab.StartAsync(new()
+        {
+            ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["ENABLE_PREFIX_DELEGATION"] = "false", ["ENABLE_SUBNET_DISCOVERY"] = "true", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard",
+            ["VPC_CNI_VERSION"] = "v1.23.1", ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false", ["ENABLE_POD_ENI"] = "false",
+        });
+
+        var status = await node.ExecAsync(Binaries.Ipamd, "status", "--socket", node.TheNode.Paths.IpamdSocket);
+        Assert.StartsWith("READY", status, StringComparison.Ordinal);
+        Assert.DoesNotContain("has no effect", status, StringComparison.Ordinal);
+        Assert.DoesNotContain("warning", status, StringComparison.Ordinal);
+        Assert.Contains("level=info msg=\"NETWORK_POLICY_ENFORCING_MODE=standard", node.Log, StringComparison.Ordinal);
+        Assert.DoesNotContain("level=warn msg=\"NETWORK_POLICY", node.Log, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("fifo")]
     [InlineData("folder")]
