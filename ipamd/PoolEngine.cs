@@ -53,6 +53,7 @@ internal sealed partial class PoolEngine
         {
             Observed = state.Observed,
             StartObstacle = () => state.StartObstacle,
+            HeldUpBy = new WaitReason(Ledger, Waiting, Budget, ports.Time).Current,
             Events = Events,
             Logger = ports.Loggers.CreateLogger<AddressService>(),
         };
@@ -226,6 +227,7 @@ internal sealed partial class PoolEngine
         var limits = LimitsOf(node);
         var targets = TargetsFor(limits);
         var (_, host, _, time, random, loggers) = _ports;
+        var supply = new SubnetSupply(time);
         var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>()) { Events = Events };
         InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
 
@@ -236,16 +238,23 @@ internal sealed partial class PoolEngine
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolActions>(),
+            Supply = supply,
         };
         var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>())
         {
             Events = Events,
             Observed = State.MembershipObserved,
+            Supply = supply,
         };
         var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>()) { Events = Events };
         return new PoolReconciler(
             Ledger,
-            new ReconcilerParts(membership, _evidence, actions, Waiting, new GrowthBackoff(time, random), node.Placement, groups, Conditions, Signal),
+            new ReconcilerParts(
+                membership, _evidence, actions, Waiting, new GrowthBackoff(supply, time, random), node.Placement, groups, Conditions,
+                Signal)
+            {
+                Supply = supply,
+            },
             targets,
             CapacityFor(limits, targets, node.Placement.UsesPrimary),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),

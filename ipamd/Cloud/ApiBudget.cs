@@ -19,6 +19,17 @@ internal sealed record BucketView(CallKind Kind, double Tokens, double PerSecond
 /// <summary>Calls of one operation with one outcome: <c>Ok</c>, <c>Canceled</c>, <c>LocalBudget</c>, or the name of a <see cref="CloudErrorKind"/>.</summary>
 internal sealed record CallCount(string Operation, string Outcome, long Count);
 
+/// <summary>A call of growth that waits for tokens.</summary>
+/// <param name="Kind">The bucket.</param>
+/// <param name="TokensIn">When it has its tokens, at today's rate.</param>
+/// <param name="PerSecond">Today's rate.</param>
+/// <param name="Allowance">The rate when nothing was throttled.</param>
+internal sealed record BudgetWait(CallKind Kind, TimeSpan TokensIn, double PerSecond, CallAllowance Allowance)
+{
+    /// <summary>For a person; the subject is the call.</summary>
+    public string Sentence => $"waits for this node's budget of {Kind} calls: {ApiBudget.TokensReturn(TokensIn, PerSecond, Allowance)}";
+}
+
 /// <summary>The budget at one moment.</summary>
 internal sealed record BudgetView(CloudAccess Access, IReadOnlyList<BucketView> Buckets, IReadOnlyList<CallCount> Calls);
 
@@ -87,6 +98,25 @@ internal sealed class ApiBudget
                 [.. _calls.Select(pair => new CallCount(pair.Key.Operation, pair.Key.Outcome, pair.Value)).OrderBy(call => call.Operation, StringComparer.Ordinal).ThenBy(call => call.Outcome, StringComparer.Ordinal)]);
         }
     }
+
+    /// <summary>The call of growth that has waited longest for tokens; null when none waits.</summary>
+    public BudgetWait? GrowthWait()
+    {
+        lock (_lock)
+        {
+            var first = _waiting.Find(waiter => waiter.Call is { Priority: CallPriority.Growth, Kind: CallKind.Mutate or CallKind.Assign });
+            if (first is null) return null;
+            var bucket = _buckets[first.Call.Kind];
+            bucket.Refill(Now());
+            var tokensIn = bucket.TimeUntil(first.Call.Cost + TokensAhead_NeedsLock(first.Call, first));
+            return new BudgetWait(first.Call.Kind, tokensIn, bucket.Rate, bucket.Allowance);
+        }
+    }
+
+    /// <summary>When tokens return and why not sooner, for a person.</summary>
+    internal static string TokensReturn(TimeSpan pause, double rate, CallAllowance allowance)
+        => $"tokens return in {pause.TotalSeconds:0.0} s at {rate:0.###} a second"
+            + (rate < allowance.PerSecond ? $", slowed down from {allowance.PerSecond:0.###} because the cloud throttled this node" : "");
 
     /// <summary>Runs a call when it has its tokens, and learns from its outcome.</summary>
     /// <exception cref="CloudException">The call's own; or <see cref="CloudErrorKind.Throttled"/> with <see cref="LocalBudgetCode"/>, or <see cref="CloudErrorKind.Disabled"/>: then nothing was sent.</exception>
@@ -218,8 +248,7 @@ internal sealed class ApiBudget
 
     private static CloudException Exhausted(BudgetedCall call, TokenBucket bucket, TimeSpan pause) => new(
         CloudErrorKind.Throttled, call.Operation, LocalBudgetCode,
-        $"this node has used up its budget of {call.Kind} calls; tokens return in {pause.TotalSeconds:0.0} s at {bucket.Rate:0.###} a second"
-            + (bucket.Rate < bucket.Allowance.PerSecond ? $", slowed down from {bucket.Allowance.PerSecond:0.###} because the cloud throttled this node" : ""))
+        $"this node has used up its budget of {call.Kind} calls; {TokensReturn(pause, bucket.Rate, bucket.Allowance)}")
     {
         RetryAfter = pause,
     };

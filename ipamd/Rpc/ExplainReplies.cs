@@ -2,6 +2,7 @@
 using Google.Protobuf.WellKnownTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.V1;
 using Attachment = VpcCni.Ipamd.Ledger.Attachment;
 
@@ -38,7 +39,7 @@ internal static class ExplainReplies
             Cooldown = parts.Ledger.Cooldown,
             Since = parts.State.StartedAt,
             IsObserved = parts.Ledger.View(now).IsObserved,
-            Obstacle = parts.Waiting.Obstacle,
+            Obstacle = new WaitReason(parts.Ledger, parts.Waiting, parts.Budget, parts.Time).Current(),
             StartObstacle = parts.State.StartObstacle,
             Namesakes = namesakes,
             Similar = namesakes.Length == 0 ? Similar(pods, request) : [],

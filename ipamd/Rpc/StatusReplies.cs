@@ -126,9 +126,9 @@ internal static class StatusReplies
     private static string WaitsFor(NodeIpamParts parts, LedgerView view)
     {
         if (parts.State.StartObstacle is { } start) return $"the daemon's start: {start}";
-        string[] growth = [.. view.Intents.Where(open => open.Intent is Intent.AddInterface { IsUndoing: false } or Intent.AssignBlocks).Select(open => open.Intent.Description)];
-        if (growth.Length > 0) return $"growth under way: {string.Join("; ", growth)}";
-        if ((parts.Waiting.Obstacle ?? parts.State.Pool?.Obstacles.Everything) is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
+        var reason = new WaitReason(parts.Ledger, parts.Waiting, parts.Budget, parts.Time).Current()
+            ?? parts.State.Pool?.Obstacles.Everything;
+        if (reason is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
         return view.CooldownEnds.Count > 0 ? $"an address that cools until {view.CooldownEnds[0]:HH:mm:ss}Z" : "the next plan";
     }
 
@@ -141,7 +141,11 @@ internal static class StatusReplies
         foreach (var (id, subnet) in obstacles.Subnets.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             if (subnet.Addresses is { } addresses) all.Add((subnet.AddressesAtOnce > 0 ? $"{id}, more than {subnet.AddressesAtOnce} at once" : id, addresses));
-            if (subnet.Prefixes is { } prefixes) all.Add(($"prefixes of {id}", prefixes));
+            if (subnet.Prefixes is { } prefixes)
+            {
+                var bound = subnet.PrefixesAtOnce > 0 ? $", more than {subnet.PrefixesAtOnce} at once" : "";
+                all.Add(($"prefixes of {id}{bound}", prefixes));
+            }
         }
 
         // The node's own limits are not the cloud's to refuse: only the plan knows them.

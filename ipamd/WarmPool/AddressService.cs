@@ -53,6 +53,9 @@ internal sealed partial class AddressService(
     /// <summary>What the start waits for; null when the daemon has started.</summary>
     public Func<string?> StartObstacle { get; init; } = () => null;
 
+    /// <summary>What holds up those who wait; null when nothing is known to.</summary>
+    public Func<GrowthObstacle?> HeldUpBy { get; init; } = () => waiting.Obstacle;
+
     /// <exception cref="OperationCanceledException">The client went away; it holds nothing that it did not hold before.</exception>
     /// <exception cref="IOException">The checkpoint could not be written; nothing is held.</exception>
     public async Task<AddOutcome> AddAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
@@ -230,18 +233,22 @@ internal sealed partial class AddressService(
         var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling";
         return outcome switch
         {
-            WaitOutcome.TimedOut => new AddOutcome.NoAddress($"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}", waiting.Obstacle?.Kind),
+            WaitOutcome.TimedOut => new AddOutcome.NoAddress(
+                $"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}", HeldUpBy()?.Kind),
             WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
-            WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress(
-                $"{pool}; {Words(obstacle.Kind)}: {obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}", obstacle.Kind),
+            WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Sentence(obstacle)}", obstacle.Kind),
             _ => throw new InvalidOperationException($"{outcome} is not a failure"),
         };
     }
 
     private string Because()
         => StartObstacle() is { } start ? $"; the daemon is starting: {start}"
-            : waiting.Obstacle is { } obstacle ? $"; {Words(obstacle.Kind)}: {obstacle.Detail}"
+            : HeldUpBy() is { } obstacle ? $"; {Sentence(obstacle)}"
             : "";
+
+    private static string Sentence(GrowthObstacle obstacle)
+        => $"{(obstacle.IsLocalBudget ? "this node's budget of calls is used up" : Words(obstacle.Kind))}: {obstacle.Detail}"
+            + (obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "");
 
     private static string Words(GrowthObstacleKind kind) => kind switch
     {

@@ -8,12 +8,15 @@ namespace VpcCni.Ipamd.WarmPool;
 /// What the last failures of the cloud mean for growth: which obstacle there is, for what, and until when. Exponential with jitter where the failure is of the moment (throttling, no answer), a fixed pause
 /// where it is a fact. A fact stands only against what it is a fact about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones. Changes end side by side, so it is safe for several threads.
 /// </summary>
-internal sealed class GrowthBackoff(TimeProvider time, Random random)
+/// <param name="supply">Knows whether a subnet has been described since it refused something.</param>
+/// <param name="time">The clock.</param>
+/// <param name="random">For jitter.</param>
+internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Random random)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, GrowthObstacle> _interfaces = [];
-    private readonly Dictionary<string, (GrowthObstacle Obstacle, int AtOnce)> _addresses = [];
-    private readonly Dictionary<string, GrowthObstacle> _prefixes = [];
+    private readonly Dictionary<string, AddressRefusal> _addresses = [];
+    private readonly Dictionary<string, (GrowthObstacle Obstacle, int AtOnce)> _prefixes = [];
     private GrowthObstacle? _everything;
     private GrowthObstacle? _newInterfaces;
     private readonly Dictionary<string, int> _fragmented = [];
@@ -31,45 +34,71 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
         var now = time.GetUtcNow();
         Forget(_interfaces, obstacle => obstacle.Until <= now);
         Forget(_addresses, item => item.Obstacle.Until <= now);
-        Forget(_prefixes, obstacle => obstacle.Until <= now);
+        Forget(_prefixes, item => item.Obstacle.Until <= now);
         var subnets = _addresses.Keys.Union(_prefixes.Keys).ToDictionary(id => id, id =>
         {
-            var known = _addresses.TryGetValue(id, out var addresses);
-            return new SubnetObstacle(known ? addresses.Obstacle : null, known ? addresses.AtOnce : int.MaxValue, _prefixes.GetValueOrDefault(id));
+            var addresses = _addresses.GetValueOrDefault(id);
+            var prefixes = _prefixes.GetValueOrDefault(id);
+            var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Left(id, addresses);
+            return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
         });
-        return new GrowthObstacles(InForce(_everything, now), InForce(_newInterfaces, now), new Dictionary<NetworkInterfaceId, GrowthObstacle>(_interfaces), subnets);
+        return new GrowthObstacles(
+            InForce(_everything, now), InForce(_newInterfaces, now), new Dictionary<NetworkInterfaceId, GrowthObstacle>(_interfaces),
+            subnets)
+        {
+            Retried = _everything is { Until: { } over } && over <= now && now < over + PoolLimits.LongestBackoff
+                ? _everything with { Until = null, MayEndAnyMoment = true, Detail = $"{_everything.Detail}; it is tried again now" }
+                : null,
+        };
     }
+
+    /// <summary>
+    /// EC2 gives all or nothing, so that fewer addresses than were refused may be had: as many as a description since then shows.
+    /// Without one, or when it shows more than was refused, half.
+    /// </summary>
+    private (GrowthObstacle Obstacle, int AtOnce) Left(string subnetId, AddressRefusal refusal)
+        => refusal.AwaitsLook is { } before && supply.Ended <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
+            : supply.DescribedSinceRefusal(subnetId) < refusal.Size ? (refusal.Obstacle, refusal.Size - 1)
+            : (refusal.Obstacle, refusal.Size / 2);
 
     /// <summary>A change that should have added blocks did not.</summary>
     /// <param name="failure">Why.</param>
     /// <param name="target">The interface that was to get blocks; null for a new one.</param>
     /// <param name="subnetId">The subnet that they were to come from.</param>
     /// <param name="blocks">What was asked for.</param>
-    public void Failed(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
+    /// <param name="describeAgain">Has the subnets described at once; false when they are not.</param>
+    public void Failed(
+        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool>? describeAgain = null)
     {
-        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks);
+        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain ?? (() => false));
     }
 
-    private void Failed_NeedsLock(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
+    private void Failed_NeedsLock(
+        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
     {
         GrowthObstacle Fact(GrowthObstacleKind kind, TimeSpan pause) => new(kind, time.GetUtcNow() + pause, failure.Message);
         switch (failure.Kind)
         {
+            case CloudErrorKind.SubnetExhausted when blocks is { Kind: BlockKind.Ipv4Prefix, Count: > 1 }:
+                _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
+                break;
             case CloudErrorKind.SubnetExhausted when blocks.Kind == BlockKind.Ipv4Prefix:
                 // A fragmented subnet stays so for long.
                 var times = _fragmented[subnetId] = _fragmented.GetValueOrDefault(subnetId) + 1;
-                _prefixes[subnetId] = Fact(GrowthObstacleKind.SubnetExhausted, Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff));
+                var pause = Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff);
+                _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, pause), 0);
                 break;
             case CloudErrorKind.SubnetExhausted:
-                // All or nothing: fewer may succeed. Halved until one was refused.
-                _addresses[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
+                var size = blocks.Count + (target is null ? 1 : 0);
+                var exhausted = Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff);
+                RefuseAddresses_NeedsLock(subnetId, size, exhausted, describeAgain);
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
                 // Our own budget, which knows when. Making an interface costs more than filling one, which may still be affordable.
-                _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn);
+                _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn) with { IsLocalBudget = true };
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn:
-                _everything = Fact(GrowthObstacleKind.Throttled, tokensReturn);
+                _everything = Fact(GrowthObstacleKind.Throttled, tokensReturn) with { IsLocalBudget = true };
                 break;
             case CloudErrorKind.Throttled:
                 _everything = Fact(GrowthObstacleKind.Throttled, Exponential());
@@ -98,6 +127,19 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
                 _everything = Fact(ToObstacle(kind), Exponential());
                 break;
         }
+    }
+
+    /// <summary>The subnet is looked at again before it is asked for fewer, as long as that has not been tried too often.</summary>
+    private void RefuseAddresses_NeedsLock(string subnetId, int size, GrowthObstacle obstacle, Func<bool> describeAgain)
+    {
+        var before = _addresses.GetValueOrDefault(subnetId) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
+        var looks = before?.Looks ?? 0;
+        supply.Refused(subnetId, size);
+        var asked = supply.Asked;
+        // Of fewer than an interface and an address of it nothing is left to find out.
+        var isLookedAt = size > 2 && looks < PoolLimits.SubnetLooks && describeAgain();
+        var fewest = Math.Min(size, before?.Size ?? size);
+        _addresses[subnetId] = new AddressRefusal(obstacle, fewest, looks + (isLookedAt ? 1 : 0), isLookedAt ? asked : null);
     }
 
     /// <summary>What a failure of the cloud is called where it stands against growth.</summary>
@@ -148,4 +190,11 @@ internal sealed class GrowthBackoff(TimeProvider time, Random random)
         var ceiling = Math.Min(PoolLimits.FirstBackoff.TotalSeconds * Math.Pow(2, Math.Min(_consecutive - 1, 10)), PoolLimits.LongestBackoff.TotalSeconds);
         return TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
     }
+
+    /// <summary>A subnet that did not have so many addresses.</summary>
+    /// <param name="Obstacle">As it is told.</param>
+    /// <param name="Size">The fewest that it refused, a new interface's own included.</param>
+    /// <param name="Looks">How often it was described again because of a refusal, while one followed the other.</param>
+    /// <param name="AwaitsLook">It is described again, and that description is a later one than this; null when it is not.</param>
+    private sealed record AddressRefusal(GrowthObstacle Obstacle, int Size, int Looks, long? AwaitsLook);
 }

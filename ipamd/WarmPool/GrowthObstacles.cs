@@ -30,13 +30,33 @@ internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? U
 {
     /// <summary>It ends at a moment that nobody knows and that may be near: whoever waits goes on waiting.</summary>
     public bool MayEndAnyMoment { get; init; }
+
+    /// <summary>It is this node's own budget of calls that is used up, and not the cloud that throttles.</summary>
+    public bool IsLocalBudget { get; init; }
+
+    /// <summary>
+    /// Of several obstacles the one to name is the one that ends first: without it the pool would grow. What no time ends comes last.
+    /// </summary>
+    public bool EndsBefore(GrowthObstacle other) => (MayEndAnyMoment, other.MayEndAnyMoment) switch
+    {
+        (true, false) => true,
+        (false, true) => false,
+        _ => Until is { } until && (other.Until is not { } others || until < others),
+    };
 }
 
 /// <summary>What a subnet refused.</summary>
 /// <param name="Addresses">It has too few addresses left; null when it may have any number.</param>
-/// <param name="AddressesAtOnce">It refused more than this at once; 0 when it refused a single one.</param>
-/// <param name="Prefixes">It has no whole prefix left; null when it may have one.</param>
-internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAtOnce, GrowthObstacle? Prefixes);
+/// <param name="AddressesAtOnce">
+/// So many addresses it may be asked for all the same, a new interface's own included; 0 when it refused a single one, or is being
+/// described again.
+/// </param>
+/// <param name="Prefixes">It has too few whole prefixes left; null when it may have any number.</param>
+internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAtOnce, GrowthObstacle? Prefixes)
+{
+    /// <summary>So many prefixes it may be asked for all the same; 0 when it refused a single one.</summary>
+    public int PrefixesAtOnce { get; init; }
+}
 
 /// <summary>All that stands against growth at one moment, by what it concerns.</summary>
 /// <param name="Everything">Nothing can be added at all.</param>
@@ -46,20 +66,19 @@ internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAt
 internal sealed record GrowthObstacles(
     GrowthObstacle? Everything, GrowthObstacle? NewInterfaces, IReadOnlyDictionary<NetworkInterfaceId, GrowthObstacle> Interfaces, IReadOnlyDictionary<string, SubnetObstacle> Subnets)
 {
+    /// <summary>What stood against everything until a moment ago: it is tried again, and no growth has succeeded since.</summary>
+    public GrowthObstacle? Retried { get; init; }
+
     public static readonly GrowthObstacles None = new(null, null, new Dictionary<NetworkInterfaceId, GrowthObstacle>(), new Dictionary<string, SubnetObstacle>());
 
-    /// <summary>
-    /// Against one block of a kind out of a subnet; null when it may be tried. A subnet that is nearly empty is not asked for a new interface, which costs one address more, unless nobody knows how
-    /// much it has (<paramref name="isNew"/> false).
-    /// </summary>
+    /// <summary>Against even one block of a kind out of a subnet; null when it may be tried.</summary>
+    /// <param name="subnetId">The subnet.</param>
+    /// <param name="kind">The kind of block.</param>
+    /// <param name="isNew">On a new interface, which costs one address more.</param>
     public GrowthObstacle? Against(string subnetId, BlockKind kind, bool isNew)
     {
         if (Subnets.GetValueOrDefault(subnetId) is not { } subnet) return null;
-        if (kind == BlockKind.Ipv4Prefix && subnet.Prefixes is { } fragmented) return fragmented;
-        return isNew || subnet.AddressesAtOnce == 0 ? subnet.Addresses : null;
+        if (kind == BlockKind.Ipv4Prefix && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 }) return fragmented;
+        return subnet.AddressesAtOnce < (isNew ? PoolNumbers.SizeOf(kind) + 1 : 1) ? subnet.Addresses : null;
     }
-
-    /// <summary>How many blocks of a kind a subnet may be asked for at once.</summary>
-    public int AtOnce(string subnetId, BlockKind kind)
-        => Subnets.GetValueOrDefault(subnetId) is { } subnet && kind == BlockKind.Ipv4Address ? subnet.AddressesAtOnce : int.MaxValue;
 }

@@ -17,6 +17,9 @@ internal sealed partial class MembershipWatch(
     /// <summary>Told of every observation that succeeded.</summary>
     public Action Observed { get; init; } = () => { };
 
+    /// <summary>Gets to know when the subnets are described.</summary>
+    public required SubnetSupply Supply { get; init; }
+
     private readonly Lock _lock = new();
     private Task _looking = Task.CompletedTask;
     private DateTimeOffset _observeAt = time.GetUtcNow();
@@ -33,6 +36,7 @@ internal sealed partial class MembershipWatch(
     private TimeSpan _refutedFor;
     private int _failures;
     private int _failedDescriptions;
+    private bool _isDescribing;
 
     /// <summary>When the cloud was last observed with success.</summary>
     public DateTimeOffset? LastObservedAt
@@ -152,11 +156,25 @@ internal sealed partial class MembershipWatch(
     }
 
     /// <summary>Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at once if it is already.</summary>
-    public void RequestSubnets(TimeSpan age)
+    /// <returns>Whether a description is due or under way: what depends on it may change in a moment.</returns>
+    public bool RequestSubnets(TimeSpan age)
     {
         lock (_lock)
         {
             if (_subnetsDescribedAt + age is var at && at < _subnetsAt) _subnetsAt = at;
+            return placement.Describes && (_isDescribing || _subnetsAt <= time.GetUtcNow());
+        }
+    }
+
+    /// <summary>A subnet refused what it should have had: describe them at once, unless the last description failed.</summary>
+    /// <returns>Whether they are described.</returns>
+    public bool RequestSubnetsNow()
+    {
+        lock (_lock)
+        {
+            if (!placement.Describes || _failedDescriptions > 0) return false;
+            _subnetsAt = time.GetUtcNow();
+            return true;
         }
     }
 
@@ -381,21 +399,29 @@ internal sealed partial class MembershipWatch(
     private async Task DescribeSubnetsAsync(CancellationToken cancellationToken)
     {
         SubnetsDescribedNow();
+        lock (_lock) _isDescribing = true;
+        Supply.Asking();
+        var failures = 0;
         try
         {
             await placement.DescribeAsync(cloud, cancellationToken);
-            _failedDescriptions = 0;
+            Supply.Described(placement.Candidates());
         }
         catch (CloudException exception)
         {
+            Supply.NotDescribed();
             Log.SubnetsNotDescribed(logger, exception);
-            _failedDescriptions++;
+            lock (_lock) failures = _failedDescriptions + 1;
+        }
+        finally
+        {
+            lock (_lock) (_isDescribing, _failedDescriptions) = (false, failures);
         }
 
         ApplyPlacement();
         if (placement.IsDescribed) return;
         // Growth waits for it: asked again at once when the question has changed meanwhile, and soon when there was no answer.
-        var pause = _failedDescriptions == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failedDescriptions - 1, 10));
+        var pause = failures == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(failures - 1, 10));
         lock (_lock) _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
     }
 

@@ -33,6 +33,9 @@ internal sealed partial class PoolActions(
 {
     public required ILogger<PoolActions> Logger { get; init; }
 
+    /// <summary>Gets to know what the changes take from the subnets and give back.</summary>
+    public required SubnetSupply Supply { get; init; }
+
     /// <summary>Told how every change began and ended.</summary>
     public PoolEvents Events { get; init; } = new();
 
@@ -42,8 +45,19 @@ internal sealed partial class PoolActions(
     public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {
         if (Begin(action) is not { } intent) return;
-        await journal.RecordAsync(intent, cancellationToken);
-        await CarryOutAsync(intent, isRepeated: false, cancellationToken);
+        var (subnet, addresses) = ConcernedAddresses(intent);
+        if (subnet is not null && intent.IsGrowth) Supply.Begin(subnet, addresses);
+        var hasSucceeded = false;
+        try
+        {
+            await journal.RecordAsync(intent, cancellationToken);
+            await CarryOutAsync(intent, isRepeated: false, cancellationToken);
+            hasSucceeded = true;
+        }
+        finally
+        {
+            if (subnet is not null) Account(intent, subnet, addresses, hasSucceeded);
+        }
     }
 
     /// <summary>Goes on with a change that nobody carries out.</summary>
@@ -130,6 +144,38 @@ internal sealed partial class PoolActions(
             // Still open: what is left of it failed, or nobody knows how far it came.
             ledger.Pause(intent, inDoubt, time.GetUtcNow());
             Events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
+        }
+    }
+
+    /// <summary>
+    /// What a change takes from a subnet or gives back to it, an interface's own address included; no subnet when that is not known.
+    /// </summary>
+    private (string? SubnetId, int Addresses) ConcernedAddresses(Intent intent) => intent switch
+    {
+        Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolNumbers.SizeOf(add.Blocks.Kind))),
+        Intent.AssignBlocks assign => (
+            interfaces.Find(assign.Interface)?.SubnetId, assign.Blocks.Count * PoolNumbers.SizeOf(assign.Blocks.Kind)),
+        Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
+        Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
+        _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+    };
+
+    private int AddressesOf(NetworkInterfaceId id)
+        => ledger.View(time.GetUtcNow()).Interfaces.FirstOrDefault(item => item.Id == id) is { } item
+            ? item.Blocks.Sum(block => AddressBlocks.Count(block.Range))
+            : 0;
+
+    /// <summary>A change that is still open may have taken what it is about; one that was closed without success took nothing.</summary>
+    private void Account(Intent intent, string subnet, int addresses, bool hasSucceeded)
+    {
+        if (intent.IsGrowth)
+        {
+            var isOpen = ledger.OpenIntents().Any(open => open.Intent.Number == intent.Number);
+            Supply.End(subnet, addresses, mayHaveTaken: hasSucceeded || isOpen);
+        }
+        else if (hasSucceeded)
+        {
+            Supply.GaveBack(subnet, addresses);
         }
     }
 

@@ -16,10 +16,13 @@ internal sealed class PoolGrowth
     private readonly List<PoolAction> _actions = [];
     private readonly Dictionary<NetworkInterfaceId, int> _taken = [];
     private readonly Dictionary<string, int> _takenFromSubnet = [];
+    private readonly Dictionary<string, int> _prefixesFromSubnet = [];
+    private readonly Dictionary<string, int?> _free = [];
     private readonly HashSet<int> _deviceIndexes;
     private readonly HashSet<NetworkInterfaceId> _busy;
     private int _interfaces;
     private GrowthObstacle? _refused;
+    private bool _isSubnetShort;
 
     private PoolGrowth(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
     {
@@ -28,13 +31,14 @@ internal sealed class PoolGrowth
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.Concerned).OfType<NetworkInterfaceId>()];
         _interfaces = snapshot.Ledger.Interfaces.Count(item => item.NetworkCard == 0) + adds.Length;
         _deviceIndexes = [.. snapshot.Ledger.Interfaces.Where(item => item.NetworkCard == 0).Select(item => item.DeviceIndex).Concat(adds.Select(add => add.DeviceIndex))];
+        foreach (var subnet in snapshot.Subnets) _free[subnet.Id] = subnet.FreeAddresses;
         Shortage = ShortageOf();
         if (Shortage <= 0) return;
         Deferred = snapshot.Awaited.Count;
-        if (snapshot.Obstacles.Everything is { } obstacle) Obstacle = obstacle;
-        else Grow();
+        Grow();
+        if (snapshot.Obstacles.Everything is { } everything) Stop(everything);
         // Those who wait are served as soon as links are there, whatever else the targets ask for: that is what they wait for.
-        if (snapshot.Awaited.Count > 0 && snapshot.Waiting.Count <= snapshot.Ledger.Free + numbers.Coming + Added + Deferred) Obstacle = snapshot.Awaited.Obstacle;
+        if (snapshot.Awaited.Count > 0 && !IsBeyondReach) Obstacle = snapshot.Awaited.Obstacle;
     }
 
     public IReadOnlyList<PoolAction> Actions => _actions;
@@ -64,7 +68,12 @@ internal sealed class PoolGrowth
     {
         Deferred += DeferredAddresses();
         // Room that nobody can use before it is known what became of a change is no limit of the node.
-        if (HasStuckRoom()) _refused = new GrowthObstacle(GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet");
+        if (HasStuckRoom())
+        {
+            Refuse(new GrowthObstacle(
+                GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet"));
+        }
+
         var need = Shortage - Deferred;
         if (need <= 0) return;
         // The targets alone never exceed what the node can run.
@@ -74,6 +83,25 @@ internal sealed class PoolGrowth
         Obstacle = room - Added <= 0
             ? new GrowthObstacle(GrowthObstacleKind.MaxPods, null, $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached")
             : Standing() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
+        // Those who wait get what is tried again at this moment: its outcome decides, and not what stands against the rest.
+        if (_snapshot.Obstacles.Retried is { } retried && _snapshot.Waiting.Count > 0 && HasRoom && !IsBeyondReach) Obstacle = retried;
+    }
+
+    /// <summary>Some of those who wait cannot be served by anything that is free, under way or planned.</summary>
+    private bool IsBeyondReach => _snapshot.Waiting.Count > _snapshot.Ledger.Free + _numbers.Coming + Added + Deferred;
+
+    /// <summary>Something is being added, or would be.</summary>
+    private bool HasRoom => _actions.Count > 0 || _numbers.Coming > 0 || Deferred > _snapshot.Awaited.Count;
+
+    /// <summary>
+    /// Nothing is added now. A node that has no room for more anyway is told that, since it stays so when the obstacle ends.
+    /// </summary>
+    private void Stop(GrowthObstacle everything)
+    {
+        var hasNoRoom = Obstacle is { Until: null, MayEndAnyMoment: false } && !HasRoom;
+        if (everything.Kind != GrowthObstacleKind.Throttled || !hasNoRoom) Obstacle = everything;
+        _actions.Clear();
+        (Added, Deferred) = (0, _snapshot.Awaited.Count);
     }
 
     /// <summary>What is refused on the interfaces that are there says when to try again; without that, why there are no others. Those who wait go on waiting when either may end at any moment.</summary>
@@ -128,7 +156,7 @@ internal sealed class PoolGrowth
 
         if (singles > 0) added += Place(BlockKind.Ipv4Address, singles, room - added, fill: false);
         var left = Math.Min(need, room) - added;
-        if (left > 0 && _refused?.Kind == GrowthObstacleKind.SubnetExhausted)
+        if (left > 0 && _isSubnetShort)
         {
             // Stand-ins fill what room there is. A new interface is not made for them unless somebody waits or nothing is free.
             added += Place(BlockKind.Ipv4Address, left, room - added, fill: false);
@@ -149,13 +177,14 @@ internal sealed class PoolGrowth
             if (Slots(item) is not (var slots and > 0)) continue;
             if (_snapshot.Obstacles.Interfaces.GetValueOrDefault(item.Id) is { } full)
             {
-                _refused ??= full;
+                Refuse(full);
                 continue;
             }
 
             var count = Count(kind, item.SubnetId, isNew: false, slots, wanted - placed, room - placed, fill);
             if (count == 0) continue;
             _taken[item.Id] = _taken.GetValueOrDefault(item.Id) + count;
+            Take(item.SubnetId, kind, count, isNew: false);
             _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(kind, count)));
             placed += count * PoolNumbers.SizeOf(kind);
         }
@@ -174,16 +203,16 @@ internal sealed class PoolGrowth
             if (_snapshot.NoPlace is not null) break;
             if (_snapshot.Obstacles.NewInterfaces is { } obstacle)
             {
-                _refused ??= obstacle;
+                Refuse(obstacle);
                 break;
             }
 
             var (subnet, count) = _snapshot.Subnets
-                .OrderByDescending(LeftForBlocks)
-                .Select(candidate => (candidate, CountOnNew(kind, candidate, wanted - placed, room - placed, fill)))
+                .OrderByDescending(candidate => Left(candidate.Id))
+                .Select(candidate => (candidate, CountOnNew(kind, candidate.Id, wanted - placed, room - placed, fill)))
                 .FirstOrDefault(choice => choice.Item2 > 0);
             if (subnet is null) break;
-            _takenFromSubnet[subnet.Id] = _takenFromSubnet.GetValueOrDefault(subnet.Id) + 1 + (count * PoolNumbers.SizeOf(kind));
+            Take(subnet.Id, kind, count, isNew: true);
             _actions.Add(new PoolAction.AddInterface(index, subnet.Id, new BlockRequest(kind, count)));
             _deviceIndexes.Add(index);
             _interfaces++;
@@ -194,34 +223,65 @@ internal sealed class PoolGrowth
         return placed;
     }
 
-    /// <summary>Blocks for a new interface in a subnet: no more than it has beside the interface's own address, as far as that is known, since the cloud gives all or nothing.</summary>
-    private int CountOnNew(BlockKind kind, SubnetCandidate subnet, int wanted, int room, bool fill)
-    {
-        // A subnet that refused less than it was described with is left alone for a while; of one that nobody described, less may be had.
-        var isKnown = subnet.FreeAddresses is not null;
-        var count = Count(kind, subnet.Id, isNew: isKnown, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
-        var left = Math.Max(LeftForBlocks(subnet), 0) / PoolNumbers.SizeOf(kind);
-        if (count > 0 && left == 0)
-            _refused ??= new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff, $"subnet {subnet.Id} has {subnet.FreeAddresses} free addresses, too few for another interface");
-        return Math.Min(count, left);
-    }
-
-    /// <summary>Addresses that a subnet has for the blocks of one more interface.</summary>
-    private int LeftForBlocks(SubnetCandidate subnet) => subnet.FreeAddresses is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnet.Id) - 1 : int.MaxValue;
-
-    /// <summary>Blocks to ask one subnet for; 0 when it has none.</summary>
+    /// <summary>
+    /// Blocks to ask one subnet for; 0 when it has none. No more than it has beside a new interface's own address, as far as that is known,
+    /// since the cloud gives all or nothing. How many whole prefixes it has is not described: an interface that is there asks for them.
+    /// </summary>
     private int Count(BlockKind kind, string subnetId, bool isNew, int slots, int wanted, int room, bool fill)
     {
+        var size = PoolNumbers.SizeOf(kind);
+        var count = fill ? slots : Math.Min(slots, (wanted + size - 1) / size);
+        count = Math.Max(Math.Min(count, size == 1 ? room : int.MaxValue), 0);
+        if (count == 0) return 0;
         if (_snapshot.Obstacles.Against(subnetId, kind, isNew) is { } obstacle)
         {
-            // The soonest one to end says when waiting may help again.
-            if (_refused is null || obstacle.Until < _refused.Until) _refused = obstacle;
+            Lacks(obstacle);
             return 0;
         }
 
-        var size = PoolNumbers.SizeOf(kind);
-        var count = fill ? slots : Math.Min(slots, (wanted + size - 1) / size);
-        return Math.Max(Math.Min(Math.Min(count, size == 1 ? room : int.MaxValue), _snapshot.Obstacles.AtOnce(subnetId, kind)), 0);
+        var has = size > 1 && !isNew ? int.MaxValue : Math.Max(Left(subnetId) - (isNew ? 1 : 0), 0) / size;
+        if (has < count)
+        {
+            var need = isNew ? "another interface" : "all that is needed";
+            Lacks(new GrowthObstacle(
+                GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff,
+                $"subnet {subnetId} has {_free[subnetId]} free addresses, too few for {need}"));
+            count = has;
+        }
+
+        if (_snapshot.Obstacles.Subnets.GetValueOrDefault(subnetId) is not { } refused || count == 0) return count;
+        var (bound, mayAsk) = size > 1
+            ? (refused.Prefixes, refused.PrefixesAtOnce - _prefixesFromSubnet.GetValueOrDefault(subnetId))
+            : (refused.Addresses, refused.AddressesAtOnce - _takenFromSubnet.GetValueOrDefault(subnetId) - (isNew ? 1 : 0));
+        if (bound is null || mayAsk >= count) return count;
+        // Some may be had, and the rest is asked for when they have been.
+        Refuse(bound with { MayEndAnyMoment = true });
+        return Math.Max(mayAsk, 0);
+    }
+
+    private int CountOnNew(BlockKind kind, string subnetId, int wanted, int room, bool fill)
+        => Count(kind, subnetId, isNew: true, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
+
+    private void Take(string subnetId, BlockKind kind, int count, bool isNew)
+    {
+        _takenFromSubnet[subnetId] = _takenFromSubnet.GetValueOrDefault(subnetId) + (isNew ? 1 : 0) + (count * PoolNumbers.SizeOf(kind));
+        if (kind == BlockKind.Ipv4Prefix) _prefixesFromSubnet[subnetId] = _prefixesFromSubnet.GetValueOrDefault(subnetId) + count;
+    }
+
+    /// <summary>Addresses that a subnet still has when the plan is carried out; the largest number where that is not known.</summary>
+    private int Left(string subnetId)
+        => _free.GetValueOrDefault(subnetId) is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnetId) : int.MaxValue;
+
+    private void Lacks(GrowthObstacle obstacle)
+    {
+        _isSubnetShort = true;
+        Refuse(obstacle);
+    }
+
+    /// <summary>The one that ends first says when waiting may help again.</summary>
+    private void Refuse(GrowthObstacle obstacle)
+    {
+        if (_refused is null || obstacle.EndsBefore(_refused)) _refused = obstacle;
     }
 
     /// <summary>Blocks that an interface has room for now; 0 while something is being done to it or planned for it.</summary>

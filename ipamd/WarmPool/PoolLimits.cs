@@ -55,6 +55,12 @@ internal static class PoolLimits
     /// <summary>Shortest time between two descriptions of the subnets.</summary>
     public static readonly TimeSpan SubnetInterval = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// How often a subnet is described at once because it refused addresses, while one refusal follows the other: several nodes may take
+    /// its last addresses at the same time, and a description may show addresses that nobody can have.
+    /// </summary>
+    public const int SubnetLooks = 3;
+
     /// <summary>How long no growth is tried after a subnet had no address left (the reference's pause).</summary>
     public static readonly TimeSpan SubnetBackoff = TimeSpan.FromMinutes(2);
 

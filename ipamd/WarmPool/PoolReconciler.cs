@@ -13,7 +13,11 @@ internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOff
 
 /// <summary>What the reconciler is made of besides the ledger.</summary>
 internal sealed record ReconcilerParts(
-    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, InterfacePlacement Placement, SecurityGroups Groups, NodeConditions Conditions, PoolSignal Signal);
+    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, InterfacePlacement Placement, SecurityGroups Groups, NodeConditions Conditions, PoolSignal Signal)
+{
+    /// <summary>What the subnets have left.</summary>
+    public required SubnetSupply Supply { get; init; }
+}
 
 /// <summary>What it may do.</summary>
 /// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
@@ -81,8 +85,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     /// <summary>Pods may have addresses of the primary interface; false under custom networking.</summary>
     public bool UsesPrimary => parts.Placement.UsesPrimary;
 
-    /// <summary>Subnets that a new interface may be created in, as last described.</summary>
-    public IReadOnlyList<SubnetCandidate> SubnetCandidates => parts.Placement.Candidates();
+    /// <summary>Subnets that a new interface may be created in, with what is left of what was described last.</summary>
+    public IReadOnlyList<SubnetCandidate> SubnetCandidates => [.. parts.Placement.Candidates().Select(parts.Supply.Correct)];
 
     /// <summary>Completed when no change and no observation is under way.</summary>
     public Task IdleAsync()
@@ -100,14 +104,16 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         parts.Waiting.Serve();
         var snapshot = Snapshot();
         var plan = PoolPlanner.Plan(snapshot, Targets, time.GetUtcNow());
+        // The description may be old, and others give addresses back, too: whoever waits goes on waiting while it is renewed.
+        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.NoSubnet } exhausted
+            && parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff))
+            plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
         // A sandbox whose DEL never came may hold what they wait for.
         if (plan.Obstacle is not null && snapshot.Waiting.Count > 0) parts.Membership.RequestKernelLook();
-        // The description may be old, and others give addresses back, too.
-        if (plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.NoSubnet }) parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff);
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
         return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }
@@ -117,7 +123,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Ledger = ledger.View(time.GetUtcNow()),
         Waiting = parts.Waiting.Waiting(),
         Capacity = Capacity,
-        Subnets = parts.Placement.Candidates(),
+        Subnets = SubnetCandidates,
         NoPlace = parts.Placement.Obstacle,
         Obstacles = Obstacles,
         Awaited = parts.Membership.Awaited.Addresses,
@@ -153,7 +159,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             var failure = exception as CloudException ?? new CloudException(CloudErrorKind.Unknown, "EnsureInterface", "HostNetwork", exception.Message, innerException: exception);
             Log.ActionFailed(Logger, action.Description, failure);
             failed = true;
-            if (grows) parts.Backoff.Failed(failure, target, subnet, blocks);
+            if (grows) parts.Backoff.Failed(failure, target, subnet, blocks, parts.Membership.RequestSubnetsNow);
             Learn(failure);
         }
         finally

@@ -25,7 +25,7 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         var idle = Idle(snapshot);
         // What the mode does not count is of no use to it, whatever stands against growth.
         if (ReleaseAll(idle, (_, block) => !PoolNumbers.Counts(block, targets)) is { Count: > 0 } uncounted) return WhenDue(snapshot, uncounted, over: 0, now);
-        var isLimit = growth.Obstacle is { Kind: GrowthObstacleKind.InterfaceLimit, Until: null };
+        var isLimit = growth.Obstacle is { Kind: GrowthObstacleKind.InterfaceLimit, Until: null } && snapshot.Obstacles.Everything is null;
         // Nor is an interface that nobody may use, and in whose place another one may be made.
         if (idle.Where(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)).MinBy(item => item.SeenAt) is { } excluded)
         {

@@ -47,7 +47,11 @@ internal static class MetricTable
     public static readonly Metric PoolObservations = new("vpccni_pool_observations_total", MetricType.Counter, "", "Descriptions of what is attached, asked of the cloud", MetricLabel.Of("outcome", "ok", "failed"));
     public static readonly Metric PoolLostDeletes = new("vpccni_pool_lost_deletes_total", MetricType.Counter, "", "Attachments given back because nothing of them was left in the kernel and no DEL had come");
     public static readonly Metric PoolRecovered = new("vpccni_pool_recovered_addresses_total", MetricType.Counter, "", "Addresses that the kernel routed to a pod while nobody held them; held since");
-    public static readonly Metric SubnetFree = new("vpccni_subnet_free_addresses", MetricType.Gauge, "", "Free addresses of the subnets that pods may get addresses from, as last described", MetricLabel.Open("subnet", "subnets of the node's zone in its VPC"));
+    public static readonly Metric SubnetFree = new(
+        "vpccni_subnet_free_addresses", MetricType.Gauge, "",
+        "Free addresses of the subnets that pods may get addresses from: as last described, less what the node took since, "
+            + "and no more than a refusal since leaves possible",
+        MetricLabel.Open("subnet", "subnets of the node's zone in its VPC"));
 
     public static readonly Metric Waiting = new("vpccni_add_waiting", MetricType.Gauge, "", "ADDs that wait for an address now");
     public static readonly Metric AddDuration = new("vpccni_add_duration_seconds", MetricType.Histogram, "s", "ADDs from request to answer, by how they ended", MetricLabel.Of("outcome", "served", "repeated", "no_address", "orphaned", "not_observed", "client_gone", "not_durable")) { Buckets = RequestBuckets };

@@ -55,6 +55,29 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         return this;
     }
 
+    private readonly Dictionary<string, int> _left = [];
+
+    /// <summary>From now on the subnet has so many addresses left: it refuses more, all or nothing.</summary>
+    public void SetLeft(string subnetId, int addresses)
+    {
+        lock (_lock) _left[subnetId] = addresses;
+    }
+
+    /// <summary>What a description shows instead of what a subnet has left, e.g. addresses of a reservation.</summary>
+    public Func<int, int> ShownLeft { get; set; } = left => left;
+
+    /// <summary>Told of every call that takes addresses: how many blocks were asked for.</summary>
+    public List<string> Asked { get; } = [];
+
+    private void TakeFrom(string subnetId, string operation, int blocks, int own)
+    {
+        Asked.Add($"{operation} {blocks}");
+        if (!_left.TryGetValue(subnetId, out var left)) return;
+        if (blocks + own > left)
+            throw new CloudException(CloudErrorKind.SubnetExhausted, operation, "InsufficientFreeAddressesInSubnet", $"{subnetId} is full");
+        _left[subnetId] = left - blocks - own;
+    }
+
     /// <summary>What the instance metadata shows of the primary interface's groups; null: the truth.</summary>
     public IReadOnlyList<string>? HintedGroups { get; set; }
 
@@ -117,6 +140,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
     {
         if (_tokens.TryGetValue(request.IdempotencyToken, out var existing)) return _interfaces.Single(item => item.Id == existing);
+        TakeFrom(request.SubnetId, "CreateInterface", request.Blocks.Count, own: 1);
         var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
         _interfaces.Add(created);
         _tokens[request.IdempotencyToken] = created.Id;
@@ -148,6 +172,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     {
         var present = _interfaces.Single(item => item.Id == id);
         if (present.Blocks.Count + request.Count > addressesPerInterface - 1) throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
+        TakeFrom(present.SubnetId, "AssignBlocks", request.Count, own: 0);
         var added = Blocks(present.SubnetId, request.Count);
         Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
         return added;
@@ -179,7 +204,9 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     }
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () => [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })]);
+        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () =>
+            [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })
+                .Select(subnet => _left.TryGetValue(subnet.Id, out var left) ? subnet with { FreeAddresses = ShownLeft(left) } : subnet)]);
 
     public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
 

@@ -13,9 +13,14 @@ public sealed class GrowthBackoffTests
     private static readonly BlockRequest Blocks = new(BlockKind.Ipv4Address, 2);
 
     private readonly ManualTimeProvider _time = new();
+    private readonly SubnetSupply _supply;
     private readonly GrowthBackoff _backoff;
 
-    public GrowthBackoffTests() => _backoff = new GrowthBackoff(_time, new Random(1));
+    public GrowthBackoffTests()
+    {
+        _supply = new SubnetSupply(_time);
+        _backoff = new GrowthBackoff(_supply, _time, new Random(1));
+    }
 
     [Fact]
     public void A_budget_too_small_for_an_interface_stands_against_new_ones_until_its_tokens_return()

@@ -11,23 +11,26 @@ namespace VpcCni.Ipamd.Tests.WarmPool;
 /// <summary>The whole pool of a daemon in memory and in virtual time: real ledger, queue, planner and reconciler over a fake cloud, kernel and disk.</summary>
 internal sealed class PoolHarness
 {
-    public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool customNetworking = false)
+    public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool customNetworking = false, bool discoversSubnets = false, ApiBudgetOptions? budget = null)
     {
         Cloud = cloud;
+        Budget = new ApiBudget(budget ?? new ApiBudgetOptions(), Time, new Random(6));
+        ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Pool.Subscribe(Told.Add);
         Writer = new CheckpointWriter(Ledger, File, Time) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
-        Placement = customNetworking ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled) : new Subnets(discover: false, clusterName: null, "subnet-1");
-        Interfaces = new NodeInterfaces(cloud, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
-        Backoff = new GrowthBackoff(Time, new Random(1));
+        Placement = customNetworking ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled) : new Subnets(discoversSubnets, clusterName: null, "subnet-1");
+        Interfaces = new NodeInterfaces(port, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
+        Supply = new SubnetSupply(Time);
+        Backoff = new GrowthBackoff(Supply, Time, new Random(1));
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
-        var detachment = new InterfaceDetachment(cloud, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
-        var addition = new InterfaceAddition(cloud, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(cloud, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance };
-        Membership = new MembershipWatch(cloud, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool };
+        var detachment = new InterfaceDetachment(port, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
+        var addition = new InterfaceAddition(port, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
+        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance, Supply = Supply };
+        Membership = new MembershipWatch(port, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool, Supply = Supply };
         EniConfig.Changed = Membership.PlacementChanged;
         Host.LinkSeen = Interfaces.Awaited.Seen;
         Interfaces.Awaited.Watch(at =>
@@ -35,11 +38,11 @@ internal sealed class PoolHarness
             Membership.RequestAt(at);
             _signal.Raise();
         });
-        var groups = new SecurityGroups(cloud, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance) { Events = Pool };
-        GroupWatch = new SecurityGroupWatch(cloud, Interfaces, Membership, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
+        var groups = new SecurityGroups(port, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance) { Events = Pool };
+        GroupWatch = new SecurityGroupWatch(port, Interfaces, Membership, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
         Reconciler = new PoolReconciler(
             Ledger,
-            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal),
+            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
             targets ?? new PoolTargets(),
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
@@ -49,6 +52,7 @@ internal sealed class PoolHarness
         {
             Observed = _observed.Task,
             Events = Pool,
+            HeldUpBy = new WaitReason(Ledger, Waiting, Budget, Time).Current,
             Logger = NullLogger<AddressService>.Instance,
         };
     }
@@ -77,6 +81,8 @@ internal sealed class PoolHarness
     public NodeConditions Conditions { get; } = new();
     public NodeInterfaces Interfaces { get; }
     public MembershipWatch Membership { get; }
+    public ApiBudget Budget { get; }
+    public SubnetSupply Supply { get; }
     public GrowthBackoff Backoff { get; }
     public PoolReconciler Reconciler { get; }
     public AddressService Service { get; }
