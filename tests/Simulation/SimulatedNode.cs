@@ -107,8 +107,28 @@ internal sealed class SimulatedNode
         });
     }
 
+    /// <summary>From an ADD to its answer when nothing has to be waited for.</summary>
+    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(2);
+
     /// <summary>An ADD over the socket by a client that waits so long and no longer.</summary>
-    public Task<AddReply> AddAsync(PodRecord pod, TimeSpan patience) => AskAsync<AddReply>($"ADD {pod}", new AddReply.Unavailable(), new AddReply.Gone(), patience, AddBound, async (engine, listening, cancellationToken) =>
+    public async Task<AddReply> AddAsync(PodRecord pod, TimeSpan patience)
+    {
+        var known = pod.LastAddress is null ? Checker.KnownToBeFree(Disk.Content, Kernel.Routes.Keys) : 0;
+        var (life, began) = (_life, Time.GetUtcNow());
+        var reply = await AskForAddressAsync(pod, patience);
+        // Whoever left early, or lost its daemon, was told nothing.
+        if (known > 0 && reply is not (AddReply.Gone or AddReply.Unavailable) && ReferenceEquals(_life, life)
+            && (reply is AddReply.Refused || Time.GetUtcNow() - began > AtOnce))
+        {
+            Checker.Fail($"ADD {pod} came to {reply} after {(Time.GetUtcNow() - began).TotalSeconds:0.000} s "
+                + $"although {known} free addresses were in checkpoint and metadata");
+        }
+
+        return reply;
+    }
+
+    private Task<AddReply> AskForAddressAsync(PodRecord pod, TimeSpan patience)
+        => AskAsync<AddReply>($"ADD {pod}", new AddReply.Unavailable(), new AddReply.Gone(), patience, AddBound, async (engine, listening, cancellationToken) =>
     {
         var key = new AttachmentKey(pod.Network, pod.Container, "eth0");
         try
@@ -125,6 +145,8 @@ internal sealed class SimulatedNode
                     return new AddReply.Refused("orphaned");
                 case AddOutcome.NoAddress none:
                     return new AddReply.Refused(none.Reason);
+                case AddOutcome.NotObserved unknown:
+                    return new AddReply.Refused(unknown.Reason);
                 default:
                     throw new InvalidOperationException($"unnamed outcome {outcome}");
             }
@@ -229,7 +251,7 @@ internal sealed class SimulatedNode
             var engine = new PoolEngine(ports, options, state);
             life.Engine = engine;
             Apply(engine);
-            Checker.DaemonStarted(engine);
+            Checker.DaemonStarted(engine, Disk.Content);
             DaemonStarted();
             await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
             Trace.Add($"{incarnation.Name} has stopped");

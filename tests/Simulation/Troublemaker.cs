@@ -19,6 +19,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
     ];
 
     private readonly Random _random = Scenario.Stream(scenario.Seed, "trouble");
+    private readonly Random _away = Scenario.Stream(scenario.Seed, "away trouble");
     private readonly List<Task> _tasks = [];
     private readonly List<EniId> _neighbours = [];
     private bool _calm;
@@ -59,6 +60,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
         Repeat(scenario.CustomNetwork?.MeanChange, () => { cluster.Change(); return Task.CompletedTask; });
         Repeat(scenario.MeanGroupChange, () => { Guarded(ChangeGroups); return Task.CompletedTask; });
         Repeat(scenario.MeanClockJump, () => { JumpClock(); return Task.CompletedTask; });
+        if (scenario.MeanAway is { } away) _tasks.Add(GoAwayAsync(away));
         if (scenario.Neighbours > 0) Repeat(TimeSpan.FromSeconds(20), () => { Guarded(MoveNeighbour); return Task.CompletedTask; });
     }
 
@@ -66,6 +68,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
     public void End()
     {
         _calm = true;
+        node.Checker.IsCloudAway = false;
         var world = node.World;
         node.SetConditions(isUnschedulable: false, CloudAccess.Full);
         cluster.Calm();
@@ -91,6 +94,36 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
             if (_calm) return;
             await trouble();
             if (_calm) return;
+        }
+    }
+
+    /// <summary>
+    /// EC2 goes away, and the daemon is restarted before it comes back. Sometimes somebody takes an address from the node in between.
+    /// </summary>
+    private async Task GoAwayAsync(TimeSpan mean)
+    {
+        while (true)
+        {
+            await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _away.NextDouble()) * mean.Ticks)), node.Time);
+            if (_calm) return;
+            if (!node.IsUp) continue;
+            node.Crash("EC2 goes away");
+            if (_away.Next(2) == 0) Guarded(() => Unassign(_away));
+            var rule = _away.Next(2) == 0
+                ? FaultRule.Throttle(Everything, times: null)
+                : new FaultRule
+                {
+                    Operation = Everything, Times = null, Code = "Unavailable", Message = "away",
+                    Status = HttpStatusCode.ServiceUnavailable,
+                };
+            node.Trace.Add($"trouble: EC2 is away, every call answers {rule.Code}");
+            node.World.Faults.Add(rule);
+            node.Checker.IsCloudAway = true;
+            await Task.Delay(TimeSpan.FromSeconds(_away.Next(20, 110)), node.Time);
+            if (_calm) return;
+            node.Trace.Add("trouble: EC2 is back");
+            node.Checker.IsCloudAway = false;
+            node.World.Faults.Clear(Everything);
         }
     }
 
@@ -158,7 +191,7 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
                 Guarded(() => Detach(ours[_random.Next(ours.Length)]));
                 break;
             case 1 or 2:
-                Guarded(Unassign);
+                Guarded(() => Unassign(_random));
                 break;
             case 3:
                 Guarded(Attach);
@@ -191,12 +224,12 @@ internal sealed class Troublemaker(Scenario scenario, SimulatedNode node, Simula
         node.World.DeleteNetworkInterface(id);
     }
 
-    private void Unassign()
+    private void Unassign(Random random)
     {
         var candidates = node.World.InterfacesOf(node.Instance).Where(eni => eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length > 0).ToArray();
         if (candidates.Length == 0) return;
-        var eni = candidates[_random.Next(candidates.Length)];
-        var index = _random.Next(eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length);
+        var eni = candidates[random.Next(candidates.Length)];
+        var index = random.Next(eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length);
         IPAddress[] addresses = index < eni.SecondaryAddresses.Length ? [eni.SecondaryAddresses[index]] : [];
         IPNetwork[] prefixes = index >= eni.SecondaryAddresses.Length ? [eni.Ipv4Prefixes[index - eni.SecondaryAddresses.Length]] : [];
         node.Trace.Add($"trouble: somebody takes {string.Join(", ", addresses.Select(address => address.ToString()).Concat(prefixes.Select(prefix => prefix.ToString())))} from {eni.Id}");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Net;
 using System.Text.Json;
 
 namespace VpcCni.Simulation.Tests.Checker;
@@ -14,5 +15,42 @@ internal static class CheckpointTruth
         return document.RootElement.TryGetProperty("vpccni", out var ours) && ours.TryGetProperty("intents", out var intents) && intents.GetArrayLength() > 0
             ? $"the checkpoint has {intents.GetArrayLength()} open intents: {intents.GetRawText()}"
             : null;
+    }
+
+    /// <summary>
+    /// Addresses of the recorded interfaces that are nobody's: not held, not cooling, not given back. None while a change of the cloud is
+    /// open, which may concern any of them.
+    /// </summary>
+    public static HashSet<IPAddress> FreeAddresses(byte[]? content)
+    {
+        HashSet<IPAddress> free = [];
+        if (content is null || OpenIntents(content) is not null) return free;
+        using var document = JsonDocument.Parse(content);
+        if (!document.RootElement.TryGetProperty("vpccni", out var ours)) return free;
+        var past = Elements(ours, "givenBack").Concat(Elements(ours, "gone"))
+            .Select(item => item.GetProperty("name").GetString()).ToHashSet(StringComparer.Ordinal);
+        foreach (var item in Elements(ours, "interfaces"))
+        {
+            var isExcluded = item.TryGetProperty("excluded", out var excluded) && excluded.GetBoolean();
+            if (isExcluded || past.Contains(item.GetProperty("id").GetString())) continue;
+            foreach (var name in Elements(item, "blocks").Select(block => block.GetString()!).Where(name => !past.Contains(name)))
+            {
+                var range = IPNetwork.Parse(name);
+                var count = 1 << (32 - range.PrefixLength);
+                for (var number = 0; number < count; number++) free.Add(SafetyChecker.Offset(range.BaseAddress, number));
+            }
+        }
+
+        foreach (var item in Elements(document.RootElement, "allocations")) Remove(free, item, "ipv4");
+        foreach (var item in Elements(ours, "cooling")) Remove(free, item, "address");
+        return free;
+    }
+
+    private static JsonElement[] Elements(JsonElement owner, string name)
+        => owner.TryGetProperty(name, out var array) && array.ValueKind == JsonValueKind.Array ? [.. array.EnumerateArray()] : [];
+
+    private static void Remove(HashSet<IPAddress> free, JsonElement owner, string name)
+    {
+        if (owner.TryGetProperty(name, out var text) && IPAddress.TryParse(text.GetString(), out var address)) free.Remove(address);
     }
 }

@@ -14,6 +14,11 @@ internal sealed class SafetyChecker
     /// <summary>Of damage by others: so long the daemon may not know yet (a lag of the cloud, the interval of its observations, a failed one).</summary>
     private static readonly TimeSpan Ignorance = TimeSpan.FromMinutes(5);
 
+    /// <summary>
+    /// From the start of a daemon until it serves while EC2 is away: it waits three seconds for EC2, and asks the metadata a few times.
+    /// </summary>
+    private static readonly TimeSpan RestartBound = TimeSpan.FromSeconds(6);
+
     /// <summary>The whole world is checked every so many changes; what the daemon can break, at each.</summary>
     private const int ChangesPerWorldCheck = 200;
 
@@ -30,6 +35,8 @@ internal sealed class SafetyChecker
 
     /// <summary>In which subnet new pods may be, from when on; null: in none. Custom networking only.</summary>
     private readonly List<(DateTimeOffset From, SubnetId? Subnet)> _configured = [];
+    private DateTimeOffset _startedAt;
+    private HashSet<IPAddress> _knownAtStart = [];
     private bool _isBlind;
     private DateTimeOffset _blindUntil;
     private DateTimeOffset? _clockSetForward;
@@ -62,6 +69,50 @@ internal sealed class SafetyChecker
     public bool IsDamaged(IPAddress address, DateTimeOffset toldAt)
         => _damaged.TryGetValue(address, out var at) && (_isBlind || toldAt < (at > _blindUntil ? at : _blindUntil) + Ignorance);
 
+    /// <summary>EC2 answers no call. The instance metadata does.</summary>
+    public bool IsCloudAway
+    {
+        get;
+        set
+        {
+            // A daemon that runs already goes by what it observed.
+            if (value && !field) _startedAt = DateTimeOffset.MaxValue;
+            field = value;
+        }
+    }
+
+    /// <summary>
+    /// EC2 has been away since before the daemon started, and that is long enough ago: what checkpoint and metadata agree on is served.
+    /// </summary>
+    private bool MustPresume => IsCloudAway && _startedAt != DateTimeOffset.MaxValue && _time.GetUtcNow() >= _startedAt + RestartBound;
+
+    /// <summary>
+    /// Free addresses that the daemon must know although EC2 is away; none where something else may keep it from serving.
+    /// </summary>
+    public int KnownToBeFree(byte[]? checkpoint, ICollection<string> routed)
+    {
+        var isExcused = _scenario.CustomNetwork is not null || _scenario.Subnets.Any(plan => plan.Role == "0")
+            || _scenario.DiskFails > 0 || _scenario.KernelFails > 0 || _scenario.Latency.SlowShare > 0;
+        if (isExcused || !MustPresume || _requests.Count > 0) return 0;
+        var known = CheckpointTruth.FreeAddresses(checkpoint);
+        known.IntersectWith(_knownAtStart);
+        known.IntersectWith(ShownByMetadata());
+        known.RemoveWhere(address => !IsCarried(address));
+        known.RemoveWhere(address => routed.Contains(address.ToString()));
+        return known.Count;
+    }
+
+    private HashSet<IPAddress> ShownByMetadata()
+    {
+        var shown = _world.DescribeMetadata(_instance)?.Interfaces ?? [];
+        var prefixes = shown.SelectMany(pair => pair.Interface.Ipv4Prefixes);
+        return
+        [
+            .. shown.SelectMany(pair => pair.Interface.SecondaryAddresses),
+            .. prefixes.SelectMany(prefix => Enumerable.Range(0, 16).Select(number => Offset(prefix.BaseAddress, number))),
+        ];
+    }
+
     /// <summary>An operator forbids the daemon to look, or allows it again.</summary>
     public void Blind(bool isBlind)
     {
@@ -93,6 +144,13 @@ internal sealed class SafetyChecker
         if (_live.TryGetValue(address, out var other)) Fail($"{address} is given to {pod} while {other} lives on it");
         if (_freed.TryGetValue(address, out var freed) && _time.GetUtcNow() < freed.At + _scenario.Cooldown && !ExcusedByClock(freed.At))
             Fail($"{address} is given to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} gave it back; the cooldown is {_scenario.Cooldown.TotalSeconds} s");
+        if (MustPresume && !IsCarried(address)
+            && _damaged.TryGetValue(address, out var takenAt) && takenAt + _scenario.MetadataLag < _startedAt)
+        {
+            Fail($"{address} is given to {pod}; somebody took it from the node at {takenAt:HH:mm:ss.fff}, "
+                + "and the metadata has shown that since before the daemon started");
+        }
+
         if (!IsCarried(address) && !IsDamaged(address, _time.GetUtcNow()))
             Fail($"{address} is given to {pod}, but no interface that is attached to the node carries it");
         if (_scenario.CustomNetwork is not null && !MayBeAt(address, pod.MadeAt)) Fail($"{address} is given to {pod}, and no subnet that was configured since {pod.MadeAt:HH:mm:ss.fff} has it");
@@ -173,8 +231,11 @@ internal sealed class SafetyChecker
     public void ClockSetForward() => _clockSetForward = _time.GetUtcNow();
 
     /// <summary>A daemon has read its checkpoint: every promise that was made is in it.</summary>
-    public void DaemonStarted(PoolEngine engine)
+    public void DaemonStarted(PoolEngine engine, byte[]? checkpoint)
     {
+        _startedAt = _time.GetUtcNow();
+        _knownAtStart = CheckpointTruth.FreeAddresses(checkpoint);
+        _knownAtStart.IntersectWith(ShownByMetadata());
         if (_clockSetForward is not null) _restartedAfterJump = _time.GetUtcNow();
         foreach (var pod in _live.Values)
         {
@@ -241,7 +302,7 @@ internal sealed class SafetyChecker
     /// <summary>Release times are kept as times of the wall clock: a clock that is set forward before a restart shortens the cooldowns that the restart finds.</summary>
     private bool ExcusedByClock(DateTimeOffset freedAt) => _restartedAfterJump >= freedAt;
 
-    private static IPAddress Offset(IPAddress address, int offset)
+    internal static IPAddress Offset(IPAddress address, int offset)
     {
         Span<byte> bytes = stackalloc byte[4];
         address.TryWriteBytes(bytes, out _);

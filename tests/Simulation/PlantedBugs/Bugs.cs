@@ -33,6 +33,14 @@ internal static class Bugs
         new("loses a waiting ADD") { AfterStep = LoseWaiter },
         new("goes on in the subnet that was configured before") { Focus = CustomNetwork, AfterStep = (engine, _) => engine.Ledger.Exclude(engine.Ledger.View(default).Interfaces.ToDictionary(item => item.Id, item => item.IsPrimary)) },
         new("takes the primary interface for pods although they have a network of their own") { Focus = CustomNetwork, Options = options => options with { CustomNetworking = false } },
+        new("waits for EC2 before it serves")
+        {
+            Focus = CloudAway, Ports = ports => ports with { Cloud = new SilentMetadataCloud(ports.Cloud) },
+        },
+        new("presumes what the checkpoint alone shows")
+        {
+            Focus = CloudAway, Ports = ports => ports with { Cloud = new CheckpointCloud(ports.Cloud, ports.Checkpoint) },
+        },
         new("says that it changed security groups") { Focus = CustomNetwork, Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) } },
     ];
 
@@ -51,6 +59,14 @@ internal static class Bugs
     private static Scenario GivesBack(Scenario scenario) => Restarts(scenario) with
     {
         DescribeLag = TimeSpan.FromSeconds(20), UsesPrefixes = false, WarmIp = 1, MinimumIp = 0, MeanOperator = TimeSpan.FromSeconds(30),
+    };
+
+    /// <summary>Restarts while EC2 is away, of a node with free addresses and a metadata service that is up to date.</summary>
+    private static Scenario CloudAway(Scenario scenario) => scenario with
+    {
+        MeanAway = TimeSpan.FromSeconds(45), MetadataLag = TimeSpan.Zero, Trouble = TimeSpan.FromMinutes(12),
+        DiskFails = 0, KernelFails = 0, Cooldown = TimeSpan.FromSeconds(5), MeanArrival = TimeSpan.FromSeconds(3), MeanLifetime = TimeSpan.FromSeconds(30),
+        MeanInterference = null,
     };
 
     /// <summary>A node whose pods have a network of their own, which somebody changes now and then.</summary>
@@ -118,6 +134,28 @@ internal static class Bugs
         {
             var shown = (await Inner.HintAttachedInterfacesAsync(cancellationToken)).ToDictionary(hint => hint.Id, hint => hint.Blocks);
             return [.. (await base.DescribeAttachedInterfacesAsync(cancellationToken)).Where(item => shown.ContainsKey(item.Id)).Select(item => item with { Blocks = shown[item.Id] })];
+        }
+    }
+
+    /// <summary>Confirms nothing.</summary>
+    private sealed class SilentMetadataCloud(ICloud inner) : DelegatingCloud(inner)
+    {
+        public override Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+            => Task.FromResult<IReadOnlyList<CloudInterface>>([]);
+    }
+
+    /// <summary>Confirms whatever the checkpoint says of an interface that is there.</summary>
+    private sealed class CheckpointCloud(ICloud inner, ICheckpointFile file) : DelegatingCloud(inner)
+    {
+        public override async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+        {
+            var document = file.Read() is { } content ? JsonNode.Parse(content) : null;
+            var recorded = (document?["vpccni"]?["interfaces"] as JsonArray)?.ToDictionary(
+                item => item!["id"]!.GetValue<string>(),
+                item => (item!["blocks"] as JsonArray)?.Select(block => IPNetwork.Parse(block!.GetValue<string>())).ToArray() ?? [],
+                StringComparer.Ordinal) ?? [];
+            return [.. (await base.ReadMetadataInterfacesAsync(cancellationToken))
+                .Select(item => recorded.TryGetValue(item.Id.Value, out var blocks) ? item with { Blocks = blocks } : item)];
         }
     }
 
