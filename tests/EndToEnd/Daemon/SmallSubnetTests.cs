@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Daemon;
+
+/// <summary>A node in a subnet that has fewer addresses than the node could carry, with the real binaries.</summary>
+public sealed class SmallSubnetTests
+{
+    [Fact]
+    public async Task Pods_one_by_one_in_a_27_get_addresses_and_ec2_refuses_no_call()
+    {
+        await using var node = await NodeLab.StartAsync(change: options => options with { Subnets = [IPNetwork.Parse("10.0.0.0/27")] });
+        List<IPAddress> addresses = [];
+        for (var pod = 0; pod < 19; pod++) addresses.Add((await node.AddAsync($"p{pod}")).Address);
+        Assert.Equal(19, addresses.Distinct().Count());
+        var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls;
+        Assert.All(calls, call => Assert.Equal("OK", call.Outcome));
+    }
+}
