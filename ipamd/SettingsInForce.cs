@@ -12,7 +12,6 @@ internal static class SettingsInForce
     private const string Environment = "environment";
     private const string Node = "node";
     private const string Cluster = "cluster";
-    private const string NoPrefixes = "the instance type has no prefixes";
 
     /// <param name="bound">What the operator set.</param>
     /// <param name="pool">Null while nobody knows what the node is.</param>
@@ -24,16 +23,20 @@ internal static class SettingsInForce
         var targets = pool?.Targets ?? asked;
         SettingInForce Of(OptionDefinition option, string value, string? overruledBy) => new(option.Name, value, bound.Set.Contains(option.Name) ? Environment : Default, overruledBy);
         var addressTargets = targets.WarmIpTarget > 0 ? OptionTable.WarmIpTarget.Name : targets.MinimumIpTarget > 0 ? OptionTable.MinimumIpTarget.Name : null;
+        var noPrefixes = asked.UsesPrefixes && !targets.UsesPrefixes ? "the instance type has no prefixes" : null;
         List<SettingInForce> settings =
         [
             Of(OptionTable.WarmIpTarget, targets.WarmIpTarget.ToString(), null),
             Of(OptionTable.MinimumIpTarget, targets.MinimumIpTarget.ToString(), null),
-            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", asked.UsesPrefixes && !targets.UsesPrefixes ? NoPrefixes : null),
+            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", noPrefixes),
             Of(
                 OptionTable.WarmPrefixTarget,
                 targets.WarmPrefixTarget.ToString(),
-                asked.UsesPrefixes && !targets.UsesPrefixes ? NoPrefixes : !targets.UsesPrefixes ? $"{OptionTable.PrefixDelegation.Name} is false" : Decides(addressTargets)),
-            Of(OptionTable.WarmEniTarget, targets.WarmEniTarget.ToString(), Decides(addressTargets ?? (targets.UsesPrefixes ? OptionTable.WarmPrefixTarget.Name : null))),
+                noPrefixes ?? (targets.UsesPrefixes ? Decides(addressTargets) : $"{OptionTable.PrefixDelegation.Name} is false")),
+            Of(
+                OptionTable.WarmEniTarget,
+                targets.WarmEniTarget.ToString(),
+                Decides(addressTargets ?? (targets.UsesPrefixes ? OptionTable.WarmPrefixTarget.Name : null))),
             Of(OptionTable.Cooldown, $"{bound.Options.Cooldown.TotalSeconds:0}", null),
         ];
         if (pool is null) return settings;

@@ -62,13 +62,16 @@ internal static class StatusReport
         screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling");
         var settings = pool.Settings.Where(setting => setting.OverruledBy.Length == 0).Select(setting => $"{setting.Name}={setting.Value} ({setting.Source})");
         screen.Beside("targets", Column, string.Join(", ", settings));
-        foreach (var setting in pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && IsChosen(setting) && !warnings.Any(warning => warning.StartsWith($"{setting.Name} ", StringComparison.Ordinal))))
+        var overruled = pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && IsChosen(setting));
+        // Most are warned of already.
+        foreach (var setting in overruled.Where(item => !warnings.Any(warning => warning.StartsWith($"{item.Name} ", StringComparison.Ordinal))))
             screen.Beside("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy}");
     }
 
     /// <summary>Manifests and charts set the defaults, too: nobody needs to hear that those have no effect.</summary>
     private static bool IsChosen(Setting setting)
-        => setting.Source == "environment" && OptionTable.All.FirstOrDefault(option => option.Name == setting.Name)?.Default != setting.Value;
+        => setting.Source == "environment"
+        && OptionTable.All.FirstOrDefault(option => option.Name == setting.Name)?.Default != setting.Value;
 
     private static void Line(Screen screen, Line line, DateTimeOffset now)
     {

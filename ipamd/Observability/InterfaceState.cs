@@ -12,7 +12,9 @@ internal enum InterfaceState
     /// <summary>It is being removed.</summary>
     Draining,
 
-    /// <summary>The primary interface under AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods are on the interfaces of the ENIConfig's subnet.</summary>
+    /// <summary>
+    /// The primary interface under AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods are on the interfaces of the ENIConfig's subnet.
+    /// </summary>
     CustomNetworking,
 
     /// <summary>Its subnet is not one for pods: by its tags, or because the ENIConfig names another one.</summary>

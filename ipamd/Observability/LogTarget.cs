@@ -5,7 +5,8 @@ namespace VpcCni.Ipamd.Observability;
 
 /// <summary>
 /// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard output, where
-/// <c>kubectl logs</c> shows them, after one line that says so; the file is tried again once a minute. Not thread-safe but for <see cref="Problem"/>.
+/// <c>kubectl logs</c> shows them, after one line that says so; the file is tried again once a minute. Not thread-safe but for
+/// <see cref="Problem"/>.
 /// </summary>
 internal sealed class LogTarget : IDisposable
 {
@@ -25,7 +26,10 @@ internal sealed class LogTarget : IDisposable
     /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>, or the device of one of them.</param>
     public LogTarget(string target, LogFormat format, TimeProvider time)
         : this(
-            IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept), new LogStream(target is "stderr" or "/dev/stderr" ? 2 : 1), format, time)
+            IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept),
+            new LogStream(target is "stderr" or "/dev/stderr" ? 2 : 1),
+            format,
+            time)
     {
     }
 

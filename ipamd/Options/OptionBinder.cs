@@ -19,7 +19,8 @@ internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> 
     public IReadOnlyList<string> NotAllowed { get; init; } = [];
 
     /// <summary>
-    /// Each is a sentence for the log at level information: a default of the AWS VPC CNI's manifest that nobody chose, and that matters only where something else is in use.
+    /// Each is a sentence for the log at level information: a default of the AWS VPC CNI's manifest that nobody chose, and that matters
+    /// only where something else is in use.
     /// </summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
@@ -114,7 +115,8 @@ internal static class OptionBinder
         List<string> notes = [];
         if (options.NetworkPolicyMode == OptionTable.StandardPolicyMode)
         {
-            notes.Add("NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet");
+            notes.Add(
+                "NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet");
         }
 
         if (options.Cluster is { Endpoint: not null, IsEnabled: false })

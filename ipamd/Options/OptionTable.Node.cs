@@ -115,7 +115,8 @@ internal static partial class OptionTable
 
     public static readonly PathOption LogFile = new("AWS_VPC_K8S_CNI_LOG_FILE", OptionDefaults.Daemon.LogFile, "stdout", "stderr")
     {
-        Meaning = "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go to standard output",
+        Meaning = "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go "
+            + "to standard output",
     };
 
     public static readonly ChoiceOption LogLevel = new("AWS_VPC_K8S_CNI_LOGLEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -145,9 +146,12 @@ internal static partial class OptionTable
     /// <summary>What the AWS VPC CNI's chart always sets, with an agent or without.</summary>
     public const string StandardPolicyMode = "standard";
 
-    public static readonly ChoiceOption NetworkPolicyMode = new("NETWORK_POLICY_ENFORCING_MODE", OptionDefaults.Daemon.NetworkPolicyMode, "none", StandardPolicyMode)
+    public static readonly ChoiceOption NetworkPolicyMode = new(
+        "NETWORK_POLICY_ENFORCING_MODE", OptionDefaults.Daemon.NetworkPolicyMode, "none", StandardPolicyMode)
     {
-        Meaning = "Told to the plugin and to the network policy agent", Deviation = "strict is refused, and standard does not make the plugin call the agent in this version: a warning says so once an agent has asked the daemon for the mode",
+        Meaning = "Told to the plugin and to the network policy agent",
+        Deviation = "strict is refused, and standard does not make the plugin call the agent in this version: a warning says so once "
+            + "an agent has asked the daemon for the mode",
     };
 
     public static readonly FlagOption ServesIpv4 = new("ENABLE_IPv4", true)

@@ -9,7 +9,8 @@ namespace VpcCni.Chart.Tests;
 /// <summary>Every key of the values of aws-vpc-cni v1.23.1: it changes what is rendered, or NOTES say that it has no effect.</summary>
 public sealed class ReferenceValuesTests
 {
-    private static readonly Lazy<JsonObject> File = new(() => RenderedChart.Parse(System.IO.File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni-1.23.1.yaml"))).Objects.Single());
+    private static readonly Lazy<JsonObject> File = new(
+        () => RenderedChart.Parse(System.IO.File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni-1.23.1.yaml"))).Objects.Single());
 
     private static readonly Lazy<(string Objects, string Notes)> Whole = new(() => (Objects(File.Value), Notes(File.Value)));
 
@@ -34,9 +35,10 @@ public sealed class ReferenceValuesTests
     {
         var (objects, notes) = Whole.Value;
         if (Objects(Without(path)) != objects || AnotherValueCounts(path)) return;
-        var names = path.Split('.').Select((_, index) => string.Join('.', path.Split('.')[..(index + 1)])).SelectMany(name => new[] { name, $"{name}.*" });
-        var effectless = notes[notes.IndexOf("Without effect:", StringComparison.Ordinal)..];
-        Assert.True(names.Any(name => effectless.Split(' ', ',', ':', '\n').Contains(name)), $"{path} changes nothing, and NOTES do not say so:\n{notes}");
+        var keys = path.Split('.');
+        var names = keys.Select((_, index) => string.Join('.', keys[..(index + 1)])).SelectMany(name => new[] { name, $"{name}.*" });
+        var effectless = notes[notes.IndexOf("Without effect:", StringComparison.Ordinal)..].Split(' ', ',', ':', '\n');
+        Assert.True(names.Any(effectless.Contains), $"{path} changes nothing, and NOTES do not say so:\n{notes}");
     }
 
     [Theory]
@@ -53,11 +55,14 @@ public sealed class ReferenceValuesTests
     /// <summary>Of those that are as our defaults: the other value is rendered, or refused with the reason.</summary>
     private static bool AnotherValueCounts(string path)
     {
-        if (Find(path) is not JsonValue value || value.ToString() switch { "true" => "false", "false" => "true", "RollingUpdate" => "OnDelete", _ => null } is not { } other) return false;
+        if (Find(path) is not JsonValue value) return false;
+        var other = value.ToString() switch { "true" => "false", "false" => "true", "RollingUpdate" => "OnDelete", _ => null };
+        if (other is null) return false;
         var changed = Set(path, value.GetValueKind() == JsonValueKind.String ? JsonValue.Create(other) : JsonValue.Create(other == "true"));
         var outcome = HelmRenderer.TryRender([], changed.ToJsonString());
-        return outcome.ExitCode != 0 ? outcome.Errors.Contains(path.Split('.')[^1], StringComparison.Ordinal) && !outcome.Errors.Contains("schema", StringComparison.Ordinal)
-            : outcome.Output != Whole.Value.Objects;
+        if (outcome.ExitCode == 0) return outcome.Output != Whole.Value.Objects;
+        var isRefusedByName = outcome.Errors.Contains(path.Split('.')[^1], StringComparison.Ordinal);
+        return isRefusedByName && !outcome.Errors.Contains("schema", StringComparison.Ordinal);
     }
 
     private static string Objects(JsonObject values)
@@ -94,5 +99,6 @@ public sealed class ReferenceValuesTests
         return copy;
     }
 
-    private static JsonObject Parent(JsonObject root, string path) => path.Split('.')[..^1].Aggregate(root, (node, key) => node[key]!.AsObject());
+    private static JsonObject Parent(JsonObject root, string path)
+        => path.Split('.')[..^1].Aggregate(root, (node, key) => node[key]!.AsObject());
 }

@@ -69,7 +69,8 @@ public sealed class ValuesTests
             Assert.Equal(("/var/log/aws-routed-eni", "DirectoryOrCreate"), ((string?)volume["path"], (string?)volume["type"]));
         }
 
-        Assert.StartsWith("/host/var/log/aws-routed-eni/", RenderedChart.Environment(Of("of-aws-vpc-cni.yaml").Daemon)["AWS_VPC_K8S_CNI_LOG_FILE"], StringComparison.Ordinal);
+        var environment = RenderedChart.Environment(Of("of-aws-vpc-cni.yaml").Daemon);
+        Assert.StartsWith("/host/var/log/aws-routed-eni/", environment["AWS_VPC_K8S_CNI_LOG_FILE"], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -131,9 +132,11 @@ public sealed class ValuesTests
     public void Image_of_the_init_container_is_the_daemon_s_whatever_init_image_says(string image)
     {
         var chart = HelmRenderer.Render(HelmRenderer.WithImage, $"init: {{image: {{{image}, pullPolicy: Always}}}}");
-        Assert.Equal(("registry.example/vpc-cni:0.1.0", "Always"), ((string?)chart.Init["image"], (string?)chart.Init["imagePullPolicy"]));
-        Assert.Equal(("registry.example/vpc-cni:0.1.0", "IfNotPresent"), ((string?)chart.Daemon["image"], (string?)chart.Daemon["imagePullPolicy"]));
-        Assert.Contains("init.image.", HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"init: {{image: {{{image}}}}}").Output, StringComparison.Ordinal);
+        foreach (var container in new[] { chart.Init, chart.Daemon })
+            Assert.Equal("registry.example/vpc-cni:0.1.0", (string?)container["image"]);
+        Assert.Equal(("Always", "IfNotPresent"), ((string?)chart.Init["imagePullPolicy"], (string?)chart.Daemon["imagePullPolicy"]));
+        var notes = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"init: {{image: {{{image}}}}}").Output;
+        Assert.Contains("init.image.", notes, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -146,13 +149,18 @@ public sealed class ValuesTests
               - {name: MY_NODE_NAME, value: mine}
               - {name: CLUSTER_NAME, valueFrom: {configMapKeyRef: {name: cluster, key: name}}}
             """);
-        var names = chart.Daemon["env"]!.AsArray().Select(item => (string?)item!["name"]).ToList();
+        var variables = chart.Daemon["env"]!.AsArray();
+        var names = variables.Select(item => (string?)item!["name"]).ToList();
         Assert.Equal(names.Distinct(), names);
-        Assert.Equal(("2", "mine"), (RenderedChart.Environment(chart.Daemon)["WARM_ENI_TARGET"], RenderedChart.Environment(chart.Daemon)["MY_NODE_NAME"]));
-        Assert.Equal("cluster", (string?)chart.Daemon["env"]!.AsArray().Single(item => (string?)item!["name"] == "CLUSTER_NAME")!["valueFrom"]!["configMapKeyRef"]!["name"]);
+        var environment = RenderedChart.Environment(chart.Daemon);
+        Assert.Equal(("2", "mine"), (environment["WARM_ENI_TARGET"], environment["MY_NODE_NAME"]));
+        var fromMap = variables.Single(item => (string?)item!["name"] == "CLUSTER_NAME")!["valueFrom"]!["configMapKeyRef"]!;
+        Assert.Equal("cluster", (string?)fromMap["name"]);
     }
 
-    /// <summary>What comes from a ConfigMap is not known when the chart is rendered: a right that is not used is better than a feature that fails.</summary>
+    /// <summary>
+    /// What comes from a ConfigMap is not known when the chart is rendered: a right that is not used is better than a feature that fails.
+    /// </summary>
     [Theory]
     [InlineData("value: \"true\"", true)]
     [InlineData("value: \"false\"", false)]

@@ -18,6 +18,7 @@ public sealed class SettingsInForceTests
     public void Setting_that_another_overrules_names_it(string name, string? expected, params string[] environment)
     {
         var bound = OptionBinder.Bind(environment.Select(item => item.Split('=')).ToDictionary(item => item[0], item => item[1]));
-        Assert.Equal(expected, Assert.Single(SettingsInForce.Of(bound, null, new NodeConditions()), setting => setting.Name == name).OverruledBy);
+        var settings = SettingsInForce.Of(bound, pool: null, new NodeConditions());
+        Assert.Equal(expected, Assert.Single(settings, setting => setting.Name == name).OverruledBy);
     }
 }

@@ -37,7 +37,9 @@ internal static class MetricTable
     public static readonly Metric PoolOver = new("vpccni_pool_over_addresses", MetricType.Gauge, "", "Free addresses beyond the targets at the last plan");
     public static readonly Metric PoolTarget = new("vpccni_pool_target", MetricType.Gauge, "", "Targets in force, by the variable that sets them", MetricLabel.Of("target", "WARM_ENI_TARGET", "WARM_PREFIX_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET"));
     public static readonly Metric PoolMaxPods = new("vpccni_pool_max_pods", MetricType.Gauge, "", "Pods that the node can run: the pool does not grow beyond it");
-    public static readonly Metric PoolInterfaces = new("vpccni_pool_interfaces", MetricType.Gauge, "", "Network interfaces of the node", MetricLabel.Of("state", [.. Enum.GetValues<InterfaceState>().Select(state => SnakeCase.Of(state))]));
+    public static readonly Metric PoolInterfaces = new(
+        "vpccni_pool_interfaces", MetricType.Gauge, "", "Network interfaces of the node",
+        MetricLabel.Of("state", [.. Enum.GetValues<InterfaceState>().Select(state => SnakeCase.Of(state))]));
     public static readonly Metric PoolInterfaceLimit = new("vpccni_pool_interface_limit", MetricType.Gauge, "", "Network interfaces that the node can have: of its type, or MAX_ENI");
     public static readonly Metric PoolOrphans = new("vpccni_pool_orphaned_attachments", MetricType.Gauge, "", "Attachments whose address no interface of the node carries; 0 until what is attached has been observed since the start");
     public static readonly Metric PoolBlocked = new("vpccni_pool_growth_blocked", MetricType.Gauge, "", "1 for what keeps the pool from covering its shortage", MetricLabel.Of<GrowthObstacleKind>("kind"));
@@ -73,7 +75,8 @@ internal static class MetricTable
     public static readonly Metric ChangesOpen = new("vpccni_changes_open", MetricType.Gauge, "", "Changes of the cloud whose outcome is not certain yet", Change, MetricLabel.Of("state", "running", "in_doubt"));
     public static readonly Metric ChangeDuration = new("vpccni_change_duration_seconds", MetricType.Histogram, "s", "Changes of the cloud from their beginning, or from being gone on with, to their end", Change, MetricLabel.Of("outcome", "ok", "failed")) { Buckets = ChangeBuckets };
 
-    public static readonly Metric LogOk = new("vpccni_log_ok", MetricType.Gauge, "", "0 while the log file cannot be written and lines go to standard output");
+    public static readonly Metric LogOk = new(
+        "vpccni_log_ok", MetricType.Gauge, "", "0 while the log file cannot be written and lines go to standard output");
     public static readonly Metric HostOk = new("vpccni_host_network_ok", MetricType.Gauge, "", "1 when links, routes, rules, parameters and NAT of the host are what they must be");
     public static readonly Metric HostRepairs = new("vpccni_host_network_repairs_total", MetricType.Counter, "", "Things of the host's network that were not as they must be, found and put right", Repair);
     public static readonly Metric HostDisputes = new("vpccni_host_network_disputes_total", MetricType.Counter, "", "How often another program undid repairs over and over", Repair);

@@ -70,8 +70,12 @@ internal static class NodeMetrics
         registry.ReadAll(MetricTable.PoolTarget, reading => reading.Pool is { } pool ? TargetsOf(pool.Targets) : []);
         registry.Read(MetricTable.PoolMaxPods, reading => reading.Pool?.Capacity.MaxPods);
         registry.Read(MetricTable.PoolInterfaceLimit, reading => reading.Pool?.Capacity.MaxInterfaces);
-        registry.ReadAll(MetricTable.PoolInterfaces, reading => Enum.GetValues<InterfaceState>().Select(state => new Sample(
-            reading.Ledger.Interfaces.Count(item => InterfaceStates.Of(item, reading.Pool?.UsesPrimary ?? true) == state), SnakeCase.Of(state))));
+        registry.ReadAll(MetricTable.PoolInterfaces, reading =>
+        {
+            var usesPrimary = reading.Pool?.UsesPrimary ?? true;
+            return Enum.GetValues<InterfaceState>().Select(state => new Sample(
+                reading.Ledger.Interfaces.Count(item => InterfaceStates.Of(item, usesPrimary) == state), SnakeCase.Of(state)));
+        });
         registry.Read(MetricTable.PoolOrphans, reading => reading.Ledger.Orphans.Count);
         registry.ReadAll(MetricTable.PoolBlocked, reading => OneOf(reading.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } ? obstacle.Kind : (GrowthObstacleKind?)null));
         registry.ReadAll(MetricTable.PoolObstacles, reading => Enum.GetValues<GrowthObstacleKind>().Select(kind => new Sample(KindsOf(reading.Obstacles).Count(item => item == kind), SnakeCase.Of(kind))));

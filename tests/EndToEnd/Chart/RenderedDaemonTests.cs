@@ -97,14 +97,18 @@ public sealed class RenderedDaemonTests
         Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")));
         Assert.Contains(LegacyChain, (await ExecAsync(node, "iptables-legacy-save")).Output, StringComparison.Ordinal);
         const string asAwsNode = "env: {AWS_VPC_K8S_CNI_LOG_FILE: /host/var/log/aws-routed-eni/ipamd.log}";
-        var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values, asAwsNode, "securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}"));
+        const string withNetRaw = "securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}";
+        var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values, asAwsNode, withNetRaw));
         await next.StartSandboxAsync("aws-node-next");
         await next.StartDaemonAsync();
         await next.WaitUntilReadyAsync();
         // The log file of aws-node's values is written on the node, though the root is read-only.
         var logged = Path.Combine(node.TheNode.Paths.Folder, "var-log", "ipamd.log");
-        await Eventually.TrueAsync(() => File.Exists(logged) && File.ReadAllText(logged).Contains("ready: ADDs can be served", StringComparison.Ordinal), what: "the log file is on the node");
-        Assert.DoesNotContain("ready: ADDs can be served", next.DaemonLog, StringComparison.Ordinal);
+        const string ready = "ready: ADDs can be served";
+        await Eventually.TrueAsync(
+            () => File.Exists(logged) && File.ReadAllText(logged).Contains(ready, StringComparison.Ordinal),
+            what: "the log file is on the node");
+        Assert.DoesNotContain(ready, next.DaemonLog, StringComparison.Ordinal);
         await Eventually.TrueAsync(async () => !(await ExecAsync(node, "iptables-legacy-save")).Output.Contains(LegacyChain, StringComparison.Ordinal), what: "the chain of aws-node is gone");
         foreach (var check in paths.Checks) await check.RunAsync(TestContext.Current.CancellationToken);
         await node.DeleteAsync("web-9");

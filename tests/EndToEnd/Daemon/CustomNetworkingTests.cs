@@ -52,7 +52,8 @@ public sealed class CustomNetworkingTests
         await ApplyAsync(lab, "default", SubnetOf(lab, First), GroupOf(lab, "pods"));
         await lab.Lab.WaitUntilReadyAsync(Token);
         var one = await lab.AddAsync("one");
-        var primary = Assert.Single((await lab.StatusAsync()).Answer!.Value.GetProperty("interfaces").EnumerateArray(), item => item.GetProperty("deviceIndex").GetInt32() == 0);
+        var interfaces = (await lab.StatusAsync()).Answer!.Value.GetProperty("interfaces").EnumerateArray();
+        var primary = Assert.Single(interfaces, item => item.GetProperty("deviceIndex").GetInt32() == 0);
         Assert.Equal("no pods (custom networking)", primary.GetProperty("state").GetString());
         Assert.True(First.Contains(one.Address), $"{one.Address}");
         Assert.Equal((SubnetOf(lab, First), GroupOf(lab, "pods")), OwnerOf(lab, one.Address));

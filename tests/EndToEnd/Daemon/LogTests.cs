@@ -81,7 +81,10 @@ public sealed partial class LogTests
         var paths = node.TheNode.Paths;
         var second = await node.Lab.ExecAsync(
             NodeLab.Node,
-            ["env", "AWS_VPC_K8S_CNI_LOG_FILE=/proc/none/ipamd.log", $"AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint}", $"VPCCNI_SOCKET_PATH={paths.IpamdSocket}.second", Binaries.Ipamd, "run"],
+            [
+                "env", "AWS_VPC_K8S_CNI_LOG_FILE=/proc/none/ipamd.log", $"AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint}",
+                $"VPCCNI_SOCKET_PATH={paths.IpamdSocket}.second", Binaries.Ipamd, "run",
+            ],
             TimeSpan.FromSeconds(30),
             TestContext.Current.CancellationToken);
 
@@ -97,8 +100,10 @@ public sealed partial class LogTests
     {
         await using var node = await NodeLab.StartAsync(new()
         {
-            ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["ENABLE_PREFIX_DELEGATION"] = "false", ["ENABLE_SUBNET_DISCOVERY"] = "true", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard",
-            ["VPC_CNI_VERSION"] = "v1.23.1", ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false", ["ENABLE_POD_ENI"] = "false",
+            ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["ENABLE_PREFIX_DELEGATION"] = "false",
+            ["ENABLE_SUBNET_DISCOVERY"] = "true", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard", ["VPC_CNI_VERSION"] = "v1.23.1",
+            ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false",
+            ["ENABLE_POD_ENI"] = "false",
         });
 
         var status = await node.ExecAsync(Binaries.Ipamd, "status", "--socket", node.TheNode.Paths.IpamdSocket);

@@ -22,7 +22,8 @@ public sealed class StatusReportTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(12));
         node.State.Settings = () =>
         [
-            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"), new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
+            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"),
+            new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
             new SettingInForce("MAX_ENI", "3", "node"), new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
         ];
         GoldenScreen.Check("status-well", StatusReport.Text(node.Status()));
@@ -52,7 +53,11 @@ public sealed class StatusReportTests
         node.State.HostNetworkProblem = () => "nft: Operation not permitted\n(you must be root)";
         node.Pool.Time.Advance(TimeSpan.FromSeconds(4));
         node.Pool.Reconciler.Step(CancellationToken.None);
-        node.State.Settings = () => [new SettingInForce("WARM_IP_TARGET", "2", "environment"), new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides")];
+        node.State.Settings = () =>
+        [
+            new SettingInForce("WARM_IP_TARGET", "2", "environment"),
+            new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides"),
+        ];
         var status = node.Status();
         GoldenScreen.Check("status-trouble", StatusReport.Text(status));
         Assert.Equal((true, true, true), (status.Line.Length > 0, status.Failures.Count > 1, status.Obstacles.Count > 0));
@@ -114,7 +119,8 @@ public sealed class StatusReportTests
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         node.State.Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")];
-        var said = StatusReport.Text(node.Status()).Split('\n').Where(line => line.Contains("has no effect", StringComparison.Ordinal)).Select(line => line.Trim());
+        var said = StatusReport.Text(node.Status()).Split('\n').Select(line => line.Trim())
+            .Where(line => line.Contains("has no effect", StringComparison.Ordinal));
         Assert.Equal(Enumerable.Repeat("WARM_PREFIX_TARGET=3 has no effect: ENABLE_PREFIX_DELEGATION is false", lines), said);
     }
 

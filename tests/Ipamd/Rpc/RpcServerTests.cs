@@ -270,7 +270,8 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Empty((await new NodeIpam.NodeIpamClient(_channel).GetStatusAsync(new GetStatusRequest())).Warnings);
         var agent = new ConfigServerBackend.ConfigServerBackendClient(_channel);
         _state.Identified(await _pool.Cloud.IdentifyNodeAsync(CancellationToken.None));
-        for (var start = 0; start < 2; start++) Assert.Equal("standard", (await agent.GetNetworkPolicyConfigsAsync(new Empty())).NetworkPolicyMode);
+        for (var start = 0; start < 2; start++)
+            Assert.Equal("standard", (await agent.GetNetworkPolicyConfigsAsync(new Empty())).NetworkPolicyMode);
         Assert.Contains("a network policy agent runs on this node", Assert.Single(_warned), StringComparison.Ordinal);
         Assert.Equal(_warned, (await new NodeIpam.NodeIpamClient(_channel).GetStatusAsync(new GetStatusRequest())).Warnings);
     }
