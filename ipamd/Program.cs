@@ -15,7 +15,11 @@ internal static class Program
     private static async Task<int> Main(string[] args)
     {
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "");
-        var console = new CommandConsole(Console.Out, Console.Error) { Columns = () => Terminal.Columns(Console.IsOutputRedirected, () => Console.WindowWidth, environment.GetValueOrDefault("COLUMNS")) };
+        var console = new CommandConsole(Console.Out, Console.Error)
+        {
+            Columns = () => Terminal.Columns(
+                Console.IsOutputRedirected, () => Console.WindowWidth, environment.GetValueOrDefault("COLUMNS")),
+        };
         using var stop = new CancellationTokenSource();
         using var terminated = StopOn(PosixSignal.SIGTERM, stop);
         using var interrupted = StopOn(PosixSignal.SIGINT, stop);

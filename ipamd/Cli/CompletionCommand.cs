@@ -4,7 +4,8 @@ using System.CommandLine;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// <c>ipamd completion</c>: a script that makes a shell ask this program, by the directive <c>[suggest:POSITION]</c> of System.CommandLine, what may stand where the cursor is.
+/// <c>ipamd completion</c>: a script that makes a shell ask this program, by the directive <c>[suggest:POSITION]</c> of System.CommandLine,
+/// what may stand where the cursor is.
 /// The package leaves this script to dotnet-suggest, a tool of the SDK that no node has.
 /// </summary>
 internal static class CompletionCommand
@@ -40,7 +41,8 @@ internal static class CompletionCommand
     public static Command Create(CommandConsole console)
     {
         var shell = new Argument<string>("shell") { Description = "bash, zsh or fish" }.AcceptOnlyFromAmong("bash", "zsh", "fish");
-        var command = new DocumentedCommand("completion", "print a script that completes command lines: source <(ipamd completion bash)", (ExitCodes.Done, "done")) { shell };
+        var command = new DocumentedCommand("completion", "print a script that completes command lines: source <(ipamd completion bash)",
+            (ExitCodes.Done, "done")) { shell };
         command.SetAction(result => console.Output.WriteLine(result.GetValue(shell) switch { "bash" => Bash, "zsh" => Zsh, _ => Fish }));
         return command;
     }

@@ -11,11 +11,16 @@ internal static class DaemonChannel
 {
     /// <param name="socketPath">The daemon's Unix socket.</param>
     /// <param name="connected">Called with each connection that was made.</param>
-    public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null) => GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
+    public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null)
+        => GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
 
     internal static GrpcChannelOptions OptionsFor(string socketPath, Action<Socket>? connected = null) => new()
     {
-        HttpHandler = new SocketsHttpHandler { UseProxy = false, UseCookies = false, ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, connected, cancellationToken) },
+        HttpHandler = new SocketsHttpHandler
+        {
+            UseProxy = false, UseCookies = false,
+            ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, connected, cancellationToken),
+        },
         DisposeHttpClient = true,
         CompressionProviders = [],
     };

@@ -15,7 +15,10 @@ internal sealed record CommandConsole(TextWriter Output, TextWriter Error)
     public Func<int?> Columns { get; init; } = () => null;
 }
 
-/// <summary>The command line: which commands there are, what each takes and what its exit codes mean. A command line that is wrong is <see cref="ExitCodes.Usage"/>; no command at all prints the help.</summary>
+/// <summary>
+/// The command line: which commands there are, what each takes and what its exit codes mean. A command line that is wrong is
+/// <see cref="ExitCodes.Usage"/>; no command at all prints the help.
+/// </summary>
 /// <param name="console">Where to write.</param>
 /// <param name="version">Of this program.</param>
 /// <param name="time">For deadlines.</param>
@@ -42,19 +45,27 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var result = Create(options).Parse(args);
         return result.Action is ParseErrorAction
             ? Task.FromResult(UsageErrors.Write(result, console.Error))
-            : result.InvokeAsync(new InvocationConfiguration { Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null });
+            : result.InvokeAsync(new InvocationConfiguration
+            {
+                Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null,
+            });
     }
 
     internal RootCommand Create(IpamdOptions options)
     {
-        var socket = new Option<string>("--socket") { Description = "the daemon's Unix socket", DefaultValueFactory = _ => options.SocketPath };
+        var socket = new Option<string>("--socket")
+        {
+            Description = "the daemon's Unix socket", DefaultValueFactory = _ => options.SocketPath,
+        };
         var json = new Option<bool>("--json") { Description = "print JSON for machines" };
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods")
         {
-            Run(), Status(socket, json, options), Pods(socket, json), Explain(socket, json), Audit(socket, json), Health(socket, json), Access(socket, json), WhatIfCommand.Create(console, json),
+            Run(), Status(socket, json, options), Pods(socket, json), Explain(socket, json), Audit(socket, json), Health(socket, json),
+            Access(socket, json), WhatIfCommand.Create(console, json),
             CompletionCommand.Create(console),
         };
-        foreach (var command in new InstallCommand(console, options.Install, time, RemoveTranslation).Create(socket)) root.Subcommands.Add(command);
+        foreach (var command in new InstallCommand(console, options.Install, time, RemoveTranslation).Create(socket))
+            root.Subcommands.Add(command);
         foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
         // Before the command, too; where the command has no use for it, that is said.
         foreach (var option in (Option[])[socket, json])
@@ -83,36 +94,50 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var installs = new Option<bool>("--install") { Description = "also install: the plugin at the start, the network configuration once an ADD can be served" };
         var plugin = InstallCommand.PluginOption();
         var command = new DocumentedCommand(
-            "run", "run the daemon; it is configured by environment variables", (ExitCodes.Done, "it was asked to stop"), (ExitCodes.Failed, "the environment is invalid, or it cannot go on")) { installs, plugin };
+            "run", "run the daemon; it is configured by environment variables", (ExitCodes.Done, "it was asked to stop"),
+            (ExitCodes.Failed, "the environment is invalid, or it cannot go on")) { installs, plugin };
         command.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
         return command;
     }
 
     private DocumentedCommand Status(Option<string> socket, Option<bool> json, IpamdOptions options)
     {
-        var offline = new Option<bool>("--offline") { Description = "do not ask the daemon: read its checkpoint and the end of its log, and change neither" };
+        var offline = new Option<bool>("--offline")
+        {
+            Description = "do not ask the daemon: read its checkpoint and the end of its log, and change neither",
+        };
         var command = new DocumentedCommand(
-            "status", "what the daemon has, what it waits for, and how well it serves pods", (ExitCodes.Done, "ready; with --offline: the checkpoint was read"),
-            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"), NoAnswer, (StatusReport.Degraded, "degraded")) { offline, socket, json };
+            "status", "what the daemon has, what it waits for, and how well it serves pods",
+            (ExitCodes.Done, "ready; with --offline: the checkpoint was read"),
+            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"), NoAnswer,
+            (StatusReport.Degraded, "degraded")) { offline, socket, json };
         command.SetAction((result, cancellationToken) => result.GetValue(offline)
-            ? OfflineReport.WriteAsync(OfflineStatus.Read(options with { SocketPath = result.GetValue(socket)! }, time), result.GetValue(json), console.Output)
-            : AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)));
+            ? OfflineReport.WriteAsync(OfflineStatus.Read(options with { SocketPath = result.GetValue(socket)! }, time),
+                result.GetValue(json), console.Output)
+            : AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output,
+                cancellationToken)));
         return command;
     }
 
     private DocumentedCommand Pods(Option<string> socket, Option<bool> json)
     {
         var command = new DocumentedCommand("pods", "which pod holds which address", (ExitCodes.Done, "done"), NoAnswer) { socket, json };
-        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => PodReport.WriteAsync(client, result.GetValue(json), console, time, cancellationToken)));
+        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!,
+            client => PodReport.WriteAsync(client, result.GetValue(json), console, time, cancellationToken)));
         return command;
     }
 
     private DocumentedCommand Explain(Option<string> socket, Option<bool> json)
     {
-        var subject = new Argument<string>("pod") { Description = "NAMESPACE/POD, a pod's name alone, or the beginning of a sandbox's id (6 characters or more)" };
+        var subject = new Argument<string>("pod")
+        {
+            Description = "NAMESPACE/POD, a pod's name alone, or the beginning of a sandbox's id (6 characters or more)",
+        };
         var command = new DocumentedCommand(
-            "explain", "why a pod waits or failed, or how it got its address, step by step", (ExitCodes.Done, "it has its address, or gave it back"),
-            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"), NoAnswer, (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")) { subject, socket, json };
+            "explain", "why a pod waits or failed, or how it got its address, step by step",
+            (ExitCodes.Done, "it has its address, or gave it back"),
+            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"), NoAnswer,
+            (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")) { subject, socket, json };
         command.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
         return command;
@@ -122,7 +147,8 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var withoutCloud = new Option<bool>("--without-cloud") { Description = "leave EC2 out: no call is made" };
         var command = new DocumentedCommand(
-            "audit", "compare the ledger with the kernel, the pods' namespaces and EC2", (ExitCodes.Done, "no mismatch"), (ExitCodes.Failed, "mismatches"),
+            "audit", "compare the ledger with the kernel, the pods' namespaces and EC2", (ExitCodes.Done, "no mismatch"),
+            (ExitCodes.Failed, "mismatches"),
             (ExitCodes.NoAnswer, "the daemon, the kernel or EC2 does not answer")) { withoutCloud, socket, json };
         command.SetAction((result, cancellationToken) => AskAsync(
             result.GetValue(socket)!, client => AuditReport.WriteAsync(client, result.GetValue(withoutCloud), result.GetValue(json), console.Output, cancellationToken), AuditDeadline));
@@ -134,7 +160,8 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
         var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
         var command = new DocumentedCommand(
-            "health", "whether the daemon serves, for probes", (ExitCodes.Done, "serving"), (ExitCodes.Failed, "not serving"), NoAnswer, (StatusReport.Degraded, "degraded, with --verbose only"))
+            "health", "whether the daemon serves, for probes", (ExitCodes.Done, "serving"), (ExitCodes.Failed, "not serving"), NoAnswer,
+            (StatusReport.Degraded, "degraded, with --verbose only"))
         {
             service, verbose, socket, json,
         };
@@ -146,12 +173,18 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     private DocumentedCommand Access(Option<string> socket, Option<bool> json)
     {
-        var level = new Argument<string?>("level") { Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)", Arity = ArgumentArity.ZeroOrOne };
+        var level = new Argument<string?>("level")
+        {
+            Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         level.AcceptOnlyFromAmong("full", "no-releases", "no-calls");
         var command = new DocumentedCommand(
-            "access", "show, or set until the daemon restarts, how much of the cloud's control plane this node may use", (ExitCodes.Done, "done"), NoAnswer) { level, socket, json };
+            "access", "show, or set until the daemon restarts, how much of the cloud's control plane this node may use",
+            (ExitCodes.Done, "done"), NoAnswer) { level, socket, json };
         command.SetAction((result, cancellationToken) => AskAsync(
-            result.GetValue(socket)!, client => AccessCommand.RunAsync(client, result.GetValue(level), result.GetValue(json), console.Output, cancellationToken)));
+            result.GetValue(socket)!, client => AccessCommand.RunAsync(client, result.GetValue(level), result.GetValue(json),
+                console.Output, cancellationToken)));
         return command;
     }
 

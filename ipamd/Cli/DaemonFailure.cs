@@ -5,7 +5,9 @@ using Grpc.Health.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>Why a question to the daemon has no answer, in words for the person who asked: never those of gRPC or HTTP, which know no socket.</summary>
+/// <summary>
+/// Why a question to the daemon has no answer, in words for the person who asked: never those of gRPC or HTTP, which know no socket.
+/// </summary>
 /// <param name="What">What is the matter.</param>
 /// <param name="Advice">What to do; empty for nothing that is known.</param>
 internal sealed record DaemonFailure(string What, string Advice = "")
@@ -13,15 +15,21 @@ internal sealed record DaemonFailure(string What, string Advice = "")
     /// <summary>What the daemon of the AWS VPC CNI calls itself in the health protocol.</summary>
     private const string ReferenceService = "grpc.health.v1.aws-node";
 
-    private const string LookAround = "Start it, or see why it does not run: its log, and `ipamd status --offline`, which reads what it left. Where its socket is another: --socket, or VPCCNI_SOCKET_PATH.";
+    private const string OtherSocket = "Where its socket is another: --socket, or VPCCNI_SOCKET_PATH.";
+
+    private const string LookAround =
+        $"Start it, or see why it does not run: its log, and `ipamd status --offline`, which reads what it left. {OtherSocket}";
 
     /// <summary>Asks whoever serves the socket who it is, where that helps.</summary>
     public static async Task<DaemonFailure> OfAsync(RpcException exception, DaemonClient client)
-        => IsForeign(exception) && await IsReferenceAsync(client)
-            ? new DaemonFailure(
-                $"{client.SocketPath} is served by the daemon of the AWS VPC CNI (aws-node{(client.Server is { } process ? $", process {process}" : "")}), which does not have the service of ipamd ({Protos.V1.NodeIpam.Descriptor.FullName})",
-                "Ask aws-node itself: curl http://127.0.0.1:61679/v1/enis. How ipamd takes its place: docs/switch-over.md.")
-            : Of(exception, client.SocketPath, client.Server);
+    {
+        if (!IsForeign(exception) || !await IsReferenceAsync(client)) return Of(exception, client.SocketPath, client.Server);
+        var process = client.Server is { } server ? $", process {server}" : "";
+        return new DaemonFailure(
+            $"{client.SocketPath} is served by the daemon of the AWS VPC CNI (aws-node{process}), which does not have the service of ipamd "
+                + $"({Protos.V1.NodeIpam.Descriptor.FullName})",
+            "Ask aws-node itself: curl http://127.0.0.1:61679/v1/enis. How ipamd takes its place: docs/switch-over.md.");
+    }
 
     /// <param name="exception">The failure.</param>
     /// <param name="socket">Of the daemon.</param>
@@ -32,15 +40,22 @@ internal sealed record DaemonFailure(string What, string Advice = "")
         return (exception.StatusCode, Innermost(exception)) switch
         {
             // How .NET names ENOENT, ENOTDIR of connect(2).
-            (_, SocketException { SocketErrorCode: SocketError.AddressNotAvailable }) => new($"the daemon is not running: there is no socket {socket}", LookAround),
-            (_, SocketException { SocketErrorCode: SocketError.ConnectionRefused }) => new($"the daemon is not running: nobody listens on {socket}", LookAround),
-            (_, SocketException { SocketErrorCode: SocketError.AccessDenied }) or (StatusCode.PermissionDenied, _) => new($"only root may ask the daemon on {socket}", "Run this as root."),
+            (_, SocketException { SocketErrorCode: SocketError.AddressNotAvailable })
+                => new($"the daemon is not running: there is no socket {socket}", LookAround),
+            (_, SocketException { SocketErrorCode: SocketError.ConnectionRefused })
+                => new($"the daemon is not running: nobody listens on {socket}", LookAround),
+            (_, SocketException { SocketErrorCode: SocketError.AccessDenied }) or (StatusCode.PermissionDenied, _)
+                => new($"only root may ask the daemon on {socket}", "Run this as root."),
             (_, SocketException unreachable) => new($"the daemon cannot be reached on {socket}: {unreachable.Message}", LookAround),
             (_, ArgumentException invalid) => new($"{socket} cannot be a socket: {Excerpt.Of(invalid.Message)}"),
-            (StatusCode.DeadlineExceeded, _) => new($"the daemon on {socket} did not answer in time", "Its log says what it does; a daemon that is stuck is restarted by its liveness probe (`ipamd health --service liveness`)."),
-            (StatusCode.Unimplemented, _) when IsForeign(exception) => new($"{socket} is served by {who}, which is no daemon of this kind", "Where ipamd's socket is another: --socket, or VPCCNI_SOCKET_PATH."),
-            (StatusCode.Unimplemented, _) => new($"the daemon on {socket} does not know the question: it is of another version than this program"),
-            (_, not RpcException) => new($"{socket} is served by {who}, which broke off or does not speak the daemon's protocol", "If that is ipamd, its log says why it ended."),
+            (StatusCode.DeadlineExceeded, _) => new($"the daemon on {socket} did not answer in time",
+                "Its log says what it does; one that is stuck is restarted by its liveness probe (`ipamd health --service liveness`)."),
+            (StatusCode.Unimplemented, _) when IsForeign(exception)
+                => new($"{socket} is served by {who}, which is no daemon of this kind", OtherSocket),
+            (StatusCode.Unimplemented, _)
+                => new($"the daemon on {socket} does not know the question: it is of another version than this program"),
+            (_, not RpcException) => new($"{socket} is served by {who}, which broke off or does not speak the daemon's protocol",
+                "If that is ipamd, its log says why it ended."),
             _ => new($"the daemon on {socket} refuses: {Excerpt.Of(exception.Status.Detail)}"),
         };
     }
@@ -49,7 +64,8 @@ internal sealed record DaemonFailure(string What, string Advice = "")
 
     /// <summary>Servers written in Go, and with ASP.NET Core.</summary>
     private static bool IsForeign(RpcException exception) => exception.StatusCode == StatusCode.Unimplemented
-        && (exception.Status.Detail.StartsWith("unknown service", StringComparison.Ordinal) || exception.Status.Detail.StartsWith("Service is unimplemented", StringComparison.Ordinal));
+        && (exception.Status.Detail.StartsWith("unknown service", StringComparison.Ordinal)
+            || exception.Status.Detail.StartsWith("Service is unimplemented", StringComparison.Ordinal));
 
     private static async Task<bool> IsReferenceAsync(DaemonClient client)
     {

@@ -12,7 +12,9 @@ internal sealed class DocumentedCommand(string name, string description, params 
     public IReadOnlyList<ExitCode> ExitCodes { get; } = [.. exitCodes, (Cli.ExitCodes.Usage, "the command line is wrong")];
 }
 
-/// <summary>The help of the package, within <see cref="Columns"/> or the terminal where that is narrower, with the exit codes at its end.</summary>
+/// <summary>
+/// The help of the package, within <see cref="Columns"/> or the terminal where that is narrower, with the exit codes at its end.
+/// </summary>
 /// <param name="inner">Writes all but the exit codes.</param>
 /// <param name="terminal">The terminal's columns; null for none.</param>
 internal sealed class CommandHelp(HelpAction inner, Func<int?> terminal) : SynchronousCommandLineAction

@@ -11,11 +11,15 @@ internal static class ExplainReport
 
     private const int Column = 32;
 
-    /// <summary>A question from what a person wrote: NAMESPACE/POD, or a name alone, which may be the beginning of a sandbox's id.</summary>
+    /// <summary>
+    /// A question from what a person wrote: NAMESPACE/POD, or a name alone, which may be the beginning of a sandbox's id.
+    /// </summary>
     public static ExplainRequest Parse(string subject)
     {
         var slash = subject.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0 ? new ExplainRequest { PodName = subject } : new ExplainRequest { PodNamespace = subject[..slash], PodName = subject[(slash + 1)..] };
+        return slash < 0
+            ? new ExplainRequest { PodName = subject }
+            : new ExplainRequest { PodNamespace = subject[..slash], PodName = subject[(slash + 1)..] };
     }
 
     public static async Task<int> WriteAsync(DaemonClient client, string subject, bool json, TextWriter output, CancellationToken cancellationToken)

@@ -15,13 +15,16 @@ internal static class HealthCommand
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>0 serving, 1 not serving or not known.</returns>
     /// <exception cref="RpcException">No answer.</exception>
-    public static async Task<int> RunAsync(DaemonClient client, string service, bool json, CommandConsole console, CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(DaemonClient client, string service, bool json, CommandConsole console,
+        CancellationToken cancellationToken)
     {
         try
         {
             var reply = await client.Health.CheckAsync(new HealthCheckRequest { Service = service }, deadline: client.Deadline, cancellationToken: cancellationToken);
             var isServing = reply.Status == HealthCheckResponse.Types.ServingStatus.Serving;
-            await console.Output.WriteAsync(json ? JsonText.Object(writer => writer.WriteBoolean("serving", isServing)) : isServing ? "serving\n" : "not serving\n");
+            await console.Output.WriteAsync(json
+                ? JsonText.Object(writer => writer.WriteBoolean("serving", isServing))
+                : isServing ? "serving\n" : "not serving\n");
             return isServing ? ExitCodes.Done : ExitCodes.Failed;
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.NotFound)

@@ -16,7 +16,8 @@ internal static class InitCommand
     public static Command Create(CommandConsole console, Option<bool> json, BoundOptions bound, Func<IpamdOptions, CancellationToken, Task<IReadOnlyList<SettingOutcome>>> apply)
     {
         var command = new DocumentedCommand(
-            "init", "set the kernel parameters that the node needs, before the daemon starts; may be repeated", (ExitCodes.Done, "all are set"),
+            "init", "set the kernel parameters that the node needs, before the daemon starts; may be repeated",
+            (ExitCodes.Done, "all are set"),
             (ExitCodes.Failed, "the environment is invalid, or something could not be set")) { json };
         command.SetAction((result, cancellationToken) => RunAsync(console, result.GetValue(json), bound, apply, cancellationToken));
         return command;
@@ -43,7 +44,8 @@ internal static class InitCommand
     private static string Text(IReadOnlyList<SettingOutcome> outcomes)
         => string.Concat(outcomes.Select(item => $"{item.Name} = {item.Value}{(item.Changed ? $" (was {item.Previous})" : "")}\n"));
 
-    private static string Json(IReadOnlyList<SettingOutcome> outcomes) => JsonText.Object(writer => writer.WriteObjects("settings", outcomes, item =>
+    private static string Json(IReadOnlyList<SettingOutcome> outcomes)
+        => JsonText.Object(writer => writer.WriteObjects("settings", outcomes, item =>
     {
         writer.WriteString("name", item.Name);
         writer.WriteString("value", item.Value);

@@ -29,14 +29,19 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         var plugin = PluginOption();
         var wait = new Option<int>("--wait") { Description = "seconds to wait for the daemon to be ready", DefaultValueFactory = _ => DefaultWaitSeconds };
         var install = new DocumentedCommand(
-            "install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks", (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed"),
-            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was")) { plugin, wait, socket };
+            "install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks",
+            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed"),
+            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was"))
+        {
+            plugin, wait, socket,
+        };
         install.SetAction((result, cancellationToken) => InstallAsync(
             result.GetValue(plugin)!, TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
         var replaced = new Option<int>("--wait") { Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed", DefaultValueFactory = _ => 0 };
         var nat = new Option<bool>("--nat") { Description = "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then" };
         var uninstall = new DocumentedCommand(
-            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT when the AWS VPC CNI's rules are there",
+            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT "
+            + "when the AWS VPC CNI's rules are there",
             (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed")) { replaced, nat };
         uninstall.SetAction((result, cancellationToken) => UninstallAsync(result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), cancellationToken));
         return [install, uninstall];

@@ -26,9 +26,11 @@ internal static class OfflineReport
             ? $"somebody listens on {status.SocketPath}: `ipamd status` asks the daemon itself"
             : $"not running: nobody listens on {status.SocketPath}");
         screen.Beside("checkpoint", Column, status.CheckpointPath + (status.CheckpointProblem is { } problem ? $": {problem}"
-            : status.Record?.WrittenAt is { } written ? $", written {written.Now:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(status.Now - written.Now)})" : ", of another daemon"));
+            : status.Record?.WrittenAt is { } written
+                ? $", written {written.Now:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(status.Now - written.Now)})" : ", of another daemon"));
         if (status.Record is { } record) Describe(screen, record, status.Now);
-        screen.Beside("log", Column, status.LogPath + (status.LogProblem is { } unread ? $": {unread}" : status.Log.Count == 0 ? ": empty" : $", its last {status.Log.Count} lines:"));
+        screen.Beside("log", Column, status.LogPath + (status.LogProblem is { } unread ? $": {unread}"
+            : status.Log.Count == 0 ? ": empty" : $", its last {status.Log.Count} lines:"));
         foreach (var line in status.Log) screen.Row(line);
         return screen.ToString();
     }
@@ -82,15 +84,20 @@ internal static class OfflineReport
     private static void Describe(Screen screen, LedgerRecord record, DateTimeOffset now)
     {
         var total = record.Interfaces.Sum(item => item.Blocks.Sum(block => (long)AddressBlocks.Count(block)));
-        screen.Beside("addresses", Column, $"{total} on {record.Interfaces.Count} interfaces, as last seen: {record.Attachments.Count} assigned, {record.Cooling.Count} cooling");
-        foreach (var intent in record.Intents) screen.Beside("under way", Column, $"{intent.Description}, begun {Span.Ago(now - intent.At)}");
+        screen.Beside("addresses", Column,
+            $"{total} on {record.Interfaces.Count} interfaces, as last seen: "
+            + $"{record.Attachments.Count} assigned, {record.Cooling.Count} cooling");
+        foreach (var intent in record.Intents)
+            screen.Beside("under way", Column, $"{intent.Description}, begun {Span.Ago(now - intent.At)}");
         foreach (var attachment in record.Attachments.Take(MostPods))
         {
             var address = string.Join(",", attachment.Addresses.Select(held => held.Address));
             var name = attachment.Pod.Name is { Length: > 0 } ? attachment.Pod.ToString() : $"sandbox {attachment.Key.ContainerId}";
-            screen.Beside("pod", Column, $"{address} {name}, for {Span.Of(now - attachment.AssignedAt)}{(attachment.Addresses[0].Place is { } place ? $", on {place.Id.Value}" : "")}");
+            var where = attachment.Addresses[0].Place is { } place ? $", on {place.Id.Value}" : "";
+            screen.Beside("pod", Column, $"{address} {name}, for {Span.Of(now - attachment.AssignedAt)}{where}");
         }
 
-        if (record.Attachments.Count > MostPods) screen.Beside("", Column, $"and {record.Attachments.Count - MostPods} more (--json has all)");
+        if (record.Attachments.Count > MostPods)
+            screen.Beside("", Column, $"and {record.Attachments.Count - MostPods} more (--json has all)");
     }
 }

@@ -7,7 +7,9 @@ using VpcCni.Ipamd.Options;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>What a daemon left in its files: the checkpoint and the end of the log. Read within bounds, whatever is there, and never changed.</summary>
+/// <summary>
+/// What a daemon left in its files: the checkpoint and the end of the log. Read within bounds, whatever is there, and never changed.
+/// </summary>
 internal sealed record OfflineStatus
 {
     /// <summary>Lines of the log, and how much of the file is read for them.</summary>
@@ -43,7 +45,8 @@ internal sealed record OfflineStatus
     public static OfflineStatus Read(IpamdOptions options, TimeProvider time)
     {
         var (record, checkpointProblem) = ReadCheckpoint(options.CheckpointPath);
-        var path = options.LogFile.StartsWith(HostFolder + "/", StringComparison.Ordinal) && !File.Exists(options.LogFile) ? options.LogFile[HostFolder.Length..] : options.LogFile;
+        var path = options.LogFile.StartsWith(HostFolder + "/", StringComparison.Ordinal) && !File.Exists(options.LogFile)
+            ? options.LogFile[HostFolder.Length..] : options.LogFile;
         var (log, logProblem) = ReadLog(path);
         return new OfflineStatus
         {
@@ -57,7 +60,10 @@ internal sealed record OfflineStatus
     {
         try
         {
-            return new CheckpointFile(path).Read() is { } content ? (CheckpointFormat.Read(content), null) : (null, "there is none: no daemon has run here since the node was booted, or it is elsewhere (AWS_VPC_K8S_CNI_BACKING_STORE)");
+            return new CheckpointFile(path).Read() is { } content
+                ? (CheckpointFormat.Read(content), null)
+                : (null, "there is none: no daemon has run here since the node was booted, or it is elsewhere "
+                    + "(AWS_VPC_K8S_CNI_BACKING_STORE)");
         }
         catch (Exception exception) when (exception is IOException or CheckpointFormatException)
         {
@@ -67,7 +73,8 @@ internal sealed record OfflineStatus
 
     private static (IReadOnlyList<string> Lines, string? Problem) ReadLog(string path)
     {
-        if (path is "stdout" or "stderr" or "/dev/stdout" or "/dev/stderr") return ([], $"it goes to {path}: kubectl logs, or the journal, has it");
+        if (path is "stdout" or "stderr" or "/dev/stdout" or "/dev/stderr")
+            return ([], $"it goes to {path}: kubectl logs, or the journal, has it");
         try
         {
             using var handle = PosixFile.Open(path, OpenMode.Read);
@@ -77,7 +84,8 @@ internal sealed record OfflineStatus
             var read = RandomAccess.Read(handle, buffer, length - buffer.Length);
             var lines = Encoding.UTF8.GetString(buffer, 0, read).Split('\n', StringSplitOptions.RemoveEmptyEntries);
             // The first one is a part only, where it was not the file's.
-            return ([.. lines.Skip(length > buffer.Length ? 1 : 0).TakeLast(LogLines).Select(line => Excerpt.Of(line, Excerpt.LongestMessage))], null);
+            return ([.. lines.Skip(length > buffer.Length ? 1 : 0).TakeLast(LogLines)
+                .Select(line => Excerpt.Of(line, Excerpt.LongestMessage))], null);
         }
         catch (IOException exception)
         {

@@ -15,7 +15,8 @@ internal static class PodReport
 
     private const string Omission = "...";
 
-    public static async Task<int> WriteAsync(DaemonClient client, bool json, CommandConsole console, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<int> WriteAsync(DaemonClient client, bool json, CommandConsole console, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var reply = await client.Node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
         await console.Output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply, time.GetUtcNow(), console.Columns()));
@@ -23,7 +24,8 @@ internal static class PodReport
     }
 
     /// <summary>
-    /// One line a pod, so that it can be searched; a pod's name comes last. On a terminal that is too narrow the sandboxes are left out, then names are cut in their middle: their ends tell pods apart.
+    /// One line a pod, so that it can be searched; a pod's name comes last. On a terminal that is too narrow the sandboxes are left out,
+    /// then names are cut in their middle: their ends tell pods apart.
     /// </summary>
     /// <param name="reply">The attachments.</param>
     /// <param name="now">For ages.</param>
@@ -43,12 +45,17 @@ internal static class PodReport
         var room = columns is { } narrow && !hasSandbox ? Math.Max(ShortestName, narrow - before) : int.MaxValue;
         var screen = new Screen();
         foreach (var pod in pods)
-            screen.Row($"{pod.Address.PadRight(address)} {pod.Device,3} {pod.Age,-7} {(hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "")}{Shorten(pod.Name, room)}");
+        {
+            var sandbox = hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "";
+            screen.Row($"{pod.Address.PadRight(address)} {pod.Device,3} {pod.Age,-7} {sandbox}{Shorten(pod.Name, room)}");
+        }
+
         return screen.ToString();
     }
 
     private static string Shorten(string name, int room)
-        => name.Length <= room ? name : $"{name[..((room - Omission.Length) / 2)]}{Omission}{name[^(room - Omission.Length - (room - Omission.Length) / 2)..]}";
+        => name.Length <= room ? name
+            : $"{name[..((room - Omission.Length) / 2)]}{Omission}{name[^(room - Omission.Length - (room - Omission.Length) / 2)..]}";
 
     private static string NameOf(Attachment item)
         => item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : item.Key.NetworkName switch

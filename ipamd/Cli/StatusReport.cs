@@ -25,7 +25,8 @@ internal static class StatusReport
         return ExitCodeOf(status.Health);
     }
 
-    internal static int ExitCodeOf(Health health) => health.Level switch { "ready" => ExitCodes.Done, "degraded" => Degraded, _ => ExitCodes.Failed };
+    internal static int ExitCodeOf(Health health)
+        => health.Level switch { "ready" => ExitCodes.Done, "degraded" => Degraded, _ => ExitCodes.Failed };
 
     /// <summary>The head: how well the node serves pods and, when it does not do so well, why.</summary>
     internal static void Head(Screen screen, Health health)

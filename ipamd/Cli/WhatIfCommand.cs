@@ -4,7 +4,9 @@ using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.</summary>
+/// <summary>
+/// <c>ipamd whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.
+/// </summary>
 internal static class WhatIfCommand
 {
     public static Command Create(CommandConsole console, Option<bool> json)
@@ -12,7 +14,8 @@ internal static class WhatIfCommand
         var type = new Option<string>("--instance-type") { Description = "the node's instance type, e.g. t3.small", Required = true };
         var pods = new Option<string>("--pods") { Description = "how many pods run, step by step, e.g. 0,5,9", Required = true };
         var settings = new Option<string[]>("--set") { Description = "an option of the daemon, NAME=VALUE as in its environment; may be repeated", DefaultValueFactory = _ => [] };
-        var command = new DocumentedCommand("whatif", "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2", (ExitCodes.Done, "done"))
+        var command = new DocumentedCommand("whatif",
+            "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2", (ExitCodes.Done, "done"))
         {
             type, pods, settings, json,
         };

@@ -23,7 +23,8 @@ internal static class ExplainReplies
     public static ExplainReply Of(NodeIpamParts parts, ExplainRequest request)
     {
         var now = parts.Time.GetUtcNow();
-        var pods = parts.History.Pods().Concat(parts.Ledger.Attachments().Select(attachment => attachment.Pod)).Where(pod => pod.Namespace is { Length: > 0 }).Distinct()
+        var pods = parts.History.Pods().Concat(parts.Ledger.Attachments().Select(attachment => attachment.Pod))
+            .Where(pod => pod.Namespace is { Length: > 0 }).Distinct()
             .OrderBy(pod => pod.Namespace, StringComparer.Ordinal).ThenBy(pod => pod.Name, StringComparer.Ordinal).ToArray();
         var namesakes = pods.Where(pod => request.PodName.Length > 0 && pod.Name == request.PodName).ToArray();
         request = Complete(parts, request, namesakes);
@@ -60,10 +61,15 @@ internal static class ExplainReplies
 
     private static (string Name, PodMemory? Memory) Find(PoolHistory history, ExplainRequest request)
     {
-        if (request.ContainerId.Length == 0) return (request.PodNamespace.Length == 0 ? request.PodName : $"{request.PodNamespace}/{request.PodName}", history.Find(new PodReference(request.PodNamespace, request.PodName)));
+        if (request.ContainerId.Length == 0)
+        {
+            var pod = new PodReference(request.PodNamespace, request.PodName);
+            return (pod.Namespace.Length == 0 ? pod.Name : pod.ToString(), history.Find(pod));
+        }
+
         // Of several the one that was heard of last.
         var memory = history.FindByContainer(request.ContainerId).OrderBy(item => item.Events[^1].At).LastOrDefault();
-        return (memory is { Pod: { Namespace.Length: > 0 } pod } ? pod.ToString() : $"sandbox {request.ContainerId}", memory);
+        return (memory is { Pod: { Namespace.Length: > 0 } found } ? found.ToString() : $"sandbox {request.ContainerId}", memory);
     }
 
     private static bool Concerns(Attachment attachment, ExplainRequest request, PodMemory? memory)
@@ -71,14 +77,17 @@ internal static class ExplainReplies
             ? attachment.Key.ContainerId.StartsWith(request.ContainerId, StringComparison.Ordinal) || (memory is { Pod: { Namespace.Length: > 0 } pod } && attachment.Pod == pod)
             : attachment.Pod == new PodReference(request.PodNamespace, request.PodName);
 
-    /// <summary>A name without a namespace is that of the only pod that has it; where none has, it may be the beginning of a sandbox's id.</summary>
+    /// <summary>
+    /// A name without a namespace is that of the only pod that has it; where none has, it may be the beginning of a sandbox's id.
+    /// </summary>
     private static ExplainRequest Complete(NodeIpamParts parts, ExplainRequest request, PodReference[] namesakes)
     {
         if (request.PodName.Length == 0 || request.PodNamespace.Length > 0) return request;
         if (namesakes is [var only]) return new ExplainRequest { PodNamespace = only.Namespace, PodName = only.Name };
         var sandbox = new ExplainRequest { ContainerId = request.PodName };
         var isSandbox = namesakes.Length == 0 && Problem(sandbox) is null
-            && (parts.History.FindByContainer(request.PodName).Count > 0 || parts.Ledger.Attachments().Any(attachment => Concerns(attachment, sandbox, memory: null)));
+            && (parts.History.FindByContainer(request.PodName).Count > 0
+                || parts.Ledger.Attachments().Any(attachment => Concerns(attachment, sandbox, memory: null)));
         return isSandbox ? sandbox : request;
     }
 

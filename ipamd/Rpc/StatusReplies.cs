@@ -118,7 +118,10 @@ internal static class StatusReplies
         {
             Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
         }));
-        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount { Operation = call.Operation, Outcome = call.Outcome, Count = (uint)Math.Min(call.Count, uint.MaxValue) }));
+        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount
+        {
+            Operation = call.Operation, Outcome = call.Outcome, Count = (uint)Math.Min(call.Count, uint.MaxValue),
+        }));
         return cloud;
     }
 

@@ -70,7 +70,9 @@ internal static class Background
         }
     }
 
-    /// <summary>Null while it is starting; the child's own deadline for its daemons bounds the wait. Ready, or kept although it is not.</summary>
+    /// <summary>
+    /// Null while it is starting; the child's own deadline for its daemons bounds the wait. Ready, or kept although it is not.
+    /// </summary>
     private static async Task<LabStatus?> DecidedAsync(ControlClient client, CancellationToken cancellationToken)
     {
         try

@@ -19,7 +19,8 @@ internal static class ExecCommand
             var words = parsed.GetValue(program)!;
             var (path, node) = await FindAsync(context, parsed, parsed.GetValue(target)!, cancellationToken);
             using var network = NetworkNamespace.Open(path);
-            using var process = NamespaceProcess.Start(network, node is null ? new ProcessStartInfo(words[0], words.Skip(1)) : OnNode(node, words));
+            var start = node is null ? new ProcessStartInfo(words[0], words.Skip(1)) : OnNode(node, words);
+            using var process = NamespaceProcess.Start(network, start);
             // Ctrl-C reaches the program from the terminal as well; it decides what to do with it, and we wait for that.
             await process.WaitForExitAsync(CancellationToken.None);
             return process.ExitCode;
@@ -33,12 +34,13 @@ internal static class ExecCommand
         var ours = folder is null || words[0].Contains('/', StringComparison.Ordinal) ? null : Path.Combine(folder, words[0]);
         var start = new ProcessStartInfo(File.Exists(ours) ? ours : words[0], words.Skip(1));
         foreach (var (name, value) in node.Environment) start.Environment[name] = value;
-        if (folder is not null) start.Environment["PATH"] = start.Environment.TryGetValue("PATH", out var path) ? $"{folder}:{path}" : folder;
+        if (folder is not null) start.Environment["PATH"] = $"{folder}:{(start.Environment.TryGetValue("PATH", out var path) ? path : "")}";
         return start;
     }
 
     /// <summary>The namespace, and the node where it is a node's.</summary>
-    private static async Task<(string Network, NodeStatus? Node)> FindAsync(CliContext context, ParseResult parsed, string target, CancellationToken cancellationToken)
+    private static async Task<(string Network, NodeStatus? Node)> FindAsync(CliContext context, ParseResult parsed, string target,
+        CancellationToken cancellationToken)
     {
         var names = new FabricNames(parsed.GetValue(context.NameOption)!);
         using var lab = context.Connect(parsed);

@@ -27,7 +27,8 @@ internal static class FaultCommand
             var fault = new FaultSpec
             {
                 Operation = parsed.GetValue(operation)!, Code = parsed.GetValue(code)!, Message = parsed.GetValue(message),
-                Times = parsed.GetValue(times) is var count && count == 0 ? null : count, AfterEffect = parsed.GetValue(after), AnyCode = parsed.GetValue(anyCode),
+                Times = parsed.GetValue(times) is var count && count == 0 ? null : count, AfterEffect = parsed.GetValue(after),
+                AnyCode = parsed.GetValue(anyCode),
             };
             await lab.InjectAsync(fault, cancellationToken);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } left ? $"{left} times" : "for ever")}");

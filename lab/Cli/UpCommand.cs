@@ -36,7 +36,7 @@ internal static class UpCommand
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
         var maxPods = new Option<int?>("--max-pods") { Description = "Pods that a node may run (default: by its type, as on EKS)" };
         var noKubernetes = new Option<bool>("--no-kubernetes") { Description = "Nodes without a cluster" };
-        var keep = new Option<bool>("--keep") { Description = "A lab that does not become ready stays, to be looked at, until it is told to end" };
+        var keep = new Option<bool>("--keep") { Description = "A lab that does not become ready stays, to be looked at, until down" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
         return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
@@ -63,12 +63,16 @@ internal static class UpCommand
                 PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
             };
             if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
-            return parsed.GetValue(detach) ? Background.StartAsync(context, parsed, options, cancellationToken) : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd, noKubernetes, maxPods, keep, detach);
+            return parsed.GetValue(detach)
+                ? Background.StartAsync(context, parsed, options, cancellationToken)
+                : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
+        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd,
+        noKubernetes, maxPods, keep, detach);
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
-    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, bool keep, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, bool keep,
+        CancellationToken cancellationToken)
     {
         var output = parsed.InvocationConfiguration.Output;
         using var logging = new LineLogging(parsed.InvocationConfiguration.Error, context.Time);

@@ -88,10 +88,15 @@ internal sealed partial class LabWorld : IDisposable
         RequireOperation(fault.Operation);
         if (fault.Code.Length == 0) throw new LabException("a fault needs an error code");
         if (!fault.AnyCode && !Ec2ErrorCatalog.Codes.Contains(fault.Code))
-            throw new LabException($"EC2 documents no error code '{fault.Code}'{Suggestion(fault.Code, Ec2ErrorCatalog.Codes)}. To send it all the same: --any-code");
+        {
+            var near = Suggestion(fault.Code, Ec2ErrorCatalog.Codes);
+            throw new LabException($"EC2 documents no error code '{fault.Code}'{near}. To send it all the same: --any-code");
+        }
+
         var rule = new FaultRule
         {
-            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab", Status = Ec2ErrorCatalog.StatusOf(fault.Code), Times = fault.Times,
+            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
+            Status = Ec2ErrorCatalog.StatusOf(fault.Code), Times = fault.Times,
             Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
         };
         try
@@ -140,12 +145,16 @@ internal sealed partial class LabWorld : IDisposable
 
     private static void RequireOperation(string operation)
     {
-        if (operation != AllOperations && !Ec2Operations.All.ContainsKey(operation))
-            throw new LabException($"the lab's EC2 serves no operation '{operation}'{Suggestion(operation, Ec2Operations.All.Keys)}; expected {AllOperations} for all, or one of {string.Join(", ", Ec2Operations.All.Keys.Order(StringComparer.Ordinal))}");
+        if (operation == AllOperations || Ec2Operations.All.ContainsKey(operation)) return;
+        var names = Ec2Operations.All.Keys.Order(StringComparer.Ordinal);
+        throw new LabException(
+            $"the lab's EC2 serves no operation '{operation}'{Suggestion(operation, names)}; "
+            + $"expected {AllOperations} for all, or one of {string.Join(", ", names)}");
     }
 
     /// <summary>A third of the letters may be wrong.</summary>
-    private static string Suggestion(string name, IEnumerable<string> names) => Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
+    private static string Suggestion(string name, IEnumerable<string> names)
+        => Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
 
     /// <summary>Caller holds the gate.</summary>
     private void OnEvent(VpcEvent @event)

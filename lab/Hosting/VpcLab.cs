@@ -172,7 +172,8 @@ internal sealed class VpcLab : IAsyncDisposable
         var drops = await Fabric.ReadDropsAsync(cancellationToken);
         return World.With(world => LabReport.Make(world, _nodes, drops) with
         {
-            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, KeptBecause = _keptBecause, VpcRange = _options.VpcRange.ToString(),
+            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, KeptBecause = _keptBecause,
+            VpcRange = _options.VpcRange.ToString(),
             Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())], Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
             FabricFailure = Fabric.Failure, Kubernetes = _cluster?.Status(),
         });

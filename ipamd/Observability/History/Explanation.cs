@@ -91,7 +91,9 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
                 PodState.Failed, $"{facts.Name} failed {Span.Ago(facts.Now - failed.At)}: {failed.Reason}", steps, [.. Advice.OfFailure(failed), Advice.Retry]),
             PoolEvent.Deleted or PoolEvent.LostDelete => new Explanation(
                 PodState.Gone, $"{facts.Name} holds nothing any more: its address was given back {Span.Ago(facts.Now - facts.Memory!.Events.Last(Decides).At)}", steps, []),
-            _ when facts.IsAmbiguous => new Explanation(PodState.Unknown, $"{facts.Namesakes.Count} pods are called {facts.Name}: name one with its namespace", steps, [Advice.Named(facts.Namesakes)]),
+            _ when facts.IsAmbiguous => new Explanation(PodState.Unknown,
+                $"{facts.Namesakes.Count} pods are called {facts.Name}: name one with its namespace", steps,
+                [Advice.Named(facts.Namesakes)]),
             _ => new Explanation(PodState.Unknown, $"nobody asked this daemon for an address for {facts.Name} {Since(facts)}", steps, Advice.OfUnknown(facts)),
         };
     }

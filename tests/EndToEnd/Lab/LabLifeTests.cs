@@ -153,7 +153,8 @@ public sealed class LabLifeTests
         }
 
         Assert.Equal(0, (await program.RunAsync("fault", "error", "AttachNetworkInterface", "NeverHeardOf", "--any-code")).ExitCode);
-        Assert.Equal("NeverHeardOf", (string)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["faults"]!.AsArray().Single()!["code"]!);
+        Assert.Equal("NeverHeardOf", (string)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["faults"]!.AsArray()
+            .Single()!["code"]!);
     }
 
     /// <summary>A daemon whose environment is invalid ends at once.</summary>
@@ -172,7 +173,8 @@ public sealed class LabLifeTests
         Assert.Contains("IP_COOLDOWN_PERIOD='soon'", kept.Errors, StringComparison.Ordinal);
         Assert.Contains($"vpc-lab down --name {program.Name}", kept.Errors, StringComparison.Ordinal);
         Assert.Equal(4, program.Namespaces().Count);
-        Assert.Contains("IP_COOLDOWN_PERIOD", await File.ReadAllTextAsync(Path.Combine(program.LabFolder, "node-1", "ipamd.out"), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains("IP_COOLDOWN_PERIOD", await File.ReadAllTextAsync(Path.Combine(program.LabFolder, "node-1", "ipamd.out"),
+            TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.NotNull(JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["keptBecause"]);
         Assert.Equal(0, (await program.RunAsync("exec", "node-1", "--", "ip", "link")).ExitCode);
 
@@ -192,9 +194,12 @@ public sealed class LabLifeTests
         var status = await program.RunAsync("exec", "node-2", "--", "ipamd", "status");
         Assert.True(status.ExitCode == 0, status.Errors);
         Assert.StartsWith("READY", status.Output, StringComparison.Ordinal);
-        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "ipamd", "pods")).Output, StringComparison.Ordinal);
-        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "sh", "-c", "ipamd explain web-0")).Output, StringComparison.Ordinal);
-        Assert.DoesNotContain("default/web-0", (await program.RunAsync("exec", "node-1", "--", "ipamd", "pods")).Output, StringComparison.Ordinal);
+        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "ipamd", "pods")).Output,
+            StringComparison.Ordinal);
+        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "sh", "-c", "ipamd explain web-0")).Output,
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("default/web-0", (await program.RunAsync("exec", "node-1", "--", "ipamd", "pods")).Output,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -23,7 +23,8 @@ public sealed class DaemonFailureTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task No_socket_is_a_daemon_that_does_not_run() => await FailsAsync($"the daemon is not running: there is no socket {SocketPath}", SocketPath);
+    public async Task No_socket_is_a_daemon_that_does_not_run()
+        => await FailsAsync($"the daemon is not running: there is no socket {SocketPath}", SocketPath);
 
     [Fact]
     public async Task A_socket_that_a_crash_left_is_a_daemon_that_does_not_run()
@@ -70,7 +71,8 @@ public sealed class DaemonFailureTests : IDisposable
     [Fact]
     public async Task A_server_of_another_protocol_is_told_by_its_process()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, _ => { }, app => app.MapFallback(() => "hello"), HttpProtocols.Http1);
+        await using var server = await TestServer.StartAsync(Transport.UnixSocket, _ => { }, app => app.MapFallback(() => "hello"),
+            HttpProtocols.Http1);
         await FailsAsync("which broke off or does not speak the daemon's protocol", server.SocketPath);
     }
 
@@ -78,11 +80,13 @@ public sealed class DaemonFailureTests : IDisposable
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System,
+            _ => throw new InvalidOperationException("the daemon was started"));
         Assert.Equal(2, await commands.InvokeAsync(["status", "--socket", socket], new IpamdOptions()));
         Assert.Equal("", output.ToString());
         Assert.Contains(expected, error.ToString(), StringComparison.Ordinal);
-        foreach (var raw in (string[])["localhost", "gRPC call", "HttpRequest", "unknown service", "Unavailable"]) Assert.DoesNotContain(raw, error.ToString(), StringComparison.Ordinal);
+        foreach (var raw in (string[])["localhost", "gRPC call", "HttpRequest", "unknown service", "Unavailable"])
+            Assert.DoesNotContain(raw, error.ToString(), StringComparison.Ordinal);
         return error.ToString();
     }
 

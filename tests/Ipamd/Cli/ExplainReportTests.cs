@@ -88,7 +88,9 @@ public sealed class ExplainReportTests
     public async Task A_name_of_several_pods_offers_them()
     {
         await _node.ServeAsync();
-        foreach (var ns in new[] { "shop", "default" }) await _node.Pool.Service.AddAsync(new VpcCni.Ipamd.Ledger.AttachmentKey("aws-cni", $"{ns}-web-12", "eth0"), new VpcCni.Ipamd.Ledger.PodReference(ns, "web-12"), "", CancellationToken.None);
+        foreach (var ns in new[] { "shop", "default" })
+            await _node.Pool.Service.AddAsync(new VpcCni.Ipamd.Ledger.AttachmentKey("aws-cni", $"{ns}-web-12", "eth0"),
+                new VpcCni.Ipamd.Ledger.PodReference(ns, "web-12"), "", CancellationToken.None);
         var reply = _node.Explain("web-12");
         Assert.Equal("unknown", reply.State);
         GoldenScreen.Check("explain-several", ExplainReport.Text(reply));
@@ -105,7 +107,8 @@ public sealed class ExplainReportTests
         foreach (var pod in new[] { "web-5968-b", "web-5968-a", "job-1" }) await _node.Pool.AddAsync(pod);
         var reply = _node.Explain(subject);
         Assert.Equal("unknown", reply.State);
-        Assert.Equal(pods is null ? null : $"pods whose names begin like that: {pods}", reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal)));
+        Assert.Equal(pods is null ? null : $"pods whose names begin like that: {pods}",
+            reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Security.Cryptography;
 using System.Text.Json;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Ledger;
@@ -49,7 +50,9 @@ public sealed class OfflineStatusTests : IDisposable
         var root = document.RootElement;
         Assert.True(root.GetProperty("offline").GetBoolean());
         var attachment = Assert.Single(root.GetProperty("checkpoint").GetProperty("attachments").EnumerateArray());
-        Assert.Equal(("web-1", "10.0.0.9", "eni-0"), (attachment.GetProperty("podName").GetString(), attachment.GetProperty("addresses")[0].GetString(), attachment.GetProperty("interfaceId").GetString()));
+        Assert.Equal(("web-1", "10.0.0.9", "eni-0"),
+            (attachment.GetProperty("podName").GetString(), attachment.GetProperty("addresses")[0].GetString(),
+                attachment.GetProperty("interfaceId").GetString()));
         Assert.Equal(16, root.GetProperty("checkpoint").GetProperty("interfaces")[1].GetProperty("total").GetInt32());
         Assert.Equal(["one", "two"], root.GetProperty("log").GetProperty("lines").EnumerateArray().Select(line => line.GetString()));
     }
@@ -74,7 +77,8 @@ public sealed class OfflineStatusTests : IDisposable
         var before = _folder.GetFileSystemInfos().Select(item => item.Name);
         var (code, output) = await RunAsync();
         Assert.Equal(1, code);
-        Assert.Contains(expected, string.Join(' ', output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.Contains(expected, string.Join(' ', output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal);
         Assert.Equal(before, _folder.GetFileSystemInfos().Select(item => item.Name));
         using var document = JsonDocument.Parse((await RunAsync("--json")).Output);
         Assert.NotEqual("", document.RootElement.GetProperty("checkpoint").GetProperty("problem").GetString());
@@ -89,14 +93,18 @@ public sealed class OfflineStatusTests : IDisposable
         Assert.Contains("it goes to stdout", output.ToString(), StringComparison.Ordinal);
     }
 
-    private IpamdOptions Options => new() { CheckpointPath = Checkpoint, LogFile = Log, SocketPath = Path.Combine(_folder.FullName, "ipamd.sock") };
+    private IpamdOptions Options => new()
+    {
+        CheckpointPath = Checkpoint, LogFile = Log, SocketPath = Path.Combine(_folder.FullName, "ipamd.sock"),
+    };
 
     private static ManualTimeProvider Time => new(Written.AddMinutes(5));
 
     private async Task<(int Code, string Output)> RunAsync(params string[] more)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(new CommandConsole(output, TextWriter.Null), "test", Time, _ => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(new CommandConsole(output, TextWriter.Null), "test", Time,
+            _ => throw new InvalidOperationException("the daemon was started"));
         return (await commands.InvokeAsync(["status", "--offline", .. more], Options), output.ToString());
     }
 
@@ -105,10 +113,12 @@ public sealed class OfflineStatusTests : IDisposable
         var (first, second) = (new NetworkInterfaceId("eni-0"), new NetworkInterfaceId("eni-1"));
         var attachment = new Attachment
         {
-            Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"), Pod = new PodReference("default", "web-1"), AssignedAt = Written.AddHours(-1),
+            Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"), Pod = new PodReference("default", "web-1"),
+            AssignedAt = Written.AddHours(-1),
             Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.9"), new InterfacePlace(first, 0, 0))],
         };
-        File.WriteAllBytes(Checkpoint, CheckpointFormat.Write(new LedgerRecord([attachment], [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))])
+        CoolingAddress[] cooling = [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))];
+        File.WriteAllBytes(Checkpoint, CheckpointFormat.Write(new LedgerRecord([attachment], cooling)
         {
             WrittenAt = new ClockReading(Written, TimeSpan.FromHours(2)),
             Interfaces =
@@ -116,9 +126,11 @@ public sealed class OfflineStatusTests : IDisposable
                 new KnownInterface(first, 0, 0, IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
                 new KnownInterface(second, 1, 0, IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
             ],
-            Intents = [new Intent.RemoveInterface(1, Written, second, "attach-1", new InterfacePlace(second, 1, 0), IPAddress.Parse("10.0.1.4"))],
+            Intents = [new Intent.RemoveInterface(1, Written, second, "attach-1", new InterfacePlace(second, 1, 0),
+                IPAddress.Parse("10.0.1.4"))],
         }));
     }
 
-    private string Content() => string.Join('\n', _folder.GetFiles().OrderBy(file => file.Name, StringComparer.Ordinal).Select(file => $"{file.Name} {file.LastWriteTimeUtc:O} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file.FullName)))}"));
+    private string Content() => string.Join('\n', _folder.GetFiles().OrderBy(file => file.Name, StringComparer.Ordinal)
+        .Select(file => $"{file.Name} {file.LastWriteTimeUtc:O} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file.FullName)))}"));
 }

@@ -215,7 +215,8 @@ public sealed class InstallerTests : IDisposable
         File.WriteAllText(Configuration, Reference);
         var (output, error) = (new StringWriter(), new StringWriter());
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
-        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options }));
+        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket",
+            Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options }));
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
         Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
