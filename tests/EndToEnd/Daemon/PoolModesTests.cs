@@ -101,7 +101,7 @@ public sealed class PoolModesTests
         Assert.Contains("ipamd access full", failure.Message, StringComparison.Ordinal);
         Assert.Equal(0, await AccessAsync(node, "full"));
         await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("available", out var free) && free.GetInt32() > 0, TimeSpan.FromSeconds(60));
-        Assert.Equal(2, await AccessAsync(node, "half"));
+        Assert.Equal(64, await AccessAsync(node, "half"));
     }
 
     private static async Task<int> AccessAsync(NodeLab node, string level)
