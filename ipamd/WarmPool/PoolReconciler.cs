@@ -128,8 +128,9 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         Obstacles = Obstacles,
         Awaited = parts.Membership.Awaited.Addresses,
         IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-        // What could not be had again is kept.
-        MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full || parts.Placement.Obstacle is not null,
+        // What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.
+        MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full
+            || parts.Placement.Obstacle is { Kind: not GrowthObstacleKind.NoSubnet },
         MayReleaseAt = MayReleaseAt(),
         NeededAt = _neededAt,
     };

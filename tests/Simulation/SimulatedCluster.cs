@@ -15,6 +15,11 @@ internal sealed class SimulatedCluster(Scenario scenario, SimulatedNode node, Sa
 
     private readonly Random _random = Scenario.Stream(scenario.Seed, "cluster");
     private EniConfigState _current = new EniConfigState.Missing(Name, "it has not been made yet");
+
+    /// <summary>What this life of the daemon was told last; null: nothing yet.</summary>
+    private EniConfigState? _told;
+
+    /// <summary>The last that it was told and could look up: what it falls back on. One that it could not, counts only while nothing else is told.</summary>
     private EniConfigState.Present? _lastGood;
     private bool _isReachable = true;
 
@@ -28,9 +33,15 @@ internal sealed class SimulatedCluster(Scenario scenario, SimulatedNode node, Sa
     public void DaemonStarted()
     {
         if (scenario.CustomNetwork is null) return;
-        _lastGood = null;
+        (_told, _lastGood) = (null, null);
         checker.Configured(null);
         Tell();
+    }
+
+    /// <summary>The daemon was told what a subnet is.</summary>
+    public void SubnetFound(string subnetId)
+    {
+        if (_told is EniConfigState.Present present && present.SubnetId == subnetId && IsGood(present)) _lastGood = present;
     }
 
     /// <summary>Somebody makes, changes, breaks or deletes the ENIConfig, or the API server goes away for a while.</summary>
@@ -60,6 +71,8 @@ internal sealed class SimulatedCluster(Scenario scenario, SimulatedNode node, Sa
         Reach();
     }
 
+    private bool IsGood(EniConfigState.Present config) => config.SubnetId != Far.Value;
+
     private EniConfigState.Present Config(SubnetId subnet) => new(Name, subnet.Value, Groups());
 
     private string[] Groups() => [.. groups.Where(_ => _random.Next(2) == 0).Select(group => group.Value)];
@@ -83,9 +96,12 @@ internal sealed class SimulatedCluster(Scenario scenario, SimulatedNode node, Sa
         var state = _current;
         node.WithEngine(engine =>
         {
-            if (state is EniConfigState.Present good && good.SubnetId != Far.Value) _lastGood = good;
+            _told = state;
+            var counts = state is EniConfigState.Present present && IsGood(present) ? present : _lastGood;
+            // Of one that is known, with other groups, there is nothing to look up.
+            if (counts?.SubnetId == _lastGood?.SubnetId) _lastGood = counts;
             // Before the daemon hears of it: what it does from then on is judged by it.
-            checker.Configured(_lastGood is { } counts ? new SubnetId(counts.SubnetId) : null);
+            checker.Configured(counts is null ? null : new SubnetId(counts.SubnetId));
             engine.EniConfig.Tell(state);
         });
     });

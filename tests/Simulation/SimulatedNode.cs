@@ -52,6 +52,9 @@ internal sealed class SimulatedNode
     /// <summary>Told when a life of the daemon begins to listen.</summary>
     public Action DaemonStarted { get; set; } = () => { };
 
+    /// <summary>The daemon was told what a subnet is that it had asked for.</summary>
+    public Action<string> SubnetFound { get; set; } = _ => { };
+
     /// <summary>No more crashes and failing disks or kernels.</summary>
     public bool IsCalm { get; set; }
 
@@ -237,6 +240,7 @@ internal sealed class SimulatedNode
         var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
         var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, time, Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name), loggers);
         ports = _sabotage.Ports?.Invoke(ports) ?? ports;
+        ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
         if (bound.Problems.Count > 0) throw new InvalidOperationException(string.Join("; ", bound.Problems));
         var options = bound.Options;
@@ -314,6 +318,17 @@ internal sealed class SimulatedNode
         public PoolEngine? Engine { get; set; }
         public TaskCompletionSource HasDied { get; } = new();
         public Task Died => HasDied.Task;
+    }
+
+    /// <summary>Reports which subnets the daemon was told of.</summary>
+    private sealed class SubnetLookups(ICloud inner, Action<string> found) : DelegatingCloud(inner)
+    {
+        public override async Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken)
+        {
+            var subnet = await base.FindSubnetAsync(subnetId, cancellationToken);
+            found(subnetId);
+            return subnet;
+        }
     }
 }
 

@@ -54,6 +54,7 @@ internal sealed class Simulation
         SecurityGroupId[] groups = [.. Enumerable.Range(1, 3).Select(number => _world.CreateSecurityGroup(vpc.Id, $"group-{number}").Id)];
         _cluster = new SimulatedCluster(scenario, _node, _checker, subnets, groups);
         _node.DaemonStarted = _cluster.DaemonStarted;
+        _node.SubnetFound = _cluster.SubnetFound;
         _trouble = new Troublemaker(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
     }
 

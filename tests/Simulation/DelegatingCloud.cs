@@ -3,9 +3,9 @@ using System.Net;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
 
-namespace VpcCni.Simulation.Tests.PlantedBugs;
+namespace VpcCni.Simulation.Tests;
 
-/// <summary>The cloud port unchanged, for planted bugs that change one call.</summary>
+/// <summary>The cloud port unchanged, for those who watch or change one call.</summary>
 internal abstract class DelegatingCloud(ICloud inner) : ICloud
 {
     protected ICloud Inner => inner;
@@ -30,7 +30,7 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => inner.DescribeSubnetsAsync(cancellationToken);
 
-    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => inner.FindSubnetAsync(subnetId, cancellationToken);
+    public virtual Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => inner.FindSubnetAsync(subnetId, cancellationToken);
 
     public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) => inner.DescribeNetworkRangesAsync(cancellationToken);
 
