@@ -15,7 +15,8 @@ internal static class ByHand
           commands  ADD, DEL, CHECK, GC, STATUS, VERSION
           versions  VERSIONS
           keys      vethPrefix (eni), mtu (9001), podSGEnforcingMode, pluginLogFile (stderr), pluginLogLevel (DEBUG),
-                    pluginLogFormat (text), ipamdSocket (SOCKET), ipamdTimeoutSeconds (30), statusNeedsFreeAddress (false)
+                    pluginLogFormat (text), ipamdSocket (SOCKET), ipamdTimeoutSeconds (30), ipamdWaitSeconds (10),
+                    statusNeedsFreeAddress (false)
           codes     1 to 50 as in the CNI specification; 100 wiring failed, 101 interface name taken, 102 CHECK found a difference, 110 ipamd failed, 111 not supported
 
         Can this node take a pod now? Exit code 0 if so; an error object says why not:

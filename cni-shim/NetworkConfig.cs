@@ -8,7 +8,7 @@ internal sealed record ValidAttachment(string ContainerId, string InterfaceName)
 
 /// <summary>
 /// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>,
-/// <c>ipamdTimeoutSeconds</c> and <c>statusNeedsFreeAddress</c> are ours.
+/// <c>ipamdTimeoutSeconds</c>, <c>ipamdWaitSeconds</c> and <c>statusNeedsFreeAddress</c> are ours.
 /// </summary>
 internal sealed record NetworkConfig
 {
@@ -32,6 +32,9 @@ internal sealed record NetworkConfig
 
     /// <summary>Longer than the 20 s for which the daemon lets an ADD wait for the pool, so that the daemon's reason arrives and not a bare deadline.</summary>
     public TimeSpan IpamdTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long ADD, CHECK and GC wait for a daemon that is away, within their own time; 0: they fail at once.</summary>
+    public TimeSpan IpamdWait { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>STATUS fails while no address is free. Off: a full node is no broken node, and what NotReady does to it is worse.</summary>
     public bool StatusNeedsFreeAddress { get; init; }

@@ -83,6 +83,7 @@ internal sealed class NetworkConfigReader
             LogFormat = Format(),
             IpamdSocket = Socket() ?? defaults.IpamdSocket,
             IpamdTimeout = Number("ipamdTimeoutSeconds", least: 1, most: 300) is { } seconds ? TimeSpan.FromSeconds(seconds) : defaults.IpamdTimeout,
+            IpamdWait = Number("ipamdWaitSeconds", least: 0, most: 300) is { } wait ? TimeSpan.FromSeconds(wait) : defaults.IpamdWait,
             StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
             PreviousResult = PreviousResult(command),
             RequiresMultiNic = RequiresMultiNic(),

@@ -2,6 +2,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using VpcCni.Netlink;
 
 namespace VpcCni.Shim.Interop;
 
@@ -48,7 +49,8 @@ internal sealed partial class UnixSocket : IDisposable
             else Libc.Pause(RetryEvery);
         }
         handle.Dispose();
-        throw errno == EAGAIN ? new TimeoutException($"connect to {path}: the listener does not accept") : new IOException($"connect to {path}: {NameOf(errno)}");
+        throw errno == EAGAIN ? new TimeoutException($"connect to {path}: the listener does not accept")
+            : new ConnectException($"connect to {path}: {NameOf(errno)}", isNobodyThere: (Errno)errno is Errno.ENOENT or Errno.ECONNREFUSED);
     }
 
     public unsafe void Send(ReadOnlySpan<byte> bytes, TimeSpan timeout)
@@ -85,7 +87,7 @@ internal sealed partial class UnixSocket : IDisposable
         if (!Libc.Wait((int)_handle.DangerousGetHandle(), events, (int)Math.Min(timeout.TotalMilliseconds + 1, int.MaxValue))) throw new TimeoutException($"{call}: no progress until the deadline");
     }
 
-    private static string NameOf(int errno) => Enum.IsDefined((Netlink.Errno)errno) ? ((Netlink.Errno)errno).ToString() : $"errno {errno}";
+    private static string NameOf(int errno) => Enum.IsDefined((Errno)errno) ? ((Errno)errno).ToString() : $"errno {errno}";
 
     // int socket(int domain, int type, int protocol);
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
@@ -102,4 +104,12 @@ internal sealed partial class UnixSocket : IDisposable
     // ssize_t recv(int sockfd, void *buf, size_t len, int flags);
     [LibraryImport("libc", EntryPoint = "recv", SetLastError = true)]
     private static unsafe partial nint Receive(SafeFileHandle socket, byte* buffer, nint count, int flags);
+}
+
+/// <summary>A connection could not be opened.</summary>
+/// <param name="message">The path and the error.</param>
+/// <param name="isNobodyThere">There is no socket, or nobody listens on it; else somebody is in the way: permissions, a path that is no socket.</param>
+internal sealed class ConnectException(string message, bool isNobodyThere) : IOException(message)
+{
+    public bool IsNobodyThere => isNobodyThere;
 }

@@ -20,12 +20,14 @@ internal sealed class IpamdClient
     private readonly UnixCallInvoker _invoker;
     private readonly TimeProvider _time;
     private readonly PluginLog _log;
+    private readonly DaemonWait _wait;
 
     public IpamdClient(PluginHost host, NetworkConfig config, PluginLog log)
     {
         _invoker = new UnixCallInvoker(config.IpamdSocket, host.Time);
         _time = host.Time;
         _log = log;
+        _wait = new DaemonWait(config.IpamdSocket, config.IpamdWait, host.Time, log);
         SocketPath = config.IpamdSocket;
     }
 
@@ -39,16 +41,18 @@ internal sealed class IpamdClient
 
     public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
+    /// <summary>Waits for a daemon that is away (<see cref="DaemonWait"/>).</summary>
     public AddNetworkReply AddNetwork(AddNetworkRequest request, TimeSpan timeout)
     {
         var client = new CNIBackend.CNIBackendClient(_invoker);
-        return WithClientVersion(version =>
+        return _wait.Run(timeout, left => WithClientVersion(version =>
         {
             request.ClientVersion = version;
-            return client.AddNetwork(request, Within(timeout));
-        });
+            return client.AddNetwork(request, Within(left));
+        }));
     }
 
+    /// <summary>Waits for nobody: a runtime must be able to remove pods while the daemon is away.</summary>
     public DelNetworkReply DelNetwork(DelNetworkRequest request, TimeSpan timeout)
     {
         var client = new CNIBackend.CNIBackendClient(_invoker);
@@ -59,12 +63,15 @@ internal sealed class IpamdClient
         });
     }
 
+    /// <summary>Waits for a daemon that is away.</summary>
     public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout)
-        => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(timeout));
+        => _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(left)));
 
+    /// <summary>Waits for a daemon that is away.</summary>
     public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout)
-        => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(timeout));
+        => _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(left)));
 
+    /// <summary>Waits for nobody: that the daemon is away is the answer.</summary>
     public GetStatusReply GetStatus(TimeSpan timeout) => new NodeIpam.NodeIpamClient(_invoker).GetStatus(new GetStatusRequest(), Within(timeout));
 
     private CallOptions Within(TimeSpan timeout) => new(deadline: _time.GetUtcNow().UtcDateTime + timeout);

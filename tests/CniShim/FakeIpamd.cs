@@ -19,25 +19,26 @@ internal sealed class FakeIpamd : IAsyncDisposable
     private readonly WebApplication _server;
     private readonly string _folder;
 
-    private FakeIpamd(WebApplication server, string folder, FakeIpamdState state)
+    private FakeIpamd(WebApplication server, string folder, string socketPath, FakeIpamdState state)
     {
         _server = server;
         _folder = folder;
+        SocketPath = socketPath;
         State = state;
     }
 
     public FakeIpamdState State { get; }
 
-    public string SocketPath => Path.Combine(_folder, "ipamd.sock");
+    public string SocketPath { get; }
 
-    public static async Task<FakeIpamd> StartAsync(Action<FakeIpamdState>? configure = null)
+    public static async Task<FakeIpamd> StartAsync(Action<FakeIpamdState>? configure = null, string? socketPath = null)
     {
         var folder = Directory.CreateTempSubdirectory("fake-ipamd-").FullName;
         var state = new FakeIpamdState();
         configure?.Invoke(state);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(Path.Combine(folder, "ipamd.sock"), listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socketPath ??= Path.Combine(folder, "ipamd.sock"), listen => listen.Protocols = HttpProtocols.Http2));
         builder.Services.AddGrpc();
         builder.Services.AddSingleton(state);
         builder.Services.AddSingleton<FakeCniBackend>();
@@ -46,7 +47,7 @@ internal sealed class FakeIpamd : IAsyncDisposable
         server.MapGrpcService<FakeCniBackend>();
         if (state.ServesNodeIpam) server.MapGrpcService<FakeNodeIpam>();
         await server.StartAsync();
-        return new FakeIpamd(server, folder, state);
+        return new FakeIpamd(server, folder, socketPath!, state);
     }
 
     public async ValueTask DisposeAsync()

@@ -155,10 +155,98 @@ public sealed class IpamdClientTests
 
     private static AddNetworkRequest Request() => new() { ContainerID = "c1", IfName = "eth0", NetworkName = "aws-cni" };
 
-    private static IpamdClient Client(string path)
+    [Fact]
+    public async Task AddNetwork_waits_for_a_daemon_that_starts()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"late-ipamd-{Environment.ProcessId}.sock");
+        var log = new LogText();
+        var client = Client(path, wait: Patience, log);
+        var adding = Task.Run(() => client.AddNetwork(Request(), Patience));
+
+        // It has seen that nobody is there.
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(() => Task.FromResult(log.Text.Contains("waiting for it, up to 20 s", StringComparison.Ordinal)));
+        await using var ipamd = await FakeIpamd.StartAsync(socketPath: path);
+
+        Assert.Equal("10.250.0.10", Assert.Single((await adding.WaitAsync(Patience)).IPAllocationMetadata).IPv4Addr);
+        Assert.Single(log.Text.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
+    public async Task AddNetwork_is_repeated_when_the_daemon_stops_in_the_middle_of_it()
+    {
+        var calls = 0;
+        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => ++calls == 1 ? throw new RpcException(new Status(StatusCode.Cancelled, "the daemon stops")) : Task.CompletedTask);
+
+        Assert.True(Client(ipamd.SocketPath, wait: Patience).AddNetwork(Request(), Patience).Success);
+        Assert.Equal(2, calls);
+    }
+
+    [Theory]
+    [InlineData(200, 20_000)]
+    [InlineData(20_000, 200)]
+    public void Daemon_that_stays_away_is_waited_for_no_longer_than_allowed(int waitMilliseconds, int timeoutMilliseconds)
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
+        var started = Stopwatch.GetTimestamp();
+
+        var error = Fails(Client(path, TimeSpan.FromMilliseconds(waitMilliseconds)), TimeSpan.FromMilliseconds(timeoutMilliseconds));
+
+        Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromMilliseconds(100), Patience / 2);
+    }
+
+    [Fact]
+    public void Path_that_is_no_socket_is_not_waited_for()
+    {
+        var started = Stopwatch.GetTimestamp();
+
+        Fails(Client("/proc/self/status/ipamd.sock", Patience), Patience);
+
+        Assert.True(Stopwatch.GetElapsedTime(started) < Patience / 2);
+    }
+
+    [Fact]
+    public void Status_and_DelNetwork_wait_for_nobody()
+    {
+        var path = Path.Combine(Path.GetTempPath(), $"no-ipamd-{Environment.ProcessId}.sock");
+        var client = Client(path, Patience);
+        var started = Stopwatch.GetTimestamp();
+
+        Assert.ThrowsAny<RpcException>(() => client.GetStatus(Patience));
+        Assert.ThrowsAny<RpcException>(() => client.DelNetwork(new DelNetworkRequest(), Patience));
+
+        Assert.True(Stopwatch.GetElapsedTime(started) < Patience / 2);
+    }
+
+    /// <summary>What the plugin logs, read while it runs.</summary>
+    private sealed class LogText : MemoryStream
+    {
+        private readonly Lock _lock = new();
+
+        public string Text
+        {
+            get
+            {
+                lock (_lock) return System.Text.Encoding.UTF8.GetString(ToArray());
+            }
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            lock (_lock) Write(buffer.ToArray(), 0, buffer.Length);
+        }
+    }
+
+    /// <param name="path">Of the socket.</param>
+    /// <param name="wait">For a daemon that is away; not at all unless given.</param>
+    /// <param name="log">Gets the log; nothing unless given.</param>
+    private static IpamdClient Client(string path, TimeSpan wait = default, Stream? log = null)
     {
         var host = new PluginHost { Environment = _ => null, Stdin = Stream.Null, Stdout = Stream.Null, Stderr = Stream.Null, Random = new Random() };
-        return new IpamdClient(host, new NetworkConfig { IpamdSocket = path }, new PluginLog(Stream.Null, TimeProvider.System));
+        var config = new NetworkConfig { IpamdSocket = path, IpamdWait = wait };
+        var lines = new PluginLog(log ?? Stream.Null, TimeProvider.System);
+        lines.Configure(config);
+        return new IpamdClient(host, config, lines);
     }
 
     private static CniException Fails(IpamdClient client, TimeSpan timeout)

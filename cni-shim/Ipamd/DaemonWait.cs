@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+using Grpc.Core;
+using VpcCni.Logging;
+using VpcCni.Shim.Interop;
+
+namespace VpcCni.Shim.Ipamd;
+
+/// <summary>
+/// Repeats a call while the daemon is away: it restarts, or is updated. Only for calls that may be carried out twice; AddNetwork answers what the attachment holds already. Bounded twice: by the time of the
+/// call, and by how long a daemon may be away in this run of the plugin.
+/// </summary>
+/// <param name="longest">0: no call is repeated.</param>
+internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvider time, PluginLog log)
+{
+    /// <summary>A daemon that is ready to serve is served within this, and one that stays away is asked some fifty times.</summary>
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
+
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Of the first call that found nobody; null while none did.</summary>
+    private long? _awaySince;
+
+    /// <param name="timeout">Of the call, its repetitions and the pauses between them together.</param>
+    /// <param name="call">Gets what is left of it.</param>
+    public T Run<T>(TimeSpan timeout, Func<TimeSpan, T> call)
+    {
+        var started = time.GetTimestamp();
+        var pause = FirstPause;
+        while (true)
+        {
+            var left = timeout - time.GetElapsedTime(started);
+            try
+            {
+                return call(left);
+            }
+            catch (RpcException exception) when (IpamdErrors.IsAway(exception) && MayRepeat(timeout - time.GetElapsedTime(started) - pause))
+            {
+                Begin(exception);
+                Libc.Pause(pause);
+                pause = pause + pause < LongestPause ? pause + pause : LongestPause;
+            }
+        }
+    }
+
+    private bool MayRepeat(TimeSpan left)
+        => left > TimeSpan.Zero && longest > TimeSpan.Zero && (_awaySince is not { } since || time.GetElapsedTime(since) < longest);
+
+    private void Begin(RpcException exception)
+    {
+        if (_awaySince is not null) return;
+        _awaySince = time.GetTimestamp();
+        log.Info($"the daemon does not answer: waiting for it, up to {longest.TotalSeconds:0.###} s", ("socket", socketPath), (FieldNames.Error, exception.Status.Detail));
+    }
+}
