@@ -167,8 +167,9 @@ internal sealed class NetworkConfigReader
     /// <summary>libcni writes the specification's key and, from 1.2.3, an older one beside it; either will do.</summary>
     private List<ValidAttachment>? Attachments()
     {
-        if ((!_root.TryGetProperty("cni.dev/valid-attachments", out var list) || list.ValueKind == JsonValueKind.Null)
-            && (!_root.TryGetProperty("cni.dev/attachments", out list) || list.ValueKind == JsonValueKind.Null)) return null;
+        if (!_root.TryGetProperty("cni.dev/valid-attachments", out var list) && !_root.TryGetProperty("cni.dev/attachments", out list)) return null;
+        // What Go makes of a list without entries: libcni says so that nothing is attached. A missing key says nothing.
+        if (list.ValueKind == JsonValueKind.Null) return [];
         if (list.ValueKind != JsonValueKind.Array)
         {
             _problems.Add($"cni.dev/valid-attachments: is a JSON {list.ValueKind}, expected an array of {{containerID, ifname}}");

@@ -171,6 +171,13 @@ public sealed class NetworkConfigTests
         Assert.Equal([new ValidAttachment("a", "eth0")], config.ValidAttachments);
     }
 
+    [Fact]
+    public void Gc_takes_null_for_an_empty_list_and_a_missing_key_for_none()
+    {
+        Assert.Empty(Read(PluginRun.Conf(more: "\"cni.dev/valid-attachments\":null"), CniCommand.Gc).ValidAttachments!);
+        Assert.Null(Read(PluginRun.Conf(), CniCommand.Gc).ValidAttachments);
+    }
+
     [Theory]
     [InlineData("""{"a":1}""")]
     [InlineData("""[{"containerID":"a"}]""")]

@@ -219,7 +219,7 @@ public sealed class BadInputTests
         var pod = await plugin.RunAsync("ADD", plugin.CreateNamespace("pod"));
         string?[] lists =
         [
-            null, "null", "{}", "\"c1\"", "[null]", "[\"c1\"]", "[{}]", "[{\"containerID\":\"c1\"}]", "[{\"containerID\":\"\",\"ifname\":\"eth0\"}]", "[{\"containerID\":1,\"ifname\":\"eth0\"}]",
+            null, "{}", "\"c1\"", "[null]", "[\"c1\"]", "[{}]", "[{\"containerID\":\"c1\"}]", "[{\"containerID\":\"\",\"ifname\":\"eth0\"}]", "[{\"containerID\":1,\"ifname\":\"eth0\"}]",
             "[{\"containerID\":\"c1\",\"ifname\":\"eth0\"},{\"containerID\":\"c2\",\"ifname\":null}]",
         ];
         foreach (var list in lists)

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Lab.Hosting;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.EndToEnd.Tests.Daemon;
+
+/// <summary>The daemon is replaced, as by a rolling update of its DaemonSet, while pods come and go.</summary>
+public sealed class DaemonUpdateTests
+{
+    private const int Workers = 4;
+    private const int Updates = 8;
+
+    [Fact]
+    public async Task Update_under_churn_fails_no_add_and_no_del()
+    {
+        // Four times fourteen addresses: what a DEL that the daemon missed still holds is not missed.
+        await using var node = await NodeLab.StartAsync(change: options => options with { InstanceType = "m5.xlarge" });
+        using var updated = new CancellationTokenSource();
+        var workers = Enumerable.Range(0, Workers).Select(worker => ChurnAsync(node, worker, updated.Token)).ToArray();
+        for (var update = 0; update < Updates; update++)
+        {
+            // Asked to stop, as kubelet does; then without warning.
+            if (update % 2 == 0) await node.TheNode.Ipamd!.DisposeAsync();
+            else await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
+            node.TheNode.Ipamd.Start();
+            await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
+        }
+
+        await updated.CancelAsync();
+        var pods = (await Task.WhenAll(workers)).Sum();
+        Assert.True(pods > Workers * Updates, $"{pods} pods came and went");
+        var last = await node.AddAsync("last");
+        Assert.True(await node.PingAsync("last", node.TheNode.Address.ToString()), $"{last.Address} does not reach the node");
+    }
+
+    /// <returns>How many pods came and went.</returns>
+    private static async Task<int> ChurnAsync(NodeLab node, int worker, CancellationToken stop)
+    {
+        var pods = 0;
+        while (!stop.IsCancellationRequested)
+        {
+            await node.AddAsync($"w{worker}-{pods}");
+            await node.DeleteAsync($"w{worker}-{pods}");
+            pods++;
+        }
+
+        return pods;
+    }
+}
