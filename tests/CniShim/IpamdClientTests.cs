@@ -196,6 +196,25 @@ public sealed class IpamdClientTests
     }
 
     [Fact]
+    public async Task AddNetwork_is_repeated_when_a_stopping_daemon_sends_it_away_with_its_first_frame()
+    {
+        // GOAWAY, last stream 0, NO_ERROR (RFC 9113, 6.8).
+        byte[] goAway = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        var connections = 0;
+        using var peer = new RawPeer(socket =>
+        {
+            connections++;
+            socket.Send(goAway);
+        });
+        var client = Client(peer.Path, wait: TimeSpan.FromMilliseconds(200));
+
+        var error = await Task.Run(() => Fails(client, Patience));
+
+        Assert.Equal(CniErrorCode.TryAgainLater, error.Code);
+        Assert.True(connections > 1, $"{connections} connections");
+    }
+
+    [Fact]
     public void Path_that_is_no_socket_is_not_waited_for()
     {
         var started = Stopwatch.GetTimestamp();

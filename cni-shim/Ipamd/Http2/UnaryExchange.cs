@@ -119,7 +119,8 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         var type = (FrameType)_frame[3];
         var flags = _frame[4];
         var stream = (int)(BinaryPrimitives.ReadUInt32BigEndian(_frame.AsSpan(5)) & 0x7fffffff);
-        if (!_greeted && type != FrameType.Settings) throw new Http2Exception("the peer does not begin with SETTINGS: it does not speak HTTP/2");
+        // A server that stops while it accepts the connection may say so before anything else.
+        if (!_greeted && type is not (FrameType.Settings or FrameType.GoAway)) throw new Http2Exception("the peer does not begin with SETTINGS: it does not speak HTTP/2");
         if (length > MaxFrameBytes) throw new Http2Exception($"a frame of {length} bytes, at most {MaxFrameBytes} are allowed");
         if (!Fill(FrameHeaderBytes + length)) return false;
 
@@ -172,7 +173,9 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
                 if (payload.Length < 8) throw Short(type);
                 // A server that shuts down still answers the streams up to the last one that it names.
                 if ((BinaryPrimitives.ReadUInt32BigEndian(payload) & 0x7fffffff) >= RequestStream) break;
-                ErrorCode = BinaryPrimitives.ReadUInt32BigEndian(payload[4..]);
+                // Not processed, and without a fault of ours: as if it had closed the connection (RFC 9113, 6.8 and 8.7).
+                if (BinaryPrimitives.ReadUInt32BigEndian(payload[4..]) is var error and not 0) ErrorCode = error;
+                else Closed = true;
                 _ended = true;
                 break;
             case FrameType.PushPromise:
