@@ -124,11 +124,11 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
 
     private static bool IsUnused(InterfaceView item) => item.Blocks.All(block => block.IsUnused);
 
-    /// <summary>The others are enough without it. One that brings nothing is spare as soon as blocks are given back one by one.</summary>
+    /// <summary>The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken for idle.</summary>
     private static bool IsSpare(InterfaceView item, PoolTargets targets, PoolNumbers numbers, int over)
     {
         var addresses = item.Blocks.Sum(block => block.Capacity);
-        if (addresses == 0) return targets.UsesAddressTargets || targets.UsesPrefixes;
+        if (addresses == 0) return true;
         if (addresses > over) return false;
         return targets.UsesAddressTargets || !targets.UsesPrefixes || numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= targets.WarmPrefixTarget;
     }
