@@ -37,7 +37,10 @@ internal sealed class IntrospectionPages
             ("/v1/networkutils-env-settings", writer => SettingsPage.HostNetwork(writer, sources.Options)),
             ("/v1/ipamd-env-settings", writer => SettingsPage.Pool(writer, sources.Targets(), sources.Options)),
         ];
-        _pages = new HttpPages([Page("/", writer => Index(writer, pages.Select(page => page.Path))), .. pages.Select(page => Page(page.Path, page.Write))], sources.Time);
+        _pages = new HttpPages([Page("/", writer => Index(writer, pages.Select(page => page.Path))), .. pages.Select(page => Page(page.Path, page.Write))], sources.Time)
+        {
+            Fallback = "/",
+        };
     }
 
     /// <summary>

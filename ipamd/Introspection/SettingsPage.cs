@@ -20,11 +20,12 @@ internal static class SettingsPage
         writer.WriteNumber(OptionTable.InterfaceMtu.Name, options.InterfaceMtu);
         writer.WriteString(OptionTable.VethPrefix.Name, host.VethPrefix);
         writer.WriteBoolean(OptionTable.NodePorts.Name, host.NodePorts);
-        writer.WriteString(OptionTable.RandomizeSnat.Name, host.SnatPorts switch
+        // As there: the number of the choice, not its word.
+        writer.WriteNumber(OptionTable.RandomizeSnat.Name, host.SnatPorts switch
         {
-            SnatPorts.FullyRandom => "prng",
-            SnatPorts.HashRandom => "hashrandom",
-            SnatPorts.Kept => "none",
+            SnatPorts.Kept => 0,
+            SnatPorts.HashRandom => 1,
+            SnatPorts.FullyRandom => 2,
             _ => throw new InvalidOperationException($"unnamed choice of ports {host.SnatPorts}"),
         });
         writer.WriteEndObject();
@@ -38,6 +39,8 @@ internal static class SettingsPage
         writer.WriteNumber(OptionTable.MinimumIpTarget.Name, targets.MinimumIpTarget);
         writer.WriteNumber(OptionTable.WarmPrefixTarget.Name, targets.WarmPrefixTarget);
         writer.WriteBoolean(OptionTable.CustomNetworking.Name, options.CustomNetworking);
+        writer.WriteBoolean(OptionTable.SubnetDiscovery.Name, options.SubnetDiscovery);
+        writer.WriteBoolean(OptionTable.ManageUnschedulable.Name, options.ManagesUnschedulable);
         writer.WriteEndObject();
     }
 

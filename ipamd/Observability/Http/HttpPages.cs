@@ -17,13 +17,16 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
     /// <summary>Nobody who looks sees anything older than this.</summary>
     public static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Path of the page that answers every path that none has; null: 404.</summary>
+    public string? Fallback { get; init; }
+
     private readonly Shelf[] _shelves = [.. pages.Select(page => new Shelf(page))];
 
     /// <summary>A <see cref="RequestDelegate"/>.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         var response = context.Response;
-        if (Array.Find(_shelves, item => item.Page.Path == context.Request.Path.Value) is not { } shelf)
+        if ((Find(context.Request.Path.Value) ?? Find(Fallback)) is not { } shelf)
         {
             response.StatusCode = StatusCodes.Status404NotFound;
             return;
@@ -42,6 +45,8 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
         // Outside of the lock: a slow client waits for itself only.
         if (HttpMethods.IsGet(context.Request.Method)) await response.BodyWriter.WriteAsync(body, context.RequestAborted);
     }
+
+    private Shelf? Find(string? path) => Array.Find(_shelves, item => item.Page.Path == path);
 
     /// <summary>A page, and what was last written of it.</summary>
     private sealed class Shelf(HttpPage page)

@@ -38,7 +38,9 @@ public sealed class IntrospectionPagesTests
         var paths = (await GetAsync("/")).RootElement.GetProperty("AvailableCommands").EnumerateArray().Select(item => item.GetString()!).ToArray();
         Assert.Equal(["/v1/enis", "/v1/eni-configs", "/v1/networkutils-env-settings", "/v1/ipamd-env-settings"], paths);
         foreach (var path in paths) Assert.NotEqual(JsonValueKind.Undefined, (await GetAsync(path)).RootElement.ValueKind);
-        Assert.Equal(StatusCodes.Status404NotFound, (await AskAsync("/v1/pods")).Status);
+
+        // As with the AWS VPC CNI.
+        Assert.Equal((await AskAsync("/")).Body, (await AskAsync("/v1/pods")).Body);
     }
 
     [Fact]
@@ -64,10 +66,14 @@ public sealed class IntrospectionPagesTests
     public async Task Settings_have_the_names_of_their_variables()
     {
         var host = (await GetAsync("/v1/networkutils-env-settings")).RootElement;
-        Assert.Equal((128, "192.168.0.0/16", "prng"), (host.GetProperty("AWS_VPC_K8S_CNI_CONNMARK").GetInt32(), host.GetProperty("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")[0].GetString(), host.GetProperty("AWS_VPC_K8S_CNI_RANDOMIZESNAT").GetString()));
+        Assert.Equal((128, "192.168.0.0/16", 2), (host.GetProperty("AWS_VPC_K8S_CNI_CONNMARK").GetInt32(), host.GetProperty("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")[0].GetString(), host.GetProperty("AWS_VPC_K8S_CNI_RANDOMIZESNAT").GetInt32()));
         var pool = (await GetAsync("/v1/ipamd-env-settings")).RootElement;
         Assert.Equal(
-            ["WARM_ENI_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_PREFIX_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], pool.EnumerateObject().Select(member => member.Name));
+            [
+                "WARM_ENI_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_PREFIX_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_SUBNET_DISCOVERY",
+                "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
+            ],
+            pool.EnumerateObject().Select(member => member.Name));
         Assert.Equal(2, pool.GetProperty("WARM_IP_TARGET").GetInt32());
     }
 
