@@ -230,7 +230,8 @@ internal sealed partial class AddressService(
     private AddOutcome.NoAddress ToNoAddress(WaitOutcome outcome)
     {
         var view = ledger.View(time.GetUtcNow());
-        var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling";
+        var soonest = view.CooldownEnds.Count > 0 ? $", the first of them until {Math.Max(Math.Ceiling((view.CooldownEnds[0] - time.GetUtcNow()).TotalSeconds), 0):0} s from now" : "";
+        var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling{soonest}";
         return outcome switch
         {
             WaitOutcome.TimedOut => new AddOutcome.NoAddress(

@@ -123,6 +123,34 @@ public sealed class PoolTests
     }
 
     [Fact]
+    public async Task Full_node_says_when_an_address_has_cooled_and_an_add_that_can_wait_so_long_does()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(20));
+        for (var index = 0; index < 9; index++)
+        {
+            await pool.StepAsync();
+            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+        }
+
+        await pool.DeleteAsync("p0");
+        var early = pool.AddAsync("early");
+        await pool.StepAsync();
+        Assert.Contains("1 cooling, the first of them until 30 s from now", Assert.IsType<AddOutcome.NoAddress>(await early).Reason, StringComparison.Ordinal);
+
+        pool.Time.Advance(TimeSpan.FromSeconds(15));
+        var late = pool.AddAsync("late");
+        await pool.StepAsync();
+        Assert.False(late.IsCompleted);
+        for (var second = 0; second < 16; second++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+            await pool.StepAsync();
+        }
+
+        Assert.IsType<AddOutcome.Held>(await late);
+    }
+
+    [Fact]
     public async Task An_add_outlives_throttling_that_ends_within_its_wait()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
