@@ -104,7 +104,7 @@ public sealed class DaemonTests
     }
 
     [Fact]
-    public async Task Without_a_daemon_an_add_fails_with_code_11_within_its_deadline_and_a_del_succeeds()
+    public async Task Without_a_daemon_an_add_waits_ten_seconds_and_fails_with_code_11_and_a_del_succeeds_at_once()
     {
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("a");
@@ -112,8 +112,12 @@ public sealed class DaemonTests
         var started = Stopwatch.GetTimestamp();
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("b"));
         Assert.Equal(11, failure.Code);
-        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(5));
+
+        // Less than the thirty seconds that the call itself has.
+        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromSeconds(9.5), TimeSpan.FromSeconds(20));
+        started = Stopwatch.GetTimestamp();
         await node.DeleteAsync("a");
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(5));
         var rules = await node.Lab.ExecAsync(NodeLab.Node, ["ip", "rule"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Assert.DoesNotContain("512:", rules.Output, StringComparison.Ordinal);
     }
