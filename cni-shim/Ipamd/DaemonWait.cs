@@ -6,13 +6,16 @@ using VpcCni.Shim.Interop;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// Repeats a call while the daemon is away: it restarts, or is updated. Only for calls that may be carried out twice; AddNetwork answers what the attachment holds already. Bounded twice: by the time of the
-/// call, and by how long a daemon may be away in this run of the plugin.
+/// Repeats a call while the daemon is away: it restarts, or is updated. Only for calls that may be carried out twice; AddNetwork returns
+/// what the attachment holds already. Bounded twice: by the call's own time, and by <paramref name="longest"/>.
 /// </summary>
-/// <param name="longest">0: no call is repeated.</param>
+/// <param name="socketPath">For the log.</param>
+/// <param name="longest">How long the daemon may be away in this run of the plugin; 0: no call is repeated.</param>
+/// <param name="time">Monotonic.</param>
+/// <param name="log">Gets one line, when the wait begins.</param>
 internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvider time, PluginLog log)
 {
-    /// <summary>A daemon that is ready to serve is served within this, and one that stays away is asked some fifty times.</summary>
+    /// <summary>Doubled after each attempt, up to <see cref="LongestPause"/>: some fifty attempts in ten seconds.</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
 
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(250);
@@ -49,6 +52,8 @@ internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvid
     {
         if (_awaySince is not null) return;
         _awaySince = time.GetTimestamp();
-        log.Info($"the daemon does not answer: waiting for it, up to {longest.TotalSeconds:0.###} s", ("socket", socketPath), (FieldNames.Error, exception.Status.Detail));
+        log.Info(
+            $"the daemon does not answer: waiting for it, up to {longest.TotalSeconds:0.###} s",
+            ("socket", socketPath), (FieldNames.Error, exception.Status.Detail));
     }
 }

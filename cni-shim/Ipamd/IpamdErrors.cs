@@ -73,7 +73,9 @@ internal static class IpamdErrors
     };
 
     /// <summary>As <see cref="IsDown"/>, and not for want of time: nobody serves the socket, or whoever did stopped in the middle of the call.</summary>
-    public static bool IsAway(RpcException exception) => exception.StatusCode != StatusCode.DeadlineExceeded && IsDown(exception) && exception.Status.DebugException is not ConnectException { IsNobodyThere: false };
+    public static bool IsAway(RpcException exception)
+        => exception.StatusCode != StatusCode.DeadlineExceeded && IsDown(exception)
+            && exception.Status.DebugException is not ConnectException { IsNobodyThere: false };
 
     public static bool IsUnknownAttachment(RpcException exception)
         => exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(UnknownPod, StringComparison.Ordinal);

@@ -3,6 +3,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Grpc.Core;
+using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Options;
 
@@ -178,7 +179,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        level.AcceptOnlyFromAmong("full", "no-releases", "no-calls");
+        level.AcceptOnlyFromAmong([.. Enum.GetValues<CloudAccess>().Select(CloudAccessText.Of)]);
         var command = new DocumentedCommand(
             "access", "show, or set until the daemon restarts, how much of the cloud's control plane this node may use",
             (ExitCodes.Done, "done"), NoAnswer) { level, socket, json };

@@ -88,7 +88,7 @@ internal static class OfflineReport
             $"{total} on {record.Interfaces.Count} interfaces, as last seen: "
             + $"{record.Attachments.Count} assigned, {record.Cooling.Count} cooling");
         foreach (var intent in record.Intents)
-            screen.Beside("under way", Column, $"{intent.Description}, begun {Span.Ago(now - intent.At)}");
+            screen.Beside("under way", Column, $"{intent.Description}, begun {Span.Ago(now - intent.Since)}");
         foreach (var attachment in record.Attachments.Take(MostPods))
         {
             var address = string.Join(",", attachment.Addresses.Select(held => held.Address));

@@ -13,7 +13,7 @@ namespace VpcCni.Ipamd.Rpc;
 /// <param name="state">The node's identity, and the warnings of <c>ipamd status</c>.</param>
 /// <param name="settings">The mode.</param>
 /// <param name="warn">Logs a warning that <paramref name="state"/> did not have.</param>
-internal sealed class ConfigServerService(DaemonState state, CniReplySettings settings, Action<string>? warn = null)
+internal sealed class ConfigServerService(DaemonState state, CniReplySettings settings, Action<string> warn)
     : ConfigServerBackend.ConfigServerBackendBase
 {
     private const string StandardMode = "standard";
@@ -24,7 +24,7 @@ internal sealed class ConfigServerService(DaemonState state, CniReplySettings se
 
     public override Task<NetworkPolicyAgentConfigReply> GetNetworkPolicyConfigs(Empty request, ServerCallContext context)
     {
-        if (settings.NetworkPolicyMode == StandardMode && state.AddWarning(NotCalled)) warn?.Invoke(NotCalled);
+        if (settings.NetworkPolicyMode == StandardMode && state.AddWarning(NotCalled)) warn(NotCalled);
         if (state.Identity is not { } identity)
             throw new RpcException(new Status(StatusCode.Unavailable, $"the node is not identified yet: {state.StartObstacle}"));
         return Task.FromResult(new NetworkPolicyAgentConfigReply

@@ -2,7 +2,6 @@
 using Google.Protobuf.WellKnownTypes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observability.History;
-using VpcCni.Ipamd.WarmPool;
 using VpcCni.Protos.V1;
 using Attachment = VpcCni.Ipamd.Ledger.Attachment;
 
@@ -40,7 +39,7 @@ internal static class ExplainReplies
             Cooldown = parts.Ledger.Cooldown,
             Since = parts.State.StartedAt,
             IsObserved = parts.Ledger.View(now).IsObserved,
-            Obstacle = new WaitReason(parts.Ledger, parts.Waiting, parts.Budget, parts.Time).Current(),
+            Obstacle = parts.WaitReason.Current(),
             StartObstacle = parts.State.StartObstacle,
             Namesakes = namesakes,
             Similar = namesakes.Length == 0 ? Similar(pods, request) : [],

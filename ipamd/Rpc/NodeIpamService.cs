@@ -20,6 +20,9 @@ namespace VpcCni.Ipamd.Rpc;
 internal sealed record NodeIpamParts(
     IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, HealthMonitor Health, TimeProvider Time)
 {
+    /// <summary>What those that wait are waiting for.</summary>
+    public WaitReason WaitReason { get; } = new(Ledger, Waiting, Budget, Time);
+
     /// <summary>Null: there is nothing to audit (tests).</summary>
     public NodeAuditor? Auditor { get; init; }
 }

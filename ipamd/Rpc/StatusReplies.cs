@@ -129,7 +129,7 @@ internal static class StatusReplies
     private static string WaitsFor(NodeIpamParts parts, LedgerView view)
     {
         if (parts.State.StartObstacle is { } start) return $"the daemon's start: {start}";
-        var reason = new WaitReason(parts.Ledger, parts.Waiting, parts.Budget, parts.Time).Current()
+        var reason = parts.WaitReason.Current()
             ?? parts.State.Pool?.Obstacles.Everything;
         if (reason is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
         return view.CooldownEnds.Count > 0 ? $"an address that cools until {view.CooldownEnds[0]:HH:mm:ss}Z" : "the next plan";

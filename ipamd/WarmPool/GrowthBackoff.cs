@@ -68,9 +68,9 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// <param name="blocks">What was asked for.</param>
     /// <param name="describeAgain">Has the subnets described at once; false when they are not.</param>
     public void Failed(
-        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool>? describeAgain = null)
+        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
     {
-        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain ?? (() => false));
+        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain);
     }
 
     private void Failed_NeedsLock(

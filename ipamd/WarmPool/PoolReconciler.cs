@@ -118,22 +118,26 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }
 
-    private PoolSnapshot Snapshot() => new()
+    private PoolSnapshot Snapshot()
     {
-        Ledger = ledger.View(time.GetUtcNow()),
-        Waiting = parts.Waiting.Waiting(),
-        Capacity = Capacity,
-        Subnets = SubnetCandidates,
-        NoPlace = parts.Placement.Obstacle,
-        Obstacles = Obstacles,
-        Awaited = parts.Membership.Awaited.Addresses,
-        IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-        // What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.
-        MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full
-            || parts.Placement.Obstacle is { Kind: not GrowthObstacleKind.NoSubnet },
-        MayReleaseAt = MayReleaseAt(),
-        NeededAt = _neededAt,
-    };
+        var noPlace = parts.Placement.Obstacle;
+        return new PoolSnapshot
+        {
+            Ledger = ledger.View(time.GetUtcNow()),
+            Waiting = parts.Waiting.Waiting(),
+            Capacity = Capacity,
+            Subnets = SubnetCandidates,
+            NoPlace = noPlace,
+            Obstacles = Obstacles,
+            Awaited = parts.Membership.Awaited.Addresses,
+            IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
+            // What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.
+            MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full
+                || noPlace is { Kind: not GrowthObstacleKind.NoSubnet },
+            MayReleaseAt = MayReleaseAt(),
+            NeededAt = _neededAt,
+        };
+    }
 
     private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {

@@ -24,34 +24,36 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
     /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
     public override bool IsDescribed => true;
 
-    public override GrowthObstacle? Obstacle => _described is { Count: > 0 } described && discover && !described.Any(IsFit)
-        ? new(GrowthObstacleKind.NoSubnet, null, $"{primarySubnet}, the node's own subnet, is tagged {RoleTag}=0, and no other subnet of the zone is tagged {RoleTag}=1 for this cluster")
-        : null;
+    public override GrowthObstacle? Obstacle => Candidates().Count > 0 ? null : new(
+        GrowthObstacleKind.NoSubnet, null,
+        $"{primarySubnet}, the node's own subnet, is tagged {RoleTag}=0, and no other subnet of the zone is tagged {RoleTag}=1 for this cluster");
 
     public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken) => _described = await cloud.DescribeSubnetsAsync(cancellationToken);
 
-    /// <summary>Most free addresses first. The primary interface's subnet alone until they have been described.</summary>
+    /// <summary>
+    /// Most free addresses first. The primary interface's subnet alone where none is fit and no description shows that one: it is there, and
+    /// nothing says that it is not for pods.
+    /// </summary>
     public override IReadOnlyList<SubnetCandidate> Candidates()
     {
         if (!discover) return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
         var described = _described;
-        if (described.Count == 0) return [new SubnetCandidate(primarySubnet, null)];
-        return [.. described
-            .Where(IsFit)
+        SubnetCandidate[] fit = [.. described
+            .Where(subnet => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName))
             .OrderByDescending(subnet => subnet.FreeAddresses).ThenBy(subnet => subnet.Id, StringComparer.Ordinal)
             .Select(subnet => new SubnetCandidate(subnet.Id, subnet.FreeAddresses))];
+        return fit.Length > 0 || described.Any(subnet => subnet.Id == primarySubnet) ? fit : [new SubnetCandidate(primarySubnet, null)];
     }
 
     /// <summary>Its subnet is tagged as not for pods: also when the node has no other, as somebody has decided so.</summary>
     public override bool IsExcluded(CloudInterface item)
-        => discover && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0";
+        => discover && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet
+            && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0";
 
     /// <summary>Interfaces are made like the primary one.</summary>
     public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) => primary.SecurityGroupIds;
 
     public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) => primary.SecurityGroupIds;
-
-    private bool IsFit(CloudSubnet subnet) => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName);
 
     /// <summary>The primary interface's subnet is fit unless it is tagged otherwise; any other must be tagged.</summary>
     internal static bool IsFit(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)

@@ -124,7 +124,6 @@ public sealed class ReportedSituationTests
         var world = lab.World.Model;
         lock (world.Gate)
         {
-            // What the killed daemon began goes first.
             var instance = lab.Node(NodeLab.Node).Instance.Id;
             var created = world.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = world.Subnets.First().Id, InterfaceType = type, Description = "somebody else's" });
             world.AttachNetworkInterface(new AttachInterfaceRequest(created.Id, instance, 1));

@@ -25,7 +25,7 @@ public sealed class GrowthBackoffTests
     [Fact]
     public void A_budget_too_small_for_an_interface_stands_against_new_ones_until_its_tokens_return()
     {
-        _backoff.Failed(Spent(TimeSpan.FromSeconds(12)), target: null, "subnet-1", Blocks);
+        _backoff.Failed(Spent(TimeSpan.FromSeconds(12)), target: null, "subnet-1", Blocks, () => false);
 
         var view = _backoff.View();
         Assert.Null(view.Everything);
@@ -37,7 +37,7 @@ public sealed class GrowthBackoffTests
     [Fact]
     public void A_budget_too_small_for_blocks_stands_against_everything_until_its_tokens_return()
     {
-        _backoff.Failed(Spent(TimeSpan.FromSeconds(11)), Eni, "subnet-1", Blocks);
+        _backoff.Failed(Spent(TimeSpan.FromSeconds(11)), Eni, "subnet-1", Blocks, () => false);
 
         Assert.Equal(_time.GetUtcNow() + TimeSpan.FromSeconds(11), _backoff.View().Everything!.Until);
         _time.Advance(TimeSpan.FromSeconds(11));
@@ -50,7 +50,7 @@ public sealed class GrowthBackoffTests
         var pauses = new List<TimeSpan>();
         for (var time = 0; time < 5; time++)
         {
-            _backoff.Failed(new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."), target: null, "subnet-1", Blocks);
+            _backoff.Failed(new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."), target: null, "subnet-1", Blocks, () => false);
             pauses.Add(_backoff.View().Everything!.Until!.Value - _time.GetUtcNow());
             _time.Advance(pauses[^1]);
             Assert.Null(_backoff.View().Everything);

@@ -112,7 +112,7 @@ public sealed class NearlyFullSubnetTests
     {
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
-        backoff.Failed(Full(), target: null, Subnet, new BlockRequest(BlockKind.Ipv4Address, 9));
+        backoff.Failed(Full(), target: null, Subnet, new BlockRequest(BlockKind.Ipv4Address, 9), () => false);
         var view = backoff.View();
         Assert.Equal(5, view.Subnets[Subnet].AddressesAtOnce);
         Assert.Null(view.Against(Subnet, BlockKind.Ipv4Address, isNew: true));
@@ -125,9 +125,9 @@ public sealed class NearlyFullSubnetTests
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var backoff = new GrowthBackoff(new SubnetSupply(time), time, new Random(1));
         var eni = new NetworkInterfaceId("eni-1");
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 3));
+        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 3), () => false);
         Assert.Null(backoff.View().Against(Subnet, BlockKind.Ipv4Prefix, isNew: false));
-        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 1));
+        backoff.Failed(Full(), eni, Subnet, new BlockRequest(BlockKind.Ipv4Prefix, 1), () => false);
         Assert.NotNull(backoff.View().Against(Subnet, BlockKind.Ipv4Prefix, isNew: false));
         Assert.Null(backoff.View().Against(Subnet, BlockKind.Ipv4Address, isNew: false));
     }

@@ -28,6 +28,21 @@ public sealed class SubnetTagTests
     {
         var subnets = new Subnets(discover: true, clusterName: null, "subnet-1");
         Assert.Equal(["subnet-1"], subnets.Candidates().Select(candidate => candidate.Id));
+        Assert.False(subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
+        Assert.Null(subnets.Obstacle);
+    }
+
+    /// <summary>A policy or a filter may hide it; then nothing says that it is not for pods.</summary>
+    [Theory]
+    [InlineData(null, "subnet-own")]
+    [InlineData("1", "other")]
+    public async Task Own_subnet_that_no_description_shows_is_used_where_no_other_is_fit(string? other, string candidate)
+    {
+        var cloud = new FakeCloud().WithSubnet("other", "10.9.0.0/24");
+        if (other is not null) cloud.WithTag("other", Subnets.RoleTag, other);
+        var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-own");
+        await subnets.DescribeAsync(cloud, CancellationToken.None);
+        Assert.Equal([candidate], subnets.Candidates().Select(item => item.Id));
         Assert.Null(subnets.Obstacle);
     }
 
