@@ -114,12 +114,12 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
     private void NotDescribed(EniConfigState.Present asked, string why) => Replace(
         asked, before => before.IsChecked ? before : before with { Obstacle = Waits($"subnet {asked.SubnetId} of ENIConfig '{asked.Name}' could not be looked up: {why}") });
 
-    /// <summary>Nothing when something else has been told meanwhile.</summary>
+    /// <summary>Nothing when something else has been told meanwhile, whether anybody has looked at that yet or not.</summary>
     private void Replace(EniConfigState.Present asked, Func<Judgement, Judgement> judge)
     {
         lock (_lock)
         {
-            if (ReferenceEquals(_judgement.State, asked)) _judgement = judge(_judgement);
+            if (ReferenceEquals(source.Current, asked) && ReferenceEquals(_judgement.State, asked)) _judgement = judge(_judgement);
         }
     }
 

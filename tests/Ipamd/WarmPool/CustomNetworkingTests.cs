@@ -148,6 +148,20 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
+    public async Task An_ENIConfig_that_is_gone_before_its_subnet_was_found_is_nothing_to_fall_back_on()
+    {
+        var custom = Custom();
+        Tell("subnet-pods");
+        _cloud.Gate = new TaskCompletionSource();
+        var looking = custom.DescribeAsync(_cloud, None);
+        _source.Tell(new EniConfigState.Missing("pods", "it was deleted"));
+        _cloud.Gate.SetResult();
+        await looking;
+        Assert.Null(custom.InForce);
+        Assert.True(custom.IsExcluded(Interface("subnet-pods")));
+    }
+
+    [Fact]
     public void A_node_on_which_nothing_is_changed_needs_no_lookup()
     {
         var custom = new CustomNetworking(_source, _cloud.Identity, mayChange: false);
