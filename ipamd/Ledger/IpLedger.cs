@@ -19,6 +19,9 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     /// <summary>More addresses than any instance type carries.</summary>
     private const int MaxLastReleases = 8192;
 
+    /// <summary>How many assignments <see cref="LedgerView.RecentAssignments"/> goes back.</summary>
+    public const int MaxRecentAssignments = 64;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, Interface> _interfaces = [];
     private readonly Dictionary<AttachmentKey, Attachment> _attachments = [];
@@ -27,6 +30,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
 
     /// <summary>When addresses were last given back, for how soon they are used again.</summary>
     private readonly Dictionary<IPAddress, DateTimeOffset> _lastReleases = [];
+    private readonly Queue<DateTimeOffset> _recentAssignments = new(MaxRecentAssignments);
     private long _version;
 
     /// <summary>Time for which a released address is not given out again; zero means none.</summary>
@@ -178,6 +182,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
 
             var attachment = new Attachment { Key = key, Pod = pod, Addresses = held, NetnsPath = netnsPath, AssignedAt = now };
             _attachments.Add(key, attachment);
+            if (_recentAssignments.Count == MaxRecentAssignments) _recentAssignments.Dequeue();
+            _recentAssignments.Enqueue(now);
             foreach (var item in held) Hold_NeedsLock(item.Address, key);
             Changed_NeedsLock();
             TimeSpan? reusedAfter = _lastReleases.Remove(held[0].Address, out var releasedAt) ? now - releasedAt : null;
@@ -269,6 +275,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                 Orphans = Orphans_NeedsLock(),
                 Attachments = _attachments.Count,
                 Intents = [.. _intents.Values],
+                RecentAssignments = [.. _recentAssignments],
             };
         }
     }

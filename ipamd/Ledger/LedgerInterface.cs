@@ -105,6 +105,9 @@ internal sealed record LedgerView
     /// <summary>What is being done, or has to be done, in the cloud.</summary>
     public IReadOnlyList<OpenIntent> Intents { get; init; } = [];
 
+    /// <summary>When the last attachments of this run were made, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.</summary>
+    public IReadOnlyList<DateTimeOffset> RecentAssignments { get; init; } = [];
+
     public int Total => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Total);
     public int Assigned => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Assigned);
     public int Cooling => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Cooling);

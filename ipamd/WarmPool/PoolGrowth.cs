@@ -4,8 +4,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
-/// What to add. Existing interfaces are filled before new ones are made. With prefix delegation, single addresses stand in where no subnet has a whole prefix, and where one more prefix would be more
-/// than the node can run pods. An interface on which something is being done is left alone until that is over; the room that it has is waited for rather than made elsewhere.
+/// What to add. Existing interfaces are filled before new ones are made. With prefix delegation, single addresses stand in where no subnet
+/// has a whole prefix: the last prefix may exceed what the node can run, since it takes one slot and one call. An interface on which
+/// something is being done is left alone until that is over; the room that it has is waited for rather than made elsewhere.
 /// </summary>
 internal sealed class PoolGrowth
 {
@@ -124,8 +125,10 @@ internal sealed class PoolGrowth
         // In interface mode whole interfaces are filled, as in the reference; with address targets just what is missing is added.
         var fill = !_targets.UsesAddressTargets && !_snapshot.IsUnschedulable;
         var left = need;
-        left -= Place(BlockKind.Ipv4Address, left, room, fill);
-        left -= PlaceOnNew(BlockKind.Ipv4Address, left, room - Added, fill);
+        // Never a new interface for what is ahead alone.
+        var ahead = Refill.Ahead(_snapshot, _targets, _now);
+        left -= Place(BlockKind.Ipv4Address, left + ahead, room, fill);
+        if (left > 0) left -= PlaceOnNew(BlockKind.Ipv4Address, left + ahead, room - Added, fill);
         return left;
     }
 
@@ -134,19 +137,7 @@ internal sealed class PoolGrowth
         const int size = PoolTargets.PrefixSize;
         var prefixes = (need + size - 1) / size;
         if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable) prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _numbers.FreePrefixes - _numbers.ComingPrefixes);
-        var singles = 0;
-        if (prefixes > room / size)
-        {
-            // The last prefix would be more than the node can run: single addresses instead, where the interfaces that are there have room for them.
-            prefixes = room / size;
-            singles = Math.Max(Math.Min(need, room) - (prefixes * size), 0);
-            if (singles > 0 && singles > _numbers.Usable.Sum(item => Slots(item)) - prefixes)
-            {
-                prefixes++;
-                singles = 0;
-            }
-        }
-
+        prefixes = Math.Min(prefixes, (room + size - 1) / size);
         var added = 0;
         if (prefixes > 0)
         {
@@ -154,7 +145,6 @@ internal sealed class PoolGrowth
             added += PlaceOnNew(BlockKind.Ipv4Prefix, (prefixes * size) - added, int.MaxValue, fill: false);
         }
 
-        if (singles > 0) added += Place(BlockKind.Ipv4Address, singles, room - added, fill: false);
         var left = Math.Min(need, room) - added;
         if (left > 0 && _isSubnetShort)
         {

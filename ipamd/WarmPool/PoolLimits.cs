@@ -10,6 +10,24 @@ internal static class PoolLimits
     /// <summary>Events that come within this time of each other cost one plan: the pods of one deployment arrive together.</summary>
     public static readonly TimeSpan Coalescing = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>ADDs within this time of each other are of one burst: a refill that no pending ADD waits for is collected until they pause.</summary>
+    public static readonly TimeSpan RefillPause = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Such a refill is made after this time at the latest, whether ADDs have paused or not.</summary>
+    public static readonly TimeSpan LongestRefillWait = TimeSpan.FromSeconds(1);
+
+    /// <summary>ADDs of the last time of this length are what the next is expected to bring: EC2 needs about as long to answer.</summary>
+    public static readonly TimeSpan RefillWindow = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// A subnet with fewer free addresses is short: nothing is assigned there beyond the targets, and no surplus is kept. What another node
+    /// needs outweighs what this one might.
+    /// </summary>
+    public const int ShortSubnet = 32;
+
+    /// <summary>Most addresses that are assigned beyond the targets while ADDs keep coming (docs/adr/0009).</summary>
+    public const int MostAhead = 8;
+
     /// <summary>Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.</summary>
     public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
 

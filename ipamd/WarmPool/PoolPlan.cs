@@ -55,6 +55,9 @@ internal sealed record PoolPlan
     /// <summary>Why the shortage is not, or not wholly, covered by what is under way and by the actions.</summary>
     public GrowthObstacle? Obstacle { get; init; }
 
+    /// <summary>A refill is being collected: when it is made at the latest; null when none is.</summary>
+    public DateTimeOffset? RefillAt { get; init; }
+
     /// <summary>When time alone changes the plan; null when only an event can.</summary>
     public DateTimeOffset? ReplanAt { get; init; }
 }

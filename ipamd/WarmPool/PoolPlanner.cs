@@ -12,6 +12,8 @@ internal static class PoolPlanner
     {
         var numbers = PoolNumbers.Of(snapshot, targets, now);
         var growth = PoolGrowth.Plan(snapshot, targets, numbers, now);
+        var dueAt = Refill.DueAt(snapshot, numbers, now);
+        DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
         var shrinkage = growth.Actions.Count > 0 ? PoolShrinkage.None
             : growth.Shortage > 0 ? PoolShrinkage.Trade(snapshot, targets, growth, now)
             : snapshot.Waiting.Count > 0 ? PoolShrinkage.None
@@ -20,15 +22,17 @@ internal static class PoolPlanner
         var cooldownEnds = snapshot.Ledger.CooldownEnds;
         return new PoolPlan
         {
-            Actions = [.. growth.Actions, .. shrinkage.Actions],
+            Actions = refillAt is not null ? [] : [.. growth.Actions, .. shrinkage.Actions],
             Short = Math.Max(growth.Shortage, 0),
             Over = shrinkage.Over,
             HasSpareInterface = shrinkage.HasSpareInterface,
             // Without an obstacle everything that is missing is on its way.
             Hopeless = growth.Obstacle is null ? [] : WaitForecast.Hopeless(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,
+            RefillAt = refillAt,
             ReplanAt = Earliest(
                 (snapshot.Waiting.Count > 0 || growth.Shortage > 0) && cooldownEnds.Count > 0 ? cooldownEnds[0] : null,
+                refillAt,
                 growth.Shortage > 0 ? growth.Obstacle?.Until : null,
                 shrinkage.ReplanAt),
         };

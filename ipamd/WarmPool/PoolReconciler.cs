@@ -46,6 +46,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
     private DateTimeOffset _neededAt = time.GetUtcNow();
+    private DateTimeOffset? _shortSince;
     private int _failedReleases;
 
     /// <summary>Told of every plan that does something.</summary>
@@ -110,6 +111,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
+        _shortSince = plan.Short > 0 ? _shortSince ?? time.GetUtcNow() : null;
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
         // A sandbox whose DEL never came may hold what they wait for.
@@ -136,6 +138,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
                 || noPlace is { Kind: not GrowthObstacleKind.NoSubnet },
             MayReleaseAt = MayReleaseAt(),
             NeededAt = _neededAt,
+            ShortSince = _shortSince,
         };
     }
 

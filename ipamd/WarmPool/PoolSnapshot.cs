@@ -24,6 +24,9 @@ internal sealed record PoolSnapshot
     /// <summary>Attached, and usable as soon as their interface is wired.</summary>
     public AwaitedAddresses Awaited { get; init; } = AwaitedAddresses.None;
 
+    /// <summary>Since when addresses have been missing; null when none were at the last plan.</summary>
+    public DateTimeOffset? ShortSince { get; init; }
+
     /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
     public bool IsUnschedulable { get; init; }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
+using VpcCni.Simulation.Tests.Comparison;
 
 namespace VpcCni.Simulation.Tests;
 
@@ -38,10 +39,13 @@ internal static class SimulateCommand
                     planted = true;
                     break;
                 case "--compare":
-                    Comparison.ComparisonReport.Measure().Write(output);
+                    ComparisonReport.Measure().Write(output);
+                    return 0;
+                case "--rows":
+                    RowReport.Write(output);
                     return 0;
                 default:
-                    error.WriteLine($"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] [--planted] [--compare]");
+                    error.WriteLine($"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] [--planted] [--compare] [--rows]");
                     return 2;
             }
         }

@@ -68,10 +68,11 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
         targets,
         Now);
 
-    /// <summary>Plans and acts until a plan has no action.</summary>
+    /// <summary>Plans and acts until a plan has no action; after an ADD, once ADDs have paused.</summary>
     /// <param name="inspect">Shown every plan before it is carried out.</param>
     public int Settle(Action<PoolPlan>? inspect = null)
     {
+        if (View.RecentAssignments is [.., var last] && last + PoolLimits.RefillPause is var pausedAt && pausedAt > Now) Now = pausedAt;
         for (var actions = 0; ; )
         {
             var plan = Plan();

@@ -88,7 +88,7 @@ internal sealed class PoolHarness
     public AddressService Service { get; }
     public LedgerView View => Ledger.View(Time.GetUtcNow());
 
-    /// <summary>Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless something waits for it.</summary>
+    /// <summary>Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless something waits for it, as a refill that is collected does.</summary>
     public async Task<StepOutcome> StepAsync()
     {
         for (var round = 0; round < MaxRounds; round++)
@@ -102,6 +102,12 @@ internal sealed class PoolHarness
             }
 
             await Reconciler.IdleAsync();
+            if (outcome.Plan.RefillAt is { } refillAt)
+            {
+                if (refillAt > Time.GetUtcNow()) Time.Advance(refillAt - Time.GetUtcNow());
+                continue;
+            }
+
             if (outcome.Plan.Actions.Count == 0 && outcome.NextAt > Time.GetUtcNow()) return outcome;
         }
 

@@ -44,32 +44,40 @@ public sealed class PrefixPlanTests
         Assert.Equal((interfaces, prefixes, unusedPrefixes, unused), (pool.View.Interfaces.Count, blocks.Length, blocks.Count(block => block.IsUnused), pool.View.Free));
     }
 
-    [Fact]
-    public void Single_addresses_cover_the_last_pods_where_another_prefix_would_be_more_than_the_node_can_run()
+    /// <summary>A prefix takes one slot and one call: three single addresses would take three slots, and the tenth an interface.</summary>
+    [Theory]
+    [InlineData(18)]
+    [InlineData(19)]
+    public void Last_prefix_exceeds_what_the_node_can_run_and_nothing_is_added_after_it(int maxPods)
     {
-        var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 4 }, maxPods: 19);
+        var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 4 }, maxPods);
         pool.Settle();
-        for (var pod = 0; pod < 15; pod++)
+        for (var pod = 0; pod < maxPods; pod++)
         {
             pool.AddPod();
             pool.Settle();
         }
 
-        // The second prefix would make 32; the interface has two slots left, which do not do for three addresses.
         var blocks = pool.View.Interfaces.SelectMany(item => item.Blocks).ToArray();
         Assert.Equal((2, 0), (blocks.Count(block => !block.IsSingle), blocks.Count(block => block.IsSingle)));
+        while (pool.View.Free > 0) pool.AddPod();
+        Assert.Empty(pool.Plan().Actions);
+        Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
+    }
 
-        pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 4 }, maxPods: 18);
+    [Fact]
+    public void Largest_pool_of_prefixes_stays_on_one_interface()
+    {
+        var pool = new PoolFixture(3, 9, new PoolTargets { UsesPrefixes = true, WarmPrefixTarget = 2 }, maxPods: 110).WithPrimary();
         pool.Settle();
-        for (var pod = 0; pod < 15; pod++)
+        for (var pod = 0; pod < 110; pod++)
         {
             pool.AddPod();
             pool.Settle();
+            Assert.All(pool.View.Interfaces.SelectMany(item => item.Blocks), block => Assert.False(block.IsSingle));
         }
 
-        blocks = [.. pool.View.Interfaces.SelectMany(item => item.Blocks)];
-        Assert.Equal((1, 2, 18), (blocks.Count(block => !block.IsSingle), blocks.Count(block => block.IsSingle), pool.View.Total));
-        Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
+        Assert.Equal((1, 7), (pool.View.Interfaces.Count, pool.View.Interfaces.Sum(item => item.Blocks.Count)));
     }
 
     [Fact]

@@ -23,8 +23,9 @@ internal sealed class ComparedNode
     public static readonly TimeSpan AttachTime = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan DetachTime = TimeSpan.FromSeconds(5);
 
-    public ComparedNode(string type)
+    public ComparedNode(string type, TimeSpan? callTime = null)
     {
+        Latency = callTime ?? CallTime;
         World = ModelWorld.Create(Time, new Random(1));
         (World.Timing.AttachLatency, World.Timing.DetachLatency) = (AttachTime, DetachTime);
         var vpc = World.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
@@ -33,6 +34,8 @@ internal sealed class ComparedNode
         Instance = World.LaunchInstance(new LaunchRequest { InstanceType = type, Subnet = Subnet, Groups = [Group] });
     }
 
+    /// <summary>Of a call.</summary>
+    public TimeSpan Latency { get; }
     public VirtualTime Time { get; } = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     public VpcWorld World { get; }
     public SubnetId Subnet { get; }
@@ -41,6 +44,15 @@ internal sealed class ComparedNode
 
     /// <summary>From here on calls count: what a start costs is not what is compared.</summary>
     public IReadOnlyDictionary<string, long> Calls() => World.Calls.Counts.GroupBy(pair => pair.Key.Operation, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(pair => pair.Value), StringComparer.Ordinal);
+
+    /// <summary>What the node has attached now, and the calls since then.</summary>
+    public RowStep StepOf(int pods, IReadOnlyDictionary<string, long> before, bool allServed)
+    {
+        var attached = World.InterfacesOf(Instance.Id);
+        return new RowStep(
+            new ReferenceStep(pods, attached.Count, attached.Sum(eni => eni.SecondaryAddresses.Length), attached.Sum(eni => eni.Ipv4Prefixes.Length), allServed),
+            Result(before, Calls(), refused: 0, []).ByOperation);
+    }
 
     public static ComparedResult Result(IReadOnlyDictionary<string, long> before, IReadOnlyDictionary<string, long> after, int refused, IEnumerable<TimeSpan> waits)
     {

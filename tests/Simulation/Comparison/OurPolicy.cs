@@ -30,7 +30,7 @@ internal sealed class OurPolicy
         _daemon.Post(() =>
         {
             var time = new MonotonicTime(_daemon);
-            var cloud = new ModelCloud(node.World, node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(ComparedNode.CallTime) };
+            var cloud = new ModelCloud(node.World, node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(node.Latency) };
             engine = new PoolEngine(
                 new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), time, new Random(3), NullLoggerFactory.Instance),
                 OptionBinder.Bind(environment).Options,
@@ -49,6 +49,33 @@ internal sealed class OurPolicy
         foreach (var item in trace) node.Time.After(item.At, () => ours._starting[item.Pod] = item.Starts ? ours.StartAsync(item.Pod) : ours.StopAsync(item.Pod, ours._starting[item.Pod]));
         node.Time.Advance(trace[^1].At + TimeSpan.FromMinutes(10));
         return ComparedNode.Result(before, node.Calls(), ours._refused, ours._waits);
+    }
+
+    /// <summary>The steps of a row, as they were measured.</summary>
+    public static RowResult Run(ReferenceRow row, TimeSpan callTime, TimeSpan quiet)
+    {
+        var node = new ComparedNode(row.InstanceType, callTime);
+        var ours = new OurPolicy(node, row.Environment);
+        // As the cluster says it; VPCCNI_MAX_PODS overrules it.
+        ours._engine.Conditions.MaxPods = node.Instance.Type.MaxPodsWithSecondaryAddresses;
+        List<RowStep> steps = [];
+        var pods = 0;
+        IReadOnlyDictionary<string, long> before = new Dictionary<string, long>();
+        foreach (var step in row.Steps)
+        {
+            var at = TimeSpan.Zero;
+            for (; pods < step.Pods; pods++, at += RowResult.BetweenPods)
+            {
+                var pod = pods;
+                node.Time.After(at, () => ours._starting[pod] = ours.StartAsync(pod));
+            }
+
+            node.Time.Advance(at + quiet);
+            steps.Add(node.StepOf(step.Pods, before, ours._waits.Count == step.Pods));
+            before = node.Calls();
+        }
+
+        return new RowResult(row, steps, [.. ours._waits.Order()]);
     }
 
     private async Task StartAsync(int pod)

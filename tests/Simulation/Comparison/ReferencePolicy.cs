@@ -5,15 +5,19 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// A model of the AWS VPC CNI's pool, version 1.23.1, with its default targets (WARM_ENI_TARGET=1) and secondary addresses: its formulas, its loop of 5 s with one growth action a pass, its random order of
-/// interfaces and addresses, ADDs that fail when the pool is empty, cooling addresses that count as available. Written from its documented behaviour.
+/// A model of the AWS VPC CNI's pool, version 1.23.1: its formulas for every target, its loop of 5 s with one growth action a pass, its random
+/// order of interfaces and addresses, ADDs that fail when the pool is empty, cooling addresses that count as available. Written from its
+/// documented behaviour; what it holds after each step of <c>reference-pool.tsv</c> is what was measured.
 /// </summary>
 internal sealed class ReferencePolicy
 {
-    private const int WarmEniTarget = 1;
     private static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan HalfPass = TimeSpan.FromSeconds(2.5);
     private static readonly TimeSpan MinimumEniAge = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan DecreaseInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>A pod of a step is given up after this.</summary>
+    private static readonly TimeSpan PodDeadline = TimeSpan.FromMinutes(1);
 
     /// <summary>Between the end of a detachment's call and the first try to delete.</summary>
     private static readonly TimeSpan BeforeDelete = TimeSpan.FromSeconds(2);
@@ -21,29 +25,34 @@ internal sealed class ReferencePolicy
     private static readonly TimeSpan FirstMetadataRetry = TimeSpan.FromMilliseconds(100);
 
     private readonly ComparedNode _node;
+    private readonly ReferenceTargets _targets;
     private readonly Random _random = new(4);
     private readonly List<Eni> _enis = [];
     private readonly Dictionary<int, (Eni Eni, IPAddress Address)> _held = [];
     private readonly Dictionary<int, Task> _starting = [];
     private readonly List<TimeSpan> _waits = [];
+    private DateTimeOffset _decreasedAt = DateTimeOffset.MinValue;
     private int _refused;
 
-    private ReferencePolicy(ComparedNode node)
+    private ReferencePolicy(ComparedNode node, IReadOnlyDictionary<string, string> environment)
     {
         _node = node;
+        _targets = ReferenceTargets.Of(environment, node.Instance.Type);
         _enis.Add(new Eni(node.Instance.PrimaryInterface, IsPrimary: true, DateTimeOffset.MinValue));
     }
 
-    private int PerEni => _node.Instance.Type.Ipv4PerInterface - 1;
+    private int SlotsPerEni => _node.Instance.Type.Ipv4PerInterface - 1;
 
     private int Total => _enis.Sum(eni => eni.Addresses.Count);
 
-    private int Available => Total - _held.Count;
+    private int Prefixes => _enis.Sum(eni => eni.Prefixes.Count);
+
+    private int FreePrefixes => _enis.Sum(eni => eni.Prefixes.Count(eni.IsFree));
 
     public static ComparedResult Run(string type, IReadOnlyList<PodEvent> trace)
     {
         var node = new ComparedNode(type);
-        var reference = new ReferencePolicy(node);
+        var reference = new ReferencePolicy(node, new Dictionary<string, string>());
         node.Time.Outside.Post(() => _ = reference.LoopAsync());
         node.Time.Advance(TimeSpan.FromMinutes(2));
         var before = node.Calls();
@@ -54,6 +63,44 @@ internal sealed class ReferencePolicy
 
         node.Time.Advance(trace[^1].At + TimeSpan.FromMinutes(10));
         return ComparedNode.Result(before, node.Calls(), reference._refused, reference._waits);
+    }
+
+    /// <summary>The steps of a row as they were measured: a pod is started when the one before it has an address or is given up.</summary>
+    public static RowResult Run(ReferenceRow row, TimeSpan callTime)
+    {
+        var node = new ComparedNode(row.InstanceType, callTime);
+        var reference = new ReferencePolicy(node, row.Environment);
+        node.Time.Outside.Post(() => _ = reference.LoopAsync());
+        List<RowStep> steps = [];
+        var pods = 0;
+        var before = node.Calls();
+        // The passes of an empty pool; its first step has no pods and waits as long again.
+        node.Time.Advance(RowResult.Quiet);
+        foreach (var step in row.Steps)
+        {
+            Task? adding = null;
+            var first = pods;
+            pods = step.Pods;
+            node.Time.Outside.Post(() => adding = reference.StartInTurnAsync(first, step.Pods));
+            node.Time.RunUntil(() => adding is { IsCompleted: true }, node.Time.GetUtcNow() + (PodDeadline * (step.Pods + 1)));
+            node.Time.Advance(RowResult.Quiet);
+            steps.Add(node.StepOf(step.Pods, before, allServed: reference._held.Count == step.Pods));
+            before = node.Calls();
+        }
+
+        return new RowResult(row, steps, [.. reference._waits.Order()]);
+    }
+
+    private async Task StartInTurnAsync(int first, int end)
+    {
+        for (var pod = first; pod < end; pod++)
+        {
+            var until = _node.Time.GetUtcNow() + PodDeadline;
+            while (!TryAssign(pod) && _node.Time.GetUtcNow() < until) await Task.Delay(Kubelet.Retry, _node.Time);
+            // The rest of the step would find as little.
+            if (!_held.ContainsKey(pod)) return;
+            await Task.Delay(RowResult.BetweenPods, _node.Time);
+        }
     }
 
     private async Task StartAsync(int pod)
@@ -99,38 +146,61 @@ internal sealed class ReferencePolicy
         while (true)
         {
             await Task.Delay(HalfPass, _node.Time);
-            if (Available < PerEni * WarmEniTarget && Total < _node.Instance.Type.MaxPodsWithSecondaryAddresses) await GrowAsync();
-            else if (Available >= (WarmEniTarget + 1) * PerEni) await RemoveOneAsync();
+            if (_targets.IsLow(Total, _held.Count, SlotsPerEni)) await GrowAsync(_targets.ToAdd(Total, _held.Count, FreePrefixes, SlotsPerEni));
+            else await ShrinkAsync(_targets.ToRemove(Total, _held.Count, Prefixes, FreePrefixes));
             await Task.Delay(HalfPass, _node.Time);
         }
     }
 
-    /// <summary>The first interface with room is filled; only when there is none, one is added.</summary>
-    private async Task GrowAsync()
+    private async Task ShrinkAsync(int blocks)
     {
-        if (Shuffled(_enis).FirstOrDefault(eni => eni.Addresses.Count < PerEni) is { } withRoom)
+        if (blocks > 0 && _node.Time.GetUtcNow() - _decreasedAt >= DecreaseInterval) await ReleaseAsync(blocks);
+        if (_targets.MayRemoveEni(Total - _held.Count, SlotsPerEni)) await RemoveOneAsync();
+    }
+
+    /// <summary>Blocks that no pod holds, of interfaces in random order; those that cool go like the others.</summary>
+    private async Task ReleaseAsync(int blocks)
+    {
+        _decreasedAt = _node.Time.GetUtcNow();
+        foreach (var eni in Shuffled(_enis))
         {
-            var change = await CallAsync(() => _node.World.AssignPrivateIpAddresses(withRoom.Id, AddressRequest.Any(PerEni - withRoom.Addresses.Count)));
-            foreach (var address in change.Addresses) withRoom.Addresses[address] = Usage.Fresh;
+            if (blocks <= 0) return;
+            IPAddress[] addresses = _targets.UsesPrefixes ? [] : [.. Shuffled(eni.Addresses).Where(pair => !pair.Value.IsUsed).Select(pair => pair.Key).Take(blocks)];
+            IPNetwork[] prefixes = [.. Shuffled(eni.Prefixes).Where(eni.IsFree).Take(blocks)];
+            if (addresses.Length + prefixes.Length == 0) continue;
+            foreach (var address in addresses) eni.Addresses.Remove(address);
+            foreach (var prefix in prefixes) eni.Remove(prefix);
+            blocks -= addresses.Length + prefixes.Length;
+            await CallAsync(() => _node.World.UnassignPrivateIpAddresses(eni.Id, addresses, prefixes));
+        }
+    }
+
+    /// <summary>The first interface with room is filled; only when there is none, one is added.</summary>
+    private async Task GrowAsync(int wanted)
+    {
+        if (Shuffled(_enis).FirstOrDefault(eni => Slots(eni) < SlotsPerEni) is { } withRoom)
+        {
+            var change = await CallAsync(() => _node.World.AssignPrivateIpAddresses(withRoom.Id, Request(Math.Min(wanted, SlotsPerEni - Slots(withRoom)))));
+            withRoom.Add(change.Addresses, change.Prefixes);
             return;
         }
 
-        if (_enis.Count >= _node.Instance.Type.NetworkCards[0].MaxInterfaces) return;
-        var created = await CallAsync(() => _node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = _node.Subnet, Groups = [_node.Group], Ipv4 = AddressRequest.Any(PerEni), Description = "reference" }));
+        if (_enis.Count >= _targets.MaxEnis) return;
+        var created = await CallAsync(() => _node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = _node.Subnet, Groups = [_node.Group], Ipv4 = Request(Math.Min(wanted, SlotsPerEni)), Description = "reference" }));
         await CallAsync(() => _node.World.DescribeInstances(new Query { Ids = [_node.Instance.Id.Value] }));
         var used = _node.World.InterfacesOf(_node.Instance.Id).Select(eni => eni.Attachment!.DeviceIndex).ToHashSet();
         var attachment = await CallAsync(() => _node.World.AttachNetworkInterface(new AttachInterfaceRequest(created.Id, _node.Instance.Id, Enumerable.Range(1, 99).First(index => !used.Contains(index)))));
         await CallAsync(() => _node.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = created.Id, DeleteOnTermination = (attachment.Id, true) }));
         for (var pause = FirstMetadataRetry; _node.World.FindInterface(created.Id)!.Attachment!.Status != AttachmentStatus.Attached; pause *= 2) await Task.Delay(pause, _node.Time);
         var eni = new Eni(created.Id, IsPrimary: false, _node.Time.GetUtcNow());
-        foreach (var address in created.SecondaryAddresses) eni.Addresses[address] = Usage.Fresh;
+        eni.Add(created.SecondaryAddresses, created.Ipv4Prefixes);
         _enis.Add(eni);
     }
 
     private async Task RemoveOneAsync()
     {
         var now = _node.Time.GetUtcNow();
-        var deletable = Shuffled(_enis).FirstOrDefault(eni => !eni.IsPrimary && now - eni.CreatedAt >= MinimumEniAge && eni.Addresses.Values.All(usage => !usage.IsUsed && now - usage.FreedAt > Cooldown));
+        var deletable = Shuffled(_enis).FirstOrDefault(eni => !eni.IsPrimary && now - eni.CreatedAt >= MinimumEniAge && eni.Addresses.Values.All(usage => !usage.IsUsed && now - usage.FreedAt > Cooldown) && _targets.AreMetWithout(Total - eni.Addresses.Count, _held.Count, FreePrefixes - eni.Prefixes.Count));
         if (deletable is null) return;
         _enis.Remove(deletable);
         await CallAsync(() => _node.World.DescribeNetworkInterfaces(new Query { Ids = [deletable.Id.Value] }));
@@ -161,11 +231,15 @@ internal sealed class ReferencePolicy
 
     private async Task<T> CallAsync<T>(Func<T> call)
     {
-        await Task.Delay(ComparedNode.CallTime / 2, _node.Time);
+        await Task.Delay(_node.Latency / 2, _node.Time);
         var result = call();
-        await Task.Delay(ComparedNode.CallTime / 2, _node.Time);
+        await Task.Delay(_node.Latency / 2, _node.Time);
         return result;
     }
+
+    private int Slots(Eni eni) => _targets.UsesPrefixes ? eni.Prefixes.Count : eni.Addresses.Count;
+
+    private AddressRequest Request(int blocks) => _targets.UsesPrefixes ? AddressRequest.AnyPrefixes(blocks) : AddressRequest.Any(blocks);
 
     private T[] Shuffled<T>(IEnumerable<T> items)
     {
@@ -177,6 +251,26 @@ internal sealed class ReferencePolicy
     private sealed record Eni(EniId Id, bool IsPrimary, DateTimeOffset CreatedAt)
     {
         public Dictionary<IPAddress, Usage> Addresses { get; } = [];
+        public List<IPNetwork> Prefixes { get; } = [];
+
+        public bool IsFree(IPNetwork prefix) => Addresses.Where(pair => prefix.Contains(pair.Key)).All(pair => !pair.Value.IsUsed);
+
+        public void Add(IEnumerable<IPAddress> addresses, IEnumerable<IPNetwork> prefixes)
+        {
+            foreach (var address in addresses) Addresses[address] = Usage.Fresh;
+            foreach (var prefix in prefixes)
+            {
+                Prefixes.Add(prefix);
+                var first = prefix.BaseAddress.GetAddressBytes();
+                for (var offset = 0; offset < 16; offset++) Addresses[new IPAddress([first[0], first[1], first[2], (byte)(first[3] + offset)])] = Usage.Fresh;
+            }
+        }
+
+        public void Remove(IPNetwork prefix)
+        {
+            Prefixes.Remove(prefix);
+            foreach (var address in Addresses.Keys.Where(prefix.Contains).ToArray()) Addresses.Remove(address);
+        }
     }
 
     private readonly record struct Usage(bool IsUsed, DateTimeOffset FreedAt)
