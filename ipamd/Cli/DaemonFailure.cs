@@ -46,6 +46,9 @@ internal sealed record DaemonFailure(string What, string Advice = "")
                 => new($"the daemon is not running: nobody listens on {socket}", LookAround),
             (_, SocketException { SocketErrorCode: SocketError.AccessDenied }) or (StatusCode.PermissionDenied, _)
                 => new($"only root may ask the daemon on {socket}", "Run this as root."),
+            // ECONNRESET, ECONNABORTED, EPIPE: somebody was reached, and hung up.
+            (_, SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown })
+                => BrokeOff(socket, who),
             (_, SocketException unreachable) => new($"the daemon cannot be reached on {socket}: {unreachable.Message}", LookAround),
             (_, ArgumentException invalid) => new($"{socket} cannot be a socket: {Excerpt.Of(invalid.Message)}"),
             (StatusCode.DeadlineExceeded, _) => new($"the daemon on {socket} did not answer in time",
@@ -54,13 +57,15 @@ internal sealed record DaemonFailure(string What, string Advice = "")
                 => new($"{socket} is served by {who}, which is no daemon of this kind", OtherSocket),
             (StatusCode.Unimplemented, _)
                 => new($"the daemon on {socket} does not know the question: it is of another version than this program"),
-            (_, not RpcException) => new($"{socket} is served by {who}, which broke off or does not speak the daemon's protocol",
-                "If that is ipamd, its log says why it ended."),
+            (_, not RpcException) => BrokeOff(socket, who),
             _ => new($"the daemon on {socket} refuses: {Excerpt.Of(exception.Status.Detail)}"),
         };
     }
 
     public override string ToString() => Advice.Length == 0 ? What : $"{What}\n{Advice}";
+
+    private static DaemonFailure BrokeOff(string socket, string who)
+        => new($"{socket} is served by {who}, which broke off or does not speak the daemon's protocol", "If that is ipamd, its log says why it ended.");
 
     /// <summary>Servers written in Go, and with ASP.NET Core.</summary>
     private static bool IsForeign(RpcException exception) => exception.StatusCode == StatusCode.Unimplemented

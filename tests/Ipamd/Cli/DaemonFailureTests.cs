@@ -76,6 +76,17 @@ public sealed class DaemonFailureTests : IDisposable
         await FailsAsync("which broke off or does not speak the daemon's protocol", server.SocketPath);
     }
 
+    /// <summary>Which of them is seen depends on who was faster: the program that hangs up, or the request.</summary>
+    [Theory]
+    [InlineData(SocketError.ConnectionReset)]
+    [InlineData(SocketError.ConnectionAborted)]
+    [InlineData(SocketError.Shutdown)]
+    public void A_server_that_hangs_up_in_the_middle_is_told_the_same_way(SocketError error)
+    {
+        var failure = new RpcException(new Status(StatusCode.Unavailable, "broken", new HttpRequestException("broken", new SocketException((int)error))));
+        Assert.StartsWith("/run/x.sock is served by another program, which broke off", DaemonFailure.Of(failure, "/run/x.sock", null).What, StringComparison.Ordinal);
+    }
+
     private static async Task<string> FailsAsync(string expected, string socket)
     {
         using var output = new StringWriter { NewLine = "\n" };
