@@ -50,19 +50,20 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     private async Task<int> InstallAsync(string plugin, TimeSpan wait, string socket, CancellationToken cancellationToken)
     {
         var installer = Files("install");
-        if (Guard("install", () => Plugins(installer, plugin)) is var failed and not 0) return failed;
+        if (await GuardAsync("install", () => InstallPluginsAsync(installer, plugin, cancellationToken)) is var failed and not 0)
+            return failed;
         if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
         {
             await console.Error.WriteLineAsync($"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network configuration was left as it was");
             return ExitCodes.NoAnswer;
         }
 
-        return Guard("install", installer.InstallConfiguration);
+        return await GuardAsync("install", () => installer.InstallConfigurationAsync(cancellationToken));
     }
 
     private async Task<int> UninstallAsync(bool always, TimeSpan wait, CancellationToken cancellationToken)
     {
-        if (Guard("uninstall", () => Files("uninstall").Uninstall()) is var failed and not 0) return failed;
+        if (await GuardAsync("uninstall", UninstallFiles) is var failed and not 0) return failed;
         if (removeTranslation is null) return ExitCodes.Done;
         var started = time.GetTimestamp();
         try
@@ -85,12 +86,23 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
     }
 
-    private Installer Files(string command) => new(options, console.Output.WriteLine, sentence => console.Error.WriteLine($"ipamd {command}: warning: {sentence}"));
+    private Installer Files(string command)
+        => new(
+            options, new PluginInquiry(time), console.Output.WriteLine,
+            sentence => console.Error.WriteLine($"ipamd {command}: warning: {sentence}"));
 
-    private static void Plugins(Installer installer, string plugin)
+    private static async Task InstallPluginsAsync(Installer installer, string plugin, CancellationToken cancellationToken)
     {
         installer.InstallPlugin(plugin);
-        installer.InstallCompanions(Installer.CompanionsOf(plugin));
+        var folder = Installer.CorePluginsBeside(plugin);
+        await installer.InstallNeededPluginsAsync(folder, cancellationToken);
+        await installer.InstallCorePluginsAsync(folder, cancellationToken);
+    }
+
+    private Task UninstallFiles()
+    {
+        Files("uninstall").Uninstall();
+        return Task.CompletedTask;
     }
 
     /// <summary>Null as soon as an ADD can be served.</summary>
@@ -119,16 +131,16 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
     }
 
-    private int Guard(string what, Action work)
+    private async Task<int> GuardAsync(string what, Func<Task> work)
     {
         try
         {
-            work();
+            await work();
             return ExitCodes.Done;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            console.Error.WriteLine($"ipamd {what}: {exception.Message}");
+            await console.Error.WriteLineAsync($"ipamd {what}: {exception.Message}");
             return ExitCodes.Failed;
         }
     }

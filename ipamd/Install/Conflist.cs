@@ -17,19 +17,37 @@ internal static class Conflist
 
     public const string PluginType = "vpc-cni";
 
+    /// <summary>The oldest version with STATUS and GC.</summary>
+    public const string StatusVersion = "1.1.0";
+
+    /// <summary>Every runtime in use reads it, and libraries older than 1.2 read no other key than cniVersion.</summary>
+    private const string BaseVersion = "1.0.0";
+
     /// <summary>What this daemon and the AWS VPC CNI write into their conflists: rewritten from the settings, or not wanted any more.</summary>
     private static readonly string[] WrittenTypes = [PluginType, "aws-cni", "egress-cni", "portmap", "bandwidth"];
 
-    /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings. 1.0.0 is the newest version that every runtime in use reads.</summary>
+    /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings.</summary>
     /// <param name="options">What it says.</param>
     /// <param name="chained">Of others, called after ours in this order.</param>
-    public static byte[] Render(InstallOptions options, IReadOnlyList<ChainedPlugin> chained)
+    /// <param name="withStatus">
+    /// Also offers 1.1.0, whose STATUS and GC a runtime then calls. One plugin of the chain that does not support it makes every ADD and
+    /// DEL fail.
+    /// </param>
+    public static byte[] Render(InstallOptions options, IReadOnlyList<ChainedPlugin> chained, bool withStatus)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true }))
         {
             json.WriteStartObject();
-            json.WriteString("cniVersion", "1.0.0");
+            json.WriteString("cniVersion", BaseVersion);
+            if (withStatus)
+            {
+                json.WriteStartArray("cniVersions");
+                json.WriteStringValue(BaseVersion);
+                json.WriteStringValue(StatusVersion);
+                json.WriteEndArray();
+            }
+
             json.WriteString("name", "aws-cni");
             json.WriteBoolean("disableCheck", true);
             json.WriteStartArray("plugins");
@@ -65,6 +83,27 @@ internal static class Conflist
 
         return [.. buffer.ToArray(), .. "\n"u8];
     }
+
+    /// <summary>Whether it offers 1.1.0 to the runtime; false for what cannot be read.</summary>
+    public static bool HasStatus(ReadOnlySpan<byte> content)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("cniVersions", out var versions) && versions.ValueKind == JsonValueKind.Array
+                && versions.EnumerateArray().Any(version => version.ValueKind == JsonValueKind.String
+                    && version.ValueEquals(StatusVersion));
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The plugins that a configuration made of these calls, in their order.</summary>
+    public static IReadOnlyList<string> PluginsOf(InstallOptions options, IReadOnlyList<ChainedPlugin> chained)
+        => [PluginType, "portmap", .. options.Bandwidth ? (string[])["bandwidth"] : [], .. chained.Select(plugin => plugin.Type)];
 
     /// <summary>The plugins that it calls, in their order; none for what is not a list.</summary>
     public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content) => [.. Plugins(content).Select(plugin => plugin.Type).Where(type => type.Length > 0)];

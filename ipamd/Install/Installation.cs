@@ -15,30 +15,39 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
+    /// <summary>Many more than there are plugins on a node.</summary>
+    private const int MaxWarnings = 256;
+
     public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
 
+    private readonly PluginInquiry _inquiry = new(time);
+    private readonly HashSet<string> _warnings = new(StringComparer.Ordinal);
     private volatile string? _problem;
 
     /// <summary>Why new pods do not reach this daemon; null when they do, or when nothing was tried yet.</summary>
     public string? Problem => _problem;
 
-    private Installer Files => new(options, sentence => Log.Done(logger, sentence), sentence => Log.Warning(logger, sentence));
+    private Installer Files => new(options, _inquiry, sentence => Log.Done(logger, sentence), WarnOnce);
+
+    private string CorePlugins => Installer.CorePluginsBeside(plugin);
 
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await UntilDoneAsync(InstallPlugins, cancellationToken);
+        await UntilDoneAsync(InstallPluginsAsync, cancellationToken);
         while (!isReady()) await Task.Delay(AskEvery, time, cancellationToken);
-        await UntilDoneAsync(Files.InstallConfiguration, cancellationToken);
+        await UntilDoneAsync(Files.InstallConfigurationAsync, cancellationToken);
         Judge();
         while (true)
         {
+            // After the configuration: a node is not ready later because of plugins that few pods need.
+            await UntilDoneAsync(token => Files.InstallCorePluginsAsync(CorePlugins, token), cancellationToken);
             await Task.Delay(LookEvery, time, cancellationToken);
-            await UntilDoneAsync(Keep, cancellationToken);
+            await UntilDoneAsync(KeepAsync, cancellationToken);
         }
     }
 
-    private void Keep()
+    private async Task KeepAsync(CancellationToken cancellationToken)
     {
         if (Files.IsConfigurationOfAnother())
         {
@@ -46,15 +55,18 @@ internal sealed partial class Installation(InstallOptions options, string plugin
             return;
         }
 
-        if (!Files.IsInstalled()) Install();
-        else if (Files.MissingPlugins().Count > 0) Files.InstallCompanions(Installer.CompanionsOf(plugin));
-        Judge();
-    }
+        if (!Files.IsInstalled())
+        {
+            await InstallPluginsAsync(cancellationToken);
+            await Files.InstallConfigurationAsync(cancellationToken);
+        }
+        else
+        {
+            await Files.InstallNeededPluginsAsync(CorePlugins, cancellationToken);
+            await Files.UpdateVersionsAsync(cancellationToken);
+        }
 
-    private void Install()
-    {
-        InstallPlugins();
-        Files.InstallConfiguration();
+        Judge();
     }
 
     /// <summary>After all was done that can be.</summary>
@@ -69,19 +81,19 @@ internal sealed partial class Installation(InstallOptions options, string plugin
         _problem = null;
     }
 
-    private void InstallPlugins()
+    private async Task InstallPluginsAsync(CancellationToken cancellationToken)
     {
         Files.InstallPlugin(plugin);
-        Files.InstallCompanions(Installer.CompanionsOf(plugin));
+        await Files.InstallNeededPluginsAsync(CorePlugins, cancellationToken);
     }
 
-    private async Task UntilDoneAsync(Action work, CancellationToken cancellationToken)
+    private async Task UntilDoneAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         while (true)
         {
             try
             {
-                work();
+                await work(cancellationToken);
                 return;
             }
             catch (UnauthorizedAccessException exception)
@@ -96,6 +108,12 @@ internal sealed partial class Installation(InstallOptions options, string plugin
 
             await Task.Delay(RetryAfter, time, cancellationToken);
         }
+    }
+
+    /// <summary>What is found again every minute is said once.</summary>
+    private void WarnOnce(string sentence)
+    {
+        if (_warnings.Count < MaxWarnings && _warnings.Add(sentence)) Log.Warning(logger, sentence);
     }
 
     /// <summary>Once for each thing that is wrong, however long it lasts.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using VpcCni.Tests.Shared;
 using Xunit;
@@ -36,11 +37,71 @@ public sealed partial class ContainerfileTests
             Requirement.Need(File.Exists($"/usr/sbin/{program}"), program);
             Assert.Contains(PackageOf($"/usr/sbin/{program}"), Packages);
         }
+    }
 
-        foreach (Match plugin in Plugin().Matches(Text))
+    /// <summary>1.6 is the first release that speaks CNI 1.1.0.</summary>
+    [Fact]
+    public void Core_plugins_are_of_a_release_with_CNI_1_1_and_have_a_checksum_for_each_architecture()
+    {
+        var arguments = Argument().Matches(Text).ToDictionary(match => match.Groups["name"].Value, match => match.Groups["value"].Value,
+            StringComparer.Ordinal);
+        Assert.True(Version.Parse(arguments["CNI_PLUGINS_VERSION"].TrimStart('v')) >= new Version(1, 6, 0));
+        var sums = arguments.Where(argument => argument.Key.StartsWith("CNI_PLUGINS_SHA256_", StringComparison.Ordinal)).ToList();
+        Assert.Equal(["CNI_PLUGINS_SHA256_AMD64", "CNI_PLUGINS_SHA256_ARM64"], sums.Select(argument => argument.Key));
+        Assert.All(sums, argument => Assert.Matches("^[0-9a-f]{64}$", argument.Value));
+        Assert.Equal(2, sums.Select(argument => argument.Value).Distinct(StringComparer.Ordinal).Count());
+        // Named in docs/install.md, for mirrors.
+        Assert.StartsWith("https://", arguments["CNI_PLUGINS_URL"], StringComparison.Ordinal);
+        // Where the installer looks: the folder beside the plugin.
+        Assert.Contains("COPY --from=plugins /plugins/bin /app/cni\n", Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>The script that the image's build runs, on an archive like the release's.</summary>
+    [Fact]
+    public void Core_plugins_are_unpacked_only_when_the_checksum_is_right()
+    {
+        foreach (var program in (string[])["curl", "tar", "sha256sum"]) Requirement.NeedProgram(program);
+        var folder = Directory.CreateTempSubdirectory("vpccni-plugins-");
+        try
         {
-            Requirement.Need(File.Exists(plugin.Value), plugin.Value);
-            Assert.Contains(PackageOf(plugin.Value), Packages);
+            var (version, script) = ("v1.7.1", Path.Combine(HelmRenderer.Repository, "scripts", "fetch-cni-plugins"));
+            var arch = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64";
+            var release = Directory.CreateDirectory(Path.Combine(folder.FullName, "release", version));
+            var archive = Path.Combine(release.FullName, $"cni-plugins-linux-{arch}-{version}.tgz");
+            Shell("mkdir x; cd x; echo a > portmap; echo b > bridge; chmod 755 portmap bridge; echo c > LICENSE; echo d > README.md");
+            Shell($"cd x && tar czf {archive} ./portmap ./bridge ./LICENSE ./README.md");
+            var sum = Shell($"sha256sum {archive}").Output[..64];
+            RenderOutcome Fetch(string of, string into)
+            {
+                string[] arguments = [$"file://{release.Parent!.FullName}", version, $"other={new string('0', 64)}", $"{arch}={of}"];
+                return HelmRenderer.Run(new ProcessStartInfo(script, [.. arguments, Path.Combine(folder.FullName, into)]), Deadline);
+            }
+
+
+            var fetched = Fetch(sum, "right");
+            Assert.True(fetched.ExitCode == 0, fetched.Errors);
+            Assert.Equal(["LICENSE", "bin/bridge", "bin/portmap"],
+                Directory.GetFiles(Path.Combine(folder.FullName, "right"), "*", SearchOption.AllDirectories)
+                .Select(path => Path.GetRelativePath(Path.Combine(folder.FullName, "right"), path)).Order(StringComparer.Ordinal));
+            Assert.True(File.GetUnixFileMode(Path.Combine(folder.FullName, "right", "bin", "portmap")).HasFlag(UnixFileMode.OtherExecute));
+
+            var wrong = Fetch(new string('a', 64), "wrong");
+            Assert.NotEqual(0, wrong.ExitCode);
+            Assert.Contains($"has the SHA-256 {sum}, expected {new string('a', 64)}", wrong.Errors, StringComparison.Ordinal);
+            Assert.False(Directory.Exists(Path.Combine(folder.FullName, "wrong")));
+            Assert.Contains("expected 64 hexadecimal digits", Fetch("", "none").Errors, StringComparison.Ordinal);
+
+            RenderOutcome Shell(string command)
+            {
+                var outcome = HelmRenderer.Run(new ProcessStartInfo("sh", ["-ec", command]) { WorkingDirectory = folder.FullName },
+                    Deadline);
+                Assert.True(outcome.ExitCode == 0, outcome.Errors);
+                return outcome;
+            }
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
         }
     }
 
@@ -91,8 +152,9 @@ public sealed partial class ContainerfileTests
     [GeneratedRegex(@"^COPY --from=build (?<from>\S+) (?<to>\S+)$", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Copied();
 
-    [GeneratedRegex(@"/usr/lib/cni/[a-z]+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Plugin();
+    [GeneratedRegex(@"^ARG (?<name>CNI_PLUGINS_[A-Z0-9_]+)=(?<value>\S+)$", RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Argument();
 
     [GeneratedRegex(@"(?<path>/\S+) \(0x", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Library();

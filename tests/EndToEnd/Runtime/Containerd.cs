@@ -110,6 +110,10 @@ internal sealed class Containerd : IAsyncDisposable
     public Task ImportAsync(string image)
         => RunAsync("ctr", "--address", Path.Combine(Folder, "containerd.sock"), "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", image);
 
+    /// <summary>Until the runtime has read a configuration.</summary>
+    public Task WaitForNetworkAsync()
+        => Eventually.TrueAsync(() => IsReadyAsync("NetworkReady"), TimeSpan.FromSeconds(30), "the runtime has a network");
+
     /// <summary>A sandbox in the node's own network, as pods with hostNetwork have it; its containers log below the returned configuration's folder.</summary>
     public async Task<(string Id, PodSandboxConfig Config)> RunHostSandboxAsync(string name)
     {

@@ -25,7 +25,7 @@ public sealed class InstallationTests : IDisposable
     {
         Directory.CreateDirectory(Path.Combine(_folder.FullName, "app", "cni"));
         File.WriteAllText(Plugin, "plugin");
-        File.WriteAllText(Path.Combine(_folder.FullName, "app", "cni", "portmap"), "of the image");
+        TestPlugin.Write(Path.Combine(_folder.FullName, "app", "cni", "portmap"), "of the image");
     }
 
     public void Dispose()
@@ -129,7 +129,10 @@ public sealed class InstallationTests : IDisposable
         Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
         await StopAsync(running);
         File.WriteAllText(Path.Combine(Bin, "portmap"), "of the node");
-        new Installer(Options, _ => { }, _ => { }).InstallCompanions(Installer.CompanionsOf(Plugin));
+        List<string> warned = [];
+        var installer = new Installer(Options, new PluginInquiry(TimeProvider.System), _ => { }, warned.Add);
+        await installer.InstallCorePluginsAsync(Installer.CorePluginsBeside(Plugin), TestContext.Current.CancellationToken);
+        Assert.Contains("is no core plugin", Assert.Single(warned), StringComparison.Ordinal);
         Assert.Equal("of the node", File.ReadAllText(Path.Combine(Bin, "portmap")));
     }
 
@@ -153,6 +156,60 @@ public sealed class InstallationTests : IDisposable
         File.WriteAllText(Path.Combine(Bin, "portmap"), "of somebody");
         Pass(Installation.LookEvery);
         Assert.Null(installation.Problem);
+        await StopAsync(running);
+    }
+
+    /// <summary>Real programs, asked in real time while the daemon's time stands still.</summary>
+    [Fact]
+    public async Task Core_plugins_that_no_pod_waits_for_come_after_the_configuration_and_versions_follow_the_chain()
+    {
+        var image = Path.Combine(_folder.FullName, "app", "cni");
+        TestPlugin.WriteCore(Plugin, "v0");
+        foreach (var name in (string[])["portmap", "loopback", "macvlan"]) TestPlugin.WriteCore(Path.Combine(image, name), "v1.7.1");
+        var (_, running) = Start();
+        await Eventually.TrueAsync(() => File.Exists(Path.Combine(Bin, "loopback")) && File.Exists(Path.Combine(Bin, "portmap")));
+        Assert.False(File.Exists(Path.Combine(Bin, "macvlan")));
+        _isReady = true;
+        Pass(TimeSpan.FromSeconds(1));
+        await Eventually.TrueAsync(() => File.Exists(Path.Combine(Bin, "macvlan")));
+        Assert.True(Conflist.HasStatus(File.ReadAllBytes(Configuration)));
+
+        // Newer by its release and without 1.1.0: it stays, and the configuration follows.
+        TestPlugin.WriteCore(Path.Combine(Bin, "portmap"), "v2.0.0", TestPlugin.Old);
+        await Eventually.TrueAsync(() => _time.PendingTimers == 1, what: "the daemon waits for its next look");
+        Pass(Installation.LookEvery);
+        await Eventually.TrueAsync(() => !Conflist.HasStatus(File.ReadAllBytes(Configuration)));
+        Assert.Single(_log.Lines, line => line.Contains("the plugin portmap supports 1.0.0 at most", StringComparison.Ordinal));
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task Plugin_that_hangs_delays_the_configuration_by_its_deadline_and_no_more()
+    {
+        TestPlugin.WriteCore(Plugin, "v0");
+        var started = Path.Combine(_folder.FullName, "started");
+        TestPlugin.WriteAnswer(Path.Combine(_folder.FullName, "app", "cni", "portmap"), $"echo > {started}; exec sleep 3600");
+        _isReady = true;
+        var (_, running) = Start();
+        await Eventually.TrueAsync(() => File.Exists(started));
+        Assert.False(File.Exists(Configuration));
+        Pass(PluginInquiry.Deadline);
+        await Eventually.TrueAsync(() => File.Exists(Configuration));
+        Assert.False(Conflist.HasStatus(File.ReadAllBytes(Configuration)));
+        Assert.Single(_log.Lines, line => line.Contains("the plugin portmap did not answer within 5 s", StringComparison.Ordinal));
+        await StopAsync(running);
+    }
+
+    [Fact]
+    public async Task What_is_no_core_plugin_is_told_once()
+    {
+        TestPlugin.Write(Path.Combine(_folder.FullName, "app", "cni", "macvlan"), "of the image");
+        Directory.CreateDirectory(Bin);
+        File.WriteAllText(Path.Combine(Bin, "macvlan"), "of somebody");
+        _isReady = true;
+        var (_, running) = Start();
+        Pass(3 * Installation.LookEvery);
+        Assert.Single(_log.Lines, line => line.Contains("macvlan is no core plugin", StringComparison.Ordinal));
         await StopAsync(running);
     }
 

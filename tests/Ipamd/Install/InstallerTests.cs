@@ -31,9 +31,9 @@ public sealed class InstallerTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void Install_makes_both_files_readable_for_the_runtime_and_no_others()
+    public async Task Install_makes_both_files_readable_for_the_runtime_and_no_others()
     {
-        Install();
+        await InstallAsync();
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal("plugin 1", File.ReadAllText(Path.Combine(Bin, "vpc-cni")));
         Assert.True(File.GetUnixFileMode(Path.Combine(Bin, "vpc-cni")).HasFlag(UnixFileMode.UserExecute | UnixFileMode.OtherExecute));
@@ -44,33 +44,34 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public void Second_install_touches_nothing()
+    public async Task Second_install_touches_nothing()
     {
-        Install();
+        await InstallAsync();
         var written = (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni")));
         _said.Clear();
-        Install();
+        await InstallAsync();
         Assert.Equal(written, (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni"))));
-        Assert.All(_said, sentence => Assert.EndsWith("is up to date", sentence, StringComparison.Ordinal));
+        Assert.DoesNotContain(_said, sentence => sentence.Contains("written", StringComparison.Ordinal));
+        Assert.Equal(2, _said.Count(sentence => sentence.EndsWith("is up to date", StringComparison.Ordinal)));
     }
 
     [Fact]
-    public void New_version_replaces_the_plugin_by_rename_because_the_old_one_may_be_running()
+    public async Task New_version_replaces_the_plugin_by_rename_because_the_old_one_may_be_running()
     {
-        Install();
+        await InstallAsync();
         var old = Inode(Path.Combine(Bin, "vpc-cni"));
         File.WriteAllText(Source, "plugin 2");
-        Install();
+        await InstallAsync();
         Assert.Equal("plugin 2", File.ReadAllText(Path.Combine(Bin, "vpc-cni")));
         Assert.NotEqual(old, Inode(Path.Combine(Bin, "vpc-cni")));
     }
 
     [Fact]
-    public void Uninstall_after_install_leaves_what_was_there_before()
+    public async Task Uninstall_after_install_leaves_what_was_there_before()
     {
         Directory.CreateDirectory(Bin);
         File.WriteAllText(Path.Combine(Bin, "portmap"), "foreign");
-        Install();
+        await InstallAsync();
         Uninstall();
         Assert.Equal(["bin/portmap"], Files());
         Uninstall();
@@ -78,12 +79,12 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public void Node_of_aws_node_gets_its_own_configuration_back_byte_for_byte()
+    public async Task Node_of_aws_node_gets_its_own_configuration_back_byte_for_byte()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
-        Install();
-        Install();
+        await InstallAsync();
+        await InstallAsync();
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist", "conf/10-aws.conflist.before-vpc-cni"], Files());
         Assert.True(Conflist.IsOurs(File.ReadAllBytes(Configuration)));
         Uninstall();
@@ -92,9 +93,9 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public void Uninstall_does_not_touch_a_configuration_that_aws_node_has_written_since()
+    public async Task Uninstall_does_not_touch_a_configuration_that_aws_node_has_written_since()
     {
-        Install();
+        await InstallAsync();
         File.WriteAllText(Configuration, Reference);
         Uninstall();
         Assert.Equal(["conf/10-aws.conflist"], Files());
@@ -104,13 +105,13 @@ public sealed class InstallerTests : IDisposable
 
     /// <summary>A mesh appends its plugin to the conflist that it finds; pods that start without it bypass the mesh.</summary>
     [Fact]
-    public void What_another_program_appended_stays_behind_our_plugins_with_a_warning()
+    public async Task What_another_program_appended_stays_behind_our_plugins_with_a_warning()
     {
-        Install();
+        await InstallAsync();
         Assert.Empty(_warned);
         const string mesh = """{"type":"istio-cni","log_level":"info","kubernetes":{"exclude_namespaces":["kube-system"]},"ports":[1,2.50]}""";
         Append(mesh, """{"type":"tuning","sysctl":{"net.core.somaxconn":"512"}}""");
-        Install();
+        await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap", "istio-cni", "tuning"], Types());
         Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(mesh).RootElement, JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[2]));
         Assert.Equal(2, _warned.Count);
@@ -120,17 +121,17 @@ public sealed class InstallerTests : IDisposable
         var written = (File.ReadAllText(Configuration), Inode(Configuration));
         File.WriteAllText(Path.Combine(Bin, "istio-cni"), "mesh");
         _warned.Clear();
-        Install();
+        await InstallAsync();
         Assert.Equal(written, (File.ReadAllText(Configuration), Inode(Configuration)));
         Assert.DoesNotContain("does not have it", _warned[0], StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Our_entries_behind_ours_follow_the_settings_and_are_not_taken_for_others()
+    public async Task Our_entries_behind_ours_follow_the_settings_and_are_not_taken_for_others()
     {
-        Install();
+        await InstallAsync();
         Append("""{"type":"bandwidth","capabilities":{"bandwidth":true}}""", """{"type":"vpc-cni"}""", """{"type":7}""", "3");
-        Install();
+        await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap"], Types());
         Assert.Empty(_warned);
     }
@@ -138,24 +139,24 @@ public sealed class InstallerTests : IDisposable
     [Theory]
     [InlineData("""{"plugins":[{"type":"\ud800"},{"type":"istio-cni"}]}""")]
     [InlineData("""{"plugins":[{"\ud800":"aws-cni"}]}""")]
-    public void A_configuration_with_text_that_is_no_valid_Unicode_is_another_s_and_kept(string content)
+    public async Task A_configuration_with_text_that_is_no_valid_Unicode_is_another_s_and_kept(string content)
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, content);
-        Install();
+        await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap"], Types());
         Uninstall();
         Assert.Equal(content, File.ReadAllText(Configuration));
     }
 
     [Fact]
-    public void What_was_appended_to_the_configuration_of_aws_node_is_taken_over_and_its_own_plugins_are_not()
+    public async Task What_was_appended_to_the_configuration_of_aws_node_is_taken_over_and_its_own_plugins_are_not()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
         Append("""{"type":"istio-cni"}""");
         var before = File.ReadAllText(Configuration);
-        Install();
+        await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap", "istio-cni"], Types());
         _warned.Clear();
         Uninstall();
@@ -164,20 +165,20 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public void Plugins_of_another_network_are_not_taken_over()
+    public async Task Plugins_of_another_network_are_not_taken_over()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, """{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge"},{"type":"firewall"}]}""");
-        Install();
+        await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap"], Types());
     }
 
     [Fact]
-    public void Uninstall_names_what_another_program_has_to_append_again()
+    public async Task Uninstall_names_what_another_program_has_to_append_again()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
-        Install();
+        await InstallAsync();
         Append("""{"type":"istio-cni"}""");
         Uninstall();
         Assert.Equal(Reference, File.ReadAllText(Configuration));
@@ -190,21 +191,21 @@ public sealed class InstallerTests : IDisposable
     [InlineData("[]")]
     [InlineData("{\"plugins\":[]}")]
     [InlineData("{\"plugins\":[{\"type\":7}]}")]
-    public void Undecidable_configuration_is_not_ours_and_is_kept(string content)
+    public async Task Undecidable_configuration_is_not_ours_and_is_kept(string content)
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, content);
-        Install();
+        await InstallAsync();
         Uninstall();
         Assert.Equal(content, File.ReadAllText(Configuration));
     }
 
     [Fact]
-    public void What_a_crashed_install_left_is_written_over()
+    public async Task What_a_crashed_install_left_is_written_over()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Path.Combine(Conf, ".10-aws.conflist.new"), "half a fi");
-        Install();
+        await InstallAsync();
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
     }
 
@@ -259,14 +260,16 @@ public sealed class InstallerTests : IDisposable
         File.WriteAllText(Configuration, conflist.ToJsonString());
     }
 
-    private void Install()
+    private async Task InstallAsync()
     {
-        var installer = new Installer(Options, _said.Add, _warned.Add);
+        var installer = Installer();
         installer.InstallPlugin(Source);
-        installer.InstallConfiguration();
+        await installer.InstallConfigurationAsync(TestContext.Current.CancellationToken);
     }
 
-    private void Uninstall() => new Installer(Options, _said.Add, _warned.Add).Uninstall();
+    private void Uninstall() => Installer().Uninstall();
+
+    private Installer Installer() => new(Options, new PluginInquiry(TimeProvider.System), _said.Add, _warned.Add);
 
     private List<string> Files() => [.. Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories).Where(path => path != Source).Select(path => Path.GetRelativePath(_folder.FullName, path)).Order(StringComparer.Ordinal)];
 

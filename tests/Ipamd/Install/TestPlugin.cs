@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Ipamd.Tests.Install;
+
+/// <summary>Plugins that are shell scripts, and answer as real ones do.</summary>
+internal static class TestPlugin
+{
+    public const string Old = """["0.3.1","0.4.0","1.0.0"]""";
+    public const string Current = """["0.3.1","0.4.0","1.0.0","1.1.0"]""";
+
+    /// <summary>A file that may be executed.</summary>
+    public static void Write(string path, string content)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, content);
+        File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+    }
+
+    /// <summary>
+    /// As the library of the CNI project has it: introduces itself on stderr without a command, answers VERSION with the versions that it
+    /// supports after it has read its input, and fails on anything else.
+    /// </summary>
+    /// <param name="path">Its file.</param>
+    /// <param name="introduction">For example "v1.7.1", or "version unknown".</param>
+    /// <param name="versions">A JSON array.</param>
+    public static void WriteCore(string path, string introduction, string versions = Current) => Write(path, $$"""
+        #!/bin/sh
+        case "$CNI_COMMAND" in
+          "") echo "CNI {{Path.GetFileName(path)}} plugin {{introduction}}" >&2 ;;
+          VERSION)
+            read -r input
+            case "$input" in *'"cniVersion":"1.0.0"'*) ;; *) exit 3 ;; esac
+            echo '{"cniVersion":"1.0.0","supportedVersions":{{versions}}}' ;;
+          *) exit 4 ;;
+        esac
+        """);
+
+    /// <summary>Answers VERSION by a shell command.</summary>
+    public static void WriteAnswer(string path, string command) => Write(path, $"#!/bin/sh\n{command}\n");
+}
