@@ -233,6 +233,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
         HttpTimeout = options.HttpTimeout,
         Region = options.Region,
+        Profile = options.Profile,
         ClusterName = options.ClusterName,
         AdditionalTags = options.AdditionalTags,
     };

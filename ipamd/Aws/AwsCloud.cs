@@ -97,7 +97,8 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         {
             if (_node is { } read) return read;
             var identity = await _metadata.ReadIdentityAsync(cancellationToken);
-            var ec2 = Ec2ClientFactory.Create(_options, _options.Region ?? identity.Region);
+            var profile = _options.Profile is { } name ? SharedProfile.Read(name) : null;
+            var ec2 = Ec2ClientFactory.Create(_options, _options.Region ?? profile?.Region ?? identity.Region, profile);
             return _node = new Node(identity, ec2, new EniTags(identity.NodeId, _options.ClusterName, _options.AdditionalTags));
         }
         finally

@@ -15,15 +15,18 @@ internal static class Ec2ClientFactory
     /// <summary>A page of network interfaces is a few MiB at most.</summary>
     private const long MaxAnswerBytes = 32 * 1024 * 1024;
 
-    public static IAmazonEC2 Create(AwsCloudOptions options, string region)
+    /// <param name="options">Endpoint, time limit, credentials.</param>
+    /// <param name="region">Of EC2 and of STS.</param>
+    /// <param name="profile">Of the shared files; null: none.</param>
+    public static IAmazonEC2 Create(AwsCloudOptions options, string region, SharedProfile? profile)
     {
-        RegisterTokenService();
+        RegisterTokenService(options, region, profile);
         var config = new AmazonEC2Config
         {
             MaxErrorRetry = 0,
             MaxStaleConnectionRetries = 0,
             RetryMode = RequestRetryMode.Standard,
-            HttpClientFactory = new NodeHttpClientFactory(options.HttpTimeout),
+            HttpClientFactory = new NodeHttpClientFactory(options.HttpTimeout, Timeout.InfiniteTimeSpan),
             ClientAppId = "vpc-cni",
         };
         if (options.Endpoint is { } endpoint)
@@ -36,21 +39,33 @@ internal static class Ec2ClientFactory
             config.RegionEndpoint = RegionEndpoint.GetBySystemName(region);
         }
 
-        return options.Credentials is { } credentials ? new AmazonEC2Client(credentials, config) : new AmazonEC2Client(config);
+        return new AmazonEC2Client(options.Credentials ?? new ChainCredentials(), config);
     }
 
     /// <summary>
-    /// Web identity (IAM roles for service accounts) needs the STS client, which the SDK otherwise looks up by name at run time, where a native binary has dropped it. Its call is not
-    /// signed: the token in the request is the proof.
+    /// Web identity (IAM roles for service accounts) and a profile's role need the STS client, which the SDK otherwise looks up by name
+    /// at run time, where a native binary has dropped it. A call with a web identity is not signed: the token in the request is the
+    /// proof. The SDK does not pass on what a profile's role is assumed with. The endpoint is AWS_ENDPOINT_URL_STS, else the region's.
     /// </summary>
-    private static void RegisterTokenService() => GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(context =>
-        new AmazonSecurityTokenServiceClient(new AnonymousAWSCredentials(), context.SecurityTokenServiceClientContextData.Region));
+    private static void RegisterTokenService(AwsCloudOptions options, string region, SharedProfile? profile)
+        => GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(_ => new AmazonSecurityTokenServiceClient(
+            profile?.RoleSource ?? new AnonymousAWSCredentials(),
+            new AmazonSecurityTokenServiceConfig
+            {
+                RegionEndpoint = RegionEndpoint.GetBySystemName(region),
+                MaxErrorRetry = 1,
+                // The SDK asks without a token of cancellation, and every call of EC2 waits for its answer.
+                HttpClientFactory = new NodeHttpClientFactory(options.HttpTimeout, options.HttpTimeout / 2),
+                ClientAppId = "vpc-cni",
+            }));
 
     /// <summary>
     /// One pool of connections for the client's life. Idle ones are closed before a server or NAT in between is likely to, so that a call seldom meets a dead one; all are
     /// renewed every five minutes to follow DNS. Proxies of the environment are used, as by every AWS program; answers are not unpacked and redirects not followed.
     /// </summary>
-    private sealed class NodeHttpClientFactory(TimeSpan timeout) : HttpClientFactory
+    /// <param name="timeout">Of a call; a connection gets half of it.</param>
+    /// <param name="limit">The client's own, where the caller has none.</param>
+    private sealed class NodeHttpClientFactory(TimeSpan timeout, TimeSpan limit) : HttpClientFactory
     {
         public override HttpClient CreateHttpClient(IClientConfig clientConfig) => new(new WholeBodyHandler(new SocketsHttpHandler
         {
@@ -60,7 +75,7 @@ internal static class Ec2ClientFactory
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(15),
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             MaxConnectionsPerServer = 8,
-        })) { Timeout = Timeout.InfiniteTimeSpan };
+        })) { Timeout = limit };
 
         public override bool UseSDKHttpClientCaching(IClientConfig clientConfig) => true;
 
@@ -94,13 +109,15 @@ internal static class Ec2ClientFactory
             }
         }
 
-        /// <exception cref="XmlException">The document's element is not one of EC2's, which are named after the operation: DescribeSubnetsResponse.</exception>
+        /// <exception cref="XmlException">The document's element is not one of EC2's or STS's, which are named after the operation:
+        /// DescribeSubnetsResponse.</exception>
         private static void RequireResponse(Stream body)
         {
             using (var reader = XmlReader.Create(body, Strict))
             {
                 if (reader.MoveToContent() != XmlNodeType.Element || !reader.LocalName.EndsWith("Response", StringComparison.Ordinal))
-                    throw new XmlException($"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; check what answers at the EC2 endpoint");
+                    throw new XmlException($"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; "
+                        + "check what answers at the endpoint");
             }
 
             body.Position = 0;

@@ -21,6 +21,23 @@ internal static class ConfigurationPage
         text.WriteLine("Read by: **d** the daemon (`ipamd run`), **i** the init container (`ipamd init`), **p** the installation of the plugin and its configuration (`ipamd install`).");
         foreach (var group in OptionTable.Groups) Table(text, group);
         text.WriteLine();
+        text.WriteLine("## Credentials, and variables that the AWS SDK reads");
+        text.WriteLine();
+        text.WriteLine(
+            "Credentials are looked for as by every AWS program, in this order. What is found is renewed before it expires; "
+            + "nothing of it is logged.");
+        text.WriteLine();
+        text.WriteLine("| Source | Variables |");
+        text.WriteLine("|---|---|");
+        foreach (var (source, variables) in SdkCredentials) text.WriteLine($"| {source} | {variables} |");
+        text.WriteLine();
+        text.WriteLine(
+            "The profile's own `region`, and `endpoint_url` of EC2 and STS, count where no variable says otherwise. "
+            + "A role of a profile is assumed with `source_profile` (one with an access key) or `credential_source`.");
+        text.WriteLine(
+            "`AWS_ENDPOINT_URL_STS` is STS's URL, as `AWS_ENDPOINT_URL_EC2` is EC2's. `AWS_USE_FIPS_ENDPOINT` and "
+            + "`AWS_USE_DUALSTACK_ENDPOINT` choose among the region's; `HTTPS_PROXY` and `NO_PROXY` are followed.");
+        text.WriteLine();
         text.WriteLine("## Variables of the AWS VPC CNI without effect");
         text.WriteLine();
         text.WriteLine("| Variable | Instead |");
@@ -28,6 +45,18 @@ internal static class ConfigurationPage
         foreach (var option in OptionTable.Ignored.OrderBy(option => option.Name, StringComparer.Ordinal)) text.WriteLine($"| `{option.Name}` | {Cell(option.Why)} |");
         return text.ToString();
     }
+
+    /// <summary>Read by the SDK, and by nothing of ours; tests/EndToEnd/Daemon/AwsVariablesTests.cs has one test for each.</summary>
+    private static IEnumerable<(string Source, string Variables)> SdkCredentials =>
+    [
+        ("access key", "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`"),
+        ("web identity (IAM roles for service accounts)", "`AWS_ROLE_ARN`, `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_ROLE_SESSION_NAME`"),
+        ("profile of the shared files", "`AWS_PROFILE`, `AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE`"),
+        ("container (EKS Pod Identity)",
+            "`AWS_CONTAINER_CREDENTIALS_FULL_URI` or `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`, "
+            + "`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` or `AWS_CONTAINER_AUTHORIZATION_TOKEN`"),
+        ("instance profile", "`AWS_EC2_METADATA_SERVICE_ENDPOINT`; `AWS_EC2_METADATA_DISABLED=true` turns this source off"),
+    ];
 
     private static void Table(StringWriter text, OptionGroup group)
     {

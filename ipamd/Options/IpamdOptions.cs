@@ -66,7 +66,9 @@ internal sealed record IpamdOptions
     /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
     public bool TcpEarlyDemuxDisabled { get; init; }
 
-    /// <summary>AWS_EC2_ENDPOINT; null for the public endpoint of the region.</summary>
+    /// <summary>
+    /// AWS_ENDPOINT_URL_EC2, AWS_EC2_ENDPOINT or AWS_ENDPOINT_URL; null for that of the profile, else the public endpoint of the region.
+    /// </summary>
     public Uri? Ec2Endpoint { get; init; }
 
     /// <summary>AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too; null for the link-local address.</summary>
@@ -75,8 +77,11 @@ internal sealed record IpamdOptions
     /// <summary>HTTP_TIMEOUT, seconds, at least 10.</summary>
     public TimeSpan HttpTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>AWS_REGION; null: from the instance metadata.</summary>
+    /// <summary>AWS_REGION or AWS_DEFAULT_REGION; null: from the profile, else from the instance metadata.</summary>
     public string? Region { get; init; }
+
+    /// <summary>AWS_PROFILE, which the SDK reads too.</summary>
+    public string Profile { get; init; } = "default";
 
     /// <summary>CLUSTER_NAME; null when unknown.</summary>
     public string? ClusterName { get; init; }

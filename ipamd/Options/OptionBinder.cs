@@ -58,10 +58,11 @@ internal static class OptionBinder
             IntrospectionEndPoint = reader.Listen(OptionTable.IntrospectionBindAddress) is var introspection && reader.Flag(OptionTable.IntrospectionDisabled) ? null : introspection,
             MetricsEndPoint = reader.Listen(OptionTable.MetricsBindAddress) is var metrics && reader.Flag(OptionTable.MetricsDisabled) ? null : metrics,
             InterfaceMtu = reader.Number(OptionTable.InterfaceMtu),
-            Ec2Endpoint = reader.HttpUrl(OptionTable.Ec2Endpoint),
+            Ec2Endpoint = Ec2Endpoint(reader, warnings),
             ImdsEndpoint = reader.HttpUrl(OptionTable.MetadataEndpoint),
             HttpTimeout = reader.Seconds(OptionTable.HttpTimeout),
-            Region = reader.Text(OptionTable.Region) is var region and not "" ? region : null,
+            Region = Region(reader),
+            Profile = reader.Text(OptionTable.Profile),
             ClusterName = reader.Text(OptionTable.ClusterName) is var cluster and not "" ? cluster : null,
             AdditionalTags = reader.StringMap(OptionTable.AdditionalTags),
             ManageUntaggedInterfaces = reader.Flag(OptionTable.ManageUntagged),
@@ -152,6 +153,26 @@ internal static class OptionBinder
             warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
         }
     }
+
+    /// <summary>
+    /// The variable of the service before that of all, as in every AWS SDK, and our alias between them: it names the service, too.
+    /// </summary>
+    private static Uri? Ec2Endpoint(OptionReader reader, List<string> warnings)
+    {
+        var ofService = reader.HttpUrl(OptionTable.Ec2EndpointUrl);
+        var alias = reader.HttpUrl(OptionTable.Ec2Endpoint);
+        var ofAll = reader.HttpUrl(OptionTable.EndpointUrl);
+        if (reader.Flag(OptionTable.EndpointUrlsIgnored)) return alias;
+        if (ofService is not null && alias is not null && ofService != alias)
+        {
+            warnings.Add("AWS_EC2_ENDPOINT has no effect: AWS_ENDPOINT_URL_EC2 is set, too, and wins");
+        }
+
+        return ofService ?? alias ?? ofAll;
+    }
+
+    private static string? Region(OptionReader reader)
+        => new[] { OptionTable.Region, OptionTable.DefaultRegion }.Select(reader.Text).FirstOrDefault(region => region.Length > 0);
 
     private static ClusterOptions Cluster(OptionReader reader)
     {

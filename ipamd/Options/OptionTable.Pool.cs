@@ -120,20 +120,50 @@ internal static partial class OptionTable
         Unit = "s", Meaning = "Of one attempt of an EC2 call", Otherwise = DefaultInstead, Deviation = "More than 600 counts as 600",
     };
 
-    public static readonly TextOption Ec2Endpoint = new("AWS_EC2_ENDPOINT", "", "a URL that starts with http:// or https://")
+    private const string UrlExpected = "a URL that starts with http:// or https://";
+
+    public static readonly TextOption Ec2EndpointUrl = new("AWS_ENDPOINT_URL_EC2", "", UrlExpected)
     {
-        Meaning = "The EC2 API's URL; empty: the public one of the region",
+        Meaning = "The EC2 API's URL, as for every AWS SDK; empty: that of the profile, else the public one of the region",
     };
 
-    public static readonly TextOption MetadataEndpoint = new("AWS_EC2_METADATA_SERVICE_ENDPOINT", "", "a URL that starts with http:// or https://")
+    public static readonly TextOption Ec2Endpoint = new("AWS_EC2_ENDPOINT", "", UrlExpected)
+    {
+        Meaning = "The same, by its older name; AWS_ENDPOINT_URL_EC2 wins",
+        Deviation = "Reaches EC2, as in versions of the AWS VPC CNI before it changed its SDK",
+    };
+
+    public static readonly TextOption EndpointUrl = new("AWS_ENDPOINT_URL", "", UrlExpected)
+    {
+        Meaning = "The URL of every AWS API, EC2 and STS, that has no variable of its own",
+    };
+
+    public static readonly FlagOption EndpointUrlsIgnored = new("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", false)
+    {
+        Meaning = "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_* and the URLs of the profile have no effect",
+    };
+
+    public static readonly TextOption MetadataEndpoint = new("AWS_EC2_METADATA_SERVICE_ENDPOINT", "", UrlExpected)
     {
         Meaning = "The instance metadata's URL; empty: the link-local address",
     };
 
-    public static readonly TextOption Region = new("AWS_REGION", "", "a region, e.g. eu-central-1")
+    public static readonly TextOption Region = new("AWS_REGION", "", RegionExpected)
     {
-        Meaning = "Empty: read from the instance metadata",
+        Meaning = "Of EC2 and STS. Empty: AWS_DEFAULT_REGION, else that of the profile, else read from the instance metadata",
     };
+
+    public static readonly TextOption DefaultRegion = new("AWS_DEFAULT_REGION", "", RegionExpected)
+    {
+        Meaning = "The same where AWS_REGION is not set",
+    };
+
+    public static readonly TextOption Profile = new("AWS_PROFILE", "default", "a name")
+    {
+        Meaning = "The profile of the shared files (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE) that credentials and region come from",
+    };
+
+    private const string RegionExpected = "a region, e.g. eu-central-1";
 
     private static IReadOnlyList<OptionDefinition> PoolOptions =>
     [
@@ -142,6 +172,7 @@ internal static partial class OptionTable
 
     private static IReadOnlyList<OptionDefinition> CloudOptions =>
     [
-        ProvisioningDisabled, MetadataOnly, CloudAccessLevel, AdditionalTags, ClusterName, LeakedCleanupDisabled, HttpTimeout, Ec2Endpoint, MetadataEndpoint, Region,
+        ProvisioningDisabled, MetadataOnly, CloudAccessLevel, AdditionalTags, ClusterName, LeakedCleanupDisabled, HttpTimeout,
+        Ec2EndpointUrl, Ec2Endpoint, EndpointUrl, EndpointUrlsIgnored, MetadataEndpoint, Region, DefaultRegion, Profile,
     ];
 }

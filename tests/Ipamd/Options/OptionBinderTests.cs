@@ -44,7 +44,8 @@ public sealed class OptionBinderTests
     {
         { "IP_COOLDOWN_PERIOD", "30s" }, { "IP_COOLDOWN_PERIOD", "86401" }, { "POD_MTU", "9002" }, { "AWS_VPC_ENI_MTU", "9002" },
         { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" },
-        { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" }, { "AWS_EC2_ENDPOINT", "ec2" },
+        { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" },
+        { "AWS_EC2_ENDPOINT", "ec2" }, { "AWS_ENDPOINT_URL_EC2", "ftp://ec2" }, { "AWS_ENDPOINT_URL", "all" },
         { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
         { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
         { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" }, { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
@@ -111,6 +112,38 @@ public sealed class OptionBinderTests
 
     [Fact]
     public void A_variable_that_is_set_but_empty_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
+
+    [Theory]
+    [InlineData("http://ec2/", "AWS_ENDPOINT_URL_EC2=http://ec2", "AWS_ENDPOINT_URL=http://all")]
+    [InlineData("http://alias/", "AWS_EC2_ENDPOINT=http://alias", "AWS_ENDPOINT_URL=http://all")]
+    [InlineData("http://all/", "AWS_ENDPOINT_URL=http://all")]
+    [InlineData("http://alias/", "AWS_EC2_ENDPOINT=http://alias", "AWS_ENDPOINT_URL_EC2=http://ec2",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")]
+    [InlineData(null, "AWS_ENDPOINT_URL=http://all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")]
+    [InlineData(null, "AWS_ENDPOINT_URL_STS=http://sts")]
+    public void Endpoint_of_EC2_is_the_service_s_own_then_the_alias_then_that_of_all(string? expected, params string[] variables)
+    {
+        var bound = Bind([.. variables.Select(variable => variable.Split('=', 2)).Select(pair => (pair[0], pair[1]))]);
+        Assert.Equal(expected, bound.Options.Ec2Endpoint?.ToString());
+        Assert.Empty(bound.Warnings);
+    }
+
+    [Fact]
+    public void Alias_that_the_standard_variable_overrides_warns()
+    {
+        var bound = Bind(("AWS_ENDPOINT_URL_EC2", "http://ec2"), ("AWS_EC2_ENDPOINT", "http://alias"));
+        Assert.Equal("http://ec2/", bound.Options.Ec2Endpoint?.ToString());
+        Assert.StartsWith("AWS_EC2_ENDPOINT has no effect", Assert.Single(bound.Warnings), StringComparison.Ordinal);
+        Assert.Empty(Bind(("AWS_ENDPOINT_URL_EC2", "http://ec2"), ("AWS_EC2_ENDPOINT", "http://ec2")).Warnings);
+    }
+
+    [Theory]
+    [InlineData("a", "AWS_REGION=a", "AWS_DEFAULT_REGION=b")]
+    [InlineData("b", "AWS_REGION=", "AWS_DEFAULT_REGION=b")]
+    [InlineData(null, "AWS_PROFILE=p")]
+    public void Region_is_AWS_REGION_then_AWS_DEFAULT_REGION(string? expected, params string[] variables)
+        => Assert.Equal(expected,
+            Bind([.. variables.Select(variable => variable.Split('=', 2)).Select(pair => (pair[0], pair[1]))]).Options.Region);
 
     [Fact]
     public void Combinations_that_make_no_sense_warn()
