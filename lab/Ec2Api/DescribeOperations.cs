@@ -127,6 +127,7 @@ internal static class DescribeOperations
                     xml.Value("groupDescription", group.Description);
                     xml.Value("ownerId", owner);
                     xml.Value("vpcId", group.Vpc.Value);
+                    SecurityGroupOperations.WritePermissions(xml, group, owner);
                     xml.Tags(group.Tags);
                 });
                 xml.NextToken(page.NextToken);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Globalization;
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -7,8 +8,9 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// Reads the few bodies that kubectl sends as protobuf and not as JSON: options of a deletion (<c>kubectl drain</c>), and small objects (<c>kubectl create namespace</c>). Field numbers are those of the
-/// generated.proto files of k8s.io/api and k8s.io/apimachinery. A field that carries something and is not known here is refused, never dropped.
+/// Reads the bodies that clients send as protobuf and not as JSON: options of a deletion (<c>kubectl drain</c>), small objects
+/// (<c>kubectl create namespace</c>), and pods, whose annotations and status Go clients such as Multus update. A field that carries
+/// something and is not known to <see cref="ProtobufMessages"/> is refused, never dropped.
 /// </summary>
 internal static class ProtobufBody
 {
@@ -19,34 +21,10 @@ internal static class ProtobufBody
     private const int Bytes = 2;
     private const int Fixed32 = 5;
 
-    private static readonly Message Meta = new([
-        new(1, "name"), new(2, "generateName"), new(3, "namespace"), new(5, "uid"), new(6, "resourceVersion"), new(11, "labels", Kind.Map), new(12, "annotations", Kind.Map), new(14, "finalizers", Kind.Texts),
-    ]);
-
-    private static readonly Message JustMeta = new([new(1, "metadata", Kind.Message, Meta)]);
-
-    private static readonly Dictionary<string, Message> Known = new(StringComparer.Ordinal)
-    {
-        ["DeleteOptions"] = new([
-            new(1, "gracePeriodSeconds", Kind.Number), new(2, "preconditions", Kind.Message, new([new(1, "uid"), new(2, "resourceVersion")])), new(3, "orphanDependents", Kind.Flag), new(4, "propagationPolicy"),
-            new(5, "dryRun", Kind.Texts),
-        ]),
-        ["Namespace"] = new([.. JustMeta.Fields, new(2, "spec", Kind.Message, new([new(1, "finalizers", Kind.Texts)])), new(3, "status", Kind.Message, new([new(1, "phase")]))]),
-        ["ConfigMap"] = new([.. JustMeta.Fields, new(2, "data", Kind.Map), new(4, "immutable", Kind.Flag)]),
-        ["ServiceAccount"] = JustMeta,
-    };
+    /// <summary>Messages in messages; a pod has seven.</summary>
+    private const int MaxDepth = 32;
 
     private static ReadOnlySpan<byte> Magic => "k8s\0"u8;
-
-    private enum Kind
-    {
-        Text,
-        Number,
-        Flag,
-        Texts,
-        Map,
-        Message,
-    }
 
     /// <exception cref="KubeStatusException">415: something that is not read here; 400: no protobuf.</exception>
     public static JsonObject Read(ReadOnlySpan<byte> body)
@@ -67,16 +45,17 @@ internal static class ProtobufBody
             }
         }
 
-        if (!Known.TryGetValue(kind, out var message)) throw Unsupported($"{kind} as protobuf");
-        var o = Read(message, raw, kind);
+        if (!ProtobufMessages.Kinds.Contains(kind)) throw Unsupported($"{kind} as protobuf");
+        var o = new JsonObject();
+        Read(o, kind, raw, kind, depth: 0);
         o["apiVersion"] = apiVersion;
         o["kind"] = kind;
         return o;
     }
 
-    private static JsonObject Read(Message message, ReadOnlySpan<byte> bytes, string path)
+    private static JsonObject Read(JsonObject o, string message, ReadOnlySpan<byte> bytes, string path, int depth)
     {
-        var o = new JsonObject();
+        if (depth > MaxDepth) throw Malformed();
         while (bytes.Length > 0)
         {
             var key = ReadVarint(ref bytes);
@@ -91,43 +70,144 @@ internal static class ProtobufBody
                 _ => throw Malformed(),
             };
 
-            // The encoder writes plain fields even when they are empty.
-            if (scalar == 0 && content.Length == 0 && wire is Varint or Bytes && message.Find(number) is not { Kind: Kind.Number or Kind.Flag }) continue;
-            var field = message.Find(number) ?? throw Unsupported($"field {number} of {path} as protobuf");
-            Set(o, field, scalar, content, $"{path}.{field.Name}");
+            if (ProtobufMessages.Schema.Find(message, number) is not { } field)
+            {
+                // The encoder writes plain fields even when they are empty.
+                if (scalar == 0 && content.Length == 0) continue;
+                throw Unsupported($"field {number} of {path} as protobuf");
+            }
+
+            if (wire != (IsVarint(field.Kind) ? Varint : Bytes)) throw Malformed();
+            Set(o, field, scalar, content, $"{path}.{field.Name}", depth);
         }
 
         return o;
     }
 
-    private static void Set(JsonObject o, Field field, ulong scalar, ReadOnlySpan<byte> content, string path)
+    private static void Set(JsonObject o, ProtobufField field, ulong scalar, ReadOnlySpan<byte> content, string path, int depth)
     {
         switch (field.Kind)
         {
-            case Kind.Text:
-                o[field.Name] = Encoding.UTF8.GetString(content);
+            case ProtobufKind.Text:
+                if (content.Length > 0) o[field.Name] = Encoding.UTF8.GetString(content);
                 break;
-            case Kind.Number:
+            case ProtobufKind.Number:
+            case ProtobufKind.NumberOrNothing when scalar != 0:
                 o[field.Name] = (long)scalar;
                 break;
-            case Kind.Flag:
+            case ProtobufKind.Flag:
+            case ProtobufKind.FlagOrNothing when scalar != 0:
                 o[field.Name] = scalar != 0;
                 break;
-            case Kind.Texts:
-                if (o[field.Name] is not JsonArray list) o[field.Name] = list = [];
-                list.Add(Encoding.UTF8.GetString(content));
+            case ProtobufKind.NumberOrNothing or ProtobufKind.FlagOrNothing:
                 break;
-            case Kind.Map:
-                if (o[field.Name] is not JsonObject map) o[field.Name] = map = [];
-                var pair = Read(new Message([new(1, "key"), new(2, "value")]), content, path);
-                map[pair.Text("key")] = pair.Text("value");
+            case ProtobufKind.Texts:
+                List(o, field).Add(Encoding.UTF8.GetString(content));
                 break;
-            case Kind.Message:
-                o[field.Name] = Read(field.Inner!, content, path);
+            case ProtobufKind.Numbers:
+                List(o, field).Add((long)scalar);
+                break;
+            case ProtobufKind.Map:
+                var (name, value) = Entry(content);
+                Map(o, field)[name] = Encoding.UTF8.GetString(value);
+                break;
+            case ProtobufKind.Quantities:
+                var (resource, amount) = Entry(content);
+                Map(o, field)[resource] = QuantityOf(amount);
+                break;
+            case ProtobufKind.Quantity:
+                if (content.Length > 0) o[field.Name] = QuantityOf(content);
+                break;
+            case ProtobufKind.Time:
+                // The zero time, which JSON has as null, is an empty message.
+                if (content.Length > 0) o[field.Name] = TimeOf(content);
+                break;
+            case ProtobufKind.NumberOrText:
+                o[field.Name] = NumberOrTextOf(content);
+                break;
+            case ProtobufKind.Json:
+                o[field.Name] = KubeJson.Parse(Fields(content).TryGetValue(1, out var json) ? json.Content : []);
+                break;
+            case ProtobufKind.Message:
+                o[field.Name] = Read(o[field.Name] as JsonObject ?? [], field.Message, content, path, depth + 1);
+                break;
+            case ProtobufKind.Messages:
+                List(o, field).Add(Read([], field.Message, content, path, depth + 1));
+                break;
+            case ProtobufKind.Inline:
+                Read(o, field.Message, content, path, depth + 1);
                 break;
             default:
                 throw new InvalidOperationException($"kind {field.Kind}");
         }
+    }
+
+    private static bool IsVarint(ProtobufKind kind)
+        => kind is ProtobufKind.Number or ProtobufKind.NumberOrNothing or ProtobufKind.Numbers
+            or ProtobufKind.Flag or ProtobufKind.FlagOrNothing;
+
+    private static JsonArray List(JsonObject o, ProtobufField field)
+    {
+        if (o[field.Name] is not JsonArray list) o[field.Name] = list = [];
+        return list;
+    }
+
+    private static JsonObject Map(JsonObject o, ProtobufField field)
+    {
+        if (o[field.Name] is not JsonObject map) o[field.Name] = map = [];
+        return map;
+    }
+
+    /// <summary>An entry of a map: a message of key and value.</summary>
+    private static (string Name, byte[] Value) Entry(ReadOnlySpan<byte> content)
+    {
+        var fields = Fields(content);
+        var name = fields.TryGetValue(1, out var key) ? Encoding.UTF8.GetString(key.Content) : "";
+        return (name, fields.TryGetValue(2, out var value) ? value.Content : []);
+    }
+
+    private static string QuantityOf(ReadOnlySpan<byte> content)
+        => Fields(content).TryGetValue(1, out var text) ? Encoding.UTF8.GetString(text.Content) : "0";
+
+    private static string TimeOf(ReadOnlySpan<byte> content)
+    {
+        var seconds = Fields(content).TryGetValue(1, out var value) ? (long)value.Scalar : 0;
+        try
+        {
+            return DateTimeOffset.FromUnixTimeSeconds(seconds).UtcDateTime
+                .ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+        }
+        catch (ArgumentOutOfRangeException)
+        {
+            throw Malformed();
+        }
+    }
+
+    /// <summary>IntOrString: its type, 0 for a number, and both.</summary>
+    private static JsonNode NumberOrTextOf(ReadOnlySpan<byte> content)
+    {
+        var fields = Fields(content);
+        var isText = fields.TryGetValue(1, out var type) && type.Scalar == 1;
+        if (isText) return fields.TryGetValue(3, out var text) ? Encoding.UTF8.GetString(text.Content) : "";
+        return fields.TryGetValue(2, out var number) ? (long)number.Scalar : 0;
+    }
+
+    /// <summary>Of a small message whose fields all have one value.</summary>
+    private static Dictionary<int, (ulong Scalar, byte[] Content)> Fields(ReadOnlySpan<byte> bytes)
+    {
+        Dictionary<int, (ulong, byte[])> fields = [];
+        while (bytes.Length > 0)
+        {
+            var key = ReadVarint(ref bytes);
+            fields[(int)(key >> 3)] = (key & 7) switch
+            {
+                Varint => (ReadVarint(ref bytes), []),
+                Bytes => (0, Take(ref bytes, ReadVarint(ref bytes)).ToArray()),
+                _ => throw Malformed(),
+            };
+        }
+
+        return fields;
     }
 
     private static (int Number, byte[] Value) NextBytes(ref ReadOnlySpan<byte> bytes)
@@ -162,11 +242,4 @@ internal static class ProtobufBody
 
     private static KubeStatusException Unsupported(string what)
         => new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", $"this server does not read {what}; send application/json");
-
-    private sealed record Field(int Number, string Name, Kind Kind = Kind.Text, Message? Inner = null);
-
-    private sealed record Message(IReadOnlyList<Field> Fields)
-    {
-        public Field? Find(int number) => Fields.FirstOrDefault(field => field.Number == number);
-    }
 }

@@ -39,6 +39,15 @@ public static class Ec2Faults
 
     public static Ec2FaultException NoSuchGroup(string id) => new("InvalidGroup.NotFound", $"The security group '{id}' does not exist");
 
+    public static Ec2FaultException DuplicateRule(RulePermission rule)
+        => new("InvalidPermission.Duplicate", $"the specified rule \"{rule}\" already exists");
+
+    public static Ec2FaultException NoSuchRule()
+        => new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
+
+    public static Ec2FaultException NoSuchRuleId(string id)
+        => new("InvalidSecurityGroupRuleId.NotFound", $"The security group rule ID '{id}' does not exist");
+
     public static Ec2FaultException BadId(string id) => new("InvalidID", $"The ID '{id}' is not valid");
 
     public static Ec2FaultException BadValue(string message) => new("InvalidParameterValue", message);

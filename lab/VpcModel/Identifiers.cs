@@ -13,7 +13,7 @@ public readonly record struct SubnetId(string Value)
     public override string ToString() => Value;
 }
 
-/// <summary>A security group's id, e.g. <c>sg-0f3a…</c>. The model knows no rules of it.</summary>
+/// <summary>A security group's id, e.g. <c>sg-0f3a…</c>.</summary>
 public readonly record struct SecurityGroupId(string Value)
 {
     public override string ToString() => Value;

@@ -27,13 +27,14 @@ public sealed record Subnet
     public IPAddress Gateway => Ipv4Number.ToAddress(Ipv4Number.Of(Ipv4Range.BaseAddress) + 1);
 }
 
-/// <summary>A security group: an id that interfaces carry.</summary>
+/// <summary>A security group: an id that interfaces carry, and rules that are kept and shown.</summary>
 public sealed record SecurityGroup
 {
     public required SecurityGroupId Id { get; init; }
     public required VpcId Vpc { get; init; }
     public required string Name { get; init; }
     public string Description { get; init; } = "";
+    public ImmutableArray<SecurityGroupRule> Rules { get; init; } = [];
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = NoTags.Value;
 }
 

@@ -90,7 +90,8 @@ public sealed partial class VpcWorld
     public SecurityGroup CreateSecurityGroup(VpcId vpc, string name, string description = "") => Arrange(() =>
     {
         if (!_vpcs.ContainsKey(vpc)) throw Ec2Faults.NoSuchVpc(vpc.Value);
-        var group = new SecurityGroup { Id = new SecurityGroupId(_ids.Next("sg")), Vpc = vpc, Name = name, Description = description };
+        var id = new SecurityGroupId(_ids.Next("sg"));
+        var group = new SecurityGroup { Id = id, Vpc = vpc, Name = name, Description = description, Rules = RulesOfNewGroup(id) };
         _groups.Add(group.Id, group);
         return group;
     });

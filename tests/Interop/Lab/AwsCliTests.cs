@@ -54,6 +54,26 @@ public sealed class AwsCliTests
         Assert.Contains("An error occurred (PrivateIpAddressLimitExceeded) when calling the AssignPrivateIpAddresses operation: Number of private addresses will exceed limit.", error, StringComparison.Ordinal);
     }
 
+    /// <summary>The short form, one permission in parameters of its own, as AWS's test suites call it.</summary>
+    [Fact]
+    public async Task Aws_adds_shows_and_revokes_rules_of_a_security_group()
+    {
+        var aws = Requirement.NeedProgram("aws");
+        await using var lab = await LabOnLoopback.StartAsync();
+        string[] rule = ["--group-id", lab.Group.Id.Value, "--protocol", "tcp", "--port", "8080", "--cidr", "10.0.0.0/16"];
+        Assert.Equal(0, (await lab.RunAsync(aws, ["ec2", "authorize-security-group-ingress", .. rule])).ExitCode);
+        using var groups = await JsonAsync(lab, aws, "describe-security-groups", "--group-ids", lab.Group.Id.Value);
+        var permission = Assert.Single(groups.RootElement.GetProperty("SecurityGroups")[0].GetProperty("IpPermissions").EnumerateArray());
+        Assert.Equal((8080, "10.0.0.0/16"),
+            (permission.GetProperty("ToPort").GetInt32(), permission.GetProperty("IpRanges")[0].GetProperty("CidrIp").GetString()));
+        var (exitCode, _, error) = await lab.RunAsync(aws, ["ec2", "authorize-security-group-ingress", .. rule]);
+        Assert.NotEqual(0, exitCode);
+        Assert.Contains("(InvalidPermission.Duplicate)", error, StringComparison.Ordinal);
+        Assert.Equal(0, (await lab.RunAsync(aws, ["ec2", "revoke-security-group-ingress", .. rule])).ExitCode);
+        Assert.Contains("(InvalidPermission.NotFound)",
+            (await lab.RunAsync(aws, ["ec2", "revoke-security-group-ingress", .. rule])).Error, StringComparison.Ordinal);
+    }
+
     private static Task<JsonDocument> JsonAsync(LabOnLoopback lab, string aws, params string[] arguments) => JsonAsync(lab, aws, fromMetadata: false, arguments);
 
     private static async Task<JsonDocument> JsonAsync(LabOnLoopback lab, string aws, bool fromMetadata, params string[] arguments)

@@ -87,6 +87,32 @@ public sealed class Boto3Tests
         assert [a["CidrBlock"] for a in vpc["CidrBlockAssociationSet"]] == ["10.0.0.0/16"], vpc
         assert ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["GroupName"] == "nodes"
 
+        # Rules of security groups.
+        def permissions(direction=""):
+            return ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions" + direction]
+        everywhere = {"IpProtocol": "-1", "UserIdGroupPairs": [], "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "Ipv6Ranges": [], "PrefixListIds": []}
+        assert permissions() == [] and permissions("Egress") == [everywhere], permissions("Egress")
+        tcp = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 90, "IpRanges": [{"CidrIp": "10.1.2.3/8", "Description": "a & b"}], "Ipv6Ranges": [{"CidrIpv6": "fd00::/8"}], "UserIdGroupPairs": [{"GroupId": group}]}
+        added = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[tcp])["SecurityGroupRules"]
+        assert len(added) == 3 and added[0]["CidrIpv4"] == "10.0.0.0/8" and added[0]["IsEgress"] is False and added[0]["SecurityGroupRuleId"].startswith("sgr-"), added
+        assert added[2]["ReferencedGroupInfo"]["GroupId"] == group, added
+        seen = permissions()[0]
+        assert seen["FromPort"] == 80 and seen["IpRanges"] == [{"Description": "a & b", "CidrIp": "10.0.0.0/8"}] and seen["UserIdGroupPairs"][0]["GroupId"] == group, seen
+        assert 'peer: 10.0.0.0/8, TCP, from port: 80, to port: 90, ALLOW' in refused("InvalidPermission.Duplicate", ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[tcp])
+        refused("InvalidGroup.NotFound", ec2.authorize_security_group_ingress, GroupId="sg-00000000000000000", IpPermissions=[tcp])
+        refused("InvalidParameterValue", ec2.authorize_security_group_egress, GroupId=group, IpPermissions=[{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "IpRanges": [{"CidrIp": "10.0.0.0/33"}]}])
+        refused("InvalidPermission.Malformed", ec2.authorize_security_group_egress, GroupId=group, IpPermissions=[{"IpProtocol": "-1"}])
+        refused("InvalidPermission.NotFound", ec2.revoke_security_group_egress, GroupId=group, IpPermissions=[tcp])
+        refused("InvalidSecurityGroupRuleId.NotFound", ec2.revoke_security_group_ingress, GroupId=group, SecurityGroupRuleIds=["sgr-00000000000000000"])
+        ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[added[0]["SecurityGroupRuleId"]])
+        assert permissions()[0]["IpRanges"] == [], permissions()
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[{"IpProtocol": "6", "FromPort": 80, "ToPort": 90, "Ipv6Ranges": [{"CidrIpv6": "fd00::/8"}], "UserIdGroupPairs": [{"GroupId": group}]}])
+        assert permissions() == [], permissions()
+        ec2.revoke_security_group_egress(GroupId=group, IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+        assert permissions("Egress") == [], permissions("Egress")
+        ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[{"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+        assert permissions("Egress")[0]["FromPort"] == -1, permissions("Egress")
+
         # Tags.
         ec2.create_tags(Resources=[third, subnet], Tags=[{"Key": "k", "Value": "v"}])
         found = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["k"]}])["Tags"]
