@@ -27,6 +27,7 @@ internal sealed partial class PoolEngine
     private readonly IpamdOptions _options;
     private readonly KernelEvidence _evidence;
     private readonly CheckpointWriter _checkpoint;
+    private readonly TargetChange _targetChange;
     private readonly BudgetedCloud _cloud;
 
     /// <summary>Takes over the checkpoint, and holds what the kernel routes to pods.</summary>
@@ -44,7 +45,8 @@ internal sealed partial class PoolEngine
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldInUse();
         if (loaded.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
-        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, ports.BootId)
+        _targetChange = new TargetChange(loaded.Targets, options.Targets.InWords());
+        _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
         };
@@ -257,7 +259,7 @@ internal sealed partial class PoolEngine
             },
             targets,
             CapacityFor(limits, targets, node.Placement.UsesPrimary),
-            new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable),
+            new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable, _targetChange),
             time)
         {
             Events = Events,

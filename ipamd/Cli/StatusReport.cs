@@ -60,13 +60,21 @@ internal static class StatusReport
 
     private static void Pool(Screen screen, Pool pool, IReadOnlyList<string> warnings)
     {
-        screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling");
+        screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling{(pool.CooldownEnds is { } end ? $" (the first until {end.ToDateTimeOffset():HH:mm:ss}Z)" : "")}");
+        if (pool.Surplus is { } surplus) screen.Beside("surplus", Column, SurplusText(surplus));
         var settings = pool.Settings.Where(setting => setting.OverruledBy.Length == 0).Select(setting => $"{setting.Name}={setting.Value} ({setting.Source})");
         screen.Beside("targets", Column, string.Join(", ", settings));
         var overruled = pool.Settings.Where(setting => setting.OverruledBy.Length > 0 && IsChosen(setting));
         // Most are warned of already.
         foreach (var setting in overruled.Where(item => !warnings.Any(warning => warning.StartsWith($"{item.Name} ", StringComparison.Ordinal))))
             screen.Beside("", Column, $"{setting.Name}={setting.Value} has no effect: {setting.OverruledBy}");
+    }
+
+    private static string SurplusText(Surplus surplus)
+    {
+        var interfaces = surplus.Interfaces switch { 0 => "", 1 => " and an interface", var count => $" and {count} interfaces" };
+        var until = surplus.GoesAt is { } at ? $"; goes from {at.ToDateTimeOffset():HH:mm:ss}Z on" : "";
+        return $"{surplus.Addresses} {(surplus.Addresses == 1 ? "address" : "addresses")}{interfaces} more than the targets ask for: {surplus.Why}{until}";
     }
 
     /// <summary>Manifests and charts set the defaults, too: nobody needs to hear that those have no effect.</summary>

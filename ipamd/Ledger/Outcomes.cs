@@ -84,6 +84,9 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
     /// <summary>When it was written; null in a file of another daemon.</summary>
     public ClockReading? WrittenAt { get; init; }
 
+    /// <summary>The pool's targets, as the daemon that wrote it was set; null in a file of another daemon.</summary>
+    public string? Targets { get; init; }
+
     /// <summary>Intents that could not be read, as another version wrote them: where, and why. What they were about is found out by observing.</summary>
     public IReadOnlyList<string> UnreadableIntents { get; init; } = [];
 

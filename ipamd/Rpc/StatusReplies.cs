@@ -101,6 +101,16 @@ internal static class StatusReplies
         Interfaces = (uint)view.Interfaces.Count,
         InterfaceLimit = (uint)(pool?.Capacity.MaxInterfaces ?? 0),
         MaxPods = (uint)(pool?.Capacity.MaxPods ?? 0),
+        CooldownEnds = view.CooldownEnds.Count > 0 ? Timestamp.FromDateTimeOffset(view.CooldownEnds[0]) : null,
+        Surplus = pool?.LastPlan?.Surplus is { } surplus ? SurplusOf(surplus) : null,
+    };
+
+    private static Protos.V1.Surplus SurplusOf(WarmPool.Surplus surplus) => new()
+    {
+        Addresses = (uint)surplus.Addresses,
+        Interfaces = (uint)surplus.Interfaces,
+        Why = surplus.Why,
+        GoesAt = surplus.GoesAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
     };
 
     private static Protos.V1.Cloud CloudOf(NodeIpamParts parts, LedgerView view)

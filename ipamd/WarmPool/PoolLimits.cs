@@ -58,6 +58,9 @@ internal static class PoolLimits
     /// <summary>The same for a single address or prefix, which costs two calls.</summary>
     public static readonly TimeSpan IdleBlock = TimeSpan.FromMinutes(5);
 
+    /// <summary>What could be released within this time of another release goes with it: one call instead of several.</summary>
+    public static readonly TimeSpan ReleaseTogether = IdleBlock / 2;
+
     /// <summary>Time between two looks at the instance metadata and at the kernel, before jitter.</summary>
     public static readonly TimeSpan HintInterval = TimeSpan.FromMinutes(1);
 

@@ -49,6 +49,9 @@ internal sealed record PoolPlan
     /// <summary>A whole interface is more than the targets ask for.</summary>
     public bool HasSpareInterface { get; init; }
 
+    /// <summary>What may be released, now or later; null when nothing may.</summary>
+    public Surplus? Surplus { get; init; }
+
     /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
     public required IReadOnlyList<long> Hopeless { get; init; }
 

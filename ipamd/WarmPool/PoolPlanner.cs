@@ -26,6 +26,7 @@ internal static class PoolPlanner
             Short = Math.Max(growth.Shortage, 0),
             Over = shrinkage.Over,
             HasSpareInterface = shrinkage.HasSpareInterface,
+            Surplus = shrinkage.Surplus,
             // Without an obstacle everything that is missing is on its way.
             Hopeless = growth.Obstacle is null ? [] : WaitForecast.Hopeless(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,

@@ -23,7 +23,8 @@ internal sealed record ReconcilerParts(
 /// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
 /// <param name="Access">How much of the control plane may be used now.</param>
 /// <param name="ManagesUnschedulable">AWS_MANAGE_ENIS_NON_SCHEDULABLE: the pool is kept on a node that takes no new pods as on any other.</param>
-internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<CloudAccess> Access, bool ManagesUnschedulable);
+/// <param name="TargetChange">Whether the daemon before this one had other targets.</param>
+internal sealed record ReconcilerRules(bool ProvisioningDisabled, Func<CloudAccess> Access, bool ManagesUnschedulable, TargetChange TargetChange);
 
 /// <summary>
 /// Plans, and starts what the plan says. A step never waits: changes run on their own, each raises the signal when it ends, and the next plan sees what is under way. Holds the little state that lies
@@ -47,6 +48,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
     private DateTimeOffset _neededAt = time.GetUtcNow();
     private DateTimeOffset? _shortSince;
+    private readonly DateTimeOffset _startedAt = time.GetUtcNow();
     private int _failedReleases;
 
     /// <summary>Told of every plan that does something.</summary>
@@ -112,6 +114,8 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         _shortSince = plan.Short > 0 ? _shortSince ?? time.GetUtcNow() : null;
+        // What cooled at the start may be a surplus, too.
+        if (plan is { Surplus: null, Short: <= 0 } && time.GetUtcNow() - _startedAt > ledger.Cooldown) rules.TargetChange.Close();
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
         // A sandbox whose DEL never came may hold what they wait for.
@@ -133,13 +137,21 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             Obstacles = Obstacles,
             Awaited = parts.Membership.Awaited.Addresses,
             IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-            // What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.
-            MayNotRelease = !MayChange || LimitsUnknown is not null || rules.Access() != CloudAccess.Full
-                || noPlace is { Kind: not GrowthObstacleKind.NoSubnet },
+            ReleaseObstacle = ReleaseObstacle(noPlace),
+            TargetsChangedAt = rules.TargetChange.IsOpen ? _startedAt : null,
             MayReleaseAt = MayReleaseAt(),
             NeededAt = _neededAt,
             ShortSince = _shortSince,
         };
+    }
+
+    /// <summary>What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.</summary>
+    private string? ReleaseObstacle(GrowthObstacle? noPlace)
+    {
+        if (rules.ProvisioningDisabled) return Disabled.Detail;
+        var access = rules.Access();
+        if (access != CloudAccess.Full) return $"{CloudAccessText.Option} is {CloudAccessText.Of(access)}, so nothing is released; `ipamd access full` ends that";
+        return (parts.Membership.NotObserved ?? LimitsUnknown ?? (noPlace is { Kind: not GrowthObstacleKind.NoSubnet } ? noPlace : null))?.Detail;
     }
 
     private async Task RunAsync(PoolAction action, CancellationToken cancellationToken)

@@ -10,6 +10,9 @@ namespace VpcCni.Ipamd.WarmPool;
 /// </summary>
 internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over, DateTimeOffset? ReplanAt)
 {
+    /// <summary>What is more than the targets ask for and still there; null when nothing is.</summary>
+    public Surplus? Surplus { get; init; }
+
     public static readonly PoolShrinkage None = new([], 0, null);
 
     /// <summary>A whole interface is more than the targets ask for.</summary>
@@ -21,7 +24,7 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     /// </summary>
     public static PoolShrinkage Trade(PoolSnapshot snapshot, PoolTargets targets, PoolGrowth growth, DateTimeOffset now)
     {
-        if (snapshot.MayNotRelease || growth.Obstacle is null) return None;
+        if (snapshot.ReleaseObstacle is not null || growth.Obstacle is null) return None;
         var idle = Idle(snapshot);
         // What the mode does not count is of no use to it, whatever stands against growth.
         if (ReleaseAll(idle, (_, block) => !PoolNumbers.Counts(block, targets)) is { Count: > 0 } uncounted) return WhenDue(snapshot, uncounted, over: 0, now);
@@ -29,7 +32,7 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         // Nor is an interface that nobody may use, and in whose place another one may be made.
         if (idle.Where(item => item is { IsExcluded: true, IsPrimary: false, MayCarryOrphans: false } && IsUnused(item)).MinBy(item => item.SeenAt) is { } excluded)
         {
-            var ripeAt = RipeAt(excluded, snapshot);
+            var ripeAt = new Retention(snapshot).GoesAt(excluded);
             return isLimit || ripeAt <= now ? WhenDue(snapshot, [new PoolAction.RemoveInterface(excluded.Id)], over: 0, now) : new PoolShrinkage([], 0, ripeAt);
         }
 
@@ -49,10 +52,22 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     public static PoolShrinkage Plan(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, DateTimeOffset now)
     {
         var over = Math.Max(OverOf(snapshot, targets, numbers), 0);
-        if (snapshot.MayNotRelease) return new PoolShrinkage([], over, null);
-        var wanted = Wanted(snapshot, targets, numbers, Idle(snapshot), over, now, out var ripeAt, out var hasSpareInterface);
-        var shrinkage = wanted.Count == 0 ? new PoolShrinkage([], over, ripeAt) : WhenDue(snapshot, wanted, over, now);
-        return shrinkage with { HasSpareInterface = hasSpareInterface };
+        var surplus = new SurplusPlan(snapshot, targets, numbers, Idle(snapshot), over, now);
+        var shrinkage = snapshot.ReleaseObstacle is not null ? new PoolShrinkage([], over, null)
+            : surplus.Actions.Count == 0 ? new PoolShrinkage([], over, surplus.NextAt)
+            : WhenDue(snapshot, surplus.Actions, over, now);
+        return shrinkage with { HasSpareInterface = surplus.HasSpareInterface, Surplus = Describe(snapshot, surplus, now) };
+    }
+
+    /// <summary>The sentence after the numbers: why it is still there.</summary>
+    private static Surplus? Describe(PoolSnapshot snapshot, SurplusPlan surplus, DateTimeOffset now)
+    {
+        if (surplus.Addresses == 0 && surplus.Interfaces == 0) return null;
+        if (snapshot.ReleaseObstacle is { } obstacle) return new Surplus(surplus.Addresses, surplus.Interfaces, obstacle, null);
+        if (surplus.Actions.Count == 0) return new Surplus(surplus.Addresses, surplus.Interfaces, "kept in case the load comes back", surplus.NextAt);
+        return now < snapshot.MayReleaseAt
+            ? new Surplus(surplus.Addresses, surplus.Interfaces, "released step by step", snapshot.MayReleaseAt)
+            : new Surplus(surplus.Addresses, surplus.Interfaces, "being released", now);
     }
 
     /// <summary>Interfaces that pods are on or could be, and that nothing is being done to.</summary>
@@ -71,46 +86,8 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         return numbers.Free - Math.Max(warm, 1);
     }
 
-    private static List<PoolAction> Wanted(
-        PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over, DateTimeOffset now, out DateTimeOffset? ripeAt, out bool hasSpareInterface)
-    {
-        (ripeAt, hasSpareInterface) = (null, false);
-        if (Misfits(targets, numbers, idle, over) is { Count: > 0 } misfits) return misfits;
-        var removable = snapshot.IsUnschedulable ? [] : idle.Where(item => !item.IsPrimary && !item.MayCarryOrphans && IsUnused(item) && (item.IsExcluded || IsSpare(item, targets, numbers, over))).ToArray();
-        hasSpareInterface = removable.Any(item => !item.IsExcluded && item.Total > 0);
-        // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
-        var ripe = removable.Where(item => RipeAt(item, snapshot) <= now).OrderByDescending(item => item.DeviceIndex).FirstOrDefault();
-        if (ripe is not null) return [new PoolAction.RemoveInterface(ripe.Id)];
-        // What will go with an interface does not go block by block before.
-        if (removable.Length > 0)
-        {
-            ripeAt = removable.Min(item => RipeAt(item, snapshot));
-            over -= removable.Where(item => !item.IsExcluded).Select(item => item.Total).DefaultIfEmpty().Max();
-        }
-
-        var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
-        // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
-        if (targets.UsesAddressTargets) return Release(others, over, block => PoolNumbers.Counts(block, targets), now, ref ripeAt);
-        if (!targets.UsesPrefixes) return [];
-        var spare = (numbers.FreePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize;
-        return Release(others, Math.Min(spare, over), block => !block.IsSingle, now, ref ripeAt);
-    }
-
-    /// <summary>One that is only kept warm is needed, too, as long as the targets ask for it.</summary>
-    private static DateTimeOffset RipeAt(InterfaceView item, PoolSnapshot snapshot)
-        => item.IsExcluded ? item.SeenAt + PoolLimits.MinimumInterfaceAge
-            : (item.Total > 0 && snapshot.NeededAt > item.UnheldSince ? snapshot.NeededAt : item.UnheldSince) + PoolLimits.IdleInterface;
-
-    /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
-    private static List<PoolAction> Misfits(PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over)
-    {
-        // Stand-ins go when whole prefixes alone are enough.
-        var surplusSingles = targets.UsesPrefixes && numbers.FreeSingles <= over && (targets.UsesAddressTargets || numbers.Free - numbers.FreeSingles >= Math.Max(targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize);
-        return ReleaseAll(idle, (item, block) => (item.IsExcluded && item.IsPrimary) || !PoolNumbers.Counts(block, targets) || (surplusSingles && block.IsSingle));
-    }
-
     /// <summary>Every unused block of a kind.</summary>
-    private static List<PoolAction> ReleaseAll(InterfaceView[] idle, Func<InterfaceView, BlockView, bool> mayGo)
+    internal static List<PoolAction> ReleaseAll(InterfaceView[] idle, Func<InterfaceView, BlockView, bool> mayGo)
     {
         List<PoolAction> actions = [];
         foreach (var item in idle)
@@ -122,44 +99,5 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
         return actions;
     }
 
-    private static bool IsUnused(InterfaceView item) => item.Blocks.All(block => block.IsUnused);
-
-    /// <summary>The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken for idle.</summary>
-    private static bool IsSpare(InterfaceView item, PoolTargets targets, PoolNumbers numbers, int over)
-    {
-        var addresses = item.Blocks.Sum(block => block.Capacity);
-        if (addresses == 0) return true;
-        if (addresses > over) return false;
-        return targets.UsesAddressTargets || !targets.UsesPrefixes || numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= targets.WarmPrefixTarget;
-    }
-
-    /// <summary>
-    /// Emptiest interface first, so that it may become removable; highest address first, since the ledger hands out the lowest. Only what nobody has held for a while; the first that is not yet of that age tells
-    /// when to look again.
-    /// </summary>
-    private static List<PoolAction> Release(IEnumerable<InterfaceView> interfaces, int over, Func<BlockView, bool> mayGo, DateTimeOffset now, ref DateTimeOffset? ripeAt)
-    {
-        var actions = new List<PoolAction>();
-        foreach (var item in interfaces.OrderBy(item => item.Assigned + item.Cooling).ThenByDescending(item => item.DeviceIndex))
-        {
-            List<IPNetwork> blocks = [];
-            foreach (var block in item.Blocks.Reverse().Where(block => block.IsUnused && mayGo(block)))
-            {
-                if (block.Capacity > over) continue;
-                var at = block.UnheldSince + PoolLimits.IdleBlock;
-                if (at > now)
-                {
-                    if (ripeAt is null || at < ripeAt) ripeAt = at;
-                    continue;
-                }
-
-                blocks.Add(block.Range);
-                over -= block.Capacity;
-            }
-
-            if (blocks.Count > 0) actions.Add(new PoolAction.ReleaseBlocks(item.Id, blocks));
-        }
-
-        return actions;
-    }
+    internal static bool IsUnused(InterfaceView item) => item.Blocks.All(block => block.IsUnused);
 }

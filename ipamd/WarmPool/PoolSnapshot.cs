@@ -30,8 +30,13 @@ internal sealed record PoolSnapshot
     /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
     public bool IsUnschedulable { get; init; }
 
-    /// <summary>Nothing is given back to the cloud.</summary>
-    public bool MayNotRelease { get; init; }
+    /// <summary>Why nothing is released to the cloud; null when something may be.</summary>
+    public string? ReleaseObstacle { get; init; }
+
+    /// <summary>
+    /// When this daemon started, if its predecessor had other targets and not all of the surplus that it left is gone; else null.
+    /// </summary>
+    public DateTimeOffset? TargetsChangedAt { get; init; }
 
     /// <summary>When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls, and less often after failures.</summary>
     public required DateTimeOffset MayReleaseAt { get; init; }

@@ -222,10 +222,17 @@ internal sealed class SimulatedNode
         var first = await Task.WhenAny(answer, life.Died, Task.Delay(patience, Time));
         if (first == answer) return await answer;
         isListening = false;
-        if (first == life.Died) Checker.RequestEnds(request);
+        // A dead daemon answers nobody, whether the client has left before or not.
+        _ = EndsWithLifeAsync();
         Trace.Add(first == life.Died ? $"{what}: the connection is lost" : $"{what}: the client leaves");
         life.Incarnation.Post(client.Cancel);
         return gone;
+
+        async Task EndsWithLifeAsync()
+        {
+            await life.Died;
+            Checker.RequestEnds(request);
+        }
     }
 
     private async Task<bool> LiveAsync(Incarnation incarnation)

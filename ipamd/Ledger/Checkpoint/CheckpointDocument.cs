@@ -106,6 +106,10 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("bootId")]
         public string? BootId { get; set; }
 
+        /// <summary>The pool's targets as NAME=VALUE; the old ones after a change, as long as the surplus that they left is not gone.</summary>
+        [JsonPropertyName("targets")]
+        public string? Targets { get; set; }
+
         /// <summary>Addresses of pods that no interface carried any more.</summary>
         [JsonPropertyName("lost")]
         public List<Lost>? Lost { get; set; }

@@ -23,10 +23,11 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.WrittenAt is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.WrittenAt is null && record.Targets is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
             {
                 WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
                 BootId = record.WrittenAt?.BootId,
+                Targets = record.Targets,
                 SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
                 Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
                 Lost = OrNull([.. record.Lost.Select(item => new CheckpointDocument.Lost
@@ -79,6 +80,7 @@ internal static class CheckpointFormat
                     new NetworkInterfaceId(item.Id ?? ""), item.DeviceIndex, item.NetworkCard, item.IsExcluded,
                     [.. (item.Blocks ?? []).Select((range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]"))])),
             ],
+            Targets = document.Ours?.Targets,
             Intents = intents,
             UnreadableIntents = unreadable,
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],

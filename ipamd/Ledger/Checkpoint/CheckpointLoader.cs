@@ -4,10 +4,11 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>What came of reading the checkpoint.</summary>
 /// <param name="SetAside">Where an unusable file was kept; null when it was usable, or there was none.</param>
+/// <param name="Targets">The pool's targets that it was written with; null when unknown.</param>
 /// <param name="RebootedAt">When the kernel started, if that was after the checkpoint was written: nothing that it holds is in use any more. Null when it was not, or that is unknown.</param>
-internal sealed record LoadedCheckpoint(string? SetAside, DateTimeOffset? RebootedAt)
+internal sealed record LoadedCheckpoint(string? SetAside, string? Targets, DateTimeOffset? RebootedAt)
 {
-    public static readonly LoadedCheckpoint None = new(null, null);
+    public static readonly LoadedCheckpoint None = new(null, null, null);
 }
 
 /// <summary>Brings the checkpoint into the ledger at start. A file that cannot be used is kept aside and reported; what it held is then rebuilt from the kernel.</summary>
@@ -31,14 +32,14 @@ internal static partial class CheckpointLoader
         {
             var aside = file.SetAside(time.GetUtcNow());
             Log.Corrupt(logger, file.Name, aside, exception.Message);
-            return new LoadedCheckpoint(aside, null);
+            return new LoadedCheckpoint(aside, null, null);
         }
 
         var clock = ClockReading.Of(time, bootId);
         foreach (var refused in ledger.Restore(record, clock)) Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
         foreach (var unreadable in record.UnreadableIntents) Log.Unreadable(logger, unreadable);
         Log.Restored(logger, record.Attachments.Count, record.Cooling.Count, file.Name);
-        return new LoadedCheckpoint(null, record.WrittenAt is { } written && clock.IsAfterRebootSince(written) ? clock.BootedAt : null);
+        return new LoadedCheckpoint(null, record.Targets, record.WrittenAt is { } written && clock.IsAfterRebootSince(written) ? clock.BootedAt : null);
     }
 
     private static partial class Log

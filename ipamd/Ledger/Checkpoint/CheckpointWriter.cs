@@ -5,7 +5,12 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or waits for the write that is
 /// under way and looks again. At most one write runs at a time and the newest state is what gets written.
 /// </summary>
-internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, string? bootId = null)
+/// <param name="ledger">What is written.</param>
+/// <param name="file">Where to.</param>
+/// <param name="time">For when it was written.</param>
+/// <param name="targets">The pool's targets, to be written with it.</param>
+/// <param name="bootId">/proc/sys/kernel/random/boot_id; null when unknown.</param>
+internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, Func<string?> targets, string? bootId)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _writing;
@@ -76,7 +81,7 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
         try
         {
             var (record, version) = ledger.Record();
-            file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time, bootId) }));
+            file.Write(CheckpointFormat.Write(record with { WrittenAt = ClockReading.Of(time, bootId), Targets = targets() }));
             Written?.Invoke(time.GetElapsedTime(started), null);
             return version;
         }

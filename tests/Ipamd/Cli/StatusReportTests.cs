@@ -30,6 +30,24 @@ public sealed class StatusReportTests
     }
 
     [Fact]
+    public async Task A_surplus_is_told_with_the_reason_why_it_is_still_there()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), new PoolTargets { WarmIpTarget = 1 }));
+        await node.ServeAsync();
+        foreach (var pod in (string[])["a", "b"])
+        {
+            await node.Pool.AddAsync(pod);
+            await node.Pool.StepAsync();
+        }
+
+        foreach (var pod in (string[])["a", "b"]) await node.Pool.DeleteAsync(pod);
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(40));
+        await node.Pool.StepAsync();
+        Assert.Contains("surplus    2 addresses more than the targets ask for: kept in case the load", StatusReport.Text(node.Status()), StringComparison.Ordinal);
+        Assert.Equal(TimeSpan.FromMinutes(5), node.Status().Pool.Surplus.GoesAt.ToDateTimeOffset() - node.Pool.Ledger.View(node.Pool.Time.GetUtcNow()).Interfaces[0].UnheldSince);
+    }
+
+    [Fact]
     public async Task A_node_with_trouble_says_what_it_is_and_when_it_ends()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));

@@ -25,6 +25,7 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
     public GrowthObstacles Obstacles { get; set; } = GrowthObstacles.None;
     public IReadOnlyList<SubnetCandidate> Subnets { get; set; } = [new SubnetCandidate("subnet-1", 4000)];
     public bool IsUnschedulable { get; set; }
+    public DateTimeOffset? TargetsChangedAt { get; set; }
     public GrowthObstacle? NoPlace { get; set; }
     public PoolPlan LastPlan { get; private set; } = null!;
     public LedgerView View => Ledger.View(Now);
@@ -62,7 +63,8 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
             Obstacles = Obstacles,
             IsUnschedulable = IsUnschedulable,
             NoPlace = NoPlace,
-            MayNotRelease = NoPlace is not null,
+            ReleaseObstacle = NoPlace?.Detail,
+            TargetsChangedAt = TargetsChangedAt,
             MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
         },
         targets,

@@ -18,7 +18,7 @@ internal sealed class PoolHarness
         ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Pool.Subscribe(Told.Add);
-        Writer = new CheckpointWriter(Ledger, File, Time) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
+        Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
         Waiting = new WaitingAdds(Ledger, Time);
         Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
@@ -45,7 +45,7 @@ internal sealed class PoolHarness
             new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
             targets ?? new PoolTargets(),
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
-            new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false),
+            new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false, new TargetChange(null, "")),
             Time)
         { Events = Pool, Logger = NullLogger<PoolReconciler>.Instance };
         Service = new AddressService(Ledger, Writer, Waiting, Evidence, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))

@@ -180,6 +180,62 @@ public sealed class PoolPlannerTests
         Assert.Equal((1, 1), (pool.View.Total, pool.View.Free));
     }
 
+    [Theory]
+    [InlineData(31, true)]
+    [InlineData(32, false)]
+    public void Surplus_of_a_short_subnet_is_not_kept(int free, bool isReleased)
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 2).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(31);
+        pool.Settle();
+        Assert.Equal(isReleased ? 1 : 3, pool.View.Total);
+        Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.Surplus?.Why);
+    }
+
+    [Fact]
+    public void Nothing_is_added_ahead_in_a_short_subnet()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 2, minimumIp: 5);
+        pool.Settle();
+        pool.Subnets = [new SubnetCandidate("subnet-1", 31)];
+        while (pool.View.Free > 0) pool.AddPod();
+        var plan = pool.Plan();
+        Assert.Equal(2, plan.Actions.Sum(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
+    }
+
+    [Fact]
+    public void Refill_that_nobody_waits_for_is_collected_until_ADDs_pause()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        var plan = pool.Plan();
+        Assert.Empty(plan.Actions);
+        Assert.Equal((1, pool.Now + PoolLimits.RefillPause, plan.RefillAt), (plan.Short, plan.RefillAt, plan.ReplanAt));
+        pool.Now += PoolLimits.RefillPause;
+        Assert.Single(pool.Plan().Actions);
+    }
+
+    [Fact]
+    public void Refill_is_not_collected_while_an_ADD_is_pending_or_the_pool_would_run_empty()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        pool.Waiting = 1;
+        Assert.NotEmpty(pool.Plan().Actions);
+        pool.Waiting = 0;
+        for (var pod = 0; pod < 4; pod++) pool.AddPod();
+        // Five ADDs in a moment, and three addresses left.
+        Assert.NotEmpty(pool.Plan().Actions);
+    }
+
     [Fact]
     public void An_unused_interface_is_removed_only_when_old_enough_and_one_more_than_the_target_is_free()
     {

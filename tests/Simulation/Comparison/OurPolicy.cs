@@ -15,36 +15,52 @@ internal sealed class OurPolicy
 {
     private readonly ComparedNode _node;
     private readonly ModelKernel _kernel;
-    private readonly Incarnation _daemon;
-    private readonly PoolEngine _engine;
+    private readonly ModelDisk _disk = new();
     private readonly List<TimeSpan> _waits = [];
     private readonly Dictionary<int, Task> _starting = [];
+    private Incarnation _daemon = null!;
+    private PoolEngine _engine = null!;
+    private int _starts;
     private int _refused;
 
-    private OurPolicy(ComparedNode node, Dictionary<string, string> environment)
+    public OurPolicy(ComparedNode node, IReadOnlyDictionary<string, string> environment)
     {
         _node = node;
         _kernel = new ModelKernel(node.World, node.Instance.Id);
-        _daemon = new Incarnation(node.Time, "ours");
-        PoolEngine? engine = null;
+        Start(environment);
+        node.Time.Advance(TimeSpan.FromMinutes(2));
+    }
+
+    public PoolEngine Engine => _engine;
+
+    /// <summary>Kills the daemon, and starts the next one on what it left.</summary>
+    public void Restart(IReadOnlyDictionary<string, string> environment)
+    {
+        _daemon.Kill();
+        Start(environment);
+    }
+
+    private void Start(IReadOnlyDictionary<string, string> environment)
+    {
+        _daemon = new Incarnation(_node.Time, $"ours {++_starts}");
         _daemon.Post(() =>
         {
             var time = new MonotonicTime(_daemon);
-            var cloud = new ModelCloud(node.World, node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(node.Latency) };
-            engine = new PoolEngine(
-                new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), time, new Random(3), NullLoggerFactory.Instance),
+            var cloud = new ModelCloud(_node.World, _node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(_node.Latency) };
+            _engine = new PoolEngine(
+                new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(_disk, _daemon), time, new Random(3), NullLoggerFactory.Instance),
                 OptionBinder.Bind(environment).Options,
                 new DaemonState("compared", time));
-            _ = engine.RunAsync(_ => { }, CancellationToken.None);
+            // As the cluster says it; VPCCNI_MAX_PODS overrules it.
+            _engine.Conditions.MaxPods = _node.Instance.Type.MaxPodsWithSecondaryAddresses;
+            _ = _engine.RunAsync(_ => { }, CancellationToken.None);
         });
-        node.Time.Advance(TimeSpan.FromMinutes(2));
-        _engine = engine!;
     }
 
     public static ComparedResult Run(string type, IReadOnlyList<PodEvent> trace, Dictionary<string, string>? environment = null)
     {
         var node = new ComparedNode(type);
-        var ours = new OurPolicy(node, environment ?? []);
+        var ours = new OurPolicy(node, environment ?? new Dictionary<string, string>());
         var before = node.Calls();
         foreach (var item in trace) node.Time.After(item.At, () => ours._starting[item.Pod] = item.Starts ? ours.StartAsync(item.Pod) : ours.StopAsync(item.Pod, ours._starting[item.Pod]));
         node.Time.Advance(trace[^1].At + TimeSpan.FromMinutes(10));
@@ -56,8 +72,6 @@ internal sealed class OurPolicy
     {
         var node = new ComparedNode(row.InstanceType, callTime);
         var ours = new OurPolicy(node, row.Environment);
-        // As the cluster says it; VPCCNI_MAX_PODS overrules it.
-        ours._engine.Conditions.MaxPods = node.Instance.Type.MaxPodsWithSecondaryAddresses;
         List<RowStep> steps = [];
         var pods = 0;
         IReadOnlyDictionary<string, long> before = new Dictionary<string, long>();
@@ -77,6 +91,11 @@ internal sealed class OurPolicy
 
         return new RowResult(row, steps, [.. ours._waits.Order()]);
     }
+
+    /// <summary>Starts a pod; the task ends when it has an address.</summary>
+    public void StartPod(int pod) => _starting[pod] = StartAsync(pod);
+
+    public void StopPod(int pod) => _starting[pod] = StopAsync(pod, _starting[pod]);
 
     private async Task StartAsync(int pod)
     {

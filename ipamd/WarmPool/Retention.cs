@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.WarmPool;
+
+/// <summary>
+/// How long a surplus is kept. Load that comes back within minutes is the rule, and what it needs anew costs calls; but nothing is kept that
+/// a change of the settings made a surplus, nor anything of a subnet that is short of addresses.
+/// </summary>
+internal sealed class Retention(PoolSnapshot snapshot)
+{
+    /// <summary>When an unused block that is a surplus goes; not later than now where it may at once.</summary>
+    public DateTimeOffset GoesAt(InterfaceView item, BlockView block)
+        => Keeps(item, block.UnheldSince) ? block.UnheldSince + PoolLimits.IdleBlock : block.UnheldSince;
+
+    /// <summary>The same for an unused interface. One that is only kept warm is needed, too, as long as the targets ask for it.</summary>
+    public DateTimeOffset GoesAt(InterfaceView item)
+    {
+        if (item.IsExcluded || !Keeps(item, item.UnheldSince)) return Later(item.UnheldSince, item.SeenAt + PoolLimits.MinimumInterfaceAge);
+        var neededAt = item.Total > 0 ? Later(item.UnheldSince, snapshot.NeededAt) : item.UnheldSince;
+        return neededAt + PoolLimits.IdleInterface;
+    }
+
+    private bool Keeps(InterfaceView item, DateTimeOffset unheldSince)
+        => !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId);
+
+    private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.FreeAddresses < PoolLimits.ShortSubnet);
+
+    private static DateTimeOffset Later(DateTimeOffset first, DateTimeOffset second) => first > second ? first : second;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+using Xunit;
+
+namespace VpcCni.Simulation.Tests.Comparison;
+
+/// <summary>A surplus that a change of the settings made goes at once; one of changing load is kept for a while.</summary>
+public sealed class LoweredTargetTests
+{
+    private readonly ComparedNode _node = new("m5.large");
+
+    private int Interfaces => _node.World.InterfacesOf(_node.Instance.Id).Count;
+
+    private int Addresses => _node.World.InterfacesOf(_node.Instance.Id).Sum(eni => eni.SecondaryAddresses.Length);
+
+    [Theory]
+    [InlineData("WARM_ENI_TARGET=2", "WARM_ENI_TARGET=1", 2, 18)]
+    [InlineData("WARM_ENI_TARGET=2", "WARM_ENI_TARGET=0", 1, 9)]
+    [InlineData("WARM_ENI_TARGET=2", "WARM_IP_TARGET=2", 1, 3)]
+    [InlineData("WARM_IP_TARGET=20", "WARM_IP_TARGET=5", 1, 6)]
+    [InlineData("MINIMUM_IP_TARGET=20 WARM_IP_TARGET=2", "MINIMUM_IP_TARGET=5 WARM_IP_TARGET=2", 1, 5)]
+    public void Lowered_target_is_obeyed_within_minutes(string before, string after, int interfaces, int addresses)
+    {
+        var ours = new OurPolicy(_node, Environment(before));
+        _node.Time.Outside.Post(() => ours.StartPod(1));
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        ours.Restart(Environment(after));
+        _node.Time.Advance(TimeSpan.FromMinutes(3));
+        Assert.Equal((interfaces, addresses), (Interfaces, Addresses));
+        Assert.Null(ours.Engine.State.Pool!.LastPlan!.Surplus);
+    }
+
+    [Fact]
+    public void Restart_in_the_middle_does_not_forget_that_the_target_was_lowered()
+    {
+        var ours = new OurPolicy(_node, Environment("WARM_ENI_TARGET=2"));
+        _node.Time.Outside.Post(() => ours.StartPod(1));
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        ours.Restart(Environment("WARM_IP_TARGET=2"));
+        _node.Time.Advance(TimeSpan.FromSeconds(75));
+        ours.Restart(Environment("WARM_IP_TARGET=2"));
+        Assert.True(Interfaces > 1, "nothing is left to be forgotten");
+        _node.Time.Advance(TimeSpan.FromMinutes(3));
+        Assert.Equal((1, 3), (Interfaces, Addresses));
+    }
+
+    [Fact]
+    public void Surplus_of_changing_load_is_kept_over_a_restart_with_the_same_targets()
+    {
+        var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=2"));
+        for (var pod = 0; pod < 12; pod++)
+        {
+            var one = pod;
+            _node.Time.Outside.Post(() => ours.StartPod(one));
+        }
+
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        for (var pod = 0; pod < 12; pod++)
+        {
+            var one = pod;
+            _node.Time.Outside.Post(() => ours.StopPod(one));
+        }
+
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        ours.Restart(Environment("WARM_IP_TARGET=2"));
+        _node.Time.Advance(TimeSpan.FromMinutes(3));
+        Assert.True(Addresses >= 12, $"{Addresses} addresses");
+        Assert.Equal("kept in case the load comes back", ours.Engine.State.Pool!.LastPlan!.Surplus!.Why);
+        _node.Time.Advance(TimeSpan.FromMinutes(20));
+        Assert.Equal((1, 2), (Interfaces, Addresses));
+    }
+
+    /// <summary>Pods that go one after the other leave blocks that are idle at different times.</summary>
+    [Fact]
+    public void Addresses_that_come_free_one_after_another_go_back_in_few_calls()
+    {
+        var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=1"));
+        for (var pod = 0; pod < 8; pod++)
+        {
+            var one = pod;
+            _node.Time.Outside.Post(() => ours.StartPod(one));
+        }
+
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        var before = _node.Calls();
+        for (var pod = 0; pod < 8; pod++)
+        {
+            var one = pod;
+            _node.Time.After(TimeSpan.FromSeconds(15 * pod), () => ours.StopPod(one));
+        }
+
+        _node.Time.Advance(TimeSpan.FromMinutes(20));
+        Assert.Equal((1, 1), (Interfaces, Addresses));
+        Assert.Equal(1, _node.Calls().GetValueOrDefault("UnassignPrivateIpAddresses") - before.GetValueOrDefault("UnassignPrivateIpAddresses"));
+    }
+
+    private static Dictionary<string, string> Environment(string settings) => new ReferenceRow("", settings, []).Environment;
+}
