@@ -11,7 +11,7 @@ namespace VpcCni.Shim.Commands;
 /// <summary>
 /// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired; then delete the links, unless the
 /// daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer proves. Succeeds if there is nothing to delete and if the daemon is down (then the links that
-/// carry the pod's name and that nothing alive can be behind go, too); fails, so that the runtime comes again, if the kernel or a running daemon refuses.
+/// carry the pod's name and that nothing alive can be behind go, too, and a note is left for the daemon); fails, so that the runtime comes again, if the kernel or a running daemon refuses.
 /// </summary>
 internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -65,9 +65,12 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         }
         catch (RpcException exception) when (IpamdErrors.IsDown(exception))
         {
-            // The runtime must be able to remove pods while the daemon restarts; the daemon reclaims addresses whose sandbox is gone.
+            // The runtime must be able to remove pods while the daemon restarts. Whether a call without an answer was carried out is not known: the
+            // daemon finds that out when it takes the note.
             teardown.RemoveAbandoned();
-            log.Warn("the daemon does not answer: the address stays reserved until it runs again and finds no trace of the pod", ("socket", ipamd.SocketPath), (FieldNames.Error, exception.Status.Detail));
+            var outlook = MissedDelNote.TryLeave(plugin, invocation, config, log) ? "a note is left, by which it releases the address when it runs again"
+                : "the address stays reserved until it runs again and finds no trace of the pod";
+            log.Warn($"the daemon does not answer: {outlook}", ("socket", ipamd.SocketPath), (FieldNames.Error, exception.Status.Detail));
             return (null, false);
         }
         catch (RpcException exception)
