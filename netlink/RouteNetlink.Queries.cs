@@ -10,6 +10,19 @@ public sealed partial class RouteNetlink
     // ip link show
     public IReadOnlyList<LinkInfo> GetLinks() => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP), Rtm.RTM_NEWLINK, LinkMessage.Parse, "ip link show");
 
+    /// <summary>
+    /// Links of another namespace, without entering it: that takes CAP_NET_ADMIN in the namespace's user namespace, where setns(2) takes CAP_SYS_ADMIN.
+    /// </summary>
+    /// <param name="namespaceId">As <see cref="FindNamespaceId"/> gives it.</param>
+    // ip link show (IFLA_TARGET_NETNSID)
+    public IReadOnlyList<LinkInfo> GetLinksOf(int namespaceId)
+        => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP, namespaceId: namespaceId), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show, namespace {namespaceId}");
+
+    /// <summary>Addresses of another namespace, as <see cref="GetLinksOf"/>.</summary>
+    // ip address show (IFA_TARGET_NETNSID)
+    public IReadOnlyList<AddressInfo> GetAddressesOf(int namespaceId, AddressFamily family)
+        => Dump(AddressMessage.Dump(family, 0, namespaceId), Rtm.RTM_NEWADDR, AddressMessage.Parse, $"ip address show, namespace {namespaceId}");
+
     /// <summary>Finds a link by its name or one of its alternative names; null if there is none.</summary>
     // ip link show dev NAME
     public LinkInfo? FindLink(string name)

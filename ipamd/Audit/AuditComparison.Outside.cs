@@ -35,7 +35,10 @@ internal static partial class AuditComparison
 
         var named = look.Attachments.Select(attachment => attachment.NetnsPath).ToHashSet(StringComparer.Ordinal);
         var links = (look.Kernel?.Links ?? []).Select(link => link.Mac).OfType<MacAddress>().ToHashSet();
-        var ours = runtime.Sandboxes.Where(sandbox => named.Contains(sandbox.Path) || sandbox.Gateways.Any(links.Contains));
+        // Seen by its number, it is a pod of this node when a link of the host leads there.
+        var led = (look.Kernel?.Links ?? []).Where(link => link.Kind == "veth").Select(link => link.PeerNamespaceId).OfType<int>().ToHashSet();
+        var ours = runtime.Sandboxes.Where(sandbox => named.Contains(sandbox.Path) || sandbox.Gateways.Any(links.Contains)
+            || (sandbox.NamespaceId is { } id && led.Contains(id)));
         foreach (var shared in ours.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address))).Where(item => IsOurs(look, item.Address)).GroupBy(item => item.Address))
         {
             string[] paths = [.. shared.Select(item => item.Path).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];

@@ -21,7 +21,14 @@ internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<
 /// MAC addresses of its permanent neighbours. Both plugins enter the pod's link of the host there, which has a random one: the proof that it is a pod of this node, and not of another that runs on the same
 /// machine.
 /// </param>
-internal sealed record SandboxFacts(string Path, IReadOnlyList<(string Link, IPAddress Address)> Addresses, IReadOnlyList<MacAddress> Gateways);
+internal sealed record SandboxFacts(string Path, IReadOnlyList<(string Link, IPAddress Address)> Addresses, IReadOnlyList<MacAddress> Gateways)
+{
+    /// <summary>
+    /// How the host numbers it, where it was looked at by its number and not from within: links and addresses are known then, neighbours are not
+    /// (<see cref="Gateways"/> is empty). Null: from within.
+    /// </summary>
+    public int? NamespaceId { get; init; }
+}
 
 /// <summary>The runtime's side: the namespaces that it keeps.</summary>
 /// <param name="Sandboxes">Each once, whatever paths lead to it.</param>

@@ -7,8 +7,11 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>The node as it is: rtnetlink in the daemon's namespace, and in those that the runtime keeps.</summary>
-internal sealed class KernelNodeView : INodeView
+/// <param name="entersNamespaces">False: as without CAP_SYS_ADMIN, whatever the process may do (tests).</param>
+internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
 {
+    private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
+
     /// <summary>More sandboxes than any node runs; what is beyond is not looked at.</summary>
     private const int MaxSandboxes = 2048;
 
@@ -39,6 +42,10 @@ internal sealed class KernelNodeView : INodeView
         HashSet<string> folders = [.. paths.Select(Path.GetDirectoryName).OfType<string>().Where(folder => !folder.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(folder))];
         if (paths.Count > 0 && folders.Count == 0 && !paths.Any(File.Exists)) throw new HostNetworkException($"the runtime's folder {Path.GetDirectoryName(paths[0])} cannot be seen from here");
         Dictionary<NamespaceIdentity, SandboxFacts> sandboxes = [];
+        using var host = OpenHost();
+        // A link is numbered when it is asked for.
+        _ = host.GetLinks();
+        var mayEnter = entersNamespaces;
         // Those that attachments name come first, so that each goes by the name that the ledger has for it.
         foreach (var path in paths.Concat(folders.SelectMany(FilesOf)).Distinct(StringComparer.Ordinal).Take(MaxSandboxes))
         {
@@ -46,11 +53,23 @@ internal sealed class KernelNodeView : INodeView
             if (Open(path) is not { } sandbox) continue;
             using (sandbox)
             {
-                if (!sandboxes.ContainsKey(sandbox.Identity) && Read(path, sandbox) is { } facts) sandboxes.Add(sandbox.Identity, facts);
+                if (!sandboxes.ContainsKey(sandbox.Identity) && Read(path, sandbox, host, ref mayEnter) is { } facts) sandboxes.Add(sandbox.Identity, facts);
             }
         }
 
         return new RuntimeFacts([.. sandboxes.Values], folders);
+    }
+
+    private static RouteNetlink OpenHost()
+    {
+        try
+        {
+            return RouteNetlink.Open();
+        }
+        catch (NetlinkException exception)
+        {
+            throw new HostNetworkException(exception.Message, exception);
+        }
     }
 
     private static IEnumerable<string> FilesOf(string folder)
@@ -78,31 +97,57 @@ internal sealed class KernelNodeView : INodeView
         }
     }
 
-    /// <summary>Null when it went away meanwhile.</summary>
-    /// <exception cref="HostNetworkException">It may not be entered: CAP_SYS_ADMIN is missing, and will be for all.</exception>
-    private static SandboxFacts? Read(string path, NetworkNamespace sandbox)
+    /// <summary>
+    /// From within, where that is allowed: it takes CAP_SYS_ADMIN. Else by the number that the host has for it, for which CAP_NET_ADMIN is enough; neighbours cannot
+    /// be had that way. Null when it went away meanwhile.
+    /// </summary>
+    /// <exception cref="HostNetworkException">It can be seen in neither way.</exception>
+    private static SandboxFacts? Read(string path, NetworkNamespace sandbox, RouteNetlink host, ref bool mayEnter)
     {
         try
         {
-            using var netlink = sandbox.OpenRouteNetlink();
-            var links = netlink.GetLinks().Where(link => !link.Flags.HasFlag(LinkFlags.Loopback)).ToDictionary(link => link.Index, link => link.Name);
-            List<(string Link, IPAddress Address)> addresses = [];
-            foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
-            {
-                addresses.AddRange(netlink.GetAddresses(family).Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex)).Select(item => (links[item.LinkIndex], item.Address)));
-            }
-
-            MacAddress[] gateways = [.. new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 }
-                .SelectMany(family => netlink.GetNeighbours(family)).Where(item => item.State.HasFlag(NeighbourState.Permanent)).Select(item => item.Mac).OfType<MacAddress>()];
-            return new SandboxFacts(path, addresses, gateways);
+            if (mayEnter) return FromWithin(path, sandbox);
         }
         catch (NetworkNamespaceException exception) when (exception.Errno == Errno.EPERM)
         {
-            throw new HostNetworkException("the daemon may not enter them (it lacks CAP_SYS_ADMIN)", exception);
+            // And so for all.
+            mayEnter = false;
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)
         {
             return null;
         }
+
+        try
+        {
+            // Without a number no link of the host leads there: whatever is inside, it is not wired.
+            return host.FindNamespaceId(sandbox) is { } number ? ByNumber(path, host, number) : new SandboxFacts(path, [], []);
+        }
+        catch (NetlinkException exception) when (exception.Errno is Errno.EPERM or Errno.EACCES)
+        {
+            throw new HostNetworkException("the daemon may not look into them (it lacks CAP_NET_ADMIN, or CAP_SYS_ADMIN on this kernel)", exception);
+        }
+        catch (NetlinkException)
+        {
+            return null;
+        }
+    }
+
+    private static SandboxFacts FromWithin(string path, NetworkNamespace sandbox)
+    {
+        using var netlink = sandbox.OpenRouteNetlink();
+        MacAddress[] gateways = [.. Families
+            .SelectMany(family => netlink.GetNeighbours(family)).Where(item => item.State.HasFlag(NeighbourState.Permanent)).Select(item => item.Mac).OfType<MacAddress>()];
+        return new SandboxFacts(path, AddressesOf(netlink.GetLinks(), family => netlink.GetAddresses(family)), gateways);
+    }
+
+    private static SandboxFacts ByNumber(string path, RouteNetlink host, int number)
+        => new(path, AddressesOf(host.GetLinksOf(number), family => host.GetAddressesOf(number, family)), []) { NamespaceId = number };
+
+    private static List<(string Link, IPAddress Address)> AddressesOf(IReadOnlyList<LinkInfo> all, Func<AddressFamily, IReadOnlyList<AddressInfo>> read)
+    {
+        var links = all.Where(link => !link.Flags.HasFlag(LinkFlags.Loopback)).ToDictionary(link => link.Index, link => link.Name);
+        return [.. Families.SelectMany(read)
+            .Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex)).Select(item => (links[item.LinkIndex], item.Address))];
     }
 }

@@ -32,10 +32,12 @@ internal static class AddressMessage
         return writer.ToArray();
     }
 
-    public static byte[] Dump(AddressFamily family, int linkIndex)
+    /// <param name="namespaceId">As in <see cref="LinkMessage.Get"/>.</param>
+    public static byte[] Dump(AddressFamily family, int linkIndex, int? namespaceId = null)
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_GETADDR, Nlm.NLM_F_DUMP);
         writer.Append(new AddressHeader { Family = Family.ToWire(family), Index = linkIndex });
+        if (namespaceId is { } id) writer.Attribute(Ifa.IFA_TARGET_NETNSID, id);
         return writer.ToArray();
     }
 

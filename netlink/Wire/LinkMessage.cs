@@ -115,12 +115,14 @@ internal static class LinkMessage
     }
 
     /// <summary>A question for one link, or, with NLM_F_DUMP and neither name nor index, for all. Statistics are not wanted: they are most of a dump's size.</summary>
-    public static byte[] Get(ushort flags, int index = 0, string? name = null)
+    /// <param name="namespaceId">Null: of the socket's namespace; else of the one that it gives this number.</param>
+    public static byte[] Get(ushort flags, int index = 0, string? name = null, int? namespaceId = null)
     {
         var writer = new MessageWriter(stackalloc byte[256], Rtm.RTM_GETLINK, flags);
         writer.Append(new LinkHeader { Index = index });
         if (name is not null) writer.Name(name.Length < Ifla.IFNAMSIZ ? Ifla.IFLA_IFNAME : Ifla.IFLA_ALT_IFNAME, name);
         writer.Attribute(Ifla.IFLA_EXT_MASK, Ifla.RTEXT_FILTER_SKIP_STATS);
+        if (namespaceId is { } id) writer.Attribute(Ifla.IFLA_TARGET_NETNSID, id);
         return writer.ToArray();
     }
 

@@ -85,6 +85,7 @@ internal static class Ifla
     public const ushort IFLA_NET_NS_FD = 28;
     public const ushort IFLA_EXT_MASK = 29;
     public const ushort IFLA_LINK_NETNSID = 37;
+    public const ushort IFLA_TARGET_NETNSID = 46;
     public const ushort IFLA_ALT_IFNAME = 53;
 
     public const ushort IFLA_INFO_KIND = 1;
@@ -108,6 +109,7 @@ internal static class Ifa
     public const ushort IFA_LOCAL = 2;
     public const ushort IFA_BROADCAST = 4;
     public const ushort IFA_FLAGS = 8;
+    public const ushort IFA_TARGET_NETNSID = 10;
 }
 
 /// <summary>linux/rtnetlink.h: attributes of routes.</summary>

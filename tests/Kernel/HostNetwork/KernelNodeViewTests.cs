@@ -37,6 +37,39 @@ public sealed class KernelNodeViewTests
         }
     }
 
+    /// <summary>As in the chart's container, which has CAP_NET_ADMIN and not CAP_SYS_ADMIN.</summary>
+    [Fact]
+    public void A_namespace_of_a_pod_is_read_by_its_number_without_being_entered()
+    {
+        Requirement.NeedRoot();
+        var names = new[] { "pod", "bare", "host" }.Select(name => $"vpccni-{name}-{Guid.NewGuid():N}"[..24]).ToArray();
+        try
+        {
+            using var pod = NetworkNamespace.CreateNamed(names[0]);
+            using var bare = NetworkNamespace.CreateNamed(names[1]);
+            using var host = NetworkNamespace.CreateNamed(names[2]);
+            host.Ip($"link add eniabc type veth peer name eth0 netns {names[0]}");
+            pod.Ip("address add 10.0.0.5/32 dev eth0");
+            pod.Ip("address add 2001:db8::5/128 dev eth0 nodad");
+            pod.Ip("link set eth0 up");
+            string[] paths = [$"/run/netns/{names[0]}", $"/run/netns/{names[1]}", $"/run/netns/{names[0]}-is-not-there"];
+
+            var facts = host.Run(() => new KernelNodeView(entersNamespaces: false).Runtime(paths, TestContext.Current.CancellationToken));
+
+            var sandbox = Assert.Single(facts.Sandboxes, item => item.Path == paths[0]);
+            Assert.Equal([("eth0", IPAddress.Parse("10.0.0.5")), ("eth0", IPAddress.Parse("2001:db8::5"))], sandbox.Addresses);
+            var link = Assert.Single(host.Run(() => new KernelNodeView().Kernel()).Links, link => link.Name == "eniabc");
+            Assert.Equal(link.PeerNamespaceId, sandbox.NamespaceId);
+            // It is there, and no link of the host leads to it.
+            Assert.Empty(Assert.Single(facts.Sandboxes, item => item.Path == paths[1]).Addresses);
+            Assert.DoesNotContain(facts.Sandboxes, item => item.Path == paths[2]);
+        }
+        finally
+        {
+            foreach (var name in names) NetworkNamespace.DeleteNamed(name);
+        }
+    }
+
     [Fact]
     public void The_kernel_is_read_as_it_is()
     {
