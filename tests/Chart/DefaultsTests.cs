@@ -75,8 +75,18 @@ public sealed class DefaultsTests
         var mounts = new[] { Chart.Value.Init, Chart.Value.Daemon }.SelectMany(container => container["volumeMounts"]!.AsArray()).Select(mount => (string)mount!["name"]!);
         Assert.Equal(volumes.Order(StringComparer.Ordinal), mounts.Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["/opt/cni/bin", "/etc/cni/net.d", "/var/run/aws-node", "/run/xtables.lock", "/proc/sys/net", "/var/log/aws-routed-eni"],
+            ["/opt/cni/bin", "/etc/cni/net.d", "/var/run/aws-node", "/var/run/netns", "/run/xtables.lock", "/proc/sys/net", "/var/log/aws-routed-eni"],
             spec["volumes"]!.AsArray().Select(volume => (string)volume!["hostPath"]!["path"]!));
+    }
+
+    /// <summary>Namespaces that the runtime makes after the start are seen, and those that it removes are not held: a copy of a mount would keep one alive.</summary>
+    [Fact]
+    public void Namespaces_of_the_runtime_are_mounted_read_only_and_follow_the_host()
+    {
+        var mount = Chart.Value.Daemon["volumeMounts"]!.AsArray().Single(item => (string?)item!["name"] == "netns-dir")!;
+        Assert.Equal("""{"name":"netns-dir","mountPath":"/var/run/netns","readOnly":true,"mountPropagation":"HostToContainer"}""", mount.ToJsonString());
+        var volume = Chart.Value.PodSpec["volumes"]!.AsArray().Single(item => (string?)item!["name"] == "netns-dir")!;
+        Assert.Equal("""{"path":"/var/run/netns","type":"DirectoryOrCreate"}""", volume["hostPath"]!.ToJsonString());
     }
 
     [Fact]

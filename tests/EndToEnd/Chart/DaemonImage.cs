@@ -90,6 +90,8 @@ internal static partial class DaemonImage
         using (var tar = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
         {
             foreach (var folder in (string[])["dev", "etc", "proc", "run", "sys", "tmp", "var", "host"]) tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = Executable });
+            // As in the base image of the Containerfile.
+            tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "var/run") { LinkName = "/run" });
             foreach (var (name, source) in files.OrderBy(item => item.Key, StringComparer.Ordinal)) Add(tar, name.TrimStart('/'), File.ReadAllBytes(source));
         }
 

@@ -178,11 +178,14 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         {
             ContainerPath = (string)mount["mountPath"]!,
             Readonly = (bool?)mount["readOnly"] ?? false,
+            Propagation = (string?)mount["mountPropagation"] == "HostToContainer" ? MountPropagation.PropagationHostToContainer : MountPropagation.PropagationPrivate,
             HostPath = (string)volume["hostPath"]!["path"]! switch
             {
                 "/opt/cni/bin" => paths.CniBin,
                 "/etc/cni/net.d" => paths.CniConf,
                 "/var/run/aws-node" => paths.Folder,
+                // Pods of all labs of the machine have theirs here.
+                "/var/run/netns" => "/run/netns",
                 "/run/xtables.lock" => Lock(Path.Combine(paths.Folder, "xtables.lock")),
                 "/proc/sys/net" => "/proc/sys/net",
                 "/var/log/aws-routed-eni" => Directory.CreateDirectory(Path.Combine(paths.Folder, "var-log")).FullName,
