@@ -8,6 +8,7 @@ using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Observability.Health;
 using VpcCni.Ipamd.Observability.History;
@@ -73,7 +74,9 @@ internal sealed partial class Daemon : IAsyncDisposable
         using var connections = (IDisposable)cloud;
 
         // Core.
-        var engine = new PoolEngine(new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), _time, _random, _loggers) { BootId = BootId() }, options, state);
+        using var missedDels = new MissedDelFiles(options.SocketPath, _time, _loggers.CreateLogger<MissedDelFiles>());
+        var ports = new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), missedDels, _time, _random, _loggers) { BootId = BootId() };
+        var engine = new PoolEngine(ports, options, state);
 
         ClusterParts? cluster = null;
         var health = new HealthMonitor(state, engine.Ledger, (report, at) => TellCluster(cluster, report, at), _time, _loggers.CreateLogger<HealthMonitor>());
@@ -89,7 +92,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Ranges.Changed = keeper.Poke;
         engine.Events.Subscribe(happened =>
         {
-            if (happened is PoolEvent.LostDelete lost) keeper.Abandoned(lost.Released.Addresses.Select(held => held.Address));
+            var released = happened is PoolEvent.LostDelete lost ? lost.Released : (happened as PoolEvent.MissedDelete)?.Released;
+            if (released is not null) keeper.Abandoned(released.Addresses.Select(held => held.Address));
         });
         state.HostNetworkProblem = () => ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems ? string.Join("; ", problems) : null;
         var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());

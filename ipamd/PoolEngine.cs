@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.WarmPool;
@@ -11,7 +12,8 @@ using VpcCni.Ipamd.WarmPool;
 namespace VpcCni.Ipamd;
 
 /// <summary>Everything outside of the process that the pool touches, and the two sources of chance: each has one production and one fake implementation.</summary>
-internal sealed record PoolPorts(ICloud Cloud, IHostNetwork Host, ICheckpointFile Checkpoint, TimeProvider Time, Random Random, ILoggerFactory Loggers)
+internal sealed record PoolPorts(
+    ICloud Cloud, IHostNetwork Host, ICheckpointFile Checkpoint, IMissedDels MissedDels, TimeProvider Time, Random Random, ILoggerFactory Loggers)
 {
     /// <summary>/proc/sys/kernel/random/boot_id, by which a checkpoint of an earlier boot is recognised; null when unknown.</summary>
     public string? BootId { get; init; }
@@ -29,6 +31,7 @@ internal sealed partial class PoolEngine
     private readonly CheckpointWriter _checkpoint;
     private readonly TargetChange _targetChange;
     private readonly BudgetedCloud _cloud;
+    private readonly MissedDelIntake _missedDels;
 
     /// <summary>Takes over the checkpoint, and holds what the kernel routes to pods.</summary>
     /// <exception cref="IOException">The checkpoint cannot be read: starting without it could give an address to two pods.</exception>
@@ -59,6 +62,9 @@ internal sealed partial class PoolEngine
             Events = Events,
             Logger = ports.Loggers.CreateLogger<AddressService>(),
         };
+        _missedDels = new MissedDelIntake(
+            ports.MissedDels, Ledger, _checkpoint, Waiting, Signal, Events, ports.Time, ports.BootId, ports.Loggers.CreateLogger<MissedDelIntake>());
+        state.MissedDelProblem = () => _missedDels.Problem;
     }
 
     public DaemonState State { get; }
@@ -97,6 +103,8 @@ internal sealed partial class PoolEngine
     public async Task RunAsync(Action<StepOutcome> afterStep, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        // First: what a pod that is gone holds is what another waits for.
+        var missed = Beside.KeepAsync("missed DELs", _missedDels.RunAsync, ended.Token);
         var sync = Beside.KeepAsync("checkpoint", new CheckpointSync(_checkpoint, _ports.Time).RunAsync, ended.Token);
         try
         {
@@ -105,13 +113,13 @@ internal sealed partial class PoolEngine
         finally
         {
             ended.Cancel();
-            await sync;
+            await Task.WhenAll(missed, sync);
         }
     }
 
     private async Task RunPoolAsync(Action<StepOutcome> afterStep, CancellationTokenSource ended)
     {
-        var (_, host, _, time, random, loggers) = _ports;
+        var (_, host, _, _, time, random, loggers) = _ports;
         var cancellationToken = ended.Token;
         var mayChange = !_options.ProvisioningDisabled;
         var startup = new NodeStartup(_cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
@@ -228,7 +236,7 @@ internal sealed partial class PoolEngine
     {
         var limits = LimitsOf(node);
         var targets = TargetsFor(limits);
-        var (_, host, _, time, random, loggers) = _ports;
+        var (_, host, _, _, time, random, loggers) = _ports;
         var supply = new SubnetSupply(time);
         var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>()) { Events = Events };
         InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());

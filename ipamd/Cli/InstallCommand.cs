@@ -4,6 +4,7 @@ using Grpc.Core;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
+using VpcCni.MissedDels;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
@@ -41,9 +42,10 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         var nat = new Option<bool>("--nat") { Description = "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then" };
         var uninstall = new DocumentedCommand(
             "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT "
-            + "when the AWS VPC CNI's rules are there",
-            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed")) { replaced, nat };
-        uninstall.SetAction((result, cancellationToken) => UninstallAsync(result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), cancellationToken));
+            + "when the AWS VPC CNI's rules are there, and the notes of DELs that nobody takes any more",
+            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed")) { replaced, nat, socket };
+        uninstall.SetAction((result, cancellationToken) => UninstallAsync(
+            result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
         return [install, uninstall];
     }
 
@@ -61,9 +63,9 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         return await GuardAsync("install", () => installer.InstallConfigurationAsync(cancellationToken));
     }
 
-    private async Task<int> UninstallAsync(bool always, TimeSpan wait, CancellationToken cancellationToken)
+    private async Task<int> UninstallAsync(bool always, TimeSpan wait, string socket, CancellationToken cancellationToken)
     {
-        if (await GuardAsync("uninstall", UninstallFiles) is var failed and not 0) return failed;
+        if (await GuardAsync("uninstall", () => UninstallFiles(socket)) is var failed and not 0) return failed;
         if (removeTranslation is null) return ExitCodes.Done;
         var started = time.GetTimestamp();
         try
@@ -99,9 +101,11 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         await installer.InstallCorePluginsAsync(folder, cancellationToken);
     }
 
-    private Task UninstallFiles()
+    private Task UninstallFiles(string socket)
     {
         Files("uninstall").Uninstall();
+        if (MissedDelFolder.Delete(socket) is > 0 and var others)
+            console.Error.WriteLine($"ipamd uninstall: warning: {MissedDelFolder.PathBeside(socket)} stays: {others} files in it are no notes of DELs");
         return Task.CompletedTask;
     }
 

@@ -60,6 +60,9 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
             case PoolEvent.LostDelete lost:
                 Enqueue(lost.Released, time.GetUtcNow());
                 break;
+            case PoolEvent.MissedDelete { Released: { } missed }:
+                Enqueue(missed, time.GetUtcNow());
+                break;
         }
     }
 

@@ -43,7 +43,7 @@ internal sealed record Attachment
     /// <summary>Path of the pod's network namespace as the runtime gave it; empty in entries that another daemon wrote.</summary>
     public string NetnsPath { get; init; } = "";
 
-    /// <summary>When the address was handed out.</summary>
+    /// <summary>When the address was handed out; when its ADD was last repeated, which hands it out anew.</summary>
     public required DateTimeOffset AssignedAt { get; init; }
 
     /// <summary>

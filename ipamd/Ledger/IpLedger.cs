@@ -159,19 +159,27 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         lock (_lock) return _attachments.GetValueOrDefault(key);
     }
 
+    /// <summary>
+    /// What the key holds, asked for again: handed out anew from now on, so that a DEL of before does not end it. Null when it holds nothing.
+    /// </summary>
+    public Attachment? Renew(AttachmentKey key, DateTimeOffset now)
+    {
+        lock (_lock) return Renew_NeedsLock(key, now);
+    }
+
     public IReadOnlyList<Attachment> Attachments()
     {
         lock (_lock) return [.. _attachments.Values.OrderBy(item => item.Pod.ToString(), StringComparer.Ordinal).ThenBy(item => item.AssignedAt)];
     }
 
     /// <summary>
-    /// Holds one address of each family for an attachment: all or none. The same key again gets the same answer and changes nothing.
+    /// Holds one address of each family for an attachment: all or none. The same key again gets the same answer (<see cref="Renew"/>).
     /// </summary>
     public AssignOutcome Assign(AttachmentKey key, PodReference pod, string netnsPath, IReadOnlyList<AddressFamily> families, DateTimeOffset now)
     {
         lock (_lock)
         {
-            if (_attachments.TryGetValue(key, out var existing)) return new AssignOutcome.Held(existing, IsNew: false, ReusedAfter: null);
+            if (Renew_NeedsLock(key, now) is { } existing) return new AssignOutcome.Held(existing, IsNew: false, ReusedAfter: null);
             EndCooldowns_NeedsLock(now);
             var held = new HeldAddress[families.Count];
             for (var index = 0; index < families.Count; index++)
@@ -194,20 +202,20 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     /// <summary>Takes the addresses back; they cool from now on. Null when nobody holds them under that key.</summary>
     public Attachment? Release(AttachmentKey key, DateTimeOffset now)
     {
+        lock (_lock) return Release_NeedsLock(key, now);
+    }
+
+    /// <summary>As <see cref="Release"/>, for a DEL of an earlier time: what was handed out since then stays.</summary>
+    /// <param name="key">The attachment.</param>
+    /// <param name="at">When the DEL was asked for.</param>
+    /// <param name="coolsSince">When the cooldown began.</param>
+    /// <returns>What the key held, null for nothing; and whether it was released.</returns>
+    public (Attachment? Attachment, bool IsReleased) ReleaseAssignedBefore(AttachmentKey key, DateTimeOffset at, DateTimeOffset coolsSince)
+    {
         lock (_lock)
         {
-            if (!Remove_NeedsLock(key, out var attachment)) return null;
-            foreach (var held in attachment.Addresses)
-            {
-                if (OwnerOf_NeedsLock(held.Address) is { } owner) owner.Interface.UnheldSince = owner.Block.UnheldSince = now;
-                if (Cooldown > TimeSpan.Zero) SetCooling_NeedsLock(held.Address, now);
-                // What is forgotten is missing in a histogram and nowhere else.
-                if (_lastReleases.Count >= MaxLastReleases) _lastReleases.Clear();
-                _lastReleases[held.Address] = now;
-            }
-
-            Changed_NeedsLock();
-            return attachment;
+            if (!_attachments.TryGetValue(key, out var attachment)) return (null, false);
+            return attachment.AssignedAt < at ? (Release_NeedsLock(key, coolsSince), true) : (attachment, false);
         }
     }
 
@@ -343,6 +351,30 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
 
         if (recovered.Count > 0) Changed_NeedsLock();
         return recovered;
+    }
+
+    private Attachment? Renew_NeedsLock(AttachmentKey key, DateTimeOffset now)
+    {
+        if (!_attachments.TryGetValue(key, out var attachment)) return null;
+        _attachments[key] = attachment = attachment with { AssignedAt = now > attachment.AssignedAt ? now : attachment.AssignedAt, UnusedSince = null };
+        Changed_NeedsLock();
+        return attachment;
+    }
+
+    private Attachment? Release_NeedsLock(AttachmentKey key, DateTimeOffset releasedAt)
+    {
+        if (!Remove_NeedsLock(key, out var attachment)) return null;
+        foreach (var held in attachment.Addresses)
+        {
+            if (OwnerOf_NeedsLock(held.Address) is { } owner) owner.Interface.UnheldSince = owner.Block.UnheldSince = releasedAt;
+            if (Cooldown > TimeSpan.Zero) SetCooling_NeedsLock(held.Address, releasedAt);
+            // What is forgotten is missing in a histogram and nowhere else.
+            if (_lastReleases.Count >= MaxLastReleases) _lastReleases.Clear();
+            _lastReleases[held.Address] = releasedAt;
+        }
+
+        Changed_NeedsLock();
+        return attachment;
     }
 
     private bool Remove_NeedsLock(AttachmentKey key, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Attachment? attachment)

@@ -70,6 +70,9 @@ internal sealed class DaemonState
     /// <summary>Why the log is not where it should be; null when it is.</summary>
     public Func<string?> LogProblem { get; set; } = () => null;
 
+    /// <summary>Why DELs that came while the daemon was away are not taken; null when they are.</summary>
+    public Func<string?> MissedDelProblem { get; set; } = () => null;
+
     /// <summary>What is odd about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
 

@@ -82,7 +82,7 @@ internal sealed partial class AddressService(
         var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
         WaitOutcome outcome;
         // Whoever holds an address already gets it again at once; everybody else stands in line behind those who wait.
-        if (ledger.Find(key) is { } known)
+        if (ledger.Renew(key, time.GetUtcNow()) is { } known)
         {
             outcome = new WaitOutcome.Served(known, IsNew: false);
         }
@@ -172,7 +172,7 @@ internal sealed partial class AddressService(
     }
 
     /// <summary>How the reference recorded pods that it took over from a runtime without knowing network and interface; their DEL comes with the real ones.</summary>
-    private static AttachmentKey MigratedKey(AttachmentKey key) => new("_migrated-from-cri", key.ContainerId, "unknown");
+    internal static AttachmentKey MigratedKey(AttachmentKey key) => new("_migrated-from-cri", key.ContainerId, "unknown");
 
     private async Task<WaitOutcome> WaitAsync(AddRequest request, CancellationToken cancellationToken)
     {

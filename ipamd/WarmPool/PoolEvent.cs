@@ -24,6 +24,25 @@ internal enum AddFailureKind
     NotDurable,
 }
 
+/// <summary>What came of a note of a DEL that came while the daemon was away.</summary>
+internal enum MissedDelOutcome
+{
+    /// <summary>The address was given back.</summary>
+    Released,
+
+    /// <summary>Nothing was held: the daemon had carried the DEL out before it went away.</summary>
+    Unknown,
+
+    /// <summary>The address was handed out again since then, and stays.</summary>
+    Outdated,
+
+    /// <summary>Of a time before the machine was started.</summary>
+    OtherBoot,
+
+    /// <summary>No note, or half of one.</summary>
+    Unusable,
+}
+
 /// <summary>
 /// Something that happened in the pool, told once, when it is certain. Metrics count these, <c>ipamd explain</c> remembers them and the cluster is told of some; nothing in the pool depends on them.
 /// </summary>
@@ -76,6 +95,16 @@ internal abstract record PoolEvent(DateTimeOffset At)
 
     /// <summary>Nothing of this attachment is left in the kernel, and no DEL came: given back.</summary>
     internal sealed record LostDelete(DateTimeOffset At, Attachment Released) : PoolEvent(At);
+
+    /// <summary>A note of a DEL that came while the daemon was away was dealt with.</summary>
+    internal sealed record MissedDelete(DateTimeOffset At, MissedDelOutcome Outcome) : PoolEvent(At)
+    {
+        /// <summary>What was given back; null for every other outcome.</summary>
+        public Attachment? Released { get; init; }
+
+        /// <summary>When the plugin carried the DEL out; with <see cref="Released"/>.</summary>
+        public DateTimeOffset AskedAt { get; init; }
+    }
 
     /// <summary>The kernel routes this address to a pod, and nobody held it: held from now on.</summary>
     internal sealed record Recovered(DateTimeOffset At, Attachment Attachment) : PoolEvent(At);

@@ -162,7 +162,7 @@ internal sealed class WhatIfRun
     {
         var time = new MonotonicTime(_daemon);
         var cloud = new ModelCloud(_world, _instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(CallTime) };
-        var ports = new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), time, new Random(3), NullLoggerFactory.Instance);
+        var ports = new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), new ModelMissedDels(new ModelNotes(), _daemon), time, new Random(3), NullLoggerFactory.Instance);
         _engine = new PoolEngine(ports, _options, new DaemonState("whatif", time));
         // With custom networking: an ENIConfig of the one subnet that there is. What counts is that the primary interface carries no pods.
         _engine.EniConfig.Tell(new EniConfigState.Present("whatif", _instance.Subnet.Value, []));

@@ -15,6 +15,7 @@ public sealed partial class ArrowTests
         { "HostNetwork", ["Netlink"] },
         { "Aws", ["Cloud", "Ledger"] },
         { "WarmPool", ["Cloud", "HostNetwork", "Ledger", "Netlink"] },
+        { "MissedDels", ["Ledger", "WarmPool"] },
         { "Audit", ["Cloud", "HostNetwork", "Ledger", "Netlink", "WarmPool"] },
         { "Install", ["Ledger"] },
         { "Kubernetes", ["Cloud", "Ledger", "WarmPool"] },
@@ -22,8 +23,8 @@ public sealed partial class ArrowTests
         { "Observability", ["Cloud", "HostNetwork", "Ledger", "Logging", "WarmPool"] },
         { "Rpc", ["Audit", "Cloud", "HostNetwork", "Ledger", "Observability", "Protos", "WarmPool"] },
         { "Introspection", ["HostNetwork", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "Observability", "Options", "WarmPool"] },
-        { "Cli", ["Cloud", "HostNetwork", "Install", "Ledger", "Observability", "Options", "Protos", "WhatIf"] },
+        { "WhatIf", ["Aws", "Cloud", "HostNetwork", "Lab", "Ledger", "MissedDels", "Observability", "Options", "WarmPool"] },
+        { "Cli", ["Cloud", "HostNetwork", "Install", "Ledger", "MissedDels", "Observability", "Options", "Protos", "WhatIf"] },
     };
 
     [Theory]

@@ -49,6 +49,9 @@ internal sealed record Scenario
     public required double LostDeletes { get; init; }
     public required double RepeatedDeletes { get; init; }
 
+    /// <summary>What the plugin does with a DEL that the daemon does not answer; null: the runtime repeats it until it is answered.</summary>
+    public required NotePlan? Notes { get; init; }
+
     // Cloud.
     public required CallLatency Latency { get; init; }
     public required TimeSpan AttachLatency { get; init; }
@@ -133,6 +136,7 @@ internal sealed record Scenario
             DuplicateAdds = On(0.5) ? random.NextDouble() * 0.2 : 0,
             LostDeletes = On(0.5) ? random.NextDouble() * 0.15 : 0,
             RepeatedDeletes = On(0.5) ? random.NextDouble() * 0.2 : 0,
+            Notes = NotePlan.From(seed, troubled),
             Latency = new CallLatency(Seconds(random, 0.02, 0.1), Seconds(random, 0.1, 1.5), On(0.3) ? random.NextDouble() * 0.05 : 0, Seconds(random, 5, 15)),
             AttachLatency = Seconds(random, 0.1, 6),
             DetachLatency = Seconds(random, 0.5, 25),
@@ -208,7 +212,7 @@ internal sealed record Scenario
 
     private static T Pick<T>(Random random, params ReadOnlySpan<T> choices) => choices[random.Next(choices.Length)];
 
-    private static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
+    internal static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }
 
 /// <summary>A subnet, of the node's zone as a rule.</summary>

@@ -4,11 +4,13 @@ using VpcCni.Ipamd;
 using VpcCni.Ipamd.Aws;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.WarmPool;
 using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
+using VpcCni.MissedDels;
 using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
@@ -20,6 +22,10 @@ internal sealed class SimulatedNode
     private readonly Sabotage _sabotage;
     private readonly Random _random;
     private readonly Random _crashes;
+    private readonly Random _notes;
+
+    /// <summary>Sandboxes whose DEL came while the daemon was away, and which were not asked for since.</summary>
+    private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
     private Life? _life;
     private int _lives;
 
@@ -27,6 +33,7 @@ internal sealed class SimulatedNode
     {
         (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
+        _notes = Scenario.Stream(scenario.Seed, "faults of notes");
         Kernel = new ModelKernel(world, instance) { Fault = KernelFault };
         UsesPrefixes = scenario.UsesPrefixes;
     }
@@ -38,6 +45,7 @@ internal sealed class SimulatedNode
     public Trace Trace { get; }
     public ModelKernel Kernel { get; }
     public ModelDisk Disk { get; } = new();
+    public ModelNotes Notes { get; } = new();
     public WallClock Clock { get; } = new();
 
     /// <summary>ENABLE_PREFIX_DELEGATION from the next start on.</summary>
@@ -110,6 +118,67 @@ internal sealed class SimulatedNode
         });
     }
 
+    /// <summary>As the plugin writes it now.</summary>
+    public MissedDel NoteOf(PodRecord pod) => new(pod.Network, pod.Container, "eth0", Time.GetUtcNow() + Clock.Offset, Time.GetElapsedTime(0), BootId);
+
+    public void LeaveNote(PodRecord pod, MissedDel note)
+    {
+        Trace.Add($"a note of the DEL of {pod} is left");
+        Notes.Leave(note);
+    }
+
+    /// <summary>Beside the others: one of another boot, of a pod that lives, and one that is none.</summary>
+    public void LeaveStrangeNotes()
+    {
+        Trace.Add("strange notes are left");
+        Notes.Put(new MissedDelEntry("strange", null, "it is no JSON"));
+        if (Checker.Live.FirstOrDefault() is { } pod)
+            Notes.Put(new MissedDelEntry("earlier", NoteOf(pod) with { BootId = "an earlier boot" }, null));
+    }
+
+    /// <summary>The runtime has ended it, and its plugin got no answer.</summary>
+    public void DeletedUnanswered(PodRecord pod) => _deleted.Add(pod.Container);
+
+    /// <summary>Notes that were there when a daemon started are taken within this.</summary>
+    private static readonly TimeSpan TakesNotes = TimeSpan.FromSeconds(1);
+
+    private const string BootId = "this boot";
+
+    private void WatchNotes(Life life, PoolEngine engine)
+    {
+        engine.Events.Subscribe(happened =>
+        {
+            if (happened is PoolEvent.MissedDelete { Released: { } released }) Checker.ReleasedByNote(released.Key.ContainerId, released.Addresses[0].Address);
+        });
+        if (_scenario.Notes is not { Fails: 0 } || _scenario.DiskFails > 0) return;
+        var found = Notes.Entries.ToArray();
+        Time.After(TakesNotes, () =>
+        {
+            if (!ReferenceEquals(_life, life)) return;
+            foreach (var entry in found)
+            {
+                if (Notes.Entries.Contains(entry)) Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start the note {entry} is still there");
+                if (entry.Note is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId)) continue;
+                if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } held)
+                    Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start {held.Key} holds {held.Addresses[0].Address}, in spite of {entry}");
+            }
+        });
+    }
+
+    private void BeforeLook()
+    {
+        if (!IsCalm && _scenario.Notes is { } plan && _notes.NextDouble() < plan.Fails) throw new IOException("the folder cannot be read");
+    }
+
+    private void BeforeRemoval()
+    {
+        if (IsCalm || _scenario.Notes is not { } plan) return;
+        if (_notes.NextDouble() < plan.Fails) throw new IOException("the file cannot be removed");
+        if (_notes.NextDouble() < plan.CrashAtRemoval) Crash("before a note was removed");
+    }
+
+    private bool IsAnnounced() => _scenario.Notes is not { } plan || _notes.NextDouble() >= plan.Unannounced;
+
     /// <summary>From an ADD to its answer when nothing has to be waited for.</summary>
     private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(2);
 
@@ -118,6 +187,7 @@ internal sealed class SimulatedNode
     {
         var known = pod.LastAddress is null ? Checker.KnownToBeFree(Disk.Content, Kernel.Routes.Keys) : 0;
         var (life, began) = (_life, Time.GetUtcNow());
+        _deleted.Remove(pod.Container);
         var reply = await AskForAddressAsync(pod, patience);
         // Whoever left early, or lost its daemon, was told nothing.
         if (known > 0 && reply is not (AddReply.Gone or AddReply.Unavailable) && ReferenceEquals(_life, life)
@@ -245,7 +315,9 @@ internal sealed class SimulatedNode
             OnPhase = OnPhase,
         };
         var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
-        var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, time, Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name), loggers);
+        var missed = new ModelMissedDels(Notes, incarnation) { BeforeRead = BeforeLook, BeforeRemove = BeforeRemoval, IsAnnounced = IsAnnounced };
+        var random = Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name);
+        var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, missed, time, random, loggers) { BootId = BootId };
         ports = _sabotage.Ports?.Invoke(ports) ?? ports;
         ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
@@ -263,6 +335,7 @@ internal sealed class SimulatedNode
             life.Engine = engine;
             Apply(engine);
             Checker.DaemonStarted(engine, Disk.Content);
+            WatchNotes(life, engine);
             DaemonStarted();
             await engine.RunAsync(_ => _sabotage.AfterStep?.Invoke(engine, _random), stop.Token);
             Trace.Add($"{incarnation.Name} has stopped");

@@ -10,6 +10,7 @@ namespace VpcCni.Simulation.Tests;
 internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 {
     private readonly Random _random = Scenario.Stream(scenario.Seed, "pods");
+    private readonly Random _notes = Scenario.Stream(scenario.Seed, "missed DELs");
     private readonly List<Task> _tasks = [];
     private readonly HashSet<string> _waiting = new(StringComparer.Ordinal);
     private int _pods;
@@ -142,11 +143,53 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         for (var attempt = 1; attempt <= 5 && !answered; attempt++)
         {
             answered = await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
+            // With a note the plugin is done, and the runtime does not come again.
+            if (!answered && scenario.Notes is not null) break;
             if (!answered) await PauseAsync(TimeSpan.FromSeconds(1 + (_random.NextDouble() * 4)));
+        }
+
+        if (!answered && scenario.Notes is { } plan)
+        {
+            await LeaveNoteAsync(sandbox, plan, kernelFirst);
+            return;
         }
 
         if (_random.NextDouble() < scenario.RepeatedDeletes) await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
         if (!kernelFirst) await RemoveWiringAsync(sandbox);
+    }
+
+    /// <summary>The end of a DEL that the daemon does not answer, and what may come after it.</summary>
+    private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, bool isUnwired)
+    {
+        if (!isUnwired) await RemoveWiringAsync(sandbox);
+        // A process takes some time, if only a little: at the very moment of an ADD no DEL comes.
+        await PauseAsync(TimeSpan.FromMilliseconds(1));
+        var note = node.NoteOf(sandbox);
+        node.DeletedUnanswered(sandbox);
+        var late = !IsCalm && _notes.NextDouble() < plan.Late ? TimeSpan.FromSeconds(_notes.NextDouble() * 10) : TimeSpan.Zero;
+        var again = !IsCalm && _notes.NextDouble() < plan.AddsAgain;
+        if (!IsCalm && _notes.NextDouble() < plan.Strange) node.LeaveStrangeNotes();
+        // A plugin that the runtime gave up goes on by itself.
+        if (late == TimeSpan.Zero || !again) node.LeaveNote(sandbox, note);
+        else node.Time.After(late, () => node.LeaveNote(sandbox, note));
+        if (again) await ComeBackAsync(sandbox);
+    }
+
+    /// <summary>The runtime adds a sandbox again that it has deleted: no runtime is known to, and the specification allows it.</summary>
+    private async Task ComeBackAsync(PodRecord sandbox)
+    {
+        await PauseAsync(TimeSpan.FromSeconds(_notes.NextDouble() * 5));
+        var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, node.Time.GetUtcNow());
+        node.Kernel.Namespaces.Add(again.Netns);
+        node.Trace.Add($"{again} is added again");
+        var address = await SetUpAsync(again);
+        if (address is not null)
+        {
+            _waiting.Remove(again.PodName);
+            await StayAsync(again, node.Time.GetUtcNow() + Exponential(scenario.MeanLifetime));
+        }
+
+        await TearDownAsync(again, address);
     }
 
     private async Task RemoveWiringAsync(PodRecord sandbox)

@@ -153,6 +153,7 @@ internal sealed class Simulation
     private (string What, TimeSpan Patience)? WhatRemains()
     {
         if (!_node.IsUp) return ("the daemon is down", Recovery);
+        if (_node.Notes.Entries.Count > 0) return ($"{_node.Notes.Entries.Count} notes of DELs are not taken", Recovery);
         var truth = new PoolTruth(_scenario, _world, _node.Instance, _node.UsesPrefixes, _cluster.Wanted, _checker.Live);
         if (_pods.Waiting > 0 && truth.CanServeOneMore) return ($"{_pods.Waiting} pods wait although addresses are free or the cloud would give some ({truth})", Recovery);
         if ((truth.Shortage() ?? truth.Unsettled() ?? truth.WrongGroups()) is { } problem) return (problem, Recovery);

@@ -71,6 +71,9 @@ internal enum HealthReason
     /// <summary>The log file cannot be written; lines go to the standard stream.</summary>
     LogNotWritten,
 
+    /// <summary>The folder in which the plugin leaves notes of DELs cannot be used, or holds what does not belong there.</summary>
+    MissedDels,
+
     /// <summary>The API server does not answer.</summary>
     ClusterUnavailable,
 }

@@ -129,6 +129,7 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         InstallationProblem = state.InstallationProblem(),
         DefectProblem = state.DefectProblem(),
         LogProblem = state.LogProblem(),
+        MissedDelProblem = state.MissedDelProblem(),
         ClusterProblem = state.ClusterProblem(),
     };
 

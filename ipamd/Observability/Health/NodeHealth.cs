@@ -31,6 +31,7 @@ internal sealed record HealthFacts
     public string? InstallationProblem { get; init; }
     public string? DefectProblem { get; init; }
     public string? LogProblem { get; init; }
+    public string? MissedDelProblem { get; init; }
     public string? ClusterProblem { get; init; }
 }
 
@@ -63,6 +64,7 @@ internal static class NodeHealth
         if (facts.InstallationProblem is { } installation) yield return new HealthCause(HealthLevel.Degraded, HealthReason.Installation, installation);
         if (facts.DefectProblem is { } defect) yield return new HealthCause(HealthLevel.Degraded, HealthReason.PartStopped, defect);
         if (facts.LogProblem is { } log) yield return new HealthCause(HealthLevel.Degraded, HealthReason.LogNotWritten, log);
+        if (facts.MissedDelProblem is { } missed) yield return new HealthCause(HealthLevel.Degraded, HealthReason.MissedDels, missed);
         if (facts.ClusterProblem is { } cluster) yield return new HealthCause(HealthLevel.Degraded, HealthReason.ClusterUnavailable, cluster) { MinimumDuration = Passing };
     }
 

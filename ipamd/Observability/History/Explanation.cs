@@ -89,6 +89,11 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
         {
             PoolEvent.AddFailed failed => new Explanation(
                 PodState.Failed, $"{facts.Name} failed {Span.Ago(facts.Now - failed.At)}: {failed.Reason}", steps, [.. Advice.OfFailure(failed), Advice.Retry]),
+            PoolEvent.MissedDelete missed => new Explanation(
+                PodState.Gone,
+                $"{facts.Name} holds nothing any more: DEL at {missed.AskedAt:HH:mm:ss}, while the daemon was away; "
+                    + $"its address was given back {Span.Ago(facts.Now - missed.At)}",
+                steps, []),
             PoolEvent.Deleted or PoolEvent.LostDelete => new Explanation(
                 PodState.Gone, $"{facts.Name} holds nothing any more: its address was given back {Span.Ago(facts.Now - facts.Memory!.Events.Last(Decides).At)}", steps, []),
             _ when facts.IsAmbiguous => new Explanation(PodState.Unknown,
@@ -135,7 +140,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
         return [.. steps.OrderBy(step => step.At)];
     }
 
-    private static bool Decides(PoolEvent happened) => happened is PoolEvent.AddFailed or PoolEvent.AddServed or PoolEvent.LostDelete or PoolEvent.Deleted { Released: not null };
+    private static bool Decides(PoolEvent happened) => happened is PoolEvent.AddFailed or PoolEvent.AddServed or PoolEvent.LostDelete or PoolEvent.MissedDelete or PoolEvent.Deleted { Released: not null };
 
     private static PodReference PodOf(PlaceInLine place) => place.Pod.Name is { Length: > 0 } ? place.Pod : new PodReference("", place.Key.ContainerId);
 

@@ -60,6 +60,9 @@ internal sealed class PoolHistory
                 case PoolEvent.LostDelete { Released: var lost }:
                     Note_NeedsLock(lost.Pod, lost.Key, happened, isGone: true);
                     break;
+                case PoolEvent.MissedDelete { Released: { } missed }:
+                    Note_NeedsLock(missed.Pod, missed.Key, happened, isGone: true);
+                    break;
                 case PoolEvent.Recovered { Attachment: var recovered }:
                     Note_NeedsLock(recovered.Pod, recovered.Key, happened, isGone: false);
                     break;

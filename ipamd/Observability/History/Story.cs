@@ -55,6 +55,11 @@ internal static class Story
             case PoolEvent.LostDelete { Released: var lost }:
                 yield return new ExplainedStep(at, "lost-delete", $"nothing of it is left in the kernel and no DEL came: {Places(lost)} was given back; it cools until {at + cooldown:HH:mm:ss}");
                 break;
+            case PoolEvent.MissedDelete { Released: { } missed } note:
+                // An address that was away for longer than its cooldown cools a moment more: the kernel is asked.
+                yield return new ExplainedStep(at, "missed-delete",
+                    $"DEL at {note.AskedAt:HH:mm:ss} (sandbox {Short(missed.Key)}), while the daemon was away: {Places(missed)} was given back and cools");
+                break;
             case PoolEvent.AddressesLost { Loss: var loss }:
                 yield return new ExplainedStep(loss.Since ?? at, "lost", $"its address was lost: {loss.Sentence}");
                 break;

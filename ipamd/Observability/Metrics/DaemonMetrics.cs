@@ -19,7 +19,7 @@ internal sealed class DaemonMetrics : IDisposable
     private readonly MetricRegistry<NodeReading> _registry;
     private readonly DaemonState _state;
     private readonly Counter<long> _errors, _noAddress, _reconciled, _adds, _dels, _forcedEnis, _forcedIps, _apiErrors, _ec2Requests, _ec2Errors;
-    private readonly Counter<long> _drift, _observations, _lostDeletes, _recovered, _addFailures, _checkpointErrors;
+    private readonly Counter<long> _drift, _observations, _lostDeletes, _missedDels, _recovered, _addFailures, _checkpointErrors;
     private readonly Histogram<double> _apiLatency, _startup, _nodeInit;
     private readonly Histogram<double> _addDuration, _addWait, _delDuration, _reuse, _checkpointDuration, _callDuration, _changeDuration;
     private int _started;
@@ -46,6 +46,7 @@ internal sealed class DaemonMetrics : IDisposable
         _drift = _registry.Counter(MetricTable.PoolDrift);
         _observations = _registry.Counter(MetricTable.PoolObservations);
         _lostDeletes = _registry.Counter(MetricTable.PoolLostDeletes);
+        _missedDels = _registry.Counter(MetricTable.MissedDels);
         _recovered = _registry.Counter(MetricTable.PoolRecovered);
         _addDuration = _registry.Histogram(MetricTable.AddDuration);
         _addWait = _registry.Histogram(MetricTable.AddWait);
@@ -90,6 +91,9 @@ internal sealed class DaemonMetrics : IDisposable
                 break;
             case PoolEvent.LostDelete:
                 _lostDeletes.Add(1);
+                break;
+            case PoolEvent.MissedDelete missed:
+                _missedDels.Add(1, Label("outcome", SnakeCase.Of(missed.Outcome)));
                 break;
             case PoolEvent.Recovered:
                 _recovered.Add(1);

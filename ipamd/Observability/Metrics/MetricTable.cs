@@ -48,6 +48,10 @@ internal static class MetricTable
     public static readonly Metric PoolDrift = new("vpccni_pool_drift_total", MetricType.Counter, "", "Differences between the cloud's description and the ledger, each put right by the observation that found it", MetricLabel.Of("kind", "interface_added", "interface_lost", "block_added", "block_lost"));
     public static readonly Metric PoolObservations = new("vpccni_pool_observations_total", MetricType.Counter, "", "Descriptions of what is attached, asked of the cloud", MetricLabel.Of("outcome", "ok", "failed"));
     public static readonly Metric PoolLostDeletes = new("vpccni_pool_lost_deletes_total", MetricType.Counter, "", "Attachments given back because nothing of them was left in the kernel and no DEL had come");
+    public static readonly Metric MissedDels = new(
+        "vpccni_missed_dels_total", MetricType.Counter, "",
+        "Notes that the plugin left of DELs while the daemon was away, by what came of them; outdated ones are of an attachment that was added again since",
+        MetricLabel.Of<MissedDelOutcome>("outcome"));
     public static readonly Metric PoolRecovered = new("vpccni_pool_recovered_addresses_total", MetricType.Counter, "", "Addresses that the kernel routed to a pod while nobody held them; held since");
     public static readonly Metric SubnetFree = new(
         "vpccni_subnet_free_addresses", MetricType.Gauge, "",
@@ -93,7 +97,7 @@ internal static class MetricTable
     [
         .. ReferenceMetrics.All,
         BuildInfo, StartTime, Phase, Ready, Health, HealthReasons,
-        PoolAddresses, PoolShort, PoolOver, PoolTarget, PoolMaxPods, PoolInterfaces, PoolInterfaceLimit, PoolOrphans, PoolBlocked, PoolObstacles, PoolResyncAge, PoolDrift, PoolObservations, PoolLostDeletes, PoolRecovered, SubnetFree,
+        PoolAddresses, PoolShort, PoolOver, PoolTarget, PoolMaxPods, PoolInterfaces, PoolInterfaceLimit, PoolOrphans, PoolBlocked, PoolObstacles, PoolResyncAge, PoolDrift, PoolObservations, PoolLostDeletes, MissedDels, PoolRecovered, SubnetFree,
         Waiting, AddDuration, AddWait, AddFailures, DelDuration, AddressReuse,
         CheckpointDuration, CheckpointErrors,
         CloudCalls, CloudCallDuration, CloudAccess, BudgetTokens, BudgetCapacity, BudgetRate, BudgetWaiting, ChangesOpen, ChangeDuration,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Tests.Shared;
 using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
@@ -28,6 +29,8 @@ public sealed class DaemonUpdateTests
         await updated.CancelAsync();
         var pods = (await Task.WhenAll(workers)).Sum();
         Assert.True(pods > Workers * Updates, $"{pods} pods came and went");
+        // What came while there was no daemon was noted, and nothing of it is left.
+        await Eventually.TrueAsync(async () => await node.AssignedAsync() == 0, TimeSpan.FromSeconds(5), "no pod that is gone holds an address");
         var last = await node.AddAsync("last");
         Assert.True(await node.PingAsync("last", node.TheNode.Address.ToString()), $"{last.Address} does not reach the node");
     }

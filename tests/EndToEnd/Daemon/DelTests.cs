@@ -39,6 +39,6 @@ public sealed class DelTests
 
         var log = await File.ReadAllTextAsync(node.TheNode.Paths.PluginLog, TestContext.Current.CancellationToken);
         Assert.Contains("removed=nothing", log, StringComparison.Ordinal);
-        Assert.Contains("the address stays reserved", log, StringComparison.Ordinal);
+        Assert.Contains("a note is left", log, StringComparison.Ordinal);
     }
 }

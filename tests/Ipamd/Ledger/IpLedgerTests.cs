@@ -12,15 +12,36 @@ public sealed class IpLedgerTests
     private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
 
     [Fact]
-    public void The_same_key_gets_the_same_address_and_changes_nothing()
+    public void The_same_key_gets_the_same_address_and_is_handed_out_anew()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var first = Add("a");
         var version = _ledger.Version;
-        var again = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start));
+        var later = Start.AddSeconds(9);
+        _ledger.MarkUnused(new HashSet<AttachmentKey> { Key("a") }, TimeSpan.FromSeconds(10), Start.AddSeconds(1));
+
+        var again = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], later));
+
         Assert.False(again.IsNew);
-        Assert.Equal(first, again.Attachment);
-        Assert.Equal(version, _ledger.Version);
+        Assert.Equal(first with { AssignedAt = later }, again.Attachment);
+        Assert.Equal(again.Attachment, _ledger.Renew(Key("a"), Start));
+        // That it was asked for again must survive a restart.
+        Assert.True(_ledger.Version > version);
+    }
+
+    [Fact]
+    public void A_release_of_an_earlier_time_ends_what_was_handed_out_before()
+    {
+        Observe(Primary("10.0.0.10/32"));
+        Add("a");
+
+        Assert.Equal((null, false), _ledger.ReleaseAssignedBefore(Key("b"), Start.AddSeconds(1), Start));
+        Assert.Equal((_ledger.Find(Key("a")), false), _ledger.ReleaseAssignedBefore(Key("a"), Start, Start));
+        var (released, isReleased) = _ledger.ReleaseAssignedBefore(Key("a"), Start.AddSeconds(2), Start.AddSeconds(1));
+
+        Assert.True(isReleased);
+        Assert.Equal("10.0.0.10", AddressOf(released!));
+        Assert.Equal([Start.AddSeconds(1) + _ledger.Cooldown], _ledger.CooldownEnds(Start.AddSeconds(2)));
     }
 
     [Fact]

@@ -104,7 +104,7 @@ public sealed class ModelDaemonTests
         {
             var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)), OnPhase = onPhase };
             var time = new MonotonicTime(incarnation);
-            var ports = new PoolPorts(cloud, new ModelHost(_kernel, incarnation), new ModelCheckpointFile(_disk, incarnation), time, new Random(3), NullLoggerFactory.Instance);
+            var ports = new PoolPorts(cloud, new ModelHost(_kernel, incarnation), new ModelCheckpointFile(_disk, incarnation), new ModelMissedDels(new ModelNotes(), incarnation), time, new Random(3), NullLoggerFactory.Instance);
             engine = new PoolEngine(ports, new IpamdOptions(), new DaemonState("test", time));
             _ = engine.RunAsync(_ => { }, CancellationToken.None);
         });

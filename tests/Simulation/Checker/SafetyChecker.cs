@@ -142,7 +142,8 @@ internal sealed class SafetyChecker
 
         if (pod.Ended) return;
         if (_live.TryGetValue(address, out var other)) Fail($"{address} is given to {pod} while {other} lives on it");
-        if (_freed.TryGetValue(address, out var freed) && _time.GetUtcNow() < freed.At + _scenario.Cooldown && !ExcusedByClock(freed.At))
+        // What a sandbox asks for again it may keep.
+        if (_freed.TryGetValue(address, out var freed) && freed.By.Container != pod.Container && _time.GetUtcNow() < freed.At + _scenario.Cooldown && !ExcusedByClock(freed.At))
             Fail($"{address} is given to {pod} {(_time.GetUtcNow() - freed.At).TotalSeconds:0.000} s after {freed.By} gave it back; the cooldown is {_scenario.Cooldown.TotalSeconds} s");
         if (MustPresume && !IsCarried(address)
             && _damaged.TryGetValue(address, out var takenAt) && takenAt + _scenario.MetadataLag < _startedAt)
@@ -207,6 +208,15 @@ internal sealed class SafetyChecker
         // Without a cooldown the next pod may have it before the answer is on its way.
         if (_live.TryGetValue(address, out var holder) && (_scenario.Cooldown > TimeSpan.Zero || holder.ToldAt < _time.GetUtcNow())) Fail($"the DEL of {pod} gave {address} back, on which {holder} lives");
         else _freed[address] = (_time.GetUtcNow(), pod);
+    }
+
+    /// <summary>A daemon gave an address back by a note of a DEL.</summary>
+    public void ReleasedByNote(string container, IPAddress address)
+    {
+        foreach (var pod in _live.Values)
+        {
+            if (pod.Container == container || address.Equals(pod.Address)) Fail($"a note gave {address} of {container} back, on which {pod} lives");
+        }
     }
 
     /// <summary>Somebody else takes these from the node, or has.</summary>

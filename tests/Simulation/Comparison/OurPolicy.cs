@@ -48,7 +48,9 @@ internal sealed class OurPolicy
             var time = new MonotonicTime(_daemon);
             var cloud = new ModelCloud(_node.World, _node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(_node.Latency) };
             _engine = new PoolEngine(
-                new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(_disk, _daemon), time, new Random(3), NullLoggerFactory.Instance),
+                new PoolPorts(
+                    cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(_disk, _daemon), new ModelMissedDels(new ModelNotes(), _daemon), time, new Random(3),
+                    NullLoggerFactory.Instance),
                 OptionBinder.Bind(environment).Options,
                 new DaemonState("compared", time));
             // As the cluster says it; VPCCNI_MAX_PODS overrules it.

@@ -8,6 +8,7 @@ using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.MissedDels;
 
 namespace VpcCni.Simulation.Tests.PlantedBugs;
 
@@ -41,6 +42,8 @@ internal static class Bugs
         {
             Focus = CloudAway, Ports = ports => ports with { Cloud = new CheckpointCloud(ports.Cloud, ports.Checkpoint) },
         },
+        new("takes a note older than the assignment") { Focus = Notes, Ports = ports => ports with { MissedDels = new AgelessNotes(ports.MissedDels, ports.Time) } },
+        new("removes notes without taking them") { Focus = Notes, Ports = ports => ports with { MissedDels = new UnheardNotes(ports.MissedDels) } },
         new("says that it changed security groups") { Focus = CustomNetwork, Ports = ports => ports with { Cloud = new GrouplessCloud(ports.Cloud) } },
     ];
 
@@ -77,6 +80,13 @@ internal static class Bugs
             if (Scenario.From(seed) is { CustomNetwork.MeanChange: not null } custom) return custom;
         }
     }
+
+    /// <summary>DELs while the daemon is away, of sandboxes that come back.</summary>
+    private static Scenario Notes(Scenario scenario) => scenario with
+    {
+        MeanCrash = TimeSpan.FromSeconds(20), MeanLifetime = TimeSpan.FromSeconds(20), MeanArrival = TimeSpan.FromSeconds(2), DiskFails = 0,
+        Notes = new NotePlan(Late: 0.5, AddsAgain: 0.7, Fails: 0, Unannounced: 0.5, Strange: 0.1, CrashAtRemoval: 0.05),
+    };
 
     private static void ForgetHolder(PoolEngine engine, Random random)
     {
@@ -125,6 +135,44 @@ internal static class Bugs
         public void Write(ReadOnlySpan<byte> content) => inner.Write(content);
 
         public string SetAside(DateTimeOffset now) => inner.SetAside(now);
+    }
+
+    /// <summary>Each note is of now.</summary>
+    private sealed class AgelessNotes(IMissedDels inner, TimeProvider time) : DelegatingNotes(inner)
+    {
+        private readonly Dictionary<string, MissedDelEntry> _read = new(StringComparer.Ordinal);
+
+        public override MissedDelReading Read()
+        {
+            var reading = base.Read();
+            foreach (var entry in reading.Entries) _read[entry.Name] = entry;
+            return reading with { Entries = [.. reading.Entries.Select(entry => entry with { Note = entry.Note is { } note ? note with { SinceBoot = time.GetElapsedTime(0) } : null })] };
+        }
+
+        public override void Remove(MissedDelEntry entry) => base.Remove(_read[entry.Name]);
+    }
+
+    /// <summary>Removes at once what is there.</summary>
+    private sealed class UnheardNotes(IMissedDels inner) : DelegatingNotes(inner)
+    {
+        public override MissedDelReading Read()
+        {
+            foreach (var entry in base.Read().Entries) Remove(entry);
+            return new MissedDelReading([], 0);
+        }
+    }
+
+    private abstract class DelegatingNotes(IMissedDels inner) : IMissedDels
+    {
+        public Action Arrived
+        {
+            get => inner.Arrived;
+            set => inner.Arrived = value;
+        }
+
+        public virtual MissedDelReading Read() => inner.Read();
+
+        public virtual void Remove(MissedDelEntry entry) => inner.Remove(entry);
     }
 
     /// <summary>Interfaces that the metadata does not show do not exist.</summary>

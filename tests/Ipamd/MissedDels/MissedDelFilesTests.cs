@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.MissedDels;
+using VpcCni.MissedDels;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.MissedDels;
+
+/// <summary>The folder as the daemon reads it, with everything in it that may be there.</summary>
+public sealed class MissedDelFilesTests : IDisposable
+{
+    private static readonly MissedDel Note = new("aws-cni", "c1", "eth0", DateTimeOffset.UnixEpoch, TimeSpan.FromSeconds(7), "boot");
+
+    private readonly string _parent = Directory.CreateTempSubdirectory("missed-dels-").FullName;
+    private readonly ManualTimeProvider _time = new();
+    private readonly MissedDelFiles _files;
+
+    public MissedDelFilesTests() => _files = new MissedDelFiles(Socket, _time, NullLogger<MissedDelFiles>.Instance);
+
+    private string Socket => Path.Combine(_parent, "ipamd.sock");
+
+    private string Folder => Path.Combine(_parent, MissedDelFolder.Name);
+
+    public void Dispose()
+    {
+        _files.Dispose();
+        Directory.Delete(_parent, recursive: true);
+    }
+
+    [Fact]
+    public void The_first_look_makes_the_folder()
+    {
+        Assert.Empty(_files.Read().Entries);
+
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Folder));
+    }
+
+    [Fact]
+    public void Notes_are_read_and_the_rest_is_told_from_them()
+    {
+        Leave('a', MissedDelFormat.Write(Note));
+        Leave('b', "{\"version\":1"u8);
+        Leave('c', new byte[MissedDelFolder.MaxBytes]);
+        File.CreateSymbolicLink(PathOf('d'), "/etc/passwd");
+        Directory.CreateDirectory(PathOf('e'));
+        File.WriteAllBytes(PathOf('f'), new byte[100_000]);
+        File.WriteAllText(Path.Combine(Folder, "README"), "");
+
+        var reading = _files.Read();
+
+        Assert.Equal(1, reading.Foreign);
+        Assert.Equal(6, reading.Entries.Count);
+        Assert.Equal(Note, Assert.Single(reading.Entries, entry => entry.Problem is null).Note);
+        Assert.All(reading.Entries.Where(entry => entry.Note is null), entry => Assert.NotEmpty(entry.Problem!));
+        foreach (var entry in reading.Entries) _files.Remove(entry);
+        Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(Folder).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public void A_newer_note_that_took_the_place_of_one_that_was_read_stays()
+    {
+        Leave('a', MissedDelFormat.Write(Note));
+        var read = Assert.Single(_files.Read().Entries);
+        Leave('a', MissedDelFormat.Write(Note with { SinceBoot = TimeSpan.FromSeconds(8) }));
+
+        _files.Remove(read);
+
+        Assert.Equal(TimeSpan.FromSeconds(8), Assert.Single(_files.Read().Entries).Note!.SinceBoot);
+    }
+
+    [Fact]
+    public void What_a_killed_plugin_had_begun_to_write_goes_after_a_minute()
+    {
+        _files.Read();
+        var unfinished = Path.Combine(Folder, $"{new string('a', 40)}.00000001.tmp");
+        File.WriteAllText(unfinished, "{");
+
+        Assert.Empty(_files.Read().Entries);
+        _time.Advance(MissedDelFiles.UnfinishedFor - TimeSpan.FromSeconds(1));
+        _files.Read();
+        Assert.True(File.Exists(unfinished));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _files.Read();
+        Assert.False(File.Exists(unfinished));
+    }
+
+    [Fact]
+    public async Task A_note_that_arrives_is_announced_also_in_a_folder_that_was_made_anew()
+    {
+        var arrived = 0;
+        _files.Arrived = () => Interlocked.Increment(ref arrived);
+        _files.Read();
+        Leave('a', MissedDelFormat.Write(Note));
+        await Eventually.TrueAsync(() => Volatile.Read(ref arrived) > 0);
+
+        Directory.Move(Folder, Folder + ".old");
+        _files.Read();
+        Volatile.Write(ref arrived, 0);
+        Leave('b', MissedDelFormat.Write(Note));
+        await Eventually.TrueAsync(() => Volatile.Read(ref arrived) > 0);
+    }
+
+    [Fact]
+    public void A_folder_that_is_a_link_is_not_read()
+    {
+        Directory.CreateSymbolicLink(Folder, Directory.CreateDirectory(Path.Combine(_parent, "elsewhere")).FullName);
+
+        Assert.Contains("symbolic link", Assert.Throws<IOException>(_files.Read).Message, StringComparison.Ordinal);
+    }
+
+    private string PathOf(char digit)
+    {
+        Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        return Path.Combine(Folder, MissedDelFolder.FileName(new string(digit, 40)));
+    }
+
+    /// <summary>As the plugin does.</summary>
+    private void Leave(char digit, ReadOnlySpan<byte> content)
+    {
+        using var folder = MissedDelFolder.Open(Socket);
+        folder.Write(new string(digit, 40), content, unique: 1);
+    }
+}
