@@ -17,11 +17,18 @@ internal static class NamespaceProcess
     static NamespaceProcess() => PosixSignalRegistration.Create(PosixSignal.SIGCHLD, static _ => { }).Dispose();
 
     /// <summary>Starts a program; its streams are inherited unless <paramref name="start"/> redirects them.</summary>
-    public static Process Start(NetworkNamespace network, ProcessStartInfo start)
+    /// <param name="network">Where it lives.</param>
+    /// <param name="start">What to start.</param>
+    /// <param name="prepare">Run before on the thread that forks it, which ends afterwards: what it changes of its thread holds for the program.</param>
+    public static Process Start(NetworkNamespace network, ProcessStartInfo start, Action? prepare = null)
     {
         try
         {
-            return network.Run(() => Process.Start(start)) ?? throw new FabricException($"the program '{start.FileName}' did not start");
+            return network.Run(() =>
+            {
+                prepare?.Invoke();
+                return Process.Start(start);
+            }) ?? throw new FabricException($"the program '{start.FileName}' did not start");
         }
         catch (Win32Exception error)
         {

@@ -7,7 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The daemon of one node: <c>ipamd run</c> in the node's namespace, configured by environment variables only, with files of its own. It may be killed and started again
+/// The daemon of one node: <c>ipamd run</c> in the node's namespace, with no more rights than the chart gives it (<see cref="DaemonSandbox"/>), configured by
+/// environment variables only, with files of its own. It may be killed and started again
 /// at any time; its checkpoint stays.
 /// </summary>
 internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePaths paths, IReadOnlyDictionary<string, string> environment, TimeProvider time) : IAsyncDisposable
@@ -57,7 +58,7 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         foreach (var (name, value) in environment.Concat(changes ?? new Dictionary<string, string>())) start.Environment[name] = value;
         IsServing = false;
         _process?.Dispose();
-        _process = NamespaceProcess.Start(node, start);
+        _process = NamespaceProcess.Start(node, start, () => DaemonSandbox.EnterOnThisThread(paths));
         _process.StandardInput.Close();
         _pump = PumpAsync(_process);
     }

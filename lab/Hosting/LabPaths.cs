@@ -43,6 +43,9 @@ internal sealed record NodePaths(string Folder)
 
     public string CniConf => Path.Combine(Folder, "cni-conf");
 
+    /// <summary>What would be /var/log/aws-routed-eni, where a daemon is told to log there by that name.</summary>
+    public string LogFolder => Path.Combine(Folder, "var-log");
+
     /// <summary>What would be mounted at /var/run/secrets/kubernetes.io/serviceaccount: ca.crt, token, namespace.</summary>
     public string ServiceAccount => Path.Combine(Folder, "serviceaccount");
 

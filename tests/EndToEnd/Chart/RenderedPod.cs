@@ -172,32 +172,20 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
 
     private Mount MountOf(JsonObject mount)
     {
-        var paths = node.TheNode.Paths;
         var volume = chart.PodSpec["volumes"]!.AsArray().Single(item => (string?)item!["name"] == (string?)mount["name"])!;
         return new Mount
         {
             ContainerPath = (string)mount["mountPath"]!,
             Readonly = (bool?)mount["readOnly"] ?? false,
             Propagation = (string?)mount["mountPropagation"] == "HostToContainer" ? MountPropagation.PropagationHostToContainer : MountPropagation.PropagationPrivate,
-            HostPath = (string)volume["hostPath"]!["path"]! switch
-            {
-                "/opt/cni/bin" => paths.CniBin,
-                "/etc/cni/net.d" => paths.CniConf,
-                "/var/run/aws-node" => paths.Folder,
-                // Pods of all labs of the machine have theirs here.
-                "/var/run/netns" => "/run/netns",
-                "/run/xtables.lock" => Lock(Path.Combine(paths.Folder, "xtables.lock")),
-                "/proc/sys/net" => "/proc/sys/net",
-                "/var/log/aws-routed-eni" => Directory.CreateDirectory(Path.Combine(paths.Folder, "var-log")).FullName,
-                var other => throw new InvalidOperationException($"the lab has nothing in the place of {other}"),
-            },
+            HostPath = PathInLab((string)volume["hostPath"]!["path"]!),
         };
     }
 
-    private static string Lock(string path)
+    private string PathInLab(string hostPath)
     {
-        File.AppendAllText(path, "");
-        return path;
+        var path = DaemonSandbox.Mounts.Single(mount => mount.HostPath == hostPath).InLab(node.TheNode.Paths);
+        return hostPath == "/var/log/aws-routed-eni" ? Directory.CreateDirectory(path).FullName : path;
     }
 
     private string Log(string container)
