@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using VpcCni.EndToEnd.Tests.Daemon;
 using VpcCni.Lab.Hosting;
+using VpcCni.MissedDels;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -63,6 +64,7 @@ public sealed class TakeoverTests
         var removed = await node.TheNode.Ipamd.AskAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
         Assert.Contains("table ip vpccni stays", removed.Output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(MissedDelFolder.PathBeside(paths.IpamdSocket)));
         Assert.Equal(["10-aws.conflist"], Names(paths.CniConf));
         Assert.Equal(["aws-cni"], Names(paths.CniBin));
         Assert.Equal(Conflist, await File.ReadAllTextAsync(conflist, TestContext.Current.CancellationToken));

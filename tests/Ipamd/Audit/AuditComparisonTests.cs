@@ -70,6 +70,8 @@ public sealed class AuditComparisonTests
         world.Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = Host("192.0.2.1") });
         world.Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Host("192.0.2.1"), LinkIndex = 90 });
         world.Sandboxes.Add(AuditWorld.Sandbox("other", "192.0.2.1"));
+        // No link of ours leads there.
+        world.Sandboxes.Add(AuditWorld.Sandbox("numbered", OnPrimary) with { NamespaceId = 4711 });
         // A pod of another node on this machine, as in the lab: its gateway is no link of ours.
         world.Sandboxes.Add(AuditWorld.Sandbox("elsewhere", OnPrimary, MacAddress.Parse("0a:00:00:00:01:01")));
         Assert.Empty(AuditComparison.Of(world.Look()));
@@ -132,6 +134,11 @@ public sealed class AuditComparisonTests
         yield return New("namespace of a pod is gone", "sandbox-gone", $"default/a {OnPrimary}", false, world => world.Sandboxes.RemoveAll(sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal)));
         yield return New("a pod lost its address", "sandbox-address", $"default/a {OnPrimary}", true, world => Replace(world.Sandboxes, sandbox => sandbox.Path.EndsWith("/a", StringComparison.Ordinal), sandbox => sandbox with { Addresses = [] }));
         yield return New("a namespace uses an address that is free", "unknown-sandbox", "10.0.0.10", true, world => world.Sandboxes.Add(AuditWorld.Sandbox("x", "10.0.0.10", world.Links[^1].Mac!.Value)));
+        yield return New("a namespace that is seen by its number uses an address that is free", "unknown-sandbox", "10.0.0.10", true, world =>
+        {
+            Replace(world.Links, link => link.Name == AuditWorld.NameOf("a"), link => link with { PeerNamespaceId = 7 });
+            world.Sandboxes.Add(AuditWorld.Sandbox("x", "10.0.0.10") with { NamespaceId = 7 });
+        });
         yield return New("two namespaces use an address", "shared-address", OnPrimary, true, world => world.Sandboxes.Add(AuditWorld.Sandbox("x", OnPrimary, world.Links[^1].Mac!.Value)));
         yield return New("ec2 has detached an interface", "cloud-interface", "eni-1", true, world => world.Cloud.RemoveAt(1));
         yield return New("ec2 has taken an address of a pod", "cloud-block", "10.0.0.9/32", true, world => Replace(world.Cloud, item => item.DeviceIndex == 1, item => item with { Blocks = [.. item.Blocks.Skip(1)] }));

@@ -4,6 +4,7 @@ using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Options;
+using VpcCni.MissedDels;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
@@ -217,13 +218,13 @@ public sealed class InstallerTests : IDisposable
         var (output, error) = (new StringWriter(), new StringWriter());
         var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
         Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket",
-            Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options }));
+            Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
         Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
 
-        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], new IpamdOptions { Install = Options }));
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options }));
+        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["conf/10-aws.conflist"], Files());
     }
 
@@ -241,15 +242,35 @@ public sealed class InstallerTests : IDisposable
                 return Task.FromResult(outcomes.Dequeue());
             },
         };
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Contains("table ip vpccni stays", output.ToString(), StringComparison.Ordinal);
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options }));
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal([false, true, false, false], asked);
         Assert.EndsWith("table ip vpccni is removed\n", output.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Uninstall_removes_the_notes_of_missed_dels_and_nothing_else_that_lies_there()
+    {
+        using (var folder = MissedDelFolder.Open(Socket)) folder.Write(new string('a', 40), "{}"u8, unique: 1);
+        var notes = MissedDelFolder.PathBeside(Socket);
+        File.WriteAllText(Path.Combine(notes, "README"), "");
+        var error = new StringWriter();
+        var commands = new DaemonCommands(new CommandConsole(TextWriter.Null, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
+
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(notes).Select(Path.GetFileName));
+        Assert.Contains("1 files in it are no notes", error.ToString(), StringComparison.Ordinal);
+        File.Delete(Path.Combine(notes, "README"));
+        Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.False(Directory.Exists(notes));
+    }
+
     private string Configuration => Path.Combine(Conf, Conflist.FileName);
+
+    /// <summary>Of a daemon that is not there.</summary>
+    private string Socket => Path.Combine(_folder.FullName, "none.sock");
 
     private List<string?> Types() => [.. JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins").EnumerateArray().Select(plugin => plugin.GetProperty("type").GetString())];
 

@@ -48,6 +48,25 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
+    public void A_note_of_a_DEL_ends_a_pod_and_its_time_is_told()
+    {
+        Served("a");
+        _history.Observe(new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Released) { Released = Of("a"), AskedAt = Start.AddMinutes(1) });
+        // Of no pod.
+        _history.Observe(new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Outdated));
+
+        var explanation = Explanation.Of(new ExplainedFacts
+        {
+            Now = Start.AddMinutes(3), Name = "default/a", Memory = _history.Find(Pod("a")), Attachments = [], Line = [], Cooldown = TimeSpan.FromSeconds(30), Since = Start, IsObserved = true,
+        });
+
+        Assert.Equal(PodState.Gone, explanation.State);
+        Assert.Contains("DEL at 03:05:05, while the daemon was away", explanation.Summary, StringComparison.Ordinal);
+        var step = Assert.Single(explanation.Steps, step => step.Kind == "missed-delete");
+        Assert.Contains("10.0.0.5 on eni-1", step.What, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_crash_loop_of_sandboxes_leaves_a_bounded_number_of_keys()
     {
         for (var index = 0; index < 100; index++)

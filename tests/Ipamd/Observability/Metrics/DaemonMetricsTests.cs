@@ -217,6 +217,18 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
+    public void Notes_of_missed_dels_are_counted_by_what_came_of_them()
+    {
+        using var node = new MeasuredNode();
+        foreach (var outcome in (MissedDelOutcome[])[MissedDelOutcome.Released, MissedDelOutcome.Released, MissedDelOutcome.OtherBoot])
+            node.Metrics.Happened(new PoolEvent.MissedDelete(default, outcome));
+        var scrape = node.Scrape();
+        Assert.Equal(2, scrape["vpccni_missed_dels_total{outcome=\"released\"}"]);
+        Assert.Equal(1, scrape["vpccni_missed_dels_total{outcome=\"other_boot\"}"]);
+        Assert.Equal(0, scrape["vpccni_missed_dels_total{outcome=\"outdated\"}"]);
+    }
+
+    [Fact]
     public async Task What_is_told_on_the_path_of_an_add_is_counted_without_allocating()
     {
         using var node = new MeasuredNode();
