@@ -7,6 +7,7 @@ using VpcCni.EndToEnd.Tests.Runtime;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Lab.Paths;
+using VpcCni.MissedDels;
 using VpcCni.Tests.Shared;
 using Xunit;
 
@@ -90,18 +91,27 @@ public sealed class RenderedDaemonTests
         Assert.StartsWith("DEGRADED   HostNetwork: rules of the AWS VPC CNI may be left", asked.Output, StringComparison.Ordinal);
         Assert.Contains(node.Lab.Cluster.Plane.Calls.Counts, call => call is { User: RoleTests.User, Verb: "list", Resource: "nodes", Outcome: 200 });
 
+        // Namespaces that were made after its start are seen, and looked into without CAP_SYS_ADMIN.
+        var (auditExit, audit) = await pod.ExecAsync("/app/ipamd", "audit", "--json");
+        Assert.True(auditExit == 0, audit);
+        Assert.Matches("\"1[0-9] namespaces\"", audit);
+
         // As a rolling update ends it, and begins the next: pods keep their addresses and the paths work.
         await pod.StopDaemonAsync();
         Assert.Equal(0, (await pod.DaemonStatusAsync()).ExitCode);
         await pod.RemoveAsync();
         Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")));
         Assert.Contains(LegacyChain, (await ExecAsync(node, "iptables-legacy-save")).Output, StringComparison.Ordinal);
+        await node.DeleteAsync("web-8");
+        var notes = MissedDelFolder.PathBeside(node.TheNode.Paths.IpamdSocket);
+        Assert.Single(Directory.GetFiles(notes));
         const string asAwsNode = "env: {AWS_VPC_K8S_CNI_LOG_FILE: /host/var/log/aws-routed-eni/ipamd.log}";
         const string withNetRaw = "securityContext: {capabilities: {add: [NET_ADMIN, NET_RAW]}}";
         var next = new RenderedPod(node, runtime, HelmRenderer.Render(Image, Values, asAwsNode, withNetRaw));
         await next.StartSandboxAsync("aws-node-next");
         await next.StartDaemonAsync();
         await next.WaitUntilReadyAsync();
+        await Eventually.TrueAsync(() => Directory.GetFiles(notes).Length == 0, what: "the DEL that came meanwhile is taken");
         // The log file of aws-node's values is written on the node, though the root is read-only.
         var logged = Path.Combine(node.TheNode.Paths.Folder, "var-log", "ipamd.log");
         const string ready = "ready: ADDs can be served";

@@ -88,7 +88,8 @@ internal sealed class Containerd : IAsyncDisposable
         BusyboxImage.Write(Path.Combine(folder, "image.tar"), busybox, RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64");
 
         var script = $"mkdir -p /run/containerd /var/lib/cni && mount -t tmpfs tmpfs /run/containerd && mount -t tmpfs tmpfs /var/lib/cni && exec {containerd} --config {folder}/config.toml >{folder}/containerd.log 2>&1 </dev/null";
-        var process = NamespaceProcess.Start(node.TheNode.Network, new ProcessStartInfo("unshare", ["--mount", "--propagation", "private", "sh", "-c", script]) { UseShellExecute = false });
+        // Nothing that it mounts is seen outside; namespaces that are made outside are seen by it, and by containers that mount their folder.
+        var process = NamespaceProcess.Start(node.TheNode.Network, new ProcessStartInfo("unshare", ["--mount", "--propagation", "slave", "sh", "-c", script]) { UseShellExecute = false });
         var started = new Containerd(node, process, folder);
         try
         {
