@@ -17,7 +17,7 @@ internal static partial class FolderCalls
     public const int EISDIR = 21;
     public const int ELOOP = 40;
     private const int EINTR = 4;
-    private const int ENXIO = 6;
+    public const int ENXIO = 6;
     private const int EACCES = 13;
     private const int ENOSPC = 28;
     private const int EROFS = 30;

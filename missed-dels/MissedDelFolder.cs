@@ -74,8 +74,8 @@ public sealed class MissedDelFolder : IDisposable
         using (var folder = OpenIn(parent, path, out _))
         {
             if (folder is null) return 0;
-            foreach (var name in folder.Names(int.MaxValue).Where(name => IsNote(name) || IsUnfinished(name))) folder.Remove(name);
-            if (folder.Names(int.MaxValue) is { Count: > 0 } others) return others.Count;
+            foreach (var name in folder.Names(2 * MaxFiles).Where(name => IsNote(name) || IsUnfinished(name))) folder.Remove(name);
+            if (folder.Names(2 * MaxFiles) is { Count: > 0 } others) return others.Count;
         }
 
         errno = FolderCalls.Unlink(parent, Name, FolderCalls.AT_REMOVEDIR);
@@ -182,7 +182,17 @@ public sealed class MissedDelFolder : IDisposable
     public byte[]? Read(string name)
     {
         using var file = FolderCalls.TryOpen(Descriptor, name, FolderCalls.O_RDONLY | FolderCalls.O_NONBLOCK, out var errno);
-        if (file is null) return errno == FolderCalls.ENOENT ? null : throw new FormatException(Unexpected(errno));
+        if (file is null)
+        {
+            return errno switch
+            {
+                FolderCalls.ENOENT => null,
+                FolderCalls.ELOOP or FolderCalls.ENXIO => throw new FormatException(FolderCalls.Describe(errno)),
+                // It says nothing of the file: too many are open, for one.
+                _ => throw new IOException($"open {Path}/{name}: {FolderCalls.Describe(errno)}"),
+            };
+        }
+
         var status = FolderCalls.StatusOf(file);
         if (status.Type != FolderCalls.S_IFREG) throw new FormatException("it is no regular file");
         if (status.Owner != FolderCalls.EffectiveUser()) throw new FormatException($"it belongs to user {status.Owner}");

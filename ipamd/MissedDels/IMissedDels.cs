@@ -12,7 +12,8 @@ internal sealed record MissedDelEntry(string Name, MissedDel? Note, string? Prob
 /// <summary>What lies in the folder at one moment.</summary>
 /// <param name="Entries">Notes and what has the name of one.</param>
 /// <param name="Foreign">How many other things there are.</param>
-internal sealed record MissedDelReading(IReadOnlyList<MissedDelEntry> Entries, int Foreign);
+/// <param name="Problem">Why one of the entries could not be read now, which says nothing of the entry; null when all could be.</param>
+internal sealed record MissedDelReading(IReadOnlyList<MissedDelEntry> Entries, int Foreign, string? Problem);
 
 /// <summary>Where the plugin leaves notes of DELs. Production: a folder. Tests: memory, with reads and removals that fail.</summary>
 internal interface IMissedDels

@@ -29,22 +29,31 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         List<MissedDelEntry> entries = [];
         List<string> unfinished = [];
         var foreign = 0;
+        string? problem = null;
         foreach (var name in folder.Names(MostNames))
         {
-            if (MissedDelFolder.IsUnfinished(name)) unfinished.Add(name);
-            else if (!MissedDelFolder.IsNote(name)) foreign++;
-            else if (ReadEntry(folder, name) is { } entry) entries.Add(entry);
+            try
+            {
+                if (MissedDelFolder.IsUnfinished(name)) unfinished.Add(name);
+                else if (!MissedDelFolder.IsNote(name)) foreign++;
+                else if (ReadEntry(folder, name) is { } entry) entries.Add(entry);
+            }
+            catch (IOException exception)
+            {
+                // The others must not wait for it.
+                problem ??= exception.Message;
+            }
         }
 
         RemoveAbandoned(folder, unfinished);
-        return new MissedDelReading(entries, foreign);
+        return new MissedDelReading(entries, foreign, problem);
     }
 
     public void Remove(MissedDelEntry entry)
     {
         using var folder = MissedDelFolder.Open(socketPath);
         // The DEL of a newer ADD of the same attachment may have been missed, too.
-        if (entry.Note is not { } note || ReadEntry(folder, entry.Name)?.Note == note) folder.Remove(entry.Name);
+        if (ReadEntry(folder, entry.Name) is { } present && present.Note == entry.Note) folder.Remove(entry.Name);
     }
 
     public void Dispose() => _watcher?.Dispose();

@@ -64,6 +64,7 @@ internal sealed partial class MissedDelIntake(
                 Remove(reading.Entries);
             }
 
+            if (reading.Problem is { } unread) throw new IOException(unread);
             Problem = reading.Foreign > 0 ? $"the folder of missed DELs has {reading.Foreign} files that are none: remove them" : null;
             return true;
         }

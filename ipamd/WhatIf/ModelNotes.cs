@@ -64,7 +64,7 @@ internal sealed class ModelMissedDels(ModelNotes notes, Incarnation incarnation)
     {
         incarnation.CheckAlive();
         BeforeRead();
-        return new MissedDelReading([.. notes.Entries], Foreign: 0);
+        return new MissedDelReading([.. notes.Entries], Foreign: 0, Problem: null);
     }
 
     public void Remove(MissedDelEntry entry)

@@ -226,6 +226,20 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_that_cannot_be_read_now_is_a_problem_and_holds_up_no_other()
+    {
+        await AddAsync("a");
+        Pass(1);
+        _notes.Unread = "open x: errno 24";
+        _notes.Leave(NoteOf("a"));
+        var (intake, running) = StartIntake(_pool);
+
+        Assert.Null(_pool.Ledger.Find(PoolHarness.Key("a")));
+        Assert.Contains("errno 24", intake.Problem, StringComparison.Ordinal);
+        await StopAsync(running);
+    }
+
+    [Fact]
     public async Task Files_that_are_no_notes_are_a_problem_and_stay()
     {
         _notes.Foreign = 3;
@@ -302,6 +316,7 @@ public sealed class IntakeTests : IDisposable
         public Action Arrived { get; set; } = () => { };
         public HashSet<string> Stuck { get; } = [];
         public string? Refusal { get; set; }
+        public string? Unread { get; set; }
         public int Foreign { get; set; }
         public int Looks { get; private set; }
 
@@ -325,7 +340,7 @@ public sealed class IntakeTests : IDisposable
             lock (_lock)
             {
                 Looks++;
-                return Refusal is { } refusal ? throw new IOException(refusal) : new MissedDelReading([.. _entries.Values], Foreign);
+                return Refusal is { } refusal ? throw new IOException(refusal) : new MissedDelReading([.. _entries.Values], Foreign, Unread);
             }
         }
 

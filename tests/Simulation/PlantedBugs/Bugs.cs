@@ -158,7 +158,7 @@ internal static class Bugs
         public override MissedDelReading Read()
         {
             foreach (var entry in base.Read().Entries) Remove(entry);
-            return new MissedDelReading([], 0);
+            return new MissedDelReading([], 0, null);
         }
     }
 
