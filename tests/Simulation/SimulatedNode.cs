@@ -27,6 +27,7 @@ internal sealed class SimulatedNode
     /// <summary>Sandboxes whose DEL came while the daemon was away, and which were not asked for since.</summary>
     private readonly HashSet<string> _deleted = new(StringComparer.Ordinal);
     private Life? _life;
+    private int _strange;
     private int _lives;
 
     public SimulatedNode(Scenario scenario, Sabotage sabotage, VirtualTime time, VpcWorld world, InstanceId instance, SafetyChecker checker, Trace trace)
@@ -131,7 +132,7 @@ internal sealed class SimulatedNode
     public void LeaveStrangeNotes()
     {
         Trace.Add("strange notes are left");
-        Notes.Put(new MissedDelEntry("strange", null, "it is no JSON"));
+        Notes.Put(new MissedDelEntry("strange", null, $"it is no JSON, {++_strange}"));
         if (Checker.Live.FirstOrDefault() is { } pod)
             Notes.Put(new MissedDelEntry("earlier", NoteOf(pod) with { BootId = "an earlier boot" }, null));
     }

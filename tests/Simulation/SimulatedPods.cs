@@ -179,7 +179,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     private async Task ComeBackAsync(PodRecord sandbox)
     {
         await PauseAsync(TimeSpan.FromSeconds(_notes.NextDouble() * 5));
-        var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, node.Time.GetUtcNow());
+        // As old as it was: it may keep the address that it had, wherever new ones come from by now.
+        var again = new PodRecord(sandbox.Network, sandbox.Container, sandbox.PodNamespace, sandbox.PodName, sandbox.MadeAt);
         node.Kernel.Namespaces.Add(again.Netns);
         node.Trace.Add($"{again} is added again");
         var address = await SetUpAsync(again);
