@@ -8,7 +8,7 @@ using VpcCni.Shim.Interop;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// Leaves a note of a DEL that the daemon did not answer, which the daemon takes when it runs again (docs/adr/0020-missed-dels.md). Some twenty system
+/// Leaves a note of a DEL that the daemon did not answer, which the daemon takes when it runs again (docs/adr/0021-missed-dels.md). Some twenty system
 /// calls on a file system in memory. A note that cannot be left neither fails nor delays the DEL: the daemon then finds out by the kernel.
 /// </summary>
 internal static class MissedDelNote
