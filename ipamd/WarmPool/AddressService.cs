@@ -188,7 +188,10 @@ internal sealed partial class AddressService(
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new WaitOutcome.TimedOut();
+            // An address may have left cooldown since the pool's last step. Whoever came before has timed out before, so that nobody is passed over.
+            return ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held
+                ? new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)
+                : new WaitOutcome.TimedOut();
         }
     }
 

@@ -33,6 +33,15 @@ internal sealed class OurPolicy
 
     public PoolEngine Engine => _engine;
 
+    /// <summary>From the first ADD of a pod to its address, in the order in which they were served.</summary>
+    public IReadOnlyList<TimeSpan> Waits => _waits;
+
+    /// <summary>ADDs that were told to come again.</summary>
+    public int Refused => _refused;
+
+    /// <summary>After a refusal a pod comes back so late.</summary>
+    public TimeSpan Retry { get; init; } = Kubelet.Retry;
+
     /// <summary>Kills the daemon, and starts the next one on what it left.</summary>
     public void Restart(IReadOnlyDictionary<string, string> environment)
     {
@@ -113,7 +122,7 @@ internal sealed class OurPolicy
             }
 
             _refused++;
-            await Task.Delay(Kubelet.Retry, _node.Time);
+            await Task.Delay(Retry, _node.Time);
         }
     }
 
