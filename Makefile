@@ -41,9 +41,11 @@ sim: ## the daemon in virtual time over SEEDS=n fresh seeds, or SEED=x again
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
-bench: build out/vpc-cni-floor ## side by side with ptp + host-local and with the kernel alone; a table, and bench/out/results.json
+bench: build out/vpc-cni-floor ## side by side with ptp + host-local and with the kernel alone; a table, and bench/out/results.json; EC2 calls beside the AWS VPC CNI's
 	@dotnet build bench -c Release --nologo -v quiet
 	@bench/bin/Release/net10.0/vpc-cni-bench .
+	@dotnet build tests/Simulation -c Release --nologo -v quiet
+	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --rows
 
 out/vpc-cni-floor: $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor

@@ -1,34 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>The rows of <c>reference-pool.tsv</c> beside what our pool holds, as text.</summary>
+/// <summary>
+/// The rows of <c>reference-pool.tsv</c> as a table: EC2 calls that change something, of the model of the AWS VPC CNI and ours, and the steps
+/// at which our pool differs from what was measured.
+/// </summary>
 internal static class RowReport
 {
+    private static readonly TimeSpan[] CallTimes = [TimeSpan.FromMilliseconds(5), TimeSpan.FromMilliseconds(300)];
+
     public static void Write(TextWriter output)
     {
-        foreach (var milliseconds in (int[])[5, 300])
+        foreach (var callTime in CallTimes)
         {
-            output.WriteLine($"== EC2 calls of {milliseconds} ms; interfaces/addresses/prefixes: measured, model of the reference, ours; calls of the model, ours");
+            output.WriteLine($"EC2 calls that change something, of them AssignPrivateIpAddresses; EC2 takes {callTime.TotalMilliseconds} ms for a call:");
+            output.WriteLine($"{"AWS",8} {"ours",8}  {"wait p50, p90, max (ms)",-24}setting; steps that differ: pods, interfaces/addresses/prefixes of AWS -> ours");
             List<(RowResult Reference, RowResult Ours)> results = [];
             foreach (var row in ReferenceRow.Read())
             {
-                var reference = ReferencePolicy.Run(row, TimeSpan.FromMilliseconds(milliseconds));
-                var ours = OurPolicy.Run(row, TimeSpan.FromMilliseconds(milliseconds), RowResult.Quiet);
-                results.Add((reference, ours));
-                output.WriteLine($"{row}: {Calls(reference)}; {Calls(ours)} calls; wait p50 {Ms(ours, 0.5)} p90 {Ms(ours, 0.9)} max {Ms(ours, 1)}");
-                output.WriteLine("   " + string.Join(" ", ours.Steps.SelectMany(step => step.Calls).GroupBy(call => call.Key).Select(group => $"{group.Key} {group.Sum(call => call.Value)}")));
-                foreach (var ((measured, model), our) in row.Steps.Zip(reference.Steps).Zip(ours.Steps))
-                    output.WriteLine($"   {measured.Pods,3} {Text(measured),10} {Text(model.Pool),10} {Text(our.Pool),10} {(Text(measured) == Text(model.Pool) ? " " : "!")}{(Text(measured) == Text(our.Pool) ? " " : "*")} {model.Mutations} {our.Mutations}");
+                var result = (Reference: ReferencePolicy.Run(row, callTime), Ours: OurPolicy.Run(row, callTime, RowResult.Quiet));
+                results.Add(result);
+                output.WriteLine($"{Calls(result.Reference),8} {Calls(result.Ours),8}  {Waits(result.Ours),-24}{row}");
+                var differences = row.Steps.Zip(result.Ours.Steps, (measured, ours) => (Measured: measured, Ours: ours.Pool)).Where(step => step.Measured != step.Ours);
+                foreach (var (measured, ours) in differences) output.WriteLine($"{"",43}{measured.Pods,3}  {Text(measured)} -> {Text(ours)}");
             }
 
-            output.WriteLine($"total {results.Sum(pair => pair.Reference.Mutations)} {results.Sum(pair => pair.Ours.Mutations)}");
+            output.WriteLine($"{results.Sum(result => result.Reference.Mutations),5} {results.Sum(result => result.Ours.Mutations),8}     in all");
         }
     }
 
-    private static string Calls(RowResult result) => $"{result.Mutations} ({result.Count("AssignPrivateIpAddresses")} assign)";
+    private static string Calls(RowResult result) => $"{result.Mutations} ({result.Count("AssignPrivateIpAddresses")})";
 
-    private static string Ms(RowResult result, double quantile)
-        => result.Waits.Count == 0 ? "-" : $"{result.Waits[Math.Min((int)(result.Waits.Count * quantile), result.Waits.Count - 1)].TotalMilliseconds:0}";
+    private static string Waits(RowResult result)
+        => string.Join(", ", ((double[])[0.5, 0.9, 1]).Select(quantile => $"{result.Waits[Math.Min((int)(result.Waits.Count * quantile), result.Waits.Count - 1)].TotalMilliseconds:0}"));
 
-    private static string Text(ReferenceStep step) => $"{step.Interfaces}/{step.Addresses}/{step.Prefixes}{(step.AllServed ? "" : "!")}";
+    private static string Text(ReferenceStep step) => $"{step.Interfaces}/{step.Addresses}/{step.Prefixes}{(step.AllServed ? "" : " (some not served)")}";
 }
