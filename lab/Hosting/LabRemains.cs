@@ -10,9 +10,16 @@ internal sealed record RemovedRemains(int Processes, IReadOnlyList<string> Names
 /// <summary>Removes everything that a lab has on the machine, with or without the lab's help: processes in its namespaces, the namespaces, its folder.</summary>
 internal static class LabRemains
 {
+    /// <summary>
+    /// Kills every process in the lab's namespaces and returns their number. Must run while the namespaces still have their names: without a name a namespace
+    /// lives on with its processes, and nothing finds it.
+    /// </summary>
+    public static int KillProcesses(FabricNames names)
+        => NamespaceProcesses.KillAll([.. FabricNamespaces.Find(names).Select(Identify).OfType<NamespaceIdentity>()]);
+
     public static RemovedRemains Remove(LabPaths paths, FabricNames names)
     {
-        var processes = NamespaceProcesses.KillAll([.. FabricNamespaces.Find(names).Select(Identify).OfType<NamespaceIdentity>()]);
+        var processes = KillProcesses(names);
         var namespaces = FabricNamespaces.RemoveAll(names);
         var folder = Directory.Exists(paths.Folder);
         if (folder) Directory.Delete(paths.Folder, recursive: true);

@@ -186,7 +186,13 @@ internal sealed class VpcLab : IAsyncDisposable
         if (_cluster is not null) await _cluster.DisposeAsync();
         while (_servers.TryPop(out var server)) await server.DisposeAsync();
         _world?.Dispose();
-        if (_fabric is not null) await _fabric.DisposeAsync();
+        if (_fabric is not null)
+        {
+            // Programs that users started on the nodes (vpc-lab exec). The daemons have ended by now.
+            LabRemains.KillProcesses(_names);
+            await _fabric.DisposeAsync();
+        }
+
         LabRemains.Remove(_paths, _names);
         _claim?.Dispose();
     }

@@ -74,6 +74,21 @@ public sealed class LabLifeTests
     }
 
     [Fact]
+    public async Task Down_ends_a_program_that_runs_on_a_node()
+    {
+        await using var program = LabProgram.Create();
+        Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
+        using var exec = program.Start("exec", "node-1", "--", "sleep", "600");
+        await Eventually.TrueAsync(() => Children(exec.Id).Count == 1);
+        var sleeper = Children(exec.Id)[0];
+
+        var down = await program.RunAsync("down");
+        Assert.True(down.ExitCode == 0, down.Errors);
+        await Eventually.TrueAsync(() => !File.Exists($"/proc/{sleeper}/exe"));
+        await Eventually.TrueAsync(() => exec.HasExited);
+    }
+
+    [Fact]
     public async Task Crashed_lab_is_named_by_up_and_removed_by_down_with_its_processes()
     {
         await using var program = LabProgram.Create();
