@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using VpcCni.Logging;
 using VpcCni.Shim.Commands;
 
@@ -41,7 +40,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         var config = ReadConfig(invocation);
         log.Configure(config);
         log.Describe(invocation);
-        if (config.Warnings.Count > 0) log.Warn("the network configuration has oddities, which are tolerated", ("count", config.Warnings.Count.ToString(CultureInfo.InvariantCulture)), ("problems", Invocation.Listed(config.Warnings)));
+        if (config.Warnings.Count > 0) log.Warn("the network configuration has oddities, which are tolerated", ("count", config.Warnings.Count), ("problems", Invocation.Listed(config.Warnings)));
 
         switch (invocation.Command)
         {
@@ -120,7 +119,7 @@ internal sealed class Dispatcher(PluginHost plugin)
     private int Fail(PluginLog log, CniErrorCode code, string message, string details, Exception exception)
     {
         // The stack is for the log of a defect; the message of an expected failure says it all.
-        var number = ((int)code).ToString(CultureInfo.InvariantCulture);
+        var number = (int)code;
         if (code == CniErrorCode.Internal) log.Error("the plugin failed unexpectedly; this is a defect, please report it", exception, (FieldNames.Code, number));
         else log.Error(message, (FieldNames.Code, number), ("details", details));
         try

@@ -44,25 +44,25 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 
     public bool IsEnabled(PluginLogLevel level) => level >= _level;
 
-    public void Debug(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+    public void Debug(string message, params ReadOnlySpan<PluginLogField> fields)
         => Write(PluginLogLevel.Debug, message, fields);
 
-    public void Info(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+    public void Info(string message, params ReadOnlySpan<PluginLogField> fields)
         => Write(PluginLogLevel.Info, message, fields);
 
-    public void Warn(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+    public void Warn(string message, params ReadOnlySpan<PluginLogField> fields)
         => Write(PluginLogLevel.Warn, message, fields);
 
-    public void Error(string message, params ReadOnlySpan<(string Name, string? Value)> fields)
+    public void Error(string message, params ReadOnlySpan<PluginLogField> fields)
         => Write(PluginLogLevel.Error, message, fields);
 
     /// <summary>With a failure: its words, and its stack if it is a defect.</summary>
-    public void Error(string message, Exception failure, params ReadOnlySpan<(string Name, string? Value)> fields)
+    public void Error(string message, Exception failure, params ReadOnlySpan<PluginLogField> fields)
         => Write(PluginLogLevel.Error, message, fields, failure);
 
     public void Dispose() => _file?.Dispose();
 
-    private void Write(PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
+    private void Write(PluginLogLevel level, string message, ReadOnlySpan<PluginLogField> fields, Exception? failure = null)
     {
         if (!IsEnabled(level)) return;
         var line = Format(level, message, fields, failure);
@@ -95,7 +95,7 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
     }
 
     private ReadOnlySpan<byte> Format(
-        PluginLogLevel level, string message, ReadOnlySpan<(string Name, string? Value)> fields, Exception? failure = null)
+        PluginLogLevel level, string message, ReadOnlySpan<PluginLogField> fields, Exception? failure = null)
     {
         _line.Start(time.GetUtcNow(), NameOf(level), message);
         if (_invocation is { } call)
@@ -105,7 +105,12 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
             _line.Add(FieldNames.ContainerId, call.ContainerId);
             _line.Add(FieldNames.InterfaceName, call.InterfaceName);
         }
-        foreach (var (name, value) in fields) _line.Add(name, value);
+        foreach (var (name, text, number) in fields)
+        {
+            if (number is { } value) _line.Add(name, value);
+            else _line.Add(name, text);
+        }
+
         if (failure is CniException or RpcException or IOException or UnauthorizedAccessException or TimeoutException)
         {
             var words = failure is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : failure.Message;

@@ -98,7 +98,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             {
                 if (!trusted || host.FindLink(holder) is not { Kind: "veth" } link || !(IsNamedAfterPod(link) || _routedBefore.GetValueOrDefault(address) == holder))
                 {
-                    log.Info("the address is routed to a link that is not of this sandbox: its rules stay", (FieldNames.Ip, address.ToString()), ("linkIndex", holder.ToString(CultureInfo.InvariantCulture)));
+                    log.Info("the address is routed to a link that is not of this sandbox: its rules stay", (FieldNames.Ip, address.ToString()), ("linkIndex", holder));
                     continue;
                 }
                 links[holder] = link;
@@ -241,7 +241,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
                 || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));
             if (isHost && isOurs) addresses.Add(address.Address);
             if (addresses.Count < Limits.PreviousAddresses) continue;
-            log.Warn("prevResult has more addresses than a pod can have; the others are ignored", ("addresses", result!.Addresses.Count.ToString(CultureInfo.InvariantCulture)));
+            log.Warn("prevResult has more addresses than a pod can have; the others are ignored", ("addresses", result!.Addresses.Count));
             break;
         }
         return addresses;

@@ -104,13 +104,19 @@ internal static class LogEntry
         _ => false,
     };
 
-    /// <summary>The exception's own words and those of its causes, each once.</summary>
+    /// <summary>
+    /// The exception's message and those of its causes, each once. A cause whose message is only the name of its type is left out, as the SDK's below a refusal of EC2.
+    /// </summary>
     public static string WordsOf(Exception exception)
     {
         if (exception is AggregateException several) return string.Join("; ", several.InnerExceptions.Take(5).Select(WordsOf));
         var words = exception is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : exception.Message;
         for (var (inner, depth) = (exception.InnerException, 0); inner is not null && depth < 5; inner = inner.InnerException, depth++)
-            if (!words.Contains(inner.Message, StringComparison.Ordinal)) words = $"{words}: {inner.Message}";
+            if (!words.Contains(inner.Message, StringComparison.Ordinal) && !IsDefaultMessage(inner)) words = $"{words}: {inner.Message}";
         return words;
     }
+
+    /// <summary>The text that .NET gives an exception without a message.</summary>
+    private static bool IsDefaultMessage(Exception exception)
+        => exception.Message.Contains(exception.GetType().FullName!, StringComparison.Ordinal);
 }

@@ -45,12 +45,13 @@ public sealed class PluginLogTests : IDisposable
         using (var log = Open(PluginLogLevel.Info, LogFormat.Json))
         {
             log.Describe(new Invocation(CniCommand.Del, "c1", "/n", "eth0", new PodArguments("p", "ns", "", ""), false));
-            log.Warn("seen", ("error", "x"));
+            log.Warn("seen", ("error", "x"), ("count", 2));
         }
 
         var line = JsonDocument.Parse(File.ReadAllText(LogPath)).RootElement;
-        Assert.Equal(["time", "level", "msg", "command", "pod", "containerId", "ifName", "error"], line.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(["time", "level", "msg", "command", "pod", "containerId", "ifName", "error", "count"], line.EnumerateObject().Select(field => field.Name));
         Assert.Equal(("warn", "seen", "DEL", "ns/p"), (Text(line, "level"), Text(line, "msg"), Text(line, "command"), Text(line, "pod")));
+        Assert.Equal(2, line.GetProperty("count").GetInt32());
     }
 
     [Fact]

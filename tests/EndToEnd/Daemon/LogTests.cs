@@ -56,6 +56,7 @@ public sealed partial class LogTests
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 1500));
         var refused = lines.First(line => line.Contains("kind=NotPermitted", StringComparison.Ordinal));
         Assert.Single(Regex.Matches(refused, "injected by vpc-lab", RegexOptions.None, TimeSpan.FromSeconds(1)));
+        Assert.DoesNotContain("Exception", refused, StringComparison.Ordinal);
         await Eventually.TrueAsync(() => node.Log.Contains("reasons=MissingPermissions", StringComparison.Ordinal), what: "the log says what status says");
     }
 

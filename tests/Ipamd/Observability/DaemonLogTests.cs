@@ -3,6 +3,7 @@ using System.IO.Pipes;
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Amazon.Runtime.Internal;
 using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.Cloud;
 using VpcCni.Ipamd.HostNetwork;
@@ -43,6 +44,16 @@ public sealed partial class DaemonLogTests : IDisposable
         var line = Text(logger => Log.Failed(logger, Thrown(new CloudException(CloudErrorKind.Throttled, "AssignPrivateIpAddresses", "RequestLimitExceeded", "slow down", "req-1", new IOException("inner")))));
 
         Assert.Equal("level=error msg=failed error=\"AssignPrivateIpAddresses: RequestLimitExceeded: slow down: inner\" kind=Throttled requestId=req-1", line);
+    }
+
+    [Fact]
+    public void Cause_without_a_message_of_its_own_is_left_out()
+    {
+        var cause = new HttpErrorResponseException(response: null);
+        Assert.Contains(nameof(HttpErrorResponseException), cause.Message, StringComparison.Ordinal);
+        var refusal = new CloudException(CloudErrorKind.NotPermitted, "CreateTags", "UnauthorizedOperation", "no", "req-1", cause);
+
+        Assert.Equal("level=error msg=failed error=\"CreateTags: UnauthorizedOperation: no\" kind=NotPermitted requestId=req-1", Text(logger => Log.Failed(logger, Thrown(refusal))));
     }
 
     [Fact]
