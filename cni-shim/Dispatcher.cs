@@ -40,7 +40,13 @@ internal sealed class Dispatcher(PluginHost plugin)
         var config = ReadConfig(invocation);
         log.Configure(config);
         log.Describe(invocation);
-        if (config.Warnings.Count > 0) log.Warn("the network configuration has oddities, which are tolerated", ("count", config.Warnings.Count), ("problems", Invocation.Listed(config.Warnings)));
+        if (config.Warnings.Count > 0)
+        {
+            log.Warn(
+                "the network configuration has oddities, which are tolerated",
+                ("count", config.Warnings.Count), ("problems", Invocation.Listed(config.Warnings)));
+        }
+
 
         switch (invocation.Command)
         {

@@ -21,7 +21,8 @@ internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginL
         try
         {
             var reply = ipamd.CollectGarbage(request, Limits.Question);
-            if (reply.Released.Count > 0) log.Info("released attachments that the runtime does not have any more", ("count", reply.Released.Count));
+            if (reply.Released.Count > 0)
+                log.Info("released attachments that the runtime does not have any more", ("count", reply.Released.Count));
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.Unimplemented)
         {

@@ -98,7 +98,9 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             {
                 if (!trusted || host.FindLink(holder) is not { Kind: "veth" } link || !(IsNamedAfterPod(link) || _routedBefore.GetValueOrDefault(address) == holder))
                 {
-                    log.Info("the address is routed to a link that is not of this sandbox: its rules stay", (FieldNames.Ip, address.ToString()), ("linkIndex", holder));
+                    log.Info(
+                        "the address is routed to a link that is not of this sandbox: its rules stay",
+                        (FieldNames.Ip, address.ToString()), ("linkIndex", holder));
                     continue;
                 }
                 links[holder] = link;

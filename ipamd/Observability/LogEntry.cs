@@ -105,7 +105,8 @@ internal static class LogEntry
     };
 
     /// <summary>
-    /// The exception's message and those of its causes, each once. A cause whose message is only the name of its type is left out, as the SDK's below a refusal of EC2.
+    /// The exception's message and those of its causes, each once. A cause whose message is only the name of its type is left out, as the
+    /// SDK's below a refusal of EC2.
     /// </summary>
     public static string WordsOf(Exception exception)
     {

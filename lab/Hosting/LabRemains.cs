@@ -11,8 +11,8 @@ internal sealed record RemovedRemains(int Processes, IReadOnlyList<string> Names
 internal static class LabRemains
 {
     /// <summary>
-    /// Kills every process in the lab's namespaces and returns their number. Must run while the namespaces still have their names: without a name a namespace
-    /// lives on with its processes, and nothing finds it.
+    /// Kills every process in the lab's namespaces and returns their number. Must run while the namespaces still have their names: without
+    /// a name a namespace lives on with its processes, and nothing finds it.
     /// </summary>
     public static int KillProcesses(FabricNames names)
         => NamespaceProcesses.KillAll([.. FabricNamespaces.Find(names).Select(Identify).OfType<NamespaceIdentity>()]);

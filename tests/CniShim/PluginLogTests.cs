@@ -49,7 +49,9 @@ public sealed class PluginLogTests : IDisposable
         }
 
         var line = JsonDocument.Parse(File.ReadAllText(LogPath)).RootElement;
-        Assert.Equal(["time", "level", "msg", "command", "pod", "containerId", "ifName", "error", "count"], line.EnumerateObject().Select(field => field.Name));
+        Assert.Equal(
+            ["time", "level", "msg", "command", "pod", "containerId", "ifName", "error", "count"],
+            line.EnumerateObject().Select(field => field.Name));
         Assert.Equal(("warn", "seen", "DEL", "ns/p"), (Text(line, "level"), Text(line, "msg"), Text(line, "command"), Text(line, "pod")));
         Assert.Equal(2, line.GetProperty("count").GetInt32());
     }

@@ -7,16 +7,17 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Docs;
 
 /// <summary>
-/// The commands of docs/compatibility.md by which another VPC CNI runs on the lab (<c>sh machine</c>), in one shell. Our daemon and plugin are the stand-in: they have
-/// the same default paths, and get no variable of ours.
+/// The commands of docs/compatibility.md by which another VPC CNI runs on the lab (<c>sh machine</c>), in one shell. Our daemon and plugin
+/// are the stand-in: they have the same default paths, and get no variable of ours.
 /// </summary>
 public sealed class OtherDaemonTests
 {
-    private const string Page = "docs/compatibility.md";
+    public const string Page = "docs/compatibility.md";
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
     /// <summary>Mount points that the page creates on the machine, the innermost first.</summary>
-    private static readonly string[] MountPoints = ["/var/run/aws-node", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/secrets/kubernetes.io", "/var/run/secrets"];
+    private static readonly string[] MountPoints =
+        ["/var/run/aws-node", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/secrets/kubernetes.io", "/var/run/secrets"];
 
     [Fact]
     public void Another_daemon_and_plugin_serve_a_pod_on_the_lab()
@@ -55,7 +56,8 @@ public sealed class OtherDaemonTests
         File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var start = new ProcessStartInfo("bash", ["-euo", "pipefail", "-c", script]);
         start.Environment["PATH"] = $"{folder.FullName}:{Environment.GetEnvironmentVariable("PATH")}";
-        (start.Environment["LAB"], start.Environment["DAEMON"], start.Environment["PLUGIN"]) = (lab, $"{Binaries.Ipamd} run", Binaries.Plugin);
+        (start.Environment["LAB"], start.Environment["PLUGIN"]) = (lab, Binaries.Plugin);
+        start.Environment["DAEMON"] = $"{Binaries.Ipamd} run";
         return HelmRenderer.Run(start, Deadline);
     }
 }

@@ -53,7 +53,9 @@ public sealed partial class DaemonLogTests : IDisposable
         Assert.Contains(nameof(HttpErrorResponseException), cause.Message, StringComparison.Ordinal);
         var refusal = new CloudException(CloudErrorKind.NotPermitted, "CreateTags", "UnauthorizedOperation", "no", "req-1", cause);
 
-        Assert.Equal("level=error msg=failed error=\"CreateTags: UnauthorizedOperation: no\" kind=NotPermitted requestId=req-1", Text(logger => Log.Failed(logger, Thrown(refusal))));
+        Assert.Equal(
+            "level=error msg=failed error=\"CreateTags: UnauthorizedOperation: no\" kind=NotPermitted requestId=req-1",
+            Text(logger => Log.Failed(logger, Thrown(refusal))));
     }
 
     [Fact]
