@@ -48,7 +48,7 @@ internal sealed partial class PoolEngine
         _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
         _evidence.HoldInUse();
         if (loaded.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
-        _targetChange = new TargetChange(loaded.Targets, options.Targets.InWords());
+        _targetChange = new TargetChange(loaded.Targets, options.Targets.AllInWords());
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),

@@ -78,14 +78,19 @@ internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceB
 /// <param name="Since">When it was found missing.</param>
 internal readonly record struct LostAddress(IPAddress Address, InterfacePlace? LastPlace, DateTimeOffset Since);
 
+/// <summary>The pool's targets, as the daemon that wrote the checkpoint was set.</summary>
+/// <param name="Words">NAME=VALUE, separated by spaces.</param>
+/// <param name="IsChanging">A surplus that other targets left may still have been there.</param>
+internal sealed record RecordedTargets(string Words, bool IsChanging);
+
 /// <summary>What must survive a restart. The rest of the ledger is observed anew.</summary>
 internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IReadOnlyList<CoolingAddress> Cooling)
 {
     /// <summary>When it was written; null in a file of another daemon.</summary>
     public ClockReading? WrittenAt { get; init; }
 
-    /// <summary>The pool's targets, as the daemon that wrote it was set; null in a file of another daemon.</summary>
-    public string? Targets { get; init; }
+    /// <summary>The pool's targets; null in a file of another daemon.</summary>
+    public RecordedTargets? Targets { get; init; }
 
     /// <summary>Intents that could not be read, as another version wrote them: where, and why. What they were about is found out by observing.</summary>
     public IReadOnlyList<string> UnreadableIntents { get; init; } = [];

@@ -38,7 +38,7 @@ internal static class ExplainReplies
             Line = parts.Waiting.Line(),
             Cooldown = parts.Ledger.Cooldown,
             Since = parts.State.StartedAt,
-            IsObserved = parts.Ledger.View(now).IsObserved,
+            View = parts.Ledger.View(now),
             Obstacle = parts.WaitReason.Current(),
             StartObstacle = parts.State.StartObstacle,
             Namesakes = namesakes,

@@ -41,7 +41,7 @@ internal static class StatusReplies
         {
             reply.Line.Longest = Duration.FromTimeSpan(now - line[0].Since);
             reply.Line.NextDeadline = Timestamp.FromDateTimeOffset(line.Min(place => place.Deadline));
-            reply.Line.WaitsFor = WaitsFor(parts, view);
+            reply.Line.WaitsFor = WaitsFor(parts, view, line[0].Deadline);
         }
 
         reply.Warnings.AddRange(state.Warnings);
@@ -136,13 +136,15 @@ internal static class StatusReplies
     }
 
     /// <summary>What the first in line is about to get, if all goes well.</summary>
-    private static string WaitsFor(NodeIpamParts parts, LedgerView view)
+    private static string WaitsFor(NodeIpamParts parts, LedgerView view, DateTimeOffset deadline)
     {
         if (parts.State.StartObstacle is { } start) return $"the daemon's start: {start}";
         var reason = parts.WaitReason.Current()
             ?? parts.State.Pool?.Obstacles.Everything;
+        if (CooldownWait.EndFor(view, ahead: 0, deadline, reason) is { } end)
+            return $"an address that cools until {end:HH:mm:ss}Z{(reason is { } other ? $"; {other.Detail}" : "")}";
         if (reason is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
-        return view.CooldownEnds.Count > 0 ? $"an address that cools until {view.CooldownEnds[0]:HH:mm:ss}Z" : "the next plan";
+        return "the next plan";
     }
 
     private static IEnumerable<Obstacle> Obstacles(GrowthObstacles obstacles, PoolPlan? plan)

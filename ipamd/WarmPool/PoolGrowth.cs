@@ -125,10 +125,9 @@ internal sealed class PoolGrowth
         // In interface mode whole interfaces are filled, as in the reference; with address targets just what is missing is added.
         var fill = !_targets.UsesAddressTargets && !_snapshot.IsUnschedulable;
         var left = need;
-        // Never a new interface for what is ahead alone.
         var ahead = Refill.Ahead(_snapshot, _targets, _now);
-        left -= Place(BlockKind.Ipv4Address, left + ahead, room, fill);
-        if (left > 0) left -= PlaceOnNew(BlockKind.Ipv4Address, left + ahead, room - Added, fill);
+        left -= Place(BlockKind.Ipv4Address, left, room, fill, ahead);
+        left -= PlaceOnNew(BlockKind.Ipv4Address, left, room - Added, fill, ahead);
         return left;
     }
 
@@ -157,8 +156,11 @@ internal sealed class PoolGrowth
         return need - added;
     }
 
-    /// <summary>Fills up the interfaces that are there. Returns the addresses added.</summary>
-    private int Place(BlockKind kind, int wanted, int room, bool fill)
+    /// <summary>
+    /// Fills up the interfaces that are there. Returns the addresses added. What is <paramref name="ahead"/> goes along with a call that is
+    /// made anyway.
+    /// </summary>
+    private int Place(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         foreach (var item in _numbers.Usable)
@@ -171,7 +173,7 @@ internal sealed class PoolGrowth
                 continue;
             }
 
-            var count = Count(kind, item.SubnetId, isNew: false, slots, wanted - placed, room - placed, fill);
+            var count = Count(kind, item.SubnetId, isNew: false, slots, wanted + ahead - placed, room - placed, fill);
             if (count == 0) continue;
             _taken[item.Id] = _taken.GetValueOrDefault(item.Id) + count;
             Take(item.SubnetId, kind, count, isNew: false);
@@ -183,8 +185,8 @@ internal sealed class PoolGrowth
         return placed;
     }
 
-    /// <summary>Adds interfaces. Returns the addresses added.</summary>
-    private int PlaceOnNew(BlockKind kind, int wanted, int room, bool fill)
+    /// <summary>Adds interfaces, none for what is <paramref name="ahead"/> alone. Returns the addresses added.</summary>
+    private int PlaceOnNew(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
@@ -199,7 +201,7 @@ internal sealed class PoolGrowth
 
             var (subnet, count) = _snapshot.Subnets
                 .OrderByDescending(candidate => Left(candidate.Id))
-                .Select(candidate => (candidate, CountOnNew(kind, candidate.Id, wanted - placed, room - placed, fill)))
+                .Select(candidate => (candidate, CountOnNew(kind, candidate.Id, wanted + ahead - placed, room - placed, fill)))
                 .FirstOrDefault(choice => choice.Item2 > 0);
             if (subnet is null) break;
             Take(subnet.Id, kind, count, isNew: true);

@@ -12,7 +12,7 @@ internal static class PoolPlanner
     {
         var numbers = PoolNumbers.Of(snapshot, targets, now);
         var growth = PoolGrowth.Plan(snapshot, targets, numbers, now);
-        var dueAt = Refill.DueAt(snapshot, numbers, now);
+        var dueAt = Refill.DueAt(snapshot, numbers, growth.Actions, now);
         DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
         var shrinkage = growth.Actions.Count > 0 ? PoolShrinkage.None
             : growth.Shortage > 0 ? PoolShrinkage.Trade(snapshot, targets, growth, now)

@@ -48,7 +48,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
     private DateTimeOffset _neededAt = time.GetUtcNow();
     private DateTimeOffset? _shortSince;
-    private readonly DateTimeOffset _startedAt = time.GetUtcNow();
+    private DateTimeOffset? _observedAt;
     private int _failedReleases;
 
     /// <summary>Told of every plan that does something.</summary>
@@ -114,8 +114,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
         _shortSince = plan.Short > 0 ? _shortSince ?? time.GetUtcNow() : null;
-        // What cooled at the start may be a surplus, too.
-        if (plan is { Surplus: null, Short: <= 0 } && time.GetUtcNow() - _startedAt > ledger.Cooldown) rules.TargetChange.Close();
+        if (IsSettled(snapshot, plan)) rules.TargetChange.Close();
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
         parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
         // A sandbox whose DEL never came may hold what they wait for.
@@ -127,6 +126,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     private PoolSnapshot Snapshot()
     {
         var noPlace = parts.Placement.Obstacle;
+        if (parts.Membership.NotObserved is null) _observedAt ??= time.GetUtcNow();
         return new PoolSnapshot
         {
             Ledger = ledger.View(time.GetUtcNow()),
@@ -138,12 +138,17 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             Awaited = parts.Membership.Awaited.Addresses,
             IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
             ReleaseObstacle = ReleaseObstacle(noPlace),
-            TargetsChangedAt = rules.TargetChange.IsOpen ? _startedAt : null,
+            TargetsChangedAt = rules.TargetChange.IsOpen ? _observedAt : null,
             MayReleaseAt = MayReleaseAt(),
             NeededAt = _neededAt,
             ShortSince = _shortSince,
         };
     }
+
+    /// <summary>Nothing is left that the targets do not ask for, and the plan was free to find it. What cooled at the start may be a surplus, too.</summary>
+    private bool IsSettled(PoolSnapshot snapshot, PoolPlan plan)
+        => plan is { Surplus: null, Short: <= 0 } && snapshot is { IsUnschedulable: false, ReleaseObstacle: null, Waiting.Count: 0 }
+            && snapshot.Ledger.Intents.All(open => open.Intent.IsGrowth) && time.GetUtcNow() - _observedAt > ledger.Cooldown;
 
     /// <summary>What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.</summary>
     private string? ReleaseObstacle(GrowthObstacle? noPlace)

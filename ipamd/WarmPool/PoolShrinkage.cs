@@ -64,7 +64,8 @@ internal sealed record PoolShrinkage(IReadOnlyList<PoolAction> Actions, int Over
     {
         if (surplus.Addresses == 0 && surplus.Interfaces == 0) return null;
         if (snapshot.ReleaseObstacle is { } obstacle) return new Surplus(surplus.Addresses, surplus.Interfaces, obstacle, null);
-        if (surplus.Actions.Count == 0) return new Surplus(surplus.Addresses, surplus.Interfaces, "kept in case the load comes back", surplus.NextAt);
+        if (snapshot.Ledger.Intents.Any(open => !open.Intent.IsGrowth)) return new Surplus(surplus.Addresses, surplus.Interfaces, "released step by step, one step is under way", null);
+        if (surplus.Actions.Count == 0) return new Surplus(surplus.Addresses, surplus.Interfaces, surplus.Why, surplus.NextAt);
         return now < snapshot.MayReleaseAt
             ? new Surplus(surplus.Addresses, surplus.Interfaces, "released step by step", snapshot.MayReleaseAt)
             : new Surplus(surplus.Addresses, surplus.Interfaces, "being released", now);

@@ -34,7 +34,7 @@ internal sealed record PoolSnapshot
     public string? ReleaseObstacle { get; init; }
 
     /// <summary>
-    /// When this daemon started, if its predecessor had other targets and not all of the surplus that it left is gone; else null.
+    /// When this daemon had seen what is attached, if other targets may have left a surplus that is not gone yet; else null.
     /// </summary>
     public DateTimeOffset? TargetsChangedAt { get; init; }
 

@@ -44,6 +44,11 @@ internal sealed record PoolTargets
         return string.Join(' ', words);
     }
 
+    /// <summary>All of them, in force or not: which are depends on the instance type, too.</summary>
+    public string AllInWords()
+        => $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} WARM_PREFIX_TARGET={WarmPrefixTarget} "
+            + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
+
     /// <summary>Addresses of a /28, all of them usable.</summary>
     public const int PrefixSize = 16;
 }

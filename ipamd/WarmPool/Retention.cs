@@ -21,6 +21,13 @@ internal sealed class Retention(PoolSnapshot snapshot)
         return neededAt + PoolLimits.IdleInterface;
     }
 
+    /// <summary>Why an unused interface is still there before that.</summary>
+    public string Why(InterfaceView item)
+        => item.IsExcluded || !Keeps(item, item.UnheldSince) ? "an interface stays for a minute at least" : ForLoad;
+
+    /// <summary>Why an unused block is still there before that.</summary>
+    public const string ForLoad = "kept in case the load comes back";
+
     private bool Keeps(InterfaceView item, DateTimeOffset unheldSince)
         => !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId);
 

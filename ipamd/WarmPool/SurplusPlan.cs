@@ -37,12 +37,15 @@ internal sealed class SurplusPlan
 
         InterfaceView[] removable = snapshot.IsUnschedulable ? [] : [.. Removable(over)];
         HasSpareInterface = removable.Any(item => !item.IsExcluded && item.Total > 0);
+        var freePrefixes = numbers.FreePrefixes;
         // Of several spare interfaces that are too many together, only some go.
         foreach (var item in removable.OrderByDescending(item => item.DeviceIndex).Where(item => item.IsExcluded || item.Total == 0 || item.Total <= over))
         {
             Interfaces++;
             Addresses += item.Total;
-            if (!item.IsExcluded) over -= item.Total;
+            if (item.IsExcluded) continue;
+            over -= item.Total;
+            freePrefixes -= item.Blocks.Count(block => !block.IsSingle);
         }
 
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
@@ -52,18 +55,21 @@ internal sealed class SurplusPlan
             return;
         }
 
-        if (removable.Length > 0) NextAt = removable.Min(_retention.GoesAt);
+        if (removable.MinBy(_retention.GoesAt) is { } next) (NextAt, Why) = (_retention.GoesAt(next), _retention.Why(next));
         // What will go with an interface does not go block by block before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
         if (targets.UsesAddressTargets) Release(others, over, block => PoolNumbers.Counts(block, targets));
-        else if (targets.UsesPrefixes) Release(others, Math.Min((numbers.FreePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
+        else if (targets.UsesPrefixes) Release(others, Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
     }
 
     public IReadOnlyList<PoolAction> Actions { get; private set; } = [];
 
     /// <summary>When time alone makes more of it go; null when only an event can.</summary>
     public DateTimeOffset? NextAt { get; private set; }
+
+    /// <summary>Why what does not go now is still there.</summary>
+    public string Why { get; } = Retention.ForLoad;
 
     /// <summary>A whole interface is more than the targets ask for.</summary>
     public bool HasSpareInterface { get; }

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Ledger;
+
 namespace VpcCni.Ipamd.WarmPool;
 
 /// <summary>
-/// Whether the targets are others than those of the daemon before. The checkpoint keeps the old ones until the surplus that they left is gone,
-/// so that a restart in between does not forget it. Safe for several threads.
+/// Whether a surplus may still be there that other targets left: those of the daemon before, or those of one before it whose surplus was not
+/// gone yet. Safe for several threads.
 /// </summary>
 /// <param name="before">As the checkpoint had them; null when it had none: then nothing has changed.</param>
-/// <param name="now">As set, <see cref="PoolTargets.InWords"/>.</param>
-internal sealed class TargetChange(string? before, string now)
+/// <param name="now">As set, <see cref="PoolTargets.AllInWords"/>.</param>
+internal sealed class TargetChange(RecordedTargets? before, string now)
 {
-    private volatile string _recorded = before ?? now;
+    private volatile bool _isOpen = before is not null && (before.Words != now || before.IsChanging);
 
     /// <summary>For the checkpoint.</summary>
-    public string Recorded => _recorded;
+    public RecordedTargets Recorded => new(now, _isOpen);
 
-    /// <summary>A surplus may still be there that the old targets left.</summary>
-    public bool IsOpen => _recorded != now;
+    /// <summary>A surplus may still be there that other targets left.</summary>
+    public bool IsOpen => _isOpen;
 
     /// <summary>That surplus is gone.</summary>
-    public void Close() => _recorded = now;
+    public void Close() => _isOpen = false;
 }

@@ -106,9 +106,13 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("bootId")]
         public string? BootId { get; set; }
 
-        /// <summary>The pool's targets as NAME=VALUE; the old ones after a change, as long as the surplus that they left is not gone.</summary>
+        /// <summary>The pool's targets as NAME=VALUE, separated by spaces.</summary>
         [JsonPropertyName("targets")]
         public string? Targets { get; set; }
+
+        /// <summary>A surplus that other targets left may still be there.</summary>
+        [JsonPropertyName("targetsChanging")]
+        public bool? TargetsChanging { get; set; }
 
         /// <summary>Addresses of pods that no interface carried any more.</summary>
         [JsonPropertyName("lost")]

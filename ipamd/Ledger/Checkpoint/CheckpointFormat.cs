@@ -27,7 +27,8 @@ internal static class CheckpointFormat
             {
                 WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
                 BootId = record.WrittenAt?.BootId,
-                Targets = record.Targets,
+                Targets = record.Targets?.Words,
+                TargetsChanging = record.Targets is { IsChanging: true } ? true : null,
                 SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
                 Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
                 Lost = OrNull([.. record.Lost.Select(item => new CheckpointDocument.Lost
@@ -80,7 +81,7 @@ internal static class CheckpointFormat
                     new NetworkInterfaceId(item.Id ?? ""), item.DeviceIndex, item.NetworkCard, item.IsExcluded,
                     [.. (item.Blocks ?? []).Select((range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]"))])),
             ],
-            Targets = document.Ours?.Targets,
+            Targets = document.Ours is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
             Intents = intents,
             UnreadableIntents = unreadable,
             GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],

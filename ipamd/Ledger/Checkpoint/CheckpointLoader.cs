@@ -6,7 +6,7 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// <param name="SetAside">Where an unusable file was kept; null when it was usable, or there was none.</param>
 /// <param name="Targets">The pool's targets that it was written with; null when unknown.</param>
 /// <param name="RebootedAt">When the kernel started, if that was after the checkpoint was written: nothing that it holds is in use any more. Null when it was not, or that is unknown.</param>
-internal sealed record LoadedCheckpoint(string? SetAside, string? Targets, DateTimeOffset? RebootedAt)
+internal sealed record LoadedCheckpoint(string? SetAside, RecordedTargets? Targets, DateTimeOffset? RebootedAt)
 {
     public static readonly LoadedCheckpoint None = new(null, null, null);
 }

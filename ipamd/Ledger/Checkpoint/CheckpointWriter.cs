@@ -10,7 +10,7 @@ namespace VpcCni.Ipamd.Ledger.Checkpoint;
 /// <param name="time">For when it was written.</param>
 /// <param name="targets">The pool's targets, to be written with it.</param>
 /// <param name="bootId">/proc/sys/kernel/random/boot_id; null when unknown.</param>
-internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, Func<string?> targets, string? bootId)
+internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, Func<RecordedTargets?> targets, string? bootId)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _writing;

@@ -53,11 +53,11 @@ internal sealed record ExplainedFacts
     /// <summary>Of the daemon: what it can remember.</summary>
     public required DateTimeOffset Since { get; init; }
 
-    /// <summary>The cloud has said in this run what is attached: before that no address is known to be lost.</summary>
-    public required bool IsObserved { get; init; }
-
     /// <summary>What stands against growth; null for nothing.</summary>
     public GrowthObstacle? Obstacle { get; init; }
+
+    /// <summary>What is attached, cools and is under way.</summary>
+    public required LedgerView View { get; init; }
 
     /// <summary>What the daemon's start waits for; null when it is over.</summary>
     public string? StartObstacle { get; init; }
@@ -106,7 +106,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
     private static Explanation Holding(ExplainedFacts facts, IReadOnlyList<ExplainedStep> steps)
     {
         var held = string.Join(", ", facts.Attachments.SelectMany(attachment => attachment.Addresses).Select(Story.Place));
-        var lost = facts.IsObserved && facts.Attachments.Any(attachment => !attachment.IsRecovered && attachment.Addresses.Any(address => address.Place is null));
+        var lost = facts.View.IsObserved && facts.Attachments.Any(attachment => !attachment.IsRecovered && attachment.Addresses.Any(address => address.Place is null));
         var since = facts.Attachments.Min(attachment => attachment.AssignedAt);
         return new Explanation(lost ? PodState.Orphaned : PodState.Holding, $"{facts.Name} holds {held} since {since:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(facts.Now - since)})", steps, lost ? [Advice.Orphan] : []);
     }
@@ -114,8 +114,9 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
     private static Explanation Waiting(ExplainedFacts facts, PlaceInLine place, int ahead, IReadOnlyList<ExplainedStep> steps)
     {
         var why = facts.StartObstacle is { } start ? $"the daemon is starting: {start}"
-            : facts.Obstacle is { } obstacle ? obstacle.Detail
-            : "the pool is growing";
+            : CooldownWait.EndFor(facts.View, ahead, place.Deadline, facts.Obstacle) is { } end
+                ? $"{(facts.Obstacle is { } standing ? $"{standing.Detail}; " : "")}it gets the address that cools until {end:HH:mm:ss}Z"
+            : facts.Obstacle?.Detail ?? "the pool is growing";
         return new Explanation(
             PodState.Waiting, $"{facts.Name} has waited for {Span.Of(facts.Now - place.Since)} {Story.Behind(ahead)} and gives up in {Span.Of(place.Deadline - facts.Now)}: {why}", steps,
             facts.Obstacle is { } known ? [Advice.Of(known.Kind)] : []);

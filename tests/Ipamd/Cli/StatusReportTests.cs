@@ -48,6 +48,23 @@ public sealed class StatusReportTests
     }
 
     [Fact]
+    public async Task A_pod_that_waits_for_a_cooldown_is_told_when_it_ends()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
+        await node.ServeAsync();
+        foreach (var pod in (string[])["a", "b", "c"]) await node.Pool.AddAsync(pod);
+        await node.Pool.StepAsync();
+        await node.Pool.DeleteAsync("a");
+        node.Pool.Time.Advance(TimeSpan.FromSeconds(15));
+        var end = $"{node.Pool.View.CooldownEnds[0]:HH:mm:ss}Z";
+        _ = node.Pool.AddAsync("d");
+        node.Pool.Reconciler.Step(CancellationToken.None);
+        var status = node.Status();
+        Assert.StartsWith($"an address that cools until {end}; ", status.Line.WaitsFor, StringComparison.Ordinal);
+        Assert.EndsWith($"; it gets the address that cools until {end}", node.Explain("default/d").Summary, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_node_with_trouble_says_what_it_is_and_when_it_ends()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));

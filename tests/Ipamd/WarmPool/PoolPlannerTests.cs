@@ -196,15 +196,40 @@ public sealed class PoolPlannerTests
         Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.Surplus?.Why);
     }
 
-    [Fact]
-    public void Nothing_is_added_ahead_in_a_short_subnet()
+    /// <summary>Five ADDs in a moment: two addresses are missing, and five may be added ahead.</summary>
+    [Theory]
+    [InlineData(null, 2)]
+    [InlineData(31, 2)]
+    [InlineData(32, 7)]
+    public void What_the_next_moments_use_is_added_ahead_unless_the_subnet_is_short(int? free, int added)
     {
-        var pool = Pool(warmEni: 0, warmIp: 2, minimumIp: 5);
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 2, MinimumIpTarget = 5 }).WithPrimary();
         pool.Settle();
-        pool.Subnets = [new SubnetCandidate("subnet-1", 31)];
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
         while (pool.View.Free > 0) pool.AddPod();
-        var plan = pool.Plan();
-        Assert.Equal(2, plan.Actions.Sum(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
+        Assert.Equal(added, Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions)).Blocks.Count);
+    }
+
+    [Fact]
+    public void What_is_added_ahead_makes_no_interface_of_its_own()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 3);
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        // One is missing and three are ahead: the new interface takes three, and no other is made for the fourth.
+        var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
+        Assert.Equal(3, add.Blocks.Count);
+    }
+
+    /// <summary>An interface takes seconds, and costs the same whatever it brings.</summary>
+    [Fact]
+    public void New_interface_is_not_waited_for_although_nobody_waits()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
     }
 
     [Fact]

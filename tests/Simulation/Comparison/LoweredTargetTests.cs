@@ -43,6 +43,22 @@ public sealed class LoweredTargetTests
         Assert.Equal((1, 3), (Interfaces, Addresses));
     }
 
+    /// <summary>Up and down again: the last daemon finds targets in the checkpoint that it has itself, or those of the one in between.</summary>
+    [Theory]
+    [InlineData(20)]
+    [InlineData(3600)]
+    public void Target_that_goes_back_to_what_it_was_is_obeyed(int secondsBetween)
+    {
+        var ours = new OurPolicy(_node, Environment("WARM_IP_TARGET=2"));
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        ours.Restart(Environment("WARM_IP_TARGET=20"));
+        _node.Time.Advance(TimeSpan.FromSeconds(secondsBetween));
+        Assert.Equal(20, Addresses);
+        ours.Restart(Environment("WARM_IP_TARGET=2"));
+        _node.Time.Advance(TimeSpan.FromMinutes(4));
+        Assert.Equal((1, 2), (Interfaces, Addresses));
+    }
+
     [Fact]
     public void Surplus_of_changing_load_is_kept_over_a_restart_with_the_same_targets()
     {

@@ -57,7 +57,8 @@ public sealed class PoolHistoryTests
 
         var explanation = Explanation.Of(new ExplainedFacts
         {
-            Now = Start.AddMinutes(3), Name = "default/a", Memory = _history.Find(Pod("a")), Attachments = [], Line = [], Cooldown = TimeSpan.FromSeconds(30), Since = Start, IsObserved = true,
+            Now = Start.AddMinutes(3), Name = "default/a", Memory = _history.Find(Pod("a")), Attachments = [], Line = [], Cooldown = TimeSpan.FromSeconds(30), Since = Start,
+            View = new IpLedger(TimeSpan.FromSeconds(30)).View(Start),
         });
 
         Assert.Equal(PodState.Gone, explanation.State);
