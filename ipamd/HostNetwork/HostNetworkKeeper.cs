@@ -313,6 +313,7 @@ internal sealed partial class HostNetworkKeeper : IDisposable
 
     private void OnChange(RouteNotification change)
     {
+        if (change is RouteNotification.LinkChanged { Link.Kind: "veth" } veth) _gateways.Reported(veth);
         if (_filter.Matters(change)) Poke();
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using VpcCni.Netlink;
@@ -8,12 +9,16 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// <summary>
 /// The MAC addresses that pods' links of the host must have. Each pod has its own in a permanent neighbour entry, which nothing ever
 /// resolves again: a link that got another one (udev, a bond or bridge, an operator) drops all that the pod sends. A namespace is
-/// entered when its link is new and when its MAC address differs from what it was, not at every look.
+/// entered when its link is new and when its MAC address differs from what it was, not at every look. That needs CAP_SYS_ADMIN, which the
+/// chart does not give: without it the address is right that the kernel reported first.
 /// </summary>
 internal sealed class PodGateways
 {
     /// <summary>The gateway of every pod's first interface, with both plugins.</summary>
     private static readonly IPAddress Gateway = new([169, 254, 1, 1]);
+
+    /// <summary>By link index: what the kernel reported first, which is when the link was made unless this daemon is younger.</summary>
+    private readonly ConcurrentDictionary<int, MacAddress> _first = [];
 
     /// <summary>By link index: what is right, or was there first where the namespace cannot be entered.</summary>
     private readonly Dictionary<int, MacAddress> _right = [];
@@ -21,11 +26,20 @@ internal sealed class PodGateways
     /// <summary>How the MAC address is read that a pod knows; replaced in tests.</summary>
     internal Func<string, LinkInfo, MacAddress?> Read { get; init; } = ReadInside;
 
+    /// <summary>The kernel reports a veth. From any thread.</summary>
+    public void Reported(RouteNotification.LinkChanged report)
+    {
+        if (report.Change == RouteChange.Removed) _first.TryRemove(report.Link.Index, out _);
+        else if (report.Link.Mac is { } mac) _first.TryAdd(report.Link.Index, mac);
+    }
+
     /// <returns>By link index: what those links must get that have something else.</returns>
     public IReadOnlyDictionary<int, MacAddress> Different(
         IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired, IReadOnlyList<LinkInfo> links)
     {
         Dictionary<int, MacAddress> different = [];
+        // The report that a link is gone may have been lost.
+        foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).ToArray()) _first.TryRemove(gone, out _);
         if (_right.Count > wired.Count)
         {
             var current = wired.Select(item => item.Link.Index).ToHashSet();
@@ -41,7 +55,7 @@ internal sealed class PodGateways
             var inside = pod.NetnsPath.Length > 0 && Read(pod.NetnsPath, link) is { } read
                 && !links.Any(other => other.Index != link.Index && other.Mac == read)
                 ? read : (MacAddress?)null;
-            var wanted = inside ?? (isKnown ? right : present);
+            var wanted = inside ?? (isKnown ? right : _first.TryGetValue(link.Index, out var first) ? first : present);
             if (wanted == present) _right[link.Index] = present;
             else different[link.Index] = wanted;
         }
