@@ -32,7 +32,8 @@ internal static class PoolPlanner
             Obstacle = growth.Obstacle,
             RefillAt = refillAt,
             ReplanAt = Earliest(
-                (snapshot.Waiting.Count > 0 || growth.Shortage > 0) && cooldownEnds.Count > 0 ? cooldownEnds[0] : null,
+                // Then there is an address more, for those who wait or as a surplus.
+                cooldownEnds.Count > 0 ? cooldownEnds[0] : null,
                 refillAt,
                 growth.Shortage > 0 ? growth.Obstacle?.Until : null,
                 shrinkage.ReplanAt),
