@@ -53,7 +53,11 @@ internal readonly record struct WaitingAdd(long Number, DateTimeOffset Deadline)
 /// <summary>A subnet for new interfaces.</summary>
 /// <param name="Id">The subnet.</param>
 /// <param name="FreeAddresses">As last described; null when it never was.</param>
-internal sealed record SubnetCandidate(string Id, int? FreeAddresses);
+internal sealed record SubnetCandidate(string Id, int? FreeAddresses)
+{
+    /// <summary>It is known to have few addresses left: <see cref="PoolLimits.ShortSubnet"/>.</summary>
+    public bool IsShort => FreeAddresses < PoolLimits.ShortSubnet;
+}
 
 /// <summary>What this node can carry.</summary>
 /// <param name="MaxInterfaces">Of the instance type, or MAX_ENI where that is lower; the primary one included.</param>

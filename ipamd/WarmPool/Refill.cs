@@ -28,7 +28,7 @@ internal static class Refill
     {
         var recent = snapshot.Ledger.RecentAssignments;
         if (!targets.UsesAddressTargets || targets.UsesPrefixes || snapshot.IsUnschedulable) return 0;
-        if (snapshot.Subnets.Any(subnet => subnet.FreeAddresses is null or < PoolLimits.ShortSubnet)) return 0;
+        if (snapshot.Subnets.Any(subnet => subnet.IsShort || subnet.FreeAddresses is null)) return 0;
         if (recent.Count == 0 || now - recent[^1] >= PoolLimits.RefillPause) return 0;
         return Count(recent, now) is var count and > 1 ? Math.Min(count, PoolLimits.MostAhead) : 0;
     }

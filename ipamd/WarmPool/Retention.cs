@@ -31,7 +31,7 @@ internal sealed class Retention(PoolSnapshot snapshot)
     private bool Keeps(InterfaceView item, DateTimeOffset unheldSince)
         => !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId);
 
-    private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.FreeAddresses < PoolLimits.ShortSubnet);
+    private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.IsShort);
 
     private static DateTimeOffset Later(DateTimeOffset first, DateTimeOffset second) => first > second ? first : second;
 }

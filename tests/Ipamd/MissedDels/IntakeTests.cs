@@ -66,13 +66,7 @@ public sealed class IntakeTests : IDisposable
         var note = NoteOf("a");
         Pass(1);
         await AddAsync("a");
-        _notes.Leave(note);
-        var running = Start();
-
-        Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a")));
-        Assert.Empty(_notes.Entries);
-        Assert.Equal([MissedDelOutcome.Outdated], Outcomes());
-        await StopAsync(running);
+        await AssertOutdatedAsync(note);
     }
 
     /// <summary>The runtime deleted the sandbox, the daemon has not seen the note yet, and the same sandbox is added again: it has the address that it had.</summary>
@@ -84,12 +78,7 @@ public sealed class IntakeTests : IDisposable
         var note = NoteOf("a");
         Pass(1);
         await AddAsync("a");
-        _notes.Leave(note);
-        var running = Start();
-
-        Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a")));
-        Assert.Equal([MissedDelOutcome.Outdated], Outcomes());
-        await StopAsync(running);
+        await AssertOutdatedAsync(note);
     }
 
     /// <summary>As above, and the daemon was restarted after the ADD: that it came again is on disk.</summary>
@@ -281,6 +270,17 @@ public sealed class IntakeTests : IDisposable
         await _pool.StepAsync();
 
         Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("next"));
+        await StopAsync(running);
+    }
+
+    /// <summary>The note goes, and its sandbox keeps what it holds.</summary>
+    private async Task AssertOutdatedAsync(MissedDel note)
+    {
+        _notes.Leave(note);
+        var running = Start();
+        Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key(note.ContainerId)));
+        Assert.Empty(_notes.Entries);
+        Assert.Equal([MissedDelOutcome.Outdated], Outcomes());
         await StopAsync(running);
     }
 
