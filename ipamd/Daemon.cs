@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Audit;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Aws.Imds;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.Hosting;
+using VpcCni.Ipamd.Hosting.Http;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.Metrics;
 using VpcCni.Ipamd.MissedDels;
-using VpcCni.Ipamd.Observability;
-using VpcCni.Ipamd.Observability.Health;
-using VpcCni.Ipamd.Observability.History;
-using VpcCni.Ipamd.Observability.Http;
-using VpcCni.Ipamd.Observability.Metrics;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Provisioning;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Rpc;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Ipamd;
 

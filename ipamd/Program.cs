@@ -4,8 +4,9 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.HostNetwork.Nat;
-using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Ipamd;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;

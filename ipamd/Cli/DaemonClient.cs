@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using Grpc.Net.Client;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Protos.V1;
 using Health = Grpc.Health.V1.Health;
 

@@ -3,9 +3,10 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Grpc.Core;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Options;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -198,7 +199,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.InvalidArgument)
         {
-            await console.Error.WriteLineAsync($"ipamd: {Excerpt.Of(exception.Status.Detail)}");
+            await console.Error.WriteLineAsync($"ipamd: {Truncate.Of(exception.Status.Detail)}");
             return ExitCodes.Usage;
         }
         catch (RpcException exception)

@@ -2,6 +2,7 @@
 using System.Net.Sockets;
 using Grpc.Core;
 using Grpc.Health.V1;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -50,7 +51,7 @@ internal sealed record DaemonFailure(string What, string Advice = "")
             (_, SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown })
                 => BrokeOff(socket, who),
             (_, SocketException unreachable) => new($"the daemon cannot be reached on {socket}: {unreachable.Message}", LookAround),
-            (_, ArgumentException invalid) => new($"{socket} cannot be a socket: {Excerpt.Of(invalid.Message)}"),
+            (_, ArgumentException invalid) => new($"{socket} cannot be a socket: {Truncate.Of(invalid.Message)}"),
             (StatusCode.DeadlineExceeded, _) => new($"the daemon on {socket} did not answer in time",
                 "Its log says what it does; one that is stuck is restarted by its liveness probe (`ipamd health --service liveness`)."),
             (StatusCode.Unimplemented, _) when IsForeign(exception)
@@ -58,7 +59,7 @@ internal sealed record DaemonFailure(string What, string Advice = "")
             (StatusCode.Unimplemented, _)
                 => new($"the daemon on {socket} does not know the question: it is of another version than this program"),
             (_, not RpcException) => BrokeOff(socket, who),
-            _ => new($"the daemon on {socket} refuses: {Excerpt.Of(exception.Status.Detail)}"),
+            _ => new($"the daemon on {socket} refuses: {Truncate.Of(exception.Status.Detail)}"),
         };
     }
 
@@ -96,7 +97,7 @@ internal sealed record DaemonFailure(string What, string Advice = "")
     {
         try
         {
-            return Excerpt.Of(File.ReadAllText($"/proc/{process}/comm"), Excerpt.LongestWord);
+            return Truncate.Of(File.ReadAllText($"/proc/{process}/comm"), Truncate.LongestWord);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

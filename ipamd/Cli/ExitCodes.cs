@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>An exit code of a command, as its help lists it.</summary>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability.History;
 
 namespace VpcCni.Ipamd.Cli;
 

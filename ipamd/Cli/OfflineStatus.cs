@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using System.Text;
+using VpcCni.Ipamd.Files;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.Options;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -67,7 +69,7 @@ internal sealed record OfflineStatus
         }
         catch (Exception exception) when (exception is IOException or CheckpointFormatException)
         {
-            return (null, $"it cannot be used: {Excerpt.Of(exception.Message)}");
+            return (null, $"it cannot be used: {Truncate.Of(exception.Message)}");
         }
     }
 
@@ -85,11 +87,11 @@ internal sealed record OfflineStatus
             var lines = Encoding.UTF8.GetString(buffer, 0, read).Split('\n', StringSplitOptions.RemoveEmptyEntries);
             // The first one is a part only, where it was not the file's.
             return ([.. lines.Skip(length > buffer.Length ? 1 : 0).TakeLast(LogLines)
-                .Select(line => Excerpt.Of(line, Excerpt.LongestMessage))], null);
+                .Select(line => Truncate.Of(line, Truncate.LongestMessage))], null);
         }
         catch (IOException exception)
         {
-            return ([], $"it cannot be read: {Excerpt.Of(exception.Message)}");
+            return ([], $"it cannot be read: {Truncate.Of(exception.Message)}");
         }
     }
 

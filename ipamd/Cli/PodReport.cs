@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.History;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -64,5 +65,5 @@ internal sealed class Screen
     }
 
     /// <summary>Messages of others may have line ends and worse in them.</summary>
-    private static string Printable(string words) => Excerpt.Of(words, int.MaxValue);
+    private static string Printable(string words) => Truncate.Of(words, int.MaxValue);
 }

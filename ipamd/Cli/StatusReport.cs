@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf;
-using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Options;
 using VpcCni.Protos.V1;
 

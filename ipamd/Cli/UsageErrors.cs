@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using VpcCni.Ipamd.Options;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
@@ -15,7 +16,7 @@ internal static class UsageErrors
         {
             var near = result.UnmatchedTokens.Where(token => problem.Message.Contains($"'{token}'", StringComparison.Ordinal))
                 .Select(token => Nearest(command, token)).FirstOrDefault(name => name is not null);
-            error.WriteLine($"ipamd: {Excerpt.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
+            error.WriteLine($"ipamd: {Truncate.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
         }
 
         error.WriteLine($"See `ipamd {(command is RootCommand ? "" : command.Name + " ")}--help`.");

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
 using VpcCni.Ipamd.HostNetwork.Nat;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
@@ -90,7 +91,11 @@ internal sealed record InterfaceWiring
 }
 
 /// <summary>The host's network is not what it must be, and why.</summary>
-internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(Excerpt.Of(message, Excerpt.LongestMessage), innerException)
+internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException), IExpectedFailure
 {
-    public override string ToString() => Excerpt.Of(this, Message);
+    string IExpectedFailure.FailureKind => "HostNetwork";
+
+    string? IExpectedFailure.RequestId => null;
+
+    public override string ToString() => Truncate.Of(this, Message);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>A kernel parameter that a node needs before pods run on it, and what came of setting it.</summary>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>The repairs of one look: holds back kinds that another program keeps undoing, and adds up what changed something.</summary>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>Where the container runtime looks, and what its conflist says. Variables and defaults are those of aws-node's containers.</summary>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.Files;
 
 namespace VpcCni.Ipamd.Install;
 

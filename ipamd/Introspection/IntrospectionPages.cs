@@ -2,10 +2,11 @@
 using System.Buffers;
 using System.Net;
 using System.Text.Json;
+using VpcCni.Ipamd.Hosting.Http;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability.Http;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Placement;
+using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Introspection;
 

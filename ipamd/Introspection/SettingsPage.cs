@@ -2,7 +2,7 @@
 using System.Text.Json;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Introspection;
 

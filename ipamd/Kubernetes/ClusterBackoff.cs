@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>Pauses after failures in a row: half fixed, half random, so that the nodes of a cluster whose API server comes back do not come at once, and none spins.</summary>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Logging;
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>What a failure of the API server means to its caller.</summary>
@@ -31,7 +33,7 @@ internal enum ClusterErrorKind
 /// <param name="retryAfter">The server's wish.</param>
 /// <param name="innerException">The evidence.</param>
 internal sealed class ClusterException(ClusterErrorKind kind, string operation, string message, TimeSpan? retryAfter = null, Exception? innerException = null)
-    : Exception($"{Excerpt.Of(operation)}: {Excerpt.Of(message, Excerpt.LongestMessage)}", innerException), IExpectedFailure
+    : Exception($"{Truncate.Of(operation)}: {Truncate.Of(message, Truncate.LongestMessage)}", innerException), IExpectedFailure
 {
     public ClusterErrorKind Kind { get; } = kind;
 
@@ -40,9 +42,9 @@ internal sealed class ClusterException(ClusterErrorKind kind, string operation, 
     /// <summary>The API server gives none.</summary>
     public string? RequestId => null;
 
-    public string Operation { get; } = Excerpt.Of(operation);
+    public string Operation { get; } = Truncate.Of(operation);
 
     public TimeSpan? RetryAfter { get; } = retryAfter;
 
-    public override string ToString() => Excerpt.Of(this, Message);
+    public override string ToString() => Truncate.Of(this, Message);
 }

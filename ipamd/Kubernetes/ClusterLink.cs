@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Hosting;
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>

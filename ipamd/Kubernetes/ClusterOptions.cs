@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>The cluster that this node is part of, as far as the daemon is told.</summary>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Kubernetes.Api;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
+using VpcCni.Ipamd.Placement;
 
 namespace VpcCni.Ipamd.Kubernetes;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>What an ENIConfig (crd.k8s.amazonaws.com/v1alpha1) says.</summary>

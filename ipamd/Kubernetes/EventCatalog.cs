@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Kubernetes;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
 
 namespace VpcCni.Ipamd.Kubernetes;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>An object as of a version of the cluster's state.</summary>

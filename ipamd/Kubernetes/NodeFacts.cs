@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>What the daemon wants to know of its node object.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.Observation;
 
 namespace VpcCni.Ipamd.Kubernetes;
 

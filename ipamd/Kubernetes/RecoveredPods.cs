@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 
 namespace VpcCni.Ipamd.Kubernetes;
 

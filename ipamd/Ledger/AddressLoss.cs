@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Ledger;
 
 /// <summary>Pods that lost their addresses by one cause: an interface that is not attached any more, or addresses that were taken from one that is.</summary>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Ledger;
 
@@ -7,14 +8,26 @@ namespace VpcCni.Ipamd.Ledger;
 /// The key of everything: one interface of one container on one network (CNI specification 1.1.0, section 2, "parameters": the runtime may not add the same
 /// pair of container id and interface name twice without a DEL in between).
 /// </summary>
-internal readonly record struct AttachmentKey(string NetworkName, string ContainerId, string InterfaceName)
+internal readonly record struct AttachmentKey(string NetworkName, string ContainerId, string InterfaceName) : ILogFields
 {
+    public void AddTo(LogLine line, string name)
+    {
+        line.Add(FieldNames.Network, NetworkName);
+        line.Add(FieldNames.ContainerId, ContainerId);
+        line.Add(FieldNames.InterfaceName, InterfaceName);
+    }
+
     public override string ToString() => $"{NetworkName}/{ContainerId}/{InterfaceName}";
 }
 
 /// <summary>The pod that an attachment belongs to. Both parts are empty where the runtime did not say (podman gives no namespace).</summary>
-internal readonly record struct PodReference(string Namespace, string Name)
+internal readonly record struct PodReference(string Namespace, string Name) : ILogFields
 {
+    public void AddTo(LogLine line, string name)
+    {
+        if (!string.IsNullOrEmpty(Name)) line.Add(name, ToString());
+    }
+
     public override string ToString() => $"{Namespace}/{Name}";
 }
 

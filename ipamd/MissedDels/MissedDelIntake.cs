@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 using VpcCni.MissedDels;
 
 namespace VpcCni.Ipamd.MissedDels;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Options;

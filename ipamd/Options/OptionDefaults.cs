@@ -2,7 +2,7 @@
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Options;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 
 namespace VpcCni.Ipamd.Options;
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using Grpc.Core;
+using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Ipamd.Rpc;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
-using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Ipamd.Rpc;

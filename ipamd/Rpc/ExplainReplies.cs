@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
+using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability.History;
 using VpcCni.Protos.V1;
 using Attachment = VpcCni.Ipamd.Ledger.Attachment;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
 using Grpc.Health.V1;
-using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Rpc;
 

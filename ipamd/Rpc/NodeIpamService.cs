@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Audit;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability;
-using VpcCni.Ipamd.Observability.Health;
-using VpcCni.Ipamd.Observability.History;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Protos.V1;
 using AttachmentKey = VpcCni.Ipamd.Ledger.AttachmentKey;
 using Attachment = VpcCni.Ipamd.Ledger.Attachment;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
-using VpcCni.Ipamd.Observability.History;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.History;
+using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Rpc;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using VpcCni.Ipamd.Hosting;
 
 namespace VpcCni.Ipamd.Rpc;
 

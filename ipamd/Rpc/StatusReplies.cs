@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability;
-using VpcCni.Ipamd.Observability.Health;
-using VpcCni.Ipamd.Observability.Metrics;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Metrics;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Provisioning;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Protos.V1;
-using HealthCause = VpcCni.Ipamd.Observability.Health.HealthCause;
+using HealthCause = VpcCni.Ipamd.Readiness.HealthCause;
 
 namespace VpcCni.Ipamd.Rpc;
 
@@ -105,7 +105,7 @@ internal static class StatusReplies
         Surplus = pool?.LastPlan?.Surplus is { } surplus ? SurplusOf(surplus) : null,
     };
 
-    private static Protos.V1.Surplus SurplusOf(WarmPool.Surplus surplus) => new()
+    private static Protos.V1.Surplus SurplusOf(Planning.Surplus surplus) => new()
     {
         Addresses = (uint)surplus.Addresses,
         Interfaces = (uint)surplus.Interfaces,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Net;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using Model = VpcCni.Lab.VpcModel;
 

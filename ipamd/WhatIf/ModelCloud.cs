@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Aws.InstanceTypes;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using Model = VpcCni.Lab.VpcModel;
 
@@ -77,7 +77,7 @@ internal sealed partial class ModelCloud : ICloud
         => ReadAsync<IReadOnlyList<InterfaceHint>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => new InterfaceHint(new NetworkInterfaceId(pair.Interface.Id.Value), HintedBlocks(pair.Interface)))], cancellationToken);
 
     public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
-        => ReadAsync<IReadOnlyList<CloudInterface>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => ToCloudInterface(pair.Interface) with { Tags = NoTags, AttachmentId = Aws.Imds.InterfaceMetadata.UnknownAttachment, Description = "" })], cancellationToken);
+        => ReadAsync<IReadOnlyList<CloudInterface>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => ToCloudInterface(pair.Interface) with { Tags = NoTags, AttachmentId = Clouds.Aws.Imds.InterfaceMetadata.UnknownAttachment, Description = "" })], cancellationToken);
 
     public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
         => ReadAsync<IReadOnlyList<string>>("groups", metadata => [.. (metadata.Primary ?? throw NoMetadata("security-group-ids")).Groups.Select(group => group.Value)], cancellationToken);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
-using VpcCni.Ipamd.Aws.InstanceTypes;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Options;
 using VpcCni.Lab.VpcModel;
 

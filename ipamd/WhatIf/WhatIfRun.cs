@@ -2,11 +2,15 @@
 using System.Diagnostics;
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
-using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Placement;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Startup;
 using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Ipamd.WhatIf;

@@ -2,7 +2,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Text;
-using VpcCni.Ipamd.Aws.InstanceTypes;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 
 namespace VpcCni.Interop.Tests;
 

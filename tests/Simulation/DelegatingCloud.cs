@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Simulation.Tests;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Simulation.Tests;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Lab.VpcModel;
 using CallKind = VpcCni.Lab.VpcModel.CallKind;
 using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;

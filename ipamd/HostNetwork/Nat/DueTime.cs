@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>When something is to be done again: regularly after a success, ever later after failures, at most after a minute.</summary>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.ComponentModel;
 using System.Diagnostics;
+using VpcCni.Logging;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork.Nat;
@@ -12,7 +13,7 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors)
 {
     /// <summary>Its messages, as much as belongs into the log and on a screen: nft repeats what it refuses.</summary>
-    public string Message => Excerpt.Of(Errors);
+    public string Message => Truncate.Of(Errors);
 }
 
 /// <summary>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>What was removed.</summary>

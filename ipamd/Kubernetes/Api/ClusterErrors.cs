@@ -5,6 +5,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using VpcCni.Logging;
 using k8s;
 using k8s.Autorest;
 using k8s.Exceptions;
@@ -26,10 +27,10 @@ internal static class ClusterErrors
         {
             HttpOperationException { Response: { } response } => Failure(KindOf((int)response.StatusCode, StatusOf(response)), Words(response), RetryAfter(response)),
             KubernetesException { Status: { } status } => Failure(KindOf(status.Code ?? 0, status), Words(status), Seconds(status.Details?.RetryAfterSeconds)),
-            JsonException => Failure(ClusterErrorKind.Unreadable, $"the answer is not what the API server says: {Excerpt.Of(exception.Message)}; check what listens at that address"),
-            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(ClusterErrorKind.Unreadable, Excerpt.Of(exception.Message)),
+            JsonException => Failure(ClusterErrorKind.Unreadable, $"the answer is not what the API server says: {Truncate.Of(exception.Message)}; check what listens at that address"),
+            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(ClusterErrorKind.Unreadable, Truncate.Of(exception.Message)),
             HttpRequestException or IOException or AuthenticationException or InvalidDataException or UnauthorizedAccessException or CryptographicException or KubeConfigException or ObjectDisposedException
-                => Failure(ClusterErrorKind.Unreachable, Excerpt.Of(exception.InnerException is { } inner ? $"{exception.Message} ({inner.Message})" : exception.Message)),
+                => Failure(ClusterErrorKind.Unreachable, Truncate.Of(exception.InnerException is { } inner ? $"{exception.Message} ({inner.Message})" : exception.Message)),
             OperationCanceledException when !cancellationToken.IsCancellationRequested => Failure(ClusterErrorKind.Unreachable, "no answer in time"),
             _ => null,
         };
@@ -50,10 +51,10 @@ internal static class ClusterErrors
     private static string Words(HttpResponseMessageWrapper response)
     {
         var code = (int)response.StatusCode;
-        return StatusOf(response) is { Message: { Length: > 0 } said } ? $"HTTP {code}: {Excerpt.Of(said)}" : $"HTTP {code}: {Excerpt.Of(response.Content ?? "")}";
+        return StatusOf(response) is { Message: { Length: > 0 } said } ? $"HTTP {code}: {Truncate.Of(said)}" : $"HTTP {code}: {Truncate.Of(response.Content ?? "")}";
     }
 
-    private static string Words(V1Status status) => $"{status.Code} {Excerpt.Of(status.Reason, Excerpt.LongestWord)}: {Excerpt.Of(status.Message ?? "")}";
+    private static string Words(V1Status status) => $"{status.Code} {Truncate.Of(status.Reason, Truncate.LongestWord)}: {Truncate.Of(status.Message ?? "")}";
 
     /// <summary>A header in seconds (its other form, a date, the API server does not send), or the same in the body.</summary>
     private static TimeSpan? RetryAfter(HttpResponseMessageWrapper response)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using k8s;
 using VpcCni.Ipamd.Ledger;
+using k8s;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 

@@ -2,9 +2,9 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using VpcCni.Ipamd.Ledger;
 using k8s;
 using k8s.Models;
-using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Files;
+
+
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>Where the checkpoint's bytes live. Production: a file. Tests: memory, with torn and failing writes.</summary>

@@ -2,13 +2,18 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
+using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>A checkpoint that cannot be used: not JSON, of another version, or contradicting itself. Says where.</summary>
-internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(Excerpt.Of(message, Excerpt.LongestMessage), innerException)
+internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException), IExpectedFailure
 {
-    public override string ToString() => Excerpt.Of(this, Message);
+    string IExpectedFailure.FailureKind => "CheckpointFormat";
+
+    string? IExpectedFailure.RequestId => null;
+
+    public override string ToString() => Truncate.Of(this, Message);
 }
 
 /// <summary>Between the ledger's record and the bytes of the checkpoint file. Pure.</summary>

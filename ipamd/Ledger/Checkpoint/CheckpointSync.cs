@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>

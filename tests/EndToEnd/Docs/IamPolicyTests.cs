@@ -18,7 +18,7 @@ public sealed partial class IamPolicyTests
     [Fact]
     public void Policy_allows_what_the_source_calls_and_nothing_else()
     {
-        var sources = Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, "ipamd", "Aws"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText);
+        var sources = Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, "ipamd", "Clouds", "Aws"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText);
         var offered = typeof(IAmazonEC2).GetMethods().Where(method => method.Name.EndsWith("Async", StringComparison.Ordinal)).Select(method => method.Name[..^"Async".Length]).ToHashSet();
         var called = sources.SelectMany(source => Operation().Matches(source)).Select(match => match.Groups["name"].Value).Where(offered.Contains).Distinct();
         Assert.Equal(called.Except(NotReached).Order(StringComparer.Ordinal), Allowed().Order(StringComparer.Ordinal));

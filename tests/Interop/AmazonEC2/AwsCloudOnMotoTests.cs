@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using Amazon.EC2.Model;
 using Amazon.Runtime;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Aws.Imds;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Tests.Aws;
+using VpcCni.Ipamd.Tests.Clouds.Aws;
 using Xunit;
 
 namespace VpcCni.Interop.Tests.AmazonEC2;

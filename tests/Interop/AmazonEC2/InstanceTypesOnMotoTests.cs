@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Aws.InstanceTypes;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using Amazon.Runtime;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Aws.Imds;
-using VpcCni.Ipamd.Aws.InstanceTypes;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.VpcModel;
 using VpcCni.Tests.Shared;

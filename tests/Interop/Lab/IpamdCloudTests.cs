@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using Amazon.Runtime;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Aws.Imds;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Lab.Ec2Api;
 using VpcCni.Lab.VpcModel;
 using Xunit;
-using CreateInterfaceRequest = VpcCni.Ipamd.Cloud.CreateInterfaceRequest;
+using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.CreateInterfaceRequest;
 
 namespace VpcCni.Interop.Tests.Lab;
 

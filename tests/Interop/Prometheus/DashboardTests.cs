@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using System.Text.Json;
-using VpcCni.Ipamd.Observability.Metrics;
+using VpcCni.Ipamd.Metrics;
 using Xunit;
 
 namespace VpcCni.Interop.Tests.Prometheus;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.RegularExpressions;
-using VpcCni.Ipamd.Observability.Metrics;
+using VpcCni.Ipamd.Metrics;
 
 namespace VpcCni.Interop.Tests.Prometheus;
 

@@ -2,10 +2,10 @@
 using System.Net;
 using System.Net.Sockets;
 using VpcCni.Ipamd.Audit;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Tests.Audit;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Rpc;
 using VpcCni.Ipamd.Tests.Cli;
-using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
-using VpcCni.Ipamd.Cloud;
-using VpcCni.Ipamd.Observability;
-using VpcCni.Ipamd.Observability.Health;
-using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.History;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Rpc;
-using VpcCni.Ipamd.Tests.WarmPool;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Tests.Cli;

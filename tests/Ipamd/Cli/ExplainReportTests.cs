@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Rpc;
-using VpcCni.Ipamd.Tests.WarmPool;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Protos.V1;
 using Xunit;
 

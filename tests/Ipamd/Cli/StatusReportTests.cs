@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Cloud;
-using VpcCni.Ipamd.Observability;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.Tests.WarmPool;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Startup;
+using VpcCni.Ipamd.Tests.Harness;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Cli;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+
 namespace VpcCni.Ipamd.Tests.Install;
 
 /// <summary>Plugins that are shell scripts, and answer as real ones do.</summary>

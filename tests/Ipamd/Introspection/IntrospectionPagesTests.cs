@@ -8,7 +8,8 @@ using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Placement;
+using VpcCni.Ipamd.Planning;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes;

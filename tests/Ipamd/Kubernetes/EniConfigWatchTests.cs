@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Placement;
 using VpcCni.Tests.Shared;
 using Xunit;
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes;

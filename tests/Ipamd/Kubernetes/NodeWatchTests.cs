@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Tests.Shared;
 using Xunit;
 

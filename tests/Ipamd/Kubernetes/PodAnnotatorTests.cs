@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
 using VpcCni.Tests.Shared;
 using Xunit;
 

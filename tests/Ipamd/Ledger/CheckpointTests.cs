@@ -5,7 +5,7 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
-using VpcCni.Ipamd.Tests.WarmPool;
+using VpcCni.Ipamd.Tests.Harness;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Ledger;

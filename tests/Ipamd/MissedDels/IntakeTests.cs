@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.MissedDels;
-using VpcCni.Ipamd.Tests.WarmPool;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.MissedDels;
 using Xunit;
 

@@ -173,7 +173,7 @@ public sealed class OptionBinderTests
             ("ENABLE_IMDS_ONLY_MODE", "true"), ("VPCCNI_CLOUD_ACCESS", "no-calls")).Options;
         Assert.Equal((true, 3), (options.Targets.UsesPrefixes, options.Targets.WarmPrefixTarget));
         Assert.False(options.SubnetDiscovery);
-        Assert.True(options is { LeakedCleanupDisabled: true, ManagesUnschedulable: true, MetadataOnly: true, ProvisioningDisabled: true, CloudAccess: VpcCni.Ipamd.Cloud.CloudAccess.NoCalls });
+        Assert.True(options is { LeakedCleanupDisabled: true, ManagesUnschedulable: true, MetadataOnly: true, ProvisioningDisabled: true, CloudAccess: VpcCni.Ipamd.Clouds.CloudAccess.NoCalls });
     }
 
     [Fact]

@@ -7,19 +7,19 @@ using Grpc.Health.V1;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging.Abstractions;
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Cloud;
-using VpcCni.Ipamd.Observability;
-using VpcCni.Ipamd.Observability.Health;
-using VpcCni.Ipamd.Observability.History;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.History;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Ipamd.Options;
+using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Rpc;
-using VpcCni.Ipamd.Tests.WarmPool;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Tests.Harness;
 using VpcCni.Protos.Rpc;
 using VpcCni.Protos.V1;
-using Health = Grpc.Health.V1.Health;
 using VpcCni.Tests.Shared;
 using Xunit;
+using Health = Grpc.Health.V1.Health;
 
 namespace VpcCni.Ipamd.Tests.Rpc;
 

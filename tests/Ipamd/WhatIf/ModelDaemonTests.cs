@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
-using VpcCni.Ipamd.Aws;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Startup;
 using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
 using Xunit;

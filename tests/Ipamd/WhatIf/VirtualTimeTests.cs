@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.WhatIf;
 using Xunit;
 

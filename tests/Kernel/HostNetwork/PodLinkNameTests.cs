@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Observation;
 using VpcCni.Shim;
 using Xunit;
 

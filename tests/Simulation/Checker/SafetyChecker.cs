@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd;
 using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Startup;
 using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation.Tests.Checker;

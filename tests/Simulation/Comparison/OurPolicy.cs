@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
-using VpcCni.Ipamd;
-using VpcCni.Ipamd.Aws;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds.Aws;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Ledger;
-using VpcCni.Ipamd.Observability;
 using VpcCni.Ipamd.Options;
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Startup;
 using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Simulation.Tests.Comparison;

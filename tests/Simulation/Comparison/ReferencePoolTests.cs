@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.WarmPool;
+using VpcCni.Ipamd.Planning;
 using VpcCni.Lab.VpcModel;
 using Xunit;
 

@@ -3,12 +3,12 @@ using System.Collections;
 using System.Net;
 using System.Reflection;
 using System.Text.Json.Nodes;
-using VpcCni.Ipamd;
-using VpcCni.Ipamd.Cloud;
+using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.MissedDels;
+using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Simulation.Tests.PlantedBugs;
 

@@ -2,8 +2,8 @@
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using VpcCni.Ipamd.Kubernetes;
-using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Kubernetes.Api;
+using VpcCni.Ipamd.Ledger;
 using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;

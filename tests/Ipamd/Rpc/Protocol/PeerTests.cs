@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using Grpc.Core;
+using VpcCni.Ipamd.Hosting;
 using VpcCni.Protos.Rpc;
 using VpcCni.Tests.GrpcHarness;
 using Xunit;

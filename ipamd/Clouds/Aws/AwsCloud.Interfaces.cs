@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+using Amazon.EC2;
+using Amazon.EC2.Model;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.Clouds.Aws;
+
+/// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
+internal sealed partial class AwsCloud
+{
+    private const string DescribeOperation = "DescribeNetworkInterfaces";
+
+    /// <summary>EC2's largest page.</summary>
+    private const int PageSize = 1000;
+
+    /// <summary>More interfaces than any account's default quota; a service that pages on forever is cut off here.</summary>
+    private const int MaxPages = 20;
+
+    /// <summary>Idle timeouts of tracked connections as set on the primary interface; null before the first description and where none are set.</summary>
+    private ConnectionTrackingConfiguration? _primaryTracking;
+
+    /// <summary>EC2's device index of the primary interface, as last described.</summary>
+    private volatile int _primaryIndex;
+
+    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var described = await DescribeAsync(node, [new Filter("attachment.instance-id", [node.Identity.NodeId])], cancellationToken);
+        var interfaces = await MapAsync(node, described, DescribeOperation, cancellationToken);
+        var ordered = DeviceIndexes.WithPrimaryFirst(interfaces, node.Identity.PrimaryMac);
+        _primaryIndex = DeviceIndexes.OfPrimary(interfaces, node.Identity.PrimaryMac) ?? 0;
+        _primaryTracking = ordered is [{ NetworkCard: 0, DeviceIndex: 0, Id: var primary }, ..] ? described.First(eni => eni.NetworkInterfaceId == primary.Value).ConnectionTrackingConfiguration : null;
+        return ordered;
+    }
+
+    public async Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        List<Filter> filters =
+        [
+            new("tag:" + EniTags.InstanceId, [node.Identity.NodeId]),
+            new("status", [NetworkInterfaceStatus.Available.Value]),
+        ];
+        return await MapAsync(node, await DescribeAsync(node, filters, cancellationToken), DescribeOperation, cancellationToken);
+    }
+
+    public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        List<Filter> filters =
+        [
+            new("tag-key", [EniTags.InstanceId]),
+            new("status", [NetworkInterfaceStatus.Available.Value]),
+            new("vpc-id", [node.Identity.NetworkId]),
+        ];
+        if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
+
+        // The tag alone is not enough to delete something: whoever copies tags from one interface to another does not copy the description.
+        return
+        [
+            .. (await DescribeAsync(node, filters, cancellationToken))
+                .Where(eni => eni.Description?.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) == true)
+                .Select(eni => InterfaceMapping.ToCloudInterface(eni, InterfaceMapping.PrimaryAlone(eni, DescribeOperation), DescribeOperation)),
+        ];
+    }
+
+    public async Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken)
+    {
+        const string operation = "CreateNetworkInterface";
+        var node = await GetNodeAsync(cancellationToken);
+
+        // Every parameter follows from the request and the node, so that repeating the call after a restart is the same call for EC2 (IdempotentParameterMismatch otherwise).
+        var create = new CreateNetworkInterfaceRequest
+        {
+            ClientToken = request.IdempotencyToken,
+            SubnetId = request.SubnetId,
+            Groups = [.. request.SecurityGroupIds],
+            Description = node.Tags.Description,
+            TagSpecifications = [new TagSpecification { ResourceType = ResourceType.NetworkInterface, Tags = node.Tags.ForNew(request.RequestedAt) }],
+            ConnectionTrackingSpecification = Copy(_primaryTracking),
+        };
+        if (request.Blocks.Count > 0)
+        {
+            switch (request.Blocks.Kind)
+            {
+                case BlockKind.Ipv4Address: create.SecondaryPrivateIpAddressCount = request.Blocks.Count; break;
+                case BlockKind.Ipv4Prefix: create.Ipv4PrefixCount = request.Blocks.Count; break;
+                case BlockKind.Ipv6Address: create.Ipv6AddressCount = request.Blocks.Count; break;
+                case BlockKind.Ipv6Prefix: create.Ipv6PrefixCount = request.Blocks.Count; break;
+                default: throw new ArgumentOutOfRangeException(nameof(request), request.Blocks.Kind, "unknown kind of block");
+            }
+        }
+
+        // Before the call: after it, a failure to learn the range would look like a failure to create.
+        await _subnets.LoadAsync(node.Ec2, request.SubnetId, cancellationToken);
+        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
+        var created = response.NetworkInterface ?? throw InterfaceMapping.Unreadable(operation, "the answer has no network interface");
+        return (await MapAsync(node, [created], operation, cancellationToken))[0];
+    }
+
+    public async Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken)
+    {
+        const string operation = "AttachNetworkInterface";
+        var node = await GetNodeAsync(cancellationToken);
+
+        // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on this (github.com/cilium/cilium/pull/42512).
+        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex), NetworkCardIndex = 0 };
+
+        // A repeated attach after a lost answer would report the first one's success as a conflict.
+        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);
+        return string.IsNullOrEmpty(response.AttachmentId) ? throw InterfaceMapping.Unreadable(operation, $"the answer has no attachment id for {id}") : response.AttachmentId;
+    }
+
+    public async Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var request = new ModifyNetworkInterfaceAttributeRequest
+        {
+            NetworkInterfaceId = id.Value, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true },
+        };
+        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+    }
+
+    public async Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var request = new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = id.Value, Groups = [.. securityGroupIds] };
+        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+    }
+
+    public async Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+
+        // Not forced: a forced detachment skips the instance's clean-up. Not repeated after a lost answer: an attachment that is gone would be reported as not found.
+        var request = new DetachNetworkInterfaceRequest { AttachmentId = attachmentId };
+        await _caller.CallAsync("DetachNetworkInterface", Ec2Repeat.Harmful, token => node.Ec2.DetachNetworkInterfaceAsync(request, token), cancellationToken);
+    }
+
+    public async Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var request = new DeleteNetworkInterfaceRequest { NetworkInterfaceId = id.Value };
+        try
+        {
+            await _caller.CallAsync("DeleteNetworkInterface", Ec2Repeat.Harmless, token => node.Ec2.DeleteNetworkInterfaceAsync(request, token), cancellationToken);
+        }
+        catch (CloudException e) when (e.Kind == CloudErrorKind.NotFound)
+        {
+            // Deleted already, by an earlier attempt whose answer was lost or by somebody else: what the caller wants.
+        }
+    }
+
+    public async Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken)
+    {
+        var node = await GetNodeAsync(cancellationToken);
+        var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? [EniTags.Created(at)] : node.Tags.ForExisting() };
+        await _caller.CallAsync("CreateTags", Ec2Repeat.Harmless, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
+    }
+
+    private async Task<List<NetworkInterface>> DescribeAsync(Node node, List<Filter> filters, CancellationToken cancellationToken)
+    {
+        var all = new List<NetworkInterface>();
+        string? next = null;
+        for (var page = 0; page < MaxPages; page++)
+        {
+            var request = new DescribeNetworkInterfacesRequest { Filters = filters, MaxResults = PageSize, NextToken = next };
+            var response = await _caller.CallAsync(DescribeOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+            all.AddRange(response.NetworkInterfaces ?? []);
+            next = response.NextToken;
+            if (string.IsNullOrEmpty(next)) return all;
+        }
+
+        throw InterfaceMapping.Unreadable(DescribeOperation, $"more than {MaxPages} pages of {PageSize} interfaces for one node");
+    }
+
+    private async Task<List<CloudInterface>> MapAsync(Node node, List<NetworkInterface> described, string operation, CancellationToken cancellationToken)
+    {
+        await _subnets.LoadAsync(node.Ec2, described, cancellationToken);
+        return [.. described.Select(eni => InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), operation))];
+    }
+
+    private static ConnectionTrackingSpecificationRequest? Copy(ConnectionTrackingConfiguration? tracking) => tracking is null ? null : new()
+    {
+        TcpEstablishedTimeout = tracking.TcpEstablishedTimeout, UdpStreamTimeout = tracking.UdpStreamTimeout, UdpTimeout = tracking.UdpTimeout,
+    };
+}

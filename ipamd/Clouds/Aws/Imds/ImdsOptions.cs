@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace VpcCni.Ipamd.Clouds.Aws.Imds;
+
+/// <summary>How to reach the instance metadata service, and how long to try.</summary>
+internal sealed record ImdsOptions
+{
+    /// <summary>The link-local address is the same on every instance (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).</summary>
+    public Uri Endpoint { get; init; } = new("http://169.254.169.254/");
+
+    /// <summary>The longest that the service grants: six hours.</summary>
+    public TimeSpan TokenLifetime { get; init; } = TimeSpan.FromHours(6);
+
+    /// <summary>A token is replaced this long before it expires, so that a request in flight never meets the expiry.</summary>
+    public TimeSpan TokenRefreshMargin { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>One request. The service answers within a millisecond from the host, unless it is throttling.</summary>
+    public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Requests for one value, the first included.</summary>
+    public int MaxAttempts { get; init; } = 4;
+
+    /// <summary>Upper bound of the first pause; doubles with each attempt.</summary>
+    public TimeSpan BackoffBase { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    public TimeSpan BackoffCap { get; init; } = TimeSpan.FromSeconds(2);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Text.Json;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.Clouds.Aws.Imds;
+
+/// <summary>Who and where the node is, and the ranges of its network.</summary>
+internal sealed class InstanceMetadata(ImdsClient client)
+{
+    private const string IdentityDocument = "latest/dynamic/instance-identity/document";
+
+    private readonly MetadataReader _reader = new(client);
+
+    public async Task<NodeIdentity> ReadIdentityAsync(CancellationToken cancellationToken)
+    {
+        var mac = await _reader.MacAsync("mac", cancellationToken);
+        var primary = $"network/interfaces/macs/{mac}/";
+        return new NodeIdentity
+        {
+            NodeId = await _reader.WordAsync("instance-id", "i-", cancellationToken),
+            NodeType = await _reader.WordAsync("instance-type", "", cancellationToken),
+            Region = await ReadRegionAsync(cancellationToken),
+            Zone = await _reader.WordAsync("placement/availability-zone", "", cancellationToken),
+            NetworkId = await _reader.WordAsync(primary + "vpc-id", "vpc-", cancellationToken),
+            PrimaryAddress = await _reader.AddressAsync("local-ipv4", cancellationToken),
+            PrimaryMac = mac,
+            PrimaryInterface = new NetworkInterfaceId(await _reader.WordAsync(primary + "interface-id", "eni-", cancellationToken)),
+            PrimarySubnetId = await _reader.WordAsync(primary + "subnet-id", "subnet-", cancellationToken),
+        };
+    }
+
+    /// <summary>The security groups of the primary interface.</summary>
+    public async Task<IReadOnlyList<string>> ReadSecurityGroupsAsync(string primaryMac, CancellationToken cancellationToken)
+    {
+        var key = $"network/interfaces/macs/{primaryMac}/security-group-ids";
+        var text = await _reader.GetAsync(key, cancellationToken);
+        string[] groups = [.. MetadataReader.Lines(text).Select(line => MetadataReader.ToWord(key, line, "sg-"))];
+        return groups.Length > 0 ? groups : throw MetadataReader.Malformed(key, text, "at least one security group");
+    }
+
+    /// <summary>The VPC's ranges of both families, in the service's order; they may grow while the node runs.</summary>
+    public async Task<IReadOnlyList<IPNetwork>> ReadNetworkRangesAsync(string primaryMac, CancellationToken cancellationToken)
+    {
+        var primary = $"network/interfaces/macs/{primaryMac}/";
+        var ipv4 = await _reader.RangesAsync(primary + "vpc-ipv4-cidr-blocks", cancellationToken);
+        var ipv6 = await _reader.RangesAsync(primary + "vpc-ipv6-cidr-blocks", cancellationToken);
+        return ipv4.Count + ipv6.Count > 0 ? [.. ipv4, .. ipv6]
+            : throw MetadataReader.Malformed(primary + "vpc-ipv4-cidr-blocks", "", "at least one range");
+    }
+
+    /// <summary>The key appeared in 2020; the identity document has the region on every instance.</summary>
+    private async Task<string> ReadRegionAsync(CancellationToken cancellationToken)
+    {
+        const string key = "placement/region";
+        if (await _reader.TryGetAsync(key, cancellationToken) is { } text) return MetadataReader.ToWord(key, text, "");
+
+        var document = await client.GetAsync(IdentityDocument, cancellationToken);
+        try
+        {
+            using var json = JsonDocument.Parse(document);
+            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("region", out var region)
+                && region.ValueKind == JsonValueKind.String && MetadataReader.IsWord(region.GetString()!))
+                return region.GetString()!;
+        }
+        catch (JsonException e)
+        {
+            throw MetadataReader.Malformed(IdentityDocument, document, "JSON", e);
+        }
+
+        throw MetadataReader.Malformed(IdentityDocument, document, "a JSON object with the member region");
+    }
+}

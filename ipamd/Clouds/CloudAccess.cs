@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace VpcCni.Ipamd.Clouds;
+
+/// <summary>
+/// How much of the control plane this node may use: VPCCNI_CLOUD_ACCESS. For an operator whose account is being throttled, or who wants to see a node stand still; may change while the daemon
+/// runs. Instance metadata is read at every level.
+/// </summary>
+internal enum CloudAccess
+{
+    /// <summary><c>full</c>: everything.</summary>
+    Full,
+
+    /// <summary><c>no-releases</c>: the node grows and is observed; it gives nothing back and cleans nothing up.</summary>
+    NoReleases,
+
+    /// <summary>
+    /// <c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached; a daemon that starts at this level does not know what that is, answers for the pods that its checkpoint
+    /// holds, and goes on when the level is raised.
+    /// </summary>
+    NoCalls,
+}
+
+/// <summary>The levels as operators write them.</summary>
+internal static class CloudAccessText
+{
+    public const string Option = "VPCCNI_CLOUD_ACCESS";
+    public const string Expected = "full, no-releases or no-calls";
+
+    public static string Of(CloudAccess access) => access switch
+    {
+        CloudAccess.Full => "full",
+        CloudAccess.NoReleases => "no-releases",
+        CloudAccess.NoCalls => "no-calls",
+        _ => throw new ArgumentOutOfRangeException(nameof(access), access, "unnamed level"),
+    };
+
+    public static bool TryParse(string text, out CloudAccess access)
+    {
+        foreach (var level in Enum.GetValues<CloudAccess>())
+        {
+            if (!string.Equals(Of(level), text.Trim(), StringComparison.OrdinalIgnoreCase)) continue;
+            access = level;
+            return true;
+        }
+
+        access = CloudAccess.Full;
+        return false;
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+
+namespace VpcCni.Ipamd.Hosting.Http;
+
+/// <summary>
+/// One plain HTTP listener by which others look at the daemon. It reads requests without a body, and is bounded against clients that are slow, many or endless: nothing that they do costs more than
+/// <see cref="MaxConnections"/> connections and their small buffers. Kestrel without a host around it: no services, no routing, no configuration.
+/// </summary>
+/// <param name="name">For the log.</param>
+/// <param name="endPoint">Address and port, or a Unix socket. <see cref="IPAddress.IPv6Any"/> stands for every address of both families, where the node has both.</param>
+/// <param name="handler">Answers a request.</param>
+/// <param name="time">For pauses.</param>
+/// <param name="loggers">What becomes of the listener.</param>
+internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, RequestDelegate handler, TimeProvider time, ILoggerFactory loggers)
+{
+    /// <summary>Others are refused until one ends. A scraper or two, and people.</summary>
+    public const int MaxConnections = 16;
+
+    /// <summary>From one address: whoever keeps connections open, say a pod that reaches the node, does not keep the scraper out.</summary>
+    public const int MaxConnectionsOfOne = 4;
+
+    /// <summary>For the head of a request, and between two requests.</summary>
+    private static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Whoever does not take an answer within <see cref="ClientTimeout"/>, or at this rate where it is larger than that gives time for, is cut off. What the kernel's buffers took counts as
+    /// taken, and they take megabytes: with a lower rate a client that asks on and on and reads nothing would earn minutes.
+    /// </summary>
+    private const double SlowestReaderBytesPerSecond = 1024 * 1024;
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(1);
+
+    private readonly ILogger _logger = loggers.CreateLogger<HttpEndpoint>();
+
+    /// <summary>Where it listens, a port of 0 replaced by the one that was taken; null before that.</summary>
+    public EndPoint? BoundTo { get; private set; }
+
+    /// <summary>Serves until cancelled. An address that is taken is tried again: a daemon that cannot be looked at still serves its pods.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var server = await StartAsync(cancellationToken);
+            BoundTo = Resolve(server);
+            Log.Listening(_logger, name, BoundTo);
+            var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            await using (cancellationToken.Register(() => stopped.TrySetResult())) await stopped.Task;
+            using var grace = new CancellationTokenSource(StopGrace, time);
+            await server.StopAsync(grace.Token);
+            if (endPoint is UnixDomainSocketEndPoint socket) File.Delete(socket.ToString());
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Before it could listen.
+        }
+    }
+
+    private async Task<KestrelServer> StartAsync(CancellationToken cancellationToken)
+    {
+        for (var pause = FirstRetry; ; pause = pause * 2 < LongestRetry ? pause * 2 : LongestRetry)
+        {
+            var server = Create();
+            try
+            {
+                if (endPoint is UnixDomainSocketEndPoint socket) UnixSocketFile.Prepare(socket.ToString(), $"{socket} is served by another process");
+                await server.StartAsync(new Application(handler), cancellationToken);
+                if (endPoint is UnixDomainSocketEndPoint) File.SetUnixFileMode(endPoint.ToString()!, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                return server;
+            }
+            catch (Exception exception) when (exception is IOException or SocketException or UnauthorizedAccessException)
+            {
+                server.Dispose();
+                Log.NotListening(_logger, name, endPoint, pause.TotalSeconds, exception);
+                await Task.Delay(pause, time, cancellationToken);
+            }
+        }
+    }
+
+    private KestrelServer Create()
+    {
+        var options = new KestrelServerOptions { AddServerHeader = false };
+        var limits = options.Limits;
+        limits.MaxConcurrentConnections = MaxConnections;
+        limits.MaxConcurrentUpgradedConnections = 0;
+        limits.MaxRequestBodySize = 0;
+        limits.MaxRequestLineSize = 2 * 1024;
+        limits.MaxRequestHeadersTotalSize = 8 * 1024;
+        limits.MaxRequestHeaderCount = 64;
+        limits.MaxRequestBufferSize = 16 * 1024;
+        limits.RequestHeadersTimeout = ClientTimeout;
+        limits.KeepAliveTimeout = ClientTimeout;
+        limits.MinResponseDataRate = new MinDataRate(SlowestReaderBytesPerSecond, ClientTimeout);
+        if (endPoint is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.IPv6Any)) options.ListenAnyIP(port, Configure);
+        else options.Listen(endPoint, Configure);
+        var transport = new SocketTransportFactory(Microsoft.Extensions.Options.Options.Create(new SocketTransportOptions { IOQueueCount = 1 }), loggers);
+        return new KestrelServer(Microsoft.Extensions.Options.Options.Create(options), transport, loggers);
+    }
+
+    private static void Configure(ListenOptions listen)
+    {
+        listen.Protocols = HttpProtocols.Http1;
+        listen.Use(new ClientLimit(MaxConnectionsOfOne).Before);
+    }
+
+    /// <summary>Only of interest with port 0, which tests ask for.</summary>
+    private EndPoint Resolve(KestrelServer server)
+        => endPoint is IPEndPoint { Port: 0 } asked && server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } address
+            ? new IPEndPoint(asked.Address, new Uri(address).Port)
+            : endPoint;
+
+    private sealed class Application(RequestDelegate handler) : IHttpApplication<HttpContext>
+    {
+        public HttpContext CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);
+
+        public Task ProcessRequestAsync(HttpContext context) => handler(context);
+
+        public void DisposeContext(HttpContext context, Exception? exception)
+        {
+            // Nothing was made but the context.
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(270, LogLevel.Information, "listening")]
+        public static partial void Listening(ILogger logger, string name, EndPoint endPoint);
+
+        [LoggerMessage(271, LogLevel.Warning, "cannot listen: tried again")]
+        public static partial void NotListening(ILogger logger, string name, EndPoint endPoint, double retryInSeconds, Exception exception);
+    }
+}

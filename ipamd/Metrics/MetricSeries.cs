@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Buffers;
+
+namespace VpcCni.Ipamd.Metrics;
+
+/// <summary>The values of one metric, one a combination of labels. Thread-safe; adding to a value allocates nothing once its labels have been seen.</summary>
+internal sealed class MetricSeries
+{
+    private readonly Lock _lock = new();
+    private readonly List<Cell> _cells = [];
+
+    public MetricSeries(Metric metric)
+    {
+        Metric = metric;
+        // Known combinations are there from the beginning: what appears with its first event hides that event from rate() and increase().
+        if (metric.Type is not (MetricType.Counter or MetricType.Histogram) || metric.Labels.Any(label => label.Values.Count == 0)) return;
+        IEnumerable<string[]> combinations = [[]];
+        foreach (var label in metric.Labels) combinations = combinations.SelectMany(head => label.Values, (head, value) => (string[])[.. head, value]);
+        _cells.AddRange(combinations.Select(labels => new Cell(labels, metric.Buckets.Count)));
+    }
+
+    public Metric Metric { get; }
+
+    /// <summary>A counter or a summary grows, a histogram gets one more observation.</summary>
+    public void Add(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        lock (_lock)
+        {
+            var cell = Find_NeedsLock(tags);
+            cell.Sum += value;
+            cell.Count++;
+            if (Metric.Type != MetricType.Histogram) return;
+            var bucket = 0;
+            while (bucket < Metric.Buckets.Count && value > Metric.Buckets[bucket]) bucket++;
+            if (bucket < Metric.Buckets.Count) cell.Buckets[bucket]++;
+        }
+    }
+
+    /// <summary>For values that are read: those of the last reading are gone, whatever they were about.</summary>
+    public void Clear()
+    {
+        lock (_lock) _cells.Clear();
+    }
+
+    /// <summary>One that was read; its labels have not been set since the last <see cref="Clear"/>.</summary>
+    public void Set(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        lock (_lock) _cells.Add(new Cell(LabelsOf(tags), buckets: 0) { Sum = value });
+    }
+
+    public void Write(IBufferWriter<byte> output)
+    {
+        lock (_lock)
+        {
+            if (_cells.Count == 0) return;
+            TextExposition.WriteHead(output, Metric);
+            foreach (var cell in _cells)
+            {
+                switch (Metric.Type)
+                {
+                    case MetricType.Gauge or MetricType.Counter:
+                        TextExposition.WriteSample(output, Metric, "", cell.Labels, cell.Sum);
+                        break;
+                    case MetricType.Histogram:
+                        WriteBuckets(output, cell);
+                        TextExposition.WriteSample(output, Metric, "_sum", cell.Labels, cell.Sum);
+                        TextExposition.WriteSample(output, Metric, "_count", cell.Labels, cell.Count);
+                        break;
+                    case MetricType.Summary:
+                        TextExposition.WriteSample(output, Metric, "_sum", cell.Labels, cell.Sum);
+                        TextExposition.WriteSample(output, Metric, "_count", cell.Labels, cell.Count);
+                        break;
+                    default:
+                        throw new InvalidOperationException($"unnamed type {Metric.Type}");
+                }
+            }
+        }
+    }
+
+    private void WriteBuckets(IBufferWriter<byte> output, Cell cell)
+    {
+        long total = 0;
+        for (var index = 0; index < Metric.Buckets.Count; index++)
+        {
+            total += cell.Buckets[index];
+            TextExposition.WriteSample(output, Metric, "_bucket", cell.Labels, total, Metric.Buckets[index]);
+        }
+
+        TextExposition.WriteSample(output, Metric, "_bucket", cell.Labels, cell.Count, double.PositiveInfinity);
+    }
+
+    private Cell Find_NeedsLock(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        foreach (var cell in _cells)
+        {
+            if (cell.Is(tags)) return cell;
+        }
+
+        return Begin_NeedsLock(LabelsOf(tags));
+    }
+
+    /// <summary>Apart from finding one, as what it captures would be allocated there.</summary>
+    private Cell Begin_NeedsLock(string[] labels)
+    {
+        if (_cells.Count >= Metric.MaxSeries)
+        {
+            Array.Fill(labels, Metric.Overflow);
+            if (_cells.Find(cell => cell.Labels.AsSpan().SequenceEqual(labels)) is { } overflow) return overflow;
+        }
+
+        var added = new Cell(labels, Metric.Buckets.Count);
+        _cells.Add(added);
+        return added;
+    }
+
+    private string[] LabelsOf(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    {
+        if (tags.Length != Metric.Labels.Count) throw new InvalidOperationException($"{Metric.Name} has {Metric.Labels.Count} labels and was given {tags.Length}");
+        if (tags.IsEmpty) return [];
+        var labels = new string[tags.Length];
+        for (var index = 0; index < labels.Length; index++)
+        {
+            if (tags[index].Key != Metric.Labels[index].Name) throw new InvalidOperationException($"{Metric.Name} was given {tags[index].Key} in the place of {Metric.Labels[index].Name}");
+            labels[index] = (string)tags[index].Value!;
+        }
+
+        return labels;
+    }
+
+    private sealed class Cell(string[] labels, int buckets)
+    {
+        public string[] Labels { get; } = labels;
+        public long[] Buckets { get; } = buckets == 0 ? [] : new long[buckets];
+        public double Sum { get; set; }
+        public long Count { get; set; }
+
+        public bool Is(ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            if (tags.Length != Labels.Length) return false;
+            for (var index = 0; index < tags.Length; index++)
+            {
+                if (!string.Equals(Labels[index], tags[index].Value as string, StringComparison.Ordinal)) return false;
+            }
+
+            return true;
+        }
+    }
+}

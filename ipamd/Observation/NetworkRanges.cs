@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+
+namespace VpcCni.Ipamd.Observation;
+
+/// <summary>The address ranges of the virtual network as last seen. Read on every ADD, so it is a field and not a question to the metadata service.</summary>
+internal sealed class NetworkRanges
+{
+    private volatile IReadOnlyList<IPNetwork> _current = [];
+
+    public IReadOnlyList<IPNetwork> Current => _current;
+
+    /// <summary>Called after every <see cref="Set"/>.</summary>
+    public Action Changed { get; set; } = () => { };
+
+    public void Set(IReadOnlyList<IPNetwork> ranges)
+    {
+        _current = ranges;
+        Changed();
+    }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Observation;
+using VpcCni.Ipamd.Planning;
+
+namespace VpcCni.Ipamd.Readiness;
+
+/// <summary>The health of the node at one moment.</summary>
+/// <param name="Level">Of the worst cause.</param>
+/// <param name="Causes">What is wrong, the worst first.</param>
+internal sealed record HealthReport(HealthLevel Level, IReadOnlyList<LastingCause> Causes)
+{
+    /// <summary><c>READY</c>, or the level with its first cause: <c>DEGRADED SubnetExhausted: ...</c>.</summary>
+    public string Headline => Causes.Count == 0 ? LevelText(Level) : $"{LevelText(Level)} {Causes[0].Cause.Reason}: {Causes[0].Cause.Detail}";
+
+    /// <summary>As it is shown to people.</summary>
+    public static string LevelText(HealthLevel level) => level switch
+    {
+        HealthLevel.Ready => "READY",
+        HealthLevel.Degraded => "DEGRADED",
+        HealthLevel.NotReady => "NOT READY",
+        _ => throw new InvalidOperationException($"unnamed level {level}"),
+    };
+}
+
+/// <summary>A cause, and since when it has been one.</summary>
+internal readonly record struct LastingCause(HealthCause Cause, DateTimeOffset Since);
+
+/// <summary>
+/// Judges the node's health when asked and every few seconds, remembers since when each cause has lasted, and tells changes of the level or of the reasons: one log line and one call each. Safe for
+/// several threads.
+/// </summary>
+/// <param name="state">What the daemon knows of itself.</param>
+/// <param name="ledger">Who holds which address.</param>
+/// <param name="changed">Called with each change, and when.</param>
+/// <param name="time">The clock.</param>
+/// <param name="logger">One line for each change.</param>
+internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, Action<HealthReport, DateTimeOffset> changed, TimeProvider time, ILogger<HealthMonitor> logger)
+{
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    /// <summary>A daemon that starts is not ready for a moment, which nobody needs to be told.</summary>
+    private static readonly TimeSpan StartGrace = TimeSpan.FromSeconds(5);
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<HealthReason, DateTimeOffset> _since = [];
+    private string? _checkpointFailure;
+    private (GrowthObstacleKind Kind, string Detail)? _observationFailure;
+    private (HealthLevel Level, string Reasons)? _told;
+
+    /// <summary>To be subscribed to the pool's events.</summary>
+    public void Observe(PoolEvent happened)
+    {
+        switch (happened)
+        {
+            case PoolEvent.CheckpointWritten written:
+                lock (_lock) _checkpointFailure = written.Failure;
+                break;
+            case PoolEvent.Observed:
+                lock (_lock) _observationFailure = null;
+                break;
+            case PoolEvent.ObserveFailed failed:
+                lock (_lock) _observationFailure = (CloudObstacles.KindOf(failed.Failure), failed.Reason);
+                break;
+            default:
+                break;
+        }
+    }
+
+    /// <summary>The health now.</summary>
+    public HealthReport Report()
+    {
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            var causes = NodeHealth.Of(Facts_NeedsLock(now));
+            foreach (var over in _since.Keys.Where(reason => causes.All(cause => cause.Reason != reason)).ToArray()) _since.Remove(over);
+            foreach (var cause in causes) _since.TryAdd(cause.Reason, now);
+            LastingCause[] lasting = [.. causes.Select(cause => new LastingCause(cause, _since[cause.Reason])).Where(item => now - item.Since >= item.Cause.MinimumDuration)];
+            return new HealthReport(lasting.Length == 0 ? HealthLevel.Ready : lasting[0].Cause.Level, lasting);
+        }
+    }
+
+    /// <summary>Tells what has changed since the last time.</summary>
+    public void Tell()
+    {
+        var report = Report();
+        var now = time.GetUtcNow();
+        if (state.Phase == DaemonPhase.Stopping) return;
+        if (report.Causes is [{ Cause.Reason: HealthReason.Starting }, ..] && now - state.StartedAt < StartGrace) return;
+        lock (_lock)
+        {
+            var current = (report.Level, Reasons: string.Join(',', Reasons(report)));
+            if (_told == current) return;
+            var isFirst = _told is null;
+            _told = current;
+            // That all is well at the start is told as such by the daemon.
+            if (isFirst && report.Level == HealthLevel.Ready) return;
+        }
+
+        if (report.Level == HealthLevel.Ready) Log.Ready(logger);
+        else Log.NotWell(logger, HealthReport.LevelText(report.Level), string.Join(", ", Reasons(report)), string.Join("; ", report.Causes.Select(item => item.Cause.Detail)));
+        changed(report, now);
+    }
+
+    /// <summary>Runs until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Tell();
+            await Task.Delay(Interval, time, cancellationToken);
+        }
+    }
+
+    /// <summary>One reason may have several causes: what is attached cannot be described, and the pool cannot grow.</summary>
+    private static IEnumerable<HealthReason> Reasons(HealthReport report) => report.Causes.Select(item => item.Cause.Reason).Distinct();
+
+    private HealthFacts Facts_NeedsLock(DateTimeOffset now) => new()
+    {
+        Phase = state.Phase,
+        IsReady = state.Ready,
+        StartObstacle = state.StartObstacle,
+        Ledger = ledger.View(now),
+        Plan = state.Pool?.LastPlan,
+        MaxPods = state.Pool?.Capacity.MaxPods ?? 0,
+        CheckpointFailure = _checkpointFailure,
+        ObservationFailure = _observationFailure,
+        HostNetworkProblem = state.HostNetworkProblem(),
+        InstallationProblem = state.InstallationProblem(),
+        DefectProblem = state.DefectProblem(),
+        LogProblem = state.LogProblem(),
+        MissedDelProblem = state.MissedDelProblem(),
+        ClusterProblem = state.ClusterProblem(),
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(107, LogLevel.Warning, "the node does not serve pods as it should")]
+        public static partial void NotWell(ILogger logger, string level, string reasons, string detail);
+
+        [LoggerMessage(108, LogLevel.Information, "the node serves pods as it should")]
+        public static partial void Ready(ILogger logger);
+    }
+}

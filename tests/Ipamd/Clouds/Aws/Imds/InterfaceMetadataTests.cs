@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Clouds.Aws.Imds;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Clouds.Aws.Imds;
+
+public sealed class InterfaceMetadataTests : IAsyncLifetime
+{
+    private const string Second = "02:00:00:00:00:02";
+    private const string Third = "02:00:00:00:00:03";
+
+    private readonly ManualTimeProvider _time = new();
+    private FakeImds _imds = null!;
+    private ImdsClient _client = null!;
+    private InterfaceMetadata _interfaces = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _imds = await FakeImds.StartAsync();
+        _client = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url }, _time, new Random(1));
+        _interfaces = new InterfaceMetadata(_client, _time);
+        Add(FakeImds.Mac, "eni-1", device: 0, "10.0.0.10");
+        _imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
+        Add(Second, "eni-2", device: 1, "10.0.0.20\n10.0.0.21\n10.0.0.22");
+        _imds.SetInterface(Second, "ipv4-prefix", "10.0.0.32/28\n10.0.0.48/28");
+        _imds.SetInterface(Second, "ipv6s", "2600::5");
+        _imds.SetInterface(Second, "ipv6-prefix", "2600:1f13:a:b:1::/80");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await _imds.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Hints_are_all_blocks_of_both_families_without_the_primary_address()
+    {
+        var hints = await _interfaces.ReadHintsAsync(default);
+
+        Assert.Equal(["eni-1", "eni-2"], hints.Select(hint => hint.Id.Value));
+        Assert.Empty(hints[0].Blocks);
+        Assert.Equal(["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"], hints[1].Blocks.Select(block => block.ToString()));
+    }
+
+    [Fact]
+    public async Task Keys_that_an_interface_does_not_have_are_not_asked_for()
+    {
+        await _interfaces.ReadHintsAsync(default);
+
+        Assert.DoesNotContain(_imds.Requests, request => request.Path.Contains(FakeImds.Mac, StringComparison.Ordinal) && request.Path.Contains("prefix", StringComparison.Ordinal));
+        Assert.Equal(1, _imds.Count($"meta-data/network/interfaces/macs/{Second}/ipv4-prefix"));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("interface-id")]
+    [InlineData("local-ipv4s")]
+    [InlineData("ipv4-prefix")]
+    public async Task An_interface_that_vanishes_while_it_is_read_gives_no_hint_and_spoils_no_other(string asked)
+    {
+        VanishWhenAskedFor(asked, times: 1);
+
+        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
+    }
+
+    [Fact]
+    public async Task Everything_is_read_for_a_node_that_has_nothing_else()
+    {
+        _imds.SetInterface(Second, "network-card", "1");
+
+        var all = await _interfaces.ReadAllAsync(FakeImds.Mac, default);
+
+        Assert.Equal(2, all.Count);
+        var (first, second) = (all[0], all[1]);
+        Assert.Equal(("eni-1", FakeImds.Mac, "subnet-1", IPAddress.Parse("10.0.0.10"), 0, 0), (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.DeviceIndex, first.NetworkCard));
+        Assert.Equal((IPNetwork.Parse("10.0.0.0/24"), CloudInterfaceState.InUse, "interface", "not-in-instance-metadata"), (first.SubnetRange, first.State, first.InterfaceType, first.AttachmentId));
+        Assert.Equal(["sg-1", "sg-2"], first.SecurityGroupIds);
+        Assert.Empty(first.Tags);
+        Assert.Equal(("eni-2", 1, 1, IPAddress.Parse("10.0.0.20")), (second.Id.Value, second.DeviceIndex, second.NetworkCard, second.PrimaryAddress));
+        Assert.Equal(["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"], second.Blocks.Select(block => block.ToString()));
+    }
+
+    [Fact]
+    public async Task The_network_card_has_two_names()
+    {
+        _imds.SetInterface(Second, "network-card-index", "3");
+
+        Assert.Equal([0, 3], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.NetworkCard));
+    }
+
+    [Fact]
+    public async Task An_interface_without_addresses_carries_none_and_is_seen_all_the_same()
+    {
+        Add(Third, "eni-3", device: 2, addresses: null);
+
+        var efa = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
+        Assert.Equal((IPAddress.Any, "efa-only", 2), (efa.PrimaryAddress, efa.InterfaceType, efa.DeviceIndex));
+        Assert.Empty(efa.Blocks);
+        Assert.Empty((await _interfaces.ReadHintsAsync(default)).Single(hint => hint.Id.Value == "eni-3").Blocks);
+    }
+
+    [Fact]
+    public async Task An_interface_of_an_ipv6_only_subnet_has_an_ipv6_primary_address()
+    {
+        Add(Third, "eni-3", device: 2, addresses: null);
+        _imds.SetInterface(Third, "ipv6s", "2600::7\n2600::8");
+        _imds.SetInterface(Third, "subnet-ipv6-cidr-blocks", "2600::/64");
+
+        var item = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
+
+        Assert.Equal((IPAddress.Parse("2600::7"), IPNetwork.Parse("2600::/64"), "interface"), (item.PrimaryAddress, item.SubnetRange, item.InterfaceType));
+        Assert.Equal([IPNetwork.Parse("2600::8/128")], item.Blocks);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("interface-id")]
+    [InlineData("device-number")]
+    [InlineData("subnet-id")]
+    public async Task A_reading_that_met_a_change_is_made_again(string asked)
+    {
+        VanishWhenAskedFor(asked, times: 1);
+
+        Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
+    }
+
+    [Fact]
+    public async Task An_interface_that_appears_during_the_reading_is_not_missed()
+    {
+        _imds.Override = request =>
+        {
+            if (request.Path.EndsWith($"{Second}/interface-id", StringComparison.Ordinal)) Add(Third, "eni-3", device: 2, "10.0.0.30");
+            return Task.FromResult<Reply?>(null);
+        };
+
+        Assert.Equal(["eni-1", "eni-2", "eni-3"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
+    }
+
+    [Fact]
+    public async Task An_interface_that_is_listed_but_never_readable_is_no_answer_rather_than_a_wrong_one()
+    {
+        _imds.Values.TryRemove($"meta-data/network/interfaces/macs/{Second}/interface-id", out _);
+
+        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default));
+
+        Assert.Equal((CloudErrorKind.Transient, "MetadataChanging"), (failure.Kind, failure.Code));
+        Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
+    }
+
+    [Theory]
+    [InlineData("interface-id", "i-2")]
+    [InlineData("local-ipv4s", "10.0.0.20\nten")]
+    [InlineData("ipv4-prefix", "10.0.0.32")]
+    [InlineData("device-number", "first")]
+    [InlineData("subnet-id", "net-1")]
+    [InlineData("subnet-ipv4-cidr-block", "")]
+    public async Task Garbage_is_refused_with_its_key(string key, string value)
+    {
+        _imds.SetInterface(Second, key, value);
+
+        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default))).Code);
+    }
+
+    [Theory]
+    [InlineData("../../user-data")]
+    [InlineData("02:00:00:00:00")]
+    public async Task A_list_of_something_else_than_macs_is_refused(string listed)
+    {
+        _imds.Set("network/interfaces/macs/", $"{FakeImds.Mac}/\n{listed}/");
+
+        var failure = await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default));
+
+        Assert.Equal("MetadataMalformed", failure.Code);
+        Assert.DoesNotContain(_imds.Requests, request => request.Path.Contains("user-data", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task More_interfaces_than_any_node_has_are_refused()
+    {
+        _imds.Set("network/interfaces/macs/", string.Join('\n', Enumerable.Range(0, 129).Select(number => $"02:00:00:00:00:{number:x2}/")));
+
+        Assert.Contains("at most 128 interfaces", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_whole_reading_has_one_deadline_however_fast_each_request_fails()
+    {
+        using var patient = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url, RequestTimeout = TimeSpan.FromMinutes(5) }, _time, new Random(1));
+        var never = new TaskCompletionSource<Reply?>();
+        var asked = new TaskCompletionSource();
+        _imds.Override = request =>
+        {
+            if (!request.Path.EndsWith($"{Second}/local-ipv4s", StringComparison.Ordinal)) return Task.FromResult<Reply?>(null);
+            asked.TrySetResult();
+            return never.Task;
+        };
+
+        var reading = new InterfaceMetadata(patient, _time).ReadHintsAsync(default);
+        await asked.Task.WaitAsync(Eventually.DefaultDeadline);
+        _time.Advance(InterfaceMetadata.Deadline);
+
+        var failure = await Assert.ThrowsAsync<CloudException>(() => reading.WaitAsync(Eventually.DefaultDeadline));
+        never.SetResult(null);
+        Assert.Equal((CloudErrorKind.Transient, "MetadataSlow"), (failure.Kind, failure.Code));
+    }
+
+    [Fact]
+    public async Task A_stop_is_no_failure_of_the_metadata()
+    {
+        using var cancellation = new CancellationTokenSource();
+        await cancellation.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _interfaces.ReadHintsAsync(cancellation.Token));
+    }
+
+    private void Add(string mac, string id, int device, string? addresses)
+    {
+        _imds.SetInterface(mac, "interface-id", id);
+        _imds.SetInterface(mac, "device-number", device.ToString());
+        _imds.SetInterface(mac, "subnet-id", "subnet-1");
+        _imds.SetInterface(mac, "subnet-ipv4-cidr-block", "10.0.0.0/24");
+        _imds.SetInterface(mac, "mac", mac);
+        if (addresses is not null) _imds.SetInterface(mac, "local-ipv4s", addresses);
+    }
+
+    /// <summary>The second interface is gone at the moment when a key of it (empty: its list of keys) is asked for.</summary>
+    private void VanishWhenAskedFor(string key, int times) => _imds.Override = request =>
+    {
+        if (times > 0 && request.Path.EndsWith($"{Second}/{key}", StringComparison.Ordinal))
+        {
+            times--;
+            _imds.RemoveInterface(Second);
+        }
+
+        return Task.FromResult<Reply?>(null);
+    };
+}

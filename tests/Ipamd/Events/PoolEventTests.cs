@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Tests.Harness;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Events;
+
+public sealed class PoolEventTests
+{
+    [Fact]
+    public async Task An_add_out_of_the_warm_pool_is_told_once_with_its_address_and_without_a_wait()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.AddAsync("a");
+        var served = Of<PoolEvent.AddServed>(pool);
+        Assert.Equal([true, false], served.Select(item => item.IsNew));
+        Assert.All(served, item => Assert.Equal(TimeSpan.Zero, item.Waited));
+        Assert.Equal(PoolHarness.Key("a"), served[0].Attachment.Key);
+        Assert.Null(served[0].ReusedAfter);
+        Assert.Empty(Of<PoolEvent.AddWaits>(pool));
+    }
+
+    [Fact]
+    public async Task An_add_that_waits_is_told_when_it_begins_and_how_long_it_took()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        var add = pool.AddAsync("a");
+        var second = pool.AddAsync("b");
+        pool.Time.Advance(TimeSpan.FromSeconds(2));
+        await pool.StepAsync();
+        await Task.WhenAll(add, second);
+        Assert.Equal([0, 1], Of<PoolEvent.AddWaits>(pool).Select(item => item.Ahead));
+        Assert.All(Of<PoolEvent.AddServed>(pool), item => Assert.InRange(item.Waited, TimeSpan.FromSeconds(2), item.Took));
+    }
+
+    [Fact]
+    public async Task An_add_that_ends_without_an_address_is_told_with_what_stood_against_it()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), provisioningDisabled: true);
+        var add = pool.AddAsync("a");
+        await pool.StepAsync();
+        var outcome = Assert.IsType<AddOutcome.NoAddress>(await add);
+        var failed = Assert.Single(Of<PoolEvent.AddFailed>(pool));
+        Assert.Equal((AddFailureKind.NoAddress, GrowthObstacleKind.ProvisioningDisabled, outcome.Reason), (failed.Kind, failed.Obstacle, failed.Reason));
+        Assert.Equal("a", failed.Pod.Name);
+    }
+
+    [Fact]
+    public async Task A_client_that_goes_away_and_a_disk_that_is_full_are_told_apart()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        using var client = new CancellationTokenSource();
+        var gone = pool.AddAsync("gone", client.Token);
+        await client.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => gone);
+        await pool.StepAsync();
+        pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => pool.AddAsync("full"));
+        Assert.Equal([AddFailureKind.ClientGone, AddFailureKind.NotDurable], Of<PoolEvent.AddFailed>(pool).Select(item => item.Kind));
+    }
+
+    [Fact]
+    public async Task A_delete_is_told_with_what_it_gave_back_and_the_next_holder_with_how_long_ago_that_was()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.DeleteAsync("a");
+        await pool.DeleteAsync("a");
+        Assert.Equal([PoolHarness.Key("a"), null], Of<PoolEvent.Deleted>(pool).Select(item => item.Released?.Key));
+        pool.Time.Advance(TimeSpan.FromSeconds(45));
+        await pool.AddAsync("b");
+        Assert.Equal(TimeSpan.FromSeconds(45), Of<PoolEvent.AddServed>(pool)[^1].ReusedAfter);
+    }
+
+    [Fact]
+    public async Task A_new_interface_is_told_from_the_plan_over_its_stages_to_its_end()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        var planned = Of<PoolEvent.Planned>(pool).SelectMany(item => item.Plan.Actions).ToArray();
+        Assert.Contains(planned, action => action is PoolAction.AddInterface);
+        var began = Assert.Single(Of<PoolEvent.ChangeBegan>(pool), item => item.Intent is Intent.AddInterface);
+        Assert.False(began.IsRepeated);
+        var stages = Of<PoolEvent.ChangeAdvanced>(pool).Where(item => item.Intent.Number == began.Intent.Number).Select(item => (Intent.AddInterface)item.Intent).ToArray();
+        Assert.NotNull(stages[0].Created);
+        Assert.NotNull(stages[^1].AttachmentId);
+        var ended = Assert.Single(Of<PoolEvent.ChangeEnded>(pool), item => item.Intent.Number == began.Intent.Number);
+        Assert.Null(ended.Failure);
+    }
+
+    [Fact]
+    public async Task A_change_that_the_cloud_refuses_is_told_with_the_kind_of_refusal()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.NotPermitted);
+        await pool.StepAsync();
+        var ended = Of<PoolEvent.ChangeEnded>(pool).First(item => item.Intent is Intent.AssignBlocks);
+        Assert.Equal(CloudErrorKind.NotPermitted, ended.Failure);
+        Assert.NotEmpty(ended.Reason);
+    }
+
+    [Fact]
+    public async Task An_observation_is_told_whether_it_succeeds_or_not()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary());
+        await pool.StepAsync();
+        Assert.NotEmpty(Of<PoolEvent.Observed>(pool)[0].Changes.InterfacesAdded);
+        pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled);
+        pool.Time.Advance(PoolLimits.ResyncInterval * 1.2);
+        await pool.StepAsync();
+        Assert.Equal(CloudErrorKind.Throttled, Assert.Single(Of<PoolEvent.ObserveFailed>(pool)).Failure);
+    }
+
+    private static T[] Of<T>(PoolHarness pool)
+        where T : PoolEvent
+        => [.. pool.Told.OfType<T>()];
+}

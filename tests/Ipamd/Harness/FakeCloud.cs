@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Ledger;
+
+namespace VpcCni.Ipamd.Tests.Harness;
+
+/// <summary>
+/// A small stateful cloud behind the port: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Every call is logged; the next call of a kind can be made to fail, before or
+/// after it took effect, or to hang until it is let go.
+/// </summary>
+internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
+{
+    public static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/20");
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Queue<Func<Exception?>>> _faults = [];
+    private readonly List<CloudInterface> _interfaces = [];
+    private readonly Dictionary<string, NetworkInterfaceId> _tokens = [];
+    private readonly Dictionary<string, CloudSubnet> _subnets = new() { ["subnet-1"] = new CloudSubnet("subnet-1", "vpc-1", "fake-1a", Subnet, 4000, new Dictionary<string, string>()) };
+    private readonly Dictionary<string, int> _nextAddress = [];
+    private int _nextInterface;
+    private int _nextAttachment;
+
+    public List<string> Calls { get; } = [];
+
+    /// <summary>Limits that need no call to be known.</summary>
+    public NodeLimits? Known { get; set; }
+
+    /// <summary>What the instance metadata makes of the truth.</summary>
+    public Func<IReadOnlyList<InterfaceHint>, IReadOnlyList<InterfaceHint>> HintFilter { get; set; } = hints => hints;
+
+    /// <summary>Of the network.</summary>
+    public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
+
+    /// <summary>Set: every call waits for it.</summary>
+    public TaskCompletionSource? Gate { get; set; }
+
+    public IReadOnlyList<CloudInterface> Interfaces
+    {
+        get
+        {
+            lock (_lock) return [.. _interfaces];
+        }
+    }
+
+    public FakeCloud WithPrimary(int blocks = 0)
+    {
+        _interfaces.Add(New("subnet-1", ["sg-1"], blocks) with { AttachmentId = "attach-0", DeviceIndex = 0, State = CloudInterfaceState.InUse });
+        return this;
+    }
+
+    public FakeCloud WithSubnet(string id, string range, string zone = "fake-1a", string network = "vpc-1")
+    {
+        _subnets[id] = new CloudSubnet(id, network, zone, IPNetwork.Parse(range), 200, new Dictionary<string, string>());
+        return this;
+    }
+
+    private readonly Dictionary<string, int> _left = [];
+
+    /// <summary>From now on the subnet has so many addresses left: it refuses more, all or nothing.</summary>
+    public void SetLeft(string subnetId, int addresses)
+    {
+        lock (_lock) _left[subnetId] = addresses;
+    }
+
+    /// <summary>What a description shows instead of what a subnet has left, e.g. addresses of a reservation.</summary>
+    public Func<int, int> ShownLeft { get; set; } = left => left;
+
+    /// <summary>Told of every call that takes addresses: how many blocks were asked for.</summary>
+    public List<string> Asked { get; } = [];
+
+    private void TakeFrom(string subnetId, string operation, int blocks, int own)
+    {
+        Asked.Add($"{operation} {blocks}");
+        if (!_left.TryGetValue(subnetId, out var left)) return;
+        if (blocks + own > left)
+            throw new CloudException(CloudErrorKind.SubnetExhausted, operation, "InsufficientFreeAddressesInSubnet", $"{subnetId} is full");
+        _left[subnetId] = left - blocks - own;
+    }
+
+    /// <summary>What the instance metadata shows of the primary interface's groups; null: the truth.</summary>
+    public IReadOnlyList<string>? HintedGroups { get; set; }
+
+    public void FailNext(string operation, CloudErrorKind kind, int times = 1)
+    {
+        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
+        for (var index = 0; index < times; index++) queue.Enqueue(() => new CloudException(kind, operation, kind.ToString(), "made to fail"));
+    }
+
+    public void FailNext(string operation, Func<Exception> failure)
+    {
+        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
+        queue.Enqueue(failure);
+    }
+
+    /// <summary>Nothing fails any more.</summary>
+    public void Forgive() => _faults.Clear();
+
+    /// <summary>Somebody else changes an interface.</summary>
+    public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
+    {
+        lock (_lock)
+        {
+            var index = _interfaces.FindIndex(item => item.Id == id);
+            var changed = change(_interfaces[index]);
+            if (changed is null) _interfaces.RemoveAt(index);
+            else _interfaces[index] = changed;
+        }
+    }
+
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => CallAsync("IdentifyNode", () => Identity);
+
+    public NodeIdentity Identity => new()
+    {
+        NodeId = "i-1",
+        NodeType = "fake.small",
+        Region = "fake-1",
+        Zone = "fake-1a",
+        NetworkId = "vpc-1",
+        PrimaryAddress = _interfaces[0].PrimaryAddress,
+        PrimaryMac = _interfaces[0].Mac,
+        PrimaryInterface = _interfaces[0].Id,
+        PrimarySubnetId = "subnet-1",
+    };
+
+    public NodeLimits? KnownLimits(string nodeType) => Known;
+
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
+        => CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeAttachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is not null)]);
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeUnattachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => Ranges);
+
+    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
+    {
+        if (_tokens.TryGetValue(request.IdempotencyToken, out var existing)) return _interfaces.Single(item => item.Id == existing);
+        TakeFrom(request.SubnetId, "CreateInterface", request.Blocks.Count, own: 1);
+        var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
+        _interfaces.Add(created);
+        _tokens[request.IdempotencyToken] = created.Id;
+        return created;
+    });
+
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => CallAsync("AttachInterface", () =>
+    {
+        if (_interfaces.Count(item => item.AttachmentId is not null) >= maxInterfaces) throw new CloudException(CloudErrorKind.InterfaceLimit, "AttachInterface", "AttachmentLimitExceeded", "full");
+        if (_interfaces.Any(item => item.DeviceIndex == deviceIndex)) throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
+        var attachment = $"attach-{++_nextAttachment}";
+        Replace(id, item => item with { AttachmentId = attachment, DeviceIndex = deviceIndex, State = CloudInterfaceState.InUse });
+        return attachment;
+    });
+
+    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+        => CallAsync("SetDeleteOnTermination", () => Replace(id, item => item with { DeleteOnTermination = true }));
+
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
+        => CallAsync("DetachInterface", () => Replace(id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available }));
+
+    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => CallAsync("DeleteInterface", () =>
+    {
+        if (_interfaces.Any(item => item.Id == id && item.AttachmentId is not null)) throw new CloudException(CloudErrorKind.Conflict, "DeleteInterface", "InUse", "attached");
+        return _interfaces.RemoveAll(item => item.Id == id);
+    });
+
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => CallAsync<IReadOnlyList<IPNetwork>>($"AssignBlocks", () =>
+    {
+        var present = _interfaces.Single(item => item.Id == id);
+        if (present.Blocks.Count + request.Count > addressesPerInterface - 1) throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
+        TakeFrom(present.SubnetId, "AssignBlocks", request.Count, own: 0);
+        var added = Blocks(present.SubnetId, request.Count);
+        Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
+        return added;
+    });
+
+    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
+        => CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
+
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => HintFilter([.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]));
+
+    /// <summary>As the metadata shows them: without tags, attachments and what <see cref="HintFilter"/> leaves out.</summary>
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("ReadMetadataInterfaces", () =>
+        {
+            var attached = _interfaces.Where(item => item.AttachmentId is not null).ToArray();
+            var shown = HintFilter([.. attached.Select(item => new InterfaceHint(item.Id, item.Blocks))]);
+            return [.. shown.Select(hint => attached.Single(item => item.Id == hint.Id) with { Blocks = hint.Blocks, Tags = new Dictionary<string, string>(), AttachmentId = "not-in-instance-metadata" })];
+        });
+
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+
+    /// <summary>The subnet carries this tag, and no other.</summary>
+    public FakeCloud WithTag(string subnetId, string key, string value)
+    {
+        _subnets[subnetId] = _subnets[subnetId] with { Tags = new Dictionary<string, string> { [key] = value } };
+        return this;
+    }
+
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
+        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () =>
+            [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })
+                .Select(subnet => _left.TryGetValue(subnet.Id, out var left) ? subnet with { FreeAddresses = ShownLeft(left) } : subnet)]);
+
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
+
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
+        => CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.DeviceIndex == 0).SecurityGroupIds);
+
+    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+        => CallAsync("SetSecurityGroups", () => Replace(id, item => item with { SecurityGroupIds = securityGroupIds }));
+
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
+
+    private string? _hangsAfter;
+    private TaskCompletionSource? _hanging;
+
+    /// <summary>The next call of a kind takes effect and is never answered: what a crash in the middle of it looks like to the one that crashed.</summary>
+    public void HangAfter(string operation) => (_hangsAfter, _hanging) = (operation, new TaskCompletionSource());
+
+    /// <summary>Those that come later are answered again.</summary>
+    public void LetGo() => _hangsAfter = null;
+
+    private async Task<T> CallAsync<T>(string operation, Func<T> effect)
+    {
+        T result;
+        if (Gate is { } gate) await gate.Task;
+        lock (_lock)
+        {
+            Calls.Add(operation);
+            if (_faults.TryGetValue(operation, out var queue) && queue.TryDequeue(out var fault) && fault() is { } exception) throw exception;
+            result = effect();
+        }
+
+        if (_hangsAfter == operation && _hanging is { } hanging) await hanging.Task;
+        return result;
+    }
+
+    private bool Replace(NetworkInterfaceId id, Func<CloudInterface, CloudInterface> change)
+    {
+        var index = _interfaces.FindIndex(item => item.Id == id);
+        if (index < 0) throw new CloudException(CloudErrorKind.NotFound, "Replace", "InvalidNetworkInterfaceID.NotFound", id.Value);
+        _interfaces[index] = change(_interfaces[index]);
+        return true;
+    }
+
+    private CloudInterface New(string subnetId, IReadOnlyList<string> groups, int blocks)
+    {
+        var number = _nextInterface++;
+        return new CloudInterface
+        {
+            Id = new NetworkInterfaceId($"eni-{number}"),
+            Mac = $"02:00:00:00:00:{number:x2}",
+            SubnetId = subnetId,
+            SubnetRange = _subnets[subnetId].Range,
+            PrimaryAddress = NextAddress(subnetId),
+            Blocks = Blocks(subnetId, blocks),
+            SecurityGroupIds = groups,
+            Tags = new Dictionary<string, string>(),
+            State = CloudInterfaceState.Available,
+        };
+    }
+
+    private IPNetwork[] Blocks(string subnetId, int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
+
+    /// <summary>The first four of a subnet are the cloud's.</summary>
+    private IPAddress NextAddress(string subnetId)
+    {
+        var next = _nextAddress.GetValueOrDefault(subnetId, 4);
+        _nextAddress[subnetId] = next + 1;
+        return AddressBlocks.AddressAt(_subnets[subnetId].Range, next);
+    }
+}

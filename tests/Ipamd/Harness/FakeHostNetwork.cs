@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using VpcCni.Ipamd.HostNetwork;
+
+namespace VpcCni.Ipamd.Tests.Harness;
+
+/// <summary>A kernel that does as it is told: which interfaces are wired, and which pods are routed.</summary>
+internal sealed class FakeHostNetwork : IHostNetwork
+{
+    private readonly Dictionary<int, string> _macs = [];
+
+    public HashSet<string> Wired { get; } = [];
+    public HashSet<string> Broken { get; } = [];
+
+    /// <summary>Interfaces whose rule the kernel refuses to remove.</summary>
+    public HashSet<string> KeepsRule { get; } = [];
+    public List<PodRoute> Pods { get; } = [];
+
+    public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
+    {
+        if (Broken.Contains(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac}");
+        Wired.Add(wiring.Mac);
+        _macs[wiring.DeviceIndex] = wiring.Mac;
+        return Task.CompletedTask;
+    }
+
+    public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
+    {
+        if (!_macs.TryGetValue(deviceIndex, out var mac)) return;
+        if (KeepsRule.Contains(mac)) throw new HostNetworkException($"the rule of {mac} cannot be removed");
+        Wired.Remove(mac);
+    }
+
+    public bool CannotBeAsked { get; set; }
+
+    public IReadOnlyList<PodRoute> PodRoutes() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Pods];
+
+    /// <summary>What the host's own links have.</summary>
+    public List<LinkAddress> Addresses { get; } = [];
+
+    public IReadOnlyList<LinkAddress> HostAddresses() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Addresses];
+
+    public HashSet<string> Links { get; } = [];
+    public HashSet<string> Namespaces { get; } = [];
+
+    public IReadOnlyCollection<string> HostInterfaces() => [.. Links.Concat(Pods.Select(pod => pod.HostInterface))];
+
+    /// <summary>The runtime's folder can be seen: a namespace that is not there is gone.</summary>
+    public bool SeesNamespaces { get; set; }
+
+    public NamespacePresence NamespaceAt(string path)
+        => Namespaces.Contains(path) ? NamespacePresence.Present : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone : NamespacePresence.Unknown;
+
+    public Action<string?> LinkSeen { get; set; } = _ => { };
+
+    public Action<string> LinkLost { get; set; } = _ => { };
+
+    public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
+}
+
+/// <summary>A checkpoint in memory that can refuse to be written.</summary>
+internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheckpointFile
+{
+    public byte[]? Content { get; set; }
+    public bool RefuseWrites { get; set; }
+    public Action? BeforeWrite { get; set; }
+    public List<byte[]> Aside { get; } = [];
+    public int Writes { get; private set; }
+    public string Name => "memory";
+
+    public byte[]? Read() => Content;
+
+    public void Write(ReadOnlySpan<byte> content)
+    {
+        BeforeWrite?.Invoke();
+        if (RefuseWrites) throw new IOException("no space left on device");
+        Content = content.ToArray();
+        Writes++;
+    }
+
+    public string SetAside(DateTimeOffset now)
+    {
+        Aside.Add(Content!);
+        Content = null;
+        return $"aside-{Aside.Count}";
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Metrics;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Metrics;
+
+/// <summary>The registry with a small table of its own.</summary>
+public sealed class MetricRegistryTests
+{
+    private static readonly Metric First = new("first", MetricType.Gauge, "", "First");
+    private static readonly Metric Broken = new("broken", MetricType.Gauge, "", "Broken");
+    private static readonly Metric Last = new("last", MetricType.Gauge, "", "Last");
+
+    [Fact]
+    public void A_metric_that_cannot_be_read_is_left_out_with_the_reason_and_comes_back()
+    {
+        var canRead = false;
+        using var registry = new MetricRegistry<string>([First, Broken, Last], "1", () => "reading");
+        registry.Read(First, reading => reading.Length);
+        registry.Read(Broken, _ => canRead ? 2 : throw new IOException("Too many\nopen files"));
+        registry.Read(Last, reading => reading.Length);
+        var text = Scrape.Of(registry.Write).Text;
+        Assert.Contains("\nfirst 7\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nlast 7\n", text, StringComparison.Ordinal);
+        Assert.Contains("# A metric cannot be read: Too many open files\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\nbroken", text, StringComparison.Ordinal);
+        canRead = true;
+        text = Scrape.Of(registry.Write).Text;
+        Assert.Contains("\nbroken 2\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("cannot be read", text, StringComparison.Ordinal);
+    }
+}

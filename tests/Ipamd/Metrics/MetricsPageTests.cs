@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Text;
+using System.Text.RegularExpressions;
+using VpcCni.Ipamd.Metrics;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Metrics;
+
+/// <summary>docs/metrics.md is made from the table of the code.</summary>
+public sealed partial class MetricsPageTests
+{
+    [Fact]
+    public void The_page_of_metrics_is_what_the_table_says() => GeneratedFile.Check("docs/metrics.md", Page());
+
+    private static string Page()
+    {
+        var own = MetricTable.All.Where(metric => !metric.IsReference).ToArray();
+        var reference = MetricTable.All.Where(metric => metric.IsReference).ToArray();
+        var page = new StringBuilder();
+        page.Append(
+            $"""
+            # Metrics
+
+            Served as text on `:61678/metrics` (`VPCCNI_METRICS_BIND_ADDRESS`, `DISABLE_METRICS`), {MetricTable.All.Count} metrics: {own.Length} of ours and the {reference.Length} that the AWS VPC CNI serves. Labels only have values that
+            can be told beforehand: a list, or what one node can carry. No pod, address or container is a label, but for `awscni_assigned_ip_per_cidr`, which the AWS VPC CNI has, too.
+
+            Counters and histograms whose labels are listed are there from the start of the daemon, at 0. Times are in seconds unless the name says otherwise.
+
+            ## Of this daemon
+
+            | name | type | labels | meaning |
+            |---|---|---|---|
+
+            """);
+        foreach (var metric in own) page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} |\n");
+        page.Append(
+            """
+
+            ## Of the AWS VPC CNI
+
+            The same names, types and labels; `promtool check metrics` objects to some of the names, which are kept for the sake of dashboards and alerts that know them.
+
+            | name | type | labels | meaning | differs |
+            |---|---|---|---|---|
+
+            """);
+        foreach (var metric in reference) page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} | {metric.Deviation} |\n");
+        page.Append("\n## Buckets of the histograms\n\n| name | upper bounds |\n|---|---|\n");
+        foreach (var metric in MetricTable.All.Where(metric => metric.Type == MetricType.Histogram)) page.Append($"| `{metric.Name}` | {string.Join(" ", metric.Buckets)} |\n");
+        page.Append("\n## Alerts\n\nOf the chart's rules (`prometheusRule.create`; `helm/vpc-cni/files/alerts.yaml` is a plain rule file).\n\n| alert | severity | fires when |\n|---|---|---|\n");
+        foreach (Match alert in Alerts().Matches(GeneratedFile.Read("helm/vpc-cni/files/alerts.yaml")))
+        {
+            var lasting = alert.Groups["for"] is { Success: true, Value: var time } ? $", for {time}" : "";
+            page.Append($"| `{alert.Groups["name"].Value}` | {alert.Groups["severity"].Value} | `{string.Join(' ', alert.Groups["expr"].Value.Split('\n', StringSplitOptions.TrimEntries)).Replace("|", "\\|", StringComparison.Ordinal)}`{lasting} |\n");
+        }
+
+        return page.ToString();
+    }
+
+    [GeneratedRegex(@"- alert: (?<name>\w+)\n(\s+#[^\n]*\n)?\s+expr: (>-\n\s+)?(?<expr>.+?)\n\s+(for: (?<for>\w+)\n\s+)?labels: \{severity: (?<severity>\w+)\}", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Alerts();
+
+    private static string TypeOf(Metric metric) => metric.Type.ToString().ToLowerInvariant();
+
+    private static string LabelsOf(Metric metric) => string.Join("; ", metric.Labels.Select(label => $"`{label.Name}`: {(label.Values.Count > 0 ? string.Join(", ", label.Values.Select(value => value.Length == 0 ? "empty" : value)) : label.Meaning)}"));
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Ledger.Checkpoint;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Provisioning;
+using VpcCni.Ipamd.Tests.Harness;
+using VpcCni.Ipamd.Tests.Planning;
+using VpcCni.Tests.Shared;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Observation;
+
+/// <summary>What the pool makes of descriptions that lag behind, and of what others do. All found by the simulation.</summary>
+public sealed class LateDescriptionTests
+{
+    [Fact]
+    public async Task An_interface_that_the_kernel_shows_and_a_late_description_calls_attaching_gives_addresses()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        cloud.Change(cloud.Interfaces[1].Id, item => item with { State = CloudInterfaceState.Attaching });
+        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        await pool.StepAsync();
+        Assert.All(pool.View.Interfaces, item => Assert.True(item.CarriesPods));
+    }
+
+    [Fact]
+    public async Task An_interface_that_a_late_description_lacks_can_be_removed_all_the_same()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        var (second, attachment) = (cloud.Interfaces[1].Id, cloud.Interfaces[1].AttachmentId);
+        cloud.Change(second, item => item with { AttachmentId = null });
+        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        await pool.StepAsync();
+        cloud.Change(second, item => item with { AttachmentId = attachment });
+        await pool.DeleteAsync("a");
+        pool.Time.Advance(PoolLimits.IdleInterface);
+        await pool.StepAsync();
+        Assert.Single(cloud.Interfaces);
+    }
+
+    /// <summary>Nothing but a second look tells a lost address from a description that lags behind the checkpoint.</summary>
+    [Fact]
+    public async Task The_first_observation_after_a_start_without_the_cloud_is_confirmed_once_what_the_checkpoint_knows_has_settled()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var before = new PoolHarness(cloud);
+        await before.StepAsync();
+        var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment.Addresses[0].Address;
+        var next = new PoolHarness(cloud);
+        next.Ledger.Restore(CheckpointFormat.Read(before.File.Content), ClockReading.Of(next.Time));
+        await next.Interfaces.PresumeAsync(CancellationToken.None);
+        next.Membership.Presumed(new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "RequestTimeout", "no answer"));
+        cloud.Change(cloud.Interfaces[0].Id, item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] });
+        next.Time.Advance(PoolLimits.FirstObserveRetry * 1.5);
+        await next.StepAsync();
+        Assert.NotNull(next.Membership.LastObservedAt);
+        Assert.Empty(next.View.Orphans);
+
+        next.Time.Advance(IpLedger.Settling);
+        await next.StepAsync();
+        Assert.Equal("a", Assert.Single(next.View.Orphans).Attachment.Key.ContainerId);
+    }
+
+    [Fact]
+    public async Task A_hint_that_the_truth_refutes_is_followed_again_after_a_while()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        // The metadata is ahead of the description, as if the latter lagged by minutes.
+        var taken = cloud.Interfaces[0].Blocks[0];
+        cloud.HintFilter = hints => [.. hints.Select(hint => hint with { Blocks = [.. hint.Blocks.Where(block => block != taken)] })];
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.Equal(3, pool.View.Total);
+        cloud.Change(cloud.Interfaces[0].Id, item => item with { Blocks = [.. item.Blocks.Where(block => block != taken)] });
+        for (var minute = 0; minute < 3; minute++)
+        {
+            pool.Time.Advance(TimeSpan.FromMinutes(1.2));
+            await pool.StepAsync();
+        }
+
+        Assert.DoesNotContain(pool.View.Interfaces[0].Blocks, block => block.Range == taken);
+    }
+
+    [Fact]
+    public void An_unused_interface_in_an_excluded_subnet_makes_room_while_somebody_waits()
+    {
+        var pool = new PoolFixture(maxInterfaces: 2, blocksPerInterface: 3, new PoolTargets { WarmIpTarget = 1 });
+        InterfaceObservation Interface(int index, bool isExcluded) => new()
+        {
+            Id = new NetworkInterfaceId($"eni-{index}"),
+            DeviceIndex = index,
+            PrimaryAddress = System.Net.IPAddress.Parse($"10.0.9.{index + 10}"),
+            SubnetId = "subnet-0",
+            Blocks = [],
+            IsExcluded = isExcluded,
+        };
+        pool.Ledger.Observe([Interface(0, isExcluded: true), Interface(1, isExcluded: true)], pool.Now);
+        pool.Waiting = 1;
+        Assert.Equal(new PoolAction.RemoveInterface(new NetworkInterfaceId("eni-1")), Assert.Single(pool.Plan().Actions));
+    }
+
+    [Fact]
+    public async Task What_the_ledger_still_has_is_not_cleaned_up_as_left_behind()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        var second = cloud.Interfaces[1].Id;
+        // Somebody detached it, which no observation has shown yet.
+        cloud.Change(second, item => Old(item, pool.Time.GetUtcNow().AddHours(-2)) with { AttachmentId = null });
+        await Leaked(pool).CleanAsync(CancellationToken.None);
+        Assert.Contains(cloud.Interfaces, item => item.Id == second);
+    }
+
+    [Fact]
+    public async Task A_leaked_interface_that_claims_to_be_made_in_the_future_is_dated_anew_and_then_deleted()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        var leaked = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], default), default);
+        cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(5)));
+        await Leaked(pool).CleanAsync(CancellationToken.None);
+        Assert.Equal("TagInterface", cloud.Calls[^1]);
+        cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow()));
+        pool.Time.Advance(TimeSpan.FromHours(1));
+        await Leaked(pool).CleanAsync(CancellationToken.None);
+        Assert.DoesNotContain(cloud.Interfaces, item => item.Id == leaked.Id);
+    }
+
+    [Fact]
+    public async Task A_cleanup_that_begins_again_leaves_what_this_daemon_has_made_meanwhile()
+    {
+        var cloud = new FakeCloud().WithPrimary();
+        var pool = new PoolHarness(cloud);
+        var cleanup = Leaked(pool);
+        using var stop = new CancellationTokenSource();
+        cloud.FailNext("DescribeUnattachedInterfaces", () => new InvalidOperationException("a defect"));
+        var first = cleanup.RunAsync(everywhere: false, stop.Token);
+        pool.Time.Advance(LeakedInterfaces.OwnDelay);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => first);
+        var request = new CreateInterfaceRequest("new", pool.Time.GetUtcNow(), "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1));
+        var made = await cloud.CreateInterfaceAsync(request, CancellationToken.None);
+        cloud.Change(made.Id, item => Old(item, pool.Time.GetUtcNow()));
+        var leftover = await cloud.CreateInterfaceAsync(request with { IdempotencyToken = "old" }, CancellationToken.None);
+        cloud.Change(leftover.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(-1)));
+        pool.Time.Advance(TimeSpan.FromSeconds(5));
+        var second = cleanup.RunAsync(everywhere: false, stop.Token);
+        pool.Time.Advance(LeakedInterfaces.OwnDelay);
+        await Eventually.TrueAsync(() => cloud.Interfaces.All(item => item.Id != leftover.Id));
+        Assert.Contains(cloud.Interfaces, item => item.Id == made.Id);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
+    }
+
+    private static LeakedInterfaces Leaked(PoolHarness pool) => new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
+
+    private static CloudInterface Old(CloudInterface item, DateTimeOffset createdAt) => item with { Tags = new Dictionary<string, string> { [LeakedInterfaces.CreatedAtTag] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" } };
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Observation;
+using VpcCni.Ipamd.Tests.Harness;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Observation;
+
+public sealed class NetworkRangeWatchTests
+{
+    private static readonly IPNetwork First = IPNetwork.Parse("10.0.0.0/16"), Second = IPNetwork.Parse("100.64.0.0/16");
+    private readonly FakeCloud _cloud = new();
+    private readonly NetworkRanges _ranges = new();
+    private int _changes;
+
+    public NetworkRangeWatchTests()
+    {
+        _ranges.Set([First]);
+        _ranges.Changed = () => _changes++;
+    }
+
+    [Fact]
+    public async Task A_range_that_the_network_gets_or_loses_is_told()
+    {
+        var watch = Watch();
+        await LookAsync(watch, First);
+        await LookAsync(watch, Second, First);
+        AssertKnown(1, [Second, First]);
+        await LookAsync(watch, First, Second);
+        Assert.Equal(1, _changes);
+        await LookAsync(watch, First);
+        AssertKnown(2, [First]);
+    }
+
+    [Fact]
+    public async Task Without_an_answer_what_is_known_stays()
+    {
+        var watch = Watch();
+        await LookAsync(watch);
+        _cloud.FailNext("DescribeNetworkRanges", CloudErrorKind.Transient);
+        await LookAsync(watch, Second);
+        AssertKnown(0, [First]);
+        await LookAsync(watch, Second);
+        AssertKnown(1, [Second]);
+    }
+
+    private void AssertKnown(int changes, IPNetwork[] ranges)
+    {
+        Assert.Equal(ranges, _ranges.Current);
+        Assert.Equal(changes, _changes);
+    }
+
+    private NetworkRangeWatch Watch() => new(_cloud, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
+
+    private Task LookAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
+    {
+        _cloud.Ranges = ranges;
+        return watch.LookAsync(TestContext.Current.CancellationToken);
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Planning;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Planning;
+
+public sealed class PoolPlannerTests
+{
+    /// <summary>docs/eni-and-ip-target.md of the AWS VPC CNI, all rows: t3.small, 3 interfaces with 3 secondary addresses each.</summary>
+    public static TheoryData<int, int, int, int, int, int, int> DocumentedTargets => new()
+    {
+        // E, W, M, pods -> interfaces, addresses, unused
+        { 1, 0, 0, 0, 1, 3, 3 },
+        { 1, 0, 0, 5, 3, 9, 4 },
+        { 1, 0, 0, 9, 3, 9, 0 },
+        { 1, 1, 1, 0, 1, 1, 1 },
+        { 1, 1, 1, 5, 2, 6, 1 },
+        { 1, 1, 1, 9, 3, 9, 0 },
+        { 1, 2, 5, 0, 2, 5, 5 },
+        { 1, 2, 5, 5, 3, 7, 2 },
+        { 1, 2, 5, 9, 3, 9, 0 },
+    };
+
+    [Theory]
+    [MemberData(nameof(DocumentedTargets))]
+    public void Plan_comes_to_rest_at_the_documented_pool(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    {
+        var pool = Pool(warmEni, warmIp, minimumIp);
+        pool.Settle();
+        for (var pod = 0; pod < pods; pod++)
+        {
+            pool.AddPod();
+            pool.Settle();
+        }
+
+        var view = pool.View;
+        Assert.Equal((interfaces, addresses, unused), (view.Interfaces.Count, view.Total, view.Free));
+    }
+
+    [Theory]
+    [MemberData(nameof(DocumentedTargets))]
+    public void Plan_comes_to_rest_at_the_documented_pool_when_pods_arrive_at_once(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    {
+        var pool = Pool(warmEni, warmIp, minimumIp);
+        pool.Waiting = pods;
+        pool.Settle();
+        pool.Waiting = 0;
+        for (var pod = 0; pod < pods; pod++) pool.AddPod();
+        pool.Settle();
+        var view = pool.View;
+        Assert.Equal((interfaces, addresses, unused), (view.Interfaces.Count, view.Total, view.Free));
+    }
+
+    [Fact]
+    public void Plan_covers_many_waiting_pods_with_one_request_per_interface()
+    {
+        var pool = new PoolFixture(maxInterfaces: 4, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 1 }).WithPrimary();
+        pool.Waiting = 40;
+        var plan = pool.Plan();
+        Assert.Equal(41, plan.Short);
+        Assert.Equal([14, 14, 13], plan.Actions.Select(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
+        Assert.Empty(plan.Hopeless);
+    }
+
+    [Theory]
+    [InlineData(6, 5)]
+    [InlineData(2, 1)]
+    [InlineData(1, 0)]
+    public void Plan_asks_for_no_more_on_a_new_interface_than_its_subnet_has_beside_the_interfaces_own_address(int free, int expected)
+    {
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
+        var plan = pool.Plan();
+        Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => add.Blocks.Count));
+        Assert.Equal(expected == 0 ? GrowthObstacleKind.SubnetExhausted : null, plan.Actions.Count == 0 ? plan.Obstacle?.Kind : null);
+    }
+
+    [Fact]
+    public void Plan_never_grows_beyond_max_pods_although_interfaces_are_filled_whole()
+    {
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 10, new PoolTargets { WarmEniTarget = 3 }, maxPods: 14).WithPrimary();
+        pool.Settle();
+        Assert.Equal(14, pool.View.Total);
+        Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
+    }
+
+    [Fact]
+    public void Plan_counts_cooling_addresses_as_not_available()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
+        pool.Settle();
+        var pod = pool.AddPod();
+        pool.Ledger.Release(pod.Key, pool.Now);
+        Assert.Equal(0, pool.View.Free);
+        pool.Settle();
+        Assert.Equal((2, 1, 1), (pool.View.Total, pool.View.Cooling, pool.View.Free));
+    }
+
+    [Fact]
+    public void Plan_does_not_grow_for_an_address_that_leaves_cooldown_before_the_cloud_could_answer()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
+        pool.Settle();
+        pool.Ledger.Release(pool.AddPod().Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(29);
+        Assert.Empty(pool.Plan().Actions);
+    }
+
+    [Fact]
+    public void Plan_tells_how_many_waiters_nothing_can_serve()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        for (var pod = 0; pod < 9; pod++)
+        {
+            pool.Settle();
+            pool.AddPod();
+        }
+
+        pool.Waiting = 2;
+        var plan = pool.Plan();
+        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Hopeless.Count, plan.Obstacle?.Kind));
+        pool.Ledger.Release(pool.Ledger.Attachments()[0].Key, pool.Now);
+        // It cools for 30 s, and nobody waits that long.
+        Assert.Equal(2, pool.Plan().Hopeless.Count);
+        pool.Now += TimeSpan.FromSeconds(11);
+        Assert.Equal([1L], pool.Plan().Hopeless);
+    }
+
+    [Fact]
+    public void Plan_makes_no_action_while_an_obstacle_is_in_force_and_comes_back_when_it_ends()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        var until = pool.Now.AddSeconds(7);
+        var obstacle = new GrowthObstacle(GrowthObstacleKind.Throttled, until, "slow down");
+        pool.Obstacles = GrowthObstacles.None with { Everything = obstacle };
+        var plan = pool.Plan();
+        Assert.Empty(plan.Actions);
+        Assert.Equal((3, until, obstacle), (plan.Short, plan.ReplanAt, plan.Obstacle));
+    }
+
+    [Theory]
+    [InlineData(0, 0, true)]
+    [InlineData(1, 0, false)]
+    [InlineData(0, 2, true)]
+    public void An_empty_pool_is_too_low_whatever_the_targets_say(int warmEni, int minimumIp, bool pods)
+    {
+        var pool = Pool(warmEni, warmIp: 0, minimumIp);
+        pool.Settle();
+        if (pods)
+        {
+            while (pool.View.Free > 0) pool.AddPod();
+            Assert.True(pool.Plan().Short > 0);
+        }
+
+        Assert.True(pool.View.Total > 0);
+    }
+
+    [Fact]
+    public void Surplus_addresses_go_back_after_the_interval_and_cooling_ones_do_not()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        Assert.Equal(4, pool.View.Total);
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        Assert.Empty(pool.Plan().Actions);
+        pool.Now += TimeSpan.FromSeconds(61);
+        var early = pool.Plan();
+        Assert.Empty(early.Actions);
+        pool.Now = early.ReplanAt!.Value;
+        pool.Settle();
+        pool.Now += PoolLimits.IdleBlock;
+        pool.Settle();
+        // The second interface goes as a whole, and later.
+        Assert.Equal((2, 2), (pool.View.Interfaces.Count, pool.View.Total));
+        pool.Now += PoolLimits.IdleInterface;
+        pool.Settle();
+        Assert.Equal((1, 1), (pool.View.Total, pool.View.Free));
+    }
+
+    [Theory]
+    [InlineData(31, true)]
+    [InlineData(32, false)]
+    public void Surplus_of_a_short_subnet_is_not_kept(int free, bool isReleased)
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 2).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(31);
+        pool.Settle();
+        Assert.Equal(isReleased ? 1 : 3, pool.View.Total);
+        Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.Surplus?.Why);
+    }
+
+    /// <summary>Five ADDs in a moment: two addresses are missing, and five may be added ahead.</summary>
+    [Theory]
+    [InlineData(null, 2)]
+    [InlineData(31, 2)]
+    [InlineData(32, 7)]
+    public void What_the_next_moments_use_is_added_ahead_unless_the_subnet_is_short(int? free, int added)
+    {
+        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 2, MinimumIpTarget = 5 }).WithPrimary();
+        pool.Settle();
+        pool.Subnets = [new SubnetCandidate("subnet-1", free)];
+        while (pool.View.Free > 0) pool.AddPod();
+        Assert.Equal(added, Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions)).Blocks.Count);
+    }
+
+    [Fact]
+    public void What_is_added_ahead_makes_no_interface_of_its_own()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 3);
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        // One is missing and three are ahead: the new interface takes three, and no other is made for the fourth.
+        var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
+        Assert.Equal(3, add.Blocks.Count);
+    }
+
+    /// <summary>An interface takes seconds, and costs the same whatever it brings.</summary>
+    [Fact]
+    public void New_interface_is_not_waited_for_although_nobody_waits()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
+    }
+
+    [Fact]
+    public void Refill_that_nobody_waits_for_is_collected_until_ADDs_pause()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        var plan = pool.Plan();
+        Assert.Empty(plan.Actions);
+        Assert.Equal((1, pool.Now + PoolLimits.RefillPause, plan.RefillAt), (plan.Short, plan.RefillAt, plan.ReplanAt));
+        pool.Now += PoolLimits.RefillPause;
+        Assert.Single(pool.Plan().Actions);
+    }
+
+    [Fact]
+    public void Refill_is_not_collected_while_an_ADD_is_pending_or_the_pool_would_run_empty()
+    {
+        var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
+        pool.Settle();
+        pool.Now += TimeSpan.FromMinutes(1);
+        pool.AddPod();
+        pool.Waiting = 1;
+        Assert.NotEmpty(pool.Plan().Actions);
+        pool.Waiting = 0;
+        for (var pod = 0; pod < 4; pod++) pool.AddPod();
+        // Five ADDs in a moment, and three addresses left.
+        Assert.NotEmpty(pool.Plan().Actions);
+    }
+
+    [Fact]
+    public void An_unused_interface_is_removed_only_when_old_enough_and_one_more_than_the_target_is_free()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        Assert.Equal(2, pool.View.Interfaces.Count);
+        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        pool.Now += TimeSpan.FromSeconds(31);
+        var early = pool.Plan();
+        Assert.Empty(early.Actions);
+        Assert.NotNull(early.ReplanAt);
+        pool.Now = early.ReplanAt!.Value;
+        Assert.IsType<PoolAction.RemoveInterface>(Assert.Single(pool.Plan().Actions));
+        pool.Settle();
+        Assert.Single(pool.View.Interfaces);
+        Assert.Equal(3, pool.View.Free);
+    }
+
+    [Fact]
+    public void An_interface_that_pods_come_back_to_within_a_quarter_of_an_hour_is_never_given_back()
+    {
+        var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        var actions = 0;
+        for (var job = 0; job < 6; job++)
+        {
+            var pods = Enumerable.Range(0, 7).Select(_ => { var pod = pool.AddPod(); actions += pool.Settle(); return pod; }).ToArray();
+            foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+            pool.Now += PoolLimits.IdleInterface - TimeSpan.FromSeconds(1);
+            actions += pool.Settle();
+        }
+
+        // Made once, for the first job.
+        Assert.Equal((2, 3), (actions, pool.View.Interfaces.Count));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void Growth_and_shrinking_do_not_take_turns(int warmEni)
+    {
+        var pool = Pool(warmEni, warmIp: 0, minimumIp: 0);
+        pool.Settle();
+        while (pool.View.Free > 0) pool.AddPod();
+        pool.Settle();
+        for (var minute = 0; minute < 60; minute++)
+        {
+            pool.Now += TimeSpan.FromMinutes(1);
+            Assert.Equal(0, pool.Settle());
+        }
+    }
+
+    [Fact]
+    public void The_primary_interface_is_never_removed()
+    {
+        var pool = new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = 0 }).WithPrimary();
+        pool.Settle();
+        pool.Now += TimeSpan.FromHours(1);
+        pool.Settle();
+        Assert.Contains(pool.View.Interfaces, item => item.IsPrimary);
+    }
+
+    private static PoolFixture Pool(int warmEni, int warmIp, int minimumIp)
+        => new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = warmEni, WarmIpTarget = warmIp, MinimumIpTarget = minimumIp }).WithPrimary();
+}

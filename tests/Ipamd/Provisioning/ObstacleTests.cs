@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Allocation;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Provisioning;
+using VpcCni.Ipamd.Tests.Harness;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Provisioning;
+
+/// <summary>What the cloud's refusals cost: calls that are not made again and again, interfaces that are not thrown away, reasons that are told.</summary>
+public sealed class ObstacleTests
+{
+    [Fact]
+    public async Task A_limit_of_interfaces_that_stays_is_tried_less_and_less_often()
+    {
+        var pool = new PoolHarness(new FakeCloud(maxInterfaces: 1).WithPrimary(3));
+        await RunAsync(pool, TimeSpan.FromHours(2), () => pool.Cloud.FailNext("AttachInterface", CloudErrorKind.InterfaceLimit), pod: true);
+        Assert.InRange(pool.Cloud.Calls.Count(call => call == "CreateInterface"), 3, 16);
+        Assert.Single(pool.Cloud.Interfaces);
+    }
+
+    [Fact]
+    public async Task A_release_that_is_always_refused_is_tried_less_and_less_often()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
+        await RunAsync(pool, TimeSpan.FromHours(2), () => pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.NotPermitted));
+        Assert.InRange(pool.Cloud.Calls.Count(call => call == "UnassignBlocks"), 3, 16);
+    }
+
+    [Fact]
+    public async Task A_new_interface_is_kept_while_the_cloud_throttles_its_attachment()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Cloud.FailNext("AttachInterface", CloudErrorKind.Throttled, times: 3);
+        await pool.AddAsync("a");
+        for (var second = 0; second < 30; second++)
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal((1, 4, 2), (Calls(pool, "CreateInterface"), Calls(pool, "AttachInterface"), pool.Cloud.Interfaces.Count));
+    }
+
+    [Fact]
+    public async Task An_interface_that_is_not_found_a_moment_after_it_was_made_is_attached_later_and_not_left_behind()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
+        await pool.StepAsync();
+        pool.Cloud.FailNext("AttachInterface", CloudErrorKind.NotFound);
+        await pool.AddAsync("a");
+        for (var second = 0; second < 5; second++)
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(1, Calls(pool, "CreateInterface"));
+        Assert.All(pool.Cloud.Interfaces, item => Assert.NotNull(item.AttachmentId));
+    }
+
+    [Fact]
+    public async Task A_create_that_is_not_permitted_does_not_stop_the_interfaces_that_are_there_from_growing()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        pool.Cloud.FailNext("CreateInterface", CloudErrorKind.NotPermitted, times: 50);
+        for (var index = 0; index < 3; index++)
+        {
+            var add = pool.AddAsync($"p{index}");
+            await pool.StepAsync();
+            Assert.IsType<AddOutcome.Held>(await add);
+        }
+
+        var fourth = pool.AddAsync("p3");
+        await pool.StepAsync();
+        Assert.Equal(GrowthObstacleKind.NotPermitted, Assert.IsType<AddOutcome.NoAddress>(await fourth).Kind);
+    }
+
+    [Fact]
+    public async Task An_add_whose_time_is_up_says_what_stood_against_it()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(3));
+        foreach (var operation in new[] { "AssignBlocks", "CreateInterface" }) pool.Cloud.FailNext(operation, CloudErrorKind.Throttled, times: 50);
+        var add = pool.AddAsync("a");
+        for (var step = 0; step < 10 && !add.IsCompleted; step++)
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(0.5));
+        }
+
+        var outcome = Assert.IsType<AddOutcome.NoAddress>(await add);
+        Assert.Equal(GrowthObstacleKind.Throttled, outcome.Kind);
+        Assert.Contains("throttles", outcome.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_operators_interface_that_the_daemon_tagged_is_not_cleaned_up_and_not_tied_to_the_node()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        var operators = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)), default);
+        await cloud.AttachInterfaceAsync(operators.Id, 1, default);
+        cloud.Change(operators.Id, item => item with { Description = "database", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        await pool.StepAsync();
+        Assert.False(cloud.Interfaces.Single(item => item.Id == operators.Id).DeleteOnTermination);
+        cloud.Change(operators.Id, item => item with { AttachmentId = null, DeviceIndex = null });
+        using var stop = new CancellationTokenSource();
+        var leaked = new LeakedInterfaces(cloud, cloud, pool.Ledger, "ours", pool.Time, new Random(1), Microsoft.Extensions.Logging.Abstractions.NullLogger<LeakedInterfaces>.Instance).RunAsync(everywhere: true, stop.Token);
+        for (var hour = 0; hour < 5; hour++)
+        {
+            pool.Time.Advance(TimeSpan.FromHours(1));
+            await Task.Yield();
+        }
+
+        stop.Cancel();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaked);
+        Assert.Contains(cloud.Interfaces, item => item.Id == operators.Id);
+        Assert.Contains("DescribeLeakCandidates", cloud.Calls);
+    }
+
+    [Fact]
+    public async Task An_address_is_not_given_out_while_the_kernel_cannot_be_asked_about_it()
+    {
+        var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.DeleteAsync("a");
+        pool.Host.CannotBeAsked = true;
+        for (var second = 0; second < 60; second++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+            await pool.StepAsync();
+        }
+
+        Assert.Equal((0, 1), (pool.View.Free, pool.View.Cooling));
+        pool.Host.CannotBeAsked = false;
+        for (var second = 0; second < 10; second++)
+        {
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+            await pool.StepAsync();
+        }
+
+        Assert.Equal(1, pool.View.Free);
+    }
+
+    private static int Calls(PoolHarness pool, string operation) => pool.Cloud.Calls.Count(call => call == operation);
+
+    private static async Task RunAsync(PoolHarness pool, TimeSpan length, Action refuse, bool pod = false)
+    {
+        await pool.StepAsync();
+        if (pod) await pool.AddAsync("a");
+        for (var end = pool.Time.GetUtcNow() + length; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(20)))
+        {
+            refuse();
+            await pool.StepAsync();
+            pool.Cloud.Forgive();
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Ledger;
+using VpcCni.Ipamd.Planning;
+using VpcCni.Ipamd.Tests.Harness;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Provisioning;
+
+/// <summary>Changes whose first call took effect without an answer, and whose repetition is refused before the cloud looks at anything. All found by the simulation.</summary>
+public sealed class RepeatedChangeTests
+{
+    public static TheoryData<string> RefusalsThatSayNothing => [nameof(CloudErrorKind.Throttled), nameof(CloudErrorKind.NotPermitted), nameof(CloudErrorKind.Disabled)];
+
+    [Theory]
+    [MemberData(nameof(RefusalsThatSayNothing))]
+    public async Task A_release_without_an_answer_stays_open_when_its_repetition_is_refused(string refusal)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud, new PoolTargets { WarmIpTarget = 1 });
+        await pool.StepAsync();
+        var primary = cloud.Interfaces[0];
+        cloud.FailNext("UnassignBlocks", () =>
+        {
+            cloud.Change(primary.Id, item => item with { Blocks = [item.Blocks[0]] });
+            return new CloudException(CloudErrorKind.Transient, "UnassignBlocks", "NoAnswer", "the answer is lost");
+        });
+        cloud.FailNext("UnassignBlocks", Enum.Parse<CloudErrorKind>(refusal));
+        pool.Time.Advance(PoolLimits.IdleBlock);
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(10));
+        await pool.StepAsync();
+        Assert.Equal((1, 1, 0), (pool.View.Total, pool.View.Free, pool.View.Intents.Count));
+    }
+
+    [Theory]
+    [MemberData(nameof(RefusalsThatSayNothing))]
+    public async Task A_creation_without_an_answer_is_gone_on_with_when_its_repetition_is_refused(string refusal)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        HashSet<string> tokens = [];
+        foreach (var kind in new[] { CloudErrorKind.Transient, Enum.Parse<CloudErrorKind>(refusal), CloudErrorKind.Transient })
+        {
+            cloud.FailNext("CreateInterface", () =>
+            {
+                tokens.Add(Token(pool));
+                return new CloudException(kind, "CreateInterface", kind.ToString(), "made to fail");
+            });
+        }
+
+        await pool.AddAsync("a");
+        for (var second = 0; second < 10; second++)
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Single(tokens);
+        Assert.Equal((2, 0), (cloud.Interfaces.Count, pool.View.Intents.Count));
+    }
+
+    [Theory]
+    [MemberData(nameof(RefusalsThatSayNothing))]
+    public async Task A_detachment_without_an_answer_is_gone_on_with_when_its_repetition_is_refused(string refusal)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        await pool.DeleteAsync("a");
+        cloud.FailNext("DetachInterface", () =>
+        {
+            cloud.Change(cloud.Interfaces[1].Id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available });
+            return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
+        });
+        cloud.FailNext("DetachInterface", Enum.Parse<CloudErrorKind>(refusal));
+        pool.Time.Advance(PoolLimits.IdleInterface);
+        await pool.StepAsync();
+        pool.Time.Advance(TimeSpan.FromSeconds(1));
+        await pool.StepAsync();
+        Assert.Equal(3, pool.View.Free);
+        pool.Time.Advance(TimeSpan.FromSeconds(10));
+        await pool.StepAsync();
+        Assert.Equal((1, 0), (cloud.Interfaces.Count, pool.View.Intents.Count));
+    }
+
+    [Fact]
+    public async Task An_interface_that_could_not_be_tied_to_the_nodes_life_is_tied_within_minutes()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        await pool.StepAsync();
+        cloud.FailNext("SetDeleteOnTermination", CloudErrorKind.Throttled);
+        await pool.AddAsync("a");
+        await pool.StepAsync();
+        Assert.False(cloud.Interfaces[1].DeleteOnTermination);
+        cloud.Change(cloud.Interfaces[1].Id, item => item with { Description = "ours", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        pool.Time.Advance(TimeSpan.FromMinutes(2));
+        await pool.StepAsync();
+        Assert.True(cloud.Interfaces[1].DeleteOnTermination);
+    }
+
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(3)]
+    public async Task An_interface_that_somebody_deleted_is_given_up_whatever_the_clock_was_set_to_meanwhile(int recordedHoursAhead)
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var pool = new PoolHarness(cloud);
+        var clock = ClockReading.Of(pool.Time);
+        var at = clock.Now.AddHours(recordedHoursAhead);
+        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2)) { Created = new NetworkInterfaceId("eni-deleted") };
+        pool.Ledger.Restore(LedgerRecord.Empty with { Intents = [intent], WrittenAt = clock with { Now = at } }, clock);
+        for (var waited = TimeSpan.Zero; waited < IpLedger.Settling + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        {
+            await pool.StepAsync();
+            pool.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.DoesNotContain(pool.View.Intents, open => open.Intent.Number == intent.Number);
+    }
+
+    private static string Token(PoolHarness pool) => Assert.IsType<Intent.AddInterface>(Assert.Single(pool.View.Intents).Intent).Token;
+}

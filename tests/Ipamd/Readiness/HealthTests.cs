@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Cli;
+using VpcCni.Ipamd.Clouds;
+using VpcCni.Ipamd.Events;
+using VpcCni.Ipamd.Readiness;
+using VpcCni.Ipamd.Tests.Cli;
+using VpcCni.Ipamd.Tests.Harness;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Readiness;
+
+/// <summary>The first line of <c>ipamd status</c>, its exit code and what is told of changes, in the states that an operator meets.</summary>
+public sealed class HealthTests
+{
+    private readonly AnswerHarness _node = new(new PoolHarness(new FakeCloud().WithPrimary()));
+
+    [Fact]
+    public async Task A_node_that_serves_is_ready_and_says_nothing()
+    {
+        await _node.ServeAsync();
+        _node.Health.Tell();
+        Assert.Equal(("READY", 0), (_node.Health.Report().Headline, StatusReport.ExitCodeOf(_node.Status().Health)));
+        Assert.Empty(_node.Changes);
+    }
+
+    [Fact]
+    public void A_node_that_starts_is_not_ready_and_names_what_it_waits_for()
+    {
+        _node.State.Starting("identify this node (instance metadata)");
+        Assert.Equal("NOT READY Starting: identify this node (instance metadata)", _node.Health.Report().Headline);
+        Assert.Equal(1, StatusReport.ExitCodeOf(_node.Status().Health));
+
+        // For a moment every daemon starts.
+        _node.Health.Tell();
+        Assert.Empty(_node.Changes);
+        _node.Pool.Time.Advance(TimeSpan.FromSeconds(6));
+        _node.Health.Tell();
+        Assert.Single(_node.Changes);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_cannot_be_written_makes_the_node_not_ready_until_it_can()
+    {
+        await _node.ServeAsync();
+        _node.Pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
+        Assert.StartsWith("NOT READY CheckpointNotWritten: ", _node.Health.Report().Headline, StringComparison.Ordinal);
+        _node.Health.Tell();
+
+        _node.Pool.File.RefuseWrites = false;
+        await _node.Pool.Writer.PersistAsync(default);
+        _node.Health.Tell();
+        Assert.Equal("READY", _node.Changes[^1]);
+        Assert.Equal(2, _node.Changes.Count);
+    }
+
+    [Fact]
+    public async Task A_full_subnet_degrades_the_node_also_while_addresses_are_free()
+    {
+        _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.SubnetExhausted, 9);
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("a");
+        await _node.Pool.StepAsync();
+        Assert.Equal((HealthLevel.Degraded, HealthReason.SubnetExhausted), Worst());
+        Assert.StartsWith("DEGRADED SubnetExhausted: 2 addresses are free, ", _node.Health.Report().Headline, StringComparison.Ordinal);
+        Assert.Equal(3, StatusReport.ExitCodeOf(_node.Status().Health));
+    }
+
+    /// <summary>Throttling comes and goes: it is worth a word when nothing is free, or when it stays.</summary>
+    [Fact]
+    public async Task Throttling_degrades_a_node_without_a_free_address_at_once_and_another_after_a_minute()
+    {
+        for (var attempt = 0; attempt < 99; attempt++) _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
+        await _node.ServeAsync();
+        await _node.Pool.AddAsync("a");
+        await _node.Pool.StepAsync();
+        Assert.Equal(HealthLevel.Ready, _node.Health.Report().Level);
+        for (var second = 0; second < 61; second++)
+        {
+            _node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
+            await _node.Pool.StepAsync();
+            _node.Health.Tell();
+        }
+
+        Assert.Equal((HealthLevel.Degraded, HealthReason.Throttled), Worst());
+
+        var full = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(1)));
+        for (var attempt = 0; attempt < 99; attempt++)
+        {
+            full.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
+            full.Pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled);
+        }
+
+        await full.Pool.StepAsync();
+        await full.ServeAsync();
+        await full.Pool.AddAsync("a");
+        await full.Pool.StepAsync();
+        Assert.StartsWith("DEGRADED Throttled: no address is free, ", full.Health.Report().Headline, StringComparison.Ordinal);
+    }
+
+    /// <summary>A node that runs all the pods that it may is full, which is no trouble.</summary>
+    [Fact]
+    public async Task A_node_that_is_full_is_ready()
+    {
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
+        node.Pool.Conditions.MaxPods = 3;
+        await node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        await node.Pool.StepAsync();
+        Assert.Equal((0, HealthLevel.Ready), (node.Pool.View.Free, node.Health.Report().Level));
+
+        // One that may run more is not.
+        node.Pool.Conditions.MaxPods = 10;
+        await node.Pool.StepAsync();
+        Assert.StartsWith("DEGRADED EniLimitReached: no address is free, ", node.Health.Report().Headline, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_detached_interface_is_one_cause_with_its_pods()
+    {
+        var cloud = new FakeCloud().WithPrimary(3);
+        var node = new AnswerHarness(new PoolHarness(cloud));
+        await node.ServeAsync();
+        foreach (var pod in new[] { "a", "b", "c", "d", "e" })
+        {
+            await node.Pool.AddAsync(pod);
+            await node.Pool.StepAsync();
+        }
+
+        var second = cloud.Interfaces.First(item => item.DeviceIndex == 1).Id;
+        node.Pool.Time.Advance(TimeSpan.FromMinutes(2));
+        cloud.Change(second, _ => null);
+        node.Pool.Membership.RequestAt(node.Pool.Time.GetUtcNow());
+        await node.Pool.StepAsync();
+
+        var told = Assert.Single(node.Pool.Told.OfType<PoolEvent.AddressesLost>());
+        Assert.Contains($"{second} disappeared at ", told.Loss.Sentence, StringComparison.Ordinal);
+        Assert.Contains(" with 2 pods: default/d (", told.Loss.Sentence, StringComparison.Ordinal);
+        Assert.Equal((HealthLevel.Degraded, HealthReason.AddressLost), (node.Health.Report().Level, node.Health.Report().Causes[0].Cause.Reason));
+        Assert.Single(node.Status().Problems, problem => problem.Contains("disappeared", StringComparison.Ordinal));
+        var explained = node.Explain("default/e");
+        Assert.Equal("orphaned", explained.State);
+        Assert.Contains(explained.Steps, step => step.Kind == "lost" && step.What.Contains(second.Value, StringComparison.Ordinal));
+    }
+
+    /// <summary>Nothing is judged before it was observed: a restart with the cloud out of reach makes no pod an orphan.</summary>
+    [Fact]
+    public async Task Before_the_first_observation_no_pod_is_lost()
+    {
+        var before = new PoolHarness(new FakeCloud().WithPrimary());
+        await before.StepAsync();
+        await before.AddAsync("a");
+        var node = new AnswerHarness(new PoolHarness(new FakeCloud()));
+        node.Pool.Ledger.Restore(VpcCni.Ipamd.Ledger.Checkpoint.CheckpointFormat.Read(before.File.Content), VpcCni.Ipamd.Ledger.ClockReading.Of(node.Pool.Time));
+        node.State.Starting("could not identify this node: connection refused");
+
+        Assert.Empty(node.Pool.View.Orphans);
+        var status = node.Status();
+        Assert.DoesNotContain(status.Problems, problem => problem.Contains("no interface", StringComparison.Ordinal));
+        Assert.Equal("holding", node.Explain("default/a").State);
+    }
+
+    [Fact]
+    public async Task Several_causes_are_all_there_the_worst_first()
+    {
+        await _node.ServeAsync();
+        _node.State.HostNetworkProblem = () => "nft: Operation not permitted";
+        _node.State.DefectProblem = () => "metrics failed unexpectedly";
+        _node.Pool.File.RefuseWrites = true;
+        await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
+        var health = _node.Status().Health;
+        Assert.Equal(["CheckpointNotWritten", "HostNetwork", "PartStopped"], health.Causes.Select(cause => cause.Reason));
+        Assert.Equal(["not_ready", "degraded", "degraded"], health.Causes.Select(cause => cause.Level));
+        Assert.Equal("not_ready", health.Level);
+    }
+
+    private (HealthLevel, HealthReason) Worst() => (_node.Health.Report().Level, _node.Health.Report().Causes[0].Cause.Reason);
+}
