@@ -17,7 +17,7 @@ internal sealed class Dispatcher(PluginHost plugin)
         using var log = new PluginLog(plugin.Stderr, plugin.Time);
         try
         {
-            if (plugin.Arguments.Count > 0 || string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND"))) return ByHand.Answer(plugin);
+            if (plugin.Arguments.Count > 0 || string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND"))) return Usage.Answer(plugin);
             if (Execute(log) is { } answer) plugin.Stdout.Write(answer);
             return 0;
         }

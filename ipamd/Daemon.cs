@@ -89,10 +89,10 @@ internal sealed partial class Daemon : IAsyncDisposable
         state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
 
         // The host's network follows what the core knows, whoever else changes it.
-        using var keeper = new HostNetworkKeeper(
-            host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkKeeper>());
+        using var keeper = new HostNetworkReconciler(
+            host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkReconciler>());
         keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
-        engine.Ranges.Changed = keeper.Poke;
+        engine.Ranges.Changed = keeper.RequestSync;
         engine.Events.Subscribe(happened =>
         {
             var released = happened is PoolEvent.LostDelete lost ? lost.Released : (happened as PoolEvent.MissedDelete)?.Released;
@@ -129,7 +129,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             cancellationToken);
         var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
         state.InstallationProblem = () => installation?.Problem;
-        state.DefectProblem = () => engine.Beside.Problem;
+        state.DefectProblem = () => engine.Background.Problem;
         state.LogProblem = () => _log.Problem;
         List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("collection of garbage", idle.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
         if (installation is not null) beside.Add(("installation", installation.RunAsync));
@@ -138,7 +138,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         {
             // Only the engine may end the daemon: no pod waits for the others.
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), .. beside.Select(part => (Func<CancellationToken, Task>)(token => engine.Beside.KeepAsync(part.Name, part.Run, token)))],
+                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), .. beside.Select(part => (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(part.Name, part.Run, token)))],
                 cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -221,8 +221,8 @@ internal sealed partial class Daemon : IAsyncDisposable
     }
 
     private static void TellCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at)
-        => cluster?.Events.Note(
-            report.Level switch { HealthLevel.Ready => EventCatalog.PodNetworkReady, HealthLevel.Degraded => EventCatalog.PodNetworkDegraded, _ => EventCatalog.PodNetworkNotReady }, report.Headline, at);
+        => cluster?.Events.Record(
+            report.Level switch { HealthLevel.Ready => EventReasons.PodNetworkReady, HealthLevel.Degraded => EventReasons.PodNetworkDegraded, _ => EventReasons.PodNetworkNotReady }, report.Headline, at);
 
     private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 

@@ -40,12 +40,12 @@ public sealed partial class RouteNetlink
     }
 
     /// <summary>
-    /// Finds the link that owns a MAC address (<see cref="LinkOwners"/>); null if there is none.
+    /// Finds the link that owns a MAC address (<see cref="LinkLookup"/>); null if there is none.
     /// </summary>
     /// <exception cref="NetlinkException">ENOTUNIQ: several links are equally good.</exception>
     public LinkInfo? FindLinkByMac(MacAddress mac)
     {
-        var found = LinkOwners.Of(mac, GetLinks());
+        var found = LinkLookup.Of(mac, GetLinks());
         return found switch
         {
             [] => null,

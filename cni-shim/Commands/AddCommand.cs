@@ -15,7 +15,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     public CniResult Run()
     {
         using var hostNamespace = NetworkNamespace.OpenCurrent();
-        using var podNamespace = Sandbox.Open(invocation, hostNamespace);
+        using var podNamespace = SandboxNamespace.Open(invocation, hostNamespace);
         using var pod = podNamespace.OpenRouteNetlink();
         // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
         using var host = RouteNetlink.Open();
@@ -34,7 +34,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
             foreach (var link in interfaces) wired.Add(wiring.Wire(link, undo));
-            Sandbox.CheckUnchanged(invocation, podNamespace);
+            SandboxNamespace.CheckUnchanged(invocation, podNamespace);
 
             if (log.IsEnabled(PluginLogLevel.Info)) log.Info("wired", (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))), (FieldNames.Link, interfaces[0].HostName));
             return Result(wired).After(config.PreviousResult);

@@ -19,7 +19,7 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
     public void Run()
     {
         using var hostNamespace = NetworkNamespace.OpenCurrent();
-        using var sandbox = Sandbox.Open(invocation, hostNamespace);
+        using var sandbox = SandboxNamespace.Open(invocation, hostNamespace);
         using var host = RouteNetlink.Open();
         using var pod = sandbox.OpenRouteNetlink();
 

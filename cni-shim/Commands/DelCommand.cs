@@ -18,7 +18,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
     public void Run()
     {
         using var hostNamespace = NetworkNamespace.OpenCurrent();
-        using var sandbox = Sandbox.TryOpen(invocation, hostNamespace, log);
+        using var sandbox = SandboxNamespace.TryOpen(invocation, hostNamespace, log);
         using var host = RouteNetlink.Open();
         var teardown = new PodTeardown(host, invocation, config.PreviousResult, log);
         try

@@ -21,7 +21,7 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
         if (reply.PodVlanId != 0)
             throw new CniException(CniErrorCode.NotSupported, $"ipamd gave the pod a branch network interface (VLAN {reply.PodVlanId}), which this plugin does not wire: security groups for pods need the plugin of aws-node");
         if (reply.IPAllocationMetadata.Count is 0 or > Limits.InterfacesPerPod)
-            throw Nonsense($"{reply.IPAllocationMetadata.Count} addresses");
+            throw InvalidReply($"{reply.IPAllocationMetadata.Count} addresses");
 
         var interfaces = new PodInterface[reply.IPAllocationMetadata.Count];
         for (var index = 0; index < interfaces.Length; index++)
@@ -39,13 +39,13 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
         var addresses = new List<IPAddress>(1);
         Add(allocation.IPv4Addr, AddressFamily.InterNetwork);
         Add(allocation.IPv6Addr, AddressFamily.InterNetworkV6);
-        return addresses.Count > 0 ? addresses : throw Nonsense("an allocation without an address");
+        return addresses.Count > 0 ? addresses : throw InvalidReply("an allocation without an address");
 
         void Add(string text, AddressFamily family)
         {
             if (text.Length == 0) return;
             if (!IPAddress.TryParse(text, out var address) || address.AddressFamily != family || !IsUnicast(address))
-                throw Nonsense($"the address '{Invocation.Printable(text)}'");
+                throw InvalidReply($"the address '{Invocation.Printable(text)}'");
             addresses.Add(address);
         }
     }
@@ -53,7 +53,7 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
     /// <summary>Daemons before multi-card support give the device number only; its table is the main one for the primary interface, else one more than the number.</summary>
     private static int TableOf(IPAllocationMetadata allocation)
     {
-        if (allocation.RouteTableId < 0 || allocation.DeviceNumber < 0) throw Nonsense($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
+        if (allocation.RouteTableId < 0 || allocation.DeviceNumber < 0) throw InvalidReply($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
         return allocation.RouteTableId is var table and not Netlink.RouteTable.Unspecified ? table
             : allocation.DeviceNumber == 0 ? Netlink.RouteTable.Main
             : allocation.DeviceNumber + 1;
@@ -64,7 +64,7 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
         => !IPAddress.IsLoopback(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any) && !address.IsIPv6Multicast && !address.IsIPv6LinkLocal
             && !address.IsIPv4MappedToIPv6 && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
 
-    private static CniException Nonsense(string what) => new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");
+    private static CniException InvalidReply(string what) => new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");
 }
 
 /// <summary>What was made for a <see cref="PodInterface"/>.</summary>

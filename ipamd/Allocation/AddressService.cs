@@ -38,13 +38,13 @@ internal abstract record AddOutcome
 internal sealed partial class AddressService(
     IpLedger ledger,
     CheckpointWriter checkpoint,
-    WaitingAdds waiting,
-    KernelEvidence evidence,
+    PendingAddQueue waiting,
+    KernelUsage evidence,
     PoolSignal signal,
     TimeProvider time,
     TimeSpan addWait)
 {
-    private readonly AttachmentTurns _turns = new();
+    private readonly KeyedLock _turns = new();
 
     /// <summary>Completed when membership has been observed once: from then on the place of every address is known that has one.</summary>
     public required Task Observed { get; init; }
@@ -210,7 +210,7 @@ internal sealed partial class AddressService(
             // Nobody was told: the addresses go straight back. A repeated ADD keeps what it held before.
             if (served.IsNew)
             {
-                ledger.Withdraw(served.Attachment.Key);
+                ledger.Rollback(served.Attachment.Key);
                 waiting.Serve();
             }
 
@@ -243,7 +243,7 @@ internal sealed partial class AddressService(
             WaitOutcome.TimedOut => new AddOutcome.NoAddress(
                 $"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}", HeldUpBy()?.Kind),
             WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
-            WaitOutcome.Hopeless { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Sentence(obstacle)}", obstacle.Kind),
+            WaitOutcome.Unservable { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Sentence(obstacle)}", obstacle.Kind),
             _ => throw new InvalidOperationException($"{outcome} is not a failure"),
         };
     }

@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Allocation;
 /// What the ADDs that wait are waiting for: an obstacle that stands, a call that waits for this node's budget, or one that the cloud has
 /// not answered. The error of an ADD, <c>ipamd status</c> and <c>ipamd explain</c> name the same.
 /// </summary>
-internal sealed class WaitReason(IpLedger ledger, WaitingAdds waiting, ApiBudget budget, TimeProvider time)
+internal sealed class WaitReason(IpLedger ledger, PendingAddQueue waiting, ApiRateLimiter budget, TimeProvider time)
 {
     /// <summary>Null when nothing is known to hold them up.</summary>
     public GrowthObstacle? Current()

@@ -14,7 +14,7 @@ internal static partial class AuditComparison
     private static IEnumerable<Finding> Pods(AuditLook look, KernelFacts kernel)
     {
         var veths = kernel.Links.Where(link => link.Kind == "veth").ToDictionary(link => link.Index);
-        foreach (var attachment in look.Attachments.Where(attachment => !attachment.IsHosts && look.At - attachment.AssignedAt >= Wiring))
+        foreach (var attachment in look.Attachments.Where(attachment => !attachment.IsHostOwned && look.At - attachment.AssignedAt >= Wiring))
         {
             foreach (var held in attachment.Addresses)
             {
@@ -31,7 +31,7 @@ internal static partial class AuditComparison
         if (route is null)
         {
             // Of one that was recovered from the kernel the link is all that is known.
-            var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelEvidence.LinkSuffix(attachment);
+            var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelUsage.LinkSuffix(attachment);
             var isGone = !veths.Values.Any(link => link.Name.EndsWith(suffix, StringComparison.Ordinal));
             yield return attachment.IsRecovered && !isGone
                 ? new Finding(
@@ -85,7 +85,7 @@ internal static partial class AuditComparison
         foreach (var address in kernel.Rules.Select(PodOf).OfType<IPAddress>().Distinct().Where(address => !held.Contains(address) && IsOurs(look, address)))
             yield return new Finding(Severity.Warning, "leftover-rule", address.ToString(), "there are rules for it, and no pod holds it: they would send the next holder's packets the wrong way", KeeperShould);
 
-        var suffixes = look.Attachments.Where(attachment => attachment.Pod.Name is { Length: > 0 }).Select(attachment => KernelEvidence.LinkSuffix(attachment.Pod)).ToHashSet(StringComparer.Ordinal);
+        var suffixes = look.Attachments.Where(attachment => attachment.Pod.Name is { Length: > 0 }).Select(attachment => KernelUsage.LinkSuffix(attachment.Pod)).ToHashSet(StringComparer.Ordinal);
         // Where a sandbox without a pod's name holds an address, its link may be any.
         if (look.Attachments.Any(attachment => attachment.Pod.Name is not { Length: > 0 })) yield break;
         foreach (var link in veths.Values.Where(link => !routed.Contains(link.Index) && link.Group != LinkGroups.Released && IsPodLink(link.Name, look.VethPrefix) && !suffixes.Contains(link.Name[look.VethPrefix.Length..])))
@@ -94,7 +94,7 @@ internal static partial class AuditComparison
 
     /// <summary>Who holds another address of the family that is routed to the link, which is named after it.</summary>
     private static Attachment? OwnerOf(AuditLook look, KernelFacts kernel, LinkInfo link, IPAddress other)
-        => look.Attachments.FirstOrDefault(attachment => !attachment.IsRecovered && link.Name.EndsWith(KernelEvidence.LinkSuffix(attachment), StringComparison.Ordinal)
+        => look.Attachments.FirstOrDefault(attachment => !attachment.IsRecovered && link.Name.EndsWith(KernelUsage.LinkSuffix(attachment), StringComparison.Ordinal)
             && attachment.Addresses.Any(held => !held.Address.Equals(other) && held.Address.AddressFamily == other.AddressFamily
                 && kernel.Routes.Any(route => route.Table == RouteTables.Main && route.LinkIndex == link.Index && route.Destination == Host(held.Address))));
 

@@ -12,7 +12,7 @@ internal static partial class AuditComparison
     /// <summary>Routes of others to addresses of the pool.</summary>
     private static IEnumerable<Finding> ForeignRoutes(AuditLook look, KernelFacts kernel)
     {
-        var pods = look.Attachments.Where(attachment => !attachment.IsHosts)
+        var pods = look.Attachments.Where(attachment => !attachment.IsHostOwned)
             .SelectMany(attachment => attachment.Addresses).Select(held => held.Address).ToHashSet();
         var links = kernel.Links.ToDictionary(link => link.Index);
         foreach (var route in kernel.Routes
@@ -85,7 +85,7 @@ internal static partial class AuditComparison
             if (LinkOf(look, kernel, item) is { } link) yield return (link, true);
         }
 
-        var pods = look.Attachments.Where(attachment => !attachment.IsHosts)
+        var pods = look.Attachments.Where(attachment => !attachment.IsHostOwned)
             .SelectMany(attachment => attachment.Addresses).Select(held => Host(held.Address)).ToHashSet();
         var routed = kernel.Routes
             .Where(route => route.Table == RouteTables.Main && route.Destination is { } to && pods.Contains(to))

@@ -40,11 +40,11 @@ internal sealed class NodeAuditor(
             PoolEvent.ChangeEnded ended => ended.Intent,
             _ => null,
         };
-        if (intent?.Concerned is not { } concerned) return;
+        if (intent?.InterfaceId is not { } concerned) return;
         lock (_lock)
         {
             _changed[concerned] = happened.At;
-            foreach (var settled in _changed.Where(pair => happened.At - pair.Value > IpLedger.Settling).Select(pair => pair.Key).ToArray()) _changed.Remove(settled);
+            foreach (var settled in _changed.Where(pair => happened.At - pair.Value > IpLedger.ConsistencyWindow).Select(pair => pair.Key).ToArray()) _changed.Remove(settled);
         }
     }
 
@@ -129,8 +129,8 @@ internal sealed class NodeAuditor(
 
     private HashSet<NetworkInterfaceId> Unsettled(DateTimeOffset now)
     {
-        HashSet<NetworkInterfaceId> unsettled = [.. ledger.OpenIntents().Select(open => open.Intent.Concerned).OfType<NetworkInterfaceId>()];
-        lock (_lock) unsettled.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.Settling).Select(pair => pair.Key));
+        HashSet<NetworkInterfaceId> unsettled = [.. ledger.OpenIntents().Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
+        lock (_lock) unsettled.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.ConsistencyWindow).Select(pair => pair.Key));
         return unsettled;
     }
 

@@ -18,7 +18,7 @@ internal static class AuditReport
 
     internal static string Text(AuditReply reply)
     {
-        var screen = new Screen();
+        var screen = new TableWriter();
         foreach (var finding in reply.Findings)
         {
             screen.Beside(finding.Severity, Column, $"{finding.Subject} [{finding.Kind}]");
@@ -30,7 +30,7 @@ internal static class AuditReport
         foreach (var missing in reply.NotCompared) screen.Beside("not seen", Column, missing);
         screen.Beside("compared", Column, string.Join("; ", reply.Compared));
         var found = reply.Findings.Count == 0 ? "no mismatch" : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen twice";
-        screen.Beside(reply.Findings.Count > 0 ? "MISMATCH" : reply.Complete ? "CLEAN" : "UNKNOWN", Column, $"{found}; took {Span.Of(reply.Took.ToTimeSpan())}");
+        screen.Beside(reply.Findings.Count > 0 ? "MISMATCH" : reply.Complete ? "CLEAN" : "UNKNOWN", Column, $"{found}; took {DurationText.Of(reply.Took.ToTimeSpan())}");
         return screen.ToString();
     }
 }

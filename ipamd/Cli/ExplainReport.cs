@@ -31,7 +31,7 @@ internal static class ExplainReport
 
     internal static string Text(ExplainReply reply)
     {
-        var screen = new Screen();
+        var screen = new TableWriter();
         screen.Line(reply.Summary);
         if (reply.Steps.Count > 0) screen.Line();
         DateTimeOffset? before = null, asked = null;

@@ -49,7 +49,7 @@ internal static class HealthCommand
         }
         else
         {
-            var screen = new Screen();
+            var screen = new TableWriter();
             StatusReport.Head(screen, status.Health);
             if (status.Health.Causes.Count == 0) screen.Row("READY");
             await console.Output.WriteAsync(screen.ToString());

@@ -20,14 +20,14 @@ internal static class OfflineReport
 
     internal static string Text(OfflineStatus status)
     {
-        var screen = new Screen();
+        var screen = new TableWriter();
         screen.Beside("OFFLINE", Column, "read from files; the daemon was not asked, and nothing here need be true any more");
         screen.Beside("daemon", Column, status.IsServed
             ? $"somebody listens on {status.SocketPath}: `ipamd status` asks the daemon itself"
             : $"not running: nobody listens on {status.SocketPath}");
         screen.Beside("checkpoint", Column, status.CheckpointPath + (status.CheckpointProblem is { } problem ? $": {problem}"
             : status.Record?.WrittenAt is { } written
-                ? $", written {written.Now:yyyy-MM-dd HH:mm:ss}Z ({Span.Ago(status.Now - written.Now)})" : ", of another daemon"));
+                ? $", written {written.Now:yyyy-MM-dd HH:mm:ss}Z ({DurationText.Ago(status.Now - written.Now)})" : ", of another daemon"));
         if (status.Record is { } record) Describe(screen, record, status.Now);
         screen.Beside("log", Column, status.LogPath + (status.LogProblem is { } unread ? $": {unread}"
             : status.Log.Count == 0 ? ": empty" : $", its last {status.Log.Count} lines:"));
@@ -81,20 +81,20 @@ internal static class OfflineReport
         writer.WriteEndObject();
     });
 
-    private static void Describe(Screen screen, LedgerRecord record, DateTimeOffset now)
+    private static void Describe(TableWriter screen, LedgerRecord record, DateTimeOffset now)
     {
         var total = record.Interfaces.Sum(item => item.Blocks.Sum(block => (long)AddressBlocks.Count(block)));
         screen.Beside("addresses", Column,
             $"{total} on {record.Interfaces.Count} interfaces, as last seen: "
             + $"{record.Attachments.Count} assigned, {record.Cooling.Count} cooling");
         foreach (var intent in record.Intents)
-            screen.Beside("under way", Column, $"{intent.Description}, begun {Span.Ago(now - intent.Since)}");
+            screen.Beside("under way", Column, $"{intent.Description}, begun {DurationText.Ago(now - intent.Since)}");
         foreach (var attachment in record.Attachments.Take(MostPods))
         {
             var address = string.Join(",", attachment.Addresses.Select(held => held.Address));
             var name = attachment.Pod.Name is { Length: > 0 } ? attachment.Pod.ToString() : $"sandbox {attachment.Key.ContainerId}";
             var where = attachment.Addresses[0].Place is { } place ? $", on {place.Id.Value}" : "";
-            screen.Beside("pod", Column, $"{address} {name}, for {Span.Of(now - attachment.AssignedAt)}{where}");
+            screen.Beside("pod", Column, $"{address} {name}, for {DurationText.Of(now - attachment.AssignedAt)}{where}");
         }
 
         if (record.Attachments.Count > MostPods)

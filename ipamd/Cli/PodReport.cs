@@ -36,14 +36,14 @@ internal static class PodReport
         [
             new("ADDRESS", "DEV", "FOR", "SANDBOX", "POD"),
             .. reply.Attachments.Select(item => new Row(
-                string.Join(",", item.Addresses), $"{item.DeviceIndex}", Span.Of(now - item.AssignedAt.ToDateTimeOffset()),
+                string.Join(",", item.Addresses), $"{item.DeviceIndex}", DurationText.Of(now - item.AssignedAt.ToDateTimeOffset()),
                 item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId, NameOf(item))),
         ];
         var address = Math.Max(15, pods.Max(pod => pod.Address.Length));
         var before = address + " DEV FOR.... ".Length;
         var hasSandbox = columns is not { } width || before + ShortId + 1 + pods.Max(pod => pod.Name.Length) <= width;
         var room = columns is { } narrow && !hasSandbox ? Math.Max(ShortestName, narrow - before) : int.MaxValue;
-        var screen = new Screen();
+        var screen = new TableWriter();
         foreach (var pod in pods)
         {
             var sandbox = hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "";

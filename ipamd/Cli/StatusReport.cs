@@ -29,7 +29,7 @@ internal static class StatusReport
         => health.Level switch { "ready" => ExitCodes.Done, "degraded" => Degraded, _ => ExitCodes.Failed };
 
     /// <summary>The head: how well the node serves pods and, when it does not do so well, why.</summary>
-    internal static void Head(Screen screen, Health health)
+    internal static void Head(TableWriter screen, Health health)
     {
         var level = health.Level.Replace('_', ' ').ToUpperInvariant();
         foreach (var (cause, index) in health.Causes.Select((cause, index) => (cause, index)))
@@ -39,11 +39,11 @@ internal static class StatusReport
     internal static string Text(GetStatusReply status)
     {
         var now = status.Now.ToDateTimeOffset();
-        var screen = new Screen();
+        var screen = new TableWriter();
         Head(screen, status.Health);
-        var head = $"{(status.Health.Causes.Count == 0 ? "READY" : "daemon"),-9}  {status.Phase}, started {Span.Ago(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}";
+        var head = $"{(status.Health.Causes.Count == 0 ? "READY" : "daemon"),-9}  {status.Phase}, started {DurationText.Ago(now - status.StartedAt.ToDateTimeOffset())}, ipamd {status.Version}";
         var clock = $"{now:HH:mm:ss}Z";
-        screen.Row(head.Length + clock.Length < Screen.Width ? head.PadRight(Screen.Width - clock.Length) + clock : head);
+        screen.Row(head.Length + clock.Length < TableWriter.Width ? head.PadRight(TableWriter.Width - clock.Length) + clock : head);
         screen.Beside("node", Column, status.NodeId.Length > 0 ? $"{status.NodeId}, {status.InstanceType}" : "not identified yet");
         Pool(screen, status.Pool, status.Warnings);
         Line(screen, status.Line, now);
@@ -53,12 +53,12 @@ internal static class StatusReport
         foreach (var problem in status.Problems.Skip(status.Health.Causes.Count)) screen.Beside("problem", Column, problem);
         foreach (var warning in status.Warnings) screen.Beside("warning", Column, warning);
         foreach (var failure in status.Failures)
-            screen.Beside("failed", Column, $"{Span.Ago(now - failure.At.ToDateTimeOffset())}{(failure.Count > 1 ? $", {failure.Count} times" : "")}: {failure.What}");
+            screen.Beside("failed", Column, $"{DurationText.Ago(now - failure.At.ToDateTimeOffset())}{(failure.Count > 1 ? $", {failure.Count} times" : "")}: {failure.What}");
         Interfaces(screen, status);
         return screen.ToString();
     }
 
-    private static void Pool(Screen screen, Pool pool, IReadOnlyList<string> warnings)
+    private static void Pool(TableWriter screen, Pool pool, IReadOnlyList<string> warnings)
     {
         screen.Beside("addresses", Column, $"{pool.Total} attached: {pool.Assigned} assigned, {pool.Available} free, {pool.Cooling} cooling{(pool.CooldownEnds is { } end ? $" (the first until {end.ToDateTimeOffset():HH:mm:ss}Z)" : "")}");
         if (pool.Surplus is { } surplus) screen.Beside("surplus", Column, SurplusText(surplus));
@@ -82,7 +82,7 @@ internal static class StatusReport
         => setting.Source == "environment"
         && OptionTable.All.FirstOrDefault(option => option.Name == setting.Name)?.Default != setting.Value;
 
-    private static void Line(Screen screen, Line line, DateTimeOffset now)
+    private static void Line(TableWriter screen, Line line, DateTimeOffset now)
     {
         if (line.Length == 0)
         {
@@ -90,12 +90,12 @@ internal static class StatusReport
             return;
         }
 
-        screen.Beside("waiting", Column, $"{line.Length} {(line.Length == 1 ? "pod" : "pods")}, the first for {Span.Of(line.Longest.ToTimeSpan())}, until {Span.Of(line.NextDeadline.ToDateTimeOffset() - now)} from now; for {line.WaitsFor}");
+        screen.Beside("waiting", Column, $"{line.Length} {(line.Length == 1 ? "pod" : "pods")}, the first for {DurationText.Of(line.Longest.ToTimeSpan())}, until {DurationText.Of(line.NextDeadline.ToDateTimeOffset() - now)} from now; for {line.WaitsFor}");
     }
 
-    private static void Cloud(Screen screen, Protos.V1.Cloud cloud, DateTimeOffset now)
+    private static void Cloud(TableWriter screen, Protos.V1.Cloud cloud, DateTimeOffset now)
     {
-        screen.Beside("cloud", Column, $"access {cloud.Access}; {(cloud.ObservedAt is { } at ? $"described {Span.Ago(now - at.ToDateTimeOffset())}" : "not described yet")}; drift found: {cloud.DriftFound}");
+        screen.Beside("cloud", Column, $"access {cloud.Access}; {(cloud.ObservedAt is { } at ? $"described {DurationText.Ago(now - at.ToDateTimeOffset())}" : "not described yet")}; drift found: {cloud.DriftFound}");
         screen.Beside("budget", Column, string.Join(", ", cloud.Budget.Select(Bucket)));
         foreach (var change in cloud.OpenChanges) screen.Beside("under way", Column, change);
     }
@@ -104,9 +104,9 @@ internal static class StatusReport
         => $"{bucket.Kind} {bucket.Tokens:0.#} of {bucket.Capacity:0}{(bucket.Waiting > 0 ? $", {bucket.Waiting} wait" : "")}";
 
     private static string Until(Obstacle obstacle, DateTimeOffset now)
-        => obstacle.Until is { } until ? $"; tried again in {Span.Of(until.ToDateTimeOffset() - now)}, at {until.ToDateTimeOffset():HH:mm:ss}Z" : "";
+        => obstacle.Until is { } until ? $"; tried again in {DurationText.Of(until.ToDateTimeOffset() - now)}, at {until.ToDateTimeOffset():HH:mm:ss}Z" : "";
 
-    private static void Interfaces(Screen screen, GetStatusReply status)
+    private static void Interfaces(TableWriter screen, GetStatusReply status)
     {
         screen.Row("");
         screen.Row($"{"INTERFACE",-22} {"DEV",3} {"PRIMARY",-15} {"TOTAL",5} {"USED",4} {"COOL",4} {"FREE",4}  STATE");
@@ -115,14 +115,14 @@ internal static class StatusReport
         screen.Row($"{status.Pool.Interfaces} of {status.Pool.InterfaceLimit} interfaces attached; at most {status.Pool.MaxPods} pods");
     }
 
-    private static void Interface(Screen screen, NetworkInterface item)
+    private static void Interface(TableWriter screen, NetworkInterface item)
     {
         var which = $"{item.Id,-22} {item.DeviceIndex,3} {item.PrimaryAddress,-15}";
         var counts = $" {item.Total,5} {item.Assigned,4} {item.Cooling,4} {item.Total - item.Assigned - item.Cooling,4}  ";
-        var room = Screen.Width - which.Length - counts.Length;
+        var room = TableWriter.Width - which.Length - counts.Length;
         if (item.State.Length <= room) screen.Row($"{which}{counts}{item.State}");
         // A long state says why there are no addresses to count.
-        else if (item.Total == 0) screen.Row(which + item.State.PadLeft(Screen.Width - which.Length));
+        else if (item.Total == 0) screen.Row(which + item.State.PadLeft(TableWriter.Width - which.Length));
         else screen.Beside(which + counts.TrimEnd(), which.Length + counts.Length, item.State);
     }
 }

@@ -58,7 +58,7 @@ internal sealed class HostIndex
     public IReadOnlyList<RouteInfo> MainRoutes(int linkIndex) => _mainByLink.TryGetValue(linkIndex, out var routes) ? routes : [];
 
     /// <summary>The links that a MAC address can mean: none, one, or several that are equally good.</summary>
-    public IReadOnlyList<LinkInfo> Links(MacAddress mac) => LinkOwners.Of(mac, _observed.Links);
+    public IReadOnlyList<LinkInfo> Links(MacAddress mac) => LinkLookup.Of(mac, _observed.Links);
 
     public InterfaceState Of(InterfaceWiring wiring, LinkInfo link) => new()
     {

@@ -39,7 +39,7 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         List<AddressInfo> addresses = [];
         foreach (var wiring in interfaces.Where(item => !item.IsPrimary))
         {
-            if (LinkOwners.Of(MacAddress.Parse(wiring.Mac), links) is not [var link]) continue;
+            if (LinkLookup.Of(MacAddress.Parse(wiring.Mac), links) is not [var link]) continue;
             try
             {
                 addresses.AddRange(_netlink.GetAddresses(wiring.PrimaryAddress.AddressFamily, link.Index));

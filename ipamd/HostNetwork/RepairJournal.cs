@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
 {
     private readonly Lock _lock = new();
-    private readonly Dictionary<RepairKind, RepairPacing> _pacing = Enum.GetValues<RepairKind>().ToDictionary(kind => kind, _ => new RepairPacing());
+    private readonly Dictionary<RepairKind, RepairBackoff> _pacing = Enum.GetValues<RepairKind>().ToDictionary(kind => kind, _ => new RepairBackoff());
     private volatile RepairReport _report = RepairReport.Empty;
 
     public RepairReport Report => _report;
@@ -38,7 +38,7 @@ internal sealed partial class RepairJournal(TimeProvider time, ILogger logger)
             Set_NeedsLock(kind, new RepairCount { Repaired = earlier.Repaired + count, Disputes = earlier.Disputes + (begins ? 1 : 0), IsDisputed = disputed, LastRepair = now });
         }
 
-        if (begins) Log.Dispute(logger, kind, RepairPacing.Patience, RepairPacing.LongestPause.TotalSeconds);
+        if (begins) Log.Dispute(logger, kind, RepairBackoff.Patience, RepairBackoff.LongestPause.TotalSeconds);
         else if (!disputed && kind == RepairKind.Leftover) Log.Removed(logger, count, first);
         else if (!disputed) Log.Repaired(logger, kind, count, first);
         Told?.Invoke(new RepairsMade(kind, count, first));

@@ -35,7 +35,7 @@ internal sealed class StaleRules
     /// <param name="stale">All that are stale now; those that are not among them are forgotten.</param>
     /// <param name="now">The time now.</param>
     /// <returns>Those that may be removed.</returns>
-    public IReadOnlyList<RuleInfo> Condemn(IReadOnlyList<RuleInfo> stale, DateTimeOffset now)
+    public IReadOnlyList<RuleInfo> SelectExpired(IReadOnlyList<RuleInfo> stale, DateTimeOffset now)
     {
         _since = stale.Distinct().ToDictionary(rule => rule, rule => _since.TryGetValue(rule, out var at) ? at : now);
         DateTimeOffset[] later = [.. _since.Select(pair => pair.Value + Age(pair.Key)).Where(due => due > now)];

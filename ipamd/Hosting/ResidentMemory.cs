@@ -32,7 +32,7 @@ internal sealed partial class ResidentMemory(ILogger logger, string mappings = "
         {
             foreach (var (start, length) in CleanFileMappings(File.ReadLines(mappings)).Intersect(_seen))
             {
-                // Advice: a mapping that is locked or gone keeps its pages, which harms nobody.
+                // Hints: a mapping that is locked or gone keeps its pages, which harms nobody.
                 if (Advise((nint)start, (nint)length, MADV_DONTNEED) == 0) released += (long)length;
             }
         });

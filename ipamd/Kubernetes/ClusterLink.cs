@@ -12,7 +12,7 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
     private readonly List<(string Name, Func<CancellationToken, Task> Run)> _parts = [];
-    private readonly SideParts _kept = new(time, logger);
+    private readonly Supervisor _kept = new(time, logger);
 
     /// <summary>What does not work now, one sentence a part; null when all is well.</summary>
     public string? Problem
@@ -51,7 +51,7 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
     }
 
     /// <summary>Runs until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => _kept.KeepAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
+    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => _kept.RunAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
 
     private static partial class Log
     {

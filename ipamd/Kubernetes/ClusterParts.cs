@@ -55,16 +55,16 @@ internal sealed class ClusterParts : IDisposable
         const string events = "events", annotations = "annotation of pods", names = "names of recovered pods";
         var writer = new KubernetesWriter(_connection, options.NodeName);
         var reporter = new EventReporter(writer, options.NodeName, nodeUid, failure => Link.Failed(events, failure), time, random);
-        pool.Events.Subscribe(reporter.Note);
+        pool.Events.Subscribe(reporter.Record);
         Link.Add(events, reporter.RunAsync);
         var recovered = new RecoveredPods(
             new KubernetesPods(_connection), options.NodeName, pool.Ledger, named => pool.Events.Publish(new PoolEvent.Identified(time.GetUtcNow(), named)), failure => Link.Failed(names, failure), time, random);
-        pool.Events.Subscribe(recovered.Note);
+        pool.Events.Subscribe(recovered.Record);
         Link.Add(names, recovered.RunAsync);
         if (!options.AnnotatesPods) return reporter;
         var annotator = new PodAnnotator(writer, pod => NewestOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
         annotator.Resume(pool.Ledger.Attachments());
-        pool.Events.Subscribe(annotator.Note);
+        pool.Events.Subscribe(annotator.Record);
         Link.Add(annotations, annotator.RunAsync);
         return reporter;
     }

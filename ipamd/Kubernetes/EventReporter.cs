@@ -13,24 +13,24 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
-    private readonly EventBook _book = new();
+    private readonly EventAggregator _book = new();
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
     private readonly WriterHealth _health = new(failed);
 
     /// <summary>Takes note and returns at once: called on the thread that it happened on.</summary>
-    public void Note(PoolEvent happened)
+    public void Record(PoolEvent happened)
     {
-        var occurrences = EventCatalog.Of(happened, nodeName);
+        var occurrences = EventReasons.Of(happened, nodeName);
         if (occurrences.Count == 0) return;
-        foreach (var occurrence in occurrences) _book.Note(occurrence, happened.At);
+        foreach (var occurrence in occurrences) _book.Record(occurrence, happened.At);
         _signal.Raise();
     }
 
-    /// <summary>As <see cref="Note(PoolEvent)"/>, for what the daemon says of the node as a whole.</summary>
-    public void Note(string reason, string message, DateTimeOffset at)
+    /// <summary>As <see cref="Record(PoolEvent)"/>, for what the daemon says of the node as a whole.</summary>
+    public void Record(string reason, string message, DateTimeOffset at)
     {
-        _book.Note(new Occurrence(new EventSubject("", nodeName), reason, message), at);
+        _book.Record(new Occurrence(new EventSubject("", nodeName), reason, message), at);
         _signal.Raise();
     }
 

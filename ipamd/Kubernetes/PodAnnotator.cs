@@ -47,7 +47,7 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
     public long Dropped { get; private set; }
 
     /// <summary>Takes note and returns at once: called on the thread that it happened on, an ADD's among them.</summary>
-    public void Note(PoolEvent happened)
+    public void Record(PoolEvent happened)
     {
         switch (happened)
         {

@@ -39,7 +39,7 @@ internal sealed class RecoveredPods(
     private readonly Dictionary<AttachmentKey, int> _attempts = [];
 
     /// <summary>Returns at once: called on the thread that it happened on.</summary>
-    public void Note(PoolEvent happened)
+    public void Record(PoolEvent happened)
     {
         if (happened is PoolEvent.Recovered) _signal.Raise();
     }
@@ -49,7 +49,7 @@ internal sealed class RecoveredPods(
     {
         while (true)
         {
-            Attachment[] nameless = [.. ledger.Attachments().Where(item => item is { IsRecovered: true, IsHosts: false, Pod.Name: null or "" } && _attempts.GetValueOrDefault(item.Key) < MaxAttempts)];
+            Attachment[] nameless = [.. ledger.Attachments().Where(item => item is { IsRecovered: true, IsHostOwned: false, Pod.Name: null or "" } && _attempts.GetValueOrDefault(item.Key) < MaxAttempts)];
             if (nameless.Length == 0)
             {
                 await _signal.WaitAsync(LongestWait, time, cancellationToken);
@@ -74,11 +74,11 @@ internal sealed class RecoveredPods(
     private void Identify(IReadOnlyList<Attachment> nameless, IReadOnlyList<PodReference> known)
     {
         foreach (var gone in _attempts.Keys.Where(key => nameless.All(item => item.Key != key)).ToArray()) _attempts.Remove(gone);
-        var bySuffix = known.DistinctBy(KernelEvidence.LinkSuffix).ToDictionary(KernelEvidence.LinkSuffix, StringComparer.Ordinal);
+        var bySuffix = known.DistinctBy(KernelUsage.LinkSuffix).ToDictionary(KernelUsage.LinkSuffix, StringComparer.Ordinal);
         foreach (var attachment in nameless)
         {
             var link = attachment.Key.ContainerId;
-            if (link.Length > KernelEvidence.LinkSuffixLength && bySuffix.TryGetValue(link[^KernelEvidence.LinkSuffixLength..], out var pod))
+            if (link.Length > KernelUsage.LinkSuffixLength && bySuffix.TryGetValue(link[^KernelUsage.LinkSuffixLength..], out var pod))
             {
                 if (ledger.Identify(attachment.Key, pod) is { } named) identified(named);
             }

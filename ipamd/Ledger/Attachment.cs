@@ -35,14 +35,14 @@ internal readonly record struct PodReference(string Namespace, string Name) : IL
 /// <param name="Id">The interface.</param>
 /// <param name="DeviceIndex">0 on network card 0 is the primary interface.</param>
 /// <param name="NetworkCard">0 on all but the largest instance types.</param>
-internal readonly record struct InterfacePlace(NetworkInterfaceId Id, int DeviceIndex, int NetworkCard);
+internal readonly record struct InterfaceSlot(NetworkInterfaceId Id, int DeviceIndex, int NetworkCard);
 
 /// <summary>One address of an attachment.</summary>
 /// <param name="Address">IPv4 or IPv6.</param>
 /// <param name="Place">
 /// The interface that carries it; null until an observation of the cloud shows it (after a restart, from a file of another daemon).
 /// </param>
-internal readonly record struct HeldAddress(IPAddress Address, InterfacePlace? Place);
+internal readonly record struct HeldAddress(IPAddress Address, InterfaceSlot? Place);
 
 /// <summary>The addresses that a container holds, and where the network carries them.</summary>
 internal sealed record Attachment
@@ -68,10 +68,10 @@ internal sealed record Attachment
     /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint), or by the host. Nobody knows its key, so it is
     /// given back when the kernel no longer shows it.
     /// </summary>
-    public bool IsRecovered => Key.NetworkName == RecoveredNetwork || IsHosts;
+    public bool IsRecovered => Key.NetworkName == RecoveredNetwork || IsHostOwned;
 
     /// <summary>The address is configured on a link of the host, which the key names: no pod has it.</summary>
-    public bool IsHosts => Key.NetworkName == HostNetwork;
+    public bool IsHostOwned => Key.NetworkName == HostNetwork;
 
     /// <summary>Network name of the keys that recovery invents. Not a valid CNI network name, so no runtime can ask for it.</summary>
     public const string RecoveredNetwork = "_recovered";

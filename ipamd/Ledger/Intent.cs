@@ -29,7 +29,7 @@ internal abstract record Intent(long Number, DateTimeOffset At)
     public bool IsGrowth => this is AssignBlocks or AddInterface;
 
     /// <summary>The interface that it is about; null while it has not been created.</summary>
-    public NetworkInterfaceId? Concerned => this switch
+    public NetworkInterfaceId? InterfaceId => this switch
     {
         AddInterface add => add.Created,
         AssignBlocks assign => assign.Interface,
@@ -73,7 +73,7 @@ internal abstract record Intent(long Number, DateTimeOffset At)
     /// <param name="Place">Its place on the node, which says what has to be taken from the host's rules.</param>
     /// <param name="PrimaryAddress">Its own address, of which the same is true.</param>
     internal sealed record RemoveInterface(
-        long Number, DateTimeOffset At, NetworkInterfaceId Interface, string AttachmentId, InterfacePlace Place, IPAddress PrimaryAddress) : Intent(Number, At)
+        long Number, DateTimeOffset At, NetworkInterfaceId Interface, string AttachmentId, InterfaceSlot Place, IPAddress PrimaryAddress) : Intent(Number, At)
     {
         /// <summary>The detachment is certain; what is left to do is to delete it.</summary>
         public bool IsDetached { get; init; }

@@ -52,7 +52,7 @@ internal sealed partial class IpLedger
         lock (_lock)
         {
             if (!_interfaces.TryGetValue(id, out var entry) || entry.IsPrimary || IsBusy_NeedsLock(id) || entry.Blocks.Values.Any(block => !block.IsUnused)) return null;
-            if (MayCarryOrphans(id, SuspectedCarriers_NeedsLock(now))) return null;
+            if (MayHoldOrphans(id, SuspectedCarriers_NeedsLock(now))) return null;
             entry.IsDraining = true;
             return Open_NeedsLock(new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Place, entry.PrimaryAddress));
         }
@@ -72,7 +72,7 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>The blocks are on the interface.</summary>
-    public void Assigned(Intent.AssignBlocks intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
+    public void CompleteAssign(Intent.AssignBlocks intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -83,19 +83,19 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>The interface is attached and wired.</summary>
-    public void Added(Intent.AddInterface intent, InterfaceObservation created, DateTimeOffset now)
+    public void CompleteAdd(Intent.AddInterface intent, InterfaceObservation created, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            _gone.Remove(created.Id);
+            _recentlyDetached.Remove(created.Id);
             if (!_interfaces.TryGetValue(created.Id, out var entry)) _interfaces.Add(created.Id, entry = new Interface(created, now, addedAt: now));
             AddBlocks_NeedsLock(entry, created.Blocks, now);
         }
     }
 
     /// <summary>The blocks are no longer on the interface.</summary>
-    public void Released(Intent.ReleaseBlocks intent, DateTimeOffset now)
+    public void CompleteRelease(Intent.ReleaseBlocks intent, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -103,13 +103,13 @@ internal sealed partial class IpLedger
             foreach (var range in intent.Blocks)
             {
                 if (_interfaces.TryGetValue(intent.Interface, out var entry)) RemoveBlock_NeedsLock(entry, range);
-                _givenBack[range] = now;
+                _recentlyReleased[range] = now;
             }
         }
     }
 
     /// <summary>The interface is gone.</summary>
-    public void Removed(Intent.RemoveInterface intent, DateTimeOffset now)
+    public void CompleteRemove(Intent.RemoveInterface intent, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -119,12 +119,12 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>Certainly without effect, or taken back: what was to be given back is usable again.</summary>
-    public void Undone(Intent intent, DateTimeOffset now)
+    public void Abort(Intent intent, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            if (intent is Intent.AddInterface { Created: { } created }) _gone[created] = now;
+            if (intent is Intent.AddInterface { Created: { } created }) _recentlyDetached[created] = now;
             if (intent is Intent.RemoveInterface removal && _interfaces.TryGetValue(removal.Interface, out var draining)) draining.IsDraining = false;
             if (intent is not Intent.ReleaseBlocks release || !_interfaces.TryGetValue(release.Interface, out var entry)) return;
             foreach (var range in release.Blocks)
@@ -183,8 +183,8 @@ internal sealed partial class IpLedger
             _lastIntent = Math.Max(_lastIntent, intent.Number);
         }
 
-        foreach (var (range, at) in record.GivenBack) _givenBack[range] = carried(at);
-        foreach (var (id, at) in record.Gone) _gone[id] = carried(at);
+        foreach (var (range, at) in record.RecentlyReleased) _recentlyReleased[range] = carried(at);
+        foreach (var (id, at) in record.RecentlyDetached) _recentlyDetached[id] = carried(at);
     }
 
     /// <summary>
@@ -201,7 +201,7 @@ internal sealed partial class IpLedger
                 case Intent.AssignBlocks when askedAt - since >= DoubtWindow:
                     Close_NeedsLock(intent);
                     break;
-                case Intent.ReleaseBlocks release when askedAt - since >= Settling:
+                case Intent.ReleaseBlocks release when askedAt - since >= ConsistencyWindow:
                     Close_NeedsLock(intent);
                     var there = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
                     foreach (var range in release.Blocks)
@@ -212,7 +212,7 @@ internal sealed partial class IpLedger
                     }
 
                     break;
-                case Intent.RemoveInterface { IsDetached: false } removal when askedAt - since >= Settling:
+                case Intent.RemoveInterface { IsDetached: false } removal when askedAt - since >= ConsistencyWindow:
                     if (observed.Any(seen => seen.Id == removal.Interface))
                     {
                         Close_NeedsLock(intent);
@@ -251,9 +251,9 @@ internal sealed partial class IpLedger
         return suspects;
     }
 
-    private static bool MayCarryOrphans(NetworkInterfaceId id, HashSet<NetworkInterfaceId?> suspects) => suspects.Contains(id) || suspects.Contains(null);
+    private static bool MayHoldOrphans(NetworkInterfaceId id, HashSet<NetworkInterfaceId?> suspects) => suspects.Contains(id) || suspects.Contains(null);
 
-    private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.Concerned == id);
+    private bool IsBusy_NeedsLock(NetworkInterfaceId id) => _intents.Values.Any(open => open.Intent.InterfaceId == id);
 
     private long NextIntent_NeedsLock() => ++_lastIntent;
 

@@ -11,13 +11,13 @@ internal sealed partial class IpLedger
     /// The control plane is eventually consistent: for this long after a change of ours, an observation that does not show it yet does not undo it. What we added
     /// stays although it is not described, and what we gave back does not return although it still is.
     /// </summary>
-    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan ConsistencyWindow = TimeSpan.FromSeconds(60);
 
     /// <summary>An assignment whose answer was lost shows in an observation that is asked for this long after it, or it did not happen.</summary>
     public static readonly TimeSpan DoubtWindow = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<IPNetwork, DateTimeOffset> _givenBack = [];
-    private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _gone = [];
+    private readonly Dictionary<IPNetwork, DateTimeOffset> _recentlyReleased = [];
+    private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _recentlyDetached = [];
 
     /// <summary>Every block by its range, on whichever interface: how an address finds its block.</summary>
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
@@ -29,7 +29,7 @@ internal sealed partial class IpLedger
     public static readonly TimeSpan OrphanWindow = TimeSpan.FromMinutes(5);
 
     /// <summary>Of addresses that are held and on no known interface: the one that carried them last, and when it was seen to carry them no more.</summary>
-    private readonly Dictionary<IPAddress, (InterfacePlace? Place, DateTimeOffset Since)> _lastPlaces = [];
+    private readonly Dictionary<IPAddress, (InterfaceSlot? Place, DateTimeOffset Since)> _lastPlaces = [];
 
     /// <summary>
     /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become orphans. What an open intent is about is left to it.
@@ -47,7 +47,7 @@ internal sealed partial class IpLedger
             _remembered = [];
             Resolve_NeedsLock(observed, askedAt ?? now, now);
             // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a change of ours would be.
-            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= Settling, now);
+            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= ConsistencyWindow, now);
             Orphan[] orphaned = [.. Orphans_NeedsLock().Where(orphan => !before.Contains(orphan.Attachment.Key))];
             return changes with { Orphaned = orphaned, Losses = AddressLoss.Of(orphaned, _interfaces.Keys.ToHashSet()) };
         }
@@ -63,7 +63,7 @@ internal sealed partial class IpLedger
             lock (_lock)
             {
                 return _restoredAt is { } restored && _attachments.Values.Any(item => !item.IsRecovered && item.Addresses.Any(held => held.Place is not null && BlockOf_NeedsLock(held.Address) is null))
-                    ? restored + Settling
+                    ? restored + ConsistencyWindow
                     : null;
             }
         }
@@ -115,7 +115,7 @@ internal sealed partial class IpLedger
         List<NetworkInterfaceId> added = [], lost = [];
         var (blocksAdded, blocksLost, isOtherwise) = (0, 0, false);
         ForgetSettled_NeedsLock(now);
-        foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= Settling && observed.All(seen => seen.Id != item.Id)).ToArray())
+        foreach (var known in _interfaces.Values.Where(item => now - item.AddedAt >= ConsistencyWindow && observed.All(seen => seen.Id != item.Id)).ToArray())
         {
             if (!known.IsDraining) lost.Add(known.Id);
             blocksLost += known.Blocks.Count;
@@ -125,7 +125,7 @@ internal sealed partial class IpLedger
         foreach (var seen in observed)
         {
             // Detached by us and still described; or created by us and not finished.
-            if (_gone.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)) continue;
+            if (_recentlyDetached.ContainsKey(seen.Id) || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)) continue;
             if (!_interfaces.TryGetValue(seen.Id, out var known))
             {
                 known = new Interface(seen, now, addedAt: DateTimeOffset.MinValue);
@@ -138,15 +138,15 @@ internal sealed partial class IpLedger
             known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
             foreach (var range in seen.Blocks)
             {
-                if (_givenBack.ContainsKey(range)) continue;
+                if (_recentlyReleased.ContainsKey(range)) continue;
                 // Moved to another interface, or made part of a prefix, by us a moment ago: the description is late.
-                if (Overlapping_NeedsLock(range).Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < Settling)) continue;
+                if (Overlapping_NeedsLock(range).Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < ConsistencyWindow)) continue;
                 if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now)) blocksAdded++;
             }
 
             foreach (var block in known.Blocks.Values.ToArray())
             {
-                if (block.IsReleasing || seen.Blocks.Contains(block.Range) || now - block.AddedAt < Settling) continue;
+                if (block.IsReleasing || seen.Blocks.Contains(block.Range) || now - block.AddedAt < ConsistencyWindow) continue;
                 RemoveBlock_NeedsLock(known, block.Range);
                 blocksLost++;
             }
@@ -159,18 +159,18 @@ internal sealed partial class IpLedger
     /// <summary>Whether what the instance metadata shows is what the ledger holds, open intents and everything that has not settled yet aside.</summary>
     /// <param name="hinted">Interfaces and their blocks, complete or not.</param>
     /// <param name="now">The time now.</param>
-    public bool Agrees(IReadOnlyDictionary<NetworkInterfaceId, IReadOnlyList<IPNetwork>> hinted, DateTimeOffset now)
+    public bool MatchesHint(IReadOnlyDictionary<NetworkInterfaceId, IReadOnlyList<IPNetwork>> hinted, DateTimeOffset now)
     {
         lock (_lock)
         {
             ForgetSettled_NeedsLock(now);
-            bool Unsettled(NetworkInterfaceId id) => _gone.ContainsKey(id) || IsBusy_NeedsLock(id) || (_interfaces.TryGetValue(id, out var entry) && now - entry.AddedAt < Settling);
+            bool Unsettled(NetworkInterfaceId id) => _recentlyDetached.ContainsKey(id) || IsBusy_NeedsLock(id) || (_interfaces.TryGetValue(id, out var entry) && now - entry.AddedAt < ConsistencyWindow);
             if (hinted.Keys.Any(id => !_interfaces.ContainsKey(id) && !Unsettled(id))) return false;
             foreach (var entry in _interfaces.Values.Where(entry => !Unsettled(entry.Id)))
             {
                 if (!hinted.TryGetValue(entry.Id, out var blocks)) return false;
-                if (blocks.Any(range => !_givenBack.ContainsKey(range) && !_index.ContainsKey(range))) return false;
-                if (entry.Blocks.Values.Any(block => now - block.AddedAt >= Settling && !blocks.Contains(block.Range))) return false;
+                if (blocks.Any(range => !_recentlyReleased.ContainsKey(range) && !_index.ContainsKey(range))) return false;
+                if (entry.Blocks.Values.Any(block => now - block.AddedAt >= ConsistencyWindow && !blocks.Contains(block.Range))) return false;
             }
 
             return true;
@@ -206,7 +206,7 @@ internal sealed partial class IpLedger
     {
         foreach (var range in blocks)
         {
-            _givenBack.Remove(range);
+            _recentlyReleased.Remove(range);
             AddBlock_NeedsLock(entry, range, addedAt: now, now);
         }
 
@@ -249,16 +249,16 @@ internal sealed partial class IpLedger
     /// <summary>Gone by our own doing.</summary>
     private void Drop_NeedsLock(NetworkInterfaceId id, DateTimeOffset at)
     {
-        _gone[id] = at;
+        _recentlyDetached[id] = at;
         if (_interfaces.TryGetValue(id, out var entry)) RemoveInterface_NeedsLock(entry);
     }
 
     private void ForgetSettled_NeedsLock(DateTimeOffset now)
     {
-        foreach (var range in _givenBack.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray()) _givenBack.Remove(range);
-        foreach (var id in _gone.Where(pair => now - pair.Value >= Settling).Select(pair => pair.Key).ToArray())
+        foreach (var range in _recentlyReleased.Where(pair => now - pair.Value >= ConsistencyWindow).Select(pair => pair.Key).ToArray()) _recentlyReleased.Remove(range);
+        foreach (var id in _recentlyDetached.Where(pair => now - pair.Value >= ConsistencyWindow).Select(pair => pair.Key).ToArray())
         {
-            if (!IsBusy_NeedsLock(id)) _gone.Remove(id);
+            if (!IsBusy_NeedsLock(id)) _recentlyDetached.Remove(id);
         }
     }
 
@@ -287,7 +287,7 @@ internal sealed partial class IpLedger
         }
     }
 
-    private InterfacePlace? PlaceOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.Place;
+    private InterfaceSlot? PlaceOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.Place;
 
     private Block? BlockOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Block;
 
@@ -306,7 +306,7 @@ internal sealed partial class IpLedger
         SubnetId = entry.SubnetId,
         CarriesPods = entry.CarriesPods,
         IsExcluded = entry.IsExcluded,
-        MayCarryOrphans = MayCarryOrphans(entry.Id, suspects),
+        MayHoldOrphans = MayHoldOrphans(entry.Id, suspects),
         IsDraining = entry.IsDraining,
         SeenAt = entry.SeenAt,
         UnheldSince = entry.UnheldSince,
@@ -334,7 +334,7 @@ internal sealed partial class IpLedger
         public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(AddressBlocks.Compare));
         public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
         public int Assigned => Blocks.Values.Sum(block => block.Assigned);
-        public InterfacePlace Place => new(Id, DeviceIndex, NetworkCard);
+        public InterfaceSlot Place => new(Id, DeviceIndex, NetworkCard);
 
         /// <summary>The order in which interfaces were plugged in; decides between equally full ones.</summary>
         public bool Precedes(Interface other) => NetworkCard != other.NetworkCard ? NetworkCard < other.NetworkCard : DeviceIndex < other.DeviceIndex;

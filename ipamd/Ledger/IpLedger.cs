@@ -56,8 +56,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             {
                 Interfaces = _isObserved ? Known_NeedsLock() : _remembered,
                 Intents = [.. _intents.Values.Select(open => open.Intent)],
-                GivenBack = [.. _givenBack.Select(pair => (pair.Key, pair.Value))],
-                Gone = [.. _gone.Select(pair => (pair.Key, pair.Value))],
+                RecentlyReleased = [.. _recentlyReleased.Select(pair => (pair.Key, pair.Value))],
+                RecentlyDetached = [.. _recentlyDetached.Select(pair => (pair.Key, pair.Value))],
                 Lost = [.. _lastPlaces.Select(pair => new LostAddress(pair.Key, pair.Value.Place, pair.Value.Since))],
             }, _version);
         }
@@ -250,7 +250,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>Undoes an <see cref="Assign"/> of which nobody was told: the addresses are free at once.</summary>
-    public void Withdraw(AttachmentKey key)
+    public void Rollback(AttachmentKey key)
     {
         lock (_lock)
         {

@@ -57,7 +57,7 @@ internal sealed record InterfaceView
     public bool IsExcluded { get; init; }
 
     /// <summary>A pod's address that no interface seems to carry may be on this one: it stays.</summary>
-    public bool MayCarryOrphans { get; init; }
+    public bool MayHoldOrphans { get; init; }
 
     /// <summary>On its way out: nothing new is assigned from it.</summary>
     public required bool IsDraining { get; init; }
@@ -83,7 +83,7 @@ internal sealed record InterfaceView
 /// <param name="Attachment">What it holds.</param>
 /// <param name="LastPlace">The interface that carried it last; null when none is known.</param>
 /// <param name="Since">When it was found missing; null when that was before the first observation of this run.</param>
-internal sealed record Orphan(Attachment Attachment, InterfacePlace? LastPlace, DateTimeOffset? Since);
+internal sealed record Orphan(Attachment Attachment, InterfaceSlot? LastPlace, DateTimeOffset? Since);
 
 /// <summary>The whole ledger at one moment: what the planner plans on and what an operator is shown.</summary>
 internal sealed record LedgerView

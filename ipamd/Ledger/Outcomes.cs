@@ -76,7 +76,7 @@ internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceB
 /// <param name="Address">The pod's.</param>
 /// <param name="LastPlace">The interface that carried it last; null when none is known.</param>
 /// <param name="Since">When it was found missing.</param>
-internal readonly record struct LostAddress(IPAddress Address, InterfacePlace? LastPlace, DateTimeOffset Since);
+internal readonly record struct LostAddress(IPAddress Address, InterfaceSlot? LastPlace, DateTimeOffset Since);
 
 /// <summary>The pool's targets, as the daemon that wrote the checkpoint was set.</summary>
 /// <param name="Words">NAME=VALUE, separated by spaces.</param>
@@ -102,13 +102,13 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
     public IReadOnlyList<KnownInterface> Interfaces { get; init; } = [];
 
     /// <summary>Blocks that were given back a moment ago, and when: a description that still shows them is late.</summary>
-    public IReadOnlyList<(IPNetwork Range, DateTimeOffset At)> GivenBack { get; init; } = [];
+    public IReadOnlyList<(IPNetwork Range, DateTimeOffset At)> RecentlyReleased { get; init; } = [];
 
     /// <summary>Addresses that are held and on no interface: the interface that carried each last, and since when it has not.</summary>
     public IReadOnlyList<LostAddress> Lost { get; init; } = [];
 
     /// <summary>Interfaces that were removed a moment ago, and when.</summary>
-    public IReadOnlyList<(NetworkInterfaceId Interface, DateTimeOffset At)> Gone { get; init; } = [];
+    public IReadOnlyList<(NetworkInterfaceId Interface, DateTimeOffset At)> RecentlyDetached { get; init; } = [];
 
     public static readonly LedgerRecord Empty = new([], []);
 }

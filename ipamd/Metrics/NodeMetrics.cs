@@ -65,8 +65,8 @@ internal static class NodeMetrics
             new Sample(reading.Ledger.Cooling, "cooling"),
             new Sample(reading.Ledger.Total - reading.Ledger.Free - reading.Ledger.Assigned - reading.Ledger.Cooling, "withheld"),
         ]);
-        registry.Read(MetricTable.PoolShort, reading => reading.Pool?.LastPlan?.Short);
-        registry.Read(MetricTable.PoolOver, reading => reading.Pool?.LastPlan?.Over);
+        registry.Read(MetricTable.PoolShort, reading => reading.Pool?.LastPlan?.Shortage);
+        registry.Read(MetricTable.PoolOver, reading => reading.Pool?.LastPlan?.Surplus);
         registry.ReadAll(MetricTable.PoolTarget, reading => reading.Pool is { } pool ? TargetsOf(pool.Targets) : []);
         registry.Read(MetricTable.PoolMaxPods, reading => reading.Pool?.Capacity.MaxPods);
         registry.Read(MetricTable.PoolInterfaceLimit, reading => reading.Pool?.Capacity.MaxInterfaces);
@@ -77,7 +77,7 @@ internal static class NodeMetrics
                 reading.Ledger.Interfaces.Count(item => InterfaceStates.Of(item, usesPrimary) == state), SnakeCase.Of(state)));
         });
         registry.Read(MetricTable.PoolOrphans, reading => reading.Ledger.Orphans.Count);
-        registry.ReadAll(MetricTable.PoolBlocked, reading => OneOf(reading.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } ? obstacle.Kind : (GrowthObstacleKind?)null));
+        registry.ReadAll(MetricTable.PoolBlocked, reading => OneOf(reading.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } ? obstacle.Kind : (GrowthObstacleKind?)null));
         registry.ReadAll(MetricTable.PoolObstacles, reading => Enum.GetValues<GrowthObstacleKind>().Select(kind => new Sample(KindsOf(reading.Obstacles).Count(item => item == kind), SnakeCase.Of(kind))));
         registry.Read(MetricTable.PoolResyncAge, reading => reading.ResyncAge?.TotalSeconds);
         registry.ReadAll(MetricTable.SubnetFree, reading => (reading.Pool?.SubnetCandidates ?? []).Where(subnet => subnet.FreeAddresses is not null).Select(subnet => new Sample(subnet.FreeAddresses!.Value, subnet.Id)));

@@ -10,7 +10,7 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>Where values that are read come from.</summary>
-internal sealed record MetricSources(DaemonState State, IpLedger Ledger, WaitingAdds Waiting, ApiBudget Budget, TimeProvider Time)
+internal sealed record MetricSources(DaemonState State, IpLedger Ledger, PendingAddQueue Waiting, ApiRateLimiter Budget, TimeProvider Time)
 {
     /// <summary>There is an API server to talk to.</summary>
     public bool UsesCluster { get; init; }

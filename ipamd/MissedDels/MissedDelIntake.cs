@@ -16,7 +16,7 @@ internal sealed partial class MissedDelIntake(
     IMissedDels notes,
     IpLedger ledger,
     CheckpointWriter checkpoint,
-    WaitingAdds waiting,
+    PendingAddQueue waiting,
     PoolSignal pool,
     PoolEvents events,
     TimeProvider time,

@@ -19,7 +19,7 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
             while (true)
             {
                 await Task.Delay(interval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
-                if (ranges.Current.Count > 0) await LookAsync(cancellationToken);
+                if (ranges.Current.Count > 0) await SyncAsync(cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -28,7 +28,7 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
         }
     }
 
-    internal async Task LookAsync(CancellationToken cancellationToken)
+    internal async Task SyncAsync(CancellationToken cancellationToken)
     {
         try
         {

@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Observation;
 /// Notices that somebody changed the security groups of the primary interface, which those of the others follow. The instance metadata shows them at no cost and only hints: a difference asks for an observation,
 /// and what that says counts. A hint that was refuted is followed again only at growing intervals.
 /// </summary>
-internal sealed partial class SecurityGroupWatch(ICloud cloud, NodeInterfaces interfaces, MembershipWatch membership, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroupWatch> logger)
+internal sealed partial class SecurityGroupWatch(ICloud cloud, InterfaceInventory interfaces, InterfaceSync membership, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroupWatch> logger)
 {
     private bool _failed;
     private string? _followed;
@@ -22,11 +22,11 @@ internal sealed partial class SecurityGroupWatch(ICloud cloud, NodeInterfaces in
         while (true)
         {
             await Task.Delay(PoolLimits.GroupsInterval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
-            await LookAsync(cancellationToken);
+            await SyncAsync(cancellationToken);
         }
     }
 
-    internal async Task LookAsync(CancellationToken cancellationToken)
+    internal async Task SyncAsync(CancellationToken cancellationToken)
     {
         try
         {

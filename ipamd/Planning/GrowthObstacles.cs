@@ -79,6 +79,6 @@ internal sealed record GrowthObstacles(
     {
         if (Subnets.GetValueOrDefault(subnetId) is not { } subnet) return null;
         if (kind == BlockKind.Ipv4Prefix && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 }) return fragmented;
-        return subnet.AddressesAtOnce < (isNew ? PoolNumbers.SizeOf(kind) + 1 : 1) ? subnet.Addresses : null;
+        return subnet.AddressesAtOnce < (isNew ? PoolCounts.SizeOf(kind) + 1 : 1) ? subnet.Addresses : null;
     }
 }

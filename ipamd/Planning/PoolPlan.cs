@@ -41,10 +41,10 @@ internal sealed record PoolPlan
     public required IReadOnlyList<PoolAction> Actions { get; init; }
 
     /// <summary>Addresses missing against targets and demand.</summary>
-    public required int Short { get; init; }
+    public required int Shortage { get; init; }
 
     /// <summary>Free addresses beyond the targets.</summary>
-    public required int Over { get; init; }
+    public required int Surplus { get; init; }
 
     /// <summary>A whole interface is more than the targets ask for.</summary>
     public bool HasSpareInterface { get; init; }
@@ -53,7 +53,7 @@ internal sealed record PoolPlan
     public Surplus? Surplus { get; init; }
 
     /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
-    public required IReadOnlyList<long> Hopeless { get; init; }
+    public required IReadOnlyList<long> Unservable { get; init; }
 
     /// <summary>Why the shortage is not, or not wholly, covered by what is under way and by the actions.</summary>
     public GrowthObstacle? Obstacle { get; init; }

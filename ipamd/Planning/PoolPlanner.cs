@@ -11,25 +11,25 @@ internal static class PoolPlanner
 {
     public static PoolPlan Plan(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
     {
-        var numbers = PoolNumbers.Of(snapshot, targets, now);
-        var growth = PoolGrowth.Plan(snapshot, targets, numbers, now);
+        var numbers = PoolCounts.Of(snapshot, targets, now);
+        var growth = GrowthPlan.Plan(snapshot, targets, numbers, now);
         var dueAt = Refill.DueAt(snapshot, numbers, growth.Actions, now);
         DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
-        var shrinkage = growth.Actions.Count > 0 ? PoolShrinkage.None
-            : growth.Shortage > 0 ? PoolShrinkage.Trade(snapshot, targets, growth, now)
-            : snapshot.Waiting.Count > 0 ? PoolShrinkage.None
-            : PoolShrinkage.Plan(snapshot, targets, numbers, now);
-        var supply = snapshot.Ledger.Free + numbers.Coming + growth.Added + growth.Deferred;
+        var shrinkage = growth.Actions.Count > 0 ? ShrinkPlan.None
+            : growth.Shortage > 0 ? ShrinkPlan.MakeRoom(snapshot, targets, growth, now)
+            : snapshot.Waiting.Count > 0 ? ShrinkPlan.None
+            : ShrinkPlan.Plan(snapshot, targets, numbers, now);
+        var supply = snapshot.Ledger.Free + numbers.Pending + growth.Added + growth.Deferred;
         var cooldownEnds = snapshot.Ledger.CooldownEnds;
         return new PoolPlan
         {
             Actions = refillAt is not null ? [] : [.. growth.Actions, .. shrinkage.Actions],
-            Short = Math.Max(growth.Shortage, 0),
-            Over = shrinkage.Over,
+            Shortage = Math.Max(growth.Shortage, 0),
+            Surplus = shrinkage.Over,
             HasSpareInterface = shrinkage.HasSpareInterface,
             Surplus = shrinkage.Surplus,
             // Without an obstacle everything that is missing is on its way.
-            Hopeless = growth.Obstacle is null ? [] : WaitForecast.Hopeless(snapshot.Waiting, supply, cooldownEnds),
+            Unservable = growth.Obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,
             RefillAt = refillAt,
             ReplanAt = Earliest(

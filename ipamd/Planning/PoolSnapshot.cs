@@ -9,7 +9,7 @@ internal sealed record PoolSnapshot
     public required LedgerView Ledger { get; init; }
 
     /// <summary>ADDs that wait for an address, in the order of their arrival.</summary>
-    public required IReadOnlyList<WaitingAdd> Waiting { get; init; }
+    public required IReadOnlyList<PendingAdd> Waiting { get; init; }
     public required PoolCapacity Capacity { get; init; }
 
     /// <summary>Subnets that a new interface may be created in, the best one first.</summary>
@@ -42,13 +42,13 @@ internal sealed record PoolSnapshot
     public required DateTimeOffset MayReleaseAt { get; init; }
 
     /// <summary>When last no interface was more than the targets ask for.</summary>
-    public DateTimeOffset NeededAt { get; init; }
+    public DateTimeOffset LastNeededAt { get; init; }
 }
 
 /// <summary>One who waits.</summary>
 /// <param name="Number">Its place's number; never used twice.</param>
 /// <param name="Deadline">When it gives up.</param>
-internal readonly record struct WaitingAdd(long Number, DateTimeOffset Deadline);
+internal readonly record struct PendingAdd(long Number, DateTimeOffset Deadline);
 
 /// <summary>A subnet for new interfaces.</summary>
 /// <param name="Id">The subnet.</param>

@@ -10,7 +10,7 @@ namespace VpcCni.Ipamd.Planning;
 internal static class Refill
 {
     /// <summary>When the shortage may be covered; not later than now where it may be at once.</summary>
-    public static DateTimeOffset DueAt(PoolSnapshot snapshot, PoolNumbers numbers, IReadOnlyList<PoolAction> actions, DateTimeOffset now)
+    public static DateTimeOffset DueAt(PoolSnapshot snapshot, PoolCounts numbers, IReadOnlyList<PoolAction> actions, DateTimeOffset now)
     {
         var recent = snapshot.Ledger.RecentAssignments;
         if (snapshot.Waiting.Count > 0 || recent.Count == 0 || !actions.All(action => action is PoolAction.AssignBlocks)) return now;

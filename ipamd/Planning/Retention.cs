@@ -17,7 +17,7 @@ internal sealed class Retention(PoolSnapshot snapshot)
     public DateTimeOffset GoesAt(InterfaceView item)
     {
         if (item.IsExcluded || !Keeps(item, item.UnheldSince)) return Later(item.UnheldSince, item.SeenAt + PoolLimits.MinimumInterfaceAge);
-        var neededAt = item.Total > 0 ? Later(item.UnheldSince, snapshot.NeededAt) : item.UnheldSince;
+        var neededAt = item.Total > 0 ? Later(item.UnheldSince, snapshot.LastNeededAt) : item.UnheldSince;
         return neededAt + PoolLimits.IdleInterface;
     }
 

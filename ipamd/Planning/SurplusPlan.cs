@@ -17,18 +17,18 @@ internal sealed record Surplus(int Addresses, int Interfaces, string Why, DateTi
 internal sealed class SurplusPlan
 {
     private readonly PoolTargets _targets;
-    private readonly PoolNumbers _numbers;
+    private readonly PoolCounts _numbers;
     private readonly InterfaceView[] _idle;
     private readonly DateTimeOffset _now;
     private readonly Retention _retention;
 
     /// <param name="idle">Interfaces that nothing is being done to.</param>
     /// <param name="over">Free addresses beyond the targets.</param>
-    public SurplusPlan(PoolSnapshot snapshot, PoolTargets targets, PoolNumbers numbers, InterfaceView[] idle, int over, DateTimeOffset now)
+    public SurplusPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, InterfaceView[] idle, int over, DateTimeOffset now)
     {
         (_targets, _numbers, _idle, _now) = (targets, numbers, idle, now);
         _retention = new Retention(snapshot);
-        if (Misfits(over) is { Count: > 0 } misfits)
+        if (Unneeded(over) is { Count: > 0 } misfits)
         {
             Actions = misfits;
             Addresses = misfits.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Sum(AddressBlocks.Count));
@@ -59,7 +59,7 @@ internal sealed class SurplusPlan
         // What will go with an interface does not go block by block before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
-        if (targets.UsesAddressTargets) Release(others, over, block => PoolNumbers.Counts(block, targets));
+        if (targets.UsesAddressTargets) Release(others, over, block => PoolCounts.Counts(block, targets));
         else if (targets.UsesPrefixes) Release(others, Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
     }
 
@@ -81,16 +81,16 @@ internal sealed class SurplusPlan
     public int Interfaces { get; private set; }
 
     private IEnumerable<InterfaceView> Removable(int over)
-        => _idle.Where(item => !item.IsPrimary && !item.MayCarryOrphans && PoolShrinkage.IsUnused(item) && (item.IsExcluded || IsSpare(item, over)));
+        => _idle.Where(item => !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, over)));
 
     /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
-    private List<PoolAction> Misfits(int over)
+    private List<PoolAction> Unneeded(int over)
     {
         // Stand-ins go when whole prefixes alone are enough.
         var arePrefixesEnough = _targets.UsesAddressTargets
             || _numbers.Free - _numbers.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize;
         var surplusSingles = _targets.UsesPrefixes && _numbers.FreeSingles <= over && arePrefixesEnough;
-        return PoolShrinkage.ReleaseAll(_idle, (item, block) => (item.IsExcluded && item.IsPrimary) || !PoolNumbers.Counts(block, _targets) || (surplusSingles && block.IsSingle));
+        return ShrinkPlan.ReleaseAll(_idle, (item, block) => (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, _targets) || (surplusSingles && block.IsSingle));
     }
 
     /// <summary>The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken for idle.</summary>

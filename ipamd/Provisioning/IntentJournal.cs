@@ -24,7 +24,7 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            ledger.Undone(intent, time.GetUtcNow());
+            ledger.Abort(intent, time.GetUtcNow());
             throw new CloudException(CloudErrorKind.Unknown, "RecordIntent", "CheckpointNotWritten", $"nothing is changed in the cloud that is not recorded first: {exception.Message}", innerException: exception);
         }
     }
@@ -42,7 +42,7 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
     /// <summary>The change has had no effect, or has been taken back.</summary>
     public Task UndoneAsync(Intent intent, CancellationToken cancellationToken)
     {
-        ledger.Undone(intent, time.GetUtcNow());
+        ledger.Abort(intent, time.GetUtcNow());
         return PersistAsync(cancellationToken);
     }
 

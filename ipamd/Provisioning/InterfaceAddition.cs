@@ -10,7 +10,7 @@ namespace VpcCni.Ipamd.Provisioning;
 /// From an intent to an interface that pods get addresses from: create, attach, tie to the node's life, wire. Every stage can be entered again after a crash or a lost answer; one that turns out to be of no
 /// use is undone, which can be entered again as well.
 /// </summary>
-internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal journal, NodeInterfaces interfaces, InterfaceDetachment detachment, TimeProvider time, ILogger<InterfaceAddition> logger)
+internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal journal, InterfaceInventory interfaces, InterfaceDetachment detachment, TimeProvider time, ILogger<InterfaceAddition> logger)
 {
     /// <param name="intent">What to do.</param>
     /// <param name="isRepeated">Somebody began it before, and how far that came is not known.</param>
@@ -56,7 +56,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
     private bool IsFinal(CloudException failure, Intent.AddInterface intent) => failure.Kind switch
     {
         CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.Disabled => false,
-        CloudErrorKind.NotFound => time.GetUtcNow() - intent.Since >= IpLedger.Settling,
+        CloudErrorKind.NotFound => time.GetUtcNow() - intent.Since >= IpLedger.ConsistencyWindow,
         _ => true,
     };
 
@@ -67,7 +67,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
         {
             var there = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).Concat(await cloud.DescribeUnattachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == known);
             // The description may be late.
-            if (there is null && time.GetUtcNow() - intent.Since < IpLedger.Settling) throw new CloudException(CloudErrorKind.Transient, "DescribeNetworkInterfaces", "NotDescribedYet", $"{known} was created and is not described yet");
+            if (there is null && time.GetUtcNow() - intent.Since < IpLedger.ConsistencyWindow) throw new CloudException(CloudErrorKind.Transient, "DescribeNetworkInterfaces", "NotDescribedYet", $"{known} was created and is not described yet");
             return there;
         }
 
@@ -120,7 +120,7 @@ internal sealed partial class InterfaceAddition(ICloud cloud, IntentJournal jour
         if (!intent.IsUndoing) intent = await journal.AdvanceAsync(intent with { IsUndoing = true }, cancellationToken);
         if (intent.Created is { } created)
         {
-            var place = new InterfacePlace(created, intent.DeviceIndex, NetworkCard: 0);
+            var place = new InterfaceSlot(created, intent.DeviceIndex, NetworkCard: 0);
             // Without an answer to the attach call the description says whether it took effect.
             var attached = intent.AttachmentId ?? (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item => item.Id == created)?.AttachmentId;
             if (attached is { } attachment) await detachment.DetachAsync(created, attachment, cancellationToken);

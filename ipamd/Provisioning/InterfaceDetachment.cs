@@ -9,7 +9,7 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>The two ends of an interface's life that removing one and undoing an addition share: off the node, and out of the world. Both count as done when they were done before.</summary>
-internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork host, NodeInterfaces interfaces, TimeProvider time, ILogger<InterfaceDetachment> logger)
+internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork host, InterfaceInventory interfaces, TimeProvider time, ILogger<InterfaceDetachment> logger)
 {
     private const string WaitOperation = "WaitUntilDetached";
 
@@ -52,7 +52,7 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
     /// <param name="primaryAddress">Its own address; null when it was never wired.</param>
     /// <param name="cancellationToken">Ends the calls.</param>
     /// <exception cref="CloudException">It is not deleted yet.</exception>
-    public async Task DeleteAsync(InterfacePlace place, IPAddress? primaryAddress, CancellationToken cancellationToken)
+    public async Task DeleteAsync(InterfaceSlot place, IPAddress? primaryAddress, CancellationToken cancellationToken)
     {
         interfaces.Forget(place.Id);
         if (primaryAddress is not null)

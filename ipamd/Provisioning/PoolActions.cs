@@ -27,9 +27,9 @@ internal sealed partial class PoolActions(
     ICloud cloud,
     IpLedger ledger,
     IntentJournal journal,
-    NodeInterfaces interfaces,
+    InterfaceInventory interfaces,
     InterfacePlacement placement,
-    KernelEvidence evidence,
+    KernelUsage evidence,
     InterfaceAddition addition,
     InterfaceDetachment detachment,
     TimeProvider time,
@@ -72,7 +72,7 @@ internal sealed partial class PoolActions(
         if (ledger.Resume(open.Number) is not { } intent) return;
         try
         {
-            evidence.HoldInUse();
+            evidence.ReserveInUse();
         }
         catch (HostNetworkException)
         {
@@ -103,10 +103,10 @@ internal sealed partial class PoolActions(
                 var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
                 return placement.GroupsForNew(add.SubnetId, primary) is { } groups ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now) : null;
             case PoolAction.ReleaseBlocks release:
-                evidence.HoldInUse();
+                evidence.ReserveInUse();
                 return ledger.BeginRelease(release.Interface, release.Blocks, now);
             case PoolAction.RemoveInterface remove:
-                evidence.HoldInUse();
+                evidence.ReserveInUse();
                 return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment } ? ledger.BeginRemove(remove.Interface, attachment, now) : null;
             default:
                 throw new InvalidOperationException($"unnamed action {action}");
@@ -156,9 +156,9 @@ internal sealed partial class PoolActions(
     /// </summary>
     private (string? SubnetId, int Addresses) ConcernedAddresses(Intent intent) => intent switch
     {
-        Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolNumbers.SizeOf(add.Blocks.Kind))),
+        Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolCounts.SizeOf(add.Blocks.Kind))),
         Intent.AssignBlocks assign => (
-            interfaces.Find(assign.Interface)?.SubnetId, assign.Blocks.Count * PoolNumbers.SizeOf(assign.Blocks.Kind)),
+            interfaces.Find(assign.Interface)?.SubnetId, assign.Blocks.Count * PoolCounts.SizeOf(assign.Blocks.Kind)),
         Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
         Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
         _ => throw new InvalidOperationException($"unnamed intent {intent}"),
@@ -189,7 +189,7 @@ internal sealed partial class PoolActions(
         try
         {
             var added = await cloud.AssignBlocksAsync(intent.Interface, intent.Blocks, cancellationToken);
-            ledger.Assigned(intent, added, time.GetUtcNow());
+            ledger.CompleteAssign(intent, added, time.GetUtcNow());
             await journal.PersistAsync(cancellationToken);
             Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Kind, time.GetElapsedTime(started).TotalMilliseconds);
         }
@@ -216,7 +216,7 @@ internal sealed partial class PoolActions(
             throw;
         }
 
-        ledger.Released(intent, time.GetUtcNow());
+        ledger.CompleteRelease(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
         Log.Released(Logger, intent.Interface, intent.Blocks.Count);
     }
@@ -239,7 +239,7 @@ internal sealed partial class PoolActions(
         }
 
         await detachment.DeleteAsync(intent.Place, intent.PrimaryAddress, cancellationToken);
-        ledger.Removed(intent, time.GetUtcNow());
+        ledger.CompleteRemove(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
         Log.InterfaceRemoved(Logger, intent.Interface);
     }

@@ -18,7 +18,7 @@ internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOff
 
 /// <summary>What the reconciler is made of besides the ledger.</summary>
 internal sealed record ReconcilerParts(
-    MembershipWatch Membership, KernelEvidence Evidence, PoolActions Actions, WaitingAdds Waiting, GrowthBackoff Backoff, InterfacePlacement Placement, SecurityGroups Groups, NodeConditions Conditions, PoolSignal Signal)
+    InterfaceSync Membership, KernelUsage Evidence, PoolActions Actions, PendingAddQueue Waiting, GrowthBackoff Backoff, InterfacePlacement Placement, SecurityGroups Groups, NodeConditions Conditions, PoolSignal Signal)
 {
     /// <summary>What the subnets have left.</summary>
     public required SubnetSupply Supply { get; init; }
@@ -64,7 +64,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     /// <summary>The last plan; null before the first step.</summary>
     public PoolPlan? LastPlan { get; private set; }
 
-    public MembershipWatch Membership => parts.Membership;
+    public InterfaceSync Membership => parts.Membership;
 
     /// <summary>With what the cluster says of the node, where it says something.</summary>
     public PoolCapacity Capacity => _size is var (targets, capacity) && targets.MaxPods is null && parts.Conditions.MaxPods is { } pods ? capacity with { MaxPods = pods } : _size.Capacity;
@@ -118,10 +118,10 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind) Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
-        _shortSince = plan.Short > 0 ? _shortSince ?? time.GetUtcNow() : null;
+        _shortSince = plan.Shortage > 0 ? _shortSince ?? time.GetUtcNow() : null;
         if (IsSettled(snapshot, plan)) rules.TargetChange.Close();
         if (!plan.HasSpareInterface) _neededAt = time.GetUtcNow();
-        parts.Waiting.Tell(plan.Hopeless, plan.Obstacle);
+        parts.Waiting.FailUnservable(plan.Unservable, plan.Obstacle);
         // A sandbox whose DEL never came may hold what they wait for.
         if (plan.Obstacle is not null && snapshot.Waiting.Count > 0) parts.Membership.RequestKernelLook();
         foreach (var action in plan.Actions) Start(RunAsync(action, cancellationToken));
@@ -145,14 +145,14 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             ReleaseObstacle = ReleaseObstacle(noPlace),
             TargetsChangedAt = rules.TargetChange.IsOpen ? _observedAt : null,
             MayReleaseAt = MayReleaseAt(),
-            NeededAt = _neededAt,
+            LastNeededAt = _neededAt,
             ShortSince = _shortSince,
         };
     }
 
     /// <summary>Nothing is left that the targets do not ask for, and the plan was free to find it. What cooled at the start may be a surplus, too.</summary>
     private bool IsSettled(PoolSnapshot snapshot, PoolPlan plan)
-        => plan is { Surplus: null, Short: <= 0 } && snapshot is { IsUnschedulable: false, ReleaseObstacle: null, Waiting.Count: 0 }
+        => plan is { Surplus: null, Shortage: <= 0 } && snapshot is { IsUnschedulable: false, ReleaseObstacle: null, Waiting.Count: 0 }
             && snapshot.Ledger.Intents.All(open => open.Intent.IsGrowth) && time.GetUtcNow() - _observedAt > ledger.Cooldown;
 
     /// <summary>What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.</summary>
@@ -190,7 +190,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             Log.ActionFailed(Logger, action.Description, failure);
             failed = true;
             if (grows) parts.Backoff.Failed(failure, target, subnet, blocks, parts.Membership.RequestSubnetsNow);
-            Learn(failure);
+            RequestResync(failure);
         }
         finally
         {
@@ -219,7 +219,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
             }
 
             // Should it never be answered, an observation that is late enough decides.
-            if (intent is Intent.ReleaseBlocks or Intent.RemoveInterface { IsDetached: false }) parts.Membership.RequestAt(since + IpLedger.Settling);
+            if (intent is Intent.ReleaseBlocks or Intent.RemoveInterface { IsDetached: false }) parts.Membership.RequestAt(since + IpLedger.ConsistencyWindow);
 
             // What a restart left is gone on with at once.
             if (!_resume.TryGetValue(intent.Number, out var due)) _resume[intent.Number] = due = (since, PoolLimits.FirstResume);
@@ -249,7 +249,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
             Log.ResumeFailed(Logger, intent.Description, exception);
-            if (exception is CloudException failure) Learn(failure);
+            if (exception is CloudException failure) RequestResync(failure);
         }
         finally
         {
@@ -259,7 +259,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
     }
 
     /// <summary>What the cloud refused on the ground of its own state, or may have done without saying so, shows that ours is out of date.</summary>
-    private void Learn(CloudException failure)
+    private void RequestResync(CloudException failure)
     {
         if (failure.Kind is CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit or CloudErrorKind.NotFound or CloudErrorKind.Conflict or CloudErrorKind.Transient) parts.Membership.RequestAt(time.GetUtcNow());
         if (failure.Kind == CloudErrorKind.SubnetExhausted) parts.Membership.RequestSubnets(PoolLimits.SubnetInterval);
@@ -275,7 +275,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
         if (ends.Count == 0) return null;
         try
         {
-            if (ends[0] - now <= PoolLimits.EvidenceLead) parts.Evidence.HoldInUse();
+            if (ends[0] - now <= PoolLimits.EvidenceLead) parts.Evidence.ReserveInUse();
         }
         catch (HostNetworkException exception)
         {

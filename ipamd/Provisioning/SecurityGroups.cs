@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Provisioning;
 /// Gives the interfaces that pods use the security groups that they shall have: those of the primary interface, or, with custom networking, those of the ENIConfig. Works on what was last described, calls only for
 /// interfaces that differ, one after the other, and tries again with growing pauses. What is not managed, and the primary interface itself, is never touched.
 /// </summary>
-internal sealed partial class SecurityGroups(ICloud cloud, NodeInterfaces interfaces, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroups> logger)
+internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory interfaces, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroups> logger)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, (string Wanted, DateTimeOffset Until, int Failures)> _failed = [];

@@ -117,7 +117,7 @@ internal sealed class DaemonState
     public bool Stepped(StepOutcome outcome)
     {
         if (_ready) return false;
-        var full = outcome.Plan.Short == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is { MayEndAnyMoment: false });
+        var full = outcome.Plan.Shortage == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is { MayEndAnyMoment: false });
         return _ready = outcome.Ledger.Free > 0 || full;
     }
 

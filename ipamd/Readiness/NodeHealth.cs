@@ -76,7 +76,7 @@ internal static class NodeHealth
     /// <summary>The pool needs addresses that it cannot get. A node that runs as many pods as it may is full, which is no trouble.</summary>
     private static HealthCause? Growth(HealthFacts facts)
     {
-        if (facts.Plan is not { Short: > 0, Obstacle: { } obstacle } plan) return null;
+        if (facts.Plan is not { Shortage: > 0, Obstacle: { } obstacle } plan) return null;
         var isEmpty = facts.Ledger.Free == 0;
         var isLimit = obstacle.Kind is GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods;
         if (obstacle.Kind == GrowthObstacleKind.MaxPods || (isLimit && (!isEmpty || facts.Ledger.Assigned + HostNetworkPods >= facts.MaxPods))) return null;
@@ -86,7 +86,7 @@ internal static class NodeHealth
         // What cools is free again soon.
         var endsByItself = (isPassing && !isEmpty) || (isLimit && facts.Ledger.Cooling > 0);
         var left = isEmpty ? "no address is free" : facts.Ledger.Free == 1 ? "1 address is free" : $"{facts.Ledger.Free} addresses are free";
-        return new HealthCause(HealthLevel.Degraded, ReasonOf(obstacle.Kind), $"{left}, {plan.Short} short of the targets, and the pool cannot grow: {obstacle.Detail}")
+        return new HealthCause(HealthLevel.Degraded, ReasonOf(obstacle.Kind), $"{left}, {plan.Shortage} short of the targets, and the pool cannot grow: {obstacle.Detail}")
         {
             MinimumDuration = endsByItself ? Passing : TimeSpan.Zero,
         };

@@ -35,7 +35,7 @@ internal static class ExplainReplies
             Name = name,
             Memory = memory,
             Attachments = attachments,
-            Line = parts.Waiting.Line(),
+            Line = parts.Waiting.Entries(),
             Cooldown = parts.Ledger.Cooldown,
             Since = parts.State.StartedAt,
             View = parts.Ledger.View(now),

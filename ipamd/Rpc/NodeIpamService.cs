@@ -18,7 +18,7 @@ namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>What the answers are made from.</summary>
 internal sealed record NodeIpamParts(
-    IpLedger Ledger, AddressService Addresses, WaitingAdds Waiting, ApiBudget Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, HealthMonitor Health, TimeProvider Time)
+    IpLedger Ledger, AddressService Addresses, PendingAddQueue Waiting, ApiRateLimiter Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, HealthMonitor Health, TimeProvider Time)
 {
     /// <summary>What those that wait are waiting for.</summary>
     public WaitReason WaitReason { get; } = new(Ledger, Waiting, Budget, Time);

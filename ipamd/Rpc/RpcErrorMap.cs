@@ -32,7 +32,7 @@ internal static class RpcErrorMap
     private static Metadata Trailers(GrowthObstacleKind? kind)
     {
         var trailers = new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } };
-        if (kind is { } known) trailers.Add(HintTrailer, Advice.Of(known));
+        if (kind is { } known) trailers.Add(HintTrailer, Hints.Of(known));
         return trailers;
     }
 

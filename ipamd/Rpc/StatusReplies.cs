@@ -19,7 +19,7 @@ internal static class StatusReplies
         var now = parts.Time.GetUtcNow();
         var state = parts.State;
         var view = parts.Ledger.View(now);
-        var line = parts.Waiting.Line();
+        var line = parts.Waiting.Entries();
         var reply = new GetStatusReply
         {
             Ready = state.Ready,
@@ -78,8 +78,8 @@ internal static class StatusReplies
     {
         foreach (var (cause, _) in health.Causes) yield return Sentence(cause);
         if (parts.State.ClusterProblem() is { } cluster && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable)) yield return $"cluster: {cluster}";
-        if (parts.State.Pool?.LastPlan is { Short: > 0, Obstacle: { } obstacle } plan && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal)))
-            yield return $"{plan.Short} addresses short of the targets: {obstacle.Detail}";
+        if (parts.State.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } plan && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal)))
+            yield return $"{plan.Shortage} addresses short of the targets: {obstacle.Detail}";
         if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
         if (parts.State.CheckpointSetAside is { } aside) yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were taken from the kernel";
     }
@@ -164,7 +164,7 @@ internal static class StatusReplies
         }
 
         // The node's own limits are not the cloud's to refuse: only the plan knows them.
-        if (plan is { Short: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig
+        if (plan is { Shortage: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig
             or GrowthObstacleKind.NoSubnet } limit }) all.Add(("node", limit));
         return all.DistinctBy(item => (item.About, item.Obstacle.Kind)).Select(item => new Obstacle
         {

@@ -15,7 +15,7 @@ namespace VpcCni.Ipamd.Startup;
 /// <param name="Placement">Where new interfaces go.</param>
 /// <param name="IsDescribed">The subnets have been described.</param>
 /// <param name="NotObserved">Why the cloud has not been observed, so that what is attached is presumed; null when it has.</param>
-internal sealed record StartedNode(NodeIdentity Identity, NodeLimits? Limits, NodeInterfaces Interfaces, InterfacePlacement Placement, bool IsDescribed, CloudException? NotObserved);
+internal sealed record StartedNode(NodeIdentity Identity, NodeLimits? Limits, InterfaceInventory Interfaces, InterfacePlacement Placement, bool IsDescribed, CloudException? NotObserved);
 
 /// <summary>
 /// From nothing known to a ledger that shows what is attached: identify the node, describe its subnets, observe and wire the interfaces, learn its limits. The socket is open meanwhile and answers for what the
@@ -30,7 +30,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
     /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
-    public async Task<StartedNode> RunAsync(Func<NodeIdentity, InterfacePlacement> placementFor, Func<NodeIdentity, InterfacePlacement, NodeInterfaces> interfacesFor, CancellationToken cancellationToken)
+    public async Task<StartedNode> RunAsync(Func<NodeIdentity, InterfacePlacement> placementFor, Func<NodeIdentity, InterfacePlacement, InterfaceInventory> interfacesFor, CancellationToken cancellationToken)
     {
         var giveUpAt = time.GetUtcNow() + Deadline;
         var identity = await RetryAsync("identify this node (instance metadata)", cloud.IdentifyNodeAsync, giveUpAt, cancellationToken);
@@ -51,7 +51,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
     }
 
     /// <returns>Why the cloud could not be observed, and what is attached is presumed; null when it was.</returns>
-    private async Task<CloudException?> ObserveOrPresumeAsync(NodeInterfaces interfaces, CancellationTokenSource moment, CancellationToken cancellationToken)
+    private async Task<CloudException?> ObserveOrPresumeAsync(InterfaceInventory interfaces, CancellationTokenSource moment, CancellationToken cancellationToken)
     {
         // Once the moment is over, and the metadata confirmed nothing, there is nothing to hurry for.
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -63,7 +63,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            var failure = new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", MembershipWatch.NoFirstAnswer, $"no answer within {PoolLimits.FirstAnswer.TotalSeconds:0} s of the start");
+            var failure = new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", InterfaceSync.NoFirstAnswer, $"no answer within {PoolLimits.FirstAnswer.TotalSeconds:0} s of the start");
             return await TryPresumeAsync(interfaces, cancellationToken) ? failure : throw failure;
         }
         catch (CloudException failure)
@@ -74,7 +74,7 @@ internal sealed partial class NodeStartup(ICloud cloud, DaemonState state, Netwo
     }
 
     /// <summary>A metadata service that does not answer confirms nothing.</summary>
-    private async Task<bool> TryPresumeAsync(NodeInterfaces interfaces, CancellationToken cancellationToken)
+    private async Task<bool> TryPresumeAsync(InterfaceInventory interfaces, CancellationToken cancellationToken)
     {
         try
         {

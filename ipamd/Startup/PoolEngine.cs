@@ -33,7 +33,7 @@ internal sealed partial class PoolEngine
 {
     private readonly PoolPorts _ports;
     private readonly IpamdOptions _options;
-    private readonly KernelEvidence _evidence;
+    private readonly KernelUsage _evidence;
     private readonly CheckpointWriter _checkpoint;
     private readonly TargetChange _targetChange;
     private readonly BudgetedCloud _cloud;
@@ -45,21 +45,21 @@ internal sealed partial class PoolEngine
     public PoolEngine(PoolPorts ports, IpamdOptions options, DaemonState state)
     {
         (_ports, _options, State) = (ports, options, state);
-        Budget = new ApiBudget(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
+        Budget = new ApiRateLimiter(new ApiBudgetOptions(), ports.Time, ports.Random) { Access = options.CloudAccess };
         _cloud = new BudgetedCloud(ports.Cloud, Budget);
-        Beside = new SideParts(ports.Time, ports.Loggers.CreateLogger<SideParts>());
+        Background = new Supervisor(ports.Time, ports.Loggers.CreateLogger<Supervisor>());
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
         state.CheckpointSetAside = loaded.SetAside;
-        _evidence = new KernelEvidence(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelEvidence>()) { Events = Events };
-        _evidence.HoldInUse();
+        _evidence = new KernelUsage(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelUsage>()) { Events = Events };
+        _evidence.ReserveInUse();
         if (loaded.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
         _targetChange = new TargetChange(loaded.Targets, options.Targets.AllInWords());
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
         };
-        Waiting = new WaitingAdds(Ledger, ports.Time);
+        Waiting = new PendingAddQueue(Ledger, ports.Time);
         Addresses = new AddressService(Ledger, _checkpoint, Waiting, _evidence, Signal, ports.Time, options.AddWait)
         {
             Observed = state.Observed,
@@ -76,12 +76,12 @@ internal sealed partial class PoolEngine
     public DaemonState State { get; }
 
     /// <summary>What runs beside the pool and must not end it.</summary>
-    public SideParts Beside { get; }
+    public Supervisor Background { get; }
     public IpLedger Ledger { get; }
-    public WaitingAdds Waiting { get; }
+    public PendingAddQueue Waiting { get; }
 
     /// <summary>What the node may spend on control-plane calls, and whether it may make any.</summary>
-    public ApiBudget Budget { get; }
+    public ApiRateLimiter Budget { get; }
 
     /// <summary>The cloud, paid for out of <see cref="Budget"/>.</summary>
     public ICloud Cloud => _cloud;
@@ -110,8 +110,8 @@ internal sealed partial class PoolEngine
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         // First: what a pod that is gone holds is what another waits for.
-        var missed = Beside.KeepAsync("missed DELs", _missedDels.RunAsync, ended.Token);
-        var sync = Beside.KeepAsync("checkpoint", new CheckpointSync(_checkpoint, _ports.Time).RunAsync, ended.Token);
+        var missed = Background.RunAsync("missed DELs", _missedDels.RunAsync, ended.Token);
+        var sync = Background.RunAsync("checkpoint", new CheckpointSync(_checkpoint, _ports.Time).RunAsync, ended.Token);
         try
         {
             await RunPoolAsync(afterStep, ended);
@@ -135,9 +135,9 @@ internal sealed partial class PoolEngine
                 : new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
             (identity, placement) =>
             {
-                var interfaces = new NodeInterfaces(
+                var interfaces = new InterfaceInventory(
                     _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), placement, mayChange, time,
-                    loggers.CreateLogger<NodeInterfaces>());
+                    loggers.CreateLogger<InterfaceInventory>());
                 host.LinkSeen = interfaces.Awaited.Seen;
                 return interfaces;
             },
@@ -167,14 +167,14 @@ internal sealed partial class PoolEngine
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
-            if (node.Limits is null) beside = [Beside.KeepAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token)];
+            if (node.Limits is null) beside = [Background.RunAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token)];
             if (mayChange)
             {
                 beside =
                 [
                     .. beside,
-                    Beside.KeepAsync("watch of security groups", groups.RunAsync, ended.Token),
-                    Beside.KeepAsync("cleanup of leaked interfaces", token => CleanUpAsync(leaked, token), ended.Token),
+                    Background.RunAsync("watch of security groups", groups.RunAsync, ended.Token),
+                    Background.RunAsync("cleanup of leaked interfaces", token => CleanUpAsync(leaked, token), ended.Token),
                 ];
             }
 
@@ -256,7 +256,7 @@ internal sealed partial class PoolEngine
             Logger = loggers.CreateLogger<PoolActions>(),
             Supply = supply,
         };
-        var membership = new MembershipWatch(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<MembershipWatch>())
+        var membership = new InterfaceSync(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<InterfaceSync>())
         {
             Events = Events,
             Observed = State.MembershipObserved,

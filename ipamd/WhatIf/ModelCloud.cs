@@ -33,12 +33,12 @@ internal sealed partial class ModelCloud : ICloud
 
     private readonly Model.VpcWorld _world;
     private readonly Model.InstanceId _instance;
-    private readonly Incarnation _incarnation;
+    private readonly DaemonRun _incarnation;
     private readonly Random _random;
     private readonly EniTags _tags;
     private readonly AwsCloudOptions _options;
 
-    public ModelCloud(Model.VpcWorld world, Model.InstanceId instance, Incarnation incarnation, Random random, AwsCloudOptions options)
+    public ModelCloud(Model.VpcWorld world, Model.InstanceId instance, DaemonRun incarnation, Random random, AwsCloudOptions options)
     {
         (_world, _instance, _incarnation, _random, _options) = (world, instance, incarnation, random, options);
         _tags = new EniTags(instance.Value, options.ClusterName, options.AdditionalTags);

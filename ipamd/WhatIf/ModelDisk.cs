@@ -13,7 +13,7 @@ internal sealed class ModelDisk
 }
 
 /// <summary>A daemon's hold on the checkpoint. A write is done wholly or not at all, as replacing a file by rename is.</summary>
-internal sealed class ModelCheckpointFile(ModelDisk disk, Incarnation incarnation) : ICheckpointFile
+internal sealed class ModelCheckpointFile(ModelDisk disk, DaemonRun incarnation) : ICheckpointFile
 {
     public string Name => "model";
 

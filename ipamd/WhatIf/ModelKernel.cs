@@ -83,9 +83,9 @@ internal sealed class ModelKernel
 internal sealed class ModelHost : IHostNetwork
 {
     private readonly ModelKernel _kernel;
-    private readonly Incarnation _incarnation;
+    private readonly DaemonRun _incarnation;
 
-    public ModelHost(ModelKernel kernel, Incarnation incarnation)
+    public ModelHost(ModelKernel kernel, DaemonRun incarnation)
     {
         (_kernel, _incarnation) = (kernel, incarnation);
         kernel.Linked.Add(OnLinked);

@@ -34,7 +34,7 @@ internal sealed class ModelNotes
 }
 
 /// <summary>A daemon's hold on the notes.</summary>
-internal sealed class ModelMissedDels(ModelNotes notes, Incarnation incarnation) : IMissedDels
+internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun incarnation) : IMissedDels
 {
     private Action _arrived = () => { };
 

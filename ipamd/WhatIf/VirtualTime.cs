@@ -4,7 +4,7 @@ namespace VpcCni.Ipamd.WhatIf;
 
 /// <summary>
 /// A clock and everything that happens by it, on one thread. What is ready runs in the order in which it became ready; when nothing is, time jumps to the next timer. The same events give the
-/// same run, always. It is the true time of the model: nobody can set it; a daemon sees it through its <see cref="Incarnation"/>.
+/// same run, always. It is the true time of the model: nobody can set it; a daemon sees it through its <see cref="DaemonRun"/>.
 /// </summary>
 /// <remarks>
 /// Each piece of work belongs to an incarnation and runs under its synchronization context, so that whatever it awaits comes back here. Work that arrives from another thread is an escape: code
@@ -29,11 +29,11 @@ internal sealed class VirtualTime : TimeProvider
     public VirtualTime(DateTimeOffset start, long maxSteps = 50_000_000)
     {
         (_start, _now, _maxSteps) = (start, start, maxSteps);
-        Outside = new Incarnation(this, "outside");
+        Outside = new DaemonRun(this, "outside");
     }
 
     /// <summary>Owner of everything that belongs to no daemon: the cloud, the pods, the test itself. Never dies.</summary>
-    public Incarnation Outside { get; }
+    public DaemonRun Outside { get; }
 
     /// <summary>Pieces of work done so far.</summary>
     public long Steps { get; private set; }
@@ -90,7 +90,7 @@ internal sealed class VirtualTime : TimeProvider
         if (Environment.CurrentManagedThreadId != _thread) throw new VirtualTimeException("called on another thread than the simulation's");
     }
 
-    internal void Enqueue(Incarnation owner, SendOrPostCallback callback, object? state)
+    internal void Enqueue(DaemonRun owner, SendOrPostCallback callback, object? state)
     {
         if (Environment.CurrentManagedThreadId == _thread) _ready.Enqueue(new Work(owner, callback, state));
         // Thrown here it would be lost, or end the process: the simulation's thread reports it.
@@ -131,7 +131,7 @@ internal sealed class VirtualTime : TimeProvider
         return false;
     }
 
-    private readonly record struct Work(Incarnation Owner, SendOrPostCallback Callback, object? State);
+    private readonly record struct Work(DaemonRun Owner, SendOrPostCallback Callback, object? State);
 }
 
 /// <summary>The simulation itself is at fault, or the code under it broke its rules: not a finding about the pool.</summary>

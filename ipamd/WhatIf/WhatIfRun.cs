@@ -61,7 +61,7 @@ internal sealed class WhatIfRun
     private readonly VpcWorld _world;
     private readonly Instance _instance;
     private readonly ModelKernel _kernel;
-    private readonly Incarnation _daemon;
+    private readonly DaemonRun _daemon;
     private readonly IpamdOptions _options;
     private readonly List<Pod> _pods = [];
     private PoolEngine? _engine;
@@ -79,7 +79,7 @@ internal sealed class WhatIfRun
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
         _instance = _world.LaunchInstance(new LaunchRequest { InstanceType = type.Name, Subnet = subnet.Id, Groups = [group.Id] });
         _kernel = new ModelKernel(_world, _instance.Id);
-        _daemon = new Incarnation(_time, "ipamd");
+        _daemon = new DaemonRun(_time, "ipamd");
     }
 
     /// <param name="type">Of the node.</param>

@@ -18,7 +18,7 @@ internal static class DownCommand
         var names = new FabricNames(parsed.GetValue(context.NameOption)!);
         var running = LabStateFile.Read(paths) is { } state && LabStateFile.IsRunning(state) ? state : null;
         if (running is not null) await StopAsync(context, running, cancellationToken);
-        var removed = LabRemains.Remove(paths, names);
+        var removed = LabCleanup.Remove(paths, names);
         await output.WriteLineAsync(removed.Namespaces.Count == 0 && !removed.Folder
             ? running is null ? $"there is no lab '{names.Lab}', and nothing is left of one" : $"lab '{names.Lab}' (process {running.ProcessId}) ended and removed everything"
             : $"removed what was left of lab '{names.Lab}': {removed.Processes} processes, {removed.Namespaces.Count} namespaces{(removed.Folder ? $", {paths.Folder}" : "")}");

@@ -81,7 +81,7 @@ internal sealed class LabStateFile : IDisposable
 
     public static bool IsRunning(LabState state) => StartOf(state.ProcessId) == state.ProcessStart;
 
-    /// <summary>Gives the name up. The lock's file is gone by then: <see cref="LabRemains.Remove"/> takes it while it is still held.</summary>
+    /// <summary>Gives the name up. The lock's file is gone by then: <see cref="LabCleanup.Remove"/> takes it while it is still held.</summary>
     public void Dispose() => _lock.Dispose();
 
     private static string Running(LabPaths paths, FabricNames names)

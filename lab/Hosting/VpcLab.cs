@@ -189,11 +189,11 @@ internal sealed class VpcLab : IAsyncDisposable
         if (_fabric is not null)
         {
             // Programs that users started on the nodes (vpc-lab exec). The daemons have ended by now.
-            LabRemains.KillProcesses(_names);
+            LabCleanup.KillProcesses(_names);
             await _fabric.DisposeAsync();
         }
 
-        LabRemains.Remove(_paths, _names);
+        LabCleanup.Remove(_paths, _names);
         _claim?.Dispose();
     }
 

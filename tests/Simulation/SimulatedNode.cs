@@ -21,7 +21,7 @@ namespace VpcCni.Simulation.Tests;
 internal sealed class SimulatedNode
 {
     private readonly Scenario _scenario;
-    private readonly Sabotage _sabotage;
+    private readonly Mutation _sabotage;
     private readonly Random _random;
     private readonly Random _crashes;
     private readonly Random _notes;
@@ -32,7 +32,7 @@ internal sealed class SimulatedNode
     private int _strange;
     private int _lives;
 
-    public SimulatedNode(Scenario scenario, Sabotage sabotage, VirtualTime time, VpcWorld world, InstanceId instance, SafetyChecker checker, Trace trace)
+    public SimulatedNode(Scenario scenario, Mutation sabotage, VirtualTime time, VpcWorld world, InstanceId instance, SafetyChecker checker, Trace trace)
     {
         (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
@@ -79,7 +79,7 @@ internal sealed class SimulatedNode
     public void StartDaemon()
     {
         if (_life is not null) return;
-        var incarnation = new Incarnation(Time, $"daemon {++_lives}", Clock);
+        var incarnation = new DaemonRun(Time, $"daemon {++_lives}", Clock);
         Trace.Add($"{incarnation.Name} starts");
         _ = incarnation.Start(() => LiveAsync(incarnation));
     }
@@ -308,7 +308,7 @@ internal sealed class SimulatedNode
         }
     }
 
-    private async Task<bool> LiveAsync(Incarnation incarnation)
+    private async Task<bool> LiveAsync(DaemonRun incarnation)
     {
         var time = new MonotonicTime(incarnation);
         var loggers = new TraceLogger(Trace, incarnation, Checker.Fail);
@@ -394,9 +394,9 @@ internal sealed class SimulatedNode
     private Ipamd.HostNetwork.HostNetworkException? KernelFault(string operation)
         => !IsCalm && _scenario.KernelFails > 0 && _crashes.NextDouble() < _scenario.KernelFails ? new($"{operation}: the kernel is out of buffers") : null;
 
-    private sealed class Life(Incarnation incarnation, CancellationTokenSource stop)
+    private sealed class Life(DaemonRun incarnation, CancellationTokenSource stop)
     {
-        public Incarnation Incarnation { get; } = incarnation;
+        public DaemonRun Incarnation { get; } = incarnation;
         public CancellationTokenSource Stop { get; } = stop;
         public PoolEngine? Engine { get; set; }
         public TaskCompletionSource HasDied { get; } = new();

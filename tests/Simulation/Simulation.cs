@@ -35,9 +35,9 @@ internal sealed class Simulation
     private readonly SimulatedNode _node;
     private readonly SimulatedPods _pods;
     private readonly SimulatedCluster _cluster;
-    private readonly Troublemaker _trouble;
+    private readonly FaultInjector _trouble;
 
-    private Simulation(Scenario scenario, Sabotage sabotage, TextWriter? echo)
+    private Simulation(Scenario scenario, Mutation sabotage, TextWriter? echo)
     {
         _scenario = scenario;
         _trace = new Trace(_time) { Echo = echo };
@@ -55,12 +55,12 @@ internal sealed class Simulation
         _cluster = new SimulatedCluster(scenario, _node, _checker, subnets, groups);
         _node.DaemonStarted = _cluster.DaemonStarted;
         _node.SubnetFound = _cluster.SubnetFound;
-        _trouble = new Troublemaker(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
+        _trouble = new FaultInjector(scenario, _node, _cluster, subnets, [group.Id, .. groups]);
     }
 
-    public static SimulationResult Run(int seed, Sabotage? sabotage = null, TextWriter? echo = null) => new Simulation(Scenario.From(seed), sabotage ?? Sabotage.None, echo).Run();
+    public static SimulationResult Run(int seed, Mutation? sabotage = null, TextWriter? echo = null) => new Simulation(Scenario.From(seed), sabotage ?? Mutation.None, echo).Run();
 
-    public static SimulationResult Run(Scenario scenario, Sabotage sabotage) => new Simulation(scenario, sabotage, echo: null).Run();
+    public static SimulationResult Run(Scenario scenario, Mutation sabotage) => new Simulation(scenario, sabotage, echo: null).Run();
 
     private SimulationResult Run()
     {

@@ -6,12 +6,12 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>The daemon's log as part of the trace. What the daemon itself calls a defect is one.</summary>
-internal sealed class TraceLogger(Trace trace, Incarnation incarnation, Action<string> onDefect) : ILoggerFactory, ILogger
+internal sealed class TraceLogger(Trace trace, DaemonRun incarnation, Action<string> onDefect) : ILoggerFactory, ILogger
 {
     /// <summary>PoolLoop: a step failed in a way that nobody foresaw.</summary>
     private const int StepFailed = 50;
 
-    /// <summary>SideParts: the same of what runs beside it.</summary>
+    /// <summary>Supervisor: the same of what runs beside it.</summary>
     private const int PartFailed = 124;
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();

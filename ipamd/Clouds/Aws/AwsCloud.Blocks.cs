@@ -84,7 +84,7 @@ internal sealed partial class AwsCloud
             SecondaryPrivateIpAddressCount = request.Kind == BlockKind.Ipv4Address ? request.Count : null,
             Ipv4PrefixCount = request.Kind == BlockKind.Ipv4Prefix ? request.Count : null,
         };
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AssignPrivateIpAddressesAsync(assign, token), cancellationToken);
+        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AssignPrivateIpAddressesAsync(assign, token), cancellationToken);
         return
         [
             .. (response.AssignedPrivateIpAddresses ?? []).Select(address => InterfaceMapping.Single(address.PrivateIpAddress, operation)),
@@ -101,7 +101,7 @@ internal sealed partial class AwsCloud
             Ipv6AddressCount = request.Kind == BlockKind.Ipv6Address ? request.Count : null,
             Ipv6PrefixCount = request.Kind == BlockKind.Ipv6Prefix ? request.Count : null,
         };
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AssignIpv6AddressesAsync(assign, token), cancellationToken);
+        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AssignIpv6AddressesAsync(assign, token), cancellationToken);
         return
         [
             .. (response.AssignedIpv6Addresses ?? []).Select(address => InterfaceMapping.Single(address, operation)),
@@ -118,7 +118,7 @@ internal sealed partial class AwsCloud
             {
                 NetworkInterfaceId = id.Value, PrivateIpAddresses = kind == BlockKind.Ipv4Address ? names : null, Ipv4Prefixes = kind == BlockKind.Ipv4Prefix ? names : null,
             };
-            await _caller.CallAsync("UnassignPrivateIpAddresses", Ec2Repeat.Harmful, token => node.Ec2.UnassignPrivateIpAddressesAsync(request, token), cancellationToken);
+            await _caller.CallAsync("UnassignPrivateIpAddresses", Idempotency.Unsafe, token => node.Ec2.UnassignPrivateIpAddressesAsync(request, token), cancellationToken);
         }
         else
         {
@@ -126,14 +126,14 @@ internal sealed partial class AwsCloud
             {
                 NetworkInterfaceId = id.Value, Ipv6Addresses = kind == BlockKind.Ipv6Address ? names : null, Ipv6Prefixes = kind == BlockKind.Ipv6Prefix ? names : null,
             };
-            await _caller.CallAsync("UnassignIpv6Addresses", Ec2Repeat.Harmful, token => node.Ec2.UnassignIpv6AddressesAsync(request, token), cancellationToken);
+            await _caller.CallAsync("UnassignIpv6Addresses", Idempotency.Unsafe, token => node.Ec2.UnassignIpv6AddressesAsync(request, token), cancellationToken);
         }
     }
 
     private async Task<HashSet<IPNetwork>> CarriedBlocksAsync(Node node, NetworkInterfaceId id, CancellationToken cancellationToken)
     {
         var request = new DescribeNetworkInterfacesRequest { NetworkInterfaceIds = [id.Value] };
-        var response = await _caller.CallAsync(DescribeOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(DescribeOperation, Idempotency.Safe, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
         var described = response.NetworkInterfaces?.FirstOrDefault(eni => eni.NetworkInterfaceId == id.Value)
             ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks {id}, which was asked for");
         return [.. (await MapAsync(node, [described], DescribeOperation, cancellationToken))[0].Blocks];

@@ -93,7 +93,7 @@ internal sealed partial class AwsCloud
 
         // Before the call: after it, a failure to learn the range would look like a failure to create.
         await _subnets.LoadAsync(node.Ec2, request.SubnetId, cancellationToken);
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
+        var response = await _caller.CallAsync(operation, Idempotency.Safe, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
         var created = response.NetworkInterface ?? throw InterfaceMapping.Unreadable(operation, "the answer has no network interface");
         return (await MapAsync(node, [created], operation, cancellationToken))[0];
     }
@@ -107,7 +107,7 @@ internal sealed partial class AwsCloud
         var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex), NetworkCardIndex = 0 };
 
         // A repeated attach after a lost answer would report the first one's success as a conflict.
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmful, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);
         return string.IsNullOrEmpty(response.AttachmentId) ? throw InterfaceMapping.Unreadable(operation, $"the answer has no attachment id for {id}") : response.AttachmentId;
     }
 
@@ -118,14 +118,14 @@ internal sealed partial class AwsCloud
         {
             NetworkInterfaceId = id.Value, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true },
         };
-        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Idempotency.Safe, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
     }
 
     public async Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         var request = new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = id.Value, Groups = [.. securityGroupIds] };
-        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Ec2Repeat.Harmless, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Idempotency.Safe, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
     }
 
     public async Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
@@ -134,7 +134,7 @@ internal sealed partial class AwsCloud
 
         // Not forced: a forced detachment skips the instance's clean-up. Not repeated after a lost answer: an attachment that is gone would be reported as not found.
         var request = new DetachNetworkInterfaceRequest { AttachmentId = attachmentId };
-        await _caller.CallAsync("DetachNetworkInterface", Ec2Repeat.Harmful, token => node.Ec2.DetachNetworkInterfaceAsync(request, token), cancellationToken);
+        await _caller.CallAsync("DetachNetworkInterface", Idempotency.Unsafe, token => node.Ec2.DetachNetworkInterfaceAsync(request, token), cancellationToken);
     }
 
     public async Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
@@ -143,7 +143,7 @@ internal sealed partial class AwsCloud
         var request = new DeleteNetworkInterfaceRequest { NetworkInterfaceId = id.Value };
         try
         {
-            await _caller.CallAsync("DeleteNetworkInterface", Ec2Repeat.Harmless, token => node.Ec2.DeleteNetworkInterfaceAsync(request, token), cancellationToken);
+            await _caller.CallAsync("DeleteNetworkInterface", Idempotency.Safe, token => node.Ec2.DeleteNetworkInterfaceAsync(request, token), cancellationToken);
         }
         catch (CloudException e) when (e.Kind == CloudErrorKind.NotFound)
         {
@@ -155,7 +155,7 @@ internal sealed partial class AwsCloud
     {
         var node = await GetNodeAsync(cancellationToken);
         var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? [EniTags.Created(at)] : node.Tags.ForExisting() };
-        await _caller.CallAsync("CreateTags", Ec2Repeat.Harmless, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
+        await _caller.CallAsync("CreateTags", Idempotency.Safe, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
     }
 
     private async Task<List<NetworkInterface>> DescribeAsync(Node node, List<Filter> filters, CancellationToken cancellationToken)
@@ -165,7 +165,7 @@ internal sealed partial class AwsCloud
         for (var page = 0; page < MaxPages; page++)
         {
             var request = new DescribeNetworkInterfacesRequest { Filters = filters, MaxResults = PageSize, NextToken = next };
-            var response = await _caller.CallAsync(DescribeOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+            var response = await _caller.CallAsync(DescribeOperation, Idempotency.Safe, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
             all.AddRange(response.NetworkInterfaces ?? []);
             next = response.NextToken;
             if (string.IsNullOrEmpty(next)) return all;

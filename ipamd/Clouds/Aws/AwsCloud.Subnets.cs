@@ -12,7 +12,7 @@ internal sealed partial class AwsCloud
     {
         var node = await GetNodeAsync(cancellationToken);
         var request = new DescribeSubnetsRequest { Filters = [new Filter("vpc-id", [node.Identity.NetworkId]), new Filter("availability-zone", [node.Identity.Zone])] };
-        var response = await _caller.CallAsync(DescribeSubnetsOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(DescribeSubnetsOperation, Idempotency.Safe, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
 
         _subnets.Learn(response.Subnets ?? []);
 
@@ -26,7 +26,7 @@ internal sealed partial class AwsCloud
         var node = await GetNodeAsync(cancellationToken);
         // By filter: an id that nobody has, or that is none, is then an empty answer and no error among others.
         var request = new DescribeSubnetsRequest { Filters = [new Filter("subnet-id", [subnetId])] };
-        var response = await _caller.CallAsync(DescribeSubnetsOperation, Ec2Repeat.Harmless, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(DescribeSubnetsOperation, Idempotency.Safe, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
         _subnets.Learn(response.Subnets ?? []);
         if (response.Subnets?.FirstOrDefault(subnet => subnet.SubnetId == subnetId) is not { } found) return null;
         return string.IsNullOrEmpty(found.CidrBlock)

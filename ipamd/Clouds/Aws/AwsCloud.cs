@@ -67,7 +67,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         if (KnownLimits(nodeType) is { } known) return known;
         var node = await GetNodeAsync(cancellationToken);
         var request = new DescribeInstanceTypesRequest { InstanceTypes = [nodeType] };
-        var response = await _caller.CallAsync(operation, Ec2Repeat.Harmless, token => node.Ec2.DescribeInstanceTypesAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(operation, Idempotency.Safe, token => node.Ec2.DescribeInstanceTypesAsync(request, token), cancellationToken);
         var type = response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
             ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks {nodeType}, which was asked for");
         var network = type.NetworkInfo;

@@ -8,13 +8,13 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>What repeating a call would do when the answer to the first one was lost.</summary>
-internal enum Ec2Repeat
+internal enum Idempotency
 {
     /// <summary>Nothing more: it reads, or sets something to a value, or carries a client token.</summary>
-    Harmless,
+    Safe,
 
     /// <summary>Something else: more addresses assigned, or an address taken that was given out again in between.</summary>
-    Harmful,
+    Unsafe,
 }
 
 /// <summary>One attempt of one EC2 call, for metrics. <paramref name="Code"/> is empty on success; <paramref name="Status"/> 0 without an answer.</summary>
@@ -30,7 +30,7 @@ internal readonly record struct Ec2Attempt(string Operation, string Code, int St
 /// </summary>
 internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
 {
-    public async Task<T> CallAsync<T>(string operation, Ec2Repeat repeat, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    public async Task<T> CallAsync<T>(string operation, Idempotency repeat, Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -57,10 +57,10 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
         }
     }
 
-    private static bool MayRepeat(Ec2Repeat repeat, CloudException failure) => failure.Kind == CloudErrorKind.Transient && repeat switch
+    private static bool MayRepeat(Idempotency repeat, CloudException failure) => failure.Kind == CloudErrorKind.Transient && repeat switch
     {
-        Ec2Repeat.Harmless => true,
-        Ec2Repeat.Harmful => Ec2ErrorCodes.WasNotExecuted(failure.Code),
+        Idempotency.Safe => true,
+        Idempotency.Unsafe => Ec2ErrorCodes.WasNotExecuted(failure.Code),
         _ => throw new ArgumentOutOfRangeException(nameof(repeat), repeat, "unknown kind of call"),
     };
 

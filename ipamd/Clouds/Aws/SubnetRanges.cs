@@ -66,7 +66,7 @@ internal sealed class SubnetRanges(Ec2Caller caller, InterfaceMetadata metadata)
     {
         if (unknown.Count == 0) return;
         var request = new DescribeSubnetsRequest { SubnetIds = unknown };
-        var response = await caller.CallAsync(Operation, Ec2Repeat.Harmless, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        var response = await caller.CallAsync(Operation, Idempotency.Safe, token => ec2.DescribeSubnetsAsync(request, token), cancellationToken);
         Learn(response.Subnets ?? []);
     }
 

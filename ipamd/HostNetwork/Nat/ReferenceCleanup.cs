@@ -4,7 +4,7 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>What was removed.</summary>
 /// <param name="Removed">Something was there.</param>
-/// <param name="Exemptions">See <see cref="ReferenceLeftovers.Exemptions"/>.</param>
+/// <param name="Exemptions">See <see cref="AwsCniRules.Exemptions"/>.</param>
 internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exemptions);
 
 /// <summary>
@@ -43,7 +43,7 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
     public async Task<bool> IsThereAsync(CancellationToken cancellationToken)
     {
         var tables = await NftTablesAsync(cancellationToken);
-        if (tables.Contains(ReferenceLeftovers.NftTable)) return true;
+        if (tables.Contains(AwsCniRules.NftTable)) return true;
         foreach (var kind in await KindsAsync(tables, cancellationToken))
         {
             if ((await FindAsync(kind, cancellationToken)).Removal is not null) return true;
@@ -62,21 +62,21 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
         return kinds;
     }
 
-    private async Task<ReferenceLeftovers> FindAsync(string kind, CancellationToken cancellationToken)
+    private async Task<AwsCniRules> FindAsync(string kind, CancellationToken cancellationToken)
     {
-        var saved = await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, ReferenceLeftovers.Matters)
+        var saved = await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, AwsCniRules.Matters)
             ?? throw new HostNetworkException($"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they would go on translating with the ranges of its last day");
-        return saved.ExitCode == 0 ? ReferenceLeftovers.Find(saved.Output)
+        return saved.ExitCode == 0 ? AwsCniRules.Find(saved.Output)
             : throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Message}");
     }
 
     /// <summary>nft shows the rules of iptables-nft, but cannot tell how to remove them.</summary>
     private async Task<bool> IsInNftAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {
-        var chains = await program.TryRunAsync("nft", ["list", "chains", "ip"], "", cancellationToken, ReferenceLeftovers.NamesChain);
+        var chains = await program.TryRunAsync("nft", ["list", "chains", "ip"], "", cancellationToken, AwsCniRules.NamesChain);
         if (chains is { ExitCode: 0, Output.Length: > 0 }) return true;
         if (!tables.Contains("mangle")) return false;
-        var rules = await program.TryRunAsync("nft", ["list", "chain", "ip", "mangle", "PREROUTING"], "", cancellationToken, line => line.Contains(ReferenceLeftovers.PrimaryComment, StringComparison.Ordinal));
+        var rules = await program.TryRunAsync("nft", ["list", "chain", "ip", "mangle", "PREROUTING"], "", cancellationToken, line => line.Contains(AwsCniRules.PrimaryComment, StringComparison.Ordinal));
         return rules is { ExitCode: 0, Output.Length: > 0 };
     }
 
@@ -108,8 +108,8 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
 
     private async Task<bool> RemoveTableAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {
-        if (!tables.Contains(ReferenceLeftovers.NftTable)) return false;
-        await RunAsync("nft", ["-f", "-"], $"delete table ip {ReferenceLeftovers.NftTable}\n", cancellationToken);
+        if (!tables.Contains(AwsCniRules.NftTable)) return false;
+        await RunAsync("nft", ["-f", "-"], $"delete table ip {AwsCniRules.NftTable}\n", cancellationToken);
         return true;
     }
 

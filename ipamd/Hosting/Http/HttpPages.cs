@@ -20,7 +20,7 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
     /// <summary>Path of the page that answers every path that none has; null: 404.</summary>
     public string? Fallback { get; init; }
 
-    private readonly Shelf[] _shelves = [.. pages.Select(page => new Shelf(page))];
+    private readonly CachedPage[] _shelves = [.. pages.Select(page => new CachedPage(page))];
 
     /// <summary>A <see cref="RequestDelegate"/>.</summary>
     public async Task HandleAsync(HttpContext context)
@@ -46,10 +46,10 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
         if (HttpMethods.IsGet(context.Request.Method)) await response.BodyWriter.WriteAsync(body, context.RequestAborted);
     }
 
-    private Shelf? Find(string? path) => Array.Find(_shelves, item => item.Page.Path == path);
+    private CachedPage? Find(string? path) => Array.Find(_shelves, item => item.Page.Path == path);
 
     /// <summary>A page, and what was last written of it.</summary>
-    private sealed class Shelf(HttpPage page)
+    private sealed class CachedPage(HttpPage page)
     {
         private const int FirstCapacity = 4096;
 

@@ -40,7 +40,7 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             {
                 ApiVersion = "v1", Kind = item.Subject.IsNode ? "Node" : "Pod", Name = item.Subject.Name, NamespaceProperty = item.Subject.IsNode ? null : item.Subject.Namespace, Uid = item.Uid,
             },
-            Type = item.Reason == EventCatalog.PodNetworkReady ? "Normal" : "Warning",
+            Type = item.Reason == EventReasons.PodNetworkReady ? "Normal" : "Warning",
             Reason = item.Reason,
             Message = item.Message,
             Count = item.Count,

@@ -128,11 +128,11 @@ internal sealed class CheckpointDocument
 
         /// <summary>Blocks that the cloud may still describe although they were given back.</summary>
         [JsonPropertyName("givenBack")]
-        public List<Past>? GivenBack { get; set; }
+        public List<Past>? RecentlyReleased { get; set; }
 
         /// <summary>Interfaces that the cloud may still describe although they were removed.</summary>
         [JsonPropertyName("gone")]
-        public List<Past>? Gone { get; set; }
+        public List<Past>? RecentlyDetached { get; set; }
     }
 
     internal sealed class Interface

@@ -28,7 +28,7 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.WrittenAt is null && record.Targets is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.GivenBack.Count + record.Gone.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
+            Ours = record.WrittenAt is null && record.Targets is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.RecentlyReleased.Count + record.RecentlyDetached.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
             {
                 WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
                 BootId = record.WrittenAt?.BootId,
@@ -47,8 +47,8 @@ internal static class CheckpointFormat
                     Id = item.Id.Value, DeviceIndex = item.DeviceIndex, NetworkCard = item.NetworkCard, IsExcluded = item.IsExcluded, Blocks = [.. item.Blocks.Select(range => range.ToString())],
                 })]),
                 Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
-                GivenBack = OrNull([.. record.GivenBack.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
-                Gone = OrNull([.. record.Gone.Select(item => new CheckpointDocument.Past { Name = item.Interface.Value, At = ToNanoseconds(item.At) })]),
+                RecentlyReleased = OrNull([.. record.RecentlyReleased.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
+                RecentlyDetached = OrNull([.. record.RecentlyDetached.Select(item => new CheckpointDocument.Past { Name = item.Interface.Value, At = ToNanoseconds(item.At) })]),
             },
         };
         return JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Default.CheckpointDocument);
@@ -89,10 +89,10 @@ internal static class CheckpointFormat
             Targets = document.Ours is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
             Intents = intents,
             UnreadableIntents = unreadable,
-            GivenBack = [.. (document.Ours?.GivenBack ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
+            RecentlyReleased = [.. (document.Ours?.RecentlyReleased ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
             Lost = [.. (document.Ours?.Lost ?? []).Select((item, index) => new LostAddress(
                 ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"), ToPlace(item.Place), FromNanoseconds(item.At)))],
-            Gone = [.. (document.Ours?.Gone ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
+            RecentlyDetached = [.. (document.Ours?.RecentlyDetached ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
         };
     }
 
@@ -170,10 +170,10 @@ internal static class CheckpointFormat
         };
     }
 
-    private static CheckpointDocument.Place ToEntry(InterfacePlace place) => new() { Interface = place.Id.Value, DeviceIndex = place.DeviceIndex, NetworkCard = place.NetworkCard };
+    private static CheckpointDocument.Place ToEntry(InterfaceSlot place) => new() { Interface = place.Id.Value, DeviceIndex = place.DeviceIndex, NetworkCard = place.NetworkCard };
 
-    private static InterfacePlace? ToPlace(CheckpointDocument.Place? place)
-        => string.IsNullOrEmpty(place?.Interface) ? null : new InterfacePlace(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
+    private static InterfaceSlot? ToPlace(CheckpointDocument.Place? place)
+        => string.IsNullOrEmpty(place?.Interface) ? null : new InterfaceSlot(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
 
     private static string? AddressOf(Attachment attachment, AddressFamily family)
         => attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();

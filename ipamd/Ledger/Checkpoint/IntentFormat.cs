@@ -68,7 +68,7 @@ internal static class IntentFormat
             case RemoveInterface:
                 return new Intent.RemoveInterface(
                     entry.Number, at, Interface(entry, where), Needed(entry.AttachmentId, where, "attachment"),
-                    new InterfacePlace(Interface(entry, where), entry.DeviceIndex, entry.NetworkCard),
+                    new InterfaceSlot(Interface(entry, where), entry.DeviceIndex, entry.NetworkCard),
                     CheckpointFormat.ParseAddress(entry.PrimaryAddress, null, $"{where}.primaryAddress"))
                 { IsDetached = entry.LastStage };
             default:

@@ -91,7 +91,7 @@ internal sealed class AuditWorld : INodeView
 
     private static MacAddress MacOf(int index) => MacAddress.Parse($"0a:00:00:00:00:{index:x2}");
 
-    public static string NameOf(string pod) => Prefix + KernelEvidence.LinkSuffix(new PodReference("default", pod));
+    public static string NameOf(string pod) => Prefix + KernelUsage.LinkSuffix(new PodReference("default", pod));
 
     private static Attachment Assert(AssignOutcome outcome) => outcome is AssignOutcome.Held { Attachment: var attachment } ? attachment : throw new InvalidOperationException("the world is full");
 

@@ -17,7 +17,7 @@ internal sealed class AnswerHarness
     {
         Pool = pool;
         State = new DaemonState("1.2.3", pool.Time);
-        Budget = new ApiBudget(new ApiBudgetOptions(), pool.Time, new Random(1));
+        Budget = new ApiRateLimiter(new ApiBudgetOptions(), pool.Time, new Random(1));
         pool.Pool.Subscribe(History.Observe);
         Health = new HealthMonitor(State, pool.Ledger, (report, _) => Changes.Add(report.Headline), pool.Time, NullLogger<HealthMonitor>.Instance);
         pool.Pool.Subscribe(Health.Observe);
@@ -26,7 +26,7 @@ internal sealed class AnswerHarness
 
     public PoolHarness Pool { get; }
     public DaemonState State { get; }
-    public ApiBudget Budget { get; }
+    public ApiRateLimiter Budget { get; }
     public PoolHistory History { get; } = new();
     public NodeIpamParts Parts { get; }
     public HealthMonitor Health { get; }

@@ -115,7 +115,7 @@ public sealed class OfflineStatusTests : IDisposable
         {
             Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"), Pod = new PodReference("default", "web-1"),
             AssignedAt = Written.AddHours(-1),
-            Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.9"), new InterfacePlace(first, 0, 0))],
+            Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.9"), new InterfaceSlot(first, 0, 0))],
         };
         CoolingAddress[] cooling = [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))];
         File.WriteAllBytes(Checkpoint, CheckpointFormat.Write(new LedgerRecord([attachment], cooling)
@@ -126,7 +126,7 @@ public sealed class OfflineStatusTests : IDisposable
                 new KnownInterface(first, 0, 0, IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
                 new KnownInterface(second, 1, 0, IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
             ],
-            Intents = [new Intent.RemoveInterface(1, Written, second, "attach-1", new InterfacePlace(second, 1, 0),
+            Intents = [new Intent.RemoveInterface(1, Written, second, "attach-1", new InterfaceSlot(second, 1, 0),
                 IPAddress.Parse("10.0.1.4"))],
         }));
     }

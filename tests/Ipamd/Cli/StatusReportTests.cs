@@ -131,7 +131,7 @@ public sealed class StatusReportTests
         Assert.Equal("no pods (custom networking)", Assert.Single(status.Interfaces).State);
         var row = Assert.Single(StatusReport.Text(status).Split('\n'), line => line.StartsWith("eni-0 ", StringComparison.Ordinal));
         Assert.EndsWith("no pods (custom networking)", row, StringComparison.Ordinal);
-        Assert.InRange(row.Length, 1, Screen.Width);
+        Assert.InRange(row.Length, 1, TableWriter.Width);
     }
 
     /// <summary>Two addresses that it carries are counted, and the state is wrapped.</summary>

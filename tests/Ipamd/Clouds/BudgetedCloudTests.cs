@@ -14,7 +14,7 @@ public sealed class BudgetedCloudTests
     private static readonly NetworkInterfaceId Eni = new("eni-0");
     private static readonly CreateInterfaceRequest Create = new("token-1", DateTimeOffset.UnixEpoch, "subnet-1", ["sg-1"], new BlockRequest(BlockKind.Ipv4Address, 1));
 
-    private readonly ApiBudget _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
+    private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
     private readonly FakeCloud _fake = new FakeCloud(maxInterfaces: 4, addressesPerInterface: 10).WithPrimary();
     private readonly BudgetedCloud _cloud;
 

@@ -19,23 +19,23 @@ internal sealed class PoolHarness
     public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool customNetworking = false, bool discoversSubnets = false, ApiBudgetOptions? budget = null)
     {
         Cloud = cloud;
-        Budget = new ApiBudget(budget ?? new ApiBudgetOptions(), Time, new Random(6));
+        Budget = new ApiRateLimiter(budget ?? new ApiBudgetOptions(), Time, new Random(6));
         ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Pool.Subscribe(Told.Add);
         Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
-        Waiting = new WaitingAdds(Ledger, Time);
-        Evidence = new KernelEvidence(Ledger, Host, Time, NullLogger<KernelEvidence>.Instance) { Events = Pool };
+        Waiting = new PendingAddQueue(Ledger, Time);
+        Evidence = new KernelUsage(Ledger, Host, Time, NullLogger<KernelUsage>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
         Placement = customNetworking ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled) : new Subnets(discoversSubnets, clusterName: null, "subnet-1");
-        Interfaces = new NodeInterfaces(port, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<NodeInterfaces>.Instance);
+        Interfaces = new InterfaceInventory(port, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<InterfaceInventory>.Instance);
         Supply = new SubnetSupply(Time);
         Backoff = new GrowthBackoff(Supply, Time, new Random(1));
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
         var detachment = new InterfaceDetachment(port, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
         var addition = new InterfaceAddition(port, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
         var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance, Supply = Supply };
-        Membership = new MembershipWatch(port, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<MembershipWatch>.Instance) { Events = Pool, Supply = Supply };
+        Membership = new InterfaceSync(port, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<InterfaceSync>.Instance) { Events = Pool, Supply = Supply };
         EniConfig.Changed = Membership.PlacementChanged;
         Host.LinkSeen = Interfaces.Awaited.Seen;
         Interfaces.Awaited.Watch(at =>
@@ -78,15 +78,15 @@ internal sealed class PoolHarness
     public FakeCheckpointFile File { get; } = new();
     public IpLedger Ledger { get; }
     public CheckpointWriter Writer { get; }
-    public WaitingAdds Waiting { get; }
-    public KernelEvidence Evidence { get; }
+    public PendingAddQueue Waiting { get; }
+    public KernelUsage Evidence { get; }
     public EniConfigSource EniConfig { get; } = new();
     public InterfacePlacement Placement { get; }
     public SecurityGroupWatch GroupWatch { get; }
     public NodeConditions Conditions { get; } = new();
-    public NodeInterfaces Interfaces { get; }
-    public MembershipWatch Membership { get; }
-    public ApiBudget Budget { get; }
+    public InterfaceInventory Interfaces { get; }
+    public InterfaceSync Membership { get; }
+    public ApiRateLimiter Budget { get; }
     public SubnetSupply Supply { get; }
     public GrowthBackoff Backoff { get; }
     public PoolReconciler Reconciler { get; }

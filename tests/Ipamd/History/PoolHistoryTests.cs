@@ -122,7 +122,7 @@ public sealed class PoolHistoryTests
     {
         Key = Key(name),
         Pod = Pod(name),
-        Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.5"), new InterfacePlace(new NetworkInterfaceId("eni-1"), 0, 0))],
+        Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
         AssignedAt = Start,
     };
 }

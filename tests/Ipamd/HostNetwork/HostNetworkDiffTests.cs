@@ -228,11 +228,11 @@ public sealed class HostNetworkDiffTests
     {
         var rules = new StaleRules();
         var (start, rule) = (new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), To("10.0.0.30"));
-        Assert.Empty(rules.Condemn([rule], start));
-        Assert.Empty(rules.Condemn([rule], start.AddSeconds(9)));
-        Assert.Empty(rules.Condemn([], start.AddSeconds(10)));
-        Assert.Empty(rules.Condemn([rule], start.AddSeconds(11)));
-        Assert.Equal([rule], rules.Condemn([rule], start.AddSeconds(21)));
+        Assert.Empty(rules.SelectExpired([rule], start));
+        Assert.Empty(rules.SelectExpired([rule], start.AddSeconds(9)));
+        Assert.Empty(rules.SelectExpired([], start.AddSeconds(10)));
+        Assert.Empty(rules.SelectExpired([rule], start.AddSeconds(11)));
+        Assert.Equal([rule], rules.SelectExpired([rule], start.AddSeconds(21)));
     }
 
     [Fact]
@@ -242,9 +242,9 @@ public sealed class HostNetworkDiffTests
         var (start, rule) = (new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero), To("10.0.0.30"));
         Assert.Null(rules.Due);
         rules.Repaired([IPAddress.Parse("10.0.0.30")], start);
-        Assert.Empty(rules.Condemn([rule, To("10.0.0.31")], start));
+        Assert.Empty(rules.SelectExpired([rule, To("10.0.0.31")], start));
         Assert.Equal(start.AddSeconds(1), rules.Due);
-        Assert.Equal([rule], rules.Condemn([rule, To("10.0.0.31")], start.AddSeconds(1)));
+        Assert.Equal([rule], rules.SelectExpired([rule, To("10.0.0.31")], start.AddSeconds(1)));
         Assert.Equal(start.AddSeconds(10), rules.Due);
     }
 

@@ -15,7 +15,7 @@ public sealed class DocumentedReasonsTests
     public void Every_reason_is_documented(string page)
     {
         var text = File.ReadAllText(Path.Combine(Root(), page));
-        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventCatalog.ReasonOf), EventCatalog.InsufficientAddresses, EventCatalog.AddressLost, EventCatalog.CheckpointNotWritten, EventCatalog.DaemonStarting, EventCatalog.PodNetworkReady, EventCatalog.PodNetworkDegraded, EventCatalog.PodNetworkNotReady];
+        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventReasons.ReasonOf), EventReasons.InsufficientAddresses, EventReasons.AddressLost, EventReasons.CheckpointNotWritten, EventReasons.DaemonStarting, EventReasons.PodNetworkReady, EventReasons.PodNetworkDegraded, EventReasons.PodNetworkNotReady];
         Assert.All(reasons, reason => Assert.Contains($"`{reason}`", text, StringComparison.Ordinal));
     }
 

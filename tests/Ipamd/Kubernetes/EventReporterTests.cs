@@ -170,7 +170,7 @@ public sealed class EventReporterTests : IAsyncDisposable
         for (var number = 1; number <= 10; number++)
         {
             Fail(number);
-            _reporter.Note(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
+            _reporter.Record(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
         }
 
         for (var seconds = 0; seconds < 30; seconds++) await AdvanceAsync(TimeSpan.FromSeconds(1));
@@ -181,7 +181,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     [Fact]
     public async Task Event_of_the_node_carries_the_nodes_uid()
     {
-        _reporter.Note(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
+        _reporter.Record(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
         await EventsAsync(1);
         var item = _cluster.Events.Values.Single();
         Assert.Equal((true, "node-uid", "CheckpointNotWritten"), (item.Subject.IsNode, item.Uid, item.Reason));
@@ -199,7 +199,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     private void Fail(int pod) => Fail(Pod(pod));
 
     private void Fail(PodReference pod)
-        => _reporter.Note(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), pod, AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
+        => _reporter.Record(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), pod, AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
 
     /// <summary>Waits until the reporter waits for time, so that it does not miss any.</summary>
     private async Task AdvanceAsync(TimeSpan by)

@@ -51,7 +51,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         Add(Web, "10.0.0.5");
         await Eventually.TrueAsync(() => _cluster.Annotated.Count == 1);
         _addresses[Web] = "10.0.0.6";
-        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, Held(Web, "10.0.0.5"), TimeSpan.Zero));
+        _annotator.Record(new PoolEvent.Deleted(_time.GetUtcNow(), Key, Held(Web, "10.0.0.5"), TimeSpan.Zero));
         await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5", "default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
     }
 
@@ -252,13 +252,13 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     private void Add(PodReference pod, string address)
     {
         _addresses[pod] = address;
-        _annotator.Note(new PoolEvent.AddServed(_time.GetUtcNow(), _served[pod] = Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
+        _annotator.Record(new PoolEvent.AddServed(_time.GetUtcNow(), _served[pod] = Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
     }
 
     private void Delete(PodReference pod)
     {
         _addresses.Remove(pod, out var address);
-        _annotator.Note(new PoolEvent.Deleted(_time.GetUtcNow(), Key, _served.GetValueOrDefault(pod) ?? Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
+        _annotator.Record(new PoolEvent.Deleted(_time.GetUtcNow(), Key, _served.GetValueOrDefault(pod) ?? Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
     }
 
     private Attachment Held(PodReference pod, string address)

@@ -37,7 +37,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     public async Task Link_whose_name_is_made_from_a_pods_is_that_pods(string prefix)
     {
         _pods.Answers.Enqueue([new PodReference("default", "other"), Web]);
-        Recover(prefix + KernelEvidence.LinkSuffix(Web), "10.0.0.5");
+        Recover(prefix + KernelUsage.LinkSuffix(Web), "10.0.0.5");
         Start();
         await Eventually.TrueAsync(() => _identified.Count == 1);
         Assert.Equal(Web, Assert.Single(_ledger.Attachments()).Pod);
@@ -51,7 +51,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
         Assert.Equal(0, _pods.Calls);
         _pods.Failures.Enqueue(new ClusterException(ClusterErrorKind.Unreachable, "list pods", "refused", null));
         _pods.Answers.Enqueue([Web]);
-        Recover("eni" + KernelEvidence.LinkSuffix(Web), "10.0.0.5");
+        Recover("eni" + KernelUsage.LinkSuffix(Web), "10.0.0.5");
         await Eventually.TrueAsync(() => _failed.Count == 1 && _time.PendingTimers > 0);
         _time.Advance(ClusterBackoff.First);
         await Eventually.TrueAsync(() => _identified.Count == 1);
@@ -79,7 +79,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     private void Recover(string link, string address)
     {
         var recovered = _ledger.Recover([(link, IPAddress.Parse(address))], TimeSpan.Zero, _time.GetUtcNow());
-        _recovered.Note(new PoolEvent.Recovered(_time.GetUtcNow(), recovered[0]));
+        _recovered.Record(new PoolEvent.Recovered(_time.GetUtcNow(), recovered[0]));
     }
 
     private sealed class FakePods : IPodSource

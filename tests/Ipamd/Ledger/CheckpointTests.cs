@@ -23,20 +23,20 @@ public sealed class CheckpointTests
             new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3)) { Created = new NetworkInterfaceId("eni-2"), AttachmentId = "attach-2", IsUndoing = true, Since = at.AddHours(-2) },
             new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(BlockKind.Ipv4Address, 9)),
             new Intent.ReleaseBlocks(3, at, new NetworkInterfaceId("eni-0"), [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]),
-            new Intent.RemoveInterface(4, at, new NetworkInterfaceId("eni-1"), "attach-1", new InterfacePlace(new NetworkInterfaceId("eni-1"), 1, 0), System.Net.IPAddress.Parse("10.0.1.4")) { IsDetached = true },
+            new Intent.RemoveInterface(4, at, new NetworkInterfaceId("eni-1"), "attach-1", new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0), System.Net.IPAddress.Parse("10.0.1.4")) { IsDetached = true },
         ];
         var record = LedgerRecord.Empty with
         {
             Intents = intents,
-            GivenBack = [(System.Net.IPNetwork.Parse("10.0.0.7/32"), at)],
-            Gone = [(new NetworkInterfaceId("eni-9"), at)],
+            RecentlyReleased = [(System.Net.IPNetwork.Parse("10.0.0.7/32"), at)],
+            RecentlyDetached = [(new NetworkInterfaceId("eni-9"), at)],
             WrittenAt = new ClockReading(at, TimeSpan.FromSeconds(7)),
         };
         var written = CheckpointFormat.Write(record);
         var read = CheckpointFormat.Read(written);
         Assert.Equal(written, CheckpointFormat.Write(read));
         Assert.Equal(intents.Select(intent => intent.Description), read.Intents.Select(intent => intent.Description));
-        Assert.Equal((record.WrittenAt, 1, 1), (read.WrittenAt, read.GivenBack.Count, read.Gone.Count));
+        Assert.Equal((record.WrittenAt, 1, 1), (read.WrittenAt, read.RecentlyReleased.Count, read.RecentlyDetached.Count));
 
         var foreign = CheckpointFormat.Read(System.Text.Encoding.UTF8.GetBytes(System.Text.Encoding.UTF8.GetString(written).Replace("assignBlocks", "borrowBlocks", StringComparison.Ordinal)));
         Assert.Equal(3, foreign.Intents.Count);
@@ -48,7 +48,7 @@ public sealed class CheckpointTests
     {
         var record = new LedgerRecord(
             [
-                Attachment("a", "10.0.0.10") with { NetnsPath = "/run/netns/a", Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfacePlace(new NetworkInterfaceId("eni-1"), 1, 0))] },
+                Attachment("a", "10.0.0.10") with { NetnsPath = "/run/netns/a", Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0))] },
                 Attachment("b", "10.0.0.11"),
                 Attachment("c", "2001:db8::7"),
             ],

@@ -68,7 +68,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
-        _ledger.Withdraw(Key("a"));
+        _ledger.Rollback(Key("a"));
         Assert.Equal("10.0.0.10", AddressOf(Add("b")));
     }
 
@@ -96,7 +96,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
-        var later = Start + IpLedger.Settling;
+        var later = Start + IpLedger.ConsistencyWindow;
         var changes = _ledger.Observe([Primary()], later);
         Assert.Equal(Key("a"), Assert.Single(changes.Orphaned).Attachment.Key);
         Assert.NotNull(_ledger.Find(Key("a")));
@@ -111,7 +111,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Add("a");
-        var later = Start + IpLedger.Settling;
+        var later = Start + IpLedger.ConsistencyWindow;
         var changes = _ledger.Observe([Primary()], later);
         Assert.Equal(new NetworkInterfaceId("eni-1"), Assert.Single(changes.InterfacesLost));
         Assert.Single(changes.Orphaned);
@@ -123,8 +123,8 @@ public sealed class IpLedgerTests
     public void What_was_just_added_stays_although_an_observation_does_not_show_it_yet()
     {
         Observe(Primary());
-        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
-        _ledger.Added(_ledger.BeginAdd("token", "subnet-1", [], 1, Addresses(1), Start), Secondary(1, "10.0.1.10/32"), Start);
+        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.CompleteAdd(_ledger.BeginAdd("token", "subnet-1", [], 1, Addresses(1), Start), Secondary(1, "10.0.1.10/32"), Start);
         Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
         Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
         Assert.True(_ledger.Observe([Primary()], Start.AddSeconds(60)).Any);
@@ -137,7 +137,7 @@ public sealed class IpLedgerTests
         Observe(Primary("10.0.0.10/32"));
         var id = new NetworkInterfaceId("eni-0");
         var later = Start.AddMinutes(5);
-        _ledger.Released(_ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32")], later)!, later);
+        _ledger.CompleteRelease(_ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32")], later)!, later);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(59));
         Assert.Equal(0, _ledger.View(later).Total);
         _ledger.Observe([Primary("10.0.0.10/32")], later.AddSeconds(60));
@@ -154,7 +154,7 @@ public sealed class IpLedgerTests
         var accepted = _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")], Start)!;
         Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Blocks);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
-        _ledger.Undone(accepted, Start);
+        _ledger.Abort(accepted, Start);
         Assert.Equal("10.0.0.12", AddressOf(Add("c")));
     }
 
@@ -168,7 +168,7 @@ public sealed class IpLedgerTests
         Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start));
         var removal = Assert.IsType<Intent.RemoveInterface>(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start));
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
-        _ledger.Undone(removal, Start);
+        _ledger.Abort(removal, Start);
         Assert.Equal("10.0.2.10", AddressOf(Add("c")));
     }
 
@@ -267,8 +267,8 @@ public sealed class IpLedgerTests
         Add("a");
         _ledger.Observe([Primary(), Secondary(1), Secondary(2, "10.0.2.10/32")], Start.AddSeconds(61));
         Assert.Null(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
-        Assert.True(_ledger.View(Start.AddSeconds(61)).Interfaces[1].MayCarryOrphans);
-        Assert.False(_ledger.View(Start.AddSeconds(61) + IpLedger.OrphanWindow).Interfaces[1].MayCarryOrphans);
+        Assert.True(_ledger.View(Start.AddSeconds(61)).Interfaces[1].MayHoldOrphans);
+        Assert.False(_ledger.View(Start.AddSeconds(61) + IpLedger.OrphanWindow).Interfaces[1].MayHoldOrphans);
         Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-2"), "attach-2", Start.AddSeconds(61)));
         _ledger.Release(Key("a"), Start.AddSeconds(61));
         Assert.NotNull(_ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start.AddSeconds(61)));
@@ -289,7 +289,7 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32"));
         var id = new NetworkInterfaceId("eni-0");
-        _ledger.Assigned(_ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!, [IPNetwork.Parse("10.0.0.32/28")], Start);
+        _ledger.CompleteAssign(_ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!, [IPNetwork.Parse("10.0.0.32/28")], Start);
         Assert.Equal(17, _ledger.View(Start).Total);
         _ledger.Observe([Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32")], Start.AddSeconds(5));
         Assert.Equal(17, _ledger.View(Start).Total);
@@ -301,8 +301,8 @@ public sealed class IpLedgerTests
     public void A_late_description_does_not_move_back_a_block_that_was_given_to_another_interface_a_moment_ago()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1));
-        _ledger.Released(_ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!, Start);
-        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-1"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.CompleteRelease(_ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!, Start);
+        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-1"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
         _ledger.Observe([Primary("10.0.0.10/32"), Secondary(1)], Start.AddSeconds(5));
         Assert.Equal(1, Add("a").Addresses[0].Place!.Value.DeviceIndex);
     }
@@ -318,7 +318,7 @@ public sealed class IpLedgerTests
         Assert.Equal(0, _ledger.View(Start).Free);
         Assert.Same(release, _ledger.Resume(release.Number));
         Assert.Null(_ledger.Resume(release.Number));
-        _ledger.Released(release, Start.AddMinutes(5));
+        _ledger.CompleteRelease(release, Start.AddMinutes(5));
         _ledger.Observe([Primary("10.0.0.11/32")], Start.AddMinutes(5));
         Assert.Equal(0, _ledger.View(Start).Total);
     }
@@ -355,7 +355,7 @@ public sealed class IpLedgerTests
         _ledger.Advance(removal with { IsDetached = true }, Start);
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Assert.Single(_ledger.View(Start).Interfaces);
-        _ledger.Removed(removal, Start);
+        _ledger.CompleteRemove(removal, Start);
         var next = new IpLedger(TimeSpan.FromSeconds(30));
         next.Restore(_ledger.Record().Record, new ClockReading(Start.AddSeconds(10), TimeSpan.Zero));
         next.Observe([Primary(), Secondary(1, "10.0.1.10/32")], Start.AddSeconds(10));
@@ -401,13 +401,13 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
         var now = Start.AddMinutes(5);
-        bool Agrees(params InterfaceObservation[] shown) => _ledger.Agrees(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
+        bool Agrees(params InterfaceObservation[] shown) => _ledger.MatchesHint(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
         Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1)));
         Assert.False(Agrees(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2)));
-        _ledger.Assigned(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!, [IPNetwork.Parse("10.0.0.12/32")], now);
+        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!, [IPNetwork.Parse("10.0.0.12/32")], now);
         Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
     }
 

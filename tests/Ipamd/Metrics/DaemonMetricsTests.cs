@@ -145,10 +145,10 @@ public sealed class DaemonMetricsTests
     {
         using var node = new MeasuredNode();
         var call = new BudgetedCall("AssignBlocks", CallKind.Assign, CallPriority.Growth, 1);
-        await node.Budget.SpendAsync(call, Answer, CancellationToken.None);
-        await Assert.ThrowsAsync<CloudException>(() => node.Budget.SpendAsync<bool>(call, _ => throw new CloudException(CloudErrorKind.SubnetExhausted, "AssignPrivateIpAddresses", "code", "full"), CancellationToken.None));
+        await node.Budget.ExecuteAsync(call, Answer, CancellationToken.None);
+        await Assert.ThrowsAsync<CloudException>(() => node.Budget.ExecuteAsync<bool>(call, _ => throw new CloudException(CloudErrorKind.SubnetExhausted, "AssignPrivateIpAddresses", "code", "full"), CancellationToken.None));
         node.Budget.Access = CloudAccess.NoCalls;
-        await Assert.ThrowsAsync<CloudException>(() => node.Budget.SpendAsync(call, Answer, CancellationToken.None));
+        await Assert.ThrowsAsync<CloudException>(() => node.Budget.ExecuteAsync(call, Answer, CancellationToken.None));
         var scrape = node.Scrape();
         Assert.Equal(
             (1, 1, 1),
@@ -270,7 +270,7 @@ public sealed class DaemonMetricsTests
         {
             Pool = new PoolHarness(new FakeCloud().WithPrimary(), targets, provisioningDisabled: provisioningDisabled, maxInterfaces: maxInterfaces, blocksPerInterface: blocksPerInterface);
             State = new DaemonState("1.2.3", Pool.Time);
-            Budget = new ApiBudget(new ApiBudgetOptions(), Pool.Time, new Random(1));
+            Budget = new ApiRateLimiter(new ApiBudgetOptions(), Pool.Time, new Random(1));
             var health = new HealthMonitor(State, Pool.Ledger, (_, _) => { }, Pool.Time, NullLogger<HealthMonitor>.Instance);
             Metrics = new DaemonMetrics(new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
             {
@@ -285,7 +285,7 @@ public sealed class DaemonMetricsTests
         public PoolHarness Pool { get; }
         public RepairReport HostNetwork { get; set; } = RepairReport.Empty;
         public DaemonState State { get; }
-        public ApiBudget Budget { get; }
+        public ApiRateLimiter Budget { get; }
         public DaemonMetrics Metrics { get; }
 
         public Scrape Scrape() => Tests.Metrics.Scrape.Of(Metrics.Write);

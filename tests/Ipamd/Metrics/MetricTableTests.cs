@@ -89,7 +89,7 @@ public sealed partial class MetricTableTests
     {
         var time = new ManualTimeProvider();
         var ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        using var metrics = new DaemonMetrics(new MetricSources(new DaemonState("1", time), ledger, new WaitingAdds(ledger, time), new ApiBudget(new ApiBudgetOptions(), time, new Random(1)), time) { Health = () => new HealthReport(HealthLevel.Ready, []) });
+        using var metrics = new DaemonMetrics(new MetricSources(new DaemonState("1", time), ledger, new PendingAddQueue(ledger, time), new ApiRateLimiter(new ApiBudgetOptions(), time, new Random(1)), time) { Health = () => new HealthReport(HealthLevel.Ready, []) });
         Assert.Empty(metrics.WithoutInstrument.Select(metric => metric.Name));
     }
 

@@ -67,7 +67,7 @@ public sealed class LateDescriptionTests
         Assert.NotNull(next.Membership.LastObservedAt);
         Assert.Empty(next.View.Orphans);
 
-        next.Time.Advance(IpLedger.Settling);
+        next.Time.Advance(IpLedger.ConsistencyWindow);
         await next.StepAsync();
         Assert.Equal("a", Assert.Single(next.View.Orphans).Attachment.Key.ContainerId);
     }

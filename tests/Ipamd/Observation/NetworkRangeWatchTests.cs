@@ -57,6 +57,6 @@ public sealed class NetworkRangeWatchTests
     private Task LookAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
     {
         _cloud.Ranges = ranges;
-        return watch.LookAsync(TestContext.Current.CancellationToken);
+        return watch.SyncAsync(TestContext.Current.CancellationToken);
     }
 }

@@ -157,7 +157,7 @@ public sealed class CustomNetworkingPoolTests
         var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
         pool.Host.Route("eni1", own);
         await pool.StepAsync();
-        pool.Evidence.HoldInUse();
+        pool.Evidence.ReserveInUse();
         await RunAsync(pool, TimeSpan.FromMinutes(2));
         Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         Assert.True(Pods.Contains(await PodAsync(pool, "new")));

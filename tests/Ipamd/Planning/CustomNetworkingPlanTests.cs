@@ -64,7 +64,7 @@ public sealed class CustomNetworkingPlanTests
         pool.Waiting = 3;
         pool.Settle();
         Assert.Equal((2, 3), (pool.View.Interfaces.Count, pool.View.Total));
-        Assert.Equal((NoPlace, 1), (pool.LastPlan.Obstacle, pool.LastPlan.Short));
+        Assert.Equal((NoPlace, 1), (pool.LastPlan.Obstacle, pool.LastPlan.Shortage));
     }
 
     [Fact]

@@ -57,7 +57,7 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
         new PoolSnapshot
         {
             Ledger = View,
-            Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new WaitingAdd(number, Now + TimeSpan.FromSeconds(20)))],
+            Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new PendingAdd(number, Now + TimeSpan.FromSeconds(20)))],
             Subnets = Subnets,
             Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(usesPrimary ? maxInterfaces : maxInterfaces - 1, blocksPerInterface + 1), usesPrimary),
             Obstacles = Obstacles,
@@ -97,17 +97,17 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
         switch (action)
         {
             case PoolAction.AssignBlocks assign:
-                Ledger.Assigned(Ledger.BeginAssign(assign.Interface, assign.Blocks, Now)!, Blocks(assign.Blocks), Now);
+                Ledger.CompleteAssign(Ledger.BeginAssign(assign.Interface, assign.Blocks, Now)!, Blocks(assign.Blocks), Now);
                 break;
             case PoolAction.AddInterface add:
-                Ledger.Added(Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now), Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)), Now);
+                Ledger.CompleteAdd(Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now), Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)), Now);
                 break;
             case PoolAction.ReleaseBlocks release:
-                Ledger.Released(Ledger.BeginRelease(release.Interface, release.Blocks, Now)!, Now);
+                Ledger.CompleteRelease(Ledger.BeginRelease(release.Interface, release.Blocks, Now)!, Now);
                 _lastRelease = Now;
                 break;
             case PoolAction.RemoveInterface remove:
-                Ledger.Removed(Ledger.BeginRemove(remove.Interface, "attachment", Now)!, Now);
+                Ledger.CompleteRemove(Ledger.BeginRemove(remove.Interface, "attachment", Now)!, Now);
                 _lastRelease = Now;
                 break;
             default:

@@ -57,9 +57,9 @@ public sealed class PoolPlannerTests
         var pool = new PoolFixture(maxInterfaces: 4, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 1 }).WithPrimary();
         pool.Waiting = 40;
         var plan = pool.Plan();
-        Assert.Equal(41, plan.Short);
+        Assert.Equal(41, plan.Shortage);
         Assert.Equal([14, 14, 13], plan.Actions.Select(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
-        Assert.Empty(plan.Hopeless);
+        Assert.Empty(plan.Unservable);
     }
 
     [Theory]
@@ -120,12 +120,12 @@ public sealed class PoolPlannerTests
 
         pool.Waiting = 2;
         var plan = pool.Plan();
-        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Hopeless.Count, plan.Obstacle?.Kind));
+        Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Unservable.Count, plan.Obstacle?.Kind));
         pool.Ledger.Release(pool.Ledger.Attachments()[0].Key, pool.Now);
         // It cools for 30 s, and nobody waits that long.
-        Assert.Equal(2, pool.Plan().Hopeless.Count);
+        Assert.Equal(2, pool.Plan().Unservable.Count);
         pool.Now += TimeSpan.FromSeconds(11);
-        Assert.Equal([1L], pool.Plan().Hopeless);
+        Assert.Equal([1L], pool.Plan().Unservable);
     }
 
     [Fact]
@@ -137,7 +137,7 @@ public sealed class PoolPlannerTests
         pool.Obstacles = GrowthObstacles.None with { Everything = obstacle };
         var plan = pool.Plan();
         Assert.Empty(plan.Actions);
-        Assert.Equal((3, until, obstacle), (plan.Short, plan.ReplanAt, plan.Obstacle));
+        Assert.Equal((3, until, obstacle), (plan.Shortage, plan.ReplanAt, plan.Obstacle));
     }
 
     [Theory]
@@ -151,7 +151,7 @@ public sealed class PoolPlannerTests
         if (pods)
         {
             while (pool.View.Free > 0) pool.AddPod();
-            Assert.True(pool.Plan().Short > 0);
+            Assert.True(pool.Plan().Shortage > 0);
         }
 
         Assert.True(pool.View.Total > 0);
@@ -241,7 +241,7 @@ public sealed class PoolPlannerTests
         pool.AddPod();
         var plan = pool.Plan();
         Assert.Empty(plan.Actions);
-        Assert.Equal((1, pool.Now + PoolLimits.RefillPause, plan.RefillAt), (plan.Short, plan.RefillAt, plan.ReplanAt));
+        Assert.Equal((1, pool.Now + PoolLimits.RefillPause, plan.RefillAt), (plan.Shortage, plan.RefillAt, plan.ReplanAt));
         pool.Now += PoolLimits.RefillPause;
         Assert.Single(pool.Plan().Actions);
     }

@@ -62,5 +62,5 @@ public sealed class GrowthBackoffTests
         Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.LongestBackoff);
     }
 
-    private static CloudException Spent(TimeSpan retryAfter) => new(CloudErrorKind.Throttled, "CreateInterface", ApiBudget.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
+    private static CloudException Spent(TimeSpan retryAfter) => new(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
 }

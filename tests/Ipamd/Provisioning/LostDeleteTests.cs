@@ -93,7 +93,7 @@ public sealed class LostDeleteTests
         await PassAsync(67);
         Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a"))!.UnusedSince);
         if (evidence == "route") _pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth") _pool.Host.Links.Add("eni" + KernelEvidence.LinkSuffix(new PodReference("default", "a")));
+        if (evidence == "veth") _pool.Host.Links.Add("eni" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
         if (evidence == "namespace") _pool.Host.Namespaces.Add("/run/netns/a");
         // Age apart, which its namespace ends: what is not gone for certain counts from the ADD.
         await PassAsync(200);
@@ -106,11 +106,11 @@ public sealed class LostDeleteTests
     [Fact]
     public async Task A_recreated_pod_does_not_keep_the_address_of_its_sandbox_of_before()
     {
-        var link = "eni" + KernelEvidence.LinkSuffix(new PodReference("default", "ss-0"));
+        var link = "eni" + KernelUsage.LinkSuffix(new PodReference("default", "ss-0"));
         await _pool.StepAsync();
         var old = _pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         _pool.Host.Route(link, old);
-        _pool.Evidence.HoldInUse();
+        _pool.Evidence.ReserveInUse();
         var held = Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("ss-0")).Attachment.Addresses[0].Address;
         _pool.Host.Pods.Clear();
         _pool.Host.Route(link, held);
@@ -124,11 +124,11 @@ public sealed class LostDeleteTests
     [Fact]
     public async Task A_del_ends_what_was_recovered_for_its_pod()
     {
-        var link = "eni" + KernelEvidence.LinkSuffix(new PodReference("default", "ss-0"));
+        var link = "eni" + KernelUsage.LinkSuffix(new PodReference("default", "ss-0"));
         await _pool.StepAsync();
         var old = _pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         _pool.Host.Route(link, old);
-        _pool.Evidence.HoldInUse();
+        _pool.Evidence.ReserveInUse();
 
         // A late DEL of another sandbox of that name: the address is still routed, so it is somebody's.
         Assert.Null(await _pool.DeleteAsync("ss-0"));

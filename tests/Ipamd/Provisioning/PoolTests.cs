@@ -461,7 +461,7 @@ public sealed class PoolTests
         await pool.Interfaces.ObserveAsync(default);
         var inUse = pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         pool.Host.Route("eni0123456789a", inUse);
-        pool.Evidence.HoldInUse();
+        pool.Evidence.ReserveInUse();
         Assert.Equal(1, pool.View.Assigned);
         await pool.StepAsync();
         Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
@@ -484,7 +484,7 @@ public sealed class PoolTests
         pool.Host.Addresses.AddRange([new LinkAddress("lo", IPAddress.Loopback), new LinkAddress("eth0", own), new LinkAddress("eth0", pool.Cloud.Interfaces[0].PrimaryAddress)]);
         await pool.StepAsync();
         var held = Assert.Single(pool.Ledger.Attachments());
-        Assert.Equal((true, "eth0", own), (held.IsHosts, held.Key.ContainerId, held.Addresses[0].Address));
+        Assert.Equal((true, "eth0", own), (held.IsHostOwned, held.Key.ContainerId, held.Addresses[0].Address));
         Assert.NotEqual(own, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
         // No pod: nothing is declared for it.
         Assert.Single(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
@@ -495,7 +495,7 @@ public sealed class PoolTests
             await pool.StepAsync();
         }
 
-        Assert.DoesNotContain(pool.Ledger.Attachments(), item => item.IsHosts);
+        Assert.DoesNotContain(pool.Ledger.Attachments(), item => item.IsHostOwned);
     }
 
     [Fact]
@@ -526,7 +526,7 @@ public sealed class PoolTests
         await pool.StepAsync();
         var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
         if (evidence == "route") pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth") pool.Host.Links.Add("cali" + KernelEvidence.LinkSuffix(new PodReference("default", "a")));
+        if (evidence == "veth") pool.Host.Links.Add("cali" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
         if (evidence == "namespace") pool.Host.Namespaces.Add("/run/netns/a");
         for (var look = 0; look < 8; look++)
         {
@@ -542,7 +542,7 @@ public sealed class PoolTests
     [InlineData("kube-system", "coredns-57ff979f67-8ns9b", "9571956a6cc")]
     [InlineData("default", "sample-pod", "cc21c2d7785")]
     public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix)
-        => Assert.Equal(suffix, KernelEvidence.LinkSuffix(new PodReference(podNamespace, name)));
+        => Assert.Equal(suffix, KernelUsage.LinkSuffix(new PodReference(podNamespace, name)));
 
     [Theory]
     [InlineData("CreateInterface")]

@@ -114,7 +114,7 @@ public sealed class RepeatedChangeTests
         var at = clock.Now.AddHours(recordedHoursAhead);
         var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2)) { Created = new NetworkInterfaceId("eni-deleted") };
         pool.Ledger.Restore(LedgerRecord.Empty with { Intents = [intent], WrittenAt = clock with { Now = at } }, clock);
-        for (var waited = TimeSpan.Zero; waited < IpLedger.Settling + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
+        for (var waited = TimeSpan.Zero; waited < IpLedger.ConsistencyWindow + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
         {
             await pool.StepAsync();
             pool.Time.Advance(TimeSpan.FromSeconds(1));

@@ -17,7 +17,7 @@ public sealed class SecurityGroupTests
     {
         var pool = await PoolWithTwoAsync();
         ChangePrimary(pool, "sg-2", "sg-3");
-        await pool.GroupWatch.LookAsync(CancellationToken.None);
+        await pool.GroupWatch.SyncAsync(CancellationToken.None);
         await pool.StepAsync();
         Assert.All(pool.Cloud.Interfaces, item => Assert.Equal(["sg-2", "sg-3"], item.SecurityGroupIds));
         Assert.Equal(1, Calls(pool, "SetSecurityGroups"));
@@ -35,7 +35,7 @@ public sealed class SecurityGroupTests
         pool.Membership.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         var described = Calls(pool, "DescribeAttachedInterfaces");
-        for (var look = 0; look < 10; look++) await pool.GroupWatch.LookAsync(CancellationToken.None);
+        for (var look = 0; look < 10; look++) await pool.GroupWatch.SyncAsync(CancellationToken.None);
         await pool.StepAsync();
         Assert.Equal((described, 0), (Calls(pool, "DescribeAttachedInterfaces"), Calls(pool, "SetSecurityGroups")));
     }
@@ -48,7 +48,7 @@ public sealed class SecurityGroupTests
         var described = Calls(pool, "DescribeAttachedInterfaces");
         for (var look = 0; look < 240; look++)
         {
-            await pool.GroupWatch.LookAsync(CancellationToken.None);
+            await pool.GroupWatch.SyncAsync(CancellationToken.None);
             await pool.StepAsync();
             pool.Time.Advance(PoolLimits.GroupsInterval);
         }
@@ -99,7 +99,7 @@ public sealed class SecurityGroupTests
         await RunAsync(pool, TimeSpan.FromMinutes(2));
         pool.Cloud.Forgive();
         ChangePrimary(pool, "sg-right");
-        await pool.GroupWatch.LookAsync(CancellationToken.None);
+        await pool.GroupWatch.SyncAsync(CancellationToken.None);
         await pool.StepAsync();
         Assert.Equal(["sg-right"], Secondary(pool).SecurityGroupIds);
     }
@@ -117,7 +117,7 @@ public sealed class SecurityGroupTests
         Assert.Equal(1, Calls(pool, "SetSecurityGroups"));
 
         // Not late any more: somebody changed it.
-        pool.Time.Advance(IpLedger.Settling);
+        pool.Time.Advance(IpLedger.ConsistencyWindow);
         pool.Membership.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.Equal(2, Calls(pool, "SetSecurityGroups"));

@@ -31,7 +31,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     private readonly List<string> _warned = [];
     private DaemonState _state = null!;
     private readonly PoolHistory _history = new();
-    private ApiBudget _budget = null!;
+    private ApiRateLimiter _budget = null!;
     private RpcServer _server = null!;
     private GrpcChannel _channel = null!;
 
@@ -41,7 +41,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         Requirement.NeedRoot();
         _state = new DaemonState("test", _pool.Time);
-        _budget = new ApiBudget(new ApiBudgetOptions(), _pool.Time, new Random(1));
+        _budget = new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1));
         var ranges = new NetworkRanges();
         ranges.Set([System.Net.IPNetwork.Parse("10.0.0.0/16")]);
         var settings = new CniReplySettings(ExternalSnat: true, NetworkPolicyMode: "standard");

@@ -47,7 +47,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
             SocketPath,
             new CniBackendService(_pool.Service, new NetworkRanges(), settings),
             new ConfigServerService(state, settings, _ => { }),
-            new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, new ApiBudget(new ApiBudgetOptions(), _pool.Time, new Random(1)), new PoolSignal(), _pool.Pool, new PoolHistory(), state, new HealthMonitor(state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
+            new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1)), new PoolSignal(), _pool.Pool, new PoolHistory(), state, new HealthMonitor(state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
             new HealthService(state),
             NullLoggerFactory.Instance,
             TestContext.Current.CancellationToken);

@@ -70,8 +70,8 @@ public sealed class ModelDaemonTests
             if (operation == "metadata/groups") throw new InvalidOperationException("a defect");
         });
         Add(daemon, 0);
-        Assert.True(_time.RunUntil(() => daemon.Engine.Beside.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
-        Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Beside.Problem, StringComparison.Ordinal);
+        Assert.True(_time.RunUntil(() => daemon.Engine.Background.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
+        Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Background.Problem, StringComparison.Ordinal);
         // More than are warm: only a pool that goes on serves them.
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(daemon, pod)).Distinct().Count());
     }
@@ -95,12 +95,12 @@ public sealed class ModelDaemonTests
         Add(second, 0);
         Assert.True(_time.RunUntil(() => asked == 3, _time.GetUtcNow().AddMinutes(10)));
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(second, pod)).Distinct().Count());
-        Assert.False(_time.RunUntil(() => second.Engine.Beside.Problem is not null || asked > 3, _time.GetUtcNow().AddMinutes(30)));
+        Assert.False(_time.RunUntil(() => second.Engine.Background.Problem is not null || asked > 3, _time.GetUtcNow().AddMinutes(30)));
     }
 
-    private (Incarnation Incarnation, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
+    private (DaemonRun Incarnation, PoolEngine Engine) StartDaemon(string name, Action<string, CallPhase>? onPhase = null)
     {
-        var incarnation = new Incarnation(_time, name);
+        var incarnation = new DaemonRun(_time, name);
         PoolEngine? engine = null;
         incarnation.Post(() =>
         {
@@ -114,7 +114,7 @@ public sealed class ModelDaemonTests
         return (incarnation, engine!);
     }
 
-    private IPAddress Add((Incarnation Incarnation, PoolEngine Engine) daemon, int pod)
+    private IPAddress Add((DaemonRun Incarnation, PoolEngine Engine) daemon, int pod)
     {
         AddOutcome? outcome = null;
         _ = daemon.Incarnation.Start(async () => outcome = await daemon.Engine.Addresses.AddAsync(

@@ -25,7 +25,7 @@ public sealed class VirtualTimeTests
     {
         HashSet<int> threads = [];
         var outcome = "";
-        var daemon = new Incarnation(_time, "daemon");
+        var daemon = new DaemonRun(_time, "daemon");
         _ = daemon.Start(async () =>
         {
             await Task.Delay(TimeSpan.FromHours(1), daemon);
@@ -52,7 +52,7 @@ public sealed class VirtualTimeTests
     public void A_killed_incarnation_does_nothing_any_more()
     {
         List<string> done = [];
-        var daemon = new Incarnation(_time, "daemon");
+        var daemon = new DaemonRun(_time, "daemon");
         _ = daemon.Start(async () =>
         {
             try
@@ -78,7 +78,7 @@ public sealed class VirtualTimeTests
     [Fact]
     public void Work_that_comes_back_on_another_thread_is_refused_and_reported()
     {
-        var daemon = new Incarnation(_time, "daemon");
+        var daemon = new DaemonRun(_time, "daemon");
         var escaped = new ManualResetEventSlim();
         daemon.Post(() =>
         {
@@ -107,7 +107,7 @@ public sealed class VirtualTimeTests
     public void A_jump_of_the_wall_clock_moves_neither_timestamps_nor_timers_nor_monotonic_time()
     {
         var clock = new WallClock();
-        var daemon = new Incarnation(_time, "daemon", clock);
+        var daemon = new DaemonRun(_time, "daemon", clock);
         var monotonic = new MonotonicTime(daemon);
         var fired = false;
         using var timer = daemon.CreateTimer(_ => fired = true, null, TimeSpan.FromSeconds(5), Timeout.InfiniteTimeSpan);

@@ -41,12 +41,12 @@ internal sealed class HostLab : IAsyncDisposable
         Host.Ip($"address add {PrimaryAddress}/24 dev eth0");
         Host.Ip("route add default via 10.0.0.1");
         _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host, settings);
-        Keeper = new HostNetworkKeeper(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkKeeper>(), Host, Program(programs));
+        Keeper = new HostNetworkReconciler(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkReconciler>(), Host, Program(programs));
     }
 
     public NetworkNamespace Host { get; }
     public RouteNetlink Netlink { get; }
-    public HostNetworkKeeper Keeper { get; }
+    public HostNetworkReconciler Keeper { get; }
     public long Repaired(RepairKind kind) => Keeper.Report.Kinds[kind].Repaired;
 
     public ConcurrentQueue<string> Lines { get; } = new();
@@ -81,7 +81,7 @@ internal sealed class HostLab : IAsyncDisposable
         if (mtu == 9001) await lab.WireAsync(SecondaryMac, 1, SecondaryAddress);
         else await Xunit.Assert.ThrowsAsync<HostNetworkException>(() => lab.WireAsync(SecondaryMac, 1, SecondaryAddress, mtu));
 
-        if (look) await lab.Keeper.LookAsync(CancellationToken.None);
+        if (look) await lab.Keeper.SyncAsync(CancellationToken.None);
         if (run) lab.Run();
         return lab;
     }

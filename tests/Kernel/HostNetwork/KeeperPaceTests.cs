@@ -20,7 +20,7 @@ public sealed class KeeperPaceTests
     {
         await using var lab = await HostLab.StartAsync();
         lab.Asked = () => throw new InvalidOperationException("a defect");
-        lab.Keeper.Poke();
+        lab.Keeper.RequestSync();
         await Eventually.TrueAsync(() => lab.Keeper.Problem is { } problem && problem.Contains("repair of routes and rules failed unexpectedly", StringComparison.Ordinal));
         lab.Nft("delete table ip vpccni");
         await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
@@ -44,7 +44,7 @@ public sealed class KeeperPaceTests
         var started = Stopwatch.GetTimestamp();
         lab.Host.Ip("rule del priority 1536");
         lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
-        lab.Keeper.Poke();
+        lab.Keeper.RequestSync();
         await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority == 1536));
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
@@ -194,7 +194,7 @@ public sealed class KeeperPaceTests
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) > 0);
         lab.Release("web");
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
-        lab.Keeper.Poke();
+        lab.Keeper.RequestSync();
         await Eventually.TrueAsync(() => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536), TimeSpan.FromSeconds(5));
         Assert.Equal((1, 2), (lab.Repaired(RepairKind.Rule), lab.Repaired(RepairKind.Leftover)));
     }
@@ -205,10 +205,10 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync(run: false);
         lab.AddPod("web", "10.0.0.21");
         lab.Host.Ip("rule del priority 1536");
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         lab.Release("web");
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         var stale = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => Stopwatch.GetElapsedTime(stale) > StaleRules.MinimumAgeOfRepaired);
         // Held by nobody when the look declares what must be, and by somebody when the rules are to be removed.
@@ -217,12 +217,12 @@ public sealed class KeeperPaceTests
         {
             if (++asked == 2) lab.Hold("next", "10.0.0.21");
         };
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Equal(2, asked);
         Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
         lab.Release("next");
         lab.Asked = () => { };
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.DoesNotContain(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority is 512 or 1536);
     }
 }

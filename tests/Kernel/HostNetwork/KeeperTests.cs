@@ -46,7 +46,7 @@ public sealed class KeeperTests
         await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] });
         var pod = lab.AddPod("web", "10.0.0.21");
         // The pod's link is known, as it is when the daemon has looked since its ADD.
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         var before = lab.Snapshot();
         var words = command.StartsWith("sh -c ", StringComparison.Ordinal) ? ["sh", "-c", command[6..]] : command.Split(' ');
         Iproute.Run(lab.Host, words[0], words[1..]);
@@ -67,7 +67,7 @@ public sealed class KeeperTests
         var pod = lab.AddPod("web", "10.0.0.21");
         var before = lab.Snapshot();
         lab.Host.Ip($"link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99");
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Equal(before, lab.Snapshot());
         Assert.Equal(1, lab.Repaired(RepairKind.PodLink));
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
@@ -84,7 +84,7 @@ public sealed class KeeperTests
         await Eventually.TrueAsync(() => lab.Keeper.Problem is null);
         // A preferred one by the primary interface is as it must be.
         lab.Host.Ip("route add default via 10.0.0.1 dev ens6 onlink metric 200");
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Null(lab.Keeper.Problem);
     }
 
@@ -183,7 +183,7 @@ public sealed class KeeperTests
             _ => { });
         lab.Host.Ip("rule del priority 1024");
         await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("another program undoes", StringComparison.Ordinal)));
-        Assert.InRange(lab.Repaired(RepairKind.Rule), RepairPacing.Patience, RepairPacing.Patience + 3);
+        Assert.InRange(lab.Repaired(RepairKind.Rule), RepairBackoff.Patience, RepairBackoff.Patience + 3);
     }
 
     [Fact]
@@ -193,7 +193,7 @@ public sealed class KeeperTests
         var pod = lab.AddPod("web", "10.0.0.21");
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
         lab.Ranges = [.. lab.Ranges, IPNetwork.Parse("203.0.113.0/24")];
-        lab.Keeper.Poke();
+        lab.Keeper.RequestSync();
         await Eventually.TrueAsync(() => lab.Nft("list table ip vpccni").Contains("203.0.113.0/24", StringComparison.Ordinal));
         Assert.Equal(IPAddress.Parse("10.0.0.21"), await HostLab.ConnectAsync(pod, lab.Second, new IPEndPoint(HostLab.Internet, 8080)));
     }

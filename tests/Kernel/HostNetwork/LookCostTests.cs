@@ -21,12 +21,12 @@ public sealed class LookCostTests(ITestOutputHelper output)
         await using var lab = await HostLab.StartAsync(run: false);
         lab.AddPodLinks(Pods);
         lab.Host.IpBatch("", [.. Enumerable.Range(0, serviceAddresses).Select(number => $"address add 172.20.{number / 250}.{1 + (number % 250)}/32 dev lo")]);
-        for (var round = 0; round < 10; round++) await lab.Keeper.LookAsync(CancellationToken.None);
+        for (var round = 0; round < 10; round++) await lab.Keeper.SyncAsync(CancellationToken.None);
         var (times, allocated) = (new List<TimeSpan>(), GC.GetTotalAllocatedBytes(precise: true));
         for (var round = 0; round < Rounds; round++)
         {
             var started = OnProcessor();
-            await lab.Keeper.LookAsync(CancellationToken.None);
+            await lab.Keeper.SyncAsync(CancellationToken.None);
             times.Add(OnProcessor() - started);
         }
 

@@ -25,6 +25,6 @@ public sealed class PodLinkNameTests
             Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.21"), Place: null)],
             AssignedAt = default,
         };
-        Assert.EndsWith(KernelEvidence.LinkSuffix(attachment), InterfaceNames.HostVeth("cali", invocation, 0), StringComparison.Ordinal);
+        Assert.EndsWith(KernelUsage.LinkSuffix(attachment), InterfaceNames.HostVeth("cali", invocation, 0), StringComparison.Ordinal);
     }
 }

@@ -97,12 +97,12 @@ public sealed class ReferenceCleanupTests
             esac
             """);
         var (time, log) = (new ManualTimeProvider(), new LinesLogger());
-        var keeper = new NatKeeper(new NetfilterProgram(ns, time) { Folders = [programs.Folder] }, new RepairJournal(time, log), time, new Random(1), log);
+        var keeper = new NatReconciler(new NetfilterProgram(ns, time) { Folders = [programs.Folder] }, new RepairJournal(time, log), time, new Random(1), log);
         keeper.Declare(new NatDeclaration("nothing", IsNeeded: false, Ranges: 0));
         for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
         {
             keeper.OnTableChange("aws-cni");
-            await keeper.LookAsync(CancellationToken.None);
+            await keeper.SyncAsync(CancellationToken.None);
         }
 
         Assert.InRange((await File.ReadAllLinesAsync(removals, TestContext.Current.CancellationToken)).Length, 8, 13);

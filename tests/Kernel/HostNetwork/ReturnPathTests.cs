@@ -87,7 +87,7 @@ public sealed class ReturnPathTests
             source: HostLab.Internet));
         Assert.Equal(IPAddress.Parse("10.0.0.22"),
             await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
-        await lab.Keeper.LookAsync(CancellationToken.None);
+        await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Null(lab.Keeper.Problem);
         Assert.Equal(0, lab.Repaired(RepairKind.Nat));
 

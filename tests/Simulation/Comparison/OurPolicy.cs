@@ -19,7 +19,7 @@ internal sealed class OurPolicy
     private readonly ModelDisk _disk = new();
     private readonly List<TimeSpan> _waits = [];
     private readonly Dictionary<int, Task> _starting = [];
-    private Incarnation _daemon = null!;
+    private DaemonRun _daemon = null!;
     private PoolEngine _engine = null!;
     private int _starts;
     private int _refused;
@@ -52,7 +52,7 @@ internal sealed class OurPolicy
 
     private void Start(IReadOnlyDictionary<string, string> environment)
     {
-        _daemon = new Incarnation(_node.Time, $"ours {++_starts}");
+        _daemon = new DaemonRun(_node.Time, $"ours {++_starts}");
         _daemon.Post(() =>
         {
             var time = new MonotonicTime(_daemon);

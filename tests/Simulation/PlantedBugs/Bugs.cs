@@ -17,7 +17,7 @@ namespace VpcCni.Simulation.Tests.PlantedBugs;
 /// </summary>
 internal static class Bugs
 {
-    public static IReadOnlyList<Sabotage> All { get; } =
+    public static IReadOnlyList<Mutation> All { get; } =
     [
         new("skips the cooldown") { Options = options => options with { Cooldown = TimeSpan.Zero } },
         new("gives one address to two pods") { AfterStep = ForgetHolder },

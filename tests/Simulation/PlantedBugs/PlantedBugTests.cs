@@ -19,11 +19,11 @@ public sealed class PlantedBugTests(ITestOutputHelper output)
         Assert.True(seed is not null, $"a daemon that {name} passed {MostSeeds} seeds");
         output.WriteLine($"{name}: found by seed {seed} of {MostSeeds}: {violation}");
         // It is the bug that was found.
-        Assert.Null(Simulation.Run(Shaped(seed!.Value, bug.Focus), Sabotage.None).Violation);
+        Assert.Null(Simulation.Run(Shaped(seed!.Value, bug.Focus), Mutation.None).Violation);
     }
 
     /// <summary>The first seed, counted from 1, under which the bug shows.</summary>
-    internal static (int? Seed, string? Violation) Find(Sabotage bug, int mostSeeds, Func<Scenario, Scenario>? focus = null)
+    internal static (int? Seed, string? Violation) Find(Mutation bug, int mostSeeds, Func<Scenario, Scenario>? focus = null)
     {
         for (var seed = 1; seed <= mostSeeds; seed++)
         {

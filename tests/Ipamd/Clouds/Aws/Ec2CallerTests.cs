@@ -37,7 +37,7 @@ public sealed class Ec2CallerTests
     [MemberData(nameof(Cases))]
     public async Task Failure_is_translated_and_repeated_only_where_that_is_safe(Case sample)
     {
-        foreach (var (repeat, expected) in new[] { (Ec2Repeat.Harmless, sample.HarmlessCalls), (Ec2Repeat.Harmful, sample.HarmfulCalls) })
+        foreach (var (repeat, expected) in new[] { (Idempotency.Safe, sample.HarmlessCalls), (Idempotency.Unsafe, sample.HarmfulCalls) })
         {
             _attempts.Clear();
             var calls = 0;
@@ -55,7 +55,7 @@ public sealed class Ec2CallerTests
     [Fact]
     public async Task Error_keeps_request_id_and_status()
     {
-        var failure = await Assert.ThrowsAsync<CloudException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Ec2Repeat.Harmful, _ => throw Error("AuthFailure", 401), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Idempotency.Unsafe, _ => throw Error("AuthFailure", 401), default));
 
         Assert.Equal("req-1", failure.RequestId);
         Assert.Equal(401, Assert.Single(_attempts).Status);
@@ -67,7 +67,7 @@ public sealed class Ec2CallerTests
     {
         var calls = 0;
 
-        var result = await Caller(TimeProvider.System).CallAsync("DescribeSubnets", Ec2Repeat.Harmless, _ => ++calls == 1 ? throw Error("InternalError", 500) : Task.FromResult(7), default);
+        var result = await Caller(TimeProvider.System).CallAsync("DescribeSubnets", Idempotency.Safe, _ => ++calls == 1 ? throw Error("InternalError", 500) : Task.FromResult(7), default);
 
         Assert.Equal(7, result);
         Assert.Equal([("InternalError", 500), ("", 200)], _attempts.Select(attempt => (attempt.Code, attempt.Status)));
@@ -79,7 +79,7 @@ public sealed class Ec2CallerTests
         var time = new ManualTimeProvider();
         var never = new TaskCompletionSource<int>();
 
-        var call = Caller(time).CallAsync("AssignPrivateIpAddresses", Ec2Repeat.Harmful, _ => never.Task, default);
+        var call = Caller(time).CallAsync("AssignPrivateIpAddresses", Idempotency.Unsafe, _ => never.Task, default);
         time.Advance(TimeSpan.FromSeconds(10) - TimeSpan.FromTicks(1));
         Assert.False(call.IsCompleted);
         time.Advance(TimeSpan.FromTicks(1));
@@ -96,7 +96,7 @@ public sealed class Ec2CallerTests
         var time = new ManualTimeProvider();
         var calls = 0;
 
-        var call = Caller(time).CallAsync("DescribeSubnets", Ec2Repeat.Harmless, _ => { calls++; return new TaskCompletionSource<int>().Task; }, default);
+        var call = Caller(time).CallAsync("DescribeSubnets", Idempotency.Safe, _ => { calls++; return new TaskCompletionSource<int>().Task; }, default);
         for (var attempt = 1; attempt <= 3; attempt++)
         {
             var expected = attempt;
@@ -116,7 +116,7 @@ public sealed class Ec2CallerTests
         using var cancellation = new CancellationTokenSource();
         var never = new TaskCompletionSource<int>();
 
-        var call = Caller(TimeProvider.System).CallAsync("DescribeSubnets", Ec2Repeat.Harmless, _ => never.Task, cancellation.Token);
+        var call = Caller(TimeProvider.System).CallAsync("DescribeSubnets", Idempotency.Safe, _ => never.Task, cancellation.Token);
         await cancellation.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
@@ -125,7 +125,7 @@ public sealed class Ec2CallerTests
 
     [Fact]
     public async Task Defect_of_ours_is_not_dressed_as_a_cloud_failure() =>
-        await Assert.ThrowsAsync<InvalidOperationException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Ec2Repeat.Harmless, _ => throw new InvalidOperationException("bug"), default));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Idempotency.Safe, _ => throw new InvalidOperationException("bug"), default));
 
     [Fact]
     public void Jitter_is_bounded_by_base_attempt_and_cap()

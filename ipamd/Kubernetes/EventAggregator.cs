@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+namespace VpcCni.Ipamd.Kubernetes;
+
+/// <summary>An event that is to be written now.</summary>
+/// <param name="Subject">With <paramref name="Reason"/> the key of its series.</param>
+/// <param name="WrittenAs">Its object's name if it stands in the cluster already.</param>
+/// <param name="WrittenUid">Of the subject, as written.</param>
+internal sealed record PendingEvent(EventSubject Subject, string Reason, string Message, int Count, DateTimeOffset First, DateTimeOffset Last, string? WrittenAs, string WrittenUid);
+
+/// <summary>
+/// What the cluster is to be told, and when: the same reason for the same subject is one event with a count. First at once, again after half a minute, then less and less often; all together within a budget, so that
+/// a node in trouble is no trouble for the API server. What cannot be written stands behind everything else, is tried less and less often, and is given up after an hour. Of bounded size: it keeps what happened
+/// last. Safe for several threads; no I/O.
+/// </summary>
+internal sealed class EventAggregator
+{
+    public const int MaxSeries = 256;
+
+    /// <summary>Events that may be written at once, and how long one more takes to be allowed (client-go's recorder: 25, and five minutes an object).</summary>
+    private const int Burst = 25;
+
+    private static readonly TimeSpan Refill = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan FirstInterval = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(10);
+
+    /// <summary>The cluster drops events after an hour by default; what happens later is a new one.</summary>
+    private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
+
+    /// <summary>After a first failure to write; twice as long after each further one.</summary>
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+
+    /// <summary>Messages of events are for one line of a terminal; newer APIs allow 1 KiB.</summary>
+    private const int LongestMessage = 1000;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(EventSubject, string), Series> _series = [];
+    private double _tokens = Burst;
+    private DateTimeOffset _refilledAt = DateTimeOffset.MinValue;
+
+    /// <summary>Series that had to go before they were written.</summary>
+    public long Dropped { get; private set; }
+
+    /// <summary>Something is to be written that could not be at the last attempt.</summary>
+    public bool IsFailing
+    {
+        get
+        {
+            lock (_lock) return _series.Values.Any(series => series.Failures > 0);
+        }
+    }
+
+    public void Record(Occurrence happened, DateTimeOffset now)
+    {
+        var message = happened.Message.Length <= LongestMessage ? happened.Message : happened.Message[..LongestMessage];
+        lock (_lock)
+        {
+            var key = (happened.Subject, happened.Reason);
+            if (_series.TryGetValue(key, out var known) && now - known.Last <= Lifetime)
+            {
+                known.Count++;
+                (known.Last, known.Message) = (now, message);
+                return;
+            }
+
+            if (known is null && _series.Count >= MaxSeries) MakeRoom_NeedsLock();
+            _series[key] = new Series { Message = message, Count = 1, First = now, Last = now, DueAt = now };
+        }
+    }
+
+    /// <summary>What is due longest, of what failed least; null when nothing is, and then how long until something may be (null: not before something happens).</summary>
+    public PendingEvent? Next(DateTimeOffset now, out TimeSpan? wait)
+    {
+        lock (_lock)
+        {
+            wait = null;
+            var open = _series.Where(pair => pair.Value.Count > pair.Value.WrittenCount).ToArray();
+            if (open.Length == 0) return null;
+            var due = open.Where(pair => pair.Value.DueAt <= now).ToArray();
+            var ((subject, reason), next) = due.Length > 0 ? due.MinBy(pair => (pair.Value.Failures, pair.Value.DueAt)) : open.MinBy(pair => pair.Value.DueAt);
+            Refill_NeedsLock(now);
+            var allowedAt = _tokens >= 1 ? now : now + (Refill * (1 - _tokens));
+            var at = next.DueAt > allowedAt ? next.DueAt : allowedAt;
+            if (at > now)
+            {
+                wait = at - now;
+                return null;
+            }
+
+            _tokens--;
+            return new PendingEvent(subject, reason, next.Message, next.Count, next.First, next.Last, next.WrittenAs, next.WrittenUid);
+        }
+    }
+
+    /// <summary>It stands in the cluster as it was given out.</summary>
+    public void Written(PendingEvent item, string name, string uid, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            if (!_series.TryGetValue((item.Subject, item.Reason), out var series)) return;
+            (series.WrittenAs, series.WrittenUid, series.WrittenCount) = (name, uid, item.Count);
+            (series.Failures, series.FailingSince) = (0, null);
+            series.DueAt = now + series.Interval;
+            series.Interval = series.Interval * 2 < LongestInterval ? series.Interval * 2 : LongestInterval;
+        }
+    }
+
+    /// <summary>It could not be written, and may be later.</summary>
+    public void Failed(PendingEvent item, DateTimeOffset now)
+    {
+        lock (_lock)
+        {
+            var key = (item.Subject, item.Reason);
+            if (!_series.TryGetValue(key, out var series)) return;
+            series.FailingSince ??= now;
+            if (now - series.FailingSince >= Lifetime)
+            {
+                Dropped++;
+                _series.Remove(key);
+                return;
+            }
+
+            var pause = FirstRetry * Math.Pow(2, Math.Min(series.Failures++, 10));
+            series.DueAt = now + (pause < LongestRetry ? pause : LongestRetry);
+        }
+    }
+
+    /// <summary>There is nobody to tell, or the cluster does not take it.</summary>
+    public void Forget(PendingEvent item)
+    {
+        lock (_lock) _series.Remove((item.Subject, item.Reason));
+    }
+
+    private void Refill_NeedsLock(DateTimeOffset now)
+    {
+        if (_refilledAt > DateTimeOffset.MinValue && now > _refilledAt) _tokens = Math.Min(Burst, _tokens + ((now - _refilledAt) / Refill));
+        _refilledAt = now;
+    }
+
+    private void MakeRoom_NeedsLock()
+    {
+        var (key, oldest) = _series.MinBy(pair => pair.Value.Last);
+        if (oldest.Count > oldest.WrittenCount) Dropped++;
+        _series.Remove(key);
+    }
+
+    private sealed class Series
+    {
+        public required string Message { get; set; }
+        public required int Count { get; set; }
+        public required DateTimeOffset First { get; init; }
+        public required DateTimeOffset Last { get; set; }
+        public required DateTimeOffset DueAt { get; set; }
+        public TimeSpan Interval { get; set; } = FirstInterval;
+        public int WrittenCount { get; set; }
+
+        /// <summary>In a row.</summary>
+        public int Failures { get; set; }
+
+        public DateTimeOffset? FailingSince { get; set; }
+
+        public string? WrittenAs { get; set; }
+        public string WrittenUid { get; set; } = "";
+    }
+}

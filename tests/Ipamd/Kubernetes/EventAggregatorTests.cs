@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+using VpcCni.Ipamd.Kubernetes;
+using Xunit;
+
+namespace VpcCni.Ipamd.Tests.Kubernetes;
+
+public sealed class EventAggregatorTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+    private readonly EventAggregator _book = new();
+
+    [Fact]
+    public void Empty_book_has_nothing_to_say()
+    {
+        Assert.Null(_book.Next(Start, out var wait));
+        Assert.Null(wait);
+    }
+
+    [Fact]
+    public void Book_keeps_the_latest_and_counts_what_had_to_go()
+    {
+        for (var number = 0; number < EventAggregator.MaxSeries + 44; number++) _book.Record(About(number), Start + TimeSpan.FromSeconds(number));
+        Assert.Equal(44, _book.Dropped);
+        Assert.Equal("pod-44", _book.Next(Start + TimeSpan.FromHours(1), out _)?.Subject.Name);
+    }
+
+    [Fact]
+    public void Intervals_grow_to_ten_minutes_and_no_further()
+    {
+        List<double> waits = [];
+        var now = Start;
+        for (var times = 0; times < 8; times++)
+        {
+            _book.Record(About(1), now);
+            var began = now;
+            PendingEvent? item;
+            while ((item = _book.Next(now, out var wait)) is null) now += wait!.Value;
+            waits.Add((now - began).TotalSeconds);
+            _book.Written(item, "name", "uid", now);
+        }
+
+        Assert.Equal([0, 30, 60, 120, 240, 480, 600, 600], waits);
+    }
+
+    [Fact]
+    public void What_happens_again_after_an_hour_is_a_new_event()
+    {
+        _book.Record(About(1), Start);
+        _book.Written(_book.Next(Start, out _)!, "name", "uid", Start);
+        _book.Record(About(1), Start + TimeSpan.FromMinutes(61));
+        var item = _book.Next(Start + TimeSpan.FromMinutes(61), out _);
+        Assert.Equal((1, null, Start + TimeSpan.FromMinutes(61)), (item?.Count, item?.WrittenAs, item?.First));
+    }
+
+    [Fact]
+    public void Message_without_an_end_is_cut()
+    {
+        _book.Record(new Occurrence(new EventSubject("default", "p"), "R", new string('x', 100_000)), Start);
+        Assert.Equal(1000, _book.Next(Start, out _)?.Message.Length);
+    }
+
+    [Fact]
+    public void What_happened_while_it_was_written_is_written_again()
+    {
+        _book.Record(About(1), Start);
+        var item = _book.Next(Start, out _)!;
+        _book.Record(About(1), Start);
+        _book.Written(item, "name", "uid", Start);
+        Assert.Equal((2, "name", "uid"), _book.Next(Start + TimeSpan.FromSeconds(30), out _) is { } again ? (again.Count, again.WrittenAs, again.WrittenUid) : default);
+    }
+
+    [Fact]
+    public void What_failed_less_often_comes_first()
+    {
+        _book.Record(About(1), Start);
+        _book.Failed(_book.Next(Start, out _)!, Start);
+        _book.Record(About(2), Start + TimeSpan.FromMinutes(10));
+        Assert.Equal("pod-2", _book.Next(Start + TimeSpan.FromMinutes(10), out _)?.Subject.Name);
+        Assert.True(_book.IsFailing);
+    }
+
+    [Fact]
+    public void What_always_fails_is_tried_less_and_less_and_given_up_after_an_hour()
+    {
+        _book.Record(About(1), Start);
+        List<double> waits = [];
+        var (now, tried) = (Start, Start);
+        while (true)
+        {
+            if (_book.Next(now, out var wait) is { } item)
+            {
+                waits.Add((now - tried).TotalSeconds);
+                tried = now;
+                _book.Failed(item, now);
+            }
+            else if (wait is { } pause)
+            {
+                now += pause;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        Assert.Equal([0, 1, 2, 4, 8, 16, 32, 60, 60], waits.Take(9));
+        Assert.InRange(waits.Count, 60, 70);
+        Assert.Equal((TimeSpan.FromHours(1), 1), (TimeSpan.FromMinutes(Math.Floor((tried - Start).TotalMinutes)), _book.Dropped));
+        Assert.False(_book.IsFailing);
+    }
+
+    [Fact]
+    public void What_was_written_after_all_starts_anew()
+    {
+        _book.Record(About(1), Start);
+        _book.Failed(_book.Next(Start, out _)!, Start);
+        _book.Written(_book.Next(Start + TimeSpan.FromSeconds(1), out _)!, "name", "uid", Start + TimeSpan.FromSeconds(1));
+        Assert.False(_book.IsFailing);
+        _book.Record(About(1), Start + TimeSpan.FromMinutes(59));
+        _book.Failed(_book.Next(Start + TimeSpan.FromMinutes(59), out _)!, Start + TimeSpan.FromMinutes(59));
+        _book.Record(About(1), Start + TimeSpan.FromMinutes(62));
+        Assert.Equal(3, _book.Next(Start + TimeSpan.FromMinutes(62), out _)?.Count);
+    }
+
+    private static Occurrence About(int pod) => new(new EventSubject("default", $"pod-{pod}"), "Reason", "message");
+}
