@@ -33,8 +33,8 @@ internal static class Usage
     {
         var (text, output, exitCode) = plugin.Arguments switch
         {
-            [] => (Usage, plugin.Stderr, 0),
-            ["--help" or "-h"] => (Usage, plugin.Stdout, 0),
+            [] => (Text, plugin.Stderr, 0),
+            ["--help" or "-h"] => (Text, plugin.Stdout, 0),
             ["--version"] => ($"vpc-cni {IpamdClient.OwnVersion}\n", plugin.Stdout, 0),
             var arguments => ($"vpc-cni: unknown argument '{Invocation.Printable(arguments[0])}'; --help and --version are the only ones\n", plugin.Stderr, 1),
         };
@@ -42,5 +42,5 @@ internal static class Usage
         return exitCode;
     }
 
-    private static string Usage => Help.Replace("VERSIONS", string.Join(", ", CniVersion.Supported), StringComparison.Ordinal).Replace("SOCKET", NetworkConfig.DefaultSocket, StringComparison.Ordinal);
+    private static string Text => Help.Replace("VERSIONS", string.Join(", ", CniVersion.Supported), StringComparison.Ordinal).Replace("SOCKET", NetworkConfig.DefaultSocket, StringComparison.Ordinal);
 }

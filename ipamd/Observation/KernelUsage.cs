@@ -94,11 +94,11 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         Log.Rebooted(logger, ended.Length, bootedAt, attachments.Count - ended.Length);
     }
 
-    private KernelUsage Look(IReadOnlyList<Attachment> attachments)
+    private Reading Look(IReadOnlyList<Attachment> attachments)
     {
         var routes = InUse(host.PodRoutes(), attachments);
         var named = HoldersByAddress(attachments);
-        return new KernelUsage
+        return new Reading
         {
             Routed = routes.Select(route => route.Address).ToHashSet(),
             Links = host.HostInterfaces(),
@@ -112,7 +112,7 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     private bool IsYoung(Attachment attachment)
         => !attachment.IsRecovered && time.GetUtcNow() - attachment.AssignedAt < MinimumAge && host.NamespaceAt(attachment.NetnsPath) != NamespacePresence.Gone;
 
-    private bool IsUsed(Attachment attachment, KernelUsage usage)
+    private bool IsUsed(Attachment attachment, Reading usage)
     {
         if (attachment.Addresses.Any(held => usage.Routed.Contains(held.Address))) return true;
         if (attachment.IsHostOwned) return attachment.Addresses.Any(held => usage.Hosts.Contains(held.Address));
@@ -126,7 +126,7 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     }
 
     /// <summary>What one look at the kernel showed.</summary>
-    private sealed record KernelUsage
+    private sealed record Reading
     {
         /// <summary>Addresses that are routed to a link, without those that an earlier sandbox left.</summary>
         public required HashSet<IPAddress> Routed { get; init; }

@@ -50,7 +50,7 @@ internal sealed record PoolPlan
     public bool HasSpareInterface { get; init; }
 
     /// <summary>What may be released, now or later; null when nothing may.</summary>
-    public Surplus? Surplus { get; init; }
+    public SurplusReport? SurplusReport { get; init; }
 
     /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
     public required IReadOnlyList<long> Unservable { get; init; }

@@ -27,7 +27,7 @@ internal static class PoolPlanner
             Shortage = Math.Max(growth.Shortage, 0),
             Surplus = shrinkage.Over,
             HasSpareInterface = shrinkage.HasSpareInterface,
-            Surplus = shrinkage.Surplus,
+            SurplusReport = shrinkage.SurplusReport,
             // Without an obstacle everything that is missing is on its way.
             Unservable = growth.Obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,

@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Planning;
 internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Over, DateTimeOffset? ReplanAt)
 {
     /// <summary>What is more than the targets ask for and still there; null when nothing is.</summary>
-    public Surplus? Surplus { get; init; }
+    public SurplusReport? SurplusReport { get; init; }
 
     public static readonly ShrinkPlan None = new([], 0, null);
 
@@ -56,19 +56,19 @@ internal sealed record ShrinkPlan(IReadOnlyList<PoolAction> Actions, int Over, D
         var shrinkage = snapshot.ReleaseObstacle is not null ? new ShrinkPlan([], over, null)
             : surplus.Actions.Count == 0 ? new ShrinkPlan([], over, surplus.NextAt)
             : WhenDue(snapshot, surplus.Actions, over, now);
-        return shrinkage with { HasSpareInterface = surplus.HasSpareInterface, Surplus = Describe(snapshot, surplus, now) };
+        return shrinkage with { HasSpareInterface = surplus.HasSpareInterface, SurplusReport = Describe(snapshot, surplus, now) };
     }
 
     /// <summary>The sentence after the numbers: why it is still there.</summary>
-    private static Surplus? Describe(PoolSnapshot snapshot, SurplusPlan surplus, DateTimeOffset now)
+    private static SurplusReport? Describe(PoolSnapshot snapshot, SurplusPlan surplus, DateTimeOffset now)
     {
         if (surplus.Addresses == 0 && surplus.Interfaces == 0) return null;
-        if (snapshot.ReleaseObstacle is { } obstacle) return new Surplus(surplus.Addresses, surplus.Interfaces, obstacle, null);
-        if (snapshot.Ledger.Intents.Any(open => !open.Intent.IsGrowth)) return new Surplus(surplus.Addresses, surplus.Interfaces, "released step by step, one step is under way", null);
-        if (surplus.Actions.Count == 0) return new Surplus(surplus.Addresses, surplus.Interfaces, surplus.Why, surplus.NextAt);
+        if (snapshot.ReleaseObstacle is { } obstacle) return new SurplusReport(surplus.Addresses, surplus.Interfaces, obstacle, null);
+        if (snapshot.Ledger.Intents.Any(open => !open.Intent.IsGrowth)) return new SurplusReport(surplus.Addresses, surplus.Interfaces, "released step by step, one step is under way", null);
+        if (surplus.Actions.Count == 0) return new SurplusReport(surplus.Addresses, surplus.Interfaces, surplus.Why, surplus.NextAt);
         return now < snapshot.MayReleaseAt
-            ? new Surplus(surplus.Addresses, surplus.Interfaces, "released step by step", snapshot.MayReleaseAt)
-            : new Surplus(surplus.Addresses, surplus.Interfaces, "being released", now);
+            ? new SurplusReport(surplus.Addresses, surplus.Interfaces, "released step by step", snapshot.MayReleaseAt)
+            : new SurplusReport(surplus.Addresses, surplus.Interfaces, "being released", now);
     }
 
     /// <summary>Interfaces that pods are on or could be, and that nothing is being done to.</summary>

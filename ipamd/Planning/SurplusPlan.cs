@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Planning;
 /// <param name="Interfaces">Of them, whole interfaces.</param>
 /// <param name="Why">Why it is still there.</param>
 /// <param name="GoesAt">When the first of it goes; null when nobody can say.</param>
-internal sealed record Surplus(int Addresses, int Interfaces, string Why, DateTimeOffset? GoesAt);
+internal sealed record SurplusReport(int Addresses, int Interfaces, string Why, DateTimeOffset? GoesAt);
 
 /// <summary>
 /// Which surplus goes now and which later, nobody waiting: blocks that do not fit the mode or the subnets, then whole interfaces, then blocks.

@@ -152,7 +152,7 @@ internal sealed partial class PoolReconciler(IpLedger ledger, ReconcilerParts pa
 
     /// <summary>Nothing is left that the targets do not ask for, and the plan was free to find it. What cooled at the start may be a surplus, too.</summary>
     private bool IsSettled(PoolSnapshot snapshot, PoolPlan plan)
-        => plan is { Surplus: null, Shortage: <= 0 } && snapshot is { IsUnschedulable: false, ReleaseObstacle: null, Waiting.Count: 0 }
+        => plan is { SurplusReport: null, Shortage: <= 0 } && snapshot is { IsUnschedulable: false, ReleaseObstacle: null, Waiting.Count: 0 }
             && snapshot.Ledger.Intents.All(open => open.Intent.IsGrowth) && time.GetUtcNow() - _observedAt > ledger.Cooldown;
 
     /// <summary>What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.</summary>

@@ -102,10 +102,10 @@ internal static class StatusReplies
         InterfaceLimit = (uint)(pool?.Capacity.MaxInterfaces ?? 0),
         MaxPods = (uint)(pool?.Capacity.MaxPods ?? 0),
         CooldownEnds = view.CooldownEnds.Count > 0 ? Timestamp.FromDateTimeOffset(view.CooldownEnds[0]) : null,
-        Surplus = pool?.LastPlan?.Surplus is { } surplus ? SurplusOf(surplus) : null,
+        Surplus = pool?.LastPlan?.SurplusReport is { } surplus ? SurplusOf(surplus) : null,
     };
 
-    private static Protos.V1.Surplus SurplusOf(Planning.Surplus surplus) => new()
+    private static Protos.V1.Surplus SurplusOf(Planning.SurplusReport surplus) => new()
     {
         Addresses = (uint)surplus.Addresses,
         Interfaces = (uint)surplus.Interfaces,

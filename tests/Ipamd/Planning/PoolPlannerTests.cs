@@ -193,7 +193,7 @@ public sealed class PoolPlannerTests
         pool.Now += TimeSpan.FromSeconds(31);
         pool.Settle();
         Assert.Equal(isReleased ? 1 : 3, pool.View.Total);
-        Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.Surplus?.Why);
+        Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.SurplusReport?.Why);
     }
 
     /// <summary>Five ADDs in a moment: two addresses are missing, and five may be added ahead.</summary>

@@ -26,7 +26,7 @@ public sealed class LoweredTargetTests
         ours.Restart(Environment(after));
         _node.Time.Advance(TimeSpan.FromMinutes(3));
         Assert.Equal((interfaces, addresses), (Interfaces, Addresses));
-        Assert.Null(ours.Engine.State.Pool!.LastPlan!.Surplus);
+        Assert.Null(ours.Engine.State.Pool!.LastPlan!.SurplusReport);
     }
 
     [Fact]
@@ -80,7 +80,7 @@ public sealed class LoweredTargetTests
         ours.Restart(Environment("WARM_IP_TARGET=2"));
         _node.Time.Advance(TimeSpan.FromMinutes(3));
         Assert.True(Addresses >= 12, $"{Addresses} addresses");
-        Assert.Equal("kept in case the load comes back", ours.Engine.State.Pool!.LastPlan!.Surplus!.Why);
+        Assert.Equal("kept in case the load comes back", ours.Engine.State.Pool!.LastPlan!.SurplusReport!.Why);
         _node.Time.Advance(TimeSpan.FromMinutes(20));
         Assert.Equal((1, 2), (Interfaces, Addresses));
     }
