@@ -7,10 +7,12 @@ RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
-SOURCES := $(shell find protos netlink logging missed-dels ipamd cni-shim lab -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
+FOLDERS := protos netlink logging missed-dels ipamd cni-shim lab
+SOURCES := $(shell find $(FOLDERS) -name bin -prune -o -name obj -prune \
+	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
 
-.PHONY: help tools build demo test sim bench clean
+.PHONY: help tools build demo test format sim bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,24 +32,29 @@ out/.built: $(SOURCES)
 	@ln -sfn lab/vpc-lab out/vpc-lab
 	@touch $@
 
-demo: build ## a VPC with three nodes on this machine, with addresses and with prefixes; every path must pass, also after a restart, a flush and a new range
+demo: build ## a VPC with three nodes on this machine, with addresses and with prefixes; every path must pass, whatever happens
 	@out/vpc-lab demo
 
 test: build ## all tests; the last line counts them
 	@scripts/run-tests
+
+format: ## formats the code; make test fails on code that is not
+	@dotnet tool restore
+	@dotnet csharpier format .
 
 SEEDS ?= 100
 sim: ## the daemon in virtual time over SEEDS=n fresh seeds, or SEED=x again
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
-bench: build out/vpc-cni-floor ## side by side with ptp + host-local and with the kernel alone; a table, and bench/out/results.json; EC2 calls beside the AWS VPC CNI's
+bench: build out/vpc-cni-floor ## beside ptp + host-local and the kernel alone; EC2 calls beside the AWS VPC CNI: a table, and a JSON file
 	@dotnet build bench -c Release --nologo -v quiet
 	@bench/bin/Release/net10.0/vpc-cni-bench .
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --rows
 
-out/vpc-cni-floor: $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o \( -name '*.cs' -o -name '*.csproj' \) -print)
+FLOOR := $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o -name '*.cs' -print)
+out/vpc-cni-floor: $(FLOOR)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor
 	@touch $@

@@ -5,7 +5,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Bench;
 
-/// <summary>The node that everything runs on, and the pods' namespaces: all made before the first measurement and removed after the last, because the kernel's work on them takes the same lock as links do.</summary>
+/// <summary>
+/// The node that everything runs on, and the pods' namespaces: all made before the first measurement and removed after the last, because
+/// the kernel's work on them takes the same lock as links do.
+/// </summary>
 internal sealed class Arena : IDisposable
 {
     private const int Loopback = 1;
@@ -37,13 +40,16 @@ internal sealed class Arena : IDisposable
 
     public void Return(Sandbox sandbox) => _free.Push(sandbox);
 
-    /// <summary>Waits until the node has no more than <paramref name="pods"/> links of pods and the kernel has finished with the others.</summary>
+    /// <summary>
+    /// Waits until the node has no more than <paramref name="pods"/> links of pods and the kernel has finished with the others.
+    /// </summary>
     public void Settle(int pods)
     {
         var started = Stopwatch.GetTimestamp();
         while (CountLinks() > _links + pods)
         {
-            if (Stopwatch.GetElapsedTime(started) > SettleDeadline) throw new TimeoutException($"links of deleted pods are still there {SettleDeadline.TotalSeconds} s after their DEL");
+            if (Stopwatch.GetElapsedTime(started) > SettleDeadline)
+                throw new TimeoutException($"links of deleted pods are still there {SettleDeadline.TotalSeconds} s after their DEL");
             Thread.Sleep(1);
         }
 
@@ -54,7 +60,8 @@ internal sealed class Arena : IDisposable
     public void Dispose()
     {
         _host.Dispose();
-        foreach (var name in _names) NetworkNamespace.DeleteNamed(name);
+        foreach (var name in _names)
+            NetworkNamespace.DeleteNamed(name);
     }
 
     private int CountLinks() => _host.GetLinks().Count;

@@ -5,13 +5,15 @@ using System.Text;
 
 namespace VpcCni.Bench;
 
-/// <summary>What a plugin left: its standard output, its exit code, and the time from just before the fork to the end of the process.</summary>
+/// <summary>
+/// What a plugin left: its standard output, its exit code, and the time from just before the fork to the end of the process.
+/// </summary>
 internal readonly record struct ChildOutcome(string Output, int ExitCode, TimeSpan Elapsed);
 
 /// <summary>
-/// Runs a program with as little of our own as possible in the measured time: posix_spawn (which does not copy this process), one read to the end, one wait. The framework's
-/// Process adds threads, event handlers and a signal between the program's end and its being noticed, more than some of the differences measured here.
-/// The child is born in the network namespace of the calling thread.
+/// Runs a program with as little of our own as possible in the measured time: posix_spawn (which does not copy this process), one read to
+/// the end, one wait. The framework's Process adds threads, event handlers and a signal between the program's end and its being noticed,
+/// more than some of the differences measured here. The child is born in the network namespace of the calling thread.
 /// </summary>
 internal static unsafe partial class ChildProcess
 {
@@ -26,17 +28,22 @@ internal static unsafe partial class ChildProcess
     public static ChildOutcome Run(string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string input)
     {
         var bytes = Encoding.UTF8.GetBytes(input);
-        if (bytes.Length > 60 * 1024) throw new ArgumentException($"{bytes.Length} bytes of input do not fit a pipe", nameof(input));
+        if (bytes.Length > 60 * 1024)
+            throw new ArgumentException($"{bytes.Length} bytes of input do not fit a pipe", nameof(input));
         var (inputRead, inputWrite) = Pipe();
         var (outputRead, outputWrite) = Pipe();
-        fixed (byte* start = bytes) Check(Write(inputWrite, start, bytes.Length) == bytes.Length, "write");
+        fixed (byte* start = bytes)
+            Check(Write(inputWrite, start, bytes.Length) == bytes.Length, "write");
         _ = Close(inputWrite);
 
         using var argv = new StringVector([program, .. arguments]);
         using var envp = new StringVector(environment);
         byte* actions = stackalloc byte[FileActionsBytes];
         Check(FileActionsInit(actions) == 0, "posix_spawn_file_actions_init");
-        Check(FileActionsAddDup2(actions, inputRead, 0) == 0 && FileActionsAddDup2(actions, outputWrite, 1) == 0, "posix_spawn_file_actions_adddup2");
+        Check(
+            FileActionsAddDup2(actions, inputRead, 0) == 0 && FileActionsAddDup2(actions, outputWrite, 1) == 0,
+            "posix_spawn_file_actions_adddup2"
+        );
 
         var started = Stopwatch.GetTimestamp();
         var failure = Spawn(out var processId, program, actions, 0, argv.Pointer, envp.Pointer);
@@ -47,7 +54,8 @@ internal static unsafe partial class ChildProcess
         var elapsed = Stopwatch.GetElapsedTime(started);
         _ = Close(outputRead);
         _ = FileActionsDestroy(actions);
-        if (failure != 0) throw new InvalidOperationException($"cannot run {program}: errno {failure}");
+        if (failure != 0)
+            throw new InvalidOperationException($"cannot run {program}: errno {failure}");
         return new ChildOutcome(output, (status & 0x7f) == 0 ? status >> 8 & 0xff : 128 + (status & 0x7f), elapsed);
     }
 
@@ -60,8 +68,10 @@ internal static unsafe partial class ChildProcess
             while (true)
             {
                 var read = Read(fd, start, buffer.Length);
-                if (read > 0) text.Append(Encoding.UTF8.GetString(buffer, 0, (int)read));
-                else if (read == 0 || Marshal.GetLastPInvokeError() != EINTR) return text.ToString();
+                if (read > 0)
+                    text.Append(Encoding.UTF8.GetString(buffer, 0, (int)read));
+                else if (read == 0 || Marshal.GetLastPInvokeError() != EINTR)
+                    return text.ToString();
             }
         }
     }
@@ -70,7 +80,8 @@ internal static unsafe partial class ChildProcess
     {
         while (true)
         {
-            if (WaitPid(processId, out var status, 0) == processId) return status;
+            if (WaitPid(processId, out var status, 0) == processId)
+                return status;
             Check(Marshal.GetLastPInvokeError() == EINTR, "waitpid");
         }
     }
@@ -84,7 +95,8 @@ internal static unsafe partial class ChildProcess
 
     private static void Check(bool done, string call)
     {
-        if (!done) throw new InvalidOperationException($"{call}: errno {Marshal.GetLastPInvokeError()}");
+        if (!done)
+            throw new InvalidOperationException($"{call}: errno {Marshal.GetLastPInvokeError()}");
     }
 
     /// <summary>A NULL-terminated array of C strings.</summary>
@@ -103,12 +115,14 @@ internal static unsafe partial class ChildProcess
 
         public void Dispose()
         {
-            foreach (var text in _strings) Marshal.FreeCoTaskMem(text);
+            foreach (var text in _strings)
+                Marshal.FreeCoTaskMem(text);
             NativeMemory.Free(Pointer);
         }
     }
 
-    // int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *file_actions, const posix_spawnattr_t *attrp, char *const argv[], char *const envp[]);
+    // int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *file_actions, const posix_spawnattr_t *attrp, char
+    // *const argv[], char *const envp[]);
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Spawn(out int processId, string path, byte* actions, nint attributes, nint* argv, nint* envp);
 

@@ -27,7 +27,9 @@ internal abstract class Contender(string name)
     protected ChildOutcome Run(string program, IReadOnlyList<string> arguments, IReadOnlyList<string> environment, string input)
     {
         var outcome = ChildProcess.Run(program, arguments, environment, input);
-        return outcome.ExitCode == 0 ? outcome : throw new InvalidOperationException($"{Name}: {program} ended with {outcome.ExitCode}: {outcome.Output}");
+        return outcome.ExitCode == 0
+            ? outcome
+            : throw new InvalidOperationException($"{Name}: {program} ended with {outcome.ExitCode}: {outcome.Output}");
     }
 }
 
@@ -48,26 +50,59 @@ internal sealed class PluginContender(string name, string program, string plugin
     }
 
     private string[] Environment(string command, Sandbox sandbox) =>
-    [
-        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", $"CNI_COMMAND={command}", $"CNI_CONTAINERID={sandbox.ContainerId}", $"CNI_NETNS={sandbox.Netns}", "CNI_IFNAME=eth0", $"CNI_PATH={pluginFolder}",
-        $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=bench;K8S_POD_NAME={sandbox.Name};K8S_POD_INFRA_CONTAINER_ID={sandbox.ContainerId}",
-    ];
+        [
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            $"CNI_COMMAND={command}",
+            $"CNI_CONTAINERID={sandbox.ContainerId}",
+            $"CNI_NETNS={sandbox.Netns}",
+            "CNI_IFNAME=eth0",
+            $"CNI_PATH={pluginFolder}",
+            $"CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=bench;K8S_POD_NAME={sandbox.Name};K8S_POD_INFRA_CONTAINER_ID="
+                + $"{sandbox.ContainerId}",
+        ];
 
-    public static PluginContender Ours(string program, NodePaths paths) => new("vpc-cni", program, Path.GetDirectoryName(program)!, new JsonObject
-    {
-        ["cniVersion"] = "1.0.0", ["name"] = "aws-cni", ["type"] = "vpc-cni", ["vethPrefix"] = "eni", ["mtu"] = "9001", ["pluginLogFile"] = paths.PluginLog, ["pluginLogLevel"] = "DEBUG",
-        ["ipamdSocket"] = paths.IpamdSocket,
-    });
+    public static PluginContender Ours(string program, NodePaths paths) =>
+        new(
+            "vpc-cni",
+            program,
+            Path.GetDirectoryName(program)!,
+            new JsonObject
+            {
+                ["cniVersion"] = "1.0.0",
+                ["name"] = "aws-cni",
+                ["type"] = "vpc-cni",
+                ["vethPrefix"] = "eni",
+                ["mtu"] = "9001",
+                ["pluginLogFile"] = paths.PluginLog,
+                ["pluginLogLevel"] = "DEBUG",
+                ["ipamdSocket"] = paths.IpamdSocket,
+            }
+        );
 
-    /// <summary>The plainest pair of the reference plugins that gives a pod a routed veth: no masquerading, addresses kept as files on a memory file system.</summary>
-    public static PluginContender Ptp(string folder, NodePaths paths) => new("ptp+host-local", Path.Combine(folder, "ptp"), folder, new JsonObject
-    {
-        ["cniVersion"] = "1.0.0", ["name"] = "ptpnet", ["type"] = "ptp", ["mtu"] = 9001,
-        ["ipam"] = new JsonObject
-        {
-            ["type"] = "host-local", ["subnet"] = "192.168.76.0/22", ["routes"] = new JsonArray(new JsonObject { ["dst"] = "0.0.0.0/0" }), ["dataDir"] = Path.Combine(paths.Folder, "host-local"),
-        },
-    });
+    /// <summary>
+    /// The plainest pair of the reference plugins that gives a pod a routed veth: no masquerading, addresses kept as files on a memory file
+    /// system.
+    /// </summary>
+    public static PluginContender Ptp(string folder, NodePaths paths) =>
+        new(
+            "ptp+host-local",
+            Path.Combine(folder, "ptp"),
+            folder,
+            new JsonObject
+            {
+                ["cniVersion"] = "1.0.0",
+                ["name"] = "ptpnet",
+                ["type"] = "ptp",
+                ["mtu"] = 9001,
+                ["ipam"] = new JsonObject
+                {
+                    ["type"] = "host-local",
+                    ["subnet"] = "192.168.76.0/22",
+                    ["routes"] = new JsonArray(new JsonObject { ["dst"] = "0.0.0.0/0" }),
+                    ["dataDir"] = Path.Combine(paths.Folder, "host-local"),
+                },
+            }
+        );
 }
 
 /// <summary>The kernel's share: bench/Floor.</summary>
@@ -80,6 +115,6 @@ internal sealed class FloorContender(string program) : Contender("kernel floor")
 
     public override TimeSpan Delete(Sandbox sandbox, string result) => Run(program, Arguments("del", sandbox), [], "").Elapsed;
 
-    private static string[] Arguments(string verb, Sandbox sandbox)
-        => [verb, sandbox.Netns, $"flo{sandbox.Number}", "eth0", $"192.168.{80 + (sandbox.Number / 250)}.{1 + (sandbox.Number % 250)}", Table];
+    private static string[] Arguments(string verb, Sandbox sandbox) =>
+        [verb, sandbox.Netns, $"flo{sandbox.Number}", "eth0", $"192.168.{80 + (sandbox.Number / 250)}.{1 + (sandbox.Number % 250)}", Table];
 }

@@ -13,7 +13,9 @@ internal sealed class Samples
     public List<double> Gone { get; } = [];
 }
 
-/// <summary>What is run, in what order. Contenders alternate, and who begins changes with every round, so that drift of the machine meets all alike.</summary>
+/// <summary>
+/// What is run, in what order. Contenders alternate, and who begins changes with every round, so that drift of the machine meets all alike.
+/// </summary>
 internal static class Measurements
 {
     /// <summary>Between two contenders: what one has set going in the kernel or in the daemon must not be in the next one's time.</summary>
@@ -22,31 +24,33 @@ internal static class Measurements
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(30);
 
     /// <summary>ADD and DEL, one after the other. Milliseconds.</summary>
-    public static Dictionary<Contender, Samples> Sequential(Arena arena, IReadOnlyList<Contender> contenders, int warmup, int rounds) => arena.Node.Network.Run(() =>
-    {
-        var samples = contenders.ToDictionary(contender => contender, _ => new Samples());
-        for (var round = -warmup; round < rounds; round++)
+    public static Dictionary<Contender, Samples> Sequential(Arena arena, IReadOnlyList<Contender> contenders, int warmup, int rounds) =>
+        arena.Node.Network.Run(() =>
         {
-            for (var turn = 0; turn < contenders.Count; turn++)
+            var samples = contenders.ToDictionary(contender => contender, _ => new Samples());
+            for (var round = -warmup; round < rounds; round++)
             {
-                var contender = contenders[Math.Abs(round + turn) % contenders.Count];
-                var sandbox = arena.Take();
-                var (add, result) = contender.Add(sandbox);
-                var started = Stopwatch.GetTimestamp();
-                var delete = contender.Delete(sandbox, result);
-                arena.Settle(pods: 0);
-                var gone = Stopwatch.GetElapsedTime(started);
-                Thread.Sleep(Breath);
-                arena.Return(sandbox);
-                if (round < 0) continue;
-                samples[contender].Add.Add(add.TotalMilliseconds);
-                samples[contender].Delete.Add(delete.TotalMilliseconds);
-                samples[contender].Gone.Add(gone.TotalMilliseconds);
+                for (var turn = 0; turn < contenders.Count; turn++)
+                {
+                    var contender = contenders[Math.Abs(round + turn) % contenders.Count];
+                    var sandbox = arena.Take();
+                    var (add, result) = contender.Add(sandbox);
+                    var started = Stopwatch.GetTimestamp();
+                    var delete = contender.Delete(sandbox, result);
+                    arena.Settle(pods: 0);
+                    var gone = Stopwatch.GetElapsedTime(started);
+                    Thread.Sleep(Breath);
+                    arena.Return(sandbox);
+                    if (round < 0)
+                        continue;
+                    samples[contender].Add.Add(add.TotalMilliseconds);
+                    samples[contender].Delete.Add(delete.TotalMilliseconds);
+                    samples[contender].Gone.Add(gone.TotalMilliseconds);
+                }
             }
-        }
 
-        return samples;
-    });
+            return samples;
+        });
 
     /// <summary>So many at once, as when a node is drained onto another: pods per second from the first start to the last end.</summary>
     public static Dictionary<Contender, Samples> Bursts(Arena arena, IReadOnlyList<Contender> contenders, int pods, int rounds)
@@ -63,8 +67,10 @@ internal static class Measurements
                 var delete = AtOnce(arena, pods, index => contender.Delete(sandboxes[index], results[index]));
                 arena.Settle(pods: 0);
                 Thread.Sleep(Breath);
-                foreach (var sandbox in sandboxes) arena.Return(sandbox);
-                if (round < 0) continue;
+                foreach (var sandbox in sandboxes)
+                    arena.Return(sandbox);
+                if (round < 0)
+                    continue;
                 samples[contender].Add.Add(pods / add.TotalSeconds);
                 samples[contender].Delete.Add(pods / delete.TotalSeconds);
             }
@@ -73,7 +79,9 @@ internal static class Measurements
         return samples;
     }
 
-    /// <summary>The daemon's resident memory, MiB: idle, then with so many pods, each half a minute after the last thing that happened.</summary>
+    /// <summary>
+    /// The daemon's resident memory, MiB: idle, then with so many pods, each half a minute after the last thing that happened.
+    /// </summary>
     public static (double Idle, double WithPods) Memory(Arena arena, Contender ours, int pods)
     {
         Thread.Sleep(Settled);
@@ -105,24 +113,32 @@ internal static class Measurements
     {
         var failures = new Exception?[count];
         using var gate = new Barrier(count + 1);
-        var threads = Enumerable.Range(0, count).Select(index => new Thread(() => arena.Node.Network.Run(() =>
-        {
-            gate.SignalAndWait();
-            try
-            {
-                body(index);
-            }
-            catch (Exception exception)
-            {
-                failures[index] = exception;
-            }
-        }))).ToList();
-        foreach (var thread in threads) thread.Start();
+        var threads = Enumerable
+            .Range(0, count)
+            .Select(index => new Thread(() =>
+                arena.Node.Network.Run(() =>
+                {
+                    gate.SignalAndWait();
+                    try
+                    {
+                        body(index);
+                    }
+                    catch (Exception exception)
+                    {
+                        failures[index] = exception;
+                    }
+                })
+            ))
+            .ToList();
+        foreach (var thread in threads)
+            thread.Start();
         gate.SignalAndWait();
         var started = Stopwatch.GetTimestamp();
-        foreach (var thread in threads) thread.Join();
+        foreach (var thread in threads)
+            thread.Join();
         var elapsed = Stopwatch.GetElapsedTime(started);
-        if (failures.OfType<Exception>().ToList() is { Count: > 0 } failed) throw new AggregateException($"{failed.Count} of {count} failed", failed);
+        if (failures.OfType<Exception>().ToList() is { Count: > 0 } failed)
+            throw new AggregateException($"{failed.Count} of {count} failed", failed);
         return elapsed;
     }
 }

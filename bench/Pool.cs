@@ -18,7 +18,8 @@ internal static class Pool
         var started = Stopwatch.GetTimestamp();
         while (await FreeAsync(node, cancellationToken) < addresses)
         {
-            if (Stopwatch.GetElapsedTime(started) > Deadline) throw new TimeoutException($"the pool did not grow to {addresses} addresses within {Deadline.TotalSeconds} s");
+            if (Stopwatch.GetElapsedTime(started) > Deadline)
+                throw new TimeoutException($"the pool did not grow to {addresses} addresses within {Deadline.TotalSeconds} s");
             await Task.Delay(TimeSpan.FromMilliseconds(100), cancellationToken);
         }
 

@@ -19,7 +19,9 @@ if (args.Length is < 1 or > 2 || !File.Exists(Path.Combine(args[0], "VpcCni.sln"
 var rounds = args.Length > 1 ? int.Parse(args[1]) : 100;
 string Built(string name) => Path.GetFullPath(Path.Combine(args[0], "out", name));
 string[] peerFolders = ["/usr/lib/cni", "/opt/cni/bin"];
-var peers = peerFolders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, "ptp")) && File.Exists(Path.Combine(folder, "host-local")));
+var peers = peerFolders.FirstOrDefault(folder =>
+    File.Exists(Path.Combine(folder, "ptp")) && File.Exists(Path.Combine(folder, "host-local"))
+);
 if (peers is null)
 {
     Console.Error.WriteLine("vpc-cni-bench: ptp and host-local are missing: install containernetworking-plugins (make tools)");
@@ -36,7 +38,12 @@ var options = new LabOptions
     IpamdPath = Built("ipamd"),
     PluginPath = Built("vpc-cni"),
     // A warm pool that stays as it is: more than is ever used at once, and addresses come back at once.
-    Environment = new Dictionary<string, string> { ["MINIMUM_IP_TARGET"] = "150", ["WARM_IP_TARGET"] = "1", ["IP_COOLDOWN_PERIOD"] = "0" },
+    Environment = new Dictionary<string, string>
+    {
+        ["MINIMUM_IP_TARGET"] = "150",
+        ["WARM_IP_TARGET"] = "1",
+        ["IP_COOLDOWN_PERIOD"] = "0",
+    },
 };
 try
 {
@@ -53,7 +60,13 @@ try
     var bursts = Measurements.Bursts(arena, [ours, ptp, floor], burst, burstRounds);
 
     // Right after the heaviest use that there is here: what a node keeps, not what it has after a rest.
-    var memory = new MemoryFigures(idle, withPods, memoryPods, node.Ipamd!.ResidentMebibytes!.Value, memoryPods + warmup + rounds + (burst * (burstRounds + 1)));
+    var memory = new MemoryFigures(
+        idle,
+        withPods,
+        memoryPods,
+        node.Ipamd!.ResidentMebibytes!.Value,
+        memoryPods + warmup + rounds + (burst * (burstRounds + 1))
+    );
 
     IReadOnlyList<Figure> figures = Figures.Of(ours, ptp, floor, sequential, bursts, burst, memory);
     Console.Write(Report.Table(figures));

@@ -7,7 +7,16 @@ namespace VpcCni.Bench;
 /// <summary>One figure: ours against a peer's. <paramref name="Peer"/> is null where there is nothing to compare with.</summary>
 /// <param name="Reach">What was set as the goal, in words; empty if nothing was.</param>
 /// <param name="Met">Null without a goal.</param>
-internal sealed record Figure(string Name, string Against, double Ours, double? Peer, string Unit, int N, string Reach = "", bool? Met = null)
+internal sealed record Figure(
+    string Name,
+    string Against,
+    double Ours,
+    double? Peer,
+    string Unit,
+    int N,
+    string Reach = "",
+    bool? Met = null
+)
 {
     public double? Ratio => Peer is { } peer && peer > 0 ? Ours / peer : null;
 }
@@ -18,11 +27,16 @@ internal static class Report
     public static string Table(IReadOnlyList<Figure> figures)
     {
         var text = new StringWriter { NewLine = "\n" };
-        text.WriteLine($"{"figure",-28} {"unit",-7} {"ours",9} {"peer",9} {"ratio",6} {"n",4}  {"against",-15} goal");
+        text.WriteLine($"{"figure", -28} {"unit", -7} {"ours", 9} {"peer", 9} {"ratio", 6} {"n", 4}  {"against", -15} goal");
         foreach (var figure in figures)
         {
             var goal = figure.Reach.Length == 0 ? "" : $"{figure.Reach}: {(figure.Met == true ? "met" : "NOT met")}";
-            text.WriteLine($"{figure.Name,-28} {figure.Unit,-7} {Number(figure.Ours),9} {Number(figure.Peer),9} {Number(figure.Ratio),6} {figure.N,4}  {figure.Against,-15} {goal}".TrimEnd());
+            text.WriteLine(
+                (
+                    $"{figure.Name, -28} {figure.Unit, -7} {Number(figure.Ours), 9} {Number(figure.Peer), 9} {Number(figure.Ratio), 6} "
+                    + $"{figure.N, 4}  {figure.Against, -15} {goal}"
+                ).TrimEnd()
+            );
         }
 
         return text.ToString();
@@ -59,11 +73,14 @@ internal static class Report
         return below + 1 < sorted.Count ? sorted[below] + ((place - below) * (sorted[below + 1] - sorted[below])) : sorted[^1];
     }
 
-    private static string Number(double? value) => value is { } number ? number.ToString(number >= 100 ? "0" : "0.00", CultureInfo.InvariantCulture) : "-";
+    private static string Number(double? value) =>
+        value is { } number ? number.ToString(number >= 100 ? "0" : "0.00", CultureInfo.InvariantCulture) : "-";
 
     private static void Write(Utf8JsonWriter json, string name, double? value)
     {
-        if (value is { } number) json.WriteNumber(name, Math.Round(number, 3));
-        else json.WriteNull(name);
+        if (value is { } number)
+            json.WriteNumber(name, Math.Round(number, 3));
+        else
+            json.WriteNull(name);
     }
 }

@@ -19,22 +19,24 @@ internal static class CniCommands
     public const string Known = "ADD, DEL, CHECK, GC, STATUS, VERSION";
 
     /// <summary>Case matters, as in the specification.</summary>
-    public static CniCommand Parse(string name) => name switch
-    {
-        "ADD" => CniCommand.Add,
-        "DEL" => CniCommand.Del,
-        "CHECK" => CniCommand.Check,
-        "GC" => CniCommand.Gc,
-        "STATUS" => CniCommand.Status,
-        "VERSION" => CniCommand.Version,
-        _ => CniCommand.None,
-    };
+    public static CniCommand Parse(string name) =>
+        name switch
+        {
+            "ADD" => CniCommand.Add,
+            "DEL" => CniCommand.Del,
+            "CHECK" => CniCommand.Check,
+            "GC" => CniCommand.Gc,
+            "STATUS" => CniCommand.Status,
+            "VERSION" => CniCommand.Version,
+            _ => CniCommand.None,
+        };
 
     /// <summary>The protocol version that introduced the command; an older configuration cannot ask for it.</summary>
-    public static CniVersion Since(CniCommand command) => command switch
-    {
-        CniCommand.Check => CniVersion.V040,
-        CniCommand.Gc or CniCommand.Status => CniVersion.V110,
-        _ => CniVersion.V010,
-    };
+    public static CniVersion Since(CniCommand command) =>
+        command switch
+        {
+            CniCommand.Check => CniVersion.V040,
+            CniCommand.Gc or CniCommand.Status => CniVersion.V110,
+            _ => CniVersion.V010,
+        };
 }

@@ -2,8 +2,9 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// The codes of the CNI specification (0 to 99, section "Error") and ours (from 100). Code 3 ("container unknown", which tells the runtime that nothing needs to be
-/// cleaned up) is never sent: an address may be held for the container from an earlier call, and only its DEL gives it back.
+/// The codes of the CNI specification (0 to 99, section "Error") and ours (from 100). Code 3 ("container unknown", which tells the runtime
+/// that nothing needs to be cleaned up) is never sent: an address may be held for the container from an earlier call, and only its DEL
+/// gives it back.
 /// </summary>
 internal enum CniErrorCode
 {

@@ -6,57 +6,69 @@ using System.Text.Json;
 
 namespace VpcCni.Shim;
 
-/// <summary>What goes to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The specification's sections "Success", "Error" and "VERSION".</summary>
+/// <summary>
+/// What goes to stdout: one JSON object in the shape of the protocol version that the configuration asks for. The specification's sections
+/// "Success", "Error" and "VERSION".
+/// </summary>
 internal static class CniOutput
 {
     // Nobody renders this as HTML; errors stay readable.
-    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = Limits.JsonDepth + 16 };
-
-    public static byte[] Result(CniVersion version, CniResult result) => Write(json =>
+    private static readonly JsonWriterOptions Options = new()
     {
-        json.WriteString("cniVersion"u8, version.ToString());
-        if (version < CniVersion.V030)
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        MaxDepth = Limits.JsonDepth + 16,
+    };
+
+    public static byte[] Result(CniVersion version, CniResult result) =>
+        Write(json =>
         {
-            WriteLegacyAddress(json, "ip4", result, AddressFamily.InterNetwork);
-            WriteLegacyAddress(json, "ip6", result, AddressFamily.InterNetworkV6);
-        }
-        else
-        {
-            WriteInterfaces(json, version, result);
-            WriteAddresses(json, version, result);
-            if (result.Routes is { } routes)
+            json.WriteString("cniVersion"u8, version.ToString());
+            if (version < CniVersion.V030)
             {
-                json.WritePropertyName("routes"u8);
-                routes.WriteTo(json);
+                WriteLegacyAddress(json, "ip4", result, AddressFamily.InterNetwork);
+                WriteLegacyAddress(json, "ip6", result, AddressFamily.InterNetworkV6);
             }
-        }
-        json.WritePropertyName("dns"u8);
-        if (result.Dns is { } dns)
-        {
-            dns.WriteTo(json);
-        }
-        else
-        {
-            json.WriteStartObject();
-            json.WriteEndObject();
-        }
-    });
+            else
+            {
+                WriteInterfaces(json, version, result);
+                WriteAddresses(json, version, result);
+                if (result.Routes is { } routes)
+                {
+                    json.WritePropertyName("routes"u8);
+                    routes.WriteTo(json);
+                }
+            }
+            json.WritePropertyName("dns"u8);
+            if (result.Dns is { } dns)
+            {
+                dns.WriteTo(json);
+            }
+            else
+            {
+                json.WriteStartObject();
+                json.WriteEndObject();
+            }
+        });
 
-    public static byte[] Error(CniVersion version, CniErrorCode code, string message, string details) => Write(json =>
-    {
-        json.WriteString("cniVersion"u8, version.ToString());
-        json.WriteNumber("code"u8, (int)code);
-        json.WriteString("msg"u8, message);
-        if (details.Length > 0) json.WriteString("details"u8, details);
-    });
+    public static byte[] Error(CniVersion version, CniErrorCode code, string message, string details) =>
+        Write(json =>
+        {
+            json.WriteString("cniVersion"u8, version.ToString());
+            json.WriteNumber("code"u8, (int)code);
+            json.WriteString("msg"u8, message);
+            if (details.Length > 0)
+                json.WriteString("details"u8, details);
+        });
 
-    public static byte[] Versions(CniVersion version) => Write(json =>
-    {
-        json.WriteString("cniVersion"u8, version.ToString());
-        json.WriteStartArray("supportedVersions"u8);
-        foreach (var supported in CniVersion.Supported) json.WriteStringValue(supported.ToString());
-        json.WriteEndArray();
-    });
+    public static byte[] Versions(CniVersion version) =>
+        Write(json =>
+        {
+            json.WriteString("cniVersion"u8, version.ToString());
+            json.WriteStartArray("supportedVersions"u8);
+            foreach (var supported in CniVersion.Supported)
+                json.WriteStringValue(supported.ToString());
+            json.WriteEndArray();
+        });
 
     private static byte[] Write(Action<Utf8JsonWriter> body)
     {
@@ -78,11 +90,16 @@ internal static class CniOutput
         {
             json.WriteStartObject();
             json.WriteString("name"u8, link.Name);
-            if (link.Mac.Length > 0) json.WriteString("mac"u8, link.Mac);
-            if (version >= CniVersion.V110 && link.Mtu is { } mtu) json.WriteNumber("mtu"u8, mtu);
-            if (link.Sandbox.Length > 0) json.WriteString("sandbox"u8, link.Sandbox);
-            if (version >= CniVersion.V110 && link.SocketPath is not null) json.WriteString("socketPath"u8, link.SocketPath);
-            if (version >= CniVersion.V110 && link.PciId is not null) json.WriteString("pciID"u8, link.PciId);
+            if (link.Mac.Length > 0)
+                json.WriteString("mac"u8, link.Mac);
+            if (version >= CniVersion.V110 && link.Mtu is { } mtu)
+                json.WriteNumber("mtu"u8, mtu);
+            if (link.Sandbox.Length > 0)
+                json.WriteString("sandbox"u8, link.Sandbox);
+            if (version >= CniVersion.V110 && link.SocketPath is not null)
+                json.WriteString("socketPath"u8, link.SocketPath);
+            if (version >= CniVersion.V110 && link.PciId is not null)
+                json.WriteString("pciID"u8, link.PciId);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -94,10 +111,13 @@ internal static class CniOutput
         foreach (var address in result.Addresses)
         {
             json.WriteStartObject();
-            if (version < CniVersion.V100) json.WriteString("version"u8, address.Address.AddressFamily == AddressFamily.InterNetwork ? "4"u8 : "6"u8);
-            if (address.Interface is { } index) json.WriteNumber("interface"u8, index);
+            if (version < CniVersion.V100)
+                json.WriteString("version"u8, address.Address.AddressFamily == AddressFamily.InterNetwork ? "4"u8 : "6"u8);
+            if (address.Interface is { } index)
+                json.WriteNumber("interface"u8, index);
             json.WriteString("address"u8, $"{address.Address}/{address.PrefixLength}");
-            if (address.Gateway.Length > 0) json.WriteString("gateway"u8, address.Gateway);
+            if (address.Gateway.Length > 0)
+                json.WriteString("gateway"u8, address.Gateway);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -107,10 +127,12 @@ internal static class CniOutput
     {
         foreach (var address in result.Addresses)
         {
-            if (address.Address.AddressFamily != family) continue;
+            if (address.Address.AddressFamily != family)
+                continue;
             json.WriteStartObject(key);
             json.WriteString("ip"u8, $"{address.Address}/{address.PrefixLength}");
-            if (address.Gateway.Length > 0) json.WriteString("gateway"u8, address.Gateway);
+            if (address.Gateway.Length > 0)
+                json.WriteString("gateway"u8, address.Gateway);
             json.WriteEndObject();
             return; // these versions know one address a family
         }

@@ -15,8 +15,8 @@ internal sealed record CniInterface(string Name, string Mac = "", string Sandbox
 /// <summary>An address named in a result; <see cref="Interface"/> is an index into the interfaces.</summary>
 internal sealed record CniAddress(IPAddress Address, int PrefixLength, int? Interface = null, string Gateway = "")
 {
-    public static CniAddress Host(IPAddress address, int? @interface = null)
-        => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32, @interface);
+    public static CniAddress Host(IPAddress address, int? @interface = null) =>
+        new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32, @interface);
 }
 
 /// <summary>The result of an ADD: ours, or the prevResult that a runtime hands back.</summary>
@@ -31,11 +31,13 @@ internal sealed record CniResult(IReadOnlyList<CniInterface> Interfaces, IReadOn
     /// <summary>This result behind that of a plugin that ran before, as the specification asks of a chained plugin.</summary>
     public CniResult After(CniResult? previous)
     {
-        if (previous is null) return this;
+        if (previous is null)
+            return this;
         var shift = previous.Interfaces.Count;
         return new CniResult(
             [.. previous.Interfaces, .. Interfaces],
-            [.. previous.Addresses, .. Addresses.Select(address => address with { Interface = address.Interface + shift })])
+            [.. previous.Addresses, .. Addresses.Select(address => address with { Interface = address.Interface + shift })]
+        )
         {
             Routes = previous.Routes,
             Dns = previous.Dns,

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// Reads a prevResult of any protocol version, ours or that of the AWS plugin. What cannot be read is reported and left out rather than refused: DEL must get as far as it
-/// can with a damaged cache.
+/// Reads a prevResult of any protocol version, ours or that of the AWS plugin. What cannot be read is reported and left out rather than
+/// refused: DEL must get as far as it can with a damaged cache.
 /// </summary>
 internal static class CniResultReader
 {
@@ -17,12 +17,20 @@ internal static class CniResultReader
         {
             foreach (var item in list.EnumerateArray())
             {
-                if (!Expect(item, JsonValueKind.Object, "an entry of prevResult.interfaces", problems)) continue;
-                interfaces.Add(new CniInterface(Text(item, "name", problems), Text(item, "mac", problems), Text(item, "sandbox", problems), Number(item, "mtu", problems))
-                {
-                    SocketPath = Text(item, "socketPath", problems) is { Length: > 0 } path ? path : null,
-                    PciId = Text(item, "pciID", problems) is { Length: > 0 } id ? id : null,
-                });
+                if (!Expect(item, JsonValueKind.Object, "an entry of prevResult.interfaces", problems))
+                    continue;
+                interfaces.Add(
+                    new CniInterface(
+                        Text(item, "name", problems),
+                        Text(item, "mac", problems),
+                        Text(item, "sandbox", problems),
+                        Number(item, "mtu", problems)
+                    )
+                    {
+                        SocketPath = Text(item, "socketPath", problems) is { Length: > 0 } path ? path : null,
+                        PciId = Text(item, "pciID", problems) is { Length: > 0 } id ? id : null,
+                    }
+                );
             }
         }
 
@@ -30,11 +38,13 @@ internal static class CniResultReader
         if (TryGet(json, "ips", out list, problems) && Expect(list, JsonValueKind.Array, "prevResult.ips", problems))
         {
             foreach (var item in list.EnumerateArray())
-                if (Expect(item, JsonValueKind.Object, "an entry of prevResult.ips", problems)) AddAddress(item, "address", Number(item, "interface", problems), addresses, problems);
+                if (Expect(item, JsonValueKind.Object, "an entry of prevResult.ips", problems))
+                    AddAddress(item, "address", Number(item, "interface", problems), addresses, problems);
         }
         // 0.1.0 and 0.2.0 have one address a family and no interfaces.
         foreach (var key in (ReadOnlySpan<string>)["ip4", "ip6"])
-            if (TryGet(json, key, out var family, problems) && family.ValueKind == JsonValueKind.Object) AddAddress(family, "ip", null, addresses, problems);
+            if (TryGet(json, key, out var family, problems) && family.ValueKind == JsonValueKind.Object)
+                AddAddress(family, "ip", null, addresses, problems);
 
         return new CniResult(interfaces, addresses)
         {
@@ -47,7 +57,11 @@ internal static class CniResultReader
     {
         var text = Text(item, key, problems);
         var slash = text.IndexOf('/', StringComparison.Ordinal);
-        if (slash < 0 || !IPAddress.TryParse(text.AsSpan(0, slash), out var address) || !byte.TryParse(text.AsSpan(slash + 1), out var length))
+        if (
+            slash < 0
+            || !IPAddress.TryParse(text.AsSpan(0, slash), out var address)
+            || !byte.TryParse(text.AsSpan(slash + 1), out var length)
+        )
             problems.Add($"prevResult: '{Invocation.Printable(text)}' is not an address with a prefix length");
         else
             addresses.Add(new CniAddress(address, length, index, Text(item, "gateway", problems)));
@@ -55,14 +69,17 @@ internal static class CniResultReader
 
     private static bool Expect(JsonElement value, JsonValueKind kind, string what, List<string> problems)
     {
-        if (value.ValueKind == kind) return true;
-        if (value.ValueKind != JsonValueKind.Null) problems.Add($"{what} is a JSON {value.ValueKind}, expected {kind}");
+        if (value.ValueKind == kind)
+            return true;
+        if (value.ValueKind != JsonValueKind.Null)
+            problems.Add($"{what} is a JSON {value.ValueKind}, expected {kind}");
         return false;
     }
 
     private static string Text(JsonElement item, string key, List<string> problems)
     {
-        if (!TryGet(item, key, out var value, problems) || value.ValueKind != JsonValueKind.String) return "";
+        if (!TryGet(item, key, out var value, problems) || value.ValueKind != JsonValueKind.String)
+            return "";
         try
         {
             return value.GetString()!;
@@ -74,8 +91,10 @@ internal static class CniResultReader
         }
     }
 
-    private static int? Number(JsonElement item, string key, List<string> problems)
-        => TryGet(item, key, out var value, problems) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number) ? number : null;
+    private static int? Number(JsonElement item, string key, List<string> problems) =>
+        TryGet(item, key, out var value, problems) && value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var number)
+            ? number
+            : null;
 
     /// <summary>A name that is no valid Unicode is found out only when names are compared.</summary>
     private static bool TryGet(JsonElement item, string key, out JsonElement value, List<string> problems)

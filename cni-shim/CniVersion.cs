@@ -3,7 +3,9 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace VpcCni.Shim;
 
-/// <summary>A version of the CNI protocol. The versions differ for a plugin in the shape of the result and in the commands that exist.</summary>
+/// <summary>
+/// A version of the CNI protocol. The versions differ for a plugin in the shape of the result and in the commands that exist.
+/// </summary>
 internal readonly record struct CniVersion(int Major, int Minor, int Patch) : IComparable<CniVersion>
 {
     public static readonly CniVersion V010 = new(0, 1, 0);
@@ -21,16 +23,26 @@ internal readonly record struct CniVersion(int Major, int Minor, int Patch) : IC
     public bool IsSupported => Array.IndexOf(Supported, this) >= 0;
 
     public static bool operator <(CniVersion left, CniVersion right) => left.CompareTo(right) < 0;
+
     public static bool operator >(CniVersion left, CniVersion right) => left.CompareTo(right) > 0;
+
     public static bool operator <=(CniVersion left, CniVersion right) => left.CompareTo(right) <= 0;
+
     public static bool operator >=(CniVersion left, CniVersion right) => left.CompareTo(right) >= 0;
 
     public static bool TryParse([NotNullWhen(true)] string? text, out CniVersion version)
     {
         version = default;
-        if (text is null || text.Length > 32) return false;
+        if (text is null || text.Length > 32)
+            return false;
         var parts = text.Split('.');
-        if (parts.Length != 3 || !TryNumber(parts[0], out var major) || !TryNumber(parts[1], out var minor) || !TryNumber(parts[2], out var patch)) return false;
+        if (
+            parts.Length != 3
+            || !TryNumber(parts[0], out var major)
+            || !TryNumber(parts[1], out var minor)
+            || !TryNumber(parts[2], out var patch)
+        )
+            return false;
         version = new CniVersion(major, minor, patch);
         return true;
     }
@@ -39,6 +51,6 @@ internal readonly record struct CniVersion(int Major, int Minor, int Patch) : IC
 
     public override string ToString() => $"{Major}.{Minor}.{Patch}";
 
-    private static bool TryNumber(string text, out int number)
-        => int.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out number);
+    private static bool TryNumber(string text, out int number) =>
+        int.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out number);
 }

@@ -5,7 +5,8 @@ using VpcCni.Shim.Commands;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// One run of the plugin: environment, configuration, command, answer. The only place that turns exceptions into the error object on stdout and an exit code.
+/// One run of the plugin: environment, configuration, command, answer. The only place that turns exceptions into the error object on stdout
+/// and an exit code.
 /// </summary>
 internal sealed class Dispatcher(PluginHost plugin)
 {
@@ -17,8 +18,10 @@ internal sealed class Dispatcher(PluginHost plugin)
         using var log = new PluginLog(plugin.Stderr, plugin.Time);
         try
         {
-            if (plugin.Arguments.Count > 0 || string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND"))) return Usage.Answer(plugin);
-            if (Execute(log) is { } answer) plugin.Stdout.Write(answer);
+            if (plugin.Arguments.Count > 0 || string.IsNullOrEmpty(plugin.Environment("CNI_COMMAND")))
+                return Usage.Answer(plugin);
+            if (Execute(log) is { } answer)
+                plugin.Stdout.Write(answer);
             return 0;
         }
         catch (CniException exception)
@@ -27,7 +30,14 @@ internal sealed class Dispatcher(PluginHost plugin)
         }
         catch (Exception exception)
         {
-            return Fail(log, CniErrorCode.Internal, $"the plugin failed unexpectedly ({exception.GetType().Name}: {exception.Message}); this is a defect, please report it with its log", "", exception);
+            return Fail(
+                log,
+                CniErrorCode.Internal,
+                $"the plugin failed unexpectedly ({exception.GetType().Name}: {exception.Message}); this is a defect, please report "
+                    + "it with its log",
+                "",
+                exception
+            );
         }
     }
 
@@ -35,7 +45,8 @@ internal sealed class Dispatcher(PluginHost plugin)
     private byte[]? Execute(PluginLog log)
     {
         var invocation = Invocation.Read(plugin.Environment);
-        if (invocation.Command == CniCommand.Version) return CniOutput.Versions(AskedVersion());
+        if (invocation.Command == CniCommand.Version)
+            return CniOutput.Versions(AskedVersion());
 
         var config = ReadConfig(invocation);
         log.Configure(config);
@@ -44,9 +55,10 @@ internal sealed class Dispatcher(PluginHost plugin)
         {
             log.Warn(
                 "the network configuration has oddities, which are tolerated",
-                ("count", config.Warnings.Count), ("problems", Invocation.Listed(config.Warnings)));
+                ("count", config.Warnings.Count),
+                ("problems", Invocation.Listed(config.Warnings))
+            );
         }
-
 
         switch (invocation.Command)
         {
@@ -82,7 +94,12 @@ internal sealed class Dispatcher(PluginHost plugin)
         catch (InvalidOperationException exception)
         {
             // The one thing that a decoded document refuses late: a string with half of a surrogate pair.
-            throw new CniException(CniErrorCode.Undecodable, "the network configuration on stdin has a string that is no valid Unicode", exception.Message, exception);
+            throw new CniException(
+                CniErrorCode.Undecodable,
+                "the network configuration on stdin has a string that is no valid Unicode",
+                exception.Message,
+                exception
+            );
         }
     }
 
@@ -90,9 +107,12 @@ internal sealed class Dispatcher(PluginHost plugin)
     {
         try
         {
-            return ReadStdin() is { IsEmpty: false } input ? NetworkConfigReader.Version(NetworkConfigReader.Decode(input)) : CniVersion.Newest;
+            return ReadStdin() is { IsEmpty: false } input
+                ? NetworkConfigReader.Version(NetworkConfigReader.Decode(input))
+                : CniVersion.Newest;
         }
-        catch (CniException exception) when (exception.Code is CniErrorCode.Undecodable or CniErrorCode.IncompatibleVersion or CniErrorCode.InputOutput)
+        catch (CniException exception)
+            when (exception.Code is CniErrorCode.Undecodable or CniErrorCode.IncompatibleVersion or CniErrorCode.InputOutput)
         {
             return CniVersion.Newest;
         }
@@ -109,16 +129,27 @@ internal sealed class Dispatcher(PluginHost plugin)
             while (true)
             {
                 var read = plugin.Stdin.Read(buffer, length, buffer.Length - length);
-                if (read == 0) return buffer.AsMemory(0, length);
+                if (read == 0)
+                    return buffer.AsMemory(0, length);
                 length += read;
                 if (length >= most)
-                    throw new CniException(CniErrorCode.Undecodable, $"the network configuration on stdin is larger than {Limits.ConfigurationBytes / 1024 / 1024} MiB, the most that is read");
-                if (length == buffer.Length) Array.Resize(ref buffer, Math.Min(buffer.Length * 4, most));
+                    throw new CniException(
+                        CniErrorCode.Undecodable,
+                        $"the network configuration on stdin is larger than {Limits.ConfigurationBytes / 1024 / 1024} MiB, the most "
+                            + "that is read"
+                    );
+                if (length == buffer.Length)
+                    Array.Resize(ref buffer, Math.Min(buffer.Length * 4, most));
             }
         }
         catch (IOException exception)
         {
-            throw new CniException(CniErrorCode.InputOutput, "the network configuration cannot be read from stdin: the runtime must write it and close its end", exception.Message, exception);
+            throw new CniException(
+                CniErrorCode.InputOutput,
+                "the network configuration cannot be read from stdin: the runtime must write it and close its end",
+                exception.Message,
+                exception
+            );
         }
     }
 
@@ -126,8 +157,10 @@ internal sealed class Dispatcher(PluginHost plugin)
     {
         // The stack is for the log of a defect; the message of an expected failure says it all.
         var number = (int)code;
-        if (code == CniErrorCode.Internal) log.Error("the plugin failed unexpectedly; this is a defect, please report it", exception, (FieldNames.Code, number));
-        else log.Error(message, (FieldNames.Code, number), ("details", details));
+        if (code == CniErrorCode.Internal)
+            log.Error("the plugin failed unexpectedly; this is a defect, please report it", exception, (FieldNames.Code, number));
+        else
+            log.Error(message, (FieldNames.Code, number), ("details", details));
         try
         {
             plugin.Stdout.Write(CniOutput.Error(_version, code, message, details));

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Shim;
 
-/// <summary>The bounds of one run. The one on AddNetwork is configurable (<see cref="NetworkConfig.IpamdTimeout"/>); netlink calls are bounded by their socket.</summary>
+/// <summary>
+/// The bounds of one run. The one on AddNetwork is configurable (<see cref="NetworkConfig.IpamdTimeout"/>); netlink calls are bounded by
+/// their socket.
+/// </summary>
 internal static class Limits
 {
     /// <summary>Far above any configuration; a prevResult with hundreds of routes has some 100 KiB.</summary>
@@ -28,10 +31,15 @@ internal static class Limits
     /// <summary>CHECK's question and GC's order; GC runs over a whole node.</summary>
     public static readonly TimeSpan Question = TimeSpan.FromSeconds(10);
 
-    /// <summary>containerd asks STATUS under a lock and without a timeout of its own: a plugin that hangs would hang the node's status.</summary>
+    /// <summary>
+    /// containerd asks STATUS under a lock and without a timeout of its own: a plugin that hangs would hang the node's status.
+    /// </summary>
     public static readonly TimeSpan Status = TimeSpan.FromSeconds(2);
 
-    /// <summary>Ids and names that are kept for a pod's life. Runtimes' ids have 64 characters, names of Kubernetes objects at most 253; the specification has no limit.</summary>
+    /// <summary>
+    /// Ids and names that are kept for a pod's life. Runtimes' ids have 64 characters, names of Kubernetes objects at most 253; the
+    /// specification has no limit.
+    /// </summary>
     public const int NameLength = 1024;
 
     /// <summary>Interfaces of one pod: more than any instance has network cards.</summary>

@@ -7,8 +7,9 @@ namespace VpcCni.Shim;
 internal sealed record ValidAttachment(string ContainerId, string InterfaceName);
 
 /// <summary>
-/// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>,
-/// <c>ipamdTimeoutSeconds</c>, <c>ipamdWaitSeconds</c> and <c>statusNeedsFreeAddress</c> are ours.
+/// The network configuration of one call, validated. Keys and defaults are those of the AWS VPC CNI's plugin, so that its conflist works
+/// unchanged; <c>pluginLogFormat</c>, <c>ipamdSocket</c>, <c>ipamdTimeoutSeconds</c>, <c>ipamdWaitSeconds</c> and
+/// <c>statusNeedsFreeAddress</c> are ours.
 /// </summary>
 internal sealed record NetworkConfig
 {
@@ -30,7 +31,10 @@ internal sealed record NetworkConfig
     public LogFormat LogFormat { get; init; } = LogFormat.Text;
     public string IpamdSocket { get; init; } = DefaultSocket;
 
-    /// <summary>Longer than the 20 s for which the daemon lets an ADD wait for the pool, so that the daemon's reason arrives and not a bare deadline.</summary>
+    /// <summary>
+    /// Longer than the 20 s for which the daemon lets an ADD wait for the pool, so that the daemon's reason arrives and not a bare
+    /// deadline.
+    /// </summary>
     public TimeSpan IpamdTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How long ADD, CHECK and GC wait for a daemon that is away, within their own time; 0: they fail at once.</summary>

@@ -7,8 +7,8 @@ using VpcCni.Logging;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// Reads the configuration from stdin in three steps that fail with different codes: decode (6), version (1), everything else (7, with all problems in one error).
-/// Unknown keys are tolerated, as the specification asks.
+/// Reads the configuration from stdin in three steps that fail with different codes: decode (6), version (1), everything else (7, with all
+/// problems in one error). Unknown keys are tolerated, as the specification asks.
 /// </summary>
 internal sealed class NetworkConfigReader
 {
@@ -28,12 +28,17 @@ internal sealed class NetworkConfigReader
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = Limits.JsonDepth });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new CniException(CniErrorCode.Undecodable, $"the network configuration on stdin is a JSON {document.RootElement.ValueKind}, expected an object");
+                throw new CniException(
+                    CniErrorCode.Undecodable,
+                    $"the network configuration on stdin is a JSON {document.RootElement.ValueKind}, expected an object"
+                );
             return document.RootElement.Clone();
         }
         catch (JsonException exception)
         {
-            var what = json.IsEmpty ? "stdin is empty, expected the network configuration" : "the network configuration on stdin is not valid JSON";
+            var what = json.IsEmpty
+                ? "stdin is empty, expected the network configuration"
+                : "the network configuration on stdin is not valid JSON";
             throw new CniException(CniErrorCode.Undecodable, what, exception.Message, exception);
         }
     }
@@ -41,20 +46,32 @@ internal sealed class NetworkConfigReader
     /// <summary>The version that the configuration asks for. Without one it is 0.1.0, as in the reference library.</summary>
     public static CniVersion Version(JsonElement root)
     {
-        if (!root.TryGetProperty("cniVersion", out var value) || value.ValueKind == JsonValueKind.Null) return CniVersion.V010;
+        if (!root.TryGetProperty("cniVersion", out var value) || value.ValueKind == JsonValueKind.Null)
+            return CniVersion.V010;
         if (value.ValueKind != JsonValueKind.String)
-            throw new CniException(CniErrorCode.Undecodable, $"cniVersion is a JSON {value.ValueKind}, expected a string such as \"{CniVersion.Newest}\"");
+            throw new CniException(
+                CniErrorCode.Undecodable,
+                $"cniVersion is a JSON {value.ValueKind}, expected a string such as \"{CniVersion.Newest}\""
+            );
         var text = value.GetString()!;
-        if (text.Length == 0) return CniVersion.V010;
-        if (CniVersion.TryParse(text, out var version) && version.IsSupported) return version;
-        throw new CniException(CniErrorCode.IncompatibleVersion,
-            $"cniVersion '{Invocation.Printable(text)}' is not supported, expected one of {string.Join(", ", CniVersion.Supported)}");
+        if (text.Length == 0)
+            return CniVersion.V010;
+        if (CniVersion.TryParse(text, out var version) && version.IsSupported)
+            return version;
+        throw new CniException(
+            CniErrorCode.IncompatibleVersion,
+            $"cniVersion '{Invocation.Printable(text)}' is not supported, expected one of {string.Join(", ", CniVersion.Supported)}"
+        );
     }
 
     public static NetworkConfig Read(JsonElement root, CniVersion version, CniCommand command)
     {
         if (version < CniCommands.Since(command))
-            throw new CniException(CniErrorCode.IncompatibleVersion, $"{command.ToString().ToUpperInvariant()} needs cniVersion {CniCommands.Since(command)} or later, the configuration asks for {version}");
+            throw new CniException(
+                CniErrorCode.IncompatibleVersion,
+                $"{command.ToString().ToUpperInvariant()} needs cniVersion {CniCommands.Since(command)} or later, the configuration "
+                    + $"asks for {version}"
+            );
         return new NetworkConfigReader(root).Read(version, command);
     }
 
@@ -63,13 +80,24 @@ internal sealed class NetworkConfigReader
         var defaults = new NetworkConfig();
         var name = Text("name") ?? "";
         if (!Invocation.IsIdentifier(name))
-            _problems.Add(name.Length == 0 ? "name: is missing" : $"name: '{Invocation.Printable(name)}' must be a letter or digit, then letters, digits, '_', '.' or '-'");
-        if (name.Length > Limits.NameLength) _problems.Add($"name: has {name.Length} characters, at most {Limits.NameLength} are taken");
-        if (string.IsNullOrEmpty(Text("type"))) _problems.Add("type: is missing, expected the plugin's file name");
+            _problems.Add(
+                name.Length == 0
+                    ? "name: is missing"
+                    : $"name: '{Invocation.Printable(name)}' must be a letter or digit, then letters, digits, '_', '.' or '-'"
+            );
+        if (name.Length > Limits.NameLength)
+            _problems.Add($"name: has {name.Length} characters, at most {Limits.NameLength} are taken");
+        if (string.IsNullOrEmpty(Text("type")))
+            _problems.Add("type: is missing, expected the plugin's file name");
 
         var enforcing = Text("podSGEnforcingMode");
-        if (enforcing is not (null or "" or "strict" or "standard")) _problems.Add($"podSGEnforcingMode: '{Invocation.Printable(enforcing)}', expected strict or standard");
-        if (Object("runtimeConfig") is null && _root.TryGetProperty("runtimeConfig", out var runtime) && runtime.ValueKind != JsonValueKind.Null)
+        if (enforcing is not (null or "" or "strict" or "standard"))
+            _problems.Add($"podSGEnforcingMode: '{Invocation.Printable(enforcing)}', expected strict or standard");
+        if (
+            Object("runtimeConfig") is null
+            && _root.TryGetProperty("runtimeConfig", out var runtime)
+            && runtime.ValueKind != JsonValueKind.Null
+        )
             _problems.Add($"runtimeConfig: is a JSON {runtime.ValueKind}, expected an object");
 
         var config = new NetworkConfig
@@ -82,7 +110,9 @@ internal sealed class NetworkConfigReader
             LogLevel = LogLevel() ?? defaults.LogLevel,
             LogFormat = Format(),
             IpamdSocket = Socket() ?? defaults.IpamdSocket,
-            IpamdTimeout = Number("ipamdTimeoutSeconds", least: 1, most: 300) is { } seconds ? TimeSpan.FromSeconds(seconds) : defaults.IpamdTimeout,
+            IpamdTimeout = Number("ipamdTimeoutSeconds", least: 1, most: 300) is { } seconds
+                ? TimeSpan.FromSeconds(seconds)
+                : defaults.IpamdTimeout,
             IpamdWait = Number("ipamdWaitSeconds", least: 0, most: 300) is { } wait ? TimeSpan.FromSeconds(wait) : defaults.IpamdWait,
             StatusNeedsFreeAddress = Flag("statusNeedsFreeAddress"),
             PreviousResult = PreviousResult(command),
@@ -98,26 +128,36 @@ internal sealed class NetworkConfigReader
     private string? VethPrefix()
     {
         var prefix = Text("vethPrefix");
-        if (string.IsNullOrEmpty(prefix)) return null;
-        if (prefix.Length > 4) _problems.Add($"vethPrefix: '{Invocation.Printable(prefix)}' has {prefix.Length} characters, at most 4 leave room for the hash");
-        else if (Array.IndexOf(ReservedPrefixes, prefix) >= 0) _problems.Add($"vethPrefix: '{prefix}' is the prefix of other links (eth, lo and vlan are)");
-        else if (Invocation.InterfaceNameProblem(prefix) is { } problem) _problems.Add($"vethPrefix: {problem}");
+        if (string.IsNullOrEmpty(prefix))
+            return null;
+        if (prefix.Length > 4)
+            _problems.Add(
+                $"vethPrefix: '{Invocation.Printable(prefix)}' has {prefix.Length} characters, at most 4 leave room for the hash"
+            );
+        else if (Array.IndexOf(ReservedPrefixes, prefix) >= 0)
+            _problems.Add($"vethPrefix: '{prefix}' is the prefix of other links (eth, lo and vlan are)");
+        else if (Invocation.InterfaceNameProblem(prefix) is { } problem)
+            _problems.Add($"vethPrefix: {problem}");
         return prefix;
     }
 
     private string LogFile()
     {
         var path = Text("pluginLogFile") ?? "";
-        if (path is "" or "-" or "stderr" or "stdout" or "/dev/stderr" or "/dev/stdout") return "";
-        if (!path.StartsWith('/')) _problems.Add($"pluginLogFile: '{Invocation.Printable(path)}' is not an absolute path, nor stderr");
+        if (path is "" or "-" or "stderr" or "stdout" or "/dev/stderr" or "/dev/stdout")
+            return "";
+        if (!path.StartsWith('/'))
+            _problems.Add($"pluginLogFile: '{Invocation.Printable(path)}' is not an absolute path, nor stderr");
         return path;
     }
 
     private PluginLogLevel? LogLevel()
     {
         var text = Text("pluginLogLevel");
-        if (string.IsNullOrEmpty(text)) return null;
-        if (Enum.TryParse<PluginLogLevel>(text, ignoreCase: true, out var level) && !char.IsAsciiDigit(text[0])) return level;
+        if (string.IsNullOrEmpty(text))
+            return null;
+        if (Enum.TryParse<PluginLogLevel>(text, ignoreCase: true, out var level) && !char.IsAsciiDigit(text[0]))
+            return level;
         // The plugin of aws-node goes on with its default; a node must not lose its network over the level of a log.
         _warnings.Add($"pluginLogLevel '{Invocation.Printable(text)}' is unknown, expected DEBUG, INFO, WARN or ERROR; using DEBUG");
         return null;
@@ -126,7 +166,8 @@ internal sealed class NetworkConfigReader
     private LogFormat Format()
     {
         var text = Text("pluginLogFormat");
-        if (string.Equals(text, "json", StringComparison.OrdinalIgnoreCase)) return LogFormat.Json;
+        if (string.Equals(text, "json", StringComparison.OrdinalIgnoreCase))
+            return LogFormat.Json;
         // As with the level: tolerated.
         if (!string.IsNullOrEmpty(text) && !string.Equals(text, "text", StringComparison.OrdinalIgnoreCase))
             _warnings.Add($"pluginLogFormat '{Invocation.Printable(text)}' is unknown, expected text or json; using text");
@@ -137,9 +178,12 @@ internal sealed class NetworkConfigReader
     {
         const int longest = 107; // sun_path, with its terminator, is 108 bytes
         var path = Text("ipamdSocket");
-        if (string.IsNullOrEmpty(path)) return null;
-        if (!path.StartsWith('/')) _problems.Add($"ipamdSocket: '{Invocation.Printable(path)}' is not an absolute path");
-        else if (Encoding.UTF8.GetByteCount(path) > longest) _problems.Add($"ipamdSocket: longer than the {longest} bytes that the kernel takes");
+        if (string.IsNullOrEmpty(path))
+            return null;
+        if (!path.StartsWith('/'))
+            _problems.Add($"ipamdSocket: '{Invocation.Printable(path)}' is not an absolute path");
+        else if (Encoding.UTF8.GetByteCount(path) > longest)
+            _problems.Add($"ipamdSocket: longer than the {longest} bytes that the kernel takes");
         return path;
     }
 
@@ -148,28 +192,35 @@ internal sealed class NetworkConfigReader
         var present = _root.TryGetProperty("prevResult", out var value) && value.ValueKind != JsonValueKind.Null;
         if (!present)
         {
-            if (command == CniCommand.Check) _problems.Add("prevResult: is missing, and CHECK needs it");
+            if (command == CniCommand.Check)
+                _problems.Add("prevResult: is missing, and CHECK needs it");
             return null;
         }
-        // DEL goes as far as it can with a damaged cache; for the others a damaged prevResult is the runtime's or a previous plugin's mistake.
+        // DEL goes as far as it can with a damaged cache; for the others a damaged prevResult is the runtime's or a previous plugin's
+        // mistake.
         var into = command == CniCommand.Del ? _warnings : _problems;
-        if (value.ValueKind == JsonValueKind.Object) return CniResultReader.Read(value, into);
+        if (value.ValueKind == JsonValueKind.Object)
+            return CniResultReader.Read(value, into);
         into.Add($"prevResult: is a JSON {value.ValueKind}, expected an object");
         return null;
     }
 
-    private bool RequiresMultiNic()
-        => Object("runtimeConfig") is { } runtime
-            && runtime.TryGetProperty("io.kubernetes.cri.pod-annotations", out var annotations) && annotations.ValueKind == JsonValueKind.Object
-            && annotations.TryGetProperty(MultiNicAnnotation, out var value) && value.ValueKind == JsonValueKind.String
-            && value.ValueEquals(MultiNicValue);
+    private bool RequiresMultiNic() =>
+        Object("runtimeConfig") is { } runtime
+        && runtime.TryGetProperty("io.kubernetes.cri.pod-annotations", out var annotations)
+        && annotations.ValueKind == JsonValueKind.Object
+        && annotations.TryGetProperty(MultiNicAnnotation, out var value)
+        && value.ValueKind == JsonValueKind.String
+        && value.ValueEquals(MultiNicValue);
 
     /// <summary>libcni writes the specification's key and, from 1.2.3, an older one beside it; either will do.</summary>
     private List<ValidAttachment>? Attachments()
     {
-        if (!_root.TryGetProperty("cni.dev/valid-attachments", out var list) && !_root.TryGetProperty("cni.dev/attachments", out list)) return null;
+        if (!_root.TryGetProperty("cni.dev/valid-attachments", out var list) && !_root.TryGetProperty("cni.dev/attachments", out list))
+            return null;
         // What Go makes of a list without entries: libcni says so that nothing is attached. A missing key says nothing.
-        if (list.ValueKind == JsonValueKind.Null) return [];
+        if (list.ValueKind == JsonValueKind.Null)
+            return [];
         if (list.ValueKind != JsonValueKind.Array)
         {
             _problems.Add($"cni.dev/valid-attachments: is a JSON {list.ValueKind}, expected an array of {{containerID, ifname}}");
@@ -179,9 +230,15 @@ internal sealed class NetworkConfigReader
         var position = 0;
         foreach (var item in list.EnumerateArray())
         {
-            if (item.ValueKind == JsonValueKind.Object
-                && item.TryGetProperty("containerID", out var id) && id.ValueKind == JsonValueKind.String && id.GetString() is { Length: > 0 } containerId
-                && item.TryGetProperty("ifname", out var link) && link.ValueKind == JsonValueKind.String && link.GetString() is { Length: > 0 } interfaceName)
+            if (
+                item.ValueKind == JsonValueKind.Object
+                && item.TryGetProperty("containerID", out var id)
+                && id.ValueKind == JsonValueKind.String
+                && id.GetString() is { Length: > 0 } containerId
+                && item.TryGetProperty("ifname", out var link)
+                && link.ValueKind == JsonValueKind.String
+                && link.GetString() is { Length: > 0 } interfaceName
+            )
             {
                 attachments.Add(new ValidAttachment(containerId, interfaceName));
             }
@@ -197,16 +254,21 @@ internal sealed class NetworkConfigReader
 
     private string? Text(string key)
     {
-        if (!_root.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null) return null;
-        if (value.ValueKind == JsonValueKind.String) return value.GetString();
+        if (!_root.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
+        if (value.ValueKind == JsonValueKind.String)
+            return value.GetString();
         _problems.Add($"{key}: is a JSON {value.ValueKind}, expected a string");
         return null;
     }
 
-    /// <summary>A whole number, as a number or as a string: the conflist of aws-node is rendered by a template that quotes everything.</summary>
+    /// <summary>
+    /// A whole number, as a number or as a string: the conflist of aws-node is rendered by a template that quotes everything.
+    /// </summary>
     private int? Number(string key, int least, int most)
     {
-        if (!_root.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null) return null;
+        if (!_root.TryGetProperty(key, out var value) || value.ValueKind == JsonValueKind.Null)
+            return null;
         var number = 0;
         var good = value.ValueKind switch
         {
@@ -215,8 +277,10 @@ internal sealed class NetworkConfigReader
             JsonValueKind.String => int.TryParse(value.GetString(), NumberStyles.None, CultureInfo.InvariantCulture, out number),
             _ => false,
         };
-        if (value.ValueKind == JsonValueKind.String && value.ValueEquals("")) return null; // an unset template variable
-        if (good && number >= least && number <= most) return number;
+        if (value.ValueKind == JsonValueKind.String && value.ValueEquals(""))
+            return null; // an unset template variable
+        if (good && number >= least && number <= most)
+            return number;
         _problems.Add($"{key}: {Invocation.Printable(value.GetRawText())}, expected a whole number from {least} to {most}");
         return null;
     }
@@ -224,15 +288,19 @@ internal sealed class NetworkConfigReader
     /// <summary>A boolean, or its name as a string: templates can only write strings.</summary>
     private bool Flag(string key)
     {
-        if (!_root.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null or JsonValueKind.False) return false;
-        if (value.ValueKind == JsonValueKind.True) return true;
+        if (!_root.TryGetProperty(key, out var value) || value.ValueKind is JsonValueKind.Null or JsonValueKind.False)
+            return false;
+        if (value.ValueKind == JsonValueKind.True)
+            return true;
         var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : "?";
-        if (text.Length == 0 || string.Equals(text, "false", StringComparison.OrdinalIgnoreCase)) return false;
-        if (string.Equals(text, "true", StringComparison.OrdinalIgnoreCase)) return true;
+        if (text.Length == 0 || string.Equals(text, "false", StringComparison.OrdinalIgnoreCase))
+            return false;
+        if (string.Equals(text, "true", StringComparison.OrdinalIgnoreCase))
+            return true;
         _problems.Add($"{key}: {Invocation.Printable(value.GetRawText())}, expected true or false");
         return false;
     }
 
-    private JsonElement? Object(string key)
-        => _root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
+    private JsonElement? Object(string key) =>
+        _root.TryGetProperty(key, out var value) && value.ValueKind == JsonValueKind.Object ? value : null;
 }

@@ -44,34 +44,32 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 
     public bool IsEnabled(PluginLogLevel level) => level >= _level;
 
-    public void Debug(string message, params ReadOnlySpan<PluginLogField> fields)
-        => Write(PluginLogLevel.Debug, message, fields);
+    public void Debug(string message, params ReadOnlySpan<PluginLogField> fields) => Write(PluginLogLevel.Debug, message, fields);
 
-    public void Info(string message, params ReadOnlySpan<PluginLogField> fields)
-        => Write(PluginLogLevel.Info, message, fields);
+    public void Info(string message, params ReadOnlySpan<PluginLogField> fields) => Write(PluginLogLevel.Info, message, fields);
 
-    public void Warn(string message, params ReadOnlySpan<PluginLogField> fields)
-        => Write(PluginLogLevel.Warn, message, fields);
+    public void Warn(string message, params ReadOnlySpan<PluginLogField> fields) => Write(PluginLogLevel.Warn, message, fields);
 
-    public void Error(string message, params ReadOnlySpan<PluginLogField> fields)
-        => Write(PluginLogLevel.Error, message, fields);
+    public void Error(string message, params ReadOnlySpan<PluginLogField> fields) => Write(PluginLogLevel.Error, message, fields);
 
     /// <summary>With a failure: its words, and its stack if it is a defect.</summary>
-    public void Error(string message, Exception failure, params ReadOnlySpan<PluginLogField> fields)
-        => Write(PluginLogLevel.Error, message, fields, failure);
+    public void Error(string message, Exception failure, params ReadOnlySpan<PluginLogField> fields) =>
+        Write(PluginLogLevel.Error, message, fields, failure);
 
     public void Dispose() => _file?.Dispose();
 
     private void Write(PluginLogLevel level, string message, ReadOnlySpan<PluginLogField> fields, Exception? failure = null)
     {
-        if (!IsEnabled(level)) return;
+        if (!IsEnabled(level))
+            return;
         var line = Format(level, message, fields, failure);
         if (_file is null)
         {
             WriteToStderr(line);
             return;
         }
-        if (_file.TryWrite(line) is not { } problem) return;
+        if (_file.TryWrite(line) is not { } problem)
+            return;
         var path = _file.Path;
         _file.Dispose();
         _file = null;
@@ -82,7 +80,8 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
 
     private void WriteToStderr(ReadOnlySpan<byte> line)
     {
-        if (_isStderrGone) return;
+        if (_isStderrGone)
+            return;
         try
         {
             stderr.Write(line);
@@ -94,21 +93,23 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         }
     }
 
-    private ReadOnlySpan<byte> Format(
-        PluginLogLevel level, string message, ReadOnlySpan<PluginLogField> fields, Exception? failure = null)
+    private ReadOnlySpan<byte> Format(PluginLogLevel level, string message, ReadOnlySpan<PluginLogField> fields, Exception? failure = null)
     {
         _line.Start(time.GetUtcNow(), NameOf(level), message);
         if (_invocation is { } call)
         {
             _line.Add(FieldNames.Command, call.Command.ToString().ToUpperInvariant());
-            if (call.Pod.Name.Length > 0) _line.Add(FieldNames.Pod, $"{call.Pod.Namespace}/{call.Pod.Name}");
+            if (call.Pod.Name.Length > 0)
+                _line.Add(FieldNames.Pod, $"{call.Pod.Namespace}/{call.Pod.Name}");
             _line.Add(FieldNames.ContainerId, call.ContainerId);
             _line.Add(FieldNames.InterfaceName, call.InterfaceName);
         }
         foreach (var (name, text, number) in fields)
         {
-            if (number is { } value) _line.Add(name, value);
-            else _line.Add(name, text);
+            if (number is { } value)
+                _line.Add(name, value);
+            else
+                _line.Add(name, text);
         }
 
         if (failure is CniException or RpcException or IOException or UnauthorizedAccessException or TimeoutException)
@@ -124,11 +125,12 @@ internal sealed class PluginLog(Stream stderr, TimeProvider time) : IDisposable
         return _line.End();
     }
 
-    private static string NameOf(PluginLogLevel level) => level switch
-    {
-        PluginLogLevel.Debug => "debug",
-        PluginLogLevel.Info => "info",
-        PluginLogLevel.Warn => "warn",
-        _ => "error",
-    };
+    private static string NameOf(PluginLogLevel level) =>
+        level switch
+        {
+            PluginLogLevel.Debug => "debug",
+            PluginLogLevel.Info => "info",
+            PluginLogLevel.Warn => "warn",
+            _ => "error",
+        };
 }

@@ -5,8 +5,8 @@ using System.Numerics;
 namespace VpcCni.Shim;
 
 /// <summary>
-/// SHA-1 (FIPS 180-4, 6.1) of a short text, for names and nothing else. The framework's own loads OpenSSL, which costs several milliseconds in each process: more than the
-/// whole wiring of a pod.
+/// SHA-1 (FIPS 180-4, 6.1) of a short text, for names and nothing else. The framework's own loads OpenSSL, which costs several milliseconds
+/// in each process: more than the whole wiring of a pod.
 /// </summary>
 internal static class Sha1
 {
@@ -22,18 +22,22 @@ internal static class Sha1
         BinaryPrimitives.WriteUInt64BigEndian(padded.AsSpan(padded.Length - 8), (ulong)message.Length * 8);
 
         Span<uint> state = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0];
-        for (var at = 0; at < padded.Length; at += BlockBytes) Compress(state, padded.AsSpan(at, BlockBytes));
+        for (var at = 0; at < padded.Length; at += BlockBytes)
+            Compress(state, padded.AsSpan(at, BlockBytes));
 
         var digest = new byte[DigestBytes];
-        for (var i = 0; i < state.Length; i++) BinaryPrimitives.WriteUInt32BigEndian(digest.AsSpan(i * 4), state[i]);
+        for (var i = 0; i < state.Length; i++)
+            BinaryPrimitives.WriteUInt32BigEndian(digest.AsSpan(i * 4), state[i]);
         return digest;
     }
 
     private static void Compress(Span<uint> state, ReadOnlySpan<byte> block)
     {
         Span<uint> w = stackalloc uint[80];
-        for (var t = 0; t < 16; t++) w[t] = BinaryPrimitives.ReadUInt32BigEndian(block[(t * 4)..]);
-        for (var t = 16; t < 80; t++) w[t] = BitOperations.RotateLeft(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+        for (var t = 0; t < 16; t++)
+            w[t] = BinaryPrimitives.ReadUInt32BigEndian(block[(t * 4)..]);
+        for (var t = 16; t < 80; t++)
+            w[t] = BitOperations.RotateLeft(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
 
         var (a, b, c, d, e) = (state[0], state[1], state[2], state[3], state[4]);
         for (var t = 0; t < 80; t++)

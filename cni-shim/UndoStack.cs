@@ -2,8 +2,9 @@
 namespace VpcCni.Shim;
 
 /// <summary>
-/// What has to be undone if a later step fails. Every step pushes its undo before it does the work (an undo tolerates that there is nothing to undo), and the catch of the
-/// command runs them, newest first. A failing undo is logged and the others still run: the error that is reported is the one that started it.
+/// What has to be undone if a later step fails. Every step pushes its undo before it does the work (an undo tolerates that there is nothing
+/// to undo), and the catch of the command runs them, newest first. A failing undo is logged and the others still run: the error that is
+/// reported is the one that started it.
 /// </summary>
 internal sealed class UndoStack(PluginLog log)
 {

@@ -5,9 +5,9 @@ using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Clouds.Aws.Imds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.History;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Hosting.Http;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
@@ -28,7 +28,9 @@ namespace VpcCni.Ipamd;
 /// </summary>
 internal sealed partial class Daemon : IAsyncDisposable
 {
-    /// <summary>Calls under way get this long to finish after a stop was asked for: less than a DaemonSet's usual grace period of 10 s.</summary>
+    /// <summary>
+    /// Calls under way get this long to finish after a stop was asked for: less than a DaemonSet's usual grace period of 10 s.
+    /// </summary>
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
     /// <summary>After the daemon is ready: by then the first look around is over.</summary>
@@ -45,14 +47,17 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
-        // One clock for everything: a cooldown that one part measures with another clock than the rest would end when somebody sets the machine's.
+        // One clock for everything: a cooldown that one part measures with another clock than the rest would end when somebody sets the
+        // machine's.
         (_bound, _version, _time, _random) = (bound, version, new MonotonicTime(time), random);
         _log = new DaemonLog(new LogTarget(bound.Options.LogFile, bound.Options.LogFormat, time), bound.Options.LogFormat, time);
         _loggers = _log.CreateFactory(bound.Options.LogLevel);
         _logger = _loggers.CreateLogger<Daemon>();
     }
 
-    /// <summary>The plugin's file: install it, and the network configuration when an ADD can be served. Null: whoever starts the daemon does that.</summary>
+    /// <summary>
+    /// The plugin's file: install it, and the network configuration when an ADD can be served. Null: whoever starts the daemon does that.
+    /// </summary>
     public string? PluginToInstall { get; init; }
 
     /// <summary>Runs until cancelled, or until something broke that a restart may repair.</summary>
@@ -60,8 +65,10 @@ internal sealed partial class Daemon : IAsyncDisposable
     {
         var options = _bound.Options;
         Log.Starting(_logger, _version, options.SocketPath, options.Targets.InWords());
-        foreach (var warning in _bound.Warnings) Log.Warning(_logger, warning);
-        foreach (var note in _bound.Notes) Log.Note(_logger, note);
+        foreach (var warning in _bound.Warnings)
+            Log.Warning(_logger, warning);
+        foreach (var note in _bound.Notes)
+            Log.Note(_logger, note);
         var state = new DaemonState(_version, _time) { Warnings = _bound.Warnings };
 
         // Alone: a second daemon on the same checkpoint would give one address to two pods.
@@ -69,20 +76,37 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // Ports.
         using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
-        using var host = new KernelHostNetwork(_time, _loggers.CreateLogger<KernelHostNetwork>(), ns: null, options.KernelSettingsFolder, options.HostNetwork.VethPrefix);
+        using var host = new KernelHostNetwork(
+            _time,
+            _loggers.CreateLogger<KernelHostNetwork>(),
+            ns: null,
+            options.KernelSettingsFolder,
+            options.HostNetwork.VethPrefix
+        );
         var aws = ToAwsOptions(options);
         DaemonMetrics? metrics = null;
         void Attempted(Ec2Attempt attempt) => metrics?.Attempted(attempt.Operation, attempt.Code, attempt.Status, attempt.Duration);
-        ICloud cloud = options.MetadataOnly ? new MetadataCloud(aws.Metadata, _time, _random, Attempted) : new AwsCloud(aws, _time, _random, Attempted);
+        ICloud cloud = options.MetadataOnly
+            ? new MetadataCloud(aws.Metadata, _time, _random, Attempted)
+            : new AwsCloud(aws, _time, _random, Attempted);
         using var connections = (IDisposable)cloud;
 
         // Core.
         using var missedDels = new MissedDelFiles(options.SocketPath, _time, _loggers.CreateLogger<MissedDelFiles>());
-        var ports = new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), missedDels, _time, _random, _loggers) { BootId = BootId() };
+        var ports = new PoolPorts(cloud, host, new CheckpointFile(options.CheckpointPath), missedDels, _time, _random, _loggers)
+        {
+            BootId = BootId(),
+        };
         var engine = new PoolEngine(ports, options, state);
 
         ClusterParts? cluster = null;
-        var health = new HealthMonitor(state, engine.Ledger, (report, at) => TellCluster(cluster, report, at), _time, _loggers.CreateLogger<HealthMonitor>());
+        var health = new HealthMonitor(
+            state,
+            engine.Ledger,
+            (report, at) => TellCluster(cluster, report, at),
+            _time,
+            _loggers.CreateLogger<HealthMonitor>()
+        );
         engine.Events.Subscribe(health.Observe);
         var history = new PoolHistory();
         engine.Events.Subscribe(history.Observe);
@@ -90,32 +114,71 @@ internal sealed partial class Daemon : IAsyncDisposable
 
         // The host's network follows what the core knows, whoever else changes it.
         using var keeper = new HostNetworkReconciler(
-            host, options.HostNetwork, () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()), _time, _random, _loggers.CreateLogger<HostNetworkReconciler>());
+            host,
+            options.HostNetwork,
+            () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()),
+            _time,
+            _random,
+            _loggers.CreateLogger<HostNetworkReconciler>()
+        );
         keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
         engine.Ranges.Changed = keeper.RequestSync;
         engine.Events.Subscribe(happened =>
         {
             var released = happened is PoolEvent.LostDelete lost ? lost.Released : (happened as PoolEvent.MissedDelete)?.Released;
-            if (released is not null) keeper.Abandoned(released.Addresses.Select(held => held.Address));
+            if (released is not null)
+                keeper.Abandoned(released.Addresses.Select(held => held.Address));
         });
-        state.HostNetworkProblem = () => ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems ? string.Join("; ", problems) : null;
-        var ranges = new NetworkRangeWatch(cloud, engine.Ranges, options.RangeInterval, _time, _random, _loggers.CreateLogger<NetworkRangeWatch>());
+        state.HostNetworkProblem = () =>
+            ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
+                ? string.Join("; ", problems)
+                : null;
+        var ranges = new NetworkRangeWatch(
+            cloud,
+            engine.Ranges,
+            options.RangeInterval,
+            _time,
+            _random,
+            _loggers.CreateLogger<NetworkRangeWatch>()
+        );
 
         // The cluster, if there is one to talk to: nothing waits for it.
-        using var connected = cluster = options.Cluster.IsEnabled ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers) : null;
+        using var connected = cluster = options.Cluster.IsEnabled
+            ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers)
+            : null;
         state.ClusterProblem = () => cluster?.Link.Problem;
 
         // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
-        using var measured = metrics = new DaemonMetrics(new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time) { HostNetwork = () => keeper.Report, UsesCluster = cluster is not null, Health = health.Report });
+        using var measured = metrics = new DaemonMetrics(
+            new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time)
+            {
+                HostNetwork = () => keeper.Report,
+                UsesCluster = cluster is not null,
+                Health = health.Report,
+            }
+        );
         engine.Events.Subscribe(metrics.Happened);
         engine.Budget.Answered = metrics.Called;
 
         var idle = new IdleCollection(new ResidentMemory(_logger).CollectGarbage, _time);
         engine.Events.Subscribe(idle.Observe);
-        using var auditor = new NodeAuditor(engine.Ledger, engine.Cloud, new KernelNodeView(), () => host.Wirings, options.HostNetwork.VethPrefix, () => state.StartObstacle, _time) { ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()) };
+        using var auditor = new NodeAuditor(
+            engine.Ledger,
+            engine.Cloud,
+            new KernelNodeView(),
+            () => host.Wirings,
+            options.HostNetwork.VethPrefix,
+            () => state.StartObstacle,
+            _time
+        )
+        {
+            ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()),
+        };
         engine.Events.Subscribe(auditor.Observe);
 
-        var introspection = new IntrospectionPages(new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time));
+        var introspection = new IntrospectionPages(
+            new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time)
+        );
 
         // Socket: from here on, what the checkpoint held is answered; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
@@ -123,23 +186,57 @@ internal sealed partial class Daemon : IAsyncDisposable
             options.SocketPath,
             new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
             new ConfigServerService(state, settings, warning => Log.Warning(_logger, warning)),
-            new NodeIpamService(new NodeIpamParts(engine.Ledger, engine.Addresses, engine.Waiting, engine.Budget, engine.Signal, engine.Events, history, state, health, _time) { Auditor = auditor }),
+            new NodeIpamService(
+                new NodeIpamParts(
+                    engine.Ledger,
+                    engine.Addresses,
+                    engine.Waiting,
+                    engine.Budget,
+                    engine.Signal,
+                    engine.Events,
+                    history,
+                    state,
+                    health,
+                    _time
+                )
+                {
+                    Auditor = auditor,
+                }
+            ),
             new HealthService(state),
             _loggers,
-            cancellationToken);
-        var installation = PluginToInstall is { } plugin ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>()) : null;
+            cancellationToken
+        );
+        var installation = PluginToInstall is { } plugin
+            ? new Installation(options.Install, plugin, () => state.Ready, _time, _loggers.CreateLogger<Installation>())
+            : null;
         state.InstallationProblem = () => installation?.Problem;
         state.DefectProblem = () => engine.Background.Problem;
         state.LogProblem = () => _log.Problem;
-        List<(string Name, Func<CancellationToken, Task> Run)> beside = [("health", health.RunAsync), ("collection of garbage", idle.RunAsync), ("host network", keeper.RunAsync), ("watch of the VPC's ranges", ranges.RunAsync), .. Listeners(metrics, introspection)];
-        if (installation is not null) beside.Add(("installation", installation.RunAsync));
-        if (cluster is not null) beside.Add(("cluster", cluster.Link.RunAsync));
+        List<(string Name, Func<CancellationToken, Task> Run)> beside =
+        [
+            ("health", health.RunAsync),
+            ("collection of garbage", idle.RunAsync),
+            ("host network", keeper.RunAsync),
+            ("watch of the VPC's ranges", ranges.RunAsync),
+            .. Listeners(metrics, introspection),
+        ];
+        if (installation is not null)
+            beside.Add(("installation", installation.RunAsync));
+        if (cluster is not null)
+            beside.Add(("cluster", cluster.Link.RunAsync));
         try
         {
             // Only the engine may end the daemon: no pod waits for the others.
             await RunAllAsync(
-                [token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token), .. beside.Select(part => (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(part.Name, part.Run, token)))],
-                cancellationToken);
+                [
+                    token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token),
+                    .. beside.Select(part =>
+                        (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(part.Name, part.Run, token))
+                    ),
+                ],
+                cancellationToken
+            );
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -192,7 +289,8 @@ internal sealed partial class Daemon : IAsyncDisposable
     /// <summary>By which others look at the daemon.</summary>
     private IEnumerable<(string Name, Func<CancellationToken, Task> Run)> Listeners(DaemonMetrics metrics, IntrospectionPages introspection)
     {
-        if (_bound.Options.IntrospectionEndPoint is { } inside) yield return ("introspection", new HttpEndpoint("introspection", inside, introspection.HandleAsync, _time, _loggers).RunAsync);
+        if (_bound.Options.IntrospectionEndPoint is { } inside)
+            yield return ("introspection", new HttpEndpoint("introspection", inside, introspection.HandleAsync, _time, _loggers).RunAsync);
         if (_bound.Options.MetricsEndPoint is { } endPoint)
         {
             var pages = new HttpPages([new HttpPage("/metrics", TextExposition.ContentType, metrics.Write)], _time);
@@ -204,11 +302,13 @@ internal sealed partial class Daemon : IAsyncDisposable
     {
         var isReadyNow = state.Stepped(outcome);
         metrics.Stepped(_time.GetUtcNow(), _bound.Options.Cluster.IsEnabled);
-        if (!isReadyNow) return;
+        if (!isReadyNow)
+            return;
         var view = outcome.Ledger;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
         // Once: what the start needed and nothing after it does. What is used from then on stays.
-        if (_startIsOver is not null) return;
+        if (_startIsOver is not null)
+            return;
         var memory = new ResidentMemory(_logger);
         memory.Look();
         _startIsOver = _time.CreateTimer(
@@ -217,33 +317,47 @@ internal sealed partial class Daemon : IAsyncDisposable
                 memory.CollectGarbage();
                 memory.ReleasePages();
             },
-            state: null, StartIsOver, Timeout.InfiniteTimeSpan);
+            state: null,
+            StartIsOver,
+            Timeout.InfiniteTimeSpan
+        );
     }
 
-    private static void TellCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at)
-        => cluster?.Events.Record(
-            report.Level switch { HealthLevel.Ready => EventReasons.PodNetworkReady, HealthLevel.Degraded => EventReasons.PodNetworkDegraded, _ => EventReasons.PodNetworkNotReady }, report.Headline, at);
+    private static void TellCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at) =>
+        cluster?.Events.Record(
+            report.Level switch
+            {
+                HealthLevel.Ready => EventReasons.PodNetworkReady,
+                HealthLevel.Degraded => EventReasons.PodNetworkDegraded,
+                _ => EventReasons.PodNetworkNotReady,
+            },
+            report.Headline,
+            at
+        );
 
-    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) => new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
+    private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) =>
+        new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 
     /// <summary>With what the adapter of EC2 says of its options.</summary>
     internal static BoundOptions WithChecksOfCloud(BoundOptions bound)
     {
-        if (bound.Problems.Count > 0) return bound;
+        if (bound.Problems.Count > 0)
+            return bound;
         var aws = ToAwsOptions(bound.Options);
         return bound with { Problems = [.. aws.Validate()], Warnings = [.. bound.Warnings, .. aws.Warnings()] };
     }
 
-    internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) => new()
-    {
-        Endpoint = options.Ec2Endpoint,
-        Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
-        HttpTimeout = options.HttpTimeout,
-        Region = options.Region,
-        Profile = options.Profile,
-        ClusterName = options.ClusterName,
-        AdditionalTags = options.AdditionalTags,
-    };
+    internal static AwsCloudOptions ToAwsOptions(IpamdOptions options) =>
+        new()
+        {
+            Endpoint = options.Ec2Endpoint,
+            Metadata = options.ImdsEndpoint is { } imds ? new ImdsOptions { Endpoint = imds } : new ImdsOptions(),
+            HttpTimeout = options.HttpTimeout,
+            Region = options.Region,
+            Profile = options.Profile,
+            ClusterName = options.ClusterName,
+            AdditionalTags = options.AdditionalTags,
+        };
 
     private static partial class Log
     {

@@ -48,9 +48,9 @@ internal static partial class LogCalls
         {
             handle = Open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | NoFollow, readableByOwnerAndGroup);
             errno = handle.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
-        }
-        while (errno == EINTR);
-        if (!handle.IsInvalid) return handle;
+        } while (errno == EINTR);
+        if (!handle.IsInvalid)
+            return handle;
         handle.Dispose();
         return null;
     }
@@ -94,9 +94,11 @@ internal static partial class LogCalls
             while (true)
             {
                 written = (int)Write(file, start, bytes.Length);
-                if (written >= 0) return 0;
+                if (written >= 0)
+                    return 0;
                 var errno = Marshal.GetLastPInvokeError();
-                if (errno != EINTR) return errno;
+                if (errno != EINTR)
+                    return errno;
             }
         }
     }
@@ -109,9 +111,11 @@ internal static partial class LogCalls
             while (true)
             {
                 written = (int)Write(descriptor, start, bytes.Length);
-                if (written >= 0) return 0;
+                if (written >= 0)
+                    return 0;
                 var errno = Marshal.GetLastPInvokeError();
-                if (errno != EINTR) return errno;
+                if (errno != EINTR)
+                    return errno;
             }
         }
     }
@@ -126,23 +130,25 @@ internal static partial class LogCalls
     }
 
     /// <summary>Of an open that failed, by what such an errno means for a log file.</summary>
-    public static string DescribeOpen(int errno) => errno switch
-    {
-        EISDIR => "it is a directory, expected a regular file",
-        ELOOP => "it is a symbolic link, expected a regular file",
-        ENXIO => "it is a FIFO or a socket, expected a regular file",
-        _ => $"open: {Describe(errno)}",
-    };
+    public static string DescribeOpen(int errno) =>
+        errno switch
+        {
+            EISDIR => "it is a directory, expected a regular file",
+            ELOOP => "it is a symbolic link, expected a regular file",
+            ENXIO => "it is a FIFO or a socket, expected a regular file",
+            _ => $"open: {Describe(errno)}",
+        };
 
-    public static string Describe(int errno) => errno switch
-    {
-        ENOENT => "no such file or directory",
-        EACCES => "permission denied",
-        ENOSPC => "no space left on device",
-        EROFS => "read-only file system",
-        EPIPE => "nobody reads it",
-        _ => $"errno {errno}",
-    };
+    public static string Describe(int errno) =>
+        errno switch
+        {
+            ENOENT => "no such file or directory",
+            EACCES => "permission denied",
+            ENOSPC => "no space left on device",
+            EROFS => "read-only file system",
+            EPIPE => "nobody reads it",
+            _ => $"errno {errno}",
+        };
 
     // int open(const char *pathname, int flags, mode_t mode);
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

@@ -21,7 +21,8 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
     /// <summary>Null when the line is in the file; otherwise why it is not.</summary>
     public string? TryWrite(ReadOnlySpan<byte> line)
     {
-        if ((_file is null || _length >= rotateAt) && OpenOrRotate() is { } problem) return problem;
+        if ((_file is null || _length >= rotateAt) && OpenOrRotate() is { } problem)
+            return problem;
         var errno = LogCalls.Write(_file!, line, out var written);
         if (errno == 0 && written == line.Length)
         {
@@ -41,8 +42,10 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
     private string? OpenOrRotate()
     {
         Dispose();
-        if (Open() is { } problem) return problem;
-        if (_length < rotateAt) return null;
+        if (Open() is { } problem)
+            return problem;
+        if (_length < rotateAt)
+            return null;
         Dispose();
         // Two processes may both get here: the second moves a nearly empty file over an older one. That loses lines, never a pod.
         return Rotate() ?? Open();
@@ -53,8 +56,10 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         try
         {
             for (var number = kept - 1; number >= 1; number--)
-                if (File.Exists($"{path}.{number}")) File.Move($"{path}.{number}", $"{path}.{number + 1}", overwrite: true);
-            if (File.Exists(path)) File.Move(path, $"{path}.1", overwrite: true);
+                if (File.Exists($"{path}.{number}"))
+                    File.Move($"{path}.{number}", $"{path}.{number + 1}", overwrite: true);
+            if (File.Exists(path))
+                File.Move(path, $"{path}.1", overwrite: true);
             return null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -68,10 +73,12 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         var file = LogCalls.OpenForAppend(path, out var errno);
         if (file is null && errno == LogCalls.ENOENT)
         {
-            if (MakeFolder() is { } problem) return problem;
+            if (MakeFolder() is { } problem)
+                return problem;
             file = LogCalls.OpenForAppend(path, out errno);
         }
-        if (file is null) return LogCalls.DescribeOpen(errno);
+        if (file is null)
+            return LogCalls.DescribeOpen(errno);
         if (LogCalls.RegularLength(file, out var type) is not { } length)
         {
             file.Dispose();

@@ -18,13 +18,16 @@ public sealed class LogLine(LogFormat format)
     {
         _buffer.ResetWrittenCount();
         _fields = 0;
-        if (format == LogFormat.Json) Write("{"u8);
+        if (format == LogFormat.Json)
+            Write("{"u8);
         Span<byte> stamp = stackalloc byte[32];
         time.UtcDateTime.TryFormat(stamp, out var length, "yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
         Name(FieldNames.Time, first: true);
-        if (format == LogFormat.Json) Write("\""u8);
+        if (format == LogFormat.Json)
+            Write("\""u8);
         Write(stamp[..length]);
-        if (format == LogFormat.Json) Write("\""u8);
+        if (format == LogFormat.Json)
+            Write("\""u8);
         Name(FieldNames.Level);
         Text(level, LogLimits.Value);
         Name(FieldNames.Message);
@@ -34,26 +37,32 @@ public sealed class LogLine(LogFormat format)
     /// <summary>Null and empty values are left out.</summary>
     public void Add(string name, string? value, int longest = LogLimits.Value)
     {
-        if (string.IsNullOrEmpty(value) || !Field(name)) return;
+        if (string.IsNullOrEmpty(value) || !Field(name))
+            return;
         Text(value, longest);
     }
 
     public void Add(string name, long value)
     {
-        if (Field(name)) Formatted(value, default);
+        if (Field(name))
+            Formatted(value, default);
     }
 
     /// <summary>At most three decimal places; what JSON has no number for is written as a string.</summary>
     public void Add(string name, double value)
     {
-        if (!Field(name)) return;
-        if (double.IsFinite(value)) Formatted(value, "0.###");
-        else Text(value.ToString(CultureInfo.InvariantCulture), LogLimits.Value);
+        if (!Field(name))
+            return;
+        if (double.IsFinite(value))
+            Formatted(value, "0.###");
+        else
+            Text(value.ToString(CultureInfo.InvariantCulture), LogLimits.Value);
     }
 
     public void Add(string name, bool value)
     {
-        if (Field(name)) Write(value ? "true"u8 : "false"u8);
+        if (Field(name))
+            Write(value ? "true"u8 : "false"u8);
     }
 
     /// <summary>The line with its end; valid until the next <see cref="Start"/>.</summary>
@@ -70,7 +79,8 @@ public sealed class LogLine(LogFormat format)
 
     private bool Field(string name)
     {
-        if (_fields++ >= LogLimits.Fields) return false;
+        if (_fields++ >= LogLimits.Fields)
+            return false;
         Name(name);
         return true;
     }
@@ -79,14 +89,16 @@ public sealed class LogLine(LogFormat format)
     {
         if (format == LogFormat.Json)
         {
-            if (!first) Write(","u8);
+            if (!first)
+                Write(","u8);
             Write("\""u8);
             Ascii(name);
             Write("\":"u8);
         }
         else
         {
-            if (!first) Write(" "u8);
+            if (!first)
+                Write(" "u8);
             Ascii(name);
             Write("="u8);
         }
@@ -107,17 +119,22 @@ public sealed class LogLine(LogFormat format)
         var cut = value.Length > longest;
         var shown = cut ? value.AsSpan(0, longest) : value;
         var quoted = format == LogFormat.Json || cut || NeedsQuotes(shown);
-        if (quoted) Write("\""u8);
+        if (quoted)
+            Write("\""u8);
         Escaped(shown);
-        if (cut) Write("..."u8);
-        if (quoted) Write("\""u8);
+        if (cut)
+            Write("..."u8);
+        if (quoted)
+            Write("\""u8);
     }
 
     private static bool NeedsQuotes(ReadOnlySpan<char> value)
     {
-        if (value.IsEmpty) return true;
+        if (value.IsEmpty)
+            return true;
         foreach (var c in value)
-            if (c is <= ' ' or '"' or '=' or '\\' or > '~') return true;
+            if (c is <= ' ' or '"' or '=' or '\\' or > '~')
+                return true;
         return false;
     }
 
@@ -126,10 +143,12 @@ public sealed class LogLine(LogFormat format)
         while (!value.IsEmpty)
         {
             var plain = 0;
-            while (plain < value.Length && value[plain] is >= ' ' and <= '~' and not '"' and not '\\') plain++;
+            while (plain < value.Length && value[plain] is >= ' ' and <= '~' and not '"' and not '\\')
+                plain++;
             Ascii(value[..plain]);
             value = value[plain..];
-            if (value.IsEmpty) return;
+            if (value.IsEmpty)
+                return;
             // Half of a surrogate pair decodes as U+FFFD.
             _ = Rune.DecodeFromUtf16(value, out var rune, out var consumed);
             Escaped(rune);
@@ -141,15 +160,33 @@ public sealed class LogLine(LogFormat format)
     {
         switch (rune.Value)
         {
-            case '"': Write("\\\""u8); return;
-            case '\\': Write("\\\\"u8); return;
-            case '\n': Write("\\n"u8); return;
-            case '\r': Write("\\r"u8); return;
-            case '\t': Write("\\t"u8); return;
+            case '"':
+                Write("\\\""u8);
+                return;
+            case '\\':
+                Write("\\\\"u8);
+                return;
+            case '\n':
+                Write("\\n"u8);
+                return;
+            case '\r':
+                Write("\\r"u8);
+                return;
+            case '\t':
+                Write("\\t"u8);
+                return;
         }
         // Control, format (bidirectional overrides among them), line and paragraph separators, and what is no character.
-        var isShown = Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format
-            or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned);
+        var isShown =
+            Rune.GetUnicodeCategory(rune)
+            is not (
+                UnicodeCategory.Control
+                or UnicodeCategory.Format
+                or UnicodeCategory.LineSeparator
+                or UnicodeCategory.ParagraphSeparator
+                or UnicodeCategory.PrivateUse
+                or UnicodeCategory.OtherNotAssigned
+            );
         if (isShown)
         {
             _buffer.Advance(rune.EncodeToUtf8(_buffer.GetSpan(4)));
@@ -168,7 +205,8 @@ public sealed class LogLine(LogFormat format)
     private void Ascii(ReadOnlySpan<char> text)
     {
         var span = _buffer.GetSpan(text.Length);
-        for (var i = 0; i < text.Length; i++) span[i] = (byte)text[i];
+        for (var i = 0; i < text.Length; i++)
+            span[i] = (byte)text[i];
         _buffer.Advance(text.Length);
     }
 

@@ -61,9 +61,9 @@ internal static partial class FolderCalls
         {
             handle = OpenAt(folder, path, flags | (follows ? 0 : O_NOFOLLOW) | O_NOCTTY | O_CLOEXEC, rights);
             errno = handle.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
-        }
-        while (errno == EINTR);
-        if (!handle.IsInvalid) return handle;
+        } while (errno == EINTR);
+        if (!handle.IsInvalid)
+            return handle;
         handle.Dispose();
         return null;
     }
@@ -82,21 +82,27 @@ internal static partial class FolderCalls
             result = Statx(file, &empty, AT_EMPTY_PATH, STATX_BASIC_STATS, start);
         }
 
-        if (result != 0) throw new IOException($"statx: {Describe(Marshal.GetLastPInvokeError())}");
+        if (result != 0)
+            throw new IOException($"statx: {Describe(Marshal.GetLastPInvokeError())}");
         var mode = BinaryPrimitives.ReadUInt16LittleEndian(status[28..]);
         return new Status(
-            mode & 0xF000, mode & 0x1FF, BinaryPrimitives.ReadUInt32LittleEndian(status[20..]),
-            (long)BinaryPrimitives.ReadUInt64LittleEndian(status[40..]), BinaryPrimitives.ReadUInt64LittleEndian(status[32..]));
+            mode & 0xF000,
+            mode & 0x1FF,
+            BinaryPrimitives.ReadUInt32LittleEndian(status[20..]),
+            (long)BinaryPrimitives.ReadUInt64LittleEndian(status[40..]),
+            BinaryPrimitives.ReadUInt64LittleEndian(status[32..])
+        );
     }
 
     /// <summary>An errno, or 0.</summary>
-    public static int MakeFolder(SafeFileHandle parent, string name, int rights) => MkdirAt(parent, name, rights) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public static int MakeFolder(SafeFileHandle parent, string name, int rights) =>
+        MkdirAt(parent, name, rights) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
-    public static int Rename(SafeFileHandle folder, string from, string to)
-        => RenameAt(folder, from, folder, to) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public static int Rename(SafeFileHandle folder, string from, string to) =>
+        RenameAt(folder, from, folder, to) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
-    public static int Unlink(SafeFileHandle folder, string name, int flags)
-        => UnlinkAt(folder, name, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
+    public static int Unlink(SafeFileHandle folder, string name, int flags) =>
+        UnlinkAt(folder, name, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
     /// <summary>Bytes of directory entries (getdents(2), struct linux_dirent64); 0 at the end.</summary>
     /// <exception cref="IOException">It cannot be listed.</exception>
@@ -117,10 +123,14 @@ internal static partial class FolderCalls
         while (length < buffer.Length)
         {
             nint read;
-            fixed (byte* start = buffer[length..]) read = ReadFile(file, start, buffer.Length - length);
-            if (read == 0) break;
-            if (read > 0) length += (int)read;
-            else if (Marshal.GetLastPInvokeError() is var errno && errno != EINTR) throw new IOException($"read: {Describe(errno)}");
+            fixed (byte* start = buffer[length..])
+                read = ReadFile(file, start, buffer.Length - length);
+            if (read == 0)
+                break;
+            if (read > 0)
+                length += (int)read;
+            else if (Marshal.GetLastPInvokeError() is var errno && errno != EINTR)
+                throw new IOException($"read: {Describe(errno)}");
         }
 
         return length;
@@ -132,26 +142,30 @@ internal static partial class FolderCalls
         while (!bytes.IsEmpty)
         {
             nint written;
-            fixed (byte* start = bytes) written = WriteFile(file, start, bytes.Length);
-            if (written >= 0) bytes = bytes[(int)written..];
-            else if (Marshal.GetLastPInvokeError() is var errno && errno != EINTR) throw new IOException($"write: {Describe(errno)}");
+            fixed (byte* start = bytes)
+                written = WriteFile(file, start, bytes.Length);
+            if (written >= 0)
+                bytes = bytes[(int)written..];
+            else if (Marshal.GetLastPInvokeError() is var errno && errno != EINTR)
+                throw new IOException($"write: {Describe(errno)}");
         }
     }
 
-    public static string Describe(int errno) => errno switch
-    {
-        ENOENT => "no such file or directory",
-        ENXIO => "it is a FIFO or a socket",
-        EACCES => "permission denied",
-        EEXIST => "it exists already",
-        ENOTDIR => "it is no directory",
-        EISDIR => "it is a directory",
-        ENOSPC => "no space left on device",
-        EROFS => "read-only file system",
-        ENOTEMPTY => "it is a directory that is not empty",
-        ELOOP => "it is a symbolic link",
-        _ => $"errno {errno}",
-    };
+    public static string Describe(int errno) =>
+        errno switch
+        {
+            ENOENT => "no such file or directory",
+            ENXIO => "it is a FIFO or a socket",
+            EACCES => "permission denied",
+            EEXIST => "it exists already",
+            ENOTDIR => "it is no directory",
+            EISDIR => "it is a directory",
+            ENOSPC => "no space left on device",
+            EROFS => "read-only file system",
+            ENOTEMPTY => "it is a directory that is not empty",
+            ELOOP => "it is a symbolic link",
+            _ => $"errno {errno}",
+        };
 
     // int openat(int dirfd, const char *pathname, int flags, mode_t mode);
     [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

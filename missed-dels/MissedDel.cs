@@ -7,8 +7,15 @@ namespace VpcCni.MissedDels;
 /// <param name="InterfaceName">CNI_IFNAME.</param>
 /// <param name="At">When, by the machine's clock. For people: the clock may be set.</param>
 /// <param name="SinceBoot">
-/// When, by CLOCK_MONOTONIC, which nobody sets and which every process of a boot reads alike. Whether an ADD came before or after is decided by it.
+/// When, by CLOCK_MONOTONIC, which nobody sets and which every process of a boot reads alike. Whether an ADD came before or after is
+/// decided by it.
 /// </param>
 /// <param name="BootId">/proc/sys/kernel/random/boot_id: <paramref name="SinceBoot"/> means nothing in another boot.</param>
 public sealed record MissedDel(
-    string NetworkName, string ContainerId, string InterfaceName, DateTimeOffset At, TimeSpan SinceBoot, string BootId);
+    string NetworkName,
+    string ContainerId,
+    string InterfaceName,
+    DateTimeOffset At,
+    TimeSpan SinceBoot,
+    string BootId
+);

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.MissedDels;
 
 /// <summary>
-/// The folder of notes, <c>missed-dels</c> beside the daemon's socket: its user's alone, bounded, and reached through one descriptor. Each daemon
-/// of a machine has its own. Failures are <see cref="IOException"/> with a sentence that names the path.
+/// The folder of notes, <c>missed-dels</c> beside the daemon's socket: its user's alone, bounded, and reached through one descriptor. Each
+/// daemon of a machine has its own. Failures are <see cref="IOException"/> with a sentence that names the path.
 /// </summary>
 public sealed class MissedDelFolder : IDisposable
 {
@@ -47,8 +47,8 @@ public sealed class MissedDelFolder : IDisposable
     public ulong Inode { get; }
 
     /// <summary>Of the daemon that listens on that socket.</summary>
-    public static string PathBeside(string socketPath)
-        => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(socketPath)) ?? "/", Name);
+    public static string PathBeside(string socketPath) =>
+        System.IO.Path.Combine(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(socketPath)) ?? "/", Name);
 
     /// <summary>Opens it, and makes it first where the socket's folder has none.</summary>
     /// <exception cref="IOException">There is something else, or others may write to it, or the socket's folder does not exist.</exception>
@@ -56,10 +56,12 @@ public sealed class MissedDelFolder : IDisposable
     {
         var path = PathBeside(socketPath);
         var parentPath = System.IO.Path.GetDirectoryName(path)!;
-        using var parent = FolderCalls.TryOpen(FolderCalls.AT_FDCWD, parentPath, ReadFolder, out var errno, follows: true)
+        using var parent =
+            FolderCalls.TryOpen(FolderCalls.AT_FDCWD, parentPath, ReadFolder, out var errno, follows: true)
             ?? throw new IOException($"open {parentPath}: {FolderCalls.Describe(errno)}");
         errno = FolderCalls.MakeFolder(parent, Name, OwnerOnlyFolder);
-        if (errno is not (0 or FolderCalls.EEXIST)) throw new IOException($"mkdir {path}: {FolderCalls.Describe(errno)}");
+        if (errno is not (0 or FolderCalls.EEXIST))
+            throw new IOException($"mkdir {path}: {FolderCalls.Describe(errno)}");
         return OpenIn(parent, path, out errno) ?? throw new IOException($"open {path}: {FolderCalls.Describe(errno)}");
     }
 
@@ -69,13 +71,25 @@ public sealed class MissedDelFolder : IDisposable
     public static int Delete(string socketPath)
     {
         var path = PathBeside(socketPath);
-        using var parent = FolderCalls.TryOpen(FolderCalls.AT_FDCWD, System.IO.Path.GetDirectoryName(path)!, ReadFolder, out var errno, follows: true);
-        if (parent is null) return errno == FolderCalls.ENOENT ? 0 : throw new IOException($"open {System.IO.Path.GetDirectoryName(path)}: {FolderCalls.Describe(errno)}");
+        using var parent = FolderCalls.TryOpen(
+            FolderCalls.AT_FDCWD,
+            System.IO.Path.GetDirectoryName(path)!,
+            ReadFolder,
+            out var errno,
+            follows: true
+        );
+        if (parent is null)
+            return errno == FolderCalls.ENOENT
+                ? 0
+                : throw new IOException($"open {System.IO.Path.GetDirectoryName(path)}: {FolderCalls.Describe(errno)}");
         using (var folder = OpenIn(parent, path, out _))
         {
-            if (folder is null) return 0;
-            foreach (var name in folder.Names(2 * MaxFiles).Where(name => IsNote(name) || IsUnfinished(name))) folder.Remove(name);
-            if (folder.Names(2 * MaxFiles) is { Count: > 0 } others) return others.Count;
+            if (folder is null)
+                return 0;
+            foreach (var name in folder.Names(2 * MaxFiles).Where(name => IsNote(name) || IsUnfinished(name)))
+                folder.Remove(name);
+            if (folder.Names(2 * MaxFiles) is { Count: > 0 } others)
+                return others.Count;
         }
 
         errno = FolderCalls.Unlink(parent, Name, FolderCalls.AT_REMOVEDIR);
@@ -86,15 +100,20 @@ public sealed class MissedDelFolder : IDisposable
     private static MissedDelFolder? OpenIn(SafeFileHandle parent, string path, out int errno)
     {
         var folder = FolderCalls.TryOpen((int)parent.DangerousGetHandle(), Name, ReadFolder, out errno);
-        if (folder is null) return errno == FolderCalls.ENOENT ? null : throw new IOException($"open {path}: {Unexpected(errno)}, expected a folder: remove it");
+        if (folder is null)
+            return errno == FolderCalls.ENOENT
+                ? null
+                : throw new IOException($"open {path}: {Unexpected(errno)}, expected a folder: remove it");
         try
         {
             var status = FolderCalls.StatusOf(folder);
             if (status.Owner != FolderCalls.EffectiveUser() || (status.Rights & OthersMayWrite) != 0)
             {
                 throw new IOException(
-                    $"{path} belongs to user {status.Owner} and has mode {Convert.ToString(status.Rights, 8)}, expected user {FolderCalls.EffectiveUser()} and 700: "
-                    + "remove it, it is made anew");
+                    $"{path} belongs to user {status.Owner} and has mode {Convert.ToString(status.Rights, 8)}, expected user "
+                        + $"{FolderCalls.EffectiveUser()} and 700: "
+                        + "remove it, it is made anew"
+                );
             }
 
             return new MissedDelFolder(folder, path, status.Inode);
@@ -113,11 +132,12 @@ public sealed class MissedDelFolder : IDisposable
     public static bool IsNote(string fileName) => fileName.Length == HashLength + Finished.Length && IsHashed(fileName, Finished);
 
     /// <summary>Such a name is that of a note which is being written, or was when its plugin was killed.</summary>
-    public static bool IsUnfinished(string fileName)
-        => fileName.Length == HashLength + UniqueLength + Unfinished.Length && IsHashed(fileName, Unfinished);
+    public static bool IsUnfinished(string fileName) =>
+        fileName.Length == HashLength + UniqueLength + Unfinished.Length && IsHashed(fileName, Unfinished);
 
     /// <summary>
-    /// Puts a note there, whole or not at all. Not flushed to disk: a crash of the machine ends the boot, and with it what a note is good for.
+    /// Puts a note there, whole or not at all. Not flushed to disk: a crash of the machine ends the boot, and with it what a note is good
+    /// for.
     /// </summary>
     /// <param name="hash">Of the attachment; see <see cref="FileName"/>.</param>
     /// <param name="content">At most <see cref="MaxBytes"/>.</param>
@@ -125,14 +145,18 @@ public sealed class MissedDelFolder : IDisposable
     /// <exception cref="IOException">Not written; the folder is full, or the note too large, included.</exception>
     public void Write(string hash, ReadOnlySpan<byte> content, uint unique)
     {
-        if (content.Length > MaxBytes) throw new IOException($"the note has {content.Length} bytes, at most {MaxBytes} are written");
+        if (content.Length > MaxBytes)
+            throw new IOException($"the note has {content.Length} bytes, at most {MaxBytes} are written");
         var name = FileName(hash);
         if (Names(MaxFiles) is { Count: >= MaxFiles } names && !names.Contains(name, StringComparer.Ordinal))
             throw new IOException($"{Path} has {MaxFiles} files, and no more are written: does the daemon run?");
         var unfinished = $"{hash}.{unique:x8}{Unfinished}";
         var flags = FolderCalls.O_WRONLY | FolderCalls.O_CREAT | FolderCalls.O_EXCL;
-        using (var file = FolderCalls.TryOpen(Descriptor, unfinished, flags, out var errno, OwnerOnlyFile)
-            ?? throw new IOException($"open {Path}/{unfinished}: {FolderCalls.Describe(errno)}"))
+        using (
+            var file =
+                FolderCalls.TryOpen(Descriptor, unfinished, flags, out var errno, OwnerOnlyFile)
+                ?? throw new IOException($"open {Path}/{unfinished}: {FolderCalls.Describe(errno)}")
+        )
         {
             try
             {
@@ -158,7 +182,8 @@ public sealed class MissedDelFolder : IDisposable
     public List<string> Names(int most)
     {
         // A descriptor of its own: that of the folder remembers how far it was read.
-        using var reader = FolderCalls.TryOpen(Descriptor, ".", ReadFolder, out var errno)
+        using var reader =
+            FolderCalls.TryOpen(Descriptor, ".", ReadFolder, out var errno)
             ?? throw new IOException($"open {Path}: {FolderCalls.Describe(errno)}");
         List<string> names = [];
         var buffer = new byte[32 * 1024];
@@ -169,7 +194,8 @@ public sealed class MissedDelFolder : IDisposable
             {
                 var name = buffer.AsSpan(at + 19);
                 name = name[..name.IndexOf((byte)0)];
-                if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8)) names.Add(Encoding.UTF8.GetString(name));
+                if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+                    names.Add(Encoding.UTF8.GetString(name));
             }
         }
 
@@ -194,9 +220,12 @@ public sealed class MissedDelFolder : IDisposable
         }
 
         var status = FolderCalls.StatusOf(file);
-        if (status.Type != FolderCalls.S_IFREG) throw new FormatException("it is no regular file");
-        if (status.Owner != FolderCalls.EffectiveUser()) throw new FormatException($"it belongs to user {status.Owner}");
-        if (status.Length > MaxBytes) throw new FormatException($"it has {status.Length} bytes, expected at most {MaxBytes}");
+        if (status.Type != FolderCalls.S_IFREG)
+            throw new FormatException("it is no regular file");
+        if (status.Owner != FolderCalls.EffectiveUser())
+            throw new FormatException($"it belongs to user {status.Owner}");
+        if (status.Length > MaxBytes)
+            throw new FormatException($"it has {status.Length} bytes, expected at most {MaxBytes}");
         var content = new byte[MaxBytes];
         return content[..FolderCalls.Read(file, content)];
     }
@@ -206,8 +235,10 @@ public sealed class MissedDelFolder : IDisposable
     public void Remove(string name)
     {
         var errno = FolderCalls.Unlink(_folder, name, 0);
-        if (errno == FolderCalls.EISDIR) errno = FolderCalls.Unlink(_folder, name, FolderCalls.AT_REMOVEDIR);
-        if (errno is not (0 or FolderCalls.ENOENT)) throw new IOException($"remove {Path}/{name}: {FolderCalls.Describe(errno)}");
+        if (errno == FolderCalls.EISDIR)
+            errno = FolderCalls.Unlink(_folder, name, FolderCalls.AT_REMOVEDIR);
+        if (errno is not (0 or FolderCalls.ENOENT))
+            throw new IOException($"remove {Path}/{name}: {FolderCalls.Describe(errno)}");
     }
 
     public void Dispose() => _folder.Dispose();
@@ -216,16 +247,18 @@ public sealed class MissedDelFolder : IDisposable
     {
         foreach (var digit in fileName.AsSpan(0, HashLength))
         {
-            if (!char.IsAsciiHexDigitLower(digit)) return false;
+            if (!char.IsAsciiHexDigitLower(digit))
+                return false;
         }
 
         return fileName.EndsWith(ending, StringComparison.Ordinal);
     }
 
-    private static string Unexpected(int errno) => errno switch
-    {
-        // With O_DIRECTORY a symbolic link is ENOTDIR, too (open(2)).
-        FolderCalls.ENOTDIR => "it is no folder, or a symbolic link",
-        _ => FolderCalls.Describe(errno),
-    };
+    private static string Unexpected(int errno) =>
+        errno switch
+        {
+            // With O_DIRECTORY a symbolic link is ENOTDIR, too (open(2)).
+            FolderCalls.ENOTDIR => "it is no folder, or a symbolic link",
+            _ => FolderCalls.Describe(errno),
+        };
 }

@@ -45,7 +45,8 @@ public static class MissedDelFormat
         {
             using var document = JsonDocument.Parse(content, Reading);
             var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object) throw new FormatException($"it is a JSON {root.ValueKind}, expected an object");
+            if (root.ValueKind != JsonValueKind.Object)
+                throw new FormatException($"it is a JSON {root.ValueKind}, expected an object");
             if (Number(root, "version") is var version && version != Version)
                 throw new FormatException($"it has version {version}, expected {Version}");
             return new MissedDel(
@@ -54,7 +55,8 @@ public static class MissedDelFormat
                 Text(root, "ifName"),
                 Time(root, "at"),
                 Duration(root, "sinceBootNanoseconds"),
-                Text(root, "bootID"));
+                Text(root, "bootID")
+            );
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -65,22 +67,26 @@ public static class MissedDelFormat
 
     private static string Text(JsonElement root, string name, bool mayBeEmpty = false)
     {
-        if (!root.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String) throw new FormatException($"{name} is no string");
+        if (!root.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String)
+            throw new FormatException($"{name} is no string");
         var text = value.GetString()!;
         return text.Length > MaxNameLength || (text.Length == 0 && !mayBeEmpty)
             ? throw new FormatException($"{name} has {text.Length} characters, expected {(mayBeEmpty ? 0 : 1)} to {MaxNameLength}")
             : text;
     }
 
-    private static long Number(JsonElement root, string name)
-        => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) ? number
+    private static long Number(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number)
+            ? number
             : throw new FormatException($"{name} is no whole number");
 
-    private static TimeSpan Duration(JsonElement root, string name)
-        => Number(root, name) is >= 0 and var nanoseconds ? TimeSpan.FromTicks(nanoseconds / TimeSpan.NanosecondsPerTick)
+    private static TimeSpan Duration(JsonElement root, string name) =>
+        Number(root, name) is >= 0 and var nanoseconds
+            ? TimeSpan.FromTicks(nanoseconds / TimeSpan.NanosecondsPerTick)
             : throw new FormatException($"{name} is negative");
 
-    private static DateTimeOffset Time(JsonElement root, string name)
-        => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.TryGetDateTimeOffset(out var at) ? at.ToUniversalTime()
+    private static DateTimeOffset Time(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.TryGetDateTimeOffset(out var at)
+            ? at.ToUniversalTime()
             : throw new FormatException($"{name} is no time, expected e.g. 2026-01-02T03:04:05.678Z");
 }

@@ -2,7 +2,8 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Linux error numbers under the kernel's names (asm-generic/errno-base.h, errno.h; the same on x86-64 and arm64). Those without a name here still arrive as their number.
+/// Linux error numbers under the kernel's names (asm-generic/errno-base.h, errno.h; the same on x86-64 and arm64). Those without a name
+/// here still arrive as their number.
 /// </summary>
 public enum Errno
 {

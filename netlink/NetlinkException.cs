@@ -11,8 +11,8 @@ namespace VpcCni.Netlink;
 public sealed record NetlinkFailure(int Index, string Operation, Errno Errno, string? ExtendedMessage);
 
 /// <summary>
-/// The kernel refused a request, did not answer (<see cref="Errno.ETIMEDOUT"/>), lost the answer (<see cref="Errno.ENOBUFS"/>), or answered something that is not
-/// netlink (<see cref="Errno.EBADMSG"/>).
+/// The kernel refused a request, did not answer (<see cref="Errno.ETIMEDOUT"/>), lost the answer (<see cref="Errno.ENOBUFS"/>), or answered
+/// something that is not netlink (<see cref="Errno.EBADMSG"/>).
 /// </summary>
 public sealed class NetlinkException : IOException
 {
@@ -50,19 +50,22 @@ public sealed class NetlinkException : IOException
     /// <summary>How many requests of the batch took effect.</summary>
     public int Succeeded { get; }
 
-    private static string Describe(string operation, Errno errno, string? extendedMessage)
-        => extendedMessage is null ? $"{operation}: {NameOf(errno)}" : $"{operation}: {NameOf(errno)}: {extendedMessage}";
+    private static string Describe(string operation, Errno errno, string? extendedMessage) =>
+        extendedMessage is null ? $"{operation}: {NameOf(errno)}" : $"{operation}: {NameOf(errno)}: {extendedMessage}";
 
     private static string Describe(IReadOnlyList<NetlinkFailure> failures, int succeeded)
     {
         var first = failures[0];
         var text = new StringBuilder(Describe(first.Operation, first.Errno, first.ExtendedMessage));
         int total = failures.Count + succeeded;
-        if (total == 1) return text.ToString();
+        if (total == 1)
+            return text.ToString();
         text.Append(CultureInfo.InvariantCulture, $" (request {first.Index + 1} of {total}; {succeeded} succeeded");
-        if (failures.Count > 1) text.Append(CultureInfo.InvariantCulture, $", {failures.Count - 1} more failed");
+        if (failures.Count > 1)
+            text.Append(CultureInfo.InvariantCulture, $", {failures.Count - 1} more failed");
         return text.Append(')').ToString();
     }
 
-    private static string NameOf(Errno errno) => Enum.IsDefined(errno) ? errno.ToString() : string.Create(CultureInfo.InvariantCulture, $"errno {(int)errno}");
+    private static string NameOf(Errno errno) =>
+        Enum.IsDefined(errno) ? errno.ToString() : string.Create(CultureInfo.InvariantCulture, $"errno {(int)errno}");
 }

@@ -2,9 +2,10 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// One request that changes something: an immutable value, ready for the wire, made by the factories (<see cref="LinkRequests"/>, <see cref="AddressRequests"/>,
-/// <see cref="RouteRequests"/>, <see cref="RuleRequests"/>, <see cref="NeighbourRequests"/>) and executed by <see cref="RouteNetlink"/>, once or often.
-/// A request that refers to a <see cref="NetworkNamespace"/> needs that namespace undisposed when it is executed.
+/// One request that changes something: an immutable value, ready for the wire, made by the factories (<see cref="LinkRequests"/>,
+/// <see cref="AddressRequests"/>, <see cref="RouteRequests"/>, <see cref="RuleRequests"/>, <see cref="NeighbourRequests"/>) and executed by
+/// <see cref="RouteNetlink"/>, once or often. A request that refers to a <see cref="NetworkNamespace"/> needs that namespace undisposed
+/// when it is executed.
 /// </summary>
 public sealed class NetlinkRequest
 {
@@ -12,9 +13,7 @@ public sealed class NetlinkRequest
     private readonly Errno[] _tolerated;
 
     internal NetlinkRequest(byte[] message, Func<string> describe)
-        : this(message, describe, [])
-    {
-    }
+        : this(message, describe, []) { }
 
     private NetlinkRequest(byte[] message, Func<string> describe, Errno[] tolerated)
     {
@@ -34,8 +33,8 @@ public sealed class NetlinkRequest
     internal int TargetOffset { get; init; }
 
     /// <summary>
-    /// What has to be done next, in namespace <see cref="Target"/> or else here, for the request to be complete: the kernel cannot do it in one message. Not done if
-    /// the request itself was refused.
+    /// What has to be done next, in namespace <see cref="Target"/> or else here, for the request to be complete: the kernel cannot do it in
+    /// one message. Not done if the request itself was refused.
     /// </summary>
     internal NetlinkRequest? FollowUp { get; init; }
 
@@ -43,7 +42,12 @@ public sealed class NetlinkRequest
     public NetlinkRequest Tolerating(params Errno[] errnos)
     {
         ArgumentNullException.ThrowIfNull(errnos);
-        return new NetlinkRequest(Message, _describe, [.. _tolerated, .. errnos]) { Target = Target, TargetOffset = TargetOffset, FollowUp = FollowUp };
+        return new NetlinkRequest(Message, _describe, [.. _tolerated, .. errnos])
+        {
+            Target = Target,
+            TargetOffset = TargetOffset,
+            FollowUp = FollowUp,
+        };
     }
 
     public override string ToString() => Description;

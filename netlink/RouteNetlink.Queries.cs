@@ -11,24 +11,36 @@ public sealed partial class RouteNetlink
     public IReadOnlyList<LinkInfo> GetLinks() => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP), Rtm.RTM_NEWLINK, LinkMessage.Parse, "ip link show");
 
     /// <summary>
-    /// Links of another namespace, without entering it: that takes CAP_NET_ADMIN in the namespace's user namespace, where setns(2) takes CAP_SYS_ADMIN.
+    /// Links of another namespace, without entering it: that takes CAP_NET_ADMIN in the namespace's user namespace, where setns(2) takes
+    /// CAP_SYS_ADMIN.
     /// </summary>
     /// <param name="namespaceId">As <see cref="FindNamespaceId"/> gives it.</param>
     // ip link show (IFLA_TARGET_NETNSID)
-    public IReadOnlyList<LinkInfo> GetLinksOf(int namespaceId)
-        => Dump(LinkMessage.Get(Nlm.NLM_F_DUMP, namespaceId: namespaceId), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show, namespace {namespaceId}");
+    public IReadOnlyList<LinkInfo> GetLinksOf(int namespaceId) =>
+        Dump(
+            LinkMessage.Get(Nlm.NLM_F_DUMP, namespaceId: namespaceId),
+            Rtm.RTM_NEWLINK,
+            LinkMessage.Parse,
+            $"ip link show, namespace {namespaceId}"
+        );
 
     /// <summary>Addresses of another namespace, as <see cref="GetLinksOf"/>.</summary>
     // ip address show (IFA_TARGET_NETNSID)
-    public IReadOnlyList<AddressInfo> GetAddressesOf(int namespaceId, AddressFamily family)
-        => Dump(AddressMessage.Dump(family, 0, namespaceId), Rtm.RTM_NEWADDR, AddressMessage.Parse, $"ip address show, namespace {namespaceId}");
+    public IReadOnlyList<AddressInfo> GetAddressesOf(int namespaceId, AddressFamily family) =>
+        Dump(
+            AddressMessage.Dump(family, 0, namespaceId),
+            Rtm.RTM_NEWADDR,
+            AddressMessage.Parse,
+            $"ip address show, namespace {namespaceId}"
+        );
 
     /// <summary>Finds a link by its name or one of its alternative names; null if there is none.</summary>
     // ip link show dev NAME
     public LinkInfo? FindLink(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (name.Length >= Ifla.ALTIFNAMSIZ) throw new ArgumentException($"a link's name has at most {Ifla.ALTIFNAMSIZ - 1} characters", nameof(name));
+        if (name.Length >= Ifla.ALTIFNAMSIZ)
+            throw new ArgumentException($"a link's name has at most {Ifla.ALTIFNAMSIZ - 1} characters", nameof(name));
         return Get(LinkMessage.Get(0, name: name), Rtm.RTM_NEWLINK, LinkMessage.Parse, $"ip link show dev {name}", absent: Errno.ENODEV);
     }
 
@@ -50,11 +62,17 @@ public sealed partial class RouteNetlink
         {
             [] => null,
             [var link] => link,
-            _ => throw new NetlinkException($"find the link with MAC {mac}", Errno.ENOTUNIQ, $"{string.Join(", ", found.Select(link => link.Name))} all have it"),
+            _ => throw new NetlinkException(
+                $"find the link with MAC {mac}",
+                Errno.ENOTUNIQ,
+                $"{string.Join(", ", found.Select(link => link.Name))} all have it"
+            ),
         };
     }
 
-    /// <summary>How this socket's namespace numbers another one, as in <see cref="LinkInfo.PeerNamespaceId"/>; null if it does not.</summary>
+    /// <summary>
+    /// How this socket's namespace numbers another one, as in <see cref="LinkInfo.PeerNamespaceId"/>; null if it does not.
+    /// </summary>
     // ip netns list-id
     public int? FindNamespaceId(NetworkNamespace ns)
     {
@@ -63,11 +81,18 @@ public sealed partial class RouteNetlink
         try
         {
             ns.Handle.DangerousAddRef(ref held);
-            return Get(NamespaceIdMessage.Get((int)ns.Handle.DangerousGetHandle()), Rtm.RTM_NEWNSID, NamespaceIdMessage.Parse, $"ip netns list-id {ns}", absent: Errno.ENOENT)?.Value;
+            return Get(
+                NamespaceIdMessage.Get((int)ns.Handle.DangerousGetHandle()),
+                Rtm.RTM_NEWNSID,
+                NamespaceIdMessage.Parse,
+                $"ip netns list-id {ns}",
+                absent: Errno.ENOENT
+            )?.Value;
         }
         finally
         {
-            if (held) ns.Handle.DangerousRelease();
+            if (held)
+                ns.Handle.DangerousRelease();
         }
     }
 
@@ -75,9 +100,16 @@ public sealed partial class RouteNetlink
     // ip address show [dev ifN]
     public IReadOnlyList<AddressInfo> GetAddresses(AddressFamily family, int? linkIndex = null)
     {
-        if (linkIndex is { } index) LinkRequests.CheckIndex(index);
-        var addresses = Dump(AddressMessage.Dump(family, linkIndex ?? 0), Rtm.RTM_NEWADDR, AddressMessage.Parse, $"ip address show{Device(linkIndex)}");
-        if (linkIndex is not null) addresses.RemoveAll(address => address.LinkIndex != linkIndex);
+        if (linkIndex is { } index)
+            LinkRequests.CheckIndex(index);
+        var addresses = Dump(
+            AddressMessage.Dump(family, linkIndex ?? 0),
+            Rtm.RTM_NEWADDR,
+            AddressMessage.Parse,
+            $"ip address show{Device(linkIndex)}"
+        );
+        if (linkIndex is not null)
+            addresses.RemoveAll(address => address.LinkIndex != linkIndex);
         return addresses;
     }
 
@@ -85,12 +117,14 @@ public sealed partial class RouteNetlink
     // ip route show table N
     public IReadOnlyList<RouteInfo> GetRoutes(AddressFamily family, int? table = null)
     {
-        if (table is { } number) ArgumentOutOfRangeException.ThrowIfLessThan(number, 1);
+        if (table is { } number)
+            ArgumentOutOfRangeException.ThrowIfLessThan(number, 1);
         string operation = $"ip route show table {table?.ToString() ?? "all"}";
         try
         {
             var routes = Dump(RouteMessage.Dump(family, table ?? 0), Rtm.RTM_NEWROUTE, RouteMessage.Parse, operation);
-            if (table is not null) routes.RemoveAll(route => route.Table != table);
+            if (table is not null)
+                routes.RemoveAll(route => route.Table != table);
             return routes;
         }
         catch (NetlinkException exception) when (table is not null && exception.Errno == Errno.ENOENT)
@@ -100,23 +134,30 @@ public sealed partial class RouteNetlink
     }
 
     // ip rule show
-    public IReadOnlyList<RuleInfo> GetRules(AddressFamily family) => Dump(RuleMessage.Dump(family), Rtm.RTM_NEWRULE, RuleMessage.Parse, "ip rule show");
+    public IReadOnlyList<RuleInfo> GetRules(AddressFamily family) =>
+        Dump(RuleMessage.Dump(family), Rtm.RTM_NEWRULE, RuleMessage.Parse, "ip rule show");
 
     /// <param name="proxies">The proxy entries instead of the resolved and permanent ones.</param>
     // ip neighbour show [proxy] [dev ifN]
     public IReadOnlyList<NeighbourInfo> GetNeighbours(AddressFamily family, int? linkIndex = null, bool proxies = false)
     {
-        if (linkIndex is { } index) LinkRequests.CheckIndex(index);
+        if (linkIndex is { } index)
+            LinkRequests.CheckIndex(index);
         var neighbours = Dump(
-            NeighbourMessage.Dump(family, linkIndex ?? 0, proxies), Rtm.RTM_NEWNEIGH, NeighbourMessage.Parse, $"ip neighbour show{(proxies ? " proxy" : "")}{Device(linkIndex)}");
-        if (linkIndex is not null) neighbours.RemoveAll(neighbour => neighbour.LinkIndex != linkIndex);
+            NeighbourMessage.Dump(family, linkIndex ?? 0, proxies),
+            Rtm.RTM_NEWNEIGH,
+            NeighbourMessage.Parse,
+            $"ip neighbour show{(proxies ? " proxy" : "")}{Device(linkIndex)}"
+        );
+        if (linkIndex is not null)
+            neighbours.RemoveAll(neighbour => neighbour.LinkIndex != linkIndex);
         return neighbours;
     }
 
     /// <summary>Settings of all links, of conf/all and of conf/default.</summary>
     // ip netconf show
-    public IReadOnlyList<LinkConfiguration> GetConfigurations(AddressFamily family)
-        => Dump(ConfigurationMessage.Dump(family), Rtm.RTM_NEWNETCONF, ConfigurationMessage.Parse, "ip netconf show");
+    public IReadOnlyList<LinkConfiguration> GetConfigurations(AddressFamily family) =>
+        Dump(ConfigurationMessage.Dump(family), Rtm.RTM_NEWNETCONF, ConfigurationMessage.Parse, "ip netconf show");
 
     private static string Device(int? linkIndex) => linkIndex is null ? "" : $" dev if{linkIndex}";
 }

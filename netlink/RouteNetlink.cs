@@ -5,8 +5,9 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// A NETLINK_ROUTE socket: changes and questions, synchronous. It belongs for life to the network namespace in which it was opened and can be used from any thread
-/// and any namespace; calls on one instance are serialised. Every call ends: the kernel answers at once, or the receive timeout does (ETIMEDOUT).
+/// A NETLINK_ROUTE socket: changes and questions, synchronous. It belongs for life to the network namespace in which it was opened and can
+/// be used from any thread and any namespace; calls on one instance are serialised. Every call ends: the kernel answers at once, or the
+/// receive timeout does (ETIMEDOUT).
 /// </summary>
 public sealed partial class RouteNetlink : IDisposable
 {
@@ -15,13 +16,16 @@ public sealed partial class RouteNetlink : IDisposable
     // The kernel builds dump datagrams of at most 32 KiB (NLMSG_GOODSIZE, or the largest buffer that was offered).
     private const int BufferBytes = 64 * 1024;
 
-    // Acknowledgements pile up while the kernel works through a datagram; this many are sure to fit the receive queue, even at its default size.
+    // Acknowledgements pile up while the kernel works through a datagram; this many are sure to fit the receive queue, even at its default
+    // size.
     private const int MaxBatch = 128;
 
-    // Any link that comes or goes while a dump is read in pieces interrupts it. In a burst of pods several attempts in a row are lost; each costs a millisecond or so.
+    // Any link that comes or goes while a dump is read in pieces interrupts it. In a burst of pods several attempts in a row are lost; each
+    // costs a millisecond or so.
     internal const int MaxDumpAttempts = 20;
 
-    // Answers to calls that were given up, and messages that are not from the kernel, are skipped; so many in one call are an attack or a bug.
+    // Answers to calls that were given up, and messages that are not from the kernel, are skipped; so many in one call are an attack or a
+    // bug.
     private const int MaxStrays = 4096;
 
     private readonly Lock _gate = new();
@@ -58,12 +62,16 @@ public sealed partial class RouteNetlink : IDisposable
     }
 
     /// <summary>
-    /// Executes requests in order, in one send (more only beyond 128 requests or 64 KiB, and after a veth whose peer has to be up). The kernel works through all of
-    /// them even if one fails.
+    /// Executes requests in order, in one send (more only beyond 128 requests or 64 KiB, and after a veth whose peer has to be up). The
+    /// kernel works through all of them even if one fails.
     /// </summary>
     /// <param name="requests">What to do.</param>
-    /// <param name="unneeded">Gets the places of those that the kernel refused with an error that they tolerate: nothing had to be done. Also when this throws.</param>
-    /// <exception cref="NetlinkException">At least one was refused. It names the first, lists all in <see cref="NetlinkException.Failures"/>, and counts the others.</exception>
+    /// <param name="unneeded">
+    /// Gets the places of those that the kernel refused with an error that they tolerate: nothing had to be done. Also when this throws.
+    /// </param>
+    /// <exception cref="NetlinkException">
+    /// At least one was refused. It names the first, lists all in <see cref="NetlinkException.Failures"/>, and counts the others.
+    /// </exception>
     public void Execute(IReadOnlyList<NetlinkRequest> requests, ICollection<int>? unneeded = null)
     {
         ArgumentNullException.ThrowIfNull(requests);
@@ -71,31 +79,42 @@ public sealed partial class RouteNetlink : IDisposable
         lock (_gate)
         {
             Drain_NeedsLock();
-            for (int next = 0; next < requests.Count;) next = ExecuteDatagram_NeedsLock(requests, next, unneeded, ref failures);
+            for (int next = 0; next < requests.Count; )
+                next = ExecuteDatagram_NeedsLock(requests, next, unneeded, ref failures);
         }
 
-        if (failures is not null) throw new NetlinkException(failures, requests.Count - failures.Count);
+        if (failures is not null)
+            throw new NetlinkException(failures, requests.Count - failures.Count);
     }
 
     public void Dispose() => _socket.Dispose();
 
-    private int ExecuteDatagram_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, ICollection<int>? unneeded, ref List<NetlinkFailure>? failures)
+    private int ExecuteDatagram_NeedsLock(
+        IReadOnlyList<NetlinkRequest> requests,
+        int start,
+        ICollection<int>? unneeded,
+        ref List<NetlinkFailure>? failures
+    )
     {
         uint firstSequence = _sequence + 1;
-        int next = start, length = 0;
+        int next = start,
+            length = 0;
         var leases = default(DescriptorLeases);
         try
         {
             for (; next < requests.Count && next - start < MaxBatch; next++)
             {
                 var request = requests[next];
-                if (length + request.Message.Length > BufferBytes) break;
+                if (length + request.Message.Length > BufferBytes)
+                    break;
                 var slot = _buffer.AsSpan(length, request.Message.Length);
                 request.Message.CopyTo(slot);
                 MessageStamp.Write(slot, Nlm.NLM_F_ACK, ++_sequence);
-                if (request.Target is { } target) leases.Write(target.Handle, slot[request.TargetOffset..]);
+                if (request.Target is { } target)
+                    leases.Write(target.Handle, slot[request.TargetOffset..]);
                 length += slot.Length;
-                if (request.FollowUp is null) continue;
+                if (request.FollowUp is null)
+                    continue;
                 // What comes after may rely on it.
                 next++;
                 break;
@@ -110,11 +129,17 @@ public sealed partial class RouteNetlink : IDisposable
         }
 
         ReadAcknowledgements_NeedsLock(requests, start, next - start, firstSequence, unneeded, ref failures);
-        if (requests[next - 1].FollowUp is { } followUp && (failures is null || failures[^1].Index != next - 1)) ExecuteFollowUp_NeedsLock(requests, next - 1, followUp, ref failures);
+        if (requests[next - 1].FollowUp is { } followUp && (failures is null || failures[^1].Index != next - 1))
+            ExecuteFollowUp_NeedsLock(requests, next - 1, followUp, ref failures);
         return next;
     }
 
-    private void ExecuteFollowUp_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int index, NetlinkRequest followUp, ref List<NetlinkFailure>? failures)
+    private void ExecuteFollowUp_NeedsLock(
+        IReadOnlyList<NetlinkRequest> requests,
+        int index,
+        NetlinkRequest followUp,
+        ref List<NetlinkFailure>? failures
+    )
     {
         try
         {
@@ -127,21 +152,36 @@ public sealed partial class RouteNetlink : IDisposable
 
             List<NetlinkFailure>? followUpFailures = null;
             ExecuteDatagram_NeedsLock([followUp], 0, unneeded: null, ref followUpFailures);
-            if (followUpFailures is not null) throw new NetlinkException(followUpFailures, succeeded: 0);
+            if (followUpFailures is not null)
+                throw new NetlinkException(followUpFailures, succeeded: 0);
         }
         catch (NetlinkException exception)
         {
-            (failures ??= []).Add(new NetlinkFailure(index, $"{requests[index].Description}; {exception.Operation}", exception.Errno, exception.ExtendedMessage));
+            (failures ??= []).Add(
+                new NetlinkFailure(
+                    index,
+                    $"{requests[index].Description}; {exception.Operation}",
+                    exception.Errno,
+                    exception.ExtendedMessage
+                )
+            );
         }
     }
 
-    private void ReadAcknowledgements_NeedsLock(IReadOnlyList<NetlinkRequest> requests, int start, int count, uint firstSequence, ICollection<int>? unneeded, ref List<NetlinkFailure>? failures)
+    private void ReadAcknowledgements_NeedsLock(
+        IReadOnlyList<NetlinkRequest> requests,
+        int start,
+        int count,
+        uint firstSequence,
+        ICollection<int>? unneeded,
+        ref List<NetlinkFailure>? failures
+    )
     {
         // Acknowledgements come in the order of the requests, so the next one expected names whatever goes wrong.
         int done = 0;
         try
         {
-            for (int strays = 0; done < count;)
+            for (int strays = 0; done < count; )
             {
                 var messages = Receive_NeedsLock(ref strays);
                 while (messages.TryRead(out var message))
@@ -154,13 +194,18 @@ public sealed partial class RouteNetlink : IDisposable
                         continue;
                     }
 
-                    if (place != (uint)done) throw new MalformedMessageException($"acknowledgement of request {place} while that of {done} was due");
+                    if (place != (uint)done)
+                        throw new MalformedMessageException($"acknowledgement of request {place} while that of {done} was due");
                     var request = requests[start + done];
                     var acknowledgement = Acknowledgement.Read(message);
                     if (acknowledgement.Errno != Errno.None)
                     {
-                        if (request.Tolerates(acknowledgement.Errno)) unneeded?.Add(start + done);
-                        else (failures ??= []).Add(new NetlinkFailure(start + done, request.Description, acknowledgement.Errno, acknowledgement.Text));
+                        if (request.Tolerates(acknowledgement.Errno))
+                            unneeded?.Add(start + done);
+                        else
+                            (failures ??= []).Add(
+                                new NetlinkFailure(start + done, request.Description, acknowledgement.Errno, acknowledgement.Text)
+                            );
                     }
 
                     done++;
@@ -171,11 +216,21 @@ public sealed partial class RouteNetlink : IDisposable
         }
         catch (NetlinkException exception)
         {
-            throw new NetlinkException(requests[start + done].Description, exception.Errno, $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}; whether it took effect is not known", exception);
+            throw new NetlinkException(
+                requests[start + done].Description,
+                exception.Errno,
+                $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}; whether it took effect is not known",
+                exception
+            );
         }
         catch (MalformedMessageException exception)
         {
-            throw new NetlinkException(requests[Math.Min(start + done, requests.Count - 1)].Description, Errno.EBADMSG, exception.Message, exception);
+            throw new NetlinkException(
+                requests[Math.Min(start + done, requests.Count - 1)].Description,
+                Errno.EBADMSG,
+                exception.Message,
+                exception
+            );
         }
     }
 
@@ -189,7 +244,8 @@ public sealed partial class RouteNetlink : IDisposable
             {
                 Drain_NeedsLock();
                 var results = new List<T>();
-                if (TryDump_NeedsLock(request, answerType, parse, operation, results)) return results;
+                if (TryDump_NeedsLock(request, answerType, parse, operation, results))
+                    return results;
             }
         }
 
@@ -203,7 +259,7 @@ public sealed partial class RouteNetlink : IDisposable
         try
         {
             Send_NeedsLock(request);
-            for (int strays = 0; ;)
+            for (int strays = 0; ; )
             {
                 var messages = Receive_NeedsLock(ref strays);
                 while (messages.TryRead(out var message))
@@ -214,16 +270,20 @@ public sealed partial class RouteNetlink : IDisposable
                         continue;
                     }
 
-                    if ((message.Header.Flags & Nlm.NLM_F_DUMP_INTR) != 0) consistent = false;
+                    if ((message.Header.Flags & Nlm.NLM_F_DUMP_INTR) != 0)
+                        consistent = false;
                     if (message.Header.Type == answerType)
                     {
-                        if (parse(message) is { } result) results.Add(result);
+                        if (parse(message) is { } result)
+                            results.Add(result);
                     }
                     else if (message.Header.Type is Nlm.NLMSG_DONE or Nlm.NLMSG_ERROR)
                     {
-                        var outcome = message.Header.Type == Nlm.NLMSG_DONE ? Acknowledgement.ReadDone(message) : Acknowledgement.Read(message);
+                        var outcome =
+                            message.Header.Type == Nlm.NLMSG_DONE ? Acknowledgement.ReadDone(message) : Acknowledgement.Read(message);
                         _answersPending = false;
-                        if (outcome.Errno is not (Errno.None or Errno.EINTR)) throw new NetlinkException(operation, outcome.Errno, outcome.Text);
+                        if (outcome.Errno is not (Errno.None or Errno.EINTR))
+                            throw new NetlinkException(operation, outcome.Errno, outcome.Text);
                         return consistent && outcome.Errno == Errno.None;
                     }
                     else if (message.Header.Type == Nlm.NLMSG_OVERRUN)
@@ -235,7 +295,12 @@ public sealed partial class RouteNetlink : IDisposable
         }
         catch (NetlinkException exception) when (exception.Operation != operation)
         {
-            throw new NetlinkException(operation, exception.Errno, $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}", exception);
+            throw new NetlinkException(
+                operation,
+                exception.Errno,
+                $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}",
+                exception
+            );
         }
         catch (MalformedMessageException exception)
         {
@@ -253,7 +318,7 @@ public sealed partial class RouteNetlink : IDisposable
             try
             {
                 Send_NeedsLock(request);
-                for (int strays = 0; ;)
+                for (int strays = 0; ; )
                 {
                     var messages = Receive_NeedsLock(ref strays);
                     while (messages.TryRead(out var message))
@@ -265,17 +330,25 @@ public sealed partial class RouteNetlink : IDisposable
                         }
 
                         _answersPending = false;
-                        if (message.Header.Type == answerType) return parse(message);
-                        if (message.Header.Type != Nlm.NLMSG_ERROR) throw new MalformedMessageException($"answer of type {message.Header.Type}; {answerType} expected");
+                        if (message.Header.Type == answerType)
+                            return parse(message);
+                        if (message.Header.Type != Nlm.NLMSG_ERROR)
+                            throw new MalformedMessageException($"answer of type {message.Header.Type}; {answerType} expected");
                         var outcome = Acknowledgement.Read(message);
-                        if (outcome.Errno == absent) return null;
+                        if (outcome.Errno == absent)
+                            return null;
                         throw new NetlinkException(operation, outcome.Errno, outcome.Text);
                     }
                 }
             }
             catch (NetlinkException exception) when (exception.Operation != operation)
             {
-                throw new NetlinkException(operation, exception.Errno, $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}", exception);
+                throw new NetlinkException(
+                    operation,
+                    exception.Errno,
+                    $"{exception.Operation}: {exception.ExtendedMessage ?? "failed"}",
+                    exception
+                );
             }
             catch (MalformedMessageException exception)
             {
@@ -296,22 +369,28 @@ public sealed partial class RouteNetlink : IDisposable
         while (true)
         {
             var datagram = _socket.Receive(_buffer);
-            if (datagram.Length > _buffer.Length) throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {_buffer.Length}");
+            if (datagram.Length > _buffer.Length)
+                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {_buffer.Length}");
             // Any process may send to our port; only the kernel (port 0) is believed.
-            if (datagram.SenderPortId == 0) return new MessageReader(_buffer.AsSpan(0, datagram.Length));
+            if (datagram.SenderPortId == 0)
+                return new MessageReader(_buffer.AsSpan(0, datagram.Length));
             CountStray(ref strays);
         }
     }
 
-    /// <summary>After a call that was given up, its answers may still be on the way, and an unread dump would make the next one fail with EBUSY.</summary>
+    /// <summary>
+    /// After a call that was given up, its answers may still be on the way, and an unread dump would make the next one fail with EBUSY.
+    /// </summary>
     private void Drain_NeedsLock()
     {
-        if (!_answersPending) return;
+        if (!_answersPending)
+            return;
         for (int datagrams = 0; datagrams < MaxStrays; datagrams++)
         {
             try
             {
-                if (_socket.TryReceive(_buffer, out _)) continue;
+                if (_socket.TryReceive(_buffer, out _))
+                    continue;
                 _answersPending = false;
                 return;
             }
@@ -326,6 +405,7 @@ public sealed partial class RouteNetlink : IDisposable
 
     private static void CountStray(ref int strays)
     {
-        if (++strays > MaxStrays) throw new MalformedMessageException($"more than {MaxStrays} messages that nobody asked for");
+        if (++strays > MaxStrays)
+            throw new MalformedMessageException($"more than {MaxStrays} messages that nobody asked for");
     }
 }

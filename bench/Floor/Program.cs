@@ -3,8 +3,8 @@ using System.Net;
 using VpcCni.Netlink;
 using VpcCni.Shim.Wiring;
 
-// The kernel's floor under the plugin: a process that sends the plugin's changes and nothing else. No configuration, no daemon, no checks, no result.
-//   vpc-cni-floor add|del NETNS HOST_VETH POD_VETH ADDRESS TABLE
+// The kernel's floor under the plugin: a process that sends the plugin's changes and nothing else. No configuration, no daemon, no checks,
+// no result. vpc-cni-floor add|del NETNS HOST_VETH POD_VETH ADDRESS TABLE
 const int mtu = 9001;
 if (args is not [var verb, var netns, var hostVeth, var podVeth, var text, var table])
 {
@@ -27,11 +27,20 @@ using var hostNamespace = NetworkNamespace.OpenCurrent();
 using var podNamespace = NetworkNamespace.Open(netns);
 using var pod = podNamespace.OpenRouteNetlink();
 var hostMac = MacAddress.Random(Random.Shared);
-pod.Execute(LinkRequests.CreateVeth(new VethSpec
-{
-    Name = podVeth, Mac = MacAddress.Random(Random.Shared), Mtu = mtu,
-    PeerName = hostVeth, PeerNamespace = hostNamespace, PeerMac = hostMac, PeerMtu = mtu,
-}));
+pod.Execute(
+    LinkRequests.CreateVeth(
+        new VethSpec
+        {
+            Name = podVeth,
+            Mac = MacAddress.Random(Random.Shared),
+            Mtu = mtu,
+            PeerName = hostVeth,
+            PeerNamespace = hostNamespace,
+            PeerMac = hostMac,
+            PeerMtu = mtu,
+        }
+    )
+);
 var created = pod.FindLink(podVeth)!;
 requests.Add(LinkRequests.SetUp(created.PeerIndex!.Value, up: true));
 PodRouting.AddHostSide(requests, address, created.PeerIndex.Value, int.Parse(table));

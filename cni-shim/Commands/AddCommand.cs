@@ -9,7 +9,9 @@ using VpcCni.Shim.Wiring;
 
 namespace VpcCni.Shim.Commands;
 
-/// <summary>ADD: reserve an address, wire it, report. Everything that can be refused without the daemon is refused before it is asked.</summary>
+/// <summary>
+/// ADD: reserve an address, wire it, report. Everything that can be refused without the daemon is refused before it is asked.
+/// </summary>
 internal sealed class AddCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
     public CniResult Run()
@@ -17,9 +19,11 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         using var hostNamespace = NetworkNamespace.OpenCurrent();
         using var podNamespace = SandboxNamespace.Open(invocation, hostNamespace);
         using var pod = podNamespace.OpenRouteNetlink();
-        // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it twice.
+        // Before AddNetwork: the address of a running pod, which this very key may hold, must not be released because somebody adds it
+        // twice.
         using var host = RouteNetlink.Open();
-        if (pod.FindLink(invocation.InterfaceName) is { } present && !RemoveReleased(host, present)) throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
+        if (pod.FindLink(invocation.InterfaceName) is { } present && !RemoveReleased(host, present))
+            throw PodWiring.NameTaken(invocation.InterfaceName, invocation.Netns);
 
         var ipamd = new IpamdClient(plugin, config, log);
         // What an undo needs is made before the try, so that it outlives it.
@@ -33,10 +37,16 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
 
             var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
-            foreach (var link in interfaces) wired.Add(wiring.Wire(link, undo));
+            foreach (var link in interfaces)
+                wired.Add(wiring.Wire(link, undo));
             SandboxNamespace.CheckUnchanged(invocation, podNamespace);
 
-            if (log.IsEnabled(PluginLogLevel.Info)) log.Info("wired", (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))), (FieldNames.Link, interfaces[0].HostName));
+            if (log.IsEnabled(PluginLogLevel.Info))
+                log.Info(
+                    "wired",
+                    (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))),
+                    (FieldNames.Link, interfaces[0].HostName)
+                );
             return Result(wired).After(config.PreviousResult);
         }
         catch (NetlinkException exception)
@@ -54,40 +64,57 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     /// <summary>A namespace that is used again right after its DEL: the daemon may not have deleted the link yet.</summary>
     private static bool RemoveReleased(RouteNetlink host, LinkInfo inside)
     {
-        if (inside is not { Kind: "veth", PeerIndex: { } hostIndex }) return false;
-        if (host.FindLink(hostIndex) is not { Kind: "veth", Group: LinkGroups.Released } outside || outside.PeerIndex != inside.Index) return false;
+        if (inside is not { Kind: "veth", PeerIndex: { } hostIndex })
+            return false;
+        if (host.FindLink(hostIndex) is not { Kind: "veth", Group: LinkGroups.Released } outside || outside.PeerIndex != inside.Index)
+            return false;
         host.Execute(LinkRequests.Delete(outside.Index).Tolerating(Errno.ENODEV));
         return true;
     }
 
     /// <summary>
-    /// A container has one namespace for life, and network, container and interface name are one attachment (CNI specification, "ADD"). Asked for in a second namespace it is refused while the first exists:
-    /// the address leads there, and wiring it twice would take it from a running pod. If that namespace is gone, this is a container that comes back without a DEL, as after a reboot: what it held
+    /// A container has one namespace for life, and network, container and interface name are one attachment (CNI specification, "ADD").
+    /// Asked for in a second namespace it is refused while the first exists: the address leads there, and wiring it twice would take it
+    /// from a running pod. If that namespace is gone, this is a container that comes back without a DEL, as after a reboot: what it held
     /// ends first, as by that DEL.
     /// </summary>
     private AddNetworkReply ReserveOnce(NetworkNamespace own, NetworkNamespace sandbox, IpamdClient ipamd)
     {
         var reply = Reserve(ipamd);
-        if (!ipamd.HeldWithOtherNamespace || EarlierNamespace(ipamd) is not { } path) return reply;
+        if (!ipamd.HeldWithOtherNamespace || EarlierNamespace(ipamd) is not { } path)
+            return reply;
         try
         {
             using var earlier = NetworkNamespace.Open(path);
-            if (earlier.Identity == sandbox.Identity) return reply;
+            if (earlier.Identity == sandbox.Identity)
+                return reply;
             if (earlier.Identity != own.Identity)
             {
-                throw new CniException(CniErrorCode.InterfaceNameTaken,
-                    $"CNI_CONTAINERID: {invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already; it must not be added again, in {invocation.Netns}, without a DEL");
+                throw new CniException(
+                    CniErrorCode.InterfaceNameTaken,
+                    $"CNI_CONTAINERID: {invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already; it must "
+                        + $"not be added again, in {invocation.Netns}, without a DEL"
+                );
             }
         }
         catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.EINVAL)
         {
-            log.Info("the container was attached in another namespace, which is gone: what it held is released first", (FieldNames.Netns, path), (FieldNames.Error, exception.Message));
+            log.Info(
+                "the container was attached in another namespace, which is gone: what it held is released first",
+                (FieldNames.Netns, path),
+                (FieldNames.Error, exception.Message)
+            );
         }
         catch (NetworkNamespaceException exception)
         {
             // Not known whether it is gone: its pod may run, and must keep its address.
-            throw new CniException(CniErrorCode.InputOutput,
-                $"{invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already, and whether that namespace still exists cannot be found out: {exception.Message}", "", exception);
+            throw new CniException(
+                CniErrorCode.InputOutput,
+                $"{invocation.ContainerId} is attached as {invocation.InterfaceName} in {path} already, and whether that namespace "
+                    + $"still exists cannot be found out: {exception.Message}",
+                "",
+                exception
+            );
         }
 
         new DelCommand(plugin, invocation with { Netns = "" }, config, log).Run();
@@ -99,8 +126,15 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
     {
         try
         {
-            var key = new AttachmentKey { NetworkName = config.Name, ContainerId = invocation.ContainerId, InterfaceName = invocation.InterfaceName };
-            return ipamd.CheckAttachment(key, Limits.Question).Attachment is { NetnsPath.Length: > 0 } attachment ? attachment.NetnsPath : null;
+            var key = new AttachmentKey
+            {
+                NetworkName = config.Name,
+                ContainerId = invocation.ContainerId,
+                InterfaceName = invocation.InterfaceName,
+            };
+            return ipamd.CheckAttachment(key, Limits.Question).Attachment is { NetnsPath.Length: > 0 } attachment
+                ? attachment.NetnsPath
+                : null;
         }
         catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
         {
@@ -135,20 +169,29 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         }
     }
 
-    /// <summary>In strict mode a pod must not run before the policy agent has closed it, and this version does not call the agent: an open pod would be worse than none.</summary>
+    /// <summary>
+    /// In strict mode a pod must not run before the policy agent has closed it, and this version does not call the agent: an open pod would
+    /// be worse than none.
+    /// </summary>
     private static void RefuseStrictPolicy(AddNetworkReply reply)
     {
         if (reply.NetworkPolicyMode == "strict")
-            throw new CniException(CniErrorCode.NotSupported, "network policy mode strict is not supported by this plugin: set NETWORK_POLICY_ENFORCING_MODE to standard");
+            throw new CniException(
+                CniErrorCode.NotSupported,
+                "network policy mode strict is not supported by this plugin: set NETWORK_POLICY_ENFORCING_MODE to standard"
+            );
     }
 
     /// <summary>
-    /// Our own interface has been undone by now. A veth that has the name all the same belongs to another ADD of this very attachment, which came first and holds the address: it keeps it.
+    /// Our own interface has been undone by now. A veth that has the name all the same belongs to another ADD of this very attachment,
+    /// which came first and holds the address: it keeps it.
     /// </summary>
     private void ReleaseUnlessAttached(RouteNetlink pod, IpamdClient ipamd)
     {
-        if (pod.FindLink(invocation.InterfaceName)?.Kind != "veth") Release(ipamd);
-        else log.Warn("the interface was made by another ADD of this attachment, which keeps the address");
+        if (pod.FindLink(invocation.InterfaceName)?.Kind != "veth")
+            Release(ipamd);
+        else
+            log.Warn("the interface was made by another ADD of this attachment, which keeps the address");
     }
 
     private void Release(IpamdClient ipamd)
@@ -170,7 +213,8 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         foreach (var (link, hostMac, podMac) in wired)
         {
             interfaces.Add(new CniInterface(link.HostName, hostMac.ToString(), Mtu: config.Mtu));
-            foreach (var address in link.Addresses) addresses.Add(CniAddress.Host(address, interfaces.Count));
+            foreach (var address in link.Addresses)
+                addresses.Add(CniAddress.Host(address, interfaces.Count));
             interfaces.Add(new CniInterface(link.Name, podMac.ToString(), invocation.Netns, config.Mtu));
         }
         // For the plugin of aws-node, should the node be switched back: VLAN 0 says that this is no branch interface pod.

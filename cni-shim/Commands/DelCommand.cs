@@ -9,9 +9,11 @@ using VpcCni.Shim.Wiring;
 namespace VpcCni.Shim.Commands;
 
 /// <summary>
-/// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired; then delete the links, unless the
-/// daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer proves. Succeeds if there is nothing to delete and if the daemon is down (then the links that
-/// carry the pod's name and that nothing alive can be behind go, too, and a note is left for the daemon); fails, so that the runtime comes again, if the kernel or a running daemon refuses.
+/// DEL: take the addresses off what is proven to be the sandbox's, then give them back, so that no address is free while it is still wired;
+/// then delete the links, unless the daemon says that it does (docs/adr/0011-links-are-deleted-together.md), and whatever only its answer
+/// proves. Succeeds if there is nothing to delete and if the daemon is down (then the links that carry the pod's name and that nothing
+/// alive can be behind go, too, and a note is left for the daemon); fails, so that the runtime comes again, if the kernel or a running
+/// daemon refuses.
 /// </summary>
 internal sealed class DelCommand(PluginHost plugin, Invocation invocation, NetworkConfig config, PluginLog log)
 {
@@ -25,27 +27,35 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         {
             teardown.RemoveProven(sandbox);
             var (reply, daemonDeletesLinks) = Release(teardown);
-            if (!daemonDeletesLinks) teardown.DeleteLinks();
-            if (reply is not null) teardown.RemoveReleased(AddressesOf(reply));
+            if (!daemonDeletesLinks)
+                teardown.DeleteLinks();
+            if (reply is not null)
+                teardown.RemoveReleased(AddressesOf(reply));
             teardown.Report(reply is null ? "DEL without an address to release" : "DEL");
         }
         catch (NetlinkException exception)
         {
-            throw new CniException(CniErrorCode.WiringFailed, $"the kernel refuses to remove the pod's wiring: {exception.Message}", "", exception);
+            throw new CniException(
+                CniErrorCode.WiringFailed,
+                $"the kernel refuses to remove the pod's wiring: {exception.Message}",
+                "",
+                exception
+            );
         }
     }
 
-    public static DelNetworkRequest Request(Invocation invocation, NetworkConfig config, string reason) => new()
-    {
-        K8SPODNAME = invocation.Pod.Name,
-        K8SPODNAMESPACE = invocation.Pod.Namespace,
-        K8SPODINFRACONTAINERID = invocation.Pod.InfraContainerId,
-        Reason = reason,
-        IfName = invocation.InterfaceName,
-        NetworkName = config.Name,
-        ContainerID = invocation.ContainerId,
-        K8SPODUID = invocation.Pod.Uid,
-    };
+    public static DelNetworkRequest Request(Invocation invocation, NetworkConfig config, string reason) =>
+        new()
+        {
+            K8SPODNAME = invocation.Pod.Name,
+            K8SPODNAMESPACE = invocation.Pod.Namespace,
+            K8SPODINFRACONTAINERID = invocation.Pod.InfraContainerId,
+            Reason = reason,
+            IfName = invocation.InterfaceName,
+            NetworkName = config.Name,
+            ContainerID = invocation.ContainerId,
+            K8SPODUID = invocation.Pod.Uid,
+        };
 
     /// <summary>No reply if the daemon is down or does not know the attachment.</summary>
     private (DelNetworkReply? Reply, bool DaemonDeletesLinks) Release(PodTeardown teardown)
@@ -55,8 +65,13 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         try
         {
             var reply = ipamd.DelNetwork(Request(invocation, config, "PodDeleted"), timeout);
-            return reply.Success ? (reply, ipamd.DaemonDeletesLinks)
-                : throw new CniException(CniErrorCode.IpamdFailed, "ipamd did not release the pod's address and gives no reason: look at the daemon's log", "DelNetwork answered Success=false");
+            return reply.Success
+                ? (reply, ipamd.DaemonDeletesLinks)
+                : throw new CniException(
+                    CniErrorCode.IpamdFailed,
+                    "ipamd did not release the pod's address and gives no reason: look at the daemon's log",
+                    "DelNetwork answered Success=false"
+                );
         }
         catch (RpcException exception) when (IpamdErrors.IsUnknownAttachment(exception))
         {
@@ -65,10 +80,11 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         }
         catch (RpcException exception) when (IpamdErrors.IsDown(exception))
         {
-            // The runtime must be able to remove pods while the daemon restarts. Whether a call without an answer was carried out is not known: the
-            // daemon finds that out when it takes the note.
+            // The runtime must be able to remove pods while the daemon restarts. Whether a call without an answer was carried out is not
+            // known: the daemon finds that out when it takes the note.
             teardown.RemoveAbandoned();
-            var outlook = MissedDelNote.TryLeave(plugin, invocation, config, log) ? "a note is left, by which it releases the address when it runs again"
+            var outlook = MissedDelNote.TryLeave(plugin, invocation, config, log)
+                ? "a note is left, by which it releases the address when it runs again"
                 : "the address stays reserved until it runs again and finds no trace of the pod";
             log.Warn($"the daemon does not answer: {outlook}", ("socket", ipamd.SocketPath), (FieldNames.Error, exception.Status.Detail));
             return (null, false);

@@ -5,17 +5,29 @@ using VpcCni.Shim.Ipamd;
 
 namespace VpcCni.Shim.Commands;
 
-/// <summary>GC: hands the runtime's list of valid attachments to the daemon, which releases the others and removes what the host still has of them.</summary>
+/// <summary>
+/// GC: hands the runtime's list of valid attachments to the daemon, which releases the others and removes what the host still has of them.
+/// </summary>
 internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginLog log)
 {
     public void Run()
     {
         if (config.ValidAttachments is not { } valid)
-            throw new CniException(CniErrorCode.InvalidConfiguration, "cni.dev/valid-attachments: is missing; without the list of what is in use nothing is released");
+            throw new CniException(
+                CniErrorCode.InvalidConfiguration,
+                "cni.dev/valid-attachments: is missing; without the list of what is in use nothing is released"
+            );
 
         var request = new CollectGarbageRequest { NetworkName = config.Name, ValidAttachmentsGiven = true };
         foreach (var attachment in valid)
-            request.ValidAttachments.Add(new AttachmentKey { NetworkName = config.Name, ContainerId = attachment.ContainerId, InterfaceName = attachment.InterfaceName });
+            request.ValidAttachments.Add(
+                new AttachmentKey
+                {
+                    NetworkName = config.Name,
+                    ContainerId = attachment.ContainerId,
+                    InterfaceName = attachment.InterfaceName,
+                }
+            );
 
         var ipamd = new IpamdClient(plugin, config, log);
         try
@@ -26,7 +38,12 @@ internal sealed class GcCommand(PluginHost plugin, NetworkConfig config, PluginL
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.Unimplemented)
         {
-            throw new CniException(CniErrorCode.NotSupported, "the daemon on this node does not collect garbage: GC needs the ipamd of this plugin's release", $"CollectGarbage: {exception.StatusCode}", exception);
+            throw new CniException(
+                CniErrorCode.NotSupported,
+                "the daemon on this node does not collect garbage: GC needs the ipamd of this plugin's release",
+                $"CollectGarbage: {exception.StatusCode}",
+                exception
+            );
         }
         catch (RpcException exception)
         {

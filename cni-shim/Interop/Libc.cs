@@ -32,9 +32,9 @@ internal static partial class Libc
         {
             handle = OpenFile(path, flags | O_CLOEXEC);
             errno = handle.IsInvalid ? Marshal.GetLastPInvokeError() : 0;
-        }
-        while (errno == EINTR);
-        if (!handle.IsInvalid) return handle;
+        } while (errno == EINTR);
+        if (!handle.IsInvalid)
+            return handle;
         handle.Dispose();
         return null;
     }
@@ -47,9 +47,11 @@ internal static partial class Libc
             while (true)
             {
                 written = (int)WriteFile(file, start, bytes.Length);
-                if (written >= 0) return 0;
+                if (written >= 0)
+                    return 0;
                 var errno = Marshal.GetLastPInvokeError();
-                if (errno != EINTR) return errno;
+                if (errno != EINTR)
+                    return errno;
             }
         }
     }
@@ -62,23 +64,29 @@ internal static partial class Libc
             while (true)
             {
                 var read = ReadFile(file, start, buffer.Length);
-                if (read >= 0) return (int)read;
+                if (read >= 0)
+                    return (int)read;
                 var errno = Marshal.GetLastPInvokeError();
-                if (errno != EINTR) throw new IOException($"read: errno {errno}");
+                if (errno != EINTR)
+                    throw new IOException($"read: errno {errno}");
             }
         }
     }
 
-    /// <summary>True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.</summary>
+    /// <summary>
+    /// True if the descriptor is ready (data, room, end of file or an error); false after <paramref name="timeoutMilliseconds"/>.
+    /// </summary>
     public static unsafe bool Wait(int fd, short events, int timeoutMilliseconds)
     {
         var poll = new PollFd { Fd = fd, Events = events };
         while (true)
         {
             var ready = PollFds(&poll, 1, timeoutMilliseconds);
-            if (ready >= 0) return ready > 0;
+            if (ready >= 0)
+                return ready > 0;
             // A signal restarts the wait from the beginning: this bound only has to exist, not to be exact.
-            if (Marshal.GetLastPInvokeError() != EINTR) return true;
+            if (Marshal.GetLastPInvokeError() != EINTR)
+                return true;
         }
     }
 

@@ -7,8 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Interop;
 
 /// <summary>
-/// A connected Unix stream socket with a bound on every wait, and nothing behind it: the framework's Socket brings an event loop and a thread along. Failures are
-/// <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
+/// A connected Unix stream socket with a bound on every wait, and nothing behind it: the framework's Socket brings an event loop and a
+/// thread along. Failures are <see cref="IOException"/>, an expired wait <see cref="TimeoutException"/>.
 /// </summary>
 internal sealed partial class UnixSocket : IDisposable
 {
@@ -25,14 +25,17 @@ internal sealed partial class UnixSocket : IDisposable
 
     private UnixSocket(SafeFileHandle handle) => _handle = handle;
 
-    /// <summary>A Unix socket connects at once or not at all; EAGAIN means that the listener's backlog is full, and is waited out.</summary>
+    /// <summary>
+    /// A Unix socket connects at once or not at all; EAGAIN means that the listener's backlog is full, and is waited out.
+    /// </summary>
     public static unsafe UnixSocket Connect(string path, TimeSpan timeout)
     {
         // struct sockaddr_un: sa_family_t sun_family; char sun_path[108];
         Span<byte> address = stackalloc byte[2 + SunPathBytes];
         address.Clear();
         address[0] = AF_UNIX;
-        if (Encoding.UTF8.GetByteCount(path) >= SunPathBytes) throw new IOException($"{path}: longer than a Unix socket's path can be");
+        if (Encoding.UTF8.GetByteCount(path) >= SunPathBytes)
+            throw new IOException($"{path}: longer than a Unix socket's path can be");
         Encoding.UTF8.GetBytes(path, address[2..]);
 
         var handle = Open(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -41,16 +44,24 @@ internal sealed partial class UnixSocket : IDisposable
         {
             fixed (byte* start = address)
             {
-                if (Connect(handle, start, address.Length) == 0) return new UnixSocket(handle);
+                if (Connect(handle, start, address.Length) == 0)
+                    return new UnixSocket(handle);
             }
             var refused = Marshal.GetLastPInvokeError();
-            if (refused is not (EAGAIN or EINTR)) errno = refused;
-            else if (waited >= timeout) errno = EAGAIN;
-            else Libc.Pause(RetryEvery);
+            if (refused is not (EAGAIN or EINTR))
+                errno = refused;
+            else if (waited >= timeout)
+                errno = EAGAIN;
+            else
+                Libc.Pause(RetryEvery);
         }
         handle.Dispose();
-        throw errno == EAGAIN ? new TimeoutException($"connect to {path}: the listener does not accept")
-            : new ConnectException($"connect to {path}: {NameOf(errno)}", isNobodyThere: (Errno)errno is Errno.ENOENT or Errno.ECONNREFUSED);
+        throw errno == EAGAIN
+            ? new TimeoutException($"connect to {path}: the listener does not accept")
+            : new ConnectException(
+                $"connect to {path}: {NameOf(errno)}",
+                isNobodyThere: (Errno)errno is Errno.ENOENT or Errno.ECONNREFUSED
+            );
     }
 
     public unsafe void Send(ReadOnlySpan<byte> bytes, TimeSpan timeout)
@@ -58,9 +69,12 @@ internal sealed partial class UnixSocket : IDisposable
         while (!bytes.IsEmpty)
         {
             nint sent;
-            fixed (byte* start = bytes) sent = Send(_handle, start, bytes.Length, MSG_NOSIGNAL);
-            if (sent >= 0) bytes = bytes[(int)sent..];
-            else WaitAfter(Marshal.GetLastPInvokeError(), "send", Libc.POLLOUT, timeout);
+            fixed (byte* start = bytes)
+                sent = Send(_handle, start, bytes.Length, MSG_NOSIGNAL);
+            if (sent >= 0)
+                bytes = bytes[(int)sent..];
+            else
+                WaitAfter(Marshal.GetLastPInvokeError(), "send", Libc.POLLOUT, timeout);
         }
     }
 
@@ -70,8 +84,10 @@ internal sealed partial class UnixSocket : IDisposable
         while (true)
         {
             nint read;
-            fixed (byte* start = buffer) read = Receive(_handle, start, buffer.Length, 0);
-            if (read >= 0) return (int)read;
+            fixed (byte* start = buffer)
+                read = Receive(_handle, start, buffer.Length, 0);
+            if (read >= 0)
+                return (int)read;
             WaitAfter(Marshal.GetLastPInvokeError(), "receive", Libc.POLLIN, timeout);
         }
     }
@@ -82,9 +98,12 @@ internal sealed partial class UnixSocket : IDisposable
 
     private void WaitAfter(int errno, string call, short events, TimeSpan timeout)
     {
-        if (errno == EINTR) return;
-        if (errno != EAGAIN) throw new IOException($"{call}: {NameOf(errno)}");
-        if (!Libc.Wait((int)_handle.DangerousGetHandle(), events, (int)Math.Min(timeout.TotalMilliseconds + 1, int.MaxValue))) throw new TimeoutException($"{call}: no progress until the deadline");
+        if (errno == EINTR)
+            return;
+        if (errno != EAGAIN)
+            throw new IOException($"{call}: {NameOf(errno)}");
+        if (!Libc.Wait((int)_handle.DangerousGetHandle(), events, (int)Math.Min(timeout.TotalMilliseconds + 1, int.MaxValue)))
+            throw new TimeoutException($"{call}: no progress until the deadline");
     }
 
     private static string NameOf(int errno) => Enum.IsDefined((Errno)errno) ? ((Errno)errno).ToString() : $"errno {errno}";
@@ -108,7 +127,9 @@ internal sealed partial class UnixSocket : IDisposable
 
 /// <summary>A connection could not be opened.</summary>
 /// <param name="message">The path and the error.</param>
-/// <param name="isNobodyThere">There is no socket, or nobody listens on it; else somebody is in the way: permissions, a path that is no socket.</param>
+/// <param name="isNobodyThere">
+/// There is no socket, or nobody listens on it; else somebody is in the way: permissions, a path that is no socket.
+/// </param>
 internal sealed class ConnectException(string message, bool isNobodyThere) : IOException(message)
 {
     public bool IsNobodyThere => isNobodyThere;

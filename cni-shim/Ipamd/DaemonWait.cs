@@ -45,15 +45,18 @@ internal sealed class DaemonWait(string socketPath, TimeSpan longest, TimeProvid
         }
     }
 
-    private bool MayRepeat(TimeSpan left)
-        => left > TimeSpan.Zero && longest > TimeSpan.Zero && (_awaySince is not { } since || time.GetElapsedTime(since) < longest);
+    private bool MayRepeat(TimeSpan left) =>
+        left > TimeSpan.Zero && longest > TimeSpan.Zero && (_awaySince is not { } since || time.GetElapsedTime(since) < longest);
 
     private void Begin(RpcException exception)
     {
-        if (_awaySince is not null) return;
+        if (_awaySince is not null)
+            return;
         _awaySince = time.GetTimestamp();
         log.Info(
             $"the daemon does not answer: waiting for it, up to {longest.TotalSeconds:0.###} s",
-            ("socket", socketPath), (FieldNames.Error, exception.Status.Detail));
+            ("socket", socketPath),
+            (FieldNames.Error, exception.Status.Detail)
+        );
     }
 }

@@ -6,8 +6,9 @@ using VpcCni.Protos.V1;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// The calls of one run of the plugin. They block: the plugin has nothing else to do, and its thread is the one that may touch the host's namespace. Each has a deadline.
-/// Failures are <see cref="RpcException"/>; the commands decide what they mean, <see cref="IpamdErrors"/> how they read.
+/// The calls of one run of the plugin. They block: the plugin has nothing else to do, and its thread is the one that may touch the host's
+/// namespace. Each has a deadline. Failures are <see cref="RpcException"/>; the commands decide what they mean, <see cref="IpamdErrors"/>
+/// how they read.
 /// </summary>
 internal sealed class IpamdClient
 {
@@ -33,10 +34,16 @@ internal sealed class IpamdClient
 
     public string SocketPath { get; }
 
-    /// <summary>The answer to the last call says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. That of aws-node never says so.</summary>
+    /// <summary>
+    /// The answer to the last call says that the daemon deletes the links in <see cref="Netlink.LinkGroups.Released"/>. That of aws-node
+    /// never says so.
+    /// </summary>
     public bool DaemonDeletesLinks => _invoker.ResponseHeaders.ContainsKey(DeletesLinks);
 
-    /// <summary>The answer to the last AddNetwork is what the attachment held before, and it was asked for with another namespace. A daemon of aws-node never says so.</summary>
+    /// <summary>
+    /// The answer to the last AddNetwork is what the attachment held before, and it was asked for with another namespace. A daemon of
+    /// aws-node never says so.
+    /// </summary>
     public bool HeldWithOtherNamespace => _invoker.ResponseHeaders.ContainsKey(OtherNamespace);
 
     public static string OwnVersion { get; } = typeof(IpamdClient).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
@@ -45,11 +52,15 @@ internal sealed class IpamdClient
     public AddNetworkReply AddNetwork(AddNetworkRequest request, TimeSpan timeout)
     {
         var client = new CNIBackend.CNIBackendClient(_invoker);
-        return _wait.Run(timeout, left => WithClientVersion(version =>
-        {
-            request.ClientVersion = version;
-            return client.AddNetwork(request, Within(left));
-        }));
+        return _wait.Run(
+            timeout,
+            left =>
+                WithClientVersion(version =>
+                {
+                    request.ClientVersion = version;
+                    return client.AddNetwork(request, Within(left));
+                })
+        );
     }
 
     /// <summary>Waits for nobody: a runtime must be able to remove pods while the daemon is away.</summary>
@@ -64,15 +75,19 @@ internal sealed class IpamdClient
     }
 
     /// <summary>Waits for a daemon that is away.</summary>
-    public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout)
-        => _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(left)));
+    public CheckAttachmentReply CheckAttachment(AttachmentKey key, TimeSpan timeout) =>
+        _wait.Run(
+            timeout,
+            left => new NodeIpam.NodeIpamClient(_invoker).CheckAttachment(new CheckAttachmentRequest { Attachment = key }, Within(left))
+        );
 
     /// <summary>Waits for a daemon that is away.</summary>
-    public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout)
-        => _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(left)));
+    public CollectGarbageReply CollectGarbage(CollectGarbageRequest request, TimeSpan timeout) =>
+        _wait.Run(timeout, left => new NodeIpam.NodeIpamClient(_invoker).CollectGarbage(request, Within(left)));
 
     /// <summary>Waits for nobody: that the daemon is away is the answer.</summary>
-    public GetStatusReply GetStatus(TimeSpan timeout) => new NodeIpam.NodeIpamClient(_invoker).GetStatus(new GetStatusRequest(), Within(timeout));
+    public GetStatusReply GetStatus(TimeSpan timeout) =>
+        new NodeIpam.NodeIpamClient(_invoker).GetStatus(new GetStatusRequest(), Within(timeout));
 
     private CallOptions Within(TimeSpan timeout) => new(deadline: _time.GetUtcNow().UtcDateTime + timeout);
 

@@ -7,12 +7,16 @@ namespace VpcCni.Shim.Ipamd;
 /// <summary>The one place that turns the daemon's gRPC statuses into CNI errors. The daemon's own words are carried, each once.</summary>
 internal static class IpamdErrors
 {
-    /// <summary>The daemon of aws-node reports an attachment that it does not know by this text, with status UNKNOWN; ours does the same.</summary>
+    /// <summary>
+    /// The daemon of aws-node reports an attachment that it does not know by this text, with status UNKNOWN; ours does the same.
+    /// </summary>
     private const string UnknownPod = "datastore: unknown pod";
 
     private const string WrongVersion = "wrong client version";
 
-    /// <summary>Trailers of a failed call of our daemon: the typed reason, and what to do about it. That of aws-node sends neither.</summary>
+    /// <summary>
+    /// Trailers of a failed call of our daemon: the typed reason, and what to do about it. That of aws-node sends neither.
+    /// </summary>
     private const string Reason = "vpccni-reason";
     private const string Hint = "vpccni-hint";
 
@@ -20,7 +24,9 @@ internal static class IpamdErrors
     private const int LongestSentence = 300;
     private const int LongestDetail = 1000;
 
-    /// <summary>The message is one sentence with the cause and what to do; the details add which call, its status, and what did not fit.</summary>
+    /// <summary>
+    /// The message is one sentence with the cause and what to do; the details add which call, its status, and what did not fit.
+    /// </summary>
     public static CniException ToCni(RpcException exception, string call, string socketPath, TimeSpan timeout)
     {
         var detail = exception.Status.Detail;
@@ -29,66 +35,88 @@ internal static class IpamdErrors
         var (code, message) = exception.StatusCode switch
         {
             StatusCode.ResourceExhausted => (CniErrorCode.TryAgainLater, $"no address for the pod: {said}"),
-            StatusCode.Unavailable when isDown => (CniErrorCode.TryAgainLater, $"ipamd does not answer on {socketPath}: is the aws-node daemon running on this node?"),
+            StatusCode.Unavailable when isDown => (
+                CniErrorCode.TryAgainLater,
+                $"ipamd does not answer on {socketPath}: is the aws-node daemon running on this node?"
+            ),
             StatusCode.Unavailable => (CniErrorCode.TryAgainLater, $"ipamd cannot serve now: {said}"),
-            StatusCode.DeadlineExceeded => (CniErrorCode.TryAgainLater, $"ipamd did not answer on {socketPath} within {timeout.TotalSeconds:0.###} s: look at its log, and at `ipamd status` on the node"),
+            StatusCode.DeadlineExceeded => (
+                CniErrorCode.TryAgainLater,
+                $"ipamd did not answer on {socketPath} within {timeout.TotalSeconds:0.###} s: look at its log, and at `ipamd status` "
+                    + "on the node"
+            ),
             // A daemon that shuts down cancels what waits in it.
             StatusCode.Cancelled or StatusCode.Aborted => (CniErrorCode.TryAgainLater, $"ipamd gave the call up: {said}"),
             StatusCode.InvalidArgument => (CniErrorCode.InvalidConfiguration, $"ipamd rejects the request: {said}"),
-            StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.PermissionDenied or StatusCode.Unauthenticated => (CniErrorCode.IpamdFailed, $"ipamd refuses: {said}"),
+            StatusCode.FailedPrecondition or StatusCode.Unimplemented or StatusCode.PermissionDenied or StatusCode.Unauthenticated => (
+                CniErrorCode.IpamdFailed,
+                $"ipamd refuses: {said}"
+            ),
             _ => (CniErrorCode.IpamdFailed, $"ipamd failed: {said}"),
         };
-        if (Trailer(exception, Hint) is { } hint) message = $"{message}; {hint}";
+        if (Trailer(exception, Hint) is { } hint)
+            message = $"{message}; {hint}";
 
         var reason = Trailer(exception, Reason) is { } typed ? $", {typed}" : "";
         // The words are in the message, unless they were cut or the message has its own.
-        var evidence = detail.Length > 0 && !message.Contains(detail, StringComparison.Ordinal) ? Excerpt(detail, LongestDetail)
-            : isDown && exception.Status.DebugException!.Message is var cause && !message.Contains(cause, StringComparison.Ordinal) ? Excerpt(cause, LongestDetail)
+        var evidence =
+            detail.Length > 0 && !message.Contains(detail, StringComparison.Ordinal) ? Excerpt(detail, LongestDetail)
+            : isDown && exception.Status.DebugException!.Message is var cause && !message.Contains(cause, StringComparison.Ordinal)
+                ? Excerpt(cause, LongestDetail)
             : "";
         // Only what the message has not: the text goes on where that was cut.
-        if (said.Length < detail.Length && message.Contains(said, StringComparison.Ordinal)) evidence = $"...{evidence[(LongestSentence - Cut.Length)..]}";
+        if (said.Length < detail.Length && message.Contains(said, StringComparison.Ordinal))
+            evidence = $"...{evidence[(LongestSentence - Cut.Length)..]}";
         return new(code, message, $"{call}: {exception.StatusCode}{reason}{(evidence.Length > 0 ? $": {evidence}" : "")}", exception);
     }
 
     private const string Cut = "...";
 
-    private static string Excerpt(string text, int longest) => text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest - Cut.Length), Cut);
+    private static string Excerpt(string text, int longest) =>
+        text.Length <= longest ? text : string.Concat(text.AsSpan(0, longest - Cut.Length), Cut);
 
     private static string? Trailer(RpcException exception, string name)
     {
         foreach (var entry in exception.Trailers)
-            if (entry.Key == name && !entry.IsBinary && entry.Value.Length > 0) return Excerpt(entry.Value, LongestSentence);
+            if (entry.Key == name && !entry.IsBinary && entry.Value.Length > 0)
+                return Excerpt(entry.Value, LongestSentence);
         return null;
     }
 
     /// <summary>
-    /// The daemon cannot be reached or does not answer, as opposed to: it answered that something is wrong, e.g. UNAVAILABLE because its checkpoint cannot be written. What broke the
-    /// transport is the status's debug exception.
+    /// The daemon cannot be reached or does not answer, as opposed to: it answered that something is wrong, e.g. UNAVAILABLE because its
+    /// checkpoint cannot be written. What broke the transport is the status's debug exception.
     /// </summary>
-    public static bool IsDown(RpcException exception) => exception.StatusCode switch
-    {
-        StatusCode.DeadlineExceeded or StatusCode.Cancelled => true,
-        StatusCode.Unavailable => exception.Status.DebugException is not null,
-        _ => false,
-    };
-
-    /// <summary>As <see cref="IsDown"/>, and not for want of time: nobody serves the socket, or whoever did stopped in the middle of the call.</summary>
-    public static bool IsAway(RpcException exception)
-        => exception.StatusCode != StatusCode.DeadlineExceeded && IsDown(exception)
-            && exception.Status.DebugException is not ConnectException { IsNobodyThere: false };
-
-    public static bool IsUnknownAttachment(RpcException exception)
-        => exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(UnknownPod, StringComparison.Ordinal);
+    public static bool IsDown(RpcException exception) =>
+        exception.StatusCode switch
+        {
+            StatusCode.DeadlineExceeded or StatusCode.Cancelled => true,
+            StatusCode.Unavailable => exception.Status.DebugException is not null,
+            _ => false,
+        };
 
     /// <summary>
-    /// The daemon of aws-node talks to plugins of its own version only: FAILED_PRECONDITION <c>wrong client version "a" (!= "b")</c>. It checks the text, not the protocol,
-    /// so the call is repeated under the name that it wants to hear. Null for any other failure.
+    /// As <see cref="IsDown"/>, and not for want of time: nobody serves the socket, or whoever did stopped in the middle of the call.
+    /// </summary>
+    public static bool IsAway(RpcException exception) =>
+        exception.StatusCode != StatusCode.DeadlineExceeded
+        && IsDown(exception)
+        && exception.Status.DebugException is not ConnectException { IsNobodyThere: false };
+
+    public static bool IsUnknownAttachment(RpcException exception) =>
+        exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(UnknownPod, StringComparison.Ordinal);
+
+    /// <summary>
+    /// The daemon of aws-node talks to plugins of its own version only: FAILED_PRECONDITION <c>wrong client version "a" (!= "b")</c>. It
+    /// checks the text, not the protocol, so the call is repeated under the name that it wants to hear. Null for any other failure.
     /// </summary>
     public static string? ExpectedClientVersion(RpcException exception)
     {
-        if (exception.StatusCode != StatusCode.FailedPrecondition) return null;
+        if (exception.StatusCode != StatusCode.FailedPrecondition)
+            return null;
         var detail = exception.Status.Detail;
-        if (!detail.Contains(WrongVersion, StringComparison.Ordinal)) return null;
+        if (!detail.Contains(WrongVersion, StringComparison.Ordinal))
+            return null;
         var end = detail.LastIndexOf('"');
         var start = end > 0 ? detail.LastIndexOf('"', end - 1) : -1;
         return start < 0 ? null : detail[(start + 1)..end];

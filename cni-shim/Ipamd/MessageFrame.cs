@@ -6,8 +6,8 @@ using Grpc.Core;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// The frame of one message: a flag for compression, the length as a big-endian number of four bytes, the message (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message). Generated code writes
-/// into the frame and reads from it without a copy in between.
+/// The frame of one message: a flag for compression, the length as a big-endian number of four bytes, the message
+/// (grpc/doc/PROTOCOL-HTTP2.md, Length-Prefixed-Message). Generated code writes into the frame and reads from it without a copy in between.
 /// </summary>
 internal static class MessageFrame
 {
@@ -23,7 +23,8 @@ internal static class MessageFrame
 
     /// <param name="marshaller">Of the message.</param>
     /// <param name="message">Without the header.</param>
-    public static T Read<T>(Marshaller<T> marshaller, ReadOnlyMemory<byte> message) => marshaller.ContextualDeserializer(new MessageReader(message));
+    public static T Read<T>(Marshaller<T> marshaller, ReadOnlyMemory<byte> message) =>
+        marshaller.ContextualDeserializer(new MessageReader(message));
 
     private sealed class FrameWriter : SerializationContext, IBufferWriter<byte>
     {
@@ -35,7 +36,8 @@ internal static class MessageFrame
         {
             get
             {
-                if (!_isComplete) throw new InvalidOperationException("the serializer returned without completing the message");
+                if (!_isComplete)
+                    throw new InvalidOperationException("the serializer returned without completing the message");
                 BinaryPrimitives.WriteInt32BigEndian(_frame.AsSpan(1), _length - HeaderBytes);
                 return _frame.AsMemory(0, _length);
             }
@@ -60,7 +62,8 @@ internal static class MessageFrame
 
         public Memory<byte> GetMemory(int sizeHint = 0)
         {
-            if (_frame.Length - _length < Math.Max(sizeHint, 1)) Grow(Math.Max(sizeHint, _frame.Length));
+            if (_frame.Length - _length < Math.Max(sizeHint, 1))
+                Grow(Math.Max(sizeHint, _frame.Length));
             return _frame.AsMemory(_length);
         }
 

@@ -8,8 +8,9 @@ using VpcCni.Shim.Interop;
 namespace VpcCni.Shim.Ipamd;
 
 /// <summary>
-/// Leaves a note of a DEL that the daemon did not answer, which the daemon takes when it runs again (docs/adr/0021-missed-dels.md). Some twenty system
-/// calls on a file system in memory. A note that cannot be left neither fails nor delays the DEL: the daemon then finds out by the kernel.
+/// Leaves a note of a DEL that the daemon did not answer, which the daemon takes when it runs again (docs/adr/0021-missed-dels.md). Some
+/// twenty system calls on a file system in memory. A note that cannot be left neither fails nor delays the DEL: the daemon then finds out
+/// by the kernel.
 /// </summary>
 internal static class MissedDelNote
 {
@@ -24,7 +25,13 @@ internal static class MissedDelNote
         try
         {
             var note = new MissedDel(
-                config.Name, invocation.ContainerId, invocation.InterfaceName, plugin.Time.GetUtcNow(), plugin.Time.GetElapsedTime(0), BootId());
+                config.Name,
+                invocation.ContainerId,
+                invocation.InterfaceName,
+                plugin.Time.GetUtcNow(),
+                plugin.Time.GetElapsedTime(0),
+                BootId()
+            );
             using var folder = MissedDelFolder.Open(config.IpamdSocket);
             folder.Write(HashOf(note), MissedDelFormat.Write(note), (uint)plugin.Random.Next());
             return true;
@@ -37,16 +44,20 @@ internal static class MissedDelNote
     }
 
     /// <summary>Of the attachment's key; a zero octet is in none of its parts.</summary>
-    internal static string HashOf(MissedDel note)
-        => Convert.ToHexStringLower(Sha1.Hash(Encoding.UTF8.GetBytes($"{note.NetworkName}\0{note.ContainerId}\0{note.InterfaceName}")));
+    internal static string HashOf(MissedDel note) =>
+        Convert.ToHexStringLower(Sha1.Hash(Encoding.UTF8.GetBytes($"{note.NetworkName}\0{note.ContainerId}\0{note.InterfaceName}")));
 
     private static string BootId()
     {
-        using var file = Libc.TryOpen(BootIdFile, flags: 0, out var errno)
+        using var file =
+            Libc.TryOpen(BootIdFile, flags: 0, out var errno)
             ?? throw new IOException($"open {BootIdFile}: errno {errno.ToString(CultureInfo.InvariantCulture)}");
         Span<byte> text = stackalloc byte[BootIdLength];
         var length = Libc.Read(file, text);
-        return length == BootIdLength ? Encoding.ASCII.GetString(text)
-            : throw new IOException($"{BootIdFile} has {length.ToString(CultureInfo.InvariantCulture)} characters, expected {BootIdLength}");
+        return length == BootIdLength
+            ? Encoding.ASCII.GetString(text)
+            : throw new IOException(
+                $"{BootIdFile} has {length.ToString(CultureInfo.InvariantCulture)} characters, expected {BootIdLength}"
+            );
     }
 }

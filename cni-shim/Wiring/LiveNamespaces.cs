@@ -22,7 +22,8 @@ internal static class LiveNamespaces
             foreach (var path in Mounted().Concat(OfProcesses()))
             {
                 Read(host, path, seen, numbers);
-                if (seen.Count <= Most) continue;
+                if (seen.Count <= Most)
+                    continue;
                 problem = $"there are more than {Most} network namespaces";
                 return null;
             }
@@ -41,7 +42,8 @@ internal static class LiveNamespaces
         try
         {
             using var sandbox = NetworkNamespace.Open(path);
-            if (seen.Add(sandbox.Identity) && host.FindNamespaceId(sandbox) is { } number) numbers.Add(number);
+            if (seen.Add(sandbox.Identity) && host.FindNamespaceId(sandbox) is { } number)
+                numbers.Add(number);
         }
         catch (NetworkNamespaceException exception) when (exception.Errno is Errno.ENOENT or Errno.ESRCH or Errno.ENOTDIR or Errno.EINVAL)
         {
@@ -57,7 +59,8 @@ internal static class LiveNamespaces
     {
         foreach (var line in File.ReadLines("/proc/self/mountinfo"))
         {
-            if (!line.Contains(" - nsfs ", StringComparison.Ordinal)) continue;
+            if (!line.Contains(" - nsfs ", StringComparison.Ordinal))
+                continue;
             var fields = line.Split(' ', 6);
             if (fields.Length == 6 && fields[3].StartsWith("net:", StringComparison.Ordinal))
                 yield return fields[4].Replace("\\040", " ", StringComparison.Ordinal);
@@ -68,6 +71,7 @@ internal static class LiveNamespaces
     private static IEnumerable<string> OfProcesses()
     {
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
-            if (Path.GetFileName(folder) is var name && char.IsAsciiDigit(name[0]) && name != "1") yield return $"{folder}/ns/net";
+            if (Path.GetFileName(folder) is var name && char.IsAsciiDigit(name[0]) && name != "1")
+                yield return $"{folder}/ns/net";
     }
 }

@@ -9,17 +9,34 @@ namespace VpcCni.Shim.Wiring;
 /// <summary>One interface that a pod gets: a veth with one address of each family at most.</summary>
 /// <param name="Index">Position in the pod; 0 is the one that CNI_IFNAME names and that carries the default route.</param>
 /// <param name="DeviceNumber">Device index of the network interface that carries the addresses. Only reported.</param>
-/// <param name="RouteTable">Table for what the pod sends; <see cref="Netlink.RouteTable.Main"/> if it leaves through the primary interface.</param>
-internal sealed record PodInterface(int Index, string Name, string HostName, IReadOnlyList<IPAddress> Addresses, int DeviceNumber, int RouteTable)
+/// <param name="RouteTable">
+/// Table for what the pod sends; <see cref="Netlink.RouteTable.Main"/> if it leaves through the primary interface.
+/// </param>
+internal sealed record PodInterface(
+    int Index,
+    string Name,
+    string HostName,
+    IReadOnlyList<IPAddress> Addresses,
+    int DeviceNumber,
+    int RouteTable
+)
 {
     /// <summary>Checks the daemon's reply: what it says is about to become routes and rules of the host.</summary>
     /// <exception cref="CniException">The reply makes no sense, or asks for something that this plugin cannot do.</exception>
     public static IReadOnlyList<PodInterface> FromReply(AddNetworkReply reply, Invocation invocation, NetworkConfig config)
     {
         if (!reply.Success)
-            throw new CniException(CniErrorCode.TryAgainLater, "ipamd has no address for the pod and gives no reason: look at the daemon's log", "AddNetwork answered Success=false");
+            throw new CniException(
+                CniErrorCode.TryAgainLater,
+                "ipamd has no address for the pod and gives no reason: look at the daemon's log",
+                "AddNetwork answered Success=false"
+            );
         if (reply.PodVlanId != 0)
-            throw new CniException(CniErrorCode.NotSupported, $"ipamd gave the pod a branch network interface (VLAN {reply.PodVlanId}), which this plugin does not wire: security groups for pods need the plugin of aws-node");
+            throw new CniException(
+                CniErrorCode.NotSupported,
+                $"ipamd gave the pod a branch network interface (VLAN {reply.PodVlanId}), which this plugin does not wire: security "
+                    + "groups for pods need the plugin of aws-node"
+            );
         if (reply.IPAllocationMetadata.Count is 0 or > Limits.InterfacesPerPod)
             throw InvalidReply($"{reply.IPAllocationMetadata.Count} addresses");
 
@@ -27,8 +44,14 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
         for (var index = 0; index < interfaces.Length; index++)
         {
             var allocation = reply.IPAllocationMetadata[index];
-            interfaces[index] = new PodInterface(index, InterfaceNames.Pod(invocation.InterfaceName, index), InterfaceNames.HostVeth(config.VethPrefix, invocation, index),
-                AddressesOf(allocation), allocation.DeviceNumber, TableOf(allocation));
+            interfaces[index] = new PodInterface(
+                index,
+                InterfaceNames.Pod(invocation.InterfaceName, index),
+                InterfaceNames.HostVeth(config.VethPrefix, invocation, index),
+                AddressesOf(allocation),
+                allocation.DeviceNumber,
+                TableOf(allocation)
+            );
         }
         return interfaces;
     }
@@ -43,28 +66,39 @@ internal sealed record PodInterface(int Index, string Name, string HostName, IRe
 
         void Add(string text, AddressFamily family)
         {
-            if (text.Length == 0) return;
+            if (text.Length == 0)
+                return;
             if (!IPAddress.TryParse(text, out var address) || address.AddressFamily != family || !IsUnicast(address))
                 throw InvalidReply($"the address '{Invocation.Printable(text)}'");
             addresses.Add(address);
         }
     }
 
-    /// <summary>Daemons before multi-card support give the device number only; its table is the main one for the primary interface, else one more than the number.</summary>
+    /// <summary>
+    /// Daemons before multi-card support give the device number only; its table is the main one for the primary interface, else one more
+    /// than the number.
+    /// </summary>
     private static int TableOf(IPAllocationMetadata allocation)
     {
-        if (allocation.RouteTableId < 0 || allocation.DeviceNumber < 0) throw InvalidReply($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
+        if (allocation.RouteTableId < 0 || allocation.DeviceNumber < 0)
+            throw InvalidReply($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
         return allocation.RouteTableId is var table and not Netlink.RouteTable.Unspecified ? table
             : allocation.DeviceNumber == 0 ? Netlink.RouteTable.Main
             : allocation.DeviceNumber + 1;
     }
 
     /// <summary>A host route for any other address would take the node off the network.</summary>
-    private static bool IsUnicast(IPAddress address)
-        => !IPAddress.IsLoopback(address) && !address.Equals(IPAddress.Any) && !address.Equals(IPAddress.IPv6Any) && !address.IsIPv6Multicast && !address.IsIPv6LinkLocal
-            && !address.IsIPv4MappedToIPv6 && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
+    private static bool IsUnicast(IPAddress address) =>
+        !IPAddress.IsLoopback(address)
+        && !address.Equals(IPAddress.Any)
+        && !address.Equals(IPAddress.IPv6Any)
+        && !address.IsIPv6Multicast
+        && !address.IsIPv6LinkLocal
+        && !address.IsIPv4MappedToIPv6
+        && !(address.AddressFamily == AddressFamily.InterNetwork && address.GetAddressBytes()[0] is 0 or >= 224);
 
-    private static CniException InvalidReply(string what) => new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");
+    private static CniException InvalidReply(string what) =>
+        new(CniErrorCode.IpamdFailed, $"ipamd answered with {what}, which cannot be wired: are daemon and plugin of the same release?");
 }
 
 /// <summary>What was made for a <see cref="PodInterface"/>.</summary>

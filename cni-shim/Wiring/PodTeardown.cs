@@ -8,11 +8,12 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Removes the wiring of one sandbox, and only of that one. DEL may come late, twice, for an old sandbox of a pod that runs again under its name (and so under the same host
-/// veth name), or after the address went to another pod. So nothing is deleted by name. A host veth is the sandbox's own if
-/// its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the sandbox held an address that was routed to it before the address was released.
-/// While the daemon is down, the pod's name will do for a link behind which no namespace is alive.
-/// Rules of an address go with its veth, or if no host route leads to the address (then nobody is wired with it). An address that is routed to somebody else's link is left.
+/// Removes the wiring of one sandbox, and only of that one. DEL may come late, twice, for an old sandbox of a pod that runs again under its
+/// name (and so under the same host veth name), or after the address went to another pod. So nothing is deleted by name. A host veth is the
+/// sandbox's own if its peer is in the sandbox's namespace, or its MAC address is the one that ADD reported, or the daemon says that the
+/// sandbox held an address that was routed to it before the address was released. While the daemon is down, the pod's name will do for a
+/// link behind which no namespace is alive. Rules of an address go with its veth, or if no host route leads to the address (then nobody is
+/// wired with it). An address that is routed to somebody else's link is left.
 /// </summary>
 internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniResult? previous, PluginLog log)
 {
@@ -24,41 +25,54 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     private Dictionary<IPAddress, int> _routedBefore = [];
 
     /// <summary>
-    /// What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult. Rules and host routes go now, so that nothing reaches or is
-    /// sent from the addresses; the links are left to <see cref="DeleteLinks"/>, or to the daemon, which knows them by their group.
+    /// What can be proven without the daemon: from the sandbox's namespace (null if it is gone) and from prevResult. Rules and host routes
+    /// go now, so that nothing reaches or is sent from the addresses; the links are left to <see cref="DeleteLinks"/>, or to the daemon,
+    /// which knows them by their group.
     /// </summary>
     public void RemoveProven(NetworkNamespace? sandbox)
     {
         var own = new Dictionary<int, LinkInfo>();
-        if (sandbox is not null) FindByNamespace(sandbox, own);
+        if (sandbox is not null)
+            FindByNamespace(sandbox, own);
         FindByMac(own);
         var addresses = AddressesOf(previous);
         Remove(own, addresses, trusted: false);
-        if (own.Count > 0) RemoveBranchInterface(own);
-        // Nothing is known of the links, e.g. because the DEL has other CNI_ARGS than its ADD, from which they are named: what the daemon is about to release is routed to them now.
-        else _routedBefore = HostRoutes();
+        if (own.Count > 0)
+            RemoveBranchInterface(own);
+        // Nothing is known of the links, e.g. because the DEL has other CNI_ARGS than its ADD, from which they are named: what the daemon
+        // is about to release is routed to them now.
+        else
+            _routedBefore = HostRoutes();
     }
 
     /// <summary>
-    /// The daemon is down, and neither the namespace nor prevResult showed a link: those that are named after the pod, if the namespace behind them has neither a name nor a process. A pod that runs
-    /// again under its name has both.
+    /// The daemon is down, and neither the namespace nor prevResult showed a link: those that are named after the pod, if the namespace
+    /// behind them has neither a name nor a process. A pod that runs again under its name has both.
     /// </summary>
     public void RemoveAbandoned()
     {
-        if (_removedLinks.Count > 0) return;
+        if (_removedLinks.Count > 0)
+            return;
         var named = host.GetLinks().Where(IsNamedAfterPod).ToList();
-        if (named.Count == 0) return;
+        if (named.Count == 0)
+            return;
         var live = LiveNamespaces.Find(host, out var problem);
         if (live is null)
         {
-            log.Warn("links are named after the pod and are left, because it cannot be found out whether a pod is behind them", (FieldNames.Link, string.Join(',', named.Select(link => link.Name))), (FieldNames.Error, problem));
+            log.Warn(
+                "links are named after the pod and are left, because it cannot be found out whether a pod is behind them",
+                (FieldNames.Link, string.Join(',', named.Select(link => link.Name))),
+                (FieldNames.Error, problem)
+            );
             return;
         }
         var own = new Dictionary<int, LinkInfo>();
         foreach (var link in named)
         {
-            if (link.PeerNamespaceId is { } number && !live.Contains(number)) own[link.Index] = link;
-            else log.Info("a link is named after the pod and its namespace is alive: it is left", (FieldNames.Link, link.Name));
+            if (link.PeerNamespaceId is { } number && !live.Contains(number))
+                own[link.Index] = link;
+            else
+                log.Info("a link is named after the pod and its namespace is alive: it is left", (FieldNames.Link, link.Name));
         }
         Remove(own, [], trusted: false);
         DeleteLinks();
@@ -68,26 +82,34 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     public void Report(string what)
     {
         if (log.IsEnabled(PluginLogLevel.Info))
-            log.Info(what, ("removed", _removedLinks.Count + _removedAddresses.Count == 0 ? "nothing" : ""), (FieldNames.Link, string.Join(',', _removedLinks)), (FieldNames.Ip, string.Join(',', _removedAddresses)));
+            log.Info(
+                what,
+                ("removed", _removedLinks.Count + _removedAddresses.Count == 0 ? "nothing" : ""),
+                (FieldNames.Link, string.Join(',', _removedLinks)),
+                (FieldNames.Ip, string.Join(',', _removedAddresses))
+            );
     }
 
     /// <summary>Addresses that, by the daemon's word, this sandbox held until now.</summary>
     public void RemoveReleased(IReadOnlyList<IPAddress> addresses)
     {
         var open = addresses.Where(address => !_handled.Contains(address)).ToList();
-        if (open.Count > 0) Remove([], open, trusted: true);
+        if (open.Count > 0)
+            Remove([], open, trusted: true);
     }
 
     /// <summary>Deletes the links of <see cref="RemoveProven"/>: 10 to 20 ms in which the kernel waits for its readers.</summary>
     public void DeleteLinks()
     {
-        if (_released.Count > 0) host.Execute([.. _released.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV))]);
+        if (_released.Count > 0)
+            host.Execute([.. _released.Select(static index => LinkRequests.Delete(index).Tolerating(Errno.ENODEV))]);
         _released.Clear();
     }
 
     private void Remove(Dictionary<int, LinkInfo> own, List<IPAddress> candidates, bool trusted)
     {
-        if (own.Count == 0 && candidates.Count == 0) return;
+        if (own.Count == 0 && candidates.Count == 0)
+            return;
         var (holders, routed) = ReadHostRoutes(own, candidates);
         var requests = new List<NetlinkRequest>();
         var links = new Dictionary<int, LinkInfo>(own);
@@ -96,18 +118,25 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         {
             if (holders.TryGetValue(address, out var holder) && !own.ContainsKey(holder))
             {
-                if (!trusted || host.FindLink(holder) is not { Kind: "veth" } link || !(IsNamedAfterPod(link) || _routedBefore.GetValueOrDefault(address) == holder))
+                if (
+                    !trusted
+                    || host.FindLink(holder) is not { Kind: "veth" } link
+                    || !(IsNamedAfterPod(link) || _routedBefore.GetValueOrDefault(address) == holder)
+                )
                 {
                     log.Info(
                         "the address is routed to a link that is not of this sandbox: its rules stay",
-                        (FieldNames.Ip, address.ToString()), ("linkIndex", holder));
+                        (FieldNames.Ip, address.ToString()),
+                        ("linkIndex", holder)
+                    );
                     continue;
                 }
                 links[holder] = link;
             }
             var first = requests.Count;
             PodRouting.RemoveRules(requests, address);
-            if (own.ContainsKey(holder)) requests.Add(PodRouting.RemoveHostRoute(address, holder));
+            if (own.ContainsKey(holder))
+                requests.Add(PodRouting.RemoveHostRoute(address, holder));
             parts.Add((address, first, requests.Count));
             _handled.Add(address);
         }
@@ -119,17 +148,22 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         else
         {
             // First: whoever looks at rules and then at links, to put back what is missing, must not take what goes now for a loss.
-            requests.InsertRange(0, links.Keys.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV)));
+            requests.InsertRange(
+                0,
+                links.Keys.Select(static index => LinkRequests.SetGroup(index, LinkGroups.Released).Tolerating(Errno.ENODEV))
+            );
             _released.UnionWith(links.Keys);
         }
 
-        if (requests.Count == 0) return;
+        if (requests.Count == 0)
+            return;
         var absent = new HashSet<int>();
         host.Execute(requests, absent);
         var shift = trusted ? 0 : links.Count;
         foreach (var (address, first, end) in parts)
             for (var index = first + shift; index < end + shift; index++)
-                if (!absent.Contains(index) && !_removedAddresses.Contains(address)) _removedAddresses.Add(address);
+                if (!absent.Contains(index) && !_removedAddresses.Contains(address))
+                    _removedAddresses.Add(address);
         _removedLinks.AddRange(links.Values.Select(static link => link.Name));
     }
 
@@ -141,26 +175,34 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         {
             var bits = family == AddressFamily.InterNetwork ? 32 : 128;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
-                if (route.Destination is { } destination && destination.PrefixLength == bits && route.Type == RouteType.Unicast) routes[destination.BaseAddress] = route.LinkIndex;
+                if (route.Destination is { } destination && destination.PrefixLength == bits && route.Type == RouteType.Unicast)
+                    routes[destination.BaseAddress] = route.LinkIndex;
         }
         return routes;
     }
 
     /// <summary>Which link the host route of each candidate leads to, and which addresses are routed to our own links.</summary>
-    private (Dictionary<IPAddress, int> Holders, List<IPAddress> Routed) ReadHostRoutes(Dictionary<int, LinkInfo> own, List<IPAddress> candidates)
+    private (Dictionary<IPAddress, int> Holders, List<IPAddress> Routed) ReadHostRoutes(
+        Dictionary<int, LinkInfo> own,
+        List<IPAddress> candidates
+    )
     {
         var holders = new Dictionary<IPAddress, int>();
         var routed = new List<IPAddress>();
         foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
             // With an own link of unknown addresses both families can be behind it.
-            if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family)) continue;
+            if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family))
+                continue;
             var bits = family == AddressFamily.InterNetwork ? 32 : 128;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
             {
-                if (route.Destination is not { } destination || destination.PrefixLength != bits || route.Type != RouteType.Unicast) continue;
-                if (own.ContainsKey(route.LinkIndex)) routed.Add(destination.BaseAddress);
-                else if (!candidates.Contains(destination.BaseAddress)) continue;
+                if (route.Destination is not { } destination || destination.PrefixLength != bits || route.Type != RouteType.Unicast)
+                    continue;
+                if (own.ContainsKey(route.LinkIndex))
+                    routed.Add(destination.BaseAddress);
+                else if (!candidates.Contains(destination.BaseAddress))
+                    continue;
                 holders[destination.BaseAddress] = route.LinkIndex;
             }
         }
@@ -173,26 +215,38 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         using var pod = sandbox.OpenRouteNetlink();
         foreach (var inside in pod.GetLinks())
         {
-            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !IsNamedInPod(inside.Name)) continue;
+            if (inside.Kind != "veth" || inside.PeerIndex is not { } hostIndex || !IsNamedInPod(inside.Name))
+                continue;
             // Both ends must point at each other: the index of a peer in a third namespace may be that of any link here.
-            if (host.FindLink(hostIndex) is { Kind: "veth" } outside && outside.PeerIndex == inside.Index && IsNamedAfterPod(outside)) own[hostIndex] = outside;
+            if (host.FindLink(hostIndex) is { Kind: "veth" } outside && outside.PeerIndex == inside.Index && IsNamedAfterPod(outside))
+                own[hostIndex] = outside;
         }
     }
 
-    /// <summary>MAC addresses are random for each veth, so the one in our result tells this veth from a later one of the same name. Results of aws-node have none.</summary>
+    /// <summary>
+    /// MAC addresses are random for each veth, so the one in our result tells this veth from a later one of the same name. Results of
+    /// aws-node have none.
+    /// </summary>
     private void FindByMac(Dictionary<int, LinkInfo> own)
     {
         foreach (var link in previous?.Interfaces ?? [])
         {
             // A damaged cache may name anything.
-            if (link.Sandbox.Length > 0 || link.Name.Length == 0 || Invocation.InterfaceNameProblem(link.Name) is not null || !MacAddress.TryParse(link.Mac, out var mac)) continue;
-            if (host.FindLink(link.Name) is { Kind: "veth" } outside && outside.Mac == mac && IsNamedAfterPod(outside)) own[outside.Index] = outside;
+            if (
+                link.Sandbox.Length > 0
+                || link.Name.Length == 0
+                || Invocation.InterfaceNameProblem(link.Name) is not null
+                || !MacAddress.TryParse(link.Mac, out var mac)
+            )
+                continue;
+            if (host.FindLink(link.Name) is { Kind: "veth" } outside && outside.Mac == mac && IsNamedAfterPod(outside))
+                own[outside.Index] = outside;
         }
     }
 
     /// <summary>
-    /// Pods that aws-node wired to a branch network interface: prevResult has its VLAN as the marker's MAC address. The interface and its rules (priority 10) are the
-    /// pod's alone. The routes in table VLAN + 100 go with the links.
+    /// Pods that aws-node wired to a branch network interface: prevResult has its VLAN as the marker's MAC address. The interface and its
+    /// rules (priority 10) are the pod's alone. The routes in table VLAN + 100 go with the links.
     /// </summary>
     private void RemoveBranchInterface(Dictionary<int, LinkInfo> own)
     {
@@ -200,7 +254,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         const int firstBranchTable = 100;
         var marker = InterfaceNames.Marker(invocation);
         var vlan = previous?.Interfaces.FirstOrDefault(link => link.Name == marker)?.Mac;
-        if (vlan is null || !int.TryParse(vlan, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id is < 1 or > 4094) return;
+        if (vlan is null || !int.TryParse(vlan, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id is < 1 or > 4094)
+            return;
 
         var branch = $"vlan.eth.{id}";
         var requests = new List<NetlinkRequest> { LinkRequests.Delete(branch).Tolerating(Errno.ENODEV) };
@@ -208,7 +263,14 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         {
             foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
             {
-                var rule = new RuleInfo { Family = family, Priority = branchPriority, InputInterface = name, Table = id + firstBranchTable, Action = RuleAction.ToTable };
+                var rule = new RuleInfo
+                {
+                    Family = family,
+                    Priority = branchPriority,
+                    InputInterface = name,
+                    Table = id + firstBranchTable,
+                    Action = RuleAction.ToTable,
+                };
                 requests.Add(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
             }
         }
@@ -217,18 +279,22 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
 
     private bool IsNamedInPod(string name)
     {
-        if (name == invocation.InterfaceName) return true;
+        if (name == invocation.InterfaceName)
+            return true;
         for (var index = 1; index <= Limits.InterfacesPerPod; index++)
-            if (name == InterfaceNames.Pod(invocation.InterfaceName, index)) return true;
+            if (name == InterfaceNames.Pod(invocation.InterfaceName, index))
+                return true;
         return false;
     }
 
     /// <summary>Any prefix will do: it may have been configured differently when the pod was added.</summary>
     private bool IsNamedAfterPod(LinkInfo link)
     {
-        if (link.Kind != "veth") return false;
+        if (link.Kind != "veth")
+            return false;
         for (var index = 0; index < HostNameHashes; index++)
-            if (link.Name.EndsWith(InterfaceNames.Hash(invocation, index), StringComparison.Ordinal)) return true;
+            if (link.Name.EndsWith(InterfaceNames.Hash(invocation, index), StringComparison.Ordinal))
+                return true;
         return false;
     }
 
@@ -239,10 +305,13 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         foreach (var address in result?.Addresses ?? [])
         {
             var isHost = address.PrefixLength == PodRouting.Host(address.Address).PrefixLength;
-            var isOurs = address.Interface is not { } index
+            var isOurs =
+                address.Interface is not { } index
                 || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));
-            if (isHost && isOurs) addresses.Add(address.Address);
-            if (addresses.Count < Limits.PreviousAddresses) continue;
+            if (isHost && isOurs)
+                addresses.Add(address.Address);
+            if (addresses.Count < Limits.PreviousAddresses)
+                continue;
             log.Warn("prevResult has more addresses than a pod can have; the others are ignored", ("addresses", result!.Addresses.Count));
             break;
         }

@@ -6,11 +6,19 @@ using VpcCni.Netlink;
 namespace VpcCni.Shim.Wiring;
 
 /// <summary>
-/// Wires a pod: a veth pair made in place (one end in the pod's namespace, the peer in the host's; nothing is moved), with both MAC addresses given at creation so that udev's
-/// MACAddressPolicy does not change the host end after the pod has learned it. Messages that belong together travel in one send.
-/// Must run on a thread that is in the host's namespace (sysctls).
+/// Wires a pod: a veth pair made in place (one end in the pod's namespace, the peer in the host's; nothing is moved), with both MAC
+/// addresses given at creation so that udev's MACAddressPolicy does not change the host end after the pod has learned it. Messages that
+/// belong together travel in one send. Must run on a thread that is in the host's namespace (sysctls).
 /// </summary>
-internal sealed class PodWiring(RouteNetlink host, NetworkNamespace hostNamespace, RouteNetlink pod, NetworkNamespace podNamespace, int mtu, Random random, PluginLog log)
+internal sealed class PodWiring(
+    RouteNetlink host,
+    NetworkNamespace hostNamespace,
+    RouteNetlink pod,
+    NetworkNamespace podNamespace,
+    int mtu,
+    Random random,
+    PluginLog log
+)
 {
     /// <summary>Wires one interface. Whatever was done when it throws is on the undo stack.</summary>
     public WiredInterface Wire(PodInterface link, UndoStack undo)
@@ -22,31 +30,36 @@ internal sealed class PodWiring(RouteNetlink host, NetworkNamespace hostNamespac
 
         var ipv6 = link.Addresses.Any(static address => address.AddressFamily == AddressFamily.InterNetworkV6);
         InterfaceSysctls.PrepareHostVeth(link.HostName, ipv6);
-        if (ipv6) podNamespace.Run(() => InterfaceSysctls.EnableIpv6(link.Name));
+        if (ipv6)
+            podNamespace.Run(() => InterfaceSysctls.EnableIpv6(link.Name));
 
         undo.Push($"remove the rules of {string.Join(", ", link.Addresses)}", () => RemoveRules(link));
         var requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(hostIndex, up: true) };
-        foreach (var address in link.Addresses) PodRouting.AddHostSide(requests, address, hostIndex, link.RouteTable);
+        foreach (var address in link.Addresses)
+            PodRouting.AddHostSide(requests, address, hostIndex, link.RouteTable);
         host.Execute(requests);
 
         requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(podIndex, up: true) };
-        foreach (var address in link.Addresses) PodRouting.AddPodSide(requests, address, podIndex, link.Index, hostMac);
+        foreach (var address in link.Addresses)
+            PodRouting.AddPodSide(requests, address, podIndex, link.Index, hostMac);
         pod.Execute(requests);
         return new WiredInterface(link, hostMac, podMac);
     }
 
     private (int PodIndex, int HostIndex) CreateVeth(PodInterface link, MacAddress hostMac, MacAddress podMac, UndoStack undo)
     {
-        var create = LinkRequests.CreateVeth(new VethSpec
-        {
-            Name = link.Name,
-            Mac = podMac,
-            Mtu = mtu,
-            PeerName = link.HostName,
-            PeerNamespace = hostNamespace,
-            PeerMac = hostMac,
-            PeerMtu = mtu,
-        });
+        var create = LinkRequests.CreateVeth(
+            new VethSpec
+            {
+                Name = link.Name,
+                Mac = podMac,
+                Mtu = mtu,
+                PeerName = link.HostName,
+                PeerNamespace = hostNamespace,
+                PeerMac = hostMac,
+                PeerMtu = mtu,
+            }
+        );
         try
         {
             pod.Execute(create);
@@ -60,37 +73,49 @@ internal sealed class PodWiring(RouteNetlink host, NetworkNamespace hostNamespac
 
         var created = pod.FindLink(link.Name);
         if (created?.PeerIndex is not { } hostIndex)
-            throw new CniException(CniErrorCode.WiringFailed, $"the veth {link.Name} was made and is gone, or has no peer: something else changes links in {podNamespace}");
+            throw new CniException(
+                CniErrorCode.WiringFailed,
+                $"the veth {link.Name} was made and is gone, or has no peer: something else changes links in {podNamespace}"
+            );
         return (created.Index, hostIndex);
     }
 
     /// <summary>
-    /// A pod that is created again under its old name finds the veth of its previous sandbox if that was not deleted yet; the new sandbox takes the name over, as in the AWS
-    /// plugin (and the DEL of the old one leaves ours alone). Anything else that has the name is not ours to delete.
+    /// A pod that is created again under its old name finds the veth of its previous sandbox if that was not deleted yet; the new sandbox
+    /// takes the name over, as in the AWS plugin (and the DEL of the old one leaves ours alone). Anything else that has the name is not
+    /// ours to delete.
     /// </summary>
     private void RemoveStaleHostVeth(PodInterface link, NetlinkException exists)
     {
-        if (pod.FindLink(link.Name) is not null) throw NameTaken(link.Name, podNamespace.ToString());
+        if (pod.FindLink(link.Name) is not null)
+            throw NameTaken(link.Name, podNamespace.ToString());
         var stale = host.FindLink(link.HostName) ?? throw exists;
         if (stale.Kind != "veth")
-            throw new CniException(CniErrorCode.WiringFailed, $"the host has a link {link.HostName} of kind {stale.Kind ?? "unknown"} where the pod's veth belongs; remove it");
+            throw new CniException(
+                CniErrorCode.WiringFailed,
+                $"the host has a link {link.HostName} of kind {stale.Kind ?? "unknown"} where the pod's veth belongs; remove it"
+            );
         foreach (var other in pod.GetLinks())
         {
             if (other.Kind == "veth" && other.PeerIndex == stale.Index && stale.PeerIndex == other.Index)
-                throw new CniException(CniErrorCode.InterfaceNameTaken,
-                    $"the pod is attached already, as {other.Name}: its host veth {link.HostName} is named after namespace and pod, so a pod can have one attachment by this plugin");
+                throw new CniException(
+                    CniErrorCode.InterfaceNameTaken,
+                    $"the pod is attached already, as {other.Name}: its host veth {link.HostName} is named after namespace and pod, "
+                        + "so a pod can have one attachment by this plugin"
+                );
         }
         log.Info("deleting the host veth of an earlier sandbox of the same pod", (FieldNames.Link, link.HostName));
         host.Execute(LinkRequests.Delete(stale.Index).Tolerating(Errno.ENODEV));
     }
 
-    public static CniException NameTaken(string name, string netns)
-        => new(CniErrorCode.InterfaceNameTaken, $"CNI_IFNAME: {name} exists in {netns} already; it must not be added twice without a DEL");
+    public static CniException NameTaken(string name, string netns) =>
+        new(CniErrorCode.InterfaceNameTaken, $"CNI_IFNAME: {name} exists in {netns} already; it must not be added twice without a DEL");
 
     private void RemoveRules(PodInterface link)
     {
         var requests = new List<NetlinkRequest>();
-        foreach (var address in link.Addresses) PodRouting.RemoveRules(requests, address);
+        foreach (var address in link.Addresses)
+            PodRouting.RemoveRules(requests, address);
         host.Execute(requests);
     }
 }

@@ -4,8 +4,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Allocation;
 
 /// <summary>
-/// One ADD or DEL of an attachment at a time, in the order of arrival. Runtimes promise that, and a retry after a lost connection breaks it: without turns, undoing an ADD whose client is
-/// gone could free the address that the retry of the same ADD has just been promised.
+/// One ADD or DEL of an attachment at a time, in the order of arrival. Runtimes promise that, and a retry after a lost connection breaks
+/// it: without turns, undoing an ADD whose client is gone could free the address that the retry of the same ADD has just been promised.
 /// </summary>
 internal sealed class KeyedLock
 {
@@ -18,7 +18,8 @@ internal sealed class KeyedLock
         TaskCompletionSource mine;
         lock (_lock)
         {
-            if (_busy.TryAdd(key, new Queue<TaskCompletionSource>())) return new Turn(this, key);
+            if (_busy.TryAdd(key, new Queue<TaskCompletionSource>()))
+                return new Turn(this, key);
             mine = new TaskCompletionSource();
             _busy[key].Enqueue(mine);
         }
@@ -43,7 +44,8 @@ internal sealed class KeyedLock
             }
 
             // False: its client is gone.
-            if (next.TrySetResult()) return;
+            if (next.TrySetResult())
+                return;
         }
     }
 
@@ -53,7 +55,8 @@ internal sealed class KeyedLock
 
         public void Dispose()
         {
-            if (_left) return;
+            if (_left)
+                return;
             _left = true;
             turns.Leave(key);
         }

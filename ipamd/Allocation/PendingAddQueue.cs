@@ -11,9 +11,7 @@ internal sealed record AddRequest(AttachmentKey Key, PodReference Pod, string Ne
 /// <summary>How a wait ended.</summary>
 internal abstract record WaitOutcome
 {
-    private WaitOutcome()
-    {
-    }
+    private WaitOutcome() { }
 
     internal sealed record Served(Attachment Attachment, bool IsNew, TimeSpan? ReusedAfter = null) : WaitOutcome;
 
@@ -31,8 +29,8 @@ internal abstract record WaitOutcome
 internal readonly record struct QueuedAdd(AttachmentKey Key, PodReference Pod, DateTimeOffset Since, DateTimeOffset Deadline);
 
 /// <summary>
-/// ADDs that found the pool empty, first come, first served. Their number is demand that the planner sees. Every place in the queue is left exactly once: served,
-/// hopeless, or given up by its client (cancelled or out of time), who then holds nothing.
+/// ADDs that found the pool empty, first come, first served. Their number is demand that the planner sees. Every place in the queue is left
+/// exactly once: served, hopeless, or given up by its client (cancelled or out of time), who then holds nothing.
 /// </summary>
 internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
 {
@@ -47,7 +45,8 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
     {
         get
         {
-            lock (_lock) return _obstacle;
+            lock (_lock)
+                return _obstacle;
         }
     }
 
@@ -56,20 +55,23 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
     {
         get
         {
-            lock (_lock) return _queue.Count;
+            lock (_lock)
+                return _queue.Count;
         }
     }
 
     /// <summary>Those who wait, in the order of their arrival. An attachment waits once: its repeated ADDs take turns.</summary>
     public IReadOnlyList<PendingAdd> Waiting()
     {
-        lock (_lock) return [.. _queue.Select(waiter => new PendingAdd(waiter.Number, waiter.Deadline))];
+        lock (_lock)
+            return [.. _queue.Select(waiter => new PendingAdd(waiter.Number, waiter.Deadline))];
     }
 
     /// <summary>The line as people see it, first come first.</summary>
     public IReadOnlyList<QueuedAdd> Entries()
     {
-        lock (_lock) return [.. _queue.Select(waiter => new QueuedAdd(waiter.Request.Key, waiter.Request.Pod, waiter.Since, waiter.Deadline))];
+        lock (_lock)
+            return [.. _queue.Select(waiter => new QueuedAdd(waiter.Request.Key, waiter.Request.Pod, waiter.Since, waiter.Deadline))];
     }
 
     /// <summary>Takes a place and waits for its turn. The caller bounds the wait by the token.</summary>
@@ -79,7 +81,8 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         LinkedListNode<Waiter> place;
         lock (_lock)
         {
-            if (_queue.Count >= PoolLimits.MaxWaiting) return new WaitOutcome.Refused();
+            if (_queue.Count >= PoolLimits.MaxWaiting)
+                return new WaitOutcome.Refused();
             place = _queue.AddLast(new Waiter(++_lastNumber, request, time.GetUtcNow(), deadline));
         }
 
@@ -89,7 +92,8 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         {
             lock (_lock)
             {
-                if (place.List is null) return;
+                if (place.List is null)
+                    return;
                 _queue.Remove(place);
             }
 
@@ -109,18 +113,24 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
             while (_queue.First is { } head)
             {
                 var request = head.Value.Request;
-                if (ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow()) is not AssignOutcome.Held held) break;
+                if (
+                    ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
+                    is not AssignOutcome.Held held
+                )
+                    break;
                 _queue.RemoveFirst();
                 served.Add((head.Value, new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)));
             }
         }
 
         // Completed outside the lock: continuations run on this thread.
-        foreach (var (waiter, outcome) in served) waiter.Outcome.TrySetResult(outcome);
+        foreach (var (waiter, outcome) in served)
+            waiter.Outcome.TrySetResult(outcome);
     }
 
     /// <summary>
-    /// What stands against growth now; null for nothing. Some of those who wait are told that it is useless. Whoever would still be there when the obstacle is gone stays.
+    /// What stands against growth now; null for nothing. Some of those who wait are told that it is useless. Whoever would still be there
+    /// when the obstacle is gone stays.
     /// </summary>
     public void FailUnservable(IReadOnlyList<long> numbers, GrowthObstacle? obstacle)
     {
@@ -128,9 +138,10 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         lock (_lock)
         {
             _obstacle = obstacle;
-            if (obstacle is null or { MayEndAnyMoment: true }) return;
+            if (obstacle is null or { MayEndAnyMoment: true })
+                return;
             var named = numbers.ToHashSet();
-            for (var place = _queue.First; place is not null;)
+            for (var place = _queue.First; place is not null; )
             {
                 var next = place.Next;
                 if (named.Contains(place.Value.Number) && (obstacle.Until is not { } until || until >= place.Value.Deadline))
@@ -143,7 +154,8 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
             }
         }
 
-        foreach (var waiter in hopeless) waiter.Outcome.TrySetResult(new WaitOutcome.Unservable(obstacle));
+        foreach (var waiter in hopeless)
+            waiter.Outcome.TrySetResult(new WaitOutcome.Unservable(obstacle));
     }
 
     private sealed class Waiter(long number, AddRequest request, DateTimeOffset since, DateTimeOffset deadline)
@@ -153,7 +165,9 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         public AddRequest Request { get; } = request;
         public DateTimeOffset Deadline { get; } = deadline;
 
-        /// <summary>Continues where it is completed: in production that is the pool's loop or another RPC, in the simulation its one thread.</summary>
+        /// <summary>
+        /// Continues where it is completed: in production that is the pool's loop or another RPC, in the simulation its one thread.
+        /// </summary>
         public TaskCompletionSource<WaitOutcome> Outcome { get; } = new();
     }
 }

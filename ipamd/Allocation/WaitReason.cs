@@ -16,11 +16,17 @@ internal sealed class WaitReason(IpLedger ledger, PendingAddQueue waiting, ApiRa
     {
         var standing = waiting.Obstacle;
         // While calls are throttled no growth begins, whatever is under way.
-        if (standing?.Kind == GrowthObstacleKind.Throttled) return standing;
-        var running = ledger.OpenIntents().Where(open => open.IsRunning).Select(open => open.Intent)
+        if (standing?.Kind == GrowthObstacleKind.Throttled)
+            return standing;
+        var running = ledger
+            .OpenIntents()
+            .Where(open => open.IsRunning)
+            .Select(open => open.Intent)
             .Where(intent => intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false })
-            .OrderBy(intent => intent.Since).ToArray();
-        if (running.Length == 0) return standing;
+            .OrderBy(intent => intent.Since)
+            .ToArray();
+        if (running.Length == 0)
+            return standing;
         if (budget.GrowthWait() is not { } wait || running.FirstOrDefault(intent => Needs(intent) == wait.Kind) is not { } held)
             return new GrowthObstacle(GrowthObstacleKind.CloudFailure, null, UnderWay(running[0]));
         var until = time.GetUtcNow() + wait.TokensIn;

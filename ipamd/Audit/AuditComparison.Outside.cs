@@ -13,48 +13,108 @@ internal static partial class AuditComparison
     private static IEnumerable<Finding> Sandboxes(AuditLook look, RuntimeFacts runtime)
     {
         var byPath = runtime.Sandboxes.ToDictionary(sandbox => sandbox.Path, StringComparer.Ordinal);
-        foreach (var attachment in look.Attachments.Where(attachment => attachment.NetnsPath.Length > 0 && look.At - attachment.AssignedAt >= Wiring))
+        foreach (
+            var attachment in look.Attachments.Where(attachment =>
+                attachment.NetnsPath.Length > 0 && look.At - attachment.AssignedAt >= Wiring
+            )
+        )
         {
             var subject = $"{Name(attachment)} {attachment.Addresses[0].Address}";
             if (!byPath.TryGetValue(attachment.NetnsPath, out var sandbox))
             {
                 if (runtime.Folders.Contains(Path.GetDirectoryName(attachment.NetnsPath)!))
-                    yield return new Finding(Severity.Warning, "sandbox-gone", subject, $"its namespace {attachment.NetnsPath} is gone, and no DEL came", "the daemon gives the address back by itself once link and route are gone, too; a runtime's GC does it at once");
+                    yield return new Finding(
+                        Severity.Warning,
+                        "sandbox-gone",
+                        subject,
+                        $"its namespace {attachment.NetnsPath} is gone, and no DEL came",
+                        "the daemon gives the address back by itself once link and route are gone, too; a runtime's GC does it at once"
+                    );
                 continue;
             }
 
-            if (Gateway(look, attachment, sandbox) is { } gateway) yield return gateway with { Subject = subject };
-            IPAddress[] inside = [.. sandbox.Addresses.Where(item => item.Link == attachment.Key.InterfaceName).Select(item => item.Address)];
+            if (Gateway(look, attachment, sandbox) is { } gateway)
+                yield return gateway with
+                {
+                    Subject = subject,
+                };
+            IPAddress[] inside =
+            [
+                .. sandbox.Addresses.Where(item => item.Link == attachment.Key.InterfaceName).Select(item => item.Address),
+            ];
             foreach (var held in attachment.Addresses.Where(held => !inside.Contains(held.Address)))
             {
                 yield return new Finding(
-                    Severity.Critical, "sandbox-address", subject,
-                    $"inside its namespace {attachment.Key.InterfaceName} has {(inside.Length == 0 ? "no address" : string.Join(", ", inside.Select(address => address.ToString())))} instead of {held.Address}", Remake);
+                    Severity.Critical,
+                    "sandbox-address",
+                    subject,
+                    $"inside its namespace {attachment.Key.InterfaceName} has "
+                        + $"{(inside.Length == 0 ? "no address" : string.Join(", ", inside.Select(address => address.ToString())))} "
+                        + $"instead of {held.Address}",
+                    Remake
+                );
             }
         }
 
         var named = look.Attachments.Select(attachment => attachment.NetnsPath).ToHashSet(StringComparer.Ordinal);
         var links = (look.Kernel?.Links ?? []).Select(link => link.Mac).OfType<MacAddress>().ToHashSet();
         // Seen by its number, it is a pod of this node when a link of the host leads there.
-        var led = (look.Kernel?.Links ?? []).Where(link => link.Kind == "veth").Select(link => link.PeerNamespaceId).OfType<int>().ToHashSet();
-        var ours = runtime.Sandboxes.Where(sandbox => named.Contains(sandbox.Path) || sandbox.Gateways.Any(links.Contains)
-            || (sandbox.NamespaceId is { } id && led.Contains(id)));
-        foreach (var shared in ours.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address))).Where(item => IsOurs(look, item.Address)).GroupBy(item => item.Address))
+        var led = (look.Kernel?.Links ?? [])
+            .Where(link => link.Kind == "veth")
+            .Select(link => link.PeerNamespaceId)
+            .OfType<int>()
+            .ToHashSet();
+        var ours = runtime.Sandboxes.Where(sandbox =>
+            named.Contains(sandbox.Path) || sandbox.Gateways.Any(links.Contains) || (sandbox.NamespaceId is { } id && led.Contains(id))
+        );
+        foreach (
+            var shared in ours.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address)))
+                .Where(item => IsOurs(look, item.Address))
+                .GroupBy(item => item.Address)
+        )
         {
             string[] paths = [.. shared.Select(item => item.Path).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-            if (paths.Length > 1) yield return new Finding(Severity.Critical, "shared-address", shared.Key.ToString(), $"{paths.Length} namespaces use it: {string.Join(", ", paths)}", "delete all but the pod that `ipamd pods` shows");
-            else if (!Held(look).Contains(shared.Key)) yield return new Finding(Severity.Critical, "unknown-sandbox", shared.Key.ToString(), $"namespace {paths[0]} uses it, and the ledger has nobody for it: another pod could get the same", Remake);
+            if (paths.Length > 1)
+                yield return new Finding(
+                    Severity.Critical,
+                    "shared-address",
+                    shared.Key.ToString(),
+                    $"{paths.Length} namespaces use it: {string.Join(", ", paths)}",
+                    "delete all but the pod that `ipamd pods` shows"
+                );
+            else if (!Held(look).Contains(shared.Key))
+                yield return new Finding(
+                    Severity.Critical,
+                    "unknown-sandbox",
+                    shared.Key.ToString(),
+                    $"namespace {paths[0]} uses it, and the ledger has nobody for it: another pod could get the same",
+                    Remake
+                );
         }
     }
 
     /// <summary>What a pod sends goes to the MAC address of its permanent neighbour entry; a link that has another one drops it.</summary>
     private static Finding? Gateway(AuditLook look, Attachment attachment, SandboxFacts sandbox)
     {
-        if (look.Kernel is not { } kernel || sandbox.Gateways.Count == 0) return null;
-        var route = kernel.Routes.FirstOrDefault(route => route.Table == RouteTables.Main && route.Destination == Host(attachment.Addresses[0].Address));
-        if (kernel.Links.FirstOrDefault(link => link.Index == route?.LinkIndex) is not { Kind: "veth", PeerNamespaceId: not null, Mac: { } mac } link || sandbox.Gateways.Contains(mac)) return null;
+        if (look.Kernel is not { } kernel || sandbox.Gateways.Count == 0)
+            return null;
+        var route = kernel.Routes.FirstOrDefault(route =>
+            route.Table == RouteTables.Main && route.Destination == Host(attachment.Addresses[0].Address)
+        );
+        if (
+            kernel.Links.FirstOrDefault(link => link.Index == route?.LinkIndex)
+                is not { Kind: "veth", PeerNamespaceId: not null, Mac: { } mac } link
+            || sandbox.Gateways.Contains(mac)
+        )
+            return null;
         return new Finding(
-            Severity.Critical, "pod-neighbour", "", $"inside its namespace the gateway has the MAC address {sandbox.Gateways[0]}, and its link {link.Name} has {mac}: the node drops what it sends", KeeperShould);
+            Severity.Critical,
+            "pod-neighbour",
+            "",
+            $"inside its namespace the gateway has the MAC address {sandbox.Gateways[0]}, and its link {link.Name} has {mac}: the "
+                + "node drops what it sends",
+            KeeperShould
+        );
     }
 
     private static IEnumerable<Finding> Cloud(AuditLook look, IReadOnlyList<CloudInterface> cloud)
@@ -65,29 +125,53 @@ internal static partial class AuditComparison
             if (!described.TryGetValue(known.Id, out var real))
             {
                 yield return new Finding(
-                    known.Assigned > 0 ? Severity.Critical : Severity.Warning, "cloud-interface", known.Id.Value,
-                    $"the ledger has it as device {known.DeviceIndex} with {known.Assigned} addresses in use, and EC2 does not show it attached", "somebody detached it: its pods are unreachable and have to be made anew");
+                    known.Assigned > 0 ? Severity.Critical : Severity.Warning,
+                    "cloud-interface",
+                    known.Id.Value,
+                    $"the ledger has it as device {known.DeviceIndex} with {known.Assigned} addresses in use, and EC2 does not show "
+                        + "it attached",
+                    "somebody detached it: its pods are unreachable and have to be made anew"
+                );
                 continue;
             }
 
-            if (!known.CarriesPods) continue;
+            if (!known.CarriesPods)
+                continue;
             var blocks = real.Blocks.ToHashSet();
             foreach (var block in known.Blocks.Where(block => !block.IsReleasing && !blocks.Contains(block.Range)))
             {
                 yield return new Finding(
-                    Severity.Critical, "cloud-block", block.Range.ToString(),
-                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} and EC2 does not: what is sent to it does not arrive", block.Assigned > 0 ? Remake : Observes);
+                    Severity.Critical,
+                    "cloud-block",
+                    block.Range.ToString(),
+                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} and EC2 does not: "
+                        + "what is sent to it does not arrive",
+                    block.Assigned > 0 ? Remake : Observes
+                );
             }
 
             var ours = known.Blocks.Select(block => block.Range).ToHashSet();
             foreach (var block in blocks.Where(block => !ours.Contains(block)))
-                yield return new Finding(Severity.Warning, "cloud-block-unknown", block.ToString(), $"EC2 has it on {known.Id} and the ledger does not: it is paid for and not used", Observes);
+                yield return new Finding(
+                    Severity.Warning,
+                    "cloud-block-unknown",
+                    block.ToString(),
+                    $"EC2 has it on {known.Id} and the ledger does not: it is paid for and not used",
+                    Observes
+                );
         }
 
         var all = look.Ledger.Interfaces.Select(item => item.Id).ToHashSet();
         foreach (var extra in described.Values.Where(item => !all.Contains(item.Id) && !look.Unsettled.Contains(item.Id)))
-            yield return new Finding(Severity.Warning, "cloud-interface-unknown", extra.Id.Value, $"EC2 shows it attached as device {extra.DeviceIndex}, and the ledger does not have it", Observes);
+            yield return new Finding(
+                Severity.Warning,
+                "cloud-interface-unknown",
+                extra.Id.Value,
+                $"EC2 shows it attached as device {extra.DeviceIndex}, and the ledger does not have it",
+                Observes
+            );
     }
 
-    private const string Observes = "the daemon describes the interfaces every quarter of an hour and takes over what it finds; this answer makes it look now";
+    private const string Observes =
+        "the daemon describes the interfaces every quarter of an hour and takes over what it finds; this answer makes it look now";
 }

@@ -18,14 +18,18 @@ internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<
 /// <param name="Path">A path that leads to it.</param>
 /// <param name="Addresses">Of its links, with their names; without those of the loopback link.</param>
 /// <param name="Gateways">
-/// MAC addresses of its permanent neighbours. Both plugins enter the pod's link of the host there, which has a random one: the proof that it is a pod of this node, and not of another that runs on the same
-/// machine.
+/// MAC addresses of its permanent neighbours. Both plugins enter the pod's link of the host there, which has a random one: the proof that
+/// it is a pod of this node, and not of another that runs on the same machine.
 /// </param>
-internal sealed record SandboxFacts(string Path, IReadOnlyList<(string Link, IPAddress Address)> Addresses, IReadOnlyList<MacAddress> Gateways)
+internal sealed record SandboxFacts(
+    string Path,
+    IReadOnlyList<(string Link, IPAddress Address)> Addresses,
+    IReadOnlyList<MacAddress> Gateways
+)
 {
     /// <summary>
-    /// How the host numbers it, where it was looked at by its number and not from within: links and addresses are known then, neighbours are not
-    /// (<see cref="Gateways"/> is empty). Null: from within.
+    /// How the host numbers it, where it was looked at by its number and not from within: links and addresses are known then, neighbours
+    /// are not (<see cref="Gateways"/> is empty). Null: from within.
     /// </summary>
     public int? NamespaceId { get; init; }
 }
@@ -47,7 +51,9 @@ internal interface INodeView
     RuntimeFacts Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken);
 }
 
-/// <summary>All sides at about one moment: the ledger first, so that what comes and goes meanwhile differs in one look and not in two.</summary>
+/// <summary>
+/// All sides at about one moment: the ledger first, so that what comes and goes meanwhile differs in one look and not in two.
+/// </summary>
 internal sealed record AuditLook
 {
     public required DateTimeOffset At { get; init; }

@@ -15,7 +15,9 @@ internal enum Severity
 /// <summary>Something that two sources tell differently.</summary>
 /// <param name="Severity">How bad.</param>
 /// <param name="Kind">A word for programs.</param>
-/// <param name="Subject">The address, pod, link or interface that it is about; with <paramref name="Kind"/> it says whether two looks found the same.</param>
+/// <param name="Subject">
+/// The address, pod, link or interface that it is about; with <paramref name="Kind"/> it says whether two looks found the same.
+/// </param>
 /// <param name="Detail">What is told differently, a sentence.</param>
 /// <param name="Advice">What to do.</param>
 internal sealed record Finding(Severity Severity, string Kind, string Subject, string Detail, string Advice);
@@ -26,4 +28,10 @@ internal sealed record Finding(Severity Severity, string Kind, string Subject, s
 /// <param name="NotCompared">What was not, and why.</param>
 /// <param name="IsComplete">False: kernel or cloud did not answer, so that no finding means little.</param>
 /// <param name="Looks">One when the first found nothing.</param>
-internal sealed record AuditResult(IReadOnlyList<Finding> Findings, IReadOnlyList<string> Compared, IReadOnlyList<string> NotCompared, bool IsComplete, int Looks);
+internal sealed record AuditResult(
+    IReadOnlyList<Finding> Findings,
+    IReadOnlyList<string> Compared,
+    IReadOnlyList<string> NotCompared,
+    bool IsComplete,
+    int Looks
+);

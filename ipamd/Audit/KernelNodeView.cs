@@ -39,8 +39,15 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
     /// <summary>All namespaces in the folders in which those of attachments are: a runtime keeps its own in one.</summary>
     public RuntimeFacts Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
-        HashSet<string> folders = [.. paths.Select(Path.GetDirectoryName).OfType<string>().Where(folder => !folder.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(folder))];
-        if (paths.Count > 0 && folders.Count == 0 && !paths.Any(File.Exists)) throw new HostNetworkException($"the runtime's folder {Path.GetDirectoryName(paths[0])} cannot be seen from here");
+        HashSet<string> folders =
+        [
+            .. paths
+                .Select(Path.GetDirectoryName)
+                .OfType<string>()
+                .Where(folder => !folder.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(folder)),
+        ];
+        if (paths.Count > 0 && folders.Count == 0 && !paths.Any(File.Exists))
+            throw new HostNetworkException($"the runtime's folder {Path.GetDirectoryName(paths[0])} cannot be seen from here");
         Dictionary<NamespaceIdentity, SandboxFacts> sandboxes = [];
         using var host = OpenHost();
         // A link is numbered when it is asked for.
@@ -50,10 +57,12 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         foreach (var path in paths.Concat(folders.SelectMany(FilesOf)).Distinct(StringComparer.Ordinal).Take(MaxSandboxes))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (Open(path) is not { } sandbox) continue;
+            if (Open(path) is not { } sandbox)
+                continue;
             using (sandbox)
             {
-                if (!sandboxes.ContainsKey(sandbox.Identity) && Read(path, sandbox, host, ref mayEnter) is { } facts) sandboxes.Add(sandbox.Identity, facts);
+                if (!sandboxes.ContainsKey(sandbox.Identity) && Read(path, sandbox, host, ref mayEnter) is { } facts)
+                    sandboxes.Add(sandbox.Identity, facts);
             }
         }
 
@@ -98,15 +107,16 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
     }
 
     /// <summary>
-    /// From within, where that is allowed: it takes CAP_SYS_ADMIN. Else by the number that the host has for it, for which CAP_NET_ADMIN is enough; neighbours cannot
-    /// be had that way. Null when it went away meanwhile.
+    /// From within, where that is allowed: it takes CAP_SYS_ADMIN. Else by the number that the host has for it, for which CAP_NET_ADMIN is
+    /// enough; neighbours cannot be had that way. Null when it went away meanwhile.
     /// </summary>
     /// <exception cref="HostNetworkException">It can be seen in neither way.</exception>
     private static SandboxFacts? Read(string path, NetworkNamespace sandbox, RouteNetlink host, ref bool mayEnter)
     {
         try
         {
-            if (mayEnter) return FromWithin(path, sandbox);
+            if (mayEnter)
+                return FromWithin(path, sandbox);
         }
         catch (NetworkNamespaceException exception) when (exception.Errno == Errno.EPERM)
         {
@@ -125,7 +135,10 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         }
         catch (NetlinkException exception) when (exception.Errno is Errno.EPERM or Errno.EACCES)
         {
-            throw new HostNetworkException("the daemon may not look into them (it lacks CAP_NET_ADMIN, or CAP_SYS_ADMIN on this kernel)", exception);
+            throw new HostNetworkException(
+                "the daemon may not look into them (it lacks CAP_NET_ADMIN, or CAP_SYS_ADMIN on this kernel)",
+                exception
+            );
         }
         catch (NetlinkException)
         {
@@ -136,18 +149,32 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
     private static SandboxFacts FromWithin(string path, NetworkNamespace sandbox)
     {
         using var netlink = sandbox.OpenRouteNetlink();
-        MacAddress[] gateways = [.. Families
-            .SelectMany(family => netlink.GetNeighbours(family)).Where(item => item.State.HasFlag(NeighbourState.Permanent)).Select(item => item.Mac).OfType<MacAddress>()];
+        MacAddress[] gateways =
+        [
+            .. Families
+                .SelectMany(family => netlink.GetNeighbours(family))
+                .Where(item => item.State.HasFlag(NeighbourState.Permanent))
+                .Select(item => item.Mac)
+                .OfType<MacAddress>(),
+        ];
         return new SandboxFacts(path, AddressesOf(netlink.GetLinks(), family => netlink.GetAddresses(family)), gateways);
     }
 
-    private static SandboxFacts ByNumber(string path, RouteNetlink host, int number)
-        => new(path, AddressesOf(host.GetLinksOf(number), family => host.GetAddressesOf(number, family)), []) { NamespaceId = number };
+    private static SandboxFacts ByNumber(string path, RouteNetlink host, int number) =>
+        new(path, AddressesOf(host.GetLinksOf(number), family => host.GetAddressesOf(number, family)), []) { NamespaceId = number };
 
-    private static List<(string Link, IPAddress Address)> AddressesOf(IReadOnlyList<LinkInfo> all, Func<AddressFamily, IReadOnlyList<AddressInfo>> read)
+    private static List<(string Link, IPAddress Address)> AddressesOf(
+        IReadOnlyList<LinkInfo> all,
+        Func<AddressFamily, IReadOnlyList<AddressInfo>> read
+    )
     {
         var links = all.Where(link => !link.Flags.HasFlag(LinkFlags.Loopback)).ToDictionary(link => link.Index, link => link.Name);
-        return [.. Families.SelectMany(read)
-            .Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex)).Select(item => (links[item.LinkIndex], item.Address))];
+        return
+        [
+            .. Families
+                .SelectMany(read)
+                .Where(item => item.Scope == AddressScope.Global && links.ContainsKey(item.LinkIndex))
+                .Select(item => (links[item.LinkIndex], item.Address)),
+        ];
     }
 }

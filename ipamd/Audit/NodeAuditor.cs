@@ -7,8 +7,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>
-/// Looks at ledger, kernel, namespaces and EC2, and at what differs once more some seconds later: pods come and go meanwhile, and only what two looks find is a finding. EC2 is asked once, out of the node's
-/// budget. Runs in the daemon, which alone has the ledger and its intents; repairs nothing.
+/// Looks at ledger, kernel, namespaces and EC2, and at what differs once more some seconds later: pods come and go meanwhile, and only what
+/// two looks find is a finding. EC2 is asked once, out of the node's budget. Runs in the daemon, which alone has the ledger and its
+/// intents; repairs nothing.
 /// </summary>
 /// <param name="ledger">The daemon's side.</param>
 /// <param name="cloud">Budgeted.</param>
@@ -18,7 +19,14 @@ namespace VpcCni.Ipamd.Audit;
 /// <param name="startObstacle">What the daemon's start waits for; null when it is over.</param>
 /// <param name="time">For the pause between two looks.</param>
 internal sealed class NodeAuditor(
-    IpLedger ledger, ICloud cloud, INodeView node, Func<IReadOnlyList<InterfaceWiring>> wirings, string vethPrefix, Func<string?> startObstacle, TimeProvider time) : IDisposable
+    IpLedger ledger,
+    ICloud cloud,
+    INodeView node,
+    Func<IReadOnlyList<InterfaceWiring>> wirings,
+    string vethPrefix,
+    Func<string?> startObstacle,
+    TimeProvider time
+) : IDisposable
 {
     /// <summary>Longer than a DEL takes from its first request of the kernel to the daemon, on a node that is not overloaded.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
@@ -40,11 +48,18 @@ internal sealed class NodeAuditor(
             PoolEvent.ChangeEnded ended => ended.Intent,
             _ => null,
         };
-        if (intent?.InterfaceId is not { } concerned) return;
+        if (intent?.InterfaceId is not { } concerned)
+            return;
         lock (_lock)
         {
             _changed[concerned] = happened.At;
-            foreach (var settled in _changed.Where(pair => happened.At - pair.Value > IpLedger.ConsistencyWindow).Select(pair => pair.Key).ToArray()) _changed.Remove(settled);
+            foreach (
+                var settled in _changed
+                    .Where(pair => happened.At - pair.Value > IpLedger.ConsistencyWindow)
+                    .Select(pair => pair.Key)
+                    .ToArray()
+            )
+                _changed.Remove(settled);
         }
     }
 
@@ -57,10 +72,14 @@ internal sealed class NodeAuditor(
         {
             List<string> notCompared = [];
             var described = asksCloud ? await DescribeAsync(notCompared, cancellationToken) : null;
-            if (!asksCloud) notCompared.Add("EC2: left out as asked");
+            if (!asksCloud)
+                notCompared.Add("EC2: left out as asked");
             var first = Look(described, notCompared, cancellationToken);
             if (!first.Ledger.IsObserved)
-                notCompared.Add($"interfaces and their addresses: this daemon has not yet observed which are attached{(startObstacle() is { } obstacle ? $" ({obstacle})" : "")}, so nothing is said of them");
+                notCompared.Add(
+                    "interfaces and their addresses: this daemon has not yet observed which are "
+                        + $"attached{(startObstacle() is { } obstacle ? $" ({obstacle})" : "")}, so nothing is said of them"
+                );
             var found = AuditComparison.Of(first);
             var last = first;
             if (found.Count > 0)
@@ -71,8 +90,15 @@ internal sealed class NodeAuditor(
                 found = [.. AuditComparison.Of(last).Where(finding => before.Contains((finding.Kind, finding.Subject)))];
             }
 
-            if (found.Any(finding => finding.Kind.StartsWith("cloud-", StringComparison.Ordinal))) ObserveSoon();
-            return new AuditResult(found, Compared(last), notCompared, IsComplete: last.Kernel is not null && last.Ledger.IsObserved && (!asksCloud || described is not null), Looks: ReferenceEquals(first, last) ? 1 : 2);
+            if (found.Any(finding => finding.Kind.StartsWith("cloud-", StringComparison.Ordinal)))
+                ObserveSoon();
+            return new AuditResult(
+                found,
+                Compared(last),
+                notCompared,
+                IsComplete: last.Kernel is not null && last.Ledger.IsObserved && (!asksCloud || described is not null),
+                Looks: ReferenceEquals(first, last) ? 1 : 2
+            );
         }
         finally
         {
@@ -110,7 +136,18 @@ internal sealed class NodeAuditor(
             Unsettled = Unsettled(now),
         };
         look = look with { Kernel = Try("kernel", node.Kernel, notCompared) };
-        return look with { Runtime = Try("namespaces", () => node.Runtime([.. look.Attachments.Select(attachment => attachment.NetnsPath).Where(path => path.Length > 0)], cancellationToken), notCompared) };
+        return look with
+        {
+            Runtime = Try(
+                "namespaces",
+                () =>
+                    node.Runtime(
+                        [.. look.Attachments.Select(attachment => attachment.NetnsPath).Where(path => path.Length > 0)],
+                        cancellationToken
+                    ),
+                notCompared
+            ),
+        };
     }
 
     private static T? Try<T>(string what, Func<T> look, List<string> notCompared)
@@ -129,17 +166,26 @@ internal sealed class NodeAuditor(
 
     private HashSet<NetworkInterfaceId> Unsettled(DateTimeOffset now)
     {
-        HashSet<NetworkInterfaceId> unsettled = [.. ledger.OpenIntents().Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
-        lock (_lock) unsettled.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.ConsistencyWindow).Select(pair => pair.Key));
+        HashSet<NetworkInterfaceId> unsettled =
+        [
+            .. ledger.OpenIntents().Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>(),
+        ];
+        lock (_lock)
+            unsettled.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.ConsistencyWindow).Select(pair => pair.Key));
         return unsettled;
     }
 
     private static List<string> Compared(AuditLook look)
     {
         List<string> compared = [$"{look.Attachments.Count} attachments", $"{look.Ledger.Interfaces.Count} interfaces"];
-        if (look.Kernel is { } kernel) compared.Add($"{kernel.Links.Count} links, {kernel.Routes.Count} routes, {kernel.Rules.Count} rules of the kernel");
-        if (look.Runtime is { } runtime) compared.Add($"{runtime.Sandboxes.Count} namespaces");
-        if (look.Cloud is { } cloud) compared.Add($"{cloud.Count} interfaces of EC2{(look.Unsettled.Count > 0 ? $" ({look.Unsettled.Count} left out: just changed)" : "")}");
+        if (look.Kernel is { } kernel)
+            compared.Add($"{kernel.Links.Count} links, {kernel.Routes.Count} routes, {kernel.Rules.Count} rules of the kernel");
+        if (look.Runtime is { } runtime)
+            compared.Add($"{runtime.Sandboxes.Count} namespaces");
+        if (look.Cloud is { } cloud)
+            compared.Add(
+                $"{cloud.Count} interfaces of EC2{(look.Unsettled.Count > 0 ? $" ({look.Unsettled.Count} left out: just changed)" : "")}"
+            );
         return compared;
     }
 }

@@ -9,11 +9,23 @@ internal static class AuditReport
 {
     private const int Column = 10;
 
-    public static async Task<int> WriteAsync(DaemonClient client, bool withoutCloud, bool json, TextWriter output, CancellationToken cancellationToken)
+    public static async Task<int> WriteAsync(
+        DaemonClient client,
+        bool withoutCloud,
+        bool json,
+        TextWriter output,
+        CancellationToken cancellationToken
+    )
     {
-        var reply = await client.Node.AuditAsync(new AuditRequest { WithoutCloud = withoutCloud }, deadline: client.Deadline, cancellationToken: cancellationToken);
+        var reply = await client.Node.AuditAsync(
+            new AuditRequest { WithoutCloud = withoutCloud },
+            deadline: client.Deadline,
+            cancellationToken: cancellationToken
+        );
         await output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply));
-        return reply.Findings.Count > 0 ? ExitCodes.Failed : reply.Complete ? ExitCodes.Done : ExitCodes.NoAnswer;
+        return reply.Findings.Count > 0 ? ExitCodes.Failed
+            : reply.Complete ? ExitCodes.Done
+            : ExitCodes.NoAnswer;
     }
 
     internal static string Text(AuditReply reply)
@@ -26,11 +38,22 @@ internal static class AuditReport
             screen.Beside("  do", Column, finding.Advice);
         }
 
-        if (reply.Findings.Count > 0) screen.Line();
-        foreach (var missing in reply.NotCompared) screen.Beside("not seen", Column, missing);
+        if (reply.Findings.Count > 0)
+            screen.Line();
+        foreach (var missing in reply.NotCompared)
+            screen.Beside("not seen", Column, missing);
         screen.Beside("compared", Column, string.Join("; ", reply.Compared));
-        var found = reply.Findings.Count == 0 ? "no mismatch" : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen twice";
-        screen.Beside(reply.Findings.Count > 0 ? "MISMATCH" : reply.Complete ? "CLEAN" : "UNKNOWN", Column, $"{found}; took {DurationText.Of(reply.Took.ToTimeSpan())}");
+        var found =
+            reply.Findings.Count == 0
+                ? "no mismatch"
+                : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen twice";
+        screen.Beside(
+            reply.Findings.Count > 0 ? "MISMATCH"
+                : reply.Complete ? "CLEAN"
+                : "UNKNOWN",
+            Column,
+            $"{found}; took {DurationText.Of(reply.Took.ToTimeSpan())}"
+        );
         return screen.ToString();
     }
 }

@@ -41,9 +41,24 @@ internal static class CompletionCommand
     public static Command Create(CommandConsole console)
     {
         var shell = new Argument<string>("shell") { Description = "bash, zsh or fish" }.AcceptOnlyFromAmong("bash", "zsh", "fish");
-        var command = new DocumentedCommand("completion", "print a script that completes command lines: source <(ipamd completion bash)",
-            (ExitCodes.Done, "done")) { shell };
-        command.SetAction(result => console.Output.WriteLine(result.GetValue(shell) switch { "bash" => Bash, "zsh" => Zsh, _ => Fish }));
+        var command = new DocumentedCommand(
+            "completion",
+            "print a script that completes command lines: source <(ipamd completion bash)",
+            (ExitCodes.Done, "done")
+        )
+        {
+            shell,
+        };
+        command.SetAction(result =>
+            console.Output.WriteLine(
+                result.GetValue(shell) switch
+                {
+                    "bash" => Bash,
+                    "zsh" => Zsh,
+                    _ => Fish,
+                }
+            )
+        );
         return command;
     }
 }

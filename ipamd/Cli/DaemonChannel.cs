@@ -5,25 +5,28 @@ using Grpc.Net.Client;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// A channel to the daemon over its Unix socket. The address only fills the request's authority. Proxies of the environment are not used, and answers are not unpacked: the package would do both.
+/// A channel to the daemon over its Unix socket. The address only fills the request's authority. Proxies of the environment are not used,
+/// and answers are not unpacked: the package would do both.
 /// </summary>
 internal static class DaemonChannel
 {
     /// <param name="socketPath">The daemon's Unix socket.</param>
     /// <param name="connected">Called with each connection that was made.</param>
-    public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null)
-        => GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
+    public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null) =>
+        GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
 
-    internal static GrpcChannelOptions OptionsFor(string socketPath, Action<Socket>? connected = null) => new()
-    {
-        HttpHandler = new SocketsHttpHandler
+    internal static GrpcChannelOptions OptionsFor(string socketPath, Action<Socket>? connected = null) =>
+        new()
         {
-            UseProxy = false, UseCookies = false,
-            ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, connected, cancellationToken),
-        },
-        DisposeHttpClient = true,
-        CompressionProviders = [],
-    };
+            HttpHandler = new SocketsHttpHandler
+            {
+                UseProxy = false,
+                UseCookies = false,
+                ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, connected, cancellationToken),
+            },
+            DisposeHttpClient = true,
+            CompressionProviders = [],
+        };
 
     private static async ValueTask<Stream> ConnectAsync(string socketPath, Action<Socket>? connected, CancellationToken cancellationToken)
     {

@@ -47,28 +47,40 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         var result = Create(options).Parse(args);
         return result.Action is ParseErrorAction
             ? Task.FromResult(UsageErrors.Write(result, console.Error))
-            : result.InvokeAsync(new InvocationConfiguration
-            {
-                Output = console.Output, Error = console.Error, ProcessTerminationTimeout = null,
-            });
+            : result.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    Output = console.Output,
+                    Error = console.Error,
+                    ProcessTerminationTimeout = null,
+                }
+            );
     }
 
     internal RootCommand Create(IpamdOptions options)
     {
         var socket = new Option<string>("--socket")
         {
-            Description = "the daemon's Unix socket", DefaultValueFactory = _ => options.SocketPath,
+            Description = "the daemon's Unix socket",
+            DefaultValueFactory = _ => options.SocketPath,
         };
         var json = new Option<bool>("--json") { Description = "print JSON for machines" };
         var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods")
         {
-            Run(), Status(socket, json, options), Pods(socket, json), Explain(socket, json), Audit(socket, json), Health(socket, json),
-            Access(socket, json), WhatIfCommand.Create(console, json),
+            Run(),
+            Status(socket, json, options),
+            Pods(socket, json),
+            Explain(socket, json),
+            Audit(socket, json),
+            Health(socket, json),
+            Access(socket, json),
+            WhatIfCommand.Create(console, json),
             CompletionCommand.Create(console),
         };
         foreach (var command in new InstallCommand(console, options.Install, time, RemoveTranslation).Create(socket))
             root.Subcommands.Add(command);
-        foreach (var create in NodeCommands) root.Subcommands.Add(create(json));
+        foreach (var create in NodeCommands)
+            root.Subcommands.Add(create(json));
         // Before the command, too; where the command has no use for it, that is said.
         foreach (var option in (Option[])[socket, json])
         {
@@ -77,7 +89,8 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             {
                 command.Validators.Add(result =>
                 {
-                    if (result.GetResult(option) is { Implicit: false }) result.AddError($"'{command.Name}' has no {option.Name}");
+                    if (result.GetResult(option) is { Implicit: false })
+                        result.AddError($"'{command.Name}' has no {option.Name}");
                 });
             }
         }
@@ -93,11 +106,21 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     private DocumentedCommand Run()
     {
-        var installs = new Option<bool>("--install") { Description = "also install: the plugin at the start, the network configuration once an ADD can be served" };
+        var installs = new Option<bool>("--install")
+        {
+            Description = "also install: the plugin at the start, the network configuration once an ADD can be served",
+        };
         var plugin = InstallCommand.PluginOption();
         var command = new DocumentedCommand(
-            "run", "run the daemon; it is configured by environment variables", (ExitCodes.Done, "it was asked to stop"),
-            (ExitCodes.Failed, "the environment is invalid, or it cannot go on")) { installs, plugin };
+            "run",
+            "run the daemon; it is configured by environment variables",
+            (ExitCodes.Done, "it was asked to stop"),
+            (ExitCodes.Failed, "the environment is invalid, or it cannot go on")
+        )
+        {
+            installs,
+            plugin,
+        };
         command.SetAction((result, _) => runDaemon(result.GetValue(installs) ? result.GetValue(plugin) : null));
         return command;
     }
@@ -109,23 +132,44 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             Description = "do not ask the daemon: read its checkpoint and the end of its log, and change neither",
         };
         var command = new DocumentedCommand(
-            "status", "what the daemon has, what it waits for, and how well it serves pods",
+            "status",
+            "what the daemon has, what it waits for, and how well it serves pods",
             (ExitCodes.Done, "ready; with --offline: the checkpoint was read"),
-            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"), NoAnswer,
-            (StatusReport.Degraded, "degraded")) { offline, socket, json };
-        command.SetAction((result, cancellationToken) => result.GetValue(offline)
-            ? OfflineReport.WriteAsync(OfflineStatus.Read(options with { SocketPath = result.GetValue(socket)! }, time),
-                result.GetValue(json), console.Output)
-            : AskAsync(result.GetValue(socket)!, client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output,
-                cancellationToken)));
+            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"),
+            NoAnswer,
+            (StatusReport.Degraded, "degraded")
+        )
+        {
+            offline,
+            socket,
+            json,
+        };
+        command.SetAction(
+            (result, cancellationToken) =>
+                result.GetValue(offline)
+                    ? OfflineReport.WriteAsync(
+                        OfflineStatus.Read(options with { SocketPath = result.GetValue(socket)! }, time),
+                        result.GetValue(json),
+                        console.Output
+                    )
+                    : AskAsync(
+                        result.GetValue(socket)!,
+                        client => StatusReport.WriteAsync(client, result.GetValue(json), console.Output, cancellationToken)
+                    )
+        );
         return command;
     }
 
     private DocumentedCommand Pods(Option<string> socket, Option<bool> json)
     {
         var command = new DocumentedCommand("pods", "which pod holds which address", (ExitCodes.Done, "done"), NoAnswer) { socket, json };
-        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!,
-            client => PodReport.WriteAsync(client, result.GetValue(json), console, time, cancellationToken)));
+        command.SetAction(
+            (result, cancellationToken) =>
+                AskAsync(
+                    result.GetValue(socket)!,
+                    client => PodReport.WriteAsync(client, result.GetValue(json), console, time, cancellationToken)
+                )
+        );
         return command;
     }
 
@@ -136,12 +180,32 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             Description = "NAMESPACE/POD, a pod's name alone, or the beginning of a sandbox's id (6 characters or more)",
         };
         var command = new DocumentedCommand(
-            "explain", "why a pod waits or failed, or how it got its address, step by step",
+            "explain",
+            "why a pod waits or failed, or how it got its address, step by step",
             (ExitCodes.Done, "it has its address, or gave it back"),
-            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"), NoAnswer,
-            (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")) { subject, socket, json };
-        command.SetAction((result, cancellationToken) => AskAsync(
-            result.GetValue(socket)!, client => ExplainReport.WriteAsync(client, result.GetValue(subject)!, result.GetValue(json), console.Output, cancellationToken)));
+            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"),
+            NoAnswer,
+            (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")
+        )
+        {
+            subject,
+            socket,
+            json,
+        };
+        command.SetAction(
+            (result, cancellationToken) =>
+                AskAsync(
+                    result.GetValue(socket)!,
+                    client =>
+                        ExplainReport.WriteAsync(
+                            client,
+                            result.GetValue(subject)!,
+                            result.GetValue(json),
+                            console.Output,
+                            cancellationToken
+                        )
+                )
+        );
         return command;
     }
 
@@ -149,27 +213,67 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var withoutCloud = new Option<bool>("--without-cloud") { Description = "leave EC2 out: no call is made" };
         var command = new DocumentedCommand(
-            "audit", "compare the ledger with the kernel, the pods' namespaces and EC2", (ExitCodes.Done, "no mismatch"),
+            "audit",
+            "compare the ledger with the kernel, the pods' namespaces and EC2",
+            (ExitCodes.Done, "no mismatch"),
             (ExitCodes.Failed, "mismatches"),
-            (ExitCodes.NoAnswer, "the daemon, the kernel or EC2 does not answer")) { withoutCloud, socket, json };
-        command.SetAction((result, cancellationToken) => AskAsync(
-            result.GetValue(socket)!, client => AuditReport.WriteAsync(client, result.GetValue(withoutCloud), result.GetValue(json), console.Output, cancellationToken), AuditDeadline));
+            (ExitCodes.NoAnswer, "the daemon, the kernel or EC2 does not answer")
+        )
+        {
+            withoutCloud,
+            socket,
+            json,
+        };
+        command.SetAction(
+            (result, cancellationToken) =>
+                AskAsync(
+                    result.GetValue(socket)!,
+                    client =>
+                        AuditReport.WriteAsync(
+                            client,
+                            result.GetValue(withoutCloud),
+                            result.GetValue(json),
+                            console.Output,
+                            cancellationToken
+                        ),
+                    AuditDeadline
+                )
+        );
         return command;
     }
 
     private DocumentedCommand Health(Option<string> socket, Option<bool> json)
     {
-        var service = new Option<string>("--service") { Description = "empty: an ADD can be served; liveness: the daemon answers", DefaultValueFactory = _ => "" };
+        var service = new Option<string>("--service")
+        {
+            Description = "empty: an ADD can be served; liveness: the daemon answers",
+            DefaultValueFactory = _ => "",
+        };
         var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
         var command = new DocumentedCommand(
-            "health", "whether the daemon serves, for probes", (ExitCodes.Done, "serving"), (ExitCodes.Failed, "not serving"), NoAnswer,
-            (StatusReport.Degraded, "degraded, with --verbose only"))
+            "health",
+            "whether the daemon serves, for probes",
+            (ExitCodes.Done, "serving"),
+            (ExitCodes.Failed, "not serving"),
+            NoAnswer,
+            (StatusReport.Degraded, "degraded, with --verbose only")
+        )
         {
-            service, verbose, socket, json,
+            service,
+            verbose,
+            socket,
+            json,
         };
-        command.SetAction((result, cancellationToken) => AskAsync(result.GetValue(socket)!, client => result.GetValue(verbose)
-            ? HealthCommand.ExplainAsync(client, result.GetValue(json), console, cancellationToken)
-            : HealthCommand.RunAsync(client, result.GetValue(service)!, result.GetValue(json), console, cancellationToken)));
+        command.SetAction(
+            (result, cancellationToken) =>
+                AskAsync(
+                    result.GetValue(socket)!,
+                    client =>
+                        result.GetValue(verbose)
+                            ? HealthCommand.ExplainAsync(client, result.GetValue(json), console, cancellationToken)
+                            : HealthCommand.RunAsync(client, result.GetValue(service)!, result.GetValue(json), console, cancellationToken)
+                )
+        );
         return command;
     }
 
@@ -182,11 +286,24 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
         };
         level.AcceptOnlyFromAmong([.. Enum.GetValues<CloudAccess>().Select(CloudAccessText.Of)]);
         var command = new DocumentedCommand(
-            "access", "show, or set until the daemon restarts, how much of the cloud's control plane this node may use",
-            (ExitCodes.Done, "done"), NoAnswer) { level, socket, json };
-        command.SetAction((result, cancellationToken) => AskAsync(
-            result.GetValue(socket)!, client => AccessCommand.RunAsync(client, result.GetValue(level), result.GetValue(json),
-                console.Output, cancellationToken)));
+            "access",
+            "show, or set until the daemon restarts, how much of the cloud's control plane this node may use",
+            (ExitCodes.Done, "done"),
+            NoAnswer
+        )
+        {
+            level,
+            socket,
+            json,
+        };
+        command.SetAction(
+            (result, cancellationToken) =>
+                AskAsync(
+                    result.GetValue(socket)!,
+                    client =>
+                        AccessCommand.RunAsync(client, result.GetValue(level), result.GetValue(json), console.Output, cancellationToken)
+                )
+        );
         return command;
     }
 

@@ -31,10 +31,12 @@ internal sealed class CommandHelp(HelpAction inner, Func<int?> terminal) : Synch
     {
         inner.MaxWidth = Math.Clamp(terminal() ?? Columns, FewestColumns, Columns);
         var code = inner.Invoke(parseResult);
-        if (parseResult.CommandResult.Command is not DocumentedCommand command) return code;
+        if (parseResult.CommandResult.Command is not DocumentedCommand command)
+            return code;
         var output = parseResult.InvocationConfiguration.Output;
         output.WriteLine("Exit codes:");
-        foreach (var exit in command.ExitCodes) output.WriteLine($"  {exit.Code,-4}{exit.Meaning}");
+        foreach (var exit in command.ExitCodes)
+            output.WriteLine($"  {exit.Code, -4}{exit.Meaning}");
         output.WriteLine();
         return code;
     }

@@ -5,7 +5,10 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd health</c>: the standard health question, for probes that execute a program. A Unix socket is out of reach of kubelet's own gRPC probes.</summary>
+/// <summary>
+/// <c>ipamd health</c>: the standard health question, for probes that execute a program. A Unix socket is out of reach of kubelet's own
+/// gRPC probes.
+/// </summary>
 internal static class HealthCommand
 {
     /// <param name="client">Of the daemon.</param>
@@ -15,16 +18,27 @@ internal static class HealthCommand
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>0 serving, 1 not serving or not known.</returns>
     /// <exception cref="RpcException">No answer.</exception>
-    public static async Task<int> RunAsync(DaemonClient client, string service, bool json, CommandConsole console,
-        CancellationToken cancellationToken)
+    public static async Task<int> RunAsync(
+        DaemonClient client,
+        string service,
+        bool json,
+        CommandConsole console,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
-            var reply = await client.Health.CheckAsync(new HealthCheckRequest { Service = service }, deadline: client.Deadline, cancellationToken: cancellationToken);
+            var reply = await client.Health.CheckAsync(
+                new HealthCheckRequest { Service = service },
+                deadline: client.Deadline,
+                cancellationToken: cancellationToken
+            );
             var isServing = reply.Status == HealthCheckResponse.Types.ServingStatus.Serving;
-            await console.Output.WriteAsync(json
-                ? JsonText.Object(writer => writer.WriteBoolean("serving", isServing))
-                : isServing ? "serving\n" : "not serving\n");
+            await console.Output.WriteAsync(
+                json ? JsonText.Object(writer => writer.WriteBoolean("serving", isServing))
+                : isServing ? "serving\n"
+                : "not serving\n"
+            );
             return isServing ? ExitCodes.Done : ExitCodes.Failed;
         }
         catch (RpcException exception) when (exception.StatusCode == StatusCode.NotFound)
@@ -42,7 +56,11 @@ internal static class HealthCommand
     /// <exception cref="RpcException">No answer.</exception>
     public static async Task<int> ExplainAsync(DaemonClient client, bool json, CommandConsole console, CancellationToken cancellationToken)
     {
-        var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
+        var status = await client.Node.GetStatusAsync(
+            new GetStatusRequest(),
+            deadline: client.Deadline,
+            cancellationToken: cancellationToken
+        );
         if (json)
         {
             await console.Output.WriteLineAsync(StatusReport.Json.Format(status.Health));
@@ -51,7 +69,8 @@ internal static class HealthCommand
         {
             var screen = new TableWriter();
             StatusReport.Head(screen, status.Health);
-            if (status.Health.Causes.Count == 0) screen.Row("READY");
+            if (status.Health.Causes.Count == 0)
+                screen.Row("READY");
             await console.Output.WriteAsync(screen.ToString());
         }
 

@@ -13,21 +13,38 @@ internal static class InitCommand
     /// <param name="json">The option of all commands.</param>
     /// <param name="bound">What the environment amounts to.</param>
     /// <param name="apply">Does it.</param>
-    public static Command Create(CommandConsole console, Option<bool> json, BoundOptions bound, Func<IpamdOptions, CancellationToken, Task<IReadOnlyList<SettingOutcome>>> apply)
+    public static Command Create(
+        CommandConsole console,
+        Option<bool> json,
+        BoundOptions bound,
+        Func<IpamdOptions, CancellationToken, Task<IReadOnlyList<SettingOutcome>>> apply
+    )
     {
         var command = new DocumentedCommand(
-            "init", "set the kernel parameters that the node needs, before the daemon starts; may be repeated",
+            "init",
+            "set the kernel parameters that the node needs, before the daemon starts; may be repeated",
             (ExitCodes.Done, "all are set"),
-            (ExitCodes.Failed, "the environment is invalid, or something could not be set")) { json };
+            (ExitCodes.Failed, "the environment is invalid, or something could not be set")
+        )
+        {
+            json,
+        };
         command.SetAction((result, cancellationToken) => RunAsync(console, result.GetValue(json), bound, apply, cancellationToken));
         return command;
     }
 
     private static async Task<int> RunAsync(
-        CommandConsole console, bool json, BoundOptions bound, Func<IpamdOptions, CancellationToken, Task<IReadOnlyList<SettingOutcome>>> apply, CancellationToken cancellationToken)
+        CommandConsole console,
+        bool json,
+        BoundOptions bound,
+        Func<IpamdOptions, CancellationToken, Task<IReadOnlyList<SettingOutcome>>> apply,
+        CancellationToken cancellationToken
+    )
     {
-        foreach (var problem in bound.Problems) await console.Error.WriteLineAsync($"ipamd init: {problem}");
-        if (bound.Problems.Count > 0) return ExitCodes.Failed;
+        foreach (var problem in bound.Problems)
+            await console.Error.WriteLineAsync($"ipamd init: {problem}");
+        if (bound.Problems.Count > 0)
+            return ExitCodes.Failed;
         try
         {
             var outcomes = await apply(bound.Options, cancellationToken);
@@ -41,15 +58,21 @@ internal static class InitCommand
         }
     }
 
-    private static string Text(IReadOnlyList<SettingOutcome> outcomes)
-        => string.Concat(outcomes.Select(item => $"{item.Name} = {item.Value}{(item.Changed ? $" (was {item.Previous})" : "")}\n"));
+    private static string Text(IReadOnlyList<SettingOutcome> outcomes) =>
+        string.Concat(outcomes.Select(item => $"{item.Name} = {item.Value}{(item.Changed ? $" (was {item.Previous})" : "")}\n"));
 
-    private static string Json(IReadOnlyList<SettingOutcome> outcomes)
-        => JsonText.Object(writer => writer.WriteObjects("settings", outcomes, item =>
-    {
-        writer.WriteString("name", item.Name);
-        writer.WriteString("value", item.Value);
-        writer.WriteString("previous", item.Previous);
-        writer.WriteBoolean("changed", item.Changed);
-    }));
+    private static string Json(IReadOnlyList<SettingOutcome> outcomes) =>
+        JsonText.Object(writer =>
+            writer.WriteObjects(
+                "settings",
+                outcomes,
+                item =>
+                {
+                    writer.WriteString("name", item.Name);
+                    writer.WriteString("value", item.Value);
+                    writer.WriteString("previous", item.Previous);
+                    writer.WriteBoolean("changed", item.Changed);
+                }
+            )
+        );
 }

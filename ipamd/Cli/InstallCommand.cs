@@ -13,8 +13,15 @@ namespace VpcCni.Ipamd.Cli;
 /// <param name="console">Where to write.</param>
 /// <param name="options">Where the runtime looks.</param>
 /// <param name="time">For waiting.</param>
-/// <param name="removeTranslation">Removes the table of source NAT from the node; its argument is whether also when nothing takes its place. Null: there is none.</param>
-internal sealed class InstallCommand(CommandConsole console, InstallOptions options, TimeProvider time, Func<bool, CancellationToken, Task<NatRemovalOutcome>>? removeTranslation)
+/// <param name="removeTranslation">
+/// Removes the table of source NAT from the node; its argument is whether also when nothing takes its place. Null: there is none.
+/// </param>
+internal sealed class InstallCommand(
+    CommandConsole console,
+    InstallOptions options,
+    TimeProvider time,
+    Func<bool, CancellationToken, Task<NatRemovalOutcome>>? removeTranslation
+)
 {
     private const int DefaultWaitSeconds = 60;
     private const int MaxWaitSeconds = 3600;
@@ -23,29 +30,73 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
 
     /// <summary>The default is the file beside this program.</summary>
-    public static Option<string> PluginOption() => new("--plugin") { Description = "the plugin's file", DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, Conflist.PluginType) };
+    public static Option<string> PluginOption() =>
+        new("--plugin")
+        {
+            Description = "the plugin's file",
+            DefaultValueFactory = _ => Path.Combine(AppContext.BaseDirectory, Conflist.PluginType),
+        };
 
     public IEnumerable<Command> Create(Option<string> socket)
     {
         var plugin = PluginOption();
-        var wait = new Option<int>("--wait") { Description = "seconds to wait for the daemon to be ready", DefaultValueFactory = _ => DefaultWaitSeconds };
-        var install = new DocumentedCommand(
-            "install", "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks",
-            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed"),
-            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was"))
+        var wait = new Option<int>("--wait")
         {
-            plugin, wait, socket,
+            Description = "seconds to wait for the daemon to be ready",
+            DefaultValueFactory = _ => DefaultWaitSeconds,
         };
-        install.SetAction((result, cancellationToken) => InstallAsync(
-            result.GetValue(plugin)!, TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
-        var replaced = new Option<int>("--wait") { Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed", DefaultValueFactory = _ => 0 };
-        var nat = new Option<bool>("--nat") { Description = "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then" };
+        var install = new DocumentedCommand(
+            "install",
+            "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks",
+            (ExitCodes.Done, "done"),
+            (ExitCodes.Failed, "failed"),
+            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was")
+        )
+        {
+            plugin,
+            wait,
+            socket,
+        };
+        install.SetAction(
+            (result, cancellationToken) =>
+                InstallAsync(
+                    result.GetValue(plugin)!,
+                    TimeSpan.FromSeconds(Math.Clamp(result.GetValue(wait), 0, MaxWaitSeconds)),
+                    result.GetValue(socket)!,
+                    cancellationToken
+                )
+        );
+        var replaced = new Option<int>("--wait")
+        {
+            Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed",
+            DefaultValueFactory = _ => 0,
+        };
+        var nat = new Option<bool>("--nat")
+        {
+            Description =
+                "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then",
+        };
         var uninstall = new DocumentedCommand(
-            "uninstall", "take away what install put there, put back what it replaced, and remove our table of source NAT "
-            + "when the AWS VPC CNI's rules are there, and the notes of DELs that nobody takes any more",
-            (ExitCodes.Done, "done"), (ExitCodes.Failed, "failed")) { replaced, nat, socket };
-        uninstall.SetAction((result, cancellationToken) => UninstallAsync(
-            result.GetValue(nat), TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)), result.GetValue(socket)!, cancellationToken));
+            "uninstall",
+            "take away what install put there, put back what it replaced, and remove our table of source NAT "
+                + "when the AWS VPC CNI's rules are there, and the notes of DELs that nobody takes any more",
+            (ExitCodes.Done, "done"),
+            (ExitCodes.Failed, "failed")
+        )
+        {
+            replaced,
+            nat,
+            socket,
+        };
+        uninstall.SetAction(
+            (result, cancellationToken) =>
+                UninstallAsync(
+                    result.GetValue(nat),
+                    TimeSpan.FromSeconds(Math.Clamp(result.GetValue(replaced), 0, MaxWaitSeconds)),
+                    result.GetValue(socket)!,
+                    cancellationToken
+                )
+        );
         return [install, uninstall];
     }
 
@@ -56,7 +107,10 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
             return failed;
         if (await WhyNotReadyAsync(socket, wait, cancellationToken) is { } reason)
         {
-            await console.Error.WriteLineAsync($"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network configuration was left as it was");
+            await console.Error.WriteLineAsync(
+                $"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network "
+                    + "configuration was left as it was"
+            );
             return ExitCodes.NoAnswer;
         }
 
@@ -65,20 +119,30 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
 
     private async Task<int> UninstallAsync(bool always, TimeSpan wait, string socket, CancellationToken cancellationToken)
     {
-        if (await GuardAsync("uninstall", () => UninstallFiles(socket)) is var failed and not 0) return failed;
-        if (removeTranslation is null) return ExitCodes.Done;
+        if (await GuardAsync("uninstall", () => UninstallFiles(socket)) is var failed and not 0)
+            return failed;
+        if (removeTranslation is null)
+            return ExitCodes.Done;
         var started = time.GetTimestamp();
         try
         {
             NatRemovalOutcome outcome;
-            while ((outcome = await removeTranslation(always, cancellationToken)) == NatRemovalOutcome.Kept && time.GetElapsedTime(started) + LookEvery <= wait) await Task.Delay(LookEvery, time, cancellationToken);
-            await console.Output.WriteLineAsync(outcome switch
-            {
-                NatRemovalOutcome.Removed => $"table ip {NatRules.Table} is removed",
-                NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} is not there",
-                NatRemovalOutcome.Kept => $"table ip {NatRules.Table} stays: nothing else translates for the pods that run; again when the AWS VPC CNI runs (or --wait SECONDS, or --nat)",
-                _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
-            });
+            while (
+                (outcome = await removeTranslation(always, cancellationToken)) == NatRemovalOutcome.Kept
+                && time.GetElapsedTime(started) + LookEvery <= wait
+            )
+                await Task.Delay(LookEvery, time, cancellationToken);
+            await console.Output.WriteLineAsync(
+                outcome switch
+                {
+                    NatRemovalOutcome.Removed => $"table ip {NatRules.Table} is removed",
+                    NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} is not there",
+                    NatRemovalOutcome.Kept =>
+                        $"table ip {NatRules.Table} stays: nothing else translates for the pods that run; again when the AWS VPC CNI "
+                            + "runs (or --wait SECONDS, or --nat)",
+                    _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
+                }
+            );
             return ExitCodes.Done;
         }
         catch (HostNetworkException exception)
@@ -88,10 +152,13 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         }
     }
 
-    private Installer Files(string command)
-        => new(
-            options, new PluginInquiry(time), console.Output.WriteLine,
-            sentence => console.Error.WriteLine($"ipamd {command}: warning: {sentence}"));
+    private Installer Files(string command) =>
+        new(
+            options,
+            new PluginInquiry(time),
+            console.Output.WriteLine,
+            sentence => console.Error.WriteLine($"ipamd {command}: warning: {sentence}")
+        );
 
     private static async Task InstallPluginsAsync(Installer installer, string plugin, CancellationToken cancellationToken)
     {
@@ -105,7 +172,9 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
     {
         Files("uninstall").Uninstall();
         if (MissedDelFolder.Delete(socket) is > 0 and var others)
-            console.Error.WriteLine($"ipamd uninstall: warning: {MissedDelFolder.PathBeside(socket)} stays: {others} files in it are no notes of DELs");
+            console.Error.WriteLine(
+                $"ipamd uninstall: warning: {MissedDelFolder.PathBeside(socket)} stays: {others} files in it are no notes of DELs"
+            );
         return Task.CompletedTask;
     }
 
@@ -116,7 +185,8 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         while (true)
         {
             var reason = await AskAsync(socket, cancellationToken);
-            if (reason is null || time.GetElapsedTime(started) + AskEvery > wait) return reason;
+            if (reason is null || time.GetElapsedTime(started) + AskEvery > wait)
+                return reason;
             await Task.Delay(AskEvery, time, cancellationToken);
         }
     }
@@ -126,7 +196,11 @@ internal sealed class InstallCommand(CommandConsole console, InstallOptions opti
         using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + AnswerWithin);
         try
         {
-            var status = await client.Node.GetStatusAsync(new GetStatusRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
+            var status = await client.Node.GetStatusAsync(
+                new GetStatusRequest(),
+                deadline: client.Deadline,
+                cancellationToken: cancellationToken
+            );
             return status.Ready ? null : $"{status.Phase}: {string.Join("; ", status.Problems)}";
         }
         catch (RpcException exception)

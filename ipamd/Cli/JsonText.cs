@@ -39,7 +39,8 @@ internal static class JsonText
     public static void WriteStrings(this Utf8JsonWriter writer, string name, IEnumerable<string> items)
     {
         writer.WriteStartArray(name);
-        foreach (var item in items) writer.WriteStringValue(item);
+        foreach (var item in items)
+            writer.WriteStringValue(item);
         writer.WriteEndArray();
     }
 }

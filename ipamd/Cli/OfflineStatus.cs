@@ -47,14 +47,22 @@ internal sealed record OfflineStatus
     public static OfflineStatus Read(IpamdOptions options, TimeProvider time)
     {
         var (record, checkpointProblem) = ReadCheckpoint(options.CheckpointPath);
-        var path = options.LogFile.StartsWith(HostFolder + "/", StringComparison.Ordinal) && !File.Exists(options.LogFile)
-            ? options.LogFile[HostFolder.Length..] : options.LogFile;
+        var path =
+            options.LogFile.StartsWith(HostFolder + "/", StringComparison.Ordinal) && !File.Exists(options.LogFile)
+                ? options.LogFile[HostFolder.Length..]
+                : options.LogFile;
         var (log, logProblem) = ReadLog(path);
         return new OfflineStatus
         {
-            Now = time.GetUtcNow(), SocketPath = options.SocketPath, IsServed = HasListener(options.SocketPath),
-            CheckpointPath = options.CheckpointPath, Record = record, CheckpointProblem = checkpointProblem,
-            LogPath = path, Log = log, LogProblem = logProblem,
+            Now = time.GetUtcNow(),
+            SocketPath = options.SocketPath,
+            IsServed = HasListener(options.SocketPath),
+            CheckpointPath = options.CheckpointPath,
+            Record = record,
+            CheckpointProblem = checkpointProblem,
+            LogPath = path,
+            Log = log,
+            LogProblem = logProblem,
         };
     }
 
@@ -64,8 +72,11 @@ internal sealed record OfflineStatus
         {
             return new CheckpointFile(path).Read() is { } content
                 ? (CheckpointFormat.Read(content), null)
-                : (null, "there is none: no daemon has run here since the node was booted, or it is elsewhere "
-                    + "(AWS_VPC_K8S_CNI_BACKING_STORE)");
+                : (
+                    null,
+                    "there is none: no daemon has run here since the node was booted, or it is elsewhere "
+                        + "(AWS_VPC_K8S_CNI_BACKING_STORE)"
+                );
         }
         catch (Exception exception) when (exception is IOException or CheckpointFormatException)
         {
@@ -80,14 +91,22 @@ internal sealed record OfflineStatus
         try
         {
             using var handle = PosixFile.Open(path, OpenMode.Read);
-            if (handle is null) return ([], "there is none, or it is elsewhere (AWS_VPC_K8S_CNI_LOG_FILE)");
+            if (handle is null)
+                return ([], "there is none, or it is elsewhere (AWS_VPC_K8S_CNI_LOG_FILE)");
             var length = RandomAccess.GetLength(handle);
             var buffer = new byte[Math.Min(length, LogBytes)];
             var read = RandomAccess.Read(handle, buffer, length - buffer.Length);
             var lines = Encoding.UTF8.GetString(buffer, 0, read).Split('\n', StringSplitOptions.RemoveEmptyEntries);
             // The first one is a part only, where it was not the file's.
-            return ([.. lines.Skip(length > buffer.Length ? 1 : 0).TakeLast(LogLines)
-                .Select(line => Truncate.Of(line, Truncate.LongestMessage))], null);
+            return (
+                [
+                    .. lines
+                        .Skip(length > buffer.Length ? 1 : 0)
+                        .TakeLast(LogLines)
+                        .Select(line => Truncate.Of(line, Truncate.LongestMessage)),
+                ],
+                null
+            );
         }
         catch (IOException exception)
         {

@@ -15,10 +15,19 @@ internal static class PodReport
 
     private const string Omission = "...";
 
-    public static async Task<int> WriteAsync(DaemonClient client, bool json, CommandConsole console, TimeProvider time,
-        CancellationToken cancellationToken)
+    public static async Task<int> WriteAsync(
+        DaemonClient client,
+        bool json,
+        CommandConsole console,
+        TimeProvider time,
+        CancellationToken cancellationToken
+    )
     {
-        var reply = await client.Node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: client.Deadline, cancellationToken: cancellationToken);
+        var reply = await client.Node.ListAttachmentsAsync(
+            new ListAttachmentsRequest(),
+            deadline: client.Deadline,
+            cancellationToken: cancellationToken
+        );
         await console.Output.WriteAsync(json ? StatusReport.Json.Format(reply) + "\n" : Text(reply, time.GetUtcNow(), console.Columns()));
         return ExitCodes.Done;
     }
@@ -36,8 +45,12 @@ internal static class PodReport
         [
             new("ADDRESS", "DEV", "FOR", "SANDBOX", "POD"),
             .. reply.Attachments.Select(item => new Row(
-                string.Join(",", item.Addresses), $"{item.DeviceIndex}", DurationText.Of(now - item.AssignedAt.ToDateTimeOffset()),
-                item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId, NameOf(item))),
+                string.Join(",", item.Addresses),
+                $"{item.DeviceIndex}",
+                DurationText.Of(now - item.AssignedAt.ToDateTimeOffset()),
+                item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId,
+                NameOf(item)
+            )),
         ];
         var address = Math.Max(15, pods.Max(pod => pod.Address.Length));
         var before = address + " DEV FOR.... ".Length;
@@ -47,23 +60,26 @@ internal static class PodReport
         foreach (var pod in pods)
         {
             var sandbox = hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "";
-            screen.Row($"{pod.Address.PadRight(address)} {pod.Device,3} {pod.Age,-7} {sandbox}{Shorten(pod.Name, room)}");
+            screen.Row($"{pod.Address.PadRight(address)} {pod.Device, 3} {pod.Age, -7} {sandbox}{Shorten(pod.Name, room)}");
         }
 
         return screen.ToString();
     }
 
-    private static string Shorten(string name, int room)
-        => name.Length <= room ? name
+    private static string Shorten(string name, int room) =>
+        name.Length <= room
+            ? name
             : $"{name[..((room - Omission.Length) / 2)]}{Omission}{name[^(room - Omission.Length - (room - Omission.Length) / 2)..]}";
 
-    private static string NameOf(Attachment item)
-        => item.PodName.Length > 0 ? $"{item.PodNamespace}/{item.PodName}" : item.Key.NetworkName switch
-        {
-            Ledger.Attachment.RecoveredNetwork => $"(recovered from the kernel: link {item.Key.ContainerId})",
-            Ledger.Attachment.HostNetwork => $"(configured on {item.Key.ContainerId} of the host)",
-            _ => "(the runtime named no pod)",
-        };
+    private static string NameOf(Attachment item) =>
+        item.PodName.Length > 0
+            ? $"{item.PodNamespace}/{item.PodName}"
+            : item.Key.NetworkName switch
+            {
+                Ledger.Attachment.RecoveredNetwork => $"(recovered from the kernel: link {item.Key.ContainerId})",
+                Ledger.Attachment.HostNetwork => $"(configured on {item.Key.ContainerId} of the host)",
+                _ => "(the runtime named no pod)",
+            };
 
     private sealed record Row(string Address, string Device, string Age, string Sandbox, string Name);
 }

@@ -4,7 +4,9 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>Text for a terminal of 80 columns: labels on the left, words wrapped beside them. No line is longer, whatever a message brings along.</summary>
+/// <summary>
+/// Text for a terminal of 80 columns: labels on the left, words wrapped beside them. No line is longer, whatever a message brings along.
+/// </summary>
 internal sealed class TableWriter
 {
     public const int Width = 80;
@@ -56,7 +58,8 @@ internal sealed class TableWriter
                 word = word[width..];
             }
 
-            if (line.Length > 0) line.Append(' ');
+            if (line.Length > 0)
+                line.Append(' ');
             line.Append(word);
         }
 

@@ -12,7 +12,8 @@ internal static class Terminal
     /// <returns>Null: a pipe or a file, where nothing is to be cut.</returns>
     public static int? Columns(bool isRedirected, Func<int> window, string? variable)
     {
-        if (!isRedirected && window() is var width and > 0) return width;
+        if (!isRedirected && window() is var width and > 0)
+            return width;
         return int.TryParse(variable, NumberStyles.None, CultureInfo.InvariantCulture, out var columns) && columns > 0 ? columns : null;
     }
 }

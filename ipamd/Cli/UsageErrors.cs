@@ -14,8 +14,10 @@ internal static class UsageErrors
         var command = result.CommandResult.Command;
         foreach (var problem in result.Errors)
         {
-            var near = result.UnmatchedTokens.Where(token => problem.Message.Contains($"'{token}'", StringComparison.Ordinal))
-                .Select(token => Nearest(command, token)).FirstOrDefault(name => name is not null);
+            var near = result
+                .UnmatchedTokens.Where(token => problem.Message.Contains($"'{token}'", StringComparison.Ordinal))
+                .Select(token => Nearest(command, token))
+                .FirstOrDefault(name => name is not null);
             error.WriteLine($"ipamd: {Truncate.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
         }
 
@@ -26,9 +28,16 @@ internal static class UsageErrors
     /// <summary>Of the commands and options that could stand there. A third of the letters may be wrong.</summary>
     private static string? Nearest(Command command, string token)
     {
-        var names = command.Subcommands.Where(item => !item.Hidden).Select(item => item.Name)
-            .Concat(command.Options.Concat(command.Parents.OfType<Command>().SelectMany(parent => parent.Options)
-                .Where(option => option.Recursive)).Select(option => option.Name));
+        var names = command
+            .Subcommands.Where(item => !item.Hidden)
+            .Select(item => item.Name)
+            .Concat(
+                command
+                    .Options.Concat(
+                        command.Parents.OfType<Command>().SelectMany(parent => parent.Options).Where(option => option.Recursive)
+                    )
+                    .Select(option => option.Name)
+            );
         return Spelling.Near(token, names, Math.Max(2, token.Length / 3)).FirstOrDefault();
     }
 }

@@ -13,13 +13,26 @@ internal static class WhatIfCommand
     {
         var type = new Option<string>("--instance-type") { Description = "the node's instance type, e.g. t3.small", Required = true };
         var pods = new Option<string>("--pods") { Description = "how many pods run, step by step, e.g. 0,5,9", Required = true };
-        var settings = new Option<string[]>("--set") { Description = "an option of the daemon, NAME=VALUE as in its environment; may be repeated", DefaultValueFactory = _ => [] };
-        var command = new DocumentedCommand("whatif",
-            "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2", (ExitCodes.Done, "done"))
+        var settings = new Option<string[]>("--set")
         {
-            type, pods, settings, json,
+            Description = "an option of the daemon, NAME=VALUE as in its environment; may be repeated",
+            DefaultValueFactory = _ => [],
         };
-        command.SetAction((result, _) => RunAsync(console, result.GetValue(type)!, result.GetValue(pods)!, result.GetValue(settings)!, result.GetValue(json)));
+        var command = new DocumentedCommand(
+            "whatif",
+            "interfaces, addresses and EC2 calls for a number of pods, from the real planner on a model of EC2",
+            (ExitCodes.Done, "done")
+        )
+        {
+            type,
+            pods,
+            settings,
+            json,
+        };
+        command.SetAction(
+            (result, _) =>
+                RunAsync(console, result.GetValue(type)!, result.GetValue(pods)!, result.GetValue(settings)!, result.GetValue(json))
+        );
         return command;
     }
 
@@ -28,13 +41,16 @@ internal static class WhatIfCommand
         var (request, problems) = WhatIfRequest.Parse(type, pods, settings);
         if (request is null)
         {
-            foreach (var problem in problems) await console.Error.WriteLineAsync($"ipamd whatif: {problem}");
+            foreach (var problem in problems)
+                await console.Error.WriteLineAsync($"ipamd whatif: {problem}");
             return ExitCodes.Usage;
         }
 
-        foreach (var warning in request.Warnings) await console.Error.WriteLineAsync($"warning: {warning}");
+        foreach (var warning in request.Warnings)
+            await console.Error.WriteLineAsync($"warning: {warning}");
         var outcome = WhatIfRun.Run(request.Type, request.Options, request.Pods);
-        foreach (var note in outcome.Notes) await console.Error.WriteLineAsync($"note: {note}");
+        foreach (var note in outcome.Notes)
+            await console.Error.WriteLineAsync($"note: {note}");
         await console.Output.WriteAsync(json ? WhatIfReport.Json(outcome) : WhatIfReport.Table(outcome));
         return ExitCodes.Done;
     }

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// How much of the control plane this node may use: VPCCNI_CLOUD_ACCESS. For an operator whose account is being throttled, or who wants to see a node stand still; may change while the daemon
-/// runs. Instance metadata is read at every level.
+/// How much of the control plane this node may use: VPCCNI_CLOUD_ACCESS. For an operator whose account is being throttled, or who wants to
+/// see a node stand still; may change while the daemon runs. Instance metadata is read at every level.
 /// </summary>
 internal enum CloudAccess
 {
@@ -15,8 +15,8 @@ internal enum CloudAccess
     NoReleases,
 
     /// <summary>
-    /// <c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached; a daemon that starts at this level does not know what that is, answers for the pods that its checkpoint
-    /// holds, and goes on when the level is raised.
+    /// <c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached; a daemon that starts at this level does
+    /// not know what that is, answers for the pods that its checkpoint holds, and goes on when the level is raised.
     /// </summary>
     NoCalls,
 }
@@ -27,19 +27,21 @@ internal static class CloudAccessText
     public const string Option = "VPCCNI_CLOUD_ACCESS";
     public const string Expected = "full, no-releases or no-calls";
 
-    public static string Of(CloudAccess access) => access switch
-    {
-        CloudAccess.Full => "full",
-        CloudAccess.NoReleases => "no-releases",
-        CloudAccess.NoCalls => "no-calls",
-        _ => throw new ArgumentOutOfRangeException(nameof(access), access, "unnamed level"),
-    };
+    public static string Of(CloudAccess access) =>
+        access switch
+        {
+            CloudAccess.Full => "full",
+            CloudAccess.NoReleases => "no-releases",
+            CloudAccess.NoCalls => "no-calls",
+            _ => throw new ArgumentOutOfRangeException(nameof(access), access, "unnamed level"),
+        };
 
     public static bool TryParse(string text, out CloudAccess access)
     {
         foreach (var level in Enum.GetValues<CloudAccess>())
         {
-            if (!string.Equals(Of(level), text.Trim(), StringComparison.OrdinalIgnoreCase)) continue;
+            if (!string.Equals(Of(level), text.Trim(), StringComparison.OrdinalIgnoreCase))
+                continue;
             access = level;
             return true;
         }

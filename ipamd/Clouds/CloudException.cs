@@ -44,8 +44,18 @@ internal enum CloudErrorKind
 internal sealed class CloudException : Exception, IExpectedFailure
 {
     /// <summary>Texts may be others': they are kept as excerpts.</summary>
-    public CloudException(CloudErrorKind kind, string operation, string code, string message, string? requestId = null, Exception? innerException = null)
-        : base($"{Truncate.Of(operation)}: {Truncate.Of(code, Truncate.LongestWord)}: {Truncate.Of(message, Truncate.LongestMessage)}", innerException)
+    public CloudException(
+        CloudErrorKind kind,
+        string operation,
+        string code,
+        string message,
+        string? requestId = null,
+        Exception? innerException = null
+    )
+        : base(
+            $"{Truncate.Of(operation)}: {Truncate.Of(code, Truncate.LongestWord)}: {Truncate.Of(message, Truncate.LongestMessage)}",
+            innerException
+        )
     {
         Kind = kind;
         Operation = Truncate.Of(operation);

@@ -3,12 +3,15 @@
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// A token bucket that gives way: its rate and what was saved up are halved when the cloud says that calls come too fast, and the rate is raised again in equal steps by time and by success. So many nodes
-/// that share a limit nobody told them come to share it fairly. Not thread-safe; takes the time as an argument.
+/// A token bucket that gives way: its rate and what was saved up are halved when the cloud says that calls come too fast, and the rate is
+/// raised again in equal steps by time and by success. So many nodes that share a limit nobody told them come to share it fairly. Not
+/// thread-safe; takes the time as an argument.
 /// </summary>
 internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
 {
-    /// <summary>The rate never falls below this part of the full one: a node that is throttled forever still finds out that it is not any more.</summary>
+    /// <summary>
+    /// The rate never falls below this part of the full one: a node that is throttled forever still finds out that it is not any more.
+    /// </summary>
     private const double LowestPart = 1.0 / 8;
 
     /// <summary>Part of the full rate that a success gives back.</summary>
@@ -32,7 +35,8 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
     /// <summary>Brings tokens and rate up to a time; one that is not later changes nothing.</summary>
     public void Refill(TimeSpan now)
     {
-        if (now <= _at) return;
+        if (now <= _at)
+            return;
         var seconds = (now - _at).TotalSeconds;
         _at = now;
         var before = Rate;
@@ -50,7 +54,8 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
     /// <summary>A call that began at a time was throttled. Calls already under way when the rate was last halved say nothing new.</summary>
     public void Throttled(TimeSpan began, TimeSpan now)
     {
-        if (began < _slowedAt) return;
+        if (began < _slowedAt)
+            return;
         Refill(now);
         _slowedAt = now;
         Rate = Math.Max(Rate / 2, Allowance.PerSecond * LowestPart);
@@ -59,7 +64,8 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
 
     public void Succeeded(TimeSpan began)
     {
-        if (began >= _slowedAt) Raise(Allowance.PerSecond * SuccessStep);
+        if (began >= _slowedAt)
+            Raise(Allowance.PerSecond * SuccessStep);
     }
 
     private void Raise(double by) => Rate = Math.Min(Allowance.PerSecond, Rate + by);

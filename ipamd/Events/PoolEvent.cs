@@ -45,7 +45,8 @@ internal enum MissedDelOutcome
 }
 
 /// <summary>
-/// Something that happened in the pool, told once, when it is certain. Metrics count these, <c>ipamd explain</c> remembers them and the cluster is told of some; nothing in the pool depends on them.
+/// Something that happened in the pool, told once, when it is certain. Metrics count these, <c>ipamd explain</c> remembers them and the
+/// cluster is told of some; nothing in the pool depends on them.
 /// </summary>
 /// <param name="At">When.</param>
 internal abstract record PoolEvent(DateTimeOffset At)
@@ -56,7 +57,8 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Pod">Its pod.</param>
     /// <param name="Ahead">How many stood there already.</param>
     /// <param name="Deadline">When it gives up.</param>
-    internal sealed record AddWaits(DateTimeOffset At, AttachmentKey Key, PodReference Pod, int Ahead, DateTimeOffset Deadline) : PoolEvent(At);
+    internal sealed record AddWaits(DateTimeOffset At, AttachmentKey Key, PodReference Pod, int Ahead, DateTimeOffset Deadline)
+        : PoolEvent(At);
 
     /// <summary>An ADD was answered with addresses.</summary>
     /// <param name="At">When the answer was ready.</param>
@@ -64,10 +66,21 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="IsNew">False when it held them before: the same ADD again.</param>
     /// <param name="Waited">Time in the line; zero when an address was free.</param>
     /// <param name="Took">From the request to the answer, the write to disk included.</param>
-    /// <param name="ReusedAfter">Since the first of the addresses was given back by its holder before; null when it had none in this daemon's memory.</param>
-    internal sealed record AddServed(DateTimeOffset At, Attachment Attachment, bool IsNew, TimeSpan Waited, TimeSpan Took, TimeSpan? ReusedAfter) : PoolEvent(At)
+    /// <param name="ReusedAfter">
+    /// Since the first of the addresses was given back by its holder before; null when it had none in this daemon's memory.
+    /// </param>
+    internal sealed record AddServed(
+        DateTimeOffset At,
+        Attachment Attachment,
+        bool IsNew,
+        TimeSpan Waited,
+        TimeSpan Took,
+        TimeSpan? ReusedAfter
+    ) : PoolEvent(At)
     {
-        /// <summary>From holding the addresses to their being on disk, which was shared with other ADDs; part of <see cref="Took"/>.</summary>
+        /// <summary>
+        /// From holding the addresses to their being on disk, which was shared with other ADDs; part of <see cref="Took"/>.
+        /// </summary>
         public TimeSpan Durable { get; init; }
     }
 
@@ -79,7 +92,15 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Obstacle">What stands against growth; null when nothing does, or it is not about growth.</param>
     /// <param name="Reason">A sentence for a person.</param>
     /// <param name="Took">From the request to the answer.</param>
-    internal sealed record AddFailed(DateTimeOffset At, AttachmentKey Key, PodReference Pod, AddFailureKind Kind, GrowthObstacleKind? Obstacle, string Reason, TimeSpan Took) : PoolEvent(At);
+    internal sealed record AddFailed(
+        DateTimeOffset At,
+        AttachmentKey Key,
+        PodReference Pod,
+        AddFailureKind Kind,
+        GrowthObstacleKind? Obstacle,
+        string Reason,
+        TimeSpan Took
+    ) : PoolEvent(At);
 
     /// <summary>A DEL was carried out.</summary>
     /// <param name="At">When.</param>
@@ -116,7 +137,9 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <summary>A plan that does something, or names another obstacle than the one before.</summary>
     internal sealed record Planned(DateTimeOffset At, PoolPlan Plan) : PoolEvent(At);
 
-    /// <summary>A change of the cloud begins, or is gone on with. Told by its number again when a stage is certain and when it ends.</summary>
+    /// <summary>
+    /// A change of the cloud begins, or is gone on with. Told by its number again when a stage is certain and when it ends.
+    /// </summary>
     internal sealed record ChangeBegan(DateTimeOffset At, Intent Intent, bool IsRepeated) : PoolEvent(At);
 
     /// <summary>A stage of a change is certain.</summary>
@@ -126,9 +149,13 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="At">When.</param>
     /// <param name="Intent">As it began.</param>
     /// <param name="Took">Since it began or was gone on with.</param>
-    /// <param name="Failure">Null for success; <see cref="CloudErrorKind.Unknown"/> when the cloud had no part in it (the kernel did not follow, the daemon stops).</param>
+    /// <param name="Failure">
+    /// Null for success; <see cref="CloudErrorKind.Unknown"/> when the cloud had no part in it (the kernel did not follow, the daemon
+    /// stops).
+    /// </param>
     /// <param name="Reason">What went wrong; empty for success.</param>
-    internal sealed record ChangeEnded(DateTimeOffset At, Intent Intent, TimeSpan Took, CloudErrorKind? Failure, string Reason) : PoolEvent(At);
+    internal sealed record ChangeEnded(DateTimeOffset At, Intent Intent, TimeSpan Took, CloudErrorKind? Failure, string Reason)
+        : PoolEvent(At);
 
     /// <summary>What is attached was described, and the ledger holds it now.</summary>
     internal sealed record Observed(DateTimeOffset At, ObservationChanges Changes, TimeSpan Took) : PoolEvent(At);
@@ -148,7 +175,14 @@ internal abstract record PoolEvent(DateTimeOffset At)
     /// <param name="Failure">Null for success.</param>
     /// <param name="Reason">What went wrong; empty for success.</param>
     internal sealed record GroupsChanged(
-        DateTimeOffset At, NetworkInterfaceId Interface, IReadOnlyList<string> Before, IReadOnlyList<string> Groups, TimeSpan Took, CloudErrorKind? Failure, string Reason) : PoolEvent(At);
+        DateTimeOffset At,
+        NetworkInterfaceId Interface,
+        IReadOnlyList<string> Before,
+        IReadOnlyList<string> Groups,
+        TimeSpan Took,
+        CloudErrorKind? Failure,
+        string Reason
+    ) : PoolEvent(At);
 
     /// <summary>The checkpoint was written, or not.</summary>
     /// <param name="At">When.</param>

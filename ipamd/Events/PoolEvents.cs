@@ -3,7 +3,8 @@
 namespace VpcCni.Ipamd.Events;
 
 /// <summary>
-/// Who is told what happens in the pool. Told on the thread it happens on, outside every lock of the pool, ADD's included: a subscriber takes note and returns at once, and never throws.
+/// Who is told what happens in the pool. Told on the thread it happens on, outside every lock of the pool, ADD's included: a subscriber
+/// takes note and returns at once, and never throws.
 /// </summary>
 internal sealed class PoolEvents
 {
@@ -14,6 +15,7 @@ internal sealed class PoolEvents
 
     public void Publish(PoolEvent happened)
     {
-        foreach (var subscriber in _subscribers) subscriber(happened);
+        foreach (var subscriber in _subscribers)
+            subscriber(happened);
     }
 }

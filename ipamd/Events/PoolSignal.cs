@@ -4,7 +4,8 @@ using System.Diagnostics;
 namespace VpcCni.Ipamd.Events;
 
 /// <summary>
-/// "Something changed": wakes the pool's loop at once. Any number of raises before the loop looks count as one, so that a storm of events costs one plan.
+/// "Something changed": wakes the pool's loop at once. Any number of raises before the loop looks count as one, so that a storm of events
+/// costs one plan.
 /// </summary>
 internal sealed class PoolSignal
 {
@@ -27,7 +28,8 @@ internal sealed class PoolSignal
     /// <summary>Returns when raised since the last return, or when <paramref name="limit"/> has passed. One caller at a time.</summary>
     public async Task WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
-        // The loop goes on elsewhere: an ADD that raises the signal must not run the pool's plan on its own thread. Awaited itself, not through WaitAsync, which would add a turn on the thread pool.
+        // The loop goes on elsewhere: an ADD that raises the signal must not run the pool's plan on its own thread. Awaited itself, not
+        // through WaitAsync, which would add a turn on the thread pool.
         var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
@@ -43,13 +45,19 @@ internal sealed class PoolSignal
 
         try
         {
-            await using var timer = time.CreateTimer(static state => ((TaskCompletionSource)state!).TrySetResult(), waiter, limit, Timeout.InfiniteTimeSpan);
+            await using var timer = time.CreateTimer(
+                static state => ((TaskCompletionSource)state!).TrySetResult(),
+                waiter,
+                limit,
+                Timeout.InfiniteTimeSpan
+            );
             using var registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
             await waiter.Task;
         }
         finally
         {
-            lock (_lock) (_waiter, _raised) = (null, false);
+            lock (_lock)
+                (_waiter, _raised) = (null, false);
         }
     }
 }

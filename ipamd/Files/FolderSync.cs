@@ -14,10 +14,12 @@ internal static partial class FolderSync
     {
         // .NET cannot open a folder; the three calls below are open(2), fsync(2), close(2).
         var descriptor = Open(folder, O_RDONLY | O_CLOEXEC);
-        if (descriptor < 0) throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");
+        if (descriptor < 0)
+            throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");
         try
         {
-            if (Fsync(descriptor) != 0) throw new IOException($"fsync {folder}: errno {Marshal.GetLastPInvokeError()}");
+            if (Fsync(descriptor) != 0)
+                throw new IOException($"fsync {folder}: errno {Marshal.GetLastPInvokeError()}");
         }
         finally
         {

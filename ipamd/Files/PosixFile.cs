@@ -25,7 +25,8 @@ internal enum OpenMode
 }
 
 /// <summary>
-/// open(2) with the flags that .NET has no name for: a symbolic link is refused, and a FIFO or device blocks nobody. Files in a folder that others may write to are opened this way.
+/// open(2) with the flags that .NET has no name for: a symbolic link is refused, and a FIFO or device blocks nobody. Files in a folder that
+/// others may write to are opened this way.
 /// </summary>
 internal static partial class PosixFile
 {
@@ -33,7 +34,9 @@ internal static partial class PosixFile
     private const int O_CLOEXEC = 0x80000;
 
     /// <summary>The octal 0100000 of arm, the octal 0400000 of every other architecture that .NET runs on (asm/fcntl.h).</summary>
-    private static readonly int O_NOFOLLOW = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x8000 : 0x20000;
+    private static readonly int O_NOFOLLOW = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm
+        ? 0x8000
+        : 0x20000;
 
     private const int EEXIST = 17;
     private const int ENOENT = 2;
@@ -86,8 +89,10 @@ internal static partial class PosixFile
         try
         {
             var kind = Stat(handle).Mode & S_IFMT;
-            if (kind != S_IFREG) throw new NotRegularFileException($"{path} is {(kind == S_IFDIR ? "a directory" : "no regular file")}");
-            if (mode.HasFlag(OpenMode.Create)) File.SetUnixFileMode(handle, rights);
+            if (kind != S_IFREG)
+                throw new NotRegularFileException($"{path} is {(kind == S_IFDIR ? "a directory" : "no regular file")}");
+            if (mode.HasFlag(OpenMode.Create))
+                File.SetUnixFileMode(handle, rights);
             return handle;
         }
         catch
@@ -101,7 +106,8 @@ internal static partial class PosixFile
     /// <exception cref="IOException">The file system has no locks.</exception>
     public static bool TryLock(SafeFileHandle handle)
     {
-        if (Flock((int)handle.DangerousGetHandle(), LOCK_EX | LOCK_NB) == 0) return true;
+        if (Flock((int)handle.DangerousGetHandle(), LOCK_EX | LOCK_NB) == 0)
+            return true;
         var errno = Marshal.GetLastPInvokeError();
         return errno == EWOULDBLOCK ? false : throw new IOException($"flock: {Marshal.GetPInvokeErrorMessage(errno)}");
     }
@@ -113,7 +119,8 @@ internal static partial class PosixFile
     /// <exception cref="IOException">Not done.</exception>
     public static void Rename(string from, string to)
     {
-        if (RenameFile(from, to) != 0) throw new IOException($"rename {from} to {to}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        if (RenameFile(from, to) != 0)
+            throw new IOException($"rename {from} to {to}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
     }
 
     /// <summary>statx(2) has the same layout on every architecture.</summary>

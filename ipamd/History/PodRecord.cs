@@ -41,7 +41,8 @@ internal sealed class PodRecord(PodReference pod)
     /// <summary>Returns the key that is forgotten in its place, if one is.</summary>
     public AttachmentKey? Know(AttachmentKey key)
     {
-        if (_keys.Contains(key)) return null;
+        if (_keys.Contains(key))
+            return null;
         AttachmentKey? forgotten = null;
         if (_keys.Count == MaxKeys)
         {

@@ -5,8 +5,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Which of the kernel's reports can mean that something of ours is not as it must be. What pods bring with them is not among them, nor is what others do in tables and with routes that are theirs: a routing
-/// daemon may report without end.
+/// Which of the kernel's reports can mean that something of ours is not as it must be. What pods bring with them is not among them, nor is
+/// what others do in tables and with routes that are theirs: a routing daemon may report without end.
 /// </summary>
 internal sealed class ChangeFilter(WiredInterfaces interfaces)
 {
@@ -17,7 +17,12 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
 
     public void Looked(HostNetworkState state, ObservedHost observed, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
     {
-        _scope = new Scope(state.Inputs.PodRanges, [.. state.Inputs.Pods.Select(pod => pod.Address)], [.. state.LooseLinks], [.. wired.Select(item => item.Link.Index)]);
+        _scope = new Scope(
+            state.Inputs.PodRanges,
+            [.. state.Inputs.Pods.Select(pod => pod.Address)],
+            [.. state.LooseLinks],
+            [.. wired.Select(item => item.Link.Index)]
+        );
         _flaps.Looked(observed.Links);
     }
 
@@ -28,33 +33,53 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
     {
         // Also before the first look: what was up and down must be known later.
         var isOther = change is RouteNotification.LinkChanged flapped && _flaps.Concerns(flapped) && flapped.Link.Kind == "veth";
-        if (_scope is not { } scope) return true;
+        if (_scope is not { } scope)
+            return true;
         return change switch
         {
             RouteNotification.RuleChanged { Rule.Priority: RouteTables.FromInterfacePriority } => true,
             RouteNotification.RuleChanged rule => rule.Change == RouteChange.Removed && IsOurs(rule.Rule.Priority),
             RouteNotification.RouteChanged { Route.Table: RouteTables.Main } route => InMain(route, scope),
             RouteNotification.RouteChanged route => interfaces.HasTable(route.Route.Table),
-            RouteNotification.LinkChanged link => isOther || interfaces.HasLink(link.Link) || (link.Link.Mac is { } mac && scope.Links.Contains(mac)),
+            RouteNotification.LinkChanged link => isOther
+                || interfaces.HasLink(link.Link)
+                || (link.Link.Mac is { } mac && scope.Links.Contains(mac)),
             RouteNotification.AddressChanged address => interfaces.HasLink(address.Address.LinkIndex),
             // Below zero: "all" and "default".
-            RouteNotification.ConfigurationChanged setting => setting.LinkIndex < 0 || interfaces.HasLink(setting.LinkIndex) || scope.PodLinks.Contains(setting.LinkIndex),
+            RouteNotification.ConfigurationChanged setting => setting.LinkIndex < 0
+                || interfaces.HasLink(setting.LinkIndex)
+                || scope.PodLinks.Contains(setting.LinkIndex),
             _ => true,
         };
     }
 
-    /// <summary>A pod's route that goes, anything that comes or goes on a secondary interface's link, where nothing belongs, and the node's way out.</summary>
+    /// <summary>
+    /// A pod's route that goes, anything that comes or goes on a secondary interface's link, where nothing belongs, and the node's way out.
+    /// </summary>
     private bool InMain(RouteNotification.RouteChanged change, Scope scope)
     {
         var route = change.Route;
-        if (route.Destination is null || interfaces.HasSecondaryLink(route.LinkIndex)) return true;
-        if (change.Change == RouteChange.Set) return false;
-        return route.Destination is { BaseAddress: var address } destination && destination == HostNetworkState.Host(address)
+        if (route.Destination is null || interfaces.HasSecondaryLink(route.LinkIndex))
+            return true;
+        if (change.Change == RouteChange.Set)
+            return false;
+        return route.Destination is { BaseAddress: var address } destination
+            && destination == HostNetworkState.Host(address)
             && (scope.Pods.Contains(address) || scope.PodRanges.Any(range => range.Contains(address)));
     }
 
-    private static bool IsOurs(int priority)
-        => priority is RouteTables.ToPodPriority or RouteTables.MarkPriority or RouteTables.ExternalServicePriority or RouteTables.FromPodPriority or RouteTables.MainPriority;
+    private static bool IsOurs(int priority) =>
+        priority
+            is RouteTables.ToPodPriority
+                or RouteTables.MarkPriority
+                or RouteTables.ExternalServicePriority
+                or RouteTables.FromPodPriority
+                or RouteTables.MainPriority;
 
-    private sealed record Scope(IReadOnlyList<IPNetwork> PodRanges, HashSet<IPAddress> Pods, HashSet<MacAddress> Links, HashSet<int> PodLinks);
+    private sealed record Scope(
+        IReadOnlyList<IPNetwork> PodRanges,
+        HashSet<IPAddress> Pods,
+        HashSet<MacAddress> Links,
+        HashSet<int> PodLinks
+    );
 }

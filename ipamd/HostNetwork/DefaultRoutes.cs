@@ -13,16 +13,21 @@ internal static class DefaultRoutes
 {
     public static IEnumerable<string> Problems(HostNetworkState state, ObservedHost observed, HostIndex index)
     {
-        if (state.Inputs.Node is not { } node || index.Links(node.PrimaryMac) is not [var primary]) yield break;
+        if (state.Inputs.Node is not { } node || index.Links(node.PrimaryMac) is not [var primary])
+            yield break;
         // The lowest metric is taken, and the first of equal ones.
-        var preferred = observed.Routes
-            .Where(route => route is { Table: RouteTables.Main, Family: AddressFamily.InterNetwork, Destination: null })
-            .Where(route => route.Type == RouteType.Unicast).MinBy(route => route.Metric);
-        if (preferred is null) yield break;
+        var preferred = observed
+            .Routes.Where(route => route is { Table: RouteTables.Main, Family: AddressFamily.InterNetwork, Destination: null })
+            .Where(route => route.Type == RouteType.Unicast)
+            .MinBy(route => route.Metric);
+        if (preferred is null)
+            yield break;
         foreach (var wiring in state.Interfaces.Where(wiring => !wiring.IsPrimary))
         {
-            if (index.Links(MacAddress.Parse(wiring.Mac)) is not [var link] || link.Index == primary.Index) continue;
-            if (preferred.LinkIndex != link.Index && preferred.NextHops.All(hop => hop.LinkIndex != link.Index)) continue;
+            if (index.Links(MacAddress.Parse(wiring.Mac)) is not [var link] || link.Index == primary.Index)
+                continue;
+            if (preferred.LinkIndex != link.Index && preferred.NextHops.All(hop => hop.LinkIndex != link.Index))
+                continue;
             var metric = preferred.Metric == 0 ? "" : $" metric {preferred.Metric}";
             yield return $"the default route that table main prefers leads by {link.Name}, which is a secondary ENI "
                 + $"(device {wiring.DeviceIndex}), and not by the primary one, {primary.Name}: what the node sends, and what is translated "

@@ -23,14 +23,17 @@ internal sealed class DownLinks
     /// <returns>Indexes of those that may be brought up.</returns>
     public IReadOnlySet<int> Restorable(IEnumerable<LinkInfo> links, Func<int, bool> hasBeenUp, DateTimeOffset now)
     {
-        _since = links.Where(link => link is { IsUp: false, Kind: "veth" } && link.Group != LinkGroups.Released)
+        _since = links
+            .Where(link => link is { IsUp: false, Kind: "veth" } && link.Group != LinkGroups.Released)
             .ToDictionary(link => link.Index, link => _since.TryGetValue(link.Index, out var at) ? at : now);
         HashSet<int> restorable = [];
         Due = null;
         foreach (var (index, since) in _since)
         {
-            if (since + MinimumAge <= now || hasBeenUp(index)) restorable.Add(index);
-            else if (!(Due < since + MinimumAge)) Due = since + MinimumAge;
+            if (since + MinimumAge <= now || hasBeenUp(index))
+                restorable.Add(index);
+            else if (!(Due < since + MinimumAge))
+                Due = since + MinimumAge;
         }
 
         return restorable;

@@ -4,7 +4,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What the kernel showed, by what it is looked up with: a full node has hundreds of pods, rules and links, and a look must not compare each with each.</summary>
+/// <summary>
+/// What the kernel showed, by what it is looked up with: a full node has hundreds of pods, rules and links, and a look must not compare
+/// each with each.
+/// </summary>
 internal sealed class HostIndex
 {
     private readonly ObservedHost _observed;
@@ -20,8 +23,10 @@ internal sealed class HostIndex
         foreach (var rule in observed.Rules)
         {
             HasMain |= RuleDiff.IsMain(rule);
-            if (rule.Priority is RouteTables.MarkPriority or RouteTables.ExternalServicePriority) NodeRules.Add(rule);
-            else if ((rule.Priority == RouteTables.ToPodPriority ? rule.Destination : rule.Source) is { } host) Append(_rules, (rule.Priority, host), rule);
+            if (rule.Priority is RouteTables.MarkPriority or RouteTables.ExternalServicePriority)
+                NodeRules.Add(rule);
+            else if ((rule.Priority == RouteTables.ToPodPriority ? rule.Destination : rule.Source) is { } host)
+                Append(_rules, (rule.Priority, host), rule);
         }
 
         foreach (var route in observed.Routes)
@@ -33,7 +38,8 @@ internal sealed class HostIndex
             }
 
             Append(_mainByLink, route.LinkIndex, route);
-            if (route.Destination is not { } destination || destination != HostNetworkState.Host(destination.BaseAddress)) continue;
+            if (route.Destination is not { } destination || destination != HostNetworkState.Host(destination.BaseAddress))
+                continue;
             _routed.Add(destination.BaseAddress);
             _routedTo.Add((destination.BaseAddress, route.LinkIndex));
         }
@@ -60,16 +66,18 @@ internal sealed class HostIndex
     /// <summary>The links that a MAC address can mean: none, one, or several that are equally good.</summary>
     public IReadOnlyList<LinkInfo> Links(MacAddress mac) => LinkLookup.Of(mac, _observed.Links);
 
-    public InterfaceState Of(InterfaceWiring wiring, LinkInfo link) => new()
-    {
-        Link = link,
-        Addresses = [.. _observed.Addresses.Where(address => address.LinkIndex == link.Index)],
-        Routes = [.. _byTable.GetValueOrDefault(wiring.RouteTable, []), .. _mainByLink.GetValueOrDefault(link.Index, [])],
-        Rules = Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress)),
-    };
+    public InterfaceState Of(InterfaceWiring wiring, LinkInfo link) =>
+        new()
+        {
+            Link = link,
+            Addresses = [.. _observed.Addresses.Where(address => address.LinkIndex == link.Index)],
+            Routes = [.. _byTable.GetValueOrDefault(wiring.RouteTable, []), .. _mainByLink.GetValueOrDefault(link.Index, [])],
+            Rules = Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress)),
+        };
 
     /// <summary>
-    /// The veths by the ends of their names, as long as those asked for. Not those that a DEL has let go: they are up, and held, until the daemon has done the rest.
+    /// The veths by the ends of their names, as long as those asked for. Not those that a DEL has let go: they are up, and held, until the
+    /// daemon has done the rest.
     /// </summary>
     public IReadOnlyDictionary<string, List<LinkInfo>> Veths(IEnumerable<string> suffixes)
     {
@@ -79,7 +87,8 @@ internal sealed class HostIndex
         {
             foreach (var length in lengths)
             {
-                if (length <= link.Name.Length) Append(found, link.Name[^length..], link);
+                if (length <= link.Name.Length)
+                    Append(found, link.Name[^length..], link);
             }
         }
 
@@ -89,7 +98,9 @@ internal sealed class HostIndex
     private static void Append<TKey, TItem>(Dictionary<TKey, List<TItem>> lists, TKey key, TItem item)
         where TKey : notnull
     {
-        if (lists.TryGetValue(key, out var list)) list.Add(item);
-        else lists[key] = [item];
+        if (lists.TryGetValue(key, out var list))
+            list.Add(item);
+        else
+            lists[key] = [item];
     }
 }

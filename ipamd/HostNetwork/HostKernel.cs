@@ -5,7 +5,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// The keeper's own way to the kernel: a socket that nobody else waits for. A dump of a busy node's tables is repeated until nothing changed in between, and ADDs must not stand in line behind it.
+/// The keeper's own way to the kernel: a socket that nobody else waits for. A dump of a busy node's tables is repeated until nothing
+/// changed in between, and ADDs must not stand in line behind it.
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="settings">Of the same namespace.</param>
@@ -14,8 +15,8 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     private readonly RouteNetlink _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
 
     /// <summary>
-    /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS; what routing daemons learn), nor addresses of other links: they are
-    /// many, and nobody's business here.
+    /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS;
+    /// what routing daemons learn), nor addresses of other links: they are many, and nobody's business here.
     /// </summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public ObservedHost Observe(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<AddressFamily> families)
@@ -26,12 +27,21 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         foreach (var family in families)
         {
             rules.AddRange(_netlink.GetRules(family));
-            foreach (var table in tables) routes.AddRange(_netlink.GetRoutes(family, table));
+            foreach (var table in tables)
+                routes.AddRange(_netlink.GetRoutes(family, table));
         }
 
         var links = _netlink.GetLinks();
         var configurations = _netlink.GetConfigurations(AddressFamily.InterNetwork).ToDictionary(item => item.LinkIndex);
-        return new ObservedHost { Families = families, Rules = rules, Routes = routes, Addresses = Addresses(interfaces, links), Links = links, Settings = configurations };
+        return new ObservedHost
+        {
+            Families = families,
+            Rules = rules,
+            Routes = routes,
+            Addresses = Addresses(interfaces, links),
+            Links = links,
+            Settings = configurations,
+        };
     }
 
     private List<AddressInfo> Addresses(IReadOnlyList<InterfaceWiring> interfaces, IReadOnlyList<LinkInfo> links)
@@ -39,7 +49,8 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         List<AddressInfo> addresses = [];
         foreach (var wiring in interfaces.Where(item => !item.IsPrimary))
         {
-            if (LinkLookup.Of(MacAddress.Parse(wiring.Mac), links) is not [var link]) continue;
+            if (LinkLookup.Of(MacAddress.Parse(wiring.Mac), links) is not [var link])
+                continue;
             try
             {
                 addresses.AddRange(_netlink.GetAddresses(wiring.PrimaryAddress.AddressFamily, link.Index));
@@ -62,7 +73,8 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     /// <summary>All of them, whatever becomes of the others.</summary>
     public AppliedRepairs Apply(IReadOnlyList<Repair> repairs)
     {
-        if (repairs.Count == 0) return new AppliedRepairs([], Failure: null);
+        if (repairs.Count == 0)
+            return new AppliedRepairs([], Failure: null);
         List<int> idle = [];
         NetlinkException? failure = null;
         try
@@ -73,7 +85,8 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         {
             failure = exception;
             // The kernel did not answer: what took effect is not known, and not counted.
-            if (exception.Succeeded == 0) return new AppliedRepairs([], exception);
+            if (exception.Succeeded == 0)
+                return new AppliedRepairs([], exception);
             idle.AddRange(exception.Failures.Select(item => item.Index));
         }
 
@@ -83,8 +96,10 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     /// <exception cref="HostNetworkException">The setting cannot be written.</exception>
     public void Apply(SettingRepair setting)
     {
-        if (setting.Link is { } link) settings.WriteOfLink(link, setting.Name, setting.Value);
-        else settings.Write(setting.Name, setting.Value);
+        if (setting.Link is { } link)
+            settings.WriteOfLink(link, setting.Name, setting.Value);
+        else
+            settings.Write(setting.Name, setting.Value);
     }
 
     public void Dispose() => _netlink.Dispose();

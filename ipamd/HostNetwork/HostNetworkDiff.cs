@@ -4,7 +4,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What must be against what is. Pure; nothing to do gives nothing. Whatever is not known by its shape as ours or the reference's is left alone.</summary>
+/// <summary>
+/// What must be against what is. Pure; nothing to do gives nothing. Whatever is not known by its shape as ours or the reference's is left
+/// alone.
+/// </summary>
 internal static class HostNetworkDiff
 {
     public static HostRepairs Compute(HostNetworkState state, ObservedHost observed)
@@ -17,7 +20,12 @@ internal static class HostNetworkDiff
     /// <param name="observed">What is.</param>
     /// <param name="index">Of its links, rules and routes.</param>
     /// <param name="wired">Which link is which pod's.</param>
-    public static HostRepairs Compute(HostNetworkState state, ObservedHost observed, HostIndex index, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
+    public static HostRepairs Compute(
+        HostNetworkState state,
+        ObservedHost observed,
+        HostIndex index,
+        IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired
+    )
     {
         List<InterfaceRepairs> interfaces = [];
         List<string> problems = [];
@@ -25,10 +33,13 @@ internal static class HostNetworkDiff
         foreach (var wiring in state.Interfaces)
         {
             var links = index.Links(MacAddress.Parse(wiring.Mac));
-            if (links.Count > 1) problems.Add($"interface {wiring.Mac} (device {wiring.DeviceIndex}) is not kept: {Names(links)} all have its MAC address");
+            if (links.Count > 1)
+                problems.Add($"interface {wiring.Mac} (device {wiring.DeviceIndex}) is not kept: {Names(links)} all have its MAC address");
             // Without its link nothing of it can be, and its rule leads to an empty table; it is wired again when it comes back.
-            else if (links.Count == 0) stale.AddRange(RuleDiff.FromInterface(wiring, index));
-            else if (InterfaceDiff.Compute(wiring, index.Of(wiring, links[0])) is { Count: > 0 } requests) interfaces.Add(new InterfaceRepairs(wiring, requests));
+            else if (links.Count == 0)
+                stale.AddRange(RuleDiff.FromInterface(wiring, index));
+            else if (InterfaceDiff.Compute(wiring, index.Of(wiring, links[0])) is { Count: > 0 } requests)
+                interfaces.Add(new InterfaceRepairs(wiring, requests));
         }
 
         return new HostRepairs
@@ -42,15 +53,22 @@ internal static class HostNetworkDiff
         };
     }
 
-    public static string Names(IEnumerable<LinkInfo> links) => string.Join(", ", links.Select(link => link.Name).Order(StringComparer.Ordinal));
+    public static string Names(IEnumerable<LinkInfo> links) =>
+        string.Join(", ", links.Select(link => link.Name).Order(StringComparer.Ordinal));
 
-    private static IEnumerable<PodRepairs> Pods(HostNetworkState state, ObservedHost observed, HostIndex index, IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired)
+    private static IEnumerable<PodRepairs> Pods(
+        HostNetworkState state,
+        ObservedHost observed,
+        HostIndex index,
+        IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired
+    )
     {
         var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
         foreach (var (pod, link) in wired)
         {
             // One that is down for another reason is being wired by the plugin.
-            if (!link.IsUp && !observed.RestorableLinks.Contains(link.Index)) continue;
+            if (!link.IsUp && !observed.RestorableLinks.Contains(link.Index))
+                continue;
             Repair[] requests =
             [
                 .. Link(link, observed),
@@ -58,29 +76,53 @@ internal static class HostNetworkDiff
                 .. RuleDiff.Pod(pod, index),
                 .. pod.IsRecovered ? [] : OtherRoutes(pod, link, state, held, index),
             ];
-            if (requests.Length > 0) yield return new PodRepairs(pod, link.Index, requests);
+            if (requests.Length > 0)
+                yield return new PodRepairs(pod, link.Index, requests);
         }
     }
 
     /// <summary>First, since a link that is down takes no route.</summary>
     private static IEnumerable<Repair> Link(LinkInfo link, ObservedHost observed)
     {
-        if (observed.GatewayMacs.TryGetValue(link.Index, out var mac)) yield return new Repair(RepairKind.PodLink, LinkRequests.SetMac(link.Index, mac).Tolerating(Errno.ENODEV));
-        if (!link.IsUp) yield return new Repair(RepairKind.PodLink, LinkRequests.SetUp(link.Index, up: true).Tolerating(Errno.ENODEV));
+        if (observed.GatewayMacs.TryGetValue(link.Index, out var mac))
+            yield return new Repair(RepairKind.PodLink, LinkRequests.SetMac(link.Index, mac).Tolerating(Errno.ENODEV));
+        if (!link.IsUp)
+            yield return new Repair(RepairKind.PodLink, LinkRequests.SetUp(link.Index, up: true).Tolerating(Errno.ENODEV));
     }
 
-    /// <summary>What an earlier sandbox of the pod had, whose link had the same name: no pod holds it, and it would keep its address from the pool.</summary>
-    private static IEnumerable<Repair> OtherRoutes(PodEndpoint pod, LinkInfo link, HostNetworkState state, HashSet<IPAddress> held, HostIndex index)
-        => index.MainRoutes(link.Index)
-            .Where(route => route is { Family: var family, Type: RouteType.Unicast, Destination: { } destination } && family == pod.Address.AddressFamily && destination == HostNetworkState.Host(destination.BaseAddress)
-                && !held.Contains(destination.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress)))
+    /// <summary>
+    /// What an earlier sandbox of the pod had, whose link had the same name: no pod holds it, and it would keep its address from the pool.
+    /// </summary>
+    private static IEnumerable<Repair> OtherRoutes(
+        PodEndpoint pod,
+        LinkInfo link,
+        HostNetworkState state,
+        HashSet<IPAddress> held,
+        HostIndex index
+    ) =>
+        index
+            .MainRoutes(link.Index)
+            .Where(route =>
+                route is { Family: var family, Type: RouteType.Unicast, Destination: { } destination }
+                && family == pod.Address.AddressFamily
+                && destination == HostNetworkState.Host(destination.BaseAddress)
+                && !held.Contains(destination.BaseAddress)
+                && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress))
+            )
             .Select(route => new Repair(RepairKind.Leftover, RouteRequests.Remove(route).Tolerating(Errno.ESRCH, Errno.ENODEV)));
 
     /// <summary>Only where no route leads to the address: one that does, by whatever link, is the plugin's.</summary>
     private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, HostIndex index)
     {
-        if (index.IsRouted(pod.Address)) yield break;
-        var wanted = new RouteInfo { Family = pod.Address.AddressFamily, Destination = HostNetworkState.Host(pod.Address), LinkIndex = link.Index, Scope = RouteScope.Link };
+        if (index.IsRouted(pod.Address))
+            yield break;
+        var wanted = new RouteInfo
+        {
+            Family = pod.Address.AddressFamily,
+            Destination = HostNetworkState.Host(pod.Address),
+            LinkIndex = link.Index,
+            Scope = RouteScope.Link,
+        };
         // The link may go down or away at any time: its pod is being deleted.
         yield return new Repair(RepairKind.Route, RouteRequests.Add(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
     }

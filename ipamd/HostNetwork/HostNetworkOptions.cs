@@ -12,7 +12,10 @@ internal enum SnatPorts
     /// <summary>nft <c>random</c>: from a hash of the connection's addresses.</summary>
     HashRandom,
 
-    /// <summary>nft <c>fully-random</c>: from a pseudo random generator, so that pods that connect to one server at once do not race for the same port.</summary>
+    /// <summary>
+    /// nft <c>fully-random</c>: from a pseudo random generator, so that pods that connect to one server at once do not race for the same
+    /// port.
+    /// </summary>
     FullyRandom,
 }
 
@@ -31,7 +34,10 @@ internal sealed record HostNetworkOptions
     /// <summary>AWS_EXTERNAL_SERVICE_CIDRS: reached through the primary interface.</summary>
     public IReadOnlyList<IPNetwork> ExternalServiceRanges { get; init; } = [];
 
-    /// <summary>AWS_VPC_CNI_NODE_PORT_SUPPORT: what came in by the primary interface for an address of the node, and was forwarded to a pod, is answered by the primary interface.</summary>
+    /// <summary>
+    /// AWS_VPC_CNI_NODE_PORT_SUPPORT: what came in by the primary interface for an address of the node, and was forwarded to a pod, is
+    /// answered by the primary interface.
+    /// </summary>
     public bool NodePorts { get; init; } = true;
 
     /// <summary>AWS_VPC_K8S_CNI_CONNMARK: one bit or more of connection and packet marks; no other program may use them.</summary>

@@ -3,28 +3,33 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
-using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Hosting;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Keeps the kernel at the declared state: looks when the kernel says that something changed, and once a minute in any case, and applies the difference. It holds no state that matters: what must be
-/// is declared anew at each look.
+/// Keeps the kernel at the declared state: looks when the kernel says that something changed, and once a minute in any case, and applies
+/// the difference. It holds no state that matters: what must be is declared anew at each look.
 /// </summary>
 internal sealed partial class HostNetworkReconciler : IDisposable
 {
     /// <summary>Covers reports that were lost.</summary>
     private static readonly TimeSpan Resync = TimeSpan.FromSeconds(60);
 
-    /// <summary>Between looks that find nothing to do while the kernel reports on and on, as when pods come and go: still well within the second that a repair may take.</summary>
+    /// <summary>
+    /// Between looks that find nothing to do while the kernel reports on and on, as when pods come and go: still well within the second
+    /// that a repair may take.
+    /// </summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(400);
 
     /// <summary>Without reports for this long, the next one is looked at at once.</summary>
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
-    /// <summary>What looks broken of a pod must look broken for this long: many times what the plugin takes for its one batch of requests.</summary>
+    /// <summary>
+    /// What looks broken of a pod must look broken for this long: many times what the plugin takes for its one batch of requests.
+    /// </summary>
     private static readonly TimeSpan Confirmation = TimeSpan.FromMilliseconds(30);
 
     /// <summary>Looks in a row that may fail because the kernel's tables change too fast to be read.</summary>
@@ -46,7 +51,9 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private readonly DownLinks _down = new();
     private readonly PodGateways _gateways = new();
     private readonly Supervisor _loops;
-    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
+    );
     private IReadOnlyList<AddressFamily> _families = [AddressFamily.InterNetwork];
     private volatile string? _problem;
     private bool _hasFailed;
@@ -62,8 +69,15 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     /// <param name="ns">Null: the process's own namespace; else that of <paramref name="host"/>.</param>
     /// <param name="program">Null: the programs of the machine.</param>
     public HostNetworkReconciler(
-        KernelHostNetwork host, HostNetworkOptions options, Func<HostNetworkInputs> inputs, TimeProvider time, Random random, ILogger<HostNetworkReconciler> logger, NetworkNamespace? ns = null,
-        NetfilterProgram? program = null)
+        KernelHostNetwork host,
+        HostNetworkOptions options,
+        Func<HostNetworkInputs> inputs,
+        TimeProvider time,
+        Random random,
+        ILogger<HostNetworkReconciler> logger,
+        NetworkNamespace? ns = null,
+        NetfilterProgram? program = null
+    )
     {
         (_host, _options, _inputs, _time, _random, _logger) = (host, options, inputs, time, random, logger);
         _kernel = new HostKernel(ns, host.Settings);
@@ -99,14 +113,17 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         get
         {
             RepairKind[] kinds = [.. Report.Kinds.Where(item => item.Value.IsDisputed).Select(item => item.Key).Order()];
-            return kinds.Length == 0 ? null : $"another program keeps undoing what is repaired ({string.Join(", ", kinds)}): it is repaired ever less often";
+            return kinds.Length == 0
+                ? null
+                : $"another program keeps undoing what is repaired ({string.Join(", ", kinds)}): it is repaired ever less often";
         }
     }
 
     /// <summary>These addresses were released, and no plugin tears them down: their rules go at once. From any thread.</summary>
     public void Abandoned(IEnumerable<IPAddress> addresses)
     {
-        foreach (var address in addresses) _abandoned.Enqueue(address);
+        foreach (var address in addresses)
+            _abandoned.Enqueue(address);
         RequestSync();
     }
 
@@ -114,7 +131,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     public void RequestSync() => _changed.Writer.TryWrite(true);
 
     /// <summary>Runs until cancelled; pods keep their network. A defect of one of the two loops does not end the other.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_loops.RunAsync("repair of routes and rules", SyncLoopAsync, cancellationToken), _loops.RunAsync("repair of NAT", _nat.RunAsync, cancellationToken));
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(
+            _loops.RunAsync("repair of routes and rules", SyncLoopAsync, cancellationToken),
+            _loops.RunAsync("repair of NAT", _nat.RunAsync, cancellationToken)
+        );
 
     public void Dispose()
     {
@@ -137,11 +158,16 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             var again = await SyncKernelAsync(cancellationToken);
             var limit = Resync * (0.9 + (_random.NextDouble() * 0.2));
             // A failure is tried again sooner than a look is repeated that found everything right.
-            if (_hasFailed) limit = RepairBackoff.Peace;
-            if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit) limit = left > RepairBackoff.Debounce ? left : RepairBackoff.Debounce;
+            if (_hasFailed)
+                limit = RepairBackoff.Peace;
+            if (again is { } repairs && repairs - _time.GetUtcNow() is var left && left < limit)
+                limit = left > RepairBackoff.Debounce ? left : RepairBackoff.Debounce;
             var started = _time.GetTimestamp();
             await WaitAsync(limit, cancellationToken);
-            pause = again is not null || _time.GetElapsedTime(started) > Quiet ? RepairBackoff.Debounce : pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            pause =
+                again is not null || _time.GetElapsedTime(started) > Quiet ? RepairBackoff.Debounce
+                : pause * 2 < LongestPause ? pause * 2
+                : LongestPause;
             await Task.Delay(pause, _time, cancellationToken);
             while (_changed.Reader.TryRead(out _))
             {
@@ -162,9 +188,11 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         Try(
             () =>
             {
-                if (_monitors.EnsureTables()) _nat.OnTableChange(table: null);
+                if (_monitors.EnsureTables())
+                    _nat.OnTableChange(table: null);
             },
-            unheard);
+            unheard
+        );
         try
         {
             var (state, repairs) = Look();
@@ -203,7 +231,12 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         var wired = _host.Wirings;
         var observed = _kernel.Observe(wired, _families);
         // After the kernel was looked at: an address that is held now may have been given out since.
-        var state = new HostNetworkState { Inputs = _inputs(), Options = _options, Interfaces = wired };
+        var state = new HostNetworkState
+        {
+            Inputs = _inputs(),
+            Options = _options,
+            Interfaces = wired,
+        };
         if (state.Families is var families && families.Except(_families).Any())
         {
             _families = families;
@@ -214,21 +247,30 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         var pods = PodWirings.Of(state, index);
         observed = observed with
         {
-            RestorableLinks = _down.Restorable(pods.Select(item => item.Link).DistinctBy(link => link.Index), _filter.HasBeenUp, _time.GetUtcNow()),
+            RestorableLinks = _down.Restorable(
+                pods.Select(item => item.Link).DistinctBy(link => link.Index),
+                _filter.HasBeenUp,
+                _time.GetUtcNow()
+            ),
             GatewayMacs = _gateways.Different(pods, observed.Links),
         };
         _filter.Looked(state, observed, pods);
         var repairs = HostNetworkDiff.Compute(state, observed, index, pods);
-        return Declare(state, observed) is { } problem ? (state, repairs with { Problems = [.. repairs.Problems, problem] }) : (state, repairs);
+        return Declare(state, observed) is { } problem
+            ? (state, repairs with { Problems = [.. repairs.Problems, problem] })
+            : (state, repairs);
     }
 
     /// <summary>Tells the keeper of the NAT table what it must be. Not before the metadata has answered.</summary>
     private string? Declare(HostNetworkState state, ObservedHost observed)
     {
-        if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node) return null;
+        if (state.Inputs.Node is not { VpcRanges.Count: > 0 } node)
+            return null;
         var links = LinkLookup.Of(node.PrimaryMac, observed.Links);
         if (links is not [var link])
-            return links.Count == 0 ? $"there is no link with the primary interface's MAC {node.PrimaryMac}" : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
+            return links.Count == 0
+                ? $"there is no link with the primary interface's MAC {node.PrimaryMac}"
+                : $"the primary interface's MAC {node.PrimaryMac} is that of {HostNetworkDiff.Names(links)}";
         _nat.Declare(NatDeclaration.Of(new NatSettings(link.Name, node.PrimaryAddress, node.VpcRanges, _options)));
         return null;
     }
@@ -237,7 +279,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private DateTimeOffset? Apply(HostRepairs repairs, List<Exception> failures)
     {
         var pass = new RepairPass(_journal, _kernel, _time.GetUtcNow(), failures);
-        foreach (var item in repairs.Interfaces) _host.WhileWired(item.Wiring, () => pass.Apply(item.Requests));
+        foreach (var item in repairs.Interfaces)
+            _host.WhileWired(item.Wiring, () => pass.Apply(item.Requests));
         pass.Apply(repairs.Node);
         var pods = pass.Apply([.. repairs.Pods.SelectMany(item => item.Requests)]);
         if (pods.Count > 0)
@@ -247,7 +290,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
         }
 
         pass.Apply(Condemned(repairs.Stale));
-        foreach (var setting in repairs.Settings) Try(() => pass.Apply(setting), failures);
+        foreach (var setting in repairs.Settings)
+            Try(() => pass.Apply(setting), failures);
         pass.End(_isSettled);
         return ((DateTimeOffset?[])[_stale.Due, _down.Due, pass.LookAgain]).Min();
     }
@@ -256,12 +300,20 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private Repair[] Condemned(IReadOnlyList<RuleInfo> stale)
     {
         List<IPAddress> abandoned = [];
-        while (_abandoned.TryDequeue(out var address)) abandoned.Add(address);
-        if (abandoned.Count > 0) _stale.Repaired(abandoned, _time.GetUtcNow());
+        while (_abandoned.TryDequeue(out var address))
+            abandoned.Add(address);
+        if (abandoned.Count > 0)
+            _stale.Repaired(abandoned, _time.GetUtcNow());
         var condemned = _stale.SelectExpired(stale, _time.GetUtcNow());
-        if (condemned.Count == 0) return [];
+        if (condemned.Count == 0)
+            return [];
         var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
-        return [.. condemned.Where(rule => (rule.Destination ?? rule.Source) is { } host && !held.Contains(host.BaseAddress)).Select(RuleDiff.Remove)];
+        return
+        [
+            .. condemned
+                .Where(rule => (rule.Destination ?? rule.Source) is { } host && !held.Contains(host.BaseAddress))
+                .Select(RuleDiff.Remove),
+        ];
     }
 
     /// <summary>A pod that went away while it was repaired must not keep what it just got: nobody would remove it.</summary>
@@ -269,20 +321,35 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     {
         var links = _kernel.LinkIndexes();
         var held = _inputs().Pods.Select(pod => pod.Address).ToHashSet();
-        PodEndpoint[] gone = [.. repaired.Where(item => !links.Contains(item.LinkIndex) || !held.Contains(item.Pod.Address)).Select(item => item.Pod)];
-        if (gone.Length == 0) return;
+        PodEndpoint[] gone =
+        [
+            .. repaired.Where(item => !links.Contains(item.LinkIndex) || !held.Contains(item.Pod.Address)).Select(item => item.Pod),
+        ];
+        if (gone.Length == 0)
+            return;
         // Unless somebody has the address again, with a link of his own, whose rules these are then.
-        var routed = gone.Select(pod => pod.Address.AddressFamily).Distinct().SelectMany(_kernel.MainRoutes)
-            .Where(route => route.Destination is not null && links.Contains(route.LinkIndex)).Select(route => route.Destination!.Value).ToHashSet();
-        pass.Apply([.. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(HostNetworkState.Host(pod.Address))).SelectMany(HostNetworkState.RulesOf).Select(RuleDiff.Remove)]);
+        var routed = gone.Select(pod => pod.Address.AddressFamily)
+            .Distinct()
+            .SelectMany(_kernel.MainRoutes)
+            .Where(route => route.Destination is not null && links.Contains(route.LinkIndex))
+            .Select(route => route.Destination!.Value)
+            .ToHashSet();
+        pass.Apply([
+            .. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(HostNetworkState.Host(pod.Address)))
+                .SelectMany(HostNetworkState.RulesOf)
+                .Select(RuleDiff.Remove),
+        ]);
     }
 
     private void Say(List<Exception> failures)
     {
         var problem = failures.Count == 0 ? null : string.Join("; ", failures.Select(failure => failure.Message));
-        if (problem == _problem) return;
-        if (problem is null) Log.Recovered(_logger);
-        else Log.Failed(_logger, failures.Count == 1 ? failures[0] : new AggregateException(failures));
+        if (problem == _problem)
+            return;
+        if (problem is null)
+            Log.Recovered(_logger);
+        else
+            Log.Failed(_logger, failures.Count == 1 ? failures[0] : new AggregateException(failures));
         _problem = problem;
     }
 
@@ -314,8 +381,10 @@ internal sealed partial class HostNetworkReconciler : IDisposable
 
     private void OnChange(RouteNotification change)
     {
-        if (change is RouteNotification.LinkChanged { Link.Kind: "veth" } veth) _gateways.Reported(veth);
-        if (_filter.Matters(change)) RequestSync();
+        if (change is RouteNotification.LinkChanged { Link.Kind: "veth" } veth)
+            _gateways.Reported(veth);
+        if (_filter.Matters(change))
+            RequestSync();
     }
 
     private static partial class Log

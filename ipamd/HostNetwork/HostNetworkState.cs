@@ -40,7 +40,8 @@ internal sealed record HostNetworkInputs
 }
 
 /// <summary>
-/// What the host's network must be: one value, from what is known of the node, its wired interfaces and its pods. Nothing of the kernel is in it; <see cref="HostNetworkDiff"/> compares it with that.
+/// What the host's network must be: one value, from what is known of the node, its wired interfaces and its pods. Nothing of the kernel is
+/// in it; <see cref="HostNetworkDiff"/> compares it with that.
 /// </summary>
 internal sealed record HostNetworkState
 {
@@ -50,24 +51,65 @@ internal sealed record HostNetworkState
     /// <summary>The interfaces that carry pods, the primary one among them once it was observed.</summary>
     public required IReadOnlyList<InterfaceWiring> Interfaces { get; init; }
 
-    /// <summary>Links with a loose reverse path filter: what they receive may have a source that is routed by another one, since all ENIs are in one network (RFC 3704, 2.4).</summary>
-    public IReadOnlyList<MacAddress> LooseLinks => [.. Interfaces.Select(item => MacAddress.Parse(item.Mac)).Concat(Inputs.Node is { } node ? [node.PrimaryMac] : []).Distinct()];
+    /// <summary>
+    /// Links with a loose reverse path filter: what they receive may have a source that is routed by another one, since all ENIs are in one
+    /// network (RFC 3704, 2.4).
+    /// </summary>
+    public IReadOnlyList<MacAddress> LooseLinks =>
+        [.. Interfaces.Select(item => MacAddress.Parse(item.Mac)).Concat(Inputs.Node is { } node ? [node.PrimaryMac] : []).Distinct()];
 
-    public IReadOnlyList<AddressFamily> Families => [.. Interfaces.Select(item => item.PrimaryAddress.AddressFamily).Concat(Inputs.Pods.Select(pod => pod.Address.AddressFamily)).Append(AddressFamily.InterNetwork).Distinct()];
+    public IReadOnlyList<AddressFamily> Families =>
+        [
+            .. Interfaces
+                .Select(item => item.PrimaryAddress.AddressFamily)
+                .Concat(Inputs.Pods.Select(pod => pod.Address.AddressFamily))
+                .Append(AddressFamily.InterNetwork)
+                .Distinct(),
+        ];
 
     /// <summary>Rules that do not belong to a pod or to an interface.</summary>
     public IReadOnlyList<RuleInfo> NodeRules =>
-    [
-        .. Options.UsesMark ? [new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MarkPriority, Mark = Options.ConnectionMark, MarkMask = Options.ConnectionMark }] : (RuleInfo[])[],
-        .. Options.ExternalServiceRanges.Select(range => new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ExternalServicePriority, Destination = range }),
-    ];
+        [
+            .. Options.UsesMark
+                ?
+                [
+                    new RuleInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Priority = RouteTables.MarkPriority,
+                        Mark = Options.ConnectionMark,
+                        MarkMask = Options.ConnectionMark,
+                    },
+                ]
+                : (RuleInfo[])[],
+            .. Options.ExternalServiceRanges.Select(range => new RuleInfo
+            {
+                Family = AddressFamily.InterNetwork,
+                Priority = RouteTables.ExternalServicePriority,
+                Destination = range,
+            }),
+        ];
 
-    /// <summary>The rules of one pod: to it by its link, and, when another interface than the primary one carries its address, from it by that one.</summary>
+    /// <summary>
+    /// The rules of one pod: to it by its link, and, when another interface than the primary one carries its address, from it by that one.
+    /// </summary>
     public static IEnumerable<RuleInfo> RulesOf(PodEndpoint pod)
     {
         var host = Host(pod.Address);
-        yield return new RuleInfo { Family = pod.Address.AddressFamily, Priority = RouteTables.ToPodPriority, Destination = host };
-        if (pod.RouteTable is { } table and not RouteTables.Main) yield return new RuleInfo { Family = pod.Address.AddressFamily, Priority = RouteTables.FromPodPriority, Source = host, Table = table };
+        yield return new RuleInfo
+        {
+            Family = pod.Address.AddressFamily,
+            Priority = RouteTables.ToPodPriority,
+            Destination = host,
+        };
+        if (pod.RouteTable is { } table and not RouteTables.Main)
+            yield return new RuleInfo
+            {
+                Family = pod.Address.AddressFamily,
+                Priority = RouteTables.FromPodPriority,
+                Source = host,
+                Table = table,
+            };
     }
 
     public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);

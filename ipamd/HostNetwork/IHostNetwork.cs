@@ -8,20 +8,27 @@ namespace VpcCni.Ipamd.HostNetwork;
 internal interface IHostNetwork
 {
     /// <summary>
-    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs what differs.
+    /// Makes the kernel route the interface's pods: link up with the right MTU, primary address, route table, rule. Idempotent; repairs
+    /// what differs.
     /// </summary>
     /// <param name="wiring">What the interface must look like.</param>
-    /// <param name="linkDeadline">How long its link may take to appear: some seconds for an interface that was attached a moment ago, zero for one that should be there.</param>
+    /// <param name="linkDeadline">
+    /// How long its link may take to appear: some seconds for an interface that was attached a moment ago, zero for one that should be
+    /// there.
+    /// </param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="HostNetworkException">It could not be done; pods must not get addresses of this interface.</exception>
     Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken);
 
-    /// <summary>Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.</summary>
+    /// <summary>
+    /// Removes what <see cref="EnsureInterfaceAsync"/> put outside of the link itself: the rules that lead to its table. Idempotent.
+    /// </summary>
     /// <exception cref="HostNetworkException">It could not be done.</exception>
     void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress);
 
     /// <summary>
-    /// Addresses that the kernel routes to one link right now, with that link: the evidence that an address is in use, whatever any record says. Most links are pods'; <see cref="PodRoute.Foreign"/> tells.
+    /// Addresses that the kernel routes to one link right now, with that link: the evidence that an address is in use, whatever any record
+    /// says. Most links are pods'; <see cref="PodRoute.Foreign"/> tells.
     /// </summary>
     IReadOnlyList<PodRoute> PodRoutes();
 
@@ -33,7 +40,8 @@ internal interface IHostNetwork
     IReadOnlyCollection<string> HostInterfaces();
 
     /// <summary>
-    /// Called when there is a link with this MAC address; null: any link may have come. Often, and from any thread: must be quick and not throw.
+    /// Called when there is a link with this MAC address; null: any link may have come. Often, and from any thread: must be quick and not
+    /// throw.
     /// </summary>
     Action<string?> LinkSeen { get; set; }
 
@@ -80,7 +88,9 @@ internal sealed record InterfaceWiring
     public required int NetworkCard { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
 
-    /// <summary>The subnet; the gateway is its base + 1 (VPC User Guide, "Subnet sizing": the first address after the base is the router's).</summary>
+    /// <summary>
+    /// The subnet; the gateway is its base + 1 (VPC User Guide, "Subnet sizing": the first address after the base is the router's).
+    /// </summary>
     public required IPNetwork SubnetRange { get; init; }
 
     /// <summary>Bytes.</summary>
@@ -91,7 +101,9 @@ internal sealed record InterfaceWiring
 }
 
 /// <summary>The host's network is not what it must be, and why.</summary>
-internal sealed class HostNetworkException(string message, Exception? innerException = null) : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException), IExpectedFailure
+internal sealed class HostNetworkException(string message, Exception? innerException = null)
+    : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException),
+        IExpectedFailure
 {
     string IExpectedFailure.FailureKind => "HostNetwork";
 

@@ -17,8 +17,8 @@ internal sealed record InterfaceState
 }
 
 /// <summary>
-/// The kernel's state that a secondary interface needs, and the changes that lead there from what is. Pure, so that every deviation is a row of a table in the tests. Both
-/// families alike.
+/// The kernel's state that a secondary interface needs, and the changes that lead there from what is. Pure, so that every deviation is a
+/// row of a table in the tests. Both families alike.
 /// </summary>
 internal static class InterfaceDiff
 {
@@ -27,30 +27,43 @@ internal static class InterfaceDiff
     {
         List<Repair> requests = [];
         var link = state.Link;
-        if (link.Mtu != wiring.Mtu) requests.Add(new Repair(RepairKind.Link, LinkRequests.SetMtu(link.Index, wiring.Mtu)));
-        if (!link.IsUp) requests.Add(new Repair(RepairKind.Link, LinkRequests.SetUp(link.Index, up: true)));
+        if (link.Mtu != wiring.Mtu)
+            requests.Add(new Repair(RepairKind.Link, LinkRequests.SetMtu(link.Index, wiring.Mtu)));
+        if (!link.IsUp)
+            requests.Add(new Repair(RepairKind.Link, LinkRequests.SetUp(link.Index, up: true)));
         // The primary interface is configured by the distribution (DHCP); everything but its MTU is left alone.
-        if (wiring.IsPrimary) return requests;
+        if (wiring.IsPrimary)
+            return requests;
         requests.AddRange(Addresses(wiring, state).Select(request => new Repair(RepairKind.Address, request)));
         requests.AddRange(Routes(wiring, state).Select(request => new Repair(RepairKind.Route, request)));
         requests.AddRange(Rules(wiring, state).Select(request => new Repair(RepairKind.Rule, request)));
         return requests;
     }
 
-    /// <summary>The primary address and no other: a distribution's network tool may have put secondary ones on the link, which would make the host answer for pods.</summary>
+    /// <summary>
+    /// The primary address and no other: a distribution's network tool may have put secondary ones on the link, which would make the host
+    /// answer for pods.
+    /// </summary>
     private static IEnumerable<NetlinkRequest> Addresses(InterfaceWiring wiring, InterfaceState state)
     {
         var present = false;
-        foreach (var item in state.Addresses.Where(item => item.Scope == AddressScope.Global && item.Address.AddressFamily == wiring.PrimaryAddress.AddressFamily))
+        foreach (
+            var item in state.Addresses.Where(item =>
+                item.Scope == AddressScope.Global && item.Address.AddressFamily == wiring.PrimaryAddress.AddressFamily
+            )
+        )
         {
-            if (item.Address.Equals(wiring.PrimaryAddress) && item.PrefixLength == wiring.SubnetRange.PrefixLength) present = true;
-            else yield return AddressRequests.Remove(item.LinkIndex, item.Address, item.PrefixLength).Tolerating(Errno.EADDRNOTAVAIL);
+            if (item.Address.Equals(wiring.PrimaryAddress) && item.PrefixLength == wiring.SubnetRange.PrefixLength)
+                present = true;
+            else
+                yield return AddressRequests.Remove(item.LinkIndex, item.Address, item.PrefixLength).Tolerating(Errno.EADDRNOTAVAIL);
         }
 
         // Without the prefix route: the subnet is reached through the primary interface, or through this one's own table.
         if (!present)
         {
-            yield return AddressRequests.Add(state.Link.Index, wiring.PrimaryAddress, wiring.SubnetRange.PrefixLength, new AddressOptions { NoPrefixRoute = true })
+            yield return AddressRequests
+                .Add(state.Link.Index, wiring.PrimaryAddress, wiring.SubnetRange.PrefixLength, new AddressOptions { NoPrefixRoute = true })
                 .Tolerating(Errno.EEXIST);
         }
     }
@@ -59,11 +72,16 @@ internal static class InterfaceDiff
     {
         foreach (var wanted in Wanted(wiring, state.Link.Index))
         {
-            if (!state.Routes.Any(route => Same(route, wanted))) yield return RouteRequests.Replace(wanted);
+            if (!state.Routes.Any(route => Same(route, wanted)))
+                yield return RouteRequests.Replace(wanted);
         }
 
         // What a distribution's tool made of the address: it would send the subnet's traffic out of the wrong interface.
-        foreach (var stray in state.Routes.Where(route => route.Table == RouteTable.Main && route.LinkIndex == state.Link.Index && route.Destination == wiring.SubnetRange))
+        foreach (
+            var stray in state.Routes.Where(route =>
+                route.Table == RouteTable.Main && route.LinkIndex == state.Link.Index && route.Destination == wiring.SubnetRange
+            )
+        )
         {
             yield return RouteRequests.Remove(stray).Tolerating(Errno.ESRCH);
         }
@@ -74,23 +92,34 @@ internal static class InterfaceDiff
         var wanted = FromInterface(wiring.PrimaryAddress, wiring.RouteTable);
         var present = false;
         // A rule with any further condition is somebody else's: it is neither ours, nor does it stand in for ours.
-        foreach (var rule in state.Rules.Where(rule => rule is { MarkMask: 0, Destination: null } && rule.Priority == wanted.Priority && rule.Source == wanted.Source && RuleDiff.IsPlain(rule)))
+        foreach (
+            var rule in state.Rules.Where(rule =>
+                rule is { MarkMask: 0, Destination: null }
+                && rule.Priority == wanted.Priority
+                && rule.Source == wanted.Source
+                && RuleDiff.IsPlain(rule)
+            )
+        )
         {
-            if (rule.Table == wanted.Table && !present) present = true;
-            else yield return RuleRequests.Remove(rule).Tolerating(Errno.ENOENT);
+            if (rule.Table == wanted.Table && !present)
+                present = true;
+            else
+                yield return RuleRequests.Remove(rule).Tolerating(Errno.ENOENT);
         }
 
-        if (!present) yield return RuleRequests.Add(wanted).Tolerating(Errno.EEXIST);
+        if (!present)
+            yield return RuleRequests.Add(wanted).Tolerating(Errno.EEXIST);
     }
 
     /// <summary>The host's own packets with the interface's primary address leave through that interface.</summary>
-    public static RuleInfo FromInterface(IPAddress primaryAddress, int table) => new()
-    {
-        Family = primaryAddress.AddressFamily,
-        Priority = RouteTables.FromInterfacePriority,
-        Source = new IPNetwork(primaryAddress, FullLength(primaryAddress)),
-        Table = table,
-    };
+    public static RuleInfo FromInterface(IPAddress primaryAddress, int table) =>
+        new()
+        {
+            Family = primaryAddress.AddressFamily,
+            Priority = RouteTables.FromInterfacePriority,
+            Source = new IPNetwork(primaryAddress, FullLength(primaryAddress)),
+            Table = table,
+        };
 
     private static RouteInfo[] Wanted(InterfaceWiring wiring, int linkIndex)
     {
@@ -98,18 +127,37 @@ internal static class InterfaceDiff
         var gateway = Gateway(wiring.SubnetRange);
         return
         [
-            new RouteInfo { Family = family, Destination = new IPNetwork(gateway, FullLength(gateway)), LinkIndex = linkIndex, Table = wiring.RouteTable, Scope = RouteScope.Link },
-            new RouteInfo { Family = family, Destination = null, Gateway = gateway, LinkIndex = linkIndex, Table = wiring.RouteTable, Scope = RouteScope.Global },
+            new RouteInfo
+            {
+                Family = family,
+                Destination = new IPNetwork(gateway, FullLength(gateway)),
+                LinkIndex = linkIndex,
+                Table = wiring.RouteTable,
+                Scope = RouteScope.Link,
+            },
+            new RouteInfo
+            {
+                Family = family,
+                Destination = null,
+                Gateway = gateway,
+                LinkIndex = linkIndex,
+                Table = wiring.RouteTable,
+                Scope = RouteScope.Global,
+            },
         ];
     }
 
-    private static bool Same(RouteInfo present, RouteInfo wanted)
-        => present.Table == wanted.Table && present.LinkIndex == wanted.LinkIndex && present.Destination == wanted.Destination && Equals(present.Gateway, wanted.Gateway);
+    private static bool Same(RouteInfo present, RouteInfo wanted) =>
+        present.Table == wanted.Table
+        && present.LinkIndex == wanted.LinkIndex
+        && present.Destination == wanted.Destination
+        && Equals(present.Gateway, wanted.Gateway);
 
     /// <summary>IPv4: the first address after the subnet's base. IPv6: the link-local address of every VPC router.</summary>
     public static IPAddress Gateway(IPNetwork subnet)
     {
-        if (subnet.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6) return IPAddress.Parse("fe80:ec2::1");
+        if (subnet.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6)
+            return IPAddress.Parse("fe80:ec2::1");
         var octets = subnet.BaseAddress.GetAddressBytes();
         octets[3]++;
         return new IPAddress(octets);

@@ -5,7 +5,9 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The host's network namespace, through rtnetlink. One instance a daemon; the socket is bound to the namespace in which it was opened.</summary>
+/// <summary>
+/// The host's network namespace, through rtnetlink. One instance a daemon; the socket is bound to the namespace in which it was opened.
+/// </summary>
 internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
@@ -26,7 +28,13 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     /// <param name="ns">Null: the process's own namespace.</param>
     /// <param name="settingsFolder">Where the kernel parameters may be written.</param>
     /// <param name="vethPrefix">How the names of pods' links begin; null: the default.</param>
-    public KernelHostNetwork(TimeProvider time, ILogger<KernelHostNetwork> logger, NetworkNamespace? ns = null, string settingsFolder = KernelSettings.Folder, string? vethPrefix = null)
+    public KernelHostNetwork(
+        TimeProvider time,
+        ILogger<KernelHostNetwork> logger,
+        NetworkNamespace? ns = null,
+        string settingsFolder = KernelSettings.Folder,
+        string? vethPrefix = null
+    )
     {
         _time = time;
         _logger = logger;
@@ -41,7 +49,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         try
         {
             var link = await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
-            lock (_changing) Wire_NeedsLock(wiring, link);
+            lock (_changing)
+                Wire_NeedsLock(wiring, link);
             Loosen(link.Name);
         }
         catch (NetlinkException exception)
@@ -53,7 +62,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
         // The link takes its addresses and routes with it; rules stay behind.
-        if (deviceIndex == 0 && networkCard == 0) return;
+        if (deviceIndex == 0 && networkCard == 0)
+            return;
         try
         {
             lock (_changing)
@@ -79,9 +89,15 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
                 var length = family == AddressFamily.InterNetwork ? 32 : 128;
                 foreach (var route in _netlink.GetRoutes(family, RouteTable.Main))
                 {
-                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || destination.PrefixLength != length) continue;
+                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || destination.PrefixLength != length)
+                        continue;
                     var link = links.GetValueOrDefault(route.LinkIndex);
-                    routes.Add(new PodRoute(link?.Name ?? $"if{route.LinkIndex}", destination.BaseAddress) { Foreign = PodLinks.WhyNot(link, _vethPrefix) });
+                    routes.Add(
+                        new PodRoute(link?.Name ?? $"if{route.LinkIndex}", destination.BaseAddress)
+                        {
+                            Foreign = PodLinks.WhyNot(link, _vethPrefix),
+                        }
+                    );
                 }
             }
 
@@ -99,7 +115,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         {
             var links = _netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
             // A link that came between the two questions has no name yet: its index does as well.
-            return [.. _netlink.GetAddresses(AddressFamily.Unspecified).Select(item => new LinkAddress(links.GetValueOrDefault(item.LinkIndex) ?? $"if{item.LinkIndex}", item.Address))];
+            return
+            [
+                .. _netlink
+                    .GetAddresses(AddressFamily.Unspecified)
+                    .Select(item => new LinkAddress(links.GetValueOrDefault(item.LinkIndex) ?? $"if{item.LinkIndex}", item.Address)),
+            ];
         }
         catch (NetlinkException exception)
         {
@@ -119,12 +140,14 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
-    /// <summary>A path below /proc names a process of the runtime's PID namespace, which is not this one's: its absence proves nothing.</summary>
-    public NamespacePresence NamespaceAt(string path)
-        => path.Length == 0 ? NamespacePresence.Unknown
-            : File.Exists(path) ? NamespacePresence.Present
-            : !path.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(Path.GetDirectoryName(path)) ? NamespacePresence.Gone
-            : NamespacePresence.Unknown;
+    /// <summary>
+    /// A path below /proc names a process of the runtime's PID namespace, which is not this one's: its absence proves nothing.
+    /// </summary>
+    public NamespacePresence NamespaceAt(string path) =>
+        path.Length == 0 ? NamespacePresence.Unknown
+        : File.Exists(path) ? NamespacePresence.Present
+        : !path.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(Path.GetDirectoryName(path)) ? NamespacePresence.Gone
+        : NamespacePresence.Unknown;
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
 
@@ -139,7 +162,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         get
         {
-            lock (_changing) return Wired.All;
+            lock (_changing)
+                return Wired.All;
         }
     }
 
@@ -148,7 +172,8 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         lock (_changing)
         {
-            if (Wired.Contains(wiring)) body();
+            if (Wired.Contains(wiring))
+                body();
         }
     }
 
@@ -157,23 +182,32 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         // Declared first: from here on it is kept, whoever undoes it.
         var superseded = Wired.Add(wiring, link.Index);
         // Whose interface is gone without anybody having said so: the rule leads to a table that is another one's now.
-        NetlinkRequest[] stale = [.. superseded.Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress)).Select(earlier => RemoveRule(earlier.PrimaryAddress, earlier.RouteTable))];
+        NetlinkRequest[] stale =
+        [
+            .. superseded
+                .Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress))
+                .Select(earlier => RemoveRule(earlier.PrimaryAddress, earlier.RouteTable)),
+        ];
         var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
-        if (requests.Count + stale.Length == 0) return;
+        if (requests.Count + stale.Length == 0)
+            return;
         _netlink.Execute([.. stale, .. requests.Select(repair => repair.Request)]);
         Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
     }
 
-    private static NetlinkRequest RemoveRule(IPAddress primaryAddress, int table) => RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
+    private static NetlinkRequest RemoveRule(IPAddress primaryAddress, int table) =>
+        RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
 
     /// <summary>
-    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper reports a setting that stays wrong, and nothing else waits for it.
+    /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper
+    /// reports a setting that stays wrong, and nothing else waits for it.
     /// </summary>
     private void Loosen(string link)
     {
         try
         {
-            if (Settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2") Settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
+            if (Settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2")
+                Settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
         }
         catch (HostNetworkException exception)
         {
@@ -194,13 +228,20 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         {
             Link = link,
             Addresses = _netlink.GetAddresses(family, link.Index),
-            Routes = wiring.IsPrimary ? [] : [.. _netlink.GetRoutes(family, wiring.RouteTable), .. _netlink.GetRoutes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index)],
+            Routes = wiring.IsPrimary
+                ? []
+                :
+                [
+                    .. _netlink.GetRoutes(family, wiring.RouteTable),
+                    .. _netlink.GetRoutes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index),
+                ],
             Rules = wiring.IsPrimary ? [] : _netlink.GetRules(family),
         };
     }
 
     /// <summary>
-    /// An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells when; a look each second covers a monitor that failed.
+    /// An attached interface becomes a link when the guest's driver has probed it: some milliseconds to seconds later. The kernel tells
+    /// when; a look each second covers a monitor that failed.
     /// </summary>
     private async Task<LinkInfo> WaitForLinkAsync(string mac, TimeSpan deadline, CancellationToken cancellationToken)
     {
@@ -209,10 +250,16 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         while (true)
         {
             Task changed;
-            lock (_lock) changed = _linkChanged.Task;
-            if (_netlink.FindLinkByMac(address) is { } link) return link;
+            lock (_lock)
+                changed = _linkChanged.Task;
+            if (_netlink.FindLinkByMac(address) is { } link)
+                return link;
             var left = deadline - _time.GetElapsedTime(started);
-            if (left <= TimeSpan.Zero) throw new HostNetworkException($"there is no link with MAC {mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}");
+            if (left <= TimeSpan.Zero)
+                throw new HostNetworkException(
+                    "there is no link with MAC "
+                        + $"{mac}{(deadline > TimeSpan.Zero ? $", {deadline.TotalSeconds:0} s after its interface was attached" : "")}"
+                );
             try
             {
                 await changed.WaitAsync(left < LookAgain ? left : LookAgain, _time, cancellationToken);
@@ -227,9 +274,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     private void OnLinkChange(RouteNotification change)
     {
         SignalLinkChange();
-        if (change is RouteNotification.LinkChanged { Change: RouteChange.Set, Link.Mac: { } mac }) LinkSeen(mac.ToString());
-        else if (change is RouteNotification.LinkChanged { Change: RouteChange.Removed, Link.Mac: { } lost }) LinkLost(lost.ToString());
-        else if (change is RouteNotification.Overflow) LinkSeen(null);
+        if (change is RouteNotification.LinkChanged { Change: RouteChange.Set, Link.Mac: { } mac })
+            LinkSeen(mac.ToString());
+        else if (change is RouteNotification.LinkChanged { Change: RouteChange.Removed, Link.Mac: { } lost })
+            LinkLost(lost.ToString());
+        else if (change is RouteNotification.Overflow)
+            LinkSeen(null);
     }
 
     private void SignalLinkChange()

@@ -3,16 +3,28 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Each of the two kinds is started again when its socket failed, whatever becomes of the other; one report that
+/// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Each of the two kinds is started again
+/// when its socket failed, whatever becomes of the other; one report that
 /// cannot be understood is as good as a lost one.</summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="time">For how often a failure is said.</param>
 /// <param name="logger">Failures.</param>
 /// <param name="onChange">A report on anything but nftables.</param>
 /// <param name="onTableChange">A table of nftables changed; null: any may have.</param>
-internal sealed partial class KernelMonitors(NetworkNamespace? ns, TimeProvider time, ILogger logger, Action<RouteNotification> onChange, Action<string?> onTableChange) : IDisposable
+internal sealed partial class KernelMonitors(
+    NetworkNamespace? ns,
+    TimeProvider time,
+    ILogger logger,
+    Action<RouteNotification> onChange,
+    Action<string?> onTableChange
+) : IDisposable
 {
-    private const RouteMonitorGroups Groups = RouteMonitorGroups.Links | RouteMonitorGroups.Addresses | RouteMonitorGroups.Routes | RouteMonitorGroups.Rules | RouteMonitorGroups.Ipv4Configuration;
+    private const RouteMonitorGroups Groups =
+        RouteMonitorGroups.Links
+        | RouteMonitorGroups.Addresses
+        | RouteMonitorGroups.Routes
+        | RouteMonitorGroups.Rules
+        | RouteMonitorGroups.Ipv4Configuration;
     private static readonly TimeSpan SaidEvery = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
@@ -23,11 +35,15 @@ internal sealed partial class KernelMonitors(NetworkNamespace? ns, TimeProvider 
     /// <summary>How reports on nftables are had.</summary>
     internal Func<NetworkNamespace?, Action<string?>, Action<Exception>, NftMonitor> StartNft { get; init; } = NftMonitor.Start;
 
-    /// <summary>Everything but nftables is reported, from before this returns. True when that was started just now: what changed before was not reported.</summary>
+    /// <summary>
+    /// Everything but nftables is reported, from before this returns. True when that was started just now: what changed before was not
+    /// reported.
+    /// </summary>
     /// <exception cref="NetlinkException">It cannot be started.</exception>
     public bool EnsureRoutes()
     {
-        if (_routes is { HasEnded: false }) return false;
+        if (_routes is { HasEnded: false })
+            return false;
         _routes?.Dispose();
         _routes = null;
         _routes = RouteMonitor.Start(ns, Groups, onChange, OnError);
@@ -38,7 +54,8 @@ internal sealed partial class KernelMonitors(NetworkNamespace? ns, TimeProvider 
     /// <exception cref="NetlinkException">It cannot be started.</exception>
     public bool EnsureTables()
     {
-        if (_nft is { HasEnded: false }) return false;
+        if (_nft is { HasEnded: false })
+            return false;
         _nft?.Dispose();
         _nft = null;
         _nft = StartNft(ns, onTableChange, OnError);

@@ -3,7 +3,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>Kernel parameters under net.ipv4 of one network namespace: /proc/sys/net shows the namespace of the thread that looks, wherever it is mounted.</summary>
+/// <summary>
+/// Kernel parameters under net.ipv4 of one network namespace: /proc/sys/net shows the namespace of the thread that looks, wherever it is
+/// mounted.
+/// </summary>
 /// <param name="ns">Null: the process's own.</param>
 /// <param name="folder">VPCCNI_PROC_SYS_NET: where they are and may be written.</param>
 internal sealed class KernelSettings(NetworkNamespace? ns, string folder = KernelSettings.Folder)
@@ -30,23 +33,28 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
     public string? Read(string name) => Run(() => ReadFile(name));
 
     /// <inheritdoc cref="WriteOfLink"/>
-    public bool Write(string name, string value) => Run(() =>
-    {
-        try
+    public bool Write(string name, string value) =>
+        Run(() =>
         {
-            using var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Write);
-            file.Write(System.Text.Encoding.ASCII.GetBytes(value));
-            return true;
-        }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return false;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new HostNetworkException($"cannot set {PathOf(name)} to {value} (where /proc/sys is read-only, as in containers, mount the node's elsewhere and set VPCCNI_PROC_SYS_NET): {exception.Message}", exception);
-        }
-    });
+            try
+            {
+                using var file = new FileStream(PathOf(name), FileMode.Open, FileAccess.Write);
+                file.Write(System.Text.Encoding.ASCII.GetBytes(value));
+                return true;
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                return false;
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                throw new HostNetworkException(
+                    $"cannot set {PathOf(name)} to {value} (where /proc/sys is read-only, as in containers, mount the node's "
+                        + $"elsewhere and set VPCCNI_PROC_SYS_NET): {exception.Message}",
+                    exception
+                );
+            }
+        });
 
     private string PathOf(string name) => $"{folder}/ipv4/{name}";
 

@@ -12,7 +12,8 @@ internal sealed record SettingOutcome(string Name, string Value, string Previous
 }
 
 /// <summary>
-/// The kernel parameters that <c>ipamd init</c> sets, as the reference's init container does. The daemon keeps the reverse path filters of all ENIs; this makes that of the primary one right before it starts.
+/// The kernel parameters that <c>ipamd init</c> sets, as the reference's init container does. The daemon keeps the reverse path filters of
+/// all ENIs; this makes that of the primary one right before it starts.
 /// </summary>
 internal static class NodeSettings
 {
@@ -20,20 +21,22 @@ internal static class NodeSettings
     /// <param name="settings">Of the node's namespace.</param>
     /// <param name="primaryLink">The primary interface's link.</param>
     /// <param name="earlyDemuxDisabled">
-    /// DISABLE_TCP_EARLY_DEMUX: kubelet's TCP probes of pods on branch interfaces need it (a packet that arrives by one link for a socket that was found early is answered by another).
+    /// DISABLE_TCP_EARLY_DEMUX: kubelet's TCP probes of pods on branch interfaces need it (a packet that arrives by one link for a socket
+    /// that was found early is answered by another).
     /// </param>
     /// <exception cref="HostNetworkException">A parameter is not there or cannot be set.</exception>
     public static IReadOnlyList<SettingOutcome> Apply(KernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
-    [
-        Set(settings, $"conf/{primaryLink}/{KernelSettings.ReversePathFilter}", "2"),
-        Set(settings, "tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
-    ];
+        [
+            Set(settings, $"conf/{primaryLink}/{KernelSettings.ReversePathFilter}", "2"),
+            Set(settings, "tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
+        ];
 
     private static SettingOutcome Set(KernelSettings settings, string path, string value)
     {
         var name = $"net.ipv4.{path.Replace('/', '.')}";
         var previous = settings.Read(path) ?? throw new HostNetworkException($"this kernel has no parameter {name}");
-        if (previous != value && !settings.Write(path, value)) throw new HostNetworkException($"the parameter {name} vanished while it was set");
+        if (previous != value && !settings.Write(path, value))
+            throw new HostNetworkException($"the parameter {name} vanished while it was set");
         return new SettingOutcome(name, value, previous);
     }
 }

@@ -4,7 +4,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>What the kernel showed: rules first and links last, so that a pod that is being torn down (rules, then link) rarely looks like one whose rules were flushed.</summary>
+/// <summary>
+/// What the kernel showed: rules first and links last, so that a pod that is being torn down (rules, then link) rarely looks like one whose
+/// rules were flushed.
+/// </summary>
 internal sealed record ObservedHost
 {
     /// <summary>What was asked for; of others nothing is here.</summary>
@@ -18,7 +21,10 @@ internal sealed record ObservedHost
     public required IReadOnlyList<AddressInfo> Addresses { get; init; }
     public required IReadOnlyList<LinkInfo> Links { get; init; }
 
-    /// <summary>net.ipv4.conf by link index, conf/all among them (<see cref="LinkConfiguration.All"/>); links that have no such settings are missing.</summary>
+    /// <summary>
+    /// net.ipv4.conf by link index, conf/all among them (<see cref="LinkConfiguration.All"/>); links that have no such settings are
+    /// missing.
+    /// </summary>
     public IReadOnlyDictionary<int, LinkConfiguration> Settings { get; init; } = new Dictionary<int, LinkConfiguration>();
 
     /// <summary>Pods' links that were set down (<see cref="DownLinks"/>).</summary>

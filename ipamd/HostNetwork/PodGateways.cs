@@ -29,35 +29,54 @@ internal sealed class PodGateways
     /// <summary>The kernel reports a veth. From any thread.</summary>
     public void Reported(RouteNotification.LinkChanged report)
     {
-        if (report.Change == RouteChange.Removed) _first.TryRemove(report.Link.Index, out _);
-        else if (report.Link.Mac is { } mac) _first.TryAdd(report.Link.Index, mac);
+        if (report.Change == RouteChange.Removed)
+            _first.TryRemove(report.Link.Index, out _);
+        else if (report.Link.Mac is { } mac)
+            _first.TryAdd(report.Link.Index, mac);
     }
 
     /// <returns>By link index: what those links must get that have something else.</returns>
     public IReadOnlyDictionary<int, MacAddress> Different(
-        IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired, IReadOnlyList<LinkInfo> links)
+        IReadOnlyList<(PodEndpoint Pod, LinkInfo Link)> wired,
+        IReadOnlyList<LinkInfo> links
+    )
     {
         Dictionary<int, MacAddress> different = [];
         // The report that a link is gone may have been lost.
-        foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).ToArray()) _first.TryRemove(gone, out _);
+        foreach (var gone in _first.Keys.Except(links.Select(link => link.Index)).ToArray())
+            _first.TryRemove(gone, out _);
         if (_right.Count > wired.Count)
         {
             var current = wired.Select(item => item.Link.Index).ToHashSet();
-            foreach (var gone in _right.Keys.Where(index => !current.Contains(index)).ToArray()) _right.Remove(gone);
+            foreach (var gone in _right.Keys.Where(index => !current.Contains(index)).ToArray())
+                _right.Remove(gone);
         }
 
         foreach (var (pod, link) in wired)
         {
-            if (pod.Address.AddressFamily != AddressFamily.InterNetwork || link.Mac is not { } present) continue;
+            if (pod.Address.AddressFamily != AddressFamily.InterNetwork || link.Mac is not { } present)
+                continue;
             var isKnown = _right.TryGetValue(link.Index, out var right);
-            if (isKnown && right == present) continue;
+            if (isKnown && right == present)
+                continue;
             // What a pod says decides over its own link only: not an address that another link of the host has.
-            var inside = pod.NetnsPath.Length > 0 && Read(pod.NetnsPath, link) is { } read
+            var inside =
+                pod.NetnsPath.Length > 0
+                && Read(pod.NetnsPath, link) is { } read
                 && !links.Any(other => other.Index != link.Index && other.Mac == read)
-                ? read : (MacAddress?)null;
-            var wanted = inside ?? (isKnown ? right : _first.TryGetValue(link.Index, out var first) ? first : present);
-            if (wanted == present) _right[link.Index] = present;
-            else different[link.Index] = wanted;
+                    ? read
+                    : (MacAddress?)null;
+            var wanted =
+                inside
+                ?? (
+                    isKnown ? right
+                    : _first.TryGetValue(link.Index, out var first) ? first
+                    : present
+                );
+            if (wanted == present)
+                _right[link.Index] = present;
+            else
+                different[link.Index] = wanted;
         }
 
         return different;
@@ -70,9 +89,10 @@ internal sealed class PodGateways
         {
             using var sandbox = NetworkNamespace.Open(path);
             using var netlink = sandbox.OpenRouteNetlink();
-            if (link.PeerIndex is not { } index || netlink.FindLink(index) is not { Kind: "veth" } peer
-                || peer.PeerIndex != link.Index) return null;
-            return netlink.GetNeighbours(AddressFamily.InterNetwork, index)
+            if (link.PeerIndex is not { } index || netlink.FindLink(index) is not { Kind: "veth" } peer || peer.PeerIndex != link.Index)
+                return null;
+            return netlink
+                .GetNeighbours(AddressFamily.InterNetwork, index)
                 .FirstOrDefault(item => item.State.HasFlag(NeighbourState.Permanent) && item.Address.Equals(Gateway))
                 ?.Mac;
         }

@@ -19,14 +19,15 @@ internal static class PodLinks
     public static bool IsPods(LinkInfo link, string prefix) => WhyNot(link, prefix) is null;
 
     /// <summary>Half a sentence; null when it can be a pod's.</summary>
-    public static string? WhyNot(LinkInfo? link, string prefix)
-        => link is null ? "the link went away"
-            : link.Kind != "veth" ? "it is not a veth"
-            : !IsNamed(link.Name, prefix) ? $"its name is not {prefix} and {SuffixLength} hexadecimal digits"
-            : link.PeerNamespaceId is null ? "its peer is in no other network namespace"
-            : null;
+    public static string? WhyNot(LinkInfo? link, string prefix) =>
+        link is null ? "the link went away"
+        : link.Kind != "veth" ? "it is not a veth"
+        : !IsNamed(link.Name, prefix) ? $"its name is not {prefix} and {SuffixLength} hexadecimal digits"
+        : link.PeerNamespaceId is null ? "its peer is in no other network namespace"
+        : null;
 
-    private static bool IsNamed(string name, string prefix)
-        => name.Length == prefix.Length + SuffixLength && name.StartsWith(prefix, StringComparison.Ordinal)
-            && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
+    private static bool IsNamed(string name, string prefix) =>
+        name.Length == prefix.Length + SuffixLength
+        && name.StartsWith(prefix, StringComparison.Ordinal)
+        && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
 }

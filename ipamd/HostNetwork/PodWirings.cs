@@ -15,15 +15,16 @@ internal static class PodWirings
     {
         List<(PodEndpoint Pod, LinkInfo Link)> wired = [];
         var veths = index.Veths(state.Inputs.Pods.Select(pod => pod.LinkSuffix));
-        var found = state.Inputs.Pods
-            .Select(pod => (Pod: pod, Links: veths.GetValueOrDefault(pod.LinkSuffix, [])))
+        var found = state
+            .Inputs.Pods.Select(pod => (Pod: pod, Links: veths.GetValueOrDefault(pod.LinkSuffix, [])))
             .Where(item => item.Links.Count == 1)
             .Select(item => (item.Pod, Link: item.Links[0]));
         foreach (var sameLink in found.GroupBy(item => item.Link.Index))
         {
             (PodEndpoint Pod, LinkInfo Link)[] named = [.. sameLink.Where(item => !item.Pod.IsRecovered)];
             var candidates = named.Length > 0 ? named : [.. sameLink.Where(item => IsStillThere(item.Pod, item.Link, state, index))];
-            if (candidates.GroupBy(item => item.Pod.Address.AddressFamily).All(family => !family.Skip(1).Any())) wired.AddRange(candidates);
+            if (candidates.GroupBy(item => item.Pod.Address.AddressFamily).All(family => !family.Skip(1).Any()))
+                wired.AddRange(candidates);
         }
 
         return wired;
@@ -33,6 +34,6 @@ internal static class PodWirings
     /// Of an attachment that was recovered from the kernel, the route is the only evidence: nothing is made for it once that is
     /// gone. A link that is down has lost its routes with that, and is still the pod's.
     /// </summary>
-    private static bool IsStillThere(PodEndpoint pod, LinkInfo link, HostNetworkState state, HostIndex index)
-        => PodLinks.IsPods(link, state.Options.VethPrefix) && (!link.IsUp || index.IsRouted(pod.Address, link.Index));
+    private static bool IsStillThere(PodEndpoint pod, LinkInfo link, HostNetworkState state, HostIndex index) =>
+        PodLinks.IsPods(link, state.Options.VethPrefix) && (!link.IsUp || index.IsRouted(pod.Address, link.Index));
 }

@@ -4,9 +4,10 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Deletes the host veths of deleted pods (<see cref="LinkGroups.Released"/>), for the plugin, which has taken their addresses off and does not wait. All that gathered while the
-/// kernel worked on the last ones go in one request: thirty links cost about as much as one. On a thread of its own, because the kernel takes 10 to 20 ms. Which links is asked of
-/// nobody and kept nowhere: the group is in the kernel, so what a predecessor left is deleted at the start.
+/// Deletes the host veths of deleted pods (<see cref="LinkGroups.Released"/>), for the plugin, which has taken their addresses off and does
+/// not wait. All that gathered while the kernel worked on the last ones go in one request: thirty links cost about as much as one. On a
+/// thread of its own, because the kernel takes 10 to 20 ms. Which links is asked of nobody and kept nowhere: the group is in the kernel, so
+/// what a predecessor left is deleted at the start.
 /// </summary>
 internal sealed partial class ReleasedLinks : IDisposable
 {
@@ -36,7 +37,8 @@ internal sealed partial class ReleasedLinks : IDisposable
         _stopping = true;
         _wake.Set();
         // The receive timeout of the socket bounds the call that it may be in.
-        if (!_thread.Join(StopDeadline)) return;
+        if (!_thread.Join(StopDeadline))
+            return;
         _netlink.Dispose();
         _wake.Dispose();
     }
@@ -46,9 +48,12 @@ internal sealed partial class ReleasedLinks : IDisposable
         var failures = 0;
         while (true)
         {
-            if (failures == 0) _wake.WaitOne();
-            else _wake.WaitOne(RetryAfter);
-            if (_stopping) return;
+            if (failures == 0)
+                _wake.WaitOne();
+            else
+                _wake.WaitOne(RetryAfter);
+            if (_stopping)
+                return;
             try
             {
                 _netlink.Execute(LinkRequests.DeleteGroup(LinkGroups.Released).Tolerating(Errno.ENODEV));
@@ -57,7 +62,8 @@ internal sealed partial class ReleasedLinks : IDisposable
             catch (NetlinkException exception)
             {
                 // Once a series: the links are in nobody's way, their addresses are off.
-                if (failures++ == 0) Log.Failed(_logger, exception);
+                if (failures++ == 0)
+                    Log.Failed(_logger, exception);
             }
         }
     }

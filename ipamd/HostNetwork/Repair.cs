@@ -20,7 +20,10 @@ internal enum RepairKind
     /// <summary>A pod's link of the host: it was set down, or has another MAC address than the pod knows.</summary>
     PodLink,
 
-    /// <summary>A rule or route that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed anything; whoever left it died or was not told.</summary>
+    /// <summary>
+    /// A rule or route that nothing needs any more: of a pod or an interface that is gone, or of another configuration. Nobody changed
+    /// anything; whoever left it died or was not told.
+    /// </summary>
     Leftover,
 }
 
@@ -63,8 +66,8 @@ internal sealed record HostRepairs
     public required IReadOnlyList<string> Problems { get; init; }
 
     /// <summary>
-    /// With those pods only that an earlier look found broken, too. A pod that is being added or deleted is half wired for some milliseconds, while it is held and its link is up; one look cannot tell
-    /// that from a flush.
+    /// With those pods only that an earlier look found broken, too. A pod that is being added or deleted is half wired for some
+    /// milliseconds, while it is held and its link is up; one look cannot tell that from a flush.
     /// </summary>
     public HostRepairs Confirmed(HostRepairs earlier)
     {

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// How fast repairs of one kind follow each other. At once, as long as they are an exception; when another program undoes them again and again, ever slower, so that two programs that disagree do not keep
-/// a node busy.
+/// How fast repairs of one kind follow each other. At once, as long as they are an exception; when another program undoes them again and
+/// again, ever slower, so that two programs that disagree do not keep a node busy.
 /// </summary>
 internal sealed class RepairBackoff
 {
@@ -44,7 +44,8 @@ internal sealed class RepairBackoff
     /// <summary>A look that found everything right. True when that ends a dispute.</summary>
     public bool Right(DateTimeOffset now)
     {
-        if (_last + Quiet >= now) return false;
+        if (_last + Quiet >= now)
+            return false;
         var ended = IsDispute;
         (_streak, Pause) = (0, Debounce);
         return ended;

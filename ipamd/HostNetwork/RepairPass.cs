@@ -12,23 +12,30 @@ internal sealed class RepairPass(RepairJournal journal, HostKernel kernel, DateT
     private readonly Dictionary<RepairKind, (int Count, string First)> _made = [];
     private readonly HashSet<RepairKind> _wanted = [];
 
-    /// <summary>When something is to be looked at again: at once after a repair, to see that it stays; after the pause, what was held back. Null: nothing had to be repaired.</summary>
+    /// <summary>
+    /// When something is to be looked at again: at once after a repair, to see that it stays; after the pause, what was held back. Null:
+    /// nothing had to be repaired.
+    /// </summary>
     public DateTimeOffset? LookAgain { get; private set; }
 
     /// <returns>Those that changed something.</returns>
     public IReadOnlyList<Repair> Apply(IReadOnlyList<Repair> repairs)
     {
-        if (repairs.Count == 0) return [];
+        if (repairs.Count == 0)
+            return [];
         var outcome = kernel.Apply([.. repairs.Where(repair => IsDue(repair.Kind))]);
-        if (outcome.Failure is { } failure) failures.Add(failure);
-        foreach (var repair in outcome.Done) Made(repair.Kind, () => repair.Description);
+        if (outcome.Failure is { } failure)
+            failures.Add(failure);
+        foreach (var repair in outcome.Done)
+            Made(repair.Kind, () => repair.Description);
         return outcome.Done;
     }
 
     /// <exception cref="HostNetworkException">It cannot be written.</exception>
     public void Apply(SettingRepair setting)
     {
-        if (!IsDue(RepairKind.Setting)) return;
+        if (!IsDue(RepairKind.Setting))
+            return;
         kernel.Apply(setting);
         Made(RepairKind.Setting, setting.ToString);
     }
@@ -38,13 +45,16 @@ internal sealed class RepairPass(RepairJournal journal, HostKernel kernel, DateT
     {
         foreach (var (kind, (count, first)) in _made)
         {
-            if (isSettled) journal.Repaired(kind, count, first);
-            else journal.PutThere(kind, count, first);
+            if (isSettled)
+                journal.Repaired(kind, count, first);
+            else
+                journal.PutThere(kind, count, first);
         }
 
         foreach (var kind in Enum.GetValues<RepairKind>())
         {
-            if (kind != RepairKind.Nat && !_wanted.Contains(kind)) journal.Right(kind);
+            if (kind != RepairKind.Nat && !_wanted.Contains(kind))
+                journal.Right(kind);
         }
     }
 
@@ -52,8 +62,10 @@ internal sealed class RepairPass(RepairJournal journal, HostKernel kernel, DateT
     {
         _wanted.Add(kind);
         var notBefore = journal.NotBefore(kind);
-        if (notBefore <= now) return true;
-        if (LookAgain is not { } earlier || notBefore < earlier) LookAgain = notBefore;
+        if (notBefore <= now)
+            return true;
+        if (LookAgain is not { } earlier || notBefore < earlier)
+            LookAgain = notBefore;
         return false;
     }
 

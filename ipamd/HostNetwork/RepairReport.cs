@@ -3,7 +3,9 @@ using System.Collections.Immutable;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>How much of what the host's network must be had to be put right since the start. A value: whoever reads it sees one moment.</summary>
+/// <summary>
+/// How much of what the host's network must be had to be put right since the start. A value: whoever reads it sees one moment.
+/// </summary>
 internal sealed record RepairReport
 {
     /// <summary>Every kind, also those of which nothing had to be repaired.</summary>
@@ -15,13 +17,16 @@ internal sealed record RepairReport
     /// <summary>When the last of them was made; null before the first.</summary>
     public DateTimeOffset? LastLook { get; init; }
 
-    public static RepairReport Empty { get; } = new() { Kinds = Enum.GetValues<RepairKind>().ToImmutableDictionary(kind => kind, _ => new RepairCount()) };
+    public static RepairReport Empty { get; } =
+        new() { Kinds = Enum.GetValues<RepairKind>().ToImmutableDictionary(kind => kind, _ => new RepairCount()) };
 }
 
 /// <summary>Repairs of one kind.</summary>
 internal sealed record RepairCount
 {
-    /// <summary>Objects that were put right, or taken away: what the kernel took as a change. What the first look puts there does not count.</summary>
+    /// <summary>
+    /// Objects that were put right, or taken away: what the kernel took as a change. What the first look puts there does not count.
+    /// </summary>
     public long Repaired { get; init; }
 
     /// <summary>How often a series of repairs became a dispute with another program.</summary>

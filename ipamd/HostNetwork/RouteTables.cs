@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Numbers of route tables and priorities of policy rules, as in the reference: the CNI plugins of both, and amazon-ec2-net-utils, agree on them, so a node can be switched over
-/// with pods running.
+/// Numbers of route tables and priorities of policy rules, as in the reference: the CNI plugins of both, and amazon-ec2-net-utils, agree on
+/// them, so a node can be switched over with pods running.
 /// </summary>
 internal static class RouteTables
 {
@@ -26,20 +26,25 @@ internal static class RouteTables
     /// <summary>Rule "from pod address", table of the pod's interface.</summary>
     public const int FromPodPriority = 1536;
 
-    /// <summary>Rule "from primary address of a secondary interface", table of that interface. One before the kernel's rule for main.</summary>
+    /// <summary>
+    /// Rule "from primary address of a secondary interface", table of that interface. One before the kernel's rule for main.
+    /// </summary>
     public const int FromInterfacePriority = 32765;
 
     /// <summary>
-    /// The kernel's own rule "everything", table main (fib_rules.c). Nobody writes it, and `ip rule flush` takes it: then pods of the primary interface, and the node itself, reach nothing. It is put back when no rule leads
-    /// everything to main.
+    /// The kernel's own rule "everything", table main (fib_rules.c). Nobody writes it, and `ip rule flush` takes it: then pods of the
+    /// primary interface, and the node itself, reach nothing. It is put back when no rule leads everything to main.
     /// </summary>
     public const int MainPriority = 32766;
 
-    /// <summary>Table of an interface: main for the primary one, else device + 1, or 10000 + device + 100 * card beyond the first network card.</summary>
-    public static int For(int deviceIndex, int networkCard) => (deviceIndex, networkCard) switch
-    {
-        (0, 0) => Main,
-        (_, 0) => deviceIndex + 1,
-        _ => 10_000 + deviceIndex + (100 * networkCard),
-    };
+    /// <summary>
+    /// Table of an interface: main for the primary one, else device + 1, or 10000 + device + 100 * card beyond the first network card.
+    /// </summary>
+    public static int For(int deviceIndex, int networkCard) =>
+        (deviceIndex, networkCard) switch
+        {
+            (0, 0) => Main,
+            (_, 0) => deviceIndex + 1,
+            _ => 10_000 + deviceIndex + (100 * networkCard),
+        };
 }

@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Policy rules, as a set difference. A rule is ours, or the reference's and adopted, when priority, selector and table have the shape that only those two write; what looks at anything else besides is
-/// somebody else's. Who wrote a rule (its protocol) is not looked at.
+/// Policy rules, as a set difference. A rule is ours, or the reference's and adopted, when priority, selector and table have the shape that
+/// only those two write; what looks at anything else besides is somebody else's. Who wrote a rule (its protocol) is not looked at.
 /// </summary>
 internal static class RuleDiff
 {
@@ -15,62 +15,95 @@ internal static class RuleDiff
     public static IEnumerable<Repair> Node(HostNetworkState state, HostIndex index)
     {
         var present = index.NodeRules;
-        if (!index.HasMain) yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MainPriority });
+        if (!index.HasMain)
+            yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MainPriority });
         var wanted = state.NodeRules;
         RuleInfo[] ours = [.. present.Where(rule => IsMark(rule, state.Options.ConnectionMark) || IsExternalService(rule))];
-        foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule)))) yield return Add(rule);
-        foreach (var rule in ours.Where(rule => !wanted.Any(item => Same(item, rule)))) yield return Remove(rule);
+        foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule))))
+            yield return Add(rule);
+        foreach (var rule in ours.Where(rule => !wanted.Any(item => Same(item, rule))))
+            yield return Remove(rule);
     }
 
     public static IEnumerable<Repair> Pod(PodEndpoint pod, HostIndex present)
     {
         var host = HostNetworkState.Host(pod.Address);
-        foreach (var rule in HostNetworkState.RulesOf(pod).Where(rule => !present.Rules(rule.Priority, host).Any(item => IsPlain(item) && Same(item, rule)))) yield return Add(rule);
-        if (pod.RouteTable is not { } table) yield break;
+        foreach (
+            var rule in HostNetworkState
+                .RulesOf(pod)
+                .Where(rule => !present.Rules(rule.Priority, host).Any(item => IsPlain(item) && Same(item, rule)))
+        )
+            yield return Add(rule);
+        if (pod.RouteTable is not { } table)
+            yield break;
         // An earlier holder of the address, on another interface.
-        foreach (var rule in present.Rules(RouteTables.FromPodPriority, host).Where(rule => IsFromPod(rule) && rule.Table != table)) yield return Remove(rule);
+        foreach (var rule in present.Rules(RouteTables.FromPodPriority, host).Where(rule => IsFromPod(rule) && rule.Table != table))
+            yield return Remove(rule);
     }
 
     /// <summary>Rules of an address of ours that nobody holds and that is routed to nobody.</summary>
     public static IEnumerable<RuleInfo> Stale(HostNetworkState state, IReadOnlyList<RuleInfo> present, HostIndex index)
     {
         var held = state.Inputs.Pods.Select(pod => pod.Address).ToHashSet();
-        bool IsGone(IPNetwork? host) => host is { } one && !held.Contains(one.BaseAddress) && !index.IsRouted(one.BaseAddress) && state.Inputs.PodRanges.Any(range => range.Contains(one.BaseAddress));
+        bool IsGone(IPNetwork? host) =>
+            host is { } one
+            && !held.Contains(one.BaseAddress)
+            && !index.IsRouted(one.BaseAddress)
+            && state.Inputs.PodRanges.Any(range => range.Contains(one.BaseAddress));
         var tables = state.Interfaces.Select(item => item.RouteTable).ToHashSet();
-        return present.Where(rule => (IsToPod(rule) && IsGone(rule.Destination)) || (IsFromPod(rule) && tables.Contains(rule.Table) && IsGone(rule.Source)));
+        return present.Where(rule =>
+            (IsToPod(rule) && IsGone(rule.Destination)) || (IsFromPod(rule) && tables.Contains(rule.Table) && IsGone(rule.Source))
+        );
     }
 
     /// <summary>The rules from an interface's own address to its table.</summary>
-    public static IEnumerable<RuleInfo> FromInterface(InterfaceWiring wiring, HostIndex present)
-        => wiring.IsPrimary ? []
-            : present.Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress)).Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
+    public static IEnumerable<RuleInfo> FromInterface(InterfaceWiring wiring, HostIndex present) =>
+        wiring.IsPrimary
+            ? []
+            : present
+                .Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress))
+                .Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
 
     private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
 
     public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
 
     /// <summary>At any priority: what leads there is looked at, not who wrote it.</summary>
-    public static bool IsMain(RuleInfo rule)
-        => rule is { Family: AddressFamily.InterNetwork, Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 } && IsPlain(rule);
+    public static bool IsMain(RuleInfo rule) =>
+        rule is { Family: AddressFamily.InterNetwork, Table: RouteTables.Main, Source: null, Destination: null, MarkMask: 0 }
+        && IsPlain(rule);
 
-    private static bool IsMark(RuleInfo rule, uint mark)
-        => rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null } && rule.Mark == mark && rule.MarkMask == mark && IsPlain(rule);
+    private static bool IsMark(RuleInfo rule, uint mark) =>
+        rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null }
+        && rule.Mark == mark
+        && rule.MarkMask == mark
+        && IsPlain(rule);
 
-    private static bool IsExternalService(RuleInfo rule)
-        => rule is { Priority: RouteTables.ExternalServicePriority, Table: RouteTables.Main, Source: null, Destination: not null, MarkMask: 0 } && IsPlain(rule);
+    private static bool IsExternalService(RuleInfo rule) =>
+        rule is { Priority: RouteTables.ExternalServicePriority, Table: RouteTables.Main, Source: null, Destination: not null, MarkMask: 0 }
+        && IsPlain(rule);
 
-    private static bool IsToPod(RuleInfo rule)
-        => rule is { Priority: RouteTables.ToPodPriority, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 } && IsHost(host) && IsPlain(rule);
+    private static bool IsToPod(RuleInfo rule) =>
+        rule is { Priority: RouteTables.ToPodPriority, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 }
+        && IsHost(host)
+        && IsPlain(rule);
 
-    private static bool IsFromPod(RuleInfo rule)
-        => rule is { Priority: RouteTables.FromPodPriority, Source: { } host, Destination: null, MarkMask: 0 } && IsHost(host) && IsPlain(rule);
+    private static bool IsFromPod(RuleInfo rule) =>
+        rule is { Priority: RouteTables.FromPodPriority, Source: { } host, Destination: null, MarkMask: 0 }
+        && IsHost(host)
+        && IsPlain(rule);
 
-    internal static bool IsPlain(RuleInfo rule)
-        => rule is { Invert: false, HasOtherSelectors: false, InputInterface: null, OutputInterface: null, Action: RuleAction.ToTable };
+    internal static bool IsPlain(RuleInfo rule) =>
+        rule is { Invert: false, HasOtherSelectors: false, InputInterface: null, OutputInterface: null, Action: RuleAction.ToTable };
 
     private static bool IsHost(IPNetwork range) => range == HostNetworkState.Host(range.BaseAddress);
 
-    private static bool Same(RuleInfo one, RuleInfo other)
-        => one.Family == other.Family && one.Priority == other.Priority && one.Source == other.Source && one.Destination == other.Destination && one.Mark == other.Mark && one.MarkMask == other.MarkMask
-            && one.Table == other.Table;
+    private static bool Same(RuleInfo one, RuleInfo other) =>
+        one.Family == other.Family
+        && one.Priority == other.Priority
+        && one.Source == other.Source
+        && one.Destination == other.Destination
+        && one.Mark == other.Mark
+        && one.MarkMask == other.MarkMask
+        && one.Table == other.Table;
 }

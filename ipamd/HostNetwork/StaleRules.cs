@@ -5,8 +5,9 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.HostNetwork;
 
 /// <summary>
-/// Rules that nothing needs. One look cannot tell them from those of a pod that is being deleted by a plugin that releases first, so a rule is condemned only when it was stale at every look for a while: a
-/// short one when it is there because the keeper itself put it back while a pod was being deleted.
+/// Rules that nothing needs. One look cannot tell them from those of a pod that is being deleted by a plugin that releases first, so a rule
+/// is condemned only when it was stale at every look for a while: a short one when it is there because the keeper itself put it back while
+/// a pod was being deleted.
 /// </summary>
 internal sealed class StaleRules
 {
@@ -25,11 +26,15 @@ internal sealed class StaleRules
     /// <summary>When the next may be removed of those that may not yet; null when there are none.</summary>
     public DateTimeOffset? Due { get; private set; }
 
-    /// <summary>The pods of these addresses were repaired, or are gone without a teardown. As many are remembered as the node has pods.</summary>
+    /// <summary>
+    /// The pods of these addresses were repaired, or are gone without a teardown. As many are remembered as the node has pods.
+    /// </summary>
     public void Repaired(IEnumerable<IPAddress> addresses, DateTimeOffset now)
     {
-        foreach (var forgotten in _repaired.Where(pair => now - pair.Value > Memory).Select(pair => pair.Key).ToArray()) _repaired.Remove(forgotten);
-        foreach (var address in addresses) _repaired[address] = now;
+        foreach (var forgotten in _repaired.Where(pair => now - pair.Value > Memory).Select(pair => pair.Key).ToArray())
+            _repaired.Remove(forgotten);
+        foreach (var address in addresses)
+            _repaired[address] = now;
     }
 
     /// <param name="stale">All that are stale now; those that are not among them are forgotten.</param>
@@ -43,6 +48,6 @@ internal sealed class StaleRules
         return [.. _since.Where(pair => pair.Value + Age(pair.Key) <= now).Select(pair => pair.Key)];
     }
 
-    private TimeSpan Age(RuleInfo rule)
-        => (rule.Destination ?? rule.Source) is { } host && _repaired.ContainsKey(host.BaseAddress) ? MinimumAgeOfRepaired : MinimumAge;
+    private TimeSpan Age(RuleInfo rule) =>
+        (rule.Destination ?? rule.Source) is { } host && _repaired.ContainsKey(host.BaseAddress) ? MinimumAgeOfRepaired : MinimumAge;
 }

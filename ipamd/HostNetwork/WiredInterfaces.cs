@@ -14,7 +14,8 @@ internal sealed class WiredInterfaces
     {
         get
         {
-            lock (_lock) return [.. _wired.Values.Select(item => item.Wiring).OrderBy(item => item.RouteTable)];
+            lock (_lock)
+                return [.. _wired.Values.Select(item => item.Wiring).OrderBy(item => item.RouteTable)];
         }
     }
 
@@ -24,8 +25,14 @@ internal sealed class WiredInterfaces
         var mac = MacAddress.Parse(wiring.Mac);
         lock (_lock)
         {
-            InterfaceWiring[] superseded = [.. _wired.Where(item => item.Value.Wiring.RouteTable == wiring.RouteTable && item.Key != mac).Select(item => item.Value.Wiring)];
-            foreach (var earlier in superseded) _wired.Remove(MacAddress.Parse(earlier.Mac));
+            InterfaceWiring[] superseded =
+            [
+                .. _wired
+                    .Where(item => item.Value.Wiring.RouteTable == wiring.RouteTable && item.Key != mac)
+                    .Select(item => item.Value.Wiring),
+            ];
+            foreach (var earlier in superseded)
+                _wired.Remove(MacAddress.Parse(earlier.Mac));
             _wired[mac] = (wiring, linkIndex);
             return superseded;
         }
@@ -35,35 +42,43 @@ internal sealed class WiredInterfaces
     {
         lock (_lock)
         {
-            foreach (var gone in _wired.Where(item => item.Value.Wiring.PrimaryAddress.Equals(primaryAddress)).Select(item => item.Key).ToArray()) _wired.Remove(gone);
+            foreach (
+                var gone in _wired.Where(item => item.Value.Wiring.PrimaryAddress.Equals(primaryAddress)).Select(item => item.Key).ToArray()
+            )
+                _wired.Remove(gone);
         }
     }
 
     /// <summary>Whether exactly this is still what the interface must look like.</summary>
     public bool Contains(InterfaceWiring wiring)
     {
-        lock (_lock) return _wired.TryGetValue(MacAddress.Parse(wiring.Mac), out var now) && now.Wiring == wiring;
+        lock (_lock)
+            return _wired.TryGetValue(MacAddress.Parse(wiring.Mac), out var now) && now.Wiring == wiring;
     }
 
     public bool HasLink(int linkIndex)
     {
-        lock (_lock) return _wired.Values.Any(item => item.LinkIndex == linkIndex);
+        lock (_lock)
+            return _wired.Values.Any(item => item.LinkIndex == linkIndex);
     }
 
     /// <summary>Of an interface other than the primary one: all that is on it is ours to say.</summary>
     public bool HasSecondaryLink(int linkIndex)
     {
-        lock (_lock) return _wired.Values.Any(item => item.LinkIndex == linkIndex && !item.Wiring.IsPrimary);
+        lock (_lock)
+            return _wired.Values.Any(item => item.LinkIndex == linkIndex && !item.Wiring.IsPrimary);
     }
 
     /// <summary>By its index, or by the address that tells whose link it is after it came back under another index.</summary>
     public bool HasLink(LinkInfo link)
     {
-        lock (_lock) return _wired.Any(item => item.Value.LinkIndex == link.Index || item.Key == link.Mac);
+        lock (_lock)
+            return _wired.Any(item => item.Value.LinkIndex == link.Index || item.Key == link.Mac);
     }
 
     public bool HasTable(int table)
     {
-        lock (_lock) return _wired.Values.Any(item => item.Wiring.RouteTable == table);
+        lock (_lock)
+            return _wired.Values.Any(item => item.Wiring.RouteTable == table);
     }
 }

@@ -14,24 +14,24 @@ internal sealed class DaemonLog : ILoggerProvider
     private readonly LogLine _line;
     private readonly TimeProvider _time;
 
-    public DaemonLog(LogTarget target, LogFormat format, TimeProvider time)
-        => (_target, _line, _time) = (target, new LogLine(format), time);
+    public DaemonLog(LogTarget target, LogFormat format, TimeProvider time) =>
+        (_target, _line, _time) = (target, new LogLine(format), time);
 
     /// <summary>Why the log is not where it should be; null when it is.</summary>
     public string? Problem => _target.Problem;
 
     /// <param name="level">Ours; frameworks below us only speak when something is wrong.</param>
-    public ILoggerFactory CreateFactory(LogLevel level) => LoggerFactory.Create(builder => builder
-        .SetMinimumLevel(level)
-        .AddFilter("Microsoft", LogLevel.Warning)
-        .AddFilter("Grpc", LogLevel.Warning)
-        .AddProvider(this));
+    public ILoggerFactory CreateFactory(LogLevel level) =>
+        LoggerFactory.Create(builder =>
+            builder.SetMinimumLevel(level).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddProvider(this)
+        );
 
     public ILogger CreateLogger(string categoryName) => new EntryLogger(this);
 
     public void Dispose()
     {
-        lock (_gate) _target.Dispose();
+        lock (_gate)
+            _target.Dispose();
     }
 
     private void Write<TState>(LogLevel level, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
@@ -52,9 +52,15 @@ internal sealed class DaemonLog : ILoggerProvider
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (IsEnabled(logLevel)) log.Write(logLevel, state, exception, formatter);
+            if (IsEnabled(logLevel))
+                log.Write(logLevel, state, exception, formatter);
         }
     }
 }

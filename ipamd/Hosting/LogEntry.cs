@@ -17,27 +17,36 @@ internal static class LogEntry
     private const string OriginalFormat = "{OriginalFormat}";
 
     public static void Write(
-        LogLine line, DateTimeOffset time, LogLevel level, string message, IReadOnlyList<KeyValuePair<string, object?>>? state, Exception? exception)
+        LogLine line,
+        DateTimeOffset time,
+        LogLevel level,
+        string message,
+        IReadOnlyList<KeyValuePair<string, object?>>? state,
+        Exception? exception
+    )
     {
         line.Start(time, NameOf(level), message);
         if (state is not null)
         {
             var template = state.Count > 0 && state[^1] is { Key: OriginalFormat, Value: string text } ? text : "";
             foreach (var (name, value) in state)
-                if (name != OriginalFormat && !Names(template, name)) Add(line, name, value);
+                if (name != OriginalFormat && !Names(template, name))
+                    Add(line, name, value);
         }
 
-        if (exception is not null) Add(line, exception);
+        if (exception is not null)
+            Add(line, exception);
     }
 
-    private static string NameOf(LogLevel level) => level switch
-    {
-        LogLevel.Trace or LogLevel.Debug => "debug",
-        LogLevel.Information => "info",
-        LogLevel.Warning => "warn",
-        LogLevel.Error => "error",
-        _ => "fatal",
-    };
+    private static string NameOf(LogLevel level) =>
+        level switch
+        {
+            LogLevel.Trace or LogLevel.Debug => "debug",
+            LogLevel.Information => "info",
+            LogLevel.Warning => "warn",
+            LogLevel.Error => "error",
+            _ => "fatal",
+        };
 
     /// <summary>Has the template this placeholder?</summary>
     private static bool Names(string template, string name)
@@ -45,8 +54,10 @@ internal static class LogEntry
         for (var at = template.IndexOf('{', StringComparison.Ordinal); at >= 0; at = template.IndexOf('{', at + 1))
         {
             var rest = template.AsSpan(at + 1);
-            if (!rest.StartsWith(name, StringComparison.Ordinal)) continue;
-            if (rest.Length > name.Length && rest[name.Length] is '}' or ':') return true;
+            if (!rest.StartsWith(name, StringComparison.Ordinal))
+                continue;
+            if (rest.Length > name.Length && rest[name.Length] is '}' or ':')
+                return true;
         }
 
         return false;
@@ -56,19 +67,38 @@ internal static class LogEntry
     {
         switch (value)
         {
-            case null: break;
-            case ILogFields fields: fields.AddTo(line, name); break;
-            case string text: line.Add(name, text); break;
-            case bool flag: line.Add(name, flag); break;
-            case int number: line.Add(name, number); break;
-            case long number: line.Add(name, number); break;
-            case double number: line.Add(name, number); break;
+            case null:
+                break;
+            case ILogFields fields:
+                fields.AddTo(line, name);
+                break;
+            case string text:
+                line.Add(name, text);
+                break;
+            case bool flag:
+                line.Add(name, flag);
+                break;
+            case int number:
+                line.Add(name, number);
+                break;
+            case long number:
+                line.Add(name, number);
+                break;
+            case double number:
+                line.Add(name, number);
+                break;
             case DateTimeOffset at:
                 line.Add(name, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
                 break;
-            case IFormattable formattable: line.Add(name, formattable.ToString(null, CultureInfo.InvariantCulture)); break;
-            case IEnumerable list: line.Add(name, string.Join(',', list.Cast<object?>())); break;
-            default: line.Add(name, value.ToString()); break;
+            case IFormattable formattable:
+                line.Add(name, formattable.ToString(null, CultureInfo.InvariantCulture));
+                break;
+            case IEnumerable list:
+                line.Add(name, string.Join(',', list.Cast<object?>()));
+                break;
+            default:
+                line.Add(name, value.ToString());
+                break;
         }
     }
 
@@ -82,17 +112,25 @@ internal static class LogEntry
             line.Add("requestId", failure.RequestId);
         }
 
-        if (!expected) line.Add(FieldNames.Stack, exception.StackTrace, LogLimits.Stack);
+        if (!expected)
+            line.Add(FieldNames.Stack, exception.StackTrace, LogLimits.Stack);
     }
 
     /// <summary>Broken I/O and what others refused. Anything else is a defect.</summary>
-    public static bool IsExpected(Exception exception) => exception switch
-    {
-        AggregateException several => several.InnerExceptions.All(IsExpected),
-        IExpectedFailure or IOException or UnauthorizedAccessException
-            or SocketException or TimeoutException or HttpRequestException or RpcException or OperationCanceledException => true,
-        _ => false,
-    };
+    public static bool IsExpected(Exception exception) =>
+        exception switch
+        {
+            AggregateException several => several.InnerExceptions.All(IsExpected),
+            IExpectedFailure
+            or IOException
+            or UnauthorizedAccessException
+            or SocketException
+            or TimeoutException
+            or HttpRequestException
+            or RpcException
+            or OperationCanceledException => true,
+            _ => false,
+        };
 
     /// <summary>
     /// The exception's message and those of its causes, each once. A cause whose message is only the name of its type is left out, as the
@@ -100,14 +138,16 @@ internal static class LogEntry
     /// </summary>
     public static string WordsOf(Exception exception)
     {
-        if (exception is AggregateException several) return string.Join("; ", several.InnerExceptions.Take(5).Select(WordsOf));
+        if (exception is AggregateException several)
+            return string.Join("; ", several.InnerExceptions.Take(5).Select(WordsOf));
         var words = exception is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : exception.Message;
         for (var (inner, depth) = (exception.InnerException, 0); inner is not null && depth < 5; inner = inner.InnerException, depth++)
-            if (!words.Contains(inner.Message, StringComparison.Ordinal) && !IsDefaultMessage(inner)) words = $"{words}: {inner.Message}";
+            if (!words.Contains(inner.Message, StringComparison.Ordinal) && !IsDefaultMessage(inner))
+                words = $"{words}: {inner.Message}";
         return words;
     }
 
     /// <summary>The text that .NET gives an exception without a message.</summary>
-    private static bool IsDefaultMessage(Exception exception)
-        => exception.Message.Contains(exception.GetType().FullName!, StringComparison.Ordinal);
+    private static bool IsDefaultMessage(Exception exception) =>
+        exception.Message.Contains(exception.GetType().FullName!, StringComparison.Ordinal);
 }

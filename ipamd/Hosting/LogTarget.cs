@@ -29,12 +29,11 @@ internal sealed class LogTarget : IDisposable
             IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept),
             new LogStream(target is "stderr" or "/dev/stderr" ? 2 : 1),
             format,
-            time)
-    {
-    }
+            time
+        ) { }
 
-    internal LogTarget(LogFile? file, LogStream stream, LogFormat format, TimeProvider time)
-        => (_file, _stream, _notice, _time) = (file, stream, new LogLine(format), time);
+    internal LogTarget(LogFile? file, LogStream stream, LogFormat format, TimeProvider time) =>
+        (_file, _stream, _notice, _time) = (file, stream, new LogLine(format), time);
 
     public string? Problem => _problem;
 
@@ -58,7 +57,8 @@ internal sealed class LogTarget : IDisposable
         {
             _retryAt = now + RetryAfter;
             _problem = $"the log file {_file.Path} cannot be written ({problem}): lines go to standard output";
-            if (!failed) WriteToStream(Notice("warn", Unwritable, ("file", _file.Path), (FieldNames.Error, problem)));
+            if (!failed)
+                WriteToStream(Notice("warn", Unwritable, ("file", _file.Path), (FieldNames.Error, problem)));
             WriteToStream(line);
         }
         else if (failed)
@@ -76,7 +76,8 @@ internal sealed class LogTarget : IDisposable
     {
         var before = _stream.Dropped;
         _stream.Write(line);
-        if (_stream.Dropped != before || before == _dropsReported) return;
+        if (_stream.Dropped != before || before == _dropsReported)
+            return;
         _stream.Write(Notice("warn", "lines were dropped because nobody read the stream", ("count", $"{before - _dropsReported}")));
         _dropsReported = before;
     }
@@ -84,7 +85,8 @@ internal sealed class LogTarget : IDisposable
     private ReadOnlySpan<byte> Notice(string level, string message, params ReadOnlySpan<(string Name, string Value)> fields)
     {
         _notice.Start(_time.GetUtcNow(), level, message);
-        foreach (var (name, value) in fields) _notice.Add(name, value);
+        foreach (var (name, value) in fields)
+            _notice.Add(name, value);
         return _notice.End();
     }
 }

@@ -3,8 +3,9 @@
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// The wall clock of one moment, carried on by the monotonic clock: setting the machine's clock later does not touch what is measured with it (cooldowns, pauses, deadlines), in either
-/// direction. Right as long as the wall clock was right at the start; its drift since then is that of the machine's oscillator.
+/// The wall clock of one moment, carried on by the monotonic clock: setting the machine's clock later does not touch what is measured with
+/// it (cooldowns, pauses, deadlines), in either direction. Right as long as the wall clock was right at the start; its drift since then is
+/// that of the machine's oscillator.
 /// </summary>
 internal sealed class MonotonicTime(TimeProvider inner) : TimeProvider
 {
@@ -19,5 +20,6 @@ internal sealed class MonotonicTime(TimeProvider inner) : TimeProvider
 
     public override long GetTimestamp() => inner.GetTimestamp();
 
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => inner.CreateTimer(callback, state, dueTime, period);
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        inner.CreateTimer(callback, state, dueTime, period);
 }

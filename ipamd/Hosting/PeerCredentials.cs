@@ -6,7 +6,8 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Credentials of the process that connected to a Unix socket, as the kernel recorded them at that moment. Source: unix(7), SO_PEERCRED; struct ucred.
+/// Credentials of the process that connected to a Unix socket, as the kernel recorded them at that moment. Source: unix(7), SO_PEERCRED;
+/// struct ucred.
 /// </summary>
 /// <param name="ProcessId">0 when the process lives in a pid namespace that ours cannot see.</param>
 /// <param name="UserId">Effective user id, in our user namespace.</param>
@@ -23,7 +24,9 @@ internal readonly record struct PeerCredentials(int ProcessId, uint UserId, uint
     /// <summary>Null when the request did not come over a Unix socket.</summary>
     public static PeerCredentials? FromHttpContext(HttpContext context)
     {
-        return context.Features.Get<IConnectionSocketFeature>() is { Socket: { AddressFamily: AddressFamily.Unix } socket } ? FromSocket(socket) : null;
+        return context.Features.Get<IConnectionSocketFeature>() is { Socket: { AddressFamily: AddressFamily.Unix } socket }
+            ? FromSocket(socket)
+            : null;
     }
 
     /// <exception cref="SocketException">The kernel refuses; its reason is the error code.</exception>
@@ -31,7 +34,12 @@ internal readonly record struct PeerCredentials(int ProcessId, uint UserId, uint
     {
         Span<byte> ucred = stackalloc byte[UcredSize];
         var size = socket.GetRawSocketOption(SOL_SOCKET, SO_PEERCRED, ucred);
-        if (size != UcredSize) throw new InvalidOperationException($"SO_PEERCRED returned {size} bytes; struct ucred has {UcredSize}.");
-        return new PeerCredentials(MemoryMarshal.Read<int>(ucred), MemoryMarshal.Read<uint>(ucred[4..]), MemoryMarshal.Read<uint>(ucred[8..]));
+        if (size != UcredSize)
+            throw new InvalidOperationException($"SO_PEERCRED returned {size} bytes; struct ucred has {UcredSize}.");
+        return new PeerCredentials(
+            MemoryMarshal.Read<int>(ucred),
+            MemoryMarshal.Read<uint>(ucred[4..]),
+            MemoryMarshal.Read<uint>(ucred[8..])
+        );
     }
 }

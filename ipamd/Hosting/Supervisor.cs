@@ -4,8 +4,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Runs what the daemon does beside serving pods. An unforeseen failure of such a part is a defect of ours, and must neither end the daemon nor spin: it is logged, shown, and after a pause the part
-/// begins again. No ADD fails because metrics did.
+/// Runs what the daemon does beside serving pods. An unforeseen failure of such a part is a defect of ours, and must neither end the daemon
+/// nor spin: it is logged, shown, and after a pause the part begins again. No ADD fails because metrics did.
 /// </summary>
 internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
 {
@@ -19,7 +19,8 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
     {
         get
         {
-            lock (_lock) return _broken.Count == 0 ? null : string.Join("; ", _broken.Values);
+            lock (_lock)
+                return _broken.Count == 0 ? null : string.Join("; ", _broken.Values);
         }
     }
 
@@ -34,7 +35,8 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
             try
             {
                 await run(cancellationToken);
-                if (cancellationToken.IsCancellationRequested) return;
+                if (cancellationToken.IsCancellationRequested)
+                    return;
                 throw new InvalidOperationException($"{name} ended by itself");
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -44,7 +46,10 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
             catch (Exception exception)
             {
                 Log.Broken(logger, name, exception);
-                lock (_lock) _broken[name] = $"{name} failed unexpectedly, which is a defect, and begins again at {time.GetUtcNow() + Pause:HH:mm:ss}Z: {Truncate.Of(exception.Message)}";
+                lock (_lock)
+                    _broken[name] =
+                        $"{name} failed unexpectedly, which is a defect, and begins again at {time.GetUtcNow() + Pause:HH:mm:ss}Z: "
+                        + $"{Truncate.Of(exception.Message)}";
             }
 
             try
@@ -56,13 +61,18 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
                 return;
             }
 
-            lock (_lock) _broken.Remove(name);
+            lock (_lock)
+                _broken.Remove(name);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(124, LogLevel.Error, "a part of the daemon failed unexpectedly and begins again in a minute; this is a defect, please report it")]
+        [LoggerMessage(
+            124,
+            LogLevel.Error,
+            "a part of the daemon failed unexpectedly and begins again in a minute; this is a defect, please report it"
+        )]
         public static partial void Broken(ILogger logger, string part, Exception exception);
     }
 }

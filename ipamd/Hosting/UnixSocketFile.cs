@@ -13,7 +13,8 @@ internal static class UnixSocketFile
     public static void Prepare(string path, string inUse)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        if (!File.Exists(path)) return;
+        if (!File.Exists(path))
+            return;
         using (var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
             try
@@ -21,7 +22,8 @@ internal static class UnixSocketFile
                 probe.Connect(new UnixDomainSocketEndPoint(path));
                 throw new IOException(inUse);
             }
-            catch (SocketException exception) when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable)
+            catch (SocketException exception)
+                when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable)
             {
                 // Nobody listens.
             }

@@ -5,8 +5,9 @@ using System.Text.Json;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// The network configuration that the runtime reads. Name of file and network are the reference's, so that the runtime's cached results, and the keys of the checkpoint, stay valid when a node is
-/// switched over; the plugin's file name is ours, so that the reference's plugin stays beside it for the way back.
+/// The network configuration that the runtime reads. Name of file and network are the reference's, so that the runtime's cached results,
+/// and the keys of the checkpoint, stay valid when a node is switched over; the plugin's file name is ours, so that the reference's plugin
+/// stays beside it for the way back.
 /// </summary>
 internal static class Conflist
 {
@@ -23,7 +24,9 @@ internal static class Conflist
     /// <summary>Every runtime in use reads it, and libraries older than 1.2 read no other key than cniVersion.</summary>
     private const string BaseVersion = "1.0.0";
 
-    /// <summary>What this daemon and the AWS VPC CNI write into their conflists: rewritten from the settings, or not wanted any more.</summary>
+    /// <summary>
+    /// What this daemon and the AWS VPC CNI write into their conflists: rewritten from the settings, or not wanted any more.
+    /// </summary>
     private static readonly string[] WrittenTypes = [PluginType, "aws-cni", "egress-cni", "portmap", "bandwidth"];
 
     /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings.</summary>
@@ -59,7 +62,8 @@ internal static class Conflist
             json.WriteString("podSGEnforcingMode", options.EnforcingMode);
             json.WriteString("pluginLogFile", options.PluginLogFile);
             json.WriteString("pluginLogLevel", options.PluginLogLevel);
-            if (options.PluginLogFormat != "text") json.WriteString("pluginLogFormat", options.PluginLogFormat);
+            if (options.PluginLogFormat != "text")
+                json.WriteString("pluginLogFormat", options.PluginLogFormat);
             json.WriteString("ipamdSocket", options.SocketPath);
             WriteCapability(json, "io.kubernetes.cri.pod-annotations");
             json.WriteEndObject();
@@ -76,7 +80,8 @@ internal static class Conflist
                 json.WriteEndObject();
             }
 
-            foreach (var plugin in chained) plugin.Entry.WriteTo(json);
+            foreach (var plugin in chained)
+                plugin.Entry.WriteTo(json);
             json.WriteEndArray();
             json.WriteEndObject();
         }
@@ -91,9 +96,11 @@ internal static class Conflist
         {
             using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
             return document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("cniVersions", out var versions) && versions.ValueKind == JsonValueKind.Array
-                && versions.EnumerateArray().Any(version => version.ValueKind == JsonValueKind.String
-                    && version.ValueEquals(StatusVersion));
+                && document.RootElement.TryGetProperty("cniVersions", out var versions)
+                && versions.ValueKind == JsonValueKind.Array
+                && versions
+                    .EnumerateArray()
+                    .Any(version => version.ValueKind == JsonValueKind.String && version.ValueEquals(StatusVersion));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -102,33 +109,43 @@ internal static class Conflist
     }
 
     /// <summary>The plugins that a configuration made of these calls, in their order.</summary>
-    public static IReadOnlyList<string> PluginsOf(InstallOptions options, IReadOnlyList<ChainedPlugin> chained)
-        => [PluginType, "portmap", .. options.Bandwidth ? (string[])["bandwidth"] : [], .. chained.Select(plugin => plugin.Type)];
+    public static IReadOnlyList<string> PluginsOf(InstallOptions options, IReadOnlyList<ChainedPlugin> chained) =>
+        [PluginType, "portmap", .. options.Bandwidth ? (string[])["bandwidth"] : [], .. chained.Select(plugin => plugin.Type)];
 
     /// <summary>The plugins that it calls, in their order; none for what is not a list.</summary>
-    public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content) => [.. Plugins(content).Select(plugin => plugin.Type).Where(type => type.Length > 0)];
+    public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content) =>
+        [.. Plugins(content).Select(plugin => plugin.Type).Where(type => type.Length > 0)];
 
     /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>
     public static bool IsOurs(ReadOnlySpan<byte> content) => Plugins(content) is [{ Type: PluginType }, ..];
 
     /// <summary>
-    /// The plugins that others, a mesh for instance, appended to a conflist of ours or of the AWS VPC CNI: pods that start without them would bypass what they do. None in anybody else's conflist: those belong
-    /// to that network.
+    /// The plugins that others, a mesh for instance, appended to a conflist of ours or of the AWS VPC CNI: pods that start without them
+    /// would bypass what they do. None in anybody else's conflist: those belong to that network.
     /// </summary>
     public static IReadOnlyList<ChainedPlugin> ChainedByOthers(ReadOnlySpan<byte> content)
     {
         var plugins = Plugins(content);
-        return plugins is [{ Type: PluginType or "aws-cni" }, ..] ? [.. plugins.Where(plugin => plugin.Type.Length > 0 && !WrittenTypes.Contains(plugin.Type))] : [];
+        return plugins is [{ Type: PluginType or "aws-cni" }, ..]
+            ? [.. plugins.Where(plugin => plugin.Type.Length > 0 && !WrittenTypes.Contains(plugin.Type))]
+            : [];
     }
 
-    /// <summary>All entries; none of what is not a list. A document that is no valid Unicode is found out only when its strings are read: that is no list either.</summary>
+    /// <summary>
+    /// All entries; none of what is not a list. A document that is no valid Unicode is found out only when its strings are read: that is no
+    /// list either.
+    /// </summary>
     private static IReadOnlyList<ChainedPlugin> Plugins(ReadOnlySpan<byte> content)
     {
         try
         {
             using var document = JsonDocument.Parse(Encoding.UTF8.GetString(content));
-            return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("plugins", out var plugins) && plugins.ValueKind == JsonValueKind.Array
-                ? [.. plugins.EnumerateArray().Select(plugin => new ChainedPlugin(TypeOf(plugin), plugin.Clone()))] : [];
+            return
+                document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("plugins", out var plugins)
+                && plugins.ValueKind == JsonValueKind.Array
+                ? [.. plugins.EnumerateArray().Select(plugin => new ChainedPlugin(TypeOf(plugin), plugin.Clone()))]
+                : [];
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -137,8 +154,10 @@ internal static class Conflist
     }
 
     /// <summary>Empty when there is none.</summary>
-    private static string TypeOf(JsonElement plugin)
-        => plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? type.GetString()! : "";
+    private static string TypeOf(JsonElement plugin) =>
+        plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String
+            ? type.GetString()!
+            : "";
 
     private static void WriteCapability(Utf8JsonWriter json, string name)
     {

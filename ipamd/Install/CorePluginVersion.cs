@@ -17,19 +17,23 @@ internal sealed partial record CorePluginVersion(Version? Release)
     public static CorePluginVersion? Parse(string name, string introduction)
     {
         var match = Introduction().Match(introduction);
-        if (!match.Success || match.Groups["name"].Value != name) return null;
+        if (!match.Success || match.Groups["name"].Value != name)
+            return null;
         return new CorePluginVersion(match.Groups["release"] is { Success: true } release ? Version.Parse(release.Value) : null);
     }
 
     /// <summary>By release where both say theirs, else by the newest protocol version. What cannot be told apart is not older.</summary>
-    public bool IsOlderThan(CorePluginVersion other, ProtocolSupport protocols, ProtocolSupport othersProtocols)
-        => Release is not null && other.Release is not null
+    public bool IsOlderThan(CorePluginVersion other, ProtocolSupport protocols, ProtocolSupport othersProtocols) =>
+        Release is not null && other.Release is not null
             ? Release < other.Release
             : protocols.Newest is { } newest && othersProtocols.Newest is { } others && newest < others;
 
     public override string ToString() => Release is null ? "of an unknown version" : $"v{Release}";
 
-    [GeneratedRegex(@"\ACNI (?<name>[a-z-]{1,40}) plugin (v?(?<release>[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})\S*|version unknown)\s*(\n|\z)",
-        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"\ACNI (?<name>[a-z-]{1,40}) plugin (v?(?<release>[0-9]{1,4}\.[0-9]{1,4}\.[0-9]{1,4})\S*|version unknown)\s*(\n|\z)",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Introduction();
 }

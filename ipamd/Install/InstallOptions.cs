@@ -2,7 +2,9 @@
 
 namespace VpcCni.Ipamd.Install;
 
-/// <summary>Where the container runtime looks, and what its conflist says. Variables and defaults are those of aws-node's containers.</summary>
+/// <summary>
+/// Where the container runtime looks, and what its conflist says. Variables and defaults are those of aws-node's containers.
+/// </summary>
 internal sealed record InstallOptions
 {
     /// <summary>HOST_CNI_BIN_PATH: the runtime's folder of plugins, as mounted here.</summary>

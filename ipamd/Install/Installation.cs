@@ -3,15 +3,22 @@
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// <c>ipamd run --install</c>: the daemon installs itself, so that one container does all. The plugin at the start; the configuration when an ADD can be served for the first time; and again when
-/// it is gone. Another's configuration in the place of ours is told and left: two networks that overwrite each other every minute are worse than either.
+/// <c>ipamd run --install</c>: the daemon installs itself, so that one container does all. The plugin at the start; the configuration when
+/// an ADD can be served for the first time; and again when it is gone. Another's configuration in the place of ours is told and left: two
+/// networks that overwrite each other every minute are worse than either.
 /// </summary>
 /// <param name="options">Where to.</param>
 /// <param name="plugin">The plugin's file.</param>
 /// <param name="isReady">An ADD can be served.</param>
 /// <param name="time">For the pauses.</param>
 /// <param name="logger">One line for each thing done.</param>
-internal sealed partial class Installation(InstallOptions options, string plugin, Func<bool> isReady, TimeProvider time, ILogger<Installation> logger)
+internal sealed partial class Installation(
+    InstallOptions options,
+    string plugin,
+    Func<bool> isReady,
+    TimeProvider time,
+    ILogger<Installation> logger
+)
 {
     private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
@@ -36,7 +43,8 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await UntilDoneAsync(InstallPluginsAsync, cancellationToken);
-        while (!isReady()) await Task.Delay(AskEvery, time, cancellationToken);
+        while (!isReady())
+            await Task.Delay(AskEvery, time, cancellationToken);
         await UntilDoneAsync(Files.InstallConfigurationAsync, cancellationToken);
         Judge();
         while (true)
@@ -52,7 +60,10 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     {
         if (Files.IsConfigurationOfAnother())
         {
-            Tell($"{Path.Combine(options.ConfigurationFolder, Conflist.FileName)} is another network's now: new pods are not ours. Two networks on one node (aws-node beside this one)?");
+            Tell(
+                $"{Path.Combine(options.ConfigurationFolder, Conflist.FileName)} is another network's now: new pods are not ours. "
+                    + "Two networks on one node (aws-node beside this one)?"
+            );
             return;
         }
 
@@ -75,7 +86,10 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     {
         if (Files.MissingPlugins() is { Count: > 0 } missing)
         {
-            Tell($"{string.Join(", ", missing)}, which {Conflist.FileName} calls, is not in {options.PluginFolder}: ADDs fail, and so do the DELs of pods that run; put it there");
+            Tell(
+                $"{string.Join(", ", missing)}, which {Conflist.FileName} calls, is not in {options.PluginFolder}: ADDs fail, and so "
+                    + "do the DELs of pods that run; put it there"
+            );
             return;
         }
 
@@ -100,7 +114,10 @@ internal sealed partial class Installation(InstallOptions options, string plugin
             catch (UnauthorizedAccessException exception)
             {
                 // Root without this capability is anybody in a folder of another user's.
-                Tell($"{exception.Message} If the folder belongs to another user, give it to root or the container the capability DAC_OVERRIDE; SELinux may be what denies it, too.");
+                Tell(
+                    $"{exception.Message} If the folder belongs to another user, give it to root or the container the capability "
+                        + "DAC_OVERRIDE; SELinux may be what denies it, too."
+                );
             }
             catch (IOException exception)
             {
@@ -114,13 +131,15 @@ internal sealed partial class Installation(InstallOptions options, string plugin
     /// <summary>What is found again every minute is said once.</summary>
     private void WarnOnce(string sentence)
     {
-        if (_warnings.Count < MaxWarnings && _warnings.Add(sentence)) Log.Warning(logger, sentence);
+        if (_warnings.Count < MaxWarnings && _warnings.Add(sentence))
+            Log.Warning(logger, sentence);
     }
 
     /// <summary>Once for each thing that is wrong, however long it lasts.</summary>
     private void Tell(string problem)
     {
-        if (problem == _problem) return;
+        if (problem == _problem)
+            return;
         _problem = problem;
         Log.Problem(logger, problem);
     }

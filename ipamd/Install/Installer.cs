@@ -4,8 +4,9 @@ using VpcCni.Ipamd.Files;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// Puts the plugin and its configuration where the container runtime looks, and takes them away again. Files appear whole or not at all: written beside, synced, renamed. Running it twice changes
-/// nothing the second time. What another network put in the configuration's place is kept beside it and put back.
+/// Puts the plugin and its configuration where the container runtime looks, and takes them away again. Files appear whole or not at all:
+/// written beside, synced, renamed. Running it twice changes nothing the second time. What another network put in the configuration's place
+/// is kept beside it and put back.
 /// </summary>
 /// <param name="options">Where to.</param>
 /// <param name="inquiry">Asks the plugins on the node.</param>
@@ -28,7 +29,9 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     /// <summary>The folder of the core plugins that an image carries beside ours.</summary>
     public static string CorePluginsBeside(string plugin) => Path.Combine(Path.GetDirectoryName(plugin) ?? "/", "cni");
 
-    /// <summary>The plugin: harmless as long as no configuration names it. By rename, because a runtime may be executing the old one (ETXTBSY).</summary>
+    /// <summary>
+    /// The plugin: harmless as long as no configuration names it. By rename, because a runtime may be executing the old one (ETXTBSY).
+    /// </summary>
     public void InstallPlugin(string source) => Replace(Plugin, File.ReadAllBytes(source), Executable);
 
     /// <summary>
@@ -83,11 +86,13 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             present = ReadConfiguration();
             chained = Conflist.ChainedByOthers(present);
             unsupported = await FindPluginWithoutStatusAsync(chained, cancellationToken);
-        }
-        while (--readings > 0 && !IsSame(present, ReadConfiguration()));
-        if (present is not null && !Conflist.IsOurs(present)) Replace(Kept, present, File.GetUnixFileMode(Configuration));
-        foreach (var plugin in chained) warn(Chained(plugin));
-        if (unsupported is not null) report(OldVersion(unsupported));
+        } while (--readings > 0 && !IsSame(present, ReadConfiguration()));
+        if (present is not null && !Conflist.IsOurs(present))
+            Replace(Kept, present, File.GetUnixFileMode(Configuration));
+        foreach (var plugin in chained)
+            warn(Chained(plugin));
+        if (unsupported is not null)
+            report(OldVersion(unsupported));
         Replace(Configuration, Conflist.Render(options, chained, withStatus: unsupported is null), ForAll);
     }
 
@@ -97,14 +102,20 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     /// </summary>
     public async Task UpdateVersionsAsync(CancellationToken cancellationToken)
     {
-        if (ReadConfiguration() is not { } present || !Conflist.IsOurs(present)) return;
+        if (ReadConfiguration() is not { } present || !Conflist.IsOurs(present))
+            return;
         var chained = Conflist.ChainedByOthers(present);
         var unsupported = await FindPluginWithoutStatusAsync(chained, cancellationToken);
-        if (Conflist.HasStatus(present) == (unsupported is null)) return;
+        if (Conflist.HasStatus(present) == (unsupported is null))
+            return;
         // A program that changed it while plugins were asked is not overwritten: the next look compares again.
-        if (!IsSame(present, ReadConfiguration())) return;
-        report(unsupported is null ? $"{Configuration}: every plugin of the chain supports CNI {Conflist.StatusVersion} now"
-            : OldVersion(unsupported));
+        if (!IsSame(present, ReadConfiguration()))
+            return;
+        report(
+            unsupported is null
+                ? $"{Configuration}: every plugin of the chain supports CNI {Conflist.StatusVersion} now"
+                : OldVersion(unsupported)
+        );
         Replace(Configuration, Conflist.Render(options, chained, withStatus: unsupported is null), ForAll);
     }
 
@@ -115,12 +126,17 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     public bool IsInstalled() => File.Exists(Plugin) && File.Exists(Configuration);
 
     /// <summary>
-    /// Plugins that the configuration calls and that are not in the folder. Each makes every ADD fail, and, what is worse, every DEL of a pod that runs: runtimes call the chain from its end, stop at the
-    /// first error and try again for ever.
+    /// Plugins that the configuration calls and that are not in the folder. Each makes every ADD fail, and, what is worse, every DEL of a
+    /// pod that runs: runtimes call the chain from its end, stop at the first error and try again for ever.
     /// </summary>
-    public IReadOnlyList<string> MissingPlugins()
-        => File.Exists(Configuration)
-            ? [.. Conflist.PluginsOf(File.ReadAllBytes(Configuration)).Where(type => type != Path.GetFileName(type) || !File.Exists(Path.Combine(options.PluginFolder, type)))]
+    public IReadOnlyList<string> MissingPlugins() =>
+        File.Exists(Configuration)
+            ?
+            [
+                .. Conflist
+                    .PluginsOf(File.ReadAllBytes(Configuration))
+                    .Where(type => type != Path.GetFileName(type) || !File.Exists(Path.Combine(options.PluginFolder, type))),
+            ]
             : [];
 
     /// <summary>The way back: the configuration first, so that the runtime never has one whose plugin is gone.</summary>
@@ -141,15 +157,20 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         }
 
         // Left by an uninstall that was interrupted, or overtaken by somebody else's installer: of no use any more.
-        if (File.Exists(Kept)) Delete(Kept);
-        if (File.Exists(Plugin)) Delete(Plugin);
-        else report($"{Plugin} is not there");
+        if (File.Exists(Kept))
+            Delete(Kept);
+        if (File.Exists(Plugin))
+            Delete(Plugin);
+        else
+            report($"{Plugin} is not there");
     }
 
     /// <summary>Only programs: an archive of plugins has a licence and a page beside them.</summary>
-    private static IEnumerable<string> CorePlugins(string folder)
-        => Directory.Exists(folder)
-            ? Directory.EnumerateFiles(folder).Where(path => File.GetUnixFileMode(path).HasFlag(UnixFileMode.UserExecute))
+    private static IEnumerable<string> CorePlugins(string folder) =>
+        Directory.Exists(folder)
+            ? Directory
+                .EnumerateFiles(folder)
+                .Where(path => File.GetUnixFileMode(path).HasFlag(UnixFileMode.UserExecute))
                 .Order(StringComparer.Ordinal)
             : [];
 
@@ -170,8 +191,12 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         }
 
         // A copy keeps the time, so that megabytes of equal files are not compared at every start.
-        if (new FileInfo(source) is var ours && new FileInfo(path) is var theirs && ours.Length == theirs.Length
-            && ours.LastWriteTimeUtc == theirs.LastWriteTimeUtc)
+        if (
+            new FileInfo(source) is var ours
+            && new FileInfo(path) is var theirs
+            && ours.Length == theirs.Length
+            && ours.LastWriteTimeUtc == theirs.LastWriteTimeUtc
+        )
             return;
         if (await inquiry.GetCoreVersionAsync(path, cancellationToken) is not { } present)
         {
@@ -179,7 +204,8 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             return;
         }
 
-        if (await inquiry.GetCoreVersionAsync(source, cancellationToken) is not { } offered) return;
+        if (await inquiry.GetCoreVersionAsync(source, cancellationToken) is not { } offered)
+            return;
         var presentProtocols = await inquiry.GetProtocolSupportAsync(path, cancellationToken);
         if (present.IsOlderThan(offered, presentProtocols, await inquiry.GetProtocolSupportAsync(source, cancellationToken)))
             CopyCorePlugin(source, path, $" in place of the core plugin {present}");
@@ -197,22 +223,25 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     {
         foreach (var type in Conflist.PluginsOf(options, chained))
         {
-            if (type != Path.GetFileName(type)) return $"{type} is no file name";
+            if (type != Path.GetFileName(type))
+                return $"{type} is no file name";
             var support = await inquiry.GetProtocolSupportAsync(Path.Combine(options.PluginFolder, type), cancellationToken);
-            if (support.Supports(Conflist.StatusVersion)) continue;
-            return support.Problem.Length > 0 ? $"the plugin {type} {support.Problem}"
+            if (support.Supports(Conflist.StatusVersion))
+                continue;
+            return support.Problem.Length > 0
+                ? $"the plugin {type} {support.Problem}"
                 : $"the plugin {type} supports {support.Newest} at most";
         }
 
         return null;
     }
 
-    private string OldVersion(string why)
-        => $"{Configuration} offers CNI 1.0.0 only, so that the runtime calls neither STATUS nor GC: {why}; "
-            + $"expected {Conflist.StatusVersion} of every plugin in the chain (core plugins: release 1.6 or later)";
+    private string OldVersion(string why) =>
+        $"{Configuration} offers CNI 1.0.0 only, so that the runtime calls neither STATUS nor GC: {why}; "
+        + $"expected {Conflist.StatusVersion} of every plugin in the chain (core plugins: release 1.6 or later)";
 
-    private static bool IsSame(byte[]? content, byte[]? other)
-        => content is null ? other is null : other is not null && content.AsSpan().SequenceEqual(other);
+    private static bool IsSame(byte[]? content, byte[]? other) =>
+        content is null ? other is null : other is not null && content.AsSpan().SequenceEqual(other);
 
     private byte[]? ReadConfiguration() => File.Exists(Configuration) ? File.ReadAllBytes(Configuration) : null;
 
@@ -234,14 +263,19 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     {
         var kept = $"{Configuration}: the plugin {plugin.Type}, which another program appended, stays and is called after ours";
         return File.Exists(Path.Combine(options.PluginFolder, Path.GetFileName(plugin.Type)))
-            ? kept : $"{kept}, but {options.PluginFolder} does not have it: if no other folder of the runtime does, every ADD fails until it is installed or its entry removed";
+            ? kept
+            : $"{kept}, but {options.PluginFolder} does not have it: if no other folder of the runtime does, every ADD fails until "
+                + "it is installed or its entry removed";
     }
 
     private void WarnOfLostPlugins()
     {
         var before = File.Exists(Kept) ? Conflist.ChainedByOthers(File.ReadAllBytes(Kept)).Select(plugin => plugin.Type).ToList() : [];
         foreach (var plugin in Conflist.ChainedByOthers(File.ReadAllBytes(Configuration)).Where(plugin => !before.Contains(plugin.Type)))
-            warn($"{Configuration}: the plugin {plugin.Type}, which another program appended, goes with it; that program has to append it again");
+            warn(
+                $"{Configuration}: the plugin {plugin.Type}, which another program appended, goes with it; that program has to "
+                    + "append it again"
+            );
     }
 
     private void Replace(string path, byte[] content, UnixFileMode mode)

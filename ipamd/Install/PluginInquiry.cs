@@ -30,11 +30,14 @@ internal sealed class PluginInquiry(TimeProvider time)
     public async Task<ProtocolSupport> GetProtocolSupportAsync(string path, CancellationToken cancellationToken)
     {
         var stamp = FileStamp.Of(path);
-        if (stamp is null) return ProtocolSupport.Unknown("is not there");
-        if (_support.TryGetValue(path, out var kept) && kept.Stamp == stamp) return kept.Answer;
+        if (stamp is null)
+            return ProtocolSupport.Unknown("is not there");
+        if (_support.TryGetValue(path, out var kept) && kept.Stamp == stamp)
+            return kept.Answer;
         var (run, problem) = await RunAsync(path, "VERSION", """{"cniVersion":"1.0.0"}""", cancellationToken);
         var answer = run is null ? ProtocolSupport.Unknown(problem) : ProtocolSupport.Parse(run.ExitCode, run.Output);
-        if (answer.Versions.Count > 0) _support[path] = (stamp.Value, answer);
+        if (answer.Versions.Count > 0)
+            _support[path] = (stamp.Value, answer);
         return answer;
     }
 
@@ -42,18 +45,25 @@ internal sealed class PluginInquiry(TimeProvider time)
     public async Task<CorePluginVersion?> GetCoreVersionAsync(string path, CancellationToken cancellationToken)
     {
         var stamp = FileStamp.Of(path);
-        if (stamp is null) return null;
-        if (_introductions.TryGetValue(path, out var kept) && kept.Stamp == stamp) return kept.Answer;
+        if (stamp is null)
+            return null;
+        if (_introductions.TryGetValue(path, out var kept) && kept.Stamp == stamp)
+            return kept.Answer;
         var (run, _) = await RunAsync(path, command: null, "", cancellationToken);
-        if (run is null) return null;
+        if (run is null)
+            return null;
         var answer = CorePluginVersion.Parse(Path.GetFileName(path), run.Errors);
         _introductions[path] = (stamp.Value, answer);
         return answer;
     }
 
     /// <returns>Null and the reason when the plugin did not run to its end.</returns>
-    private async Task<(PluginRun? Run, string Problem)> RunAsync(string path, string? command, string input,
-        CancellationToken cancellationToken)
+    private async Task<(PluginRun? Run, string Problem)> RunAsync(
+        string path,
+        string? command,
+        string input,
+        CancellationToken cancellationToken
+    )
     {
         using var limit = new CancellationTokenSource(Deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -68,7 +78,8 @@ internal sealed class PluginInquiry(TimeProvider time)
                 // As they end: one that prints without end is not waited for because the other is open.
                 await foreach (var text in Task.WhenEach(output, errors))
                 {
-                    if (await text is null) return (null, $"printed more than {MaxOutput / 1024} KiB");
+                    if (await text is null)
+                        return (null, $"printed more than {MaxOutput / 1024} KiB");
                 }
 
                 await process.WaitForExitAsync(both.Token);
@@ -77,7 +88,8 @@ internal sealed class PluginInquiry(TimeProvider time)
             finally
             {
                 // A script's children hold its streams open.
-                if (!process.HasExited) process.Kill(entireProcessTree: true);
+                if (!process.HasExited)
+                    process.Kill(entireProcessTree: true);
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -94,7 +106,10 @@ internal sealed class PluginInquiry(TimeProvider time)
     {
         var start = new ProcessStartInfo(path)
         {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
             WorkingDirectory = "/",
         };
         // Nothing of ours: credentials among it.
@@ -104,7 +119,8 @@ internal sealed class PluginInquiry(TimeProvider time)
         {
             start.Environment["CNI_COMMAND"] = command;
             // Not of the command; plugins built with old libraries demand them all the same, and libcni sends these words, too.
-            foreach (var name in (string[])["CNI_NETNS", "CNI_IFNAME", "CNI_PATH"]) start.Environment[name] = "dummy";
+            foreach (var name in (string[])["CNI_NETNS", "CNI_IFNAME", "CNI_PATH"])
+                start.Environment[name] = "dummy";
         }
 
         while (true)
@@ -147,8 +163,8 @@ internal sealed class PluginInquiry(TimeProvider time)
     /// <summary>What tells one file at a path from the next.</summary>
     private readonly record struct FileStamp(long Length, DateTime Written)
     {
-        public static FileStamp? Of(string path)
-            => new FileInfo(path) is { Exists: true } file ? new FileStamp(file.Length, file.LastWriteTimeUtc) : null;
+        public static FileStamp? Of(string path) =>
+            new FileInfo(path) is { Exists: true } file ? new FileStamp(file.Length, file.LastWriteTimeUtc) : null;
     }
 }
 
@@ -171,14 +187,18 @@ internal sealed record ProtocolSupport(IReadOnlyList<string> Versions, string Pr
     /// </summary>
     public static ProtocolSupport Parse(int exitCode, string output)
     {
-        if (exitCode != 0) return Unknown($"answered VERSION with exit code {exitCode}");
+        if (exitCode != 0)
+            return Unknown($"answered VERSION with exit code {exitCode}");
         try
         {
             using var document = JsonDocument.Parse(output);
-            if (document.RootElement.ValueKind == JsonValueKind.Object
-                && document.RootElement.TryGetProperty("supportedVersions", out var list) && list.ValueKind == JsonValueKind.Array
+            if (
+                document.RootElement.ValueKind == JsonValueKind.Object
+                && document.RootElement.TryGetProperty("supportedVersions", out var list)
+                && list.ValueKind == JsonValueKind.Array
                 && list.GetArrayLength() is > 0 and <= MaxVersions
-                && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String))
+                && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String)
+            )
                 return new ProtocolSupport([.. list.EnumerateArray().Select(item => item.GetString()!)], "");
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)

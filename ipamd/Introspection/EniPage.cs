@@ -9,8 +9,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Introspection;
 
 /// <summary>
-/// <c>/v1/enis</c>: the reference's data store as Go's encoding/json writes it (masks in base64, times in RFC 3339, the zero time for never). Like there, only addresses that are or were in use are named
-/// below their block.
+/// <c>/v1/enis</c>: the reference's data store as Go's encoding/json writes it (masks in base64, times in RFC 3339, the zero time for
+/// never). Like there, only addresses that are or were in use are named below their block.
 /// </summary>
 internal static class EniPage
 {
@@ -23,7 +23,8 @@ internal static class EniPage
         var held = new Dictionary<IPAddress, Attachment>();
         foreach (var attachment in ledger.Attachments())
         {
-            foreach (var address in attachment.Addresses) held[address.Address] = attachment;
+            foreach (var address in attachment.Addresses)
+                held[address.Address] = attachment;
         }
 
         var cooling = ledger.Record().Record.Cooling.ToDictionary(item => item.Address, item => item.ReleasedAt);
@@ -33,13 +34,19 @@ internal static class EniPage
         writer.WriteNumber("TotalIPs", view.Total);
         writer.WriteNumber("AssignedIPs", view.Assigned);
         writer.WriteStartObject("ENIs");
-        foreach (var item in view.Interfaces.Where(item => item.NetworkCard == 0)) Eni(writer, item, held, cooling);
+        foreach (var item in view.Interfaces.Where(item => item.NetworkCard == 0))
+            Eni(writer, item, held, cooling);
         writer.WriteEndObject();
         writer.WriteEndObject();
         writer.WriteEndObject();
     }
 
-    private static void Eni(Utf8JsonWriter writer, InterfaceView item, Dictionary<IPAddress, Attachment> held, Dictionary<IPAddress, DateTimeOffset> cooling)
+    private static void Eni(
+        Utf8JsonWriter writer,
+        InterfaceView item,
+        Dictionary<IPAddress, Attachment> held,
+        Dictionary<IPAddress, DateTimeOffset> cooling
+    )
     {
         writer.WriteStartObject(item.Id.Value);
         writer.WriteString("ID", item.Id.Value);
@@ -47,10 +54,13 @@ internal static class EniPage
         writer.WriteBoolean("IsTrunk", false);
         writer.WriteBoolean("IsEFA", false);
         writer.WriteNumber("DeviceNumber", item.DeviceIndex);
-        foreach (var (name, family) in new[] { ("AvailableIPv4Cidrs", AddressFamily.InterNetwork), ("IPv6Cidrs", AddressFamily.InterNetworkV6) })
+        foreach (
+            var (name, family) in new[] { ("AvailableIPv4Cidrs", AddressFamily.InterNetwork), ("IPv6Cidrs", AddressFamily.InterNetworkV6) }
+        )
         {
             writer.WriteStartObject(name);
-            foreach (var block in item.Blocks.Where(block => block.Range.BaseAddress.AddressFamily == family)) Block(writer, block, held, cooling);
+            foreach (var block in item.Blocks.Where(block => block.Range.BaseAddress.AddressFamily == family))
+                Block(writer, block, held, cooling);
             writer.WriteEndObject();
         }
 
@@ -60,7 +70,12 @@ internal static class EniPage
         writer.WriteEndObject();
     }
 
-    private static void Block(Utf8JsonWriter writer, BlockView block, Dictionary<IPAddress, Attachment> held, Dictionary<IPAddress, DateTimeOffset> cooling)
+    private static void Block(
+        Utf8JsonWriter writer,
+        BlockView block,
+        Dictionary<IPAddress, Attachment> held,
+        Dictionary<IPAddress, DateTimeOffset> cooling
+    )
     {
         writer.WriteStartObject(block.Range.ToString());
         writer.WriteStartObject("Cidr");
@@ -68,8 +83,13 @@ internal static class EniPage
         writer.WriteBase64String("Mask", Mask(block.Range));
         writer.WriteEndObject();
         writer.WriteStartObject("IPAddresses");
-        foreach (var (address, attachment) in held.Where(pair => block.Range.Contains(pair.Key)).OrderBy(pair => pair.Key.ToString(), StringComparer.Ordinal)) Address(writer, address, attachment, releasedAt: null);
-        foreach (var (address, releasedAt) in cooling.Where(pair => block.Range.Contains(pair.Key) && !held.ContainsKey(pair.Key))) Address(writer, address, attachment: null, releasedAt);
+        foreach (
+            var (address, attachment) in held.Where(pair => block.Range.Contains(pair.Key))
+                .OrderBy(pair => pair.Key.ToString(), StringComparer.Ordinal)
+        )
+            Address(writer, address, attachment, releasedAt: null);
+        foreach (var (address, releasedAt) in cooling.Where(pair => block.Range.Contains(pair.Key) && !held.ContainsKey(pair.Key)))
+            Address(writer, address, attachment: null, releasedAt);
         writer.WriteEndObject();
         writer.WriteBoolean("IsPrefix", !block.IsSingle);
         writer.WriteString("AddressFamily", block.Range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? "4" : "6");
@@ -92,7 +112,8 @@ internal static class EniPage
             writer.WriteString("k8sPodName", name);
         }
 
-        if (attachment is not null) writer.WriteNumber("interfacesCount", 1);
+        if (attachment is not null)
+            writer.WriteNumber("interfacesCount", 1);
         writer.WriteEndObject();
         writer.WriteString("AssignedTime", attachment is null ? Never : Time(attachment.AssignedAt));
         writer.WriteString("UnassignedTime", releasedAt is { } at ? Time(at) : Never);
@@ -102,10 +123,12 @@ internal static class EniPage
     private static byte[] Mask(IPNetwork range)
     {
         var mask = new byte[range.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 4 : 16];
-        for (var bit = 0; bit < range.PrefixLength; bit++) mask[bit / 8] |= (byte)(0x80 >> (bit % 8));
+        for (var bit = 0; bit < range.PrefixLength; bit++)
+            mask[bit / 8] |= (byte)(0x80 >> (bit % 8));
         return mask;
     }
 
     /// <summary>time.RFC3339Nano: no more digits than there are.</summary>
-    private static string Time(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
+    private static string Time(DateTimeOffset at) =>
+        at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 }

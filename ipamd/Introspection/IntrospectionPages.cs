@@ -16,11 +16,18 @@ namespace VpcCni.Ipamd.Introspection;
 /// <param name="Targets">Those in force.</param>
 /// <param name="EniConfig">What the cluster names.</param>
 /// <param name="Time">The clock.</param>
-internal sealed record IntrospectionSources(IpLedger Ledger, IpamdOptions Options, Func<PoolTargets> Targets, EniConfigSource EniConfig, TimeProvider Time);
+internal sealed record IntrospectionSources(
+    IpLedger Ledger,
+    IpamdOptions Options,
+    Func<PoolTargets> Targets,
+    EniConfigSource EniConfig,
+    TimeProvider Time
+);
 
 /// <summary>
-/// The pages of the AWS VPC CNI's introspection with their members, for the tools that read them. As there, sandboxes' ids and interface names are blank: who knows them could ask the daemon for a pod's
-/// address to be given back. Nothing is changed by looking, and nobody is asked.
+/// The pages of the AWS VPC CNI's introspection with their members, for the tools that read them. As there, sandboxes' ids and interface
+/// names are blank: who knows them could ask the daemon for a pod's address to be given back. Nothing is changed by looking, and nobody is
+/// asked.
 /// </summary>
 internal sealed class IntrospectionPages
 {
@@ -38,19 +45,24 @@ internal sealed class IntrospectionPages
             ("/v1/networkutils-env-settings", writer => SettingsPage.HostNetwork(writer, sources.Options)),
             ("/v1/ipamd-env-settings", writer => SettingsPage.Pool(writer, sources.Targets(), sources.Options)),
         ];
-        _pages = new HttpPages([Page("/", writer => Index(writer, pages.Select(page => page.Path))), .. pages.Select(page => Page(page.Path, page.Write))], sources.Time)
+        _pages = new HttpPages(
+            [Page("/", writer => Index(writer, pages.Select(page => page.Path))), .. pages.Select(page => Page(page.Path, page.Write))],
+            sources.Time
+        )
         {
             Fallback = "/",
         };
     }
 
     /// <summary>
-    /// A <see cref="RequestDelegate"/>. A browser on this machine can be made to ask for a name that somebody else lets point here; it says that name, and is refused. Tools say an address or localhost.
+    /// A <see cref="RequestDelegate"/>. A browser on this machine can be made to ask for a name that somebody else lets point here; it says
+    /// that name, and is refused. Tools say an address or localhost.
     /// </summary>
     public Task HandleAsync(HttpContext context)
     {
         var host = context.Request.Host.Host;
-        if (host.Length == 0 || host == "localhost" || IPAddress.TryParse(host.Trim('[', ']'), out _)) return _pages.HandleAsync(context);
+        if (host.Length == 0 || host == "localhost" || IPAddress.TryParse(host.Trim('[', ']'), out _))
+            return _pages.HandleAsync(context);
         context.Response.StatusCode = StatusCodes.Status403Forbidden;
         return Task.CompletedTask;
     }
@@ -67,16 +79,20 @@ internal sealed class IntrospectionPages
     {
         writer.WriteStartObject();
         writer.WriteStartArray("AvailableCommands");
-        foreach (var path in paths) writer.WriteStringValue(path);
+        foreach (var path in paths)
+            writer.WriteStringValue(path);
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
 
     /// <summary>Its name; empty when the cluster names none, or custom networking is off.</summary>
-    private void EniConfig(Utf8JsonWriter writer) => writer.WriteStringValue(_sources.EniConfig.Current switch
-    {
-        EniConfigState.Present present => present.Name,
-        EniConfigState.Missing missing => missing.Name,
-        _ => "",
-    });
+    private void EniConfig(Utf8JsonWriter writer) =>
+        writer.WriteStringValue(
+            _sources.EniConfig.Current switch
+            {
+                EniConfigState.Present present => present.Name,
+                EniConfigState.Missing missing => missing.Name,
+                _ => "",
+            }
+        );
 }

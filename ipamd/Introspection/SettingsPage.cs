@@ -21,13 +21,16 @@ internal static class SettingsPage
         writer.WriteString(OptionTable.VethPrefix.Name, host.VethPrefix);
         writer.WriteBoolean(OptionTable.NodePorts.Name, host.NodePorts);
         // As there: the number of the choice, not its word.
-        writer.WriteNumber(OptionTable.RandomizeSnat.Name, host.SnatPorts switch
-        {
-            SnatPorts.Kept => 0,
-            SnatPorts.HashRandom => 1,
-            SnatPorts.FullyRandom => 2,
-            _ => throw new InvalidOperationException($"unnamed choice of ports {host.SnatPorts}"),
-        });
+        writer.WriteNumber(
+            OptionTable.RandomizeSnat.Name,
+            host.SnatPorts switch
+            {
+                SnatPorts.Kept => 0,
+                SnatPorts.HashRandom => 1,
+                SnatPorts.FullyRandom => 2,
+                _ => throw new InvalidOperationException($"unnamed choice of ports {host.SnatPorts}"),
+            }
+        );
         writer.WriteEndObject();
     }
 
@@ -47,7 +50,8 @@ internal static class SettingsPage
     private static void Ranges(Utf8JsonWriter writer, string name, IReadOnlyList<System.Net.IPNetwork> ranges)
     {
         writer.WriteStartArray(name);
-        foreach (var range in ranges) writer.WriteStringValue(range.ToString());
+        foreach (var range in ranges)
+            writer.WriteStringValue(range.ToString());
         writer.WriteEndArray();
     }
 }

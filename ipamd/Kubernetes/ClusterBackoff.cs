@@ -2,7 +2,10 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>Pauses after failures in a row: half fixed, half random, so that the nodes of a cluster whose API server comes back do not come at once, and none spins.</summary>
+/// <summary>
+/// Pauses after failures in a row: half fixed, half random, so that the nodes of a cluster whose API server comes back do not come at once,
+/// and none spins.
+/// </summary>
 internal sealed class ClusterBackoff(Random random)
 {
     public static readonly TimeSpan First = TimeSpan.FromSeconds(1);
@@ -22,7 +25,8 @@ internal sealed class ClusterBackoff(Random random)
     {
         var ceiling = Math.Min(First.TotalSeconds * Math.Pow(2, Math.Min(_failures++, 10)), Longest.TotalSeconds);
         var pause = TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
-        if (retryAfter is not { } wish || wish <= pause) return pause;
+        if (retryAfter is not { } wish || wish <= pause)
+            return pause;
         // Everybody was told the same: spread over a tenth more.
         return (wish < LongestAskedFor ? wish : LongestAskedFor) * (1 + (random.NextDouble() / 10));
     }

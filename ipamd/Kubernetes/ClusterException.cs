@@ -12,7 +12,10 @@ internal enum ClusterErrorKind
     /// <summary>An answer that is not what the API says: something else listens there, or stands between.</summary>
     Unreadable,
 
-    /// <summary>The server cannot go on from the version it was given: it has forgotten it, or has none as new (its state was restored). List again, without a bound.</summary>
+    /// <summary>
+    /// The server cannot go on from the version it was given: it has forgotten it, or has none as new (its state was restored). List again,
+    /// without a bound.
+    /// </summary>
     Expired,
 
     NotFound,
@@ -32,8 +35,13 @@ internal enum ClusterErrorKind
 /// <param name="message">What came back.</param>
 /// <param name="retryAfter">The server's wish.</param>
 /// <param name="innerException">The evidence.</param>
-internal sealed class ClusterException(ClusterErrorKind kind, string operation, string message, TimeSpan? retryAfter = null, Exception? innerException = null)
-    : Exception($"{Truncate.Of(operation)}: {Truncate.Of(message, Truncate.LongestMessage)}", innerException), IExpectedFailure
+internal sealed class ClusterException(
+    ClusterErrorKind kind,
+    string operation,
+    string message,
+    TimeSpan? retryAfter = null,
+    Exception? innerException = null
+) : Exception($"{Truncate.Of(operation)}: {Truncate.Of(message, Truncate.LongestMessage)}", innerException), IExpectedFailure
 {
     public ClusterErrorKind Kind { get; } = kind;
 

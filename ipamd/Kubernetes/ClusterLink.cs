@@ -4,8 +4,8 @@ using VpcCni.Ipamd.Hosting;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// All that the daemon does with the API server, each part on its own. None of it is needed to serve pods: a part that cannot reach the server keeps what it knows and tries on, and one that
-/// breaks is begun again.
+/// All that the daemon does with the API server, each part on its own. None of it is needed to serve pods: a part that cannot reach the
+/// server keeps what it knows and tries on, and one that breaks is begun again.
 /// </summary>
 internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink> logger)
 {
@@ -20,8 +20,10 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
         get
         {
             string[] all;
-            lock (_lock) all = [.. _problems.Values];
-            if (_kept.Problem is { } broken) all = [.. all, broken];
+            lock (_lock)
+                all = [.. _problems.Values];
+            if (_kept.Problem is { } broken)
+                all = [.. all, broken];
             return all.Length == 0 ? null : string.Join("; ", all);
         }
     }
@@ -36,13 +38,16 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
         lock (_lock)
         {
             _problems.TryGetValue(part, out before);
-            if (failure is null) _problems.Remove(part);
-            else _problems[part] = failure.Message;
+            if (failure is null)
+                _problems.Remove(part);
+            else
+                _problems[part] = failure.Message;
         }
 
         if (failure is null)
         {
-            if (before is not null) Log.Well(logger, part);
+            if (before is not null)
+                Log.Well(logger, part);
         }
         else if (before is null)
         {
@@ -51,7 +56,8 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
     }
 
     /// <summary>Runs until cancelled.</summary>
-    public Task RunAsync(CancellationToken cancellationToken) => Task.WhenAll(_parts.Select(part => _kept.RunAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
+    public Task RunAsync(CancellationToken cancellationToken) =>
+        Task.WhenAll(_parts.Select(part => _kept.RunAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
 
     private static partial class Log
     {

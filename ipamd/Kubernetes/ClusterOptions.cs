@@ -17,7 +17,9 @@ internal sealed record ClusterOptions
     /// <summary>ENI_CONFIG_ANNOTATION_DEF: annotation of the node that names its ENIConfig.</summary>
     public string EniConfigAnnotation { get; init; } = "k8s.amazonaws.com/eniConfig";
 
-    /// <summary>ENI_CONFIG_LABEL_DEF: label of the node that names its ENIConfig; <c>topology.kubernetes.io/zone</c> for one a zone.</summary>
+    /// <summary>
+    /// ENI_CONFIG_LABEL_DEF: label of the node that names its ENIConfig; <c>topology.kubernetes.io/zone</c> for one a zone.
+    /// </summary>
     public string EniConfigLabel { get; init; } = "k8s.amazonaws.com/eniConfig";
 
     /// <summary>ANNOTATE_POD_IP: pods carry their address as an annotation.</summary>

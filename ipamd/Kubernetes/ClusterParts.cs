@@ -13,56 +13,105 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <param name="EniConfig">Told the node's ENIConfig; null without custom networking, and then none is looked for.</param>
 /// <param name="Events">What happens in the pool; the cluster is told of some of it.</param>
 /// <param name="Ledger">Who holds which address.</param>
-internal sealed record ClusterSubjects(NodeConditions Conditions, PoolSignal Signal, EniConfigSource? EniConfig, PoolEvents Events, IpLedger Ledger);
+internal sealed record ClusterSubjects(
+    NodeConditions Conditions,
+    PoolSignal Signal,
+    EniConfigSource? EniConfig,
+    PoolEvents Events,
+    IpLedger Ledger
+);
 
 /// <summary>The parts that talk to the API server, put together.</summary>
 internal sealed class ClusterParts : IDisposable
 {
     private readonly KubernetesConnection _connection;
 
-    public ClusterParts(ClusterOptions options, string version, ClusterSubjects pool, TimeProvider time, Random random, ILoggerFactory loggers)
+    public ClusterParts(
+        ClusterOptions options,
+        string version,
+        ClusterSubjects pool,
+        TimeProvider time,
+        Random random,
+        ILoggerFactory loggers
+    )
     {
         _connection = new KubernetesConnection(options, version, time);
         Link = new ClusterLink(time, loggers.CreateLogger<ClusterLink>());
-        const string watchOfNode = "watch of the node", watchOfEniConfig = "watch of the ENIConfig";
+        const string watchOfNode = "watch of the node",
+            watchOfEniConfig = "watch of the ENIConfig";
         EniConfigWatch? eniConfig = null;
         if (pool.EniConfig is { } source)
         {
             eniConfig = new EniConfigWatch(
-                new KubernetesEniConfigs(_connection), source, options, failure => Link.Failed(watchOfEniConfig, failure), time, random, loggers.CreateLogger<EniConfigWatch>());
+                new KubernetesEniConfigs(_connection),
+                source,
+                options,
+                failure => Link.Failed(watchOfEniConfig, failure),
+                time,
+                random,
+                loggers.CreateLogger<EniConfigWatch>()
+            );
             Link.Add(watchOfEniConfig, eniConfig.RunAsync);
         }
 
         var node = new NodeWatch(options.NodeName, pool.Conditions, pool.Signal, loggers.CreateLogger<NodeWatch>())
         {
-            Seen = facts => eniConfig?.Seen(facts), Absent = reason => eniConfig?.NodeUnknown(reason),
+            Seen = facts => eniConfig?.Seen(facts),
+            Absent = reason => eniConfig?.NodeUnknown(reason),
         };
         void NodeFailed(ClusterException? failure)
         {
             Link.Failed(watchOfNode, failure);
-            if (failure is not null) eniConfig?.NodeUnknown(failure.Message);
+            if (failure is not null)
+                eniConfig?.NodeUnknown(failure.Message);
         }
 
-        Link.Add(watchOfNode, new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.Told, NodeFailed, time, random).RunAsync);
+        Link.Add(
+            watchOfNode,
+            new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.Told, NodeFailed, time, random).RunAsync
+        );
         Events = ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
     }
 
     public ClusterLink Link { get; }
     public EventReporter Events { get; }
 
-    private EventReporter ComposeWriters(ClusterOptions options, ClusterSubjects pool, Func<string> nodeUid, TimeProvider time, Random random)
+    private EventReporter ComposeWriters(
+        ClusterOptions options,
+        ClusterSubjects pool,
+        Func<string> nodeUid,
+        TimeProvider time,
+        Random random
+    )
     {
-        const string events = "events", annotations = "annotation of pods", names = "names of recovered pods";
+        const string events = "events",
+            annotations = "annotation of pods",
+            names = "names of recovered pods";
         var writer = new KubernetesWriter(_connection, options.NodeName);
         var reporter = new EventReporter(writer, options.NodeName, nodeUid, failure => Link.Failed(events, failure), time, random);
         pool.Events.Subscribe(reporter.Record);
         Link.Add(events, reporter.RunAsync);
         var recovered = new RecoveredPods(
-            new KubernetesPods(_connection), options.NodeName, pool.Ledger, named => pool.Events.Publish(new PoolEvent.Identified(time.GetUtcNow(), named)), failure => Link.Failed(names, failure), time, random);
+            new KubernetesPods(_connection),
+            options.NodeName,
+            pool.Ledger,
+            named => pool.Events.Publish(new PoolEvent.Identified(time.GetUtcNow(), named)),
+            failure => Link.Failed(names, failure),
+            time,
+            random
+        );
         pool.Events.Subscribe(recovered.Record);
         Link.Add(names, recovered.RunAsync);
-        if (!options.AnnotatesPods) return reporter;
-        var annotator = new PodAnnotator(writer, pod => NewestOf(pool.Ledger, pod), options.NodeName, failure => Link.Failed(annotations, failure), time, random);
+        if (!options.AnnotatesPods)
+            return reporter;
+        var annotator = new PodAnnotator(
+            writer,
+            pod => NewestOf(pool.Ledger, pod),
+            options.NodeName,
+            failure => Link.Failed(annotations, failure),
+            time,
+            random
+        );
         annotator.Resume(pool.Ledger.Attachments());
         pool.Events.Subscribe(annotator.Record);
         Link.Add(annotations, annotator.RunAsync);
@@ -70,7 +119,8 @@ internal sealed class ClusterParts : IDisposable
     }
 
     /// <summary>Of the newest sandbox: one of the same pod that is being torn down may hold another.</summary>
-    private static Attachment? NewestOf(IpLedger ledger, PodReference pod) => ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt);
+    private static Attachment? NewestOf(IpLedger ledger, PodReference pod) =>
+        ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt);
 
     public void Dispose() => _connection.Dispose();
 }

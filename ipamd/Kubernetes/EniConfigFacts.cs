@@ -21,9 +21,12 @@ internal sealed record EniConfigReference(string Name, string Origin)
     /// <summary>The reference's order: the external label, the annotation, the label, else <c>default</c>.</summary>
     public static EniConfigReference Of(NodeFacts node, ClusterOptions options)
     {
-        if (node.Labels.TryGetValue(ExternalLabel, out var external)) return new EniConfigReference(external, $"label {ExternalLabel} of the node");
-        if (node.Annotations.TryGetValue(options.EniConfigAnnotation, out var annotated)) return new EniConfigReference(annotated, $"annotation {options.EniConfigAnnotation} of the node");
-        if (node.Labels.TryGetValue(options.EniConfigLabel, out var labelled)) return new EniConfigReference(labelled, $"label {options.EniConfigLabel} of the node");
+        if (node.Labels.TryGetValue(ExternalLabel, out var external))
+            return new EniConfigReference(external, $"label {ExternalLabel} of the node");
+        if (node.Annotations.TryGetValue(options.EniConfigAnnotation, out var annotated))
+            return new EniConfigReference(annotated, $"annotation {options.EniConfigAnnotation} of the node");
+        if (node.Labels.TryGetValue(options.EniConfigLabel, out var labelled))
+            return new EniConfigReference(labelled, $"label {options.EniConfigLabel} of the node");
         return new EniConfigReference("default", "the node names none");
     }
 }

@@ -6,18 +6,31 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <param name="Subject">With <paramref name="Reason"/> the key of its series.</param>
 /// <param name="WrittenAs">Its object's name if it stands in the cluster already.</param>
 /// <param name="WrittenUid">Of the subject, as written.</param>
-internal sealed record PendingEvent(EventSubject Subject, string Reason, string Message, int Count, DateTimeOffset First, DateTimeOffset Last, string? WrittenAs, string WrittenUid);
+internal sealed record PendingEvent(
+    EventSubject Subject,
+    string Reason,
+    string Message,
+    int Count,
+    DateTimeOffset First,
+    DateTimeOffset Last,
+    string? WrittenAs,
+    string WrittenUid
+);
 
 /// <summary>
-/// What the cluster is to be told, and when: the same reason for the same subject is one event with a count. First at once, again after half a minute, then less and less often; all together within a budget, so that
-/// a node in trouble is no trouble for the API server. What cannot be written stands behind everything else, is tried less and less often, and is given up after an hour. Of bounded size: it keeps what happened
-/// last. Safe for several threads; no I/O.
+/// What the cluster is to be told, and when: the same reason for the same subject is one event with a count. First at once, again after
+/// half a minute, then less and less often; all together within a budget, so that a node in trouble is no trouble for the API server. What
+/// cannot be written stands behind everything else, is tried less and less often, and is given up after an hour. Of bounded size: it keeps
+/// what happened last. Safe for several threads; no I/O.
 /// </summary>
 internal sealed class EventAggregator
 {
     public const int MaxSeries = 256;
 
-    /// <summary>Events that may be written at once, and how long one more takes to be allowed (client-go's recorder: 25, and five minutes an object).</summary>
+    /// <summary>
+    /// Events that may be written at once, and how long one more takes to be allowed (client-go's recorder: 25, and five minutes an
+    /// object).
+    /// </summary>
     private const int Burst = 25;
 
     private static readonly TimeSpan Refill = TimeSpan.FromSeconds(10);
@@ -50,7 +63,8 @@ internal sealed class EventAggregator
     {
         get
         {
-            lock (_lock) return _series.Values.Any(series => series.Failures > 0);
+            lock (_lock)
+                return _series.Values.Any(series => series.Failures > 0);
         }
     }
 
@@ -67,21 +81,34 @@ internal sealed class EventAggregator
                 return;
             }
 
-            if (known is null && _series.Count >= MaxSeries) MakeRoom_NeedsLock();
-            _series[key] = new Series { Message = message, Count = 1, First = now, Last = now, DueAt = now };
+            if (known is null && _series.Count >= MaxSeries)
+                MakeRoom_NeedsLock();
+            _series[key] = new Series
+            {
+                Message = message,
+                Count = 1,
+                First = now,
+                Last = now,
+                DueAt = now,
+            };
         }
     }
 
-    /// <summary>What is due longest, of what failed least; null when nothing is, and then how long until something may be (null: not before something happens).</summary>
+    /// <summary>
+    /// What is due longest, of what failed least; null when nothing is, and then how long until something may be (null: not before
+    /// something happens).
+    /// </summary>
     public PendingEvent? Next(DateTimeOffset now, out TimeSpan? wait)
     {
         lock (_lock)
         {
             wait = null;
             var open = _series.Where(pair => pair.Value.Count > pair.Value.WrittenCount).ToArray();
-            if (open.Length == 0) return null;
+            if (open.Length == 0)
+                return null;
             var due = open.Where(pair => pair.Value.DueAt <= now).ToArray();
-            var ((subject, reason), next) = due.Length > 0 ? due.MinBy(pair => (pair.Value.Failures, pair.Value.DueAt)) : open.MinBy(pair => pair.Value.DueAt);
+            var ((subject, reason), next) =
+                due.Length > 0 ? due.MinBy(pair => (pair.Value.Failures, pair.Value.DueAt)) : open.MinBy(pair => pair.Value.DueAt);
             Refill_NeedsLock(now);
             var allowedAt = _tokens >= 1 ? now : now + (Refill * (1 - _tokens));
             var at = next.DueAt > allowedAt ? next.DueAt : allowedAt;
@@ -101,7 +128,8 @@ internal sealed class EventAggregator
     {
         lock (_lock)
         {
-            if (!_series.TryGetValue((item.Subject, item.Reason), out var series)) return;
+            if (!_series.TryGetValue((item.Subject, item.Reason), out var series))
+                return;
             (series.WrittenAs, series.WrittenUid, series.WrittenCount) = (name, uid, item.Count);
             (series.Failures, series.FailingSince) = (0, null);
             series.DueAt = now + series.Interval;
@@ -115,7 +143,8 @@ internal sealed class EventAggregator
         lock (_lock)
         {
             var key = (item.Subject, item.Reason);
-            if (!_series.TryGetValue(key, out var series)) return;
+            if (!_series.TryGetValue(key, out var series))
+                return;
             series.FailingSince ??= now;
             if (now - series.FailingSince >= Lifetime)
             {
@@ -132,19 +161,22 @@ internal sealed class EventAggregator
     /// <summary>There is nobody to tell, or the cluster does not take it.</summary>
     public void Forget(PendingEvent item)
     {
-        lock (_lock) _series.Remove((item.Subject, item.Reason));
+        lock (_lock)
+            _series.Remove((item.Subject, item.Reason));
     }
 
     private void Refill_NeedsLock(DateTimeOffset now)
     {
-        if (_refilledAt > DateTimeOffset.MinValue && now > _refilledAt) _tokens = Math.Min(Burst, _tokens + ((now - _refilledAt) / Refill));
+        if (_refilledAt > DateTimeOffset.MinValue && now > _refilledAt)
+            _tokens = Math.Min(Burst, _tokens + ((now - _refilledAt) / Refill));
         _refilledAt = now;
     }
 
     private void MakeRoom_NeedsLock()
     {
         var (key, oldest) = _series.MinBy(pair => pair.Value.Last);
-        if (oldest.Count > oldest.WrittenCount) Dropped++;
+        if (oldest.Count > oldest.WrittenCount)
+            Dropped++;
         _series.Remove(key);
     }
 

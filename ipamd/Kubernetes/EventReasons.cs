@@ -9,7 +9,10 @@ namespace VpcCni.Ipamd.Kubernetes;
 /// <summary>Something that the cluster is told, once.</summary>
 internal readonly record struct Occurrence(EventSubject Subject, string Reason, string Message);
 
-/// <summary>Which happenings of the pool are events of the cluster, and under which reason. Reasons are for machines: they are documented and stay as they are.</summary>
+/// <summary>
+/// Which happenings of the pool are events of the cluster, and under which reason. Reasons are for machines: they are documented and stay
+/// as they are.
+/// </summary>
 internal static class EventReasons
 {
     public const string InsufficientAddresses = nameof(InsufficientAddresses);
@@ -36,22 +39,30 @@ internal static class EventReasons
     /// <summary>Empty for what concerns nobody outside.</summary>
     public static IReadOnlyList<Occurrence> Of(PoolEvent happened, string nodeName)
     {
-        if (happened is PoolEvent.AddressesLost { Loss: var loss }) return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. OfPods(loss)];
+        if (happened is PoolEvent.AddressesLost { Loss: var loss })
+            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. OfPods(loss)];
         return Single(happened, nodeName) is { } single ? [single] : [];
     }
 
-    private static IEnumerable<Occurrence> OfPods(AddressLoss loss)
-        => loss.Orphans.Where(orphan => ObjectName.IsValid(orphan.Attachment.Pod.Namespace) && ObjectName.IsValid(orphan.Attachment.Pod.Name)).Take(MaxPodsOfLoss)
+    private static IEnumerable<Occurrence> OfPods(AddressLoss loss) =>
+        loss
+            .Orphans.Where(orphan => ObjectName.IsValid(orphan.Attachment.Pod.Namespace) && ObjectName.IsValid(orphan.Attachment.Pod.Name))
+            .Take(MaxPodsOfLoss)
             .Select(orphan => new Occurrence(
-                new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name), AddressLost,
-                $"the pod has no network: {orphan.Attachment.Addresses[0].Address} is gone {(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; delete the pod, so that it gets another address"));
+                new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name),
+                AddressLost,
+                $"the pod has no network: {orphan.Attachment.Addresses[0].Address} is gone "
+                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; "
+                    + "delete the pod, so that it gets another address"
+            ));
 
     private static Occurrence? Single(PoolEvent happened, string nodeName)
     {
         var node = new EventSubject("", nodeName);
         switch (happened)
         {
-            case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: var pod } failed when ObjectName.IsValid(pod.Namespace) && ObjectName.IsValid(pod.Name):
+            case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: var pod } failed
+                when ObjectName.IsValid(pod.Namespace) && ObjectName.IsValid(pod.Name):
                 return new Occurrence(new EventSubject(pod.Namespace, pod.Name), ReasonOf(failed), failed.Reason);
             case PoolEvent.Planned { Plan.Obstacle: { } obstacle } when ConcernsNode(obstacle.Kind):
                 return new Occurrence(node, ReasonOf(obstacle.Kind), $"the node gets no more addresses for pods: {obstacle.Detail}");
@@ -68,32 +79,39 @@ internal static class EventReasons
         }
     }
 
-    public static string ReasonOf(GrowthObstacleKind kind) => kind switch
-    {
-        GrowthObstacleKind.InterfaceLimit => "EniLimitReached",
-        GrowthObstacleKind.AddressLimit => "AddressLimitReached",
-        GrowthObstacleKind.MaxPods => "MaxPodsReached",
-        GrowthObstacleKind.SubnetExhausted => "SubnetExhausted",
-        GrowthObstacleKind.Throttled => "Throttled",
-        GrowthObstacleKind.NotPermitted => MissingPermissions,
-        GrowthObstacleKind.ProvisioningDisabled => "ProvisioningDisabled",
-        GrowthObstacleKind.CloudFailure => "CloudUnavailable",
-        GrowthObstacleKind.EniConfig => "ENIConfigUnusable",
-        GrowthObstacleKind.NoSubnet => "NoSubnetForPods",
-        _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
-    };
+    public static string ReasonOf(GrowthObstacleKind kind) =>
+        kind switch
+        {
+            GrowthObstacleKind.InterfaceLimit => "EniLimitReached",
+            GrowthObstacleKind.AddressLimit => "AddressLimitReached",
+            GrowthObstacleKind.MaxPods => "MaxPodsReached",
+            GrowthObstacleKind.SubnetExhausted => "SubnetExhausted",
+            GrowthObstacleKind.Throttled => "Throttled",
+            GrowthObstacleKind.NotPermitted => MissingPermissions,
+            GrowthObstacleKind.ProvisioningDisabled => "ProvisioningDisabled",
+            GrowthObstacleKind.CloudFailure => "CloudUnavailable",
+            GrowthObstacleKind.EniConfig => "ENIConfigUnusable",
+            GrowthObstacleKind.NoSubnet => "NoSubnetForPods",
+            _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
+        };
 
-    private static string ReasonOf(PoolEvent.AddFailed failed) => failed switch
-    {
-        { Kind: AddFailureKind.Orphaned } => AddressLost,
-        { Kind: AddFailureKind.NotObserved } => DaemonStarting,
-        { Kind: AddFailureKind.NotDurable } => CheckpointNotWritten,
-        { Obstacle: { } kind } => ReasonOf(kind),
-        _ => InsufficientAddresses,
-    };
+    private static string ReasonOf(PoolEvent.AddFailed failed) =>
+        failed switch
+        {
+            { Kind: AddFailureKind.Orphaned } => AddressLost,
+            { Kind: AddFailureKind.NotObserved } => DaemonStarting,
+            { Kind: AddFailureKind.NotDurable } => CheckpointNotWritten,
+            { Obstacle: { } kind } => ReasonOf(kind),
+            _ => InsufficientAddresses,
+        };
 
     /// <summary>Not the limits of the node: a node that is full is no reason for a warning until a pod wants more than it has.</summary>
-    private static bool ConcernsNode(GrowthObstacleKind kind) => kind is
-        GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.Throttled or GrowthObstacleKind.NotPermitted or GrowthObstacleKind.CloudFailure or GrowthObstacleKind.EniConfig
-        or GrowthObstacleKind.NoSubnet;
+    private static bool ConcernsNode(GrowthObstacleKind kind) =>
+        kind
+            is GrowthObstacleKind.SubnetExhausted
+                or GrowthObstacleKind.Throttled
+                or GrowthObstacleKind.NotPermitted
+                or GrowthObstacleKind.CloudFailure
+                or GrowthObstacleKind.EniConfig
+                or GrowthObstacleKind.NoSubnet;
 }

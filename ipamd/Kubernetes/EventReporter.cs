@@ -4,12 +4,22 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>Writes what the pool tells as events on the pod or the node that it concerns, in its own time. While the API server is away it goes on counting.</summary>
+/// <summary>
+/// Writes what the pool tells as events on the pod or the node that it concerns, in its own time. While the API server is away it goes on
+/// counting.
+/// </summary>
 /// <param name="writer">The cluster.</param>
 /// <param name="nodeName">This node.</param>
 /// <param name="nodeUid">Its uid as last seen; empty when it has not been seen.</param>
 /// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
-internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func<string> nodeUid, Action<ClusterException?> failed, TimeProvider time, Random random)
+internal sealed class EventReporter(
+    IClusterWriter writer,
+    string nodeName,
+    Func<string> nodeUid,
+    Action<ClusterException?> failed,
+    TimeProvider time,
+    Random random
+)
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
@@ -22,8 +32,10 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
     public void Record(PoolEvent happened)
     {
         var occurrences = EventReasons.Of(happened, nodeName);
-        if (occurrences.Count == 0) return;
-        foreach (var occurrence in occurrences) _book.Record(occurrence, happened.At);
+        if (occurrences.Count == 0)
+            return;
+        foreach (var occurrence in occurrences)
+            _book.Record(occurrence, happened.At);
         _signal.Raise();
     }
 
@@ -50,9 +62,12 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
                 var wrote = await WriteAsync(item, cancellationToken);
                 _backoff.Succeeded();
                 // What the server takes says nothing of what it still owes.
-                if (_book.IsFailing) continue;
-                if (wrote) _health.Written();
-                else _health.Answered();
+                if (_book.IsFailing)
+                    continue;
+                if (wrote)
+                    _health.Written();
+                else
+                    _health.Answered();
             }
             catch (ClusterException failure)
             {
@@ -103,7 +118,8 @@ internal sealed class EventReporter(IClusterWriter writer, string nodeName, Func
 
     private async Task<string?> UidAsync(EventSubject subject, CancellationToken cancellationToken)
     {
-        if (subject.IsNode) return nodeUid() is { Length: > 0 } uid ? uid : subject.Name;
+        if (subject.IsNode)
+            return nodeUid() is { Length: > 0 } uid ? uid : subject.Name;
         return (await writer.FindPodAsync(new PodReference(subject.Namespace, subject.Name), cancellationToken))?.Uid;
     }
 

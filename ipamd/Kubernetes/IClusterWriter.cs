@@ -26,7 +26,16 @@ internal readonly record struct EventSubject(string Namespace, string Name)
 /// <param name="Count">How often it happened.</param>
 /// <param name="First">When it happened first.</param>
 /// <param name="Last">When it happened last.</param>
-internal sealed record EventRecord(string Name, EventSubject Subject, string Uid, string Reason, string Message, int Count, DateTimeOffset First, DateTimeOffset Last);
+internal sealed record EventRecord(
+    string Name,
+    EventSubject Subject,
+    string Uid,
+    string Reason,
+    string Message,
+    int Count,
+    DateTimeOffset First,
+    DateTimeOffset Last
+);
 
 /// <summary>What the daemon writes into the cluster. All of it throws <see cref="ClusterException"/>.</summary>
 internal interface IClusterWriter
@@ -36,7 +45,10 @@ internal interface IClusterWriter
 
     Task CreateEventAsync(EventRecord item, CancellationToken cancellationToken);
 
-    /// <summary>Message, count and last time of an event; <see cref="ClusterErrorKind.NotFound"/> when the cluster has dropped it, as it does after an hour.</summary>
+    /// <summary>
+    /// Message, count and last time of an event; <see cref="ClusterErrorKind.NotFound"/> when the cluster has dropped it, as it does after
+    /// an hour.
+    /// </summary>
     Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken);
 
     /// <param name="pod">The pod.</param>

@@ -15,7 +15,9 @@ internal sealed record ListedObject<T>(T? Item, string Version)
 internal readonly record struct ObjectNews<T>(T? Item, string Version, bool IsBookmark)
     where T : class;
 
-/// <summary>Objects of one resource of the API server, each looked at by its name. All of it throws <see cref="ClusterException"/>.</summary>
+/// <summary>
+/// Objects of one resource of the API server, each looked at by its name. All of it throws <see cref="ClusterException"/>.
+/// </summary>
 internal interface IObjectSource<T>
     where T : class
 {
@@ -24,6 +26,9 @@ internal interface IObjectSource<T>
     /// <param name="cancellationToken">Gives up.</param>
     Task<ListedObject<T>> ListAsync(string name, string version, CancellationToken cancellationToken);
 
-    /// <summary>Tells what happens to the object after a version. Returns when the server ends it, which it does after <paramref name="duration"/> or any time before.</summary>
+    /// <summary>
+    /// Tells what happens to the object after a version. Returns when the server ends it, which it does after <paramref name="duration"/>
+    /// or any time before.
+    /// </summary>
     Task WatchAsync(string name, string version, TimeSpan duration, Action<ObjectNews<T>> told, CancellationToken cancellationToken);
 }

@@ -48,7 +48,11 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
         [LoggerMessage(120, LogLevel.Information, "the node's object was read")]
         public static partial void Changed(ILogger logger, string node, int? maxPods, bool unschedulable);
 
-        [LoggerMessage(121, LogLevel.Warning, "the API server has no such node: what is known of it stays; if this lasts, check MY_NODE_NAME")]
+        [LoggerMessage(
+            121,
+            LogLevel.Warning,
+            "the API server has no such node: what is known of it stays; if this lasts, check MY_NODE_NAME"
+        )]
         public static partial void Gone(ILogger logger, string node);
     }
 }

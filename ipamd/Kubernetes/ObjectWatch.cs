@@ -3,23 +3,36 @@
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Follows one object: list, then watch, on and on (Kubernetes API concepts, "Efficient detection of changes"). While the API server is away nothing is told, so that whoever listens keeps what it
-/// heard last; when it returns, what was missed comes as one change.
+/// Follows one object: list, then watch, on and on (Kubernetes API concepts, "Efficient detection of changes"). While the API server is
+/// away nothing is told, so that whoever listens keeps what it heard last; when it returns, what was missed comes as one change.
 /// </summary>
 /// <param name="source">Where the object is.</param>
 /// <param name="name">Its name.</param>
 /// <param name="told">Called with the object, or null when there is none of that name; also when nothing changed.</param>
 /// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
-internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Action<T?> told, Action<ClusterException?> failed, TimeProvider time, Random random)
+internal sealed class ObjectWatch<T>(
+    IObjectSource<T> source,
+    string name,
+    Action<T?> told,
+    Action<ClusterException?> failed,
+    TimeProvider time,
+    Random random
+)
     where T : class
 {
     /// <summary>Watches of a cluster's nodes end at different times; the server's own choice would be half an hour and more.</summary>
     private static readonly TimeSpan ShortestWatch = TimeSpan.FromMinutes(5);
 
-    /// <summary>A watch that the server ends sooner is followed by a pause: else a server that accepts and closes would be asked without one. It grows unless something was told.</summary>
+    /// <summary>
+    /// A watch that the server ends sooner is followed by a pause: else a server that accepts and closes would be asked without one. It
+    /// grows unless something was told.
+    /// </summary>
     private static readonly TimeSpan TooShort = TimeSpan.FromSeconds(5);
 
-    /// <summary>After so many failures in a row a list's bound is given up, in case it is what fails. Fewer would send every node of a cluster to etcd after an outage of seconds.</summary>
+    /// <summary>
+    /// After so many failures in a row a list's bound is given up, in case it is what fails. Fewer would send every node of a cluster to
+    /// etcd after an outage of seconds.
+    /// </summary>
     private const int BoundedAttempts = 5;
 
     /// <summary>Bound that every server meets.</summary>
@@ -30,7 +43,10 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     /// <summary>Where to go on; null: list first.</summary>
     private string? _version;
 
-    /// <summary>The list's lower bound; empty: the newest. At first whatever the server has at hand: thousands of daemons that start together must not all read from etcd.</summary>
+    /// <summary>
+    /// The list's lower bound; empty: the newest. At first whatever the server has at hand: thousands of daemons that start together must
+    /// not all read from etcd.
+    /// </summary>
     private string _atLeast = Anything;
 
     private bool _isFailing;
@@ -46,8 +62,10 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
             var pause = TimeSpan.Zero;
             try
             {
-                if (_version is null) await ListAsync(cancellationToken);
-                if (!await WatchAsync(_version!, cancellationToken)) pause = _backoff.Failed(retryAfter: null);
+                if (_version is null)
+                    await ListAsync(cancellationToken);
+                if (!await WatchAsync(_version!, cancellationToken))
+                    pause = _backoff.Failed(retryAfter: null);
             }
             catch (ClusterException failure)
             {
@@ -58,7 +76,8 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
                 return;
             }
 
-            if (pause > TimeSpan.Zero) await PauseAsync(pause, cancellationToken);
+            if (pause > TimeSpan.Zero)
+                await PauseAsync(pause, cancellationToken);
         }
     }
 
@@ -83,10 +102,13 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
                 _version = _atLeast = news.Version;
                 _backoff.Succeeded();
                 Well();
-                if (!news.IsBookmark) told(news.Item);
+                if (!news.IsBookmark)
+                    told(news.Item);
             },
-            cancellationToken);
-        if (time.GetElapsedTime(began) < TooShort) return false;
+            cancellationToken
+        );
+        if (time.GetElapsedTime(began) < TooShort)
+            return false;
         _backoff.Succeeded();
         Well();
         return true;
@@ -96,8 +118,10 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
     {
         if (failure.Kind != ClusterErrorKind.Throttled)
         {
-            // The bound may be forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is well again; a watch may be silent for minutes.
-            if (failure.Kind == ClusterErrorKind.Expired || (++_failures >= BoundedAttempts && _atLeast != Anything)) _atLeast = "";
+            // The bound may be forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is
+            // well again; a watch may be silent for minutes.
+            if (failure.Kind == ClusterErrorKind.Expired || (++_failures >= BoundedAttempts && _atLeast != Anything))
+                _atLeast = "";
             _version = null;
         }
 
@@ -108,7 +132,8 @@ internal sealed class ObjectWatch<T>(IObjectSource<T> source, string name, Actio
 
     private void Well()
     {
-        if (!_isFailing) return;
+        if (!_isFailing)
+            return;
         (_isFailing, _failures) = (false, 0);
         failed(null);
     }

@@ -5,14 +5,22 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Keeps the annotation vpc.amazonaws.com/pod-ips of this node's pods as the ledger has it: the pod's address, and empty when it holds none. Written after the ADD is answered: an API server that is slow or away
-/// delays the annotation, never the pod. What is queued are pods and not values, so that the last state wins, whatever was missed in between.
+/// Keeps the annotation vpc.amazonaws.com/pod-ips of this node's pods as the ledger has it: the pod's address, and empty when it holds
+/// none. Written after the ADD is answered: an API server that is slow or away delays the annotation, never the pod. What is queued are
+/// pods and not values, so that the last state wins, whatever was missed in between.
 /// </summary>
 /// <param name="writer">The cluster.</param>
 /// <param name="newestOf">The newest attachment of a pod in the ledger; null when it holds none.</param>
 /// <param name="nodeName">This node.</param>
 /// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
-internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Attachment?> newestOf, string nodeName, Action<ClusterException?> failed, TimeProvider time, Random random)
+internal sealed class PodAnnotator(
+    IClusterWriter writer,
+    Func<PodReference, Attachment?> newestOf,
+    string nodeName,
+    Action<ClusterException?> failed,
+    TimeProvider time,
+    Random random
+)
 {
     public const string Annotation = "vpc.amazonaws.com/pod-ips";
 
@@ -22,7 +30,10 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
     /// <summary>Attachments that a daemon made this shortly before it ended may have no annotation yet.</summary>
     public static readonly TimeSpan CatchUp = TimeSpan.FromMinutes(5);
 
-    /// <summary>A pod that was served this lately runs here. Later its name may be that of another one elsewhere: a StatefulSet's, while this node could not reach the API server.</summary>
+    /// <summary>
+    /// A pod that was served this lately runs here. Later its name may be that of another one elsewhere: a StatefulSet's, while this node
+    /// could not reach the API server.
+    /// </summary>
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
@@ -69,7 +80,8 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
     /// <summary>What the daemon before may have left undone.</summary>
     public void Resume(IEnumerable<Attachment> attachments)
     {
-        foreach (var attachment in attachments.Where(item => !item.IsRecovered && item.AssignedAt > time.GetUtcNow() - CatchUp)) Enqueue(attachment, happenedAt: null);
+        foreach (var attachment in attachments.Where(item => !item.IsRecovered && item.AssignedAt > time.GetUtcNow() - CatchUp))
+            Enqueue(attachment, happenedAt: null);
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -87,10 +99,18 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
             {
                 var wrote = await WriteAsync(queued, cancellationToken);
                 _backoff.Succeeded();
-                if (wrote) _health.Written();
-                else _health.Answered();
+                if (wrote)
+                    _health.Written();
+                else
+                    _health.Answered();
             }
-            catch (ClusterException failure) when (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled or ClusterErrorKind.NotPermitted)
+            catch (ClusterException failure)
+                when (failure.Kind
+                        is ClusterErrorKind.Unreachable
+                            or ClusterErrorKind.Unreadable
+                            or ClusterErrorKind.Throttled
+                            or ClusterErrorKind.NotPermitted
+                )
             {
                 // A server that has just started forbids everything until it has read its roles.
                 _health.Failed(failure);
@@ -113,7 +133,12 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
         string? uid = null;
         if (held is null || queued.HappenedAt is not { } at || time.GetUtcNow() - at > Fresh)
         {
-            if (await writer.FindPodAsync(pod, cancellationToken) is not { } found || found.NodeName != nodeName || !IsOf(found, pod, sandbox, servedAt)) return false;
+            if (
+                await writer.FindPodAsync(pod, cancellationToken) is not { } found
+                || found.NodeName != nodeName
+                || !IsOf(found, pod, sandbox, servedAt)
+            )
+                return false;
             uid = found.Uid;
         }
 
@@ -123,32 +148,37 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
     }
 
     /// <summary>
-    /// Whether the object is the one for which the sandbox was served: a pod that was deleted and created again under its name (a StatefulSet's) is another. By its UID where that is known, else by its age: no
-    /// sandbox is served before its pod exists.
+    /// Whether the object is the one for which the sandbox was served: a pod that was deleted and created again under its name (a
+    /// StatefulSet's) is another. By its UID where that is known, else by its age: no sandbox is served before its pod exists.
     /// </summary>
-    private bool IsOf(PodFacts found, PodReference pod, AttachmentKey sandbox, DateTimeOffset servedAt)
-        => _annotated.TryGetValue(pod, out var known) && known.Sandbox == sandbox ? known.Uid == found.Uid : !(found.CreatedAt > servedAt);
+    private bool IsOf(PodFacts found, PodReference pod, AttachmentKey sandbox, DateTimeOffset servedAt) =>
+        _annotated.TryGetValue(pod, out var known) && known.Sandbox == sandbox ? known.Uid == found.Uid : !(found.CreatedAt > servedAt);
 
     private void Remember(PodReference pod, AttachmentKey sandbox, string uid)
     {
         _annotated.Remove(pod);
-        if (uid.Length == 0) return;
+        if (uid.Length == 0)
+            return;
         // What is forgotten is judged by its age.
-        if (_annotated.Count >= MaxQueued) _annotated.Clear();
+        if (_annotated.Count >= MaxQueued)
+            _annotated.Clear();
         _annotated.Add(pod, (sandbox, uid));
     }
 
-    private void Enqueue(Attachment attachment, DateTimeOffset? happenedAt) => Enqueue(new QueuedPod(attachment.Pod, attachment.Key, attachment.AssignedAt, happenedAt));
+    private void Enqueue(Attachment attachment, DateTimeOffset? happenedAt) =>
+        Enqueue(new QueuedPod(attachment.Pod, attachment.Key, attachment.AssignedAt, happenedAt));
 
     private void Enqueue(QueuedPod queued)
     {
-        if (!ObjectName.IsValid(queued.Pod.Namespace) || !ObjectName.IsValid(queued.Pod.Name)) return;
+        if (!ObjectName.IsValid(queued.Pod.Namespace) || !ObjectName.IsValid(queued.Pod.Name))
+            return;
         lock (_lock)
         {
             if (_queued.TryGetValue(queued.Pod, out var entry))
             {
                 // Of two sandboxes the later served one.
-                if (queued.ServedAt >= entry.Value.ServedAt) entry.Value = queued;
+                if (queued.ServedAt >= entry.Value.ServedAt)
+                    entry.Value = queued;
                 return;
             }
 
@@ -170,7 +200,8 @@ internal sealed class PodAnnotator(IClusterWriter writer, Func<PodReference, Att
     {
         lock (_lock)
         {
-            if (_queue.First is not { Value: var queued }) return null;
+            if (_queue.First is not { Value: var queued })
+                return null;
             _queue.RemoveFirst();
             _queued.Remove(queued.Pod);
             return queued;

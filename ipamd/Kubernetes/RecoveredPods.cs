@@ -13,8 +13,9 @@ internal interface IPodSource
 }
 
 /// <summary>
-/// After a lost checkpoint an address that the kernel routes to a pod is known by its link alone. The link's name is made from the pod's, so the pods that the API server has on this node say whose it is. Asked only
-/// while such an attachment is without a name, and a bounded number of times for each set of them: a pod that the cluster has forgotten is not found.
+/// After a lost checkpoint an address that the kernel routes to a pod is known by its link alone. The link's name is made from the pod's,
+/// so the pods that the API server has on this node say whose it is. Asked only while such an attachment is without a name, and a bounded
+/// number of times for each set of them: a pod that the cluster has forgotten is not found.
 /// </summary>
 /// <param name="pods">The cluster.</param>
 /// <param name="nodeName">This node.</param>
@@ -24,7 +25,14 @@ internal interface IPodSource
 /// <param name="time">For pauses.</param>
 /// <param name="random">For jitter.</param>
 internal sealed class RecoveredPods(
-    IPodSource pods, string nodeName, IpLedger ledger, Action<Attachment> identified, Action<ClusterException?> failed, TimeProvider time, Random random)
+    IPodSource pods,
+    string nodeName,
+    IpLedger ledger,
+    Action<Attachment> identified,
+    Action<ClusterException?> failed,
+    TimeProvider time,
+    Random random
+)
 {
     /// <summary>Answers that lack a name before it is not asked for any more.</summary>
     public const int MaxAttempts = 3;
@@ -41,7 +49,8 @@ internal sealed class RecoveredPods(
     /// <summary>Returns at once: called on the thread that it happened on.</summary>
     public void Record(PoolEvent happened)
     {
-        if (happened is PoolEvent.Recovered) _signal.Raise();
+        if (happened is PoolEvent.Recovered)
+            _signal.Raise();
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -49,7 +58,15 @@ internal sealed class RecoveredPods(
     {
         while (true)
         {
-            Attachment[] nameless = [.. ledger.Attachments().Where(item => item is { IsRecovered: true, IsHostOwned: false, Pod.Name: null or "" } && _attempts.GetValueOrDefault(item.Key) < MaxAttempts)];
+            Attachment[] nameless =
+            [
+                .. ledger
+                    .Attachments()
+                    .Where(item =>
+                        item is { IsRecovered: true, IsHostOwned: false, Pod.Name: null or "" }
+                        && _attempts.GetValueOrDefault(item.Key) < MaxAttempts
+                    ),
+            ];
             if (nameless.Length == 0)
             {
                 await _signal.WaitAsync(LongestWait, time, cancellationToken);
@@ -73,14 +90,16 @@ internal sealed class RecoveredPods(
 
     private void Identify(IReadOnlyList<Attachment> nameless, IReadOnlyList<PodReference> known)
     {
-        foreach (var gone in _attempts.Keys.Where(key => nameless.All(item => item.Key != key)).ToArray()) _attempts.Remove(gone);
+        foreach (var gone in _attempts.Keys.Where(key => nameless.All(item => item.Key != key)).ToArray())
+            _attempts.Remove(gone);
         var bySuffix = known.DistinctBy(KernelUsage.LinkSuffix).ToDictionary(KernelUsage.LinkSuffix, StringComparer.Ordinal);
         foreach (var attachment in nameless)
         {
             var link = attachment.Key.ContainerId;
             if (link.Length > KernelUsage.LinkSuffixLength && bySuffix.TryGetValue(link[^KernelUsage.LinkSuffixLength..], out var pod))
             {
-                if (ledger.Identify(attachment.Key, pod) is { } named) identified(named);
+                if (ledger.Identify(attachment.Key, pod) is { } named)
+                    identified(named);
             }
             else
             {

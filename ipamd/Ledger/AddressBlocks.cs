@@ -5,17 +5,23 @@ using System.Net.Sockets;
 namespace VpcCni.Ipamd.Ledger;
 
 /// <summary>
-/// Arithmetic on address blocks. A block is a CIDR range that the cloud routes to one interface: a single address (/32, /128) or a prefix (/28, /80). All
-/// addresses of a block are usable; a prefix has no network or broadcast address, since nothing answers ARP inside it.
+/// Arithmetic on address blocks. A block is a CIDR range that the cloud routes to one interface: a single address (/32, /128) or a prefix
+/// (/28, /80). All addresses of a block are usable; a prefix has no network or broadcast address, since nothing answers ARP inside it.
 /// </summary>
 internal static class AddressBlocks
 {
-    /// <summary>The largest number of addresses that the ledger counts in one block: an IPv6 /80 has 2^48, of which a node never uses more than a few hundred.</summary>
+    /// <summary>
+    /// The largest number of addresses that the ledger counts in one block: an IPv6 /80 has 2^48, of which a node never uses more than a
+    /// few hundred.
+    /// </summary>
     public const int MaxCountedPerBlock = 1 << 16;
 
     public static IPNetwork Single(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
-    /// <summary>The prefix that an address would be of: a /28, or an IPv6 /80 (EC2 User Guide, "Prefix delegation for Amazon EC2 network interfaces").</summary>
+    /// <summary>
+    /// The prefix that an address would be of: a /28, or an IPv6 /80 (EC2 User Guide, "Prefix delegation for Amazon EC2 network
+    /// interfaces").
+    /// </summary>
     public static IPNetwork PrefixOf(IPAddress address)
     {
         var (length, bits) = address.AddressFamily == AddressFamily.InterNetwork ? (28, 32) : (80, 128);
@@ -23,7 +29,8 @@ internal static class AddressBlocks
         return new IPNetwork(FromNumber(number, address.AddressFamily), length);
     }
 
-    public static bool IsSingle(IPNetwork block) => block.PrefixLength == (block.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
+    public static bool IsSingle(IPNetwork block) =>
+        block.PrefixLength == (block.BaseAddress.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
     /// <summary>Number of addresses, at most <see cref="MaxCountedPerBlock"/>.</summary>
     public static int Count(IPNetwork block)
@@ -41,17 +48,16 @@ internal static class AddressBlocks
     }
 
     /// <summary>Total order: IPv4 before IPv6, then by number. Makes every choice of the ledger deterministic.</summary>
-    public static int Compare(IPAddress a, IPAddress b)
-        => a.AddressFamily != b.AddressFamily
-            ? (a.AddressFamily == AddressFamily.InterNetwork ? -1 : 1)
-            : ToNumber(a).CompareTo(ToNumber(b));
+    public static int Compare(IPAddress a, IPAddress b) =>
+        a.AddressFamily != b.AddressFamily ? (a.AddressFamily == AddressFamily.InterNetwork ? -1 : 1) : ToNumber(a).CompareTo(ToNumber(b));
 
     private static UInt128 ToNumber(IPAddress address)
     {
         Span<byte> bytes = stackalloc byte[16];
         address.TryWriteBytes(bytes, out var length);
         UInt128 number = 0;
-        foreach (var octet in bytes[..length]) number = (number << 8) | octet;
+        foreach (var octet in bytes[..length])
+            number = (number << 8) | octet;
         return number;
     }
 

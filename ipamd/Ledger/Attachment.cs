@@ -5,8 +5,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Ledger;
 
 /// <summary>
-/// The key of everything: one interface of one container on one network (CNI specification 1.1.0, section 2, "parameters": the runtime may not add the same
-/// pair of container id and interface name twice without a DEL in between).
+/// The key of everything: one interface of one container on one network (CNI specification 1.1.0, section 2, "parameters": the runtime may
+/// not add the same pair of container id and interface name twice without a DEL in between).
 /// </summary>
 internal readonly record struct AttachmentKey(string NetworkName, string ContainerId, string InterfaceName) : ILogFields
 {
@@ -20,12 +20,15 @@ internal readonly record struct AttachmentKey(string NetworkName, string Contain
     public override string ToString() => $"{NetworkName}/{ContainerId}/{InterfaceName}";
 }
 
-/// <summary>The pod that an attachment belongs to. Both parts are empty where the runtime did not say (podman gives no namespace).</summary>
+/// <summary>
+/// The pod that an attachment belongs to. Both parts are empty where the runtime did not say (podman gives no namespace).
+/// </summary>
 internal readonly record struct PodReference(string Namespace, string Name) : ILogFields
 {
     public void AddTo(LogLine line, string name)
     {
-        if (!string.IsNullOrEmpty(Name)) line.Add(name, ToString());
+        if (!string.IsNullOrEmpty(Name))
+            line.Add(name, ToString());
     }
 
     public override string ToString() => $"{Namespace}/{Name}";
@@ -60,13 +63,14 @@ internal sealed record Attachment
     public required DateTimeOffset AssignedAt { get; init; }
 
     /// <summary>
-    /// Since when nothing of it is left in the kernel, as far as looks showed; null while something is, or nobody has looked. Durable, so that a restart between two looks does not start over.
+    /// Since when nothing of it is left in the kernel, as far as looks showed; null while something is, or nobody has looked. Durable, so
+    /// that a restart between two looks does not start over.
     /// </summary>
     public DateTimeOffset? UnusedSince { get; init; }
 
     /// <summary>
-    /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint), or by the host. Nobody knows its key, so it is
-    /// given back when the kernel no longer shows it.
+    /// True for an address that the kernel shows in use by a pod of which no record survived (a lost or corrupt checkpoint), or by the
+    /// host. Nobody knows its key, so it is given back when the kernel no longer shows it.
     /// </summary>
     public bool IsRecovered => Key.NetworkName == RecoveredNetwork || IsHostOwned;
 
@@ -89,6 +93,9 @@ internal enum AddressState
     /// <summary>Held by an attachment.</summary>
     Assigned,
 
-    /// <summary>Given back, not usable before the cooldown ends: connections of the previous holder may still be alive in conntrack tables elsewhere.</summary>
+    /// <summary>
+    /// Given back, not usable before the cooldown ends: connections of the previous holder may still be alive in conntrack tables
+    /// elsewhere.
+    /// </summary>
     Cooling,
 }

@@ -24,18 +24,27 @@ internal sealed record InterfaceObservation
     public bool IsExcluded { get; init; }
 }
 
-/// <summary>An interface for pods as it was when the checkpoint was written: what the next daemon may presume as long as the cloud does not answer.</summary>
+/// <summary>
+/// An interface for pods as it was when the checkpoint was written: what the next daemon may presume as long as the cloud does not answer.
+/// </summary>
 /// <param name="Id">The interface.</param>
 /// <param name="DeviceIndex">With the card, where it was attached.</param>
 /// <param name="NetworkCard">See <paramref name="DeviceIndex"/>.</param>
 /// <param name="IsExcluded">See <see cref="InterfaceObservation.IsExcluded"/>.</param>
 /// <param name="Blocks">Those that were not on their way back to the cloud.</param>
-internal sealed record KnownInterface(NetworkInterfaceId Id, int DeviceIndex, int NetworkCard, bool IsExcluded, IReadOnlyList<IPNetwork> Blocks);
+internal sealed record KnownInterface(
+    NetworkInterfaceId Id,
+    int DeviceIndex,
+    int NetworkCard,
+    bool IsExcluded,
+    IReadOnlyList<IPNetwork> Blocks
+);
 
 /// <summary>Counts of one block at one moment.</summary>
 internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Assigned, int Cooling, bool IsReleasing)
 {
     public int Free => IsReleasing ? 0 : Capacity - Assigned - Cooling;
+
     /// <summary>When its last holder gave an address back; when this daemon first saw it, if there was none.</summary>
     public DateTimeOffset UnheldSince { get; init; }
 
@@ -94,7 +103,8 @@ internal sealed record LedgerView
     public required IReadOnlyList<DateTimeOffset> CooldownEnds { get; init; }
 
     /// <summary>
-    /// Attachments whose address no known interface carries: kept and reported, never dropped. Empty until the cloud has been observed (<see cref="IsObserved"/>): before that nobody can say.
+    /// Attachments whose address no known interface carries: kept and reported, never dropped. Empty until the cloud has been observed
+    /// (<see cref="IsObserved"/>): before that nobody can say.
     /// </summary>
     public required IReadOnlyList<Orphan> Orphans { get; init; }
 
@@ -105,7 +115,9 @@ internal sealed record LedgerView
     /// <summary>What is being done, or has to be done, in the cloud.</summary>
     public IReadOnlyList<OpenIntent> Intents { get; init; } = [];
 
-    /// <summary>When the last attachments of this run were made, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.</summary>
+    /// <summary>
+    /// When the last attachments of this run were made, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.
+    /// </summary>
     public IReadOnlyList<DateTimeOffset> RecentAssignments { get; init; } = [];
 
     public int Total => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Total);

@@ -6,14 +6,14 @@ namespace VpcCni.Ipamd.Ledger;
 /// <summary>What came of asking the ledger for an address.</summary>
 internal abstract record AssignOutcome
 {
-    private AssignOutcome()
-    {
-    }
+    private AssignOutcome() { }
 
     /// <summary>The attachment holds this address now.</summary>
     /// <param name="Attachment">What it holds.</param>
     /// <param name="IsNew">False when it held it before: the same ADD again.</param>
-    /// <param name="ReusedAfter">Since the first of the addresses was given back; null when nobody of this ledger's memory had it before.</param>
+    /// <param name="ReusedAfter">
+    /// Since the first of the addresses was given back; null when nobody of this ledger's memory had it before.
+    /// </param>
     internal sealed record Held(Attachment Attachment, bool IsNew, TimeSpan? ReusedAfter) : AssignOutcome;
 
     /// <summary>No address is free now.</summary>
@@ -23,14 +23,23 @@ internal abstract record AssignOutcome
 /// <summary>How an observation differed from what the ledger held.</summary>
 internal sealed record ObservationChanges
 {
-    public static readonly ObservationChanges None = new() { InterfacesAdded = [], InterfacesLost = [], BlocksAdded = 0, BlocksLost = 0, Orphaned = [] };
+    public static readonly ObservationChanges None = new()
+    {
+        InterfacesAdded = [],
+        InterfacesLost = [],
+        BlocksAdded = 0,
+        BlocksLost = 0,
+        Orphaned = [],
+    };
 
     public required IReadOnlyList<NetworkInterfaceId> InterfacesAdded { get; init; }
     public required IReadOnlyList<NetworkInterfaceId> InterfacesLost { get; init; }
     public required int BlocksAdded { get; init; }
     public required int BlocksLost { get; init; }
 
-    /// <summary>Attachments that this observation found without an interface that carries their address: somebody took it away under a live pod.</summary>
+    /// <summary>
+    /// Attachments that this observation found without an interface that carries their address: somebody took it away under a live pod.
+    /// </summary>
     public required IReadOnlyList<Orphan> Orphaned { get; init; }
 
     /// <summary>The same by their cause.</summary>
@@ -43,13 +52,15 @@ internal sealed record ObservationChanges
 internal readonly record struct CoolingAddress(IPAddress Address, DateTimeOffset ReleasedAt);
 
 /// <summary>
-/// Two clocks read at one moment. Times in a checkpoint are those of the daemon that wrote it; the time since boot, which nobody sets, says how long ago that was, also when the wall clock was set in between.
+/// Two clocks read at one moment. Times in a checkpoint are those of the daemon that wrote it; the time since boot, which nobody sets, says
+/// how long ago that was, also when the wall clock was set in between.
 /// </summary>
 /// <param name="Now">The daemon's clock.</param>
 /// <param name="SinceBoot">CLOCK_MONOTONIC: the same for every process until the next boot.</param>
 internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceBoot)
 {
-    public static ClockReading Of(TimeProvider time, string? bootId = null) => new(time.GetUtcNow(), time.GetElapsedTime(0)) { BootId = bootId };
+    public static ClockReading Of(TimeProvider time, string? bootId = null) =>
+        new(time.GetUtcNow(), time.GetElapsedTime(0)) { BootId = bootId };
 
     /// <summary>/proc/sys/kernel/random/boot_id: another after each boot; null when unknown.</summary>
     public string? BootId { get; init; }
@@ -61,8 +72,8 @@ internal readonly record struct ClockReading(DateTimeOffset Now, TimeSpan SinceB
     public DateTimeOffset BootedAt => Now - SinceBoot;
 
     /// <summary>
-    /// A time of an earlier reading's clock as one of this reading's: what happened so long ago then happened that and the time in between ago now. After a reboot the time in between is not known and
-    /// counted too short rather than too long. Never in the future.
+    /// A time of an earlier reading's clock as one of this reading's: what happened so long ago then happened that and the time in between
+    /// ago now. After a reboot the time in between is not known and counted too short rather than too long. Never in the future.
     /// </summary>
     public DateTimeOffset Carry(DateTimeOffset at, ClockReading writtenAt)
     {
@@ -92,7 +103,9 @@ internal sealed record LedgerRecord(IReadOnlyList<Attachment> Attachments, IRead
     /// <summary>The pool's targets; null in a file of another daemon.</summary>
     public RecordedTargets? Targets { get; init; }
 
-    /// <summary>Intents that could not be read, as another version wrote them: where, and why. What they were about is found out by observing.</summary>
+    /// <summary>
+    /// Intents that could not be read, as another version wrote them: where, and why. What they were about is found out by observing.
+    /// </summary>
     public IReadOnlyList<string> UnreadableIntents { get; init; } = [];
 
     /// <summary>Changes of the cloud without a certain outcome.</summary>

@@ -9,8 +9,8 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>
-/// The daemon's metrics: counts what the pool and the cloud tell, reads the rest when it is asked, and writes it all as text. What is told is counted on the thread that tells: some tens of nanoseconds,
-/// and nothing is allocated but the labels' array on the stack.
+/// The daemon's metrics: counts what the pool and the cloud tell, reads the rest when it is asked, and writes it all as text. What is told
+/// is counted on the thread that tells: some tens of nanoseconds, and nothing is allocated but the labels' array on the stack.
 /// </summary>
 internal sealed class DaemonMetrics : IDisposable
 {
@@ -19,10 +19,33 @@ internal sealed class DaemonMetrics : IDisposable
 
     private readonly MetricRegistry<NodeReading> _registry;
     private readonly DaemonState _state;
-    private readonly Counter<long> _errors, _noAddress, _reconciled, _adds, _dels, _forcedEnis, _forcedIps, _apiErrors, _ec2Requests, _ec2Errors;
-    private readonly Counter<long> _drift, _observations, _lostDeletes, _missedDels, _recovered, _addFailures, _checkpointErrors;
-    private readonly Histogram<double> _apiLatency, _startup, _nodeInit;
-    private readonly Histogram<double> _addDuration, _addWait, _delDuration, _reuse, _checkpointDuration, _callDuration, _changeDuration;
+    private readonly Counter<long> _errors,
+        _noAddress,
+        _reconciled,
+        _adds,
+        _dels,
+        _forcedEnis,
+        _forcedIps,
+        _apiErrors,
+        _ec2Requests,
+        _ec2Errors;
+    private readonly Counter<long> _drift,
+        _observations,
+        _lostDeletes,
+        _missedDels,
+        _recovered,
+        _addFailures,
+        _checkpointErrors;
+    private readonly Histogram<double> _apiLatency,
+        _startup,
+        _nodeInit;
+    private readonly Histogram<double> _addDuration,
+        _addWait,
+        _delDuration,
+        _reuse,
+        _checkpointDuration,
+        _callDuration,
+        _changeDuration;
     private int _started;
 
     public DaemonMetrics(MetricSources sources)
@@ -77,13 +100,16 @@ internal sealed class DaemonMetrics : IDisposable
             case PoolEvent.AddServed served:
                 _adds.Add(1);
                 _addDuration.Record(served.Took.TotalSeconds, Label("outcome", served.IsNew ? "served" : "repeated"));
-                if (served.Waited > TimeSpan.Zero) _addWait.Record(served.Waited.TotalSeconds, Label("outcome", "served"));
-                if (served.ReusedAfter is { } after) _reuse.Record(after.TotalSeconds);
+                if (served.Waited > TimeSpan.Zero)
+                    _addWait.Record(served.Waited.TotalSeconds, Label("outcome", "served"));
+                if (served.ReusedAfter is { } after)
+                    _reuse.Record(after.TotalSeconds);
                 break;
             case PoolEvent.AddFailed failed:
                 _adds.Add(1);
                 _addDuration.Record(failed.Took.TotalSeconds, Label("outcome", SnakeCase.Of(failed.Kind)));
-                if (failed.Kind != AddFailureKind.NoAddress) break;
+                if (failed.Kind != AddFailureKind.NoAddress)
+                    break;
                 _addWait.Record(failed.Took.TotalSeconds, Label("outcome", "no_address"));
                 _addFailures.Add(1, Label("kind", failed.Obstacle is { } obstacle ? SnakeCase.Of(obstacle) : "none"));
                 break;
@@ -121,7 +147,8 @@ internal sealed class DaemonMetrics : IDisposable
     }
 
     /// <summary>The plugin asked for a DEL and gave this reason.</summary>
-    public void DeleteAsked(string reason) => _dels.Add(1, Label("reason", reason is "PodDeleted" or "SetupNSFailed" ? reason : Metric.Overflow));
+    public void DeleteAsked(string reason) =>
+        _dels.Add(1, Label("reason", reason is "PodDeleted" or "SetupNSFailed" ? reason : Metric.Overflow));
 
     /// <summary>An attempt of a call of the cloud's own API, or of a request to the instance metadata.</summary>
     /// <param name="api">The cloud's name of the call.</param>
@@ -131,31 +158,50 @@ internal sealed class DaemonMetrics : IDisposable
     public void Attempted(string api, string code, int status, TimeSpan took)
     {
         var isEc2 = api != MetadataRequest;
-        if (isEc2) _ec2Requests.Add(1, Label("fn", api));
-        _apiLatency.Record(took.TotalMilliseconds, Label("api", api), Label("error", code.Length == 0 ? "false" : "true"), Label("status", status == 0 ? "" : status.ToString()));
-        if (code.Length == 0) return;
-        if (isEc2) _ec2Errors.Add(1, Label("fn", api));
+        if (isEc2)
+            _ec2Requests.Add(1, Label("fn", api));
+        _apiLatency.Record(
+            took.TotalMilliseconds,
+            Label("api", api),
+            Label("error", code.Length == 0 ? "false" : "true"),
+            Label("status", status == 0 ? "" : status.ToString())
+        );
+        if (code.Length == 0)
+            return;
+        if (isEc2)
+            _ec2Errors.Add(1, Label("fn", api));
         _apiErrors.Add(1, Label("api", api), Label("error", code));
     }
 
     /// <summary>A call of the cloud port was answered.</summary>
-    public void Called(string operation, CloudErrorKind? failure, TimeSpan took)
-        => _callDuration.Record(took.TotalSeconds, Label("operation", SnakeCase.Of(operation)), Label("outcome", failure is null ? "ok" : "failed"));
+    public void Called(string operation, CloudErrorKind? failure, TimeSpan took) =>
+        _callDuration.Record(
+            took.TotalSeconds,
+            Label("operation", SnakeCase.Of(operation)),
+            Label("outcome", failure is null ? "ok" : "failed")
+        );
 
     /// <summary>After a step of the pool: the first one ends the initialization of the node, the first ready one the start.</summary>
     /// <param name="at">When.</param>
     /// <param name="withApiServer">The cluster's API server is used.</param>
     public void Stepped(DateTimeOffset at, bool withApiServer)
     {
-        if (_started == 2) return;
+        if (_started == 2)
+            return;
         if (_started == 0)
         {
             _nodeInit.Record((at - _state.StartedAt).TotalSeconds, Label("success", "true"));
             _started = 1;
         }
 
-        if (!_state.Ready) return;
-        _startup.Record((at - _state.StartedAt).TotalSeconds, Label("success", "true"), Label("with_api_server", withApiServer ? "true" : "false"), Label("failure_reason", ""));
+        if (!_state.Ready)
+            return;
+        _startup.Record(
+            (at - _state.StartedAt).TotalSeconds,
+            Label("success", "true"),
+            Label("with_api_server", withApiServer ? "true" : "false"),
+            Label("failure_reason", "")
+        );
         _started = 2;
     }
 
@@ -164,8 +210,13 @@ internal sealed class DaemonMetrics : IDisposable
     private void Ended(PoolEvent.ChangeEnded ended)
     {
         var failed = ended.Failure is not null;
-        _changeDuration.Record(ended.Took.TotalSeconds, Label("kind", NodeMetrics.KindOf(ended.Intent)), Label("outcome", failed ? "failed" : "ok"));
-        if (failed) _errors.Add(1, Label("fn", ended.Intent.IsGrowth ? "increaseDatastorePool" : "decreaseDatastorePool"));
+        _changeDuration.Record(
+            ended.Took.TotalSeconds,
+            Label("kind", NodeMetrics.KindOf(ended.Intent)),
+            Label("outcome", failed ? "failed" : "ok")
+        );
+        if (failed)
+            _errors.Add(1, Label("fn", ended.Intent.IsGrowth ? "increaseDatastorePool" : "decreaseDatastorePool"));
     }
 
     private void Drifted(ObservationChanges changes)
@@ -174,15 +225,18 @@ internal sealed class DaemonMetrics : IDisposable
         Count(changes.InterfacesLost.Count, "interface_lost", "eniReconcileDel");
         Count(changes.BlocksAdded, "block_added", "eniDataStorePoolReconcileAdd");
         Count(changes.BlocksLost, "block_lost", "eniIPPoolReconcileDel");
-        if (changes.Orphaned.Count == 0) return;
+        if (changes.Orphaned.Count == 0)
+            return;
         _forcedIps.Add(changes.Orphaned.Count);
         var lost = changes.Losses.Count(loss => loss.IsInterfaceGone);
-        if (lost > 0) _forcedEnis.Add(lost);
+        if (lost > 0)
+            _forcedEnis.Add(lost);
     }
 
     private void Count(int differences, string kind, string fn)
     {
-        if (differences == 0) return;
+        if (differences == 0)
+            return;
         _drift.Add(differences, Label("kind", kind));
         _reconciled.Add(differences, Label("fn", fn));
     }

@@ -29,20 +29,21 @@ internal static class InterfaceStates
 {
     /// <param name="item">The interface.</param>
     /// <param name="usesPrimary">False under custom networking.</param>
-    public static InterfaceState Of(InterfaceView item, bool usesPrimary)
-        => item.IsDraining ? InterfaceState.Draining
+    public static InterfaceState Of(InterfaceView item, bool usesPrimary) =>
+        item.IsDraining ? InterfaceState.Draining
         : item is { IsExcluded: true, IsPrimary: true } && !usesPrimary ? InterfaceState.CustomNetworking
         : item.IsExcluded ? InterfaceState.SubnetExcluded
         : item.CarriesPods ? InterfaceState.InUse
         : InterfaceState.NotForPods;
 
     /// <summary>For people, in the last column of <c>ipamd status</c>.</summary>
-    public static string InWords(this InterfaceState state) => state switch
-    {
-        InterfaceState.Draining => "draining",
-        InterfaceState.CustomNetworking => "no pods (custom networking)",
-        InterfaceState.SubnetExcluded => "subnet excluded",
-        InterfaceState.InUse => "in use",
-        _ => "not for pods",
-    };
+    public static string InWords(this InterfaceState state) =>
+        state switch
+        {
+            InterfaceState.Draining => "draining",
+            InterfaceState.CustomNetworking => "no pods (custom networking)",
+            InterfaceState.SubnetExcluded => "subnet excluded",
+            InterfaceState.InUse => "in use",
+            _ => "not for pods",
+        };
 }

@@ -28,8 +28,7 @@ internal sealed record MetricLabel(string Name, IReadOnlyList<string> Values, st
 
     /// <summary>The names of an enumeration, as <see cref="SnakeCase"/> spells them.</summary>
     public static MetricLabel Of<TEnum>(string name)
-        where TEnum : struct, Enum
-        => new(name, [.. Enum.GetNames<TEnum>().Select(SnakeCase.Of)], "");
+        where TEnum : struct, Enum => new(name, [.. Enum.GetNames<TEnum>().Select(SnakeCase.Of)], "");
 
     public static MetricLabel Open(string name, string meaning) => new(name, [], meaning);
 }
@@ -44,7 +43,10 @@ internal sealed record MetricLabel(string Name, IReadOnlyList<string> Values, st
 /// <param name="Labels">In the order in which they are given and served.</param>
 internal sealed record Metric(string Name, MetricType Type, string Unit, string Help, params IReadOnlyList<MetricLabel> Labels)
 {
-    /// <summary>Beyond this many combinations of labels a counter or histogram counts under <see cref="Overflow"/>: a bound, should one be wrong about the values.</summary>
+    /// <summary>
+    /// Beyond this many combinations of labels a counter or histogram counts under <see cref="Overflow"/>: a bound, should one be wrong
+    /// about the values.
+    /// </summary>
     public const int MaxSeries = 256;
 
     public const string Overflow = "other";
@@ -67,7 +69,8 @@ internal static class SnakeCase
         var text = new System.Text.StringBuilder(name.Length + 4);
         foreach (var letter in name)
         {
-            if (char.IsAsciiLetterUpper(letter) && text.Length > 0) text.Append('_');
+            if (char.IsAsciiLetterUpper(letter) && text.Length > 0)
+                text.Append('_');
             text.Append(char.ToLowerInvariant(letter));
         }
 
@@ -75,13 +78,14 @@ internal static class SnakeCase
     }
 
     public static string Of<TEnum>(TEnum value)
-        where TEnum : struct, Enum
-        => Names<TEnum>.Of.TryGetValue(value, out var name) ? name : Of(value.ToString());
+        where TEnum : struct, Enum => Names<TEnum>.Of.TryGetValue(value, out var name) ? name : Of(value.ToString());
 
     /// <summary>Spelled once: they are asked for at every scrape.</summary>
     private static class Names<TEnum>
         where TEnum : struct, Enum
     {
-        public static readonly Dictionary<TEnum, string> Of = Enum.GetValues<TEnum>().Distinct().ToDictionary(value => value, value => SnakeCase.Of(value.ToString()));
+        public static readonly Dictionary<TEnum, string> Of = Enum.GetValues<TEnum>()
+            .Distinct()
+            .ToDictionary(value => value, value => SnakeCase.Of(value.ToString()));
     }
 }

@@ -9,8 +9,8 @@ namespace VpcCni.Ipamd.Metrics;
 internal readonly record struct Sample(double Value, params string[] Labels);
 
 /// <summary>
-/// The instruments of the metrics table (System.Diagnostics.Metrics) and the values that were measured with them. What happens is added to counters and histograms when it happens; what is is read when
-/// somebody asks, for all metrics from one reading.
+/// The instruments of the metrics table (System.Diagnostics.Metrics) and the values that were measured with them. What happens is added to
+/// counters and histograms when it happens; what is is read when somebody asks, for all metrics from one reading.
 /// </summary>
 /// <typeparam name="TReading">What values are read from.</typeparam>
 internal sealed class MetricRegistry<TReading> : IDisposable
@@ -35,7 +35,8 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         _meter = new Meter("vpccni", version);
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter, _meter)) listener.EnableMeasurementEvents(instrument, _byName[instrument.Name]);
+            if (ReferenceEquals(instrument.Meter, _meter))
+                listener.EnableMeasurementEvents(instrument, _byName[instrument.Name]);
         };
         _listener.SetMeasurementEventCallback<long>(static (_, value, tags, state) => ((MetricSeries)state!).Add(value, tags));
         _listener.SetMeasurementEventCallback<double>((_, value, tags, state) => Measured((MetricSeries)state!, value, tags));
@@ -43,7 +44,8 @@ internal sealed class MetricRegistry<TReading> : IDisposable
     }
 
     /// <summary>Metrics of the table that nothing is measured with.</summary>
-    public IReadOnlyList<Metric> WithoutInstrument => [.. _series.Select(series => series.Metric).Where(metric => !Instruments.Contains(metric.Name))];
+    public IReadOnlyList<Metric> WithoutInstrument =>
+        [.. _series.Select(series => series.Metric).Where(metric => !Instruments.Contains(metric.Name))];
 
     private HashSet<string> Instruments { get; } = [];
 
@@ -61,8 +63,8 @@ internal sealed class MetricRegistry<TReading> : IDisposable
     }
 
     /// <summary>A metric without labels; null where there is no value now.</summary>
-    public void Read(Metric metric, Func<TReading, double?> value)
-        => ReadAll(metric, reading => value(reading) is { } known ? [new Sample(known)] : []);
+    public void Read(Metric metric, Func<TReading, double?> value) =>
+        ReadAll(metric, reading => value(reading) is { } known ? [new Sample(known)] : []);
 
     /// <summary>A metric with labels: a series is there for as long as it is read.</summary>
     public void ReadAll(Metric metric, Func<TReading, IEnumerable<Sample>> values)
@@ -70,30 +72,38 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         Claim(metric, MetricType.Gauge, MetricType.Counter);
         _isRead.Add(_byName[metric.Name]);
         IEnumerable<Measurement<double>> Observe() => values(_reading!).Select(sample => ToMeasurement(metric, sample));
-        if (metric.Type == MetricType.Counter) _meter.CreateObservableCounter(metric.Name, Observe, metric.Unit, metric.Help);
-        else _meter.CreateObservableGauge(metric.Name, Observe, metric.Unit, metric.Help);
+        if (metric.Type == MetricType.Counter)
+            _meter.CreateObservableCounter(metric.Name, Observe, metric.Unit, metric.Help);
+        else
+            _meter.CreateObservableGauge(metric.Name, Observe, metric.Unit, metric.Help);
     }
 
-    /// <summary>Everything, as text. Not for two threads at once. A metric that cannot be read, say because file descriptors have run out, is left out, and a comment says why: the others are wanted all the more then.</summary>
+    /// <summary>
+    /// Everything, as text. Not for two threads at once. A metric that cannot be read, say because file descriptors have run out, is left
+    /// out, and a comment says why: the others are wanted all the more then.
+    /// </summary>
     public void Write(IBufferWriter<byte> output)
     {
         _reading = _read();
         try
         {
-            foreach (var series in _isRead) series.Clear();
+            foreach (var series in _isRead)
+                series.Clear();
             _listener.RecordObservableInstruments();
         }
         catch (AggregateException failures)
         {
             // Thrown when all have been asked.
-            foreach (var failure in failures.InnerExceptions) output.Write(Encoding.UTF8.GetBytes($"# A metric cannot be read: {failure.Message.ReplaceLineEndings(" ")}\n"));
+            foreach (var failure in failures.InnerExceptions)
+                output.Write(Encoding.UTF8.GetBytes($"# A metric cannot be read: {failure.Message.ReplaceLineEndings(" ")}\n"));
         }
         finally
         {
             _reading = null;
         }
 
-        foreach (var series in _series) series.Write(output);
+        foreach (var series in _series)
+            series.Write(output);
     }
 
     public void Dispose()
@@ -104,23 +114,30 @@ internal sealed class MetricRegistry<TReading> : IDisposable
 
     private void Measured(MetricSeries series, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        if (_isRead.Contains(series)) series.Set(value, tags);
-        else series.Add(value, tags);
+        if (_isRead.Contains(series))
+            series.Set(value, tags);
+        else
+            series.Add(value, tags);
     }
 
     private void Claim(Metric metric, params MetricType[] types)
     {
-        if (!_byName.ContainsKey(metric.Name)) throw new InvalidOperationException($"{metric.Name} is not in the table");
-        if (!types.Contains(metric.Type)) throw new InvalidOperationException($"{metric.Name} is a {metric.Type}");
-        if (!Instruments.Add(metric.Name)) throw new InvalidOperationException($"{metric.Name} is measured twice");
+        if (!_byName.ContainsKey(metric.Name))
+            throw new InvalidOperationException($"{metric.Name} is not in the table");
+        if (!types.Contains(metric.Type))
+            throw new InvalidOperationException($"{metric.Name} is a {metric.Type}");
+        if (!Instruments.Add(metric.Name))
+            throw new InvalidOperationException($"{metric.Name} is measured twice");
     }
 
     private static Measurement<double> ToMeasurement(Metric metric, Sample sample)
     {
         // The default value of the struct has no array.
-        if (sample.Labels is not { Length: > 0 } labels) return new Measurement<double>(sample.Value);
+        if (sample.Labels is not { Length: > 0 } labels)
+            return new Measurement<double>(sample.Value);
         var tags = new KeyValuePair<string, object?>[labels.Length];
-        for (var index = 0; index < labels.Length; index++) tags[index] = new KeyValuePair<string, object?>(metric.Labels[index].Name, labels[index]);
+        for (var index = 0; index < labels.Length; index++)
+            tags[index] = new KeyValuePair<string, object?>(metric.Labels[index].Name, labels[index]);
         return new Measurement<double>(sample.Value, tags);
     }
 }

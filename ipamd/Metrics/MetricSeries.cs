@@ -3,7 +3,9 @@ using System.Buffers;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>The values of one metric, one a combination of labels. Thread-safe; adding to a value allocates nothing once its labels have been seen.</summary>
+/// <summary>
+/// The values of one metric, one a combination of labels. Thread-safe; adding to a value allocates nothing once its labels have been seen.
+/// </summary>
 internal sealed class MetricSeries
 {
     private readonly Lock _lock = new();
@@ -13,9 +15,14 @@ internal sealed class MetricSeries
     {
         Metric = metric;
         // Known combinations are there from the beginning: what appears with its first event hides that event from rate() and increase().
-        if (metric.Type is not (MetricType.Counter or MetricType.Histogram) || metric.Labels.Any(label => label.Values.Count == 0)) return;
-        IEnumerable<string[]> combinations = [[]];
-        foreach (var label in metric.Labels) combinations = combinations.SelectMany(head => label.Values, (head, value) => (string[])[.. head, value]);
+        if (metric.Type is not (MetricType.Counter or MetricType.Histogram) || metric.Labels.Any(label => label.Values.Count == 0))
+            return;
+        IEnumerable<string[]> combinations =
+        [
+            [],
+        ];
+        foreach (var label in metric.Labels)
+            combinations = combinations.SelectMany(head => label.Values, (head, value) => (string[])[.. head, value]);
         _cells.AddRange(combinations.Select(labels => new Cell(labels, metric.Buckets.Count)));
     }
 
@@ -29,30 +36,36 @@ internal sealed class MetricSeries
             var cell = Find_NeedsLock(tags);
             cell.Sum += value;
             cell.Count++;
-            if (Metric.Type != MetricType.Histogram) return;
+            if (Metric.Type != MetricType.Histogram)
+                return;
             var bucket = 0;
-            while (bucket < Metric.Buckets.Count && value > Metric.Buckets[bucket]) bucket++;
-            if (bucket < Metric.Buckets.Count) cell.Buckets[bucket]++;
+            while (bucket < Metric.Buckets.Count && value > Metric.Buckets[bucket])
+                bucket++;
+            if (bucket < Metric.Buckets.Count)
+                cell.Buckets[bucket]++;
         }
     }
 
     /// <summary>For values that are read: those of the last reading are gone, whatever they were about.</summary>
     public void Clear()
     {
-        lock (_lock) _cells.Clear();
+        lock (_lock)
+            _cells.Clear();
     }
 
     /// <summary>One that was read; its labels have not been set since the last <see cref="Clear"/>.</summary>
     public void Set(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        lock (_lock) _cells.Add(new Cell(LabelsOf(tags), buckets: 0) { Sum = value });
+        lock (_lock)
+            _cells.Add(new Cell(LabelsOf(tags), buckets: 0) { Sum = value });
     }
 
     public void Write(IBufferWriter<byte> output)
     {
         lock (_lock)
         {
-            if (_cells.Count == 0) return;
+            if (_cells.Count == 0)
+                return;
             TextExposition.WriteHead(output, Metric);
             foreach (var cell in _cells)
             {
@@ -93,7 +106,8 @@ internal sealed class MetricSeries
     {
         foreach (var cell in _cells)
         {
-            if (cell.Is(tags)) return cell;
+            if (cell.Is(tags))
+                return cell;
         }
 
         return Begin_NeedsLock(LabelsOf(tags));
@@ -105,7 +119,8 @@ internal sealed class MetricSeries
         if (_cells.Count >= Metric.MaxSeries)
         {
             Array.Fill(labels, Metric.Overflow);
-            if (_cells.Find(cell => cell.Labels.AsSpan().SequenceEqual(labels)) is { } overflow) return overflow;
+            if (_cells.Find(cell => cell.Labels.AsSpan().SequenceEqual(labels)) is { } overflow)
+                return overflow;
         }
 
         var added = new Cell(labels, Metric.Buckets.Count);
@@ -115,12 +130,17 @@ internal sealed class MetricSeries
 
     private string[] LabelsOf(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
-        if (tags.Length != Metric.Labels.Count) throw new InvalidOperationException($"{Metric.Name} has {Metric.Labels.Count} labels and was given {tags.Length}");
-        if (tags.IsEmpty) return [];
+        if (tags.Length != Metric.Labels.Count)
+            throw new InvalidOperationException($"{Metric.Name} has {Metric.Labels.Count} labels and was given {tags.Length}");
+        if (tags.IsEmpty)
+            return [];
         var labels = new string[tags.Length];
         for (var index = 0; index < labels.Length; index++)
         {
-            if (tags[index].Key != Metric.Labels[index].Name) throw new InvalidOperationException($"{Metric.Name} was given {tags[index].Key} in the place of {Metric.Labels[index].Name}");
+            if (tags[index].Key != Metric.Labels[index].Name)
+                throw new InvalidOperationException(
+                    $"{Metric.Name} was given {tags[index].Key} in the place of {Metric.Labels[index].Name}"
+                );
             labels[index] = (string)tags[index].Value!;
         }
 
@@ -136,10 +156,12 @@ internal sealed class MetricSeries
 
         public bool Is(ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
-            if (tags.Length != Labels.Length) return false;
+            if (tags.Length != Labels.Length)
+                return false;
             for (var index = 0; index < tags.Length; index++)
             {
-                if (!string.Equals(Labels[index], tags[index].Value as string, StringComparison.Ordinal)) return false;
+                if (!string.Equals(Labels[index], tags[index].Value as string, StringComparison.Ordinal))
+                    return false;
             }
 
             return true;

@@ -22,7 +22,9 @@ internal sealed record MetricSources(DaemonState State, IpLedger Ledger, Pending
     public Func<RepairReport> HostNetwork { get; init; } = () => RepairReport.Empty;
 }
 
-/// <summary>The daemon at one moment: each of its locks is taken once for a whole scrape, and for as long as a step of the pool takes it.</summary>
+/// <summary>
+/// The daemon at one moment: each of its locks is taken once for a whole scrape, and for as long as a step of the pool takes it.
+/// </summary>
 internal sealed class NodeReading(MetricSources sources)
 {
     private readonly DateTimeOffset _now = sources.Time.GetUtcNow();

@@ -6,8 +6,8 @@ using System.Text;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>
-/// The Prometheus text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/): one line a value, after two that say what it is. Written straight into the response's
-/// bytes.
+/// The Prometheus text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/): one line a value, after two
+/// that say what it is. Written straight into the response's bytes.
 /// </summary>
 internal static class TextExposition
 {
@@ -15,7 +15,11 @@ internal static class TextExposition
 
     public static void WriteHead(IBufferWriter<byte> output, Metric metric)
     {
-        Write(output, $"# HELP {metric.Name} {metric.Help.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\n");
+        Write(
+            output,
+            $"# HELP {metric.Name} "
+                + $"{metric.Help.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)}\n"
+        );
         Write(output, $"# TYPE {metric.Name} {TypeOf(metric.Type)}\n");
     }
 
@@ -25,7 +29,14 @@ internal static class TextExposition
     /// <param name="labels">Values, in the order of the metric's labels.</param>
     /// <param name="value">The value.</param>
     /// <param name="bound">The bucket's, if it is one.</param>
-    public static void WriteSample(IBufferWriter<byte> output, Metric metric, string suffix, ReadOnlySpan<string> labels, double value, double? bound = null)
+    public static void WriteSample(
+        IBufferWriter<byte> output,
+        Metric metric,
+        string suffix,
+        ReadOnlySpan<string> labels,
+        double value,
+        double? bound = null
+    )
     {
         Write(output, metric.Name);
         Write(output, suffix);
@@ -61,7 +72,9 @@ internal static class TextExposition
     {
         if (text.AsSpan().IndexOfAny('\\', '"', '\n') >= 0)
         {
-            text = text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+            text = text.Replace("\\", "\\\\", StringComparison.Ordinal)
+                .Replace("\"", "\\\"", StringComparison.Ordinal)
+                .Replace("\n", "\\n", StringComparison.Ordinal);
         }
 
         Write(output, text);
@@ -69,8 +82,10 @@ internal static class TextExposition
 
     private static void WriteNumber(IBufferWriter<byte> output, double value)
     {
-        if (double.IsNaN(value)) Write(output, "NaN");
-        else if (double.IsInfinity(value)) Write(output, value > 0 ? "+Inf" : "-Inf");
+        if (double.IsNaN(value))
+            Write(output, "NaN");
+        else if (double.IsInfinity(value))
+            Write(output, value > 0 ? "+Inf" : "-Inf");
         else
         {
             // The shortest text that reads as the same number; 32 bytes hold any.
@@ -81,15 +96,17 @@ internal static class TextExposition
 
     private static void Write(IBufferWriter<byte> output, string text)
     {
-        if (text.Length > 0) Encoding.UTF8.GetBytes(text.AsSpan(), output);
+        if (text.Length > 0)
+            Encoding.UTF8.GetBytes(text.AsSpan(), output);
     }
 
-    private static string TypeOf(MetricType type) => type switch
-    {
-        MetricType.Gauge => "gauge",
-        MetricType.Counter => "counter",
-        MetricType.Histogram => "histogram",
-        MetricType.Summary => "summary",
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unnamed type"),
-    };
+    private static string TypeOf(MetricType type) =>
+        type switch
+        {
+            MetricType.Gauge => "gauge",
+            MetricType.Counter => "counter",
+            MetricType.Histogram => "histogram",
+            MetricType.Summary => "summary",
+            _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unnamed type"),
+        };
 }

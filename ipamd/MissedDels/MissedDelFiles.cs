@@ -3,8 +3,12 @@ using VpcCni.MissedDels;
 
 namespace VpcCni.Ipamd.MissedDels;
 
-/// <summary>The folder beside the daemon's socket. Made at the first read, so that the plugin finds one that is right; opened again for each.</summary>
-internal sealed partial class MissedDelFiles(string socketPath, TimeProvider time, ILogger<MissedDelFiles> logger) : IMissedDels, IDisposable
+/// <summary>
+/// The folder beside the daemon's socket. Made at the first read, so that the plugin finds one that is right; opened again for each.
+/// </summary>
+internal sealed partial class MissedDelFiles(string socketPath, TimeProvider time, ILogger<MissedDelFiles> logger)
+    : IMissedDels,
+        IDisposable
 {
     /// <summary>Twice what plugins write; what is beyond is not looked at.</summary>
     private const int MostNames = 2 * MissedDelFolder.MaxFiles;
@@ -34,9 +38,12 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         {
             try
             {
-                if (MissedDelFolder.IsUnfinished(name)) unfinished.Add(name);
-                else if (!MissedDelFolder.IsNote(name)) foreign++;
-                else if (ReadEntry(folder, name) is { } entry) entries.Add(entry);
+                if (MissedDelFolder.IsUnfinished(name))
+                    unfinished.Add(name);
+                else if (!MissedDelFolder.IsNote(name))
+                    foreign++;
+                else if (ReadEntry(folder, name) is { } entry)
+                    entries.Add(entry);
             }
             catch (IOException exception)
             {
@@ -53,7 +60,8 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
     {
         using var folder = MissedDelFolder.Open(socketPath);
         // The DEL of a newer ADD of the same attachment may have been missed, too.
-        if (ReadEntry(folder, entry.Name) is { } present && present.Note == entry.Note) folder.Remove(entry.Name);
+        if (ReadEntry(folder, entry.Name) is { } present && present.Note == entry.Note)
+            folder.Remove(entry.Name);
     }
 
     public void Dispose() => _watcher?.Dispose();
@@ -73,17 +81,21 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
     /// <summary>What a plugin that was killed had begun to write.</summary>
     private void RemoveAbandoned(MissedDelFolder folder, List<string> unfinished)
     {
-        foreach (var gone in _unfinished.Keys.Except(unfinished, StringComparer.Ordinal).ToArray()) _unfinished.Remove(gone);
+        foreach (var gone in _unfinished.Keys.Except(unfinished, StringComparer.Ordinal).ToArray())
+            _unfinished.Remove(gone);
         foreach (var name in unfinished)
         {
-            if (!_unfinished.TryGetValue(name, out var seen)) _unfinished[name] = time.GetTimestamp();
-            else if (time.GetElapsedTime(seen) >= UnfinishedFor) folder.Remove(name);
+            if (!_unfinished.TryGetValue(name, out var seen))
+                _unfinished[name] = time.GetTimestamp();
+            else if (time.GetElapsedTime(seen) >= UnfinishedFor)
+                folder.Remove(name);
         }
     }
 
     private void Watch(MissedDelFolder folder)
     {
-        if (!_isWatchLost && _watched == folder.Inode) return;
+        if (!_isWatchLost && _watched == folder.Inode)
+            return;
         _watcher?.Dispose();
         _watcher = null;
         try

@@ -9,8 +9,8 @@ using VpcCni.MissedDels;
 namespace VpcCni.Ipamd.MissedDels;
 
 /// <summary>
-/// Takes the notes that the plugin left of DELs: releases what was held before the DEL, and removes a note when that is durable. At the start, before the cloud
-/// is asked for anything; then whenever one arrives, and every half minute in case that was not announced.
+/// Takes the notes that the plugin left of DELs: releases what was held before the DEL, and removes a note when that is durable. At the
+/// start, before the cloud is asked for anything; then whenever one arrives, and every half minute in case that was not announced.
 /// </summary>
 internal sealed partial class MissedDelIntake(
     IMissedDels notes,
@@ -21,7 +21,8 @@ internal sealed partial class MissedDelIntake(
     PoolEvents events,
     TimeProvider time,
     string? bootId,
-    ILogger<MissedDelIntake> logger)
+    ILogger<MissedDelIntake> logger
+)
 {
     internal static readonly TimeSpan RescanInterval = TimeSpan.FromSeconds(30);
 
@@ -45,7 +46,8 @@ internal sealed partial class MissedDelIntake(
         while (true)
         {
             var wait = await TakeAsync(cancellationToken) ? RescanInterval : RetryAfter;
-            if (Problem is { } problem && problem != _reported) Log.Problem(logger, problem);
+            if (Problem is { } problem && problem != _reported)
+                Log.Problem(logger, problem);
             _reported = Problem;
             await _signal.WaitAsync(wait, time, cancellationToken);
         }
@@ -66,7 +68,8 @@ internal sealed partial class MissedDelIntake(
                 Remove(reading.Entries);
             }
 
-            if (reading.Problem is { } unread) throw new IOException(unread);
+            if (reading.Problem is { } unread)
+                throw new IOException(unread);
             Problem = reading.Foreign > 0 ? $"the folder of missed DELs has {reading.Foreign} files that are none: remove them" : null;
             return true;
         }
@@ -79,9 +82,11 @@ internal sealed partial class MissedDelIntake(
 
     private void Forget(IReadOnlyList<MissedDelEntry> present)
     {
-        if (_done.Count == 0) return;
+        if (_done.Count == 0)
+            return;
         var names = present.Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (var gone in _done.Keys.Where(name => !names.Contains(name)).ToArray()) _done.Remove(gone);
+        foreach (var gone in _done.Keys.Where(name => !names.Contains(name)).ToArray())
+            _done.Remove(gone);
     }
 
     private void Release(IEnumerable<MissedDelEntry> entries)
@@ -99,21 +104,26 @@ internal sealed partial class MissedDelIntake(
                 Log.Unusable(logger, entry.Name, entry.Problem ?? "the boot id of this machine cannot be read");
         }
 
-        if (happened.Count == 0) return;
+        if (happened.Count == 0)
+            return;
         waiting.Serve();
         pool.Raise();
-        foreach (var item in happened) events.Publish(item);
+        foreach (var item in happened)
+            events.Publish(item);
     }
 
     private PoolEvent.MissedDelete Release(MissedDel note, ClockReading clock)
     {
-        if (clock.BootId is null) return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unusable);
+        if (clock.BootId is null)
+            return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unusable);
         // What held an address then ended with that boot.
-        if (note.BootId != clock.BootId) return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.OtherBoot);
+        if (note.BootId != clock.BootId)
+            return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.OtherBoot);
         var at = clock.Carry(note.At, new ClockReading(note.At, note.SinceBoot) { BootId = note.BootId });
         var key = new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName);
         var (attachment, isReleased) = ledger.ReleaseAssignedBefore(key, at, CoolsSince(at, clock.Now));
-        if (attachment is null) (attachment, isReleased) = ledger.ReleaseAssignedBefore(AddressService.MigratedKey(key), at, CoolsSince(at, clock.Now));
+        if (attachment is null)
+            (attachment, isReleased) = ledger.ReleaseAssignedBefore(AddressService.MigratedKey(key), at, CoolsSince(at, clock.Now));
         switch (attachment, isReleased)
         {
             case (null, _):
@@ -130,7 +140,8 @@ internal sealed partial class MissedDelIntake(
     }
 
     /// <summary>
-    /// The cooldown began with the DEL; but so much of it is kept that the kernel is asked first whether the plugin has torn everything down.
+    /// The cooldown began with the DEL; but so much of it is kept that the kernel is asked first whether the plugin has torn everything
+    /// down.
     /// </summary>
     private DateTimeOffset CoolsSince(DateTimeOffset at, DateTimeOffset now)
     {
@@ -155,16 +166,29 @@ internal sealed partial class MissedDelIntake(
             }
         }
 
-        if (failure is not null) throw failure;
+        if (failure is not null)
+            throw failure;
     }
 
     private static partial class Log
     {
         [LoggerMessage(151, LogLevel.Information, "address released by a DEL that came while the daemon was away, it cools")]
-        public static partial void Released(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip, DateTimeOffset at);
+        public static partial void Released(
+            ILogger logger,
+            PodReference pod,
+            AttachmentKey attachment,
+            System.Net.IPAddress ip,
+            DateTimeOffset at
+        );
 
         [LoggerMessage(152, LogLevel.Information, "a DEL that came while the daemon was away is older than the ADD: the address stays")]
-        public static partial void Outdated(ILogger logger, PodReference pod, AttachmentKey attachment, DateTimeOffset at, DateTimeOffset since);
+        public static partial void Outdated(
+            ILogger logger,
+            PodReference pod,
+            AttachmentKey attachment,
+            DateTimeOffset at,
+            DateTimeOffset since
+        );
 
         [LoggerMessage(153, LogLevel.Debug, "a DEL that came while the daemon was away names nothing that holds an address")]
         public static partial void NothingHeld(ILogger logger, AttachmentKey attachment, DateTimeOffset at);

@@ -23,15 +23,26 @@ internal sealed class AwaitedLinks(TimeProvider time)
         {
             lock (_lock)
             {
-                Entry[] expected = [.. _entries.Values
-                    .Where(entry => entry.Failure is not null && time.GetUtcNow() < entry.Until && entry.Addresses > 0)];
-                if (expected.Length == 0) return AwaitedAddresses.None;
+                Entry[] expected =
+                [
+                    .. _entries.Values.Where(entry => entry.Failure is not null && time.GetUtcNow() < entry.Until && entry.Addresses > 0),
+                ];
+                if (expected.Length == 0)
+                    return AwaitedAddresses.None;
                 var names = string.Join(", ", expected.Select(entry => entry.Item.Id.Value).Order(StringComparer.Ordinal));
                 var count = expected.Sum(entry => entry.Addresses);
-                return new AwaitedAddresses(count, new GrowthObstacle(
-                    GrowthObstacleKind.CloudFailure, expected.Max(entry => entry.Until),
-                    $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses and not wired yet: "
-                        + expected[0].Failure) { MayEndAnyMoment = true });
+                return new AwaitedAddresses(
+                    count,
+                    new GrowthObstacle(
+                        GrowthObstacleKind.CloudFailure,
+                        expected.Max(entry => entry.Until),
+                        $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses and not wired yet: "
+                            + expected[0].Failure
+                    )
+                    {
+                        MayEndAnyMoment = true,
+                    }
+                );
             }
         }
     }
@@ -43,10 +54,16 @@ internal sealed class AwaitedLinks(TimeProvider time)
         {
             lock (_lock)
             {
-                string[] late = [.. _entries.Values.Where(entry => entry.Failure is not null && time.GetUtcNow() >= entry.Until)
-                    .OrderBy(entry => entry.Item.Id.Value, StringComparer.Ordinal)
-                    .Select(entry => $"{entry.Item.Id} is attached and not wired, so no pod gets one of its {entry.Addresses} addresses: "
-                        + entry.Failure)];
+                string[] late =
+                [
+                    .. _entries
+                        .Values.Where(entry => entry.Failure is not null && time.GetUtcNow() >= entry.Until)
+                        .OrderBy(entry => entry.Item.Id.Value, StringComparer.Ordinal)
+                        .Select(entry =>
+                            $"{entry.Item.Id} is attached and not wired, so no pod gets one of its {entry.Addresses} addresses: "
+                            + entry.Failure
+                        ),
+                ];
                 return late.Length == 0 ? null : string.Join("; ", late);
             }
         }
@@ -70,23 +87,28 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         lock (_lock)
         {
-            if (_entries.TryGetValue(item.Id, out var known)) (known.Item, known.HasAppeared) = (item, false);
-            else _entries[item.Id] = new Entry { Item = item, Until = time.GetUtcNow() + PoolLimits.LinkDeadline };
+            if (_entries.TryGetValue(item.Id, out var known))
+                (known.Item, known.HasAppeared) = (item, false);
+            else
+                _entries[item.Id] = new Entry { Item = item, Until = time.GetUtcNow() + PoolLimits.LinkDeadline };
         }
     }
 
     public void Wired(NetworkInterfaceId id)
     {
-        lock (_lock) _entries.Remove(id);
+        lock (_lock)
+            _entries.Remove(id);
     }
 
     public void Failed(NetworkInterfaceId id, string why)
     {
         lock (_lock)
         {
-            if (!_entries.TryGetValue(id, out var entry)) return;
+            if (!_entries.TryGetValue(id, out var entry))
+                return;
             entry.Failure = why;
-            if (entry.HasAppeared) Request_NeedsLock(entry);
+            if (entry.HasAppeared)
+                Request_NeedsLock(entry);
         }
     }
 
@@ -95,7 +117,8 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         lock (_lock)
         {
-            foreach (var gone in _entries.Keys.Where(id => !ids.Contains(id)).ToArray()) _entries.Remove(gone);
+            foreach (var gone in _entries.Keys.Where(id => !ids.Contains(id)).ToArray())
+                _entries.Remove(gone);
         }
     }
 
@@ -104,12 +127,15 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         lock (_lock)
         {
-            foreach (var entry in _entries.Values
-                .Where(entry => !entry.HasAppeared)
-                .Where(entry => mac is null || string.Equals(entry.Item.Mac, mac, StringComparison.OrdinalIgnoreCase)))
+            foreach (
+                var entry in _entries
+                    .Values.Where(entry => !entry.HasAppeared)
+                    .Where(entry => mac is null || string.Equals(entry.Item.Mac, mac, StringComparison.OrdinalIgnoreCase))
+            )
             {
                 entry.HasAppeared = true;
-                if (entry.Failure is not null) Request_NeedsLock(entry);
+                if (entry.Failure is not null)
+                    Request_NeedsLock(entry);
             }
         }
     }
@@ -119,7 +145,8 @@ internal sealed class AwaitedLinks(TimeProvider time)
     /// </summary>
     private void Request_NeedsLock(Entry entry)
     {
-        if (_observeAt is null) return;
+        if (_observeAt is null)
+            return;
         var pause = entry.Requests == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(entry.Requests - 1, 10));
         entry.Requests++;
         _observeAt(time.GetUtcNow() + (pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval));

@@ -7,13 +7,14 @@ namespace VpcCni.Ipamd.Observation;
 /// <summary>Maps failures of the cloud to the planner's obstacles, which have no word of a cloud.</summary>
 internal static class CloudObstacles
 {
-    public static GrowthObstacleKind KindOf(CloudErrorKind kind) => kind switch
-    {
-        CloudErrorKind.Throttled => GrowthObstacleKind.Throttled,
-        CloudErrorKind.Disabled => GrowthObstacleKind.ProvisioningDisabled,
-        CloudErrorKind.InterfaceLimit => GrowthObstacleKind.InterfaceLimit,
-        CloudErrorKind.AddressLimit => GrowthObstacleKind.AddressLimit,
-        CloudErrorKind.NotPermitted => GrowthObstacleKind.NotPermitted,
-        _ => GrowthObstacleKind.CloudFailure,
-    };
+    public static GrowthObstacleKind KindOf(CloudErrorKind kind) =>
+        kind switch
+        {
+            CloudErrorKind.Throttled => GrowthObstacleKind.Throttled,
+            CloudErrorKind.Disabled => GrowthObstacleKind.ProvisioningDisabled,
+            CloudErrorKind.InterfaceLimit => GrowthObstacleKind.InterfaceLimit,
+            CloudErrorKind.AddressLimit => GrowthObstacleKind.AddressLimit,
+            CloudErrorKind.NotPermitted => GrowthObstacleKind.NotPermitted,
+            _ => GrowthObstacleKind.CloudFailure,
+        };
 }

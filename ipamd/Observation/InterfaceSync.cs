@@ -8,11 +8,21 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Keeps what the ledger holds equal to what is attached. The control plane is the truth and costs a call on every node of the cluster, so it is asked rarely: at long intervals, after a change of ours that
-/// failed or whose outcome is in doubt, and when the instance metadata, which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is followed again only at growing intervals: it may have been the truth that was late.
+/// Keeps what the ledger holds equal to what is attached. The control plane is the truth and costs a call on every node of the cluster, so
+/// it is asked rarely: at long intervals, after a change of ours that failed or whose outcome is in doubt, and when the instance metadata,
+/// which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is followed again only at growing
+/// intervals: it may have been the truth that was late.
 /// </summary>
 internal sealed partial class InterfaceSync(
-    ICloud cloud, InterfaceInventory interfaces, KernelUsage evidence, InterfacePlacement placement, PoolSignal signal, TimeProvider time, Random random, ILogger<InterfaceSync> logger)
+    ICloud cloud,
+    InterfaceInventory interfaces,
+    KernelUsage evidence,
+    InterfacePlacement placement,
+    PoolSignal signal,
+    TimeProvider time,
+    Random random,
+    ILogger<InterfaceSync> logger
+)
 {
     /// <summary>Our word for a cloud that may yet answer: asked again at once.</summary>
     public const string NoFirstAnswer = "NoAnswerYet";
@@ -49,12 +59,14 @@ internal sealed partial class InterfaceSync(
     {
         get
         {
-            lock (_lock) return _lastObservedAt;
+            lock (_lock)
+                return _lastObservedAt;
         }
     }
 
     /// <summary>
-    /// Why nothing may be added: the cloud has not been observed since the start, and what is attached is presumed. Ends with the first observation, which is tried again at its <see cref="GrowthObstacle.Until"/>.
+    /// Why nothing may be added: the cloud has not been observed since the start, and what is attached is presumed. Ends with the first
+    /// observation, which is tried again at its <see cref="GrowthObstacle.Until"/>.
     /// </summary>
     public GrowthObstacle? NotObserved
     {
@@ -62,13 +74,23 @@ internal sealed partial class InterfaceSync(
         {
             lock (_lock)
             {
-                if (_lastObservedAt is not null || _notObserved is not { } failure) return null;
-                return new GrowthObstacle(CloudObstacles.KindOf(failure.Kind), _observeAt, $"the cloud has not been observed since the start, and nothing is added before: {failure.Message}") { MayEndAnyMoment = !_looking.IsCompleted };
+                if (_lastObservedAt is not null || _notObserved is not { } failure)
+                    return null;
+                return new GrowthObstacle(
+                    CloudObstacles.KindOf(failure.Kind),
+                    _observeAt,
+                    $"the cloud has not been observed since the start, and nothing is added before: {failure.Message}"
+                )
+                {
+                    MayEndAnyMoment = !_looking.IsCompleted,
+                };
             }
         }
     }
 
-    /// <summary>Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.</summary>
+    /// <summary>
+    /// Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.
+    /// </summary>
     public long DriftFound => Interlocked.Read(ref _driftFound);
 
     /// <summary>Interfaces that are attached and not wired.</summary>
@@ -81,9 +103,11 @@ internal sealed partial class InterfaceSync(
         {
             lock (_lock)
             {
-                if (!_looking.IsCompleted) return DateTimeOffset.MaxValue;
+                if (!_looking.IsCompleted)
+                    return DateTimeOffset.MaxValue;
                 var next = _observeAt < _hintAt ? _observeAt : _hintAt;
-                if (_kernelAt < next) next = _kernelAt;
+                if (_kernelAt < next)
+                    next = _kernelAt;
                 return placement.Describes && _subnetsAt < next ? _subnetsAt : next;
             }
         }
@@ -91,7 +115,8 @@ internal sealed partial class InterfaceSync(
 
     public Task IdleAsync()
     {
-        lock (_lock) return _looking;
+        lock (_lock)
+            return _looking;
     }
 
     /// <summary>The start's observation has just been made.</summary>
@@ -115,7 +140,8 @@ internal sealed partial class InterfaceSync(
         Failed(failure);
         if (failure.Code == NoFirstAnswer)
         {
-            lock (_lock) _observeAt = time.GetUtcNow();
+            lock (_lock)
+                _observeAt = time.GetUtcNow();
         }
 
         ReserveInUse();
@@ -137,37 +163,53 @@ internal sealed partial class InterfaceSync(
         lock (_lock)
         {
             // Failures of the observation itself keep their own pace.
-            if (_failures == 0 && at < _observeAt) _observeAt = at;
+            if (_failures == 0 && at < _observeAt)
+                _observeAt = at;
         }
     }
 
-    /// <summary>Pods wait for an address that nothing brings: look now for those that are not in use any more, unless that has just been done.</summary>
+    /// <summary>
+    /// Pods wait for an address that nothing brings: look now for those that are not in use any more, unless that has just been done.
+    /// </summary>
     public void RequestKernelLook()
     {
         lock (_lock)
         {
-            if (_kernelLookedAt + PoolLimits.KernelLookInterval is var at && at < _kernelAt) _kernelAt = at;
+            if (_kernelLookedAt + PoolLimits.KernelLookInterval is var at && at < _kernelAt)
+                _kernelAt = at;
         }
     }
 
-    /// <summary>The link with this MAC address is gone. An interface that somebody takes away is known to be gone as soon as the cloud says so, not with the next hint of the metadata.</summary>
+    /// <summary>
+    /// The link with this MAC address is gone. An interface that somebody takes away is known to be gone as soon as the cloud says so, not
+    /// with the next hint of the metadata.
+    /// </summary>
     public void LinkLost(string mac)
     {
-        if (!interfaces.IsTakenAway(mac)) return;
+        if (!interfaces.IsTakenAway(mac))
+            return;
         DateTimeOffset at;
         // A link that comes and goes must not cost a call each time.
-        lock (_lock) at = _lastObservedAt is { } last && last + PoolLimits.FirstObserveRetry is var next && next > time.GetUtcNow() ? next : time.GetUtcNow();
+        lock (_lock)
+            at =
+                _lastObservedAt is { } last && last + PoolLimits.FirstObserveRetry is var next && next > time.GetUtcNow()
+                    ? next
+                    : time.GetUtcNow();
         RequestAt(at);
         signal.Raise();
     }
 
-    /// <summary>Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at once if it is already.</summary>
+    /// <summary>
+    /// Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at
+    /// once if it is already.
+    /// </summary>
     /// <returns>Whether a description is due or under way: what depends on it may change in a moment.</returns>
     public bool RequestSubnets(TimeSpan age)
     {
         lock (_lock)
         {
-            if (_subnetsDescribedAt + age is var at && at < _subnetsAt) _subnetsAt = at;
+            if (_subnetsDescribedAt + age is var at && at < _subnetsAt)
+                _subnetsAt = at;
             return placement.Describes && (_isDescribing || _subnetsAt <= time.GetUtcNow());
         }
     }
@@ -178,7 +220,8 @@ internal sealed partial class InterfaceSync(
     {
         lock (_lock)
         {
-            if (!placement.Describes || _failedDescriptions > 0) return false;
+            if (!placement.Describes || _failedDescriptions > 0)
+                return false;
             _subnetsAt = time.GetUtcNow();
             return true;
         }
@@ -190,7 +233,8 @@ internal sealed partial class InterfaceSync(
         ApplyPlacement();
         lock (_lock)
         {
-            if (!placement.IsDescribed) _subnetsAt = time.GetUtcNow();
+            if (!placement.IsDescribed)
+                _subnetsAt = time.GetUtcNow();
         }
 
         signal.Raise();
@@ -202,22 +246,28 @@ internal sealed partial class InterfaceSync(
         Task last;
         lock (_lock)
         {
-            if (!_looking.IsCompleted) return;
+            if (!_looking.IsCompleted)
+                return;
             (last, _looking) = (_looking, Task.CompletedTask);
         }
 
         // Anything but success is a defect; the loop reports it.
         last.GetAwaiter().GetResult();
-        if (NextAt > time.GetUtcNow()) return;
+        if (NextAt > time.GetUtcNow())
+            return;
         var looking = SyncAsync(cancellationToken);
-        lock (_lock) _looking = looking;
+        lock (_lock)
+            _looking = looking;
     }
 
     private async Task SyncAsync(CancellationToken cancellationToken)
     {
         try
         {
-            bool observe, hint, describe, kernel;
+            bool observe,
+                hint,
+                describe,
+                kernel;
             lock (_lock)
             {
                 var now = time.GetUtcNow();
@@ -225,13 +275,16 @@ internal sealed partial class InterfaceSync(
                 kernel = hint || _kernelAt <= now;
                 observe = _observeAt <= now || (hint && !interfaces.AllMended);
                 describe = placement.Describes && _subnetsAt <= now;
-                if (hint) _hintAt = After(PoolLimits.HintInterval);
+                if (hint)
+                    _hintAt = After(PoolLimits.HintInterval);
             }
 
             // First, since which interfaces are excluded follows from it.
-            if (describe) await DescribeSubnetsAsync(cancellationToken);
+            if (describe)
+                await DescribeSubnetsAsync(cancellationToken);
             string? differs = null;
-            if (kernel) LookAtKernel();
+            if (kernel)
+                LookAtKernel();
             if (hint)
             {
                 // What could not be looked at when it was to get pods again.
@@ -243,7 +296,8 @@ internal sealed partial class InterfaceSync(
                 }
             }
 
-            if (observe && await ObserveAsync(cancellationToken) && differs is not null) await JudgeAsync(differs, cancellationToken);
+            if (observe && await ObserveAsync(cancellationToken) && differs is not null)
+                await JudgeAsync(differs, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -258,27 +312,33 @@ internal sealed partial class InterfaceSync(
     private async Task<bool> ObserveAsync(CancellationToken cancellationToken)
     {
         // Requests that come while the answer is under way ask for another one.
-        lock (_lock) _observeAt = After(PoolLimits.ResyncInterval);
+        lock (_lock)
+            _observeAt = After(PoolLimits.ResyncInterval);
         var started = time.GetTimestamp();
         try
         {
             var changes = await interfaces.ObserveAsync(cancellationToken);
             Events.Publish(new PoolEvent.Observed(time.GetUtcNow(), changes, time.GetElapsedTime(started)));
-            foreach (var loss in changes.Losses) Events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
+            foreach (var loss in changes.Losses)
+                Events.Publish(new PoolEvent.AddressesLost(time.GetUtcNow(), loss));
             bool isFirst;
             lock (_lock)
             {
                 isFirst = _lastObservedAt is null;
                 _lastObservedAt = time.GetUtcNow();
                 _failures = 0;
-                if (_notObserved is null) _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
+                if (_notObserved is null)
+                    _driftFound += changes.InterfacesAdded.Count + changes.InterfacesLost.Count + changes.BlocksAdded + changes.BlocksLost;
                 _notObserved = null;
             }
 
             Observed();
-            if (isFirst) ConfirmPlaces();
-            if (interfaces.IsAnyLeaving) RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
-            if (changes.BlocksAdded > 0) ReserveInUse();
+            if (isFirst)
+                ConfirmPlaces();
+            if (interfaces.IsAnyLeaving)
+                RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
+            if (changes.BlocksAdded > 0)
+                ReserveInUse();
             ApplyPlacement();
             return true;
         }
@@ -288,7 +348,8 @@ internal sealed partial class InterfaceSync(
             Failed(exception);
             Log.ObserveFailed(logger, exception);
             Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
-            if (LastObservedAt is null) await PresumeAgainAsync(cancellationToken);
+            if (LastObservedAt is null)
+                await PresumeAgainAsync(cancellationToken);
             return false;
         }
     }
@@ -297,13 +358,16 @@ internal sealed partial class InterfaceSync(
     {
         lock (_lock)
         {
-            if (_lastObservedAt is null) _notObserved = failure;
+            if (_lastObservedAt is null)
+                _notObserved = failure;
             var pause = PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(_failures++, 10));
             _observeAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
         }
     }
 
-    /// <summary>What the metadata does not show any more gets no new pods; what it shows again does, when the kernel has been asked.</summary>
+    /// <summary>
+    /// What the metadata does not show any more gets no new pods; what it shows again does, when the kernel has been asked.
+    /// </summary>
     private async Task PresumeAgainAsync(CancellationToken cancellationToken)
     {
         try
@@ -320,16 +384,20 @@ internal sealed partial class InterfaceSync(
     /// <summary>The first observation may be older than what the checkpoint knows.</summary>
     private void ConfirmPlaces()
     {
-        if (interfaces.ConfirmPlacesAt is { } confirm) RequestAt(confirm);
+        if (interfaces.ConfirmPlacesAt is { } confirm)
+            RequestAt(confirm);
     }
 
-    /// <summary>The hint, when it differs from the ledger and has not been refuted. A metadata service that does not answer hints at nothing.</summary>
+    /// <summary>
+    /// The hint, when it differs from the ledger and has not been refuted. A metadata service that does not answer hints at nothing.
+    /// </summary>
     private async Task<string?> DifferingHintAsync(CancellationToken cancellationToken)
     {
         try
         {
             var (agrees, fingerprint) = await interfaces.CompareHintAsync(cancellationToken);
-            if (agrees) _refuted = null;
+            if (agrees)
+                _refuted = null;
             return agrees || (fingerprint == _refuted && time.GetUtcNow() < _refutedUntil) ? null : fingerprint;
         }
         catch (CloudException exception)
@@ -339,22 +407,30 @@ internal sealed partial class InterfaceSync(
         }
     }
 
-    /// <summary>A hint that differs from the truth as well is not worth another call for a while. The pause doubles as long as it stays the same.</summary>
+    /// <summary>
+    /// A hint that differs from the truth as well is not worth another call for a while. The pause doubles as long as it stays the same.
+    /// </summary>
     private async Task JudgeAsync(string differs, CancellationToken cancellationToken)
     {
         var before = _refuted;
         _refuted = null;
-        if (await DifferingHintAsync(cancellationToken) != differs) return;
+        if (await DifferingHintAsync(cancellationToken) != differs)
+            return;
         var twice = _refutedFor * 2;
-        _refutedFor = before != differs ? PoolLimits.HintInterval : twice < PoolLimits.ResyncInterval ? twice : PoolLimits.ResyncInterval;
+        _refutedFor =
+            before != differs ? PoolLimits.HintInterval
+            : twice < PoolLimits.ResyncInterval ? twice
+            : PoolLimits.ResyncInterval;
         (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + _refutedFor);
-        if (before != differs) Log.Refuted(logger);
+        if (before != differs)
+            Log.Refuted(logger);
     }
 
     /// <summary>Exclusions at once; what was excluded and is to get pods again, after a look at the kernel.</summary>
     private void ApplyPlacement()
     {
-        if (!interfaces.ApplyPlacement(readmits: false)) return;
+        if (!interfaces.ApplyPlacement(readmits: false))
+            return;
         if (ReserveInUse())
         {
             interfaces.ApplyPlacement(readmits: true);
@@ -363,7 +439,8 @@ internal sealed partial class InterfaceSync(
 
         lock (_lock)
         {
-            if (time.GetUtcNow() + PoolLimits.EvidenceRetry is var at && at < _hintAt) _hintAt = at;
+            if (time.GetUtcNow() + PoolLimits.EvidenceRetry is var at && at < _hintAt)
+                _hintAt = at;
         }
     }
 
@@ -405,7 +482,8 @@ internal sealed partial class InterfaceSync(
     private async Task DescribeSubnetsAsync(CancellationToken cancellationToken)
     {
         SubnetsDescribedNow();
-        lock (_lock) _isDescribing = true;
+        lock (_lock)
+            _isDescribing = true;
         Supply.Asking();
         var failures = 0;
         try
@@ -417,18 +495,22 @@ internal sealed partial class InterfaceSync(
         {
             Supply.NotDescribed();
             Log.SubnetsNotDescribed(logger, exception);
-            lock (_lock) failures = _failedDescriptions + 1;
+            lock (_lock)
+                failures = _failedDescriptions + 1;
         }
         finally
         {
-            lock (_lock) (_isDescribing, _failedDescriptions) = (false, failures);
+            lock (_lock)
+                (_isDescribing, _failedDescriptions) = (false, failures);
         }
 
         ApplyPlacement();
-        if (placement.IsDescribed) return;
+        if (placement.IsDescribed)
+            return;
         // Growth waits for it: asked again at once when the question has changed meanwhile, and soon when there was no answer.
         var pause = failures == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(failures - 1, 10));
-        lock (_lock) _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
+        lock (_lock)
+            _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
     }
 
     /// <summary>A tenth earlier or later, so that the nodes of a cluster do not ask at the same moment.</summary>
@@ -442,13 +524,21 @@ internal sealed partial class InterfaceSync(
         [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
         public static partial void KernelNotAsked(ILogger logger, Exception exception);
 
-        [LoggerMessage(46, LogLevel.Warning, "the instance metadata shows other interfaces or addresses than the cloud does; the cloud is believed")]
+        [LoggerMessage(
+            46,
+            LogLevel.Warning,
+            "the instance metadata shows other interfaces or addresses than the cloud does; the cloud is believed"
+        )]
         public static partial void Refuted(ILogger logger);
 
         [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read: a difference is found at the next observation")]
         public static partial void NoHint(ILogger logger, Exception exception);
 
-        [LoggerMessage(48, LogLevel.Warning, "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may")]
+        [LoggerMessage(
+            48,
+            LogLevel.Warning,
+            "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may"
+        )]
         public static partial void SubnetsNotDescribed(ILogger logger, Exception exception);
     }
 }

@@ -3,11 +3,21 @@ using VpcCni.Ipamd.Clouds;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>Follows the network's address ranges: a VPC gets ranges, and loses them, while nodes run. The instance metadata has them, which costs no control-plane call.</summary>
+/// <summary>
+/// Follows the network's address ranges: a VPC gets ranges, and loses them, while nodes run. The instance metadata has them, which costs no
+/// control-plane call.
+/// </summary>
 /// <param name="cloud">Asked for the ranges.</param>
 /// <param name="ranges">Kept up to date. Empty until the start has read them: until then nothing is asked.</param>
 /// <param name="interval">Between two questions; a tenth more or less, so that nodes do not ask in step.</param>
-internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges ranges, TimeSpan interval, TimeProvider time, Random random, ILogger<NetworkRangeWatch> logger)
+internal sealed partial class NetworkRangeWatch(
+    ICloud cloud,
+    NetworkRanges ranges,
+    TimeSpan interval,
+    TimeProvider time,
+    Random random,
+    ILogger<NetworkRangeWatch> logger
+)
 {
     private bool _failed;
 
@@ -19,7 +29,8 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
             while (true)
             {
                 await Task.Delay(interval * (0.9 + (random.NextDouble() * 0.2)), time, cancellationToken);
-                if (ranges.Current.Count > 0) await SyncAsync(cancellationToken);
+                if (ranges.Current.Count > 0)
+                    await SyncAsync(cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -35,13 +46,15 @@ internal sealed partial class NetworkRangeWatch(ICloud cloud, NetworkRanges rang
             var now = await cloud.DescribeNetworkRangesAsync(cancellationToken);
             _failed = false;
             // A network has a range: an answer without one is none.
-            if (now.Count == 0 || now.ToHashSet().SetEquals(ranges.Current)) return;
+            if (now.Count == 0 || now.ToHashSet().SetEquals(ranges.Current))
+                return;
             Log.Changed(logger, string.Join(',', ranges.Current), string.Join(',', now));
             ranges.Set(now);
         }
         catch (CloudException exception)
         {
-            if (!_failed) Log.NotRead(logger, exception);
+            if (!_failed)
+                Log.NotRead(logger, exception);
             _failed = true;
         }
     }

@@ -3,7 +3,9 @@ using System.Net;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>The address ranges of the virtual network as last seen. Read on every ADD, so it is a field and not a question to the metadata service.</summary>
+/// <summary>
+/// The address ranges of the virtual network as last seen. Read on every ADD, so it is a field and not a question to the metadata service.
+/// </summary>
 internal sealed class NetworkRanges
 {
     private volatile IReadOnlyList<IPNetwork> _current = [];

@@ -10,8 +10,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>
-/// Everything an operator can set, bound once from the environment. Variables of the AWS VPC CNI keep their names, units and defaults; what is ours starts with
-/// <c>VPCCNI_</c>. Components receive values from here, never the environment.
+/// Everything an operator can set, bound once from the environment. Variables of the AWS VPC CNI keep their names, units and defaults; what
+/// is ours starts with <c>VPCCNI_</c>. Components receive values from here, never the environment.
 /// </summary>
 internal sealed record IpamdOptions
 {
@@ -21,7 +21,9 @@ internal sealed record IpamdOptions
     /// <summary>IP_COOLDOWN_PERIOD, seconds.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>VPCCNI_ADD_WAIT_SECONDS: how long an ADD waits for an empty pool to grow; 0 fails at once. Below the plugin's own deadline of 30 s.</summary>
+    /// <summary>
+    /// VPCCNI_ADD_WAIT_SECONDS: how long an ADD waits for an empty pool to grow; 0 fails at once. Below the plugin's own deadline of 30 s.
+    /// </summary>
     public TimeSpan AddWait { get; init; } = TimeSpan.FromSeconds(20);
 
     /// <summary>VPCCNI_SOCKET_PATH: the Unix socket of the gRPC services.</summary>
@@ -33,7 +35,9 @@ internal sealed record IpamdOptions
     /// <summary>AWS_VPC_K8S_CNI_LOG_FILE: a path, or <c>stdout</c> or <c>stderr</c>.</summary>
     public string LogFile { get; init; } = "/host/var/log/aws-routed-eni/ipamd.log";
 
-    /// <summary>AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.</summary>
+    /// <summary>
+    /// AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.
+    /// </summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
     /// <summary>VPCCNI_LOG_FORMAT.</summary>
@@ -42,7 +46,10 @@ internal sealed record IpamdOptions
     /// <summary>INTROSPECTION_BIND_ADDRESS; null with DISABLE_INTROSPECTION.</summary>
     public EndPoint? IntrospectionEndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 61679);
 
-    /// <summary>VPCCNI_METRICS_BIND_ADDRESS: where metrics are served; null with DISABLE_METRICS. All addresses and the port of the reference, unless set.</summary>
+    /// <summary>
+    /// VPCCNI_METRICS_BIND_ADDRESS: where metrics are served; null with DISABLE_METRICS. All addresses and the port of the reference,
+    /// unless set.
+    /// </summary>
     public EndPoint? MetricsEndPoint { get; init; } = new IPEndPoint(IPAddress.IPv6Any, 61678);
 
     /// <summary>AWS_VPC_ENI_MTU, bytes.</summary>
@@ -57,7 +64,9 @@ internal sealed record IpamdOptions
     /// <summary>For <c>ipamd install</c> and <c>uninstall</c>.</summary>
     public InstallOptions Install { get; init; } = new();
 
-    /// <summary>VPCCNI_RANGE_INTERVAL_SECONDS: how often the instance metadata is asked for the VPC's ranges, which may change while the node runs.</summary>
+    /// <summary>
+    /// VPCCNI_RANGE_INTERVAL_SECONDS: how often the instance metadata is asked for the VPC's ranges, which may change while the node runs.
+    /// </summary>
     public TimeSpan RangeInterval { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>VPCCNI_PROC_SYS_NET: where the node's kernel parameters may be written.</summary>
@@ -98,7 +107,9 @@ internal sealed record IpamdOptions
     /// <summary>ENABLE_SUBNET_DISCOVERY.</summary>
     public bool SubnetDiscovery { get; init; } = true;
 
-    /// <summary>AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of the subnet that the node's ENIConfig names, on secondary interfaces only.</summary>
+    /// <summary>
+    /// AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of the subnet that the node's ENIConfig names, on secondary interfaces only.
+    /// </summary>
     public bool CustomNetworking { get; init; }
 
     /// <summary>DISABLE_LEAKED_ENI_CLEANUP.</summary>

@@ -8,14 +8,24 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>What the environment amounts to: options, the problems that forbid a start, and combinations that make no sense but do no harm.</summary>
+/// <summary>
+/// What the environment amounts to: options, the problems that forbid a start, and combinations that make no sense but do no harm.
+/// </summary>
 /// <param name="Options">Values, those of the environment and the defaults.</param>
 /// <param name="Problems">Each forbids a start.</param>
 /// <param name="Warnings">Each is a sentence for the log and for <c>ipamd status</c>.</param>
 /// <param name="Set">Names of the variables that the environment sets; everything else is the default.</param>
-internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> Problems, IReadOnlyList<string> Warnings, IReadOnlySet<string> Set)
+internal sealed record BoundOptions(
+    IpamdOptions Options,
+    IReadOnlyList<string> Problems,
+    IReadOnlyList<string> Warnings,
+    IReadOnlySet<string> Set
+)
 {
-    /// <summary>Those of the warnings that are about a value that is not allowed: somebody who types it, and is there to correct it, is better refused.</summary>
+    /// <summary>
+    /// Those of the warnings that are about a value that is not allowed: somebody who types it, and is there to correct it, is better
+    /// refused.
+    /// </summary>
     public IReadOnlyList<string> NotAllowed { get; init; } = [];
 
     /// <summary>
@@ -28,7 +38,10 @@ internal sealed record BoundOptions(IpamdOptions Options, IReadOnlyList<string> 
 /// <summary>Environment variables to values. What each variable is, and its bounds, says <see cref="OptionTable"/>.</summary>
 internal static class OptionBinder
 {
-    /// <summary>The reference's manifest sets WARM_ENI_TARGET and WARM_PREFIX_TARGET to this whether they mean anything or not: no reason for a warning.</summary>
+    /// <summary>
+    /// The reference's manifest sets WARM_ENI_TARGET and WARM_PREFIX_TARGET to this whether they mean anything or not: no reason for a
+    /// warning.
+    /// </summary>
     private const string ManifestDefault = "1";
 
     public static BoundOptions Bind(IReadOnlyDictionary<string, string> environment)
@@ -55,8 +68,12 @@ internal static class OptionBinder
             LogFile = reader.Path(OptionTable.LogFile),
             LogLevel = reader.Level(OptionTable.LogLevel),
             LogFormat = reader.Choice(OptionTable.LogFormat) == "json" ? LogFormat.Json : LogFormat.Text,
-            IntrospectionEndPoint = reader.Listen(OptionTable.IntrospectionBindAddress) is var introspection && reader.Flag(OptionTable.IntrospectionDisabled) ? null : introspection,
-            MetricsEndPoint = reader.Listen(OptionTable.MetricsBindAddress) is var metrics && reader.Flag(OptionTable.MetricsDisabled) ? null : metrics,
+            IntrospectionEndPoint =
+                reader.Listen(OptionTable.IntrospectionBindAddress) is var introspection && reader.Flag(OptionTable.IntrospectionDisabled)
+                    ? null
+                    : introspection,
+            MetricsEndPoint =
+                reader.Listen(OptionTable.MetricsBindAddress) is var metrics && reader.Flag(OptionTable.MetricsDisabled) ? null : metrics,
             InterfaceMtu = reader.Number(OptionTable.InterfaceMtu),
             Ec2Endpoint = Ec2Endpoint(reader, warnings),
             ImdsEndpoint = reader.HttpUrl(OptionTable.MetadataEndpoint),
@@ -84,40 +101,63 @@ internal static class OptionBinder
         RefuseOtherModes(reader);
         if (options is { CustomNetworking: true, Cluster.IsEnabled: false })
         {
-            reader.Problem(OptionTable.CustomNetworking, "true", "an API server to read ENIConfigs from: KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME");
+            reader.Problem(
+                OptionTable.CustomNetworking,
+                "true",
+                "an API server to read ENIConfigs from: KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME"
+            );
         }
 
         if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
         {
-            warnings.Add("MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set WARM_IP_TARGET to keep addresses ready");
+            warnings.Add(
+                "MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set "
+                    + "WARM_IP_TARGET to keep addresses ready"
+            );
         }
 
-        WarnOfTargets(options.Targets, name => environment.TryGetValue(name, out var value) && value.Length > 0 && value != ManifestDefault, warnings);
+        WarnOfTargets(
+            options.Targets,
+            name => environment.TryGetValue(name, out var value) && value.Length > 0 && value != ManifestDefault,
+            warnings
+        );
         if (options is { ManagesUnschedulable: true, ProvisioningDisabled: true })
         {
-            warnings.Add("AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect: DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is true, so nothing is changed on any node");
+            warnings.Add(
+                "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect: DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is "
+                    + "true, so nothing is changed on any node"
+            );
         }
 
         if (options is { CustomNetworking: true, Targets.MaxEni: 1 })
         {
-            warnings.Add("MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary interface carries no pods then, and there is no other; no pod gets an address");
+            warnings.Add(
+                "MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary interface carries no pods then, and there is no "
+                    + "other; no pod gets an address"
+            );
         }
 
         if (options.CloudAccess != CloudAccess.Full)
         {
-            warnings.Add($"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for the time of an incident; unset it, or set it to full, when that is over");
+            warnings.Add(
+                $"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for the time of an incident; unset it, "
+                    + "or set it to full, when that is over"
+            );
         }
 
         if (options.HostNetwork is { ExternalSnat: true, ExcludedRanges.Count: > 0 })
         {
-            warnings.Add("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node translates nothing");
+            warnings.Add(
+                "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node translates nothing"
+            );
         }
 
         List<string> notes = [];
         if (options.NetworkPolicyMode == OptionTable.StandardPolicyMode)
         {
             notes.Add(
-                "NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet");
+                "NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet"
+            );
         }
 
         if (options.Cluster is { Endpoint: not null, IsEnabled: false })
@@ -127,12 +167,16 @@ internal static class OptionBinder
 
         if (options.Cluster is { AnnotatesPods: true, IsEnabled: false })
         {
-            warnings.Add("ANNOTATE_POD_IP has no effect: there is no API server (KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME)");
+            warnings.Add(
+                "ANNOTATE_POD_IP has no effect: there is no API server (KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME)"
+            );
         }
 
         if (options.AddWait > TimeSpan.FromSeconds(25))
         {
-            warnings.Add("VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too");
+            warnings.Add(
+                "VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too"
+            );
         }
 
         warnings.AddRange(reader.Warnings);
@@ -144,13 +188,23 @@ internal static class OptionBinder
     private static void WarnOfTargets(PoolTargets targets, Func<string, bool> isSet, List<string> warnings)
     {
         const string addressTargets = "WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins";
-        if (targets.UsesAddressTargets && isSet("WARM_ENI_TARGET")) warnings.Add($"WARM_ENI_TARGET has no effect: {addressTargets}");
-        else if (targets.UsesPrefixes && isSet("WARM_ENI_TARGET")) warnings.Add("WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION prefixes are counted; use WARM_PREFIX_TARGET, WARM_IP_TARGET or MINIMUM_IP_TARGET");
-        if (targets is { UsesPrefixes: true, UsesAddressTargets: true } && isSet("WARM_PREFIX_TARGET")) warnings.Add($"WARM_PREFIX_TARGET has no effect: {addressTargets}");
-        if (!targets.UsesPrefixes && isSet("WARM_PREFIX_TARGET")) warnings.Add("WARM_PREFIX_TARGET has no effect without ENABLE_PREFIX_DELEGATION=true");
+        if (targets.UsesAddressTargets && isSet("WARM_ENI_TARGET"))
+            warnings.Add($"WARM_ENI_TARGET has no effect: {addressTargets}");
+        else if (targets.UsesPrefixes && isSet("WARM_ENI_TARGET"))
+            warnings.Add(
+                "WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION prefixes are counted; use WARM_PREFIX_TARGET, "
+                    + "WARM_IP_TARGET or MINIMUM_IP_TARGET"
+            );
+        if (targets is { UsesPrefixes: true, UsesAddressTargets: true } && isSet("WARM_PREFIX_TARGET"))
+            warnings.Add($"WARM_PREFIX_TARGET has no effect: {addressTargets}");
+        if (!targets.UsesPrefixes && isSet("WARM_PREFIX_TARGET"))
+            warnings.Add("WARM_PREFIX_TARGET has no effect without ENABLE_PREFIX_DELEGATION=true");
         if (targets is { UsesPrefixes: true, UsesAddressTargets: false, WarmPrefixTarget: 0 })
         {
-            warnings.Add("WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that pods wait for the cloud");
+            warnings.Add(
+                "WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that "
+                    + "pods wait for the cloud"
+            );
         }
     }
 
@@ -162,7 +216,8 @@ internal static class OptionBinder
         var ofService = reader.HttpUrl(OptionTable.Ec2EndpointUrl);
         var alias = reader.HttpUrl(OptionTable.Ec2Endpoint);
         var ofAll = reader.HttpUrl(OptionTable.EndpointUrl);
-        if (reader.Flag(OptionTable.EndpointUrlsIgnored)) return alias;
+        if (reader.Flag(OptionTable.EndpointUrlsIgnored))
+            return alias;
         if (ofService is not null && alias is not null && ofService != alias)
         {
             warnings.Add("AWS_EC2_ENDPOINT has no effect: AWS_ENDPOINT_URL_EC2 is set, too, and wins");
@@ -171,8 +226,8 @@ internal static class OptionBinder
         return ofService ?? alias ?? ofAll;
     }
 
-    private static string? Region(OptionReader reader)
-        => new[] { OptionTable.Region, OptionTable.DefaultRegion }.Select(reader.Text).FirstOrDefault(region => region.Length > 0);
+    private static string? Region(OptionReader reader) =>
+        new[] { OptionTable.Region, OptionTable.DefaultRegion }.Select(reader.Text).FirstOrDefault(region => region.Length > 0);
 
     private static ClusterOptions Cluster(OptionReader reader)
     {
@@ -182,8 +237,10 @@ internal static class OptionBinder
         var port = reader.Number(OptionTable.ServicePort);
         if (endpoint is null && host.Length > 0)
         {
-            if (Uri.CheckHostName(host) != UriHostNameType.Unknown) endpoint = new UriBuilder(Uri.UriSchemeHttps, host, port).Uri;
-            else reader.Problem(OptionTable.ServiceHost, host);
+            if (Uri.CheckHostName(host) != UriHostNameType.Unknown)
+                endpoint = new UriBuilder(Uri.UriSchemeHttps, host, port).Uri;
+            else
+                reader.Problem(OptionTable.ServiceHost, host);
         }
 
         return new ClusterOptions
@@ -215,34 +272,46 @@ internal static class OptionBinder
         };
     }
 
-    private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) => new()
-    {
-        ExternalSnat = reader.Flag(OptionTable.ExternalSnat),
-        SnatPorts = reader.Choice(OptionTable.RandomizeSnat) switch { "hashrandom" => SnatPorts.HashRandom, "none" => SnatPorts.Kept, _ => SnatPorts.FullyRandom },
-        ExcludedRanges = reader.Ipv4Ranges(OptionTable.ExcludedRanges),
-        ExternalServiceRanges = reader.Ipv4Ranges(OptionTable.ExternalServiceRanges),
-        NodePorts = reader.Flag(OptionTable.NodePorts),
-        ConnectionMark = reader.Mark(OptionTable.ConnectionMark, defaults.ConnectionMark),
-        VethPrefix = VethPrefix(reader),
-    };
+    private static HostNetworkOptions HostNetwork(OptionReader reader, HostNetworkOptions defaults) =>
+        new()
+        {
+            ExternalSnat = reader.Flag(OptionTable.ExternalSnat),
+            SnatPorts = reader.Choice(OptionTable.RandomizeSnat) switch
+            {
+                "hashrandom" => SnatPorts.HashRandom,
+                "none" => SnatPorts.Kept,
+                _ => SnatPorts.FullyRandom,
+            },
+            ExcludedRanges = reader.Ipv4Ranges(OptionTable.ExcludedRanges),
+            ExternalServiceRanges = reader.Ipv4Ranges(OptionTable.ExternalServiceRanges),
+            NodePorts = reader.Flag(OptionTable.NodePorts),
+            ConnectionMark = reader.Mark(OptionTable.ConnectionMark, defaults.ConnectionMark),
+            VethPrefix = VethPrefix(reader),
+        };
 
     private static string VethPrefix(OptionReader reader)
     {
         var prefix = reader.Text(OptionTable.VethPrefix);
-        if (prefix.Length <= 4 && prefix is not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit)) return prefix;
+        if (prefix.Length <= 4 && prefix is not ("eth" or "lo" or "vlan") && prefix.All(char.IsAsciiLetterOrDigit))
+            return prefix;
         reader.Problem(OptionTable.VethPrefix, prefix);
         return OptionTable.VethPrefix.Default;
     }
 
-    private static CloudAccess Access(OptionReader reader) => CloudAccessText.TryParse(reader.Choice(OptionTable.CloudAccessLevel), out var access) ? access : CloudAccess.Full;
+    private static CloudAccess Access(OptionReader reader) =>
+        CloudAccessText.TryParse(reader.Choice(OptionTable.CloudAccessLevel), out var access) ? access : CloudAccess.Full;
 
-    /// <summary>Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.</summary>
+    /// <summary>
+    /// Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.
+    /// </summary>
     private static void RefuseOtherModes(OptionReader reader)
     {
-        if (!reader.Flag(OptionTable.ServesIpv4)) reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");
+        if (!reader.Flag(OptionTable.ServesIpv4))
+            reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");
         foreach (var mode in new[] { OptionTable.ServesIpv6, OptionTable.PodEni, OptionTable.MultiNic })
         {
-            if (reader.Flag(mode)) reader.Problem(mode, "true", "false: this version does not have that mode");
+            if (reader.Flag(mode))
+                reader.Problem(mode, "true", "false: this version does not have that mode");
         }
     }
 }

@@ -17,7 +17,8 @@ internal enum OptionReaders
 }
 
 /// <summary>
-/// One variable: what it means and what it may be. Messages about values and the reference in docs/configuration.md are made from it, so that neither can differ from what is really read.
+/// One variable: what it means and what it may be. Messages about values and the reference in docs/configuration.md are made from it, so
+/// that neither can differ from what is really read.
 /// </summary>
 /// <param name="Name">Of the environment variable; case matters.</param>
 internal abstract record OptionDefinition(string Name)
@@ -25,7 +26,9 @@ internal abstract record OptionDefinition(string Name)
     /// <summary>Sentences without the full stop of the last one.</summary>
     public required string Meaning { get; init; }
 
-    /// <summary>How it differs from the variable of the same name of the AWS VPC CNI; null when it does not, or when that has none.</summary>
+    /// <summary>
+    /// How it differs from the variable of the same name of the AWS VPC CNI; null when it does not, or when that has none.
+    /// </summary>
     public string? Deviation { get; init; }
 
     /// <summary>Of a number; empty when it has none.</summary>
@@ -34,8 +37,8 @@ internal abstract record OptionDefinition(string Name)
     public OptionReaders ReadBy { get; init; } = OptionReaders.Daemon;
 
     /// <summary>
-    /// What happens, with a warning, when the value is not allowed. Set where the AWS VPC CNI starts with such a value and neither a pod's address nor the path of its packets depends on it. Null: the value
-    /// forbids the start.
+    /// What happens, with a warning, when the value is not allowed. Set where the AWS VPC CNI starts with such a value and neither a pod's
+    /// address nor the path of its packets depends on it. Null: the value forbids the start.
     /// </summary>
     public string? Otherwise { get; init; }
 

@@ -6,9 +6,13 @@ namespace VpcCni.Ipamd.Options;
 internal static class Spelling
 {
     /// <summary>The names that are at most so many letters away, nearest first; upper and lower case are one letter.</summary>
-    public static IEnumerable<string> Near(string name, IEnumerable<string> names, int within)
-        => names.Select(other => (Name: other, Distance: Distance(name, other))).Where(item => item.Distance <= within)
-            .OrderBy(item => item.Distance).ThenBy(item => item.Name, StringComparer.Ordinal).Select(item => item.Name);
+    public static IEnumerable<string> Near(string name, IEnumerable<string> names, int within) =>
+        names
+            .Select(other => (Name: other, Distance: Distance(name, other)))
+            .Where(item => item.Distance <= within)
+            .OrderBy(item => item.Distance)
+            .ThenBy(item => item.Name, StringComparer.Ordinal)
+            .Select(item => item.Name);
 
     /// <summary>Levenshtein's: letters to change, add or leave out.</summary>
     internal static int Distance(string a, string b)

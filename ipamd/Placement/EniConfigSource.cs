@@ -2,14 +2,18 @@
 
 namespace VpcCni.Ipamd.Placement;
 
-/// <summary>What the cluster says of the network that this node's pods shall be in (custom networking): which ENIConfig it names, and what that says.</summary>
+/// <summary>
+/// What the cluster says of the network that this node's pods shall be in (custom networking): which ENIConfig it names, and what that
+/// says.
+/// </summary>
 internal abstract record EniConfigState
 {
-    private EniConfigState()
-    {
-    }
+    private EniConfigState() { }
 
-    /// <summary>Nobody can tell: not asked yet, no answer, not allowed to ask. Pods wait; after one that was good, that one counts for the interfaces that are there, and no new ones are made.</summary>
+    /// <summary>
+    /// Nobody can tell: not asked yet, no answer, not allowed to ask. Pods wait; after one that was good, that one counts for the
+    /// interfaces that are there, and no new ones are made.
+    /// </summary>
     /// <param name="Reason">Which of these; a clause for a person.</param>
     internal sealed record Unknown(string Reason) : EniConfigState;
 
@@ -24,14 +28,19 @@ internal abstract record EniConfigState
     /// <param name="SecurityGroupIds">spec.securityGroups; empty: those of the primary interface.</param>
     internal sealed record Present(string Name, string SubnetId, IReadOnlyList<string> SecurityGroupIds) : EniConfigState
     {
-        public bool Equals(Present? other) => other is not null && Name == other.Name && SubnetId == other.SubnetId && SecurityGroupIds.SequenceEqual(other.SecurityGroupIds, StringComparer.Ordinal);
+        public bool Equals(Present? other) =>
+            other is not null
+            && Name == other.Name
+            && SubnetId == other.SubnetId
+            && SecurityGroupIds.SequenceEqual(other.SecurityGroupIds, StringComparer.Ordinal);
 
         public override int GetHashCode() => HashCode.Combine(Name, SubnetId, SecurityGroupIds.Count);
     }
 }
 
 /// <summary>
-/// Where the pool learns the ENIConfig of this node. Whoever watches the cluster tells it, at any time and on any thread; once something was known, it stays while the cluster cannot be asked.
+/// Where the pool learns the ENIConfig of this node. Whoever watches the cluster tells it, at any time and on any thread; once something
+/// was known, it stays while the cluster cannot be asked.
 /// </summary>
 internal sealed class EniConfigSource
 {
@@ -44,7 +53,8 @@ internal sealed class EniConfigSource
 
     public void Tell(EniConfigState state)
     {
-        if (state.Equals(_current)) return;
+        if (state.Equals(_current))
+            return;
         _current = state;
         Changed();
     }

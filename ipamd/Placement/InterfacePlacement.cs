@@ -5,8 +5,9 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// Where new interfaces are made and with which security groups, and which of those that are there get no new pods. Either as the subnets' tags say (<see cref="Subnets"/>), or as the cluster's configuration says
-/// (<see cref="CustomNetworking"/>). Read on every plan; safe for several threads.
+/// Where new interfaces are made and with which security groups, and which of those that are there get no new pods. Either as the subnets'
+/// tags say (<see cref="Subnets"/>), or as the cluster's configuration says (<see cref="CustomNetworking"/>). Read on every plan; safe for
+/// several threads.
 /// </summary>
 internal abstract class InterfacePlacement
 {

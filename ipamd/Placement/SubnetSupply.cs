@@ -20,7 +20,8 @@ internal sealed class SubnetSupply(TimeProvider time)
     {
         get
         {
-            lock (_lock) return _asked;
+            lock (_lock)
+                return _asked;
         }
     }
 
@@ -29,7 +30,8 @@ internal sealed class SubnetSupply(TimeProvider time)
     {
         get
         {
-            lock (_lock) return _ended;
+            lock (_lock)
+                return _ended;
         }
     }
 
@@ -39,7 +41,8 @@ internal sealed class SubnetSupply(TimeProvider time)
         lock (_lock)
         {
             _asked++;
-            foreach (var entry in _subnets.Values) (entry.TakenSinceAsked, entry.IsRefusedSinceAsked) = (0, false);
+            foreach (var entry in _subnets.Values)
+                (entry.TakenSinceAsked, entry.IsRefusedSinceAsked) = (0, false);
         }
     }
 
@@ -51,10 +54,12 @@ internal sealed class SubnetSupply(TimeProvider time)
             _ended = _asked;
             foreach (var subnet in subnets)
             {
-                if (subnet.FreeAddresses is not { } free) continue;
+                if (subnet.FreeAddresses is not { } free)
+                    continue;
                 var entry = Entry_NeedsLock(subnet.Id);
                 (entry.Described, entry.Taken) = (free, entry.TakenSinceAsked);
-                if (!entry.IsRefusedSinceAsked) entry.AtMost = null;
+                if (!entry.IsRefusedSinceAsked)
+                    entry.AtMost = null;
             }
         }
     }
@@ -62,13 +67,15 @@ internal sealed class SubnetSupply(TimeProvider time)
     /// <summary>The description failed: what was known before still counts.</summary>
     public void NotDescribed()
     {
-        lock (_lock) _ended = _asked;
+        lock (_lock)
+            _ended = _asked;
     }
 
     /// <summary>A call that takes addresses begins.</summary>
     public void Begin(string subnetId, int addresses)
     {
-        lock (_lock) Entry_NeedsLock(subnetId).InFlight += addresses;
+        lock (_lock)
+            Entry_NeedsLock(subnetId).InFlight += addresses;
     }
 
     /// <summary>It ended. What may have been taken counts as taken until a description says otherwise.</summary>
@@ -78,14 +85,16 @@ internal sealed class SubnetSupply(TimeProvider time)
         {
             var entry = Entry_NeedsLock(subnetId);
             entry.InFlight -= addresses;
-            if (mayHaveTaken) entry.Take(addresses);
+            if (mayHaveTaken)
+                entry.Take(addresses);
         }
     }
 
     /// <summary>Addresses went back to the subnet.</summary>
     public void GaveBack(string subnetId, int addresses)
     {
-        lock (_lock) Entry_NeedsLock(subnetId).Take(-addresses);
+        lock (_lock)
+            Entry_NeedsLock(subnetId).Take(-addresses);
     }
 
     /// <summary>The subnet did not have so many addresses.</summary>
@@ -103,7 +112,8 @@ internal sealed class SubnetSupply(TimeProvider time)
     /// <summary>What the last description showed, unless there was a refusal since; null without one.</summary>
     public int? DescribedSinceRefusal(string subnetId)
     {
-        lock (_lock) return _subnets.GetValueOrDefault(subnetId) is { AtMost: null } entry ? entry.Described : null;
+        lock (_lock)
+            return _subnets.GetValueOrDefault(subnetId) is { AtMost: null } entry ? entry.Described : null;
     }
 
     /// <summary>The same subnet with what it has left by now.</summary>
@@ -111,16 +121,19 @@ internal sealed class SubnetSupply(TimeProvider time)
     {
         lock (_lock)
         {
-            if (!_subnets.TryGetValue(subnet.Id, out var entry)) return subnet;
+            if (!_subnets.TryGetValue(subnet.Id, out var entry))
+                return subnet;
             var free = subnet.FreeAddresses - entry.Taken;
-            if (entry.AtMost is { } most && entry.AtMostUntil > time.GetUtcNow() && (free is null || most < free)) free = most;
+            if (entry.AtMost is { } most && entry.AtMostUntil > time.GetUtcNow() && (free is null || most < free))
+                free = most;
             return subnet with { FreeAddresses = free is { } left ? Math.Max(left - entry.InFlight, 0) : null };
         }
     }
 
     private Entry Entry_NeedsLock(string subnetId)
     {
-        if (!_subnets.TryGetValue(subnetId, out var entry)) _subnets[subnetId] = entry = new Entry();
+        if (!_subnets.TryGetValue(subnetId, out var entry))
+            _subnets[subnetId] = entry = new Entry();
         return entry;
     }
 
@@ -144,7 +157,8 @@ internal sealed class SubnetSupply(TimeProvider time)
         {
             Taken += addresses;
             TakenSinceAsked += addresses;
-            if (AtMost is { } most) AtMost = Math.Max(most - addresses, 0);
+            if (AtMost is { } most)
+                AtMost = Math.Max(most - addresses, 0);
         }
     }
 }

@@ -5,8 +5,9 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// Which subnets new interfaces may be created in, and which must not be used for pods any more. By tags, as in the AWS VPC CNI: <c>kubernetes.io/role/cni</c> marks a subnet for pods
-/// (<c>0</c>: not for pods), <c>cni.networking.k8s.aws/cluster/NAME</c> reserves it for clusters.
+/// Which subnets new interfaces may be created in, and which must not be used for pods any more. By tags, as in the AWS VPC CNI:
+/// <c>kubernetes.io/role/cni</c> marks a subnet for pods (<c>0</c>: not for pods), <c>cni.networking.k8s.aws/cluster/NAME</c> reserves it
+/// for clusters.
 /// </summary>
 /// <param name="discover">ENABLE_SUBNET_DISCOVERY; without it new interfaces go to the primary interface's subnet.</param>
 /// <param name="clusterName">CLUSTER_NAME; null when unknown.</param>
@@ -25,31 +26,45 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
     /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
     public override bool IsDescribed => true;
 
-    public override GrowthObstacle? Obstacle => Candidates().Count > 0 ? null : new(
-        GrowthObstacleKind.NoSubnet, null,
-        $"{primarySubnet}, the node's own subnet, is tagged {RoleTag}=0, and no other subnet of the zone is tagged {RoleTag}=1 for this cluster");
+    public override GrowthObstacle? Obstacle =>
+        Candidates().Count > 0
+            ? null
+            : new(
+                GrowthObstacleKind.NoSubnet,
+                null,
+                $"{primarySubnet}, the node's own subnet, is tagged {RoleTag}=0, and no other subnet of the zone is tagged "
+                    + $"{RoleTag}=1 for this cluster"
+            );
 
-    public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken) => _described = await cloud.DescribeSubnetsAsync(cancellationToken);
+    public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken) =>
+        _described = await cloud.DescribeSubnetsAsync(cancellationToken);
 
     /// <summary>
-    /// Most free addresses first. The primary interface's subnet alone where none is fit and no description shows that one: it is there, and
-    /// nothing says that it is not for pods.
+    /// Most free addresses first. The primary interface's subnet alone where none is fit and no description shows that one: it is there,
+    /// and nothing says that it is not for pods.
     /// </summary>
     public override IReadOnlyList<SubnetCandidate> Candidates()
     {
-        if (!discover) return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
+        if (!discover)
+            return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
         var described = _described;
-        SubnetCandidate[] fit = [.. described
-            .Where(subnet => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName))
-            .OrderByDescending(subnet => subnet.FreeAddresses).ThenBy(subnet => subnet.Id, StringComparer.Ordinal)
-            .Select(subnet => new SubnetCandidate(subnet.Id, subnet.FreeAddresses))];
+        SubnetCandidate[] fit =
+        [
+            .. described
+                .Where(subnet => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName))
+                .OrderByDescending(subnet => subnet.FreeAddresses)
+                .ThenBy(subnet => subnet.Id, StringComparer.Ordinal)
+                .Select(subnet => new SubnetCandidate(subnet.Id, subnet.FreeAddresses)),
+        ];
         return fit.Length > 0 || described.Any(subnet => subnet.Id == primarySubnet) ? fit : [new SubnetCandidate(primarySubnet, null)];
     }
 
     /// <summary>Its subnet is tagged as not for pods: also when the node has no other, as somebody has decided so.</summary>
-    public override bool IsExcluded(CloudInterface item)
-        => discover && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet
-            && subnet.Tags.TryGetValue(RoleTag, out var role) && role == "0";
+    public override bool IsExcluded(CloudInterface item) =>
+        discover
+        && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet
+        && subnet.Tags.TryGetValue(RoleTag, out var role)
+        && role == "0";
 
     /// <summary>Interfaces are made like the primary one.</summary>
     public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) => primary.SecurityGroupIds;
@@ -60,7 +75,10 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
     internal static bool IsFit(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)
     {
         var role = tags.GetValueOrDefault(RoleTag);
-        if (role == "0" || (role is null && !isPrimary)) return false;
-        return isPrimary || !tags.Keys.Any(key => key.StartsWith(ClusterTagPrefix, StringComparison.Ordinal)) || tags.ContainsKey(ClusterTagPrefix + clusterName);
+        if (role == "0" || (role is null && !isPrimary))
+            return false;
+        return isPrimary
+            || !tags.Keys.Any(key => key.StartsWith(ClusterTagPrefix, StringComparison.Ordinal))
+            || tags.ContainsKey(ClusterTagPrefix + clusterName);
     }
 }

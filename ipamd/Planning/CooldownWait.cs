@@ -13,7 +13,8 @@ internal static class CooldownWait
     /// <returns>When the address that it gets leaves cooldown; null when it waits for something else.</returns>
     public static DateTimeOffset? EndFor(LedgerView view, int ahead, DateTimeOffset deadline, GrowthObstacle? obstacle)
     {
-        if (view.Intents.Any(open => open.Intent.IsGrowth) || view.CooldownEnds.Count <= ahead) return null;
+        if (view.Intents.Any(open => open.Intent.IsGrowth) || view.CooldownEnds.Count <= ahead)
+            return null;
         var end = view.CooldownEnds[ahead];
         return end < deadline && !(obstacle?.Until < end) ? end : null;
     }

@@ -37,12 +37,13 @@ internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? U
     /// <summary>
     /// Of several obstacles the one to name is the one that ends first: without it the pool would grow. What no time ends comes last.
     /// </summary>
-    public bool EndsBefore(GrowthObstacle other) => (MayEndAnyMoment, other.MayEndAnyMoment) switch
-    {
-        (true, false) => true,
-        (false, true) => false,
-        _ => Until is { } until && (other.Until is not { } others || until < others),
-    };
+    public bool EndsBefore(GrowthObstacle other) =>
+        (MayEndAnyMoment, other.MayEndAnyMoment) switch
+        {
+            (true, false) => true,
+            (false, true) => false,
+            _ => Until is { } until && (other.Until is not { } others || until < others),
+        };
 }
 
 /// <summary>What a subnet refused.</summary>
@@ -64,12 +65,21 @@ internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAt
 /// <param name="Interfaces">No block can be added to these.</param>
 /// <param name="Subnets">What these refused.</param>
 internal sealed record GrowthObstacles(
-    GrowthObstacle? Everything, GrowthObstacle? NewInterfaces, IReadOnlyDictionary<NetworkInterfaceId, GrowthObstacle> Interfaces, IReadOnlyDictionary<string, SubnetObstacle> Subnets)
+    GrowthObstacle? Everything,
+    GrowthObstacle? NewInterfaces,
+    IReadOnlyDictionary<NetworkInterfaceId, GrowthObstacle> Interfaces,
+    IReadOnlyDictionary<string, SubnetObstacle> Subnets
+)
 {
     /// <summary>What stood against everything until a moment ago: it is tried again, and no growth has succeeded since.</summary>
     public GrowthObstacle? Retried { get; init; }
 
-    public static readonly GrowthObstacles None = new(null, null, new Dictionary<NetworkInterfaceId, GrowthObstacle>(), new Dictionary<string, SubnetObstacle>());
+    public static readonly GrowthObstacles None = new(
+        null,
+        null,
+        new Dictionary<NetworkInterfaceId, GrowthObstacle>(),
+        new Dictionary<string, SubnetObstacle>()
+    );
 
     /// <summary>Against even one block of a kind out of a subnet; null when it may be tried.</summary>
     /// <param name="subnetId">The subnet.</param>
@@ -77,8 +87,10 @@ internal sealed record GrowthObstacles(
     /// <param name="isNew">On a new interface, which costs one address more.</param>
     public GrowthObstacle? Against(string subnetId, BlockKind kind, bool isNew)
     {
-        if (Subnets.GetValueOrDefault(subnetId) is not { } subnet) return null;
-        if (kind == BlockKind.Ipv4Prefix && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 }) return fragmented;
+        if (Subnets.GetValueOrDefault(subnetId) is not { } subnet)
+            return null;
+        if (kind == BlockKind.Ipv4Prefix && subnet is { Prefixes: { } fragmented, PrefixesAtOnce: 0 })
+            return fragmented;
         return subnet.AddressesAtOnce < (isNew ? PoolCounts.SizeOf(kind) + 1 : 1) ? subnet.Addresses : null;
     }
 }

@@ -31,15 +31,25 @@ internal sealed class GrowthPlan
         var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
         _interfaces = snapshot.Ledger.Interfaces.Count(item => item.NetworkCard == 0) + adds.Length;
-        _deviceIndexes = [.. snapshot.Ledger.Interfaces.Where(item => item.NetworkCard == 0).Select(item => item.DeviceIndex).Concat(adds.Select(add => add.DeviceIndex))];
-        foreach (var subnet in snapshot.Subnets) _free[subnet.Id] = subnet.FreeAddresses;
+        _deviceIndexes =
+        [
+            .. snapshot
+                .Ledger.Interfaces.Where(item => item.NetworkCard == 0)
+                .Select(item => item.DeviceIndex)
+                .Concat(adds.Select(add => add.DeviceIndex)),
+        ];
+        foreach (var subnet in snapshot.Subnets)
+            _free[subnet.Id] = subnet.FreeAddresses;
         Shortage = ShortageOf();
-        if (Shortage <= 0) return;
+        if (Shortage <= 0)
+            return;
         Deferred = snapshot.Awaited.Count;
         Grow();
-        if (snapshot.Obstacles.Everything is { } everything) Stop(everything);
+        if (snapshot.Obstacles.Everything is { } everything)
+            Stop(everything);
         // Those who wait are served as soon as links are there, whatever else the targets ask for: that is what they wait for.
-        if (snapshot.Awaited.Count > 0 && !IsBeyondReach) Obstacle = snapshot.Awaited.Obstacle;
+        if (snapshot.Awaited.Count > 0 && !IsBeyondReach)
+            Obstacle = snapshot.Awaited.Obstacle;
     }
 
     public IReadOnlyList<PoolAction> Actions => _actions;
@@ -54,14 +64,25 @@ internal sealed class GrowthPlan
     public int Deferred { get; private set; }
     public GrowthObstacle? Obstacle { get; private set; }
 
-    public static GrowthPlan Plan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, DateTimeOffset now) => new(snapshot, targets, numbers, now);
+    public static GrowthPlan Plan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, DateTimeOffset now) =>
+        new(snapshot, targets, numbers, now);
 
-    /// <summary>The reference's formulas (docs/eni-and-ip-target.md), with those who wait as demand; and an empty pool always counts as too low, else the next pod would have to wait for the cloud.</summary>
+    /// <summary>
+    /// The reference's formulas (docs/eni-and-ip-target.md), with those who wait as demand; and an empty pool always counts as too low,
+    /// else the next pod would have to wait for the cloud.
+    /// </summary>
     private int ShortageOf()
     {
-        if (_snapshot.IsUnschedulable) return -_numbers.Available;
-        if (_targets.UsesAddressTargets) return Math.Max(Math.Max(_targets.WarmIpTarget, 1) - _numbers.Available, _targets.MinimumIpTarget - _numbers.Total - _numbers.Pending);
-        var warm = _targets.UsesPrefixes ? _targets.WarmPrefixTarget * PoolTargets.PrefixSize : _targets.WarmEniTarget * _snapshot.Capacity.BlocksPerInterface;
+        if (_snapshot.IsUnschedulable)
+            return -_numbers.Available;
+        if (_targets.UsesAddressTargets)
+            return Math.Max(
+                Math.Max(_targets.WarmIpTarget, 1) - _numbers.Available,
+                _targets.MinimumIpTarget - _numbers.Total - _numbers.Pending
+            );
+        var warm = _targets.UsesPrefixes
+            ? _targets.WarmPrefixTarget * PoolTargets.PrefixSize
+            : _targets.WarmEniTarget * _snapshot.Capacity.BlocksPerInterface;
         return Math.Max(warm, 1) - _numbers.Available;
     }
 
@@ -71,21 +92,34 @@ internal sealed class GrowthPlan
         // Room that nobody can use before it is known what became of a change is no limit of the node.
         if (HasStuckRoom())
         {
-            Refuse(new GrowthObstacle(
-                GrowthObstacleKind.CloudFailure, _now + PoolLimits.FirstResume, "the outcome of a change in the cloud is not known yet"));
+            Refuse(
+                new GrowthObstacle(
+                    GrowthObstacleKind.CloudFailure,
+                    _now + PoolLimits.FirstResume,
+                    "the outcome of a change in the cloud is not known yet"
+                )
+            );
         }
 
         var need = Shortage - Deferred;
-        if (need <= 0) return;
+        if (need <= 0)
+            return;
         // The targets alone never exceed what the node can run.
         var room = Math.Max(_snapshot.Capacity.MaxPods - _numbers.Total - _numbers.Pending, 0);
         var left = _targets.UsesPrefixes ? GrowByPrefixes(need, room) : GrowByAddresses(need, room);
-        if (left <= 0) return;
-        Obstacle = room - Added <= 0
-            ? new GrowthObstacle(GrowthObstacleKind.MaxPods, null, $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached")
-            : Standing() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
+        if (left <= 0)
+            return;
+        Obstacle =
+            room - Added <= 0
+                ? new GrowthObstacle(
+                    GrowthObstacleKind.MaxPods,
+                    null,
+                    $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached"
+                )
+                : Standing() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
         // Those who wait get what is tried again at this moment: its outcome decides, and not what stands against the rest.
-        if (_snapshot.Obstacles.Retried is { } retried && _snapshot.Waiting.Count > 0 && HasRoom && !IsBeyondReach) Obstacle = retried;
+        if (_snapshot.Obstacles.Retried is { } retried && _snapshot.Waiting.Count > 0 && HasRoom && !IsBeyondReach)
+            Obstacle = retried;
     }
 
     /// <summary>Some of those who wait cannot be served by anything that is free, under way or planned.</summary>
@@ -100,16 +134,20 @@ internal sealed class GrowthPlan
     private void Stop(GrowthObstacle everything)
     {
         var hasNoRoom = Obstacle is { Until: null, MayEndAnyMoment: false } && !HasRoom;
-        if (everything.Kind != GrowthObstacleKind.Throttled || !hasNoRoom) Obstacle = everything;
+        if (everything.Kind != GrowthObstacleKind.Throttled || !hasNoRoom)
+            Obstacle = everything;
         _actions.Clear();
         (Added, Deferred) = (0, _snapshot.Awaited.Count);
     }
 
-    /// <summary>What is refused on the interfaces that are there says when to try again; without that, why there are no others. Those who wait go on waiting when either may end at any moment.</summary>
-    private GrowthObstacle? Standing()
-        => _refused is null ? _snapshot.NoPlace
-            : _snapshot.NoPlace is { MayEndAnyMoment: true } ? _refused with { MayEndAnyMoment = true }
-            : _refused;
+    /// <summary>
+    /// What is refused on the interfaces that are there says when to try again; without that, why there are no others. Those who wait go on
+    /// waiting when either may end at any moment.
+    /// </summary>
+    private GrowthObstacle? Standing() =>
+        _refused is null ? _snapshot.NoPlace
+        : _snapshot.NoPlace is { MayEndAnyMoment: true } ? _refused with { MayEndAnyMoment = true }
+        : _refused;
 
     private string Limit()
     {
@@ -135,7 +173,8 @@ internal sealed class GrowthPlan
     {
         const int size = PoolTargets.PrefixSize;
         var prefixes = (need + size - 1) / size;
-        if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable) prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _numbers.FreePrefixes - _numbers.ComingPrefixes);
+        if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable)
+            prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _numbers.FreePrefixes - _numbers.ComingPrefixes);
         prefixes = Math.Min(prefixes, (room + size - 1) / size);
         var added = 0;
         if (prefixes > 0)
@@ -150,7 +189,8 @@ internal sealed class GrowthPlan
             // Stand-ins fill what room there is. A new interface is not made for them unless somebody waits or nothing is free.
             added += Place(BlockKind.Ipv4Address, left, room - added, fill: false);
             var starving = _numbers.Available + added < 0 || (_numbers.Free + _numbers.Pending + added == 0);
-            if (starving) added += PlaceOnNew(BlockKind.Ipv4Address, Math.Max(-(_numbers.Available + added), 1), room - added, fill: false);
+            if (starving)
+                added += PlaceOnNew(BlockKind.Ipv4Address, Math.Max(-(_numbers.Available + added), 1), room - added, fill: false);
         }
 
         return need - added;
@@ -165,8 +205,10 @@ internal sealed class GrowthPlan
         var placed = 0;
         foreach (var item in _numbers.Usable)
         {
-            if (placed >= wanted) break;
-            if (Slots(item) is not (var slots and > 0)) continue;
+            if (placed >= wanted)
+                break;
+            if (Slots(item) is not (var slots and > 0))
+                continue;
             if (_snapshot.Obstacles.Interfaces.GetValueOrDefault(item.Id) is { } full)
             {
                 Refuse(full);
@@ -174,7 +216,8 @@ internal sealed class GrowthPlan
             }
 
             var count = Count(kind, item.SubnetId, isNew: false, slots, wanted + ahead - placed, room - placed, fill);
-            if (count == 0) continue;
+            if (count == 0)
+                continue;
             _taken[item.Id] = _taken.GetValueOrDefault(item.Id) + count;
             Take(item.SubnetId, kind, count, isNew: false);
             _actions.Add(new PoolAction.AssignBlocks(item.Id, item.SubnetId, new BlockRequest(kind, count)));
@@ -191,19 +234,22 @@ internal sealed class GrowthPlan
         var placed = 0;
         for (var index = 1; placed < wanted && _interfaces < _snapshot.Capacity.MaxInterfaces; index++)
         {
-            if (_deviceIndexes.Contains(index)) continue;
-            if (_snapshot.NoPlace is not null) break;
+            if (_deviceIndexes.Contains(index))
+                continue;
+            if (_snapshot.NoPlace is not null)
+                break;
             if (_snapshot.Obstacles.NewInterfaces is { } obstacle)
             {
                 Refuse(obstacle);
                 break;
             }
 
-            var (subnet, count) = _snapshot.Subnets
-                .OrderByDescending(candidate => Left(candidate.Id))
+            var (subnet, count) = _snapshot
+                .Subnets.OrderByDescending(candidate => Left(candidate.Id))
                 .Select(candidate => (candidate, CountOnNew(kind, candidate.Id, wanted + ahead - placed, room - placed, fill)))
                 .FirstOrDefault(choice => choice.Item2 > 0);
-            if (subnet is null) break;
+            if (subnet is null)
+                break;
             Take(subnet.Id, kind, count, isNew: true);
             _actions.Add(new PoolAction.AddInterface(index, subnet.Id, new BlockRequest(kind, count)));
             _deviceIndexes.Add(index);
@@ -224,7 +270,8 @@ internal sealed class GrowthPlan
         var size = PoolCounts.SizeOf(kind);
         var count = fill ? slots : Math.Min(slots, (wanted + size - 1) / size);
         count = Math.Max(Math.Min(count, size == 1 ? room : int.MaxValue), 0);
-        if (count == 0) return 0;
+        if (count == 0)
+            return 0;
         if (_snapshot.Obstacles.Against(subnetId, kind, isNew) is { } obstacle)
         {
             Lacks(obstacle);
@@ -235,34 +282,42 @@ internal sealed class GrowthPlan
         if (has < count)
         {
             var need = isNew ? "another interface" : "all that is needed";
-            Lacks(new GrowthObstacle(
-                GrowthObstacleKind.SubnetExhausted, _now + PoolLimits.SubnetBackoff,
-                $"subnet {subnetId} has {_free[subnetId]} free addresses, too few for {need}"));
+            Lacks(
+                new GrowthObstacle(
+                    GrowthObstacleKind.SubnetExhausted,
+                    _now + PoolLimits.SubnetBackoff,
+                    $"subnet {subnetId} has {_free[subnetId]} free addresses, too few for {need}"
+                )
+            );
             count = has;
         }
 
-        if (_snapshot.Obstacles.Subnets.GetValueOrDefault(subnetId) is not { } refused || count == 0) return count;
-        var (bound, mayAsk) = size > 1
-            ? (refused.Prefixes, refused.PrefixesAtOnce - _prefixesFromSubnet.GetValueOrDefault(subnetId))
-            : (refused.Addresses, refused.AddressesAtOnce - _takenFromSubnet.GetValueOrDefault(subnetId) - (isNew ? 1 : 0));
-        if (bound is null || mayAsk >= count) return count;
+        if (_snapshot.Obstacles.Subnets.GetValueOrDefault(subnetId) is not { } refused || count == 0)
+            return count;
+        var (bound, mayAsk) =
+            size > 1
+                ? (refused.Prefixes, refused.PrefixesAtOnce - _prefixesFromSubnet.GetValueOrDefault(subnetId))
+                : (refused.Addresses, refused.AddressesAtOnce - _takenFromSubnet.GetValueOrDefault(subnetId) - (isNew ? 1 : 0));
+        if (bound is null || mayAsk >= count)
+            return count;
         // Some may be had, and the rest is asked for when they have been.
         Refuse(bound with { MayEndAnyMoment = true });
         return Math.Max(mayAsk, 0);
     }
 
-    private int CountOnNew(BlockKind kind, string subnetId, int wanted, int room, bool fill)
-        => Count(kind, subnetId, isNew: true, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
+    private int CountOnNew(BlockKind kind, string subnetId, int wanted, int room, bool fill) =>
+        Count(kind, subnetId, isNew: true, _snapshot.Capacity.BlocksPerInterface, wanted, room, fill);
 
     private void Take(string subnetId, BlockKind kind, int count, bool isNew)
     {
         _takenFromSubnet[subnetId] = _takenFromSubnet.GetValueOrDefault(subnetId) + (isNew ? 1 : 0) + (count * PoolCounts.SizeOf(kind));
-        if (kind == BlockKind.Ipv4Prefix) _prefixesFromSubnet[subnetId] = _prefixesFromSubnet.GetValueOrDefault(subnetId) + count;
+        if (kind == BlockKind.Ipv4Prefix)
+            _prefixesFromSubnet[subnetId] = _prefixesFromSubnet.GetValueOrDefault(subnetId) + count;
     }
 
     /// <summary>Addresses that a subnet still has when the plan is carried out; the largest number where that is not known.</summary>
-    private int Left(string subnetId)
-        => _free.GetValueOrDefault(subnetId) is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnetId) : int.MaxValue;
+    private int Left(string subnetId) =>
+        _free.GetValueOrDefault(subnetId) is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnetId) : int.MaxValue;
 
     private void Lacks(GrowthObstacle obstacle)
     {
@@ -273,18 +328,21 @@ internal sealed class GrowthPlan
     /// <summary>The one that ends first says when waiting may help again.</summary>
     private void Refuse(GrowthObstacle obstacle)
     {
-        if (_refused is null || obstacle.EndsBefore(_refused)) _refused = obstacle;
+        if (_refused is null || obstacle.EndsBefore(_refused))
+            _refused = obstacle;
     }
 
     /// <summary>Blocks that an interface has room for now; 0 while something is being done to it or planned for it.</summary>
-    private int Slots(InterfaceView item) => _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _snapshot.Capacity.BlocksPerInterface - item.Blocks.Count;
+    private int Slots(InterfaceView item) =>
+        _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _snapshot.Capacity.BlocksPerInterface - item.Blocks.Count;
 
     private int DeferredAddresses()
     {
         var slots = 0;
         foreach (var open in _snapshot.Ledger.Intents)
         {
-            if (!IsExpected(open)) continue;
+            if (!IsExpected(open))
+                continue;
             slots += open.Intent switch
             {
                 Intent.AddInterface { IsUndoing: false } add => _snapshot.Capacity.BlocksPerInterface - add.Blocks.Count,
@@ -297,15 +355,17 @@ internal sealed class GrowthPlan
         return slots * _targets.BlockSize;
     }
 
-    private bool HasStuckRoom()
-        => _snapshot.Ledger.Intents.Any(open => !IsExpected(open) && open.Intent.InterfaceId is { } id && Room(id) > 0);
+    private bool HasStuckRoom() =>
+        _snapshot.Ledger.Intents.Any(open => !IsExpected(open) && open.Intent.InterfaceId is { } id && Room(id) > 0);
 
     /// <summary>Somebody carries it out, or its outcome shows in a moment.</summary>
     private bool IsExpected(OpenIntent open) => open.IsRunning || open.DoubtSince is not { } since || _now - since < IpLedger.DoubtWindow;
 
-    private int Room(NetworkInterfaceId id)
-        => _numbers.Usable.FirstOrDefault(item => item.Id == id) is { } item && !_snapshot.Obstacles.Interfaces.ContainsKey(id)
-            && _snapshot.Obstacles.Against(item.SubnetId, _targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address, isNew: false) is null
+    private int Room(NetworkInterfaceId id) =>
+        _numbers.Usable.FirstOrDefault(item => item.Id == id) is { } item
+        && !_snapshot.Obstacles.Interfaces.ContainsKey(id)
+        && _snapshot.Obstacles.Against(item.SubnetId, _targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address, isNew: false)
+            is null
             ? Math.Max(_snapshot.Capacity.BlocksPerInterface - item.Blocks.Count, 0)
             : 0;
 }

@@ -4,8 +4,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// The pool in numbers, as the targets count it. Without prefix delegation prefixes that are left over from it count only as far as they are used, so that the pool turns to single addresses and the
-/// prefixes empty; with it, single addresses count fully, since they stand in where a subnet has no whole prefix, and are the first to go back.
+/// The pool in numbers, as the targets count it. Without prefix delegation prefixes that are left over from it count only as far as they
+/// are used, so that the pool turns to single addresses and the prefixes empty; with it, single addresses count fully, since they stand in
+/// where a subnet has no whole prefix, and are the first to go back.
 /// </summary>
 internal sealed record PoolCounts
 {
@@ -67,13 +68,15 @@ internal sealed record PoolCounts
     public static bool Counts(BlockView block, PoolTargets targets) => targets.UsesPrefixes || block.IsSingle;
 
     /// <summary>A change whose answer is lost counts a little longer: the truth about it is on its way.</summary>
-    public static bool WillCome(OpenIntent open, DateTimeOffset now)
-        => open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false } && (open.IsRunning || open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow);
+    public static bool WillCome(OpenIntent open, DateTimeOffset now) =>
+        open.Intent is Intent.AssignBlocks or Intent.AddInterface { IsUndoing: false }
+        && (open.IsRunning || open.DoubtSince is not { } since || now - since < IpLedger.DoubtWindow);
 
-    public static BlockRequest Brings(Intent intent) => intent switch
-    {
-        Intent.AssignBlocks assign => assign.Blocks,
-        Intent.AddInterface add => add.Blocks,
-        _ => throw new InvalidOperationException($"{intent} brings nothing"),
-    };
+    public static BlockRequest Brings(Intent intent) =>
+        intent switch
+        {
+            Intent.AssignBlocks assign => assign.Blocks,
+            Intent.AddInterface add => add.Blocks,
+            _ => throw new InvalidOperationException($"{intent} brings nothing"),
+        };
 }

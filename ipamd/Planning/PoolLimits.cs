@@ -11,7 +11,9 @@ internal static class PoolLimits
     /// <summary>Events that come within this time of each other cost one plan: the pods of one deployment arrive together.</summary>
     public static readonly TimeSpan Coalescing = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>ADDs within this time of each other are of one burst: a refill that no pending ADD waits for is collected until they pause.</summary>
+    /// <summary>
+    /// ADDs within this time of each other are of one burst: a refill that no pending ADD waits for is collected until they pause.
+    /// </summary>
     public static readonly TimeSpan RefillPause = TimeSpan.FromMilliseconds(250);
 
     /// <summary>Such a refill is made after this time at the latest, whether ADDs have paused or not.</summary>
@@ -29,7 +31,9 @@ internal static class PoolLimits
     /// <summary>Most addresses that are assigned beyond the targets while ADDs keep coming (docs/adr/0009).</summary>
     public const int MostAhead = 8;
 
-    /// <summary>Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.</summary>
+    /// <summary>
+    /// Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.
+    /// </summary>
     public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
 
     /// <summary>So long before a cooldown ends the kernel is asked whether the address is really unused.</summary>
@@ -38,7 +42,9 @@ internal static class PoolLimits
     /// <summary>When the kernel could not be asked, it is asked again after this.</summary>
     public static readonly TimeSpan EvidenceRetry = TimeSpan.FromSeconds(1);
 
-    /// <summary>Shortest time between two looks at the kernel for addresses that are not in use any more, while pods wait for one.</summary>
+    /// <summary>
+    /// Shortest time between two looks at the kernel for addresses that are not in use any more, while pods wait for one.
+    /// </summary>
     public static readonly TimeSpan KernelLookInterval = TimeSpan.FromSeconds(5);
 
     /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
@@ -47,12 +53,14 @@ internal static class PoolLimits
     /// <summary>Longest pause after releases that fail one after the other; the interval is doubled each time.</summary>
     public static readonly TimeSpan LongestReleasePause = TimeSpan.FromMinutes(10);
 
-    /// <summary>An interface in a subnet that is not for pods is not removed before it is this old (the reference's minimum for every interface).</summary>
+    /// <summary>
+    /// An interface in a subnet that is not for pods is not removed before it is this old (the reference's minimum for every interface).
+    /// </summary>
     public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// An interface that is not needed is kept until no pod has held an address of it for so long: removing it and making it anew costs five calls, and load that comes back within a quarter of an hour is the
-    /// rule (docs/adr/0009).
+    /// An interface that is not needed is kept until no pod has held an address of it for so long: removing it and making it anew costs
+    /// five calls, and load that comes back within a quarter of an hour is the rule (docs/adr/0009).
     /// </summary>
     public static readonly TimeSpan IdleInterface = TimeSpan.FromMinutes(15);
 
@@ -65,10 +73,16 @@ internal static class PoolLimits
     /// <summary>Time between two looks at the instance metadata and at the kernel, before jitter.</summary>
     public static readonly TimeSpan HintInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time between two observations of the cloud when nothing hints at a difference, before jitter: each is a control-plane call on every node of the cluster.</summary>
+    /// <summary>
+    /// Time between two observations of the cloud when nothing hints at a difference, before jitter: each is a control-plane call on every
+    /// node of the cluster.
+    /// </summary>
     public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(15);
 
-    /// <summary>At a restart with addresses that checkpoint and metadata agree on, the cloud's first answer is waited for so long; then pods are served, and it is asked on.</summary>
+    /// <summary>
+    /// At a restart with addresses that checkpoint and metadata agree on, the cloud's first answer is waited for so long; then pods are
+    /// served, and it is asked on.
+    /// </summary>
     public static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(3);
 
     /// <summary>First pause after an observation that failed; doubled each time, at most <see cref="HintInterval"/>.</summary>
@@ -96,10 +110,15 @@ internal static class PoolLimits
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
 
-    /// <summary>Time between two looks at the primary interface's security groups in the instance metadata, before jitter (the reference's interval).</summary>
+    /// <summary>
+    /// Time between two looks at the primary interface's security groups in the instance metadata, before jitter (the reference's
+    /// interval).
+    /// </summary>
     public static readonly TimeSpan GroupsInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>First and longest pause after an interface could not be given its security groups; doubled each time, with jitter.</summary>
+    /// <summary>
+    /// First and longest pause after an interface could not be given its security groups; doubled each time, with jitter.
+    /// </summary>
     public static readonly TimeSpan FirstGroupsRetry = TimeSpan.FromSeconds(5);
     public static readonly TimeSpan LongestGroupsRetry = TimeSpan.FromMinutes(5);
 

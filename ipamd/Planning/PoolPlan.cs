@@ -7,19 +7,18 @@ namespace VpcCni.Ipamd.Planning;
 /// <summary>One change of what is attached to this node.</summary>
 internal abstract record PoolAction
 {
-    private PoolAction()
-    {
-    }
+    private PoolAction() { }
 
     /// <summary>For the log.</summary>
-    public string Description => this switch
-    {
-        AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
-        AddInterface add => $"add an interface with {add.Blocks.Count} blocks as device {add.DeviceIndex} in {add.SubnetId}",
-        ReleaseBlocks release => $"give back {release.Blocks.Count} blocks of {release.Interface}",
-        RemoveInterface remove => $"remove {remove.Interface}",
-        _ => throw new InvalidOperationException($"unnamed action {GetType().Name}"),
-    };
+    public string Description =>
+        this switch
+        {
+            AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
+            AddInterface add => $"add an interface with {add.Blocks.Count} blocks as device {add.DeviceIndex} in {add.SubnetId}",
+            ReleaseBlocks release => $"give back {release.Blocks.Count} blocks of {release.Interface}",
+            RemoveInterface remove => $"remove {remove.Interface}",
+            _ => throw new InvalidOperationException($"unnamed action {GetType().Name}"),
+        };
 
     /// <summary>Add blocks to an interface.</summary>
     internal sealed record AssignBlocks(NetworkInterfaceId Interface, string SubnetId, BlockRequest Blocks) : PoolAction;

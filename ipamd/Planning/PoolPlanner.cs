@@ -3,9 +3,9 @@
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// Decides what to attach and what to give back. A pure function: the same snapshot gives the same plan. The targets are those of the AWS VPC CNI; where we differ on
-/// purpose: waiting ADDs are demand, cooling addresses are not available, an empty pool is always too low, max pods caps single addresses, not only whole steps, and what is under way is neither waited for nor
-/// asked for twice.
+/// Decides what to attach and what to give back. A pure function: the same snapshot gives the same plan. The targets are those of the AWS
+/// VPC CNI; where we differ on purpose: waiting ADDs are demand, cooling addresses are not available, an empty pool is always too low, max
+/// pods caps single addresses, not only whole steps, and what is under way is neither waited for nor asked for twice.
 /// </summary>
 internal static class PoolPlanner
 {
@@ -15,7 +15,8 @@ internal static class PoolPlanner
         var growth = GrowthPlan.Plan(snapshot, targets, numbers, now);
         var dueAt = Refill.DueAt(snapshot, numbers, growth.Actions, now);
         DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
-        var shrinkage = growth.Actions.Count > 0 ? ShrinkPlan.None
+        var shrinkage =
+            growth.Actions.Count > 0 ? ShrinkPlan.None
             : growth.Shortage > 0 ? ShrinkPlan.MakeRoom(snapshot, targets, growth, now)
             : snapshot.Waiting.Count > 0 ? ShrinkPlan.None
             : ShrinkPlan.Plan(snapshot, targets, numbers, now);
@@ -34,10 +35,13 @@ internal static class PoolPlanner
             RefillAt = refillAt,
             ReplanAt = Earliest(
                 // Then there is an address more, for those who wait or as a surplus.
-                cooldownEnds.Count > 0 ? cooldownEnds[0] : null,
+                cooldownEnds.Count > 0
+                    ? cooldownEnds[0]
+                    : null,
                 refillAt,
                 growth.Shortage > 0 ? growth.Obstacle?.Until : null,
-                shrinkage.ReplanAt),
+                shrinkage.ReplanAt
+            ),
         };
     }
 
@@ -46,7 +50,8 @@ internal static class PoolPlanner
         DateTimeOffset? earliest = null;
         foreach (var time in times)
         {
-            if (time is not null && (earliest is null || time < earliest)) earliest = time;
+            if (time is not null && (earliest is null || time < earliest))
+                earliest = time;
         }
 
         return earliest;

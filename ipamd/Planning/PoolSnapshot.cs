@@ -27,7 +27,9 @@ internal sealed record PoolSnapshot
     /// <summary>Since when addresses have been missing; null when none were at the last plan.</summary>
     public DateTimeOffset? ShortSince { get; init; }
 
-    /// <summary>The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.</summary>
+    /// <summary>
+    /// The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.
+    /// </summary>
     public bool IsUnschedulable { get; init; }
 
     /// <summary>Why nothing is released to the cloud; null when something may be.</summary>
@@ -38,7 +40,10 @@ internal sealed record PoolSnapshot
     /// </summary>
     public DateTimeOffset? TargetsChangedAt { get; init; }
 
-    /// <summary>When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no cloud calls, and less often after failures.</summary>
+    /// <summary>
+    /// When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no
+    /// cloud calls, and less often after failures.
+    /// </summary>
     public required DateTimeOffset MayReleaseAt { get; init; }
 
     /// <summary>When last no interface was more than the targets ask for.</summary>
@@ -66,6 +71,9 @@ internal sealed record SubnetCandidate(string Id, int? FreeAddresses)
 /// <param name="UsesPrimary">The primary interface carries pods like the others; not so with custom networking.</param>
 internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods, bool UsesPrimary = true)
 {
-    /// <summary>The reference's formula for the pods of a node: every secondary address of every interface that carries pods, and two pods on the host network.</summary>
+    /// <summary>
+    /// The reference's formula for the pods of a node: every secondary address of every interface that carries pods, and two pods on the
+    /// host network.
+    /// </summary>
     public static int DefaultMaxPods(int podInterfaces, int addressesPerInterface) => (podInterfaces * (addressesPerInterface - 1)) + 2;
 }

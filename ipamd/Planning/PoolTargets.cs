@@ -3,17 +3,23 @@
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// How many addresses and interfaces an operator wants ready. Names and meaning are those of the AWS VPC CNI (docs/eni-and-ip-target.md and docs/prefix-and-ip-target.md there).
+/// How many addresses and interfaces an operator wants ready. Names and meaning are those of the AWS VPC CNI (docs/eni-and-ip-target.md and
+/// docs/prefix-and-ip-target.md there).
 /// </summary>
 internal sealed record PoolTargets
 {
     /// <summary>ENABLE_PREFIX_DELEGATION: the pool grows by /28 prefixes instead of single addresses.</summary>
     public bool UsesPrefixes { get; init; }
 
-    /// <summary>WARM_ENI_TARGET: whole interfaces' worth of free addresses to keep. Ignored when one of the two address targets is set, and with prefixes.</summary>
+    /// <summary>
+    /// WARM_ENI_TARGET: whole interfaces' worth of free addresses to keep. Ignored when one of the two address targets is set, and with
+    /// prefixes.
+    /// </summary>
     public int WarmEniTarget { get; init; } = 1;
 
-    /// <summary>WARM_PREFIX_TARGET: wholly free prefixes to keep. Ignored without prefixes, and when one of the two address targets is set.</summary>
+    /// <summary>
+    /// WARM_PREFIX_TARGET: wholly free prefixes to keep. Ignored without prefixes, and when one of the two address targets is set.
+    /// </summary>
     public int WarmPrefixTarget { get; init; } = 1;
 
     /// <summary>WARM_IP_TARGET: free addresses to keep; 0 means unset.</summary>
@@ -37,18 +43,23 @@ internal sealed record PoolTargets
     /// <summary>The targets that are set, as the variables spell them.</summary>
     public string InWords()
     {
-        List<string> words = UsesAddressTargets ? [$"WARM_IP_TARGET={WarmIpTarget}", $"MINIMUM_IP_TARGET={MinimumIpTarget}"]
+        List<string> words = UsesAddressTargets
+            ? [$"WARM_IP_TARGET={WarmIpTarget}", $"MINIMUM_IP_TARGET={MinimumIpTarget}"]
             : [UsesPrefixes ? $"WARM_PREFIX_TARGET={WarmPrefixTarget}" : $"WARM_ENI_TARGET={WarmEniTarget}"];
-        if (UsesPrefixes) words.Add("ENABLE_PREFIX_DELEGATION=true");
-        if (MaxEni is { } interfaces) words.Add($"MAX_ENI={interfaces}");
-        if (MaxPods is { } pods) words.Add($"VPCCNI_MAX_PODS={pods}");
+        if (UsesPrefixes)
+            words.Add("ENABLE_PREFIX_DELEGATION=true");
+        if (MaxEni is { } interfaces)
+            words.Add($"MAX_ENI={interfaces}");
+        if (MaxPods is { } pods)
+            words.Add($"VPCCNI_MAX_PODS={pods}");
         return string.Join(' ', words);
     }
 
     /// <summary>All of them, in force or not: which are depends on the instance type, too.</summary>
-    public string AllInWords()
-        => $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} WARM_PREFIX_TARGET={WarmPrefixTarget} "
-            + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
+    public string AllInWords() =>
+        $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} "
+        + $"WARM_PREFIX_TARGET={WarmPrefixTarget} "
+        + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
 
     /// <summary>Addresses of a /28, all of them usable.</summary>
     public const int PrefixSize = 16;

@@ -2,7 +2,10 @@
 
 namespace VpcCni.Ipamd.Planning;
 
-/// <summary>Who of those who wait can be served in time: by what is free, under way or planned, else by an address that leaves cooldown before its deadline. First come, first served.</summary>
+/// <summary>
+/// Who of those who wait can be served in time: by what is free, under way or planned, else by an address that leaves cooldown before its
+/// deadline. First come, first served.
+/// </summary>
 internal static class QueueForecast
 {
     /// <summary>The numbers of those for whom waiting is useless.</summary>
@@ -15,8 +18,10 @@ internal static class QueueForecast
         var cooled = 0;
         foreach (var waiter in waiting.Skip(Math.Max(supply, 0)))
         {
-            if (cooled < cooldownEnds.Count && cooldownEnds[cooled] < waiter.Deadline) cooled++;
-            else hopeless.Add(waiter.Number);
+            if (cooled < cooldownEnds.Count && cooldownEnds[cooled] < waiter.Deadline)
+                cooled++;
+            else
+                hopeless.Add(waiter.Number);
         }
 
         return hopeless;

@@ -13,9 +13,11 @@ internal static class Refill
     public static DateTimeOffset DueAt(PoolSnapshot snapshot, PoolCounts numbers, IReadOnlyList<PoolAction> actions, DateTimeOffset now)
     {
         var recent = snapshot.Ledger.RecentAssignments;
-        if (snapshot.Waiting.Count > 0 || recent.Count == 0 || !actions.All(action => action is PoolAction.AssignBlocks)) return now;
+        if (snapshot.Waiting.Count > 0 || recent.Count == 0 || !actions.All(action => action is PoolAction.AssignBlocks))
+            return now;
         // As many ADDs again as in the last moments would find nothing.
-        if (numbers.Available < Count(recent, now)) return now;
+        if (numbers.Available < Count(recent, now))
+            return now;
         var pausedAt = recent[^1] + PoolLimits.RefillPause;
         var latest = (snapshot.ShortSince ?? now) + PoolLimits.LongestRefillWait;
         return pausedAt < latest ? pausedAt : latest;
@@ -28,12 +30,15 @@ internal static class Refill
     public static int Ahead(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
     {
         var recent = snapshot.Ledger.RecentAssignments;
-        if (!targets.UsesAddressTargets || targets.UsesPrefixes || snapshot.IsUnschedulable) return 0;
-        if (snapshot.Subnets.Any(subnet => subnet.IsShort || subnet.FreeAddresses is null)) return 0;
-        if (recent.Count == 0 || now - recent[^1] >= PoolLimits.RefillPause) return 0;
+        if (!targets.UsesAddressTargets || targets.UsesPrefixes || snapshot.IsUnschedulable)
+            return 0;
+        if (snapshot.Subnets.Any(subnet => subnet.IsShort || subnet.FreeAddresses is null))
+            return 0;
+        if (recent.Count == 0 || now - recent[^1] >= PoolLimits.RefillPause)
+            return 0;
         return Count(recent, now) is var count and > 1 ? Math.Min(count, PoolLimits.MostAhead) : 0;
     }
 
-    private static int Count(IReadOnlyList<DateTimeOffset> recent, DateTimeOffset now)
-        => recent.Count(at => now - at < PoolLimits.RefillWindow);
+    private static int Count(IReadOnlyList<DateTimeOffset> recent, DateTimeOffset now) =>
+        recent.Count(at => now - at < PoolLimits.RefillWindow);
 }

@@ -12,7 +12,8 @@ namespace VpcCni.Ipamd.Planning;
 internal sealed record SurplusReport(int Addresses, int Interfaces, string Why, DateTimeOffset? GoesAt);
 
 /// <summary>
-/// Which surplus goes now and which later, nobody waiting: blocks that do not fit the mode or the subnets, then whole interfaces, then blocks.
+/// Which surplus goes now and which later, nobody waiting: blocks that do not fit the mode or the subnets, then whole interfaces, then
+/// blocks.
 /// </summary>
 internal sealed class SurplusPlan
 {
@@ -39,11 +40,16 @@ internal sealed class SurplusPlan
         HasSpareInterface = removable.Any(item => !item.IsExcluded && item.Total > 0);
         var freePrefixes = numbers.FreePrefixes;
         // Of several spare interfaces that are too many together, only some go.
-        foreach (var item in removable.OrderByDescending(item => item.DeviceIndex).Where(item => item.IsExcluded || item.Total == 0 || item.Total <= over))
+        foreach (
+            var item in removable
+                .OrderByDescending(item => item.DeviceIndex)
+                .Where(item => item.IsExcluded || item.Total == 0 || item.Total <= over)
+        )
         {
             Interfaces++;
             Addresses += item.Total;
-            if (item.IsExcluded) continue;
+            if (item.IsExcluded)
+                continue;
             over -= item.Total;
             freePrefixes -= item.Blocks.Count(block => !block.IsSingle);
         }
@@ -55,12 +61,15 @@ internal sealed class SurplusPlan
             return;
         }
 
-        if (removable.MinBy(_retention.GoesAt) is { } next) (NextAt, Why) = (_retention.GoesAt(next), _retention.Why(next));
+        if (removable.MinBy(_retention.GoesAt) is { } next)
+            (NextAt, Why) = (_retention.GoesAt(next), _retention.Why(next));
         // What will go with an interface does not go block by block before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
         // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
-        if (targets.UsesAddressTargets) Release(others, over, block => PoolCounts.Counts(block, targets));
-        else if (targets.UsesPrefixes) Release(others, Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
+        if (targets.UsesAddressTargets)
+            Release(others, over, block => PoolCounts.Counts(block, targets));
+        else if (targets.UsesPrefixes)
+            Release(others, Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
     }
 
     public IReadOnlyList<PoolAction> Actions { get; private set; } = [];
@@ -80,26 +89,42 @@ internal sealed class SurplusPlan
     /// <summary>Interfaces that go now or later.</summary>
     public int Interfaces { get; private set; }
 
-    private IEnumerable<InterfaceView> Removable(int over)
-        => _idle.Where(item => !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, over)));
+    private IEnumerable<InterfaceView> Removable(int over) =>
+        _idle.Where(item =>
+            !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, over))
+        );
 
-    /// <summary>Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.</summary>
+    /// <summary>
+    /// Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.
+    /// </summary>
     private List<PoolAction> Unneeded(int over)
     {
         // Stand-ins go when whole prefixes alone are enough.
-        var arePrefixesEnough = _targets.UsesAddressTargets
+        var arePrefixesEnough =
+            _targets.UsesAddressTargets
             || _numbers.Free - _numbers.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize;
         var surplusSingles = _targets.UsesPrefixes && _numbers.FreeSingles <= over && arePrefixesEnough;
-        return ShrinkPlan.ReleaseAll(_idle, (item, block) => (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, _targets) || (surplusSingles && block.IsSingle));
+        return ShrinkPlan.ReleaseAll(
+            _idle,
+            (item, block) =>
+                (item.IsExcluded && item.IsPrimary) || !PoolCounts.Counts(block, _targets) || (surplusSingles && block.IsSingle)
+        );
     }
 
-    /// <summary>The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken for idle.</summary>
+    /// <summary>
+    /// The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken
+    /// for idle.
+    /// </summary>
     private bool IsSpare(InterfaceView item, int over)
     {
         var addresses = item.Blocks.Sum(block => block.Capacity);
-        if (addresses == 0) return true;
-        if (addresses > over) return false;
-        return _targets.UsesAddressTargets || !_targets.UsesPrefixes || _numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= _targets.WarmPrefixTarget;
+        if (addresses == 0)
+            return true;
+        if (addresses > over)
+            return false;
+        return _targets.UsesAddressTargets
+            || !_targets.UsesPrefixes
+            || _numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= _targets.WarmPrefixTarget;
     }
 
     /// <summary>
@@ -110,22 +135,34 @@ internal sealed class SurplusPlan
     {
         (InterfaceView Item, BlockView Block, DateTimeOffset At)[] candidates =
         [
-            .. interfaces.OrderBy(item => item.Assigned + item.Cooling).ThenByDescending(item => item.DeviceIndex)
-                .SelectMany(item => item.Blocks.Reverse().Where(block => block.IsUnused && mayGo(block) && block.Capacity <= over).Select(block => (item, block, _retention.GoesAt(item, block)))),
+            .. interfaces
+                .OrderBy(item => item.Assigned + item.Cooling)
+                .ThenByDescending(item => item.DeviceIndex)
+                .SelectMany(item =>
+                    item.Blocks.Reverse()
+                        .Where(block => block.IsUnused && mayGo(block) && block.Capacity <= over)
+                        .Select(block => (item, block, _retention.GoesAt(item, block)))
+                ),
         ];
-        if (candidates.Length == 0) return;
+        if (candidates.Length == 0)
+            return;
         var first = candidates.Min(candidate => candidate.At);
         var until = first > _now ? first : _now + PoolLimits.ReleaseTogether;
         var blocks = new Dictionary<NetworkInterfaceId, List<IPNetwork>>();
         foreach (var (item, block, at) in candidates.OrderBy(candidate => candidate.At > until))
         {
-            if (block.Capacity > over) continue;
+            if (block.Capacity > over)
+                continue;
             over -= block.Capacity;
             Addresses += block.Capacity;
-            if (first > _now) NextAt = NextAt < first ? NextAt : first;
-            else if (at > until) NextAt = NextAt < at ? NextAt : at;
-            else if (blocks.TryGetValue(item.Id, out var list)) list.Add(block.Range);
-            else blocks[item.Id] = [block.Range];
+            if (first > _now)
+                NextAt = NextAt < first ? NextAt : first;
+            else if (at > until)
+                NextAt = NextAt < at ? NextAt : at;
+            else if (blocks.TryGetValue(item.Id, out var list))
+                list.Add(block.Range);
+            else
+                blocks[item.Id] = [block.Range];
         }
 
         Actions = [.. blocks.Select(pair => new PoolAction.ReleaseBlocks(pair.Key, pair.Value))];

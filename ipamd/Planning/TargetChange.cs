@@ -4,8 +4,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// Whether a surplus may still be there that other targets left: those of the daemon before, or those of one before it whose surplus was not
-/// gone yet. Safe for several threads.
+/// Whether a surplus may still be there that other targets left: those of the daemon before, or those of one before it whose surplus was
+/// not gone yet. Safe for several threads.
 /// </summary>
 /// <param name="before">As the checkpoint had them; null when it had none: then nothing has changed.</param>
 /// <param name="now">As set, <see cref="PoolTargets.AllInWords"/>.</param>

@@ -8,8 +8,10 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// What the last failures of the cloud mean for growth: which obstacle there is, for what, and until when. Exponential with jitter where the failure is of the moment (throttling, no answer), a fixed pause
-/// where it is a fact. A fact stands only against what it is a fact about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones. Changes end side by side, so it is safe for several threads.
+/// What the last failures of the cloud mean for growth: which obstacle there is, for what, and until when. Exponential with jitter where
+/// the failure is of the moment (throttling, no answer), a fixed pause where it is a fact. A fact stands only against what it is a fact
+/// about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones. Changes end
+/// side by side, so it is safe for several threads.
 /// </summary>
 /// <param name="supply">Knows whether a subnet has been described since it refused something.</param>
 /// <param name="time">The clock.</param>
@@ -29,7 +31,8 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// <summary>What is in force now.</summary>
     public GrowthObstacles View()
     {
-        lock (_lock) return View_NeedsLock();
+        lock (_lock)
+            return View_NeedsLock();
     }
 
     private GrowthObstacles View_NeedsLock()
@@ -38,20 +41,34 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         Forget(_interfaces, obstacle => obstacle.Until <= now);
         Forget(_addresses, item => item.Obstacle.Until <= now);
         Forget(_prefixes, item => item.Obstacle.Until <= now);
-        var subnets = _addresses.Keys.Union(_prefixes.Keys).ToDictionary(id => id, id =>
-        {
-            var addresses = _addresses.GetValueOrDefault(id);
-            var prefixes = _prefixes.GetValueOrDefault(id);
-            var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Left(id, addresses);
-            return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
-        });
+        var subnets = _addresses
+            .Keys.Union(_prefixes.Keys)
+            .ToDictionary(
+                id => id,
+                id =>
+                {
+                    var addresses = _addresses.GetValueOrDefault(id);
+                    var prefixes = _prefixes.GetValueOrDefault(id);
+                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Left(id, addresses);
+                    return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
+                }
+            );
         return new GrowthObstacles(
-            InForce(_everything, now), InForce(_newInterfaces, now), new Dictionary<NetworkInterfaceId, GrowthObstacle>(_interfaces),
-            subnets)
+            InForce(_everything, now),
+            InForce(_newInterfaces, now),
+            new Dictionary<NetworkInterfaceId, GrowthObstacle>(_interfaces),
+            subnets
+        )
         {
-            Retried = _everything is { Until: { } over } && over <= now && now < over + PoolLimits.LongestBackoff
-                ? _everything with { Until = null, MayEndAnyMoment = true, Detail = $"{_everything.Detail}; it is tried again now" }
-                : null,
+            Retried =
+                _everything is { Until: { } over } && over <= now && now < over + PoolLimits.LongestBackoff
+                    ? _everything with
+                    {
+                        Until = null,
+                        MayEndAnyMoment = true,
+                        Detail = $"{_everything.Detail}; it is tried again now",
+                    }
+                    : null,
         };
     }
 
@@ -59,10 +76,10 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// EC2 gives all or nothing, so that fewer addresses than were refused may be had: as many as a description since then shows.
     /// Without one, or when it shows more than was refused, half.
     /// </summary>
-    private (GrowthObstacle Obstacle, int AtOnce) Left(string subnetId, AddressRefusal refusal)
-        => refusal.AwaitsLook is { } before && supply.Ended <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
-            : supply.DescribedSinceRefusal(subnetId) < refusal.Size ? (refusal.Obstacle, refusal.Size - 1)
-            : (refusal.Obstacle, refusal.Size / 2);
+    private (GrowthObstacle Obstacle, int AtOnce) Left(string subnetId, AddressRefusal refusal) =>
+        refusal.AwaitsLook is { } before && supply.Ended <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
+        : supply.DescribedSinceRefusal(subnetId) < refusal.Size ? (refusal.Obstacle, refusal.Size - 1)
+        : (refusal.Obstacle, refusal.Size / 2);
 
     /// <summary>A change that should have added blocks did not.</summary>
     /// <param name="failure">Why.</param>
@@ -70,14 +87,19 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     /// <param name="subnetId">The subnet that they were to come from.</param>
     /// <param name="blocks">What was asked for.</param>
     /// <param name="describeAgain">Has the subnets described at once; false when they are not.</param>
-    public void Failed(
-        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
+    public void Failed(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
     {
-        lock (_lock) Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain);
+        lock (_lock)
+            Failed_NeedsLock(failure, target, subnetId, blocks, describeAgain);
     }
 
     private void Failed_NeedsLock(
-        CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
+        CloudException failure,
+        NetworkInterfaceId? target,
+        string subnetId,
+        BlockRequest blocks,
+        Func<bool> describeAgain
+    )
     {
         GrowthObstacle Fact(GrowthObstacleKind kind, TimeSpan pause) => new(kind, time.GetUtcNow() + pause, failure.Message);
         switch (failure.Kind)
@@ -98,7 +120,10 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
                 // Our own budget, which knows when. Making an interface costs more than filling one, which may still be affordable.
-                _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn) with { IsLocalBudget = true };
+                _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn) with
+                {
+                    IsLocalBudget = true,
+                };
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn:
                 _everything = Fact(GrowthObstacleKind.Throttled, tokensReturn) with { IsLocalBudget = true };
@@ -123,8 +148,12 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
                 break;
             case var kind when target is null:
-                // A new interface costs several calls, made and taken back: less and less often while nothing changes. The interfaces that are there can still grow.
-                _newInterfaces = Fact(CloudObstacles.KindOf(kind), Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff));
+                // A new interface costs several calls, made and taken back: less and less often while nothing changes. The interfaces that
+                // are there can still grow.
+                _newInterfaces = Fact(
+                    CloudObstacles.KindOf(kind),
+                    Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff)
+                );
                 break;
             case var kind:
                 _everything = Fact(CloudObstacles.KindOf(kind), Exponential());
@@ -146,7 +175,6 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     }
 
     /// <summary>What a failure of the cloud is called where it stands against growth.</summary>
-
     /// <summary>Blocks were added.</summary>
     public void Succeeded(NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
     {
@@ -154,9 +182,12 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         {
             _consecutive = 0;
             _everything = null;
-            if (target is { } id) _interfaces.Remove(id);
-            else (_newInterfaces, _failedInterfaces) = (null, 0);
-            if (blocks.Kind != BlockKind.Ipv4Prefix) return;
+            if (target is { } id)
+                _interfaces.Remove(id);
+            else
+                (_newInterfaces, _failedInterfaces) = (null, 0);
+            if (blocks.Kind != BlockKind.Ipv4Prefix)
+                return;
             _prefixes.Remove(subnetId);
             _fragmented.Remove(subnetId);
         }
@@ -165,7 +196,8 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     private static void Forget<TKey, TValue>(Dictionary<TKey, TValue> obstacles, Func<TValue, bool> isOver)
         where TKey : notnull
     {
-        foreach (var key in obstacles.Where(pair => isOver(pair.Value)).Select(pair => pair.Key).ToArray()) obstacles.Remove(key);
+        foreach (var key in obstacles.Where(pair => isOver(pair.Value)).Select(pair => pair.Key).ToArray())
+            obstacles.Remove(key);
     }
 
     private static TimeSpan Doubled(TimeSpan first, int times, TimeSpan longest)
@@ -174,14 +206,22 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         return pause < longest ? pause : longest;
     }
 
-    private static GrowthObstacle? InForce(GrowthObstacle? obstacle, DateTimeOffset now) => obstacle is { Until: { } until } && until <= now ? null : obstacle;
+    private static GrowthObstacle? InForce(GrowthObstacle? obstacle, DateTimeOffset now) =>
+        obstacle is { Until: { } until } && until <= now ? null : obstacle;
 
-    /// <summary>Half fixed, half random: nodes that failed together do not come back together, and none comes back at once. Failures that come while a pause runs do not lengthen it.</summary>
+    /// <summary>
+    /// Half fixed, half random: nodes that failed together do not come back together, and none comes back at once. Failures that come while
+    /// a pause runs do not lengthen it.
+    /// </summary>
     private TimeSpan Exponential()
     {
-        if (InForce(_everything, time.GetUtcNow()) is { Until: { } until }) return until - time.GetUtcNow();
+        if (InForce(_everything, time.GetUtcNow()) is { Until: { } until })
+            return until - time.GetUtcNow();
         _consecutive++;
-        var ceiling = Math.Min(PoolLimits.FirstBackoff.TotalSeconds * Math.Pow(2, Math.Min(_consecutive - 1, 10)), PoolLimits.LongestBackoff.TotalSeconds);
+        var ceiling = Math.Min(
+            PoolLimits.FirstBackoff.TotalSeconds * Math.Pow(2, Math.Min(_consecutive - 1, 10)),
+            PoolLimits.LongestBackoff.TotalSeconds
+        );
         return TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
     }
 

@@ -7,8 +7,8 @@ using VpcCni.Ipamd.Ledger.Checkpoint;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Makes intents durable: before the first call of a change, after each of its stages, and when its outcome is certain. Only the first must succeed. A later entry that is lost is found out again by the
-/// next daemon, since every stage can be repeated or looked up.
+/// Makes intents durable: before the first call of a change, after each of its stages, and when its outcome is certain. Only the first must
+/// succeed. A later entry that is lost is found out again by the next daemon, since every stage can be repeated or looked up.
 /// </summary>
 internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter checkpoint, TimeProvider time, ILogger<IntentJournal> logger)
 {
@@ -25,7 +25,13 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             ledger.Abort(intent, time.GetUtcNow());
-            throw new CloudException(CloudErrorKind.Unknown, "RecordIntent", "CheckpointNotWritten", $"nothing is changed in the cloud that is not recorded first: {exception.Message}", innerException: exception);
+            throw new CloudException(
+                CloudErrorKind.Unknown,
+                "RecordIntent",
+                "CheckpointNotWritten",
+                $"nothing is changed in the cloud that is not recorded first: {exception.Message}",
+                innerException: exception
+            );
         }
     }
 
@@ -61,7 +67,11 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
 
     private static partial class Log
     {
-        [LoggerMessage(90, LogLevel.Error, "the outcome of a change in the cloud could not be recorded; a restart before the next write would look it up again")]
+        [LoggerMessage(
+            90,
+            LogLevel.Error,
+            "the outcome of a change in the cloud could not be recorded; a restart before the next write would look it up again"
+        )]
         public static partial void NotRecorded(ILogger logger, Exception exception);
     }
 }

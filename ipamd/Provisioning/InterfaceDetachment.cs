@@ -8,8 +8,17 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Provisioning;
 
-/// <summary>The two ends of an interface's life that removing one and undoing an addition share: off the node, and out of the world. Both count as done when they were done before.</summary>
-internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork host, InterfaceInventory interfaces, TimeProvider time, ILogger<InterfaceDetachment> logger)
+/// <summary>
+/// The two ends of an interface's life that removing one and undoing an addition share: off the node, and out of the world. Both count as
+/// done when they were done before.
+/// </summary>
+internal sealed partial class InterfaceDetachment(
+    ICloud cloud,
+    IHostNetwork host,
+    InterfaceInventory interfaces,
+    TimeProvider time,
+    ILogger<InterfaceDetachment> logger
+)
 {
     private const string WaitOperation = "WaitUntilDetached";
 
@@ -17,14 +26,20 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
     public static bool IsInDoubt(CloudException exception) => exception.Kind == CloudErrorKind.Transient;
 
     /// <summary>
-    /// The change has had no effect. Of one that is carried out again that is only certain when the refusal comes from a look at what there is: being too fast, not allowed or not understood says nothing about the
-    /// call before, whose answer was lost.
+    /// The change has had no effect. Of one that is carried out again that is only certain when the refusal comes from a look at what there
+    /// is: being too fast, not allowed or not understood says nothing about the call before, whose answer was lost.
     /// </summary>
-    public static bool IsWithoutEffect(CloudException exception, bool isRepeated)
-        => !IsInDoubt(exception) && (!isRepeated || exception.Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit);
+    public static bool IsWithoutEffect(CloudException exception, bool isRepeated) =>
+        !IsInDoubt(exception)
+        && (
+            !isRepeated || exception.Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit
+        );
 
     /// <summary>Detaches and waits until the cloud says that it is done, since only then it can be deleted.</summary>
-    /// <exception cref="CloudException">Refused; or <see cref="CloudErrorKind.Transient"/> when the detachment has been asked for, or may have been, and could not be seen through.</exception>
+    /// <exception cref="CloudException">
+    /// Refused; or <see cref="CloudErrorKind.Transient"/> when the detachment has been asked for, or may have been, and could not be seen
+    /// through.
+    /// </exception>
     public async Task DetachAsync(NetworkInterfaceId id, string attachment, CancellationToken cancellationToken)
     {
         try
@@ -43,7 +58,14 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
         catch (CloudException exception)
         {
             // The detachment goes on although it could not be watched.
-            throw new CloudException(CloudErrorKind.Transient, WaitOperation, exception.Code, exception.Message, exception.RequestId, exception);
+            throw new CloudException(
+                CloudErrorKind.Transient,
+                WaitOperation,
+                exception.Code,
+                exception.Message,
+                exception.RequestId,
+                exception
+            );
         }
     }
 
@@ -86,7 +108,12 @@ internal sealed partial class InterfaceDetachment(ICloud cloud, IHostNetwork hos
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new CloudException(CloudErrorKind.Transient, WaitOperation, "StillAttached", $"{id} is still attached after {PoolLimits.DetachDeadline.TotalSeconds:0} s");
+            throw new CloudException(
+                CloudErrorKind.Transient,
+                WaitOperation,
+                "StillAttached",
+                $"{id} is still attached after {PoolLimits.DetachDeadline.TotalSeconds:0} s"
+            );
         }
     }
 

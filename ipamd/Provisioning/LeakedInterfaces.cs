@@ -7,18 +7,29 @@ using VpcCni.Ipamd.Observation;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Deletes interfaces that some node's daemon made and that are attached to nothing: this node's at every start, any node's once an hour, since a node that is gone cannot clean up after itself. One describe an hour and node.
-/// What an open intent is about is left to it, what the ledger has is left until an observation says that it is off the node, and everything that was made a moment ago is left to its node, which may be about to attach it.
-/// An interface that is attached cannot be deleted, so no live one is ever touched.
+/// Deletes interfaces that some node's daemon made and that are attached to nothing: this node's at every start, any node's once an hour,
+/// since a node that is gone cannot clean up after itself. One describe an hour and node. What an open intent is about is left to it, what
+/// the ledger has is left until an observation says that it is off the node, and everything that was made a moment ago is left to its node,
+/// which may be about to attach it. An interface that is attached cannot be deleted, so no live one is ever touched.
 /// </summary>
 /// <param name="cloud">To look for this node's own.</param>
 /// <param name="cleanUp">The same, for calls that come after everything else.</param>
 /// <param name="ledger">Knows the open intents.</param>
-/// <param name="ownDescription">See <see cref="InterfacePolicy.OwnDescription"/>: the daemon tags every interface that it uses, also one that an operator made.</param>
+/// <param name="ownDescription">
+/// See <see cref="InterfacePolicy.OwnDescription"/>: the daemon tags every interface that it uses, also one that an operator made.
+/// </param>
 /// <param name="time">The clock.</param>
 /// <param name="random">For jitter.</param>
 /// <param name="logger">Told of every deletion.</param>
-internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpLedger ledger, string ownDescription, TimeProvider time, Random random, ILogger<LeakedInterfaces> logger)
+internal sealed partial class LeakedInterfaces(
+    ICloud cloud,
+    ICloud cleanUp,
+    IpLedger ledger,
+    string ownDescription,
+    TimeProvider time,
+    Random random,
+    ILogger<LeakedInterfaces> logger
+)
 {
     /// <summary>Tag that says when an interface was made; RFC 3339.</summary>
     public const string CreatedAtTag = "node.k8s.amazonaws.com/createdAt";
@@ -36,7 +47,10 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
 
     private DateTimeOffset? _startedAt;
 
-    /// <summary>Runs until cancelled: this node's own soon after the start, then, where <paramref name="everywhere"/>, all of them once an hour, at another moment on every node.</summary>
+    /// <summary>
+    /// Runs until cancelled: this node's own soon after the start, then, where <paramref name="everywhere"/>, all of them once an hour, at
+    /// another moment on every node.
+    /// </summary>
     public async Task RunAsync(bool everywhere, CancellationToken cancellationToken)
     {
         // The daemon's, also when this begins again: what this daemon has made since it may be about to attach.
@@ -54,14 +68,18 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
         await Task.Delay(Timeout.InfiniteTimeSpan, time, cancellationToken);
     }
 
-    /// <summary>Interfaces that earlier runs on this node left half-made and that no intent knows, of whatever age: nobody but this daemon could be about to attach them.</summary>
+    /// <summary>
+    /// Interfaces that earlier runs on this node left half-made and that no intent knows, of whatever age: nobody but this daemon could be
+    /// about to attach them.
+    /// </summary>
     private async Task CleanOwnAsync(DateTimeOffset startedAt, CancellationToken cancellationToken)
     {
         try
         {
             foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
             {
-                if (MayGo(leftover) && !(CreatedAt(leftover) >= startedAt)) await DeleteAsync(leftover, cancellationToken);
+                if (MayGo(leftover) && !(CreatedAt(leftover) >= startedAt))
+                    await DeleteAsync(leftover, cancellationToken);
             }
         }
         catch (CloudException exception)
@@ -78,8 +96,10 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
             var deleted = 0;
             foreach (var candidate in await cleanUp.DescribeLeakCandidatesAsync(cancellationToken))
             {
-                if (deleted >= MaxDeletesPerRun) return;
-                if (!MayGo(candidate)) continue;
+                if (deleted >= MaxDeletesPerRun)
+                    return;
+                if (!MayGo(candidate))
+                    continue;
                 if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow() + MinimumAge)
                 {
                     // Its age is not known (no tag, or the clock of its node was wrong): it counts from now, and the next run decides.
@@ -87,7 +107,8 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
                     continue;
                 }
 
-                if (time.GetUtcNow() - createdAt < MinimumAge) continue;
+                if (time.GetUtcNow() - createdAt < MinimumAge)
+                    continue;
                 await DeleteAsync(candidate, cancellationToken);
                 deleted++;
             }
@@ -98,21 +119,28 @@ internal sealed partial class LeakedInterfaces(ICloud cloud, ICloud cleanUp, IpL
         }
     }
 
-    private static DateTimeOffset? CreatedAt(CloudInterface item)
-        => item.Tags.TryGetValue(CreatedAtTag, out var text) && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : null;
+    private static DateTimeOffset? CreatedAt(CloudInterface item) =>
+        item.Tags.TryGetValue(CreatedAtTag, out var text)
+        && DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
+            ? at
+            : null;
 
     /// <summary>A daemon made it, and this one neither believes it attached nor is about to attach or to delete it.</summary>
-    private bool MayGo(CloudInterface item) => item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsOursStill(item.Id);
+    private bool MayGo(CloudInterface item) =>
+        item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsOursStill(item.Id);
 
     private bool IsOursStill(NetworkInterfaceId id)
     {
         var view = ledger.View(time.GetUtcNow());
-        return view.Interfaces.Any(item => item.Id == id) || view.Intents.Any(open => open.Intent switch
-        {
-            Intent.AddInterface add => add.Created == id,
-            Intent.RemoveInterface remove => remove.Interface == id,
-            _ => false,
-        });
+        return view.Interfaces.Any(item => item.Id == id)
+            || view.Intents.Any(open =>
+                open.Intent switch
+                {
+                    Intent.AddInterface add => add.Created == id,
+                    Intent.RemoveInterface remove => remove.Interface == id,
+                    _ => false,
+                }
+            );
     }
 
     private async Task DeleteAsync(CloudInterface leaked, CancellationToken cancellationToken)

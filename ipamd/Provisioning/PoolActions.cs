@@ -10,8 +10,9 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Carries out one change: an intent is recorded, then the cloud is called outside any lock, then the outcome goes to the ledger. Before anything is given back, what the kernel routes to a pod is held,
-/// whatever the ledger said. A change that fails is undone when it certainly had no effect, and else stays open until somebody goes on with it.
+/// Carries out one change: an intent is recorded, then the cloud is called outside any lock, then the outcome goes to the ledger. Before
+/// anything is given back, what the kernel routes to a pod is held, whatever the ledger said. A change that fails is undone when it
+/// certainly had no effect, and else stays open until somebody goes on with it.
 /// </summary>
 /// <param name="cloud">Where blocks come from and go to.</param>
 /// <param name="ledger">Gets the intents and the outcomes.</param>
@@ -33,7 +34,8 @@ internal sealed partial class PoolActions(
     InterfaceAddition addition,
     InterfaceDetachment detachment,
     TimeProvider time,
-    Random random)
+    Random random
+)
 {
     public required ILogger<PoolActions> Logger { get; init; }
 
@@ -48,9 +50,11 @@ internal sealed partial class PoolActions(
     /// <exception cref="HostNetworkException">The kernel did not follow, or could not be asked.</exception>
     public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {
-        if (Begin(action) is not { } intent) return;
+        if (Begin(action) is not { } intent)
+            return;
         var (subnet, addresses) = ConcernedAddresses(intent);
-        if (subnet is not null && intent.IsGrowth) Supply.Begin(subnet, addresses);
+        if (subnet is not null && intent.IsGrowth)
+            Supply.Begin(subnet, addresses);
         var hasSucceeded = false;
         try
         {
@@ -60,7 +64,8 @@ internal sealed partial class PoolActions(
         }
         finally
         {
-            if (subnet is not null) Account(intent, subnet, addresses, hasSucceeded);
+            if (subnet is not null)
+                Account(intent, subnet, addresses, hasSucceeded);
         }
     }
 
@@ -69,7 +74,8 @@ internal sealed partial class PoolActions(
     /// <exception cref="HostNetworkException">As for <see cref="RunAsync"/>.</exception>
     public async Task ResumeAsync(Intent open, CancellationToken cancellationToken)
     {
-        if (ledger.Resume(open.Number) is not { } intent) return;
+        if (ledger.Resume(open.Number) is not { } intent)
+            return;
         try
         {
             evidence.ReserveInUse();
@@ -98,16 +104,26 @@ internal sealed partial class PoolActions(
         {
             case PoolAction.AssignBlocks assign:
                 return ledger.BeginAssign(assign.Interface, assign.Blocks, now)
-                    ?? throw new CloudException(CloudErrorKind.Conflict, "BeginAssign", "InterfaceBusy", $"{assign.Interface} has gone or is being changed");
+                    ?? throw new CloudException(
+                        CloudErrorKind.Conflict,
+                        "BeginAssign",
+                        "InterfaceBusy",
+                        $"{assign.Interface} has gone or is being changed"
+                    );
             case PoolAction.AddInterface add:
-                var primary = interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
-                return placement.GroupsForNew(add.SubnetId, primary) is { } groups ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now) : null;
+                var primary =
+                    interfaces.Primary ?? throw new InvalidOperationException("no interface is added before the first observation");
+                return placement.GroupsForNew(add.SubnetId, primary) is { } groups
+                    ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now)
+                    : null;
             case PoolAction.ReleaseBlocks release:
                 evidence.ReserveInUse();
                 return ledger.BeginRelease(release.Interface, release.Blocks, now);
             case PoolAction.RemoveInterface remove:
                 evidence.ReserveInUse();
-                return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment } ? ledger.BeginRemove(remove.Interface, attachment, now) : null;
+                return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment }
+                    ? ledger.BeginRemove(remove.Interface, attachment, now)
+                    : null;
             default:
                 throw new InvalidOperationException($"unnamed action {action}");
         }
@@ -122,14 +138,16 @@ internal sealed partial class PoolActions(
         Events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
-            await (intent switch
-            {
-                Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
-                Intent.AddInterface add => addition.CarryOutAsync(add, isRepeated, cancellationToken),
-                Intent.ReleaseBlocks release => ReleaseAsync(release, isRepeated, cancellationToken),
-                Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
-                _ => throw new InvalidOperationException($"unnamed intent {intent}"),
-            });
+            await (
+                intent switch
+                {
+                    Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
+                    Intent.AddInterface add => addition.CarryOutAsync(add, isRepeated, cancellationToken),
+                    Intent.ReleaseBlocks release => ReleaseAsync(release, isRepeated, cancellationToken),
+                    Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
+                    _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+                }
+            );
             failure = (null, "");
         }
         catch (CloudException exception)
@@ -154,18 +172,21 @@ internal sealed partial class PoolActions(
     /// <summary>
     /// What a change takes from a subnet or gives back to it, an interface's own address included; no subnet when that is not known.
     /// </summary>
-    private (string? SubnetId, int Addresses) ConcernedAddresses(Intent intent) => intent switch
-    {
-        Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolCounts.SizeOf(add.Blocks.Kind))),
-        Intent.AssignBlocks assign => (
-            interfaces.Find(assign.Interface)?.SubnetId, assign.Blocks.Count * PoolCounts.SizeOf(assign.Blocks.Kind)),
-        Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
-        Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
-        _ => throw new InvalidOperationException($"unnamed intent {intent}"),
-    };
+    private (string? SubnetId, int Addresses) ConcernedAddresses(Intent intent) =>
+        intent switch
+        {
+            Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolCounts.SizeOf(add.Blocks.Kind))),
+            Intent.AssignBlocks assign => (
+                interfaces.Find(assign.Interface)?.SubnetId,
+                assign.Blocks.Count * PoolCounts.SizeOf(assign.Blocks.Kind)
+            ),
+            Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
+            Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
+            _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+        };
 
-    private int AddressesOf(NetworkInterfaceId id)
-        => ledger.View(time.GetUtcNow()).Interfaces.FirstOrDefault(item => item.Id == id) is { } item
+    private int AddressesOf(NetworkInterfaceId id) =>
+        ledger.View(time.GetUtcNow()).Interfaces.FirstOrDefault(item => item.Id == id) is { } item
             ? item.Blocks.Sum(block => AddressBlocks.Count(block.Range))
             : 0;
 
@@ -258,7 +279,11 @@ internal sealed partial class PoolActions(
         [LoggerMessage(35, LogLevel.Information, "interface detached and deleted")]
         public static partial void InterfaceRemoved(ILogger logger, NetworkInterfaceId eni);
 
-        [LoggerMessage(38, LogLevel.Warning, "a change in doubt is not gone on with, because something of it is in use by now: an observation decides")]
+        [LoggerMessage(
+            38,
+            LogLevel.Warning,
+            "a change in doubt is not gone on with, because something of it is in use by now: an observation decides"
+        )]
         public static partial void InUse(ILogger logger, string change);
 
         [LoggerMessage(37, LogLevel.Information, "a change in doubt is gone on with")]

@@ -4,8 +4,16 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Provisioning;
 
-/// <summary>Calls the reconciler when something happened or its time has come. It only waits and calls; what to do is decided elsewhere.</summary>
-internal sealed partial class PoolLoop(PoolReconciler reconciler, PoolSignal signal, Action<StepOutcome> afterStep, TimeProvider time, ILogger<PoolLoop> logger)
+/// <summary>
+/// Calls the reconciler when something happened or its time has come. It only waits and calls; what to do is decided elsewhere.
+/// </summary>
+internal sealed partial class PoolLoop(
+    PoolReconciler reconciler,
+    PoolSignal signal,
+    Action<StepOutcome> afterStep,
+    TimeProvider time,
+    ILogger<PoolLoop> logger
+)
 {
     /// <summary>An unexpected failure is a bug; it must neither end the pool nor spin.</summary>
     private static readonly TimeSpan PauseAfterBug = TimeSpan.FromSeconds(5);
@@ -37,7 +45,8 @@ internal sealed partial class PoolLoop(PoolReconciler reconciler, PoolSignal sig
 
             try
             {
-                if (wait > TimeSpan.Zero) await signal.WaitAsync(wait < LongestWait ? wait : LongestWait, time, cancellationToken);
+                if (wait > TimeSpan.Zero)
+                    await signal.WaitAsync(wait < LongestWait ? wait : LongestWait, time, cancellationToken);
             }
             catch (OperationCanceledException)
             {

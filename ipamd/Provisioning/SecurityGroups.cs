@@ -8,10 +8,18 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Gives the interfaces that pods use the security groups that they shall have: those of the primary interface, or, with custom networking, those of the ENIConfig. Works on what was last described, calls only for
-/// interfaces that differ, one after the other, and tries again with growing pauses. What is not managed, and the primary interface itself, is never touched.
+/// Gives the interfaces that pods use the security groups that they shall have: those of the primary interface, or, with custom networking,
+/// those of the ENIConfig. Works on what was last described, calls only for interfaces that differ, one after the other, and tries again
+/// with growing pauses. What is not managed, and the primary interface itself, is never touched.
 /// </summary>
-internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory interfaces, PoolSignal signal, TimeProvider time, Random random, ILogger<SecurityGroups> logger)
+internal sealed partial class SecurityGroups(
+    ICloud cloud,
+    InterfaceInventory interfaces,
+    PoolSignal signal,
+    TimeProvider time,
+    Random random,
+    ILogger<SecurityGroups> logger
+)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, (string Wanted, DateTimeOffset Until, int Failures)> _failed = [];
@@ -22,7 +30,8 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
 
     public Task IdleAsync()
     {
-        lock (_lock) return _running;
+        lock (_lock)
+            return _running;
     }
 
     /// <summary>Starts what is due, if nothing is under way. Never waits.</summary>
@@ -32,7 +41,8 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
         Task last;
         lock (_lock)
         {
-            if (!_running.IsCompleted) return null;
+            if (!_running.IsCompleted)
+                return null;
             (last, _running) = (_running, Task.CompletedTask);
         }
 
@@ -41,13 +51,16 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
         var differing = interfaces.WithOtherGroups();
         lock (_lock)
         {
-            foreach (var settled in _failed.Keys.Except(differing.Select(item => item.Id)).ToArray()) _failed.Remove(settled);
+            foreach (var settled in _failed.Keys.Except(differing.Select(item => item.Id)).ToArray())
+                _failed.Remove(settled);
         }
 
         var due = differing.Where(item => DueAt(item.Id, item.Groups) <= time.GetUtcNow()).ToArray();
-        if (due.Length == 0) return differing.Count == 0 ? null : differing.Min(item => DueAt(item.Id, item.Groups));
+        if (due.Length == 0)
+            return differing.Count == 0 ? null : differing.Min(item => DueAt(item.Id, item.Groups));
         var running = RunAsync([.. due.Select(item => item.Id)], cancellationToken);
-        lock (_lock) _running = running;
+        lock (_lock)
+            _running = running;
         return null;
     }
 
@@ -58,7 +71,8 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
             foreach (var id in due)
             {
                 // Asked again: each call waits for its turn, and meanwhile it may be another list, or none, that it shall have.
-                foreach (var (_, groups) in interfaces.WithOtherGroups().Where(item => item.Id == id)) await SetAsync(id, groups, cancellationToken);
+                foreach (var (_, groups) in interfaces.WithOtherGroups().Where(item => item.Id == id))
+                    await SetAsync(id, groups, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -80,8 +94,11 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
             await cloud.SetSecurityGroupsAsync(id, groups, cancellationToken);
             interfaces.GroupsSet(id, groups);
             Log.Set(logger, id, string.Join(',', before), string.Join(',', groups));
-            lock (_lock) _failed.Remove(id);
-            Events.Publish(new PoolEvent.GroupsChanged(time.GetUtcNow(), id, before, groups, time.GetElapsedTime(started), Failure: null, ""));
+            lock (_lock)
+                _failed.Remove(id);
+            Events.Publish(
+                new PoolEvent.GroupsChanged(time.GetUtcNow(), id, before, groups, time.GetElapsedTime(started), Failure: null, "")
+            );
         }
         catch (CloudException exception)
         {
@@ -92,21 +109,33 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
                 _failed[id] = (Text(groups), time.GetUtcNow() + Pause(failures), failures);
             }
 
-            Events.Publish(new PoolEvent.GroupsChanged(time.GetUtcNow(), id, before, groups, time.GetElapsedTime(started), exception.Kind, exception.Message));
+            Events.Publish(
+                new PoolEvent.GroupsChanged(
+                    time.GetUtcNow(),
+                    id,
+                    before,
+                    groups,
+                    time.GetElapsedTime(started),
+                    exception.Kind,
+                    exception.Message
+                )
+            );
         }
     }
 
     /// <summary>Other groups than those that were refused are tried at once.</summary>
     private DateTimeOffset DueAt(NetworkInterfaceId id, IReadOnlyList<string> groups)
     {
-        lock (_lock) return _failed.TryGetValue(id, out var failed) && failed.Wanted == Text(groups) ? failed.Until : DateTimeOffset.MinValue;
+        lock (_lock)
+            return _failed.TryGetValue(id, out var failed) && failed.Wanted == Text(groups) ? failed.Until : DateTimeOffset.MinValue;
     }
 
     /// <summary>Half fixed, half random, so that nodes that were refused together do not come back together.</summary>
     private TimeSpan Pause(int failures)
     {
         var ceiling = PoolLimits.FirstGroupsRetry * Math.Pow(2, Math.Min(failures - 1, 10));
-        if (ceiling > PoolLimits.LongestGroupsRetry) ceiling = PoolLimits.LongestGroupsRetry;
+        if (ceiling > PoolLimits.LongestGroupsRetry)
+            ceiling = PoolLimits.LongestGroupsRetry;
         return (ceiling / 2) + (ceiling * random.NextDouble() / 2);
     }
 
@@ -117,7 +146,11 @@ internal sealed partial class SecurityGroups(ICloud cloud, InterfaceInventory in
         [LoggerMessage(110, LogLevel.Information, "the interface has other security groups now")]
         public static partial void Set(ILogger logger, NetworkInterfaceId eni, string before, string groups);
 
-        [LoggerMessage(111, LogLevel.Warning, "the interface could not be given its security groups: its pods keep those that it has, tried again later")]
+        [LoggerMessage(
+            111,
+            LogLevel.Warning,
+            "the interface could not be given its security groups: its pods keep those that it has, tried again later"
+        )]
         public static partial void NotSet(ILogger logger, NetworkInterfaceId eni, string groups, Exception exception);
     }
 }

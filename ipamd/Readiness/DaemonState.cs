@@ -81,7 +81,8 @@ internal sealed class DaemonState
     {
         lock (_warningsLock)
         {
-            if (Warnings.Contains(warning, StringComparer.Ordinal)) return false;
+            if (Warnings.Contains(warning, StringComparer.Ordinal))
+                return false;
             Warnings = [.. Warnings, warning];
             return true;
         }
@@ -90,12 +91,14 @@ internal sealed class DaemonState
     /// <summary>What decides how much the pool holds.</summary>
     public Func<IReadOnlyList<SettingInForce>> Settings { get; set; } = () => [];
 
-    /// <summary>Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.</summary>
+    /// <summary>
+    /// Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.
+    /// </summary>
     public Task Observed { get; }
 
     /// <summary>
-    /// An ADD can be served: an address was free at some time since the start, or the node runs pods and is full. An exhausted pool later does not change it: a node that has no address
-    /// left for new pods must not lose those it runs.
+    /// An ADD can be served: an address was free at some time since the start, or the node runs pods and is full. An exhausted pool later
+    /// does not change it: a node that has no address left for new pods must not lose those it runs.
     /// </summary>
     public bool Ready => _ready && Phase == DaemonPhase.Serving;
 
@@ -110,13 +113,16 @@ internal sealed class DaemonState
         _phase = (int)DaemonPhase.Serving;
     }
 
-    /// <summary>The cloud has been observed. Not the same moment as <see cref="Serving"/>: what checkpoint and metadata agree on is served before.</summary>
+    /// <summary>
+    /// The cloud has been observed. Not the same moment as <see cref="Serving"/>: what checkpoint and metadata agree on is served before.
+    /// </summary>
     public void MembershipObserved() => _observed.TrySetResult();
 
     /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
     public bool Stepped(StepOutcome outcome)
     {
-        if (_ready) return false;
+        if (_ready)
+            return false;
         var full = outcome.Plan.Shortage == 0 || (outcome.Ledger.Attachments > 0 && outcome.Plan.Obstacle is { MayEndAnyMoment: false });
         return _ready = outcome.Ledger.Free > 0 || full;
     }

@@ -57,7 +57,10 @@ internal enum HealthReason
     /// <summary>As <see cref="EniLimitReached"/>, for addresses.</summary>
     AddressLimitReached,
 
-    /// <summary>What is attached was not observed yet in this run: what the checkpoint and the metadata agree on is served, and the pool does not grow.</summary>
+    /// <summary>
+    /// What is attached was not observed yet in this run: what the checkpoint and the metadata agree on is served, and the pool does not
+    /// grow.
+    /// </summary>
     NotObserved,
 
     /// <summary>The host's routes, rules, links, settings or NAT are not what they must be.</summary>

@@ -12,31 +12,39 @@ namespace VpcCni.Ipamd.Readiness;
 internal sealed record HealthReport(HealthLevel Level, IReadOnlyList<LastingCause> Causes)
 {
     /// <summary><c>READY</c>, or the level with its first cause: <c>DEGRADED SubnetExhausted: ...</c>.</summary>
-    public string Headline => Causes.Count == 0 ? LevelText(Level) : $"{LevelText(Level)} {Causes[0].Cause.Reason}: {Causes[0].Cause.Detail}";
+    public string Headline =>
+        Causes.Count == 0 ? LevelText(Level) : $"{LevelText(Level)} {Causes[0].Cause.Reason}: {Causes[0].Cause.Detail}";
 
     /// <summary>As it is shown to people.</summary>
-    public static string LevelText(HealthLevel level) => level switch
-    {
-        HealthLevel.Ready => "READY",
-        HealthLevel.Degraded => "DEGRADED",
-        HealthLevel.NotReady => "NOT READY",
-        _ => throw new InvalidOperationException($"unnamed level {level}"),
-    };
+    public static string LevelText(HealthLevel level) =>
+        level switch
+        {
+            HealthLevel.Ready => "READY",
+            HealthLevel.Degraded => "DEGRADED",
+            HealthLevel.NotReady => "NOT READY",
+            _ => throw new InvalidOperationException($"unnamed level {level}"),
+        };
 }
 
 /// <summary>A cause, and since when it has been one.</summary>
 internal readonly record struct LastingCause(HealthCause Cause, DateTimeOffset Since);
 
 /// <summary>
-/// Judges the node's health when asked and every few seconds, remembers since when each cause has lasted, and tells changes of the level or of the reasons: one log line and one call each. Safe for
-/// several threads.
+/// Judges the node's health when asked and every few seconds, remembers since when each cause has lasted, and tells changes of the level or
+/// of the reasons: one log line and one call each. Safe for several threads.
 /// </summary>
 /// <param name="state">What the daemon knows of itself.</param>
 /// <param name="ledger">Who holds which address.</param>
 /// <param name="changed">Called with each change, and when.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">One line for each change.</param>
-internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, Action<HealthReport, DateTimeOffset> changed, TimeProvider time, ILogger<HealthMonitor> logger)
+internal sealed partial class HealthMonitor(
+    DaemonState state,
+    IpLedger ledger,
+    Action<HealthReport, DateTimeOffset> changed,
+    TimeProvider time,
+    ILogger<HealthMonitor> logger
+)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -55,13 +63,16 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         switch (happened)
         {
             case PoolEvent.CheckpointWritten written:
-                lock (_lock) _checkpointFailure = written.Failure;
+                lock (_lock)
+                    _checkpointFailure = written.Failure;
                 break;
             case PoolEvent.Observed:
-                lock (_lock) _observationFailure = null;
+                lock (_lock)
+                    _observationFailure = null;
                 break;
             case PoolEvent.ObserveFailed failed:
-                lock (_lock) _observationFailure = (CloudObstacles.KindOf(failed.Failure), failed.Reason);
+                lock (_lock)
+                    _observationFailure = (CloudObstacles.KindOf(failed.Failure), failed.Reason);
                 break;
             default:
                 break;
@@ -75,9 +86,16 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
         lock (_lock)
         {
             var causes = NodeHealth.Of(Facts_NeedsLock(now));
-            foreach (var over in _since.Keys.Where(reason => causes.All(cause => cause.Reason != reason)).ToArray()) _since.Remove(over);
-            foreach (var cause in causes) _since.TryAdd(cause.Reason, now);
-            LastingCause[] lasting = [.. causes.Select(cause => new LastingCause(cause, _since[cause.Reason])).Where(item => now - item.Since >= item.Cause.MinimumDuration)];
+            foreach (var over in _since.Keys.Where(reason => causes.All(cause => cause.Reason != reason)).ToArray())
+                _since.Remove(over);
+            foreach (var cause in causes)
+                _since.TryAdd(cause.Reason, now);
+            LastingCause[] lasting =
+            [
+                .. causes
+                    .Select(cause => new LastingCause(cause, _since[cause.Reason]))
+                    .Where(item => now - item.Since >= item.Cause.MinimumDuration),
+            ];
             return new HealthReport(lasting.Length == 0 ? HealthLevel.Ready : lasting[0].Cause.Level, lasting);
         }
     }
@@ -87,20 +105,31 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
     {
         var report = Report();
         var now = time.GetUtcNow();
-        if (state.Phase == DaemonPhase.Stopping) return;
-        if (report.Causes is [{ Cause.Reason: HealthReason.Starting }, ..] && now - state.StartedAt < StartGrace) return;
+        if (state.Phase == DaemonPhase.Stopping)
+            return;
+        if (report.Causes is [{ Cause.Reason: HealthReason.Starting }, ..] && now - state.StartedAt < StartGrace)
+            return;
         lock (_lock)
         {
             var current = (report.Level, Reasons: string.Join(',', Reasons(report)));
-            if (_told == current) return;
+            if (_told == current)
+                return;
             var isFirst = _told is null;
             _told = current;
             // That all is well at the start is told as such by the daemon.
-            if (isFirst && report.Level == HealthLevel.Ready) return;
+            if (isFirst && report.Level == HealthLevel.Ready)
+                return;
         }
 
-        if (report.Level == HealthLevel.Ready) Log.Ready(logger);
-        else Log.NotWell(logger, HealthReport.LevelText(report.Level), string.Join(", ", Reasons(report)), string.Join("; ", report.Causes.Select(item => item.Cause.Detail)));
+        if (report.Level == HealthLevel.Ready)
+            Log.Ready(logger);
+        else
+            Log.NotWell(
+                logger,
+                HealthReport.LevelText(report.Level),
+                string.Join(", ", Reasons(report)),
+                string.Join("; ", report.Causes.Select(item => item.Cause.Detail))
+            );
         changed(report, now);
     }
 
@@ -117,23 +146,24 @@ internal sealed partial class HealthMonitor(DaemonState state, IpLedger ledger, 
     /// <summary>One reason may have several causes: what is attached cannot be described, and the pool cannot grow.</summary>
     private static IEnumerable<HealthReason> Reasons(HealthReport report) => report.Causes.Select(item => item.Cause.Reason).Distinct();
 
-    private HealthFacts Facts_NeedsLock(DateTimeOffset now) => new()
-    {
-        Phase = state.Phase,
-        IsReady = state.Ready,
-        StartObstacle = state.StartObstacle,
-        Ledger = ledger.View(now),
-        Plan = state.Pool?.LastPlan,
-        MaxPods = state.Pool?.Capacity.MaxPods ?? 0,
-        CheckpointFailure = _checkpointFailure,
-        ObservationFailure = _observationFailure,
-        HostNetworkProblem = state.HostNetworkProblem(),
-        InstallationProblem = state.InstallationProblem(),
-        DefectProblem = state.DefectProblem(),
-        LogProblem = state.LogProblem(),
-        MissedDelProblem = state.MissedDelProblem(),
-        ClusterProblem = state.ClusterProblem(),
-    };
+    private HealthFacts Facts_NeedsLock(DateTimeOffset now) =>
+        new()
+        {
+            Phase = state.Phase,
+            IsReady = state.Ready,
+            StartObstacle = state.StartObstacle,
+            Ledger = ledger.View(now),
+            Plan = state.Pool?.LastPlan,
+            MaxPods = state.Pool?.Capacity.MaxPods ?? 0,
+            CheckpointFailure = _checkpointFailure,
+            ObservationFailure = _observationFailure,
+            HostNetworkProblem = state.HostNetworkProblem(),
+            InstallationProblem = state.InstallationProblem(),
+            DefectProblem = state.DefectProblem(),
+            LogProblem = state.LogProblem(),
+            MissedDelProblem = state.MissedDelProblem(),
+            ClusterProblem = state.ClusterProblem(),
+        };
 
     private static partial class Log
     {

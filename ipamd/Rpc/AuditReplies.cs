@@ -10,13 +10,25 @@ internal static class AuditReplies
 {
     public static AuditReply Of(AuditResult result, DateTimeOffset at, TimeSpan took)
     {
-        var reply = new AuditReply { Complete = result.IsComplete, Looks = (uint)result.Looks, At = Timestamp.FromDateTimeOffset(at), Took = Duration.FromTimeSpan(took) };
+        var reply = new AuditReply
+        {
+            Complete = result.IsComplete,
+            Looks = (uint)result.Looks,
+            At = Timestamp.FromDateTimeOffset(at),
+            Took = Duration.FromTimeSpan(took),
+        };
         reply.Compared.AddRange(result.Compared);
         reply.NotCompared.AddRange(result.NotCompared);
-        reply.Findings.AddRange(result.Findings.Select(finding => new AuditFinding
-        {
-            Severity = finding.Severity.ToString().ToLowerInvariant(), Kind = finding.Kind, Subject = finding.Subject, Detail = finding.Detail, Advice = finding.Advice,
-        }));
+        reply.Findings.AddRange(
+            result.Findings.Select(finding => new AuditFinding
+            {
+                Severity = finding.Severity.ToString().ToLowerInvariant(),
+                Kind = finding.Kind,
+                Subject = finding.Subject,
+                Detail = finding.Detail,
+                Advice = finding.Advice,
+            })
+        );
         return reply;
     }
 }

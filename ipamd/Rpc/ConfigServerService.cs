@@ -19,20 +19,24 @@ internal sealed class ConfigServerService(DaemonState state, CniReplySettings se
     private const string StandardMode = "standard";
 
     /// <summary>The plugin does not call the agent's NPBackend service.</summary>
-    private const string NotCalled = $"NETWORK_POLICY_ENFORCING_MODE={StandardMode}: a network policy agent runs on this node, and the "
+    private const string NotCalled =
+        $"NETWORK_POLICY_ENFORCING_MODE={StandardMode}: a network policy agent runs on this node, and the "
         + "plugin does not call it in this version; policies apply when the agent finds the pod by itself";
 
     public override Task<NetworkPolicyAgentConfigReply> GetNetworkPolicyConfigs(Empty request, ServerCallContext context)
     {
-        if (settings.NetworkPolicyMode == StandardMode && state.AddWarning(NotCalled)) warn(NotCalled);
+        if (settings.NetworkPolicyMode == StandardMode && state.AddWarning(NotCalled))
+            warn(NotCalled);
         if (state.Identity is not { } identity)
             throw new RpcException(new Status(StatusCode.Unavailable, $"the node is not identified yet: {state.StartObstacle}"));
-        return Task.FromResult(new NetworkPolicyAgentConfigReply
-        {
-            NetworkPolicyMode = settings.NetworkPolicyMode,
-            NodeIPv4 = identity.PrimaryAddress.ToString(),
-            InstanceID = identity.NodeId,
-            Region = identity.Region,
-        });
+        return Task.FromResult(
+            new NetworkPolicyAgentConfigReply
+            {
+                NetworkPolicyMode = settings.NetworkPolicyMode,
+                NodeIPv4 = identity.PrimaryAddress.ToString(),
+                InstanceID = identity.NodeId,
+                Region = identity.Region,
+            }
+        );
     }
 }

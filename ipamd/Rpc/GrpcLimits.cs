@@ -6,7 +6,8 @@ using Grpc.Net.Compression;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// Where the server on the socket is stricter than its package. By default that takes messages of 4 MiB and unpacks gzip and deflate to any size; callers here send some hundred bytes, uncompressed.
+/// Where the server on the socket is stricter than its package. By default that takes messages of 4 MiB and unpacks gzip and deflate to any
+/// size; callers here send some hundred bytes, uncompressed.
 /// </summary>
 internal static class GrpcLimits
 {

@@ -5,8 +5,8 @@ using Grpc.Core;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// Refuses a <c>grpc-timeout</c> that is malformed, and answers one of nothing at once. The package takes both for no deadline, and its caller would wait for as long as the daemon does.
-/// Source: grpc/doc/PROTOCOL-HTTP2.md, Timeout.
+/// Refuses a <c>grpc-timeout</c> that is malformed, and answers one of nothing at once. The package takes both for no deadline, and its
+/// caller would wait for as long as the daemon does. Source: grpc/doc/PROTOCOL-HTTP2.md, Timeout.
 /// </summary>
 internal static class GrpcTimeout
 {
@@ -18,11 +18,22 @@ internal static class GrpcTimeout
 
     public static Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (!context.Request.Headers.TryGetValue(Header, out var values)) return next(context);
+        if (!context.Request.Headers.TryGetValue(Header, out var values))
+            return next(context);
         var text = values.ToString();
-        if (text.Length is < 2 or > MaxDigits + 1 || !"HMSmun".Contains(text[^1]) || !uint.TryParse(text.AsSpan()[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var amount))
-            return Answer(context, StatusCode.Internal, $"{Header} is malformed, expected 1 to {MaxDigits} digits and one of H, M, S, m, u, n");
-        return amount == 0 || (text[^1] == 'n' && amount < NanosecondsPerTick) ? Answer(context, StatusCode.DeadlineExceeded, "Deadline Exceeded") : next(context);
+        if (
+            text.Length is < 2 or > MaxDigits + 1
+            || !"HMSmun".Contains(text[^1])
+            || !uint.TryParse(text.AsSpan()[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var amount)
+        )
+            return Answer(
+                context,
+                StatusCode.Internal,
+                $"{Header} is malformed, expected 1 to {MaxDigits} digits and one of H, M, S, m, u, n"
+            );
+        return amount == 0 || (text[^1] == 'n' && amount < NanosecondsPerTick)
+            ? Answer(context, StatusCode.DeadlineExceeded, "Deadline Exceeded")
+            : next(context);
     }
 
     /// <summary>A response of trailers only: they are the headers.</summary>

@@ -10,15 +10,25 @@ using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Protos.V1;
-using AttachmentKey = VpcCni.Ipamd.Ledger.AttachmentKey;
 using Attachment = VpcCni.Ipamd.Ledger.Attachment;
+using AttachmentKey = VpcCni.Ipamd.Ledger.AttachmentKey;
 using WireAttachment = VpcCni.Protos.V1.Attachment;
 
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>What the answers are made from.</summary>
 internal sealed record NodeIpamParts(
-    IpLedger Ledger, AddressService Addresses, PendingAddQueue Waiting, ApiRateLimiter Budget, PoolSignal Signal, PoolEvents Events, PoolHistory History, DaemonState State, HealthMonitor Health, TimeProvider Time)
+    IpLedger Ledger,
+    AddressService Addresses,
+    PendingAddQueue Waiting,
+    ApiRateLimiter Budget,
+    PoolSignal Signal,
+    PoolEvents Events,
+    PoolHistory History,
+    DaemonState State,
+    HealthMonitor Health,
+    TimeProvider Time
+)
 {
     /// <summary>What those that wait are waiting for.</summary>
     public WaitReason WaitReason { get; } = new(Ledger, Waiting, Budget, Time);
@@ -35,11 +45,13 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
 
     public override Task<CheckAttachmentReply> CheckAttachment(CheckAttachmentRequest request, ServerCallContext context)
     {
-        if (request.Attachment is not { } wire) throw new RpcException(new Status(StatusCode.InvalidArgument, "missing: attachment"));
+        if (request.Attachment is not { } wire)
+            throw new RpcException(new Status(StatusCode.InvalidArgument, "missing: attachment"));
         var key = new AttachmentKey(wire.NetworkName, wire.ContainerId, wire.InterfaceName);
         var held = parts.Ledger.Find(key);
         parts.Events.Publish(new PoolEvent.Checked(parts.Time.GetUtcNow(), key, held));
-        if (held is not { } attachment) throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
+        if (held is not { } attachment)
+            throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
         return Task.FromResult(new CheckAttachmentReply { Attachment = ToWire(attachment) });
     }
 
@@ -47,18 +59,29 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
     public override async Task<CollectGarbageReply> CollectGarbage(CollectGarbageRequest request, ServerCallContext context)
     {
         List<string> problems = [];
-        if (request.NetworkName.Length == 0) problems.Add("missing: network_name");
-        if (request.ValidAttachments.Count == 0 && !request.ValidAttachmentsGiven) problems.Add("the list of valid attachments is absent; an empty one must be marked by valid_attachments_given");
-        if (request.ValidAttachments.Any(item => item.ContainerId.Length == 0 || item.InterfaceName.Length == 0)) problems.Add("a valid attachment lacks container_id or interface_name");
-        if (problems.Count > 0) throw new RpcException(new Status(StatusCode.InvalidArgument, string.Join("; ", problems)));
+        if (request.NetworkName.Length == 0)
+            problems.Add("missing: network_name");
+        if (request.ValidAttachments.Count == 0 && !request.ValidAttachmentsGiven)
+            problems.Add("the list of valid attachments is absent; an empty one must be marked by valid_attachments_given");
+        if (request.ValidAttachments.Any(item => item.ContainerId.Length == 0 || item.InterfaceName.Length == 0))
+            problems.Add("a valid attachment lacks container_id or interface_name");
+        if (problems.Count > 0)
+            throw new RpcException(new Status(StatusCode.InvalidArgument, string.Join("; ", problems)));
 
         var valid = request.ValidAttachments.Select(item => (item.ContainerId, item.InterfaceName)).ToHashSet();
         var reply = new CollectGarbageReply();
-        foreach (var garbage in parts.Ledger.Attachments().Where(item => item.Key.NetworkName == request.NetworkName
-            && !valid.Contains((item.Key.ContainerId, item.Key.InterfaceName))
-            && parts.Time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge))
+        foreach (
+            var garbage in parts
+                .Ledger.Attachments()
+                .Where(item =>
+                    item.Key.NetworkName == request.NetworkName
+                    && !valid.Contains((item.Key.ContainerId, item.Key.InterfaceName))
+                    && parts.Time.GetUtcNow() - item.AssignedAt >= MinimumGarbageAge
+                )
+        )
         {
-            if (await parts.Addresses.DeleteAsync(garbage.Key, garbage.Pod, context.CancellationToken) is not null) reply.Released.Add(ToWire(garbage.Key));
+            if (await parts.Addresses.DeleteAsync(garbage.Key, garbage.Pod, context.CancellationToken) is not null)
+                reply.Released.Add(ToWire(garbage.Key));
         }
 
         return reply;
@@ -71,11 +94,13 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
         return Task.FromResult(reply);
     }
 
-    public override Task<GetStatusReply> GetStatus(GetStatusRequest request, ServerCallContext context) => Task.FromResult(StatusReplies.Of(parts));
+    public override Task<GetStatusReply> GetStatus(GetStatusRequest request, ServerCallContext context) =>
+        Task.FromResult(StatusReplies.Of(parts));
 
     public override Task<ExplainReply> Explain(ExplainRequest request, ServerCallContext context)
     {
-        if (ExplainReplies.Problem(request) is { } problem) throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
+        if (ExplainReplies.Problem(request) is { } problem)
+            throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
         return Task.FromResult(ExplainReplies.Of(parts, request));
     }
 
@@ -90,14 +115,22 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
     public override Task<SetCloudAccessReply> SetCloudAccess(SetCloudAccessRequest request, ServerCallContext context)
     {
         if (!CloudAccessText.TryParse(request.Access, out var access))
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not a level of access: expected {CloudAccessText.Expected}"));
+            throw new RpcException(
+                new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not a level of access: expected {CloudAccessText.Expected}")
+            );
         var previous = parts.Budget.Access;
         parts.Budget.Access = access;
         parts.Signal.Raise();
         return Task.FromResult(new SetCloudAccessReply { Previous = CloudAccessText.Of(previous) });
     }
 
-    internal static Protos.V1.AttachmentKey ToWire(AttachmentKey key) => new() { NetworkName = key.NetworkName, ContainerId = key.ContainerId, InterfaceName = key.InterfaceName };
+    internal static Protos.V1.AttachmentKey ToWire(AttachmentKey key) =>
+        new()
+        {
+            NetworkName = key.NetworkName,
+            ContainerId = key.ContainerId,
+            InterfaceName = key.InterfaceName,
+        };
 
     internal static WireAttachment ToWire(Attachment attachment)
     {

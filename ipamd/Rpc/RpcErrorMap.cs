@@ -7,8 +7,8 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// The one place where outcomes and failures of the daemon become gRPC statuses. Texts from outside are trimmed: the server sends spaces at the ends as they are, HTTP/2 forbids them there
-/// (RFC 9113, section 8.2.1), and some clients then drop the whole text.
+/// The one place where outcomes and failures of the daemon become gRPC statuses. Texts from outside are trimmed: the server sends spaces at
+/// the ends as they are, HTTP/2 forbids them there (RFC 9113, section 8.2.1), and some clients then drop the whole text.
 /// </summary>
 internal static class RpcErrorMap
 {
@@ -18,21 +18,32 @@ internal static class RpcErrorMap
     /// <summary>Trailer with what to do about it, in words, where that is known: the plugin puts it into its message.</summary>
     public const string HintTrailer = "vpccni-hint";
 
-    public static RpcException ToException(AddOutcome outcome) => outcome switch
-    {
-        AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
-            new Status(StatusCode.ResourceExhausted, reason.Trim()), Trailers(kind)),
-        AddOutcome.NotObserved { Reason: var reason } => new RpcException(new Status(StatusCode.Unavailable, reason.Trim()), new Metadata { { ReasonTrailer, "Starting" } }),
-        AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(new Status(
-            StatusCode.FailedPrecondition,
-            $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; delete the attachment and add it again")),
-        _ => throw new InvalidOperationException($"{outcome} is not a failure"),
-    };
+    public static RpcException ToException(AddOutcome outcome) =>
+        outcome switch
+        {
+            AddOutcome.NoAddress { Reason: var reason, Kind: var kind } => new RpcException(
+                new Status(StatusCode.ResourceExhausted, reason.Trim()),
+                Trailers(kind)
+            ),
+            AddOutcome.NotObserved { Reason: var reason } => new RpcException(
+                new Status(StatusCode.Unavailable, reason.Trim()),
+                new Metadata { { ReasonTrailer, "Starting" } }
+            ),
+            AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(
+                new Status(
+                    StatusCode.FailedPrecondition,
+                    $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; "
+                        + "delete the attachment and add it again"
+                )
+            ),
+            _ => throw new InvalidOperationException($"{outcome} is not a failure"),
+        };
 
     private static Metadata Trailers(GrowthObstacleKind? kind)
     {
         var trailers = new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } };
-        if (kind is { } known) trailers.Add(HintTrailer, Hints.Of(known));
+        if (kind is { } known)
+            trailers.Add(HintTrailer, Hints.Of(known));
         return trailers;
     }
 
@@ -45,7 +56,12 @@ internal static class RpcErrorMap
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new RpcException(new Status(StatusCode.Unavailable, $"the checkpoint could not be written, so nothing was changed: {exception.Message.Trim()}"));
+            throw new RpcException(
+                new Status(
+                    StatusCode.Unavailable,
+                    $"the checkpoint could not be written, so nothing was changed: {exception.Message.Trim()}"
+                )
+            );
         }
     }
 }

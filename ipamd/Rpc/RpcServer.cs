@@ -4,7 +4,9 @@ using VpcCni.Ipamd.Hosting;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>The Unix socket and the services on it. Only root may call: checked by the socket's mode and by the peer's credentials.</summary>
+/// <summary>
+/// The Unix socket and the services on it. Only root may call: checked by the socket's mode and by the peer's credentials.
+/// </summary>
 internal sealed class RpcServer : IAsyncDisposable
 {
     private readonly WebApplication _application;
@@ -24,11 +26,13 @@ internal sealed class RpcServer : IAsyncDisposable
         NodeIpamService nodeIpam,
         HealthService health,
         ILoggerFactory loggers,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken
+    )
     {
         // One that answers belongs to a living daemon, and two daemons would give one address to two pods.
         UnixSocketFile.Prepare(socketPath, $"{socketPath} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
-        // Empty: the other builders watch the whole folder in which the process stands, and what is below it, for settings files. In a container that is the root of everything.
+        // Empty: the other builders watch the whole folder in which the process stands, and what is below it, for settings files. In a
+        // container that is the root of everything.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();

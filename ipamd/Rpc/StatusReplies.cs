@@ -45,73 +45,111 @@ internal static class StatusReplies
         }
 
         reply.Warnings.AddRange(state.Warnings);
-        reply.Pool.Settings.AddRange(state.Settings().Select(setting => new Setting { Name = setting.Name, Value = setting.Value, Source = setting.Source, OverruledBy = setting.OverruledBy ?? "" }));
-        if (state.Pool is { } pool) reply.Obstacles.AddRange(Obstacles(pool.Obstacles, pool.LastPlan));
-        reply.Failures.AddRange(parts.History.Failures().Select(failure => new RecentFailure { At = Timestamp.FromDateTimeOffset(failure.At), Count = (uint)failure.Count, What = failure.What }));
+        reply.Pool.Settings.AddRange(
+            state
+                .Settings()
+                .Select(setting => new Setting
+                {
+                    Name = setting.Name,
+                    Value = setting.Value,
+                    Source = setting.Source,
+                    OverruledBy = setting.OverruledBy ?? "",
+                })
+        );
+        if (state.Pool is { } pool)
+            reply.Obstacles.AddRange(Obstacles(pool.Obstacles, pool.LastPlan));
+        reply.Failures.AddRange(
+            parts
+                .History.Failures()
+                .Select(failure => new RecentFailure
+                {
+                    At = Timestamp.FromDateTimeOffset(failure.At),
+                    Count = (uint)failure.Count,
+                    What = failure.What,
+                })
+        );
         reply.Problems.AddRange(Problems(parts, health));
-        reply.Interfaces.AddRange(view.Interfaces.Select(item => new NetworkInterface
-        {
-            Id = item.Id.Value,
-            DeviceIndex = (uint)item.DeviceIndex,
-            PrimaryAddress = item.PrimaryAddress.ToString(),
-            SubnetId = item.SubnetId,
-            Total = (uint)item.Total,
-            Assigned = (uint)item.Assigned,
-            Cooling = (uint)item.Cooling,
-            State = InterfaceStates.Of(item, state.Pool?.UsesPrimary ?? true).InWords(),
-        }));
+        reply.Interfaces.AddRange(
+            view.Interfaces.Select(item => new NetworkInterface
+            {
+                Id = item.Id.Value,
+                DeviceIndex = (uint)item.DeviceIndex,
+                PrimaryAddress = item.PrimaryAddress.ToString(),
+                SubnetId = item.SubnetId,
+                Total = (uint)item.Total,
+                Assigned = (uint)item.Assigned,
+                Cooling = (uint)item.Cooling,
+                State = InterfaceStates.Of(item, state.Pool?.UsesPrimary ?? true).InWords(),
+            })
+        );
         return reply;
     }
 
     private static Health HealthOf(HealthReport health)
     {
         var reply = new Health { Level = SnakeCase.Of(health.Level), Headline = health.Headline };
-        reply.Causes.AddRange(health.Causes.Select(item => new Protos.V1.HealthCause
-        {
-            Reason = item.Cause.Reason.ToString(), Level = SnakeCase.Of(item.Cause.Level), Detail = item.Cause.Detail, Since = Timestamp.FromDateTimeOffset(item.Since),
-        }));
+        reply.Causes.AddRange(
+            health.Causes.Select(item => new Protos.V1.HealthCause
+            {
+                Reason = item.Cause.Reason.ToString(),
+                Level = SnakeCase.Of(item.Cause.Level),
+                Detail = item.Cause.Detail,
+                Since = Timestamp.FromDateTimeOffset(item.Since),
+            })
+        );
         return reply;
     }
 
     /// <summary>One sentence for each cause, whether it is worth an alarm or not.</summary>
     private static IEnumerable<string> Problems(NodeIpamParts parts, HealthReport health)
     {
-        foreach (var (cause, _) in health.Causes) yield return Sentence(cause);
-        if (parts.State.ClusterProblem() is { } cluster && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable)) yield return $"cluster: {cluster}";
-        if (parts.State.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } plan && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal)))
+        foreach (var (cause, _) in health.Causes)
+            yield return Sentence(cause);
+        if (parts.State.ClusterProblem() is { } cluster && health.Causes.All(item => item.Cause.Reason != HealthReason.ClusterUnavailable))
+            yield return $"cluster: {cluster}";
+        if (
+            parts.State.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } plan
+            && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal))
+        )
             yield return $"{plan.Shortage} addresses short of the targets: {obstacle.Detail}";
-        if (parts.Budget.Access != CloudAccess.Full) yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
-        if (parts.State.CheckpointSetAside is { } aside) yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were taken from the kernel";
+        if (parts.Budget.Access != CloudAccess.Full)
+            yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
+        if (parts.State.CheckpointSetAside is { } aside)
+            yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were taken "
+                + "from the kernel";
     }
 
-    private static string Sentence(HealthCause cause) => cause.Reason switch
-    {
-        HealthReason.HostNetwork => $"host network: {cause.Detail}",
-        HealthReason.ClusterUnavailable => $"cluster: {cause.Detail}",
-        HealthReason.Installation => $"installation: {cause.Detail}",
-        _ => cause.Detail,
-    };
+    private static string Sentence(HealthCause cause) =>
+        cause.Reason switch
+        {
+            HealthReason.HostNetwork => $"host network: {cause.Detail}",
+            HealthReason.ClusterUnavailable => $"cluster: {cause.Detail}",
+            HealthReason.Installation => $"installation: {cause.Detail}",
+            _ => cause.Detail,
+        };
 
-    private static Pool PoolOf(LedgerView view, PoolReconciler? pool) => new()
-    {
-        Total = (uint)view.Total,
-        Assigned = (uint)view.Assigned,
-        Cooling = (uint)view.Cooling,
-        Available = (uint)view.Free,
-        Interfaces = (uint)view.Interfaces.Count,
-        InterfaceLimit = (uint)(pool?.Capacity.MaxInterfaces ?? 0),
-        MaxPods = (uint)(pool?.Capacity.MaxPods ?? 0),
-        CooldownEnds = view.CooldownEnds.Count > 0 ? Timestamp.FromDateTimeOffset(view.CooldownEnds[0]) : null,
-        Surplus = pool?.LastPlan?.SurplusReport is { } surplus ? SurplusOf(surplus) : null,
-    };
+    private static Pool PoolOf(LedgerView view, PoolReconciler? pool) =>
+        new()
+        {
+            Total = (uint)view.Total,
+            Assigned = (uint)view.Assigned,
+            Cooling = (uint)view.Cooling,
+            Available = (uint)view.Free,
+            Interfaces = (uint)view.Interfaces.Count,
+            InterfaceLimit = (uint)(pool?.Capacity.MaxInterfaces ?? 0),
+            MaxPods = (uint)(pool?.Capacity.MaxPods ?? 0),
+            CooldownEnds = view.CooldownEnds.Count > 0 ? Timestamp.FromDateTimeOffset(view.CooldownEnds[0]) : null,
+            Surplus = pool?.LastPlan?.SurplusReport is { } surplus ? SurplusOf(surplus) : null,
+        };
 
-    private static Protos.V1.Surplus SurplusOf(Planning.SurplusReport surplus) => new()
-    {
-        Addresses = (uint)surplus.Addresses,
-        Interfaces = (uint)surplus.Interfaces,
-        Why = surplus.Why,
-        GoesAt = surplus.GoesAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
-    };
+    private static Protos.V1.Surplus SurplusOf(Planning.SurplusReport surplus) =>
+        new()
+        {
+            Addresses = (uint)surplus.Addresses,
+            Interfaces = (uint)surplus.Interfaces,
+            Why = surplus.Why,
+            GoesAt = surplus.GoesAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
+        };
 
     private static Protos.V1.Cloud CloudOf(NodeIpamParts parts, LedgerView view)
     {
@@ -123,39 +161,57 @@ internal static class StatusReplies
             ObservedAt = membership?.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
             DriftFound = (uint)Math.Min(membership?.DriftFound ?? 0, uint.MaxValue),
         };
-        cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}"));
-        cloud.Budget.AddRange(spent.Buckets.Select(bucket => new CallBudget
-        {
-            Kind = bucket.Kind.ToString().ToLowerInvariant(), Tokens = bucket.Tokens, Capacity = bucket.Allowance.Capacity, PerSecond = bucket.PerSecond, Waiting = (uint)bucket.Waiting,
-        }));
-        cloud.Calls.AddRange(spent.Calls.Select(call => new Protos.V1.CallCount
-        {
-            Operation = call.Operation, Outcome = call.Outcome, Count = (uint)Math.Min(call.Count, uint.MaxValue),
-        }));
+        cloud.OpenChanges.AddRange(
+            view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}")
+        );
+        cloud.Budget.AddRange(
+            spent.Buckets.Select(bucket => new CallBudget
+            {
+                Kind = bucket.Kind.ToString().ToLowerInvariant(),
+                Tokens = bucket.Tokens,
+                Capacity = bucket.Allowance.Capacity,
+                PerSecond = bucket.PerSecond,
+                Waiting = (uint)bucket.Waiting,
+            })
+        );
+        cloud.Calls.AddRange(
+            spent.Calls.Select(call => new Protos.V1.CallCount
+            {
+                Operation = call.Operation,
+                Outcome = call.Outcome,
+                Count = (uint)Math.Min(call.Count, uint.MaxValue),
+            })
+        );
         return cloud;
     }
 
     /// <summary>What the first in line is about to get, if all goes well.</summary>
     private static string WaitsFor(NodeIpamParts parts, LedgerView view, DateTimeOffset deadline)
     {
-        if (parts.State.StartObstacle is { } start) return $"the daemon's start: {start}";
-        var reason = parts.WaitReason.Current()
-            ?? parts.State.Pool?.Obstacles.Everything;
+        if (parts.State.StartObstacle is { } start)
+            return $"the daemon's start: {start}";
+        var reason = parts.WaitReason.Current() ?? parts.State.Pool?.Obstacles.Everything;
         if (CooldownWait.EndFor(view, ahead: 0, deadline, reason) is { } end)
             return $"an address that cools until {end:HH:mm:ss}Z{(reason is { } other ? $"; {other.Detail}" : "")}";
-        if (reason is { } obstacle) return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
+        if (reason is { } obstacle)
+            return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
         return "the next plan";
     }
 
     private static IEnumerable<Obstacle> Obstacles(GrowthObstacles obstacles, PoolPlan? plan)
     {
         List<(string About, GrowthObstacle Obstacle)> all = [];
-        if (obstacles.Everything is { } everything) all.Add(("everything", everything));
-        if (obstacles.NewInterfaces is { } interfaces) all.Add(("new interfaces", interfaces));
-        all.AddRange(obstacles.Interfaces.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal).Select(pair => (pair.Key.Value, pair.Value)));
+        if (obstacles.Everything is { } everything)
+            all.Add(("everything", everything));
+        if (obstacles.NewInterfaces is { } interfaces)
+            all.Add(("new interfaces", interfaces));
+        all.AddRange(
+            obstacles.Interfaces.OrderBy(pair => pair.Key.Value, StringComparer.Ordinal).Select(pair => (pair.Key.Value, pair.Value))
+        );
         foreach (var (id, subnet) in obstacles.Subnets.OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
-            if (subnet.Addresses is { } addresses) all.Add((subnet.AddressesAtOnce > 0 ? $"{id}, more than {subnet.AddressesAtOnce} at once" : id, addresses));
+            if (subnet.Addresses is { } addresses)
+                all.Add((subnet.AddressesAtOnce > 0 ? $"{id}, more than {subnet.AddressesAtOnce} at once" : id, addresses));
             if (subnet.Prefixes is { } prefixes)
             {
                 var bound = subnet.PrefixesAtOnce > 0 ? $", more than {subnet.PrefixesAtOnce} at once" : "";
@@ -164,14 +220,28 @@ internal static class StatusReplies
         }
 
         // The node's own limits are not the cloud's to refuse: only the plan knows them.
-        if (plan is { Shortage: > 0, Obstacle: { Kind: GrowthObstacleKind.InterfaceLimit or GrowthObstacleKind.AddressLimit or GrowthObstacleKind.MaxPods or GrowthObstacleKind.EniConfig
-            or GrowthObstacleKind.NoSubnet } limit }) all.Add(("node", limit));
-        return all.DistinctBy(item => (item.About, item.Obstacle.Kind)).Select(item => new Obstacle
-        {
-            About = item.About,
-            Kind = item.Obstacle.Kind.ToString(),
-            Detail = item.Obstacle.Detail,
-            Until = item.Obstacle.Until is { } until ? Timestamp.FromDateTimeOffset(until) : null,
-        });
+        if (
+            plan is
+            {
+                Shortage: > 0,
+                Obstacle:
+                {
+                    Kind: GrowthObstacleKind.InterfaceLimit
+                        or GrowthObstacleKind.AddressLimit
+                        or GrowthObstacleKind.MaxPods
+                        or GrowthObstacleKind.EniConfig
+                        or GrowthObstacleKind.NoSubnet
+                } limit
+            }
+        )
+            all.Add(("node", limit));
+        return all.DistinctBy(item => (item.About, item.Obstacle.Kind))
+            .Select(item => new Obstacle
+            {
+                About = item.About,
+                Kind = item.Obstacle.Kind.ToString(),
+                Detail = item.Obstacle.Detail,
+                Until = item.Obstacle.Until is { } until ? Timestamp.FromDateTimeOffset(until) : null,
+            });
     }
 }

@@ -7,14 +7,22 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Startup;
 
-/// <summary><c>ipamd init</c>: what a node needs before the daemon starts. Asks the instance metadata which interface is the primary one; changes nothing else.</summary>
+/// <summary>
+/// <c>ipamd init</c>: what a node needs before the daemon starts. Asks the instance metadata which interface is the primary one; changes
+/// nothing else.
+/// </summary>
 internal static class NodeInit
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     /// <exception cref="HostNetworkException">The kernel does not have it, or refuses.</exception>
     /// <exception cref="CloudException">The metadata service did not answer in time.</exception>
-    public static async Task<IReadOnlyList<SettingOutcome>> RunAsync(IpamdOptions options, TimeProvider time, Random random, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<SettingOutcome>> RunAsync(
+        IpamdOptions options,
+        TimeProvider time,
+        Random random,
+        CancellationToken cancellationToken
+    )
     {
         using var limit = new CancellationTokenSource(Deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -23,7 +31,9 @@ internal static class NodeInit
         {
             var identity = await metadata.IdentifyNodeAsync(both.Token);
             using var netlink = RouteNetlink.Open();
-            var link = netlink.FindLinkByMac(MacAddress.Parse(identity.PrimaryMac)) ?? throw new HostNetworkException($"there is no link with the primary interface's MAC {identity.PrimaryMac}");
+            var link =
+                netlink.FindLinkByMac(MacAddress.Parse(identity.PrimaryMac))
+                ?? throw new HostNetworkException($"there is no link with the primary interface's MAC {identity.PrimaryMac}");
             return NodeSettings.Apply(new KernelSettings(ns: null, options.KernelSettingsFolder), link.Name, options.TcpEarlyDemuxDisabled);
         }
         catch (NetlinkException exception)
@@ -32,7 +42,13 @@ internal static class NodeInit
         }
         catch (OperationCanceledException exception) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
-            throw new CloudException(CloudErrorKind.Transient, "IdentifyNode", "Timeout", $"the metadata service did not answer within {Deadline.TotalSeconds:0} s", innerException: exception);
+            throw new CloudException(
+                CloudErrorKind.Transient,
+                "IdentifyNode",
+                "Timeout",
+                $"the metadata service did not answer within {Deadline.TotalSeconds:0} s",
+                innerException: exception
+            );
         }
     }
 }

@@ -3,8 +3,8 @@ using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Events;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Hosting;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Ledger.Checkpoint;
 using VpcCni.Ipamd.MissedDels;
@@ -17,17 +17,27 @@ using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Startup;
 
-/// <summary>Everything outside of the process that the pool touches, and the two sources of chance: each has one production and one fake implementation.</summary>
+/// <summary>
+/// Everything outside of the process that the pool touches, and the two sources of chance: each has one production and one fake
+/// implementation.
+/// </summary>
 internal sealed record PoolPorts(
-    ICloud Cloud, IHostNetwork Host, ICheckpointFile Checkpoint, IMissedDels MissedDels, TimeProvider Time, Random Random, ILoggerFactory Loggers)
+    ICloud Cloud,
+    IHostNetwork Host,
+    ICheckpointFile Checkpoint,
+    IMissedDels MissedDels,
+    TimeProvider Time,
+    Random Random,
+    ILoggerFactory Loggers
+)
 {
     /// <summary>/proc/sys/kernel/random/boot_id, by which a checkpoint of an earlier boot is recognised; null when unknown.</summary>
     public string? BootId { get; init; }
 }
 
 /// <summary>
-/// The daemon between its ports and its socket: ledger, queue of waiting ADDs, planner and loop, put together. The daemon runs it on the kernel, the disk and EC2; the simulation and
-/// <c>whatif</c> run the very same on a model, in virtual time.
+/// The daemon between its ports and its socket: ledger, queue of waiting ADDs, planner and loop, put together. The daemon runs it on the
+/// kernel, the disk and EC2; the simulation and <c>whatif</c> run the very same on a model, in virtual time.
 /// </summary>
 internal sealed partial class PoolEngine
 {
@@ -53,7 +63,8 @@ internal sealed partial class PoolEngine
         state.CheckpointSetAside = loaded.SetAside;
         _evidence = new KernelUsage(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelUsage>()) { Events = Events };
         _evidence.ReserveInUse();
-        if (loaded.RebootedAt is { } bootedAt) _evidence.ReleaseAfterReboot(bootedAt);
+        if (loaded.RebootedAt is { } bootedAt)
+            _evidence.ReleaseAfterReboot(bootedAt);
         _targetChange = new TargetChange(loaded.Targets, options.Targets.AllInWords());
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
         {
@@ -69,7 +80,16 @@ internal sealed partial class PoolEngine
             Logger = ports.Loggers.CreateLogger<AddressService>(),
         };
         _missedDels = new MissedDelIntake(
-            ports.MissedDels, Ledger, _checkpoint, Waiting, Signal, Events, ports.Time, ports.BootId, ports.Loggers.CreateLogger<MissedDelIntake>());
+            ports.MissedDels,
+            Ledger,
+            _checkpoint,
+            Waiting,
+            Signal,
+            Events,
+            ports.Time,
+            ports.BootId,
+            ports.Loggers.CreateLogger<MissedDelIntake>()
+        );
         state.MissedDelProblem = () => _missedDels.Problem;
     }
 
@@ -90,7 +110,9 @@ internal sealed partial class PoolEngine
     public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();
 
-    /// <summary>Tells what happens, from the first ADD on. What the constructor finds in the kernel is in the ledger before anybody can subscribe.</summary>
+    /// <summary>
+    /// Tells what happens, from the first ADD on. What the constructor finds in the kernel is in the ledger before anybody can subscribe.
+    /// </summary>
     public PoolEvents Events { get; } = new();
 
     /// <summary>With custom networking: the ENIConfig of this node; whoever watches the cluster tells it.</summary>
@@ -99,7 +121,10 @@ internal sealed partial class PoolEngine
     /// <summary>Wakes the pool's loop.</summary>
     public PoolSignal Signal { get; } = new();
 
-    /// <summary>ADD and DEL. Known attachments are answered from the first moment; new pods wait until <see cref="RunAsync"/> has found them an address.</summary>
+    /// <summary>
+    /// ADD and DEL. Known attachments are answered from the first moment; new pods wait until <see cref="RunAsync"/> has found them an
+    /// address.
+    /// </summary>
     public AddressService Addresses { get; }
 
     /// <summary>Finds out what the node is and carries, then keeps the pool until cancelled.</summary>
@@ -130,20 +155,35 @@ internal sealed partial class PoolEngine
         var mayChange = !_options.ProvisioningDisabled;
         var startup = new NodeStartup(_cloud, State, Ranges, time, random, loggers.CreateLogger<NodeStartup>());
         var node = await startup.RunAsync(
-            identity => _options.CustomNetworking
-                ? new CustomNetworking(EniConfig, identity, mayChange)
-                : new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
+            identity =>
+                _options.CustomNetworking
+                    ? new CustomNetworking(EniConfig, identity, mayChange)
+                    : new Subnets(_options.SubnetDiscovery && mayChange, _options.ClusterName, identity.PrimarySubnetId),
             (identity, placement) =>
             {
                 var interfaces = new InterfaceInventory(
-                    _cloud, host, Ledger, new InterfacePolicy((EniTags.InstanceId, identity.NodeId), EniTags.DescriptionPrefix, _options.ManageUntaggedInterfaces, _options.InterfaceMtu), placement, mayChange, time,
-                    loggers.CreateLogger<InterfaceInventory>());
+                    _cloud,
+                    host,
+                    Ledger,
+                    new InterfacePolicy(
+                        (EniTags.InstanceId, identity.NodeId),
+                        EniTags.DescriptionPrefix,
+                        _options.ManageUntaggedInterfaces,
+                        _options.InterfaceMtu
+                    ),
+                    placement,
+                    mayChange,
+                    time,
+                    loggers.CreateLogger<InterfaceInventory>()
+                );
                 host.LinkSeen = interfaces.Awaited.Seen;
                 return interfaces;
             },
-            cancellationToken);
+            cancellationToken
+        );
         var reconciler = Compose(node);
-        if (node.NotObserved is { } failure) reconciler.Membership.Presumed(failure);
+        if (node.NotObserved is { } failure)
+            reconciler.Membership.Presumed(failure);
         else
         {
             State.MembershipObserved();
@@ -156,18 +196,39 @@ internal sealed partial class PoolEngine
             reconciler.Membership.RequestAt(at);
             Signal.Raise();
         });
-        if (node.IsDescribed) reconciler.Membership.SubnetsDescribedNow();
+        if (node.IsDescribed)
+            reconciler.Membership.SubnetsDescribedNow();
         EniConfig.Changed = reconciler.Membership.PlacementChanged;
         reconciler.Membership.PlacementChanged();
         State.Serving(reconciler);
         Waiting.Serve();
-        var leaked = new LeakedInterfaces(_cloud, _cloud.For(CallPriority.CleanUp), Ledger, EniTags.DescriptionPrefix, time, random, loggers.CreateLogger<LeakedInterfaces>());
-        var groups = new SecurityGroupWatch(_cloud, node.Interfaces, reconciler.Membership, Signal, time, random, loggers.CreateLogger<SecurityGroupWatch>());
+        var leaked = new LeakedInterfaces(
+            _cloud,
+            _cloud.For(CallPriority.CleanUp),
+            Ledger,
+            EniTags.DescriptionPrefix,
+            time,
+            random,
+            loggers.CreateLogger<LeakedInterfaces>()
+        );
+        var groups = new SecurityGroupWatch(
+            _cloud,
+            node.Interfaces,
+            reconciler.Membership,
+            Signal,
+            time,
+            random,
+            loggers.CreateLogger<SecurityGroupWatch>()
+        );
         Task[] beside = [];
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
-            if (node.Limits is null) beside = [Background.RunAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token)];
+            if (node.Limits is null)
+                beside =
+                [
+                    Background.RunAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token),
+                ];
             if (mayChange)
             {
                 beside =
@@ -223,20 +284,33 @@ internal sealed partial class PoolEngine
         await Task.Delay(Timeout.InfiniteTimeSpan, _ports.Time, cancellationToken);
     }
 
-    private static GrowthObstacle NoLimits(string nodeType, string why) => new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known, and nothing is added before: {why}") { MayEndAnyMoment = true };
+    private static GrowthObstacle NoLimits(string nodeType, string why) =>
+        new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known, and nothing is added before: {why}")
+        {
+            MayEndAnyMoment = true,
+        };
 
     /// <summary>As little as is attached, where the limits are not known: nothing is added then.</summary>
     private NodeLimits LimitsOf(StartedNode node)
     {
-        if (node.Limits is { } known) return known;
+        if (node.Limits is { } known)
+            return known;
         var attached = Ledger.View(_ports.Time.GetUtcNow()).Interfaces;
         return new NodeLimits(
-            Math.Max(attached.Count(item => item.NetworkCard == 0), 1), attached.Select(item => item.Blocks.Count).DefaultIfEmpty().Max() + 1, Ipv6AddressesPerInterface: 0,
-            SupportsPrefixes: true);
+            Math.Max(attached.Count(item => item.NetworkCard == 0), 1),
+            attached.Select(item => item.Blocks.Count).DefaultIfEmpty().Max() + 1,
+            Ipv6AddressesPerInterface: 0,
+            SupportsPrefixes: true
+        );
     }
 
-    private static PoolCapacity CapacityFor(NodeLimits limits, PoolTargets targets, bool usesPrimary) => new(
-        Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces), limits.Ipv4AddressesPerInterface - 1, MaxPodsFor(limits, targets, usesPrimary), usesPrimary);
+    private static PoolCapacity CapacityFor(NodeLimits limits, PoolTargets targets, bool usesPrimary) =>
+        new(
+            Math.Min(targets.MaxEni ?? int.MaxValue, limits.MaxInterfaces),
+            limits.Ipv4AddressesPerInterface - 1,
+            MaxPodsFor(limits, targets, usesPrimary),
+            usesPrimary
+        );
 
     private PoolReconciler Compose(StartedNode node)
     {
@@ -245,36 +319,76 @@ internal sealed partial class PoolEngine
         var (_, host, _, _, time, random, loggers) = _ports;
         var supply = new SubnetSupply(time);
         var journal = new IntentJournal(Ledger, _checkpoint, time, loggers.CreateLogger<IntentJournal>()) { Events = Events };
-        InterfaceDetachment Detachment(ICloud cloud) => new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
+        InterfaceDetachment Detachment(ICloud cloud) =>
+            new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
 
         // An addition that is taken back must not wait until growth has enough: it is part of growth.
         var growing = _cloud.For(CallPriority.Growth);
-        var addition = new InterfaceAddition(growing, journal, node.Interfaces, Detachment(growing), time, loggers.CreateLogger<InterfaceAddition>());
-        var actions = new PoolActions(_cloud, Ledger, journal, node.Interfaces, node.Placement, _evidence, addition, Detachment(_cloud), time, random)
+        var addition = new InterfaceAddition(
+            growing,
+            journal,
+            node.Interfaces,
+            Detachment(growing),
+            time,
+            loggers.CreateLogger<InterfaceAddition>()
+        );
+        var actions = new PoolActions(
+            _cloud,
+            Ledger,
+            journal,
+            node.Interfaces,
+            node.Placement,
+            _evidence,
+            addition,
+            Detachment(_cloud),
+            time,
+            random
+        )
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolActions>(),
             Supply = supply,
         };
-        var membership = new InterfaceSync(_cloud, node.Interfaces, _evidence, node.Placement, Signal, time, random, loggers.CreateLogger<InterfaceSync>())
+        var membership = new InterfaceSync(
+            _cloud,
+            node.Interfaces,
+            _evidence,
+            node.Placement,
+            Signal,
+            time,
+            random,
+            loggers.CreateLogger<InterfaceSync>()
+        )
         {
             Events = Events,
             Observed = State.MembershipObserved,
             Supply = supply,
         };
-        var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>()) { Events = Events };
+        var groups = new SecurityGroups(_cloud, node.Interfaces, Signal, time, random, loggers.CreateLogger<SecurityGroups>())
+        {
+            Events = Events,
+        };
         return new PoolReconciler(
             Ledger,
             new ReconcilerParts(
-                membership, _evidence, actions, Waiting, new GrowthBackoff(supply, time, random), node.Placement, groups, Conditions,
-                Signal)
+                membership,
+                _evidence,
+                actions,
+                Waiting,
+                new GrowthBackoff(supply, time, random),
+                node.Placement,
+                groups,
+                Conditions,
+                Signal
+            )
             {
                 Supply = supply,
             },
             targets,
             CapacityFor(limits, targets, node.Placement.UsesPrimary),
             new ReconcilerRules(_options.ProvisioningDisabled, () => Budget.Access, _options.ManagesUnschedulable, _targetChange),
-            time)
+            time
+        )
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolReconciler>(),
@@ -282,28 +396,42 @@ internal sealed partial class PoolEngine
         };
     }
 
-    /// <summary>Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes fall back to single addresses, as with the reference.</summary>
+    /// <summary>
+    /// Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes fall back to single addresses, as with the
+    /// reference.
+    /// </summary>
     private PoolTargets TargetsFor(NodeLimits limits)
     {
-        if (!_options.Targets.UsesPrefixes || limits.SupportsPrefixes) return _options.Targets;
+        if (!_options.Targets.UsesPrefixes || limits.SupportsPrefixes)
+            return _options.Targets;
         Log.NoPrefixes(_ports.Loggers.CreateLogger<PoolEngine>());
         return _options.Targets with { UsesPrefixes = false };
     }
 
-    /// <summary>Until the cluster says it: what the interfaces for pods of the instance type carry. With prefixes that is more than any kubelet is set to by default, which is 110.</summary>
+    /// <summary>
+    /// Until the cluster says it: what the interfaces for pods of the instance type carry. With prefixes that is more than any kubelet is
+    /// set to by default, which is 110.
+    /// </summary>
     private static int MaxPodsFor(NodeLimits limits, PoolTargets targets, bool usesPrimary)
     {
         const int kubeletDefault = 110;
         var podInterfaces = limits.MaxInterfaces - (usesPrimary ? 0 : 1);
         return targets.MaxPods
-            ?? (targets.UsesPrefixes
-                ? Math.Min(kubeletDefault, (podInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
-                : PoolCapacity.DefaultMaxPods(podInterfaces, limits.Ipv4AddressesPerInterface));
+            ?? (
+                targets.UsesPrefixes
+                    ? Math.Min(kubeletDefault, (podInterfaces * (limits.Ipv4AddressesPerInterface - 1) * PoolTargets.PrefixSize) + 2)
+                    : PoolCapacity.DefaultMaxPods(podInterfaces, limits.Ipv4AddressesPerInterface)
+            );
     }
 
     private static partial class Log
     {
-        [LoggerMessage(104, LogLevel.Warning, "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal): single addresses are used")]
+        [LoggerMessage(
+            104,
+            LogLevel.Warning,
+            "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal): single "
+                + "addresses are used"
+        )]
         public static partial void NoPrefixes(ILogger logger);
     }
 }

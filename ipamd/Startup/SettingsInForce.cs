@@ -6,7 +6,9 @@ using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Startup;
 
-/// <summary>What decides how much the pool holds: the operator's variables, the instance type and the cluster, each with its source.</summary>
+/// <summary>
+/// What decides how much the pool holds: the operator's variables, the instance type and the cluster, each with its source.
+/// </summary>
 internal static class SettingsInForce
 {
     private const string Default = "default";
@@ -22,8 +24,12 @@ internal static class SettingsInForce
         var asked = bound.Options.Targets;
         // A node without prefixes falls back to single addresses.
         var targets = pool?.Targets ?? asked;
-        SettingInForce Of(OptionDefinition option, string value, string? overruledBy) => new(option.Name, value, bound.Set.Contains(option.Name) ? Environment : Default, overruledBy);
-        var addressTargets = targets.WarmIpTarget > 0 ? OptionTable.WarmIpTarget.Name : targets.MinimumIpTarget > 0 ? OptionTable.MinimumIpTarget.Name : null;
+        SettingInForce Of(OptionDefinition option, string value, string? overruledBy) =>
+            new(option.Name, value, bound.Set.Contains(option.Name) ? Environment : Default, overruledBy);
+        var addressTargets =
+            targets.WarmIpTarget > 0 ? OptionTable.WarmIpTarget.Name
+            : targets.MinimumIpTarget > 0 ? OptionTable.MinimumIpTarget.Name
+            : null;
         var noPrefixes = asked.UsesPrefixes && !targets.UsesPrefixes ? "the instance type has no prefixes" : null;
         List<SettingInForce> settings =
         [
@@ -33,17 +39,34 @@ internal static class SettingsInForce
             Of(
                 OptionTable.WarmPrefixTarget,
                 targets.WarmPrefixTarget.ToString(),
-                noPrefixes ?? (targets.UsesPrefixes ? Decides(addressTargets) : $"{OptionTable.PrefixDelegation.Name} is false")),
+                noPrefixes ?? (targets.UsesPrefixes ? Decides(addressTargets) : $"{OptionTable.PrefixDelegation.Name} is false")
+            ),
             Of(
                 OptionTable.WarmEniTarget,
                 targets.WarmEniTarget.ToString(),
-                Decides(addressTargets ?? (targets.UsesPrefixes ? OptionTable.WarmPrefixTarget.Name : null))),
+                Decides(addressTargets ?? (targets.UsesPrefixes ? OptionTable.WarmPrefixTarget.Name : null))
+            ),
             Of(OptionTable.Cooldown, $"{bound.Options.Cooldown.TotalSeconds:0}", null),
         ];
-        if (pool is null) return settings;
+        if (pool is null)
+            return settings;
         var capacity = pool.Capacity;
-        settings.Add(new SettingInForce(OptionTable.MaxEni.Name, capacity.MaxInterfaces.ToString(), asked.MaxEni == capacity.MaxInterfaces ? Environment : Node));
-        settings.Add(new SettingInForce(OptionTable.MaxPods.Name, capacity.MaxPods.ToString(), asked.MaxPods is not null ? Environment : conditions.MaxPods is not null ? Cluster : Node));
+        settings.Add(
+            new SettingInForce(
+                OptionTable.MaxEni.Name,
+                capacity.MaxInterfaces.ToString(),
+                asked.MaxEni == capacity.MaxInterfaces ? Environment : Node
+            )
+        );
+        settings.Add(
+            new SettingInForce(
+                OptionTable.MaxPods.Name,
+                capacity.MaxPods.ToString(),
+                asked.MaxPods is not null ? Environment
+                    : conditions.MaxPods is not null ? Cluster
+                    : Node
+            )
+        );
         return settings;
     }
 

@@ -2,7 +2,9 @@
 
 namespace VpcCni.Ipamd.WhatIf;
 
-/// <summary>How long the model's calls take: evenly spread between two bounds, and a share of them much longer. The effect comes halfway.</summary>
+/// <summary>
+/// How long the model's calls take: evenly spread between two bounds, and a share of them much longer. The effect comes halfway.
+/// </summary>
 /// <param name="Least">Of an ordinary call.</param>
 /// <param name="Most">Of an ordinary call.</param>
 /// <param name="SlowShare">Of all calls, 0 to 1.</param>
@@ -14,7 +16,8 @@ internal sealed record CallLatency(TimeSpan Least, TimeSpan Most, double SlowSha
 
     public TimeSpan Next(Random random)
     {
-        if (SlowShare > 0 && random.NextDouble() < SlowShare) return Slow;
+        if (SlowShare > 0 && random.NextDouble() < SlowShare)
+            return Slow;
         return Least == Most ? Least : Least + ((Most - Least) * random.NextDouble());
     }
 }

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.WhatIf;
 
 /// <summary>
-/// One life of a daemon in virtual time: its view of the clock, and the owner of all of its work. When it is killed, whatever it was about to do never happens: queued continuations and timers
-/// are dropped, and the ports that it was given refuse it (<see cref="CheckAlive"/>).
+/// One life of a daemon in virtual time: its view of the clock, and the owner of all of its work. When it is killed, whatever it was about
+/// to do never happens: queued continuations and timers are dropped, and the ports that it was given refuse it (<see cref="CheckAlive"/>).
 /// </summary>
 /// <param name="time">The true time.</param>
 /// <param name="name">For traces.</param>
@@ -57,28 +57,34 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
             try
             {
                 var value = await body();
-                if (IsAlive) result.SetResult(value);
+                if (IsAlive)
+                    result.SetResult(value);
             }
             catch (Exception exception)
             {
-                if (IsAlive) result.SetException(exception);
+                if (IsAlive)
+                    result.SetException(exception);
             }
         }
     }
 
     /// <summary>For ports: on the simulation's thread, and of a living daemon.</summary>
-    /// <exception cref="DeadIncarnationException">What calls is the rest of a stack that was being killed; nothing it does counts.</exception>
+    /// <exception cref="DeadIncarnationException">
+    /// What calls is the rest of a stack that was being killed; nothing it does counts.
+    /// </exception>
     public void CheckAlive()
     {
         time.CheckThread();
-        if (!IsAlive) throw new DeadIncarnationException(Name);
+        if (!IsAlive)
+            throw new DeadIncarnationException(Name);
     }
 
     internal void Enqueue(SendOrPostCallback callback, object? state) => time.Enqueue(this, callback, state);
 
     internal void Run(SendOrPostCallback callback, object? state)
     {
-        if (!IsAlive) return;
+        if (!IsAlive)
+            return;
         _context.Owner ??= this;
         SynchronizationContext.SetSynchronizationContext(_context);
         try
@@ -98,7 +104,8 @@ internal sealed class DaemonRun(VirtualTime time, string name, WallClock? wallCl
 
         public override void Post(SendOrPostCallback d, object? state) => Owner!.Enqueue(d, state);
 
-        public override void Send(SendOrPostCallback d, object? state) => throw new VirtualTimeException("a synchronous call into the simulation would never return");
+        public override void Send(SendOrPostCallback d, object? state) =>
+            throw new VirtualTimeException("a synchronous call into the simulation would never return");
 
         public override SynchronizationContext CreateCopy() => this;
     }
@@ -116,7 +123,9 @@ internal sealed class WallClock
     public void Jump(TimeSpan by) => Offset += by;
 }
 
-/// <summary>A timer in virtual time. Setting it again or disposing of it makes its earlier setting void; so does the death of its owner.</summary>
+/// <summary>
+/// A timer in virtual time. Setting it again or disposing of it makes its earlier setting void; so does the death of its owner.
+/// </summary>
 internal sealed class VirtualTimer(DaemonRun owner, TimerCallback callback, object? state) : ITimer
 {
     private TimeSpan _period = Timeout.InfiniteTimeSpan;
@@ -133,15 +142,18 @@ internal sealed class VirtualTimer(DaemonRun owner, TimerCallback callback, obje
         _setting++;
         _armed = dueTime != Timeout.InfiniteTimeSpan;
         _period = period;
-        if (_armed) owner.Time.Arm(this, _setting, dueTime);
+        if (_armed)
+            owner.Time.Arm(this, _setting, dueTime);
         return true;
     }
 
     public void Fire()
     {
         // A period of zero means once, as for the system's timers.
-        if (_period > TimeSpan.Zero) owner.Time.Arm(this, _setting, _period);
-        else _armed = false;
+        if (_period > TimeSpan.Zero)
+            owner.Time.Arm(this, _setting, _period);
+        else
+            _armed = false;
         callback(state);
     }
 

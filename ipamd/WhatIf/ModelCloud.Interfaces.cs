@@ -11,11 +11,18 @@ namespace VpcCni.Ipamd.WhatIf;
 /// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
 internal sealed partial class ModelCloud
 {
-    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
-        => [.. (await DescribeAsync([new Model.Filter("attachment.instance-id", _instance.Value)], cancellationToken)).OrderBy(item => item.NetworkCard).ThenBy(item => item.DeviceIndex ?? int.MaxValue)];
+    public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        [
+            .. (await DescribeAsync([new Model.Filter("attachment.instance-id", _instance.Value)], cancellationToken))
+                .OrderBy(item => item.NetworkCard)
+                .ThenBy(item => item.DeviceIndex ?? int.MaxValue),
+        ];
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
-        => DescribeAsync([new Model.Filter("tag:" + EniTags.InstanceId, _instance.Value), new Model.Filter("status", "available")], cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        DescribeAsync(
+            [new Model.Filter("tag:" + EniTags.InstanceId, _instance.Value), new Model.Filter("status", "available")],
+            cancellationToken
+        );
 
     public async Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
     {
@@ -25,50 +32,107 @@ internal sealed partial class ModelCloud
             new("status", "available"),
             new("vpc-id", _world.FindInstance(_instance)!.Vpc.Value),
         ];
-        if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Model.Filter("tag:" + EniTags.ClusterName, cluster));
-        return [.. (await DescribeAsync(filters, cancellationToken)).Where(item => item.Description.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal))];
+        if (_options.ClusterName is { Length: > 0 } cluster)
+            filters.Add(new Model.Filter("tag:" + EniTags.ClusterName, cluster));
+        return
+        [
+            .. (await DescribeAsync(filters, cancellationToken)).Where(item =>
+                item.Description.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal)
+            ),
+        ];
     }
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateNetworkInterface", () => ToCloudInterface(
-        _world.CreateNetworkInterface(new Model.CreateInterfaceRequest
-        {
-            ClientToken = request.IdempotencyToken,
-            Subnet = new Model.SubnetId(request.SubnetId),
-            Groups = [.. request.SecurityGroupIds.Select(id => new Model.SecurityGroupId(id))],
-            Description = _tags.Description,
-            Tags = ToDictionary(_tags.ForNew(request.RequestedAt)),
-            Ipv4 = request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix ? ToRequest(request.Blocks) : Model.AddressRequest.None,
-            Ipv6 = request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv6Address or BlockKind.Ipv6Prefix ? ToRequest(request.Blocks) : Model.AddressRequest.None,
-        })), cancellationToken);
+    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        CallAsync(
+            "CreateNetworkInterface",
+            () =>
+                ToCloudInterface(
+                    _world.CreateNetworkInterface(
+                        new Model.CreateInterfaceRequest
+                        {
+                            ClientToken = request.IdempotencyToken,
+                            Subnet = new Model.SubnetId(request.SubnetId),
+                            Groups = [.. request.SecurityGroupIds.Select(id => new Model.SecurityGroupId(id))],
+                            Description = _tags.Description,
+                            Tags = ToDictionary(_tags.ForNew(request.RequestedAt)),
+                            Ipv4 =
+                                request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix
+                                    ? ToRequest(request.Blocks)
+                                    : Model.AddressRequest.None,
+                            Ipv6 =
+                                request.Blocks.Count > 0 && request.Blocks.Kind is BlockKind.Ipv6Address or BlockKind.Ipv6Prefix
+                                    ? ToRequest(request.Blocks)
+                                    : Model.AddressRequest.None,
+                        }
+                    )
+                ),
+            cancellationToken
+        );
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => CallAsync(
-        "AttachNetworkInterface", () => _world.AttachNetworkInterface(new Model.AttachInterfaceRequest(new Model.EniId(id.Value), _instance, deviceIndex)).Id.Value, cancellationToken);
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+        CallAsync(
+            "AttachNetworkInterface",
+            () =>
+                _world.AttachNetworkInterface(new Model.AttachInterfaceRequest(new Model.EniId(id.Value), _instance, deviceIndex)).Id.Value,
+            cancellationToken
+        );
 
-    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => CallAsync(
-        "ModifyNetworkInterfaceAttribute",
-        () => _world.ModifyNetworkInterfaceAttribute(new Model.ModifyInterfaceRequest { Interface = new Model.EniId(id.Value), DeleteOnTermination = (new Model.AttachmentId(attachmentId), true) }),
-        cancellationToken);
+    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        CallAsync(
+            "ModifyNetworkInterfaceAttribute",
+            () =>
+                _world.ModifyNetworkInterfaceAttribute(
+                    new Model.ModifyInterfaceRequest
+                    {
+                        Interface = new Model.EniId(id.Value),
+                        DeleteOnTermination = (new Model.AttachmentId(attachmentId), true),
+                    }
+                ),
+            cancellationToken
+        );
 
-    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) => CallAsync(
-        "ModifyNetworkInterfaceAttribute",
-        () => _world.ModifyNetworkInterfaceAttribute(new Model.ModifyInterfaceRequest { Interface = new Model.EniId(id.Value), Groups = [.. securityGroupIds.Select(group => new Model.SecurityGroupId(group))] }),
-        cancellationToken);
+    public Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    ) =>
+        CallAsync(
+            "ModifyNetworkInterfaceAttribute",
+            () =>
+                _world.ModifyNetworkInterfaceAttribute(
+                    new Model.ModifyInterfaceRequest
+                    {
+                        Interface = new Model.EniId(id.Value),
+                        Groups = [.. securityGroupIds.Select(group => new Model.SecurityGroupId(group))],
+                    }
+                ),
+            cancellationToken
+        );
 
-    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => CallAsync("DetachNetworkInterface", () =>
-    {
-        _world.DetachNetworkInterface(new Model.AttachmentId(attachmentId));
-        return true;
-    }, cancellationToken);
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        CallAsync(
+            "DetachNetworkInterface",
+            () =>
+            {
+                _world.DetachNetworkInterface(new Model.AttachmentId(attachmentId));
+                return true;
+            },
+            cancellationToken
+        );
 
     public async Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
     {
         try
         {
-            await CallAsync("DeleteNetworkInterface", () =>
-            {
-                _world.DeleteNetworkInterface(new Model.EniId(id.Value));
-                return true;
-            }, cancellationToken);
+            await CallAsync(
+                "DeleteNetworkInterface",
+                () =>
+                {
+                    _world.DeleteNetworkInterface(new Model.EniId(id.Value));
+                    return true;
+                },
+                cancellationToken
+            );
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
         {
@@ -76,17 +140,30 @@ internal sealed partial class ModelCloud
         }
     }
 
-    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("CreateTags", () =>
-    {
-        _world.CreateTags([id.Value], ToDictionary(createdAt is { } at ? [EniTags.Created(at)] : _tags.ForExisting()));
-        return true;
-    }, cancellationToken);
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
+        CallAsync(
+            "CreateTags",
+            () =>
+            {
+                _world.CreateTags([id.Value], ToDictionary(createdAt is { } at ? [EniTags.Created(at)] : _tags.ForExisting()));
+                return true;
+            },
+            cancellationToken
+        );
 
-    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    )
     {
         var eni = new Model.EniId(id.Value);
         return request.Kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix
-            ? CallAsync("AssignPrivateIpAddresses", () => ToBlocks(_world.AssignPrivateIpAddresses(eni, ToRequest(request))), cancellationToken)
+            ? CallAsync(
+                "AssignPrivateIpAddresses",
+                () => ToBlocks(_world.AssignPrivateIpAddresses(eni, ToRequest(request))),
+                cancellationToken
+            )
             : CallAsync("AssignIpv6Addresses", () => ToBlocks(_world.AssignIpv6Addresses(eni, ToRequest(request))), cancellationToken);
     }
 
@@ -113,14 +190,23 @@ internal sealed partial class ModelCloud
         }
     }
 
-    private async Task UnassignRestAsync(NetworkInterfaceId id, List<IPNetwork> wanted, CloudException refusal, CancellationToken cancellationToken)
+    private async Task UnassignRestAsync(
+        NetworkInterfaceId id,
+        List<IPNetwork> wanted,
+        CloudException refusal,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
-            var carried = (await DescribeAsync([new Model.Filter("network-interface-id", id.Value)], cancellationToken)).SelectMany(item => item.Blocks).ToHashSet();
+            var carried = (await DescribeAsync([new Model.Filter("network-interface-id", id.Value)], cancellationToken))
+                .SelectMany(item => item.Blocks)
+                .ToHashSet();
             List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
-            if (rest.Count == wanted.Count) throw refusal;
-            if (rest.Count > 0) await UnassignAsync(id, rest, cancellationToken);
+            if (rest.Count == wanted.Count)
+                throw refusal;
+            if (rest.Count > 0)
+                await UnassignAsync(id, rest, cancellationToken);
         }
         catch (CloudException exception) when (exception.Kind != CloudErrorKind.NotFound)
         {
@@ -128,7 +214,8 @@ internal sealed partial class ModelCloud
         }
     }
 
-    private static CloudException InDoubt(CloudException exception) => new(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
+    private static CloudException InDoubt(CloudException exception) =>
+        new(CloudErrorKind.Transient, exception.Operation, exception.Code, exception.Message, innerException: exception);
 
     private Task<Model.AddressChange> UnassignAsync(NetworkInterfaceId id, List<IPNetwork> blocks, CancellationToken cancellationToken)
     {
@@ -140,44 +227,55 @@ internal sealed partial class ModelCloud
             : CallAsync("UnassignIpv6Addresses", () => _world.UnassignIpv6Addresses(eni, addresses, prefixes), cancellationToken);
     }
 
-    private Task<IReadOnlyList<CloudInterface>> DescribeAsync(IReadOnlyList<Model.Filter> filters, CancellationToken cancellationToken) => CallAsync<IReadOnlyList<CloudInterface>>(
-        Describe, () => [.. _world.DescribeNetworkInterfaces(new Model.Query { Filters = filters }).Items.Select(ToCloudInterface)], cancellationToken);
+    private Task<IReadOnlyList<CloudInterface>> DescribeAsync(IReadOnlyList<Model.Filter> filters, CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudInterface>>(
+            Describe,
+            () => [.. _world.DescribeNetworkInterfaces(new Model.Query { Filters = filters }).Items.Select(ToCloudInterface)],
+            cancellationToken
+        );
 
     /// <summary>The subnet's range is looked up without a call: the real port asks for each subnet once in its life.</summary>
-    private CloudInterface ToCloudInterface(Model.NetworkInterface eni) => new()
-    {
-        Id = new NetworkInterfaceId(eni.Id.Value),
-        Mac = eni.Mac,
-        SubnetId = eni.Subnet.Value,
-        SubnetRange = _world.FindSubnet(eni.Subnet)!.Ipv4Range,
-        PrimaryAddress = eni.PrimaryAddress,
-        Blocks =
-        [
-            .. eni.SecondaryAddresses.Select(AddressBlocks.Single), .. eni.Ipv4Prefixes, .. eni.Ipv6Addresses.Select(AddressBlocks.Single), .. eni.Ipv6Prefixes,
-        ],
-        SecurityGroupIds = [.. eni.Groups.Select(group => group.Value)],
-        Tags = eni.Tags,
-        State = eni.Attachment?.Status switch
+    private CloudInterface ToCloudInterface(Model.NetworkInterface eni) =>
+        new()
         {
-            null => CloudInterfaceState.Available,
-            Model.AttachmentStatus.Attaching => CloudInterfaceState.Attaching,
-            Model.AttachmentStatus.Attached => CloudInterfaceState.InUse,
-            Model.AttachmentStatus.Detaching => CloudInterfaceState.Detaching,
-            var unknown => throw new UnreachableException($"unnamed state {unknown}"),
-        },
-        AttachmentId = eni.Attachment?.Id.Value,
-        DeviceIndex = eni.Attachment?.DeviceIndex,
-        NetworkCard = eni.Attachment?.NetworkCard ?? 0,
-        DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
-        Description = eni.Description,
-        InterfaceType = eni.InterfaceType,
-    };
+            Id = new NetworkInterfaceId(eni.Id.Value),
+            Mac = eni.Mac,
+            SubnetId = eni.Subnet.Value,
+            SubnetRange = _world.FindSubnet(eni.Subnet)!.Ipv4Range,
+            PrimaryAddress = eni.PrimaryAddress,
+            Blocks =
+            [
+                .. eni.SecondaryAddresses.Select(AddressBlocks.Single),
+                .. eni.Ipv4Prefixes,
+                .. eni.Ipv6Addresses.Select(AddressBlocks.Single),
+                .. eni.Ipv6Prefixes,
+            ],
+            SecurityGroupIds = [.. eni.Groups.Select(group => group.Value)],
+            Tags = eni.Tags,
+            State = eni.Attachment?.Status switch
+            {
+                null => CloudInterfaceState.Available,
+                Model.AttachmentStatus.Attaching => CloudInterfaceState.Attaching,
+                Model.AttachmentStatus.Attached => CloudInterfaceState.InUse,
+                Model.AttachmentStatus.Detaching => CloudInterfaceState.Detaching,
+                var unknown => throw new UnreachableException($"unnamed state {unknown}"),
+            },
+            AttachmentId = eni.Attachment?.Id.Value,
+            DeviceIndex = eni.Attachment?.DeviceIndex,
+            NetworkCard = eni.Attachment?.NetworkCard ?? 0,
+            DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
+            Description = eni.Description,
+            InterfaceType = eni.InterfaceType,
+        };
 
-    private static Dictionary<string, string> ToDictionary(IEnumerable<Amazon.EC2.Model.Tag> tags) => tags.ToDictionary(tag => tag.Key!, tag => tag.Value!, StringComparer.Ordinal);
+    private static Dictionary<string, string> ToDictionary(IEnumerable<Amazon.EC2.Model.Tag> tags) =>
+        tags.ToDictionary(tag => tag.Key!, tag => tag.Value!, StringComparer.Ordinal);
 
-    private static Model.AddressRequest ToRequest(BlockRequest request) => request.Kind is BlockKind.Ipv4Prefix or BlockKind.Ipv6Prefix
-        ? Model.AddressRequest.AnyPrefixes(request.Count)
-        : Model.AddressRequest.Any(request.Count);
+    private static Model.AddressRequest ToRequest(BlockRequest request) =>
+        request.Kind is BlockKind.Ipv4Prefix or BlockKind.Ipv6Prefix
+            ? Model.AddressRequest.AnyPrefixes(request.Count)
+            : Model.AddressRequest.Any(request.Count);
 
-    private static IReadOnlyList<IPNetwork> ToBlocks(Model.AddressChange change) => [.. change.Addresses.Select(AddressBlocks.Single), .. change.Prefixes];
+    private static IReadOnlyList<IPNetwork> ToBlocks(Model.AddressChange change) =>
+        [.. change.Addresses.Select(AddressBlocks.Single), .. change.Prefixes];
 }

@@ -22,8 +22,9 @@ internal enum CallPhase
 }
 
 /// <summary>
-/// The cloud port of one daemon on the model of EC2, in virtual time. Says and does what <see cref="AwsCloud"/> would: the same filters, tags, client tokens and kinds of error. A call that has
-/// left the daemon takes effect even if the daemon gives it up or dies meanwhile, as a request on the wire does. It does not repeat harmless calls after a lost answer, so that the pool sees them all.
+/// The cloud port of one daemon on the model of EC2, in virtual time. Says and does what <see cref="AwsCloud"/> would: the same filters,
+/// tags, client tokens and kinds of error. A call that has left the daemon takes effect even if the daemon gives it up or dies meanwhile,
+/// as a request on the wire does. It does not repeat harmless calls after a lost answer, so that the pool sees them all.
 /// </summary>
 internal sealed partial class ModelCloud : ICloud
 {
@@ -53,116 +54,225 @@ internal sealed partial class ModelCloud : ICloud
     /// <summary>Told of every phase of every call; may kill the incarnation there.</summary>
     public Action<string, CallPhase>? OnPhase { get; init; }
 
-    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => ReadAsync("identity", metadata =>
-    {
-        var primary = metadata.Primary ?? throw NoMetadata("network/interfaces/macs");
-        return new NodeIdentity
-        {
-            NodeId = metadata.Instance.Id.Value,
-            NodeType = metadata.Instance.Type.Name,
-            Region = _world.Options.Region,
-            Zone = metadata.Instance.Zone,
-            NetworkId = metadata.Vpc.Id.Value,
-            PrimaryAddress = primary.PrimaryAddress,
-            PrimaryMac = primary.Mac,
-            PrimaryInterface = new NetworkInterfaceId(primary.Id.Value),
-            PrimarySubnetId = primary.Subnet.Value,
-        };
-    }, cancellationToken);
+    public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) =>
+        ReadAsync(
+            "identity",
+            metadata =>
+            {
+                var primary = metadata.Primary ?? throw NoMetadata("network/interfaces/macs");
+                return new NodeIdentity
+                {
+                    NodeId = metadata.Instance.Id.Value,
+                    NodeType = metadata.Instance.Type.Name,
+                    Region = _world.Options.Region,
+                    Zone = metadata.Instance.Zone,
+                    NetworkId = metadata.Vpc.Id.Value,
+                    PrimaryAddress = primary.PrimaryAddress,
+                    PrimaryMac = primary.Mac,
+                    PrimaryInterface = new NetworkInterfaceId(primary.Id.Value),
+                    PrimarySubnetId = primary.Subnet.Value,
+                };
+            },
+            cancellationToken
+        );
 
-    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
-        => ReadAsync<IReadOnlyList<IPNetwork>>("ranges", metadata => [.. metadata.Vpc.Ipv4Ranges, .. metadata.Vpc.Ipv6Ranges], cancellationToken);
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<IPNetwork>>(
+            "ranges",
+            metadata => [.. metadata.Vpc.Ipv4Ranges, .. metadata.Vpc.Ipv6Ranges],
+            cancellationToken
+        );
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
-        => ReadAsync<IReadOnlyList<InterfaceHint>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => new InterfaceHint(new NetworkInterfaceId(pair.Interface.Id.Value), HintedBlocks(pair.Interface)))], cancellationToken);
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<InterfaceHint>>(
+            "interfaces",
+            metadata =>
+                [
+                    .. metadata.Interfaces.Select(pair => new InterfaceHint(
+                        new NetworkInterfaceId(pair.Interface.Id.Value),
+                        HintedBlocks(pair.Interface)
+                    )),
+                ],
+            cancellationToken
+        );
 
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
-        => ReadAsync<IReadOnlyList<CloudInterface>>("interfaces", metadata => [.. metadata.Interfaces.Select(pair => ToCloudInterface(pair.Interface) with { Tags = NoTags, AttachmentId = Clouds.Aws.Imds.InterfaceMetadata.UnknownAttachment, Description = "" })], cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<CloudInterface>>(
+            "interfaces",
+            metadata =>
+                [
+                    .. metadata.Interfaces.Select(pair =>
+                        ToCloudInterface(pair.Interface) with
+                        {
+                            Tags = NoTags,
+                            AttachmentId = Clouds.Aws.Imds.InterfaceMetadata.UnknownAttachment,
+                            Description = "",
+                        }
+                    ),
+                ],
+            cancellationToken
+        );
 
-    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
-        => ReadAsync<IReadOnlyList<string>>("groups", metadata => [.. (metadata.Primary ?? throw NoMetadata("security-group-ids")).Groups.Select(group => group.Value)], cancellationToken);
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
+        ReadAsync<IReadOnlyList<string>>(
+            "groups",
+            metadata => [.. (metadata.Primary ?? throw NoMetadata("security-group-ids")).Groups.Select(group => group.Value)],
+            cancellationToken
+        );
 
     public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
 
-    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => KnownLimits(nodeType) is { } known
-        ? Task.FromResult(known)
-        : CallAsync("DescribeInstanceTypes", () =>
-        {
-            var type = _world.DescribeInstanceTypes(new Model.Query { Ids = [nodeType] }).Items[0];
-            return new NodeLimits(type.NetworkCards[0].MaxInterfaces, type.Ipv4PerInterface, type.Ipv6PerInterface, type.SupportsPrefixes);
-        }, cancellationToken);
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
+        KnownLimits(nodeType) is { } known
+            ? Task.FromResult(known)
+            : CallAsync(
+                "DescribeInstanceTypes",
+                () =>
+                {
+                    var type = _world.DescribeInstanceTypes(new Model.Query { Ids = [nodeType] }).Items[0];
+                    return new NodeLimits(
+                        type.NetworkCards[0].MaxInterfaces,
+                        type.Ipv4PerInterface,
+                        type.Ipv6PerInterface,
+                        type.SupportsPrefixes
+                    );
+                },
+                cancellationToken
+            );
 
-    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () =>
-    {
-        var here = _world.FindInstance(_instance)!;
-        var query = new Model.Query { Filters = [new Model.Filter("vpc-id", here.Vpc.Value), new Model.Filter("availability-zone", here.Zone)] };
-        return [.. _world.DescribeSubnets(query).Items.Select(ToCloudSubnet)];
-    }, cancellationToken);
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudSubnet>>(
+            "DescribeSubnets",
+            () =>
+            {
+                var here = _world.FindInstance(_instance)!;
+                var query = new Model.Query
+                {
+                    Filters = [new Model.Filter("vpc-id", here.Vpc.Value), new Model.Filter("availability-zone", here.Zone)],
+                };
+                return [.. _world.DescribeSubnets(query).Items.Select(ToCloudSubnet)];
+            },
+            cancellationToken
+        );
 
-    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync<CloudSubnet?>(
-        "DescribeSubnets",
-        () => _world.DescribeSubnets(new Model.Query { Filters = [new Model.Filter("subnet-id", subnetId)] }).Items.Select(ToCloudSubnet).FirstOrDefault(),
-        cancellationToken);
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) =>
+        CallAsync<CloudSubnet?>(
+            "DescribeSubnets",
+            () =>
+                _world
+                    .DescribeSubnets(new Model.Query { Filters = [new Model.Filter("subnet-id", subnetId)] })
+                    .Items.Select(ToCloudSubnet)
+                    .FirstOrDefault(),
+            cancellationToken
+        );
 
     /// <summary>One call of the control plane: leaves, takes effect halfway, is answered.</summary>
-    private Task<T> CallAsync<T>(string operation, Func<T> effect, CancellationToken cancellationToken)
-        => TravelAsync(operation, () =>
-        {
-            try
+    private Task<T> CallAsync<T>(string operation, Func<T> effect, CancellationToken cancellationToken) =>
+        TravelAsync(
+            operation,
+            () =>
             {
-                return effect();
-            }
-            catch (Model.Ec2FaultException fault)
-            {
-                throw new CloudException(Ec2ErrorCodes.Classify(fault.Code, fault.Message, fault.Status), operation, fault.Code, fault.Message, requestId: null, fault);
-            }
-        }, Latency.Next(_random), cancellationToken);
+                try
+                {
+                    return effect();
+                }
+                catch (Model.Ec2FaultException fault)
+                {
+                    throw new CloudException(
+                        Ec2ErrorCodes.Classify(fault.Code, fault.Message, fault.Status),
+                        operation,
+                        fault.Code,
+                        fault.Message,
+                        requestId: null,
+                        fault
+                    );
+                }
+            },
+            Latency.Next(_random),
+            cancellationToken
+        );
 
-    private Task<T> ReadAsync<T>(string what, Func<Model.InstanceMetadata, T> read, CancellationToken cancellationToken)
-        => TravelAsync("metadata/" + what, () => read(_world.DescribeMetadata(_instance) ?? throw NoMetadata(what)), MetadataLatency.Next(_random), cancellationToken);
+    private Task<T> ReadAsync<T>(string what, Func<Model.InstanceMetadata, T> read, CancellationToken cancellationToken) =>
+        TravelAsync(
+            "metadata/" + what,
+            () => read(_world.DescribeMetadata(_instance) ?? throw NoMetadata(what)),
+            MetadataLatency.Next(_random),
+            cancellationToken
+        );
 
     private Task<T> TravelAsync<T>(string operation, Func<T> effect, TimeSpan latency, CancellationToken cancellationToken)
     {
         _incarnation.CheckAlive();
-        if (cancellationToken.IsCancellationRequested) return Task.FromCanceled<T>(cancellationToken);
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled<T>(cancellationToken);
         OnPhase?.Invoke(operation, CallPhase.Leaving);
         var answer = new TaskCompletionSource<T>();
         // Of a daemon that died on the way: what awaits it is never heard of again.
-        if (!_incarnation.IsAlive) return answer.Task;
+        if (!_incarnation.IsAlive)
+            return answer.Task;
         var registration = cancellationToken.Register(() => answer.TrySetCanceled(cancellationToken));
-        _incarnation.Time.After(latency / 2, () =>
-        {
-            Action complete;
-            try
+        _incarnation.Time.After(
+            latency / 2,
+            () =>
             {
-                var result = effect();
-                complete = () => answer.TrySetResult(result);
-            }
-            catch (CloudException exception)
-            {
-                complete = () => answer.TrySetException(exception);
-            }
+                Action complete;
+                try
+                {
+                    var result = effect();
+                    complete = () => answer.TrySetResult(result);
+                }
+                catch (CloudException exception)
+                {
+                    complete = () => answer.TrySetException(exception);
+                }
 
-            if (!_incarnation.IsAlive) return;
-            OnPhase?.Invoke(operation, CallPhase.Executed);
-            var patience = _options.HttpTimeout - (latency / 2);
-            if (latency > _options.HttpTimeout) complete = () => answer.TrySetException(new CloudException(CloudErrorKind.Transient, operation, Ec2ErrorCodes.NoAnswer, "no answer in time"));
-            Answer(latency > _options.HttpTimeout ? patience : latency / 2, complete);
-        });
+                if (!_incarnation.IsAlive)
+                    return;
+                OnPhase?.Invoke(operation, CallPhase.Executed);
+                var patience = _options.HttpTimeout - (latency / 2);
+                if (latency > _options.HttpTimeout)
+                    complete = () =>
+                        answer.TrySetException(
+                            new CloudException(CloudErrorKind.Transient, operation, Ec2ErrorCodes.NoAnswer, "no answer in time")
+                        );
+                Answer(latency > _options.HttpTimeout ? patience : latency / 2, complete);
+            }
+        );
         return answer.Task;
 
-        void Answer(TimeSpan after, Action complete) => _ = _incarnation.CreateTimer(_ =>
-        {
-            registration.Dispose();
-            OnPhase?.Invoke(operation, CallPhase.Answered);
-            if (_incarnation.IsAlive) complete();
-        }, null, after > TimeSpan.Zero ? after : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        void Answer(TimeSpan after, Action complete) =>
+            _ = _incarnation.CreateTimer(
+                _ =>
+                {
+                    registration.Dispose();
+                    OnPhase?.Invoke(operation, CallPhase.Answered);
+                    if (_incarnation.IsAlive)
+                        complete();
+                },
+                null,
+                after > TimeSpan.Zero ? after : TimeSpan.Zero,
+                Timeout.InfiniteTimeSpan
+            );
     }
 
-    private static CloudSubnet ToCloudSubnet(Model.SubnetDescription item)
-        => new(item.Subnet.Id.Value, item.Subnet.Vpc.Value, item.Subnet.Zone, item.Subnet.Ipv4Range, item.AvailableAddresses, item.Subnet.Tags);
+    private static CloudSubnet ToCloudSubnet(Model.SubnetDescription item) =>
+        new(
+            item.Subnet.Id.Value,
+            item.Subnet.Vpc.Value,
+            item.Subnet.Zone,
+            item.Subnet.Ipv4Range,
+            item.AvailableAddresses,
+            item.Subnet.Tags
+        );
 
-    private static CloudException NoMetadata(string what) => new(CloudErrorKind.Transient, "metadata", "NotFound", $"the instance metadata lacks {what}");
+    private static CloudException NoMetadata(string what) =>
+        new(CloudErrorKind.Transient, "metadata", "NotFound", $"the instance metadata lacks {what}");
 
-    private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) => [.. eni.SecondaryAddresses.Select(AddressBlocks.Single), .. eni.Ipv6Addresses.Select(AddressBlocks.Single), .. eni.Ipv4Prefixes, .. eni.Ipv6Prefixes];
+    private static IReadOnlyList<IPNetwork> HintedBlocks(Model.NetworkInterface eni) =>
+        [
+            .. eni.SecondaryAddresses.Select(AddressBlocks.Single),
+            .. eni.Ipv6Addresses.Select(AddressBlocks.Single),
+            .. eni.Ipv4Prefixes,
+            .. eni.Ipv6Prefixes,
+        ];
 }

@@ -6,7 +6,8 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Ipamd.WhatIf;
 
 /// <summary>
-/// The kernel of the model's node: links that come and go with the attachments of the model of EC2, and what the plugin has put there for pods. Outlives daemons.
+/// The kernel of the model's node: links that come and go with the attachments of the model of EC2, and what the plugin has put there for
+/// pods. Outlives daemons.
 /// </summary>
 internal sealed class ModelKernel
 {
@@ -39,8 +40,10 @@ internal sealed class ModelKernel
 
     public void Unroute(IPAddress address) => Routes.Remove(address.ToString());
 
-    public bool HasLink(string mac)
-        => _world.InterfacesOf(_instance).Any(eni => string.Equals(eni.Mac, mac, StringComparison.Ordinal) && eni.Attachment!.Status != AttachmentStatus.Attaching);
+    public bool HasLink(string mac) =>
+        _world
+            .InterfacesOf(_instance)
+            .Any(eni => string.Equals(eni.Mac, mac, StringComparison.Ordinal) && eni.Attachment!.Status != AttachmentStatus.Attaching);
 
     /// <summary>Told of each link that appears, with its MAC address.</summary>
     public List<Action<string>> Linked { get; } = [];
@@ -61,14 +64,20 @@ internal sealed class ModelKernel
         switch (happened)
         {
             case VpcEvent.InterfaceAttached attached when attached.Instance == _instance:
-                foreach (var (_, appeared) in _waiting.Where(item => string.Equals(item.Mac, attached.Mac, StringComparison.Ordinal)).ToArray()) appeared();
-                foreach (var told in Linked.ToArray()) told(attached.Mac);
+                foreach (
+                    var (_, appeared) in _waiting.Where(item => string.Equals(item.Mac, attached.Mac, StringComparison.Ordinal)).ToArray()
+                )
+                    appeared();
+                foreach (var told in Linked.ToArray())
+                    told(attached.Mac);
                 break;
             case VpcEvent.InterfaceDetached detached when detached.Instance == _instance:
                 // With the link go its addresses and its routes.
-                if (_world.FindInterface(detached.Interface) is not { } eni) break;
+                if (_world.FindInterface(detached.Interface) is not { } eni)
+                    break;
                 Wired.Remove(eni.Mac);
-                foreach (var told in Unlinked.ToArray()) told(eni.Mac);
+                foreach (var told in Unlinked.ToArray())
+                    told(eni.Mac);
                 break;
         }
     }
@@ -99,9 +108,11 @@ internal sealed class ModelHost : IHostNetwork
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
         Enter(nameof(EnsureInterfaceAsync));
-        if (!_kernel.HasLink(wiring.Mac) && linkDeadline > TimeSpan.Zero) await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
+        if (!_kernel.HasLink(wiring.Mac) && linkDeadline > TimeSpan.Zero)
+            await WaitForLinkAsync(wiring.Mac, linkDeadline, cancellationToken);
         _incarnation.CheckAlive();
-        if (!_kernel.HasLink(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac} after {linkDeadline.TotalSeconds:0.#} s");
+        if (!_kernel.HasLink(wiring.Mac))
+            throw new HostNetworkException($"no link with MAC {wiring.Mac} after {linkDeadline.TotalSeconds:0.#} s");
         _kernel.Wired[wiring.Mac] = wiring;
     }
 
@@ -110,7 +121,8 @@ internal sealed class ModelHost : IHostNetwork
         Enter(nameof(RemoveInterface));
         foreach (var (mac, wiring) in _kernel.Wired.ToArray())
         {
-            if (wiring.PrimaryAddress.Equals(primaryAddress)) _kernel.Wired.Remove(mac);
+            if (wiring.PrimaryAddress.Equals(primaryAddress))
+                _kernel.Wired.Remove(mac);
         }
     }
 
@@ -135,25 +147,32 @@ internal sealed class ModelHost : IHostNetwork
     public NamespacePresence NamespaceAt(string path)
     {
         Enter(nameof(NamespaceAt));
-        return path.Length == 0 ? NamespacePresence.Unknown : _kernel.Namespaces.Contains(path) ? NamespacePresence.Present : NamespacePresence.Gone;
+        return path.Length == 0 ? NamespacePresence.Unknown
+            : _kernel.Namespaces.Contains(path) ? NamespacePresence.Present
+            : NamespacePresence.Gone;
     }
 
     private void OnUnlinked(string mac)
     {
-        if (_incarnation.IsAlive) _incarnation.Post(() => LinkLost(mac));
-        else _kernel.Unlinked.Remove(OnUnlinked);
+        if (_incarnation.IsAlive)
+            _incarnation.Post(() => LinkLost(mac));
+        else
+            _kernel.Unlinked.Remove(OnUnlinked);
     }
 
     private void OnLinked(string mac)
     {
-        if (_incarnation.IsAlive) _incarnation.Post(() => LinkSeen(mac));
-        else _kernel.Linked.Remove(OnLinked);
+        if (_incarnation.IsAlive)
+            _incarnation.Post(() => LinkSeen(mac));
+        else
+            _kernel.Linked.Remove(OnLinked);
     }
 
     private void Enter(string operation)
     {
         _incarnation.CheckAlive();
-        if (_kernel.Fault?.Invoke(operation) is { } fault) throw fault;
+        if (_kernel.Fault?.Invoke(operation) is { } fault)
+            throw fault;
         _incarnation.CheckAlive();
     }
 

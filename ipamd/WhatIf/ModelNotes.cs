@@ -29,7 +29,8 @@ internal sealed class ModelNotes
 
     public void Remove(MissedDelEntry entry)
     {
-        if (_entries.TryGetValue(entry.Name, out var present) && present == entry) _entries.Remove(entry.Name);
+        if (_entries.TryGetValue(entry.Name, out var present) && present == entry)
+            _entries.Remove(entry.Name);
     }
 }
 
@@ -55,7 +56,8 @@ internal sealed class ModelMissedDels(ModelNotes notes, DaemonRun incarnation) :
             _arrived = value;
             notes.Arrived = () =>
             {
-                if (IsAnnounced()) incarnation.Post(() => _arrived());
+                if (IsAnnounced())
+                    incarnation.Post(() => _arrived());
             };
         }
     }

@@ -16,14 +16,19 @@ internal static class ModelWorld
 
         void Arm()
         {
-            if (world.NextTransitionAt is not { } at || armed <= at) return;
+            if (world.NextTransitionAt is not { } at || armed <= at)
+                return;
             armed = at;
-            time.After(at - time.GetUtcNow(), () =>
-            {
-                if (armed == at) armed = null;
-                world.Settle();
-                Arm();
-            });
+            time.After(
+                at - time.GetUtcNow(),
+                () =>
+                {
+                    if (armed == at)
+                        armed = null;
+                    world.Settle();
+                    Arm();
+                }
+            );
         }
     }
 }

@@ -3,12 +3,14 @@
 namespace VpcCni.Ipamd.WhatIf;
 
 /// <summary>
-/// A clock and everything that happens by it, on one thread. What is ready runs in the order in which it became ready; when nothing is, time jumps to the next timer. The same events give the
-/// same run, always. It is the true time of the model: nobody can set it; a daemon sees it through its <see cref="DaemonRun"/>.
+/// A clock and everything that happens by it, on one thread. What is ready runs in the order in which it became ready; when nothing is,
+/// time jumps to the next timer. The same events give the same run, always. It is the true time of the model: nobody can set it; a daemon
+/// sees it through its <see cref="DaemonRun"/>.
 /// </summary>
 /// <remarks>
-/// Each piece of work belongs to an incarnation and runs under its synchronization context, so that whatever it awaits comes back here. Work that arrives from another thread is an escape: code
-/// under test went to the thread pool, and the run would not be reproducible. It is refused and reported by <see cref="RunUntil"/>.
+/// Each piece of work belongs to an incarnation and runs under its synchronization context, so that whatever it awaits comes back here.
+/// Work that arrives from another thread is an escape: code under test went to the thread pool, and the run would not be reproducible. It
+/// is refused and reported by <see cref="RunUntil"/>.
 /// </remarks>
 internal sealed class VirtualTime : TimeProvider
 {
@@ -46,13 +48,15 @@ internal sealed class VirtualTime : TimeProvider
 
     public override long GetTimestamp() => (_now - _start).Ticks * TimestampsPerTick;
 
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => Outside.CreateTimer(callback, state, dueTime, period);
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        Outside.CreateTimer(callback, state, dueTime, period);
 
     /// <summary>Runs something later, outside of any daemon.</summary>
     public void After(TimeSpan delay, Action action) => _ = CreateTimer(_ => action(), null, delay, Timeout.InfiniteTimeSpan);
 
     /// <summary>
-    /// Works until the condition holds or the limit is reached, whichever comes first; the clock then stands at the limit. True when the condition holds.
+    /// Works until the condition holds or the limit is reached, whichever comes first; the clock then stands at the limit. True when the
+    /// condition holds.
     /// </summary>
     /// <exception cref="VirtualTimeException">Work escaped to another thread, or the run does not end.</exception>
     public bool RunUntil(Func<bool> condition, DateTimeOffset limit)
@@ -63,15 +67,18 @@ internal sealed class VirtualTime : TimeProvider
         {
             while (true)
             {
-                if (_escape is { } escape) throw new VirtualTimeException("work left the one thread of the simulation", escape);
-                if (condition()) return true;
+                if (_escape is { } escape)
+                    throw new VirtualTimeException("work left the one thread of the simulation", escape);
+                if (condition())
+                    return true;
                 if (!TryTakeReady(out var work) && !TryTakeTimer(limit, out work))
                 {
                     _now = limit > _now ? limit : _now;
                     return false;
                 }
 
-                if (++Steps > _maxSteps) throw new VirtualTimeException($"more than {_maxSteps} steps: something goes round in circles");
+                if (++Steps > _maxSteps)
+                    throw new VirtualTimeException($"more than {_maxSteps} steps: something goes round in circles");
                 work.Owner.Run(work.Callback, work.State);
             }
         }
@@ -87,24 +94,33 @@ internal sealed class VirtualTime : TimeProvider
     /// <summary>Throws when the caller is on another thread than the one that all of this runs on.</summary>
     internal void CheckThread()
     {
-        if (Environment.CurrentManagedThreadId != _thread) throw new VirtualTimeException("called on another thread than the simulation's");
+        if (Environment.CurrentManagedThreadId != _thread)
+            throw new VirtualTimeException("called on another thread than the simulation's");
     }
 
     internal void Enqueue(DaemonRun owner, SendOrPostCallback callback, object? state)
     {
-        if (Environment.CurrentManagedThreadId == _thread) _ready.Enqueue(new Work(owner, callback, state));
+        if (Environment.CurrentManagedThreadId == _thread)
+            _ready.Enqueue(new Work(owner, callback, state));
         // Thrown here it would be lost, or end the process: the simulation's thread reports it.
-        else Volatile.Write(ref _escape, new VirtualTimeException($"posted on another thread: {callback.Method.DeclaringType}.{callback.Method.Name}, {state}\n{Environment.StackTrace}"));
+        else
+            Volatile.Write(
+                ref _escape,
+                new VirtualTimeException(
+                    $"posted on another thread: {callback.Method.DeclaringType}.{callback.Method.Name}, {state}\n{Environment.StackTrace}"
+                )
+            );
     }
 
-    internal void Arm(VirtualTimer timer, long setting, TimeSpan dueTime)
-        => _timers.Enqueue((timer, setting), (_now + (dueTime > TimeSpan.Zero ? dueTime : TimeSpan.Zero), _order++));
+    internal void Arm(VirtualTimer timer, long setting, TimeSpan dueTime) =>
+        _timers.Enqueue((timer, setting), (_now + (dueTime > TimeSpan.Zero ? dueTime : TimeSpan.Zero), _order++));
 
     private bool TryTakeReady(out Work work)
     {
         while (_ready.TryDequeue(out work))
         {
-            if (work.Owner.IsAlive) return true;
+            if (work.Owner.IsAlive)
+                return true;
         }
 
         return false;
@@ -120,9 +136,11 @@ internal sealed class VirtualTime : TimeProvider
                 continue;
             }
 
-            if (at.Due > limit) break;
+            if (at.Due > limit)
+                break;
             _timers.Dequeue();
-            if (at.Due > _now) _now = at.Due;
+            if (at.Due > _now)
+                _now = at.Due;
             work = new Work(next.Timer.Owner, static timer => ((VirtualTimer)timer!).Fire(), next.Timer);
             return true;
         }

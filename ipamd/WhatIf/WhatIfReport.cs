@@ -9,7 +9,8 @@ internal static class WhatIfReport
 {
     private const int Columns = 80;
 
-    public static string Json(WhatIfOutcome outcome) => JsonSerializer.Serialize([.. outcome.Steps], WhatIfJson.Default.WhatIfStepArray) + "\n";
+    public static string Json(WhatIfOutcome outcome) =>
+        JsonSerializer.Serialize([.. outcome.Steps], WhatIfJson.Default.WhatIfStepArray) + "\n";
 
     public static string Table(WhatIfOutcome outcome)
     {
@@ -18,7 +19,9 @@ internal static class WhatIfReport
         text.WriteLine(" PODS ENIS ADDRS PREFIXES    ADDRS PREFIXES CALLS  USED/ADDRS PER ENI");
         foreach (var step in outcome.Steps)
         {
-            var line = $"{step.Pods,5} {step.Enis,4} {step.Addresses,5} {step.Prefixes,8} {step.UnusedAddresses,8} {step.UnusedPrefixes,8} {step.Ec2Calls,5}  ";
+            var line =
+                $"{step.Pods, 5} {step.Enis, 4} {step.Addresses, 5} {step.Prefixes, 8} {step.UnusedAddresses, 8} "
+                + $"{step.UnusedPrefixes, 8} {step.Ec2Calls, 5}  ";
             var indent = new string(' ', line.Length);
             var isFirst = true;
             foreach (var part in step.PerEni.Select(eni => $"{eni.UsedAddresses}/{eni.Addresses}"))

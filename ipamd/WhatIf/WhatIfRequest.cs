@@ -19,7 +19,11 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
     private const int NamesShown = 8;
 
     /// <summary>Understands what a person wrote, or says everything that is wrong with it.</summary>
-    public static (WhatIfRequest? Request, IReadOnlyList<string> Problems) Parse(string instanceType, string pods, IReadOnlyList<string> settings)
+    public static (WhatIfRequest? Request, IReadOnlyList<string> Problems) Parse(
+        string instanceType,
+        string pods,
+        IReadOnlyList<string> settings
+    )
     {
         List<string> problems = [];
         var type = FindType(instanceType, problems);
@@ -41,7 +45,9 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
     {
         if (InstanceTypeTable.Find(name) is not { } row)
         {
-            problems.Add($"--instance-type '{name}' is not known{Near(name, Encoding.UTF8.GetString(InstanceTypeTable.Read()).Split('\n').Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')[0]))}");
+            var table = Encoding.UTF8.GetString(InstanceTypeTable.Read()).Split('\n');
+            var known = table.Where(line => !line.StartsWith('#')).Select(line => line.Split(' ')[0]);
+            problems.Add($"--instance-type '{name}' is not known{Near(name, known)}");
             return null;
         }
 
@@ -69,11 +75,14 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         List<int> counts = [];
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            if (int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MostPods) counts.Add(count);
-            else problems.Add($"--pods: '{part}' is not a number of pods from 0 to {MostPods}; expected a list such as 0,5,9");
+            if (int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count <= MostPods)
+                counts.Add(count);
+            else
+                problems.Add($"--pods: '{part}' is not a number of pods from 0 to {MostPods}; expected a list such as 0,5,9");
         }
 
-        if (counts.Count > MostSteps) problems.Add($"--pods: {counts.Count} steps are too many, expected at most {MostSteps}");
+        if (counts.Count > MostSteps)
+            problems.Add($"--pods: {counts.Count} steps are too many, expected at most {MostSteps}");
         return counts;
     }
 
@@ -83,8 +92,10 @@ internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IR
         foreach (var setting in settings)
         {
             var at = setting.IndexOf('=', StringComparison.Ordinal);
-            if (at <= 0) problems.Add($"--set '{setting}': expected NAME=VALUE, e.g. WARM_IP_TARGET=2");
-            else if (!environment.TryAdd(setting[..at], setting[(at + 1)..])) problems.Add($"--set {setting[..at]} is given twice");
+            if (at <= 0)
+                problems.Add($"--set '{setting}': expected NAME=VALUE, e.g. WARM_IP_TARGET=2");
+            else if (!environment.TryAdd(setting[..at], setting[(at + 1)..]))
+                problems.Add($"--set {setting[..at]} is given twice");
         }
 
         return environment;

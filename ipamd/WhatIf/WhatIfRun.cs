@@ -30,14 +30,26 @@ internal sealed record WhatIfEni(int DeviceIndex, int Addresses, int Prefixes, i
 /// <param name="UnusedAddresses">Free now.</param>
 /// <param name="UnusedPrefixes">Of which no address is held.</param>
 /// <param name="PerEni">By device index.</param>
-/// <param name="Ec2Calls">From the change of the number of pods until the pool came to rest; the routine look at EC2 that goes on at rest is not counted.</param>
-internal sealed record WhatIfStep(int Pods, int Enis, int Addresses, int Prefixes, int UnusedAddresses, int UnusedPrefixes, IReadOnlyList<WhatIfEni> PerEni, long Ec2Calls);
+/// <param name="Ec2Calls">
+/// From the change of the number of pods until the pool came to rest; the routine look at EC2 that goes on at rest is not counted.
+/// </param>
+internal sealed record WhatIfStep(
+    int Pods,
+    int Enis,
+    int Addresses,
+    int Prefixes,
+    int UnusedAddresses,
+    int UnusedPrefixes,
+    IReadOnlyList<WhatIfEni> PerEni,
+    long Ec2Calls
+);
 
 /// <summary>All steps, and what the pods that got no address were told.</summary>
 internal sealed record WhatIfOutcome(IReadOnlyList<WhatIfStep> Steps, IReadOnlyList<string> Notes);
 
 /// <summary>
-/// Runs the real pool on the model: one node in a large subnet, pods that start and stop together, and after each change as much virtual time as the pool needs to come to rest.
+/// Runs the real pool on the model: one node in a large subnet, pods that start and stop together, and after each change as much virtual
+/// time as the pool needs to come to rest.
 /// </summary>
 internal sealed class WhatIfRun
 {
@@ -72,12 +84,27 @@ internal sealed class WhatIfRun
     {
         _options = options;
         var random = new Random(1);
-        _world = ModelWorld.Create(_time, random, new WorldOptions { AddressOrder = AddressOrder.Sequential, InstanceTypes = new Dictionary<string, InstanceType>(StringComparer.Ordinal) { [type.Name] = type } });
+        _world = ModelWorld.Create(
+            _time,
+            random,
+            new WorldOptions
+            {
+                AddressOrder = AddressOrder.Sequential,
+                InstanceTypes = new Dictionary<string, InstanceType>(StringComparer.Ordinal) { [type.Name] = type },
+            }
+        );
         (_world.Timing.AttachLatency, _world.Timing.DetachLatency) = (AttachTime, DetachTime);
         var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
         var subnet = _world.CreateSubnet(vpc.Id, _world.Options.Region + "a", vpc.Ipv4Ranges[0]);
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
-        _instance = _world.LaunchInstance(new LaunchRequest { InstanceType = type.Name, Subnet = subnet.Id, Groups = [group.Id] });
+        _instance = _world.LaunchInstance(
+            new LaunchRequest
+            {
+                InstanceType = type.Name,
+                Subnet = subnet.Id,
+                Groups = [group.Id],
+            }
+        );
         _kernel = new ModelKernel(_world, _instance.Id);
         _daemon = new DaemonRun(_time, "ipamd");
     }
@@ -91,7 +118,8 @@ internal sealed class WhatIfRun
         run._daemon.Post(() => run.Watch(run.StartAsync()));
         List<WhatIfStep> steps = [];
         List<string> notes = [];
-        foreach (var count in pods) steps.Add(run.Step(count, notes));
+        foreach (var count in pods)
+            steps.Add(run.Step(count, notes));
         return new WhatIfOutcome(steps, notes);
     }
 
@@ -115,34 +143,51 @@ internal sealed class WhatIfRun
             }
         });
         var (settled, calls) = Settle();
-        if (!settled) notes.Add($"with {pods} pods the pool did not come to rest within {Longest.TotalHours:0} h");
+        if (!settled)
+            notes.Add($"with {pods} pods the pool did not come to rest within {Longest.TotalHours:0} h");
         if (_pods.Count(pod => pod.Address is null) is var unserved and > 0)
-            notes.Add($"{unserved} of {pods} pods got no address: {_pods.First(pod => pod.Address is null).Refusal ?? "no answer in time"}");
+            notes.Add(
+                $"{unserved} of {pods} pods got no address: {_pods.First(pod => pod.Address is null).Refusal ?? "no answer in time"}"
+            );
         return Describe(pods, calls - before);
     }
 
-    /// <summary>Lets time pass until nothing has changed for long enough. Also tells the number of EC2 calls when it was last still changing.</summary>
+    /// <summary>
+    /// Lets time pass until nothing has changed for long enough. Also tells the number of EC2 calls when it was last still changing.
+    /// </summary>
     private (bool Settled, long Calls) Settle()
     {
         var quiet = Quiet + _options.Cooldown;
         var limit = _time.GetUtcNow() + Longest + (quiet * 2);
         var (last, calls, changedAt) = ((object)"", _world.Calls.Total, _time.GetUtcNow());
-        var settled = _time.RunUntil(() =>
-        {
-            if (_failure is not null) return true;
-            var now = Signature();
-            if (!now.Equals(last)) (last, calls, changedAt) = (now, _world.Calls.Total, _time.GetUtcNow());
-            return _time.GetUtcNow() - changedAt >= quiet;
-        }, limit);
-        if (_failure is not null) throw new InvalidOperationException("the pool broke down on the model", _failure);
+        var settled = _time.RunUntil(
+            () =>
+            {
+                if (_failure is not null)
+                    return true;
+                var now = Signature();
+                if (!now.Equals(last))
+                    (last, calls, changedAt) = (now, _world.Calls.Total, _time.GetUtcNow());
+                return _time.GetUtcNow() - changedAt >= quiet;
+            },
+            limit
+        );
+        if (_failure is not null)
+            throw new InvalidOperationException("the pool broke down on the model", _failure);
         return (settled, calls);
     }
 
     /// <summary>Everything that changes while the pool moves: what is attached, and what EC2 is asked to change.</summary>
     private (long Mutations, int Served, int Cooling) Signature()
     {
-        var counts = _world.Calls.Counts.Where(pair => !pair.Key.Operation.StartsWith("Describe", StringComparison.Ordinal) && pair.Key.Outcome == CallLog.Success);
-        return (counts.Sum(pair => pair.Value), _pods.Count(pod => pod.Address is not null), _engine?.Ledger.View(_time.GetUtcNow()).CooldownEnds.Count ?? -1);
+        var counts = _world.Calls.Counts.Where(pair =>
+            !pair.Key.Operation.StartsWith("Describe", StringComparison.Ordinal) && pair.Key.Outcome == CallLog.Success
+        );
+        return (
+            counts.Sum(pair => pair.Value),
+            _pods.Count(pod => pod.Address is not null),
+            _engine?.Ledger.View(_time.GetUtcNow()).CooldownEnds.Count ?? -1
+        );
     }
 
     private WhatIfStep Describe(int pods, long calls)
@@ -157,7 +202,8 @@ internal sealed class WhatIfRun
             view.Free,
             blocks.Count(block => IsPrefix(block) && block.IsUnused),
             [.. view.Interfaces.Select(item => new WhatIfEni(item.DeviceIndex, item.Total, item.Blocks.Count(IsPrefix), item.Assigned))],
-            calls);
+            calls
+        );
     }
 
     private static bool IsPrefix(BlockView block) => !AddressBlocks.IsSingle(block.Range);
@@ -165,8 +211,19 @@ internal sealed class WhatIfRun
     private async Task StartAsync()
     {
         var time = new MonotonicTime(_daemon);
-        var cloud = new ModelCloud(_world, _instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(CallTime) };
-        var ports = new PoolPorts(cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(new ModelDisk(), _daemon), new ModelMissedDels(new ModelNotes(), _daemon), time, new Random(3), NullLoggerFactory.Instance);
+        var cloud = new ModelCloud(_world, _instance.Id, _daemon, new Random(2), new AwsCloudOptions())
+        {
+            Latency = CallLatency.Constant(CallTime),
+        };
+        var ports = new PoolPorts(
+            cloud,
+            new ModelHost(_kernel, _daemon),
+            new ModelCheckpointFile(new ModelDisk(), _daemon),
+            new ModelMissedDels(new ModelNotes(), _daemon),
+            time,
+            new Random(3),
+            NullLoggerFactory.Instance
+        );
         _engine = new PoolEngine(ports, _options, new DaemonState("whatif", time));
         // With custom networking: an ENIConfig of the one subnet that there is. What counts is that the primary interface carries no pods.
         _engine.EniConfig.Tell(new EniConfigState.Present("whatif", _instance.Subnet.Value, []));
@@ -196,7 +253,9 @@ internal sealed class WhatIfRun
     {
         while (!pod.IsStopped && pod.Address is null)
         {
-            var outcome = await _daemon.Start(() => _engine!.Addresses.AddAsync(pod.Key, new PodReference("default", pod.Name), "", CancellationToken.None));
+            var outcome = await _daemon.Start(() =>
+                _engine!.Addresses.AddAsync(pod.Key, new PodReference("default", pod.Name), "", CancellationToken.None)
+            );
             switch (outcome)
             {
                 case AddOutcome.Held held:
@@ -216,7 +275,8 @@ internal sealed class WhatIfRun
     private async Task StopAsync(Pod pod)
     {
         pod.IsStopped = true;
-        if (pod.Address is { } address) _kernel.Unroute(address);
+        if (pod.Address is { } address)
+            _kernel.Unroute(address);
         await _daemon.Start(() => _engine!.Addresses.DeleteAsync(pod.Key, new PodReference("default", pod.Name), CancellationToken.None));
     }
 

@@ -11,19 +11,30 @@ internal static class DownCommand
     private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
 
-    public static Command Create(CliContext context) => context.Make("down", "End a lab and remove everything it made", async (parsed, cancellationToken) =>
-    {
-        var output = parsed.InvocationConfiguration.Output;
-        var paths = context.PathsOf(parsed);
-        var names = new FabricNames(parsed.GetValue(context.NameOption)!);
-        var running = LabStateFile.Read(paths) is { } state && LabStateFile.IsRunning(state) ? state : null;
-        if (running is not null) await StopAsync(context, running, cancellationToken);
-        var removed = LabCleanup.Remove(paths, names);
-        await output.WriteLineAsync(removed.Namespaces.Count == 0 && !removed.Folder
-            ? running is null ? $"there is no lab '{names.Lab}', and nothing is left of one" : $"lab '{names.Lab}' (process {running.ProcessId}) ended and removed everything"
-            : $"removed what was left of lab '{names.Lab}': {removed.Processes} processes, {removed.Namespaces.Count} namespaces{(removed.Folder ? $", {paths.Folder}" : "")}");
-        return 0;
-    });
+    public static Command Create(CliContext context) =>
+        context.Make(
+            "down",
+            "End a lab and remove everything it made",
+            async (parsed, cancellationToken) =>
+            {
+                var output = parsed.InvocationConfiguration.Output;
+                var paths = context.PathsOf(parsed);
+                var names = new FabricNames(parsed.GetValue(context.NameOption)!);
+                var running = LabStateFile.Read(paths) is { } state && LabStateFile.IsRunning(state) ? state : null;
+                if (running is not null)
+                    await StopAsync(context, running, cancellationToken);
+                var removed = LabCleanup.Remove(paths, names);
+                await output.WriteLineAsync(
+                    removed.Namespaces.Count == 0 && !removed.Folder
+                        ? running is null
+                            ? $"there is no lab '{names.Lab}', and nothing is left of one"
+                            : $"lab '{names.Lab}' (process {running.ProcessId}) ended and removed everything"
+                        : $"removed what was left of lab '{names.Lab}': {removed.Processes} processes, {removed.Namespaces.Count} "
+                            + $"namespaces{(removed.Folder ? $", {paths.Folder}" : "")}"
+                );
+                return 0;
+            }
+        );
 
     /// <summary>The process removes everything itself on SIGTERM; when it does not, it is killed, and the caller sweeps up.</summary>
     private static async Task StopAsync(CliContext context, LabState state, CancellationToken cancellationToken)

@@ -13,18 +13,28 @@ internal static class ExecCommand
     public static Command Create(CliContext context)
     {
         var target = new Argument<string>("NODE|NAMESPACE/POD") { Description = "A node, a pod, or one of: router, internet, onprem" };
-        var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments, after --", Arity = ArgumentArity.OneOrMore };
-        return context.Make("exec", "Run a program in the network of a node or a pod", async (parsed, cancellationToken) =>
+        var program = new Argument<string[]>("COMMAND")
         {
-            var words = parsed.GetValue(program)!;
-            var (path, node) = await FindAsync(context, parsed, parsed.GetValue(target)!, cancellationToken);
-            using var network = NetworkNamespace.Open(path);
-            var start = node is null ? new ProcessStartInfo(words[0], words.Skip(1)) : OnNode(node, words);
-            using var process = NamespaceProcess.Start(network, start);
-            // Ctrl-C reaches the program from the terminal as well; it decides what to do with it, and we wait for that.
-            await process.WaitForExitAsync(CancellationToken.None);
-            return process.ExitCode;
-        }, target, program);
+            Description = "The program and its arguments, after --",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        return context.Make(
+            "exec",
+            "Run a program in the network of a node or a pod",
+            async (parsed, cancellationToken) =>
+            {
+                var words = parsed.GetValue(program)!;
+                var (path, node) = await FindAsync(context, parsed, parsed.GetValue(target)!, cancellationToken);
+                using var network = NetworkNamespace.Open(path);
+                var start = node is null ? new ProcessStartInfo(words[0], words.Skip(1)) : OnNode(node, words);
+                using var process = NamespaceProcess.Start(network, start);
+                // Ctrl-C reaches the program from the terminal as well; it decides what to do with it, and we wait for that.
+                await process.WaitForExitAsync(CancellationToken.None);
+                return process.ExitCode;
+            },
+            target,
+            program
+        );
     }
 
     /// <summary>As on a real node: our programs are on the PATH and find the files of this node's daemon.</summary>
@@ -33,26 +43,39 @@ internal static class ExecCommand
         var folder = Path.GetDirectoryName(node.IpamdProgram);
         var ours = folder is null || words[0].Contains('/', StringComparison.Ordinal) ? null : Path.Combine(folder, words[0]);
         var start = new ProcessStartInfo(File.Exists(ours) ? ours : words[0], words.Skip(1));
-        foreach (var (name, value) in node.Environment) start.Environment[name] = value;
-        if (folder is not null) start.Environment["PATH"] = $"{folder}:{(start.Environment.TryGetValue("PATH", out var path) ? path : "")}";
+        foreach (var (name, value) in node.Environment)
+            start.Environment[name] = value;
+        if (folder is not null)
+            start.Environment["PATH"] = $"{folder}:{(start.Environment.TryGetValue("PATH", out var path) ? path : "")}";
         return start;
     }
 
     /// <summary>The namespace, and the node where it is a node's.</summary>
-    private static async Task<(string Network, NodeStatus? Node)> FindAsync(CliContext context, ParseResult parsed, string target,
-        CancellationToken cancellationToken)
+    private static async Task<(string Network, NodeStatus? Node)> FindAsync(
+        CliContext context,
+        ParseResult parsed,
+        string target,
+        CancellationToken cancellationToken
+    )
     {
         var names = new FabricNames(parsed.GetValue(context.NameOption)!);
         using var lab = context.Connect(parsed);
         var status = await lab.StatusAsync(cancellationToken);
-        if (status.Nodes.FirstOrDefault(node => node.Name == target) is { } found) return (found.NetworkNamespace, found);
-        return (target switch
-        {
-            "router" => $"{FabricNamespaces.Folder}/{names.Router}",
-            "internet" => $"{FabricNamespaces.Folder}/{names.Internet}",
-            "onprem" => $"{FabricNamespaces.Folder}/{names.OnPremises}",
-            _ => status.Nodes.SelectMany(node => node.Pods).FirstOrDefault(pod => pod.Name == target)?.NetworkNamespace
-                ?? throw new LabException($"'{target}' is neither a node ({string.Join(", ", status.Nodes.Select(node => node.Name))}) nor a pod of lab '{status.Name}', nor router, internet or onprem"),
-        }, null);
+        if (status.Nodes.FirstOrDefault(node => node.Name == target) is { } found)
+            return (found.NetworkNamespace, found);
+        return (
+            target switch
+            {
+                "router" => $"{FabricNamespaces.Folder}/{names.Router}",
+                "internet" => $"{FabricNamespaces.Folder}/{names.Internet}",
+                "onprem" => $"{FabricNamespaces.Folder}/{names.OnPremises}",
+                _ => status.Nodes.SelectMany(node => node.Pods).FirstOrDefault(pod => pod.Name == target)?.NetworkNamespace
+                    ?? throw new LabException(
+                        $"'{target}' is neither a node ({string.Join(", ", status.Nodes.Select(node => node.Name))}) nor a pod of "
+                            + $"lab '{status.Name}', nor router, internet or onprem"
+                    ),
+            },
+            null
+        );
     }
 }

@@ -7,16 +7,17 @@ namespace VpcCni.Lab.Cli;
 /// <summary>The whole command line of <c>vpc-lab</c>.</summary>
 internal static class LabCommands
 {
-    public static RootCommand Create(CliContext context) => new("A VPC in a box: EC2 API, instance metadata and a real network of namespaces, on one machine.")
-    {
-        UpCommand.Create(context),
-        PodCommands.CreateAdd(context),
-        PodCommands.CreateDel(context),
-        ExecCommand.Create(context),
-        StatusCommand.Create(context),
-        FaultCommand.Create(context),
-        RestartCommand.Create(context),
-        DownCommand.Create(context),
-        DemoCommand.Create(context),
-    };
+    public static RootCommand Create(CliContext context) =>
+        new("A VPC in a box: EC2 API, instance metadata and a real network of namespaces, on one machine.")
+        {
+            UpCommand.Create(context),
+            PodCommands.CreateAdd(context),
+            PodCommands.CreateDel(context),
+            ExecCommand.Create(context),
+            StatusCommand.Create(context),
+            FaultCommand.Create(context),
+            RestartCommand.Create(context),
+            DownCommand.Create(context),
+            DemoCommand.Create(context),
+        };
 }

@@ -11,31 +11,52 @@ internal static class PodCommands
     public static Command CreateAdd(CliContext context)
     {
         var (node, pod) = Arguments();
-        return context.Make("add", "Add a pod to a node: makes its namespace and runs the CNI plugin", async (parsed, cancellationToken) =>
-        {
-            using var lab = context.Connect(parsed);
-            var reply = await lab.AddPodAsync(parsed.GetValue(node)!, PodName.Parse(parsed.GetValue(pod)!), cancellationToken);
-            await parsed.InvocationConfiguration.Output.WriteLineAsync(parsed.GetValue(context.JsonOption)
-                ? reply.Result.ToJsonString(LabJson.Options)
-                : $"{reply.Pod} has {reply.Address} on {reply.Node} after {reply.Milliseconds} ms");
-            return 0;
-        }, node, pod, context.JsonOption);
+        return context.Make(
+            "add",
+            "Add a pod to a node: makes its namespace and runs the CNI plugin",
+            async (parsed, cancellationToken) =>
+            {
+                using var lab = context.Connect(parsed);
+                var reply = await lab.AddPodAsync(parsed.GetValue(node)!, PodName.Parse(parsed.GetValue(pod)!), cancellationToken);
+                await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                    parsed.GetValue(context.JsonOption)
+                        ? reply.Result.ToJsonString(LabJson.Options)
+                        : $"{reply.Pod} has {reply.Address} on {reply.Node} after {reply.Milliseconds} ms"
+                );
+                return 0;
+            },
+            node,
+            pod,
+            context.JsonOption
+        );
     }
 
     public static Command CreateDel(CliContext context)
     {
         var (node, pod) = Arguments();
-        return context.Make("del", "Delete a pod: runs the CNI plugin and removes the namespace", async (parsed, cancellationToken) =>
-        {
-            using var lab = context.Connect(parsed);
-            var reply = await lab.DeletePodAsync(parsed.GetValue(node)!, PodName.Parse(parsed.GetValue(pod)!), cancellationToken);
-            await parsed.InvocationConfiguration.Output.WriteLineAsync(parsed.GetValue(context.JsonOption)
-                ? JsonSerializer.Serialize(reply, LabJson.Options)
-                : $"{reply.Pod} is gone from {reply.Node} after {reply.Milliseconds} ms");
-            return 0;
-        }, node, pod, context.JsonOption);
+        return context.Make(
+            "del",
+            "Delete a pod: runs the CNI plugin and removes the namespace",
+            async (parsed, cancellationToken) =>
+            {
+                using var lab = context.Connect(parsed);
+                var reply = await lab.DeletePodAsync(parsed.GetValue(node)!, PodName.Parse(parsed.GetValue(pod)!), cancellationToken);
+                await parsed.InvocationConfiguration.Output.WriteLineAsync(
+                    parsed.GetValue(context.JsonOption)
+                        ? JsonSerializer.Serialize(reply, LabJson.Options)
+                        : $"{reply.Pod} is gone from {reply.Node} after {reply.Milliseconds} ms"
+                );
+                return 0;
+            },
+            node,
+            pod,
+            context.JsonOption
+        );
     }
 
-    private static (Argument<string> Node, Argument<string> Pod) Arguments()
-        => (new Argument<string>("NODE") { Description = "E.g. node-1" }, new Argument<string>("NAMESPACE/POD") { Description = "E.g. default/web-0" });
+    private static (Argument<string> Node, Argument<string> Pod) Arguments() =>
+        (
+            new Argument<string>("NODE") { Description = "E.g. node-1" },
+            new Argument<string>("NAMESPACE/POD") { Description = "E.g. default/web-0" }
+        );
 }

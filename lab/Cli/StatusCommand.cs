@@ -8,13 +8,21 @@ namespace VpcCni.Lab.Cli;
 /// <summary><c>vpc-lab status</c>.</summary>
 internal static class StatusCommand
 {
-    public static Command Create(CliContext context) => context.Make("status", "Show nodes, ENIs, pods, drops and EC2 calls", async (parsed, cancellationToken) =>
-    {
-        using var lab = context.Connect(parsed);
-        var status = await lab.StatusAsync(cancellationToken);
-        var output = parsed.InvocationConfiguration.Output;
-        if (parsed.GetValue(context.JsonOption)) await output.WriteLineAsync(JsonSerializer.Serialize(status, LabJson.Options));
-        else await StatusTable.WriteAsync(output, status);
-        return 0;
-    }, context.JsonOption);
+    public static Command Create(CliContext context) =>
+        context.Make(
+            "status",
+            "Show nodes, ENIs, pods, drops and EC2 calls",
+            async (parsed, cancellationToken) =>
+            {
+                using var lab = context.Connect(parsed);
+                var status = await lab.StatusAsync(cancellationToken);
+                var output = parsed.InvocationConfiguration.Output;
+                if (parsed.GetValue(context.JsonOption))
+                    await output.WriteLineAsync(JsonSerializer.Serialize(status, LabJson.Options));
+                else
+                    await StatusTable.WriteAsync(output, status);
+                return 0;
+            },
+            context.JsonOption
+        );
 }

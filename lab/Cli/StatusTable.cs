@@ -10,24 +10,31 @@ internal static class StatusTable
 
     public static async Task WriteAsync(TextWriter output, LabStatus status)
     {
-        foreach (var line in Lines(status)) await output.WriteLineAsync(line);
+        foreach (var line in Lines(status))
+            await output.WriteLineAsync(line);
     }
 
     internal static IEnumerable<string> Lines(LabStatus status)
     {
-        yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API {status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
-        if (status.Kubernetes is { } cluster) yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} watches{(cluster.IsListening ? "" : "  OUTAGE: nodes are refused")}";
-        if (status.FabricFailure is { } failure) yield return $"BROKEN: {failure}";
+        yield return $"lab {status.Name}  VPC {status.VpcRange}  EC2 API "
+            + $"{status.Ec2Endpoint}{(status.Listen is { } listen ? $" and {listen}" : "")}";
+        if (status.Kubernetes is { } cluster)
+            yield return $"kubeconfig {cluster.Kubeconfig}  {cluster.OpenWatches} "
+                + $"watches{(cluster.IsListening ? "" : "  OUTAGE: nodes are refused")}";
+        if (status.FabricFailure is { } failure)
+            yield return $"BROKEN: {failure}";
         yield return "";
         yield return "NODE     ADDRESS         SUBNET             TYPE         IPAMD     MiB  INSTANCE";
         foreach (var node in status.Nodes)
-            yield return $"{node.Name,-8} {node.Address,-15} {node.Subnet,-18} {node.InstanceType,-12} {node.Ipamd,-8} {node.IpamdResidentMebibytes,4:F0}  {Short(node.InstanceId, 13)}";
+            yield return $"{node.Name, -8} {node.Address, -15} {node.Subnet, -18} {node.InstanceType, -12} {node.Ipamd, -8} "
+                + $"{node.IpamdResidentMebibytes, 4:F0}  {Short(node.InstanceId, 13)}";
 
         if (status.AllSubnets.Count > status.Subnets.Count)
         {
             yield return "";
             yield return "SUBNET                    ZONE           RANGE                FREE";
-            foreach (var subnet in status.AllSubnets) yield return $"{subnet.Id,-25} {subnet.Zone,-14} {subnet.Range,-18} {subnet.FreeAddresses,6}";
+            foreach (var subnet in status.AllSubnets)
+                yield return $"{subnet.Id, -25} {subnet.Zone, -14} {subnet.Range, -18} {subnet.FreeAddresses, 6}";
             yield return $"security groups: {string.Join(", ", status.SecurityGroups.Select(group => $"{group.Name} {group.Id}"))}";
         }
 
@@ -35,8 +42,8 @@ internal static class StatusTable
         yield return "NODE     ENI             LINK   STATE     PRIMARY         ADDR  /28  PODS  SPOOFED";
         foreach (var (node, eni) in status.Nodes.SelectMany(node => node.Enis.Select(eni => (node, eni))))
         {
-            yield return $"{node.Name,-8} {Short(eni.Id, 15),-15} {eni.Link,-6} {eni.AttachmentState,-9} {eni.PrimaryAddress,-15} "
-                + $"{eni.SecondaryAddresses.Count,4} {eni.Prefixes.Count,4} {eni.Pods,5} {eni.Spoofed.Packets,8}";
+            yield return $"{node.Name, -8} {Short(eni.Id, 15), -15} {eni.Link, -6} {eni.AttachmentState, -9} {eni.PrimaryAddress, -15} "
+                + $"{eni.SecondaryAddresses.Count, 4} {eni.Prefixes.Count, 4} {eni.Pods, 5} {eni.Spoofed.Packets, 8}";
         }
 
         var pods = status.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
@@ -47,20 +54,26 @@ internal static class StatusTable
             foreach (var (node, pod) in pods.Take(MaxPodsShown))
             {
                 var link = node.Enis.FirstOrDefault(eni => eni.Id == pod.EniId)?.Link ?? "none";
-                yield return $"{node.Name,-8} {Short(pod.Name, 32),-32} {pod.Address,-15} {link,-6} {pod.AddMilliseconds,8:F1}";
+                yield return $"{node.Name, -8} {Short(pod.Name, 32), -32} {pod.Address, -15} {link, -6} {pod.AddMilliseconds, 8:F1}";
             }
 
-            if (pods.Length > MaxPodsShown) yield return $"... and {pods.Length - MaxPodsShown} more (--json shows all)";
+            if (pods.Length > MaxPodsShown)
+                yield return $"... and {pods.Length - MaxPodsShown} more (--json shows all)";
         }
 
         yield return "";
-        yield return $"dropped packets: {status.DroppedUnowned.Packets} for nobody's address, {status.DroppedInternetOutbound.Packets} to and {status.DroppedInternetInbound.Packets} from the internet";
+        yield return $"dropped packets: {status.DroppedUnowned.Packets} for nobody's address, "
+            + $"{status.DroppedInternetOutbound.Packets} to and {status.DroppedInternetInbound.Packets} from the internet";
         yield return status.Ec2Calls.Count == 0 ? "EC2 calls: none" : $"EC2 calls: {status.Ec2Calls.Sum(call => call.Count)}";
-        foreach (var call in status.Ec2Calls) yield return $"  {call.Operation,-34} {call.Outcome,-34} {call.Count,7}";
+        foreach (var call in status.Ec2Calls)
+            yield return $"  {call.Operation, -34} {call.Outcome, -34} {call.Count, 7}";
         foreach (var fault in status.Faults)
-            yield return $"armed: {fault.Operation} answers {fault.Code} {(fault.Times is { } times ? $"{times} more times" : "for ever")}{(fault.AfterEffect ? ", after its effect" : "")}";
+            yield return $"armed: {fault.Operation} answers {fault.Code} "
+                + $"{(fault.Times is { } times ? $"{times} more times" : "for ever")}"
+                + $"{(fault.AfterEffect ? ", after its effect" : "")}";
         foreach (var fault in status.Kubernetes?.Faults ?? [])
-            yield return $"armed: Kubernetes API, {fault.Verb} {fault.Resource}: {fault.Kind} {fault.Code} {(fault.Times is { } times ? $"{times} more times" : "for ever")}";
+            yield return $"armed: Kubernetes API, {fault.Verb} {fault.Resource}: {fault.Kind} {fault.Code} "
+                + $"{(fault.Times is { } times ? $"{times} more times" : "for ever")}";
     }
 
     private static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "~";

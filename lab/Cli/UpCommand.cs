@@ -13,24 +13,52 @@ internal static class UpCommand
     public static Command Create(CliContext context)
     {
         var defaults = new LabOptions();
-        var nodes = new Option<IReadOnlyList<int>>("--nodes") { Description = "How many nodes, or a number for each subnet: 2,1", CustomParser = ParseNodes, DefaultValueFactory = _ => defaults.Nodes };
-        var type = new Option<string>("--instance-type") { Description = "EC2 instance type of the nodes", DefaultValueFactory = _ => defaults.InstanceType };
-        var vpc = new Option<IPNetwork>("--vpc-cidr") { Description = "The VPC's range", CustomParser = ParseNetwork, DefaultValueFactory = _ => defaults.VpcRange };
+        var nodes = new Option<IReadOnlyList<int>>("--nodes")
+        {
+            Description = "How many nodes, or a number for each subnet: 2,1",
+            CustomParser = ParseNodes,
+            DefaultValueFactory = _ => defaults.Nodes,
+        };
+        var type = new Option<string>("--instance-type")
+        {
+            Description = "EC2 instance type of the nodes",
+            DefaultValueFactory = _ => defaults.InstanceType,
+        };
+        var vpc = new Option<IPNetwork>("--vpc-cidr")
+        {
+            Description = "The VPC's range",
+            CustomParser = ParseNetwork,
+            DefaultValueFactory = _ => defaults.VpcRange,
+        };
         var subnets = new Option<IPNetwork[]>("--subnet-cidr")
         {
-            Description = "A subnet; may be repeated", DefaultValueFactory = _ => [], CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
+            Description = "A subnet; may be repeated",
+            DefaultValueFactory = _ => [],
+            CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
         };
         var podSubnets = new Option<IPNetwork[]>("--pod-subnet-cidr")
         {
-            Description = "A subnet for pods, to name in an ENIConfig; may be repeated", DefaultValueFactory = _ => [],
+            Description = "A subnet for pods, to name in an ENIConfig; may be repeated",
+            DefaultValueFactory = _ => [],
             CustomParser = result => [.. result.Tokens.Select(token => ParseNetwork(token.Value, result)).OfType<IPNetwork>()],
         };
         var latency = new Option<double>("--ec2-latency") { Description = "How long every EC2 call takes, in ms" };
         var attach = new Option<double>("--attach-latency") { Description = "How long attaching and detaching an ENI takes, in ms" };
-        var primaryIndex = new Option<int>("--primary-device-index") { Description = "EC2's device index of the nodes' primary ENIs (default: 0)" };
+        var primaryIndex = new Option<int>("--primary-device-index")
+        {
+            Description = "EC2's device index of the nodes' primary ENIs (default: 0)",
+        };
         var rate = new Option<double?>("--ec2-rate") { Description = "EC2 calls per second before throttling" };
-        var listen = new Option<IPEndPoint?>("--listen") { Description = "Serve EC2 API, metadata and Kubernetes API on this loopback endpoint too: 127.0.0.1:PORT", CustomParser = ParseEndPoint };
-        var environment = new Option<string[]>("--env") { Description = "Environment of every ipamd: NAME=VALUE; may be repeated", DefaultValueFactory = _ => [] };
+        var listen = new Option<IPEndPoint?>("--listen")
+        {
+            Description = "Serve EC2 API, metadata and Kubernetes API on this loopback endpoint too: 127.0.0.1:PORT",
+            CustomParser = ParseEndPoint,
+        };
+        var environment = new Option<string[]>("--env")
+        {
+            Description = "Environment of every ipamd: NAME=VALUE; may be repeated",
+            DefaultValueFactory = _ => [],
+        };
         var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
         var noIpamd = new Option<bool>("--no-ipamd") { Description = "Nodes without a daemon" };
@@ -39,40 +67,73 @@ internal static class UpCommand
         var keep = new Option<bool>("--keep") { Description = "A lab that does not become ready stays, to be looked at, until down" };
         var detach = new Option<bool>("--detach") { Description = "Run in the background; return when ready" };
 
-        return context.Make("up", "Start a lab", (parsed, cancellationToken) =>
-        {
-            var options = new LabOptions
+        return context.Make(
+            "up",
+            "Start a lab",
+            (parsed, cancellationToken) =>
             {
-                Name = parsed.GetValue(context.NameOption)!,
-                RunFolder = parsed.GetValue(context.RunFolderOption)!,
-                Nodes = parsed.GetValue(nodes)!,
-                InstanceType = parsed.GetValue(type)!,
-                VpcRange = parsed.GetValue(vpc),
-                Subnets = parsed.GetValue(subnets)!,
-                PodSubnets = parsed.GetValue(podSubnets)!,
-                Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
-                AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
-                PrimaryDeviceIndex = parsed.GetValue(primaryIndex),
-                Ec2Rate = parsed.GetValue(rate),
-                Listen = parsed.GetValue(listen),
-                MaxPods = parsed.GetValue(maxPods),
-                HasKubernetes = !parsed.GetValue(noKubernetes),
-                Environment = Variables(parsed.GetValue(environment)!),
-                IpamdPath = parsed.GetValue(noIpamd) ? null
-                    : parsed.GetValue(ipamd) ?? context.FindBeside("ipamd") ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build), name it (--ipamd PATH), or do without (--no-ipamd)"),
-                PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
-            };
-            if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
-            return parsed.GetValue(detach)
-                ? Background.StartAsync(context, parsed, options, cancellationToken)
-                : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
-        }, nodes, type, vpc, subnets, podSubnets, latency, attach, primaryIndex, rate, listen, environment, ipamd, plugin, noIpamd,
-        noKubernetes, maxPods, keep, detach);
+                var options = new LabOptions
+                {
+                    Name = parsed.GetValue(context.NameOption)!,
+                    RunFolder = parsed.GetValue(context.RunFolderOption)!,
+                    Nodes = parsed.GetValue(nodes)!,
+                    InstanceType = parsed.GetValue(type)!,
+                    VpcRange = parsed.GetValue(vpc),
+                    Subnets = parsed.GetValue(subnets)!,
+                    PodSubnets = parsed.GetValue(podSubnets)!,
+                    Ec2Latency = TimeSpan.FromMilliseconds(parsed.GetValue(latency)),
+                    AttachLatency = TimeSpan.FromMilliseconds(parsed.GetValue(attach)),
+                    PrimaryDeviceIndex = parsed.GetValue(primaryIndex),
+                    Ec2Rate = parsed.GetValue(rate),
+                    Listen = parsed.GetValue(listen),
+                    MaxPods = parsed.GetValue(maxPods),
+                    HasKubernetes = !parsed.GetValue(noKubernetes),
+                    Environment = Variables(parsed.GetValue(environment)!),
+                    IpamdPath = parsed.GetValue(noIpamd)
+                        ? null
+                        : parsed.GetValue(ipamd)
+                            ?? context.FindBeside("ipamd")
+                            ?? throw new LabException(
+                                "there is no ipamd beside vpc-lab: build it (make build), name it (--ipamd PATH), or do without "
+                                    + "(--no-ipamd)"
+                            ),
+                    PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni"),
+                };
+                if (options.Validate() is { Count: > 0 } problems)
+                    throw new LabException(string.Join('\n', problems));
+                return parsed.GetValue(detach)
+                    ? Background.StartAsync(context, parsed, options, cancellationToken)
+                    : RunAsync(context, parsed, options, parsed.GetValue(keep), cancellationToken);
+            },
+            nodes,
+            type,
+            vpc,
+            subnets,
+            podSubnets,
+            latency,
+            attach,
+            primaryIndex,
+            rate,
+            listen,
+            environment,
+            ipamd,
+            plugin,
+            noIpamd,
+            noKubernetes,
+            maxPods,
+            keep,
+            detach
+        );
     }
 
     /// <summary>Runs the lab until cancelled (Ctrl-C, SIGTERM).</summary>
-    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, bool keep,
-        CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        CliContext context,
+        ParseResult parsed,
+        LabOptions options,
+        bool keep,
+        CancellationToken cancellationToken
+    )
     {
         var output = parsed.InvocationConfiguration.Output;
         using var logging = new LineLogging(parsed.InvocationConfiguration.Error, context.Time);
@@ -80,35 +141,43 @@ internal static class UpCommand
         await using var lab = await VpcLab.BuildAsync(options, context.Time, logging, cancellationToken);
         await using var control = await ControlServer.StartAsync(lab, context.Time, logging, cancellationToken);
         var problem = await WhyNotReadyAsync(lab, keep, cancellationToken);
-        if (problem is not null) await parsed.InvocationConfiguration.Error.WriteLineAsync(Kept(lab.Name, lab.Paths, problem));
-        else await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
+        if (problem is not null)
+            await parsed.InvocationConfiguration.Error.WriteLineAsync(Kept(lab.Name, lab.Paths, problem));
+        else
+            await output.WriteLineAsync($"lab '{options.Name}' is ready after {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
         await StatusTable.WriteAsync(output, await lab.StatusAsync(cancellationToken));
         if (options.Listen is { } listen)
         {
             await output.WriteLineAsync(
                 $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
-                + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}");
+                    + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} "
+                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}"
+            );
         }
 
         if (options.HasKubernetes)
         {
-            await output.WriteLineAsync(options.Listen is null
-                ? $"For kubectl: vpc-lab exec node-1 -- kubectl --kubeconfig {lab.Paths.Kubeconfig} get nodes (with --listen also from here)"
-                : $"For kubectl: KUBECONFIG={lab.Paths.Kubeconfig}");
+            await output.WriteLineAsync(
+                options.Listen is null
+                    ? $"For kubectl: vpc-lab exec node-1 -- kubectl --kubeconfig {lab.Paths.Kubeconfig} get nodes (with --listen "
+                        + "also from here)"
+                    : $"For kubectl: KUBECONFIG={lab.Paths.Kubeconfig}"
+            );
         }
 
         await output.WriteLineAsync("Ctrl-C ends it.");
         await output.FlushAsync(cancellationToken);
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using (cancellationToken.Register(ended.SetResult)) await ended.Task;
+        await using (cancellationToken.Register(ended.SetResult))
+            await ended.Task;
         await output.WriteLineAsync($"removing lab '{options.Name}'");
         return problem is null ? 0 : 1;
     }
 
     /// <summary>What is said of a lab that is kept.</summary>
-    internal static string Kept(string name, LabPaths paths, string problem)
-        => $"vpc-lab up: lab '{name}' is not ready, and is kept to be looked at: {problem}\n"
-            + $"Its files are in {paths.Folder}; vpc-lab status, exec and restart-ipamd work. Remove it with: vpc-lab down --name {name}";
+    internal static string Kept(string name, LabPaths paths, string problem) =>
+        $"vpc-lab up: lab '{name}' is not ready, and is kept to be looked at: {problem}\n"
+        + $"Its files are in {paths.Folder}; vpc-lab status, exec and restart-ipamd work. Remove it with: vpc-lab down --name {name}";
 
     /// <summary>Null when it is ready.</summary>
     /// <exception cref="LabException">It is not, and is not to be kept.</exception>
@@ -121,7 +190,8 @@ internal static class UpCommand
         }
         catch (LabException failure)
         {
-            if (!keep) throw new LabException($"{failure.Message}\nThe lab is removed; with --keep it stays to be looked at.", failure);
+            if (!keep)
+                throw new LabException($"{failure.Message}\nThe lab is removed; with --keep it stays to be looked at.", failure);
             lab.Keep(failure.Message);
             return failure.Message;
         }
@@ -133,7 +203,8 @@ internal static class UpCommand
         foreach (var pair in pairs)
         {
             var equals = pair.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 1) throw new LabException($"--env {pair}: expected NAME=VALUE");
+            if (equals < 1)
+                throw new LabException($"--env {pair}: expected NAME=VALUE");
             variables[pair[..equals]] = pair[(equals + 1)..];
         }
 
@@ -146,7 +217,8 @@ internal static class UpCommand
         var counts = new List<int>();
         foreach (var part in text.Split(','))
         {
-            if (!int.TryParse(part, out var count)) result.AddError($"--nodes {text}: expected a number, or numbers for each subnet: 2,1");
+            if (!int.TryParse(part, out var count))
+                result.AddError($"--nodes {text}: expected a number, or numbers for each subnet: 2,1");
             counts.Add(count);
         }
 
@@ -157,14 +229,16 @@ internal static class UpCommand
 
     private static IPNetwork? ParseNetwork(string text, ArgumentResult result)
     {
-        if (IPNetwork.TryParse(text, out var network)) return network;
+        if (IPNetwork.TryParse(text, out var network))
+            return network;
         result.AddError($"'{text}' is no network: expected ADDRESS/LENGTH without host bits, such as 10.0.0.0/16");
         return null;
     }
 
     private static IPEndPoint? ParseEndPoint(ArgumentResult result)
     {
-        if (IPEndPoint.TryParse(result.Tokens[0].Value, out var endPoint) && endPoint.Port > 0) return endPoint;
+        if (IPEndPoint.TryParse(result.Tokens[0].Value, out var endPoint) && endPoint.Port > 0)
+            return endPoint;
         result.AddError($"--listen {result.Tokens[0].Value}: expected 127.0.0.1:PORT");
         return null;
     }

@@ -18,17 +18,23 @@ internal static class DescribeOperations
         return world =>
         {
             var page = world.DescribeInstances(query);
-            var views = page.Items.Select(item => (item.Instance, Interfaces: item.Interfaces.Select(eni => InterfaceView.Take(world, eni)).ToArray())).ToArray();
+            var views = page
+                .Items.Select(item => (item.Instance, Interfaces: item.Interfaces.Select(eni => InterfaceView.Take(world, eni)).ToArray()))
+                .ToArray();
             var options = world.Options;
             return xml =>
             {
                 // One reservation an instance: each was launched by a call of its own.
-                xml.List("reservationSet", views, view =>
-                {
-                    xml.Value("reservationId", view.Instance.Id.Value.Replace("i-", "r-", StringComparison.Ordinal));
-                    xml.Value("ownerId", options.OwnerId);
-                    xml.List("instancesSet", [view], item => WriteInstance(xml, item.Instance, item.Interfaces, options.Region));
-                });
+                xml.List(
+                    "reservationSet",
+                    views,
+                    view =>
+                    {
+                        xml.Value("reservationId", view.Instance.Id.Value.Replace("i-", "r-", StringComparison.Ordinal));
+                        xml.Value("ownerId", options.OwnerId);
+                        xml.List("instancesSet", [view], item => WriteInstance(xml, item.Instance, item.Interfaces, options.Region));
+                    }
+                );
                 xml.NextToken(page.NextToken);
             };
         };
@@ -57,24 +63,28 @@ internal static class DescribeOperations
             var options = world.Options;
             return xml =>
             {
-                xml.List("subnetSet", page.Items, item =>
-                {
-                    var subnet = item.Subnet;
-                    xml.Value("subnetId", subnet.Id.Value);
-                    xml.Value("subnetArn", $"arn:aws:ec2:{options.Region}:{options.OwnerId}:subnet/{subnet.Id}");
-                    xml.Value("state", "available");
-                    xml.Value("vpcId", subnet.Vpc.Value);
-                    xml.Value("ownerId", options.OwnerId);
-                    xml.Value("cidrBlock", subnet.Ipv4Range.ToString());
-                    xml.Value("availableIpAddressCount", item.AvailableAddresses);
-                    xml.Value("availabilityZone", subnet.Zone);
-                    xml.Value("availabilityZoneId", ZoneId(subnet.Zone));
-                    xml.Value("defaultForAz", value: false);
-                    xml.Value("mapPublicIpOnLaunch", value: false);
-                    xml.Value("assignIpv6AddressOnCreation", value: false);
-                    WriteIpv6Ranges(xml, subnet.Ipv6Range is { } range ? [range] : [], "subnet-cidr-assoc", subnet.Id.Value);
-                    xml.Tags(subnet.Tags);
-                });
+                xml.List(
+                    "subnetSet",
+                    page.Items,
+                    item =>
+                    {
+                        var subnet = item.Subnet;
+                        xml.Value("subnetId", subnet.Id.Value);
+                        xml.Value("subnetArn", $"arn:aws:ec2:{options.Region}:{options.OwnerId}:subnet/{subnet.Id}");
+                        xml.Value("state", "available");
+                        xml.Value("vpcId", subnet.Vpc.Value);
+                        xml.Value("ownerId", options.OwnerId);
+                        xml.Value("cidrBlock", subnet.Ipv4Range.ToString());
+                        xml.Value("availableIpAddressCount", item.AvailableAddresses);
+                        xml.Value("availabilityZone", subnet.Zone);
+                        xml.Value("availabilityZoneId", ZoneId(subnet.Zone));
+                        xml.Value("defaultForAz", value: false);
+                        xml.Value("mapPublicIpOnLaunch", value: false);
+                        xml.Value("assignIpv6AddressOnCreation", value: false);
+                        WriteIpv6Ranges(xml, subnet.Ipv6Range is { } range ? [range] : [], "subnet-cidr-assoc", subnet.Id.Value);
+                        xml.Tags(subnet.Tags);
+                    }
+                );
                 xml.NextToken(page.NextToken);
             };
         };
@@ -89,23 +99,31 @@ internal static class DescribeOperations
             var owner = world.Options.OwnerId;
             return xml =>
             {
-                xml.List("vpcSet", page.Items, vpc =>
-                {
-                    xml.Value("vpcId", vpc.Id.Value);
-                    xml.Value("ownerId", owner);
-                    xml.Value("state", "available");
-                    xml.Value("cidrBlock", vpc.Ipv4Ranges[0].ToString());
-                    xml.Value("instanceTenancy", "default");
-                    xml.Value("isDefault", value: false);
-                    xml.List("cidrBlockAssociationSet", vpc.Ipv4Ranges.Select((range, index) => (range, index)), item =>
+                xml.List(
+                    "vpcSet",
+                    page.Items,
+                    vpc =>
                     {
-                        xml.Value("associationId", AssociationId("vpc-cidr-assoc", vpc.Id.Value, item.index));
-                        xml.Value("cidrBlock", item.range.ToString());
-                        xml.Element("cidrBlockState", () => xml.Value("state", "associated"));
-                    });
-                    WriteIpv6Ranges(xml, vpc.Ipv6Ranges, "vpc-cidr-assoc", vpc.Id.Value);
-                    xml.Tags(vpc.Tags);
-                });
+                        xml.Value("vpcId", vpc.Id.Value);
+                        xml.Value("ownerId", owner);
+                        xml.Value("state", "available");
+                        xml.Value("cidrBlock", vpc.Ipv4Ranges[0].ToString());
+                        xml.Value("instanceTenancy", "default");
+                        xml.Value("isDefault", value: false);
+                        xml.List(
+                            "cidrBlockAssociationSet",
+                            vpc.Ipv4Ranges.Select((range, index) => (range, index)),
+                            item =>
+                            {
+                                xml.Value("associationId", AssociationId("vpc-cidr-assoc", vpc.Id.Value, item.index));
+                                xml.Value("cidrBlock", item.range.ToString());
+                                xml.Element("cidrBlockState", () => xml.Value("state", "associated"));
+                            }
+                        );
+                        WriteIpv6Ranges(xml, vpc.Ipv6Ranges, "vpc-cidr-assoc", vpc.Id.Value);
+                        xml.Tags(vpc.Tags);
+                    }
+                );
                 xml.NextToken(page.NextToken);
             };
         };
@@ -120,16 +138,20 @@ internal static class DescribeOperations
             var owner = world.Options.OwnerId;
             return xml =>
             {
-                xml.List("securityGroupInfo", page.Items, group =>
-                {
-                    xml.Value("groupId", group.Id.Value);
-                    xml.Value("groupName", group.Name);
-                    xml.Value("groupDescription", group.Description);
-                    xml.Value("ownerId", owner);
-                    xml.Value("vpcId", group.Vpc.Value);
-                    SecurityGroupOperations.WritePermissions(xml, group, owner);
-                    xml.Tags(group.Tags);
-                });
+                xml.List(
+                    "securityGroupInfo",
+                    page.Items,
+                    group =>
+                    {
+                        xml.Value("groupId", group.Id.Value);
+                        xml.Value("groupName", group.Name);
+                        xml.Value("groupDescription", group.Description);
+                        xml.Value("ownerId", owner);
+                        xml.Value("vpcId", group.Vpc.Value);
+                        SecurityGroupOperations.WritePermissions(xml, group, owner);
+                        xml.Tags(group.Tags);
+                    }
+                );
                 xml.NextToken(page.NextToken);
             };
         };
@@ -142,21 +164,28 @@ internal static class DescribeOperations
         xml.Value("instanceId", instance.Id.Value);
         xml.Value("instanceType", instance.Type.Name);
         xml.Value("launchTime", instance.LaunchedAt);
-        xml.Element("instanceState", () =>
-        {
-            xml.Value("code", running ? RunningCode : TerminatedCode);
-            xml.Value("name", EnumText.Of(instance.State));
-        });
-        xml.Element("placement", () =>
-        {
-            xml.Value("availabilityZone", instance.Zone);
-            xml.Value("tenancy", "default");
-        });
+        xml.Element(
+            "instanceState",
+            () =>
+            {
+                xml.Value("code", running ? RunningCode : TerminatedCode);
+                xml.Value("name", EnumText.Of(instance.State));
+            }
+        );
+        xml.Element(
+            "placement",
+            () =>
+            {
+                xml.Value("availabilityZone", instance.Zone);
+                xml.Value("tenancy", "default");
+            }
+        );
         xml.Value("hypervisor", "xen");
         xml.Value("virtualizationType", "hvm");
         xml.Tags(instance.Tags);
         xml.List("networkInterfaceSet", interfaces, view => view.WriteWithinInstance(xml));
-        if (primary is null) return;
+        if (primary is null)
+            return;
         xml.Value("subnetId", instance.Subnet.Value);
         xml.Value("vpcId", instance.Vpc.Value);
         xml.Value("privateIpAddress", primary.Eni.PrimaryAddress);
@@ -169,32 +198,44 @@ internal static class DescribeOperations
     {
         xml.Value("instanceType", type.Name);
         xml.Value("bareMetal", type.BareMetal);
-        if (!type.BareMetal) xml.Value("hypervisor", EnumText.Of(type.Hypervisor));
+        if (!type.BareMetal)
+            xml.Value("hypervisor", EnumText.Of(type.Hypervisor));
         xml.Element("vCpuInfo", () => xml.Value("defaultVCpus", type.Vcpus));
         xml.Element("memoryInfo", () => xml.Value("sizeInMiB", type.MemoryMib));
-        xml.Element("networkInfo", () =>
-        {
-            xml.Value("maximumNetworkInterfaces", type.MaxInterfaces);
-            xml.Value("maximumNetworkCards", type.NetworkCards.Count);
-            xml.Value("defaultNetworkCardIndex", 0);
-            xml.List("networkCards", type.NetworkCards, card =>
+        xml.Element(
+            "networkInfo",
+            () =>
             {
-                xml.Value("networkCardIndex", card.Index);
-                xml.Value("maximumNetworkInterfaces", card.MaxInterfaces);
-            });
-            xml.Value("ipv4AddressesPerInterface", type.Ipv4PerInterface);
-            xml.Value("ipv6AddressesPerInterface", type.Ipv6PerInterface);
-            xml.Value("ipv6Supported", type.Ipv6PerInterface > 0);
-        });
+                xml.Value("maximumNetworkInterfaces", type.MaxInterfaces);
+                xml.Value("maximumNetworkCards", type.NetworkCards.Count);
+                xml.Value("defaultNetworkCardIndex", 0);
+                xml.List(
+                    "networkCards",
+                    type.NetworkCards,
+                    card =>
+                    {
+                        xml.Value("networkCardIndex", card.Index);
+                        xml.Value("maximumNetworkInterfaces", card.MaxInterfaces);
+                    }
+                );
+                xml.Value("ipv4AddressesPerInterface", type.Ipv4PerInterface);
+                xml.Value("ipv6AddressesPerInterface", type.Ipv6PerInterface);
+                xml.Value("ipv6Supported", type.Ipv6PerInterface > 0);
+            }
+        );
     }
 
     private static void WriteIpv6Ranges(Ec2Xml xml, IEnumerable<IPNetwork> ranges, string kind, string owner) =>
-        xml.List("ipv6CidrBlockAssociationSet", ranges.Select((range, index) => (range, index)), item =>
-        {
-            xml.Value("associationId", AssociationId(kind, owner, item.index));
-            xml.Value("ipv6CidrBlock", item.range.ToString());
-            xml.Element("ipv6CidrBlockState", () => xml.Value("state", "associated"));
-        });
+        xml.List(
+            "ipv6CidrBlockAssociationSet",
+            ranges.Select((range, index) => (range, index)),
+            item =>
+            {
+                xml.Value("associationId", AssociationId(kind, owner, item.index));
+                xml.Value("ipv6CidrBlock", item.range.ToString());
+                xml.Element("ipv6CidrBlockState", () => xml.Value("state", "associated"));
+            }
+        );
 
     private static string AssociationId(string kind, string owner, int index) => $"{kind}-{owner[(owner.LastIndexOf('-') + 1)..]}{index}";
 

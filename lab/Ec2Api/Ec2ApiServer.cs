@@ -18,8 +18,9 @@ internal sealed record Ec2ApiOptions
 }
 
 /// <summary>
-/// The EC2 API over HTTP: the Query protocol, version 2016-11-15, signed requests, XML answers. Handles requests only; whoever has a Kestrel (on any socket, in any network namespace)
-/// gives it <see cref="HandleAsync"/>. Requests enter the model one at a time, under its lock, and nothing is awaited there.
+/// The EC2 API over HTTP: the Query protocol, version 2016-11-15, signed requests, XML answers. Handles requests only; whoever has a
+/// Kestrel (on any socket, in any network namespace) gives it <see cref="HandleAsync"/>. Requests enter the model one at a time, under its
+/// lock, and nothing is awaited there.
 /// </summary>
 internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, TimeProvider time, Random random, Ec2ApiOptions options)
 {
@@ -54,13 +55,23 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
     private async Task<byte[]> AnswerAsync(HttpContext context, string requestId)
     {
         var signed = await ReadAsync(context);
-        if (signed.Method is not ("POST" or "GET")) throw new Ec2FaultException("MethodNotAllowed", "Use POST or GET", HttpStatusCode.MethodNotAllowed);
+        if (signed.Method is not ("POST" or "GET"))
+            throw new Ec2FaultException("MethodNotAllowed", "Use POST or GET", HttpStatusCode.MethodNotAllowed);
         _verifier.Verify(signed);
         var request = Parse(signed);
-        var action = request.Text("Action") ?? throw new Ec2FaultException("MissingAction", "The request must contain the parameter Action");
+        var action =
+            request.Text("Action") ?? throw new Ec2FaultException("MissingAction", "The request must contain the parameter Action");
         if (!Ec2Operations.All.TryGetValue(action, out var operation))
-            throw new Ec2FaultException("InvalidAction", $"The action {action} is not valid for this web service. The lab has: {string.Join(", ", Ec2Operations.All.Keys.Order(StringComparer.Ordinal))}");
-        if (request.Text("Version") is not ApiVersion) throw new Ec2FaultException("NoSuchVersion", $"The requested version ({request.Text("Version")}) of service AmazonEC2 does not exist; expected {ApiVersion}");
+            throw new Ec2FaultException(
+                "InvalidAction",
+                $"The action {action} is not valid for this web service. The lab has: "
+                    + $"{string.Join(", ", Ec2Operations.All.Keys.Order(StringComparer.Ordinal))}"
+            );
+        if (request.Text("Version") is not ApiVersion)
+            throw new Ec2FaultException(
+                "NoSuchVersion",
+                $"The requested version ({request.Text("Version")}) of service AmazonEC2 does not exist; expected {ApiVersion}"
+            );
 
         var dryRun = request.Flag("DryRun") ?? false;
         var execute = operation(request);
@@ -68,16 +79,19 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
 
         // A caller that hangs up does not stop EC2, so it does not stop us: the waits end by themselves.
         var half = options.Latency / 2;
-        if (half > TimeSpan.Zero) await Task.Delay(half, time, CancellationToken.None);
+        if (half > TimeSpan.Zero)
+            await Task.Delay(half, time, CancellationToken.None);
         try
         {
             Action<Ec2Xml> write;
-            lock (world.Gate) write = dryRun ? throw world.DryRun(action) : execute(world);
+            lock (world.Gate)
+                write = dryRun ? throw world.DryRun(action) : execute(world);
             return Ec2Xml.Response(action, requestId, write);
         }
         finally
         {
-            if (half > TimeSpan.Zero) await Task.Delay(half, time, CancellationToken.None);
+            if (half > TimeSpan.Zero)
+                await Task.Delay(half, time, CancellationToken.None);
         }
     }
 
@@ -86,24 +100,30 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
         var target = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var question = target.IndexOf('?', StringComparison.Ordinal);
         var headers = context.Request.Headers.ToDictionary(
-            header => header.Key.ToLowerInvariant(), header => (IReadOnlyList<string>)[.. header.Value.OfType<string>()], StringComparer.Ordinal);
+            header => header.Key.ToLowerInvariant(),
+            header => (IReadOnlyList<string>)[.. header.Value.OfType<string>()],
+            StringComparer.Ordinal
+        );
         return new SignedRequest(
             context.Request.Method,
             question < 0 ? target : target[..question],
             question < 0 ? "" : target[(question + 1)..],
             headers,
-            await ReadBodyAsync(context));
+            await ReadBodyAsync(context)
+        );
     }
 
     private async Task<ReadOnlyMemory<byte>> ReadBodyAsync(HttpContext context)
     {
-        if (context.Request.ContentLength > options.MaxBodyBytes) throw TooLarge();
+        if (context.Request.ContentLength > options.MaxBodyBytes)
+            throw TooLarge();
         using var body = new MemoryStream();
         var buffer = new byte[16 * 1024];
         int read;
         while ((read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
         {
-            if (body.Length + read > options.MaxBodyBytes) throw TooLarge();
+            if (body.Length + read > options.MaxBodyBytes)
+                throw TooLarge();
             body.Write(buffer, 0, read);
         }
 
@@ -117,12 +137,18 @@ internal sealed class Ec2ApiServer(VpcWorld world, CredentialStore credentials, 
         return new QueryRequest(query.Concat(QueryRequest.ParseForm(Encoding.UTF8.GetString(signed.Body.Span))));
     }
 
-    private Ec2FaultException TooLarge() => new("RequestEntityTooLarge", $"The request's body is larger than {options.MaxBodyBytes} bytes", HttpStatusCode.RequestEntityTooLarge);
+    private Ec2FaultException TooLarge() =>
+        new(
+            "RequestEntityTooLarge",
+            $"The request's body is larger than {options.MaxBodyBytes} bytes",
+            HttpStatusCode.RequestEntityTooLarge
+        );
 
     private string NextRequestId()
     {
         Span<byte> bytes = stackalloc byte[16];
-        lock (_randomLock) random.NextBytes(bytes);
+        lock (_randomLock)
+            random.NextBytes(bytes);
         return new Guid(bytes).ToString("D", CultureInfo.InvariantCulture);
     }
 }

@@ -15,7 +15,11 @@ internal sealed class Ec2Xml : IDisposable
     private readonly MemoryStream _stream = new();
     private readonly XmlWriter _writer;
 
-    private Ec2Xml() => _writer = XmlWriter.Create(_stream, new XmlWriterSettings { Encoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), CheckCharacters = false });
+    private Ec2Xml() =>
+        _writer = XmlWriter.Create(
+            _stream,
+            new XmlWriterSettings { Encoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), CheckCharacters = false }
+        );
 
     public static byte[] Response(string operation, string requestId, Action<Ec2Xml> body)
     {
@@ -30,11 +34,18 @@ internal sealed class Ec2Xml : IDisposable
     {
         using var xml = new Ec2Xml();
         xml._writer.WriteStartElement("Response");
-        xml.Element("Errors", () => xml.Element("Error", () =>
-        {
-            xml.Value("Code", fault.Code);
-            xml.Value("Message", fault.Message);
-        }));
+        xml.Element(
+            "Errors",
+            () =>
+                xml.Element(
+                    "Error",
+                    () =>
+                    {
+                        xml.Value("Code", fault.Code);
+                        xml.Value("Message", fault.Message);
+                    }
+                )
+        );
         xml.Value("RequestID", requestId);
         return xml.Finish();
     }
@@ -49,7 +60,8 @@ internal sealed class Ec2Xml : IDisposable
     public void List<T>(string name, IEnumerable<T> items, Action<T> item)
     {
         _writer.WriteStartElement(name);
-        foreach (var each in items) Element("item", () => item(each));
+        foreach (var each in items)
+            Element("item", () => item(each));
         _writer.WriteEndElement();
     }
 
@@ -57,7 +69,8 @@ internal sealed class Ec2Xml : IDisposable
     public void Values<T>(string name, IEnumerable<T> items)
     {
         _writer.WriteStartElement(name);
-        foreach (var each in items) _writer.WriteElementString("item", each!.ToString());
+        foreach (var each in items)
+            _writer.WriteElementString("item", each!.ToString());
         _writer.WriteEndElement();
     }
 
@@ -69,19 +82,26 @@ internal sealed class Ec2Xml : IDisposable
 
     public void Value(string name, IPAddress value) => Value(name, value.ToString());
 
-    public void Value(string name, DateTimeOffset value) => Value(name, value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
+    public void Value(string name, DateTimeOffset value) =>
+        Value(name, value.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture));
 
     /// <summary>Left out when there is none.</summary>
     public void NextToken(string? token)
     {
-        if (token is not null) Value("nextToken", token);
+        if (token is not null)
+            Value("nextToken", token);
     }
 
-    public void Tags(IEnumerable<KeyValuePair<string, string>> tags) => List("tagSet", tags, tag =>
-    {
-        Value("key", tag.Key);
-        Value("value", tag.Value);
-    });
+    public void Tags(IEnumerable<KeyValuePair<string, string>> tags) =>
+        List(
+            "tagSet",
+            tags,
+            tag =>
+            {
+                Value("key", tag.Key);
+                Value("value", tag.Value);
+            }
+        );
 
     public void Dispose()
     {

@@ -10,10 +10,14 @@ internal static class InterfaceOperations
     public static Func<VpcWorld, Action<Ec2Xml>> Create(QueryRequest request)
     {
         // The primary address may come as PrivateIpAddress or as the item of PrivateIpAddresses that is marked primary.
-        var items = request.Structures("PrivateIpAddresses").Select(item => (Address: item.Address("PrivateIpAddress"), Primary: item.Flag("Primary") ?? false)).ToArray();
+        var items = request
+            .Structures("PrivateIpAddresses")
+            .Select(item => (Address: item.Address("PrivateIpAddress"), Primary: item.Flag("Primary") ?? false))
+            .ToArray();
         var primary = request.Address("PrivateIpAddress");
         var marked = items.Where(item => item.Primary).Select(item => item.Address).ToArray();
-        if (marked.Length > 1 || marked.Length == 1 && primary is not null) throw Ec2Faults.BadCombination("Only one primary private IP address can be specified");
+        if (marked.Length > 1 || marked.Length == 1 && primary is not null)
+            throw Ec2Faults.BadCombination("Only one primary private IP address can be specified");
         var wanted = new CreateInterfaceRequest
         {
             Subnet = new SubnetId(request.Required("SubnetId")),
@@ -23,14 +27,24 @@ internal static class InterfaceOperations
             Ipv4 = new AddressRequest
             {
                 AddressCount = request.Number("SecondaryPrivateIpAddressCount") ?? 0,
-                Addresses = [.. items.Where(item => !item.Primary).Select(item => item.Address ?? throw Ec2Faults.Missing("privateIpAddresses.privateIpAddress"))],
+                Addresses =
+                [
+                    .. items
+                        .Where(item => !item.Primary)
+                        .Select(item => item.Address ?? throw Ec2Faults.Missing("privateIpAddresses.privateIpAddress")),
+                ],
                 PrefixCount = request.Number("Ipv4PrefixCount") ?? 0,
                 Prefixes = [.. request.Structures("Ipv4Prefix").Select(item => Prefix(item.Required("Ipv4Prefix")))],
             },
             Ipv6 = new AddressRequest
             {
                 AddressCount = request.Number("Ipv6AddressCount") ?? 0,
-                Addresses = [.. request.Structures("Ipv6Addresses").Select(item => item.Address("Ipv6Address") ?? throw Ec2Faults.Missing("ipv6Addresses.ipv6Address"))],
+                Addresses =
+                [
+                    .. request
+                        .Structures("Ipv6Addresses")
+                        .Select(item => item.Address("Ipv6Address") ?? throw Ec2Faults.Missing("ipv6Addresses.ipv6Address")),
+                ],
                 PrefixCount = request.Number("Ipv6PrefixCount") ?? 0,
                 Prefixes = [.. request.Structures("Ipv6Prefix").Select(item => Prefix(item.Required("Ipv6Prefix")))],
             },
@@ -45,7 +59,8 @@ internal static class InterfaceOperations
             return xml =>
             {
                 xml.Element("networkInterface", () => view.Write(xml));
-                if (wanted.ClientToken is { } given) xml.Value("clientToken", given);
+                if (wanted.ClientToken is { } given)
+                    xml.Value("clientToken", given);
             };
         };
     }
@@ -82,7 +97,8 @@ internal static class InterfaceOperations
         var attachment = request.Structure("Attachment");
         var attachmentId = attachment.Text("AttachmentId");
         var deleteOnTermination = attachment.Flag("DeleteOnTermination");
-        if (deleteOnTermination is not null && attachmentId is null) throw Ec2Faults.Missing("attachment.attachmentId");
+        if (deleteOnTermination is not null && attachmentId is null)
+            throw Ec2Faults.Missing("attachment.attachmentId");
         var groups = request.List("SecurityGroupId");
         var change = new ModifyInterfaceRequest
         {
@@ -105,7 +121,8 @@ internal static class InterfaceOperations
             new EniId(request.Required("NetworkInterfaceId")),
             new InstanceId(request.Required("InstanceId")),
             request.Number("DeviceIndex") ?? throw Ec2Faults.Missing("deviceIndex"),
-            request.Number("NetworkCardIndex") ?? 0);
+            request.Number("NetworkCardIndex") ?? 0
+        );
         return world =>
         {
             var attachment = world.AttachNetworkInterface(wanted);
@@ -128,5 +145,6 @@ internal static class InterfaceOperations
         };
     }
 
-    private static IPNetwork Prefix(string text) => IPNetwork.TryParse(text, out var prefix) ? prefix : throw Ec2Faults.BadValue($"invalid value for parameter prefix: {text}");
+    private static IPNetwork Prefix(string text) =>
+        IPNetwork.TryParse(text, out var prefix) ? prefix : throw Ec2Faults.BadValue($"invalid value for parameter prefix: {text}");
 }

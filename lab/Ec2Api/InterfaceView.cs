@@ -5,23 +5,33 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>A network interface ready to be written: with the names of its groups, and independent of the world that it was taken from.</summary>
+/// <summary>
+/// A network interface ready to be written: with the names of its groups, and independent of the world that it was taken from.
+/// </summary>
 internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<SecurityGroup> Groups, string OwnerId, string Region)
 {
     public static InterfaceView Take(VpcWorld world, NetworkInterface eni) =>
         new(eni, GroupsOf(world, eni.Groups), world.Options.OwnerId, world.Options.Region);
 
-    public static IReadOnlyList<SecurityGroup> GroupsOf(VpcWorld world, IEnumerable<SecurityGroupId> ids) => [.. ids.Select(world.FindSecurityGroup).OfType<SecurityGroup>()];
+    public static IReadOnlyList<SecurityGroup> GroupsOf(VpcWorld world, IEnumerable<SecurityGroupId> ids) =>
+        [.. ids.Select(world.FindSecurityGroup).OfType<SecurityGroup>()];
 
-    public static void WriteGroups(Ec2Xml xml, IEnumerable<SecurityGroup> groups) => xml.List("groupSet", groups, group =>
-    {
-        xml.Value("groupId", group.Id.Value);
-        xml.Value("groupName", group.Name);
-    });
+    public static void WriteGroups(Ec2Xml xml, IEnumerable<SecurityGroup> groups) =>
+        xml.List(
+            "groupSet",
+            groups,
+            group =>
+            {
+                xml.Value("groupId", group.Id.Value);
+                xml.Value("groupName", group.Name);
+            }
+        );
 
     /// <summary>The name that the VPC's DNS gives to an address: <c>ip-10-0-0-5.us-west-2.compute.internal</c>.</summary>
     public static string PrivateDnsName(IPAddress address, string region) =>
-        address.AddressFamily == AddressFamily.InterNetwork ? $"ip-{address.ToString().Replace('.', '-')}.{(region == "us-east-1" ? "ec2" : region + ".compute")}.internal" : "";
+        address.AddressFamily == AddressFamily.InterNetwork
+            ? $"ip-{address.ToString().Replace('.', '-')}.{(region == "us-east-1" ? "ec2" : region + ".compute")}.internal"
+            : "";
 
     public void Write(Ec2Xml xml)
     {
@@ -31,12 +41,15 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
         xml.Tags(Eni.Tags);
         if (Eni.Attachment is { } attachment)
         {
-            xml.Element("attachment", () =>
-            {
-                WriteAttachment(xml, attachment);
-                xml.Value("instanceId", attachment.Instance.Value);
-                xml.Value("instanceOwnerId", OwnerId);
-            });
+            xml.Element(
+                "attachment",
+                () =>
+                {
+                    WriteAttachment(xml, attachment);
+                    xml.Value("instanceId", attachment.Instance.Value);
+                    xml.Value("instanceOwnerId", OwnerId);
+                }
+            );
         }
     }
 
@@ -61,12 +74,16 @@ internal sealed record InterfaceView(NetworkInterface Eni, IReadOnlyList<Securit
         xml.Value("sourceDestCheck", Eni.SourceDestCheck);
         xml.Value("interfaceType", Eni.InterfaceType);
         WriteGroups(xml, Groups);
-        xml.List("privateIpAddressesSet", Eni.SecondaryAddresses.Prepend(Eni.PrimaryAddress), address =>
-        {
-            xml.Value("privateIpAddress", address);
-            xml.Value("privateDnsName", PrivateDnsName(address, Region));
-            xml.Value("primary", address.Equals(Eni.PrimaryAddress));
-        });
+        xml.List(
+            "privateIpAddressesSet",
+            Eni.SecondaryAddresses.Prepend(Eni.PrimaryAddress),
+            address =>
+            {
+                xml.Value("privateIpAddress", address);
+                xml.Value("privateDnsName", PrivateDnsName(address, Region));
+                xml.Value("primary", address.Equals(Eni.PrimaryAddress));
+            }
+        );
         xml.List("ipv4PrefixSet", Eni.Ipv4Prefixes, prefix => xml.Value("ipv4Prefix", prefix.ToString()));
         xml.List("ipv6AddressesSet", Eni.Ipv6Addresses, address => xml.Value("ipv6Address", address));
         xml.List("ipv6PrefixSet", Eni.Ipv6Prefixes, prefix => xml.Value("ipv6Prefix", prefix.ToString()));

@@ -9,13 +9,20 @@ namespace VpcCni.Lab.Ec2Api;
 internal sealed record LabCredentials(string AccessKeyId, string SecretAccessKey, string? SessionToken, DateTimeOffset? Expiration);
 
 /// <summary>
-/// All key pairs of a lab: one long-lived pair for people (<c>--listen</c>), and for each instance a temporary pair that its metadata service hands out and renews, as EC2 does for an
-/// instance role. Safe for several threads. The secrets protect nothing but the lab.
+/// All key pairs of a lab: one long-lived pair for people (<c>--listen</c>), and for each instance a temporary pair that its metadata
+/// service hands out and renews, as EC2 does for an instance role. Safe for several threads. The secrets protect nothing but the lab.
 /// </summary>
 internal sealed class CredentialStore(TimeProvider time, Random random)
 {
-    /// <summary>The long-lived pair: <c>AWS_ACCESS_KEY_ID</c> and <c>AWS_SECRET_ACCESS_KEY</c> of whoever uses the lab from outside of an instance.</summary>
-    public static readonly LabCredentials ForPeople = new("AKIAVPCLABVPCLAB0001", "vpc-lab/secret-access-key/of-no-secrecy", SessionToken: null, Expiration: null);
+    /// <summary>
+    /// The long-lived pair: <c>AWS_ACCESS_KEY_ID</c> and <c>AWS_SECRET_ACCESS_KEY</c> of whoever uses the lab from outside of an instance.
+    /// </summary>
+    public static readonly LabCredentials ForPeople = new(
+        "AKIAVPCLABVPCLAB0001",
+        "vpc-lab/secret-access-key/of-no-secrecy",
+        SessionToken: null,
+        Expiration: null
+    );
 
     /// <summary>How long an instance's pair is good.</summary>
     public static readonly TimeSpan Life = TimeSpan.FromHours(6);
@@ -35,8 +42,10 @@ internal sealed class CredentialStore(TimeProvider time, Random random)
         lock (_lock)
         {
             var now = time.GetUtcNow();
-            if (_current.TryGetValue(instance, out var held) && held.Expiration - now > RenewBefore) return held;
-            foreach (var (key, _) in _byKey.Where(pair => pair.Value.Expiration <= now).ToArray()) _byKey.Remove(key);
+            if (_current.TryGetValue(instance, out var held) && held.Expiration - now > RenewBefore)
+                return held;
+            foreach (var (key, _) in _byKey.Where(pair => pair.Value.Expiration <= now).ToArray())
+                _byKey.Remove(key);
             var fresh = new LabCredentials("ASIA" + Text(16), Text(40), Text(120), now + Life);
             _byKey[fresh.AccessKeyId] = fresh;
             return _current[instance] = fresh;
@@ -45,7 +54,8 @@ internal sealed class CredentialStore(TimeProvider time, Random random)
 
     public LabCredentials? Find(string accessKeyId)
     {
-        lock (_lock) return _byKey.GetValueOrDefault(accessKeyId);
+        lock (_lock)
+            return _byKey.GetValueOrDefault(accessKeyId);
     }
 
     private string Text(int length) => new(random.GetItems<char>(Alphabet, length));

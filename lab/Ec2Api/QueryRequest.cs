@@ -6,8 +6,8 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Ec2Api;
 
 /// <summary>
-/// The parameters of a Query protocol request, read by name. Lists are <c>Name.1</c>, <c>Name.2</c>; structures are <c>Name.Member</c>. Remembers what was read, so that a parameter which
-/// nobody understood is refused instead of ignored.
+/// The parameters of a Query protocol request, read by name. Lists are <c>Name.1</c>, <c>Name.2</c>; structures are <c>Name.Member</c>.
+/// Remembers what was read, so that a parameter which nobody understood is refused instead of ignored.
 /// </summary>
 internal sealed class QueryRequest
 {
@@ -24,8 +24,10 @@ internal sealed class QueryRequest
     {
         foreach (var (name, value) in parameters)
         {
-            if (_parameters.Count >= MaxParameters) throw new Ec2FaultException("MalformedQueryString", $"The query string has more than {MaxParameters} parameters");
-            if (!_parameters.TryAdd(name, value)) throw new Ec2FaultException("MalformedQueryString", $"The parameter {name} is given twice");
+            if (_parameters.Count >= MaxParameters)
+                throw new Ec2FaultException("MalformedQueryString", $"The query string has more than {MaxParameters} parameters");
+            if (!_parameters.TryAdd(name, value))
+                throw new Ec2FaultException("MalformedQueryString", $"The parameter {name} is given twice");
         }
     }
 
@@ -49,19 +51,23 @@ internal sealed class QueryRequest
 
     public int? Number(string name)
     {
-        if (Text(name) is not { } text) return null;
+        if (Text(name) is not { } text)
+            return null;
         return int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value)
             ? value
             : throw Ec2Faults.BadValue($"Value ({text}) for parameter {Camel(_prefix + name)} is invalid: expected an integer");
     }
 
-    public bool? Flag(string name) => Text(name) switch
-    {
-        null => null,
-        "true" or "True" or "1" => true,
-        "false" or "False" or "0" => false,
-        var text => throw Ec2Faults.BadValue($"Value ({text}) for parameter {Camel(_prefix + name)} is invalid: expected true or false"),
-    };
+    public bool? Flag(string name) =>
+        Text(name) switch
+        {
+            null => null,
+            "true" or "True" or "1" => true,
+            "false" or "False" or "0" => false,
+            var text => throw Ec2Faults.BadValue(
+                $"Value ({text}) for parameter {Camel(_prefix + name)} is invalid: expected true or false"
+            ),
+        };
 
     public IPAddress? Address(string name) => Text(name) is { } text ? ParseAddress(text) : null;
 
@@ -71,18 +77,20 @@ internal sealed class QueryRequest
 
     public IReadOnlyList<IPNetwork> Networks(string name) => [.. List(name).Select(ParseNetwork)];
 
-    public IReadOnlyList<QueryRequest> Structures(string name) => [.. Indices(name).Select(index => new QueryRequest(_parameters, _read, $"{_prefix}{name}.{index}."))];
+    public IReadOnlyList<QueryRequest> Structures(string name) =>
+        [.. Indices(name).Select(index => new QueryRequest(_parameters, _read, $"{_prefix}{name}.{index}."))];
 
     public QueryRequest Structure(string name) => new(_parameters, _read, $"{_prefix}{name}.");
 
     /// <summary>Filters, ids and paging of a Describe call.</summary>
-    public Query Query(string? idList) => new()
-    {
-        Ids = idList is null ? [] : List(idList),
-        Filters = [.. Structures("Filter").Select(filter => new Filter(filter.Required("Name"), filter.TextList("Value")))],
-        MaxResults = Number("MaxResults"),
-        NextToken = Text("NextToken") is { Length: > 0 } token ? token : null,
-    };
+    public Query Query(string? idList) =>
+        new()
+        {
+            Ids = idList is null ? [] : List(idList),
+            Filters = [.. Structures("Filter").Select(filter => new Filter(filter.Required("Name"), filter.TextList("Value")))],
+            MaxResults = Number("MaxResults"),
+            NextToken = Text("NextToken") is { Length: > 0 } token ? token : null,
+        };
 
     /// <summary>Tags of one kind of resource in TagSpecification.N.</summary>
     public IReadOnlyDictionary<string, string> TagSpecification(string resourceType)
@@ -91,10 +99,12 @@ internal sealed class QueryRequest
         foreach (var specification in Structures("TagSpecification"))
         {
             var type = specification.Required("ResourceType");
-            if (type != resourceType) throw Ec2Faults.BadValue($"'{type}' is not a valid taggable resource type for this operation.");
+            if (type != resourceType)
+                throw Ec2Faults.BadValue($"'{type}' is not a valid taggable resource type for this operation.");
             foreach (var (key, value) in specification.Tags())
             {
-                if (!tags.TryAdd(key, value ?? "")) throw Ec2Faults.BadValue($"Duplicate tag key '{key}' specified.");
+                if (!tags.TryAdd(key, value ?? ""))
+                    throw Ec2Faults.BadValue($"Duplicate tag key '{key}' specified.");
             }
         }
 
@@ -102,7 +112,8 @@ internal sealed class QueryRequest
     }
 
     /// <summary>Tag.N.Key and Tag.N.Value; a value that was not given is null.</summary>
-    public IReadOnlyList<KeyValuePair<string, string?>> Tags() => [.. Structures("Tag").Select(tag => KeyValuePair.Create(tag.Required("Key"), tag.Text("Value")))];
+    public IReadOnlyList<KeyValuePair<string, string?>> Tags() =>
+        [.. Structures("Tag").Select(tag => KeyValuePair.Create(tag.Required("Key"), tag.Text("Value")))];
 
     /// <summary>Refuses the request if it has parameters that nobody read.</summary>
     public void RefuseTheRest()
@@ -119,18 +130,22 @@ internal sealed class QueryRequest
         SortedSet<int> indices = [];
         foreach (var key in _parameters.Keys)
         {
-            if (!key.StartsWith(prefix, StringComparison.Ordinal)) continue;
+            if (!key.StartsWith(prefix, StringComparison.Ordinal))
+                continue;
             var rest = key.AsSpan(prefix.Length);
             var dot = rest.IndexOf('.');
-            if (int.TryParse(dot < 0 ? rest : rest[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out var index)) indices.Add(index);
+            if (int.TryParse(dot < 0 ? rest : rest[..dot], NumberStyles.None, CultureInfo.InvariantCulture, out var index))
+                indices.Add(index);
         }
 
         return indices.Count <= MaxItems ? [.. indices] : throw Ec2Faults.BadValue($"The list {name} has more than {MaxItems} items");
     }
 
-    private static IPAddress ParseAddress(string text) => IPAddress.TryParse(text, out var address) ? address : throw Ec2Faults.BadValue($"invalid value for parameter address: {text}");
+    private static IPAddress ParseAddress(string text) =>
+        IPAddress.TryParse(text, out var address) ? address : throw Ec2Faults.BadValue($"invalid value for parameter address: {text}");
 
-    private static IPNetwork ParseNetwork(string text) => IPNetwork.TryParse(text, out var network) ? network : throw Ec2Faults.BadValue($"invalid value for parameter prefix: {text}");
+    private static IPNetwork ParseNetwork(string text) =>
+        IPNetwork.TryParse(text, out var network) ? network : throw Ec2Faults.BadValue($"invalid value for parameter prefix: {text}");
 
     private static string Camel(string name) => char.ToLowerInvariant(name[0]) + name[1..];
 }

@@ -22,29 +22,46 @@ internal static class SecurityGroupOperations
     {
         foreach (var (name, isEgress) in (ReadOnlySpan<(string, bool)>)[("ipPermissions", false), ("ipPermissionsEgress", true)])
         {
-            var rules = group.Rules.Where(rule => rule.IsEgress == isEgress)
+            var rules = group
+                .Rules.Where(rule => rule.IsEgress == isEgress)
                 .GroupBy(rule => (rule.Permission.Protocol, rule.Permission.FromPort, rule.Permission.ToPort));
-            xml.List(name, rules, same =>
-            {
-                WritePorts(xml, same.Key.Protocol, same.Key.FromPort, same.Key.ToPort);
-                xml.List("groups", same.Where(rule => rule.Permission.IsGroup), rule =>
+            xml.List(
+                name,
+                rules,
+                same =>
                 {
-                    xml.Value("userId", owner);
-                    xml.Value("groupId", rule.Permission.Peer);
-                    WriteDescription(xml, rule);
-                });
-                xml.List("ipRanges", same.Where(rule => rule.Permission is { IsGroup: false, IsIpv6: false }), rule =>
-                {
-                    xml.Value("cidrIp", rule.Permission.Peer);
-                    WriteDescription(xml, rule);
-                });
-                xml.List("ipv6Ranges", same.Where(rule => rule.Permission.IsIpv6), rule =>
-                {
-                    xml.Value("cidrIpv6", rule.Permission.Peer);
-                    WriteDescription(xml, rule);
-                });
-                xml.List("prefixListIds", Array.Empty<string>(), _ => { });
-            });
+                    WritePorts(xml, same.Key.Protocol, same.Key.FromPort, same.Key.ToPort);
+                    xml.List(
+                        "groups",
+                        same.Where(rule => rule.Permission.IsGroup),
+                        rule =>
+                        {
+                            xml.Value("userId", owner);
+                            xml.Value("groupId", rule.Permission.Peer);
+                            WriteDescription(xml, rule);
+                        }
+                    );
+                    xml.List(
+                        "ipRanges",
+                        same.Where(rule => rule.Permission is { IsGroup: false, IsIpv6: false }),
+                        rule =>
+                        {
+                            xml.Value("cidrIp", rule.Permission.Peer);
+                            WriteDescription(xml, rule);
+                        }
+                    );
+                    xml.List(
+                        "ipv6Ranges",
+                        same.Where(rule => rule.Permission.IsIpv6),
+                        rule =>
+                        {
+                            xml.Value("cidrIpv6", rule.Permission.Peer);
+                            WriteDescription(xml, rule);
+                        }
+                    );
+                    xml.List("prefixListIds", Array.Empty<string>(), _ => { });
+                }
+            );
         }
     }
 
@@ -79,7 +96,8 @@ internal static class SecurityGroupOperations
         {
             throw Ec2Faults.BadValue(
                 $"Invalid value '{name}' for groupName. You may not reference Amazon VPC security groups by name. "
-                + "Please use the corresponding id for this operation.");
+                    + "Please use the corresponding id for this operation."
+            );
         }
 
         return new SecurityGroupId(request.Required("GroupId"));
@@ -89,9 +107,12 @@ internal static class SecurityGroupOperations
     private static List<NewRule> Rules(QueryRequest request)
     {
         List<NewRule> rules = [];
-        foreach (var permission in request.Structures("IpPermissions")) rules.AddRange(Peers(permission));
-        if (request.Text("IpProtocol") is not { } protocol) return rules;
-        if (rules.Count > 0) throw Ec2Faults.BadCombination("The parameter ipPermissions may not be used with ipProtocol");
+        foreach (var permission in request.Structures("IpPermissions"))
+            rules.AddRange(Peers(permission));
+        if (request.Text("IpProtocol") is not { } protocol)
+            return rules;
+        if (rules.Count > 0)
+            throw Ec2Faults.BadCombination("The parameter ipPermissions may not be used with ipProtocol");
         var (from, to) = (request.Number("FromPort"), request.Number("ToPort"));
         return [new NewRule(RulePermission.Create(protocol, from, to, request.Required("CidrIp")), "")];
     }
@@ -100,8 +121,10 @@ internal static class SecurityGroupOperations
     {
         var (protocol, from, to) = (permission.Required("IpProtocol"), permission.Number("FromPort"), permission.Number("ToPort"));
         List<NewRule> rules = [];
-        foreach (var (list, member) in (ReadOnlySpan<(string, string)>)[("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"),
-            ("Groups", "GroupId")])
+        foreach (
+            var (list, member) in (ReadOnlySpan<(string, string)>)
+                [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6"), ("Groups", "GroupId")]
+        )
         {
             foreach (var peer in permission.Structures(list))
             {
@@ -126,48 +149,58 @@ internal static class SecurityGroupOperations
 
     private static Ec2FaultException Malformed(string why) => new("InvalidPermission.Malformed", $"The specified rule is malformed: {why}");
 
-    private static Action<Ec2Xml> WriteRules(string name, SecurityGroupId group, IReadOnlyList<SecurityGroupRule> rules, string owner)
-        => xml =>
-    {
-        xml.Value("return", value: true);
-        xml.List(name, rules, rule =>
+    private static Action<Ec2Xml> WriteRules(string name, SecurityGroupId group, IReadOnlyList<SecurityGroupRule> rules, string owner) =>
+        xml =>
         {
-            var permission = rule.Permission;
-            xml.Value("securityGroupRuleId", rule.Id);
-            xml.Value("groupId", group.Value);
-            xml.Value("groupOwnerId", owner);
-            xml.Value("isEgress", rule.IsEgress);
-            xml.Value("ipProtocol", permission.Protocol);
-            // Where a permission has none, EC2 writes -1 here and nothing in a described group.
-            xml.Value("fromPort", permission.FromPort ?? -1);
-            xml.Value("toPort", permission.ToPort ?? -1);
-            if (permission.IsGroup)
-            {
-                xml.Element("referencedGroupInfo", () =>
+            xml.Value("return", value: true);
+            xml.List(
+                name,
+                rules,
+                rule =>
                 {
-                    xml.Value("groupId", permission.Peer);
-                    xml.Value("userId", owner);
-                });
-            }
-            else
-            {
-                xml.Value(permission.IsIpv6 ? "cidrIpv6" : "cidrIpv4", permission.Peer);
-            }
+                    var permission = rule.Permission;
+                    xml.Value("securityGroupRuleId", rule.Id);
+                    xml.Value("groupId", group.Value);
+                    xml.Value("groupOwnerId", owner);
+                    xml.Value("isEgress", rule.IsEgress);
+                    xml.Value("ipProtocol", permission.Protocol);
+                    // Where a permission has none, EC2 writes -1 here and nothing in a described group.
+                    xml.Value("fromPort", permission.FromPort ?? -1);
+                    xml.Value("toPort", permission.ToPort ?? -1);
+                    if (permission.IsGroup)
+                    {
+                        xml.Element(
+                            "referencedGroupInfo",
+                            () =>
+                            {
+                                xml.Value("groupId", permission.Peer);
+                                xml.Value("userId", owner);
+                            }
+                        );
+                    }
+                    else
+                    {
+                        xml.Value(permission.IsIpv6 ? "cidrIpv6" : "cidrIpv4", permission.Peer);
+                    }
 
-            WriteDescription(xml, rule);
-            xml.Tags(rule.Tags);
-        });
-    };
+                    WriteDescription(xml, rule);
+                    xml.Tags(rule.Tags);
+                }
+            );
+        };
 
     private static void WritePorts(Ec2Xml xml, string protocol, int? from, int? to)
     {
         xml.Value("ipProtocol", protocol);
-        if (from is { } first) xml.Value("fromPort", first);
-        if (to is { } last) xml.Value("toPort", last);
+        if (from is { } first)
+            xml.Value("fromPort", first);
+        if (to is { } last)
+            xml.Value("toPort", last);
     }
 
     private static void WriteDescription(Ec2Xml xml, SecurityGroupRule rule)
     {
-        if (rule.Description.Length > 0) xml.Value("description", rule.Description);
+        if (rule.Description.Length > 0)
+            xml.Value("description", rule.Description);
     }
 }

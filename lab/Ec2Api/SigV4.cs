@@ -9,7 +9,13 @@ namespace VpcCni.Lab.Ec2Api;
 /// <param name="RawPath">As sent, percent-encoding included.</param>
 /// <param name="RawQuery">As sent, without the question mark.</param>
 /// <param name="Headers">Names in lower case; several values of one name in order.</param>
-internal sealed record SignedRequest(string Method, string RawPath, string RawQuery, IReadOnlyDictionary<string, IReadOnlyList<string>> Headers, ReadOnlyMemory<byte> Body)
+internal sealed record SignedRequest(
+    string Method,
+    string RawPath,
+    string RawQuery,
+    IReadOnlyDictionary<string, IReadOnlyList<string>> Headers,
+    ReadOnlyMemory<byte> Body
+)
 {
     public string? Header(string name) => Headers.TryGetValue(name, out var values) && values.Count > 0 ? values[0] : null;
 }
@@ -35,7 +41,12 @@ internal static class SigV4
     public static string CanonicalRequest(SignedRequest request, IReadOnlyList<string> signedHeaders, string payloadHash)
     {
         var text = new StringBuilder();
-        text.Append(request.Method).Append('\n').Append(CanonicalPath(request.RawPath)).Append('\n').Append(CanonicalQuery(request.RawQuery)).Append('\n');
+        text.Append(request.Method)
+            .Append('\n')
+            .Append(CanonicalPath(request.RawPath))
+            .Append('\n')
+            .Append(CanonicalQuery(request.RawQuery))
+            .Append('\n');
         foreach (var name in signedHeaders)
         {
             var values = request.Headers.TryGetValue(name, out var held) ? held : [];
@@ -61,7 +72,13 @@ internal static class SigV4
     public static string Hash(ReadOnlySpan<byte> data) => Convert.ToHexStringLower(SHA256.HashData(data));
 
     public static bool TryParseTime(string text, out DateTimeOffset time) =>
-        DateTimeOffset.TryParseExact(text, TimeFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out time);
+        DateTimeOffset.TryParseExact(
+            text,
+            TimeFormat,
+            CultureInfo.InvariantCulture,
+            DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal,
+            out time
+        );
 
     /// <summary>Dot segments removed, and every segment encoded once more than it was sent (all services but S3).</summary>
     internal static string CanonicalPath(string rawPath)
@@ -69,10 +86,12 @@ internal static class SigV4
         List<string> segments = [];
         foreach (var segment in rawPath.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (segment == ".") continue;
+            if (segment == ".")
+                continue;
             if (segment == "..")
             {
-                if (segments.Count > 0) segments.RemoveAt(segments.Count - 1);
+                if (segments.Count > 0)
+                    segments.RemoveAt(segments.Count - 1);
                 continue;
             }
 
@@ -84,11 +103,16 @@ internal static class SigV4
     }
 
     /// <summary>Sorted by encoded name, then by encoded value; without the signature itself.</summary>
-    internal static string CanonicalQuery(string rawQuery) => string.Join('&', Pairs(rawQuery)
-        .Where(pair => pair.Name != SignatureParameter)
-        .Select(pair => (Name: Encode(pair.Name), Value: Encode(pair.Value)))
-        .OrderBy(pair => pair.Name, StringComparer.Ordinal).ThenBy(pair => pair.Value, StringComparer.Ordinal)
-        .Select(pair => $"{pair.Name}={pair.Value}"));
+    internal static string CanonicalQuery(string rawQuery) =>
+        string.Join(
+            '&',
+            Pairs(rawQuery)
+                .Where(pair => pair.Name != SignatureParameter)
+                .Select(pair => (Name: Encode(pair.Name), Value: Encode(pair.Value)))
+                .OrderBy(pair => pair.Name, StringComparer.Ordinal)
+                .ThenBy(pair => pair.Value, StringComparer.Ordinal)
+                .Select(pair => $"{pair.Name}={pair.Value}")
+        );
 
     /// <summary>Name and value pairs of a query string, decoded. A plus sign is a plus sign.</summary>
     internal static IEnumerable<(string Name, string Value)> Pairs(string rawQuery)
@@ -96,7 +120,9 @@ internal static class SigV4
         foreach (var part in rawQuery.Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             var equals = part.IndexOf('=', StringComparison.Ordinal);
-            yield return equals < 0 ? (Uri.UnescapeDataString(part), "") : (Uri.UnescapeDataString(part[..equals]), Uri.UnescapeDataString(part[(equals + 1)..]));
+            yield return equals < 0
+                ? (Uri.UnescapeDataString(part), "")
+                : (Uri.UnescapeDataString(part[..equals]), Uri.UnescapeDataString(part[(equals + 1)..]));
         }
     }
 
@@ -106,5 +132,6 @@ internal static class SigV4
     private static string Encode(string text) => Uri.EscapeDataString(text);
 
     /// <summary>Outer white space removed, inner runs of it folded to one space.</summary>
-    private static string Trim(string value) => string.Join(' ', value.Split((char[]?)[' ', '\t', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries));
+    private static string Trim(string value) =>
+        string.Join(' ', value.Split((char[]?)[' ', '\t', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries));
 }

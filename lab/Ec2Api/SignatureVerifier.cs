@@ -6,7 +6,10 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Lab.Ec2Api;
 
-/// <summary>Checks who signed a request, that it was meant for this service and region, and that it is fresh. Header and query-string (presigned) signatures.</summary>
+/// <summary>
+/// Checks who signed a request, that it was meant for this service and region, and that it is fresh. Header and query-string (presigned)
+/// signatures.
+/// </summary>
 internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvider time, string region, string service = "ec2")
 {
     /// <summary>How far a signature's time may be from ours: EC2's five minutes.</summary>
@@ -18,27 +21,37 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
     public LabCredentials Verify(SignedRequest request)
     {
         var claim = request.Header("authorization") is { } authorization ? FromHeader(request, authorization) : FromQuery(request);
-        if (claim is null) throw new Ec2FaultException("MissingAuthenticationToken", "Request is missing Authentication Token: sign it with Signature Version 4", HttpStatusCode.Forbidden);
+        if (claim is null)
+            throw new Ec2FaultException(
+                "MissingAuthenticationToken",
+                "Request is missing Authentication Token: sign it with Signature Version 4",
+                HttpStatusCode.Forbidden
+            );
         CheckScope(claim);
         CheckFreshness(claim);
         if (credentials.Find(claim.AccessKeyId) is not { } key)
         {
             throw new Ec2FaultException(
                 "AuthFailure",
-                $"AWS was not able to validate the provided access credentials: the lab does not know the access key '{claim.AccessKeyId}'. Use those of the instance's metadata, or {CredentialStore.ForPeople.AccessKeyId}",
-                HttpStatusCode.Unauthorized);
+                "AWS was not able to validate the provided access credentials: the lab does not know the access key "
+                    + $"'{claim.AccessKeyId}'. Use those of the instance's metadata, or {CredentialStore.ForPeople.AccessKeyId}",
+                HttpStatusCode.Unauthorized
+            );
         }
 
         if (!string.Equals(key.SessionToken, claim.SessionToken, StringComparison.Ordinal))
         {
             throw new Ec2FaultException(
                 "AuthFailure",
-                "AWS was not able to validate the provided access credentials: the session token " + (claim.SessionToken is null ? "is missing" : "does not belong to the access key"),
-                HttpStatusCode.Unauthorized);
+                "AWS was not able to validate the provided access credentials: the session token "
+                    + (claim.SessionToken is null ? "is missing" : "does not belong to the access key"),
+                HttpStatusCode.Unauthorized
+            );
         }
 
         CheckSignature(request, claim, key);
-        if (key.Expiration <= time.GetUtcNow()) throw new Ec2FaultException("RequestExpired", $"Request has expired: its credentials ended at {key.Expiration:O}");
+        if (key.Expiration <= time.GetUtcNow())
+            throw new Ec2FaultException("RequestExpired", $"Request has expired: its credentials ended at {key.Expiration:O}");
         return key;
     }
 
@@ -48,74 +61,137 @@ internal sealed class SignatureVerifier(CredentialStore credentials, TimeProvide
         {
             throw new Ec2FaultException(
                 "SignatureDoesNotMatch",
-                $"Credential should be scoped to region '{region}' and service '{service}', not '{claim.Scope.Region}' and '{claim.Scope.Service}'",
-                HttpStatusCode.Forbidden);
+                $"Credential should be scoped to region '{region}' and service '{service}', not '{claim.Scope.Region}' and "
+                    + $"'{claim.Scope.Service}'",
+                HttpStatusCode.Forbidden
+            );
         }
 
         if (!claim.AmzDate.StartsWith(claim.Scope.Date, StringComparison.Ordinal))
-            throw new Ec2FaultException("SignatureDoesNotMatch", $"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: '{claim.Scope.Date}' != '{claim.AmzDate}'", HttpStatusCode.Forbidden);
-        if (!claim.SignedHeaders.Contains("host")) throw new Ec2FaultException("SignatureDoesNotMatch", "'Host' must be a 'SignedHeader' in the AWS Authorization", HttpStatusCode.Forbidden);
+            throw new Ec2FaultException(
+                "SignatureDoesNotMatch",
+                $"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date: '{claim.Scope.Date}' != "
+                    + $"'{claim.AmzDate}'",
+                HttpStatusCode.Forbidden
+            );
+        if (!claim.SignedHeaders.Contains("host"))
+            throw new Ec2FaultException(
+                "SignatureDoesNotMatch",
+                "'Host' must be a 'SignedHeader' in the AWS Authorization",
+                HttpStatusCode.Forbidden
+            );
     }
 
     private void CheckFreshness(Claim claim)
     {
-        if (!SigV4.TryParseTime(claim.AmzDate, out var signed)) throw Incomplete($"Date must be in ISO-8601 'basic format'. Got '{claim.AmzDate}'");
+        if (!SigV4.TryParseTime(claim.AmzDate, out var signed))
+            throw Incomplete($"Date must be in ISO-8601 'basic format'. Got '{claim.AmzDate}'");
         var now = time.GetUtcNow();
         if (signed - MaxSkew > now || signed + claim.Life < now)
-            throw new Ec2FaultException("RequestExpired", $"Request has expired: it was signed at {signed:O} for {claim.Life}, and the time here is {now:O}");
+            throw new Ec2FaultException(
+                "RequestExpired",
+                $"Request has expired: it was signed at {signed:O} for {claim.Life}, and the time here is {now:O}"
+            );
     }
 
     private static void CheckSignature(SignedRequest request, Claim claim, LabCredentials key)
     {
-        var unsigned = request.Headers.Keys.FirstOrDefault(name => name.StartsWith("x-amz-", StringComparison.Ordinal) && !claim.SignedHeaders.Contains(name));
-        if (unsigned is not null) throw new Ec2FaultException("SignatureDoesNotMatch", $"The header '{unsigned}' must be signed", HttpStatusCode.Forbidden);
+        var unsigned = request.Headers.Keys.FirstOrDefault(name =>
+            name.StartsWith("x-amz-", StringComparison.Ordinal) && !claim.SignedHeaders.Contains(name)
+        );
+        if (unsigned is not null)
+            throw new Ec2FaultException("SignatureDoesNotMatch", $"The header '{unsigned}' must be signed", HttpStatusCode.Forbidden);
         var bodyHash = SigV4.Hash(request.Body.Span);
         if (request.Header("x-amz-content-sha256") is { } claimed && claimed != "UNSIGNED-PAYLOAD" && claimed != bodyHash)
-            throw new Ec2FaultException("SignatureDoesNotMatch", "The provided 'x-amz-content-sha256' header does not match what was computed", HttpStatusCode.Forbidden);
+            throw new Ec2FaultException(
+                "SignatureDoesNotMatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed",
+                HttpStatusCode.Forbidden
+            );
 
         var canonical = SigV4.CanonicalRequest(request, claim.SignedHeaders, request.Header("x-amz-content-sha256") ?? bodyHash);
         var toSign = SigV4.StringToSign(claim.AmzDate, claim.Scope, canonical);
         var expected = SigV4.Sign(SigV4.SigningKey(key.SecretAccessKey, claim.Scope), toSign);
-        if (CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(expected), Encoding.ASCII.GetBytes(claim.Signature))) return;
+        if (CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(expected), Encoding.ASCII.GetBytes(claim.Signature)))
+            return;
         throw new Ec2FaultException(
             "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. "
-            + $"The canonical string for this request should have been '{canonical}'. The string-to-sign should have been '{toSign}'",
-            HttpStatusCode.Forbidden);
+            "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and "
+                + "signing method. "
+                + $"The canonical string for this request should have been '{canonical}'. The string-to-sign should have been '{toSign}'",
+            HttpStatusCode.Forbidden
+        );
     }
 
     private static Claim FromHeader(SignedRequest request, string authorization)
     {
         var space = authorization.IndexOf(' ', StringComparison.Ordinal);
-        if (space < 0 || authorization[..space] != SigV4.Algorithm) throw Incomplete($"Authorization header requires the algorithm '{SigV4.Algorithm}'");
-        var parts = authorization[(space + 1)..].Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(part => part.Split('=', 2)).Where(pair => pair.Length == 2).GroupBy(pair => pair[0], StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.First()[1], StringComparer.Ordinal);
-        string Part(string name) => parts.TryGetValue(name, out var value) ? value : throw Incomplete($"Authorization header requires '{name}' parameter");
+        if (space < 0 || authorization[..space] != SigV4.Algorithm)
+            throw Incomplete($"Authorization header requires the algorithm '{SigV4.Algorithm}'");
+        var parts = authorization[(space + 1)..]
+            .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Select(part => part.Split('=', 2))
+            .Where(pair => pair.Length == 2)
+            .GroupBy(pair => pair[0], StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.First()[1], StringComparer.Ordinal);
+        string Part(string name) =>
+            parts.TryGetValue(name, out var value) ? value : throw Incomplete($"Authorization header requires '{name}' parameter");
         var date = request.Header("x-amz-date") ?? throw Incomplete("Authorization header requires existence of an 'X-Amz-Date' header");
-        return MakeClaim(Part("Credential"), Part("SignedHeaders"), Part("Signature"), date, request.Header("x-amz-security-token"), MaxSkew);
+        return MakeClaim(
+            Part("Credential"),
+            Part("SignedHeaders"),
+            Part("Signature"),
+            date,
+            request.Header("x-amz-security-token"),
+            MaxSkew
+        );
     }
 
     private static Claim? FromQuery(SignedRequest request)
     {
-        var parameters = SigV4.Pairs(request.RawQuery).GroupBy(pair => pair.Name, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.First().Value, StringComparer.Ordinal);
-        if (!parameters.TryGetValue("X-Amz-Algorithm", out var algorithm)) return null;
-        if (algorithm != SigV4.Algorithm) throw Incomplete($"X-Amz-Algorithm must be '{SigV4.Algorithm}'");
-        string Part(string name) => parameters.TryGetValue(name, out var value) ? value : throw Incomplete($"A presigned request requires the parameter '{name}'");
-        var life = int.TryParse(parameters.GetValueOrDefault("X-Amz-Expires", "300"), out var seconds) ? TimeSpan.FromSeconds(seconds) : TimeSpan.Zero;
-        if (life <= TimeSpan.Zero || life > MaxPresignedLife) throw Incomplete($"X-Amz-Expires must be between 1 and {MaxPresignedLife.TotalSeconds} seconds");
+        var parameters = SigV4
+            .Pairs(request.RawQuery)
+            .GroupBy(pair => pair.Name, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.First().Value, StringComparer.Ordinal);
+        if (!parameters.TryGetValue("X-Amz-Algorithm", out var algorithm))
+            return null;
+        if (algorithm != SigV4.Algorithm)
+            throw Incomplete($"X-Amz-Algorithm must be '{SigV4.Algorithm}'");
+        string Part(string name) =>
+            parameters.TryGetValue(name, out var value) ? value : throw Incomplete($"A presigned request requires the parameter '{name}'");
+        var life = int.TryParse(parameters.GetValueOrDefault("X-Amz-Expires", "300"), out var seconds)
+            ? TimeSpan.FromSeconds(seconds)
+            : TimeSpan.Zero;
+        if (life <= TimeSpan.Zero || life > MaxPresignedLife)
+            throw Incomplete($"X-Amz-Expires must be between 1 and {MaxPresignedLife.TotalSeconds} seconds");
         return MakeClaim(
-            Part("X-Amz-Credential"), Part("X-Amz-SignedHeaders"), Part(SigV4.SignatureParameter), Part("X-Amz-Date"), parameters.GetValueOrDefault("X-Amz-Security-Token"), life);
+            Part("X-Amz-Credential"),
+            Part("X-Amz-SignedHeaders"),
+            Part(SigV4.SignatureParameter),
+            Part("X-Amz-Date"),
+            parameters.GetValueOrDefault("X-Amz-Security-Token"),
+            life
+        );
     }
 
     private static Claim MakeClaim(string credential, string signedHeaders, string signature, string amzDate, string? token, TimeSpan life)
     {
         if (credential.Split('/') is not [var key, var date, var region, var service, SignatureScope.Terminator])
-            throw Incomplete($"Credential must have the form <key>/YYYYMMDD/<region>/<service>/{SignatureScope.Terminator}, got '{credential}'");
+            throw Incomplete(
+                $"Credential must have the form <key>/YYYYMMDD/<region>/<service>/{SignatureScope.Terminator}, got '{credential}'"
+            );
         return new Claim(key, new SignatureScope(date, region, service), signedHeaders.Split(';'), signature, amzDate, token, life);
     }
 
     private static Ec2FaultException Incomplete(string message) => new("IncompleteSignature", message);
 
     private sealed record Claim(
-        string AccessKeyId, SignatureScope Scope, IReadOnlyList<string> SignedHeaders, string Signature, string AmzDate, string? SessionToken, TimeSpan Life);
+        string AccessKeyId,
+        SignatureScope Scope,
+        IReadOnlyList<string> SignedHeaders,
+        string Signature,
+        string AmzDate,
+        string? SessionToken,
+        TimeSpan Life
+    );
 }

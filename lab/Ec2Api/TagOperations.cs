@@ -12,7 +12,8 @@ internal static class TagOperations
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var (key, value) in request.Tags())
         {
-            if (!tags.TryAdd(key, value ?? "")) throw Ec2Faults.BadValue($"Duplicate tag key '{key}' specified.");
+            if (!tags.TryAdd(key, value ?? ""))
+                throw Ec2Faults.BadValue($"Duplicate tag key '{key}' specified.");
         }
 
         return world =>
@@ -41,13 +42,17 @@ internal static class TagOperations
             var page = world.DescribeTags(query);
             return xml =>
             {
-                xml.List("tagSet", page.Items, tag =>
-                {
-                    xml.Value("resourceId", tag.ResourceId);
-                    xml.Value("resourceType", tag.ResourceType);
-                    xml.Value("key", tag.Key);
-                    xml.Value("value", tag.Value);
-                });
+                xml.List(
+                    "tagSet",
+                    page.Items,
+                    tag =>
+                    {
+                        xml.Value("resourceId", tag.ResourceId);
+                        xml.Value("resourceType", tag.ResourceType);
+                        xml.Value("key", tag.Key);
+                        xml.Value("value", tag.Value);
+                    }
+                );
                 xml.NextToken(page.NextToken);
             };
         };

@@ -29,7 +29,8 @@ internal sealed class TransitionPump : IDisposable
 
     public void Dispose()
     {
-        lock (_world.Gate) _world.TransitionScheduled = null;
+        lock (_world.Gate)
+            _world.TransitionScheduled = null;
         _timer.Dispose();
     }
 
@@ -52,7 +53,8 @@ internal sealed class TransitionPump : IDisposable
 
     private void SetTimer()
     {
-        if (_world.NextTransitionAt is not { } next) return;
+        if (_world.NextTransitionAt is not { } next)
+            return;
         var wait = next - _time.GetUtcNow();
 
         // Timers are rounded down to milliseconds: one more, so that the time has come when it fires.

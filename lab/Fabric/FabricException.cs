@@ -4,7 +4,9 @@ namespace VpcCni.Lab.Fabric;
 /// <summary>The fabric could not be built, changed or removed. The message says what was wrong, what was expected and what to do.</summary>
 internal sealed class FabricException : Exception
 {
-    public FabricException(string message) : base(message) { }
+    public FabricException(string message)
+        : base(message) { }
 
-    public FabricException(string message, Exception innerException) : base(message, innerException) { }
+    public FabricException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

@@ -17,7 +17,9 @@ internal sealed record FabricOptions
     public required IReadOnlyList<IPNetwork> Subnets { get; init; }
 }
 
-/// <summary>Fixed addresses of the fabric. All of them are outside of any VPC range that <see cref="FabricAddresses.Problem"/> accepts.</summary>
+/// <summary>
+/// Fixed addresses of the fabric. All of them are outside of any VPC range that <see cref="FabricAddresses.Problem"/> accepts.
+/// </summary>
 internal static class FabricAddresses
 {
     /// <summary>Jumbo frames, as within a VPC.</summary>
@@ -26,7 +28,9 @@ internal static class FabricAddresses
     /// <summary>The instance metadata service (EC2 user guide, "Retrieve instance metadata").</summary>
     public static readonly IPAddress Imds = IPAddress.Parse("169.254.169.254");
 
-    /// <summary>Where nodes find the EC2 API. Link-local, so that every node reaches it through its gateway and no VPC range can hide it.</summary>
+    /// <summary>
+    /// Where nodes find the EC2 API. Link-local, so that every node reaches it through its gateway and no VPC range can hide it.
+    /// </summary>
     public static readonly IPAddress Ec2Api = IPAddress.Parse("169.254.169.252");
 
     /// <summary>Where nodes find the Kubernetes API: a real cluster's service address, made link-local for the same reason.</summary>
@@ -48,10 +52,14 @@ internal static class FabricAddresses
     /// <summary>What is wrong with a VPC range, or null.</summary>
     public static string? Problem(IPNetwork range)
     {
-        if (range.BaseAddress.AddressFamily != AddressFamily.InterNetwork) return $"VPC range {range}: the lab's fabric carries IPv4 only";
-        foreach (var taken in (ReadOnlySpan<IPNetwork>)[Internet, OnPremises, IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("127.0.0.0/8")])
+        if (range.BaseAddress.AddressFamily != AddressFamily.InterNetwork)
+            return $"VPC range {range}: the lab's fabric carries IPv4 only";
+        foreach (
+            var taken in (ReadOnlySpan<IPNetwork>)[Internet, OnPremises, IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("127.0.0.0/8")]
+        )
         {
-            if (taken.Contains(range.BaseAddress) || range.Contains(taken.BaseAddress)) return $"VPC range {range} overlaps {taken}, which the lab uses itself";
+            if (taken.Contains(range.BaseAddress) || range.Contains(taken.BaseAddress))
+                return $"VPC range {range} overlaps {taken}, which the lab uses itself";
         }
 
         return null;
@@ -85,8 +93,14 @@ internal sealed record EniAttachment
     /// <summary>All that the ENI owns: primary and secondary addresses (/32) and prefixes (/28).</summary>
     public required IReadOnlyList<IPNetwork> Addresses { get; init; }
 
-    /// <summary>The interface that an instance is launched with: the lab configures its link as DHCP would, and only it has a public address.</summary>
-    public bool IsPrimary { get => _isPrimary ?? (DeviceIndex == 0 && NetworkCard == 0); init => _isPrimary = value; }
+    /// <summary>
+    /// The interface that an instance is launched with: the lab configures its link as DHCP would, and only it has a public address.
+    /// </summary>
+    public bool IsPrimary
+    {
+        get => _isPrimary ?? (DeviceIndex == 0 && NetworkCard == 0);
+        init => _isPrimary = value;
+    }
 
     private readonly bool? _isPrimary;
 }

@@ -46,25 +46,42 @@ internal sealed class HostNamespace : IDisposable
     }
 
     /// <summary>
-    /// Kernel parameters of a Kubernetes node: it forwards, and its reverse path filter is loose (systemd's default for new links on current distributions). A new
-    /// namespace copies the machine's own parameters, so what matters is set here and not inherited.
+    /// Kernel parameters of a Kubernetes node: it forwards, and its reverse path filter is loose (systemd's default for new links on
+    /// current distributions). A new namespace copies the machine's own parameters, so what matters is set here and not inherited.
     /// </summary>
-    public void BecomeNode() => Sysctl.Write(Network, ("ipv4/ip_forward", "1"), ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "2"),
-        ("ipv4/conf/all/send_redirects", "0"), ("ipv4/conf/default/send_redirects", "0"), ("ipv4/conf/all/proxy_arp", "0"), ("ipv4/conf/default/proxy_arp", "0"));
+    public void BecomeNode() =>
+        Sysctl.Write(
+            Network,
+            ("ipv4/ip_forward", "1"),
+            ("ipv4/conf/all/rp_filter", "0"),
+            ("ipv4/conf/default/rp_filter", "2"),
+            ("ipv4/conf/all/send_redirects", "0"),
+            ("ipv4/conf/default/send_redirects", "0"),
+            ("ipv4/conf/all/proxy_arp", "0"),
+            ("ipv4/conf/default/proxy_arp", "0")
+        );
 
     /// <summary>Address and default route of <see cref="Link"/>, as a DHCP client would set them.</summary>
     public void Configure(IPAddress address, int prefixLength, IPAddress gateway)
     {
         var link = _netlink.FindLink(Link) ?? throw new FabricException($"namespace {Name} has no link '{Link}'");
-        _netlink.Execute(
-        [
+        _netlink.Execute([
             LinkRequests.SetUp(link.Index, true),
             AddressRequests.Add(link.Index, address, prefixLength),
-            RouteRequests.Add(new RouteInfo
-            {
-                Family = AddressFamily.InterNetwork, Destination = null, Gateway = gateway, LinkIndex = link.Index, Table = RouteTable.Main, Scope = RouteScope.Global,
-                Protocol = RouteProtocol.Dhcp, Type = RouteType.Unicast, PreferredSource = address,
-            }),
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = null,
+                    Gateway = gateway,
+                    LinkIndex = link.Index,
+                    Table = RouteTable.Main,
+                    Scope = RouteScope.Global,
+                    Protocol = RouteProtocol.Dhcp,
+                    Type = RouteType.Unicast,
+                    PreferredSource = address,
+                }
+            ),
         ]);
     }
 

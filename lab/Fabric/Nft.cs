@@ -13,13 +13,23 @@ internal sealed class Nft(NetworkNamespace network, TimeProvider time)
     public Task ApplyAsync(string script, CancellationToken cancellationToken) => RunAsync(["-f", "-"], script, cancellationToken);
 
     /// <summary>The output of <c>nft -j list counters</c> for one table.</summary>
-    public Task<string> ListCountersAsync(string table, CancellationToken cancellationToken)
-        => RunAsync(["-j", "list", "counters", "table", "ip", table], input: "", cancellationToken);
+    public Task<string> ListCountersAsync(string table, CancellationToken cancellationToken) =>
+        RunAsync(["-j", "list", "counters", "table", "ip", table], input: "", cancellationToken);
 
     private async Task<string> RunAsync(IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
     {
-        var outcome = await NamespaceProcess.RunAsync(network, new ProcessStartInfo("nft", arguments), input, Deadline, time, cancellationToken);
-        if (outcome.ExitCode == 0) return outcome.Output;
-        throw new FabricException($"nft {string.Join(' ', arguments)} failed with {outcome.ExitCode}: {outcome.Errors.Trim()}\nscript:\n{input}");
+        var outcome = await NamespaceProcess.RunAsync(
+            network,
+            new ProcessStartInfo("nft", arguments),
+            input,
+            Deadline,
+            time,
+            cancellationToken
+        );
+        if (outcome.ExitCode == 0)
+            return outcome.Output;
+        throw new FabricException(
+            $"nft {string.Join(' ', arguments)} failed with {outcome.ExitCode}: {outcome.Errors.Trim()}\nscript:\n{input}"
+        );
     }
 }

@@ -10,8 +10,8 @@ namespace VpcCni.Lab.Fabric;
 internal sealed record TcpProbeOutcome(IPAddress SeenSource, TimeSpan Elapsed);
 
 /// <summary>
-/// Sends real packets between namespaces from inside this process: a socket belongs for life to the namespace in which it was opened. Every wait ends at the probe's
-/// deadline, with a <see cref="TimeoutException"/> that says what did not arrive.
+/// Sends real packets between namespaces from inside this process: a socket belongs for life to the namespace in which it was opened. Every
+/// wait ends at the probe's deadline, with a <see cref="TimeoutException"/> that says what did not arrive.
 /// </summary>
 internal sealed class Probe(TimeProvider time, TimeSpan deadline)
 {
@@ -20,8 +20,12 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     private const int UdpHeaderLength = 8;
 
     /// <summary>Connects, sends a line and waits for its echo; tells which source the server saw.</summary>
-    public Task<TcpProbeOutcome> TcpAsync(NetworkNamespace from, NetworkNamespace to, IPAddress target, CancellationToken cancellationToken)
-        => TcpAsync(from, to, new IPEndPoint(target, 0), asked: null, cancellationToken);
+    public Task<TcpProbeOutcome> TcpAsync(
+        NetworkNamespace from,
+        NetworkNamespace to,
+        IPAddress target,
+        CancellationToken cancellationToken
+    ) => TcpAsync(from, to, new IPEndPoint(target, 0), asked: null, cancellationToken);
 
     /// <summary>As above, to a server that is known under another address: a service or a node port.</summary>
     /// <param name="from">The client.</param>
@@ -29,7 +33,13 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     /// <param name="served">Where the server listens; port 0: any.</param>
     /// <param name="asked">Where the client connects to; null: where the server listens.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    public async Task<TcpProbeOutcome> TcpAsync(NetworkNamespace from, NetworkNamespace to, IPEndPoint served, IPEndPoint? asked, CancellationToken cancellationToken)
+    public async Task<TcpProbeOutcome> TcpAsync(
+        NetworkNamespace from,
+        NetworkNamespace to,
+        IPEndPoint served,
+        IPEndPoint? asked,
+        CancellationToken cancellationToken
+    )
     {
         var target = asked?.Address ?? served.Address;
         using var limit = new CancellationTokenSource(deadline, time);
@@ -46,11 +56,13 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
             var accepting = listener.AcceptAsync(both.Token).AsTask();
             await client.ConnectAsync(asked ?? listener.LocalEndPoint!, both.Token);
             using var server = await accepting;
-            byte[] question = [1, 2, 3, 4], answer = new byte[4];
+            byte[] question = [1, 2, 3, 4],
+                answer = new byte[4];
             await client.SendAsync(question, both.Token);
             await server.SendAsync(answer.AsMemory(0, await server.ReceiveAsync(answer, both.Token)), both.Token);
             var received = await client.ReceiveAsync(answer, both.Token);
-            if (!question.AsSpan().SequenceEqual(answer.AsSpan(0, received))) throw new IOException($"{target} echoed something else over TCP");
+            if (!question.AsSpan().SequenceEqual(answer.AsSpan(0, received)))
+                throw new IOException($"{target} echoed something else over TCP");
             return new TcpProbeOutcome(((IPEndPoint)server.RemoteEndPoint!).Address, time.GetElapsedTime(started));
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
@@ -80,8 +92,12 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
             {
                 var received = await socket.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
                 var header = (buffer[0] & 0x0f) * 4; // a raw IPv4 socket delivers the IP header too
-                var isAnswer = received.ReceivedBytes >= header + 8 && buffer[header] == 0 && BinaryPrimitives.ReadUInt16BigEndian(buffer.AsSpan(header + 4)) == identifier;
-                if (isAnswer && ((IPEndPoint)received.RemoteEndPoint).Address.Equals(target)) return time.GetElapsedTime(started);
+                var isAnswer =
+                    received.ReceivedBytes >= header + 8
+                    && buffer[header] == 0
+                    && BinaryPrimitives.ReadUInt16BigEndian(buffer.AsSpan(header + 4)) == identifier;
+                if (isAnswer && ((IPEndPoint)received.RemoteEndPoint).Address.Equals(target))
+                    return time.GetElapsedTime(started);
             }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
@@ -93,10 +109,16 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     private const int LooksPerDatagram = 100;
 
     /// <summary>
-    /// Sends UDP datagrams, each time one with a forged source and then one with the sender's own, to a fresh socket at the target, until one arrives. Returns whether the forged one arrived; throws
-    /// when the honest one did not, because then nothing is proven.
+    /// Sends UDP datagrams, each time one with a forged source and then one with the sender's own, to a fresh socket at the target, until
+    /// one arrives. Returns whether the forged one arrived; throws when the honest one did not, because then nothing is proven.
     /// </summary>
-    public async Task<bool> ForgedArrivesAsync(NetworkNamespace from, IPAddress forgedSource, NetworkNamespace to, IPAddress target, CancellationToken cancellationToken)
+    public async Task<bool> ForgedArrivesAsync(
+        NetworkNamespace from,
+        IPAddress forgedSource,
+        NetworkNamespace to,
+        IPAddress target,
+        CancellationToken cancellationToken
+    )
     {
         using var limit = new CancellationTokenSource(deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
@@ -110,19 +132,25 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
             var buffer = new byte[16];
             while (true)
             {
-                // Both again until one arrives: nothing repeats a datagram that was lost on the way, and without an honest one nothing is proven.
+                // Both again until one arrives: nothing repeats a datagram that was lost on the way, and without an honest one nothing is
+                // proven.
                 await forger.SendToAsync(Datagram(forgedSource, endPoint, payload: (byte)'F'), new IPEndPoint(target, 0), both.Token);
                 await honest.SendToAsync(new[] { (byte)'H' }, endPoint, both.Token);
-                if (!await ArrivesAsync(receiver, both.Token)) continue;
+                if (!await ArrivesAsync(receiver, both.Token))
+                    continue;
                 var received = await receiver.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), both.Token);
-                if (received.ReceivedBytes != 1) throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
+                if (received.ReceivedBytes != 1)
+                    throw new IOException($"{target} received {received.ReceivedBytes} bytes where 1 was sent");
                 // Sent first, the forged one arrives first; should it have taken a longer way, it is found waiting.
                 return buffer[0] == (byte)'F' || receiver.Available > 0;
             }
         }
         catch (OperationCanceledException cancelled) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new TimeoutException($"not even a datagram with an honest source reached {target} within {deadline.TotalSeconds} s", cancelled);
+            throw new TimeoutException(
+                $"not even a datagram with an honest source reached {target} within {deadline.TotalSeconds} s",
+                cancelled
+            );
         }
     }
 
@@ -131,7 +159,8 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     {
         for (var look = 0; look < LooksPerDatagram; look++)
         {
-            if (receiver.Available > 0) return true;
+            if (receiver.Available > 0)
+                return true;
             await Task.Delay(deadline / 10 / LooksPerDatagram, time, cancellationToken);
         }
 
@@ -160,8 +189,10 @@ internal sealed class Probe(TimeProvider time, TimeSpan deadline)
     private static ushort Checksum(ReadOnlySpan<byte> data)
     {
         uint sum = 0;
-        for (var i = 0; i < data.Length; i += 2) sum += BinaryPrimitives.ReadUInt16BigEndian(data[i..]);
-        while (sum > ushort.MaxValue) sum = (sum & 0xffff) + (sum >> 16);
+        for (var i = 0; i < data.Length; i += 2)
+            sum += BinaryPrimitives.ReadUInt16BigEndian(data[i..]);
+        while (sum > ushort.MaxValue)
+            sum = (sum & 0xffff) + (sum >> 16);
         return (ushort)~sum;
     }
 }

@@ -17,7 +17,10 @@ internal sealed record RouterDrops
     /// <summary>Packets for an address of the VPC that no ENI owns.</summary>
     public required DropCount Unowned { get; init; }
 
-    /// <summary>Packets to the internet whose source is not the primary address of a primary ENI, which is the only kind that has a public address here.</summary>
+    /// <summary>
+    /// Packets to the internet whose source is not the primary address of a primary ENI, which is the only kind that has a public address
+    /// here.
+    /// </summary>
     public required DropCount InternetOutbound { get; init; }
 
     /// <summary>Packets from the internet to an address without a public one.</summary>
@@ -25,8 +28,8 @@ internal sealed record RouterDrops
 }
 
 /// <summary>
-/// The router's nftables table: for each ENI one set of allowed sources, one chain and one counter; and the internet gateway's rule. This class makes text and reads
-/// counters; it holds no state and runs nothing.
+/// The router's nftables table: for each ENI one set of allowed sources, one chain and one counter; and the internet gateway's rule. This
+/// class makes text and reads counters; it holds no state and runs nothing.
 /// </summary>
 internal static class RouterFirewall
 {
@@ -38,56 +41,63 @@ internal static class RouterFirewall
     private const string SpoofPrefix = "spoof_";
 
     /// <summary>
-    /// The table without any ENI. Sources are checked in <c>prerouting</c> at priority raw, before routing and connection tracking see the packet. Packets for an
-    /// address that nobody owns follow the VPC range's route into <c>lo</c> and end there.
+    /// The table without any ENI. Sources are checked in <c>prerouting</c> at priority raw, before routing and connection tracking see the
+    /// packet. Packets for an address that nobody owns follow the VPC range's route into <c>lo</c> and end there.
     /// </summary>
-    public static string Base() => $$"""
-        table ip {{Table}} {
-          map guard { type ifname : verdict; }
-          set public { type ipv4_addr; }
-          counter unowned { }
-          counter internet_out { }
-          counter internet_in { }
-          chain sources {
-            type filter hook prerouting priority raw; policy accept;
-            iifname vmap @guard
-          }
-          chain gateway {
-            type filter hook forward priority filter; policy accept;
-            oifname "lo" counter name unowned drop
-            oifname "{{InternetLink}}" ip saddr != @public counter name internet_out drop
-            iifname "{{InternetLink}}" ip daddr != @public counter name internet_in drop
-          }
-        }
+    public static string Base() =>
+        $$"""
+            table ip {{Table}} {
+              map guard { type ifname : verdict; }
+              set public { type ipv4_addr; }
+              counter unowned { }
+              counter internet_out { }
+              counter internet_in { }
+              chain sources {
+                type filter hook prerouting priority raw; policy accept;
+                iifname vmap @guard
+              }
+              chain gateway {
+                type filter hook forward priority filter; policy accept;
+                oifname "lo" counter name unowned drop
+                oifname "{{InternetLink}}" ip saddr != @public counter name internet_out drop
+                iifname "{{InternetLink}}" ip daddr != @public counter name internet_in drop
+              }
+            }
 
-        """;
+            """;
 
     /// <summary>Statements that guard a link, or bring an existing guard up to date; the counter keeps its value.</summary>
     public static void AppendGuard(StringBuilder script, EniAttachment eni)
     {
         var link = FabricNames.RouterLink(eni.EniId);
-        script.Append($"add set ip {Table} own_{link} {{ type ipv4_addr; flags interval; auto-merge; }}\n")
+        script
+            .Append($"add set ip {Table} own_{link} {{ type ipv4_addr; flags interval; auto-merge; }}\n")
             .Append($"add counter ip {Table} {SpoofPrefix}{link}\n")
             .Append($"add chain ip {Table} eni_{link}\n")
             .Append($"flush set ip {Table} own_{link}\n")
             .Append($"flush chain ip {Table} eni_{link}\n");
-        if (eni.Addresses.Count > 0) script.Append($"add element ip {Table} own_{link} {{ {string.Join(", ", eni.Addresses.Select(Element))} }}\n");
-        script.Append($"add rule ip {Table} eni_{link} ip saddr @own_{link} return\n")
+        if (eni.Addresses.Count > 0)
+            script.Append($"add element ip {Table} own_{link} {{ {string.Join(", ", eni.Addresses.Select(Element))} }}\n");
+        script
+            .Append($"add rule ip {Table} eni_{link} ip saddr @own_{link} return\n")
             .Append($"add rule ip {Table} eni_{link} counter name {SpoofPrefix}{link} drop\n")
             .Append($"add element ip {Table} guard {{ {link} : jump eni_{link} }}\n");
-        if (eni.IsPrimary) script.Append($"add element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
+        if (eni.IsPrimary)
+            script.Append($"add element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
     /// <summary>Statements that remove a guard and all that belongs to it. Only for a guard that exists.</summary>
     public static void AppendRemoval(StringBuilder script, EniAttachment eni)
     {
         var link = FabricNames.RouterLink(eni.EniId);
-        script.Append($"delete element ip {Table} guard {{ {link} }}\n")
+        script
+            .Append($"delete element ip {Table} guard {{ {link} }}\n")
             .Append($"flush chain ip {Table} eni_{link}\n")
             .Append($"delete chain ip {Table} eni_{link}\n")
             .Append($"delete counter ip {Table} {SpoofPrefix}{link}\n")
             .Append($"delete set ip {Table} own_{link}\n");
-        if (eni.IsPrimary) script.Append($"delete element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
+        if (eni.IsPrimary)
+            script.Append($"delete element ip {Table} public {{ {eni.PrimaryAddress} }}\n");
     }
 
     /// <summary>Reads the output of <c>nft -j list counters</c>.</summary>
@@ -97,17 +107,28 @@ internal static class RouterFirewall
         using var document = JsonDocument.Parse(json);
         foreach (var entry in document.RootElement.GetProperty("nftables").EnumerateArray())
         {
-            if (!entry.TryGetProperty("counter", out var counter)) continue;
-            byName[counter.GetProperty("name").GetString()!] = new DropCount(counter.GetProperty("packets").GetInt64(), counter.GetProperty("bytes").GetInt64());
+            if (!entry.TryGetProperty("counter", out var counter))
+                continue;
+            byName[counter.GetProperty("name").GetString()!] = new DropCount(
+                counter.GetProperty("packets").GetInt64(),
+                counter.GetProperty("bytes").GetInt64()
+            );
         }
 
         var spoofed = new SortedDictionary<string, DropCount>(StringComparer.Ordinal);
         foreach (var eni in eniIds)
         {
-            if (byName.TryGetValue(SpoofPrefix + FabricNames.RouterLink(eni), out var count)) spoofed[eni] = count;
+            if (byName.TryGetValue(SpoofPrefix + FabricNames.RouterLink(eni), out var count))
+                spoofed[eni] = count;
         }
 
-        return new RouterDrops { SpoofedByEni = spoofed, Unowned = byName["unowned"], InternetOutbound = byName["internet_out"], InternetInbound = byName["internet_in"] };
+        return new RouterDrops
+        {
+            SpoofedByEni = spoofed,
+            Unowned = byName["unowned"],
+            InternetOutbound = byName["internet_out"],
+            InternetInbound = byName["internet_in"],
+        };
     }
 
     private static string Element(IPNetwork network) => network.PrefixLength == 32 ? network.BaseAddress.ToString() : network.ToString();

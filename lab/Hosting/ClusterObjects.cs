@@ -20,89 +20,115 @@ internal static class ClusterObjects
 
     private const string KubeletVersion = "v1.32.4-vpclab";
 
-    public static JsonObject Node(string name, Instance instance, IPAddress address, int maxPods, DateTimeOffset now) => Parse($$"""
-        {
-          "metadata": {
-            "name": "{{name}}",
-            "labels": {
-              "kubernetes.io/hostname": "{{name}}", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
-              "node.kubernetes.io/instance-type": "{{instance.Type.Name}}", "beta.kubernetes.io/instance-type": "{{instance.Type.Name}}",
-              "topology.kubernetes.io/zone": "{{instance.Zone}}", "topology.kubernetes.io/region": "{{instance.Zone[..^1]}}",
-              "failure-domain.beta.kubernetes.io/zone": "{{instance.Zone}}", "failure-domain.beta.kubernetes.io/region": "{{instance.Zone[..^1]}}"
+    public static JsonObject Node(string name, Instance instance, IPAddress address, int maxPods, DateTimeOffset now) =>
+        Parse(
+            $$"""
+            {
+              "metadata": {
+                "name": "{{name}}",
+                "labels": {
+                  "kubernetes.io/hostname": "{{name}}", "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64",
+                  "node.kubernetes.io/instance-type": "{{instance.Type.Name}}", "beta.kubernetes.io/instance-type": "{{instance.Type.Name}}",
+                  "topology.kubernetes.io/zone": "{{instance.Zone}}", "topology.kubernetes.io/region": "{{instance.Zone[..^1]}}",
+                  "failure-domain.beta.kubernetes.io/zone": "{{instance.Zone}}", "failure-domain.beta.kubernetes.io/region": "{{instance.Zone[
+                ..^1
+            ]}}"
+                }
+              },
+              "spec": { "providerID": "aws:///{{instance.Zone}}/{{instance.Id}}" },
+              "status": {
+                "capacity": {{Resources(instance.Type, maxPods)}},
+                "allocatable": {{Resources(instance.Type, maxPods)}},
+                "addresses": [{ "type": "InternalIP", "address": "{{address}}" }, { "type": "Hostname", "address": "{{name}}" }],
+                "conditions": [
+                  {{Condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", now)}},
+                  {{Condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now)}},
+                  {{Condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now)}},
+                  {{Condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", now)}}
+                ],
+                "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
+                "nodeInfo": {
+                  "machineID": "{{instance.Id}}", "systemUUID": "{{instance.Id}}", "bootID": "{{instance.Id}}", "kernelVersion": "{{Environment.OSVersion.Version}}", "osImage": "vpc-lab",
+                  "containerRuntimeVersion": "vpc-lab://1", "kubeletVersion": "{{KubeletVersion}}", "kubeProxyVersion": "{{KubeletVersion}}", "operatingSystem": "linux", "architecture": "amd64"
+                }
+              }
             }
-          },
-          "spec": { "providerID": "aws:///{{instance.Zone}}/{{instance.Id}}" },
-          "status": {
-            "capacity": {{Resources(instance.Type, maxPods)}},
-            "allocatable": {{Resources(instance.Type, maxPods)}},
-            "addresses": [{ "type": "InternalIP", "address": "{{address}}" }, { "type": "Hostname", "address": "{{name}}" }],
-            "conditions": [
-              {{Condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available", now)}},
-              {{Condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure", now)}},
-              {{Condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available", now)}},
-              {{Condition("Ready", "True", "KubeletReady", "kubelet is posting ready status", now)}}
-            ],
-            "daemonEndpoints": { "kubeletEndpoint": { "Port": 10250 } },
-            "nodeInfo": {
-              "machineID": "{{instance.Id}}", "systemUUID": "{{instance.Id}}", "bootID": "{{instance.Id}}", "kernelVersion": "{{Environment.OSVersion.Version}}", "osImage": "vpc-lab",
-              "containerRuntimeVersion": "vpc-lab://1", "kubeletVersion": "{{KubeletVersion}}", "kubeProxyVersion": "{{KubeletVersion}}", "operatingSystem": "linux", "architecture": "amd64"
+            """
+        );
+
+    public static JsonObject CniNode(string node) =>
+        Parse(
+            $$"""
+            { "apiVersion": "vpcresources.k8s.aws/v1alpha1", "kind": "CNINode", "metadata": { "name": "{{node}}" }, "spec": {} }
+            """
+        );
+
+    public static JsonObject Lease(string node, DateTimeOffset now) =>
+        Parse(
+            $$"""
+            {
+              "metadata": { "name": "{{node}}" },
+              "spec": { "holderIdentity": "{{node}}", "leaseDurationSeconds": 40, "acquireTime": "{{KubeJson.MicroTimestamp(
+                now
+            )}}", "renewTime": "{{KubeJson.MicroTimestamp(now)}}" }
             }
-          }
-        }
-        """);
-
-    public static JsonObject CniNode(string node) => Parse($$"""
-        { "apiVersion": "vpcresources.k8s.aws/v1alpha1", "kind": "CNINode", "metadata": { "name": "{{node}}" }, "spec": {} }
-        """);
-
-    public static JsonObject Lease(string node, DateTimeOffset now) => Parse($$"""
-        {
-          "metadata": { "name": "{{node}}" },
-          "spec": { "holderIdentity": "{{node}}", "leaseDurationSeconds": 40, "acquireTime": "{{KubeJson.MicroTimestamp(now)}}", "renewTime": "{{KubeJson.MicroTimestamp(now)}}" }
-        }
-        """);
+            """
+        );
 
     public static JsonObject ServiceAccount() => Parse($$"""{ "metadata": { "name": "{{Daemon}}" } }""");
 
-    public static JsonObject DaemonSet() => Parse($$"""
-        {
-          "metadata": { "name": "{{Daemon}}", "labels": { "k8s-app": "{{Daemon}}" } },
-          "spec": {
-            "selector": { "matchLabels": { "k8s-app": "{{Daemon}}" } },
-            "template": { "metadata": { "labels": { "k8s-app": "{{Daemon}}" } }, "spec": { "hostNetwork": true, "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }] } }
-          }
-        }
-        """);
+    public static JsonObject DaemonSet() =>
+        Parse(
+            $$"""
+            {
+              "metadata": { "name": "{{Daemon}}", "labels": { "k8s-app": "{{Daemon}}" } },
+              "spec": {
+                "selector": { "matchLabels": { "k8s-app": "{{Daemon}}" } },
+                "template": { "metadata": { "labels": { "k8s-app": "{{Daemon}}" } }, "spec": { "hostNetwork": true, "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }] } }
+              }
+            }
+            """
+        );
 
     /// <summary>The pod that the node's daemon would be.</summary>
-    public static JsonObject DaemonPod(string node, JsonObject daemonSet) => Parse($$"""
-        {
-          "metadata": {
-            "name": "{{DaemonPodName(node)}}", "labels": { "k8s-app": "{{Daemon}}", "app.kubernetes.io/name": "{{Daemon}}" },
-            "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "{{Daemon}}", "uid": "{{daemonSet.Text("metadata", "uid")}}", "controller": true, "blockOwnerDeletion": true }]
-          },
-          "spec": {
-            "nodeName": "{{node}}", "hostNetwork": true, "serviceAccountName": "{{Daemon}}", "priorityClassName": "system-node-critical",
-            "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }], "tolerations": [{ "operator": "Exists" }]
-          }
-        }
-        """);
+    public static JsonObject DaemonPod(string node, JsonObject daemonSet) =>
+        Parse(
+            $$"""
+            {
+              "metadata": {
+                "name": "{{DaemonPodName(node)}}", "labels": { "k8s-app": "{{Daemon}}", "app.kubernetes.io/name": "{{Daemon}}" },
+                "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "DaemonSet", "name": "{{Daemon}}", "uid": "{{daemonSet.Text(
+                "metadata",
+                "uid"
+            )}}", "controller": true, "blockOwnerDeletion": true }]
+              },
+              "spec": {
+                "nodeName": "{{node}}", "hostNetwork": true, "serviceAccountName": "{{Daemon}}", "priorityClassName": "system-node-critical",
+                "containers": [{ "name": "{{Daemon}}", "image": "vpc-cni" }], "tolerations": [{ "operator": "Exists" }]
+              }
+            }
+            """
+        );
 
     public static string DaemonPodName(string node) => $"{Daemon}-{node}";
 
     /// <summary>A pod that <c>vpc-lab add</c> makes.</summary>
-    public static JsonObject Pod(string node, PodName pod) => Parse($$"""
-        {
-          "metadata": { "name": "{{pod.Name}}", "annotations": { "{{AddedByLab}}": "vpc-lab add" } },
-          "spec": { "nodeName": "{{node}}", "containers": [{ "name": "app", "image": "vpc-lab" }], "tolerations": [{ "operator": "Exists" }] }
-        }
-        """);
+    public static JsonObject Pod(string node, PodName pod) =>
+        Parse(
+            $$"""
+            {
+              "metadata": { "name": "{{pod.Name}}", "annotations": { "{{AddedByLab}}": "vpc-lab add" } },
+              "spec": { "nodeName": "{{node}}", "containers": [{ "name": "app", "image": "vpc-lab" }], "tolerations": [{ "operator": "Exists" }] }
+            }
+            """
+        );
 
     /// <summary>The status of a pod with its network wired.</summary>
     public static JsonObject RunningStatus(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress, DateTimeOffset now)
     {
         var at = KubeJson.Timestamp(now);
-        var status = Parse($$"""
+        var status = Parse(
+            $$"""
             {
               "phase": "Running", "hostIP": "{{nodeAddress}}", "hostIPs": [{ "ip": "{{nodeAddress}}" }], "podIP": "{{podAddress}}", "podIPs": [{ "ip": "{{podAddress}}" }], "startTime": "{{at}}",
               "qosClass": "BestEffort",
@@ -111,57 +137,106 @@ internal static class ClusterObjects
                 { "type": "ContainersReady", "status": "True", "lastProbeTime": null, "lastTransitionTime": "{{at}}" }, { "type": "Ready", "status": "True", "lastProbeTime": null, "lastTransitionTime": "{{at}}" }
               ]
             }
-            """);
-        status["containerStatuses"] = new JsonArray([.. pod.Objects("spec", "containers").Select(container => new JsonObject
-        {
-            ["name"] = container.Text("name"), ["image"] = container.Text("image"), ["imageID"] = "", ["ready"] = true, ["started"] = true, ["restartCount"] = 0,
-            ["state"] = new JsonObject { ["running"] = new JsonObject { ["startedAt"] = at } }, ["lastState"] = new JsonObject(),
-        })]);
+            """
+        );
+        status["containerStatuses"] = new JsonArray([
+            .. pod.Objects("spec", "containers")
+                .Select(container => new JsonObject
+                {
+                    ["name"] = container.Text("name"),
+                    ["image"] = container.Text("image"),
+                    ["imageID"] = "",
+                    ["ready"] = true,
+                    ["started"] = true,
+                    ["restartCount"] = 0,
+                    ["state"] = new JsonObject { ["running"] = new JsonObject { ["startedAt"] = at } },
+                    ["lastState"] = new JsonObject(),
+                }),
+        ]);
         return status;
     }
 
     /// <summary>The status of a pod that waits for its network.</summary>
-    public static JsonObject WaitingStatus(JsonObject pod, DateTimeOffset now) => new()
-    {
-        ["phase"] = "Pending",
-        ["qosClass"] = "BestEffort",
-        ["conditions"] = new JsonArray(new JsonObject { ["type"] = "PodScheduled", ["status"] = "True", ["lastProbeTime"] = null, ["lastTransitionTime"] = KubeJson.Timestamp(now) }),
-        ["containerStatuses"] = new JsonArray([.. pod.Objects("spec", "containers").Select(container => new JsonObject
+    public static JsonObject WaitingStatus(JsonObject pod, DateTimeOffset now) =>
+        new()
         {
-            ["name"] = container.Text("name"), ["image"] = container.Text("image"), ["imageID"] = "", ["ready"] = false, ["started"] = false, ["restartCount"] = 0,
-            ["state"] = new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "ContainerCreating" } }, ["lastState"] = new JsonObject(),
-        })]),
-    };
+            ["phase"] = "Pending",
+            ["qosClass"] = "BestEffort",
+            ["conditions"] = new JsonArray(
+                new JsonObject
+                {
+                    ["type"] = "PodScheduled",
+                    ["status"] = "True",
+                    ["lastProbeTime"] = null,
+                    ["lastTransitionTime"] = KubeJson.Timestamp(now),
+                }
+            ),
+            ["containerStatuses"] = new JsonArray([
+                .. pod.Objects("spec", "containers")
+                    .Select(container => new JsonObject
+                    {
+                        ["name"] = container.Text("name"),
+                        ["image"] = container.Text("image"),
+                        ["imageID"] = "",
+                        ["ready"] = false,
+                        ["started"] = false,
+                        ["restartCount"] = 0,
+                        ["state"] = new JsonObject { ["waiting"] = new JsonObject { ["reason"] = "ContainerCreating" } },
+                        ["lastState"] = new JsonObject(),
+                    }),
+            ]),
+        };
 
     /// <summary>The status of a pod that no node takes.</summary>
-    public static JsonObject UnschedulableStatus(string why, DateTimeOffset now) => new()
-    {
-        ["phase"] = "Pending",
-        ["qosClass"] = "BestEffort",
-        ["conditions"] = new JsonArray(new JsonObject
+    public static JsonObject UnschedulableStatus(string why, DateTimeOffset now) =>
+        new()
         {
-            ["type"] = "PodScheduled", ["status"] = "False", ["reason"] = "Unschedulable", ["message"] = why, ["lastProbeTime"] = null, ["lastTransitionTime"] = KubeJson.Timestamp(now),
-        }),
-    };
+            ["phase"] = "Pending",
+            ["qosClass"] = "BestEffort",
+            ["conditions"] = new JsonArray(
+                new JsonObject
+                {
+                    ["type"] = "PodScheduled",
+                    ["status"] = "False",
+                    ["reason"] = "Unschedulable",
+                    ["message"] = why,
+                    ["lastProbeTime"] = null,
+                    ["lastTransitionTime"] = KubeJson.Timestamp(now),
+                }
+            ),
+        };
 
     /// <summary>An event about a pod.</summary>
-    public static JsonObject Event(JsonObject pod, string type, string reason, string message, string component, DateTimeOffset now) => new()
-    {
-        ["metadata"] = new JsonObject { ["generateName"] = pod.Text("metadata", "name") + "." },
-        ["involvedObject"] = new JsonObject
+    public static JsonObject Event(JsonObject pod, string type, string reason, string message, string component, DateTimeOffset now) =>
+        new()
         {
-            ["kind"] = "Pod", ["apiVersion"] = "v1", ["namespace"] = pod.Text("metadata", "namespace"), ["name"] = pod.Text("metadata", "name"), ["uid"] = pod.Text("metadata", "uid"),
-        },
-        ["type"] = type, ["reason"] = reason, ["message"] = message, ["count"] = 1,
-        ["source"] = new JsonObject { ["component"] = component },
-        ["firstTimestamp"] = KubeJson.Timestamp(now), ["lastTimestamp"] = KubeJson.Timestamp(now),
-    };
+            ["metadata"] = new JsonObject { ["generateName"] = pod.Text("metadata", "name") + "." },
+            ["involvedObject"] = new JsonObject
+            {
+                ["kind"] = "Pod",
+                ["apiVersion"] = "v1",
+                ["namespace"] = pod.Text("metadata", "namespace"),
+                ["name"] = pod.Text("metadata", "name"),
+                ["uid"] = pod.Text("metadata", "uid"),
+            },
+            ["type"] = type,
+            ["reason"] = reason,
+            ["message"] = message,
+            ["count"] = 1,
+            ["source"] = new JsonObject { ["component"] = component },
+            ["firstTimestamp"] = KubeJson.Timestamp(now),
+            ["lastTimestamp"] = KubeJson.Timestamp(now),
+        };
 
-    private static string Resources(InstanceType type, int maxPods) => $$"""{ "cpu": "{{type.Vcpus}}", "memory": "{{type.MemoryMib * 1024L}}Ki", "pods": "{{maxPods}}" }""";
+    private static string Resources(InstanceType type, int maxPods) =>
+        $$"""{ "cpu": "{{type.Vcpus}}", "memory": "{{type.MemoryMib * 1024L}}Ki", "pods": "{{maxPods}}" }""";
 
-    private static string Condition(string type, string status, string reason, string message, DateTimeOffset now) => $$"""
-        { "type": "{{type}}", "status": "{{status}}", "reason": "{{reason}}", "message": "{{message}}", "lastHeartbeatTime": "{{KubeJson.Timestamp(now)}}", "lastTransitionTime": "{{KubeJson.Timestamp(now)}}" }
-        """;
+    private static string Condition(string type, string status, string reason, string message, DateTimeOffset now) =>
+        $$"""
+            { "type": "{{type}}", "status": "{{status}}", "reason": "{{reason}}", "message": "{{message}}", "lastHeartbeatTime": "{{KubeJson.Timestamp(
+                now
+            )}}", "lastTransitionTime": "{{KubeJson.Timestamp(now)}}" }
+            """;
 
     private static JsonObject Parse(string json) => JsonNode.Parse(json)!.AsObject();
 }

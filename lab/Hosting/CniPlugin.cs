@@ -18,8 +18,8 @@ internal sealed class CniException(string command, int? code, string message) : 
 }
 
 /// <summary>
-/// Runs a CNI plugin as a container runtime does: in the node's namespace, parameters in the environment, configuration on standard input, result on standard output
-/// (https://github.com/containernetworking/cni/blob/main/SPEC.md, "Execution Protocol").
+/// Runs a CNI plugin as a container runtime does: in the node's namespace, parameters in the environment, configuration on standard input,
+/// result on standard output (https://github.com/containernetworking/cni/blob/main/SPEC.md, "Execution Protocol").
 /// </summary>
 internal sealed class CniPlugin(string binary, string podInterface, NetworkNamespace node, NodePaths paths, TimeProvider time)
 {
@@ -35,28 +35,45 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
             : throw new CniException("ADD", code: null, $"expected a JSON object as result, got '{outcome.Output}'");
     }
 
-    public async Task<TimeSpan> DeleteAsync(CniAttachment attachment, JsonObject? previous, CancellationToken cancellationToken)
-        => (await RunAsync("DEL", attachment, previous, cancellationToken)).Elapsed;
+    public async Task<TimeSpan> DeleteAsync(CniAttachment attachment, JsonObject? previous, CancellationToken cancellationToken) =>
+        (await RunAsync("DEL", attachment, previous, cancellationToken)).Elapsed;
 
-    private async Task<ProcessOutcome> RunAsync(string command, CniAttachment attachment, JsonObject? previous, CancellationToken cancellationToken)
+    private async Task<ProcessOutcome> RunAsync(
+        string command,
+        CniAttachment attachment,
+        JsonObject? previous,
+        CancellationToken cancellationToken
+    )
     {
         var start = new ProcessStartInfo(binary);
         start.Environment.Clear(); // nothing of the lab's own environment reaches the plugin
-        foreach (var (name, value) in Parameters(command, attachment)) start.Environment[name] = value;
-        var outcome = await NamespaceProcess.RunAsync(node, start, Configuration(previous).ToJsonString(), Deadline, time, cancellationToken);
+        foreach (var (name, value) in Parameters(command, attachment))
+            start.Environment[name] = value;
+        var outcome = await NamespaceProcess.RunAsync(
+            node,
+            start,
+            Configuration(previous).ToJsonString(),
+            Deadline,
+            time,
+            cancellationToken
+        );
         return outcome.ExitCode == 0 ? outcome : throw Failure(command, outcome);
     }
 
     private IEnumerable<(string Name, string Value)> Parameters(string command, CniAttachment attachment) =>
-    [
-        ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
-        ("CNI_COMMAND", command),
-        ("CNI_CONTAINERID", attachment.ContainerId),
-        ("CNI_NETNS", attachment.NamespacePath),
-        ("CNI_IFNAME", podInterface),
-        ("CNI_PATH", Path.GetDirectoryName(binary) ?? "/"),
-        ("CNI_ARGS", $"IgnoreUnknown=1;K8S_POD_NAMESPACE={attachment.PodNamespace};K8S_POD_NAME={attachment.PodName};K8S_POD_INFRA_CONTAINER_ID={attachment.ContainerId}"),
-    ];
+        [
+            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("CNI_COMMAND", command),
+            ("CNI_CONTAINERID", attachment.ContainerId),
+            ("CNI_NETNS", attachment.NamespacePath),
+            ("CNI_IFNAME", podInterface),
+            ("CNI_PATH", Path.GetDirectoryName(binary) ?? "/"),
+            (
+                "CNI_ARGS",
+                $"IgnoreUnknown=1;K8S_POD_NAMESPACE={attachment.PodNamespace};K8S_POD_NAME={attachment.PodName};"
+                    + $"K8S_POD_INFRA_CONTAINER_ID={attachment.ContainerId}"
+            ),
+        ];
 
     private JsonObject Configuration(JsonObject? previous)
     {
@@ -71,7 +88,8 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
             ["pluginLogLevel"] = "DEBUG",
             ["ipamdSocket"] = paths.IpamdSocket,
         };
-        if (previous is not null) configuration["prevResult"] = previous.DeepClone();
+        if (previous is not null)
+            configuration["prevResult"] = previous.DeepClone();
         return configuration;
     }
 
@@ -87,6 +105,10 @@ internal sealed class CniPlugin(string binary, string podInterface, NetworkNames
             // Not an error object: below is what there is.
         }
 
-        return new CniException(command, code: null, $"exit code {outcome.ExitCode} without an error object; output '{outcome.Output.Trim()}', errors '{outcome.Errors.Trim()}'");
+        return new CniException(
+            command,
+            code: null,
+            $"exit code {outcome.ExitCode} without an error object; output '{outcome.Output.Trim()}', errors '{outcome.Errors.Trim()}'"
+        );
     }
 }

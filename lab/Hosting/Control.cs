@@ -3,7 +3,9 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Bodies of the control API. Errors are <see cref="ControlError"/> with status 409 (the lab refuses) or 500 (it failed).</summary>
+/// <summary>
+/// Bodies of the control API. Errors are <see cref="ControlError"/> with status 409 (the lab refuses) or 500 (it failed).
+/// </summary>
 internal sealed record AddPodRequest(string Node, string Pod);
 
 internal sealed record AddPodReply(string Node, string Pod, string Address, double Milliseconds, JsonObject Result);

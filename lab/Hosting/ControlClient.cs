@@ -35,36 +35,53 @@ internal sealed class ControlClient : IDisposable
         _http = new HttpClient(handler) { BaseAddress = new Uri("http://lab"), Timeout = TimeSpan.FromSeconds(150) };
     }
 
-    public Task<LabStatus> StatusAsync(CancellationToken cancellationToken) => SendAsync<LabStatus>(HttpMethod.Get, "/status", body: null, cancellationToken);
+    public Task<LabStatus> StatusAsync(CancellationToken cancellationToken) =>
+        SendAsync<LabStatus>(HttpMethod.Get, "/status", body: null, cancellationToken);
 
-    public Task<AddPodReply> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
-        => SendAsync<AddPodReply>(HttpMethod.Post, "/pods", new AddPodRequest(node, pod.ToString()), cancellationToken);
+    public Task<AddPodReply> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken) =>
+        SendAsync<AddPodReply>(HttpMethod.Post, "/pods", new AddPodRequest(node, pod.ToString()), cancellationToken);
 
-    public Task<DeletePodReply> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken)
-        => SendAsync<DeletePodReply>(HttpMethod.Delete, $"/pods/{Uri.EscapeDataString(node)}/{pod.Namespace}/{pod.Name}", body: null, cancellationToken);
+    public Task<DeletePodReply> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken) =>
+        SendAsync<DeletePodReply>(
+            HttpMethod.Delete,
+            $"/pods/{Uri.EscapeDataString(node)}/{pod.Namespace}/{pod.Name}",
+            body: null,
+            cancellationToken
+        );
 
-    public Task<RestartReply> RestartIpamdAsync(string node, CancellationToken cancellationToken)
-        => SendAsync<RestartReply>(HttpMethod.Post, $"/nodes/{Uri.EscapeDataString(node)}/restart-ipamd", body: null, cancellationToken);
+    public Task<RestartReply> RestartIpamdAsync(string node, CancellationToken cancellationToken) =>
+        SendAsync<RestartReply>(HttpMethod.Post, $"/nodes/{Uri.EscapeDataString(node)}/restart-ipamd", body: null, cancellationToken);
 
-    public Task InjectAsync(FaultSpec fault, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/faults", fault, cancellationToken);
+    public Task InjectAsync(FaultSpec fault, CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Post, "/faults", fault, cancellationToken);
 
-    public Task ClearFaultsAsync(string? operation, CancellationToken cancellationToken)
-        => SendAsync<object>(HttpMethod.Delete, operation is null ? "/faults" : $"/faults?operation={Uri.EscapeDataString(operation)}", body: null, cancellationToken);
+    public Task ClearFaultsAsync(string? operation, CancellationToken cancellationToken) =>
+        SendAsync<object>(
+            HttpMethod.Delete,
+            operation is null ? "/faults" : $"/faults?operation={Uri.EscapeDataString(operation)}",
+            body: null,
+            cancellationToken
+        );
 
-    public Task InjectKubernetesAsync(KubeFaultSpec fault, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/kubernetes/faults", fault, cancellationToken);
+    public Task InjectKubernetesAsync(KubeFaultSpec fault, CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Post, "/kubernetes/faults", fault, cancellationToken);
 
-    public Task ClearKubernetesFaultsAsync(CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Delete, "/kubernetes/faults", body: null, cancellationToken);
+    public Task ClearKubernetesFaultsAsync(CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Delete, "/kubernetes/faults", body: null, cancellationToken);
 
-    public Task DoToKubernetesAsync(KubeActionSpec action, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/kubernetes/actions", action, cancellationToken);
+    public Task DoToKubernetesAsync(KubeActionSpec action, CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Post, "/kubernetes/actions", action, cancellationToken);
 
-    public Task RetimeAsync(TimingSpec timing, CancellationToken cancellationToken) => SendAsync<object>(HttpMethod.Post, "/timing", timing, cancellationToken);
+    public Task RetimeAsync(TimingSpec timing, CancellationToken cancellationToken) =>
+        SendAsync<object>(HttpMethod.Post, "/timing", timing, cancellationToken);
 
     public void Dispose() => _http.Dispose();
 
     private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, path);
-        if (body is not null) request.Content = JsonContent.Create(body, body.GetType(), options: LabJson.Options);
+        if (body is not null)
+            request.Content = JsonContent.Create(body, body.GetType(), options: LabJson.Options);
         HttpResponseMessage response;
         try
         {
@@ -77,7 +94,8 @@ internal sealed class ControlClient : IDisposable
 
         using (response)
         {
-            if (response.IsSuccessStatusCode) return (await response.Content.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken))!;
+            if (response.IsSuccessStatusCode)
+                return (await response.Content.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken))!;
             var text = await response.Content.ReadAsStringAsync(cancellationToken);
             throw new LabException(Explain(text) ?? $"the lab answered {(int)response.StatusCode}: {text}");
         }

@@ -4,8 +4,8 @@ using VpcCni.Lab.Fabric;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The control socket of a running lab: JSON over HTTP on a Unix socket that only its owner may open. The lab's process is the one owner of its state; every other command is a
-/// client of this.
+/// The control socket of a running lab: JSON over HTTP on a Unix socket that only its owner may open. The lab's process is the one owner of
+/// its state; every other command is a client of this.
 /// </summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
@@ -13,7 +13,12 @@ internal sealed class ControlServer : IAsyncDisposable
 
     private ControlServer(WebApplication app) => _app = app;
 
-    public static async Task<ControlServer> StartAsync(VpcLab lab, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    public static async Task<ControlServer> StartAsync(
+        VpcLab lab,
+        TimeProvider time,
+        ILoggerProvider logging,
+        CancellationToken cancellationToken
+    )
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(logging).SetMinimumLevel(LogLevel.Warning);
@@ -32,48 +37,70 @@ internal sealed class ControlServer : IAsyncDisposable
     private static void Map(WebApplication app, VpcLab lab, TimeProvider time)
     {
         app.MapGet("/status", (CancellationToken cancellationToken) => AnswerAsync(() => lab.StatusAsync(cancellationToken)));
-        app.MapPost("/pods", (AddPodRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
-        {
-            var pod = await lab.AddPodAsync(request.Node, PodName.Parse(request.Pod), cancellationToken);
-            return new AddPodReply(request.Node, pod.Name, pod.Address.ToString(), Milliseconds(pod.AddElapsed), pod.Result);
-        }));
-        app.MapDelete("/pods/{node}/{ns}/{pod}", (string node, string ns, string pod, CancellationToken cancellationToken) => AnswerAsync(async () =>
-        {
-            var name = PodName.Parse($"{ns}/{pod}");
-            return new DeletePodReply(node, name.ToString(), Milliseconds(await lab.DeletePodAsync(node, name, cancellationToken)));
-        }));
-        app.MapPost("/nodes/{node}/restart-ipamd", (string node, CancellationToken cancellationToken) => AnswerAsync(async () =>
-        {
-            var started = time.GetTimestamp();
-            await lab.RestartIpamdAsync(node, cancellationToken);
-            return new RestartReply(node, Milliseconds(time.GetElapsedTime(started)));
-        }));
+        app.MapPost(
+            "/pods",
+            (AddPodRequest request, CancellationToken cancellationToken) =>
+                AnswerAsync(async () =>
+                {
+                    var pod = await lab.AddPodAsync(request.Node, PodName.Parse(request.Pod), cancellationToken);
+                    return new AddPodReply(request.Node, pod.Name, pod.Address.ToString(), Milliseconds(pod.AddElapsed), pod.Result);
+                })
+        );
+        app.MapDelete(
+            "/pods/{node}/{ns}/{pod}",
+            (string node, string ns, string pod, CancellationToken cancellationToken) =>
+                AnswerAsync(async () =>
+                {
+                    var name = PodName.Parse($"{ns}/{pod}");
+                    return new DeletePodReply(node, name.ToString(), Milliseconds(await lab.DeletePodAsync(node, name, cancellationToken)));
+                })
+        );
+        app.MapPost(
+            "/nodes/{node}/restart-ipamd",
+            (string node, CancellationToken cancellationToken) =>
+                AnswerAsync(async () =>
+                {
+                    var started = time.GetTimestamp();
+                    await lab.RestartIpamdAsync(node, cancellationToken);
+                    return new RestartReply(node, Milliseconds(time.GetElapsedTime(started)));
+                })
+        );
         app.MapPost("/faults", (FaultSpec fault) => Answer(() => lab.World.Inject(fault)));
         app.MapDelete("/faults", (string? operation) => Answer(() => lab.World.ClearFaults(operation)));
-        app.MapPost("/kubernetes/faults", (HttpRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
-        {
-            lab.Cluster.Inject(await ReadAsync<KubeFaultSpec>(request, cancellationToken));
-            return new object();
-        }));
+        app.MapPost(
+            "/kubernetes/faults",
+            (HttpRequest request, CancellationToken cancellationToken) =>
+                AnswerAsync(async () =>
+                {
+                    lab.Cluster.Inject(await ReadAsync<KubeFaultSpec>(request, cancellationToken));
+                    return new object();
+                })
+        );
         app.MapDelete("/kubernetes/faults", () => Answer(() => lab.Cluster.Plane.Faults.Clear()));
-        app.MapPost("/kubernetes/actions", (HttpRequest request, CancellationToken cancellationToken) => AnswerAsync(async () =>
-        {
-            await lab.Cluster.DoAsync(await ReadAsync<KubeActionSpec>(request, cancellationToken), cancellationToken);
-            return new object();
-        }));
+        app.MapPost(
+            "/kubernetes/actions",
+            (HttpRequest request, CancellationToken cancellationToken) =>
+                AnswerAsync(async () =>
+                {
+                    await lab.Cluster.DoAsync(await ReadAsync<KubeActionSpec>(request, cancellationToken), cancellationToken);
+                    return new object();
+                })
+        );
         app.MapPost("/timing", (TimingSpec timing) => Answer(() => lab.World.Retime(timing)));
     }
 
-    private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken) where T : class
-        => await request.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken) ?? throw new LabException("the request has no body");
+    private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken)
+        where T : class =>
+        await request.ReadFromJsonAsync<T>(LabJson.Options, cancellationToken) ?? throw new LabException("the request has no body");
 
     private static double Milliseconds(TimeSpan elapsed) => Math.Round(elapsed.TotalMilliseconds, 1);
 
-    private static Task<IResult> Answer(Action body) => AnswerAsync(() =>
-    {
-        body();
-        return Task.FromResult(new object());
-    });
+    private static Task<IResult> Answer(Action body) =>
+        AnswerAsync(() =>
+        {
+            body();
+            return Task.FromResult(new object());
+        });
 
     private static async Task<IResult> AnswerAsync<T>(Func<Task<T>> body)
     {

@@ -10,9 +10,9 @@ namespace VpcCni.Lab.Hosting;
 internal sealed record SandboxMount(string HostPath, bool IsReadOnly, Func<NodePaths, string> InLab);
 
 /// <summary>
-/// What the chart gives the daemon, so that labs run it as it ships: one capability, no new privileges, a root that is read-only but for the mounts of
-/// the chart, and the namespaces of the machine as they come and go. A test holds it against the rendered chart. The runtime's seccomp profile and a root of
-/// its own take a container runtime: tests/EndToEnd/Chart.
+/// What the chart gives the daemon, so that labs run it as it ships: one capability, no new privileges, a root that is read-only but for
+/// the mounts of the chart, and the namespaces of the machine as they come and go. A test holds it against the rendered chart. The
+/// runtime's seccomp profile and a root of its own take a container runtime: tests/EndToEnd/Chart.
 /// </summary>
 internal static partial class DaemonSandbox
 {
@@ -63,18 +63,18 @@ internal static partial class DaemonSandbox
     {
         Directory.CreateDirectory(paths.LogFolder);
         // As a volume of type FileOrCreate.
-        using (new FileStream(XtablesLock, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite))
-        {
-        }
+        using (new FileStream(XtablesLock, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite)) { }
 
         Check(unshare(CLONE_NEWNS), "unshare the mount namespace");
         // What is mounted here stays here; what is mounted on the machine, such as a new namespace, comes along.
         Change("/", new MountAttributes { Propagation = MS_SLAVE }, recursive: true);
         // A folder before what is in it.
         string[] writable = [.. Mounts.Where(mount => !mount.IsReadOnly).Select(mount => mount.InLab(paths)).OrderBy(path => path.Length)];
-        foreach (var path in writable) Check(mount(path, path, null, MS_BIND, null), $"bind {path}");
+        foreach (var path in writable)
+            Check(mount(path, path, null, MS_BIND, null), $"bind {path}");
         Change("/", new MountAttributes { Set = MOUNT_ATTR_RDONLY }, recursive: true);
-        foreach (var path in writable) Change(path, new MountAttributes { Clear = MOUNT_ATTR_RDONLY }, recursive: false);
+        foreach (var path in writable)
+            Change(path, new MountAttributes { Clear = MOUNT_ATTR_RDONLY }, recursive: false);
         Restrict();
     }
 
@@ -83,22 +83,38 @@ internal static partial class DaemonSandbox
     {
         for (var capability = 0; ; capability++)
         {
-            if (Capabilities.Any(kept => kept.Number == capability)) continue;
-            if (prctl(PR_CAPBSET_DROP, (nuint)capability, 0, 0, 0) == 0) continue;
+            if (Capabilities.Any(kept => kept.Number == capability))
+                continue;
+            if (prctl(PR_CAPBSET_DROP, (nuint)capability, 0, 0, 0) == 0)
+                continue;
             // The kernel has no more.
-            if (Marshal.GetLastPInvokeError() == EINVAL) break;
+            if (Marshal.GetLastPInvokeError() == EINVAL)
+                break;
             Check(-1, $"drop capability {capability}");
         }
 
         Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
     }
 
-    private static void Change(string path, MountAttributes attributes, bool recursive)
-        => Check((int)syscall(SYS_mount_setattr, AT_FDCWD, path, recursive ? AT_RECURSIVE : 0, ref attributes, Marshal.SizeOf<MountAttributes>()), $"mount_setattr {path}");
+    private static void Change(string path, MountAttributes attributes, bool recursive) =>
+        Check(
+            (int)syscall(
+                SYS_mount_setattr,
+                AT_FDCWD,
+                path,
+                recursive ? AT_RECURSIVE : 0,
+                ref attributes,
+                Marshal.SizeOf<MountAttributes>()
+            ),
+            $"mount_setattr {path}"
+        );
 
     private static void Check(int result, string what)
     {
-        if (result < 0) throw new LabException($"the daemon's sandbox cannot be made: {what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        if (result < 0)
+            throw new LabException(
+                $"the daemon's sandbox cannot be made: {what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}"
+            );
     }
 
     [LibraryImport("libc", SetLastError = true)]

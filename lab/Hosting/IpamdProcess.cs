@@ -7,11 +7,17 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The daemon of one node: <c>ipamd run</c> in the node's namespace, with no more rights than the chart gives it (<see cref="DaemonSandbox"/>), configured by
-/// environment variables only, with files of its own. It may be killed and started again
-/// at any time; its checkpoint stays.
+/// The daemon of one node: <c>ipamd run</c> in the node's namespace, with no more rights than the chart gives it
+/// (<see cref="DaemonSandbox"/>), configured by environment variables only, with files of its own. It may be killed and started again at
+/// any time; its checkpoint stays.
 /// </summary>
-internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePaths paths, IReadOnlyDictionary<string, string> environment, TimeProvider time) : IAsyncDisposable
+internal sealed class IpamdProcess(
+    string binary,
+    NetworkNamespace node,
+    NodePaths paths,
+    IReadOnlyDictionary<string, string> environment,
+    TimeProvider time
+) : IAsyncDisposable
 {
     private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ProbePause = TimeSpan.FromMilliseconds(50);
@@ -36,26 +42,36 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     {
         get
         {
-            if (_process is not { HasExited: false } running) return null;
+            if (_process is not { HasExited: false } running)
+                return null;
             running.Refresh();
             return Math.Round(running.WorkingSet64 / (1024.0 * 1024), 1);
         }
     }
 
     /// <summary><c>absent</c>, <c>starting</c>, <c>serving</c> or <c>exited N</c>.</summary>
-    public string State => _process switch
-    {
-        null => "absent",
-        { HasExited: true } ended => $"exited {ended.ExitCode}",
-        _ => IsServing ? "serving" : "starting",
-    };
+    public string State =>
+        _process switch
+        {
+            null => "absent",
+            { HasExited: true } ended => $"exited {ended.ExitCode}",
+            _ => IsServing ? "serving" : "starting",
+        };
 
     /// <param name="changes">Variables that differ from the lab's, as when an operator rolls out another configuration.</param>
     public void Start(IReadOnlyDictionary<string, string>? changes = null)
     {
-        if (_process is { HasExited: false } running) throw new LabException($"ipamd runs already as process {running.Id}");
-        var start = new ProcessStartInfo(binary, ["run"]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, UseShellExecute = false };
-        foreach (var (name, value) in environment.Concat(changes ?? new Dictionary<string, string>())) start.Environment[name] = value;
+        if (_process is { HasExited: false } running)
+            throw new LabException($"ipamd runs already as process {running.Id}");
+        var start = new ProcessStartInfo(binary, ["run"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+        };
+        foreach (var (name, value) in environment.Concat(changes ?? new Dictionary<string, string>()))
+            start.Environment[name] = value;
         IsServing = false;
         _process?.Dispose();
         _process = NamespaceProcess.Start(node, start, () => DaemonSandbox.EnterOnThisThread(paths));
@@ -63,7 +79,10 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         _pump = PumpAsync(_process);
     }
 
-    /// <summary>Waits until the socket answers and <c>ipamd status</c> is content; fails at once, with the end of its log, when the daemon ends instead.</summary>
+    /// <summary>
+    /// Waits until the socket answers and <c>ipamd status</c> is content; fails at once, with the end of its log, when the daemon ends
+    /// instead.
+    /// </summary>
     public async Task WaitUntilServingAsync(TimeSpan deadline, CancellationToken cancellationToken)
     {
         var process = _process ?? throw new LabException("ipamd was not started");
@@ -73,7 +92,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         {
             while (true)
             {
-                if (process.HasExited) throw new LabException($"ipamd ended with exit code {process.ExitCode} before it served.\n{LastWords()}");
+                if (process.HasExited)
+                    throw new LabException($"ipamd ended with exit code {process.ExitCode} before it served.\n{LastWords()}");
                 if (await AnswersAsync(both.Token))
                 {
                     IsServing = true;
@@ -92,7 +112,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     /// <summary>Ends the daemon without warning, as the kernel's out-of-memory killer would.</summary>
     public async Task KillAsync(CancellationToken cancellationToken)
     {
-        if (_process is not { HasExited: false } running) return;
+        if (_process is not { HasExited: false } running)
+            return;
         running.Kill();
         await running.WaitForExitAsync(cancellationToken);
         await _pump.WaitAsync(cancellationToken);
@@ -101,7 +122,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     /// <summary>Asks the daemon to end (SIGTERM) and kills it past a deadline.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (_process is not { } process) return;
+        if (_process is not { } process)
+            return;
         if (!process.HasExited && Posix.Kill(process.Id, Posix.SigTerm))
         {
             using var limit = new CancellationTokenSource(StopDeadline, time);
@@ -125,7 +147,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     public Task<ProcessOutcome> AskAsync(IReadOnlyList<string> arguments, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(binary, arguments);
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return NamespaceProcess.RunAsync(node, start, input: "", ProbeDeadline, time, cancellationToken);
     }
 
@@ -136,7 +159,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
     {
         try
         {
-            return await ConnectsAsync(cancellationToken) && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode is 0 or Degraded;
+            return await ConnectsAsync(cancellationToken)
+                && (await AskAsync(["status", "--json"], cancellationToken)).ExitCode is 0 or Degraded;
         }
         catch (FabricException)
         {
@@ -167,7 +191,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
 
     private static async Task CopyAsync(StreamReader from, TextWriter to)
     {
-        while (await from.ReadLineAsync() is { } line) await to.WriteLineAsync(line);
+        while (await from.ReadLineAsync() is { } line)
+            await to.WriteLineAsync(line);
     }
 
     private string LastWords() => string.Join('\n', ((string[])[paths.IpamdOutput, paths.IpamdLog]).Where(File.Exists).Select(Tail));
@@ -178,7 +203,8 @@ internal sealed class IpamdProcess(string binary, NetworkNamespace node, NodePat
         var lines = new Queue<string>();
         while (reader.ReadLine() is { } line)
         {
-            if (lines.Count == ShownLogLines) lines.Dequeue();
+            if (lines.Count == ShownLogLines)
+                lines.Dequeue();
             lines.Enqueue(line);
         }
 

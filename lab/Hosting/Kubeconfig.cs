@@ -13,17 +13,21 @@ internal static class Kubeconfig
     /// <param name="token">Of an administrator.</param>
     public static string Text(IPEndPoint? loopback, IPEndPoint inside, string authority, string token)
     {
-        var lab = loopback is null ? "" : $$"""
-            - name: lab
-              cluster:
-                server: http://{{loopback}}
+        var lab = loopback is null
+            ? ""
+            : $$"""
+                - name: lab
+                  cluster:
+                    server: http://{{loopback}}
 
-            """;
-        var labContext = loopback is null ? "" : """
-            - name: lab
-              context: { cluster: lab, user: admin }
+                """;
+        var labContext = loopback is null
+            ? ""
+            : """
+                - name: lab
+                  context: { cluster: lab, user: admin }
 
-            """;
+                """;
         return $$"""
             # Of a running vpc-lab; gone when the lab ends.
             apiVersion: v1

@@ -9,7 +9,8 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The Kubernetes cluster that the lab's nodes belong to: the API with its certificates and tokens, the nodes' service-account folders, and the objects of nodes and pods.
+/// The Kubernetes cluster that the lab's nodes belong to: the API with its certificates and tokens, the nodes' service-account folders, and
+/// the objects of nodes and pods.
 /// </summary>
 internal sealed class LabCluster : IAsyncDisposable
 {
@@ -63,13 +64,16 @@ internal sealed class LabCluster : IAsyncDisposable
         _server = await _listen(cancellationToken);
     }
 
-    /// <summary>Ends or begins listening for the nodes; until it begins again they get their connections refused. Repeating changes nothing.</summary>
+    /// <summary>
+    /// Ends or begins listening for the nodes; until it begins again they get their connections refused. Repeating changes nothing.
+    /// </summary>
     public async Task SetListeningAsync(bool isListening, CancellationToken cancellationToken)
     {
         await _switch.WaitAsync(cancellationToken);
         try
         {
-            if (isListening == IsListening || _listen is null) return;
+            if (isListening == IsListening || _listen is null)
+                return;
             if (isListening)
             {
                 _server = await _listen(cancellationToken);
@@ -87,7 +91,9 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Everything that a node brings into the cluster: Node, CNINode, lease, the daemon's pod, and its folder with certificate and token.</summary>
+    /// <summary>
+    /// Everything that a node brings into the cluster: Node, CNINode, lease, the daemon's pod, and its folder with certificate and token.
+    /// </summary>
     /// <param name="maxPods">Its capacity.</param>
     public void AddNode(LabNode node, int maxPods)
     {
@@ -97,7 +103,8 @@ internal sealed class LabCluster : IAsyncDisposable
         Store.Create(BuiltInTypes.Leases, ClusterObjects.LeaseNamespace, ClusterObjects.Lease(node.Name, now));
         var daemon = Store.Create(BuiltInTypes.Pods, ClusterObjects.SystemNamespace, ClusterObjects.DaemonPod(node.Name, _daemonSet));
         SetStatus(daemon, ClusterObjects.RunningStatus(daemon, node.Address, node.Address, now));
-        lock (_folderLock) _folders.Add(node.Paths.ServiceAccount);
+        lock (_folderLock)
+            _folders.Add(node.Paths.ServiceAccount);
         WriteFolder(node.Paths.ServiceAccount);
     }
 
@@ -107,8 +114,10 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         lock (_folderLock)
         {
-            if (revoke) Plane.Tokens.RevokeAllBut(User, token: null);
-            foreach (var folder in _folders) WriteFolder(folder);
+            if (revoke)
+                Plane.Tokens.RevokeAllBut(User, token: null);
+            foreach (var folder in _folders)
+                WriteFolder(folder);
         }
     }
 
@@ -129,7 +138,8 @@ internal sealed class LabCluster : IAsyncDisposable
 
     public JsonObject? FindPod(PodName pod) => Store.Find(BuiltInTypes.Pods, pod.Namespace, pod.Name);
 
-    public void SetRunning(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress) => SetStatus(pod, ClusterObjects.RunningStatus(pod, podAddress, nodeAddress, _time.GetUtcNow()));
+    public void SetRunning(JsonObject pod, IPAddress podAddress, IPAddress nodeAddress) =>
+        SetStatus(pod, ClusterObjects.RunningStatus(pod, podAddress, nodeAddress, _time.GetUtcNow()));
 
     public void SetWaiting(JsonObject pod) => SetStatus(pod, ClusterObjects.WaitingStatus(pod, _time.GetUtcNow()));
 
@@ -138,7 +148,12 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         try
         {
-            Store.Delete(BuiltInTypes.Pods, pod.Text("metadata", "namespace"), pod.Text("metadata", "name"), new Preconditions(Uid: pod.Text("metadata", "uid"), GracePeriodSeconds: 0));
+            Store.Delete(
+                BuiltInTypes.Pods,
+                pod.Text("metadata", "namespace"),
+                pod.Text("metadata", "name"),
+                new Preconditions(Uid: pod.Text("metadata", "uid"), GracePeriodSeconds: 0)
+            );
         }
         catch (KubeStatusException gone) when (gone.Code is HttpStatusCode.NotFound or HttpStatusCode.Conflict)
         {
@@ -152,7 +167,11 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         try
         {
-            Store.Create(BuiltInTypes.Events, pod.Text("metadata", "namespace"), ClusterObjects.Event(pod, type, reason, message, component, _time.GetUtcNow()));
+            Store.Create(
+                BuiltInTypes.Events,
+                pod.Text("metadata", "namespace"),
+                ClusterObjects.Event(pod, type, reason, message, component, _time.GetUtcNow())
+            );
         }
         catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
         {
@@ -160,10 +179,21 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Writes a kubeconfig with two contexts: <c>lab</c> for the machine's own loopback, if the lab listens there, and <c>node</c> for within a node's namespace.</summary>
+    /// <summary>
+    /// Writes a kubeconfig with two contexts: <c>lab</c> for the machine's own loopback, if the lab listens there, and <c>node</c> for
+    /// within a node's namespace.
+    /// </summary>
     public void WriteKubeconfig(IPEndPoint? listen)
     {
-        File.WriteAllText(_paths.Kubeconfig, Hosting.Kubeconfig.Text(listen, new IPEndPoint(Address, SecurePort), _certificates.AuthorityPem, Plane.Tokens.Issue(KubeTokens.Administrator)));
+        File.WriteAllText(
+            _paths.Kubeconfig,
+            Hosting.Kubeconfig.Text(
+                listen,
+                new IPEndPoint(Address, SecurePort),
+                _certificates.AuthorityPem,
+                Plane.Tokens.Issue(KubeTokens.Administrator)
+            )
+        );
         File.SetUnixFileMode(_paths.Kubeconfig, UnixFileMode.UserRead | UnixFileMode.UserWrite);
     }
 
@@ -172,11 +202,18 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         try
         {
-            Plane.Faults.Arm(new KubeFault
-            {
-                Kind = fault.Kind, Verb = fault.Verb, Resource = fault.Resource, Times = fault.Times, Code = fault.Code ?? new KubeFault { Kind = fault.Kind }.Code,
-                RetryAfter = fault.RetryAfterSeconds is { } wait ? TimeSpan.FromSeconds(wait) : null, Delay = TimeSpan.FromMilliseconds(fault.DelayMilliseconds ?? 0),
-            });
+            Plane.Faults.Arm(
+                new KubeFault
+                {
+                    Kind = fault.Kind,
+                    Verb = fault.Verb,
+                    Resource = fault.Resource,
+                    Times = fault.Times,
+                    Code = fault.Code ?? new KubeFault { Kind = fault.Kind }.Code,
+                    RetryAfter = fault.RetryAfterSeconds is { } wait ? TimeSpan.FromSeconds(wait) : null,
+                    Delay = TimeSpan.FromMilliseconds(fault.DelayMilliseconds ?? 0),
+                }
+            );
         }
         catch (ArgumentException error)
         {
@@ -209,27 +246,42 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    public ClusterStatus Status() => new()
-    {
-        Endpoint = $"https://{Address}", IsListening = IsListening, Kubeconfig = _paths.Kubeconfig, OpenWatches = Plane.Watches.Count, Calls = Plane.Calls.Counts,
-        Faults = [.. Plane.Faults.Armed.Select(fault => new KubeFaultSpec
+    public ClusterStatus Status() =>
+        new()
         {
-            Kind = fault.Kind, Verb = fault.Verb, Resource = fault.Resource, Times = fault.Times, Code = fault.Kind == KubeFaultKind.Status ? fault.Code : null,
-            RetryAfterSeconds = fault.RetryAfter?.TotalSeconds, DelayMilliseconds = fault.Kind == KubeFaultKind.Slow ? fault.Delay.TotalMilliseconds : null,
-        })],
-    };
+            Endpoint = $"https://{Address}",
+            IsListening = IsListening,
+            Kubeconfig = _paths.Kubeconfig,
+            OpenWatches = Plane.Watches.Count,
+            Calls = Plane.Calls.Counts,
+            Faults =
+            [
+                .. Plane.Faults.Armed.Select(fault => new KubeFaultSpec
+                {
+                    Kind = fault.Kind,
+                    Verb = fault.Verb,
+                    Resource = fault.Resource,
+                    Times = fault.Times,
+                    Code = fault.Kind == KubeFaultKind.Status ? fault.Code : null,
+                    RetryAfterSeconds = fault.RetryAfter?.TotalSeconds,
+                    DelayMilliseconds = fault.Kind == KubeFaultKind.Slow ? fault.Delay.TotalMilliseconds : null,
+                }),
+            ],
+        };
 
     public async ValueTask DisposeAsync()
     {
         Plane.Dispose();
-        if (_server is not null) await _server.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
         _certificates.Dispose();
         _switch.Dispose();
     }
 
     private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
 
-    private ResourceType SystemType(string plural) => Store.FindType("", "v1", plural) ?? throw new InvalidOperationException($"the API has no {plural}");
+    private ResourceType SystemType(string plural) =>
+        Store.FindType("", "v1", plural) ?? throw new InvalidOperationException($"the API has no {plural}");
 
     private void EnsureNamespace(string name)
     {
@@ -247,11 +299,17 @@ internal sealed class LabCluster : IAsyncDisposable
     {
         try
         {
-            Store.Patch(BuiltInTypes.Pods, pod.Text("metadata", "namespace"), pod.Text("metadata", "name"), current =>
-            {
-                current["status"] = status;
-                return current;
-            }, new WriteOptions(Subresource: WriteOptions.Status));
+            Store.Patch(
+                BuiltInTypes.Pods,
+                pod.Text("metadata", "namespace"),
+                pod.Text("metadata", "name"),
+                current =>
+                {
+                    current["status"] = status;
+                    return current;
+                },
+                new WriteOptions(Subresource: WriteOptions.Status)
+            );
         }
         catch (KubeStatusException gone) when (gone.Code == HttpStatusCode.NotFound)
         {
@@ -259,7 +317,9 @@ internal sealed class LabCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>As in a pod: /var/run/secrets/kubernetes.io/serviceaccount. The token is replaced as a whole, so that nobody reads half of one.</summary>
+    /// <summary>
+    /// As in a pod: /var/run/secrets/kubernetes.io/serviceaccount. The token is replaced as a whole, so that nobody reads half of one.
+    /// </summary>
     private void WriteFolder(string folder)
     {
         Directory.CreateDirectory(folder);

@@ -4,7 +4,9 @@ namespace VpcCni.Lab.Hosting;
 /// <summary>The lab cannot do what was asked. The message is for the user: what was wrong, what was expected, what to do.</summary>
 internal sealed class LabException : Exception
 {
-    public LabException(string message) : base(message) { }
+    public LabException(string message)
+        : base(message) { }
 
-    public LabException(string message, Exception innerException) : base(message, innerException) { }
+    public LabException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

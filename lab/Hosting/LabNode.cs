@@ -24,7 +24,17 @@ internal sealed class LabNode : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<string, LabPod?> _pods = new(); // a null value: being added
 
-    public LabNode(string name, Instance instance, IPAddress address, NetworkNamespace network, NodePaths paths, IpamdProcess? ipamd, FabricNames names, string? pluginPath, TimeProvider time)
+    public LabNode(
+        string name,
+        Instance instance,
+        IPAddress address,
+        NetworkNamespace network,
+        NodePaths paths,
+        IpamdProcess? ipamd,
+        FabricNames names,
+        string? pluginPath,
+        TimeProvider time
+    )
     {
         Name = name;
         Instance = instance;
@@ -53,17 +63,26 @@ internal sealed class LabNode : IAsyncDisposable
 
     public LabPod? FindPod(string name) => _pods.GetValueOrDefault(name);
 
-    /// <summary>Makes the pod's namespace with loopback up, then runs the plugin's ADD; a failed ADD is followed by DEL and leaves nothing.</summary>
+    /// <summary>
+    /// Makes the pod's namespace with loopback up, then runs the plugin's ADD; a failed ADD is followed by DEL and leaves nothing.
+    /// </summary>
     public async Task<LabPod> AddPodAsync(PodName name, CancellationToken cancellationToken)
     {
-        if (!_pods.TryAdd(name.ToString(), value: null)) throw new LabException($"pod {name} exists already on {Name}");
+        if (!_pods.TryAdd(name.ToString(), value: null))
+            throw new LabException($"pod {name} exists already on {Name}");
         var netnsName = _names.Pod(name.Namespace, name.Name);
         NetworkNamespace? network = null;
         try
         {
             network = NetworkNamespace.CreateNamed(netnsName);
-            using (var netlink = network.OpenRouteNetlink()) netlink.Execute(LinkRequests.SetUp("lo", true));
-            var attachment = new CniAttachment(RandomNumberGenerator.GetHexString(64, lowercase: true), $"{FabricNamespaces.Folder}/{netnsName}", name.Namespace, name.Name);
+            using (var netlink = network.OpenRouteNetlink())
+                netlink.Execute(LinkRequests.SetUp("lo", true));
+            var attachment = new CniAttachment(
+                RandomNumberGenerator.GetHexString(64, lowercase: true),
+                $"{FabricNamespaces.Folder}/{netnsName}",
+                name.Namespace,
+                name.Name
+            );
             var plugin = Plugin();
             try
             {
@@ -87,10 +106,14 @@ internal sealed class LabNode : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the pod's processes, runs the plugin's DEL with the result of its ADD, and removes the namespace. A failed DEL keeps the pod, so that it can be repeated.</summary>
+    /// <summary>
+    /// Ends the pod's processes, runs the plugin's DEL with the result of its ADD, and removes the namespace. A failed DEL keeps the pod,
+    /// so that it can be repeated.
+    /// </summary>
     public async Task<TimeSpan> DeletePodAsync(PodName name, CancellationToken cancellationToken)
     {
-        if (!_pods.TryGetValue(name.ToString(), out var pod) || pod is null) throw new LabException($"there is no pod {name} on {Name}");
+        if (!_pods.TryGetValue(name.ToString(), out var pod) || pod is null)
+            throw new LabException($"there is no pod {name} on {Name}");
         NamespaceProcesses.KillAll([pod.Network.Identity]);
         var elapsed = await Plugin().DeleteAsync(pod.Attachment, pod.Result, cancellationToken);
         if (_pods.TryRemove(name.ToString(), out _))
@@ -104,14 +127,17 @@ internal sealed class LabNode : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Ipamd is not null) await Ipamd.DisposeAsync();
-        foreach (var pod in Pods) pod.Network.Dispose();
+        if (Ipamd is not null)
+            await Ipamd.DisposeAsync();
+        foreach (var pod in Pods)
+            pod.Network.Dispose();
         _pods.Clear();
     }
 
-    private CniPlugin Plugin() => _pluginPath is null
-        ? throw new LabException("this lab was started without a CNI plugin (--plugin PATH), so it has no pods")
-        : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _time);
+    private CniPlugin Plugin() =>
+        _pluginPath is null
+            ? throw new LabException("this lab was started without a CNI plugin (--plugin PATH), so it has no pods")
+            : new CniPlugin(_pluginPath, HostNamespace.Link, Network, Paths, _time);
 
     /// <summary>What a runtime does after a failed ADD. A failure here as well is told together with the first.</summary>
     private static async Task UndoAsync(CniPlugin plugin, CniAttachment attachment, Exception failure)
@@ -126,8 +152,8 @@ internal sealed class LabNode : IAsyncDisposable
         }
     }
 
-    private static IPAddress AddressIn(JsonObject result)
-        => (string?)result["ips"]?[0]?["address"] is { } text && IPNetwork.TryParse(text, out var network)
+    private static IPAddress AddressIn(JsonObject result) =>
+        (string?)result["ips"]?[0]?["address"] is { } text && IPNetwork.TryParse(text, out var network)
             ? network.BaseAddress
             : throw new LabException($"the plugin's result has no address in ips[0].address: {result.ToJsonString()}");
 }

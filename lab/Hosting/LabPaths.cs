@@ -19,13 +19,17 @@ internal sealed class LabPaths(string runFolder, string lab)
     /// <summary>For kubectl; holds a token.</summary>
     public string Kubeconfig => Path.Combine(Folder, "kubeconfig");
 
-    /// <summary>Output of a lab in the background. Outside of the folder, so that it outlives a lab that fails to start and can say why.</summary>
+    /// <summary>
+    /// Output of a lab in the background. Outside of the folder, so that it outlives a lab that fails to start and can say why.
+    /// </summary>
     public string BackgroundLog => Path.Combine(runFolder, lab + ".log");
 
     public NodePaths Node(string node) => new(Path.Combine(Folder, node));
 }
 
-/// <summary>Files of one node: what would be in /var/run/aws-node, /var/log/aws-routed-eni, /opt/cni/bin and /etc/cni/net.d of a real one.</summary>
+/// <summary>
+/// Files of one node: what would be in /var/run/aws-node, /var/log/aws-routed-eni, /opt/cni/bin and /etc/cni/net.d of a real one.
+/// </summary>
 internal sealed record NodePaths(string Folder)
 {
     public string IpamdSocket => Path.Combine(Folder, "ipamd.sock");

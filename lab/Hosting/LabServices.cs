@@ -11,7 +11,9 @@ namespace VpcCni.Lab.Hosting;
 /// <summary>The HTTP services of a lab on one world and one set of credentials.</summary>
 internal sealed class LabServices
 {
-    /// <summary>On the loopback endpoint there is no node to see by the address; this header names one, and without it the first node answers.</summary>
+    /// <summary>
+    /// On the loopback endpoint there is no node to see by the address; this header names one, and without it the first node answers.
+    /// </summary>
     public const string NodeHeader = "X-VpcLab-Node";
 
     private readonly VpcWorld _world;
@@ -21,7 +23,13 @@ internal sealed class LabServices
     private readonly ImdsServer _imds;
 
     /// <param name="kubernetes">The Kubernetes API without tokens; null for none.</param>
-    public LabServices(VpcWorld world, TimeProvider time, TimeSpan ec2Latency, Func<string?, InstanceId?> instanceOfNode, RequestDelegate? kubernetes)
+    public LabServices(
+        VpcWorld world,
+        TimeProvider time,
+        TimeSpan ec2Latency,
+        Func<string?, InstanceId?> instanceOfNode,
+        RequestDelegate? kubernetes
+    )
     {
         _kubernetes = kubernetes;
         _world = world;
@@ -36,20 +44,25 @@ internal sealed class LabServices
     public RequestDelegate Metadata => _imds.HandleAsync;
 
     /// <summary>All on one endpoint: metadata below <c>/latest</c>, Kubernetes on its paths, EC2 on everything else.</summary>
-    public RequestDelegate All => context =>
-    {
-        var path = context.Request.Path;
-        if (path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal)) return Metadata(context);
-        return _kubernetes is { } kubernetes && KubeApiServer.Owns(path) ? kubernetes(context) : Ec2Api(context);
-    };
+    public RequestDelegate All =>
+        context =>
+        {
+            var path = context.Request.Path;
+            if (path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal))
+                return Metadata(context);
+            return _kubernetes is { } kubernetes && KubeApiServer.Owns(path) ? kubernetes(context) : Ec2Api(context);
+        };
 
     private static Random NewRandom() => new(RandomNumberGenerator.GetInt32(int.MaxValue));
 
     /// <summary>Whoever owns the remote address: a node by its primary address, or a pod on it by an address of one of its ENIs.</summary>
     private InstanceId? InstanceOf(HttpContext context)
     {
-        if (context.Connection.RemoteIpAddress is not { } remote) return null;
-        if (IPAddress.IsLoopback(remote)) return _instanceOfNode(context.Request.Headers[NodeHeader]);
-        lock (_world.Gate) return _world.FindOwner(remote)?.Attachment?.Instance;
+        if (context.Connection.RemoteIpAddress is not { } remote)
+            return null;
+        if (IPAddress.IsLoopback(remote))
+            return _instanceOfNode(context.Request.Headers[NodeHeader]);
+        lock (_world.Gate)
+            return _world.FindOwner(remote)?.Attachment?.Instance;
     }
 }

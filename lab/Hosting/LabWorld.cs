@@ -9,8 +9,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The model of EC2 with one VPC, tied to a fabric: events become wishes of the fabric in the order in which they happened, and changes that take time happen when their time
-/// comes. Everything goes through the world's gate.
+/// The model of EC2 with one VPC, tied to a fabric: events become wishes of the fabric in the order in which they happened, and changes
+/// that take time happen when their time comes. Everything goes through the world's gate.
 /// </summary>
 internal sealed partial class LabWorld : IDisposable
 {
@@ -33,13 +33,17 @@ internal sealed partial class LabWorld : IDisposable
     {
         _world = world;
         _fabric = fabric;
-        lock (world.Gate) _subscription = world.Subscribe(OnEvent);
+        lock (world.Gate)
+            _subscription = world.Subscribe(OnEvent);
         _pump = new TransitionPump(world, time, error => LogPumpFailed(logger, error));
     }
 
     public VpcWorld Model => _world;
 
-    /// <summary>Makes the VPC with its subnets, each in a zone of its own as far as there are letters; the pods' are in the same zones and have a security group of their own, beside that of the nodes.</summary>
+    /// <summary>
+    /// Makes the VPC with its subnets, each in a zone of its own as far as there are letters; the pods' are in the same zones and have a
+    /// security group of their own, beside that of the nodes.
+    /// </summary>
     /// <returns>The nodes' subnets.</returns>
     public IReadOnlyList<Subnet> Build(IPNetwork range, IReadOnlyList<IPNetwork> subnets, IReadOnlyList<IPNetwork> podSubnets)
     {
@@ -49,11 +53,13 @@ internal sealed partial class LabWorld : IDisposable
         {
             var vpc = _world.CreateVpc(range);
             _world.CreateSecurityGroup(vpc.Id, NodesGroup, "default VPC security group");
-            if (podSubnets.Count > 0) _world.CreateSecurityGroup(vpc.Id, PodsGroup, "for ENIConfigs");
+            if (podSubnets.Count > 0)
+                _world.CreateSecurityGroup(vpc.Id, PodsGroup, "for ENIConfigs");
             IReadOnlyList<Subnet> built = [.. subnets.Select((subnet, index) => _world.CreateSubnet(vpc.Id, Zone(index), subnet))];
             foreach (var (index, subnet) in podSubnets.Index())
             {
-                if (!range.Contains(subnet.BaseAddress)) _world.AddRange(vpc.Id, subnet);
+                if (!range.Contains(subnet.BaseAddress))
+                    _world.AddRange(vpc.Id, subnet);
                 _world.CreateSubnet(vpc.Id, Zone(index % subnets.Count), subnet);
             }
 
@@ -66,27 +72,31 @@ internal sealed partial class LabWorld : IDisposable
     {
         lock (_world.Gate)
         {
-            return _world.LaunchInstance(new LaunchRequest
-            {
-                InstanceType = instanceType,
-                Subnet = subnet,
-                PrimaryDeviceIndex = primaryDeviceIndex,
-                Groups = [.. _world.SecurityGroups.Where(group => group.Name == NodesGroup).Select(group => group.Id)],
-                Tags = new Dictionary<string, string> { [NameTag] = node },
-            });
+            return _world.LaunchInstance(
+                new LaunchRequest
+                {
+                    InstanceType = instanceType,
+                    Subnet = subnet,
+                    PrimaryDeviceIndex = primaryDeviceIndex,
+                    Groups = [.. _world.SecurityGroups.Where(group => group.Name == NodesGroup).Select(group => group.Id)],
+                    Tags = new Dictionary<string, string> { [NameTag] = node },
+                }
+            );
         }
     }
 
     /// <summary>Reads or changes the world under its gate.</summary>
     public T With<T>(Func<VpcWorld, T> body)
     {
-        lock (_world.Gate) return body(_world);
+        lock (_world.Gate)
+            return body(_world);
     }
 
     public void Inject(FaultSpec fault)
     {
         RequireOperation(fault.Operation);
-        if (fault.Code.Length == 0) throw new LabException("a fault needs an error code");
+        if (fault.Code.Length == 0)
+            throw new LabException("a fault needs an error code");
         if (!fault.AnyCode && !Ec2ErrorCatalog.Codes.Contains(fault.Code))
         {
             var near = Suggestion(fault.Code, Ec2ErrorCatalog.Codes);
@@ -95,13 +105,17 @@ internal sealed partial class LabWorld : IDisposable
 
         var rule = new FaultRule
         {
-            Operation = fault.Operation, Code = fault.Code, Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
-            Status = Ec2ErrorCatalog.StatusOf(fault.Code), Times = fault.Times,
+            Operation = fault.Operation,
+            Code = fault.Code,
+            Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
+            Status = Ec2ErrorCatalog.StatusOf(fault.Code),
+            Times = fault.Times,
             Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
         };
         try
         {
-            lock (_world.Gate) _world.Faults.Add(rule);
+            lock (_world.Gate)
+                _world.Faults.Add(rule);
         }
         catch (Exception error) when (error is ArgumentException or InvalidOperationException)
         {
@@ -111,8 +125,10 @@ internal sealed partial class LabWorld : IDisposable
 
     public void ClearFaults(string? operation)
     {
-        if (operation is not null) RequireOperation(operation);
-        lock (_world.Gate) _world.Faults.Clear(operation);
+        if (operation is not null)
+            RequireOperation(operation);
+        lock (_world.Gate)
+            _world.Faults.Clear(operation);
     }
 
     public void Retime(TimingSpec timing)
@@ -121,11 +137,16 @@ internal sealed partial class LabWorld : IDisposable
         {
             try
             {
-                if (timing.AttachMilliseconds is { } attach) _world.Timing.AttachLatency = Duration(attach);
-                if (timing.DetachMilliseconds is { } detach) _world.Timing.DetachLatency = Duration(detach);
-                if (timing.DescribeLagMilliseconds is { } describe) _world.Timing.DescribeLag = Duration(describe);
-                if (timing.MetadataLagMilliseconds is { } metadata) _world.Timing.MetadataLag = Duration(metadata);
-                if (timing.RatePerSecond is { } rate) _world.Throttle.SetLimits(rate == 0 ? null : Throttle.Uniform(rate));
+                if (timing.AttachMilliseconds is { } attach)
+                    _world.Timing.AttachLatency = Duration(attach);
+                if (timing.DetachMilliseconds is { } detach)
+                    _world.Timing.DetachLatency = Duration(detach);
+                if (timing.DescribeLagMilliseconds is { } describe)
+                    _world.Timing.DescribeLag = Duration(describe);
+                if (timing.MetadataLagMilliseconds is { } metadata)
+                    _world.Timing.MetadataLag = Duration(metadata);
+                if (timing.RatePerSecond is { } rate)
+                    _world.Throttle.SetLimits(rate == 0 ? null : Throttle.Uniform(rate));
             }
             catch (ArgumentException error)
             {
@@ -137,24 +158,29 @@ internal sealed partial class LabWorld : IDisposable
     public void Dispose()
     {
         _pump.Dispose();
-        lock (_world.Gate) _subscription.Dispose();
+        lock (_world.Gate)
+            _subscription.Dispose();
     }
 
-    private static TimeSpan Duration(double milliseconds)
-        => milliseconds is >= 0 and <= 600_000 ? TimeSpan.FromMilliseconds(milliseconds) : throw new LabException($"{milliseconds} ms: expected 0 to 600000");
+    private static TimeSpan Duration(double milliseconds) =>
+        milliseconds is >= 0 and <= 600_000
+            ? TimeSpan.FromMilliseconds(milliseconds)
+            : throw new LabException($"{milliseconds} ms: expected 0 to 600000");
 
     private static void RequireOperation(string operation)
     {
-        if (operation == AllOperations || Ec2Operations.All.ContainsKey(operation)) return;
+        if (operation == AllOperations || Ec2Operations.All.ContainsKey(operation))
+            return;
         var names = Ec2Operations.All.Keys.Order(StringComparer.Ordinal);
         throw new LabException(
             $"the lab's EC2 serves no operation '{operation}'{Suggestion(operation, names)}; "
-            + $"expected {AllOperations} for all, or one of {string.Join(", ", names)}");
+                + $"expected {AllOperations} for all, or one of {string.Join(", ", names)}"
+        );
     }
 
     /// <summary>A third of the letters may be wrong.</summary>
-    private static string Suggestion(string name, IEnumerable<string> names)
-        => Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
+    private static string Suggestion(string name, IEnumerable<string> names) =>
+        Spelling.Near(name, names, name.Length / 3).FirstOrDefault() is { } near ? $", did you mean {near}?" : "";
 
     /// <summary>Caller holds the gate.</summary>
     private void OnEvent(VpcEvent @event)
@@ -162,19 +188,23 @@ internal sealed partial class LabWorld : IDisposable
         switch (@event)
         {
             case VpcEvent.InterfaceAttached attached:
-                var eni = _world.FindInterface(attached.Interface) ?? throw new InvalidOperationException($"{attached.Interface} was attached but does not exist");
-                _fabric.Attach(new EniAttachment
-                {
-                    EniId = attached.Interface.Value,
-                    Node = _world.FindInstance(attached.Instance)!.Tags[NameTag],
-                    DeviceIndex = attached.DeviceIndex,
-                    NetworkCard = attached.NetworkCard,
-                    Mac = MacAddress.Parse(attached.Mac),
-                    Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
-                    PrimaryAddress = attached.PrimaryAddress,
-                    Addresses = eni.AllRanges,
-                    IsPrimary = attached.IsPrimary,
-                });
+                var eni =
+                    _world.FindInterface(attached.Interface)
+                    ?? throw new InvalidOperationException($"{attached.Interface} was attached but does not exist");
+                _fabric.Attach(
+                    new EniAttachment
+                    {
+                        EniId = attached.Interface.Value,
+                        Node = _world.FindInstance(attached.Instance)!.Tags[NameTag],
+                        DeviceIndex = attached.DeviceIndex,
+                        NetworkCard = attached.NetworkCard,
+                        Mac = MacAddress.Parse(attached.Mac),
+                        Subnet = _world.FindSubnet(attached.Subnet)!.Ipv4Range,
+                        PrimaryAddress = attached.PrimaryAddress,
+                        Addresses = eni.AllRanges,
+                        IsPrimary = attached.IsPrimary,
+                    }
+                );
                 break;
             case VpcEvent.InterfaceDetached detached:
                 _fabric.Detach(detached.Interface.Value);

@@ -12,14 +12,25 @@ internal sealed class LineLogging(TextWriter writer, TimeProvider time) : ILogge
 
     private sealed class LineLogger(TextWriter writer, TimeProvider time, string category) : ILogger
     {
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
 
         public bool IsEnabled(LogLevel logLevel) => logLevel is >= LogLevel.Warning and not LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
-            if (!IsEnabled(logLevel)) return;
-            writer.WriteLine($"{time.GetUtcNow():HH:mm:ss.fff} {logLevel} {category}: {formatter(state, exception)}{(exception is null ? "" : $"\n{exception}")}");
+            if (!IsEnabled(logLevel))
+                return;
+            writer.WriteLine(
+                $"{time.GetUtcNow():HH:mm:ss.fff} {logLevel} {category}: "
+                    + $"{formatter(state, exception)}{(exception is null ? "" : $"\n{exception}")}"
+            );
             writer.Flush();
         }
     }

@@ -3,7 +3,10 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Lab.Hosting;
 
-/// <summary>Finds processes by the network namespace they live in, as <c>ip netns pids</c> does. Whatever lives in a namespace of a lab was started for the lab.</summary>
+/// <summary>
+/// Finds processes by the network namespace they live in, as <c>ip netns pids</c> does. Whatever lives in a namespace of a lab was started
+/// for the lab.
+/// </summary>
 internal static class NamespaceProcesses
 {
     public static IReadOnlyList<int> Find(IReadOnlyCollection<NamespaceIdentity> namespaces)
@@ -12,16 +15,18 @@ internal static class NamespaceProcesses
         var found = new List<int>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (!int.TryParse(Path.GetFileName(folder), out var processId) || processId == Environment.ProcessId) continue;
-            if (NamespaceOf(folder) is { } link && inodes.Contains(link)) found.Add(processId);
+            if (!int.TryParse(Path.GetFileName(folder), out var processId) || processId == Environment.ProcessId)
+                continue;
+            if (NamespaceOf(folder) is { } link && inodes.Contains(link))
+                found.Add(processId);
         }
 
         return found;
     }
 
     /// <summary>Ends all of them at once; their number.</summary>
-    public static int KillAll(IReadOnlyCollection<NamespaceIdentity> namespaces)
-        => namespaces.Count == 0 ? 0 : Find(namespaces).Count(processId => Posix.Kill(processId, Posix.SigKill));
+    public static int KillAll(IReadOnlyCollection<NamespaceIdentity> namespaces) =>
+        namespaces.Count == 0 ? 0 : Find(namespaces).Count(processId => Posix.Kill(processId, Posix.SigKill));
 
     private static string? NamespaceOf(string folder)
     {

@@ -15,8 +15,8 @@ internal sealed record ListenPoint(NetworkNamespace? Network, IPEndPoint EndPoin
 }
 
 /// <summary>
-/// An HTTP server (Kestrel) whose listening sockets are opened inside network namespaces. A connection that such a socket accepts belongs to its namespace too, so the threads
-/// that serve it never need to enter it.
+/// An HTTP server (Kestrel) whose listening sockets are opened inside network namespaces. A connection that such a socket accepts belongs
+/// to its namespace too, so the threads that serve it never need to enter it.
 /// </summary>
 internal sealed class NamespaceServer : IAsyncDisposable
 {
@@ -24,7 +24,12 @@ internal sealed class NamespaceServer : IAsyncDisposable
 
     private NamespaceServer(WebApplication app) => _app = app;
 
-    public static async Task<NamespaceServer> StartAsync(IReadOnlyList<ListenPoint> points, RequestDelegate handler, ILoggerProvider logging, CancellationToken cancellationToken)
+    public static async Task<NamespaceServer> StartAsync(
+        IReadOnlyList<ListenPoint> points,
+        RequestDelegate handler,
+        ILoggerProvider logging,
+        CancellationToken cancellationToken
+    )
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(logging).SetMinimumLevel(LogLevel.Warning);
@@ -33,15 +38,23 @@ internal sealed class NamespaceServer : IAsyncDisposable
             kestrel.AddServerHeader = false;
             foreach (var point in points)
             {
-                kestrel.Listen(point.EndPoint, listen =>
-                {
-                    if (point.Certificate is { } certificate) listen.UseHttps(certificate);
-                });
+                kestrel.Listen(
+                    point.EndPoint,
+                    listen =>
+                    {
+                        if (point.Certificate is { } certificate)
+                            listen.UseHttps(certificate);
+                    }
+                );
             }
         });
-        if (points.Any(point => point.Certificate is not null)) builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endPoint => Bind(points.First(point => point.EndPoint.Equals(endPoint))));
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2)); // a hanging client does not hold up the end of a lab
+        if (points.Any(point => point.Certificate is not null))
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        builder.WebHost.UseSockets(sockets =>
+            sockets.CreateBoundListenSocket = endPoint => Bind(points.First(point => point.EndPoint.Equals(endPoint)))
+        );
+        // a hanging client does not hold up the end of a lab
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(2));
         var app = builder.Build();
         app.Run(handler);
         try
@@ -66,7 +79,8 @@ internal sealed class NamespaceServer : IAsyncDisposable
             : SocketTransportOptions.CreateDefaultBoundListenSocket(point.EndPoint);
         try
         {
-            if (point.Network is not null) socket.Bind(point.EndPoint);
+            if (point.Network is not null)
+                socket.Bind(point.EndPoint);
             return socket;
         }
         catch

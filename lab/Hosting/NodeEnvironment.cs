@@ -2,8 +2,8 @@
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// The environment of a node's daemon: files of its own instead of those under /var, ports that are free because every node has a namespace of its own, the lab's EC2 API, and
-/// what the manifest of aws-node sets. The user's variables win.
+/// The environment of a node's daemon: files of its own instead of those under /var, ports that are free because every node has a namespace
+/// of its own, the lab's EC2 API, and what the manifest of aws-node sets. The user's variables win.
 /// </summary>
 internal static class NodeEnvironment
 {
@@ -35,7 +35,8 @@ internal static class NodeEnvironment
             environment["VPCCNI_SERVICE_ACCOUNT_PATH"] = paths.ServiceAccount;
         }
 
-        foreach (var (name, value) in options.Environment) environment[name] = value;
+        foreach (var (name, value) in options.Environment)
+            environment[name] = value;
         return environment;
     }
 }

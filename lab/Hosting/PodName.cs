@@ -6,19 +6,25 @@ namespace VpcCni.Lab.Hosting;
 /// <summary>Namespace and name of a pod, written <c>namespace/name</c>.</summary>
 internal readonly record struct PodName(string Namespace, string Name)
 {
-    /// <summary>Kubernetes' limit for both parts together is larger, but the network namespace of a pod is a file name of at most 255 bytes.</summary>
+    /// <summary>
+    /// Kubernetes' limit for both parts together is larger, but the network namespace of a pod is a file name of at most 255 bytes.
+    /// </summary>
     private const int MaxLength = 200;
 
     public override string ToString() => $"{Namespace}/{Name}";
 
-    public static PodName Parse(string text)
-        => TryParse(text, out var name) ? name : throw new LabException($"'{text}' is no pod: expected NAMESPACE/NAME of lower-case letters, digits, '-' and '.'");
+    public static PodName Parse(string text) =>
+        TryParse(text, out var name)
+            ? name
+            : throw new LabException($"'{text}' is no pod: expected NAMESPACE/NAME of lower-case letters, digits, '-' and '.'");
 
     public static bool TryParse([NotNullWhen(true)] string? text, out PodName name)
     {
         name = default;
-        if (text is null || text.Length > MaxLength || text.Split('/') is not [{ Length: > 0 } ns, { Length: > 0 } pod]) return false;
-        if (!text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.' or '/')) return false;
+        if (text is null || text.Length > MaxLength || text.Split('/') is not [{ Length: > 0 } ns, { Length: > 0 } pod])
+            return false;
+        if (!text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.' or '/'))
+            return false;
         name = new PodName(ns, pod);
         return true;
     }

@@ -17,21 +17,30 @@ internal static partial class Posix
     /// <summary>Sends a signal; false when the process is gone already.</summary>
     public static bool Kill(int processId, int signal)
     {
-        if (processId <= 1) throw new ArgumentOutOfRangeException(nameof(processId), processId, "expected the id of one process that the lab started");
-        if (kill(processId, signal) == 0) return true;
+        if (processId <= 1)
+            throw new ArgumentOutOfRangeException(nameof(processId), processId, "expected the id of one process that the lab started");
+        if (kill(processId, signal) == 0)
+            return true;
         var error = Marshal.GetLastPInvokeError();
-        return error == NoSuchProcess ? false : throw new LabException($"cannot send signal {signal} to process {processId}: {Marshal.GetPInvokeErrorMessage(error)}");
+        return error == NoSuchProcess
+            ? false
+            : throw new LabException($"cannot send signal {signal} to process {processId}: {Marshal.GetPInvokeErrorMessage(error)}");
     }
 
     /// <summary>
-    /// Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists. Copies of the caller's streams that a shell or the
-    /// runtime made go the same way: whoever waits for the end of a pipe waits until its last copy is closed.
+    /// Leaves the terminal: a new session, standard input from nowhere, standard output and error to a file that exists. Copies of the
+    /// caller's streams that a shell or the runtime made go the same way: whoever waits for the end of a pipe waits until its last copy is
+    /// closed.
     /// </summary>
     public static void Detach(string logFile)
     {
         Check(setsid(), "setsid");
         string?[] streams = [TargetOf("1"), TargetOf("2")];
-        var copies = Directory.GetFiles("/proc/self/fd").Select(path => Path.GetFileName(path)).Where(name => TargetOf(name) is { } target && streams.Contains(target)).Select(int.Parse);
+        var copies = Directory
+            .GetFiles("/proc/self/fd")
+            .Select(path => Path.GetFileName(path))
+            .Where(name => TargetOf(name) is { } target && streams.Contains(target))
+            .Select(int.Parse);
         Redirect("/dev/null", [0]);
         Redirect(logFile, [1, 2, .. copies]);
     }
@@ -42,12 +51,13 @@ internal static partial class Posix
     {
         const int append = 0x400; // O_APPEND: all descriptors write to the file's end
         var file = Check(open(path, ReadWrite | append), $"open {path}");
-        foreach (var descriptor in descriptors) Check(dup2(file, descriptor), "dup2");
+        foreach (var descriptor in descriptors)
+            Check(dup2(file, descriptor), "dup2");
         Check(close(file), "close");
     }
 
-    private static int Check(int result, string what)
-        => result >= 0 ? result : throw new LabException($"{what} failed: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+    private static int Check(int result, string what) =>
+        result >= 0 ? result : throw new LabException($"{what} failed: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
     [LibraryImport(Libc, SetLastError = true)]
     private static partial int kill(int pid, int sig);

@@ -10,8 +10,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Hosting;
 
 /// <summary>
-/// A whole lab within this process: model, API servers, fabric, nodes with their daemons, pods. Disposing of it removes everything that it made. The command line, the demo and
-/// the end-to-end tests all run on it.
+/// A whole lab within this process: model, API servers, fabric, nodes with their daemons, pods. Disposing of it removes everything that it
+/// made. The command line, the demo and the end-to-end tests all run on it.
 /// </summary>
 internal sealed class VpcLab : IAsyncDisposable
 {
@@ -57,7 +57,12 @@ internal sealed class VpcLab : IAsyncDisposable
 
     /// <summary>Builds everything and waits until every daemon serves. On failure, or when cancelled, nothing is left behind.</summary>
     /// <exception cref="LabException">All that is wrong with the options; what is in the way; why a daemon does not serve.</exception>
-    public static async Task<VpcLab> StartAsync(LabOptions options, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    public static async Task<VpcLab> StartAsync(
+        LabOptions options,
+        TimeProvider time,
+        ILoggerProvider logging,
+        CancellationToken cancellationToken
+    )
     {
         var lab = await BuildAsync(options, time, logging, cancellationToken);
         try
@@ -73,10 +78,17 @@ internal sealed class VpcLab : IAsyncDisposable
     }
 
     /// <summary>Builds everything and starts the daemons, but does not wait for them.</summary>
-    public static async Task<VpcLab> BuildAsync(LabOptions options, TimeProvider time, ILoggerProvider logging, CancellationToken cancellationToken)
+    public static async Task<VpcLab> BuildAsync(
+        LabOptions options,
+        TimeProvider time,
+        ILoggerProvider logging,
+        CancellationToken cancellationToken
+    )
     {
-        if (options.Validate() is { Count: > 0 } problems) throw new LabException(string.Join('\n', problems));
-        if (!Environment.IsPrivilegedProcess) throw new LabException("a lab needs root: it makes network namespaces. Nothing outside of them is changed.");
+        if (options.Validate() is { Count: > 0 } problems)
+            throw new LabException(string.Join('\n', problems));
+        if (!Environment.IsPrivilegedProcess)
+            throw new LabException("a lab needs root: it makes network namespaces. Nothing outside of them is changed.");
         var lab = new VpcLab(options, time);
         lab._claim = LabStateFile.Claim(lab._paths, lab._names, lab._startedAt);
         try
@@ -95,33 +107,43 @@ internal sealed class VpcLab : IAsyncDisposable
 
     public async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
     {
-        await Task.WhenAll(_nodes.Select(async node =>
-        {
-            try
+        await Task.WhenAll(
+            _nodes.Select(async node =>
             {
-                if (node.Ipamd is { } ipamd) await ipamd.WaitUntilServingAsync(_options.ReadyDeadline, cancellationToken);
-            }
-            catch (LabException error)
-            {
-                throw new LabException($"{node.Name}: {error.Message}", error);
-            }
-        }));
+                try
+                {
+                    if (node.Ipamd is { } ipamd)
+                        await ipamd.WaitUntilServingAsync(_options.ReadyDeadline, cancellationToken);
+                }
+                catch (LabException error)
+                {
+                    throw new LabException($"{node.Name}: {error.Message}", error);
+                }
+            })
+        );
         _ready = true;
     }
 
     /// <summary>The lab did not become ready and stays, to be looked at: its status says so.</summary>
     public void Keep(string because) => _keptBecause = because;
 
-    public LabNode Node(string name)
-        => _nodes.FirstOrDefault(node => node.Name == name)
-           ?? throw new LabException($"there is no node '{name}' in lab '{Name}'; there are: {string.Join(", ", _nodes.Select(node => node.Name))}");
+    public LabNode Node(string name) =>
+        _nodes.FirstOrDefault(node => node.Name == name)
+        ?? throw new LabException(
+            $"there is no node '{name}' in lab '{Name}'; there are: {string.Join(", ", _nodes.Select(node => node.Name))}"
+        );
 
-    /// <summary>Wires a pod through the plugin, with its object in the cluster before, as kubelet has it; when the plugin fails nothing is left of either.</summary>
+    /// <summary>
+    /// Wires a pod through the plugin, with its object in the cluster before, as kubelet has it; when the plugin fails nothing is left of
+    /// either.
+    /// </summary>
     public async Task<LabPod> AddPodAsync(string node, PodName pod, CancellationToken cancellationToken)
     {
-        if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken) throw new LabException($"pod {pod} exists already, on {taken.Name}");
+        if (_nodes.FirstOrDefault(other => other.FindPod(pod.ToString()) is not null) is { } taken)
+            throw new LabException($"pod {pod} exists already, on {taken.Name}");
         var target = Node(node);
-        if (_cluster is not { } cluster) return await target.AddPodAsync(pod, cancellationToken);
+        if (_cluster is not { } cluster)
+            return await target.AddPodAsync(pod, cancellationToken);
         var created = cluster.CreatePod(node, pod);
         try
         {
@@ -139,7 +161,8 @@ internal sealed class VpcLab : IAsyncDisposable
     public async Task<TimeSpan> DeletePodAsync(string node, PodName pod, CancellationToken cancellationToken)
     {
         var elapsed = await Node(node).DeletePodAsync(pod, cancellationToken);
-        if (_cluster?.FindPod(pod) is { } left) _cluster.RemovePod(left);
+        if (_cluster?.FindPod(pod) is { } left)
+            _cluster.RemovePod(left);
         return elapsed;
     }
 
@@ -153,38 +176,67 @@ internal sealed class VpcLab : IAsyncDisposable
     }
 
     /// <summary>Runs a program in the namespace of a node or of a pod and captures what it prints.</summary>
-    public Task<ProcessOutcome> ExecAsync(string target, IReadOnlyList<string> command, TimeSpan deadline, CancellationToken cancellationToken)
-        => NamespaceProcess.RunAsync(NetworkOf(target), new ProcessStartInfo(command[0], command.Skip(1)), input: "", deadline, _time, cancellationToken);
+    public Task<ProcessOutcome> ExecAsync(
+        string target,
+        IReadOnlyList<string> command,
+        TimeSpan deadline,
+        CancellationToken cancellationToken
+    ) =>
+        NamespaceProcess.RunAsync(
+            NetworkOf(target),
+            new ProcessStartInfo(command[0], command.Skip(1)),
+            input: "",
+            deadline,
+            _time,
+            cancellationToken
+        );
 
-    /// <summary>The namespace of a node (by name), of a pod (<c>namespace/name</c>), of <c>internet</c>, <c>onprem</c> or <c>router</c>.</summary>
-    public NetworkNamespace NetworkOf(string target) => target switch
-    {
-        "router" => Fabric.Router,
-        "internet" => Fabric.Internet,
-        "onprem" => Fabric.OnPremises,
-        _ when target.Contains('/', StringComparison.Ordinal) => _nodes.Select(node => node.FindPod(target)).FirstOrDefault(pod => pod is not null)?.Network
-            ?? throw new LabException($"there is no pod '{target}' in lab '{Name}'"),
-        _ => Node(target).Network,
-    };
+    /// <summary>
+    /// The namespace of a node (by name), of a pod (<c>namespace/name</c>), of <c>internet</c>, <c>onprem</c> or <c>router</c>.
+    /// </summary>
+    public NetworkNamespace NetworkOf(string target) =>
+        target switch
+        {
+            "router" => Fabric.Router,
+            "internet" => Fabric.Internet,
+            "onprem" => Fabric.OnPremises,
+            _ when target.Contains('/', StringComparison.Ordinal) => _nodes
+                .Select(node => node.FindPod(target))
+                .FirstOrDefault(pod => pod is not null)
+                ?.Network
+                ?? throw new LabException($"there is no pod '{target}' in lab '{Name}'"),
+            _ => Node(target).Network,
+        };
 
     public async Task<LabStatus> StatusAsync(CancellationToken cancellationToken)
     {
         var drops = await Fabric.ReadDropsAsync(cancellationToken);
-        return World.With(world => LabReport.Make(world, _nodes, drops) with
-        {
-            Name = Name, ProcessId = Environment.ProcessId, StartedAt = _startedAt, Ready = _ready, KeptBecause = _keptBecause,
-            VpcRange = _options.VpcRange.ToString(),
-            Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())], Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
-            FabricFailure = Fabric.Failure, Kubernetes = _cluster?.Status(),
-        });
+        return World.With(world =>
+            LabReport.Make(world, _nodes, drops) with
+            {
+                Name = Name,
+                ProcessId = Environment.ProcessId,
+                StartedAt = _startedAt,
+                Ready = _ready,
+                KeptBecause = _keptBecause,
+                VpcRange = _options.VpcRange.ToString(),
+                Subnets = [.. _options.EffectiveSubnets.Select(subnet => subnet.ToString())],
+                Listen = _options.Listen is { } listen ? $"http://{listen}" : null,
+                FabricFailure = Fabric.Failure,
+                Kubernetes = _cluster?.Status(),
+            }
+        );
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_kubelet is not null) await _kubelet.DisposeAsync();
+        if (_kubelet is not null)
+            await _kubelet.DisposeAsync();
         await Task.WhenAll(_nodes.Select(async node => await node.DisposeAsync()));
-        if (_cluster is not null) await _cluster.DisposeAsync();
-        while (_servers.TryPop(out var server)) await server.DisposeAsync();
+        if (_cluster is not null)
+            await _cluster.DisposeAsync();
+        while (_servers.TryPop(out var server))
+            await server.DisposeAsync();
         _world?.Dispose();
         if (_fabric is not null)
         {
@@ -199,13 +251,27 @@ internal sealed class VpcLab : IAsyncDisposable
 
     private async Task BuildFabricAsync(ILoggerProvider logging, CancellationToken cancellationToken)
     {
-        var fabricOptions = new FabricOptions { LabName = Name, VpcRanges = [_options.VpcRange], Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets] };
-        _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
-        _world = new LabWorld(new VpcWorld(_time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))), _fabric, _time, logging.CreateLogger("world"));
-        _world.Retime(new TimingSpec
+        var fabricOptions = new FabricOptions
         {
-            AttachMilliseconds = _options.AttachLatency.TotalMilliseconds, DetachMilliseconds = _options.AttachLatency.TotalMilliseconds, RatePerSecond = _options.Ec2Rate,
-        });
+            LabName = Name,
+            VpcRanges = [_options.VpcRange],
+            Subnets = [.. _options.EffectiveSubnets, .. _options.PodSubnets],
+        };
+        _fabric = await VpcFabric.CreateAsync(fabricOptions, _time, logging.CreateLogger("fabric"), cancellationToken);
+        _world = new LabWorld(
+            new VpcWorld(_time, new Random(RandomNumberGenerator.GetInt32(int.MaxValue))),
+            _fabric,
+            _time,
+            logging.CreateLogger("world")
+        );
+        _world.Retime(
+            new TimingSpec
+            {
+                AttachMilliseconds = _options.AttachLatency.TotalMilliseconds,
+                DetachMilliseconds = _options.AttachLatency.TotalMilliseconds,
+                RatePerSecond = _options.Ec2Rate,
+            }
+        );
     }
 
     private async Task ServeAsync(ILoggerProvider logging, CancellationToken cancellationToken)
@@ -219,11 +285,26 @@ internal sealed class VpcLab : IAsyncDisposable
         }
 
         var services = new LabServices(World.Model, _time, _options.Ec2Latency, InstanceOfNode, _cluster?.Plane.Open);
-        _servers.Push(await NamespaceServer.StartAsync(
-            [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))], services.Metadata, logging, cancellationToken));
-        _servers.Push(await NamespaceServer.StartAsync(
-            [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Ec2Api, 80))], services.Ec2Api, logging, cancellationToken));
-        if (_options.Listen is { } listen) _servers.Push(await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.All, logging, cancellationToken));
+        _servers.Push(
+            await NamespaceServer.StartAsync(
+                [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Imds, 80))],
+                services.Metadata,
+                logging,
+                cancellationToken
+            )
+        );
+        _servers.Push(
+            await NamespaceServer.StartAsync(
+                [new ListenPoint(Fabric.Router, new IPEndPoint(FabricAddresses.Ec2Api, 80))],
+                services.Ec2Api,
+                logging,
+                cancellationToken
+            )
+        );
+        if (_options.Listen is { } listen)
+            _servers.Push(
+                await NamespaceServer.StartAsync([new ListenPoint(Network: null, listen)], services.All, logging, cancellationToken)
+            );
     }
 
     private async Task AddNodesAsync(CancellationToken cancellationToken)
@@ -238,13 +319,17 @@ internal sealed class VpcLab : IAsyncDisposable
             var address = World.With(world => world.FindInterface(instance.PrimaryInterface)!.PrimaryAddress);
             var paths = _paths.Node(name);
             paths.Create();
-            var ipamd = _options.IpamdPath is { } binary ? new IpamdProcess(binary, network, paths, NodeEnvironment.For(name, paths, _options), _time) : null;
+            var ipamd = _options.IpamdPath is { } binary
+                ? new IpamdProcess(binary, network, paths, NodeEnvironment.For(name, paths, _options), _time)
+                : null;
             _nodes = _nodes.Add(new LabNode(name, instance, address, network, paths, ipamd, _names, _options.PluginPath, _time));
         }
 
         await Fabric.SettledAsync(cancellationToken);
-        foreach (var node in _nodes) _cluster?.AddNode(node, _options.MaxPodsOf(node.Instance.Type));
-        foreach (var node in _nodes) node.Ipamd?.Start();
+        foreach (var node in _nodes)
+            _cluster?.AddNode(node, _options.MaxPodsOf(node.Instance.Type));
+        foreach (var node in _nodes)
+            node.Ipamd?.Start();
         _kubelet?.Start();
     }
 

@@ -8,7 +8,8 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Lab.Imds;
 
 /// <summary>
-/// An instance's metadata in EC2's categories (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html): those that ipamd, aws-node and the AWS SDKs read.
+/// An instance's metadata in EC2's categories (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-categories.html):
+/// those that ipamd, aws-node and the AWS SDKs read.
 /// </summary>
 internal static class InstanceTree
 {
@@ -40,41 +41,57 @@ internal static class InstanceTree
         tree.Set("meta-data/placement/region", options.Region);
         tree.Set("meta-data/services/domain", Domain);
         tree.Set("meta-data/services/partition", "aws");
-        tree.Set("meta-data/iam/info", Json(json =>
-        {
-            json.WriteString("Code", "Success");
-            json.WriteString("LastUpdated", Text(Issued(credentials)));
-            json.WriteString("InstanceProfileArn", $"arn:aws:iam::{options.OwnerId}:instance-profile/{RoleName}");
-            json.WriteString("InstanceProfileId", "AIPAVPCLABVPCLAB00001");
-        }));
-        tree.Set($"meta-data/iam/security-credentials/{RoleName}", Json(json =>
-        {
-            json.WriteString("Code", "Success");
-            json.WriteString("LastUpdated", Text(Issued(credentials)));
-            json.WriteString("Type", "AWS-HMAC");
-            json.WriteString("AccessKeyId", credentials.AccessKeyId);
-            json.WriteString("SecretAccessKey", credentials.SecretAccessKey);
-            json.WriteString("Token", credentials.SessionToken);
-            json.WriteString("Expiration", Text(credentials.Expiration!.Value));
-        }));
-        foreach (var (eni, subnet) in metadata.Interfaces) AddInterface(tree, eni, subnet, metadata, options);
-        tree.Set("dynamic/instance-identity/document", Json(json =>
-        {
-            json.WriteString("accountId", options.OwnerId);
-            json.WriteString("architecture", "x86_64");
-            json.WriteString("availabilityZone", instance.Zone);
-            json.WriteString("imageId", "ami-0000000000000000f");
-            json.WriteString("instanceId", instance.Id.Value);
-            json.WriteString("instanceType", instance.Type.Name);
-            json.WriteString("pendingTime", Text(instance.LaunchedAt));
-            json.WriteString("privateIp", primary.PrimaryAddress.ToString());
-            json.WriteString("region", options.Region);
-            json.WriteString("version", "2017-09-30");
-        }));
+        tree.Set(
+            "meta-data/iam/info",
+            Json(json =>
+            {
+                json.WriteString("Code", "Success");
+                json.WriteString("LastUpdated", Text(Issued(credentials)));
+                json.WriteString("InstanceProfileArn", $"arn:aws:iam::{options.OwnerId}:instance-profile/{RoleName}");
+                json.WriteString("InstanceProfileId", "AIPAVPCLABVPCLAB00001");
+            })
+        );
+        tree.Set(
+            $"meta-data/iam/security-credentials/{RoleName}",
+            Json(json =>
+            {
+                json.WriteString("Code", "Success");
+                json.WriteString("LastUpdated", Text(Issued(credentials)));
+                json.WriteString("Type", "AWS-HMAC");
+                json.WriteString("AccessKeyId", credentials.AccessKeyId);
+                json.WriteString("SecretAccessKey", credentials.SecretAccessKey);
+                json.WriteString("Token", credentials.SessionToken);
+                json.WriteString("Expiration", Text(credentials.Expiration!.Value));
+            })
+        );
+        foreach (var (eni, subnet) in metadata.Interfaces)
+            AddInterface(tree, eni, subnet, metadata, options);
+        tree.Set(
+            "dynamic/instance-identity/document",
+            Json(json =>
+            {
+                json.WriteString("accountId", options.OwnerId);
+                json.WriteString("architecture", "x86_64");
+                json.WriteString("availabilityZone", instance.Zone);
+                json.WriteString("imageId", "ami-0000000000000000f");
+                json.WriteString("instanceId", instance.Id.Value);
+                json.WriteString("instanceType", instance.Type.Name);
+                json.WriteString("pendingTime", Text(instance.LaunchedAt));
+                json.WriteString("privateIp", primary.PrimaryAddress.ToString());
+                json.WriteString("region", options.Region);
+                json.WriteString("version", "2017-09-30");
+            })
+        );
         return tree;
     }
 
-    private static void AddInterface(MetadataTree tree, NetworkInterface eni, Subnet subnet, InstanceMetadata metadata, WorldOptions options)
+    private static void AddInterface(
+        MetadataTree tree,
+        NetworkInterface eni,
+        Subnet subnet,
+        InstanceMetadata metadata,
+        WorldOptions options
+    )
     {
         var path = $"meta-data/network/interfaces/macs/{eni.Mac}/";
         var attachment = eni.Attachment!;
@@ -108,7 +125,12 @@ internal static class InstanceTree
     private static string Json(Action<Utf8JsonWriter> body)
     {
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (
+            var json = new Utf8JsonWriter(
+                stream,
+                new JsonWriterOptions { Indented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }
+            )
+        )
         {
             json.WriteStartObject();
             body(json);

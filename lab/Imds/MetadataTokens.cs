@@ -20,7 +20,8 @@ internal sealed class MetadataTokens(TimeProvider time, Random random)
     {
         lock (_lock)
         {
-            while (_oldestFirst.TryPeek(out var oldest) && (_tokens.Count >= MaxTokens || _tokens[oldest].Ends <= time.GetUtcNow())) _tokens.Remove(_oldestFirst.Dequeue());
+            while (_oldestFirst.TryPeek(out var oldest) && (_tokens.Count >= MaxTokens || _tokens[oldest].Ends <= time.GetUtcNow()))
+                _tokens.Remove(_oldestFirst.Dequeue());
             var bytes = new byte[TokenBytes];
             random.NextBytes(bytes);
             var token = Convert.ToBase64String(bytes);
@@ -32,6 +33,7 @@ internal sealed class MetadataTokens(TimeProvider time, Random random)
 
     public bool IsGood(string token, InstanceId instance)
     {
-        lock (_lock) return _tokens.TryGetValue(token, out var held) && held.Instance == instance && held.Ends > time.GetUtcNow();
+        lock (_lock)
+            return _tokens.TryGetValue(token, out var held) && held.Instance == instance && held.Ends > time.GetUtcNow();
     }
 }

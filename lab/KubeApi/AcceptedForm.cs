@@ -21,12 +21,15 @@ internal readonly record struct AcceptedForm(ObjectForm Form, string Version)
     public static AcceptedForm Of(HttpRequest request)
     {
         var accept = request.Headers.Accept.ToString();
-        if (accept.Length == 0) return default;
+        if (accept.Length == 0)
+            return default;
         foreach (var part in accept.Split(','))
         {
             var words = part.Split(';', StringSplitOptions.TrimEntries);
-            if (words[0] is not ("application/json" or "application/*" or "*/*")) continue;
-            string? Parameter(string name) => words.Skip(1).FirstOrDefault(word => word.StartsWith(name, StringComparison.Ordinal))?[name.Length..];
+            if (words[0] is not ("application/json" or "application/*" or "*/*"))
+                continue;
+            string? Parameter(string name) =>
+                words.Skip(1).FirstOrDefault(word => word.StartsWith(name, StringComparison.Ordinal))?[name.Length..];
             switch (Parameter("as="))
             {
                 case null:
@@ -40,7 +43,11 @@ internal readonly record struct AcceptedForm(ObjectForm Form, string Version)
             }
         }
 
-        throw new KubeStatusException(HttpStatusCode.NotAcceptable, "NotAcceptable", "only the following media types are accepted: application/json");
+        throw new KubeStatusException(
+            HttpStatusCode.NotAcceptable,
+            "NotAcceptable",
+            "only the following media types are accepted: application/json"
+        );
     }
 }
 
@@ -49,12 +56,13 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
 {
     private bool _columnsSent;
 
-    public JsonObject One(JsonObject o) => accepted.Form switch
-    {
-        ObjectForm.Table => Table([o], o.Text("metadata", "resourceVersion"), withColumns: true),
-        ObjectForm.Metadata => Metadata(o),
-        _ => o,
-    };
+    public JsonObject One(JsonObject o) =>
+        accepted.Form switch
+        {
+            ObjectForm.Table => Table([o], o.Text("metadata", "resourceVersion"), withColumns: true),
+            ObjectForm.Metadata => Metadata(o),
+            _ => o,
+        };
 
     public JsonObject List(ObjectPage page)
     {
@@ -74,17 +82,27 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
             case ObjectForm.Metadata:
                 return new JsonObject
                 {
-                    ["kind"] = "PartialObjectMetadataList", ["apiVersion"] = $"meta.k8s.io/{accepted.Version}", ["metadata"] = meta, ["items"] = new JsonArray([.. page.Items.Select(Metadata)]),
+                    ["kind"] = "PartialObjectMetadataList",
+                    ["apiVersion"] = $"meta.k8s.io/{accepted.Version}",
+                    ["metadata"] = meta,
+                    ["items"] = new JsonArray([.. page.Items.Select(Metadata)]),
                 };
             default:
-                return new JsonObject { ["kind"] = type.ListKind, ["apiVersion"] = type.ApiVersion, ["metadata"] = meta, ["items"] = new JsonArray([.. page.Items]) };
+                return new JsonObject
+                {
+                    ["kind"] = type.ListKind,
+                    ["apiVersion"] = type.ApiVersion,
+                    ["metadata"] = meta,
+                    ["items"] = new JsonArray([.. page.Items]),
+                };
         }
     }
 
     /// <summary>The object of a watch's event; the columns come with the first one only.</summary>
     public JsonObject Watched(JsonObject o)
     {
-        if (accepted.Form != ObjectForm.Table) return One(o);
+        if (accepted.Form != ObjectForm.Table)
+            return One(o);
         var table = Table([o], o.Text("metadata", "resourceVersion"), withColumns: !_columnsSent);
         _columnsSent = true;
         return table;
@@ -94,15 +112,22 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
     public JsonObject Bookmark(long version, bool endsInitialEvents)
     {
         var meta = new JsonObject { ["resourceVersion"] = $"{version}", ["creationTimestamp"] = null };
-        if (endsInitialEvents) meta["annotations"] = new JsonObject { ["k8s.io/initial-events-end"] = "true" };
+        if (endsInitialEvents)
+            meta["annotations"] = new JsonObject { ["k8s.io/initial-events-end"] = "true" };
         var (kind, apiVersion) = accepted.Form switch
         {
             ObjectForm.Table => ("Table", $"meta.k8s.io/{accepted.Version}"),
             ObjectForm.Metadata => ("PartialObjectMetadata", $"meta.k8s.io/{accepted.Version}"),
             _ => (type.Kind, type.ApiVersion),
         };
-        var bookmark = new JsonObject { ["kind"] = kind, ["apiVersion"] = apiVersion, ["metadata"] = meta };
-        if (accepted.Form == ObjectForm.Table) bookmark["rows"] = new JsonArray();
+        var bookmark = new JsonObject
+        {
+            ["kind"] = kind,
+            ["apiVersion"] = apiVersion,
+            ["metadata"] = meta,
+        };
+        if (accepted.Form == ObjectForm.Table)
+            bookmark["rows"] = new JsonArray();
         return bookmark;
     }
 
@@ -115,24 +140,40 @@ internal sealed class ObjectWriter(ResourceType type, AcceptedForm accepted, str
             ["apiVersion"] = $"meta.k8s.io/{accepted.Version}",
             ["metadata"] = new JsonObject { ["resourceVersion"] = version },
             ["columnDefinitions"] = withColumns
-                ? new JsonArray([.. type.Columns.Select(column => new JsonObject
-                {
-                    ["name"] = column.Title, ["type"] = column.Type, ["format"] = column.Format, ["description"] = column.Description, ["priority"] = column.Priority,
-                })])
+                ? new JsonArray([
+                    .. type.Columns.Select(column => new JsonObject
+                    {
+                        ["name"] = column.Title,
+                        ["type"] = column.Type,
+                        ["format"] = column.Format,
+                        ["description"] = column.Description,
+                        ["priority"] = column.Priority,
+                    }),
+                ])
                 : null,
-            ["rows"] = new JsonArray([.. objects.Select(o => new JsonObject { ["cells"] = new JsonArray([.. type.Columns.Select(column => column.Cell(o, now))]), ["object"] = RowObject(o) })]),
+            ["rows"] = new JsonArray([
+                .. objects.Select(o => new JsonObject
+                {
+                    ["cells"] = new JsonArray([.. type.Columns.Select(column => column.Cell(o, now))]),
+                    ["object"] = RowObject(o),
+                }),
+            ]),
         };
     }
 
-    private JsonObject? RowObject(JsonObject o) => includeObject switch
-    {
-        "None" => null,
-        "Object" => o,
-        _ => Metadata(o),
-    };
+    private JsonObject? RowObject(JsonObject o) =>
+        includeObject switch
+        {
+            "None" => null,
+            "Object" => o,
+            _ => Metadata(o),
+        };
 
-    private JsonObject Metadata(JsonObject o) => new()
-    {
-        ["kind"] = "PartialObjectMetadata", ["apiVersion"] = $"meta.k8s.io/{accepted.Version ?? "v1"}", ["metadata"] = o["metadata"]?.DeepClone(),
-    };
+    private JsonObject Metadata(JsonObject o) =>
+        new()
+        {
+            ["kind"] = "PartialObjectMetadata",
+            ["apiVersion"] = $"meta.k8s.io/{accepted.Version ?? "v1"}",
+            ["metadata"] = o["metadata"]?.DeepClone(),
+        };
 }

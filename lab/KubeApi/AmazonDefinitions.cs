@@ -4,7 +4,9 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>The custom resources that a cluster on EKS has: ENIConfig (from aws-node's manifest) and CNINode (from the VPC resource controller).</summary>
+/// <summary>
+/// The custom resources that a cluster on EKS has: ENIConfig (from aws-node's manifest) and CNINode (from the VPC resource controller).
+/// </summary>
 internal static class AmazonDefinitions
 {
     public const string EniConfigGroup = "crd.k8s.amazonaws.com";
@@ -17,9 +19,13 @@ internal static class AmazonDefinitions
             store.Create(BuiltInTypes.Definitions, "", KubeJson.Parse(Encoding.UTF8.GetBytes(definition))!.AsObject());
     }
 
-    public static ResourceType CniNodes(KubeStore store) => store.FindType(CniNodeGroup, Version, "cninodes") ?? throw new InvalidOperationException("the definition of CNINode has been deleted");
+    public static ResourceType CniNodes(KubeStore store) =>
+        store.FindType(CniNodeGroup, Version, "cninodes")
+        ?? throw new InvalidOperationException("the definition of CNINode has been deleted");
 
-    /// <summary>The schema takes anything, as that of aws-node's own manifest does: what is wrong with an ENIConfig is for the daemon to find.</summary>
+    /// <summary>
+    /// The schema takes anything, as that of aws-node's own manifest does: what is wrong with an ENIConfig is for the daemon to find.
+    /// </summary>
     private const string EniConfig = """
         {
           "metadata": { "name": "eniconfigs.crd.k8s.amazonaws.com" },

@@ -4,7 +4,10 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>What the server has, in the three ways in which clients ask: the version, groups one by one, and all at once (aggregated discovery, apidiscovery.k8s.io/v2).</summary>
+/// <summary>
+/// What the server has, in the three ways in which clients ask: the version, groups one by one, and all at once (aggregated discovery,
+/// apidiscovery.k8s.io/v2).
+/// </summary>
 internal static class Discovery
 {
     /// <summary>The version that the lab claims to be: what kubectl compares its own with.</summary>
@@ -17,38 +20,68 @@ internal static class Discovery
         return path.Trim('/').Split('/') switch
         {
             ["version"] => Version(),
-            ["api"] => aggregated ? Aggregated(types.Where(type => type.Group.Length == 0)) : new JsonObject { ["kind"] = "APIVersions", ["versions"] = new JsonArray("v1") },
+            ["api"] => aggregated
+                ? Aggregated(types.Where(type => type.Group.Length == 0))
+                : new JsonObject { ["kind"] = "APIVersions", ["versions"] = new JsonArray("v1") },
             ["apis"] => aggregated ? Aggregated(types.Where(type => type.Group.Length > 0)) : Groups(types),
             ["apis", var group] when types.Any(type => type.Group == group) => Group(types, group),
             ["api", "v1"] => Resources(types, "", "v1"),
-            ["apis", var group, var version] when types.Any(type => type.Group == group && type.Version == version) => Resources(types, group, version),
+            ["apis", var group, var version] when types.Any(type => type.Group == group && type.Version == version) => Resources(
+                types,
+                group,
+                version
+            ),
             _ => null,
         };
     }
 
     /// <summary>The media type of an answer; that of aggregated discovery tells the client which form it got.</summary>
-    public static string ContentType(JsonObject answer) => answer.Text("kind") == "APIGroupDiscoveryList" ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList" : "application/json";
+    public static string ContentType(JsonObject answer) =>
+        answer.Text("kind") == "APIGroupDiscoveryList"
+            ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+            : "application/json";
 
-    private static JsonObject Version() => new()
-    {
-        ["major"] = "1", ["minor"] = "32", ["gitVersion"] = GitVersion, ["gitCommit"] = "", ["gitTreeState"] = "clean", ["buildDate"] = "1970-01-01T00:00:00Z", ["goVersion"] = "none",
-        ["compiler"] = "dotnet", ["platform"] = "linux/amd64",
-    };
+    private static JsonObject Version() =>
+        new()
+        {
+            ["major"] = "1",
+            ["minor"] = "32",
+            ["gitVersion"] = GitVersion,
+            ["gitCommit"] = "",
+            ["gitTreeState"] = "clean",
+            ["buildDate"] = "1970-01-01T00:00:00Z",
+            ["goVersion"] = "none",
+            ["compiler"] = "dotnet",
+            ["platform"] = "linux/amd64",
+        };
 
-    private static JsonObject Groups(IReadOnlyList<ResourceType> types) => new()
-    {
-        ["kind"] = "APIGroupList",
-        ["apiVersion"] = "v1",
-        ["groups"] = new JsonArray([.. types.Select(type => type.Group).Where(group => group.Length > 0).Distinct().Select(group => Group(types, group))]),
-    };
+    private static JsonObject Groups(IReadOnlyList<ResourceType> types) =>
+        new()
+        {
+            ["kind"] = "APIGroupList",
+            ["apiVersion"] = "v1",
+            ["groups"] = new JsonArray([
+                .. types.Select(type => type.Group).Where(group => group.Length > 0).Distinct().Select(group => Group(types, group)),
+            ]),
+        };
 
     private static JsonObject Group(IReadOnlyList<ResourceType> types, string group)
     {
-        JsonObject[] versions = [.. types.Where(type => type.Group == group).Select(type => type.Version).Distinct()
-            .Select(version => new JsonObject { ["groupVersion"] = $"{group}/{version}", ["version"] = version })];
+        JsonObject[] versions =
+        [
+            .. types
+                .Where(type => type.Group == group)
+                .Select(type => type.Version)
+                .Distinct()
+                .Select(version => new JsonObject { ["groupVersion"] = $"{group}/{version}", ["version"] = version }),
+        ];
         return new JsonObject
         {
-            ["kind"] = "APIGroup", ["apiVersion"] = "v1", ["name"] = group, ["versions"] = new JsonArray([.. versions]), ["preferredVersion"] = versions[0].DeepClone(),
+            ["kind"] = "APIGroup",
+            ["apiVersion"] = "v1",
+            ["name"] = group,
+            ["versions"] = new JsonArray([.. versions]),
+            ["preferredVersion"] = versions[0].DeepClone(),
         };
     }
 
@@ -59,51 +92,96 @@ internal static class Discovery
         {
             var resource = new JsonObject
             {
-                ["name"] = type.Plural, ["singularName"] = type.Singular, ["namespaced"] = type.Namespaced, ["kind"] = type.Kind, ["verbs"] = Texts(type.Verbs),
+                ["name"] = type.Plural,
+                ["singularName"] = type.Singular,
+                ["namespaced"] = type.Namespaced,
+                ["kind"] = type.Kind,
+                ["verbs"] = Texts(type.Verbs),
             };
-            if (type.ShortNames.Count > 0) resource["shortNames"] = Texts(type.ShortNames);
-            if (type.Categories.Count > 0) resource["categories"] = Texts(type.Categories);
+            if (type.ShortNames.Count > 0)
+                resource["shortNames"] = Texts(type.ShortNames);
+            if (type.Categories.Count > 0)
+                resource["categories"] = Texts(type.Categories);
             resources.Add(resource);
-            if (!type.HasStatus) continue;
-            resources.Add(new JsonObject
-            {
-                ["name"] = $"{type.Plural}/status", ["singularName"] = "", ["namespaced"] = type.Namespaced, ["kind"] = type.Kind, ["verbs"] = new JsonArray("get", "patch", "update"),
-            });
+            if (!type.HasStatus)
+                continue;
+            resources.Add(
+                new JsonObject
+                {
+                    ["name"] = $"{type.Plural}/status",
+                    ["singularName"] = "",
+                    ["namespaced"] = type.Namespaced,
+                    ["kind"] = type.Kind,
+                    ["verbs"] = new JsonArray("get", "patch", "update"),
+                }
+            );
         }
 
-        return new JsonObject { ["kind"] = "APIResourceList", ["apiVersion"] = "v1", ["groupVersion"] = group.Length == 0 ? version : $"{group}/{version}", ["resources"] = resources };
+        return new JsonObject
+        {
+            ["kind"] = "APIResourceList",
+            ["apiVersion"] = "v1",
+            ["groupVersion"] = group.Length == 0 ? version : $"{group}/{version}",
+            ["resources"] = resources,
+        };
     }
 
-    private static JsonObject Aggregated(IEnumerable<ResourceType> types) => new()
-    {
-        ["kind"] = "APIGroupDiscoveryList",
-        ["apiVersion"] = "apidiscovery.k8s.io/v2",
-        ["metadata"] = new JsonObject(),
-        ["items"] = new JsonArray([.. types.GroupBy(type => type.Group).Select(group => new JsonObject
+    private static JsonObject Aggregated(IEnumerable<ResourceType> types) =>
+        new()
         {
-            ["metadata"] = new JsonObject { ["name"] = group.Key, ["creationTimestamp"] = null },
-            ["versions"] = new JsonArray([.. group.GroupBy(type => type.Version).Select(version => new JsonObject
-            {
-                ["version"] = version.Key, ["resources"] = new JsonArray([.. version.Select(AggregatedResource)]), ["freshness"] = "Current",
-            })]),
-        })]),
-    };
+            ["kind"] = "APIGroupDiscoveryList",
+            ["apiVersion"] = "apidiscovery.k8s.io/v2",
+            ["metadata"] = new JsonObject(),
+            ["items"] = new JsonArray([
+                .. types
+                    .GroupBy(type => type.Group)
+                    .Select(group => new JsonObject
+                    {
+                        ["metadata"] = new JsonObject { ["name"] = group.Key, ["creationTimestamp"] = null },
+                        ["versions"] = new JsonArray([
+                            .. group
+                                .GroupBy(type => type.Version)
+                                .Select(version => new JsonObject
+                                {
+                                    ["version"] = version.Key,
+                                    ["resources"] = new JsonArray([.. version.Select(AggregatedResource)]),
+                                    ["freshness"] = "Current",
+                                }),
+                        ]),
+                    }),
+            ]),
+        };
 
     private static JsonObject AggregatedResource(ResourceType type)
     {
-        var kind = new JsonObject { ["group"] = type.Group, ["version"] = type.Version, ["kind"] = type.Kind };
+        var kind = new JsonObject
+        {
+            ["group"] = type.Group,
+            ["version"] = type.Version,
+            ["kind"] = type.Kind,
+        };
         var resource = new JsonObject
         {
-            ["resource"] = type.Plural, ["responseKind"] = kind, ["scope"] = type.Namespaced ? "Namespaced" : "Cluster", ["singularResource"] = type.Singular, ["verbs"] = Texts(type.Verbs),
+            ["resource"] = type.Plural,
+            ["responseKind"] = kind,
+            ["scope"] = type.Namespaced ? "Namespaced" : "Cluster",
+            ["singularResource"] = type.Singular,
+            ["verbs"] = Texts(type.Verbs),
         };
-        if (type.ShortNames.Count > 0) resource["shortNames"] = Texts(type.ShortNames);
-        if (type.Categories.Count > 0) resource["categories"] = Texts(type.Categories);
+        if (type.ShortNames.Count > 0)
+            resource["shortNames"] = Texts(type.ShortNames);
+        if (type.Categories.Count > 0)
+            resource["categories"] = Texts(type.Categories);
         if (type.HasStatus)
         {
-            resource["subresources"] = new JsonArray(new JsonObject
-            {
-                ["subresource"] = "status", ["responseKind"] = kind.DeepClone(), ["verbs"] = new JsonArray("get", "patch", "update"),
-            });
+            resource["subresources"] = new JsonArray(
+                new JsonObject
+                {
+                    ["subresource"] = "status",
+                    ["responseKind"] = kind.DeepClone(),
+                    ["verbs"] = new JsonArray("get", "patch", "update"),
+                }
+            );
         }
 
         return resource;

@@ -7,18 +7,29 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// The Kubernetes API over HTTP on a <see cref="KubeStore"/>. Handles requests only; whoever has a Kestrel (on any socket, in any network namespace, with or without TLS) gives it
-/// <see cref="HandleAsync"/>. Several servers may share a store: one that demands tokens, one that does not.
+/// The Kubernetes API over HTTP on a <see cref="KubeStore"/>. Handles requests only; whoever has a Kestrel (on any socket, in any network
+/// namespace, with or without TLS) gives it <see cref="HandleAsync"/>. Several servers may share a store: one that demands tokens, one that
+/// does not.
 /// </summary>
-internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaults faults, KubeCallLog calls, WatchHub watches, TimeProvider time, KubeApiOptions options)
+internal sealed class KubeApiServer(
+    KubeStore store,
+    KubeTokens tokens,
+    KubeFaults faults,
+    KubeCallLog calls,
+    WatchHub watches,
+    TimeProvider time,
+    KubeApiOptions options
+)
 {
     private const string BearerPrefix = "Bearer ";
 
     private readonly ResourceRequests _requests = new(store, watches, time, options);
 
     /// <summary>Whether a path is of this API, for hosts that serve others on the same endpoint.</summary>
-    public static bool Owns(PathString path)
-        => ((ReadOnlySpan<string>)["/api", "/apis", OpenApi.PathPrefix, "/version", "/healthz", "/livez", "/readyz"]).ToArray().Any(prefix => path.StartsWithSegments(prefix, StringComparison.Ordinal));
+    public static bool Owns(PathString path) =>
+        ((ReadOnlySpan<string>)["/api", "/apis", OpenApi.PathPrefix, "/version", "/healthz", "/livez", "/readyz"])
+            .ToArray()
+            .Any(prefix => path.StartsWithSegments(prefix, StringComparison.Ordinal));
 
     public async Task HandleAsync(HttpContext context)
     {
@@ -37,9 +48,11 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
             }
 
             // Counted when it begins, since a watch may go on for half an hour.
-            if (call.Verb == "watch" && route is not null) calls.Add(user, call, (int)HttpStatusCode.OK);
+            if (call.Verb == "watch" && route is not null)
+                calls.Add(user, call, (int)HttpStatusCode.OK);
             await AnswerAsync(context, path, route, call, fault);
-            if (call.Verb != "watch") calls.Add(user, call, fault?.Kind == KubeFaultKind.LostAnswer ? 0 : context.Response.StatusCode);
+            if (call.Verb != "watch")
+                calls.Add(user, call, fault?.Kind == KubeFaultKind.LostAnswer ? 0 : context.Response.StatusCode);
         }
         catch (KubeStatusException refused)
         {
@@ -54,14 +67,19 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
         {
             // A mistake of this server is told in full: whoever sees it is a developer.
             calls.Add(user, call, (int)HttpStatusCode.InternalServerError);
-            await WriteStatusAsync(context, new KubeStatusException(HttpStatusCode.InternalServerError, "InternalError", $"Internal error occurred: {error}"));
+            await WriteStatusAsync(
+                context,
+                new KubeStatusException(HttpStatusCode.InternalServerError, "InternalError", $"Internal error occurred: {error}")
+            );
         }
     }
 
     private async Task AnswerAsync(HttpContext context, string path, KubeRoute? route, KubeCall call, KubeFault? fault)
     {
-        if (await AnswerDiscoveryAsync(context, path)) return;
-        if (route is null) throw KubeStatusException.NoSuchPath();
+        if (await AnswerDiscoveryAsync(context, path))
+            return;
+        if (route is null)
+            throw KubeStatusException.NoSuchPath();
         if (call.Verb == "watch")
         {
             await _requests.WatchAsync(context, route, fault?.Kind);
@@ -69,16 +87,27 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
         }
 
         var answer = await _requests.AnswerAsync(context, route, call.Verb);
-        if (fault?.Kind == KubeFaultKind.LostAnswer) context.Abort();
-        else await WriteAsync(context, answer.Status, Encoding.UTF8.GetBytes(KubeJson.Write(answer.Body)), "application/json", isHalf: fault?.Kind == KubeFaultKind.Truncated);
+        if (fault?.Kind == KubeFaultKind.LostAnswer)
+            context.Abort();
+        else
+            await WriteAsync(
+                context,
+                answer.Status,
+                Encoding.UTF8.GetBytes(KubeJson.Write(answer.Body)),
+                "application/json",
+                isHalf: fault?.Kind == KubeFaultKind.Truncated
+            );
     }
 
     /// <exception cref="KubeStatusException">401.</exception>
     private string Authenticate(HttpRequest request)
     {
         var header = request.Headers.Authorization.ToString();
-        var user = header.StartsWith(BearerPrefix, StringComparison.OrdinalIgnoreCase) ? tokens.UserOf(header[BearerPrefix.Length..].Trim()) : null;
-        if (user is null && options.RequireToken) throw new KubeStatusException(HttpStatusCode.Unauthorized, "Unauthorized", "Unauthorized");
+        var user = header.StartsWith(BearerPrefix, StringComparison.OrdinalIgnoreCase)
+            ? tokens.UserOf(header[BearerPrefix.Length..].Trim())
+            : null;
+        if (user is null && options.RequireToken)
+            throw new KubeStatusException(HttpStatusCode.Unauthorized, "Unauthorized", "Unauthorized");
         return user ?? KubeTokens.Anonymous;
     }
 
@@ -88,7 +117,13 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
         switch (fault?.Kind)
         {
             case KubeFaultKind.Status:
-                await WriteStatusAsync(context, new KubeStatusException((HttpStatusCode)fault.Code, ReasonOf(fault.Code), $"{call} failed: injected by vpc-lab") { RetryAfter = fault.RetryAfter });
+                await WriteStatusAsync(
+                    context,
+                    new KubeStatusException((HttpStatusCode)fault.Code, ReasonOf(fault.Code), $"{call} failed: injected by vpc-lab")
+                    {
+                        RetryAfter = fault.RetryAfter,
+                    }
+                );
                 return true;
             case KubeFaultKind.Broken:
                 context.Abort();
@@ -119,11 +154,18 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
 
         if (Discovery.Answer(path, accept, store.Types) is { } found)
         {
-            await WriteAsync(context, HttpStatusCode.OK, Encoding.UTF8.GetBytes(KubeJson.Write(found)), Discovery.ContentType(found), isHalf: false);
+            await WriteAsync(
+                context,
+                HttpStatusCode.OK,
+                Encoding.UTF8.GetBytes(KubeJson.Write(found)),
+                Discovery.ContentType(found),
+                isHalf: false
+            );
             return true;
         }
 
-        if (OpenApi.Answer(path, accept, store.Types) is not { } document) return false;
+        if (OpenApi.Answer(path, accept, store.Types) is not { } document)
+            return false;
         await WriteAsync(context, HttpStatusCode.OK, document.Body, document.ContentType, isHalf: false);
         return true;
     }
@@ -136,8 +178,15 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
             return;
         }
 
-        if (refused.RetryAfter is { } wait) context.Response.Headers.RetryAfter = $"{Math.Max(1, (int)wait.TotalSeconds)}";
-        await WriteAsync(context, refused.Code, Encoding.UTF8.GetBytes(KubeJson.Write(refused.ToStatus())), "application/json", isHalf: false);
+        if (refused.RetryAfter is { } wait)
+            context.Response.Headers.RetryAfter = $"{Math.Max(1, (int)wait.TotalSeconds)}";
+        await WriteAsync(
+            context,
+            refused.Code,
+            Encoding.UTF8.GetBytes(KubeJson.Write(refused.ToStatus())),
+            "application/json",
+            isHalf: false
+        );
     }
 
     private static async Task WriteAsync(HttpContext context, HttpStatusCode status, byte[] body, string contentType, bool isHalf)
@@ -156,20 +205,21 @@ internal sealed class KubeApiServer(KubeStore store, KubeTokens tokens, KubeFaul
         context.Abort();
     }
 
-    private static string ReasonOf(int code) => code switch
-    {
-        400 => "BadRequest",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "NotFound",
-        409 => "Conflict",
-        410 => "Expired",
-        429 => "TooManyRequests",
-        500 => "InternalError",
-        503 => "ServiceUnavailable",
-        504 => "Timeout",
-        _ => "",
-    };
+    private static string ReasonOf(int code) =>
+        code switch
+        {
+            400 => "BadRequest",
+            401 => "Unauthorized",
+            403 => "Forbidden",
+            404 => "NotFound",
+            409 => "Conflict",
+            410 => "Expired",
+            429 => "TooManyRequests",
+            500 => "InternalError",
+            503 => "ServiceUnavailable",
+            504 => "Timeout",
+            _ => "",
+        };
 }
 
 /// <summary>An answer that is one JSON object.</summary>

@@ -6,7 +6,8 @@ namespace VpcCni.Lab.KubeApi;
 internal sealed record KubeCallCount(string User, string Verb, string Resource, int Outcome, long Count);
 
 /// <summary>
-/// Counts calls by who made them, on what, and how they went: what a role must allow can be read from it. Bounded: further kinds of calls are counted together as the resource <c>(more)</c>.
+/// Counts calls by who made them, on what, and how they went: what a role must allow can be read from it. Bounded: further kinds of calls
+/// are counted together as the resource <c>(more)</c>.
 /// </summary>
 internal sealed class KubeCallLog
 {
@@ -21,10 +22,21 @@ internal sealed class KubeCallLog
         {
             lock (_lock)
             {
-                return [.. _counts
-                    .Select(pair => new KubeCallCount(pair.Key.User, pair.Key.Call.Verb, pair.Key.Call.Resource, pair.Key.Outcome, pair.Value))
-                    .OrderBy(count => count.User, StringComparer.Ordinal).ThenBy(count => count.Resource, StringComparer.Ordinal).ThenBy(count => count.Verb, StringComparer.Ordinal)
-                    .ThenBy(count => count.Outcome)];
+                return
+                [
+                    .. _counts
+                        .Select(pair => new KubeCallCount(
+                            pair.Key.User,
+                            pair.Key.Call.Verb,
+                            pair.Key.Call.Resource,
+                            pair.Key.Outcome,
+                            pair.Value
+                        ))
+                        .OrderBy(count => count.User, StringComparer.Ordinal)
+                        .ThenBy(count => count.Resource, StringComparer.Ordinal)
+                        .ThenBy(count => count.Verb, StringComparer.Ordinal)
+                        .ThenBy(count => count.Outcome),
+                ];
             }
         }
     }
@@ -34,7 +46,8 @@ internal sealed class KubeCallLog
         lock (_lock)
         {
             var key = (user, call, outcome);
-            if (!_counts.ContainsKey(key) && _counts.Count >= MaxKinds) key = (user, call with { Resource = "(more)" }, outcome);
+            if (!_counts.ContainsKey(key) && _counts.Count >= MaxKinds)
+                key = (user, call with { Resource = "(more)" }, outcome);
             _counts[key] = _counts.GetValueOrDefault(key) + 1;
         }
     }

@@ -5,7 +5,9 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>A certificate authority that lives as long as the lab, and the certificate of the API server that it signed: what a pod's ca.crt is for.</summary>
+/// <summary>
+/// A certificate authority that lives as long as the lab, and the certificate of the API server that it signed: what a pod's ca.crt is for.
+/// </summary>
 internal sealed class KubeCertificates : IDisposable
 {
     private static readonly TimeSpan Life = TimeSpan.FromDays(30);
@@ -20,20 +22,33 @@ internal sealed class KubeCertificates : IDisposable
     {
         using var authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var authority = new CertificateRequest("CN=vpc-lab", authorityKey, HashAlgorithmName.SHA256);
-        authority.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, pathLengthConstraint: 0, critical: true));
-        authority.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.DigitalSignature, critical: true));
+        authority.CertificateExtensions.Add(
+            new X509BasicConstraintsExtension(
+                certificateAuthority: true,
+                hasPathLengthConstraint: false,
+                pathLengthConstraint: 0,
+                critical: true
+            )
+        );
+        authority.CertificateExtensions.Add(
+            new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.DigitalSignature, critical: true)
+        );
         authority.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(authority.PublicKey, critical: false));
         _authority = authority.CreateSelfSigned(now - Before, now + Life);
 
         using var serverKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var server = new CertificateRequest("CN=kube-apiserver", serverKey, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
-        foreach (var name in (ReadOnlySpan<string>)["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]) names.AddDnsName(name);
-        foreach (var address in addresses) names.AddIpAddress(address);
+        foreach (var name in (ReadOnlySpan<string>)["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"])
+            names.AddDnsName(name);
+        foreach (var address in addresses)
+            names.AddIpAddress(address);
         server.CertificateExtensions.Add(names.Build());
         server.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true));
         server.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1")], critical: false)); // serverAuth
-        server.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_authority, includeKeyIdentifier: true, includeIssuerAndSerial: false));
+        server.CertificateExtensions.Add(
+            X509AuthorityKeyIdentifierExtension.CreateFromCertificate(_authority, includeKeyIdentifier: true, includeIssuerAndSerial: false)
+        );
         using var signed = server.Create(_authority, now - Before, now + Life, RandomNumberGenerator.GetBytes(16));
         Server = signed.CopyWithPrivateKey(serverKey);
     }

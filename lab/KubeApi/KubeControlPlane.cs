@@ -3,13 +3,21 @@ using VpcCni.Lab.KubeApi.Store;
 
 namespace VpcCni.Lab.KubeApi;
 
-/// <summary>One cluster's API: a store, and the two doors to it. A host puts <see cref="Open"/> on plain HTTP and <see cref="Guarded"/> behind TLS.</summary>
+/// <summary>
+/// One cluster's API: a store, and the two doors to it. A host puts <see cref="Open"/> on plain HTTP and <see cref="Guarded"/> behind TLS.
+/// </summary>
 internal sealed class KubeControlPlane : IDisposable
 {
     private readonly KubeApiServer _open;
     private readonly KubeApiServer _guarded;
 
-    public KubeControlPlane(TimeProvider time, Random storeRandom, Random tokenRandom, KubeStoreOptions? store = null, KubeApiOptions? api = null)
+    public KubeControlPlane(
+        TimeProvider time,
+        Random storeRandom,
+        Random tokenRandom,
+        KubeStoreOptions? store = null,
+        KubeApiOptions? api = null
+    )
     {
         Store = new KubeStore(time, storeRandom, store);
         AmazonDefinitions.Install(Store);

@@ -36,7 +36,9 @@ internal sealed record KubeFault
     /// <summary>A verb of RBAC, or <c>*</c>.</summary>
     public string Verb { get; init; } = "*";
 
-    /// <summary>A plural name, with <c>/status</c> for that subresource; or <c>*</c> for every request, those of discovery included.</summary>
+    /// <summary>
+    /// A plural name, with <c>/status</c> for that subresource; or <c>*</c> for every request, those of discovery included.
+    /// </summary>
     public string Resource { get; init; } = "*";
 
     /// <summary>How often it strikes; null for ever.</summary>
@@ -50,7 +52,9 @@ internal sealed record KubeFault
     /// <summary>Of <see cref="KubeFaultKind.Slow"/>.</summary>
     public TimeSpan Delay { get; init; }
 
-    public bool Strikes(KubeCall call) => (Verb == "*" || Verb == call.Verb) && (Resource == "*" || Resource == call.Resource || call.Resource.StartsWith(Resource + ".", StringComparison.Ordinal));
+    public bool Strikes(KubeCall call) =>
+        (Verb == "*" || Verb == call.Verb)
+        && (Resource == "*" || Resource == call.Resource || call.Resource.StartsWith(Resource + ".", StringComparison.Ordinal));
 }
 
 /// <summary>Faults that are armed, in the order in which they were; the first that fits strikes. Safe for several threads.</summary>
@@ -65,26 +69,32 @@ internal sealed class KubeFaults
     {
         get
         {
-            lock (_lock) return _armed;
+            lock (_lock)
+                return _armed;
         }
     }
 
     /// <exception cref="ArgumentException">The fault can never strike, or too many are armed.</exception>
     public void Arm(KubeFault fault)
     {
-        if (fault.Times is <= 0) throw new ArgumentException("a fault strikes once at least");
-        if (fault.Kind == KubeFaultKind.Status && fault.Code is < 400 or > 599) throw new ArgumentException($"{fault.Code} is no status of a failure: expected 400 to 599");
-        if (fault.Delay < TimeSpan.Zero || fault.Delay > TimeSpan.FromMinutes(10)) throw new ArgumentException("a delay is 0 to 10 minutes");
+        if (fault.Times is <= 0)
+            throw new ArgumentException("a fault strikes once at least");
+        if (fault.Kind == KubeFaultKind.Status && fault.Code is < 400 or > 599)
+            throw new ArgumentException($"{fault.Code} is no status of a failure: expected 400 to 599");
+        if (fault.Delay < TimeSpan.Zero || fault.Delay > TimeSpan.FromMinutes(10))
+            throw new ArgumentException("a delay is 0 to 10 minutes");
         lock (_lock)
         {
-            if (_armed.Count >= MaxArmed) throw new ArgumentException($"{MaxArmed} faults are armed already");
+            if (_armed.Count >= MaxArmed)
+                throw new ArgumentException($"{MaxArmed} faults are armed already");
             _armed = _armed.Add(fault);
         }
     }
 
     public void Clear()
     {
-        lock (_lock) _armed = [];
+        lock (_lock)
+            _armed = [];
     }
 
     /// <summary>The fault that strikes this call, counted; null for none.</summary>
@@ -93,9 +103,11 @@ internal sealed class KubeFaults
         lock (_lock)
         {
             var index = _armed.FindIndex(fault => fault.Strikes(call));
-            if (index < 0) return null;
+            if (index < 0)
+                return null;
             var fault = _armed[index];
-            if (fault.Times is { } left) _armed = left == 1 ? _armed.RemoveAt(index) : _armed.SetItem(index, fault with { Times = left - 1 });
+            if (fault.Times is { } left)
+                _armed = left == 1 ? _armed.RemoveAt(index) : _armed.SetItem(index, fault with { Times = left - 1 });
             return fault;
         }
     }

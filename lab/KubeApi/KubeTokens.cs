@@ -2,8 +2,8 @@
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// Bearer tokens and whose they are. A user's tokens can be replaced, with or without an end of the old ones, as a kubelet renews the token in a pod's folder. Safe for several threads;
-/// they protect nothing but the lab.
+/// Bearer tokens and whose they are. A user's tokens can be replaced, with or without an end of the old ones, as a kubelet renews the token
+/// in a pod's folder. Safe for several threads; they protect nothing but the lab.
 /// </summary>
 internal sealed class KubeTokens(Random random)
 {
@@ -30,7 +30,8 @@ internal sealed class KubeTokens(Random random)
         lock (_lock)
         {
             var token = new string(random.GetItems<char>(Alphabet, Length));
-            if (!_tokensByUser.TryGetValue(user, out var held)) _tokensByUser[user] = held = [];
+            if (!_tokensByUser.TryGetValue(user, out var held))
+                _tokensByUser[user] = held = [];
             held.Add(token);
             _userByToken[token] = user;
             if (held.Count > MaxPerUser)
@@ -48,7 +49,8 @@ internal sealed class KubeTokens(Random random)
     {
         lock (_lock)
         {
-            if (!_tokensByUser.TryGetValue(user, out var held)) return;
+            if (!_tokensByUser.TryGetValue(user, out var held))
+                return;
             foreach (var old in held.Where(old => old != token).ToArray())
             {
                 held.Remove(old);
@@ -60,6 +62,7 @@ internal sealed class KubeTokens(Random random)
     /// <summary>Whose token it is; null when it is nobody's.</summary>
     public string? UserOf(string token)
     {
-        lock (_lock) return _userByToken.GetValueOrDefault(token);
+        lock (_lock)
+            return _userByToken.GetValueOrDefault(token);
     }
 }

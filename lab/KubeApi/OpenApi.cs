@@ -5,8 +5,8 @@ using VpcCni.Lab.KubeApi.Store;
 namespace VpcCni.Lab.KubeApi;
 
 /// <summary>
-/// As much OpenAPI as <c>kubectl apply</c> looks for: that PATCH takes <c>fieldValidation</c>, so that it leaves validation to the server, and the schemas of custom resources. There is
-/// no strategic merge in it, so kubectl uses what it knows of the built-in kinds itself.
+/// As much OpenAPI as <c>kubectl apply</c> looks for: that PATCH takes <c>fieldValidation</c>, so that it leaves validation to the server,
+/// and the schemas of custom resources. There is no strategic merge in it, so kubectl uses what it knows of the built-in kinds itself.
 /// </summary>
 internal static class OpenApi
 {
@@ -18,17 +18,35 @@ internal static class OpenApi
         var parts = path.Trim('/').Split('/');
         switch (parts)
         {
-            // kubectl before 1.24 reads version 2 as protobuf. The empty message is a document without definitions, and of kinds without definitions nothing is checked.
+            // kubectl before 1.24 reads version 2 as protobuf. The empty message is a document without definitions, and of kinds without
+            // definitions nothing is checked.
             case ["openapi", "v2"] when accept.Contains("protobuf", StringComparison.Ordinal):
                 return ([], "application/octet-stream");
             case ["openapi", "v2"]:
-                return Json(new JsonObject { ["swagger"] = "2.0", ["info"] = Info(), ["paths"] = new JsonObject(), ["definitions"] = new JsonObject() });
+                return Json(
+                    new JsonObject
+                    {
+                        ["swagger"] = "2.0",
+                        ["info"] = Info(),
+                        ["paths"] = new JsonObject(),
+                        ["definitions"] = new JsonObject(),
+                    }
+                );
             case ["openapi", "v3"]:
                 var groups = types.Select(PathOf).Distinct().Order(StringComparer.Ordinal);
-                return Json(new JsonObject
-                {
-                    ["paths"] = new JsonObject(groups.Select(group => KeyValuePair.Create<string, JsonNode?>(group, new JsonObject { ["serverRelativeURL"] = $"/openapi/v3/{group}" }))),
-                });
+                return Json(
+                    new JsonObject
+                    {
+                        ["paths"] = new JsonObject(
+                            groups.Select(group =>
+                                KeyValuePair.Create<string, JsonNode?>(
+                                    group,
+                                    new JsonObject { ["serverRelativeURL"] = $"/openapi/v3/{group}" }
+                                )
+                            )
+                        ),
+                    }
+                );
             case ["openapi", "v3", .. var rest]:
                 ResourceType[] wanted = [.. types.Where(type => PathOf(type) == string.Join('/', rest))];
                 return wanted.Length == 0 ? null : Json(Document(wanted));
@@ -37,7 +55,8 @@ internal static class OpenApi
         }
     }
 
-    private static (byte[], string) Json(JsonObject document) => (System.Text.Encoding.UTF8.GetBytes(KubeJson.Write(document)), "application/json");
+    private static (byte[], string) Json(JsonObject document) =>
+        (System.Text.Encoding.UTF8.GetBytes(KubeJson.Write(document)), "application/json");
 
     private static string PathOf(ResourceType type) => type.Group.Length == 0 ? $"api/{type.Version}" : $"apis/{type.ApiVersion}";
 
@@ -54,22 +73,40 @@ internal static class OpenApi
                 ["patch"] = new JsonObject
                 {
                     ["operationId"] = $"patch{type.Kind}",
-                    ["parameters"] = new JsonArray([.. ((string[])["dryRun", "fieldManager", "fieldValidation", "force"]).Select(name => new JsonObject
-                    {
-                        ["name"] = name, ["in"] = "query", ["schema"] = new JsonObject { ["type"] = name == "force" ? "boolean" : "string" },
-                    })]),
+                    ["parameters"] = new JsonArray([
+                        .. ((string[])["dryRun", "fieldManager", "fieldValidation", "force"]).Select(name => new JsonObject
+                        {
+                            ["name"] = name,
+                            ["in"] = "query",
+                            ["schema"] = new JsonObject { ["type"] = name == "force" ? "boolean" : "string" },
+                        }),
+                    ]),
                     ["responses"] = new JsonObject { ["200"] = new JsonObject { ["description"] = "OK" } },
                     ["x-kubernetes-action"] = "patch",
                     ["x-kubernetes-group-version-kind"] = KindOf(type),
                 },
             };
-            var schema = type.Schema?.DeepClone() as JsonObject ?? new JsonObject { ["type"] = "object", ["x-kubernetes-preserve-unknown-fields"] = true };
+            var schema =
+                type.Schema?.DeepClone() as JsonObject
+                ?? new JsonObject { ["type"] = "object", ["x-kubernetes-preserve-unknown-fields"] = true };
             schema["x-kubernetes-group-version-kind"] = new JsonArray(KindOf(type));
             schemas[$"{string.Join('.', type.Group.Split('.').Reverse())}.{type.Version}.{type.Kind}".TrimStart('.')] = schema;
         }
 
-        return new JsonObject { ["openapi"] = "3.0.0", ["info"] = Info(), ["paths"] = paths, ["components"] = new JsonObject { ["schemas"] = schemas } };
+        return new JsonObject
+        {
+            ["openapi"] = "3.0.0",
+            ["info"] = Info(),
+            ["paths"] = paths,
+            ["components"] = new JsonObject { ["schemas"] = schemas },
+        };
     }
 
-    private static JsonObject KindOf(ResourceType type) => new() { ["group"] = type.Group, ["version"] = type.Version, ["kind"] = type.Kind };
+    private static JsonObject KindOf(ResourceType type) =>
+        new()
+        {
+            ["group"] = type.Group,
+            ["version"] = type.Version,
+            ["kind"] = type.Kind,
+        };
 }

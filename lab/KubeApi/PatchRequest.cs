@@ -7,7 +7,10 @@ namespace VpcCni.Lab.KubeApi;
 /// <summary>The kinds of patches, told apart by the media type of the body.</summary>
 internal static class PatchRequest
 {
-    /// <summary>Server-side apply. The body is YAML of which JSON is a part; this server reads that part, which is what kubectl and client libraries send.</summary>
+    /// <summary>
+    /// Server-side apply. The body is YAML of which JSON is a part; this server reads that part, which is what kubectl and client libraries
+    /// send.
+    /// </summary>
     public static bool IsApply(string? contentType) => contentType?.Split(';')[0].Trim() is "application/apply-patch+yaml";
 
     /// <summary>What the patch does to an object.</summary>
@@ -26,10 +29,14 @@ internal static class PatchRequest
             default:
                 var accepted = type.IsCustom
                     ? "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-                    : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
-                throw KubeStatusException.UnsupportedMediaType($"the body of the request was in an unknown format - accepted media types include: {accepted}; this is '{mediaType}'");
+                    : "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+                        + "application/apply-patch+yaml";
+                throw KubeStatusException.UnsupportedMediaType(
+                    $"the body of the request was in an unknown format - accepted media types include: {accepted}; this is '{mediaType}'"
+                );
         }
     }
 
-    private static JsonObject Object(JsonNode? patch) => patch as JsonObject ?? throw KubeStatusException.BadRequest("a merge patch is an object");
+    private static JsonObject Object(JsonNode? patch) =>
+        patch as JsonObject ?? throw KubeStatusException.BadRequest("a merge patch is an object");
 }

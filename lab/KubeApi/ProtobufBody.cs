@@ -29,23 +29,30 @@ internal static class ProtobufBody
     /// <exception cref="KubeStatusException">415: something that is not read here; 400: no protobuf.</exception>
     public static JsonObject Read(ReadOnlySpan<byte> body)
     {
-        if (!body.StartsWith(Magic)) throw Malformed();
-        string apiVersion = "", kind = "";
+        if (!body.StartsWith(Magic))
+            throw Malformed();
+        string apiVersion = "",
+            kind = "";
         ReadOnlySpan<byte> raw = [];
-        for (var rest = body[Magic.Length..]; rest.Length > 0;)
+        for (var rest = body[Magic.Length..]; rest.Length > 0; )
         {
             var (number, value) = NextBytes(ref rest);
-            if (number == 2) raw = value;
-            if (number != 1) continue;
-            for (ReadOnlySpan<byte> type = value; type.Length > 0;)
+            if (number == 2)
+                raw = value;
+            if (number != 1)
+                continue;
+            for (ReadOnlySpan<byte> type = value; type.Length > 0; )
             {
                 var (field, text) = NextBytes(ref type);
-                if (field == 1) apiVersion = Encoding.UTF8.GetString(text);
-                else if (field == 2) kind = Encoding.UTF8.GetString(text);
+                if (field == 1)
+                    apiVersion = Encoding.UTF8.GetString(text);
+                else if (field == 2)
+                    kind = Encoding.UTF8.GetString(text);
             }
         }
 
-        if (!ProtobufMessages.Kinds.Contains(kind)) throw Unsupported($"{kind} as protobuf");
+        if (!ProtobufMessages.Kinds.Contains(kind))
+            throw Unsupported($"{kind} as protobuf");
         var o = new JsonObject();
         Read(o, kind, raw, kind, depth: 0);
         o["apiVersion"] = apiVersion;
@@ -55,7 +62,8 @@ internal static class ProtobufBody
 
     private static JsonObject Read(JsonObject o, string message, ReadOnlySpan<byte> bytes, string path, int depth)
     {
-        if (depth > MaxDepth) throw Malformed();
+        if (depth > MaxDepth)
+            throw Malformed();
         while (bytes.Length > 0)
         {
             var key = ReadVarint(ref bytes);
@@ -73,11 +81,13 @@ internal static class ProtobufBody
             if (ProtobufMessages.Schema.Find(message, number) is not { } field)
             {
                 // The encoder writes plain fields even when they are empty.
-                if (scalar == 0 && content.Length == 0) continue;
+                if (scalar == 0 && content.Length == 0)
+                    continue;
                 throw Unsupported($"field {number} of {path} as protobuf");
             }
 
-            if (wire != (IsVarint(field.Kind) ? Varint : Bytes)) throw Malformed();
+            if (wire != (IsVarint(field.Kind) ? Varint : Bytes))
+                throw Malformed();
             Set(o, field, scalar, content, $"{path}.{field.Name}", depth);
         }
 
@@ -89,7 +99,8 @@ internal static class ProtobufBody
         switch (field.Kind)
         {
             case ProtobufKind.Text:
-                if (content.Length > 0) o[field.Name] = Encoding.UTF8.GetString(content);
+                if (content.Length > 0)
+                    o[field.Name] = Encoding.UTF8.GetString(content);
                 break;
             case ProtobufKind.Number:
             case ProtobufKind.NumberOrNothing when scalar != 0:
@@ -116,11 +127,13 @@ internal static class ProtobufBody
                 Map(o, field)[resource] = QuantityOf(amount);
                 break;
             case ProtobufKind.Quantity:
-                if (content.Length > 0) o[field.Name] = QuantityOf(content);
+                if (content.Length > 0)
+                    o[field.Name] = QuantityOf(content);
                 break;
             case ProtobufKind.Time:
                 // The zero time, which JSON has as null, is an empty message.
-                if (content.Length > 0) o[field.Name] = TimeOf(content);
+                if (content.Length > 0)
+                    o[field.Name] = TimeOf(content);
                 break;
             case ProtobufKind.NumberOrText:
                 o[field.Name] = NumberOrTextOf(content);
@@ -142,19 +155,25 @@ internal static class ProtobufBody
         }
     }
 
-    private static bool IsVarint(ProtobufKind kind)
-        => kind is ProtobufKind.Number or ProtobufKind.NumberOrNothing or ProtobufKind.Numbers
-            or ProtobufKind.Flag or ProtobufKind.FlagOrNothing;
+    private static bool IsVarint(ProtobufKind kind) =>
+        kind
+            is ProtobufKind.Number
+                or ProtobufKind.NumberOrNothing
+                or ProtobufKind.Numbers
+                or ProtobufKind.Flag
+                or ProtobufKind.FlagOrNothing;
 
     private static JsonArray List(JsonObject o, ProtobufField field)
     {
-        if (o[field.Name] is not JsonArray list) o[field.Name] = list = [];
+        if (o[field.Name] is not JsonArray list)
+            o[field.Name] = list = [];
         return list;
     }
 
     private static JsonObject Map(JsonObject o, ProtobufField field)
     {
-        if (o[field.Name] is not JsonObject map) o[field.Name] = map = [];
+        if (o[field.Name] is not JsonObject map)
+            o[field.Name] = map = [];
         return map;
     }
 
@@ -166,16 +185,17 @@ internal static class ProtobufBody
         return (name, fields.TryGetValue(2, out var value) ? value.Content : []);
     }
 
-    private static string QuantityOf(ReadOnlySpan<byte> content)
-        => Fields(content).TryGetValue(1, out var text) ? Encoding.UTF8.GetString(text.Content) : "0";
+    private static string QuantityOf(ReadOnlySpan<byte> content) =>
+        Fields(content).TryGetValue(1, out var text) ? Encoding.UTF8.GetString(text.Content) : "0";
 
     private static string TimeOf(ReadOnlySpan<byte> content)
     {
         var seconds = Fields(content).TryGetValue(1, out var value) ? (long)value.Scalar : 0;
         try
         {
-            return DateTimeOffset.FromUnixTimeSeconds(seconds).UtcDateTime
-                .ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+            return DateTimeOffset
+                .FromUnixTimeSeconds(seconds)
+                .UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
         }
         catch (ArgumentOutOfRangeException)
         {
@@ -188,7 +208,8 @@ internal static class ProtobufBody
     {
         var fields = Fields(content);
         var isText = fields.TryGetValue(1, out var type) && type.Scalar == 1;
-        if (isText) return fields.TryGetValue(3, out var text) ? Encoding.UTF8.GetString(text.Content) : "";
+        if (isText)
+            return fields.TryGetValue(3, out var text) ? Encoding.UTF8.GetString(text.Content) : "";
         return fields.TryGetValue(2, out var number) ? (long)number.Scalar : 0;
     }
 
@@ -222,7 +243,8 @@ internal static class ProtobufBody
         for (var index = 0; index < Math.Min(bytes.Length, 10); index++)
         {
             value |= (ulong)(bytes[index] & 0x7F) << (7 * index);
-            if (bytes[index] >= 0x80) continue;
+            if (bytes[index] >= 0x80)
+                continue;
             bytes = bytes[(index + 1)..];
             return value;
         }
@@ -232,14 +254,16 @@ internal static class ProtobufBody
 
     private static ReadOnlySpan<byte> Take(ref ReadOnlySpan<byte> bytes, ulong length)
     {
-        if (length > (ulong)bytes.Length) throw Malformed();
+        if (length > (ulong)bytes.Length)
+            throw Malformed();
         var taken = bytes[..(int)length];
         bytes = bytes[(int)length..];
         return taken;
     }
 
-    private static KubeStatusException Malformed() => KubeStatusException.BadRequest("the body of the request is no protobuf of Kubernetes");
+    private static KubeStatusException Malformed() =>
+        KubeStatusException.BadRequest("the body of the request is no protobuf of Kubernetes");
 
-    private static KubeStatusException Unsupported(string what)
-        => new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", $"this server does not read {what}; send application/json");
+    private static KubeStatusException Unsupported(string what) =>
+        new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", $"this server does not read {what}; send application/json");
 }

@@ -78,8 +78,10 @@ internal sealed class ProtobufSchema
         foreach (var line in Split(text, '\n'))
         {
             var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon > 0) _messages.Add(line[..colon], fields = []);
-            foreach (var field in Split(line[(colon + 1)..], ',').Select(Field)) fields.Add(field.Number, field);
+            if (colon > 0)
+                _messages.Add(line[..colon], fields = []);
+            foreach (var field in Split(line[(colon + 1)..], ',').Select(Field))
+                fields.Add(field.Number, field);
         }
 
         var all = _messages.Values.SelectMany(message => message.Values);
@@ -92,8 +94,8 @@ internal sealed class ProtobufSchema
 
     public bool Has(string message) => _messages.ContainsKey(message);
 
-    private static string[] Split(string text, char separator)
-        => text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    private static string[] Split(string text, char separator) =>
+        text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     private static ProtobufField Field(string text)
     {

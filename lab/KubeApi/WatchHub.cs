@@ -15,7 +15,8 @@ internal sealed class WatchHub : IDisposable
     {
         get
         {
-            lock (_lock) return _count;
+            lock (_lock)
+                return _count;
         }
     }
 
@@ -26,7 +27,8 @@ internal sealed class WatchHub : IDisposable
         lock (_lock)
         {
             closed = _open;
-            if (!_isEnded) _open = new CancellationTokenSource();
+            if (!_isEnded)
+                _open = new CancellationTokenSource();
         }
 
         closed.Cancel();
@@ -38,7 +40,8 @@ internal sealed class WatchHub : IDisposable
     {
         lock (_lock)
         {
-            if (_count >= most) throw KubeStatusException.TooManyRequests($"{most} watches are open already");
+            if (_count >= most)
+                throw KubeStatusException.TooManyRequests($"{most} watches are open already");
             _count++;
             return new Place(this, _open.Token);
         }
@@ -48,16 +51,19 @@ internal sealed class WatchHub : IDisposable
     public async Task ClosedAsync(CancellationToken cancellationToken)
     {
         CancellationToken closed;
-        lock (_lock) closed = _open.Token;
+        lock (_lock)
+            closed = _open.Token;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(closed, cancellationToken);
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using (either.Token.Register(ended.SetResult)) await ended.Task;
+        await using (either.Token.Register(ended.SetResult))
+            await ended.Task;
     }
 
     /// <summary>Closes all watches, and those that still come at once.</summary>
     public void Dispose()
     {
-        lock (_lock) _isEnded = true;
+        lock (_lock)
+            _isEnded = true;
         CloseAll();
     }
 
@@ -69,7 +75,8 @@ internal sealed class WatchHub : IDisposable
 
         public void Dispose()
         {
-            lock (hub._lock) hub._count--;
+            lock (hub._lock)
+                hub._count--;
         }
     }
 }

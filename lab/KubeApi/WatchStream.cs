@@ -28,8 +28,9 @@ internal sealed record WatchSpec
 }
 
 /// <summary>
-/// One watch: an answer that does not end, one event a line (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It reads the store's history from
-/// where it is, so it holds no queue, and a client that reads too slowly finds its place forgotten: ERROR with 410.
+/// One watch: an answer that does not end, one event a line
+/// (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes). It reads the store's history from where
+/// it is, so it holds no queue, and a client that reads too slowly finds its place forgotten: ERROR with 410.
 /// </summary>
 internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter writer, TimeProvider time)
 {
@@ -44,12 +45,14 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
         {
             await response.StartAsync(end.Token);
             await response.Body.FlushAsync(end.Token);
-            if (await IsFaultyAsync(context, end.Token)) return;
+            if (await IsFaultyAsync(context, end.Token))
+                return;
             var position = await BeginAsync(response, end.Token);
             while (true)
             {
                 position = await AdvanceAsync(response, position, end.Token);
-                if (!await ChangedAsync(position, end.Token) && spec.WithBookmarks) await WriteAsync(response, "BOOKMARK", writer.Bookmark(position, endsInitialEvents: false), end.Token);
+                if (!await ChangedAsync(position, end.Token) && spec.WithBookmarks)
+                    await WriteAsync(response, "BOOKMARK", writer.Bookmark(position, endsInitialEvents: false), end.Token);
             }
         }
         catch (KubeStatusException refused)
@@ -59,17 +62,21 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
         catch (OperationCanceledException) when (end.IsCancellationRequested)
         {
             // The end of a watch is the end of its answer. One that is closed before its time breaks off, as when a server goes down.
-            if (closed.IsCancellationRequested) context.Abort();
+            if (closed.IsCancellationRequested)
+                context.Abort();
         }
     }
 
     /// <returns>The version from which on changes are read.</returns>
     private async Task<long> BeginAsync(HttpResponse response, CancellationToken cancellationToken)
     {
-        if (spec is { From: { } from, BeginWithState: false }) return from;
+        if (spec is { From: { } from, BeginWithState: false })
+            return from;
         var state = store.List(spec.Type, spec.Selection);
-        foreach (var o in state.Items) await WriteAsync(response, "ADDED", writer.Watched(o), cancellationToken);
-        if (spec is { BeginWithState: true, WithBookmarks: true }) await WriteAsync(response, "BOOKMARK", writer.Bookmark(state.ResourceVersion, endsInitialEvents: true), cancellationToken);
+        foreach (var o in state.Items)
+            await WriteAsync(response, "ADDED", writer.Watched(o), cancellationToken);
+        if (spec is { BeginWithState: true, WithBookmarks: true })
+            await WriteAsync(response, "BOOKMARK", writer.Bookmark(state.ResourceVersion, endsInitialEvents: true), cancellationToken);
         await response.Body.FlushAsync(cancellationToken);
         return state.ResourceVersion;
     }
@@ -77,7 +84,8 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
     private async Task<long> AdvanceAsync(HttpResponse response, long position, CancellationToken cancellationToken)
     {
         var batch = store.ReadChanges(spec.Type, spec.Selection, position);
-        foreach (var (type, o) in batch.Events) await WriteAsync(response, type, writer.Watched(o), cancellationToken);
+        foreach (var (type, o) in batch.Events)
+            await WriteAsync(response, type, writer.Watched(o), cancellationToken);
         return batch.Position;
     }
 
@@ -112,7 +120,8 @@ internal sealed class WatchStream(KubeStore store, WatchSpec spec, ObjectWriter 
                 return true;
             case KubeFaultKind.Stalled:
                 var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                await using (cancellationToken.Register(ended.SetResult)) await ended.Task;
+                await using (cancellationToken.Register(ended.SetResult))
+                    await ended.Task;
                 return true;
             default:
                 return false;

@@ -16,7 +16,11 @@ internal sealed class LinkWatch(LabNode node)
 }
 
 /// <summary>What a node's links carried between two looks.</summary>
-internal sealed class LinkDelta(string node, IReadOnlyDictionary<string, LinkCounters> before, IReadOnlyDictionary<string, LinkCounters> after)
+internal sealed class LinkDelta(
+    string node,
+    IReadOnlyDictionary<string, LinkCounters> before,
+    IReadOnlyDictionary<string, LinkCounters> after
+)
 {
     /// <summary>Packets that left by a link, which had to be so many or more.</summary>
     /// <exception cref="CheckFailedException">They were fewer.</exception>
@@ -30,23 +34,26 @@ internal sealed class LinkDelta(string node, IReadOnlyDictionary<string, LinkCou
     public void NotSent(string link, int atMost)
     {
         var sent = Delta(link).SentPackets;
-        if (sent >= atMost) throw new CheckFailedException($"{sent} packets left {node} by {link}, which is not their way");
+        if (sent >= atMost)
+            throw new CheckFailedException($"{sent} packets left {node} by {link}, which is not their way");
     }
 
     /// <exception cref="CheckFailedException">So many packets or more left by an ENI.</exception>
     public void NotSentByAnyEni(int atMost)
     {
-        foreach (var link in after.Keys.Where(name => name == LinkWatch.PrimaryLink || name.StartsWith("ens", StringComparison.Ordinal))) NotSent(link, atMost);
+        foreach (var link in after.Keys.Where(name => name == LinkWatch.PrimaryLink || name.StartsWith("ens", StringComparison.Ordinal)))
+            NotSent(link, atMost);
     }
 
     /// <summary>A link that came meanwhile began at zero.</summary>
     private LinkCounters Delta(string link)
     {
-        if (!after.TryGetValue(link, out var now)) throw new CheckFailedException($"{node} has no link {link}");
+        if (!after.TryGetValue(link, out var now))
+            throw new CheckFailedException($"{node} has no link {link}");
         var then = before.GetValueOrDefault(link);
         return new LinkCounters(now.ReceivedPackets - then.ReceivedPackets, now.SentPackets - then.SentPackets);
     }
 
-    private static long Need(long packets, int atLeast, string how)
-        => packets >= atLeast ? packets : throw new CheckFailedException($"only {packets} packets {how}; expected {atLeast} or more");
+    private static long Need(long packets, int atLeast, string how) =>
+        packets >= atLeast ? packets : throw new CheckFailedException($"only {packets} packets {how}; expected {atLeast} or more");
 }

@@ -7,8 +7,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Traffic within the VPC. Each check proves three things: answers came (ICMP and TCP), the server saw the sender's own address (no NAT), and the packets took the expected links,
-/// which their counters show.
+/// Traffic within the VPC. Each check proves three things: answers came (ICMP and TCP), the server saw the sender's own address (no NAT),
+/// and the packets took the expected links, which their counters show.
 /// </summary>
 internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
 {
@@ -25,18 +25,34 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
         var carried = watch.Stop();
         carried.NotSentByAnyEni(Pings);
-        return new PathMeasure("veth -> veth", carried.Sent(HostLinkOf(to), Pings), $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used");
+        return new PathMeasure(
+            "veth -> veth",
+            carried.Sent(HostLinkOf(to), Pings),
+            $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, no ENI used"
+        );
     }
 
-    /// <summary>Pod to pod on another node: through the ENI that owns the sender's address, and in by the one that owns the receiver's.</summary>
-    public async Task<PathMeasure> AcrossNodesAsync(LabNode fromNode, LabPod from, LabNode toNode, LabPod to, CancellationToken cancellationToken)
+    /// <summary>
+    /// Pod to pod on another node: through the ENI that owns the sender's address, and in by the one that owns the receiver's.
+    /// </summary>
+    public async Task<PathMeasure> AcrossNodesAsync(
+        LabNode fromNode,
+        LabPod from,
+        LabNode toNode,
+        LabPod to,
+        CancellationToken cancellationToken
+    )
     {
         var (outLink, inLink) = (LinkOf(fromNode, from), LinkOf(toNode, to));
         var (left, arrived) = (new LinkWatch(fromNode), new LinkWatch(toNode));
         var ping = await PingManyAsync(from.Network, to.Address, cancellationToken);
         await TcpAsync(from.Network, to, from.Address, cancellationToken);
         arrived.Stop().Received(inLink, Pings);
-        return new PathMeasure($"{outLink} -> {inLink}", left.Stop().Sent(outLink, Pings), $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}");
+        return new PathMeasure(
+            $"{outLink} -> {inLink}",
+            left.Stop().Sent(outLink, Pings),
+            $"{from.Address} -> {to.Address}, ping {Milliseconds(ping)}, {outLink} -> {inLink}"
+        );
     }
 
     /// <summary>A node to one of its own pods, as the kubelet probes it: by the pod's link, and by no ENI.</summary>
@@ -47,7 +63,11 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         await TcpAsync(node.Network, pod, expectedSource: null, cancellationToken);
         var carried = watch.Stop();
         carried.NotSentByAnyEni(Pings);
-        return new PathMeasure("node -> veth", carried.Sent(HostLinkOf(pod), Pings), $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}, no ENI used");
+        return new PathMeasure(
+            "node -> veth",
+            carried.Sent(HostLinkOf(pod), Pings),
+            $"{node.Name} -> {pod.Address}, ping {Milliseconds(ping)}, no ENI used"
+        );
     }
 
     /// <summary>A node to a pod of another one: out by the primary ENI, in by the one that owns the pod's address.</summary>
@@ -58,7 +78,11 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         var ping = await PingManyAsync(fromNode.Network, pod.Address, cancellationToken);
         await TcpAsync(fromNode.Network, pod, fromNode.Address, cancellationToken);
         left.Stop().Sent(LinkWatch.PrimaryLink, Pings);
-        return new PathMeasure($"{LinkWatch.PrimaryLink} -> {inLink}", arrived.Stop().Received(inLink, Pings), $"{fromNode.Name} -> {pod.Address}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}");
+        return new PathMeasure(
+            $"{LinkWatch.PrimaryLink} -> {inLink}",
+            arrived.Stop().Received(inLink, Pings),
+            $"{fromNode.Name} -> {pod.Address}, ping {Milliseconds(ping)}, {LinkWatch.PrimaryLink} -> {inLink}"
+        );
     }
 
     /// <summary>A token of the metadata service, asked for from inside a pod.</summary>
@@ -68,7 +92,11 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         {
             ConnectCallback = async (context, cancelled) =>
             {
-                var socket = pod.Network.OpenSocket(System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+                var socket = pod.Network.OpenSocket(
+                    System.Net.Sockets.AddressFamily.InterNetwork,
+                    System.Net.Sockets.SocketType.Stream,
+                    System.Net.Sockets.ProtocolType.Tcp
+                );
                 try
                 {
                     await socket.ConnectAsync(context.DnsEndPoint, cancelled);
@@ -85,12 +113,16 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         using var request = new HttpRequestMessage(HttpMethod.Put, $"http://{FabricAddresses.Imds}/latest/api/token");
         request.Headers.Add("X-aws-ec2-metadata-token-ttl-seconds", "60");
         using var response = await client.SendAsync(request, cancellationToken);
-        return response.IsSuccessStatusCode ? $"{pod.Address} -> {FabricAddresses.Imds}, token given" : throw new CheckFailedException($"the metadata service answered {(int)response.StatusCode}");
+        return response.IsSuccessStatusCode
+            ? $"{pod.Address} -> {FabricAddresses.Imds}, token given"
+            : throw new CheckFailedException($"the metadata service answered {(int)response.StatusCode}");
     }
 
-    /// <summary>A source forged by a pod: the receiver gets nothing of it. The node itself drops it, by its reverse path filter on the pod's link.</summary>
-    public async Task<string> ForgedByPodAsync(LabPod from, IPAddress forged, LabPod to, CancellationToken cancellationToken)
-        => await _probe.ForgedArrivesAsync(from.Network, forged, to.Network, to.Address, cancellationToken)
+    /// <summary>
+    /// A source forged by a pod: the receiver gets nothing of it. The node itself drops it, by its reverse path filter on the pod's link.
+    /// </summary>
+    public async Task<string> ForgedByPodAsync(LabPod from, IPAddress forged, LabPod to, CancellationToken cancellationToken) =>
+        await _probe.ForgedArrivesAsync(from.Network, forged, to.Network, to.Address, cancellationToken)
             ? throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}")
             : $"{from.Address} as {forged}: not received";
 
@@ -98,19 +130,25 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     public async Task<string> ForgedByNodeAsync(LabNode fromNode, IPAddress forged, LabPod to, CancellationToken cancellationToken)
     {
         var before = await SpoofedAsync(fromNode, cancellationToken);
-        if (await _probe.ForgedArrivesAsync(fromNode.Network, forged, to.Network, to.Address, cancellationToken)) throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}");
+        if (await _probe.ForgedArrivesAsync(fromNode.Network, forged, to.Network, to.Address, cancellationToken))
+            throw new CheckFailedException($"{to.Address} received a packet with the forged source {forged}");
         var after = await SpoofedAsync(fromNode, cancellationToken);
-        return after > before ? $"{fromNode.Name} as {forged}: not received, counted {before} -> {after}" : throw new CheckFailedException($"the forged packet did not arrive, but no counter of {fromNode.Name} went up: it was lost elsewhere");
+        return after > before
+            ? $"{fromNode.Name} as {forged}: not received, counted {before} -> {after}"
+            : throw new CheckFailedException(
+                $"the forged packet did not arrive, but no counter of {fromNode.Name} went up: it was lost elsewhere"
+            );
     }
 
     /// <summary>One answer from each of these pods, seen from another.</summary>
     public async Task ReachAllAsync(LabPod from, IEnumerable<LabPod> pods, CancellationToken cancellationToken)
     {
-        foreach (var pod in pods) await _probe.PingAsync(from.Network, pod.Address, cancellationToken);
+        foreach (var pod in pods)
+            await _probe.PingAsync(from.Network, pod.Address, cancellationToken);
     }
 
-    private async Task<long> SpoofedAsync(LabNode node, CancellationToken cancellationToken)
-        => (await lab.StatusAsync(cancellationToken)).Nodes.First(status => status.Name == node.Name).Enis.Sum(eni => eni.Spoofed.Packets);
+    private async Task<long> SpoofedAsync(LabNode node, CancellationToken cancellationToken) =>
+        (await lab.StatusAsync(cancellationToken)).Nodes.First(status => status.Name == node.Name).Enis.Sum(eni => eni.Spoofed.Packets);
 
     /// <summary>The shortest time of <see cref="Pings"/> answers.</summary>
     public async Task<TimeSpan> PingManyAsync(NetworkNamespace from, IPAddress target, CancellationToken cancellationToken)
@@ -119,7 +157,8 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
         for (var count = 0; count < Pings; count++)
         {
             var elapsed = await _probe.PingAsync(from, target, cancellationToken);
-            if (elapsed < best) best = elapsed;
+            if (elapsed < best)
+                best = elapsed;
         }
 
         return best;
@@ -129,16 +168,23 @@ internal sealed class PodTraffic(VpcLab lab, TimeProvider time)
     {
         var outcome = await _probe.TcpAsync(from, to.Network, to.Address, cancellationToken);
         if (expectedSource is not null && !outcome.SeenSource.Equals(expectedSource))
-            throw new CheckFailedException($"{to.Address} saw the connection come from {outcome.SeenSource}; expected the pod's own address {expectedSource}");
+            throw new CheckFailedException(
+                $"{to.Address} saw the connection come from {outcome.SeenSource}; expected the pod's own address {expectedSource}"
+            );
     }
 
     /// <summary>The link of the ENI that owns the pod's address, according to EC2.</summary>
-    public string LinkOf(LabNode node, LabPod pod) => lab.World.With(world => world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
-        ? FabricNames.NodeLink(attachment.DeviceIndex, attachment.NetworkCard)
-        : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}"));
+    public string LinkOf(LabNode node, LabPod pod) =>
+        lab.World.With(world =>
+            world.FindOwner(pod.Address)?.Attachment is { } attachment && attachment.Instance == node.Instance.Id
+                ? FabricNames.NodeLink(attachment.DeviceIndex, attachment.NetworkCard)
+                : throw new CheckFailedException($"{pod.Address} of {pod.Name} belongs to no ENI of {node.Name}")
+        );
 
     /// <summary>The node's end of the pod's link: the first interface of the plugin's result.</summary>
-    public static string HostLinkOf(LabPod pod) => (string?)pod.Result["interfaces"]?[0]?["name"] ?? throw new CheckFailedException($"the result of {pod.Name}'s ADD names no host link");
+    public static string HostLinkOf(LabPod pod) =>
+        (string?)pod.Result["interfaces"]?[0]?["name"]
+        ?? throw new CheckFailedException($"the result of {pod.Name}'s ADD names no host link");
 
     public static string Milliseconds(TimeSpan elapsed) => $"{elapsed.TotalMilliseconds:F2} ms";
 }

@@ -6,8 +6,8 @@ using VpcCni.Netlink;
 namespace VpcCni.Lab.Paths;
 
 /// <summary>
-/// Services on a node, with rules as kube-proxy writes them in nftables mode: destinations at dstnat, sources at srcnat, mark 0x4000 for what is masqueraded (kubernetes.io, "Virtual IPs and Service
-/// Proxies"). The lab has no kube-proxy.
+/// Services on a node, with rules as kube-proxy writes them in nftables mode: destinations at dstnat, sources at srcnat, mark 0x4000 for
+/// what is masqueraded (kubernetes.io, "Virtual IPs and Service Proxies"). The lab has no kube-proxy.
 /// </summary>
 internal static class ServiceRules
 {
@@ -28,27 +28,37 @@ internal static class ServiceRules
 
     private const string Table = "kube-proxy";
 
-    public static Task InstallAsync(NetworkNamespace node, IPAddress local, IPAddress remote, TimeProvider time, CancellationToken cancellationToken) => new Nft(node, time).ApplyAsync($$"""
-        add table ip {{Table}}
-        delete table ip {{Table}}
-        table ip {{Table}} {
-          chain mark-for-masquerade { meta mark set meta mark or 0x4000; }
-          chain services {
-            ip daddr {{Local.Address}} tcp dport {{Local.Port}} ip saddr {{local}} jump mark-for-masquerade
-            ip daddr {{Local.Address}} tcp dport {{Local.Port}} dnat to {{local}}:{{PodPort}}
-            ip daddr {{Remote.Address}} tcp dport {{Remote.Port}} dnat to {{remote}}:{{PodPort}}
-            fib daddr type local tcp dport {{MasqueradedNodePort}} jump mark-for-masquerade
-            fib daddr type local tcp dport { {{NodePort}}, {{MasqueradedNodePort}} } dnat to {{local}}:{{PodPort}}
-          }
-          chain nat-prerouting { type nat hook prerouting priority dstnat; jump services; }
-          chain nat-output { type nat hook output priority -100; jump services; }
-          chain nat-postrouting {
-            type nat hook postrouting priority srcnat;
-            meta mark and 0x4000 == 0 return
-            meta mark set meta mark xor 0x4000
-            masquerade fully-random
-          }
-        }
+    public static Task InstallAsync(
+        NetworkNamespace node,
+        IPAddress local,
+        IPAddress remote,
+        TimeProvider time,
+        CancellationToken cancellationToken
+    ) =>
+        new Nft(node, time).ApplyAsync(
+            $$"""
+            add table ip {{Table}}
+            delete table ip {{Table}}
+            table ip {{Table}} {
+              chain mark-for-masquerade { meta mark set meta mark or 0x4000; }
+              chain services {
+                ip daddr {{Local.Address}} tcp dport {{Local.Port}} ip saddr {{local}} jump mark-for-masquerade
+                ip daddr {{Local.Address}} tcp dport {{Local.Port}} dnat to {{local}}:{{PodPort}}
+                ip daddr {{Remote.Address}} tcp dport {{Remote.Port}} dnat to {{remote}}:{{PodPort}}
+                fib daddr type local tcp dport {{MasqueradedNodePort}} jump mark-for-masquerade
+                fib daddr type local tcp dport { {{NodePort}}, {{MasqueradedNodePort}} } dnat to {{local}}:{{PodPort}}
+              }
+              chain nat-prerouting { type nat hook prerouting priority dstnat; jump services; }
+              chain nat-output { type nat hook output priority -100; jump services; }
+              chain nat-postrouting {
+                type nat hook postrouting priority srcnat;
+                meta mark and 0x4000 == 0 return
+                meta mark set meta mark xor 0x4000
+                masquerade fully-random
+              }
+            }
 
-        """, cancellationToken);
+            """,
+            cancellationToken
+        );
 }

@@ -26,7 +26,8 @@ public sealed class CallLog
 
     public IReadOnlyDictionary<(string Operation, string Outcome), long> Counts => _counts;
 
-    public long Count(string operation) => _counts.Where(pair => string.Equals(pair.Key.Operation, operation, StringComparison.Ordinal)).Sum(pair => pair.Value);
+    public long Count(string operation) =>
+        _counts.Where(pair => string.Equals(pair.Key.Operation, operation, StringComparison.Ordinal)).Sum(pair => pair.Value);
 
     public long Count(string operation, string outcome) => _counts.GetValueOrDefault((operation, outcome));
 
@@ -34,8 +35,10 @@ public sealed class CallLog
     {
         Total++;
         _counts[(operation, outcome)] = _counts.GetValueOrDefault((operation, outcome)) + 1;
-        if (_capacity == 0) return;
-        if (_recent.Count == _capacity) _recent.Dequeue();
+        if (_capacity == 0)
+            return;
+        if (_recent.Count == _capacity)
+            _recent.Dequeue();
         _recent.Enqueue(new CallRecord(Total, at, operation, outcome));
     }
 }

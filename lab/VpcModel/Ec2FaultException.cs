@@ -31,22 +31,25 @@ public static class Ec2Faults
 
     public static Ec2FaultException NoSuchSubnet(string id) => new("InvalidSubnetID.NotFound", $"The subnet ID '{id}' does not exist");
 
-    public static Ec2FaultException NoSuchInstance(string id) => new("InvalidInstanceID.NotFound", $"The instance ID '{id}' does not exist");
+    public static Ec2FaultException NoSuchInstance(string id) =>
+        new("InvalidInstanceID.NotFound", $"The instance ID '{id}' does not exist");
 
-    public static Ec2FaultException NoSuchInterface(string id) => new("InvalidNetworkInterfaceID.NotFound", $"The networkInterface ID '{id}' does not exist");
+    public static Ec2FaultException NoSuchInterface(string id) =>
+        new("InvalidNetworkInterfaceID.NotFound", $"The networkInterface ID '{id}' does not exist");
 
-    public static Ec2FaultException NoSuchAttachment(string id) => new("InvalidAttachmentID.NotFound", $"The interface attachment '{id}' does not exist");
+    public static Ec2FaultException NoSuchAttachment(string id) =>
+        new("InvalidAttachmentID.NotFound", $"The interface attachment '{id}' does not exist");
 
     public static Ec2FaultException NoSuchGroup(string id) => new("InvalidGroup.NotFound", $"The security group '{id}' does not exist");
 
-    public static Ec2FaultException DuplicateRule(RulePermission rule)
-        => new("InvalidPermission.Duplicate", $"the specified rule \"{rule}\" already exists");
+    public static Ec2FaultException DuplicateRule(RulePermission rule) =>
+        new("InvalidPermission.Duplicate", $"the specified rule \"{rule}\" already exists");
 
-    public static Ec2FaultException NoSuchRule()
-        => new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
+    public static Ec2FaultException NoSuchRule() =>
+        new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.");
 
-    public static Ec2FaultException NoSuchRuleId(string id)
-        => new("InvalidSecurityGroupRuleId.NotFound", $"The security group rule ID '{id}' does not exist");
+    public static Ec2FaultException NoSuchRuleId(string id) =>
+        new("InvalidSecurityGroupRuleId.NotFound", $"The security group rule ID '{id}' does not exist");
 
     public static Ec2FaultException BadId(string id) => new("InvalidID", $"The ID '{id}' is not valid");
 
@@ -54,25 +57,40 @@ public static class Ec2Faults
 
     public static Ec2FaultException BadCombination(string message) => new("InvalidParameterCombination", message);
 
-    public static Ec2FaultException Missing(string parameter) => new("MissingParameter", $"The request must contain the parameter {parameter}");
+    public static Ec2FaultException Missing(string parameter) =>
+        new("MissingParameter", $"The request must contain the parameter {parameter}");
 
     /// <summary>The interface (or its instance type) holds no more addresses; prefixes count as one each.</summary>
-    public static Ec2FaultException AddressLimit() => new("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.");
+    public static Ec2FaultException AddressLimit() =>
+        new("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.");
 
-    /// <summary>An interface that was given more addresses, while attached to nothing, than the instance type allows (text as in cilium/cilium#9730).</summary>
-    public static Ec2FaultException AddressLimitOfInstance(NetworkInterface eni, InstanceType type) => new(
-        "InvalidInterface.IpAddressLimitExceeded", $"Address count {eni.Ipv4Slots} on {eni.Id.Value.Replace("eni-", "interface-", StringComparison.Ordinal)} exceeds the limit for {type.Name}");
+    /// <summary>
+    /// An interface that was given more addresses, while attached to nothing, than the instance type allows (text as in
+    /// cilium/cilium#9730).
+    /// </summary>
+    public static Ec2FaultException AddressLimitOfInstance(NetworkInterface eni, InstanceType type) =>
+        new(
+            "InvalidInterface.IpAddressLimitExceeded",
+            $"Address count {eni.Ipv4Slots} on {eni.Id.Value.Replace("eni-", "interface-", StringComparison.Ordinal)} exceeds the "
+                + $"limit for {type.Name}"
+        );
 
     public static Ec2FaultException Ipv6AddressLimit() => new("InvalidParameterValue", "Number of IPv6 addresses will exceed limit.");
 
-    public static Ec2FaultException AttachmentLimit(int wanted, string instanceType) => new("AttachmentLimitExceeded", $"Interface count {wanted} exceeds the limit for {instanceType}");
+    public static Ec2FaultException AttachmentLimit(int wanted, string instanceType) =>
+        new("AttachmentLimitExceeded", $"Interface count {wanted} exceeds the limit for {instanceType}");
 
-    public static Ec2FaultException SubnetFull() => new("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request.");
+    public static Ec2FaultException SubnetFull() =>
+        new("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request.");
 
     /// <summary>Enough free addresses, but no free aligned /28: fragmentation.</summary>
-    public static Ec2FaultException SubnetFragmented() => new("InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request.");
+    public static Ec2FaultException SubnetFragmented() =>
+        new("InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request.");
 
-    /// <summary>Fewer free addresses than the prefixes would take. EC2 answers with another code than for fragmentation (told by AWS support in cilium/cilium#31016).</summary>
+    /// <summary>
+    /// Fewer free addresses than the prefixes would take. EC2 answers with another code than for fragmentation (told by AWS support in
+    /// cilium/cilium#31016).
+    /// </summary>
     public static Ec2FaultException SubnetTooFullForPrefixes() => BadValue("There aren't sufficient free Ipv4 addresses or prefixes");
 
     public static Ec2FaultException InterfaceInUse(EniId id) => new("InvalidNetworkInterface.InUse", $"Interface: [{id}] in use.");
@@ -85,14 +103,25 @@ public static class Ec2Faults
 
     public static Ec2FaultException NotPermitted(string message) => new("OperationNotPermitted", message);
 
-    public static Ec2FaultException TokenReused() => new("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).");
+    public static Ec2FaultException TokenReused() =>
+        new(
+            "IdempotentParameterMismatch",
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."
+        );
 
-    public static Ec2FaultException Throttled() => new("RequestLimitExceeded", "Request limit exceeded.", HttpStatusCode.ServiceUnavailable);
+    public static Ec2FaultException Throttled() =>
+        new("RequestLimitExceeded", "Request limit exceeded.", HttpStatusCode.ServiceUnavailable);
 
-    public static Ec2FaultException Unauthorized(string operation) => new(
-        "UnauthorizedOperation", $"You are not authorized to perform this operation. No identity-based policy allows the ec2:{operation} action", HttpStatusCode.Forbidden);
+    public static Ec2FaultException Unauthorized(string operation) =>
+        new(
+            "UnauthorizedOperation",
+            $"You are not authorized to perform this operation. No identity-based policy allows the ec2:{operation} action",
+            HttpStatusCode.Forbidden
+        );
 
-    public static Ec2FaultException WouldHaveSucceeded() => new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", HttpStatusCode.PreconditionFailed);
+    public static Ec2FaultException WouldHaveSucceeded() =>
+        new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", HttpStatusCode.PreconditionFailed);
 
-    public static Ec2FaultException Internal() => new("InternalError", "An internal error has occurred", HttpStatusCode.InternalServerError);
+    public static Ec2FaultException Internal() =>
+        new("InternalError", "An internal error has occurred", HttpStatusCode.InternalServerError);
 }

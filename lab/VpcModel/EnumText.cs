@@ -4,27 +4,30 @@ namespace VpcCni.Lab.VpcModel;
 /// <summary>States in EC2's spelling.</summary>
 public static class EnumText
 {
-    public static string Of(AttachmentStatus status) => status switch
-    {
-        AttachmentStatus.Attaching => "attaching",
-        AttachmentStatus.Attached => "attached",
-        AttachmentStatus.Detaching => "detaching",
-        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "unknown attachment status"),
-    };
+    public static string Of(AttachmentStatus status) =>
+        status switch
+        {
+            AttachmentStatus.Attaching => "attaching",
+            AttachmentStatus.Attached => "attached",
+            AttachmentStatus.Detaching => "detaching",
+            _ => throw new ArgumentOutOfRangeException(nameof(status), status, "unknown attachment status"),
+        };
 
-    public static string Of(InstanceState state) => state switch
-    {
-        InstanceState.Running => "running",
-        InstanceState.Terminated => "terminated",
-        _ => throw new ArgumentOutOfRangeException(nameof(state), state, "unknown instance state"),
-    };
+    public static string Of(InstanceState state) =>
+        state switch
+        {
+            InstanceState.Running => "running",
+            InstanceState.Terminated => "terminated",
+            _ => throw new ArgumentOutOfRangeException(nameof(state), state, "unknown instance state"),
+        };
 
-    public static string Of(Hypervisor hypervisor) => hypervisor switch
-    {
-        Hypervisor.Nitro => "nitro",
-        Hypervisor.Xen => "xen",
-        _ => throw new ArgumentOutOfRangeException(nameof(hypervisor), hypervisor, "bare metal has no hypervisor"),
-    };
+    public static string Of(Hypervisor hypervisor) =>
+        hypervisor switch
+        {
+            Hypervisor.Nitro => "nitro",
+            Hypervisor.Xen => "xen",
+            _ => throw new ArgumentOutOfRangeException(nameof(hypervisor), hypervisor, "bare metal has no hypervisor"),
+        };
 
     /// <summary>An interface is <c>in-use</c> from the moment its attachment begins until it has ended.</summary>
     public static string StatusOf(NetworkInterface eni) => eni.Attachment is null ? "available" : "in-use";

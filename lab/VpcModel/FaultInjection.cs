@@ -34,10 +34,19 @@ public sealed record FaultRule
     public static FaultRule Unauthorized(string operation) => From(operation, Ec2Faults.Unauthorized(operation), times: null);
 
     public static FaultRule From(string operation, Ec2FaultException fault, int? times = 1) =>
-        new() { Operation = operation, Code = fault.Code, Message = fault.Message, Status = fault.Status, Times = times };
+        new()
+        {
+            Operation = operation,
+            Code = fault.Code,
+            Message = fault.Message,
+            Status = fault.Status,
+            Times = times,
+        };
 }
 
-/// <summary>Failures to inject: rules by operation, and interfaces that the instance metadata does not show although they are attached.</summary>
+/// <summary>
+/// Failures to inject: rules by operation, and interfaces that the instance metadata does not show although they are attached.
+/// </summary>
 public sealed class FaultInjection
 {
     /// <summary>More rules than this are a runaway script.</summary>
@@ -51,19 +60,25 @@ public sealed class FaultInjection
 
     public IReadOnlyList<FaultRule> Rules => [.. _rules.Select(armed => armed.Rule with { Times = armed.Left })];
 
-    /// <summary>Interfaces that the instance metadata leaves out (aws-node issue 1967: an interface is missing there after a reboot).</summary>
+    /// <summary>
+    /// Interfaces that the instance metadata leaves out (aws-node issue 1967: an interface is missing there after a reboot).
+    /// </summary>
     public IReadOnlySet<EniId> HiddenFromMetadata => _hidden;
 
     public void Add(FaultRule rule)
     {
-        if (_rules.Count >= MaxRules) throw new InvalidOperationException($"{MaxRules} fault rules are armed already; clear some");
-        if (rule.Probability is not (>= 0 and <= 1)) throw new ArgumentException($"a probability is between 0 and 1, not {rule.Probability}", nameof(rule));
-        if (rule.Times < 1) throw new ArgumentException($"a fault strikes at least once, not {rule.Times} times", nameof(rule));
+        if (_rules.Count >= MaxRules)
+            throw new InvalidOperationException($"{MaxRules} fault rules are armed already; clear some");
+        if (rule.Probability is not (>= 0 and <= 1))
+            throw new ArgumentException($"a probability is between 0 and 1, not {rule.Probability}", nameof(rule));
+        if (rule.Times < 1)
+            throw new ArgumentException($"a fault strikes at least once, not {rule.Times} times", nameof(rule));
         _rules.Add(new Armed(rule));
     }
 
     /// <summary>Disarms the rules of one operation, or all of them.</summary>
-    public void Clear(string? operation = null) => _rules.RemoveAll(armed => operation is null || string.Equals(armed.Rule.Operation, operation, StringComparison.Ordinal));
+    public void Clear(string? operation = null) =>
+        _rules.RemoveAll(armed => operation is null || string.Equals(armed.Rule.Operation, operation, StringComparison.Ordinal));
 
     public void HideFromMetadata(EniId id) => _hidden.Add(id);
 
@@ -75,9 +90,12 @@ public sealed class FaultInjection
         foreach (var armed in _rules)
         {
             var rule = armed.Rule;
-            if (rule.Moment != moment || rule.Operation is not "*" && !string.Equals(rule.Operation, operation, StringComparison.Ordinal)) continue;
-            if (rule.Probability < 1 && _random.NextDouble() >= rule.Probability) continue;
-            if (armed.Left is { } left && (armed.Left = left - 1) == 0) _rules.Remove(armed);
+            if (rule.Moment != moment || rule.Operation is not "*" && !string.Equals(rule.Operation, operation, StringComparison.Ordinal))
+                continue;
+            if (rule.Probability < 1 && _random.NextDouble() >= rule.Probability)
+                continue;
+            if (armed.Left is { } left && (armed.Left = left - 1) == 0)
+                _rules.Remove(armed);
             return new Ec2FaultException(rule.Code, rule.Message, rule.Status);
         }
 

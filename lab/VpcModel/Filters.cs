@@ -4,7 +4,10 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>The filter names of one kind of resource, and the matching rules of Describe calls.</summary>
-internal sealed class FilterSet<T>(IReadOnlyDictionary<string, Func<T, IEnumerable<string>>> names, Func<T, IReadOnlyDictionary<string, string>>? tags = null)
+internal sealed class FilterSet<T>(
+    IReadOnlyDictionary<string, Func<T, IEnumerable<string>>> names,
+    Func<T, IReadOnlyDictionary<string, string>>? tags = null
+)
 {
     private const int MaxValues = 200;
     private const string TagPrefix = "tag:";
@@ -18,8 +21,13 @@ internal sealed class FilterSet<T>(IReadOnlyDictionary<string, Func<T, IEnumerab
 
     private Func<T, bool> CompileOne(Filter filter)
     {
-        if (filter.Values.Count == 0) throw Ec2Faults.BadValue($"The filter '{filter.Name}' has no values");
-        if (filter.Values.Count > MaxValues) throw new Ec2FaultException("FilterLimitExceeded", $"The maximum number of filter values specified on a single call is {MaxValues}");
+        if (filter.Values.Count == 0)
+            throw Ec2Faults.BadValue($"The filter '{filter.Name}' has no values");
+        if (filter.Values.Count > MaxValues)
+            throw new Ec2FaultException(
+                "FilterLimitExceeded",
+                $"The maximum number of filter values specified on a single call is {MaxValues}"
+            );
         var values = ValuesOf(filter.Name);
         var matches = filter.Values.Select(Matcher).ToArray();
         return item => values(item).Any(value => Array.Exists(matches, match => match(value)));
@@ -27,7 +35,8 @@ internal sealed class FilterSet<T>(IReadOnlyDictionary<string, Func<T, IEnumerab
 
     private Func<T, IEnumerable<string>> ValuesOf(string name)
     {
-        if (names.TryGetValue(name, out var known)) return known;
+        if (names.TryGetValue(name, out var known))
+            return known;
         if (tags is not null && name.StartsWith(TagPrefix, StringComparison.Ordinal))
         {
             var key = name[TagPrefix.Length..];
@@ -44,10 +53,12 @@ internal sealed class FilterSet<T>(IReadOnlyDictionary<string, Func<T, IEnumerab
 
     private static Func<string, bool> Matcher(string pattern)
     {
-        if (pattern.AsSpan().IndexOfAny('*', '?') < 0) return value => string.Equals(value, pattern, StringComparison.Ordinal);
+        if (pattern.AsSpan().IndexOfAny('*', '?') < 0)
+            return value => string.Equals(value, pattern, StringComparison.Ordinal);
         var expression = new Regex(
             "^" + Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$",
-            RegexOptions.CultureInvariant | RegexOptions.NonBacktracking | RegexOptions.Singleline);
+            RegexOptions.CultureInvariant | RegexOptions.NonBacktracking | RegexOptions.Singleline
+        );
         return expression.IsMatch;
     }
 }

@@ -3,7 +3,10 @@ using System.Globalization;
 
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Makes resource ids and MAC addresses of EC2's shape (17 hexadecimal digits; locally administered unicast) from the injected randomness: the same seed gives the same ids.</summary>
+/// <summary>
+/// Makes resource ids and MAC addresses of EC2's shape (17 hexadecimal digits; locally administered unicast) from the injected randomness:
+/// the same seed gives the same ids.
+/// </summary>
 internal sealed class IdSource(Random random)
 {
     private readonly HashSet<string> _given = new(StringComparer.Ordinal);
@@ -24,9 +27,11 @@ internal sealed class IdSource(Random random)
         {
             random.NextBytes(octets);
             octets[0] = 0x02;
-            mac = string.Create(CultureInfo.InvariantCulture, $"{octets[0]:x2}:{octets[1]:x2}:{octets[2]:x2}:{octets[3]:x2}:{octets[4]:x2}:{octets[5]:x2}");
-        }
-        while (!_given.Add(mac));
+            mac = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{octets[0]:x2}:{octets[1]:x2}:{octets[2]:x2}:{octets[3]:x2}:{octets[4]:x2}:{octets[5]:x2}"
+            );
+        } while (!_given.Add(mac));
         return mac;
     }
 }

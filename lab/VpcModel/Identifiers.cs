@@ -31,7 +31,9 @@ public readonly record struct EniId(string Value)
     public override string ToString() => Value;
 }
 
-/// <summary>The id of one attachment of an interface to an instance, e.g. <c>eni-attach-0f3a…</c>; a new one for every attachment.</summary>
+/// <summary>
+/// The id of one attachment of an interface to an instance, e.g. <c>eni-attach-0f3a…</c>; a new one for every attachment.
+/// </summary>
 public readonly record struct AttachmentId(string Value)
 {
     public override string ToString() => Value;

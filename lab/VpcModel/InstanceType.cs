@@ -17,8 +17,8 @@ public enum Hypervisor
 public sealed record NetworkCard(int Index, int MaxInterfaces);
 
 /// <summary>
-/// The limits of an instance type, as DescribeInstanceTypes tells them. An interface has <see cref="Ipv4PerInterface"/> slots: the primary address, every secondary address and
-/// every /28 prefix take one each.
+/// The limits of an instance type, as DescribeInstanceTypes tells them. An interface has <see cref="Ipv4PerInterface"/> slots: the primary
+/// address, every secondary address and every /28 prefix take one each.
 /// </summary>
 public sealed record InstanceType
 {
@@ -39,6 +39,8 @@ public sealed record InstanceType
 
     public bool SupportsPrefixes => Hypervisor != Hypervisor.Xen;
 
-    /// <summary>Pods that kubelet is told to run with secondary addresses: interfaces x (addresses - 1) + 2 (aws-node's eni-max-pods.txt).</summary>
+    /// <summary>
+    /// Pods that kubelet is told to run with secondary addresses: interfaces x (addresses - 1) + 2 (aws-node's eni-max-pods.txt).
+    /// </summary>
     public int MaxPodsWithSecondaryAddresses => MaxInterfaces * (Ipv4PerInterface - 1) + 2;
 }

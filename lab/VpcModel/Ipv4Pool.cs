@@ -11,7 +11,8 @@ internal static class Ipv4Number
     public static uint Of(IPAddress address)
     {
         Span<byte> octets = stackalloc byte[4];
-        if (!address.TryWriteBytes(octets, out var written) || written != 4) throw new ArgumentException($"not an IPv4 address: {address}", nameof(address));
+        if (!address.TryWriteBytes(octets, out var written) || written != 4)
+            throw new ArgumentException($"not an IPv4 address: {address}", nameof(address));
         return BinaryPrimitives.ReadUInt32BigEndian(octets);
     }
 
@@ -47,8 +48,10 @@ internal sealed class Ipv4Pool
         _order = order;
         _random = random;
         Free = _size;
-        if (_size % WordBits != 0) _used[^1] = ulong.MaxValue << (_size % WordBits);
-        foreach (var offset in (ReadOnlySpan<int>)[0, 1, 2, 3, _size - 1]) Mark(offset);
+        if (_size % WordBits != 0)
+            _used[^1] = ulong.MaxValue << (_size % WordBits);
+        foreach (var offset in (ReadOnlySpan<int>)[0, 1, 2, 3, _size - 1])
+            Mark(offset);
     }
 
     /// <summary>AvailableIpAddressCount.</summary>
@@ -61,14 +64,16 @@ internal sealed class Ipv4Pool
     /// <summary>False when the address is outside of the subnet, reserved or taken.</summary>
     public bool TryTake(IPAddress address)
     {
-        if (OffsetOf(address) is not { } offset || IsUsed(offset)) return false;
+        if (OffsetOf(address) is not { } offset || IsUsed(offset))
+            return false;
         Mark(offset);
         return true;
     }
 
     public IPAddress? TakeAny()
     {
-        if (Free == 0) return null;
+        if (Free == 0)
+            return null;
         var start = _order == AddressOrder.Scattered ? _random.Next(_size) : 0;
         var offset = FirstFree(start) ?? FirstFree(0);
         Mark(offset!.Value);
@@ -77,7 +82,8 @@ internal sealed class Ipv4Pool
 
     public void Release(IPAddress address)
     {
-        if (OffsetOf(address) is not { } offset || !IsUsed(offset)) throw new InvalidOperationException($"{address} is not taken");
+        if (OffsetOf(address) is not { } offset || !IsUsed(offset))
+            throw new InvalidOperationException($"{address} is not taken");
         Unmark(offset);
     }
 
@@ -89,7 +95,8 @@ internal sealed class Ipv4Pool
         for (var step = 0; step < blocks; step++)
         {
             var block = (start + step) % blocks;
-            if (!IsBlockFree(block)) continue;
+            if (!IsBlockFree(block))
+                continue;
             MarkBlock(block);
             return new IPNetwork(Ipv4Number.ToAddress(_base + (uint)(block * PrefixSize)), 28);
         }
@@ -99,7 +106,8 @@ internal sealed class Ipv4Pool
 
     public bool TryTakePrefix(IPNetwork prefix)
     {
-        if (prefix.PrefixLength != 28 || OffsetOf(prefix.BaseAddress) is not { } offset || !IsBlockFree(offset / PrefixSize)) return false;
+        if (prefix.PrefixLength != 28 || OffsetOf(prefix.BaseAddress) is not { } offset || !IsBlockFree(offset / PrefixSize))
+            return false;
         MarkBlock(offset / PrefixSize);
         return true;
     }
@@ -107,7 +115,8 @@ internal sealed class Ipv4Pool
     public void ReleasePrefix(IPNetwork prefix)
     {
         var offset = OffsetOf(prefix.BaseAddress) ?? throw new InvalidOperationException($"{prefix} is not in this subnet");
-        for (var i = 0; i < PrefixSize; i++) Unmark(offset + i);
+        for (var i = 0; i < PrefixSize; i++)
+            Unmark(offset + i);
     }
 
     /// <summary>Free aligned /28s: what fragmentation leaves.</summary>
@@ -115,7 +124,8 @@ internal sealed class Ipv4Pool
 
     private int? OffsetOf(IPAddress address)
     {
-        if (address.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork) return null;
+        if (address.AddressFamily != System.Net.Sockets.AddressFamily.InterNetwork)
+            return null;
         var number = Ipv4Number.Of(address);
         return number >= _base && number - _base < (uint)_size ? (int)(number - _base) : null;
     }
@@ -130,7 +140,8 @@ internal sealed class Ipv4Pool
 
     private void MarkBlock(int block)
     {
-        for (var i = 0; i < PrefixSize; i++) Mark(block * PrefixSize + i);
+        for (var i = 0; i < PrefixSize; i++)
+            Mark(block * PrefixSize + i);
     }
 
     private void Mark(int offset)
@@ -150,8 +161,10 @@ internal sealed class Ipv4Pool
         for (var word = start / WordBits; word < _used.Length; word++)
         {
             var free = ~_used[word];
-            if (word == start / WordBits) free &= ulong.MaxValue << (start % WordBits);
-            if (free != 0) return word * WordBits + BitOperations.TrailingZeroCount(free);
+            if (word == start / WordBits)
+                free &= ulong.MaxValue << (start % WordBits);
+            if (free != 0)
+                return word * WordBits + BitOperations.TrailingZeroCount(free);
         }
 
         return null;

@@ -10,7 +10,8 @@ internal static class Ipv6Number
     public static UInt128 Of(IPAddress address)
     {
         Span<byte> octets = stackalloc byte[16];
-        if (!address.TryWriteBytes(octets, out var written) || written != 16) throw new ArgumentException($"not an IPv6 address: {address}", nameof(address));
+        if (!address.TryWriteBytes(octets, out var written) || written != 16)
+            throw new ArgumentException($"not an IPv6 address: {address}", nameof(address));
         return BinaryPrimitives.ReadUInt128BigEndian(octets);
     }
 
@@ -22,7 +23,10 @@ internal static class Ipv6Number
     }
 }
 
-/// <summary>The addresses of a subnet's IPv6 /64: taken singles and /80 prefixes. The first and the last /80 hold the subnet's reserved addresses and are never handed out.</summary>
+/// <summary>
+/// The addresses of a subnet's IPv6 /64: taken singles and /80 prefixes. The first and the last /80 hold the subnet's reserved addresses
+/// and are never handed out.
+/// </summary>
 internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random random)
 {
     private const int PrefixHostBits = 48;
@@ -38,10 +42,12 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
 
     public bool TryTake(IPAddress address)
     {
-        if (!range.Contains(address)) return false;
+        if (!range.Contains(address))
+            return false;
         var number = Ipv6Number.Of(address);
         var prefix = PrefixOf(number);
-        if (prefix is 0 or PrefixCount - 1 || _prefixes.Contains(prefix) || !_singles.Add(number)) return false;
+        if (prefix is 0 or PrefixCount - 1 || _prefixes.Contains(prefix) || !_singles.Add(number))
+            return false;
         _singlesPerPrefix[prefix] = _singlesPerPrefix.GetValueOrDefault(prefix) + 1;
         return true;
     }
@@ -50,21 +56,26 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
     {
         for (var draw = 0; ; draw++)
         {
-            // 2^64 addresses: a collision is a matter of one more draw. In sequence, somebody may have taken the whole /80 that the sequence runs in.
-            var host = order == AddressOrder.Sequential && draw < PrefixCount
-                ? (UInt128.One << PrefixHostBits) + ++_nextSingle
-                : (UInt128)(ulong)random.NextInt64(long.MinValue, long.MaxValue);
+            // 2^64 addresses: a collision is a matter of one more draw. In sequence, somebody may have taken the whole /80 that the
+            // sequence runs in.
+            var host =
+                order == AddressOrder.Sequential && draw < PrefixCount
+                    ? (UInt128.One << PrefixHostBits) + ++_nextSingle
+                    : (UInt128)(ulong)random.NextInt64(long.MinValue, long.MaxValue);
             var address = Ipv6Number.ToAddress(_base + host);
-            if (TryTake(address)) return address;
+            if (TryTake(address))
+                return address;
         }
     }
 
     public void Release(IPAddress address)
     {
         var number = Ipv6Number.Of(address);
-        if (!_singles.Remove(number)) throw new InvalidOperationException($"{address} is not taken");
+        if (!_singles.Remove(number))
+            throw new InvalidOperationException($"{address} is not taken");
         var prefix = PrefixOf(number);
-        if (--_singlesPerPrefix[prefix] == 0) _singlesPerPrefix.Remove(prefix);
+        if (--_singlesPerPrefix[prefix] == 0)
+            _singlesPerPrefix.Remove(prefix);
     }
 
     public IPNetwork? TakeAnyPrefix()
@@ -73,20 +84,24 @@ internal sealed class Ipv6Pool(IPNetwork range, AddressOrder order, Random rando
         for (var step = 0; step < PrefixCount; step++)
         {
             var prefix = (start + step) % PrefixCount;
-            if (Take(prefix)) return new IPNetwork(Ipv6Number.ToAddress(_base + ((UInt128)prefix << PrefixHostBits)), 80);
+            if (Take(prefix))
+                return new IPNetwork(Ipv6Number.ToAddress(_base + ((UInt128)prefix << PrefixHostBits)), 80);
         }
 
         return null;
     }
 
-    public bool TryTakePrefix(IPNetwork prefix) => prefix.PrefixLength == 80 && range.Contains(prefix.BaseAddress) && Take(PrefixOf(Ipv6Number.Of(prefix.BaseAddress)));
+    public bool TryTakePrefix(IPNetwork prefix) =>
+        prefix.PrefixLength == 80 && range.Contains(prefix.BaseAddress) && Take(PrefixOf(Ipv6Number.Of(prefix.BaseAddress)));
 
     public void ReleasePrefix(IPNetwork prefix)
     {
-        if (!_prefixes.Remove(PrefixOf(Ipv6Number.Of(prefix.BaseAddress)))) throw new InvalidOperationException($"{prefix} is not taken");
+        if (!_prefixes.Remove(PrefixOf(Ipv6Number.Of(prefix.BaseAddress))))
+            throw new InvalidOperationException($"{prefix} is not taken");
     }
 
-    private bool Take(int prefix) => prefix is not 0 and not (PrefixCount - 1) && !_singlesPerPrefix.ContainsKey(prefix) && _prefixes.Add(prefix);
+    private bool Take(int prefix) =>
+        prefix is not 0 and not (PrefixCount - 1) && !_singlesPerPrefix.ContainsKey(prefix) && _prefixes.Add(prefix);
 
     private int PrefixOf(UInt128 number) => (int)(uint)((number - _base) >> PrefixHostBits);
 }

@@ -29,7 +29,9 @@ public sealed record InterfaceAttachment
     public required bool IsPrimary { get; init; }
 }
 
-/// <summary>A network interface as it is at one moment; never changed in place, so an old version stays valid for whoever sees the world late.</summary>
+/// <summary>
+/// A network interface as it is at one moment; never changed in place, so an old version stays valid for whoever sees the world late.
+/// </summary>
 public sealed record NetworkInterface
 {
     public required EniId Id { get; init; }
@@ -58,12 +60,18 @@ public sealed record NetworkInterface
     /// <summary>Null when it is attached to nothing (status <c>available</c>).</summary>
     public InterfaceAttachment? Attachment { get; init; }
 
-    /// <summary>Everything that the interface may send from and receive for: addresses as /32 and /128, prefixes as they are; the primary address first.</summary>
+    /// <summary>
+    /// Everything that the interface may send from and receive for: addresses as /32 and /128, prefixes as they are; the primary address
+    /// first.
+    /// </summary>
     public IReadOnlyList<IPNetwork> AllRanges =>
-    [
-        new IPNetwork(PrimaryAddress, 32), .. SecondaryAddresses.Select(address => new IPNetwork(address, 32)), .. Ipv4Prefixes,
-        .. Ipv6Addresses.Select(address => new IPNetwork(address, 128)), .. Ipv6Prefixes,
-    ];
+        [
+            new IPNetwork(PrimaryAddress, 32),
+            .. SecondaryAddresses.Select(address => new IPNetwork(address, 32)),
+            .. Ipv4Prefixes,
+            .. Ipv6Addresses.Select(address => new IPNetwork(address, 128)),
+            .. Ipv6Prefixes,
+        ];
 
     /// <summary>Slots of the instance type's limit that are taken: a prefix counts as one, like an address.</summary>
     public int Ipv4Slots => 1 + SecondaryAddresses.Length + Ipv4Prefixes.Length;

@@ -38,7 +38,8 @@ public sealed record AddressRequest
     /// <summary>Slots that it takes.</summary>
     public int Slots => AddressCount + Addresses.Count + PrefixCount + Prefixes.Count;
 
-    internal int WaysUsed => (AddressCount != 0 ? 1 : 0) + (Addresses.Count != 0 ? 1 : 0) + (PrefixCount != 0 ? 1 : 0) + (Prefixes.Count != 0 ? 1 : 0);
+    internal int WaysUsed =>
+        (AddressCount != 0 ? 1 : 0) + (Addresses.Count != 0 ? 1 : 0) + (PrefixCount != 0 ? 1 : 0) + (Prefixes.Count != 0 ? 1 : 0);
 }
 
 /// <summary>AttachNetworkInterface.</summary>
@@ -89,7 +90,10 @@ public sealed record Query
     public int? MaxResults { get; init; }
     public string? NextToken { get; init; }
 
-    internal CallKind Kind => Ids.Count == 0 && Filters.Count == 0 && MaxResults is null && NextToken is null ? CallKind.UnfilteredNonMutating : CallKind.NonMutating;
+    internal CallKind Kind =>
+        Ids.Count == 0 && Filters.Count == 0 && MaxResults is null && NextToken is null
+            ? CallKind.UnfilteredNonMutating
+            : CallKind.NonMutating;
 }
 
 /// <summary>A page of a Describe call's answer.</summary>

@@ -61,5 +61,6 @@ public sealed record Instance
 
 internal static class NoTags
 {
-    public static ImmutableSortedDictionary<string, string> Value { get; } = ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
+    public static ImmutableSortedDictionary<string, string> Value { get; } =
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal);
 }

@@ -21,7 +21,11 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
     /// <summary>EC2's words for protocols that have one, by number.</summary>
     private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal)
     {
-        ["6"] = "tcp", ["17"] = "udp", ["1"] = "icmp", ["58"] = "icmpv6", ["all"] = "-1",
+        ["6"] = "tcp",
+        ["17"] = "udp",
+        ["1"] = "icmp",
+        ["58"] = "icmpv6",
+        ["all"] = "-1",
     };
 
     /// <summary>Everything to everywhere: what a new group allows to go out.</summary>
@@ -36,13 +40,18 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
     {
         var name = protocol.ToLowerInvariant();
         name = Names.GetValueOrDefault(name, name);
-        if (name is not ("tcp" or "udp" or "icmp" or "icmpv6" or "-1")
-            && !byte.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        if (
+            name is not ("tcp" or "udp" or "icmp" or "icmpv6" or "-1")
+            && !byte.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out _)
+        )
             throw Ec2Faults.BadValue($"Invalid value '{protocol}' for IP protocol. Unknown protocol.");
-        if (name is "tcp" or "udp") CheckPorts(fromPort, toPort);
+        if (name is "tcp" or "udp")
+            CheckPorts(fromPort, toPort);
         // Of ICMP -1 is every type and code; the other protocols have nothing of the kind.
-        else if (name is "icmp" or "icmpv6") (fromPort, toPort) = (fromPort ?? -1, toPort ?? -1);
-        else (fromPort, toPort) = (null, null);
+        else if (name is "icmp" or "icmpv6")
+            (fromPort, toPort) = (fromPort ?? -1, toPort ?? -1);
+        else
+            (fromPort, toPort) = (null, null);
         return new RulePermission(name, fromPort, toPort, peer.StartsWith("sg-", StringComparison.Ordinal) ? peer : Canonical(peer));
     }
 
@@ -50,23 +59,30 @@ public sealed record RulePermission(string Protocol, int? FromPort, int? ToPort,
     {
         if (from is null || to is null)
             throw Ec2Faults.BadValue("Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange.");
-        if (from is < 0 or > MaxPort) throw Ec2Faults.BadValue($"TCP/UDP (from) port ({from}) out of range");
-        if (to is < 0 or > MaxPort) throw Ec2Faults.BadValue($"TCP/UDP (to) port ({to}) out of range");
-        if (from > to) throw Ec2Faults.BadValue($"Invalid TCP/UDP port range ({from}:{to})");
+        if (from is < 0 or > MaxPort)
+            throw Ec2Faults.BadValue($"TCP/UDP (from) port ({from}) out of range");
+        if (to is < 0 or > MaxPort)
+            throw Ec2Faults.BadValue($"TCP/UDP (to) port ({to}) out of range");
+        if (from > to)
+            throw Ec2Faults.BadValue($"Invalid TCP/UDP port range ({from}:{to})");
     }
 
     private static string Canonical(string text)
     {
         var parts = text.Split('/');
-        if (parts.Length != 2 || !IPAddress.TryParse(parts[0], out var address)
+        if (
+            parts.Length != 2
+            || !IPAddress.TryParse(parts[0], out var address)
             || !int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var length)
             || length > (address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128)
             // The parser takes 10.0.0, too, for 10.0.0.0.
-            || (address.AddressFamily == AddressFamily.InterNetwork && parts[0].Count(letter => letter == '.') != 3))
+            || (address.AddressFamily == AddressFamily.InterNetwork && parts[0].Count(letter => letter == '.') != 3)
+        )
             throw Ec2Faults.BadValue($"CIDR block {text} is malformed");
 
         var octets = address.GetAddressBytes();
-        for (var bit = length; bit < octets.Length * 8; bit++) octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
+        for (var bit = length; bit < octets.Length * 8; bit++)
+            octets[bit / 8] &= (byte)~(0x80 >> (bit % 8));
         return $"{new IPAddress(octets)}/{length}";
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Lab.VpcModel;
 
-/// <summary>Which of EC2's request buckets a call draws from (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).</summary>
+/// <summary>
+/// Which of EC2's request buckets a call draws from (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
+/// </summary>
 public enum CallKind
 {
     /// <summary>Describe with ids, filters or paging.</summary>
@@ -23,12 +25,13 @@ public sealed class Throttle
     private readonly Dictionary<CallKind, Bucket> _buckets = [];
 
     /// <summary>EC2's defaults for an account and region.</summary>
-    public static IReadOnlyDictionary<CallKind, RateLimit> Ec2Defaults { get; } = new Dictionary<CallKind, RateLimit>
-    {
-        [CallKind.NonMutating] = new(Capacity: 100, RefillPerSecond: 20),
-        [CallKind.UnfilteredNonMutating] = new(Capacity: 50, RefillPerSecond: 10),
-        [CallKind.Mutating] = new(Capacity: 50, RefillPerSecond: 5),
-    };
+    public static IReadOnlyDictionary<CallKind, RateLimit> Ec2Defaults { get; } =
+        new Dictionary<CallKind, RateLimit>
+        {
+            [CallKind.NonMutating] = new(Capacity: 100, RefillPerSecond: 20),
+            [CallKind.UnfilteredNonMutating] = new(Capacity: 50, RefillPerSecond: 10),
+            [CallKind.Mutating] = new(Capacity: 50, RefillPerSecond: 5),
+        };
 
     /// <summary>The same rate for every kind, a second's worth at once.</summary>
     public static IReadOnlyDictionary<CallKind, RateLimit> Uniform(double perSecond) =>
@@ -41,18 +44,23 @@ public sealed class Throttle
         foreach (var (kind, limit) in limits ?? new Dictionary<CallKind, RateLimit>())
         {
             if (!(limit.Capacity >= 1) || !(limit.RefillPerSecond > 0))
-                throw new ArgumentException($"the limit for {kind} is {limit}; capacity must be at least 1 and the refill above 0", nameof(limits));
+                throw new ArgumentException(
+                    $"the limit for {kind} is {limit}; capacity must be at least 1 and the refill above 0",
+                    nameof(limits)
+                );
             _buckets[kind] = new Bucket(limit) { Tokens = limit.Capacity };
         }
     }
 
     internal bool TryTake(CallKind kind, DateTimeOffset now)
     {
-        if (!_buckets.TryGetValue(kind, out var bucket)) return true;
+        if (!_buckets.TryGetValue(kind, out var bucket))
+            return true;
         if (bucket.At is { } at && now > at)
             bucket.Tokens = Math.Min(bucket.Limit.Capacity, bucket.Tokens + (now - at).TotalSeconds * bucket.Limit.RefillPerSecond);
         bucket.At = now;
-        if (bucket.Tokens < 1) return false;
+        if (bucket.Tokens < 1)
+            return false;
         bucket.Tokens--;
         return true;
     }

@@ -18,14 +18,16 @@ internal sealed class Versioned<T>
     {
         _versions.Add((now, value));
         var horizon = now - WorldTiming.MaxLag;
-        while (_versions.Count > 1 && (_versions[1].Since <= horizon || _versions.Count > MaxVersions)) _versions.RemoveAt(0);
+        while (_versions.Count > 1 && (_versions[1].Since <= horizon || _versions.Count > MaxVersions))
+            _versions.RemoveAt(0);
     }
 
     public T? At(DateTimeOffset when)
     {
         for (var i = _versions.Count - 1; i >= 0; i--)
         {
-            if (_versions[i].Since <= when) return _versions[i].Value;
+            if (_versions[i].Since <= when)
+                return _versions[i].Value;
         }
 
         return null;

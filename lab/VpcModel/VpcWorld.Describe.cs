@@ -15,13 +15,16 @@ public sealed partial class VpcWorld
     private static readonly FilterSet<NetworkInterface> InterfaceFilters = new(
         new Dictionary<string, Func<NetworkInterface, IEnumerable<string>>>(StringComparer.Ordinal)
         {
-            ["addresses.private-ip-address"] = eni => eni.SecondaryAddresses.Prepend(eni.PrimaryAddress).Select(address => address.ToString()),
+            ["addresses.private-ip-address"] = eni =>
+                eni.SecondaryAddresses.Prepend(eni.PrimaryAddress).Select(address => address.ToString()),
             ["private-ip-address"] = eni => [eni.PrimaryAddress.ToString()],
             ["ipv6-addresses.ipv6-address"] = eni => eni.Ipv6Addresses.Select(address => address.ToString()),
             ["attachment.attachment-id"] = eni => OfAttachment(eni, attachment => attachment.Id.Value),
             ["attachment.instance-id"] = eni => OfAttachment(eni, attachment => attachment.Instance.Value),
-            ["attachment.device-index"] = eni => OfAttachment(eni, attachment => attachment.DeviceIndex.ToString(CultureInfo.InvariantCulture)),
-            ["attachment.delete-on-termination"] = eni => OfAttachment(eni, attachment => attachment.DeleteOnTermination ? "true" : "false"),
+            ["attachment.device-index"] = eni =>
+                OfAttachment(eni, attachment => attachment.DeviceIndex.ToString(CultureInfo.InvariantCulture)),
+            ["attachment.delete-on-termination"] = eni =>
+                OfAttachment(eni, attachment => attachment.DeleteOnTermination ? "true" : "false"),
             ["attachment.status"] = eni => OfAttachment(eni, attachment => EnumText.Of(attachment.Status)),
             ["availability-zone"] = eni => [eni.Zone],
             ["description"] = eni => [eni.Description],
@@ -35,7 +38,8 @@ public sealed partial class VpcWorld
             ["subnet-id"] = eni => [eni.Subnet.Value],
             ["vpc-id"] = eni => [eni.Vpc.Value],
         },
-        eni => eni.Tags);
+        eni => eni.Tags
+    );
 
     private static readonly FilterSet<SubnetDescription> SubnetFilters = new(
         new Dictionary<string, Func<SubnetDescription, IEnumerable<string>>>(StringComparer.Ordinal)
@@ -48,7 +52,8 @@ public sealed partial class VpcWorld
             ["subnet-id"] = item => [item.Subnet.Id.Value],
             ["vpc-id"] = item => [item.Subnet.Vpc.Value],
         },
-        item => item.Subnet.Tags);
+        item => item.Subnet.Tags
+    );
 
     private static readonly FilterSet<Vpc> VpcFilters = new(
         new Dictionary<string, Func<Vpc, IEnumerable<string>>>(StringComparer.Ordinal)
@@ -58,7 +63,8 @@ public sealed partial class VpcWorld
             ["state"] = _ => ["available"],
             ["vpc-id"] = vpc => [vpc.Id.Value],
         },
-        vpc => vpc.Tags);
+        vpc => vpc.Tags
+    );
 
     private static readonly FilterSet<SecurityGroup> GroupFilters = new(
         new Dictionary<string, Func<SecurityGroup, IEnumerable<string>>>(StringComparer.Ordinal)
@@ -68,7 +74,8 @@ public sealed partial class VpcWorld
             ["description"] = group => [group.Description],
             ["vpc-id"] = group => [group.Vpc.Value],
         },
-        group => group.Tags);
+        group => group.Tags
+    );
 
     private static readonly FilterSet<InstanceDescription> InstanceFilters = new(
         new Dictionary<string, Func<InstanceDescription, IEnumerable<string>>>(StringComparer.Ordinal)
@@ -78,11 +85,13 @@ public sealed partial class VpcWorld
             ["instance-state-name"] = item => [EnumText.Of(item.Instance.State)],
             ["instance-type"] = item => [item.Instance.Type.Name],
             ["network-interface.network-interface-id"] = item => item.Interfaces.Select(eni => eni.Id.Value),
-            ["private-ip-address"] = item => item.Interfaces.Where(eni => eni.Attachment!.IsPrimary).Select(eni => eni.PrimaryAddress.ToString()),
+            ["private-ip-address"] = item =>
+                item.Interfaces.Where(eni => eni.Attachment!.IsPrimary).Select(eni => eni.PrimaryAddress.ToString()),
             ["subnet-id"] = item => [item.Instance.Subnet.Value],
             ["vpc-id"] = item => [item.Instance.Vpc.Value],
         },
-        item => item.Instance.Tags);
+        item => item.Instance.Tags
+    );
 
     private static readonly FilterSet<InstanceType> TypeFilters = new(
         new Dictionary<string, Func<InstanceType, IEnumerable<string>>>(StringComparer.Ordinal)
@@ -90,48 +99,102 @@ public sealed partial class VpcWorld
             ["instance-type"] = type => [type.Name],
             ["bare-metal"] = type => [type.BareMetal ? "true" : "false"],
             ["hypervisor"] = type => type.BareMetal ? [] : [EnumText.Of(type.Hypervisor)],
-        });
+        }
+    );
 
-    public Page<NetworkInterface> DescribeNetworkInterfaces(Query query) => Call("DescribeNetworkInterfaces", query.Kind, () =>
-    {
-        var seen = Chosen(query, SeenInterfaces(), id => Seen(new EniId(id)), Ec2Faults.NoSuchInterface);
-        return Paging.Cut(query, seen.Where(InterfaceFilters.Compile(query.Filters)), eni => eni.Id.Value, "networkInterfaceIds");
-    });
+    public Page<NetworkInterface> DescribeNetworkInterfaces(Query query) =>
+        Call(
+            "DescribeNetworkInterfaces",
+            query.Kind,
+            () =>
+            {
+                var seen = Chosen(query, SeenInterfaces(), id => Seen(new EniId(id)), Ec2Faults.NoSuchInterface);
+                return Paging.Cut(query, seen.Where(InterfaceFilters.Compile(query.Filters)), eni => eni.Id.Value, "networkInterfaceIds");
+            }
+        );
 
-    public Page<InstanceDescription> DescribeInstances(Query query) => Call("DescribeInstances", query.Kind, () =>
-    {
-        var chosen = Chosen(query, Instances, id => FindInstance(new InstanceId(id)), Ec2Faults.NoSuchInstance).Select(Describe);
-        return Paging.Cut(query, chosen.Where(InstanceFilters.Compile(query.Filters)), item => item.Instance.Id.Value, "instancesSet");
-    });
+    public Page<InstanceDescription> DescribeInstances(Query query) =>
+        Call(
+            "DescribeInstances",
+            query.Kind,
+            () =>
+            {
+                var chosen = Chosen(query, Instances, id => FindInstance(new InstanceId(id)), Ec2Faults.NoSuchInstance).Select(Describe);
+                return Paging.Cut(
+                    query,
+                    chosen.Where(InstanceFilters.Compile(query.Filters)),
+                    item => item.Instance.Id.Value,
+                    "instancesSet"
+                );
+            }
+        );
 
-    public Page<SubnetDescription> DescribeSubnets(Query query) => Call("DescribeSubnets", query.Kind, () =>
-    {
-        var chosen = Chosen(query, _subnets.Values, id => _subnets.GetValueOrDefault(new SubnetId(id)), Ec2Faults.NoSuchSubnet)
-            .Select(entry => new SubnetDescription(entry.Subnet, entry.Ipv4.Free));
-        return Paging.Cut(query, chosen.Where(SubnetFilters.Compile(query.Filters)), item => item.Subnet.Id.Value, "subnetIds");
-    });
+    public Page<SubnetDescription> DescribeSubnets(Query query) =>
+        Call(
+            "DescribeSubnets",
+            query.Kind,
+            () =>
+            {
+                var chosen = Chosen(query, _subnets.Values, id => _subnets.GetValueOrDefault(new SubnetId(id)), Ec2Faults.NoSuchSubnet)
+                    .Select(entry => new SubnetDescription(entry.Subnet, entry.Ipv4.Free));
+                return Paging.Cut(query, chosen.Where(SubnetFilters.Compile(query.Filters)), item => item.Subnet.Id.Value, "subnetIds");
+            }
+        );
 
-    public Page<Vpc> DescribeVpcs(Query query) => Call("DescribeVpcs", query.Kind, () =>
-        Paging.Cut(query, Chosen(query, Vpcs, id => FindVpc(new VpcId(id)), Ec2Faults.NoSuchVpc).Where(VpcFilters.Compile(query.Filters)), vpc => vpc.Id.Value, "vpcIds"));
+    public Page<Vpc> DescribeVpcs(Query query) =>
+        Call(
+            "DescribeVpcs",
+            query.Kind,
+            () =>
+                Paging.Cut(
+                    query,
+                    Chosen(query, Vpcs, id => FindVpc(new VpcId(id)), Ec2Faults.NoSuchVpc).Where(VpcFilters.Compile(query.Filters)),
+                    vpc => vpc.Id.Value,
+                    "vpcIds"
+                )
+        );
 
-    public Page<SecurityGroup> DescribeSecurityGroups(Query query) => Call("DescribeSecurityGroups", query.Kind, () =>
-    {
-        var chosen = Chosen(query, SecurityGroups, id => _groups.GetValueOrDefault(new SecurityGroupId(id)), Ec2Faults.NoSuchGroup);
-        return Paging.Cut(query, chosen.Where(GroupFilters.Compile(query.Filters)), group => group.Id.Value, "groupIds");
-    });
+    public Page<SecurityGroup> DescribeSecurityGroups(Query query) =>
+        Call(
+            "DescribeSecurityGroups",
+            query.Kind,
+            () =>
+            {
+                var chosen = Chosen(query, SecurityGroups, id => _groups.GetValueOrDefault(new SecurityGroupId(id)), Ec2Faults.NoSuchGroup);
+                return Paging.Cut(query, chosen.Where(GroupFilters.Compile(query.Filters)), group => group.Id.Value, "groupIds");
+            }
+        );
 
-    public Page<InstanceType> DescribeInstanceTypes(Query query) => Call("DescribeInstanceTypes", query.Kind, () =>
-    {
-        var unknown = query.Ids.Where(name => !Options.InstanceTypes.ContainsKey(name)).ToArray();
-        if (unknown.Length > 0) throw new Ec2FaultException("InvalidInstanceType", $"The following supplied instance types do not exist: [{string.Join(", ", unknown)}]");
-        IEnumerable<InstanceType> chosen = query.Ids.Count > 0
-            ? query.Ids.Distinct(StringComparer.Ordinal).Select(name => Options.InstanceTypes[name])
-            : Options.InstanceTypes.Values.OrderBy(type => type.Name, StringComparer.Ordinal);
-        return Paging.Cut(query, chosen.Where(TypeFilters.Compile(query.Filters)), type => type.Name, "instanceTypes");
-    });
+    public Page<InstanceType> DescribeInstanceTypes(Query query) =>
+        Call(
+            "DescribeInstanceTypes",
+            query.Kind,
+            () =>
+            {
+                var unknown = query.Ids.Where(name => !Options.InstanceTypes.ContainsKey(name)).ToArray();
+                if (unknown.Length > 0)
+                    throw new Ec2FaultException(
+                        "InvalidInstanceType",
+                        $"The following supplied instance types do not exist: [{string.Join(", ", unknown)}]"
+                    );
+                IEnumerable<InstanceType> chosen =
+                    query.Ids.Count > 0
+                        ? query.Ids.Distinct(StringComparer.Ordinal).Select(name => Options.InstanceTypes[name])
+                        : Options.InstanceTypes.Values.OrderBy(type => type.Name, StringComparer.Ordinal);
+                return Paging.Cut(query, chosen.Where(TypeFilters.Compile(query.Filters)), type => type.Name, "instanceTypes");
+            }
+        );
 
     private InstanceDescription Describe(Instance instance) =>
-        new(instance, [.. SeenInterfaces().Where(eni => eni.Attachment?.Instance == instance.Id).OrderBy(eni => eni.Attachment!.NetworkCard).ThenBy(eni => eni.Attachment!.DeviceIndex)]);
+        new(
+            instance,
+            [
+                .. SeenInterfaces()
+                    .Where(eni => eni.Attachment?.Instance == instance.Id)
+                    .OrderBy(eni => eni.Attachment!.NetworkCard)
+                    .ThenBy(eni => eni.Attachment!.DeviceIndex),
+            ]
+        );
 
     private static IEnumerable<T> Chosen<T>(Query query, IEnumerable<T> all, Func<string, T?> find, Func<string, Ec2FaultException> missing)
         where T : class =>
@@ -144,9 +207,11 @@ public sealed partial class VpcWorld
 
     private NetworkInterface? SeenAfter(EniId id, TimeSpan lag)
     {
-        if (!_interfaces.TryGetValue(id, out var entry)) return null;
+        if (!_interfaces.TryGetValue(id, out var entry))
+            return null;
         return lag == TimeSpan.Zero ? entry.Versions.Current : entry.Versions.At(Now - lag);
     }
 
-    private static IEnumerable<string> OfAttachment(NetworkInterface eni, Func<InterfaceAttachment, string> value) => eni.Attachment is { } attachment ? [value(attachment)] : [];
+    private static IEnumerable<string> OfAttachment(NetworkInterface eni, Func<InterfaceAttachment, string> value) =>
+        eni.Attachment is { } attachment ? [value(attachment)] : [];
 }

@@ -8,7 +8,9 @@ namespace VpcCni.Lab.VpcModel;
 /// <summary>Creating, changing and deleting network interfaces.</summary>
 public sealed partial class VpcWorld
 {
-    /// <summary>Slots of an interface that is attached to nothing, so that no instance type limits it: the most that a common type has.</summary>
+    /// <summary>
+    /// Slots of an interface that is attached to nothing, so that no instance type limits it: the most that a common type has.
+    /// </summary>
     public const int UnattachedSlotLimit = 50;
 
     private const int MaxTokenLength = 64;
@@ -24,65 +26,98 @@ public sealed partial class VpcWorld
     private readonly Dictionary<string, TokenUse> _tokens = new(StringComparer.Ordinal);
     private readonly Queue<(string Token, DateTimeOffset Ends)> _tokenEnds = new();
 
-    public NetworkInterface CreateNetworkInterface(CreateInterfaceRequest request) => Call("CreateNetworkInterface", CallKind.Mutating, () =>
-    {
-        if (request.ClientToken is not { } token) return NewInterface(request);
-        if (token.Length > MaxTokenLength || !System.Text.Ascii.IsValid(token))
-            throw Ec2Faults.BadValue($"Invalid client token: at most {MaxTokenLength} ASCII characters are allowed");
-        DropOldTokens();
-        var fingerprint = Fingerprint(request);
-        if (_tokens.TryGetValue(token, out var use))
-        {
-            if (!string.Equals(use.Fingerprint, fingerprint, StringComparison.Ordinal)) throw Ec2Faults.TokenReused();
-            return FindInterface(use.Created.Id) ?? use.Created;
-        }
+    public NetworkInterface CreateNetworkInterface(CreateInterfaceRequest request) =>
+        Call(
+            "CreateNetworkInterface",
+            CallKind.Mutating,
+            () =>
+            {
+                if (request.ClientToken is not { } token)
+                    return NewInterface(request);
+                if (token.Length > MaxTokenLength || !System.Text.Ascii.IsValid(token))
+                    throw Ec2Faults.BadValue($"Invalid client token: at most {MaxTokenLength} ASCII characters are allowed");
+                DropOldTokens();
+                var fingerprint = Fingerprint(request);
+                if (_tokens.TryGetValue(token, out var use))
+                {
+                    if (!string.Equals(use.Fingerprint, fingerprint, StringComparison.Ordinal))
+                        throw Ec2Faults.TokenReused();
+                    return FindInterface(use.Created.Id) ?? use.Created;
+                }
 
-        var eni = NewInterface(request);
-        _tokens.Add(token, new TokenUse(fingerprint, eni));
-        _tokenEnds.Enqueue((token, Now + TokenLife));
-        return eni;
-    });
+                var eni = NewInterface(request);
+                _tokens.Add(token, new TokenUse(fingerprint, eni));
+                _tokenEnds.Enqueue((token, Now + TokenLife));
+                return eni;
+            }
+        );
 
-    public NetworkInterface ModifyNetworkInterfaceAttribute(ModifyInterfaceRequest request) => Call("ModifyNetworkInterfaceAttribute", CallKind.Mutating, () =>
-    {
-        var eni = Get(request.Interface);
-        var given = (request.Description is null ? 0 : 1) + (request.Groups is null ? 0 : 1) + (request.SourceDestCheck is null ? 0 : 1) + (request.DeleteOnTermination is null ? 0 : 1);
-        if (given == 0) throw Ec2Faults.Missing("attribute");
-        if (given > 1) throw Ec2Faults.BadCombination("Fields for multiple attribute types specified: modify one attribute with each call");
-        if (request.Description is { } description) eni = eni with { Description = CheckedDescription(description) };
-        if (request.Groups is { } groups) eni = eni with { Groups = CheckedGroups(groups, eni.Vpc) };
-        if (request.SourceDestCheck is { } check) eni = eni with { SourceDestCheck = check };
-        if (request.DeleteOnTermination is var (id, delete))
-        {
-            if (eni.Attachment is not { } attachment || attachment.Id != id) throw Ec2Faults.NoSuchAttachment(id.Value);
-            eni = eni with { Attachment = attachment with { DeleteOnTermination = delete } };
-        }
+    public NetworkInterface ModifyNetworkInterfaceAttribute(ModifyInterfaceRequest request) =>
+        Call(
+            "ModifyNetworkInterfaceAttribute",
+            CallKind.Mutating,
+            () =>
+            {
+                var eni = Get(request.Interface);
+                var given =
+                    (request.Description is null ? 0 : 1)
+                    + (request.Groups is null ? 0 : 1)
+                    + (request.SourceDestCheck is null ? 0 : 1)
+                    + (request.DeleteOnTermination is null ? 0 : 1);
+                if (given == 0)
+                    throw Ec2Faults.Missing("attribute");
+                if (given > 1)
+                    throw Ec2Faults.BadCombination("Fields for multiple attribute types specified: modify one attribute with each call");
+                if (request.Description is { } description)
+                    eni = eni with { Description = CheckedDescription(description) };
+                if (request.Groups is { } groups)
+                    eni = eni with { Groups = CheckedGroups(groups, eni.Vpc) };
+                if (request.SourceDestCheck is { } check)
+                    eni = eni with { SourceDestCheck = check };
+                if (request.DeleteOnTermination is var (id, delete))
+                {
+                    if (eni.Attachment is not { } attachment || attachment.Id != id)
+                        throw Ec2Faults.NoSuchAttachment(id.Value);
+                    eni = eni with { Attachment = attachment with { DeleteOnTermination = delete } };
+                }
 
-        Put(eni);
-        return eni;
-    });
+                Put(eni);
+                return eni;
+            }
+        );
 
-    public void DeleteNetworkInterface(EniId id) => Call("DeleteNetworkInterface", CallKind.Mutating, () =>
-    {
-        var eni = Get(id);
-        if (eni.Attachment is not null) throw Ec2Faults.DeleteInUse(id);
-        Remove(eni);
-        return true;
-    });
+    public void DeleteNetworkInterface(EniId id) =>
+        Call(
+            "DeleteNetworkInterface",
+            CallKind.Mutating,
+            () =>
+            {
+                var eni = Get(id);
+                if (eni.Attachment is not null)
+                    throw Ec2Faults.DeleteInUse(id);
+                Remove(eni);
+                return true;
+            }
+        );
 
     private NetworkInterface NewInterface(CreateInterfaceRequest request)
     {
         var (subnet, pool, pool6) = GetSubnet(request.Subnet);
         if (Array.IndexOf(InterfaceTypes, request.InterfaceType) < 0)
-            throw Ec2Faults.BadValue($"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; known here: {string.Join(", ", InterfaceTypes)}");
+            throw Ec2Faults.BadValue(
+                $"Value ({request.InterfaceType}) for parameter InterfaceType is invalid; known here: {string.Join(", ", InterfaceTypes)}"
+            );
         CheckRequest(request.Ipv4, "private IPv4");
         CheckRequest(request.Ipv6, "IPv6");
-        if (1 + request.Ipv4.Slots > UnattachedSlotLimit) throw Ec2Faults.AddressLimit();
-        if (request.Ipv6.Slots > UnattachedSlotLimit) throw Ec2Faults.Ipv6AddressLimit();
+        if (1 + request.Ipv4.Slots > UnattachedSlotLimit)
+            throw Ec2Faults.AddressLimit();
+        if (request.Ipv6.Slots > UnattachedSlotLimit)
+            throw Ec2Faults.Ipv6AddressLimit();
         var description = CheckedDescription(request.Description);
         var groups = CheckedGroups(request.Groups, subnet.Vpc);
         var tags = CheckedTags(NoTags.Value, request.Tags);
-        if (request.Ipv6.Slots != 0 && pool6 is null) throw Ec2Faults.BadValue($"The subnet '{subnet.Id}' has no IPv6 CIDR block");
+        if (request.Ipv6.Slots != 0 && pool6 is null)
+            throw Ec2Faults.BadValue($"The subnet '{subnet.Id}' has no IPv6 CIDR block");
 
         var primary = TakePrimary(pool, request.PrimaryAddress, subnet);
         Taken? four = null;
@@ -95,7 +130,8 @@ public sealed partial class VpcWorld
         catch (Ec2FaultException)
         {
             pool.Release(primary);
-            if (four is not null) GiveBack(pool, four);
+            if (four is not null)
+                GiveBack(pool, four);
             throw;
         }
 
@@ -127,7 +163,8 @@ public sealed partial class VpcWorld
         var (_, pool, pool6) = GetSubnet(eni.Subnet);
         pool.Release(eni.PrimaryAddress);
         GiveBack(pool, new Taken(eni.SecondaryAddresses, eni.Ipv4Prefixes));
-        if (pool6 is not null) GiveBack(pool6, new Taken(eni.Ipv6Addresses, eni.Ipv6Prefixes));
+        if (pool6 is not null)
+            GiveBack(pool6, new Taken(eni.Ipv6Addresses, eni.Ipv6Prefixes));
         _interfaces[eni.Id].Versions.Set(Now, null);
         _deleted.Enqueue(eni.Id);
         Raise(new VpcEvent.AddressesChanged(eni.Id, []));
@@ -135,46 +172,63 @@ public sealed partial class VpcWorld
 
     private static IPAddress TakePrimary(Ipv4Pool pool, IPAddress? wanted, Subnet subnet)
     {
-        if (wanted is null) return pool.TakeAny() ?? throw Ec2Faults.SubnetFull();
-        if (!pool.Contains(wanted)) throw Ec2Faults.BadValue($"Address {wanted} does not fall within the subnet's address range {subnet.Ipv4Range}");
+        if (wanted is null)
+            return pool.TakeAny() ?? throw Ec2Faults.SubnetFull();
+        if (!pool.Contains(wanted))
+            throw Ec2Faults.BadValue($"Address {wanted} does not fall within the subnet's address range {subnet.Ipv4Range}");
         return pool.TryTake(wanted) ? wanted : throw Ec2Faults.AddressInUse();
     }
 
     private ImmutableArray<SecurityGroupId> CheckedGroups(IReadOnlyList<SecurityGroupId> groups, VpcId vpc)
     {
         if (groups.Count > MaxGroupsPerInterface)
-            throw new Ec2FaultException("SecurityGroupsPerInterfaceLimitExceeded", $"The maximum number of security groups per interface is {MaxGroupsPerInterface}");
+            throw new Ec2FaultException(
+                "SecurityGroupsPerInterfaceLimitExceeded",
+                $"The maximum number of security groups per interface is {MaxGroupsPerInterface}"
+            );
         foreach (var id in groups)
         {
-            if (!_groups.TryGetValue(id, out var group)) throw Ec2Faults.NoSuchGroup(id.Value);
-            if (group.Vpc != vpc) throw Ec2Faults.BadValue($"The security group '{id}' does not belong to the VPC '{vpc}'");
+            if (!_groups.TryGetValue(id, out var group))
+                throw Ec2Faults.NoSuchGroup(id.Value);
+            if (group.Vpc != vpc)
+                throw Ec2Faults.BadValue($"The security group '{id}' does not belong to the VPC '{vpc}'");
         }
 
         return [.. groups.Distinct()];
     }
 
     private static string CheckedDescription(string description) =>
-        description.Length <= MaxDescriptionLength ? description : throw Ec2Faults.BadValue($"A description has at most {MaxDescriptionLength} characters");
+        description.Length <= MaxDescriptionLength
+            ? description
+            : throw Ec2Faults.BadValue($"A description has at most {MaxDescriptionLength} characters");
 
     private void DropOldTokens()
     {
-        while (_tokenEnds.TryPeek(out var oldest) && (oldest.Ends <= Now || _tokens.Count >= MaxTokens)) _tokens.Remove(_tokenEnds.Dequeue().Token);
+        while (_tokenEnds.TryPeek(out var oldest) && (oldest.Ends <= Now || _tokens.Count >= MaxTokens))
+            _tokens.Remove(_tokenEnds.Dequeue().Token);
     }
 
-    private static string Fingerprint(CreateInterfaceRequest request) => string.Join(
-        '\n',
-        request.Subnet,
-        request.Description,
-        request.InterfaceType,
-        request.PrimaryAddress,
-        string.Join(',', request.Groups),
-        Fingerprint(request.Ipv4),
-        Fingerprint(request.Ipv6),
-        string.Join('\u0001', request.Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => tag.Key + '\u0002' + tag.Value)));
+    private static string Fingerprint(CreateInterfaceRequest request) =>
+        string.Join(
+            '\n',
+            request.Subnet,
+            request.Description,
+            request.InterfaceType,
+            request.PrimaryAddress,
+            string.Join(',', request.Groups),
+            Fingerprint(request.Ipv4),
+            Fingerprint(request.Ipv6),
+            string.Join(
+                '\u0001',
+                request.Tags.OrderBy(tag => tag.Key, StringComparer.Ordinal).Select(tag => tag.Key + '\u0002' + tag.Value)
+            )
+        );
 
-    private static string Fingerprint(AddressRequest request) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{request.AddressCount};{string.Join(',', request.Addresses)};{request.PrefixCount};{string.Join(',', request.Prefixes)}");
+    private static string Fingerprint(AddressRequest request) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{request.AddressCount};{string.Join(',', request.Addresses)};{request.PrefixCount};{string.Join(',', request.Prefixes)}"
+        );
 
     private sealed record TokenUse(string Fingerprint, NetworkInterface Created);
 }

@@ -12,60 +12,91 @@ public sealed partial class VpcWorld
 
     /// <summary>AuthorizeSecurityGroupIngress and -Egress: all of the rules or none.</summary>
     /// <returns>The new rules.</returns>
-    public IReadOnlyList<SecurityGroupRule> AuthorizeRules(SecurityGroupId id, bool isEgress, IReadOnlyList<NewRule> rules,
-        IReadOnlyDictionary<string, string>? tags = null)
-        => Call(isEgress ? "AuthorizeSecurityGroupEgress" : "AuthorizeSecurityGroupIngress", CallKind.Mutating, () =>
-        {
-            var group = GetGroup(id);
-            if (rules.Count == 0) throw Ec2Faults.Missing("ipPermissions");
-            List<SecurityGroupRule> added = [];
-            foreach (var rule in rules)
+    public IReadOnlyList<SecurityGroupRule> AuthorizeRules(
+        SecurityGroupId id,
+        bool isEgress,
+        IReadOnlyList<NewRule> rules,
+        IReadOnlyDictionary<string, string>? tags = null
+    ) =>
+        Call(
+            isEgress ? "AuthorizeSecurityGroupEgress" : "AuthorizeSecurityGroupIngress",
+            CallKind.Mutating,
+            () =>
             {
-                if (rule.Description.Length > MaxRuleDescription)
-                    throw Ec2Faults.BadValue($"Invalid rule description. Rule descriptions may be up to {MaxRuleDescription} characters");
-                if (rule.Permission.IsGroup) _ = GetGroup(new SecurityGroupId(rule.Permission.Peer));
-                if (added.Any(other => other.Permission == rule.Permission))
-                    throw Ec2Faults.BadValue("The same permission must not appear multiple times");
-                if (Find(group, isEgress, rule.Permission) is not null) throw Ec2Faults.DuplicateRule(rule.Permission);
-                added.Add(new SecurityGroupRule
+                var group = GetGroup(id);
+                if (rules.Count == 0)
+                    throw Ec2Faults.Missing("ipPermissions");
+                List<SecurityGroupRule> added = [];
+                foreach (var rule in rules)
                 {
-                    Id = _ids.Next("sgr"), IsEgress = isEgress, Permission = rule.Permission, Description = rule.Description,
-                    Tags = CheckedTags(NoTags.Value, tags),
-                });
-            }
+                    if (rule.Description.Length > MaxRuleDescription)
+                        throw Ec2Faults.BadValue(
+                            $"Invalid rule description. Rule descriptions may be up to {MaxRuleDescription} characters"
+                        );
+                    if (rule.Permission.IsGroup)
+                        _ = GetGroup(new SecurityGroupId(rule.Permission.Peer));
+                    if (added.Any(other => other.Permission == rule.Permission))
+                        throw Ec2Faults.BadValue("The same permission must not appear multiple times");
+                    if (Find(group, isEgress, rule.Permission) is not null)
+                        throw Ec2Faults.DuplicateRule(rule.Permission);
+                    added.Add(
+                        new SecurityGroupRule
+                        {
+                            Id = _ids.Next("sgr"),
+                            IsEgress = isEgress,
+                            Permission = rule.Permission,
+                            Description = rule.Description,
+                            Tags = CheckedTags(NoTags.Value, tags),
+                        }
+                    );
+                }
 
-            var after = group.Rules.AddRange(added);
-            foreach (var isIpv6 in (bool[])[false, true])
-            {
-                if (after.Count(rule => rule.IsEgress == isEgress && rule.Permission.IsIpv6 == isIpv6) > MaxRules)
-                    throw new Ec2FaultException("RulesPerSecurityGroupLimitExceeded",
-                        "The maximum number of rules per security group has been reached.");
-            }
+                var after = group.Rules.AddRange(added);
+                foreach (var isIpv6 in (bool[])[false, true])
+                {
+                    if (after.Count(rule => rule.IsEgress == isEgress && rule.Permission.IsIpv6 == isIpv6) > MaxRules)
+                        throw new Ec2FaultException(
+                            "RulesPerSecurityGroupLimitExceeded",
+                            "The maximum number of rules per security group has been reached."
+                        );
+                }
 
-            _groups[id] = group with { Rules = after };
-            return (IReadOnlyList<SecurityGroupRule>)added;
-        });
+                _groups[id] = group with { Rules = after };
+                return (IReadOnlyList<SecurityGroupRule>)added;
+            }
+        );
 
     /// <summary>
     /// RevokeSecurityGroupIngress and -Egress: all of the rules or none. A VPC that is not the account's default one refuses what it does
     /// not have.
     /// </summary>
     /// <returns>The rules that are gone.</returns>
-    public IReadOnlyList<SecurityGroupRule> RevokeRules(SecurityGroupId id, bool isEgress, IReadOnlyList<RulePermission> permissions,
-        IReadOnlyList<string> ruleIds)
-        => Call(isEgress ? "RevokeSecurityGroupEgress" : "RevokeSecurityGroupIngress", CallKind.Mutating, () =>
-        {
-            var group = GetGroup(id);
-            if (permissions.Count == 0 && ruleIds.Count == 0) throw Ec2Faults.Missing("ipPermissions");
-            SecurityGroupRule[] gone =
-            [
-                .. permissions.Select(permission => Find(group, isEgress, permission) ?? throw Ec2Faults.NoSuchRule()),
-                .. ruleIds.Select(ruleId => group.Rules.FirstOrDefault(rule => rule.IsEgress == isEgress && rule.Id == ruleId)
-                    ?? throw Ec2Faults.NoSuchRuleId(ruleId)),
-            ];
-            _groups[id] = group with { Rules = group.Rules.RemoveRange(gone.Distinct()) };
-            return (IReadOnlyList<SecurityGroupRule>)[.. gone.Distinct()];
-        });
+    public IReadOnlyList<SecurityGroupRule> RevokeRules(
+        SecurityGroupId id,
+        bool isEgress,
+        IReadOnlyList<RulePermission> permissions,
+        IReadOnlyList<string> ruleIds
+    ) =>
+        Call(
+            isEgress ? "RevokeSecurityGroupEgress" : "RevokeSecurityGroupIngress",
+            CallKind.Mutating,
+            () =>
+            {
+                var group = GetGroup(id);
+                if (permissions.Count == 0 && ruleIds.Count == 0)
+                    throw Ec2Faults.Missing("ipPermissions");
+                SecurityGroupRule[] gone =
+                [
+                    .. permissions.Select(permission => Find(group, isEgress, permission) ?? throw Ec2Faults.NoSuchRule()),
+                    .. ruleIds.Select(ruleId =>
+                        group.Rules.FirstOrDefault(rule => rule.IsEgress == isEgress && rule.Id == ruleId)
+                        ?? throw Ec2Faults.NoSuchRuleId(ruleId)
+                    ),
+                ];
+                _groups[id] = group with { Rules = group.Rules.RemoveRange(gone.Distinct()) };
+                return (IReadOnlyList<SecurityGroupRule>)[.. gone.Distinct()];
+            }
+        );
 
     /// <summary>
     /// Of a new group. Its id follows from the group's, so that a world draws the same ids whether anybody looks at rules or not.
@@ -73,11 +104,19 @@ public sealed partial class VpcWorld
     private static ImmutableArray<SecurityGroupRule> RulesOfNewGroup(SecurityGroupId id)
     {
         var ruleId = id.Value.Replace("sg-", "sgr-", StringComparison.Ordinal);
-        return [new SecurityGroupRule { Id = ruleId, IsEgress = true, Permission = RulePermission.All }];
+        return
+        [
+            new SecurityGroupRule
+            {
+                Id = ruleId,
+                IsEgress = true,
+                Permission = RulePermission.All,
+            },
+        ];
     }
 
-    private static SecurityGroupRule? Find(SecurityGroup group, bool isEgress, RulePermission permission)
-        => group.Rules.FirstOrDefault(rule => rule.IsEgress == isEgress && rule.Permission == permission);
+    private static SecurityGroupRule? Find(SecurityGroup group, bool isEgress, RulePermission permission) =>
+        group.Rules.FirstOrDefault(rule => rule.IsEgress == isEgress && rule.Permission == permission);
 
     private SecurityGroup GetGroup(SecurityGroupId id) => _groups.GetValueOrDefault(id) ?? throw Ec2Faults.NoSuchGroup(id.Value);
 }

@@ -9,7 +9,9 @@ public sealed partial class VpcWorld
     private long _sequence;
     private bool _publishing;
 
-    /// <summary>Called when <see cref="NextTransitionAt"/> may have become earlier, for the one host that calls <see cref="Settle"/> by a timer.</summary>
+    /// <summary>
+    /// Called when <see cref="NextTransitionAt"/> may have become earlier, for the one host that calls <see cref="Settle"/> by a timer.
+    /// </summary>
     public Action? TransitionScheduled { get; set; }
 
     /// <summary>When the next pending change of state happens; null when none is pending.</summary>
@@ -25,7 +27,8 @@ public sealed partial class VpcWorld
     /// <summary>Carries out every change of state whose time has come, in order of time.</summary>
     public void Settle()
     {
-        if (_publishing) throw new InvalidOperationException("a subscriber called back into the world; queue the call and make it after the event");
+        if (_publishing)
+            throw new InvalidOperationException("a subscriber called back into the world; queue the call and make it after the event");
         while (_transitions.TryPeek(out var transition, out var priority) && priority.At <= Now)
         {
             _transitions.Dequeue();
@@ -51,7 +54,8 @@ public sealed partial class VpcWorld
     private void Complete(Transition transition, DateTimeOffset at)
     {
         // The interface may have taken another way meanwhile: detached while attaching, or gone with its instance.
-        if (FindInterface(transition.Interface) is not { Attachment: { } attachment } eni || attachment.Id != transition.Attachment) return;
+        if (FindInterface(transition.Interface) is not { Attachment: { } attachment } eni || attachment.Id != transition.Attachment)
+            return;
         switch (transition.To)
         {
             case AttachmentStatus.Attached when attachment.Status == AttachmentStatus.Attaching:
@@ -63,7 +67,8 @@ public sealed partial class VpcWorld
         }
     }
 
-    private void Raise(VpcEvent @event, DateTimeOffset? at = null) => _unpublished.Enqueue(@event with { Sequence = ++_sequence, At = at ?? Now });
+    private void Raise(VpcEvent @event, DateTimeOffset? at = null) =>
+        _unpublished.Enqueue(@event with { Sequence = ++_sequence, At = at ?? Now });
 
     private void Publish()
     {
@@ -72,7 +77,8 @@ public sealed partial class VpcWorld
         {
             while (_unpublished.TryDequeue(out var @event))
             {
-                foreach (var subscriber in _subscribers.ToArray()) subscriber(@event);
+                foreach (var subscriber in _subscribers.ToArray())
+                    subscriber(@event);
             }
         }
         finally
@@ -81,7 +87,9 @@ public sealed partial class VpcWorld
         }
     }
 
-    /// <param name="To"><see cref="AttachmentStatus.Attached"/>, or <see cref="AttachmentStatus.Detaching"/> for the end of the detachment.</param>
+    /// <param name="To">
+    /// <see cref="AttachmentStatus.Attached"/>, or <see cref="AttachmentStatus.Detaching"/> for the end of the detachment.
+    /// </param>
     private sealed record Transition(EniId Interface, AttachmentId Attachment, AttachmentStatus To);
 
     private sealed class Subscription(Action end) : IDisposable

@@ -10,144 +10,195 @@ public sealed partial class VpcWorld
 {
     private const int MaxRangesPerVpc = 50;
 
-    public Vpc CreateVpc(IPNetwork ipv4, IPNetwork? ipv6 = null, IReadOnlyDictionary<string, string>? tags = null) => Arrange(() =>
-    {
-        CheckIpv4Range(ipv4, "VPC");
-        if (ipv6 is { } range) CheckIpv6Range(range, "VPC", longest: 60);
-        var vpc = new Vpc
+    public Vpc CreateVpc(IPNetwork ipv4, IPNetwork? ipv6 = null, IReadOnlyDictionary<string, string>? tags = null) =>
+        Arrange(() =>
         {
-            Id = new VpcId(_ids.Next("vpc")),
-            Ipv4Ranges = [ipv4],
-            Ipv6Ranges = ipv6 is { } given ? [given] : [],
-            Tags = CheckedTags(NoTags.Value, tags),
-        };
-        _vpcs.Add(vpc.Id, vpc);
-        Raise(new VpcEvent.RangesChanged(vpc.Id, RangesOf(vpc)));
-        return vpc;
-    });
+            CheckIpv4Range(ipv4, "VPC");
+            if (ipv6 is { } range)
+                CheckIpv6Range(range, "VPC", longest: 60);
+            var vpc = new Vpc
+            {
+                Id = new VpcId(_ids.Next("vpc")),
+                Ipv4Ranges = [ipv4],
+                Ipv6Ranges = ipv6 is { } given ? [given] : [],
+                Tags = CheckedTags(NoTags.Value, tags),
+            };
+            _vpcs.Add(vpc.Id, vpc);
+            Raise(new VpcEvent.RangesChanged(vpc.Id, RangesOf(vpc)));
+            return vpc;
+        });
 
     /// <summary>AssociateVpcCidrBlock, effective at once; of either family.</summary>
-    public Vpc AddRange(VpcId id, IPNetwork range) => Arrange(() =>
-    {
-        var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
-        var isIpv4 = range.BaseAddress.AddressFamily == AddressFamily.InterNetwork;
-        if (isIpv4) CheckIpv4Range(range, "VPC");
-        else CheckIpv6Range(range, "VPC", longest: 60);
-        var ranges = RangesOf(vpc);
-        if (ranges.Count >= MaxRangesPerVpc) throw new Ec2FaultException("CidrLimitExceeded", $"A VPC has at most {MaxRangesPerVpc} ranges here");
-        if (ranges.FirstOrDefault(other => Overlap(other, range)) is { PrefixLength: > 0 } clash)
-            throw new Ec2FaultException("InvalidVpc.Range", $"The CIDR '{range}' overlaps with '{clash}', which the VPC has already");
-        vpc = isIpv4 ? vpc with { Ipv4Ranges = vpc.Ipv4Ranges.Add(range) } : vpc with { Ipv6Ranges = vpc.Ipv6Ranges.Add(range) };
-        _vpcs[id] = vpc;
-        Raise(new VpcEvent.RangesChanged(id, RangesOf(vpc)));
-        return vpc;
-    });
+    public Vpc AddRange(VpcId id, IPNetwork range) =>
+        Arrange(() =>
+        {
+            var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
+            var isIpv4 = range.BaseAddress.AddressFamily == AddressFamily.InterNetwork;
+            if (isIpv4)
+                CheckIpv4Range(range, "VPC");
+            else
+                CheckIpv6Range(range, "VPC", longest: 60);
+            var ranges = RangesOf(vpc);
+            if (ranges.Count >= MaxRangesPerVpc)
+                throw new Ec2FaultException("CidrLimitExceeded", $"A VPC has at most {MaxRangesPerVpc} ranges here");
+            if (ranges.FirstOrDefault(other => Overlap(other, range)) is { PrefixLength: > 0 } clash)
+                throw new Ec2FaultException("InvalidVpc.Range", $"The CIDR '{range}' overlaps with '{clash}', which the VPC has already");
+            vpc = isIpv4 ? vpc with { Ipv4Ranges = vpc.Ipv4Ranges.Add(range) } : vpc with { Ipv6Ranges = vpc.Ipv6Ranges.Add(range) };
+            _vpcs[id] = vpc;
+            Raise(new VpcEvent.RangesChanged(id, RangesOf(vpc)));
+            return vpc;
+        });
 
     /// <summary>DisassociateVpcCidrBlock, effective at once. Not the primary range and not one that a subnet lies in.</summary>
-    public Vpc RemoveRange(VpcId id, IPNetwork range) => Arrange(() =>
-    {
-        var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
-        if (vpc.Ipv4Ranges[0].Equals(range)) throw Ec2Faults.NotPermitted($"The vpc CIDR block '{range}' may not be disassociated: it is the primary one");
-        if (!RangesOf(vpc).Contains(range)) throw new Ec2FaultException("InvalidCidrBlock.NotFound", $"The vpc '{id}' has no CIDR block '{range}'");
-        if (Subnets.Any(subnet => subnet.Vpc == id && (Overlap(subnet.Ipv4Range, range) || subnet.Ipv6Range is { } ipv6 && Overlap(ipv6, range))))
-            throw new Ec2FaultException("DependencyViolation", $"The vpc CIDR block '{range}' has subnets");
-        vpc = vpc with { Ipv4Ranges = vpc.Ipv4Ranges.Remove(range), Ipv6Ranges = vpc.Ipv6Ranges.Remove(range) };
-        _vpcs[id] = vpc;
-        Raise(new VpcEvent.RangesChanged(id, RangesOf(vpc)));
-        return vpc;
-    });
-
-    public Subnet CreateSubnet(VpcId vpcId, string zone, IPNetwork ipv4, IPNetwork? ipv6 = null, IReadOnlyDictionary<string, string>? tags = null) => Arrange(() =>
-    {
-        var vpc = FindVpc(vpcId) ?? throw Ec2Faults.NoSuchVpc(vpcId.Value);
-        if (zone.Length != Options.Region.Length + 1 || !zone.StartsWith(Options.Region, StringComparison.Ordinal))
-            throw Ec2Faults.BadValue($"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in zones of {Options.Region}, e.g. {Options.Region}a");
-        CheckIpv4Range(ipv4, "subnet");
-        if (!vpc.Ipv4Ranges.Any(range => Within(ipv4, range))) throw new Ec2FaultException("InvalidSubnet.Range", $"The CIDR '{ipv4}' is invalid: it is not within a range of the VPC");
-        if (ipv6 is { } six)
+    public Vpc RemoveRange(VpcId id, IPNetwork range) =>
+        Arrange(() =>
         {
-            if (six.PrefixLength != 64) throw new Ec2FaultException("InvalidSubnet.Range", $"The IPv6 CIDR '{six}' is invalid: a subnet's is a /64");
-            if (!vpc.Ipv6Ranges.Any(range => Within(six, range))) throw new Ec2FaultException("InvalidSubnet.Range", $"The IPv6 CIDR '{six}' is invalid: it is not within a range of the VPC");
-        }
+            var vpc = FindVpc(id) ?? throw Ec2Faults.NoSuchVpc(id.Value);
+            if (vpc.Ipv4Ranges[0].Equals(range))
+                throw Ec2Faults.NotPermitted($"The vpc CIDR block '{range}' may not be disassociated: it is the primary one");
+            if (!RangesOf(vpc).Contains(range))
+                throw new Ec2FaultException("InvalidCidrBlock.NotFound", $"The vpc '{id}' has no CIDR block '{range}'");
+            if (
+                Subnets.Any(subnet =>
+                    subnet.Vpc == id && (Overlap(subnet.Ipv4Range, range) || subnet.Ipv6Range is { } ipv6 && Overlap(ipv6, range))
+                )
+            )
+                throw new Ec2FaultException("DependencyViolation", $"The vpc CIDR block '{range}' has subnets");
+            vpc = vpc with { Ipv4Ranges = vpc.Ipv4Ranges.Remove(range), Ipv6Ranges = vpc.Ipv6Ranges.Remove(range) };
+            _vpcs[id] = vpc;
+            Raise(new VpcEvent.RangesChanged(id, RangesOf(vpc)));
+            return vpc;
+        });
 
-        if (Subnets.FirstOrDefault(other => other.Vpc == vpcId && (Overlap(other.Ipv4Range, ipv4) || ipv6 is { } a && other.Ipv6Range is { } b && Overlap(a, b))) is { } clash)
-            throw new Ec2FaultException("InvalidSubnet.Conflict", $"The CIDR '{ipv4}' conflicts with another subnet: {clash.Id}");
-
-        var subnet = new Subnet
+    public Subnet CreateSubnet(
+        VpcId vpcId,
+        string zone,
+        IPNetwork ipv4,
+        IPNetwork? ipv6 = null,
+        IReadOnlyDictionary<string, string>? tags = null
+    ) =>
+        Arrange(() =>
         {
-            Id = new SubnetId(_ids.Next("subnet")),
-            Vpc = vpcId,
-            Zone = zone,
-            Ipv4Range = ipv4,
-            Ipv6Range = ipv6,
-            Tags = CheckedTags(NoTags.Value, tags),
-        };
-        var pool6 = ipv6 is { } range6 ? new Ipv6Pool(range6, Options.AddressOrder, _random) : null;
-        _subnets.Add(subnet.Id, new SubnetEntry(subnet, new Ipv4Pool(ipv4, Options.AddressOrder, _random), pool6));
-        return subnet;
-    });
+            var vpc = FindVpc(vpcId) ?? throw Ec2Faults.NoSuchVpc(vpcId.Value);
+            if (zone.Length != Options.Region.Length + 1 || !zone.StartsWith(Options.Region, StringComparison.Ordinal))
+                throw Ec2Faults.BadValue(
+                    $"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in zones of "
+                        + $"{Options.Region}, e.g. {Options.Region}a"
+                );
+            CheckIpv4Range(ipv4, "subnet");
+            if (!vpc.Ipv4Ranges.Any(range => Within(ipv4, range)))
+                throw new Ec2FaultException("InvalidSubnet.Range", $"The CIDR '{ipv4}' is invalid: it is not within a range of the VPC");
+            if (ipv6 is { } six)
+            {
+                if (six.PrefixLength != 64)
+                    throw new Ec2FaultException("InvalidSubnet.Range", $"The IPv6 CIDR '{six}' is invalid: a subnet's is a /64");
+                if (!vpc.Ipv6Ranges.Any(range => Within(six, range)))
+                    throw new Ec2FaultException(
+                        "InvalidSubnet.Range",
+                        $"The IPv6 CIDR '{six}' is invalid: it is not within a range of the VPC"
+                    );
+            }
 
-    public SecurityGroup CreateSecurityGroup(VpcId vpc, string name, string description = "") => Arrange(() =>
-    {
-        if (!_vpcs.ContainsKey(vpc)) throw Ec2Faults.NoSuchVpc(vpc.Value);
-        var id = new SecurityGroupId(_ids.Next("sg"));
-        var group = new SecurityGroup { Id = id, Vpc = vpc, Name = name, Description = description, Rules = RulesOfNewGroup(id) };
-        _groups.Add(group.Id, group);
-        return group;
-    });
+            if (
+                Subnets.FirstOrDefault(other =>
+                    other.Vpc == vpcId && (Overlap(other.Ipv4Range, ipv4) || ipv6 is { } a && other.Ipv6Range is { } b && Overlap(a, b))
+                ) is
+                { } clash
+            )
+                throw new Ec2FaultException("InvalidSubnet.Conflict", $"The CIDR '{ipv4}' conflicts with another subnet: {clash.Id}");
+
+            var subnet = new Subnet
+            {
+                Id = new SubnetId(_ids.Next("subnet")),
+                Vpc = vpcId,
+                Zone = zone,
+                Ipv4Range = ipv4,
+                Ipv6Range = ipv6,
+                Tags = CheckedTags(NoTags.Value, tags),
+            };
+            var pool6 = ipv6 is { } range6 ? new Ipv6Pool(range6, Options.AddressOrder, _random) : null;
+            _subnets.Add(subnet.Id, new SubnetEntry(subnet, new Ipv4Pool(ipv4, Options.AddressOrder, _random), pool6));
+            return subnet;
+        });
+
+    public SecurityGroup CreateSecurityGroup(VpcId vpc, string name, string description = "") =>
+        Arrange(() =>
+        {
+            if (!_vpcs.ContainsKey(vpc))
+                throw Ec2Faults.NoSuchVpc(vpc.Value);
+            var id = new SecurityGroupId(_ids.Next("sg"));
+            var group = new SecurityGroup
+            {
+                Id = id,
+                Vpc = vpc,
+                Name = name,
+                Description = description,
+                Rules = RulesOfNewGroup(id),
+            };
+            _groups.Add(group.Id, group);
+            return group;
+        });
 
     /// <summary>Starts an instance with its primary interface attached (device 0, card 0, deleted with the instance).</summary>
-    public Instance LaunchInstance(LaunchRequest request) => Arrange(() =>
-    {
-        if (!Options.InstanceTypes.TryGetValue(request.InstanceType, out var type))
+    public Instance LaunchInstance(LaunchRequest request) =>
+        Arrange(() =>
         {
-            throw Ec2Faults.BadValue(
-                $"Invalid value '{request.InstanceType}' for InstanceType. Known here: {string.Join(", ", Options.InstanceTypes.Keys.Order(StringComparer.Ordinal))}");
-        }
+            if (!Options.InstanceTypes.TryGetValue(request.InstanceType, out var type))
+            {
+                throw Ec2Faults.BadValue(
+                    $"Invalid value '{request.InstanceType}' for InstanceType. Known here: "
+                        + $"{string.Join(", ", Options.InstanceTypes.Keys.Order(StringComparer.Ordinal))}"
+                );
+            }
 
-        var subnet = GetSubnet(request.Subnet).Subnet;
-        var tags = CheckedTags(NoTags.Value, request.Tags);
-        var eni = NewInterface(new CreateInterfaceRequest
-        {
-            Subnet = request.Subnet,
-            Groups = request.Groups,
-            PrimaryAddress = request.PrimaryAddress,
-            Tags = request.InterfaceTags,
+            var subnet = GetSubnet(request.Subnet).Subnet;
+            var tags = CheckedTags(NoTags.Value, request.Tags);
+            var eni = NewInterface(
+                new CreateInterfaceRequest
+                {
+                    Subnet = request.Subnet,
+                    Groups = request.Groups,
+                    PrimaryAddress = request.PrimaryAddress,
+                    Tags = request.InterfaceTags,
+                }
+            );
+            var instance = new Instance
+            {
+                Id = new InstanceId(_ids.Next("i")),
+                Type = type,
+                Subnet = subnet.Id,
+                Vpc = subnet.Vpc,
+                Zone = subnet.Zone,
+                PrimaryInterface = eni.Id,
+                LaunchedAt = Now,
+                Tags = tags,
+            };
+            _instances.Add(instance.Id, instance);
+            _interfacesOf.Add(instance.Id, []);
+            Raise(new VpcEvent.InstanceLaunched(instance.Id));
+            Connect(eni, instance.Id, request.PrimaryDeviceIndex, networkCard: 0, deleteOnTermination: true, TimeSpan.Zero);
+            return instance;
         });
-        var instance = new Instance
-        {
-            Id = new InstanceId(_ids.Next("i")),
-            Type = type,
-            Subnet = subnet.Id,
-            Vpc = subnet.Vpc,
-            Zone = subnet.Zone,
-            PrimaryInterface = eni.Id,
-            LaunchedAt = Now,
-            Tags = tags,
-        };
-        _instances.Add(instance.Id, instance);
-        _interfacesOf.Add(instance.Id, []);
-        Raise(new VpcEvent.InstanceLaunched(instance.Id));
-        Connect(eni, instance.Id, request.PrimaryDeviceIndex, networkCard: 0, deleteOnTermination: true, TimeSpan.Zero);
-        return instance;
-    });
 
     /// <summary>TerminateInstances, effective at once: interfaces go with it or become available, by their DeleteOnTermination.</summary>
-    public Instance TerminateInstance(InstanceId id) => Arrange(() =>
-    {
-        var instance = GetInstance(id);
-        if (instance.State == InstanceState.Terminated) return instance;
-        foreach (var eni in InterfacesOf(id))
+    public Instance TerminateInstance(InstanceId id) =>
+        Arrange(() =>
         {
-            var attachment = eni.Attachment!;
-            FinishDetach(eni, attachment, Now);
-            if (attachment.DeleteOnTermination) Remove(Get(eni.Id));
-        }
+            var instance = GetInstance(id);
+            if (instance.State == InstanceState.Terminated)
+                return instance;
+            foreach (var eni in InterfacesOf(id))
+            {
+                var attachment = eni.Attachment!;
+                FinishDetach(eni, attachment, Now);
+                if (attachment.DeleteOnTermination)
+                    Remove(Get(eni.Id));
+            }
 
-        _instances[id] = instance = instance with { State = InstanceState.Terminated };
-        Raise(new VpcEvent.InstanceTerminated(id));
-        return instance;
-    });
+            _instances[id] = instance = instance with { State = InstanceState.Terminated };
+            Raise(new VpcEvent.InstanceTerminated(id));
+            return instance;
+        });
 
     private static IReadOnlyList<IPNetwork> RangesOf(Vpc vpc) => [.. vpc.Ipv4Ranges, .. vpc.Ipv6Ranges];
 
@@ -155,16 +206,23 @@ public sealed partial class VpcWorld
     private static void CheckIpv4Range(IPNetwork range, string what)
     {
         if (range.BaseAddress.AddressFamily != AddressFamily.InterNetwork || range.PrefixLength is < 16 or > 28)
-            throw new Ec2FaultException(what == "VPC" ? "InvalidVpc.Range" : "InvalidSubnet.Range", $"The CIDR '{range}' is invalid: a {what} has an IPv4 range between /16 and /28");
+            throw new Ec2FaultException(
+                what == "VPC" ? "InvalidVpc.Range" : "InvalidSubnet.Range",
+                $"The CIDR '{range}' is invalid: a {what} has an IPv4 range between /16 and /28"
+            );
     }
 
     private static void CheckIpv6Range(IPNetwork range, string what, int longest)
     {
         if (range.BaseAddress.AddressFamily != AddressFamily.InterNetworkV6 || range.PrefixLength < 44 || range.PrefixLength > longest)
-            throw new Ec2FaultException("InvalidVpc.Range", $"The IPv6 CIDR '{range}' is invalid: a {what} has one between /44 and /{longest}");
+            throw new Ec2FaultException(
+                "InvalidVpc.Range",
+                $"The IPv6 CIDR '{range}' is invalid: a {what} has one between /44 and /{longest}"
+            );
     }
 
-    private static bool Within(IPNetwork inner, IPNetwork outer) => inner.PrefixLength >= outer.PrefixLength && outer.Contains(inner.BaseAddress);
+    private static bool Within(IPNetwork inner, IPNetwork outer) =>
+        inner.PrefixLength >= outer.PrefixLength && outer.Contains(inner.BaseAddress);
 
     private static bool Overlap(IPNetwork a, IPNetwork b) => a.Contains(b.BaseAddress) || b.Contains(a.BaseAddress);
 }

@@ -4,11 +4,13 @@ using System.Net;
 namespace VpcCni.Lab.VpcModel;
 
 /// <summary>
-/// One account's corner of EC2: VPCs, subnets, instances, network interfaces and what EC2 does with them, limits, delays, throttling and failures included. Pure: no I/O, no threads, no
-/// clock but the injected one, no randomness but the injected one; the same calls at the same times under the same seed give the same world.
+/// One account's corner of EC2: VPCs, subnets, instances, network interfaces and what EC2 does with them, limits, delays, throttling and
+/// failures included. Pure: no I/O, no threads, no clock but the injected one, no randomness but the injected one; the same calls at the
+/// same times under the same seed give the same world.
 /// <para>
-/// Not safe for several threads: whoever shares a world takes <see cref="Gate"/> around everything, and never awaits under it. Refusals are <see cref="Ec2FaultException"/>s and leave the world
-/// as it was. Changes that take time happen when the next verb, or <see cref="Settle"/>, is called at or after their time.
+/// Not safe for several threads: whoever shares a world takes <see cref="Gate"/> around everything, and never awaits under it. Refusals are
+/// <see cref="Ec2FaultException"/>s and leave the world as it was. Changes that take time happen when the next verb, or
+/// <see cref="Settle"/>, is called at or after their time.
 /// </para>
 /// </summary>
 public sealed partial class VpcWorld
@@ -64,7 +66,8 @@ public sealed partial class VpcWorld
 
     public IEnumerable<Instance> Instances => _instances.Values;
 
-    public IEnumerable<NetworkInterface> Interfaces => _interfaces.Values.OrderBy(entry => entry.Order).Select(entry => entry.Versions.Current).OfType<NetworkInterface>();
+    public IEnumerable<NetworkInterface> Interfaces =>
+        _interfaces.Values.OrderBy(entry => entry.Order).Select(entry => entry.Versions.Current).OfType<NetworkInterface>();
 
     public Vpc? FindVpc(VpcId id) => _vpcs.GetValueOrDefault(id);
 
@@ -77,11 +80,14 @@ public sealed partial class VpcWorld
     public NetworkInterface? FindInterface(EniId id) => _interfaces.GetValueOrDefault(id)?.Versions.Current;
 
     /// <summary>The interface that holds an address now, as an address or within a prefix; null for nobody's.</summary>
-    public NetworkInterface? FindOwner(IPAddress address) => Interfaces.FirstOrDefault(candidate => candidate.AllRanges.Any(range => range.Contains(address)));
+    public NetworkInterface? FindOwner(IPAddress address) =>
+        Interfaces.FirstOrDefault(candidate => candidate.AllRanges.Any(range => range.Contains(address)));
 
     /// <summary>An instance's interfaces now, whatever the state of their attachment, by card and device index.</summary>
     public IReadOnlyList<NetworkInterface> InterfacesOf(InstanceId id) =>
-        _interfacesOf.TryGetValue(id, out var list) ? [.. list.Select(Get).OrderBy(eni => eni.Attachment!.NetworkCard).ThenBy(eni => eni.Attachment!.DeviceIndex)] : [];
+        _interfacesOf.TryGetValue(id, out var list)
+            ? [.. list.Select(Get).OrderBy(eni => eni.Attachment!.NetworkCard).ThenBy(eni => eni.Attachment!.DeviceIndex)]
+            : [];
 
     /// <summary>Free IPv4 addresses of a subnet, as DescribeSubnets counts them.</summary>
     public int FreeAddresses(SubnetId id) => GetSubnet(id).Ipv4.Free;
@@ -90,7 +96,8 @@ public sealed partial class VpcWorld
     public int FreePrefixes(SubnetId id) => GetSubnet(id).Ipv4.FreePrefixes;
 
     /// <summary>
-    /// A call of the EC2 API: throttled, possibly struck by an injected failure, logged. <paramref name="body"/> checks everything before it changes anything.
+    /// A call of the EC2 API: throttled, possibly struck by an injected failure, logged. <paramref name="body"/> checks everything before
+    /// it changes anything.
     /// </summary>
     private T Call<T>(string operation, CallKind kind, Func<T> body)
     {
@@ -98,10 +105,13 @@ public sealed partial class VpcWorld
         var outcome = "InternalError";
         try
         {
-            if (!Throttle.TryTake(kind, Now)) throw Ec2Faults.Throttled();
-            if (Faults.Strike(operation, FaultMoment.BeforeEffect) is { } before) throw before;
+            if (!Throttle.TryTake(kind, Now))
+                throw Ec2Faults.Throttled();
+            if (Faults.Strike(operation, FaultMoment.BeforeEffect) is { } before)
+                throw before;
             var result = body();
-            if (Faults.Strike(operation, FaultMoment.AfterEffect) is { } after) throw after;
+            if (Faults.Strike(operation, FaultMoment.AfterEffect) is { } after)
+                throw after;
             outcome = CallLog.Success;
             return result;
         }
@@ -117,7 +127,9 @@ public sealed partial class VpcWorld
         }
     }
 
-    /// <summary>What EC2 answers to a DryRun of an operation: always a fault, <c>DryRunOperation</c> if the call would be allowed.</summary>
+    /// <summary>
+    /// What EC2 answers to a DryRun of an operation: always a fault, <c>DryRunOperation</c> if the call would be allowed.
+    /// </summary>
     public Ec2FaultException DryRun(string operation)
     {
         try
@@ -147,14 +159,16 @@ public sealed partial class VpcWorld
 
     private void Put(NetworkInterface eni, DateTimeOffset? at = null)
     {
-        if (!_interfaces.TryGetValue(eni.Id, out var entry)) _interfaces[eni.Id] = entry = new InterfaceEntry(_order++);
+        if (!_interfaces.TryGetValue(eni.Id, out var entry))
+            _interfaces[eni.Id] = entry = new InterfaceEntry(_order++);
         entry.Versions.Set(at ?? Now, eni);
     }
 
     /// <summary>Forgets the past of interfaces that were deleted longer ago than anybody can look back.</summary>
     private void Forget()
     {
-        while (_deleted.TryPeek(out var id) && _interfaces[id].Versions.LastChange + WorldTiming.MaxLag < Now) _interfaces.Remove(_deleted.Dequeue());
+        while (_deleted.TryPeek(out var id) && _interfaces[id].Versions.LastChange + WorldTiming.MaxLag < Now)
+            _interfaces.Remove(_deleted.Dequeue());
     }
 
     private sealed record SubnetEntry(Subnet Subnet, Ipv4Pool Ipv4, Ipv6Pool? Ipv6);

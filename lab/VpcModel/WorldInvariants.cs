@@ -17,9 +17,12 @@ public static class WorldInvariants
             CheckSubnet(world, subnet, here, problems);
         }
 
-        foreach (var eni in interfaces) CheckInterface(world, eni, problems);
-        foreach (var instance in world.Instances) CheckInstance(world, instance, problems);
-        foreach (var repeated in interfaces.GroupBy(eni => eni.Mac, StringComparer.Ordinal).Where(group => group.Count() > 1)) problems.Add($"MAC {repeated.Key} is on {repeated.Count()} interfaces");
+        foreach (var eni in interfaces)
+            CheckInterface(world, eni, problems);
+        foreach (var instance in world.Instances)
+            CheckInstance(world, instance, problems);
+        foreach (var repeated in interfaces.GroupBy(eni => eni.Mac, StringComparer.Ordinal).Where(group => group.Count() > 1))
+            problems.Add($"MAC {repeated.Key} is on {repeated.Count()} interfaces");
         return problems;
     }
 
@@ -30,31 +33,43 @@ public static class WorldInvariants
         var owners = new Dictionary<uint, EniId>();
         foreach (var eni in interfaces)
         {
-            foreach (var range in eni.AllRanges.Where(range => range.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork))
+            foreach (
+                var range in eni.AllRanges.Where(range => range.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork)
+            )
             {
                 var start = Ipv4Number.Of(range.BaseAddress);
                 var length = 1u << (32 - range.PrefixLength);
-                if (start % length != 0) problems.Add($"{range} of {eni.Id} is not aligned");
+                if (start % length != 0)
+                    problems.Add($"{range} of {eni.Id} is not aligned");
                 for (var number = start; number < start + length; number++)
                 {
-                    if (!owners.TryAdd(number, eni.Id)) problems.Add($"{Ipv4Number.ToAddress(number)} is held by {owners[number]} and by {eni.Id}");
-                    if (number < first + 4 || number >= first + size - 1) problems.Add($"{Ipv4Number.ToAddress(number)} of {eni.Id} is reserved or outside of {subnet.Ipv4Range}");
+                    if (!owners.TryAdd(number, eni.Id))
+                        problems.Add($"{Ipv4Number.ToAddress(number)} is held by {owners[number]} and by {eni.Id}");
+                    if (number < first + 4 || number >= first + size - 1)
+                        problems.Add($"{Ipv4Number.ToAddress(number)} of {eni.Id} is reserved or outside of {subnet.Ipv4Range}");
                 }
             }
         }
 
         if (world.FreeAddresses(subnet.Id) != size - 5 - owners.Count)
-            problems.Add($"{subnet.Id} counts {world.FreeAddresses(subnet.Id)} free addresses, but {size - 5} minus {owners.Count} held are {size - 5 - owners.Count}");
+            problems.Add(
+                $"{subnet.Id} counts {world.FreeAddresses(subnet.Id)} free addresses, but {size - 5} minus {owners.Count} held are "
+                    + $"{size - 5 - owners.Count}"
+            );
         CheckIpv6(subnet, interfaces, problems);
     }
 
     private static void CheckIpv6(Subnet subnet, NetworkInterface[] interfaces, List<string> problems)
     {
-        var ranges = interfaces.SelectMany(eni => eni.Ipv6Addresses.Select(address => new IPNetwork(address, 128)).Concat(eni.Ipv6Prefixes)).ToArray();
+        var ranges = interfaces
+            .SelectMany(eni => eni.Ipv6Addresses.Select(address => new IPNetwork(address, 128)).Concat(eni.Ipv6Prefixes))
+            .ToArray();
         foreach (var range in ranges)
         {
-            if (subnet.Ipv6Range is not { } all || !all.Contains(range.BaseAddress)) problems.Add($"{range} is outside of {subnet.Id}");
-            if (ranges.Count(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress)) != 1) problems.Add($"{range} overlaps another IPv6 range of {subnet.Id}");
+            if (subnet.Ipv6Range is not { } all || !all.Contains(range.BaseAddress))
+                problems.Add($"{range} is outside of {subnet.Id}");
+            if (ranges.Count(other => other.Contains(range.BaseAddress) || range.Contains(other.BaseAddress)) != 1)
+                problems.Add($"{range} overlaps another IPv6 range of {subnet.Id}");
         }
     }
 
@@ -62,7 +77,8 @@ public static class WorldInvariants
     {
         if (eni.Attachment is not { } attachment)
         {
-            if (eni.Ipv4Slots > VpcWorld.UnattachedSlotLimit) problems.Add($"{eni.Id} has {eni.Ipv4Slots} slots taken");
+            if (eni.Ipv4Slots > VpcWorld.UnattachedSlotLimit)
+                problems.Add($"{eni.Id} has {eni.Ipv4Slots} slots taken");
             return;
         }
 
@@ -72,19 +88,30 @@ public static class WorldInvariants
             return;
         }
 
-        if (eni.Ipv4Slots > instance.Type.Ipv4PerInterface) problems.Add($"{eni.Id} has {eni.Ipv4Slots} IPv4 slots taken, {instance.Type.Name} allows {instance.Type.Ipv4PerInterface}");
-        if (eni.Ipv6Slots > instance.Type.Ipv6PerInterface) problems.Add($"{eni.Id} has {eni.Ipv6Slots} IPv6 slots taken, {instance.Type.Name} allows {instance.Type.Ipv6PerInterface}");
-        if (eni.Zone != instance.Zone) problems.Add($"{eni.Id} is in {eni.Zone}, its instance in {instance.Zone}");
-        if (world.InterfacesOf(instance.Id).All(other => other.Id != eni.Id)) problems.Add($"{instance.Id} does not know its interface {eni.Id}");
+        if (eni.Ipv4Slots > instance.Type.Ipv4PerInterface)
+            problems.Add($"{eni.Id} has {eni.Ipv4Slots} IPv4 slots taken, {instance.Type.Name} allows {instance.Type.Ipv4PerInterface}");
+        if (eni.Ipv6Slots > instance.Type.Ipv6PerInterface)
+            problems.Add($"{eni.Id} has {eni.Ipv6Slots} IPv6 slots taken, {instance.Type.Name} allows {instance.Type.Ipv6PerInterface}");
+        if (eni.Zone != instance.Zone)
+            problems.Add($"{eni.Id} is in {eni.Zone}, its instance in {instance.Zone}");
+        if (world.InterfacesOf(instance.Id).All(other => other.Id != eni.Id))
+            problems.Add($"{instance.Id} does not know its interface {eni.Id}");
     }
 
     private static void CheckInstance(VpcWorld world, Instance instance, List<string> problems)
     {
         var interfaces = world.InterfacesOf(instance.Id);
-        if (interfaces.Count > instance.Type.MaxInterfaces) problems.Add($"{instance.Id} has {interfaces.Count} interfaces, {instance.Type.Name} allows {instance.Type.MaxInterfaces}");
-        if (instance.State == InstanceState.Terminated && interfaces.Count > 0) problems.Add($"{instance.Id} is terminated and has interfaces");
-        if (instance.State == InstanceState.Running && interfaces.All(eni => eni.Id != instance.PrimaryInterface)) problems.Add($"{instance.Id} has lost its primary interface");
-        foreach (var group in interfaces.GroupBy(eni => (eni.Attachment!.NetworkCard, eni.Attachment.DeviceIndex)).Where(group => group.Count() > 1))
+        if (interfaces.Count > instance.Type.MaxInterfaces)
+            problems.Add($"{instance.Id} has {interfaces.Count} interfaces, {instance.Type.Name} allows {instance.Type.MaxInterfaces}");
+        if (instance.State == InstanceState.Terminated && interfaces.Count > 0)
+            problems.Add($"{instance.Id} is terminated and has interfaces");
+        if (instance.State == InstanceState.Running && interfaces.All(eni => eni.Id != instance.PrimaryInterface))
+            problems.Add($"{instance.Id} has lost its primary interface");
+        foreach (
+            var group in interfaces
+                .GroupBy(eni => (eni.Attachment!.NetworkCard, eni.Attachment.DeviceIndex))
+                .Where(group => group.Count() > 1)
+        )
             problems.Add($"{instance.Id} has {group.Count()} interfaces at {group.Key}");
     }
 }

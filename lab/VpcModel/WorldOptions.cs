@@ -56,7 +56,8 @@ public sealed class WorldTiming
         set => _metadataLag = Checked(value);
     }
 
-    private static TimeSpan Checked(TimeSpan lag) => lag >= TimeSpan.Zero && lag <= MaxLag
-        ? lag
-        : throw new ArgumentOutOfRangeException(nameof(lag), lag, $"a lag is between zero and {MaxLag}");
+    private static TimeSpan Checked(TimeSpan lag) =>
+        lag >= TimeSpan.Zero && lag <= MaxLag
+            ? lag
+            : throw new ArgumentOutOfRangeException(nameof(lag), lag, $"a lag is between zero and {MaxLag}");
 }

@@ -44,7 +44,10 @@ public sealed record AddressInfo
 {
     public required int LinkIndex { get; init; }
 
-    /// <summary>The local address (IFA_LOCAL, or IFA_ADDRESS where there is only that). Equality ignores nothing: IPv6 addresses carry no scope id here.</summary>
+    /// <summary>
+    /// The local address (IFA_LOCAL, or IFA_ADDRESS where there is only that). Equality ignores nothing: IPv6 addresses carry no scope id
+    /// here.
+    /// </summary>
     public required IPAddress Address { get; init; }
     public required int PrefixLength { get; init; }
     public AddressScope Scope { get; init; }

@@ -23,35 +23,52 @@ public sealed record AddressOptions
 public static class AddressRequests
 {
     /// <summary>EEXIST if the link has it.</summary>
-    public static NetlinkRequest Add(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null)
-        => Build("add", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, linkIndex, address, prefixLength, options);
+    public static NetlinkRequest Add(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null) =>
+        Build("add", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, linkIndex, address, prefixLength, options);
 
     /// <summary>Adds it, or brings the options of the one that is there up to date.</summary>
-    public static NetlinkRequest Replace(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null)
-        => Build("replace", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, linkIndex, address, prefixLength, options);
+    public static NetlinkRequest Replace(int linkIndex, IPAddress address, int prefixLength, AddressOptions? options = null) =>
+        Build("replace", Rtm.RTM_NEWADDR, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, linkIndex, address, prefixLength, options);
 
     /// <summary>EADDRNOTAVAIL if the link does not have it, with that prefix length.</summary>
-    public static NetlinkRequest Remove(int linkIndex, IPAddress address, int prefixLength)
-        => Build("delete", Rtm.RTM_DELADDR, 0, linkIndex, address, prefixLength, options: null);
+    public static NetlinkRequest Remove(int linkIndex, IPAddress address, int prefixLength) =>
+        Build("delete", Rtm.RTM_DELADDR, 0, linkIndex, address, prefixLength, options: null);
 
-    private static NetlinkRequest Build(string verb, ushort type, ushort flags, int linkIndex, IPAddress address, int prefixLength, AddressOptions? options)
+    private static NetlinkRequest Build(
+        string verb,
+        ushort type,
+        ushort flags,
+        int linkIndex,
+        IPAddress address,
+        int prefixLength,
+        AddressOptions? options
+    )
     {
         ArgumentNullException.ThrowIfNull(address);
         LinkRequests.CheckIndex(linkIndex);
         if (prefixLength < 0 || prefixLength > Family.Bits(address.AddressFamily))
-            throw new ArgumentOutOfRangeException(nameof(prefixLength), prefixLength, $"prefix length of {address}: 0 to {Family.Bits(address.AddressFamily)} expected");
+            throw new ArgumentOutOfRangeException(
+                nameof(prefixLength),
+                prefixLength,
+                $"prefix length of {address}: 0 to {Family.Bits(address.AddressFamily)} expected"
+            );
         return new NetlinkRequest(
             AddressMessage.Change(type, flags, linkIndex, address, prefixLength, options ?? new AddressOptions()),
-            () => Describe(verb, linkIndex, address, prefixLength, options));
+            () => Describe(verb, linkIndex, address, prefixLength, options)
+        );
     }
 
     private static string Describe(string verb, int linkIndex, IPAddress address, int prefixLength, AddressOptions? options)
     {
         string text = $"ip address {verb} {address}/{prefixLength} dev if{linkIndex}";
-        if (options is null) return text;
-        if (options.Broadcast is { } broadcast) text += $" broadcast {broadcast}";
-        if (options.Scope != AddressScope.Global) text += $" scope {(int)options.Scope}";
-        if (options.NoPrefixRoute) text += " noprefixroute";
+        if (options is null)
+            return text;
+        if (options.Broadcast is { } broadcast)
+            text += $" broadcast {broadcast}";
+        if (options.Scope != AddressScope.Global)
+            text += $" scope {(int)options.Scope}";
+        if (options.NoPrefixRoute)
+            text += " noprefixroute";
         return options.NoDad ? text + " nodad" : text;
     }
 }

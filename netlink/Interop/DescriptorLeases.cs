@@ -5,7 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Netlink.Interop;
 
 /// <summary>
-/// Writes descriptors into messages and keeps their handles open until the kernel has read them: a number in a buffer is out of the sight of SafeHandle.
+/// Writes descriptors into messages and keeps their handles open until the kernel has read them: a number in a buffer is out of the sight
+/// of SafeHandle.
 /// </summary>
 internal struct DescriptorLeases
 {
@@ -22,8 +23,10 @@ internal struct DescriptorLeases
 
     public void Release()
     {
-        if (_held is null) return;
-        foreach (var handle in _held) handle.DangerousRelease();
+        if (_held is null)
+            return;
+        foreach (var handle in _held)
+            handle.DangerousRelease();
         _held = null;
     }
 }

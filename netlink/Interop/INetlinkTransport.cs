@@ -6,7 +6,10 @@ namespace VpcCni.Netlink.Interop;
 /// <param name="SenderPortId">0 is the kernel; anything else is another process and must not be believed.</param>
 internal readonly record struct Datagram(int Length, uint SenderPortId);
 
-/// <summary>Datagrams to and from the kernel: a socket in production, a script in tests of what the kernel rarely does. Failures are <see cref="NetlinkException"/>s.</summary>
+/// <summary>
+/// Datagrams to and from the kernel: a socket in production, a script in tests of what the kernel rarely does. Failures are
+/// <see cref="NetlinkException"/>s.
+/// </summary>
 internal interface INetlinkTransport : IDisposable
 {
     /// <summary>The address that the kernel gave to our end; it repeats it in every answer.</summary>

@@ -84,8 +84,15 @@ internal struct StatFs
 [StructLayout(LayoutKind.Explicit, Size = 256)]
 internal struct StatXResult
 {
-    [FieldOffset(0)] public uint Mask; // stx_mask
-    [FieldOffset(32)] public ulong Inode; // stx_ino
-    [FieldOffset(136)] public uint DeviceMajor; // stx_dev_major
-    [FieldOffset(140)] public uint DeviceMinor; // stx_dev_minor
+    [FieldOffset(0)]
+    public uint Mask; // stx_mask
+
+    [FieldOffset(32)]
+    public ulong Inode; // stx_ino
+
+    [FieldOffset(136)]
+    public uint DeviceMajor; // stx_dev_major
+
+    [FieldOffset(140)]
+    public uint DeviceMinor; // stx_dev_minor
 }

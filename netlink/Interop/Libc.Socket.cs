@@ -4,7 +4,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Netlink.Interop;
 
-/// <summary>sys/socket.h, poll.h and sys/eventfd.h, as far as a netlink socket needs them. Signatures only; callers are the wrappers in this folder.</summary>
+/// <summary>
+/// sys/socket.h, poll.h and sys/eventfd.h, as far as a netlink socket needs them. Signatures only; callers are the wrappers in this folder.
+/// </summary>
 internal static unsafe partial class Libc
 {
     private const string Library = "libc";

@@ -27,15 +27,19 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
     public uint PortId { get; }
 
     /// <param name="groups">Bit mask of multicast groups of the protocol, bit n-1 for group n.</param>
-    /// <param name="receiveTimeout">How long one receive may take; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.</param>
+    /// <param name="receiveTimeout">
+    /// How long one receive may take; <see cref="Timeout.InfiniteTimeSpan"/> for a socket that is polled.
+    /// </param>
     /// <param name="protocol">NETLINK_*: whom to talk to.</param>
     public static NetlinkSocket Open(uint groups, TimeSpan receiveTimeout, int protocol = Libc.NETLINK_ROUTE)
     {
         var handle = Libc.Socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, protocol);
-        if (handle.IsInvalid) throw Failure("socket(AF_NETLINK)");
+        if (handle.IsInvalid)
+            throw Failure("socket(AF_NETLINK)");
         try
         {
-            // Text with errors; only the header of a refused request in return; dumps that honour their filters instead of ignoring them (Linux 4.12, 4.3, 4.20).
+            // Text with errors; only the header of a refused request in return; dumps that honour their filters instead of ignoring them
+            // (Linux 4.12, 4.3, 4.20).
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_EXT_ACK, 1, "NETLINK_EXT_ACK");
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_CAP_ACK, 1, "NETLINK_CAP_ACK");
             SetOption(handle, Libc.SOL_NETLINK, Libc.NETLINK_GET_STRICT_CHK, 1, "NETLINK_GET_STRICT_CHK");
@@ -43,12 +47,15 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
             // Beyond rmem_max only with CAP_NET_ADMIN in the first user namespace; without it, what is allowed.
             if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, &queue, sizeof(int)) != 0)
                 SetOption(handle, Libc.SOL_SOCKET, Libc.SO_RCVBUF, queue, "SO_RCVBUF");
-            if (receiveTimeout != Timeout.InfiniteTimeSpan) SetReceiveTimeout(handle, receiveTimeout);
+            if (receiveTimeout != Timeout.InfiniteTimeSpan)
+                SetReceiveTimeout(handle, receiveTimeout);
 
             var address = new SockAddrNl { Family = Libc.AF_NETLINK, Groups = groups };
-            if (Libc.Bind(handle, &address, SockAddrNl.Size) != 0) throw Failure("bind(AF_NETLINK)");
+            if (Libc.Bind(handle, &address, SockAddrNl.Size) != 0)
+                throw Failure("bind(AF_NETLINK)");
             uint length = SockAddrNl.Size;
-            if (Libc.GetSockName(handle, &address, &length) != 0) throw Failure("getsockname(AF_NETLINK)");
+            if (Libc.GetSockName(handle, &address, &length) != 0)
+                throw Failure("getsockname(AF_NETLINK)");
             return new NetlinkSocket(handle, address.PortId);
         }
         catch
@@ -66,16 +73,21 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
             for (int attempt = 0; ; attempt++)
             {
                 nint sent = Libc.SendTo(_handle, start, (nuint)messages.Length, 0, &kernel, SockAddrNl.Size);
-                if (sent == messages.Length) return;
+                if (sent == messages.Length)
+                    return;
                 // Netlink sends are all or nothing; a short count would be a kernel bug.
-                if (sent >= 0) throw new NetlinkException("netlink send", Errno.EMSGSIZE, $"the kernel took {sent} of {messages.Length} octets");
-                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions) throw Failure("netlink send");
+                if (sent >= 0)
+                    throw new NetlinkException("netlink send", Errno.EMSGSIZE, $"the kernel took {sent} of {messages.Length} octets");
+                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions)
+                    throw Failure("netlink send");
             }
         }
     }
 
-    public Datagram Receive(Span<byte> buffer)
-        => TryReceive(buffer, 0, out var datagram) ? datagram : throw new NetlinkException("netlink receive", Errno.ETIMEDOUT, "the kernel did not answer within the receive timeout");
+    public Datagram Receive(Span<byte> buffer) =>
+        TryReceive(buffer, 0, out var datagram)
+            ? datagram
+            : throw new NetlinkException("netlink receive", Errno.ETIMEDOUT, "the kernel did not answer within the receive timeout");
 
     public bool TryReceive(Span<byte> buffer, out Datagram datagram) => TryReceive(buffer, Libc.MSG_DONTWAIT, out datagram);
 
@@ -102,7 +114,8 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
                     return false;
                 }
 
-                if (errno != Errno.EINTR || attempt == MaxInterruptions) throw Failure("netlink receive");
+                if (errno != Errno.EINTR || attempt == MaxInterruptions)
+                    throw Failure("netlink receive");
             }
         }
     }
@@ -110,7 +123,8 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
     /// <summary>Waits, without limit, until there is something to receive (true) or <paramref name="wake"/> was set (false).</summary>
     public bool WaitReadable(WakeEvent wake)
     {
-        bool socketHeld = false, wakeHeld = false;
+        bool socketHeld = false,
+            wakeHeld = false;
         try
         {
             _handle.DangerousAddRef(ref socketHeld);
@@ -120,14 +134,18 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
             descriptors[1] = new PollFd { Descriptor = (int)wake.Handle.DangerousGetHandle(), Events = Libc.POLLIN };
             for (int attempt = 0; ; attempt++)
             {
-                if (Libc.Poll(descriptors, 2, -1) > 0) return descriptors[1].Returned == 0;
-                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions) throw Failure("poll");
+                if (Libc.Poll(descriptors, 2, -1) > 0)
+                    return descriptors[1].Returned == 0;
+                if (LastErrno() != Errno.EINTR || attempt == MaxInterruptions)
+                    throw Failure("poll");
             }
         }
         finally
         {
-            if (socketHeld) _handle.DangerousRelease();
-            if (wakeHeld) wake.Handle.DangerousRelease();
+            if (socketHeld)
+                _handle.DangerousRelease();
+            if (wakeHeld)
+                wake.Handle.DangerousRelease();
         }
     }
 
@@ -135,13 +153,19 @@ internal sealed unsafe class NetlinkSocket : INetlinkTransport
 
     private static void SetReceiveTimeout(SafeFileHandle handle, TimeSpan timeout)
     {
-        var value = new TimeVal { Seconds = timeout.Ticks / TimeSpan.TicksPerSecond, Microseconds = timeout.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond };
-        if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVTIMEO, &value, (uint)sizeof(TimeVal)) != 0) throw Failure("setsockopt(SO_RCVTIMEO)");
+        var value = new TimeVal
+        {
+            Seconds = timeout.Ticks / TimeSpan.TicksPerSecond,
+            Microseconds = timeout.Ticks % TimeSpan.TicksPerSecond / TimeSpan.TicksPerMicrosecond,
+        };
+        if (Libc.SetSockOpt(handle, Libc.SOL_SOCKET, Libc.SO_RCVTIMEO, &value, (uint)sizeof(TimeVal)) != 0)
+            throw Failure("setsockopt(SO_RCVTIMEO)");
     }
 
     private static void SetOption(SafeFileHandle handle, int level, int option, int value, string name)
     {
-        if (Libc.SetSockOpt(handle, level, option, &value, sizeof(int)) != 0) throw Failure($"setsockopt({name})");
+        if (Libc.SetSockOpt(handle, level, option, &value, sizeof(int)) != 0)
+            throw Failure($"setsockopt({name})");
     }
 
     private static Errno LastErrno() => (Errno)Marshal.GetLastPInvokeError();

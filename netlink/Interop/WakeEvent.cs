@@ -10,7 +10,8 @@ internal sealed unsafe class WakeEvent : IDisposable
     public WakeEvent()
     {
         Handle = Libc.EventFd(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK);
-        if (Handle.IsInvalid) throw new NetlinkException("eventfd", (Errno)Marshal.GetLastPInvokeError(), extendedMessage: null);
+        if (Handle.IsInvalid)
+            throw new NetlinkException("eventfd", (Errno)Marshal.GetLastPInvokeError(), extendedMessage: null);
     }
 
     public SafeFileHandle Handle { get; }

@@ -23,7 +23,9 @@ public sealed record LinkInfo
     /// <summary>The other end of a veth pair: its index in its own namespace.</summary>
     public int? PeerIndex { get; init; }
 
-    /// <summary>IFLA_LINK_NETNSID: in which namespace the peer or parent is, as this one numbers its neighbours; null if in the same.</summary>
+    /// <summary>
+    /// IFLA_LINK_NETNSID: in which namespace the peer or parent is, as this one numbers its neighbours; null if in the same.
+    /// </summary>
     public int? PeerNamespaceId { get; init; }
 
     /// <summary>The link that this one is stacked on (vlan, macvlan, ipvlan).</summary>
@@ -32,6 +34,8 @@ public sealed record LinkInfo
     /// <summary>The bridge, bond or VRF that this link belongs to.</summary>
     public int? MasterIndex { get; init; }
 
-    /// <summary>IFLA_GROUP: a number that links can be named by together; 0 unless somebody set it. It means nothing to the kernel.</summary>
+    /// <summary>
+    /// IFLA_GROUP: a number that links can be named by together; 0 unless somebody set it. It means nothing to the kernel.
+    /// </summary>
     public int Group { get; init; }
 }

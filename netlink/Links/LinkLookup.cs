@@ -2,8 +2,8 @@
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Which link a MAC address means. Links stacked on another (vlan, macvlan) and bridges and bonds share the address of what they are stacked on and give way to it; among what remains hardware is
-/// preferred to virtual links, and those to veths.
+/// Which link a MAC address means. Links stacked on another (vlan, macvlan) and bridges and bonds share the address of what they are
+/// stacked on and give way to it; among what remains hardware is preferred to virtual links, and those to veths.
 /// </summary>
 public static class LinkLookup
 {
@@ -11,7 +11,8 @@ public static class LinkLookup
     public static IReadOnlyList<LinkInfo> Of(MacAddress mac, IEnumerable<LinkInfo> links)
     {
         List<LinkInfo> found = [.. links.Where(link => link.Mac == mac)];
-        if (found.Count > 1 && found.Exists(IsOwner)) found.RemoveAll(link => !IsOwner(link));
+        if (found.Count > 1 && found.Exists(IsOwner))
+            found.RemoveAll(link => !IsOwner(link));
         if (found.Count > 1)
         {
             int best = found.Min(Rank);
@@ -23,5 +24,11 @@ public static class LinkLookup
 
     private static bool IsOwner(LinkInfo link) => link.ParentIndex is null && link.Kind is not ("bridge" or "bond" or "team");
 
-    private static int Rank(LinkInfo link) => link.Kind switch { null => 0, "veth" => 2, _ => 1 };
+    private static int Rank(LinkInfo link) =>
+        link.Kind switch
+        {
+            null => 0,
+            "veth" => 2,
+            _ => 1,
+        };
 }

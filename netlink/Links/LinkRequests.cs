@@ -4,7 +4,10 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>Requests on links: <c>ip link add</c>, <c>set</c> and <c>delete</c>. Names longer than 15 characters are an <see cref="ArgumentException"/>.</summary>
+/// <summary>
+/// Requests on links: <c>ip link add</c>, <c>set</c> and <c>delete</c>. Names longer than 15 characters are an
+/// <see cref="ArgumentException"/>.
+/// </summary>
 public static class LinkRequests
 {
     // dev_valid_name in net/core/dev.c.
@@ -25,19 +28,29 @@ public static class LinkRequests
         };
     }
 
-    public static NetlinkRequest CreateDummy(string name, MacAddress? mac = null, int? mtu = null, bool up = false) => Create("dummy", name, mac, mtu, up);
+    public static NetlinkRequest CreateDummy(string name, MacAddress? mac = null, int? mtu = null, bool up = false) =>
+        Create("dummy", name, mac, mtu, up);
 
-    public static NetlinkRequest CreateBridge(string name, MacAddress? mac = null, int? mtu = null, bool up = false) => Create("bridge", name, mac, mtu, up);
+    public static NetlinkRequest CreateBridge(string name, MacAddress? mac = null, int? mtu = null, bool up = false) =>
+        Create("bridge", name, mac, mtu, up);
 
     /// <summary>An 802.1Q link on top of another: how branch ENIs of a trunk arrive.</summary>
-    public static NetlinkRequest CreateVlan(string name, int parentIndex, int vlanId, MacAddress? mac = null, int? mtu = null, bool up = false)
+    public static NetlinkRequest CreateVlan(
+        string name,
+        int parentIndex,
+        int vlanId,
+        MacAddress? mac = null,
+        int? mtu = null,
+        bool up = false
+    )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(vlanId, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vlanId, 4094);
         CheckName(name);
         return new NetlinkRequest(
             LinkMessage.Create("vlan", name, mac, mtu, up, parentIndex, vlanId),
-            () => $"ip link add link if{parentIndex} name {name}{Options(mac, mtu, up)} type vlan id {vlanId}");
+            () => $"ip link add link if{parentIndex} name {name}{Options(mac, mtu, up)} type vlan id {vlanId}"
+        );
     }
 
     /// <summary>ENODEV if there is none. Deleting one end of a veth pair deletes both.</summary>
@@ -51,16 +64,19 @@ public static class LinkRequests
     public static NetlinkRequest Delete(int index) => new(LinkMessage.Delete(CheckIndex(index)), () => $"ip link delete if{index}");
 
     /// <summary>
-    /// ENODEV if the group is empty; EOPNOTSUPP, and none is deleted, if one of its links cannot be. Many links deleted in one request cost little more than one: the kernel's waits
-    /// for readers of its tables, most of the time of a deletion, happen once for all.
+    /// ENODEV if the group is empty; EOPNOTSUPP, and none is deleted, if one of its links cannot be. Many links deleted in one request cost
+    /// little more than one: the kernel's waits for readers of its tables, most of the time of a deletion, happen once for all.
     /// </summary>
-    public static NetlinkRequest DeleteGroup(int group)
-        => group != 0 ? new(LinkMessage.DeleteGroup(group), () => $"ip link delete group {group}")
+    public static NetlinkRequest DeleteGroup(int group) =>
+        group != 0
+            ? new(LinkMessage.DeleteGroup(group), () => $"ip link delete group {group}")
             : throw new ArgumentOutOfRangeException(nameof(group), group, "every link is in group 0 until it is put in another");
 
-    public static NetlinkRequest SetGroup(int index, int group) => new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_GROUP, group), () => $"ip link set if{index} group {group}");
+    public static NetlinkRequest SetGroup(int index, int group) =>
+        new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_GROUP, group), () => $"ip link set if{index} group {group}");
 
-    public static NetlinkRequest SetUp(int index, bool up) => new(LinkMessage.SetUp(CheckIndex(index), up), () => $"ip link set if{index} {(up ? "up" : "down")}");
+    public static NetlinkRequest SetUp(int index, bool up) =>
+        new(LinkMessage.SetUp(CheckIndex(index), up), () => $"ip link set if{index} {(up ? "up" : "down")}");
 
     public static NetlinkRequest SetUp(string name, bool up)
     {
@@ -69,9 +85,11 @@ public static class LinkRequests
     }
 
     /// <param name="mtu">Octets.</param>
-    public static NetlinkRequest SetMtu(int index, int mtu) => new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_MTU, mtu), () => $"ip link set if{index} mtu {mtu}");
+    public static NetlinkRequest SetMtu(int index, int mtu) =>
+        new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_MTU, mtu), () => $"ip link set if{index} mtu {mtu}");
 
-    public static NetlinkRequest SetMac(int index, MacAddress mac) => new(LinkMessage.SetMac(CheckIndex(index), mac), () => $"ip link set if{index} address {mac}");
+    public static NetlinkRequest SetMac(int index, MacAddress mac) =>
+        new(LinkMessage.SetMac(CheckIndex(index), mac), () => $"ip link set if{index} address {mac}");
 
     /// <summary>Many drivers rename links that are up since Linux 6.2 only; before, EBUSY.</summary>
     public static NetlinkRequest Rename(int index, string name)
@@ -81,8 +99,11 @@ public static class LinkRequests
     }
 
     /// <summary>Makes the link a member of a bridge or bond; 0 ends its membership.</summary>
-    public static NetlinkRequest SetMaster(int index, int masterIndex)
-        => new(LinkMessage.Set(CheckIndex(index), Ifla.IFLA_MASTER, masterIndex), () => masterIndex == 0 ? $"ip link set if{index} nomaster" : $"ip link set if{index} master if{masterIndex}");
+    public static NetlinkRequest SetMaster(int index, int masterIndex) =>
+        new(
+            LinkMessage.Set(CheckIndex(index), Ifla.IFLA_MASTER, masterIndex),
+            () => masterIndex == 0 ? $"ip link set if{index} nomaster" : $"ip link set if{index} master if{masterIndex}"
+        );
 
     /// <summary>The link arrives down, without addresses and routes, and its index may change if it is taken there.</summary>
     public static NetlinkRequest MoveToNamespace(int index, NetworkNamespace ns)
@@ -96,16 +117,22 @@ public static class LinkRequests
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (name.Length >= Ifla.IFNAMSIZ || name is "." or ".." || name.AsSpan().ContainsAny(NotInNames))
-            throw new ArgumentException($"'{name}' is no name for a link: 1 to {Ifla.IFNAMSIZ - 1} characters without '/', ':' and space expected", nameof(name));
+            throw new ArgumentException(
+                $"'{name}' is no name for a link: 1 to {Ifla.IFNAMSIZ - 1} characters without '/', ':' and space expected",
+                nameof(name)
+            );
     }
 
-    internal static int CheckIndex(int index)
-        => index > 0 ? index : throw new ArgumentOutOfRangeException(nameof(index), index, "a link's index is a positive number");
+    internal static int CheckIndex(int index) =>
+        index > 0 ? index : throw new ArgumentOutOfRangeException(nameof(index), index, "a link's index is a positive number");
 
     private static NetlinkRequest Create(string kind, string name, MacAddress? mac, int? mtu, bool up)
     {
         CheckName(name);
-        return new NetlinkRequest(LinkMessage.Create(kind, name, mac, mtu, up), () => $"ip link add {name}{Options(mac, mtu, up)} type {kind}");
+        return new NetlinkRequest(
+            LinkMessage.Create(kind, name, mac, mtu, up),
+            () => $"ip link add {name}{Options(mac, mtu, up)} type {kind}"
+        );
     }
 
     // ip link add eni1 mtu 9001 address .. up type veth peer name eth0 netns .. address .. mtu 9001
@@ -113,9 +140,10 @@ public static class LinkRequests
     {
         // A peer that has to be up takes a second command: 'ip', too, fails with ENOTCONN otherwise.
         string peerNamespace = spec.PeerNamespace is null ? "" : $" netns {spec.PeerNamespace}";
-        return $"ip link add {spec.Name}{Options(spec.Mac, spec.Mtu, spec.Up)} type veth peer name {spec.PeerName}{peerNamespace}{Options(spec.PeerMac, spec.PeerMtu, up: false)}";
+        return $"ip link add {spec.Name}{Options(spec.Mac, spec.Mtu, spec.Up)} type veth peer name "
+            + $"{spec.PeerName}{peerNamespace}{Options(spec.PeerMac, spec.PeerMtu, up: false)}";
     }
 
-    private static string Options(MacAddress? mac, int? mtu, bool up)
-        => $"{(mtu is null ? "" : $" mtu {mtu}")}{(mac is null ? "" : $" address {mac}")}{(up ? " up" : "")}";
+    private static string Options(MacAddress? mac, int? mtu, bool up) =>
+        $"{(mtu is null ? "" : $" mtu {mtu}")}{(mac is null ? "" : $" address {mac}")}{(up ? " up" : "")}";
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Netlink;
 
-/// <summary>A veth pair to be made. Everything is set as the pair appears: no moment in which an end is in the wrong namespace or has the wrong MAC or MTU.</summary>
+/// <summary>
+/// A veth pair to be made. Everything is set as the pair appears: no moment in which an end is in the wrong namespace or has the wrong MAC
+/// or MTU.
+/// </summary>
 public sealed record VethSpec
 {
     /// <summary>At most 15 characters.</summary>
@@ -23,8 +26,9 @@ public sealed record VethSpec
     public int? PeerMtu { get; init; }
 
     /// <summary>
-    /// The kernel cannot do this while it makes the pair (ENOTCONN: the ends do not know each other yet), so it is done right after, through a socket opened for the
-    /// purpose in <see cref="PeerNamespace"/>. Who opens one there anyway is faster with <see cref="LinkRequests.SetUp(string, bool)"/> at the head of a batch of its own.
+    /// The kernel cannot do this while it makes the pair (ENOTCONN: the ends do not know each other yet), so it is done right after,
+    /// through a socket opened for the purpose in <see cref="PeerNamespace"/>. Who opens one there anyway is faster with
+    /// <see cref="LinkRequests.SetUp(string, bool)"/> at the head of a batch of its own.
     /// </summary>
     public bool PeerUp { get; init; }
 }

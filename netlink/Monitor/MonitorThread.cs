@@ -4,7 +4,10 @@ using VpcCni.Netlink.Wire;
 
 namespace VpcCni.Netlink;
 
-/// <summary>Reads what the kernel multicasts on one socket, on a thread of its own, and hands it over message by message. What the messages mean is its owner's business.</summary>
+/// <summary>
+/// Reads what the kernel multicasts on one socket, on a thread of its own, and hands it over message by message. What the messages mean is
+/// its owner's business.
+/// </summary>
 internal sealed class MonitorThread : IDisposable
 {
     private const int BufferBytes = 64 * 1024;
@@ -25,7 +28,10 @@ internal sealed class MonitorThread : IDisposable
     /// <param name="name">Of the thread.</param>
     /// <param name="onMessage">Called for each message, one at a time.</param>
     /// <param name="onOverflow">Called when reports were lost, before any that is newer than the loss.</param>
-    /// <param name="onError">Called with what the other two threw, with datagrams that are no netlink, and with the failure of the socket, after which the thread has ended. Must not throw.</param>
+    /// <param name="onError">
+    /// Called with what the other two threw, with datagrams that are no netlink, and with the failure of the socket, after which the thread
+    /// has ended. Must not throw.
+    /// </param>
     public MonitorThread(NetlinkSocket socket, string name, MessageHandler onMessage, Action onOverflow, Action<Exception> onError)
     {
         try
@@ -64,10 +70,12 @@ internal sealed class MonitorThread : IDisposable
     /// <summary>When it returns, no callback runs any more, unless it was called from within one.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
         _stop.Set();
         // From within a callback the thread cannot wait for itself; it cleans up when it has unwound.
-        if (Thread.CurrentThread != _thread) _thread.Join();
+        if (Thread.CurrentThread != _thread)
+            _thread.Join();
     }
 
     private void Read()
@@ -75,7 +83,8 @@ internal sealed class MonitorThread : IDisposable
         var buffer = new byte[BufferBytes];
         try
         {
-            while (_socket.WaitReadable(_stop)) ReadDatagram(buffer);
+            while (_socket.WaitReadable(_stop))
+                ReadDatagram(buffer);
         }
         catch (NetlinkException exception)
         {
@@ -94,7 +103,8 @@ internal sealed class MonitorThread : IDisposable
         Datagram datagram;
         try
         {
-            if (!_socket.TryReceive(buffer, out datagram)) return;
+            if (!_socket.TryReceive(buffer, out datagram))
+                return;
         }
         catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
         {
@@ -104,12 +114,15 @@ internal sealed class MonitorThread : IDisposable
         }
 
         // Only the kernel is believed.
-        if (datagram.SenderPortId != 0) return;
+        if (datagram.SenderPortId != 0)
+            return;
         try
         {
-            if (datagram.Length > buffer.Length) throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {buffer.Length}");
+            if (datagram.Length > buffer.Length)
+                throw new MalformedMessageException($"a datagram of {datagram.Length} octets was cut off at {buffer.Length}");
             var messages = new MessageReader(buffer.AsSpan(0, datagram.Length));
-            while (Volatile.Read(ref _disposed) == 0 && messages.TryRead(out var message)) Deliver(message);
+            while (Volatile.Read(ref _disposed) == 0 && messages.TryRead(out var message))
+                Deliver(message);
         }
         catch (MalformedMessageException exception)
         {
@@ -118,8 +131,9 @@ internal sealed class MonitorThread : IDisposable
     }
 
     /// <summary>
-    /// A socket that has overflowed stays deaf until its queue was empty once (NETLINK_S_CONGESTED, net/netlink/af_netlink.c), and says so only once. What is queued
-    /// is older than the loss, so it goes; only then may the subscriber look at everything again, or changes after that look would be lost without a word.
+    /// A socket that has overflowed stays deaf until its queue was empty once (NETLINK_S_CONGESTED, net/netlink/af_netlink.c), and says so
+    /// only once. What is queued is older than the loss, so it goes; only then may the subscriber look at everything again, or changes
+    /// after that look would be lost without a word.
     /// </summary>
     private void EmptyQueue(byte[] buffer)
     {
@@ -127,7 +141,8 @@ internal sealed class MonitorThread : IDisposable
         {
             try
             {
-                if (!_socket.TryReceive(buffer, out _)) return;
+                if (!_socket.TryReceive(buffer, out _))
+                    return;
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.ENOBUFS)
             {
@@ -166,5 +181,6 @@ internal sealed class MonitorThread : IDisposable
         }
     }
 
-    private static NetlinkException Malformed(MalformedMessageException exception) => new("netlink notification", Errno.EBADMSG, exception.Message, exception);
+    private static NetlinkException Malformed(MalformedMessageException exception) =>
+        new("netlink notification", Errno.EBADMSG, exception.Message, exception);
 }

@@ -6,8 +6,8 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Reports that something of an nftables table changed: the table itself, its chains, rules, sets. Not what: whoever owns a table compares it as a whole. Changes of all programs and
-/// by all ways are reported, the subscriber's own included.
+/// Reports that something of an nftables table changed: the table itself, its chains, rules, sets. Not what: whoever owns a table compares
+/// it as a whole. Changes of all programs and by all ways are reported, the subscriber's own included.
 /// </summary>
 public sealed class NftMonitor : IDisposable
 {
@@ -19,7 +19,10 @@ public sealed class NftMonitor : IDisposable
     private const int NFT_MSG_NEWGEN = 15;
     private const int NFT_MSG_TRACE = 17;
 
-    /// <summary>NFTA_TABLE_NAME, and under the same number NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE, NFTA_OBJ_TABLE, NFTA_FLOWTABLE_TABLE.</summary>
+    /// <summary>
+    /// NFTA_TABLE_NAME, and under the same number NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_SET_ELEM_LIST_TABLE,
+    /// NFTA_OBJ_TABLE, NFTA_FLOWTABLE_TABLE.
+    /// </summary>
     private const ushort TableName = 1;
 
     private readonly MonitorThread _thread;
@@ -32,7 +35,10 @@ public sealed class NftMonitor : IDisposable
     }
 
     /// <param name="ns">Null: the caller's namespace.</param>
-    /// <param name="onTableChanged">Called on the monitor's own thread with the table's name, of whatever family; null when reports were lost, so that any table may have changed.</param>
+    /// <param name="onTableChanged">
+    /// Called on the monitor's own thread with the table's name, of whatever family; null when reports were lost, so that any table may
+    /// have changed.
+    /// </param>
     /// <param name="onError">As for <see cref="RouteMonitor.Start"/>.</param>
     public static NftMonitor Start(NetworkNamespace? ns, Action<string?> onTableChanged, Action<Exception> onError)
     {
@@ -53,11 +59,13 @@ public sealed class NftMonitor : IDisposable
 
     private void Deliver(Message message)
     {
-        if (message.Header.Type >> 8 != NFNL_SUBSYS_NFTABLES || (message.Header.Type & 0xff) is NFT_MSG_NEWGEN or NFT_MSG_TRACE) return;
+        if (message.Header.Type >> 8 != NFNL_SUBSYS_NFTABLES || (message.Header.Type & 0xff) is NFT_MSG_NEWGEN or NFT_MSG_TRACE)
+            return;
         message.Read<NetfilterHeader>(out var attributes);
         while (attributes.TryRead(out var attribute))
         {
-            if (attribute.Type != TableName) continue;
+            if (attribute.Type != TableName)
+                continue;
             _onTableChanged(attribute.AsString());
             return;
         }

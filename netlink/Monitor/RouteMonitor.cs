@@ -5,8 +5,8 @@ using VpcCni.Netlink.Wire;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// Reports changes of links, addresses, routes, rules and neighbours in one network namespace, in the order in which the kernel made them. It misses nothing that
-/// happens after <see cref="Start"/> returned: subscribe first, then dump.
+/// Reports changes of links, addresses, routes, rules and neighbours in one network namespace, in the order in which the kernel made them.
+/// It misses nothing that happens after <see cref="Start"/> returned: subscribe first, then dump.
 /// </summary>
 public sealed class RouteMonitor : IDisposable
 {
@@ -20,16 +20,24 @@ public sealed class RouteMonitor : IDisposable
     }
 
     /// <param name="ns">Null: the caller's namespace.</param>
-    /// <param name="onNotification">Called on the monitor's own thread, one at a time; while it runs, reports queue in the kernel, and overflow if it takes long.</param>
-    /// <param name="onError">
-    /// Called with what <paramref name="onNotification"/> threw, with reports that cannot be parsed (the monitor goes on in both cases), and with the failure of the socket, after which
-    /// the monitor has ended. Must not throw.
+    /// <param name="onNotification">
+    /// Called on the monitor's own thread, one at a time; while it runs, reports queue in the kernel, and overflow if it takes long.
     /// </param>
-    public static RouteMonitor Start(NetworkNamespace? ns, RouteMonitorGroups groups, Action<RouteNotification> onNotification, Action<Exception> onError)
+    /// <param name="onError">
+    /// Called with what <paramref name="onNotification"/> threw, with reports that cannot be parsed (the monitor goes on in both cases),
+    /// and with the failure of the socket, after which the monitor has ended. Must not throw.
+    /// </param>
+    public static RouteMonitor Start(
+        NetworkNamespace? ns,
+        RouteMonitorGroups groups,
+        Action<RouteNotification> onNotification,
+        Action<Exception> onError
+    )
     {
         ArgumentNullException.ThrowIfNull(onNotification);
         ArgumentNullException.ThrowIfNull(onError);
-        if (groups == RouteMonitorGroups.None) throw new ArgumentException("nothing to monitor: name at least one group", nameof(groups));
+        if (groups == RouteMonitorGroups.None)
+            throw new ArgumentException("nothing to monitor: name at least one group", nameof(groups));
         var socket = ns is null ? Open() : ns.Run(Open);
         var monitor = new RouteMonitor(socket, onNotification, onError);
         monitor._thread.Start();
@@ -46,6 +54,7 @@ public sealed class RouteMonitor : IDisposable
 
     private void Deliver(Message message)
     {
-        if (NotificationMessage.Parse(message) is { } notification) _onNotification(notification);
+        if (NotificationMessage.Parse(message) is { } notification)
+            _onNotification(notification);
     }
 }

@@ -51,13 +51,12 @@ public enum RouteChange
 }
 
 /// <summary>
-/// A change that the kernel reported. The kernel does not report everything: routes that go because their link goes down (IPv4) leave no notice of their own.
+/// A change that the kernel reported. The kernel does not report everything: routes that go because their link goes down (IPv4) leave no
+/// notice of their own.
 /// </summary>
 public abstract record RouteNotification
 {
-    private RouteNotification()
-    {
-    }
+    private RouteNotification() { }
 
     public sealed record LinkChanged(RouteChange Change, LinkInfo Link) : RouteNotification;
 

@@ -7,9 +7,9 @@ using VpcCni.Netlink.Interop;
 namespace VpcCni.Netlink;
 
 /// <summary>
-/// An open network namespace. It exists as long as this object, a name, a process or a socket refers to it. Disposing closes our reference and nothing else.
-/// The namespace of a thread is only ever changed on a thread made for the purpose, which ends afterwards: a pool thread in a foreign namespace would infect
-/// whatever runs on it next.
+/// An open network namespace. It exists as long as this object, a name, a process or a socket refers to it. Disposing closes our reference
+/// and nothing else. The namespace of a thread is only ever changed on a thread made for the purpose, which ends afterwards: a pool thread
+/// in a foreign namespace would infect whatever runs on it next.
 /// </summary>
 public sealed class NetworkNamespace : IDisposable
 {
@@ -65,11 +65,12 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>Makes a namespace without a name: it goes when the last reference (this object, its sockets, its processes) goes.</summary>
-    public static NetworkNamespace CreateAnonymous() => OnFreshThread(() =>
-    {
-        NamespaceFile.EnterNew();
-        return OpenCurrent();
-    });
+    public static NetworkNamespace CreateAnonymous() =>
+        OnFreshThread(() =>
+        {
+            NamespaceFile.EnterNew();
+            return OpenCurrent();
+        });
 
     /// <summary>Removes a name, as `ip netns delete` does, but without complaint if there is none.</summary>
     public static void DeleteNamed(string name) => NamespaceFile.Remove(PathOf(name));
@@ -90,8 +91,8 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>
-    /// Runs <paramref name="body"/> inside, on a fresh thread, and waits for it. A process started in the body inherits the namespace. Do not start asynchronous
-    /// work in it: its continuations would run elsewhere. Exceptions arrive as they were thrown, with their stack.
+    /// Runs <paramref name="body"/> inside, on a fresh thread, and waits for it. A process started in the body inherits the namespace. Do
+    /// not start asynchronous work in it: its continuations would run elsewhere. Exceptions arrive as they were thrown, with their stack.
     /// </summary>
     public T Run<T>(Func<T> body)
     {
@@ -115,8 +116,8 @@ public sealed class NetworkNamespace : IDisposable
     }
 
     /// <summary>A socket that lives in this namespace and may be used from anywhere.</summary>
-    public Socket OpenSocket(AddressFamily addressFamily, SocketType socketType, ProtocolType protocolType)
-        => Run(() => new Socket(addressFamily, socketType, protocolType));
+    public Socket OpenSocket(AddressFamily addressFamily, SocketType socketType, ProtocolType protocolType) =>
+        Run(() => new Socket(addressFamily, socketType, protocolType));
 
     public RouteNetlink OpenRouteNetlink() => RouteNetlink.Open(this);
 
@@ -129,7 +130,11 @@ public sealed class NetworkNamespace : IDisposable
         try
         {
             if (!NamespaceFile.IsNetworkNamespace(handle))
-                throw new NetworkNamespaceException(path, Errno.EINVAL, $"{path} is not a network namespace; expected a file such as /run/netns/NAME or /proc/PID/ns/net");
+                throw new NetworkNamespaceException(
+                    path,
+                    Errno.EINVAL,
+                    $"{path} is not a network namespace; expected a file such as /run/netns/NAME or /proc/PID/ns/net"
+                );
             return new NetworkNamespace(handle, path);
         }
         catch
@@ -142,7 +147,8 @@ public sealed class NetworkNamespace : IDisposable
     private static string PathOf(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (name is "." or ".." || name.AsSpan().ContainsAny('/', '\0')) throw new ArgumentException($"'{name}' is no name for a network namespace: it has to be a plain file name", nameof(name));
+        if (name is "." or ".." || name.AsSpan().ContainsAny('/', '\0'))
+            throw new ArgumentException($"'{name}' is no name for a network namespace: it has to be a plain file name", nameof(name));
         return $"{NamespaceFile.RunDirectory}/{name}";
     }
 
@@ -162,8 +168,12 @@ public sealed class NetworkNamespace : IDisposable
                     failure = ExceptionDispatchInfo.Capture(exception);
                 }
             },
-            ThreadStackBytes)
-        { IsBackground = true, Name = "netns" };
+            ThreadStackBytes
+        )
+        {
+            IsBackground = true,
+            Name = "netns",
+        };
         thread.Start();
         thread.Join();
         failure?.Throw();

@@ -13,9 +13,12 @@ public static class NeighbourRequests
         LinkRequests.CheckIndex(neighbour.LinkIndex);
         return new NetlinkRequest(
             NeighbourMessage.Change(Rtm.RTM_NEWNEIGH, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, neighbour),
-            () => neighbour.Proxy
-                ? $"ip neighbour replace proxy {neighbour.Address} dev if{neighbour.LinkIndex}"
-                : $"ip neighbour replace {neighbour.Address}{(neighbour.Mac is { } mac ? $" lladdr {mac}" : "")} dev if{neighbour.LinkIndex} nud {neighbour.State.ToString().ToLowerInvariant()}");
+            () =>
+                neighbour.Proxy
+                    ? $"ip neighbour replace proxy {neighbour.Address} dev if{neighbour.LinkIndex}"
+                    : $"ip neighbour replace {neighbour.Address}{(neighbour.Mac is { } mac ? $" lladdr {mac}" : "")} dev "
+                        + $"if{neighbour.LinkIndex} nud {neighbour.State.ToString().ToLowerInvariant()}"
+        );
     }
 
     /// <summary>ENOENT if there is none.</summary>
@@ -32,7 +35,17 @@ public static class NeighbourRequests
         LinkRequests.CheckIndex(linkIndex);
         // The state does not select anything, yet `ip` sends it too.
         return new NetlinkRequest(
-            NeighbourMessage.Change(Rtm.RTM_DELNEIGH, 0, new NeighbourInfo { LinkIndex = linkIndex, Address = address, Proxy = proxy }),
-            () => $"ip neighbour delete {(proxy ? "proxy " : "")}{address} dev if{linkIndex}");
+            NeighbourMessage.Change(
+                Rtm.RTM_DELNEIGH,
+                0,
+                new NeighbourInfo
+                {
+                    LinkIndex = linkIndex,
+                    Address = address,
+                    Proxy = proxy,
+                }
+            ),
+            () => $"ip neighbour delete {(proxy ? "proxy " : "")}{address} dev if{linkIndex}"
+        );
     }
 }

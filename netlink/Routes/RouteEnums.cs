@@ -27,7 +27,9 @@ public enum RouteScope
     Nowhere = 255,
 }
 
-/// <summary>RTPROT_* of linux/rtnetlink.h: who put a route or rule there. Other numbers are other programs (see /etc/iproute2/rt_protos).</summary>
+/// <summary>
+/// RTPROT_* of linux/rtnetlink.h: who put a route or rule there. Other numbers are other programs (see /etc/iproute2/rt_protos).
+/// </summary>
 public enum RouteProtocol
 {
     Unspecified = 0,

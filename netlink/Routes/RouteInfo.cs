@@ -8,7 +8,9 @@ namespace VpcCni.Netlink;
 /// <param name="Weight">1 to 256: its share of the flows.</param>
 public sealed record NextHop(IPAddress? Gateway, int LinkIndex, int Weight = 1, bool OnLink = false);
 
-/// <summary>A route. <c>ip route show table all</c>. Its defaults are those of <c>ip route add</c>, except that the scope is never guessed.</summary>
+/// <summary>
+/// A route. <c>ip route show table all</c>. Its defaults are those of <c>ip route add</c>, except that the scope is never guessed.
+/// </summary>
 public sealed record RouteInfo
 {
     public required AddressFamily Family { get; init; }
@@ -36,13 +38,26 @@ public sealed record RouteInfo
     /// <summary>Octets; null: the link's.</summary>
     public int? Mtu { get; init; }
 
-    /// <summary>The next hops of a route that has several; empty otherwise, and then <see cref="Gateway"/> and <see cref="LinkIndex"/> count.</summary>
+    /// <summary>
+    /// The next hops of a route that has several; empty otherwise, and then <see cref="Gateway"/> and <see cref="LinkIndex"/> count.
+    /// </summary>
     public IReadOnlyList<NextHop> NextHops { get; init; } = [];
 
-    public bool Equals(RouteInfo? other)
-        => other is not null && Family == other.Family && Nullable.Equals(Destination, other.Destination) && Equals(Gateway, other.Gateway) && LinkIndex == other.LinkIndex
-            && Table == other.Table && Scope == other.Scope && Protocol == other.Protocol && Type == other.Type && Metric == other.Metric
-            && Equals(PreferredSource, other.PreferredSource) && OnLink == other.OnLink && Mtu == other.Mtu && NextHops.SequenceEqual(other.NextHops);
+    public bool Equals(RouteInfo? other) =>
+        other is not null
+        && Family == other.Family
+        && Nullable.Equals(Destination, other.Destination)
+        && Equals(Gateway, other.Gateway)
+        && LinkIndex == other.LinkIndex
+        && Table == other.Table
+        && Scope == other.Scope
+        && Protocol == other.Protocol
+        && Type == other.Type
+        && Metric == other.Metric
+        && Equals(PreferredSource, other.PreferredSource)
+        && OnLink == other.OnLink
+        && Mtu == other.Mtu
+        && NextHops.SequenceEqual(other.NextHops);
 
     public override int GetHashCode() => HashCode.Combine(Family, Destination, Gateway, LinkIndex, Table, Type, Metric, NextHops.Count);
 }

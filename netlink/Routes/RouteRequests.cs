@@ -11,7 +11,8 @@ public static class RouteRequests
     public static NetlinkRequest Add(RouteInfo route) => Build("add", Rtm.RTM_NEWROUTE, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, route);
 
     /// <summary>Adds it, or puts it in the place of the one with that destination and metric.</summary>
-    public static NetlinkRequest Replace(RouteInfo route) => Build("replace", Rtm.RTM_NEWROUTE, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, route);
+    public static NetlinkRequest Replace(RouteInfo route) =>
+        Build("replace", Rtm.RTM_NEWROUTE, Nlm.NLM_F_CREATE | Nlm.NLM_F_REPLACE, route);
 
     /// <summary>
     /// Removes a route that equals <paramref name="route"/> in all that is given; ESRCH if there is none. <see cref="RouteScope.Nowhere"/>,
@@ -28,24 +29,37 @@ public static class RouteRequests
     // ip route add 10.0.0.0/8 via 10.1.0.1 dev if3 table 2 proto static scope link src .. metric 5 mtu 9001 onlink
     private static string Describe(string verb, RouteInfo route)
     {
-        var text = new StringBuilder(route.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 route " : "ip route ").Append(verb);
-        if (route.Type is not (RouteType.Unicast or RouteType.Unspecified)) text.Append(' ').Append(route.Type.ToString().ToLowerInvariant());
+        var text = new StringBuilder(route.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 route " : "ip route ").Append(
+            verb
+        );
+        if (route.Type is not (RouteType.Unicast or RouteType.Unspecified))
+            text.Append(' ').Append(route.Type.ToString().ToLowerInvariant());
         text.Append(' ').Append(route.Destination?.ToString() ?? "default");
-        if (route.Gateway is { } gateway) text.Append(gateway.AddressFamily == route.Family ? " via " : " via inet6 ").Append(gateway);
-        if (route.LinkIndex != 0) text.Append(" dev if").Append(route.LinkIndex);
+        if (route.Gateway is { } gateway)
+            text.Append(gateway.AddressFamily == route.Family ? " via " : " via inet6 ").Append(gateway);
+        if (route.LinkIndex != 0)
+            text.Append(" dev if").Append(route.LinkIndex);
         text.Append(" table ").Append(route.Table);
-        if (route.Protocol is not (RouteProtocol.Boot or RouteProtocol.Unspecified)) text.Append(" proto ").Append((int)route.Protocol);
-        if (route.Scope is not (RouteScope.Global or RouteScope.Nowhere)) text.Append(" scope ").Append((int)route.Scope);
-        if (route.PreferredSource is { } source) text.Append(" src ").Append(source);
-        if (route.Metric != 0) text.Append(" metric ").Append(route.Metric);
-        if (route.Mtu is { } mtu) text.Append(" mtu ").Append(mtu);
-        if (route.OnLink) text.Append(" onlink");
+        if (route.Protocol is not (RouteProtocol.Boot or RouteProtocol.Unspecified))
+            text.Append(" proto ").Append((int)route.Protocol);
+        if (route.Scope is not (RouteScope.Global or RouteScope.Nowhere))
+            text.Append(" scope ").Append((int)route.Scope);
+        if (route.PreferredSource is { } source)
+            text.Append(" src ").Append(source);
+        if (route.Metric != 0)
+            text.Append(" metric ").Append(route.Metric);
+        if (route.Mtu is { } mtu)
+            text.Append(" mtu ").Append(mtu);
+        if (route.OnLink)
+            text.Append(" onlink");
         foreach (var hop in route.NextHops)
         {
             text.Append(" nexthop");
-            if (hop.Gateway is not null) text.Append(" via ").Append(hop.Gateway);
+            if (hop.Gateway is not null)
+                text.Append(" via ").Append(hop.Gateway);
             text.Append(" dev if").Append(hop.LinkIndex).Append(" weight ").Append(hop.Weight);
-            if (hop.OnLink) text.Append(" onlink");
+            if (hop.OnLink)
+                text.Append(" onlink");
         }
 
         return text.ToString();

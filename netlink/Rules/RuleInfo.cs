@@ -52,8 +52,8 @@ public sealed record RuleInfo
     public RouteProtocol Protocol { get; init; }
 
     /// <summary>
-    /// The rule looks at, or does, something that has no member here (ports, protocol, uid, tunnel, l3mdev, suppression, tos): it is somebody else's.
-    /// Requests refuse such a rule.
+    /// The rule looks at, or does, something that has no member here (ports, protocol, uid, tunnel, l3mdev, suppression, tos): it is
+    /// somebody else's. Requests refuse such a rule.
     /// </summary>
     public bool HasOtherSelectors { get; init; }
 }

@@ -10,7 +10,10 @@ public static class RuleRequests
     /// <summary>EEXIST if the same rule exists with that priority.</summary>
     public static NetlinkRequest Add(RuleInfo rule) => Build("add", Rtm.RTM_NEWRULE, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL, rule);
 
-    /// <summary>Removes the first rule that equals <paramref name="rule"/> in everything it gives; ENOENT if there is none. What it leaves null matches anything.</summary>
+    /// <summary>
+    /// Removes the first rule that equals <paramref name="rule"/> in everything it gives; ENOENT if there is none. What it leaves null
+    /// matches anything.
+    /// </summary>
     public static NetlinkRequest Remove(RuleInfo rule) => Build("delete", Rtm.RTM_DELRULE, 0, rule);
 
     private static NetlinkRequest Build(string verb, ushort type, ushort flags, RuleInfo rule)
@@ -22,18 +25,29 @@ public static class RuleRequests
     // ip rule add not from 10.0.0.5/32 to .. fwmark 0x80/0x80 iif eth0 oif eth1 table 2 priority 1536 protocol 4
     private static string Describe(string verb, RuleInfo rule)
     {
-        var text = new StringBuilder(rule.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 rule " : "ip rule ").Append(verb);
-        if (rule.Invert) text.Append(" not");
+        var text = new StringBuilder(rule.Family == System.Net.Sockets.AddressFamily.InterNetworkV6 ? "ip -6 rule " : "ip rule ").Append(
+            verb
+        );
+        if (rule.Invert)
+            text.Append(" not");
         text.Append(" from ").Append(rule.Source?.ToString() ?? "all");
-        if (rule.Destination is { } destination) text.Append(" to ").Append(destination);
-        if (rule.MarkMask != 0) text.Append(System.Globalization.CultureInfo.InvariantCulture, $" fwmark 0x{rule.Mark:x}/0x{rule.MarkMask:x}");
-        else if (rule.Mark != 0) text.Append(System.Globalization.CultureInfo.InvariantCulture, $" fwmark 0x{rule.Mark:x}");
-        if (rule.InputInterface is { } input) text.Append(" iif ").Append(input);
-        if (rule.OutputInterface is { } output) text.Append(" oif ").Append(output);
-        if (rule.Action is RuleAction.ToTable or RuleAction.Unspecified) text.Append(" table ").Append(rule.Table);
-        else text.Append(' ').Append(rule.Action.ToString().ToLowerInvariant());
+        if (rule.Destination is { } destination)
+            text.Append(" to ").Append(destination);
+        if (rule.MarkMask != 0)
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $" fwmark 0x{rule.Mark:x}/0x{rule.MarkMask:x}");
+        else if (rule.Mark != 0)
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $" fwmark 0x{rule.Mark:x}");
+        if (rule.InputInterface is { } input)
+            text.Append(" iif ").Append(input);
+        if (rule.OutputInterface is { } output)
+            text.Append(" oif ").Append(output);
+        if (rule.Action is RuleAction.ToTable or RuleAction.Unspecified)
+            text.Append(" table ").Append(rule.Table);
+        else
+            text.Append(' ').Append(rule.Action.ToString().ToLowerInvariant());
         text.Append(" priority ").Append(rule.Priority);
-        if (rule.Protocol != RouteProtocol.Unspecified) text.Append(" protocol ").Append((int)rule.Protocol);
+        if (rule.Protocol != RouteProtocol.Unspecified)
+            text.Append(" protocol ").Append((int)rule.Protocol);
         return text.ToString();
     }
 }

@@ -12,14 +12,19 @@ internal readonly record struct Acknowledgement(Errno Errno, string? Text)
     public static Acknowledgement Read(Message message)
     {
         var payload = message.Payload;
-        if (payload.Length < sizeof(int) + MessageHeader.Size) throw new MalformedMessageException($"acknowledgement of {payload.Length} octets; at least {sizeof(int) + MessageHeader.Size} expected");
+        if (payload.Length < sizeof(int) + MessageHeader.Size)
+            throw new MalformedMessageException(
+                $"acknowledgement of {payload.Length} octets; at least {sizeof(int) + MessageHeader.Size} expected"
+            );
         var errno = ReadErrno(payload);
         var request = MemoryMarshal.Read<MessageHeader>(payload[sizeof(int)..]);
         int length = MessageHeader.Size;
         if ((message.Header.Flags & Nlm.NLM_F_CAPPED) == 0)
         {
             if (request.Length < MessageHeader.Size || request.Length > (uint)(payload.Length - sizeof(int)))
-                throw new MalformedMessageException($"acknowledgement quotes a request of {request.Length} octets; {payload.Length - sizeof(int)} are there");
+                throw new MalformedMessageException(
+                    $"acknowledgement quotes a request of {request.Length} octets; {payload.Length - sizeof(int)} are there"
+                );
             length = (int)request.Length;
         }
 
@@ -31,8 +36,10 @@ internal readonly record struct Acknowledgement(Errno Errno, string? Text)
     public static Acknowledgement ReadDone(Message message)
     {
         var payload = message.Payload;
-        if (payload.Length == 0) return default;
-        if (payload.Length < sizeof(int)) throw new MalformedMessageException($"end of dump of {payload.Length} octets; none or at least {sizeof(int)} expected");
+        if (payload.Length == 0)
+            return default;
+        if (payload.Length < sizeof(int))
+            throw new MalformedMessageException($"end of dump of {payload.Length} octets; none or at least {sizeof(int)} expected");
         return new Acknowledgement(ReadErrno(payload), ReadText(message.Header.Flags, payload[sizeof(int)..]));
     }
 
@@ -45,11 +52,13 @@ internal readonly record struct Acknowledgement(Errno Errno, string? Text)
 
     private static string? ReadText(ushort flags, ReadOnlySpan<byte> attributes)
     {
-        if ((flags & Nlm.NLM_F_ACK_TLVS) == 0) return null;
+        if ((flags & Nlm.NLM_F_ACK_TLVS) == 0)
+            return null;
         var reader = new AttributeReader(attributes);
         while (reader.TryRead(out var attribute))
         {
-            if (attribute.Type == Nlm.NLMSGERR_ATTR_MSG) return attribute.AsString();
+            if (attribute.Type == Nlm.NLMSGERR_ATTR_MSG)
+                return attribute.AsString();
         }
 
         return null;

@@ -34,15 +34,17 @@ internal readonly ref struct Attribute(ushort type, ReadOnlySpan<byte> value)
     /// <summary>A link-layer address; null if it is not of Ethernet's length (tunnels, InfiniBand).</summary>
     public MacAddress? AsMac() => Value.Length == MacAddress.Length ? new MacAddress(Value) : null;
 
-    public IPAddress AsAddress() => Value.Length is 4 or 16
-        ? new IPAddress(Value)
-        : throw new MalformedMessageException($"attribute {Type}: an address of {Value.Length} octets; 4 or 16 expected");
+    public IPAddress AsAddress() =>
+        Value.Length is 4 or 16
+            ? new IPAddress(Value)
+            : throw new MalformedMessageException($"attribute {Type}: an address of {Value.Length} octets; 4 or 16 expected");
 
     private T Read<T>()
         where T : unmanaged
     {
         int size = Unsafe.SizeOf<T>();
-        if (Value.Length != size) throw new MalformedMessageException($"attribute {Type}: {Value.Length} octets; {size} expected");
+        if (Value.Length != size)
+            throw new MalformedMessageException($"attribute {Type}: {Value.Length} octets; {size} expected");
         return MemoryMarshal.Read<T>(Value);
     }
 }
@@ -56,10 +58,13 @@ internal ref struct AttributeReader(ReadOnlySpan<byte> attributes)
     {
         attribute = default;
         // Fewer octets than a header are padding, as in the kernel's nla_ok.
-        if (_rest.Length < AttributeHeader.Size) return false;
+        if (_rest.Length < AttributeHeader.Size)
+            return false;
         var header = MemoryMarshal.Read<AttributeHeader>(_rest);
         if (header.Length < AttributeHeader.Size || header.Length > _rest.Length)
-            throw new MalformedMessageException($"attribute {header.Type & Nlm.NLA_TYPE_MASK} says it has {header.Length} octets; {_rest.Length} are there");
+            throw new MalformedMessageException(
+                $"attribute {header.Type & Nlm.NLA_TYPE_MASK} says it has {header.Length} octets; {_rest.Length} are there"
+            );
         attribute = new Attribute((ushort)(header.Type & Nlm.NLA_TYPE_MASK), _rest[AttributeHeader.Size..header.Length]);
         _rest = _rest[Math.Min((header.Length + 3) & ~3, _rest.Length)..];
         return true;

@@ -3,7 +3,9 @@ using System.Net.Sockets;
 
 namespace VpcCni.Netlink.Wire;
 
-/// <summary>Messages on settings of links, RTM_*NETCONF: struct netconfmsg (one octet, the family, padded to four) and NETCONFA_* attributes.</summary>
+/// <summary>
+/// Messages on settings of links, RTM_*NETCONF: struct netconfmsg (one octet, the family, padded to four) and NETCONFA_* attributes.
+/// </summary>
 internal static class ConfigurationMessage
 {
     public static byte[] Dump(AddressFamily family)
@@ -23,9 +25,15 @@ internal static class ConfigurationMessage
         {
             switch (attribute.Type)
             {
-                case Netconfa.NETCONFA_IFINDEX: index = attribute.AsInt32(); break;
-                case Netconfa.NETCONFA_FORWARDING: forwards = attribute.AsInt32() != 0; break;
-                case Netconfa.NETCONFA_RP_FILTER: filter = attribute.AsInt32(); break;
+                case Netconfa.NETCONFA_IFINDEX:
+                    index = attribute.AsInt32();
+                    break;
+                case Netconfa.NETCONFA_FORWARDING:
+                    forwards = attribute.AsInt32() != 0;
+                    break;
+                case Netconfa.NETCONFA_RP_FILTER:
+                    filter = attribute.AsInt32();
+                    break;
             }
         }
 

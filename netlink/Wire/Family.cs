@@ -11,13 +11,17 @@ internal static class Family
     public const byte AF_INET = 2;
     public const byte AF_INET6 = 10;
 
-    public static byte ToWire(AddressFamily family) => family switch
-    {
-        AddressFamily.Unspecified => AF_UNSPEC,
-        AddressFamily.InterNetwork => AF_INET,
-        AddressFamily.InterNetworkV6 => AF_INET6,
-        _ => throw new ArgumentException($"address family {family}; expected InterNetwork, InterNetworkV6 or, in a question, Unspecified", nameof(family)),
-    };
+    public static byte ToWire(AddressFamily family) =>
+        family switch
+        {
+            AddressFamily.Unspecified => AF_UNSPEC,
+            AddressFamily.InterNetwork => AF_INET,
+            AddressFamily.InterNetworkV6 => AF_INET6,
+            _ => throw new ArgumentException(
+                $"address family {family}; expected InterNetwork, InterNetworkV6 or, in a question, Unspecified",
+                nameof(family)
+            ),
+        };
 
     /// <summary>False for families that have no IP addresses (bridge, multicast routing).</summary>
     public static bool TryFromWire(byte family, out AddressFamily result)
@@ -36,7 +40,8 @@ internal static class Family
     public static IPAddress Any(AddressFamily family) => family == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any;
 
     /// <summary>
-    /// The network of an address: host bits, which the kernel keeps in rules, are dropped because <see cref="IPNetwork"/> has no place for them.
+    /// The network of an address: host bits, which the kernel keeps in rules, are dropped because <see cref="IPNetwork"/> has no place for
+    /// them.
     /// </summary>
     public static IPNetwork Network(IPAddress address, int prefixLength)
     {
@@ -44,12 +49,14 @@ internal static class Family
         if (!address.TryWriteBytes(octets, out int length) || prefixLength > length * 8)
             throw new MalformedMessageException($"{address}/{prefixLength}: the prefix is longer than the address");
         octets = octets[..length];
-        for (int bit = prefixLength; bit < length * 8; bit++) octets[bit >> 3] &= (byte)~(0x80 >> (bit & 7));
+        for (int bit = prefixLength; bit < length * 8; bit++)
+            octets[bit >> 3] &= (byte)~(0x80 >> (bit & 7));
         return new IPNetwork(new IPAddress(octets), prefixLength);
     }
 
     public static void Require(AddressFamily expected, IPAddress? address, string what)
     {
-        if (address is not null && address.AddressFamily != expected) throw new ArgumentException($"{what} {address} is not of family {expected}");
+        if (address is not null && address.AddressFamily != expected)
+            throw new ArgumentException($"{what} {address} is not of family {expected}");
     }
 }

@@ -73,7 +73,14 @@ internal static class LinkMessage
     public static byte[] SetUp(int index, bool up)
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_NEWLINK, 0);
-        writer.Append(new LinkHeader { Index = index, Flags = up ? IFF_UP : 0, Change = IFF_UP });
+        writer.Append(
+            new LinkHeader
+            {
+                Index = index,
+                Flags = up ? IFF_UP : 0,
+                Change = IFF_UP,
+            }
+        );
         return writer.ToArray();
     }
 
@@ -114,15 +121,20 @@ internal static class LinkMessage
         return writer.ToArray();
     }
 
-    /// <summary>A question for one link, or, with NLM_F_DUMP and neither name nor index, for all. Statistics are not wanted: they are most of a dump's size.</summary>
+    /// <summary>
+    /// A question for one link, or, with NLM_F_DUMP and neither name nor index, for all. Statistics are not wanted: they are most of a
+    /// dump's size.
+    /// </summary>
     /// <param name="namespaceId">Null: of the socket's namespace; else of the one that it gives this number.</param>
     public static byte[] Get(ushort flags, int index = 0, string? name = null, int? namespaceId = null)
     {
         var writer = new MessageWriter(stackalloc byte[256], Rtm.RTM_GETLINK, flags);
         writer.Append(new LinkHeader { Index = index });
-        if (name is not null) writer.Name(name.Length < Ifla.IFNAMSIZ ? Ifla.IFLA_IFNAME : Ifla.IFLA_ALT_IFNAME, name);
+        if (name is not null)
+            writer.Name(name.Length < Ifla.IFNAMSIZ ? Ifla.IFLA_IFNAME : Ifla.IFLA_ALT_IFNAME, name);
         writer.Attribute(Ifla.IFLA_EXT_MASK, Ifla.RTEXT_FILTER_SKIP_STATS);
-        if (namespaceId is { } id) writer.Attribute(Ifla.IFLA_TARGET_NETNSID, id);
+        if (namespaceId is { } id)
+            writer.Attribute(Ifla.IFLA_TARGET_NETNSID, id);
         return writer.ToArray();
     }
 
@@ -130,29 +142,50 @@ internal static class LinkMessage
     {
         var header = message.Read<LinkHeader>(out var attributes);
         // Bridges announce their ports in messages of family AF_BRIDGE that lack half of the attributes.
-        if (header.Family != Family.AF_UNSPEC) return null;
-        string? name = null, kind = null;
+        if (header.Family != Family.AF_UNSPEC)
+            return null;
+        string? name = null,
+            kind = null;
         MacAddress? mac = null;
         int mtu = 0;
         int group = 0;
-        int? link = null, linkNamespace = null, master = null;
+        int? link = null,
+            linkNamespace = null,
+            master = null;
         while (attributes.TryRead(out var attribute))
         {
             switch (attribute.Type)
             {
-                case Ifla.IFLA_IFNAME: name = attribute.AsString(); break;
-                case Ifla.IFLA_ADDRESS: mac = attribute.AsMac(); break;
-                case Ifla.IFLA_MTU: mtu = attribute.AsInt32(); break;
-                case Ifla.IFLA_GROUP: group = attribute.AsInt32(); break;
-                case Ifla.IFLA_LINK: link = attribute.AsInt32(); break;
-                case Ifla.IFLA_LINK_NETNSID: linkNamespace = attribute.AsInt32(); break;
-                case Ifla.IFLA_MASTER: master = attribute.AsInt32(); break;
-                case Ifla.IFLA_LINKINFO: kind = ParseKind(attribute.Nested); break;
+                case Ifla.IFLA_IFNAME:
+                    name = attribute.AsString();
+                    break;
+                case Ifla.IFLA_ADDRESS:
+                    mac = attribute.AsMac();
+                    break;
+                case Ifla.IFLA_MTU:
+                    mtu = attribute.AsInt32();
+                    break;
+                case Ifla.IFLA_GROUP:
+                    group = attribute.AsInt32();
+                    break;
+                case Ifla.IFLA_LINK:
+                    link = attribute.AsInt32();
+                    break;
+                case Ifla.IFLA_LINK_NETNSID:
+                    linkNamespace = attribute.AsInt32();
+                    break;
+                case Ifla.IFLA_MASTER:
+                    master = attribute.AsInt32();
+                    break;
+                case Ifla.IFLA_LINKINFO:
+                    kind = ParseKind(attribute.Nested);
+                    break;
             }
         }
 
         // Virtual links of their own say they are their own parent, or 0 for none.
-        if (link == 0 || link == header.Index && linkNamespace is null) link = null;
+        if (link == 0 || link == header.Index && linkNamespace is null)
+            link = null;
         bool isPair = kind is "veth" or "netkit";
         return new LinkInfo
         {
@@ -174,7 +207,8 @@ internal static class LinkMessage
     {
         while (attributes.TryRead(out var attribute))
         {
-            if (attribute.Type == Ifla.IFLA_INFO_KIND) return attribute.AsString();
+            if (attribute.Type == Ifla.IFLA_INFO_KIND)
+                return attribute.AsString();
         }
 
         return null;
@@ -184,7 +218,8 @@ internal static class LinkMessage
     {
         var writer = new MessageWriter(buffer, Rtm.RTM_NEWLINK, Nlm.NLM_F_CREATE | Nlm.NLM_F_EXCL);
         writer.Append(UpDown(up));
-        if (parentIndex is { } parent) writer.Attribute(Ifla.IFLA_LINK, parent);
+        if (parentIndex is { } parent)
+            writer.Attribute(Ifla.IFLA_LINK, parent);
         WriteOptions(ref writer, mac, mtu);
         writer.Name(Ifla.IFLA_IFNAME, name);
         return writer;
@@ -202,7 +237,9 @@ internal static class LinkMessage
 
     private static void WriteOptions(ref MessageWriter writer, MacAddress? mac, int? mtu)
     {
-        if (mtu is { } octets) writer.Attribute(Ifla.IFLA_MTU, octets);
-        if (mac is { } address) writer.Attribute(Ifla.IFLA_ADDRESS, address);
+        if (mtu is { } octets)
+            writer.Attribute(Ifla.IFLA_MTU, octets);
+        if (mac is { } address)
+            writer.Attribute(Ifla.IFLA_ADDRESS, address);
     }
 }

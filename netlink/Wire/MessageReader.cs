@@ -17,14 +17,18 @@ internal readonly ref struct Message(MessageHeader header, ReadOnlySpan<byte> pa
         where T : unmanaged
     {
         int size = Unsafe.SizeOf<T>();
-        if (Payload.Length < size) throw new MalformedMessageException($"message of type {Header.Type}: {Payload.Length} octets, at least {size} expected");
+        if (Payload.Length < size)
+            throw new MalformedMessageException($"message of type {Header.Type}: {Payload.Length} octets, at least {size} expected");
         int start = Math.Min((size + 3) & ~3, Payload.Length);
         attributes = new AttributeReader(Payload[start..]);
         return MemoryMarshal.Read<T>(Payload);
     }
 }
 
-/// <summary>Walks the messages of a datagram. Lengths that point outside end in <see cref="MalformedMessageException"/>, never in a read out of bounds.</summary>
+/// <summary>
+/// Walks the messages of a datagram. Lengths that point outside end in <see cref="MalformedMessageException"/>, never in a read out of
+/// bounds.
+/// </summary>
 internal ref struct MessageReader(ReadOnlySpan<byte> datagram)
 {
     private ReadOnlySpan<byte> _rest = datagram;
@@ -32,11 +36,15 @@ internal ref struct MessageReader(ReadOnlySpan<byte> datagram)
     public bool TryRead(out Message message)
     {
         message = default;
-        if (_rest.IsEmpty) return false;
-        if (_rest.Length < MessageHeader.Size) throw new MalformedMessageException($"{_rest.Length} octets after the last message, too few for a header");
+        if (_rest.IsEmpty)
+            return false;
+        if (_rest.Length < MessageHeader.Size)
+            throw new MalformedMessageException($"{_rest.Length} octets after the last message, too few for a header");
         var header = MemoryMarshal.Read<MessageHeader>(_rest);
         if (header.Length < MessageHeader.Size || header.Length > (uint)_rest.Length)
-            throw new MalformedMessageException($"message of type {header.Type} says it has {header.Length} octets; {_rest.Length} are there");
+            throw new MalformedMessageException(
+                $"message of type {header.Type} says it has {header.Length} octets; {_rest.Length} are there"
+            );
         int length = (int)header.Length;
         message = new Message(header, _rest[MessageHeader.Size..length]);
         // The last message need not be padded.

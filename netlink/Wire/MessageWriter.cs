@@ -7,12 +7,16 @@ using System.Text;
 namespace VpcCni.Netlink.Wire;
 
 /// <summary>
-/// Writes one netlink message into a buffer of the caller (usually on the stack): header, family header, attributes, nested attributes. Everything is padded to 4
-/// octets with zeros, as the kernel aligns. A message that outgrows the buffer is an <see cref="ArgumentException"/>: messages have a known bound.
+/// Writes one netlink message into a buffer of the caller (usually on the stack): header, family header, attributes, nested attributes.
+/// Everything is padded to 4 octets with zeros, as the kernel aligns. A message that outgrows the buffer is an
+/// <see cref="ArgumentException"/>: messages have a known bound.
 /// </summary>
 internal ref struct MessageWriter
 {
-    /// <summary>More than any request of this library takes (the largest, a veth pair, is below 200 octets; routes grow by 16..36 octets a next hop).</summary>
+    /// <summary>
+    /// More than any request of this library takes (the largest, a veth pair, is below 200 octets; routes grow by 16..36 octets a next
+    /// hop).
+    /// </summary>
     public const int MaxLength = 4096;
 
     private readonly Span<byte> _buffer;
@@ -28,8 +32,7 @@ internal ref struct MessageWriter
 
     /// <summary>Appends a fixed structure.</summary>
     public void Append<T>(T value)
-        where T : unmanaged
-        => MemoryMarshal.Write(Reserve(Unsafe.SizeOf<T>()), in value);
+        where T : unmanaged => MemoryMarshal.Write(Reserve(Unsafe.SizeOf<T>()), in value);
 
     public void Attribute(ushort type, scoped ReadOnlySpan<byte> value) => value.CopyTo(Value(type, value.Length));
 
@@ -46,7 +49,8 @@ internal ref struct MessageWriter
     public void Attribute(ushort type, IPAddress value)
     {
         var octets = Value(type, value.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork ? 4 : 16);
-        if (!value.TryWriteBytes(octets, out _)) throw new ArgumentException($"{value} does not fit {octets.Length} octets", nameof(value));
+        if (!value.TryWriteBytes(octets, out _))
+            throw new ArgumentException($"{value} does not fit {octets.Length} octets", nameof(value));
     }
 
     /// <summary>A name, with its terminating zero (NLA_NUL_STRING).</summary>
@@ -87,7 +91,8 @@ internal ref struct MessageWriter
     private Span<byte> Reserve(int length)
     {
         int padded = (length + 3) & ~3;
-        if (padded > _buffer.Length - _length) throw new ArgumentException($"the message would exceed {_buffer.Length} octets");
+        if (padded > _buffer.Length - _length)
+            throw new ArgumentException($"the message would exceed {_buffer.Length} octets");
         var span = _buffer.Slice(_length, padded);
         span.Clear();
         _length += padded;

@@ -17,7 +17,8 @@ internal static class NamespaceIdMessage
         message.Read<GeneralHeader>(out var attributes);
         int number = Netnsa.NotAssigned;
         while (attributes.TryRead(out var attribute))
-            if (attribute.Type == Netnsa.NETNSA_NSID) number = attribute.AsInt32();
+            if (attribute.Type == Netnsa.NETNSA_NSID)
+                number = attribute.AsInt32();
         return new NamespaceNumber(number == Netnsa.NotAssigned ? null : number);
     }
 }

@@ -10,15 +10,18 @@ internal static class NeighbourMessage
     public static byte[] Change(ushort type, ushort flags, NeighbourInfo neighbour)
     {
         var writer = new MessageWriter(stackalloc byte[128], type, flags);
-        writer.Append(new NeighbourHeader
-        {
-            Family = Family.ToWire(neighbour.Address.AddressFamily),
-            Index = neighbour.LinkIndex,
-            State = (ushort)neighbour.State,
-            Flags = neighbour.Proxy ? Nda.NTF_PROXY : (byte)0,
-        });
+        writer.Append(
+            new NeighbourHeader
+            {
+                Family = Family.ToWire(neighbour.Address.AddressFamily),
+                Index = neighbour.LinkIndex,
+                State = (ushort)neighbour.State,
+                Flags = neighbour.Proxy ? Nda.NTF_PROXY : (byte)0,
+            }
+        );
         writer.Attribute(Nda.NDA_DST, neighbour.Address);
-        if (neighbour.Mac is { } mac && !neighbour.Proxy) writer.Attribute(Nda.NDA_LLADDR, mac);
+        if (neighbour.Mac is { } mac && !neighbour.Proxy)
+            writer.Attribute(Nda.NDA_LLADDR, mac);
         return writer.ToArray();
     }
 
@@ -27,7 +30,8 @@ internal static class NeighbourMessage
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_GETNEIGH, Nlm.NLM_F_DUMP);
         writer.Append(new NeighbourHeader { Family = Family.ToWire(family), Flags = proxies ? Nda.NTF_PROXY : (byte)0 });
-        if (linkIndex != 0) writer.Attribute(Nda.NDA_IFINDEX, linkIndex);
+        if (linkIndex != 0)
+            writer.Attribute(Nda.NDA_IFINDEX, linkIndex);
         return writer.ToArray();
     }
 
@@ -35,19 +39,27 @@ internal static class NeighbourMessage
     {
         var header = message.Read<NeighbourHeader>(out var attributes);
         // Bridge forwarding entries come as AF_BRIDGE.
-        if (!Family.TryFromWire(header.Family, out var family)) return null;
+        if (!Family.TryFromWire(header.Family, out var family))
+            return null;
         IPAddress? address = null;
         MacAddress? mac = null;
         while (attributes.TryRead(out var attribute))
         {
             switch (attribute.Type)
             {
-                case Nda.NDA_DST: address = attribute.AsAddress(); break;
-                case Nda.NDA_LLADDR: mac = attribute.AsMac(); break;
+                case Nda.NDA_DST:
+                    address = attribute.AsAddress();
+                    break;
+                case Nda.NDA_LLADDR:
+                    mac = attribute.AsMac();
+                    break;
             }
         }
 
-        if (address is null || address.AddressFamily != family) throw new MalformedMessageException($"neighbour of family {family} on link {header.Index}, but its address is {address?.ToString() ?? "missing"}");
+        if (address is null || address.AddressFamily != family)
+            throw new MalformedMessageException(
+                $"neighbour of family {family} on link {header.Index}, but its address is {address?.ToString() ?? "missing"}"
+            );
         return new NeighbourInfo
         {
             LinkIndex = header.Index,

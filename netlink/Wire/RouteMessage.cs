@@ -12,23 +12,31 @@ internal static class RouteMessage
     {
         Check(route);
         var writer = new MessageWriter(stackalloc byte[MessageWriter.MaxLength], type, flags);
-        writer.Append(new RouteHeader
-        {
-            Family = Family.ToWire(route.Family),
-            DestinationLength = (byte)(route.Destination?.PrefixLength ?? 0),
-            Table = route.Table <= byte.MaxValue ? (byte)route.Table : (byte)0,
-            Protocol = (byte)route.Protocol,
-            Scope = (byte)route.Scope,
-            Type = (byte)route.Type,
-            Flags = route.OnLink ? Rta.RTNH_F_ONLINK : 0,
-        });
+        writer.Append(
+            new RouteHeader
+            {
+                Family = Family.ToWire(route.Family),
+                DestinationLength = (byte)(route.Destination?.PrefixLength ?? 0),
+                Table = route.Table <= byte.MaxValue ? (byte)route.Table : (byte)0,
+                Protocol = (byte)route.Protocol,
+                Scope = (byte)route.Scope,
+                Type = (byte)route.Type,
+                Flags = route.OnLink ? Rta.RTNH_F_ONLINK : 0,
+            }
+        );
         // A default route is one without RTA_DST.
-        if (route.Destination is { PrefixLength: > 0 } destination) writer.Attribute(Rta.RTA_DST, destination.BaseAddress);
-        if (route.Gateway is { } gateway) WriteGateway(ref writer, route.Family, gateway);
-        if (route.Table > byte.MaxValue) writer.Attribute(Rta.RTA_TABLE, route.Table);
-        if (route.PreferredSource is { } source) writer.Attribute(Rta.RTA_PREFSRC, source);
-        if (route.Metric != 0) writer.Attribute(Rta.RTA_PRIORITY, route.Metric);
-        if (route.LinkIndex != 0) writer.Attribute(Rta.RTA_OIF, route.LinkIndex);
+        if (route.Destination is { PrefixLength: > 0 } destination)
+            writer.Attribute(Rta.RTA_DST, destination.BaseAddress);
+        if (route.Gateway is { } gateway)
+            WriteGateway(ref writer, route.Family, gateway);
+        if (route.Table > byte.MaxValue)
+            writer.Attribute(Rta.RTA_TABLE, route.Table);
+        if (route.PreferredSource is { } source)
+            writer.Attribute(Rta.RTA_PREFSRC, source);
+        if (route.Metric != 0)
+            writer.Attribute(Rta.RTA_PRIORITY, route.Metric);
+        if (route.LinkIndex != 0)
+            writer.Attribute(Rta.RTA_OIF, route.LinkIndex);
         if (route.Mtu is { } mtu)
         {
             int metrics = writer.BeginNested(Rta.RTA_METRICS);
@@ -36,7 +44,8 @@ internal static class RouteMessage
             writer.EndNested(metrics);
         }
 
-        if (route.NextHops.Count > 0) WriteNextHops(ref writer, route);
+        if (route.NextHops.Count > 0)
+            WriteNextHops(ref writer, route);
         return writer.ToArray();
     }
 
@@ -45,7 +54,8 @@ internal static class RouteMessage
     {
         var writer = new MessageWriter(stackalloc byte[64], Rtm.RTM_GETROUTE, Nlm.NLM_F_DUMP);
         writer.Append(new RouteHeader { Family = Family.ToWire(family), Table = table <= byte.MaxValue ? (byte)table : (byte)0 });
-        if (table > byte.MaxValue) writer.Attribute(Rta.RTA_TABLE, table);
+        if (table > byte.MaxValue)
+            writer.Attribute(Rta.RTA_TABLE, table);
         return writer.ToArray();
     }
 
@@ -53,34 +63,60 @@ internal static class RouteMessage
     {
         var header = message.Read<RouteHeader>(out var attributes);
         // Multicast routing tables are dumped along as families of their own.
-        if (!Family.TryFromWire(header.Family, out var family)) return null;
-        IPAddress? destination = null, gateway = null, source = null;
-        int table = header.Table, link = 0, metric = 0;
+        if (!Family.TryFromWire(header.Family, out var family))
+            return null;
+        IPAddress? destination = null,
+            gateway = null,
+            source = null;
+        int table = header.Table,
+            link = 0,
+            metric = 0;
         int? mtu = null;
         List<NextHop>? hops = null;
         while (attributes.TryRead(out var attribute))
         {
             switch (attribute.Type)
             {
-                case Rta.RTA_DST: destination = attribute.AsAddress(); break;
-                case Rta.RTA_GATEWAY: gateway = attribute.AsAddress(); break;
-                case Rta.RTA_VIA: gateway = ReadVia(attribute); break;
-                case Rta.RTA_PREFSRC: source = attribute.AsAddress(); break;
-                case Rta.RTA_TABLE: table = attribute.AsInt32(); break;
-                case Rta.RTA_OIF: link = attribute.AsInt32(); break;
-                case Rta.RTA_PRIORITY: metric = attribute.AsInt32(); break;
-                case Rta.RTA_METRICS: mtu = ReadMtu(attribute.Nested); break;
-                case Rta.RTA_MULTIPATH: hops = ReadNextHops(attribute.Value); break;
+                case Rta.RTA_DST:
+                    destination = attribute.AsAddress();
+                    break;
+                case Rta.RTA_GATEWAY:
+                    gateway = attribute.AsAddress();
+                    break;
+                case Rta.RTA_VIA:
+                    gateway = ReadVia(attribute);
+                    break;
+                case Rta.RTA_PREFSRC:
+                    source = attribute.AsAddress();
+                    break;
+                case Rta.RTA_TABLE:
+                    table = attribute.AsInt32();
+                    break;
+                case Rta.RTA_OIF:
+                    link = attribute.AsInt32();
+                    break;
+                case Rta.RTA_PRIORITY:
+                    metric = attribute.AsInt32();
+                    break;
+                case Rta.RTA_METRICS:
+                    mtu = ReadMtu(attribute.Nested);
+                    break;
+                case Rta.RTA_MULTIPATH:
+                    hops = ReadNextHops(attribute.Value);
+                    break;
             }
         }
 
-        if (destination is not null && destination.AddressFamily != family) throw new MalformedMessageException($"destination {destination} is not of family {family}");
-        if (destination is null && header.DestinationLength != 0) throw new MalformedMessageException($"a route to a /{header.DestinationLength} without a destination");
+        if (destination is not null && destination.AddressFamily != family)
+            throw new MalformedMessageException($"destination {destination} is not of family {family}");
+        if (destination is null && header.DestinationLength != 0)
+            throw new MalformedMessageException($"a route to a /{header.DestinationLength} without a destination");
         return new RouteInfo
         {
             Family = family,
             // Parts of the kernel do write 0.0.0.0/0.
-            Destination = destination is null || header.DestinationLength == 0 ? null : Family.Network(destination, header.DestinationLength),
+            Destination =
+                destination is null || header.DestinationLength == 0 ? null : Family.Network(destination, header.DestinationLength),
             Gateway = gateway,
             LinkIndex = link,
             Table = table,
@@ -97,13 +133,16 @@ internal static class RouteMessage
 
     private static void Check(RouteInfo route)
     {
-        if (route.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)) throw new ArgumentException($"a route of family {route.Family}; InterNetwork or InterNetworkV6 expected");
+        if (route.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
+            throw new ArgumentException($"a route of family {route.Family}; InterNetwork or InterNetworkV6 expected");
         Family.Require(route.Family, route.Destination?.BaseAddress, "destination");
         Family.Require(route.Family, route.PreferredSource, "preferred source");
         // The reverse, an IPv4 gateway for IPv6, does not exist.
-        if (route.Family == AddressFamily.InterNetworkV6) Family.Require(route.Family, route.Gateway, "gateway");
+        if (route.Family == AddressFamily.InterNetworkV6)
+            Family.Require(route.Family, route.Gateway, "gateway");
         ArgumentOutOfRangeException.ThrowIfNegative(route.Table);
-        if (route.NextHops.Count > 0 && (route.Gateway is not null || route.LinkIndex != 0)) throw new ArgumentException("a route has either next hops or a gateway and link of its own");
+        if (route.NextHops.Count > 0 && (route.Gateway is not null || route.LinkIndex != 0))
+            throw new ArgumentException("a route has either next hops or a gateway and link of its own");
     }
 
     private static void WriteGateway(ref MessageWriter writer, AddressFamily family, IPAddress gateway)
@@ -129,10 +168,19 @@ internal static class RouteMessage
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(hop.Weight, 1);
             ArgumentOutOfRangeException.ThrowIfGreaterThan(hop.Weight, 256);
-            if (route.Family == AddressFamily.InterNetworkV6) Family.Require(route.Family, hop.Gateway, "gateway");
+            if (route.Family == AddressFamily.InterNetworkV6)
+                Family.Require(route.Family, hop.Gateway, "gateway");
             int hopStart = writer.Length;
-            writer.Append(new NextHopHeader { Flags = hop.OnLink ? (byte)Rta.RTNH_F_ONLINK : (byte)0, Hops = (byte)(hop.Weight - 1), Index = hop.LinkIndex });
-            if (hop.Gateway is { } gateway) WriteGateway(ref writer, route.Family, gateway);
+            writer.Append(
+                new NextHopHeader
+                {
+                    Flags = hop.OnLink ? (byte)Rta.RTNH_F_ONLINK : (byte)0,
+                    Hops = (byte)(hop.Weight - 1),
+                    Index = hop.LinkIndex,
+                }
+            );
+            if (hop.Gateway is { } gateway)
+                WriteGateway(ref writer, route.Family, gateway);
             // rtnh_len is where nla_len would be.
             writer.EndNested(hopStart);
         }
@@ -146,13 +194,16 @@ internal static class RouteMessage
         while (value.Length >= NextHopHeader.Size)
         {
             var header = MemoryMarshal.Read<NextHopHeader>(value);
-            if (header.Length < NextHopHeader.Size || header.Length > value.Length) throw new MalformedMessageException($"next hop says it has {header.Length} octets; {value.Length} are there");
+            if (header.Length < NextHopHeader.Size || header.Length > value.Length)
+                throw new MalformedMessageException($"next hop says it has {header.Length} octets; {value.Length} are there");
             IPAddress? gateway = null;
             var attributes = new AttributeReader(value[NextHopHeader.Size..header.Length]);
             while (attributes.TryRead(out var attribute))
             {
-                if (attribute.Type == Rta.RTA_GATEWAY) gateway = attribute.AsAddress();
-                else if (attribute.Type == Rta.RTA_VIA) gateway = ReadVia(attribute);
+                if (attribute.Type == Rta.RTA_GATEWAY)
+                    gateway = attribute.AsAddress();
+                else if (attribute.Type == Rta.RTA_VIA)
+                    gateway = ReadVia(attribute);
             }
 
             hops.Add(new NextHop(gateway, header.Index, header.Hops + 1, (header.Flags & Rta.RTNH_F_ONLINK) != 0));
@@ -164,7 +215,8 @@ internal static class RouteMessage
 
     private static IPAddress ReadVia(Attribute attribute)
     {
-        if (attribute.Value.Length is not (6 or 18)) throw new MalformedMessageException($"RTA_VIA of {attribute.Value.Length} octets; 6 or 18 expected");
+        if (attribute.Value.Length is not (6 or 18))
+            throw new MalformedMessageException($"RTA_VIA of {attribute.Value.Length} octets; 6 or 18 expected");
         return new IPAddress(attribute.Value[2..]);
     }
 
@@ -172,7 +224,8 @@ internal static class RouteMessage
     {
         while (metrics.TryRead(out var metric))
         {
-            if (metric.Type == Rta.RTAX_MTU) return metric.AsInt32();
+            if (metric.Type == Rta.RTAX_MTU)
+                return metric.AsInt32();
         }
 
         return null;

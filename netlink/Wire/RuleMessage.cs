@@ -15,29 +15,37 @@ internal static class RuleMessage
         // In a removal no action is any action, and the table still selects.
         bool toTable = rule.Action is RuleAction.ToTable or RuleAction.Unspecified;
         var writer = new MessageWriter(stackalloc byte[256], type, flags);
-        writer.Append(new RuleHeader
-        {
-            Family = Family.ToWire(rule.Family),
-            DestinationLength = (byte)(rule.Destination?.PrefixLength ?? 0),
-            SourceLength = (byte)(rule.Source?.PrefixLength ?? 0),
-            Table = toTable && rule.Table <= byte.MaxValue ? (byte)rule.Table : (byte)0,
-            Action = (byte)rule.Action,
-            Flags = rule.Invert ? Fra.FIB_RULE_INVERT : 0,
-        });
+        writer.Append(
+            new RuleHeader
+            {
+                Family = Family.ToWire(rule.Family),
+                DestinationLength = (byte)(rule.Destination?.PrefixLength ?? 0),
+                SourceLength = (byte)(rule.Source?.PrefixLength ?? 0),
+                Table = toTable && rule.Table <= byte.MaxValue ? (byte)rule.Table : (byte)0,
+                Action = (byte)rule.Action,
+                Flags = rule.Invert ? Fra.FIB_RULE_INVERT : 0,
+            }
+        );
         // A selector of length 0 is none; the kernel refuses its attribute.
-        if (rule.Source is { PrefixLength: > 0 } source) writer.Attribute(Fra.FRA_SRC, source.BaseAddress);
-        if (rule.Destination is { PrefixLength: > 0 } destination) writer.Attribute(Fra.FRA_DST, destination.BaseAddress);
+        if (rule.Source is { PrefixLength: > 0 } source)
+            writer.Attribute(Fra.FRA_SRC, source.BaseAddress);
+        if (rule.Destination is { PrefixLength: > 0 } destination)
+            writer.Attribute(Fra.FRA_DST, destination.BaseAddress);
         if (rule.Mark != 0 || rule.MarkMask != 0)
         {
             writer.Attribute(Fra.FRA_FWMARK, rule.Mark);
             writer.Attribute(Fra.FRA_FWMASK, rule.MarkMask != 0 ? rule.MarkMask : AllBits);
         }
 
-        if (rule.InputInterface is { } input) writer.Name(Fra.FRA_IIFNAME, input);
-        if (rule.OutputInterface is { } output) writer.Name(Fra.FRA_OIFNAME, output);
-        if (toTable && rule.Table > byte.MaxValue) writer.Attribute(Fra.FRA_TABLE, rule.Table);
+        if (rule.InputInterface is { } input)
+            writer.Name(Fra.FRA_IIFNAME, input);
+        if (rule.OutputInterface is { } output)
+            writer.Name(Fra.FRA_OIFNAME, output);
+        if (toTable && rule.Table > byte.MaxValue)
+            writer.Attribute(Fra.FRA_TABLE, rule.Table);
         writer.Attribute(Fra.FRA_PRIORITY, rule.Priority);
-        if (rule.Protocol != RouteProtocol.Unspecified) writer.Attribute(Fra.FRA_PROTOCOL, (byte)rule.Protocol);
+        if (rule.Protocol != RouteProtocol.Unspecified)
+            writer.Attribute(Fra.FRA_PROTOCOL, (byte)rule.Protocol);
         return writer.ToArray();
     }
 
@@ -51,37 +59,70 @@ internal static class RuleMessage
     public static RuleInfo? Parse(Message message)
     {
         var header = message.Read<RuleHeader>(out var attributes);
-        if (!Family.TryFromWire(header.Family, out var family)) return null;
-        IPAddress? source = null, destination = null;
-        string? input = null, output = null;
-        uint mark = 0, mask = 0;
-        int table = header.Table, priority = 0;
+        if (!Family.TryFromWire(header.Family, out var family))
+            return null;
+        IPAddress? source = null,
+            destination = null;
+        string? input = null,
+            output = null;
+        uint mark = 0,
+            mask = 0;
+        int table = header.Table,
+            priority = 0;
         int protocol = 0;
         bool other = header.Tos != 0;
         while (attributes.TryRead(out var attribute))
         {
             switch (attribute.Type)
             {
-                case Fra.FRA_SRC: source = attribute.AsAddress(); break;
-                case Fra.FRA_DST: destination = attribute.AsAddress(); break;
-                case Fra.FRA_IIFNAME: input = attribute.AsString(); break;
-                case Fra.FRA_OIFNAME: output = attribute.AsString(); break;
-                case Fra.FRA_FWMARK: mark = attribute.AsUInt32(); break;
-                case Fra.FRA_FWMASK: mask = attribute.AsUInt32(); break;
-                case Fra.FRA_TABLE: table = attribute.AsInt32(); break;
-                case Fra.FRA_PRIORITY: priority = attribute.AsInt32(); break;
-                case Fra.FRA_PROTOCOL: protocol = attribute.AsByte(); break;
-                case Fra.FRA_PAD: break;
+                case Fra.FRA_SRC:
+                    source = attribute.AsAddress();
+                    break;
+                case Fra.FRA_DST:
+                    destination = attribute.AsAddress();
+                    break;
+                case Fra.FRA_IIFNAME:
+                    input = attribute.AsString();
+                    break;
+                case Fra.FRA_OIFNAME:
+                    output = attribute.AsString();
+                    break;
+                case Fra.FRA_FWMARK:
+                    mark = attribute.AsUInt32();
+                    break;
+                case Fra.FRA_FWMASK:
+                    mask = attribute.AsUInt32();
+                    break;
+                case Fra.FRA_TABLE:
+                    table = attribute.AsInt32();
+                    break;
+                case Fra.FRA_PRIORITY:
+                    priority = attribute.AsInt32();
+                    break;
+                case Fra.FRA_PROTOCOL:
+                    protocol = attribute.AsByte();
+                    break;
+                case Fra.FRA_PAD:
+                    break;
                 // The kernel writes it into every dump; -1 is "do not suppress".
-                case Fra.FRA_SUPPRESS_PREFIXLEN: other |= attribute.AsInt32() != -1; break;
-                case Fra.FRA_FLOW: other |= attribute.AsUInt32() != 0; break;
-                case Fra.FRA_L3MDEV: other |= attribute.AsByte() != 0; break;
+                case Fra.FRA_SUPPRESS_PREFIXLEN:
+                    other |= attribute.AsInt32() != -1;
+                    break;
+                case Fra.FRA_FLOW:
+                    other |= attribute.AsUInt32() != 0;
+                    break;
+                case Fra.FRA_L3MDEV:
+                    other |= attribute.AsByte() != 0;
+                    break;
                 // Ports, protocol, uid, tunnel, goto, and whatever newer kernels add.
-                default: other = true; break;
+                default:
+                    other = true;
+                    break;
             }
         }
 
-        if (mask == 0 && mark != 0) mask = AllBits;
+        if (mask == 0 && mark != 0)
+            mask = AllBits;
         return new RuleInfo
         {
             Family = family,
@@ -102,19 +143,27 @@ internal static class RuleMessage
 
     private static IPNetwork? Network(AddressFamily family, IPAddress? address, byte prefixLength)
     {
-        if (prefixLength == 0) return null;
-        if (address is null || address.AddressFamily != family) throw new MalformedMessageException($"a rule selects a /{prefixLength} of family {family}, but its address is {address?.ToString() ?? "missing"}");
+        if (prefixLength == 0)
+            return null;
+        if (address is null || address.AddressFamily != family)
+            throw new MalformedMessageException(
+                $"a rule selects a /{prefixLength} of family {family}, but its address is {address?.ToString() ?? "missing"}"
+            );
         return Family.Network(address, prefixLength);
     }
 
     private static void Check(RuleInfo rule)
     {
-        if (rule.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)) throw new ArgumentException($"a rule of family {rule.Family}; InterNetwork or InterNetworkV6 expected");
-        if (rule.HasOtherSelectors) throw new ArgumentException("the rule has selectors that RuleInfo does not carry; it cannot be repeated or removed from one");
+        if (rule.Family is not (AddressFamily.InterNetwork or AddressFamily.InterNetworkV6))
+            throw new ArgumentException($"a rule of family {rule.Family}; InterNetwork or InterNetworkV6 expected");
+        if (rule.HasOtherSelectors)
+            throw new ArgumentException("the rule has selectors that RuleInfo does not carry; it cannot be repeated or removed from one");
         Family.Require(rule.Family, rule.Source?.BaseAddress, "source");
         Family.Require(rule.Family, rule.Destination?.BaseAddress, "destination");
         ArgumentOutOfRangeException.ThrowIfNegative(rule.Table);
-        if (rule.InputInterface is { } input) LinkRequests.CheckName(input);
-        if (rule.OutputInterface is { } output) LinkRequests.CheckName(output);
+        if (rule.InputInterface is { } input)
+            LinkRequests.CheckName(input);
+        if (rule.OutputInterface is { } output)
+            LinkRequests.CheckName(output);
     }
 }

@@ -8,8 +8,9 @@ using Xunit;
 namespace VpcCni.Chart.Tests;
 
 /// <summary>
-/// No image is built in the tests, which would need a registry. What can be said without: what is copied is there after <c>make build</c>, and the packages that are installed have every program that
-/// the daemon runs and every library that the binaries want. Packages are those of this machine, whose names the image's distribution shares.
+/// No image is built in the tests, which would need a registry. What can be said without: what is copied is there after <c>make build</c>,
+/// and the packages that are installed have every program that the daemon runs and every library that the binaries want. Packages are those
+/// of this machine, whose names the image's distribution shares.
 /// </summary>
 public sealed partial class ContainerfileTests
 {
@@ -17,14 +18,18 @@ public sealed partial class ContainerfileTests
     private static readonly string Text = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "Containerfile"));
 
     /// <summary>Of the last stage.</summary>
-    private static readonly string[] Packages = [.. InstalledPackages().Matches(Text)[^1].Groups["names"].Value.Split([' ', '\\', '\n'], StringSplitOptions.RemoveEmptyEntries)];
+    private static readonly string[] Packages =
+    [
+        .. InstalledPackages().Matches(Text)[^1].Groups["names"].Value.Split([' ', '\\', '\n'], StringSplitOptions.RemoveEmptyEntries),
+    ];
 
     [Fact]
     public void Files_that_are_copied_are_there_after_a_build_and_run()
     {
         var copied = Copied().Matches(Text).Select(match => (From: match.Groups["from"].Value, To: match.Groups["to"].Value)).ToList();
         Assert.Equal(["/app/ipamd", "/app/vpc-cni", "/app/LICENSE"], copied.Select(file => file.To));
-        foreach (var (from, to) in copied) Requirement.Need(File.Exists(InRepository(from)), $"{from} (make build)");
+        foreach (var (from, to) in copied)
+            Requirement.Need(File.Exists(InRepository(from)), $"{from} (make build)");
         Assert.Contains("[\"/app/ipamd\"]", Text, StringComparison.Ordinal);
     }
 
@@ -32,7 +37,9 @@ public sealed partial class ContainerfileTests
     public void Packages_have_the_programs_that_the_daemon_runs()
     {
         Requirement.NeedProgram("dpkg");
-        foreach (var program in (string[])["nft", "iptables-legacy-save", "iptables-legacy-restore", "iptables-nft-save", "iptables-nft-restore"])
+        foreach (
+            var program in (string[])["nft", "iptables-legacy-save", "iptables-legacy-restore", "iptables-nft-save", "iptables-nft-restore"]
+        )
         {
             Requirement.Need(File.Exists($"/usr/sbin/{program}"), program);
             Assert.Contains(PackageOf($"/usr/sbin/{program}"), Packages);
@@ -43,8 +50,9 @@ public sealed partial class ContainerfileTests
     [Fact]
     public void Core_plugins_are_of_a_release_with_CNI_1_1_and_have_a_checksum_for_each_architecture()
     {
-        var arguments = Argument().Matches(Text).ToDictionary(match => match.Groups["name"].Value, match => match.Groups["value"].Value,
-            StringComparer.Ordinal);
+        var arguments = Argument()
+            .Matches(Text)
+            .ToDictionary(match => match.Groups["name"].Value, match => match.Groups["value"].Value, StringComparer.Ordinal);
         Assert.True(Version.Parse(arguments["CNI_PLUGINS_VERSION"].TrimStart('v')) >= new Version(1, 6, 0));
         var sums = arguments.Where(argument => argument.Key.StartsWith("CNI_PLUGINS_SHA256_", StringComparison.Ordinal)).ToList();
         Assert.Equal(["CNI_PLUGINS_SHA256_AMD64", "CNI_PLUGINS_SHA256_ARM64"], sums.Select(argument => argument.Key));
@@ -60,7 +68,8 @@ public sealed partial class ContainerfileTests
     [Fact]
     public void Core_plugins_are_unpacked_only_when_the_checksum_is_right()
     {
-        foreach (var program in (string[])["curl", "tar", "sha256sum"]) Requirement.NeedProgram(program);
+        foreach (var program in (string[])["curl", "tar", "sha256sum"])
+            Requirement.NeedProgram(program);
         var folder = Directory.CreateTempSubdirectory("vpccni-plugins-");
         try
         {
@@ -77,12 +86,15 @@ public sealed partial class ContainerfileTests
                 return HelmRenderer.Run(new ProcessStartInfo(script, [.. arguments, Path.Combine(folder.FullName, into)]), Deadline);
             }
 
-
             var fetched = Fetch(sum, "right");
             Assert.True(fetched.ExitCode == 0, fetched.Errors);
-            Assert.Equal(["LICENSE", "bin/bridge", "bin/portmap"],
-                Directory.GetFiles(Path.Combine(folder.FullName, "right"), "*", SearchOption.AllDirectories)
-                .Select(path => Path.GetRelativePath(Path.Combine(folder.FullName, "right"), path)).Order(StringComparer.Ordinal));
+            Assert.Equal(
+                ["LICENSE", "bin/bridge", "bin/portmap"],
+                Directory
+                    .GetFiles(Path.Combine(folder.FullName, "right"), "*", SearchOption.AllDirectories)
+                    .Select(path => Path.GetRelativePath(Path.Combine(folder.FullName, "right"), path))
+                    .Order(StringComparer.Ordinal)
+            );
             Assert.True(File.GetUnixFileMode(Path.Combine(folder.FullName, "right", "bin", "portmap")).HasFlag(UnixFileMode.OtherExecute));
 
             var wrong = Fetch(new string('a', 64), "wrong");
@@ -93,8 +105,10 @@ public sealed partial class ContainerfileTests
 
             RenderOutcome Shell(string command)
             {
-                var outcome = HelmRenderer.Run(new ProcessStartInfo("sh", ["-ec", command]) { WorkingDirectory = folder.FullName },
-                    Deadline);
+                var outcome = HelmRenderer.Run(
+                    new ProcessStartInfo("sh", ["-ec", command]) { WorkingDirectory = folder.FullName },
+                    Deadline
+                );
                 Assert.True(outcome.ExitCode == 0, outcome.Errors);
                 return outcome;
             }
@@ -111,10 +125,20 @@ public sealed partial class ContainerfileTests
         Requirement.NeedProgram("dpkg");
         var (daemon, plugin) = (InRepository("/src/out/native/ipamd/ipamd"), InRepository("/src/out/native/vpc-cni/vpc-cni"));
         Requirement.Need(File.Exists(daemon) && File.Exists(plugin), "the native binaries (make build)");
-        var libraries = Library().Matches(HelmRenderer.Run(new ProcessStartInfo("ldd", [daemon]), Deadline).Output).Select(match => match.Groups["path"].Value).ToList();
+        var libraries = Library()
+            .Matches(HelmRenderer.Run(new ProcessStartInfo("ldd", [daemon]), Deadline).Output)
+            .Select(match => match.Groups["path"].Value)
+            .ToList();
         Assert.NotEmpty(libraries);
-        Assert.All(libraries, library => Assert.Equal("libc6", PackageOf(File.ResolveLinkTarget(library, returnFinalTarget: true)?.FullName ?? library)));
-        Assert.Contains("not a dynamic executable", HelmRenderer.Run(new ProcessStartInfo("ldd", [plugin]), Deadline) is var outcome ? outcome.Output + outcome.Errors : "", StringComparison.Ordinal);
+        Assert.All(
+            libraries,
+            library => Assert.Equal("libc6", PackageOf(File.ResolveLinkTarget(library, returnFinalTarget: true)?.FullName ?? library))
+        );
+        Assert.Contains(
+            "not a dynamic executable",
+            HelmRenderer.Run(new ProcessStartInfo("ldd", [plugin]), Deadline) is var outcome ? outcome.Output + outcome.Errors : "",
+            StringComparison.Ordinal
+        );
         // Opened by name for TLS.
         Assert.Contains("openssl", Packages);
     }
@@ -123,8 +147,16 @@ public sealed partial class ContainerfileTests
     public void Commands_of_the_chart_are_programs_of_the_image()
     {
         var chart = HelmRenderer.Render(HelmRenderer.WithImage);
-        foreach (var container in new[] { chart.Init, chart.Daemon }) Assert.Contains($" {(string)container["command"]![0]!}\n", Text, StringComparison.Ordinal);
-        Assert.EndsWith("/app/vpc-cni", Copied().Matches(Text).Select(match => match.Groups["to"].Value).Single(path => path.EndsWith("vpc-cni", StringComparison.Ordinal)), StringComparison.Ordinal);
+        foreach (var container in new[] { chart.Init, chart.Daemon })
+            Assert.Contains($" {(string)container["command"]![0]!}\n", Text, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "/app/vpc-cni",
+            Copied()
+                .Matches(Text)
+                .Select(match => match.Groups["to"].Value)
+                .Single(path => path.EndsWith("vpc-cni", StringComparison.Ordinal)),
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>Without a command the program only prints its help.</summary>
@@ -141,19 +173,34 @@ public sealed partial class ContainerfileTests
     private static string PackageOf(string path)
     {
         var found = HelmRenderer.Run(new ProcessStartInfo("dpkg", ["-S", path]), Deadline);
-        if (found.ExitCode != 0) found = HelmRenderer.Run(new ProcessStartInfo("dpkg", ["-S", path.StartsWith("/usr/", StringComparison.Ordinal) ? path[4..] : $"/usr{path}"]), Deadline);
+        if (found.ExitCode != 0)
+            found = HelmRenderer.Run(
+                new ProcessStartInfo("dpkg", ["-S", path.StartsWith("/usr/", StringComparison.Ordinal) ? path[4..] : $"/usr{path}"]),
+                Deadline
+            );
         Assert.True(found.ExitCode == 0, found.Errors);
         return found.Output.Split(':')[0];
     }
 
-    [GeneratedRegex(@"apt-get install -y --no-install-recommends (?<names>[^&]+)&&", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"apt-get install -y --no-install-recommends (?<names>[^&]+)&&",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex InstalledPackages();
 
-    [GeneratedRegex(@"^COPY --from=build (?<from>\S+) (?<to>\S+)$", RegexOptions.ExplicitCapture | RegexOptions.Multiline, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"^COPY --from=build (?<from>\S+) (?<to>\S+)$",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Copied();
 
-    [GeneratedRegex(@"^ARG (?<name>CNI_PLUGINS_[A-Z0-9_]+)=(?<value>\S+)$", RegexOptions.ExplicitCapture | RegexOptions.Multiline,
-        matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"^ARG (?<name>CNI_PLUGINS_[A-Z0-9_]+)=(?<value>\S+)$",
+        RegexOptions.ExplicitCapture | RegexOptions.Multiline,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Argument();
 
     [GeneratedRegex(@"(?<path>/\S+) \(0x", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -11,12 +11,18 @@ public sealed class DefaultsTests
     private static readonly Lazy<RenderedChart> Chart = new(() => HelmRenderer.Render(HelmRenderer.WithImage));
 
     [Fact]
-    public void Defaults_make_six_objects_with_the_names_of_aws_node()
-        => Assert.Equal(
+    public void Defaults_make_six_objects_with_the_names_of_aws_node() =>
+        Assert.Equal(
             [
-                "CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com", "ConfigMap amazon-vpc-cni", "DaemonSet aws-node", "ClusterRole aws-node", "ClusterRoleBinding aws-node", "ServiceAccount aws-node",
+                "CustomResourceDefinition eniconfigs.crd.k8s.amazonaws.com",
+                "ConfigMap amazon-vpc-cni",
+                "DaemonSet aws-node",
+                "ClusterRole aws-node",
+                "ClusterRoleBinding aws-node",
+                "ServiceAccount aws-node",
             ],
-            Chart.Value.Names);
+            Chart.Value.Names
+        );
 
     [Fact]
     public void Every_object_has_a_version_a_name_and_the_chart_s_labels()
@@ -25,11 +31,18 @@ public sealed class DefaultsTests
         {
             Assert.NotNull((string?)item["apiVersion"]);
             Assert.Matches("^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", (string)item["metadata"]!["name"]!);
-            if ((string)item["kind"]! == "CustomResourceDefinition") continue;
+            if ((string)item["kind"]! == "CustomResourceDefinition")
+                continue;
             var labels = item["metadata"]!["labels"]!;
             Assert.Equal(
                 ("aws-node", "aws-vpc-cni", "Helm", "aws-node"),
-                ((string)labels["app.kubernetes.io/name"]!, (string)labels["app.kubernetes.io/instance"]!, (string)labels["app.kubernetes.io/managed-by"]!, (string)labels["k8s-app"]!));
+                (
+                    (string)labels["app.kubernetes.io/name"]!,
+                    (string)labels["app.kubernetes.io/instance"]!,
+                    (string)labels["app.kubernetes.io/managed-by"]!,
+                    (string)labels["k8s-app"]!
+                )
+            );
         }
     }
 
@@ -39,7 +52,8 @@ public sealed class DefaultsTests
         var spec = Chart.Value.Single("DaemonSet")["spec"]!;
         var labels = (JsonObject)spec["template"]!["metadata"]!["labels"]!;
         Assert.NotEmpty(spec["selector"]!["matchLabels"]!.AsObject());
-        foreach (var (name, value) in spec["selector"]!["matchLabels"]!.AsObject()) Assert.Equal((string?)value, (string?)labels[name]);
+        foreach (var (name, value) in spec["selector"]!["matchLabels"]!.AsObject())
+            Assert.Equal((string?)value, (string?)labels[name]);
     }
 
     [Fact]
@@ -51,7 +65,10 @@ public sealed class DefaultsTests
         Assert.Equal("aws-node", (string?)spec["serviceAccountName"]);
         Assert.Equal("""[{"operator":"Exists"}]""", spec["tolerations"]!.ToJsonString());
         Assert.Equal(10, (int)spec["terminationGracePeriodSeconds"]!);
-        Assert.Equal("""{"rollingUpdate":{"maxUnavailable":"10%"},"type":"RollingUpdate"}""", Chart.Value.Single("DaemonSet")["spec"]!["updateStrategy"]!.ToJsonString());
+        Assert.Equal(
+            """{"rollingUpdate":{"maxUnavailable":"10%"},"type":"RollingUpdate"}""",
+            Chart.Value.Single("DaemonSet")["spec"]!["updateStrategy"]!.ToJsonString()
+        );
         Assert.Null(spec["hostPID"]);
         Assert.Null(spec["hostIPC"]);
     }
@@ -61,10 +78,12 @@ public sealed class DefaultsTests
     {
         Assert.Equal(
             """{"allowPrivilegeEscalation":false,"capabilities":{"add":["NET_ADMIN"],"drop":["ALL"]},"readOnlyRootFilesystem":true,"seccompProfile":{"type":"RuntimeDefault"}}""",
-            Chart.Value.Daemon["securityContext"]!.ToJsonString());
+            Chart.Value.Daemon["securityContext"]!.ToJsonString()
+        );
         Assert.Equal(
             """{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]},"readOnlyRootFilesystem":true,"seccompProfile":{"type":"RuntimeDefault"}}""",
-            Chart.Value.Init["securityContext"]!.ToJsonString());
+            Chart.Value.Init["securityContext"]!.ToJsonString()
+        );
     }
 
     [Fact]
@@ -72,19 +91,36 @@ public sealed class DefaultsTests
     {
         var spec = Chart.Value.PodSpec;
         var volumes = spec["volumes"]!.AsArray().Select(volume => (string)volume!["name"]!).ToList();
-        var mounts = new[] { Chart.Value.Init, Chart.Value.Daemon }.SelectMany(container => container["volumeMounts"]!.AsArray()).Select(mount => (string)mount!["name"]!);
+        var mounts = new[] { Chart.Value.Init, Chart.Value.Daemon }
+            .SelectMany(container => container["volumeMounts"]!.AsArray())
+            .Select(mount => (string)mount!["name"]!);
         Assert.Equal(volumes.Order(StringComparer.Ordinal), mounts.Distinct().Order(StringComparer.Ordinal));
         Assert.Equal(
-            ["/opt/cni/bin", "/etc/cni/net.d", "/var/run/aws-node", "/var/run/netns", "/run/xtables.lock", "/proc/sys/net", "/var/log/aws-routed-eni"],
-            spec["volumes"]!.AsArray().Select(volume => (string)volume!["hostPath"]!["path"]!));
+            [
+                "/opt/cni/bin",
+                "/etc/cni/net.d",
+                "/var/run/aws-node",
+                "/var/run/netns",
+                "/run/xtables.lock",
+                "/proc/sys/net",
+                "/var/log/aws-routed-eni",
+            ],
+            spec["volumes"]!.AsArray().Select(volume => (string)volume!["hostPath"]!["path"]!)
+        );
     }
 
-    /// <summary>Namespaces that the runtime makes after the start are seen, and those that it removes are not held: a copy of a mount would keep one alive.</summary>
+    /// <summary>
+    /// Namespaces that the runtime makes after the start are seen, and those that it removes are not held: a copy of a mount would keep one
+    /// alive.
+    /// </summary>
     [Fact]
     public void Namespaces_of_the_runtime_are_mounted_read_only_and_follow_the_host()
     {
         var mount = Chart.Value.Daemon["volumeMounts"]!.AsArray().Single(item => (string?)item!["name"] == "netns-dir")!;
-        Assert.Equal("""{"name":"netns-dir","mountPath":"/var/run/netns","readOnly":true,"mountPropagation":"HostToContainer"}""", mount.ToJsonString());
+        Assert.Equal(
+            """{"name":"netns-dir","mountPath":"/var/run/netns","readOnly":true,"mountPropagation":"HostToContainer"}""",
+            mount.ToJsonString()
+        );
         var volume = Chart.Value.PodSpec["volumes"]!.AsArray().Single(item => (string?)item!["name"] == "netns-dir")!;
         Assert.Equal("""{"path":"/var/run/netns","type":"DirectoryOrCreate"}""", volume["hostPath"]!.ToJsonString());
     }
@@ -101,7 +137,11 @@ public sealed class DefaultsTests
 
         Assert.Equal(
             ["MY_NODE_NAME spec.nodeName", "MY_POD_NAME metadata.name", "MY_POD_NAMESPACE metadata.namespace"],
-            Chart.Value.Daemon["env"]!.AsArray().Where(item => item!["valueFrom"] is not null).Select(item => $"{item!["name"]} {item["valueFrom"]!["fieldRef"]!["fieldPath"]}"));
+            Chart.Value.Daemon["env"]!
+                .AsArray()
+                .Where(item => item!["valueFrom"] is not null)
+                .Select(item => $"{item!["name"]} {item["valueFrom"]!["fieldRef"]!["fieldPath"]}")
+        );
     }
 
     [Fact]
@@ -121,25 +161,35 @@ public sealed class DefaultsTests
         var binding = Chart.Value.Single("ClusterRoleBinding");
         Assert.Equal((string?)Chart.Value.Single("ClusterRole")["metadata"]!["name"], (string?)binding["roleRef"]!["name"]);
         var subject = Assert.Single(binding["subjects"]!.AsArray())!;
-        Assert.Equal(("ServiceAccount", (string?)Chart.Value.PodSpec["serviceAccountName"], "kube-system"), ((string?)subject["kind"], (string?)subject["name"], (string?)subject["namespace"]));
+        Assert.Equal(
+            ("ServiceAccount", (string?)Chart.Value.PodSpec["serviceAccountName"], "kube-system"),
+            ((string?)subject["kind"], (string?)subject["name"], (string?)subject["namespace"])
+        );
     }
 
     [Fact]
-    public void Role_has_what_is_used_by_default_and_nothing_else()
-        => Assert.Equal(
-            ["/nodes: list watch", "/events: create patch", "/pods: get list"],
-            RolesOf(Chart.Value));
+    public void Role_has_what_is_used_by_default_and_nothing_else() =>
+        Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get list"], RolesOf(Chart.Value));
 
     [Fact]
     public void Eniconfig_is_the_resource_of_aws_node()
     {
         var crd = Chart.Value.Single("CustomResourceDefinition")["spec"]!;
-        Assert.Equal(("crd.k8s.amazonaws.com", "Cluster", "eniconfigs", "ENIConfig"), ((string?)crd["group"], (string?)crd["scope"], (string?)crd["names"]!["plural"], (string?)crd["names"]!["kind"]));
+        Assert.Equal(
+            ("crd.k8s.amazonaws.com", "Cluster", "eniconfigs", "ENIConfig"),
+            ((string?)crd["group"], (string?)crd["scope"], (string?)crd["names"]!["plural"], (string?)crd["names"]!["kind"])
+        );
         var version = Assert.Single(crd["versions"]!.AsArray())!;
         Assert.Equal(("v1alpha1", true, true), ((string?)version["name"], (bool)version["served"]!, (bool)version["storage"]!));
         Assert.Equal("""["subnet"]""", version["schema"]!["openAPIV3Schema"]!["properties"]!["spec"]!["required"]!.ToJsonString());
     }
 
-    internal static IEnumerable<string> RolesOf(RenderedChart chart) => chart.Single("ClusterRole")["rules"]!.AsArray().Select(rule =>
-        $"{string.Join(' ', rule!["apiGroups"]!.AsArray().Select(item => (string?)item))}/{string.Join(' ', rule["resources"]!.AsArray().Select(item => (string?)item))}: {string.Join(' ', rule["verbs"]!.AsArray().Select(item => (string?)item))}");
+    internal static IEnumerable<string> RolesOf(RenderedChart chart) =>
+        chart.Single("ClusterRole")["rules"]!
+            .AsArray()
+            .Select(rule =>
+                $"{string.Join(' ', rule!["apiGroups"]!.AsArray().Select(item => (string?)item))}/"
+                + $"{string.Join(' ', rule["resources"]!.AsArray().Select(item => (string?)item))}: "
+                + $"{string.Join(' ', rule["verbs"]!.AsArray().Select(item => (string?)item))}"
+            );
 }

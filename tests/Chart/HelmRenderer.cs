@@ -9,8 +9,8 @@ namespace VpcCni.Chart.Tests;
 internal sealed record RenderOutcome(int ExitCode, string Output, string Errors);
 
 /// <summary>
-/// Renders the chart of this repository with the program in Renderer/, which has the template functions and the schema validator that Helm uses. Built once for a run of the tests, from Debian's
-/// packages.
+/// Renders the chart of this repository with the program in Renderer/, which has the template functions and the schema validator that Helm
+/// uses. Built once for a run of the tests, from Debian's packages.
 /// </summary>
 internal static class HelmRenderer
 {
@@ -79,7 +79,10 @@ internal static class HelmRenderer
         foreach (var package in (string[])["github.com/Masterminds/sprig", "github.com/ghodss/yaml", "github.com/xeipuuv/gojsonschema"])
             Requirement.Need(Directory.Exists(Path.Combine(GoPath, "src", package)), $"the Go package {package} (scripts/install-tools)");
         var program = Path.Combine(AppContext.BaseDirectory, "chart-renderer");
-        var start = new ProcessStartInfo(go, ["build", "-o", program, "."]) { WorkingDirectory = Path.Combine(Repository, "tests", "Chart", "Renderer") };
+        var start = new ProcessStartInfo(go, ["build", "-o", program, "."])
+        {
+            WorkingDirectory = Path.Combine(Repository, "tests", "Chart", "Renderer"),
+        };
         // As Debian packages Go libraries: sources under one folder, no modules, no network.
         (start.Environment["GO111MODULE"], start.Environment["GOPATH"], start.Environment["CGO_ENABLED"]) = ("off", GoPath, "0");
         start.Environment["GOCACHE"] = Path.Combine(AppContext.BaseDirectory, "go-cache");
@@ -92,7 +95,8 @@ internal static class HelmRenderer
     private static string FindRepository()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln")))
+            folder = folder.Parent;
         return folder?.FullName ?? throw new InvalidOperationException("the tests run outside of the repository");
     }
 }

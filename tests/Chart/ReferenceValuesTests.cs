@@ -9,8 +9,9 @@ namespace VpcCni.Chart.Tests;
 /// <summary>Every key of the values of aws-vpc-cni v1.23.1: it changes what is rendered, or NOTES say that it has no effect.</summary>
 public sealed class ReferenceValuesTests
 {
-    private static readonly Lazy<JsonObject> File = new(
-        () => RenderedChart.Parse(System.IO.File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni-1.23.1.yaml"))).Objects.Single());
+    private static readonly Lazy<JsonObject> File = new(() =>
+        RenderedChart.Parse(System.IO.File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni-1.23.1.yaml"))).Objects.Single()
+    );
 
     private static readonly Lazy<(string Objects, string Notes)> Whole = new(() => (Objects(File.Value), Notes(File.Value)));
 
@@ -34,7 +35,8 @@ public sealed class ReferenceValuesTests
     public void Key_changes_what_is_rendered_or_is_named_as_without_effect(string path)
     {
         var (objects, notes) = Whole.Value;
-        if (Objects(Without(path)) != objects || AnotherValueCounts(path)) return;
+        if (Objects(Without(path)) != objects || AnotherValueCounts(path))
+            return;
         var keys = path.Split('.');
         var names = keys.Select((_, index) => string.Join('.', keys[..(index + 1)])).SelectMany(name => new[] { name, $"{name}.*" });
         var effectless = notes[notes.IndexOf("Without effect:", StringComparison.Ordinal)..].Split(' ', ',', ':', '\n');
@@ -55,12 +57,21 @@ public sealed class ReferenceValuesTests
     /// <summary>Of those that are as our defaults: the other value is rendered, or refused with the reason.</summary>
     private static bool AnotherValueCounts(string path)
     {
-        if (Find(path) is not JsonValue value) return false;
-        var other = value.ToString() switch { "true" => "false", "false" => "true", "RollingUpdate" => "OnDelete", _ => null };
-        if (other is null) return false;
+        if (Find(path) is not JsonValue value)
+            return false;
+        var other = value.ToString() switch
+        {
+            "true" => "false",
+            "false" => "true",
+            "RollingUpdate" => "OnDelete",
+            _ => null,
+        };
+        if (other is null)
+            return false;
         var changed = Set(path, value.GetValueKind() == JsonValueKind.String ? JsonValue.Create(other) : JsonValue.Create(other == "true"));
         var outcome = HelmRenderer.TryRender([], changed.ToJsonString());
-        if (outcome.ExitCode == 0) return outcome.Output != Whole.Value.Objects;
+        if (outcome.ExitCode == 0)
+            return outcome.Output != Whole.Value.Objects;
         var isRefusedByName = outcome.Errors.Contains(path.Split('.')[^1], StringComparison.Ordinal);
         return isRefusedByName && !outcome.Errors.Contains("schema", StringComparison.Ordinal);
     }
@@ -74,14 +85,16 @@ public sealed class ReferenceValuesTests
 
     private static string Notes(JsonObject values) => HelmRenderer.TryRender(["-notes"], values.ToJsonString()).Output;
 
-    private static IEnumerable<string> Paths(JsonObject map, string prefix)
-        => map.SelectMany(item => item.Value switch
-        {
-            null => [],
-            JsonObject inner => Paths(inner, $"{prefix}{item.Key}."),
-            _ when item.Key.Contains('.', StringComparison.Ordinal) => [prefix.TrimEnd('.')],
-            _ => [$"{prefix}{item.Key}"],
-        });
+    private static IEnumerable<string> Paths(JsonObject map, string prefix) =>
+        map.SelectMany(item =>
+            item.Value switch
+            {
+                null => [],
+                JsonObject inner => Paths(inner, $"{prefix}{item.Key}."),
+                _ when item.Key.Contains('.', StringComparison.Ordinal) => [prefix.TrimEnd('.')],
+                _ => [$"{prefix}{item.Key}"],
+            }
+        );
 
     private static JsonNode? Find(string path) => path.Split('.').Aggregate((JsonNode?)File.Value, (node, key) => node?[key]);
 
@@ -99,6 +112,6 @@ public sealed class ReferenceValuesTests
         return copy;
     }
 
-    private static JsonObject Parent(JsonObject root, string path)
-        => path.Split('.')[..^1].Aggregate(root, (node, key) => node[key]!.AsObject());
+    private static JsonObject Parent(JsonObject root, string path) =>
+        path.Split('.')[..^1].Aggregate(root, (node, key) => node[key]!.AsObject());
 }

@@ -7,7 +7,9 @@ using YamlDotNet.RepresentationModel;
 
 namespace VpcCni.Chart.Tests;
 
-/// <summary>The objects of a rendering, as JSON, read by a parser that is not the renderer's: it refuses a key that is there twice.</summary>
+/// <summary>
+/// The objects of a rendering, as JSON, read by a parser that is not the renderer's: it refuses a key that is there twice.
+/// </summary>
 internal sealed record RenderedChart(IReadOnlyList<JsonObject> Objects)
 {
     public static RenderedChart Parse(string yaml)
@@ -28,23 +30,30 @@ internal sealed record RenderedChart(IReadOnlyList<JsonObject> Objects)
     public JsonObject Init => (JsonObject)Assert.Single(PodSpec["initContainers"]!.AsArray())!;
 
     /// <summary>Variables with a value; those from fields have none.</summary>
-    public static Dictionary<string, string> Environment(JsonObject container)
-        => container["env"]!.AsArray().Where(item => item!["value"] is not null).ToDictionary(item => (string)item!["name"]!, item => (string)item!["value"]!);
+    public static Dictionary<string, string> Environment(JsonObject container) =>
+        container["env"]!
+            .AsArray()
+            .Where(item => item!["value"] is not null)
+            .ToDictionary(item => (string)item!["name"]!, item => (string)item!["value"]!);
 
     /// <summary>Plain scalars by YAML's core schema, https://yaml.org/spec/1.2.2/#103-core-schema; all others are text.</summary>
-    private static JsonNode? Convert(YamlNode node) => node switch
-    {
-        YamlMappingNode map => new JsonObject(map.Children.Select(item => KeyValuePair.Create(((YamlScalarNode)item.Key).Value!, Convert(item.Value)))),
-        YamlSequenceNode list => new JsonArray([.. list.Children.Select(Convert)]),
-        YamlScalarNode { Style: ScalarStyle.Plain } plain => plain.Value switch
+    private static JsonNode? Convert(YamlNode node) =>
+        node switch
         {
-            null or "" or "~" or "null" => null,
-            "true" => JsonValue.Create(true),
-            "false" => JsonValue.Create(false),
-            var text when int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) => JsonValue.Create(number),
-            var text => JsonValue.Create(text),
-        },
-        YamlScalarNode scalar => JsonValue.Create(scalar.Value),
-        _ => throw new InvalidOperationException($"unexpected YAML node {node.NodeType}"),
-    };
+            YamlMappingNode map => new JsonObject(
+                map.Children.Select(item => KeyValuePair.Create(((YamlScalarNode)item.Key).Value!, Convert(item.Value)))
+            ),
+            YamlSequenceNode list => new JsonArray([.. list.Children.Select(Convert)]),
+            YamlScalarNode { Style: ScalarStyle.Plain } plain => plain.Value switch
+            {
+                null or "" or "~" or "null" => null,
+                "true" => JsonValue.Create(true),
+                "false" => JsonValue.Create(false),
+                var text when int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) =>
+                    JsonValue.Create(number),
+                var text => JsonValue.Create(text),
+            },
+            YamlScalarNode scalar => JsonValue.Create(scalar.Value),
+            _ => throw new InvalidOperationException($"unexpected YAML node {node.NodeType}"),
+        };
 }

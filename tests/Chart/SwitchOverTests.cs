@@ -7,7 +7,8 @@ using Xunit;
 namespace VpcCni.Chart.Tests;
 
 /// <summary>
-/// What docs/switch-over.md rests on. Helm takes an object over by a merge in which nothing is removed that the chart never had; kubectl merges by the same rules, and needs no server for it.
+/// What docs/switch-over.md rests on. Helm takes an object over by a merge in which nothing is removed that the chart never had; kubectl
+/// merges by the same rules, and needs no server for it.
 /// </summary>
 public sealed class SwitchOverTests
 {
@@ -53,19 +54,33 @@ public sealed class SwitchOverTests
         var left = JsonNode.Parse(OfEks)!["spec"]!["template"]!["metadata"]!["labels"]!;
         Assert.NotEmpty(selector);
         Assert.All(selector, label => Assert.Equal((string?)label.Value, (string?)left[label.Key]));
-        Assert.All(selector, label => Assert.Equal((string?)label.Value, (string?)Chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["labels"]![label.Key]));
+        Assert.All(
+            selector,
+            label =>
+                Assert.Equal(
+                    (string?)label.Value,
+                    (string?)Chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["labels"]![label.Key]
+                )
+        );
     }
 
-    /// <summary>An object of the chart that EKS has, too, is handed over, or the release fails on it; the DaemonSet alone is removed.</summary>
+    /// <summary>
+    /// An object of the chart that EKS has, too, is handed over, or the release fails on it; the DaemonSet alone is removed.
+    /// </summary>
     [Fact]
     public void Page_hands_over_every_object_but_the_daemonset()
     {
         var page = File.ReadAllText(Path.Combine(HelmRenderer.Repository, "docs", "switch-over.md"));
-        var objects = Chart.Objects.Where(item => (string?)item["kind"] is not ("CustomResourceDefinition" or "DaemonSet")).Select(item => (Kind: ((string)item["kind"]!).ToLowerInvariant(), Name: (string)item["metadata"]!["name"]!)).ToList();
+        var objects = Chart
+            .Objects.Where(item => (string?)item["kind"] is not ("CustomResourceDefinition" or "DaemonSet"))
+            .Select(item => (Kind: ((string)item["kind"]!).ToLowerInvariant(), Name: (string)item["metadata"]!["name"]!))
+            .ToList();
         foreach (var verb in (string[])["annotate", "label"])
         {
-            var handed = page.Split('\n', StringSplitOptions.TrimEntries).Where(line => line.StartsWith($"kubectl --namespace kube-system {verb} --overwrite ", StringComparison.Ordinal))
-                .Select(line => line.Split(' ')).SelectMany(words => words[5].Split(',').Select(kind => (kind, words[6])));
+            var handed = page.Split('\n', StringSplitOptions.TrimEntries)
+                .Where(line => line.StartsWith($"kubectl --namespace kube-system {verb} --overwrite ", StringComparison.Ordinal))
+                .Select(line => line.Split(' '))
+                .SelectMany(words => words[5].Split(',').Select(kind => (kind, words[6])));
             Assert.Equal(objects.Order(), handed.Order());
         }
 
@@ -81,7 +96,13 @@ public sealed class SwitchOverTests
             var (liveFile, patchFile) = (Path.Combine(folder.FullName, "live.json"), Path.Combine(folder.FullName, "patch.json"));
             File.WriteAllText(liveFile, live);
             File.WriteAllText(patchFile, patch);
-            var outcome = HelmRenderer.Run(new ProcessStartInfo(kubectl, ["patch", "--local", "-f", liveFile, "--type", "strategic", "--patch-file", patchFile, "-o", "json"]), Deadline);
+            var outcome = HelmRenderer.Run(
+                new ProcessStartInfo(
+                    kubectl,
+                    ["patch", "--local", "-f", liveFile, "--type", "strategic", "--patch-file", patchFile, "-o", "json"]
+                ),
+                Deadline
+            );
             Assert.True(outcome.ExitCode == 0, outcome.Errors);
             return JsonNode.Parse(outcome.Output)!;
         }

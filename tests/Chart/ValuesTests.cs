@@ -7,21 +7,40 @@ namespace VpcCni.Chart.Tests;
 /// <summary>What operators say, and what comes of it.</summary>
 public sealed class ValuesTests
 {
-    private static RenderedChart Of(string file, params string[] more) => HelmRenderer.Render([File.ReadAllText(HelmRenderer.ValuesFile(file)), HelmRenderer.WithImage, .. more]);
+    private static RenderedChart Of(string file, params string[] more) =>
+        HelmRenderer.Render([File.ReadAllText(HelmRenderer.ValuesFile(file)), HelmRenderer.WithImage, .. more]);
 
     [Fact]
     public void Values_of_aws_vpc_cni_carry_over_once_the_image_is_named()
     {
         var chart = Of("of-aws-vpc-cni.yaml");
         var environment = RenderedChart.Environment(chart.Daemon);
-        Assert.Equal(("9001", "true", "5", "30", """{"team":"network"}"""), (environment["AWS_VPC_ENI_MTU"], environment["AWS_VPC_K8S_CNI_EXTERNALSNAT"], environment["WARM_IP_TARGET"], environment["MINIMUM_IP_TARGET"], environment["ADDITIONAL_ENI_TAGS"]));
+        Assert.Equal(
+            ("9001", "true", "5", "30", """{"team":"network"}"""),
+            (
+                environment["AWS_VPC_ENI_MTU"],
+                environment["AWS_VPC_K8S_CNI_EXTERNALSNAT"],
+                environment["WARM_IP_TARGET"],
+                environment["MINIMUM_IP_TARGET"],
+                environment["ADDITIONAL_ENI_TAGS"]
+            )
+        );
         Assert.Empty(OptionBinder.Bind(environment).Problems);
         Assert.Equal("true", RenderedChart.Environment(chart.Init)["DISABLE_TCP_EARLY_DEMUX"]);
         Assert.Equal("registry.example/vpc-cni:0.1.0", (string?)chart.Daemon["image"]);
         Assert.Equal("registry.example/vpc-cni:0.1.0", (string?)chart.Init["image"]);
-        Assert.Equal("arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole", (string?)chart.Single("ServiceAccount")["metadata"]!["annotations"]!["eks.amazonaws.com/role-arn"]);
+        Assert.Equal(
+            "arn:aws:iam::111122223333:role/AmazonEKSVPCCNIRole",
+            (string?)chart.Single("ServiceAccount")["metadata"]!["annotations"]!["eks.amazonaws.com/role-arn"]
+        );
         Assert.Equal("network", (string?)chart.Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!["team"]);
-        Assert.Equal("false", (string?)chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["annotations"]!["cluster-autoscaler.kubernetes.io/safe-to-evict"]);
+        Assert.Equal(
+            "false",
+            (string?)
+                chart.Single("DaemonSet")["spec"]!["template"]!["metadata"]!["annotations"]![
+                    "cluster-autoscaler.kubernetes.io/safe-to-evict"
+                ]
+        );
         Assert.Equal("true", (string?)chart.Single("ConfigMap")["data"]!["enable-windows-ipam"]);
         Assert.Contains("/pods: get list patch", DefaultsTests.RolesOf(chart));
     }
@@ -38,11 +57,19 @@ public sealed class ValuesTests
     [Fact]
     public void Another_probe_stays_as_it_is()
     {
-        var daemon = HelmRenderer.Render(HelmRenderer.WithImage, """
-            readinessProbe: {exec: {command: [/bin/my-probe]}, periodSeconds: 3, timeoutSeconds: 7}
-            livenessProbe: null
-            """).Daemon;
-        Assert.Equal("""{"exec":{"command":["/bin/my-probe"]},"initialDelaySeconds":1,"periodSeconds":3,"timeoutSeconds":7}""", daemon["readinessProbe"]!.ToJsonString());
+        var daemon = HelmRenderer
+            .Render(
+                HelmRenderer.WithImage,
+                """
+                readinessProbe: {exec: {command: [/bin/my-probe]}, periodSeconds: 3, timeoutSeconds: 7}
+                livenessProbe: null
+                """
+            )
+            .Daemon;
+        Assert.Equal(
+            """{"exec":{"command":["/bin/my-probe"]},"initialDelaySeconds":1,"periodSeconds":3,"timeoutSeconds":7}""",
+            daemon["readinessProbe"]!.ToJsonString()
+        );
         Assert.Null(daemon["livenessProbe"]);
     }
 
@@ -79,9 +106,15 @@ public sealed class ValuesTests
         var chart = Of("prefixes.yaml");
         var bound = OptionBinder.Bind(RenderedChart.Environment(chart.Daemon));
         Assert.Empty(bound.Problems);
-        Assert.True(bound.Options.Targets is { UsesPrefixes: true, WarmIpTarget: 8, MinimumIpTarget: 16, MaxPods: 110 }, bound.Options.Targets.ToString());
+        Assert.True(
+            bound.Options.Targets is { UsesPrefixes: true, WarmIpTarget: 8, MinimumIpTarget: 16, MaxPods: 110 },
+            bound.Options.Targets.ToString()
+        );
         Assert.Equal("prefixes", (string?)chart.PodSpec["nodeSelector"]!["karpenter.sh/nodepool"]);
-        Assert.Equal("""{"limits":{"memory":"128Mi"},"requests":{"cpu":"50m","memory":"48Mi"}}""", chart.Daemon["resources"]!.ToJsonString());
+        Assert.Equal(
+            """{"limits":{"memory":"128Mi"},"requests":{"cpu":"50m","memory":"48Mi"}}""",
+            chart.Daemon["resources"]!.ToJsonString()
+        );
     }
 
     [Fact]
@@ -93,21 +126,32 @@ public sealed class ValuesTests
         Assert.All(configs, item => Assert.Equal("keep", (string?)item["metadata"]!["annotations"]!["helm.sh/resource-policy"]));
         Assert.Equal("""{"subnet":"subnet-0aaa","securityGroups":["sg-01","sg-02"]}""", configs[0]["spec"]!.ToJsonString());
         Assert.Equal("""{"subnet":"subnet-0bbb"}""", configs[1]["spec"]!.ToJsonString());
-        Assert.Equal(["/nodes: list watch", "/events: create patch", "/pods: get list", "crd.k8s.amazonaws.com/eniconfigs: list watch"], DefaultsTests.RolesOf(chart));
+        Assert.Equal(
+            ["/nodes: list watch", "/events: create patch", "/pods: get list", "crd.k8s.amazonaws.com/eniconfigs: list watch"],
+            DefaultsTests.RolesOf(chart)
+        );
     }
 
     [Fact]
-    public void Adopted_daemonset_keeps_the_selector_that_eks_gave_it()
-        => Assert.Equal("""{"k8s-app":"aws-node"}""", HelmRenderer.Render(HelmRenderer.WithImage, "originalMatchLabels: true").Single("DaemonSet")["spec"]!["selector"]!["matchLabels"]!.ToJsonString());
+    public void Adopted_daemonset_keeps_the_selector_that_eks_gave_it() =>
+        Assert.Equal(
+            """{"k8s-app":"aws-node"}""",
+            HelmRenderer.Render(HelmRenderer.WithImage, "originalMatchLabels: true").Single("DaemonSet")["spec"]!["selector"]![
+                "matchLabels"
+            ]!.ToJsonString()
+        );
 
     [Fact]
     public void Extra_volumes_and_mounts_come_on_top()
     {
-        var chart = HelmRenderer.Render(HelmRenderer.WithImage, """
+        var chart = HelmRenderer.Render(
+            HelmRenderer.WithImage,
+            """
             extraVolumes: [{name: certs, hostPath: {path: /etc/pki}}]
             extraVolumeMounts: [{name: certs, mountPath: /etc/ssl/certs, readOnly: true}]
             serviceAccount: {create: false, name: mine}
-            """);
+            """
+        );
         Assert.Contains("certs", Mounts(chart));
         Assert.Equal("/etc/pki", (string?)chart.PodSpec["volumes"]!.AsArray()[^1]!["hostPath"]!["path"]);
         Assert.Equal("mine", (string?)chart.PodSpec["serviceAccountName"]);
@@ -142,13 +186,16 @@ public sealed class ValuesTests
     [Fact]
     public void Extra_variable_replaces_the_one_of_its_name()
     {
-        var chart = HelmRenderer.Render(HelmRenderer.WithImage, """
+        var chart = HelmRenderer.Render(
+            HelmRenderer.WithImage,
+            """
             env: {WARM_ENI_TARGET: 3}
             extraEnv:
               - {name: WARM_ENI_TARGET, value: "2"}
               - {name: MY_NODE_NAME, value: mine}
               - {name: CLUSTER_NAME, valueFrom: {configMapKeyRef: {name: cluster, key: name}}}
-            """);
+            """
+        );
         var variables = chart.Daemon["env"]!.AsArray();
         var names = variables.Select(item => (string?)item!["name"]).ToList();
         Assert.Equal(names.Distinct(), names);
@@ -167,10 +214,17 @@ public sealed class ValuesTests
     [InlineData("valueFrom: {configMapKeyRef: {name: a, key: b}}", true)]
     public void Rights_follow_extra_variables(string value, bool granted)
     {
-        var roles = DefaultsTests.RolesOf(HelmRenderer.Render(HelmRenderer.WithImage, $$"""
-            env: {ANNOTATE_POD_IP: "true"}
-            extraEnv: [{name: ANNOTATE_POD_IP, {{value}}}, {name: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG, {{value}}}]
-            """)).ToList();
+        var roles = DefaultsTests
+            .RolesOf(
+                HelmRenderer.Render(
+                    HelmRenderer.WithImage,
+                    $$"""
+                    env: {ANNOTATE_POD_IP: "true"}
+                    extraEnv: [{name: ANNOTATE_POD_IP, {{value}}}, {name: AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG, {{value}}}]
+                    """
+                )
+            )
+            .ToList();
         Assert.Equal(granted, roles.Contains("/pods: get list patch"));
         Assert.Equal(granted, roles.Contains("crd.k8s.amazonaws.com/eniconfigs: list watch"));
     }
@@ -182,8 +236,10 @@ public sealed class ValuesTests
     public void Notes_say_where_the_log_is(string file, string? expected)
     {
         var notes = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage, $"env: {{AWS_VPC_K8S_CNI_LOG_FILE: {file}}}").Output;
-        if (expected is not null) Assert.Contains(expected, notes, StringComparison.Ordinal);
-        else Assert.DoesNotContain("logs", notes, StringComparison.Ordinal);
+        if (expected is not null)
+            Assert.Contains(expected, notes, StringComparison.Ordinal);
+        else
+            Assert.DoesNotContain("logs", notes, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -207,16 +263,31 @@ public sealed class ValuesTests
     [InlineData("", "no image is named")]
     [InlineData("""image: {account: "602401143452"}""", "AWS's own registry")]
     [InlineData("""image: {override: "x.dkr.ecr.us-west-2.amazonaws.com/amazon-k8s-cni:v1.19.0"}""", "an image of aws-node")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: A, value: b}, {name: A, value: c}]}""", "extraEnv names A twice")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: ENABLE_POD_ENI, value: "true"}]}""", "env.ENABLE_POD_ENI=true")]
+    [InlineData(
+        """{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: A, value: b}, {name: A, value: c}]}""",
+        "extraEnv names A twice"
+    )]
+    [InlineData(
+        """{image: {override: "r.example/vpc-cni:1"}, extraEnv: [{name: ENABLE_POD_ENI, value: "true"}]}""",
+        "env.ENABLE_POD_ENI=true"
+    )]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv6: true}}""", "env.ENABLE_IPv6=true")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_MULTI_NIC: "True"}}""", "env.ENABLE_MULTI_NIC=true")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {ENABLE_IPv4: false}}""", "env.ENABLE_IPv4=false")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, env: {NETWORK_POLICY_ENFORCING_MODE: strict}}""", "NETWORK_POLICY_ENFORCING_MODE=strict")]
+    [InlineData(
+        """{image: {override: "r.example/vpc-cni:1"}, env: {NETWORK_POLICY_ENFORCING_MODE: strict}}""",
+        "NETWORK_POLICY_ENFORCING_MODE=strict"
+    )]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, cniConfig: {enabled: true}}""", "cniConfig.enabled")]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: "true"}""", "NetworkPolicies would not be enforced")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: true, nodeAgent: {enabled: true}}""", "NetworkPolicies would not be enforced")]
-    [InlineData("""{image: {override: "r.example/vpc-cni:1"}, podMonitor: {create: true}, env: {DISABLE_METRICS: "true"}}""", "nothing to scrape")]
+    [InlineData(
+        """{image: {override: "r.example/vpc-cni:1"}, enableNetworkPolicy: true, nodeAgent: {enabled: true}}""",
+        "NetworkPolicies would not be enforced"
+    )]
+    [InlineData(
+        """{image: {override: "r.example/vpc-cni:1"}, podMonitor: {create: true}, env: {DISABLE_METRICS: "true"}}""",
+        "nothing to scrape"
+    )]
     [InlineData("""{image: {override: "r.example/vpc-cni:1"}, eniConfig: {create: true}}""", "eniConfig.create without")]
     public void What_must_not_be_installed_is_refused_with_the_reason(string values, string expected)
     {
@@ -228,12 +299,31 @@ public sealed class ValuesTests
     [Fact]
     public void Notes_say_what_is_not_deployed_and_what_has_no_effect()
     {
-        var notes = HelmRenderer.TryRender(["-notes"], File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni.yaml")), HelmRenderer.WithImage, "cri: {hostPath: {path: /run/containerd/containerd.sock}}").Output;
-        foreach (var part in (string[])["NOT DEPLOYED: the network policy agent", "cri.hostPath", "crd.create=false", "init.securityContext.privileged", "NET_RAW", "/app/ipamd status"]) Assert.Contains(part, notes, StringComparison.Ordinal);
+        var notes = HelmRenderer
+            .TryRender(
+                ["-notes"],
+                File.ReadAllText(HelmRenderer.ValuesFile("of-aws-vpc-cni.yaml")),
+                HelmRenderer.WithImage,
+                "cri: {hostPath: {path: /run/containerd/containerd.sock}}"
+            )
+            .Output;
+        foreach (
+            var part in (string[])
+                [
+                    "NOT DEPLOYED: the network policy agent",
+                    "cri.hostPath",
+                    "crd.create=false",
+                    "init.securityContext.privileged",
+                    "NET_RAW",
+                    "/app/ipamd status",
+                ]
+        )
+            Assert.Contains(part, notes, StringComparison.Ordinal);
         var plain = HelmRenderer.TryRender(["-notes"], HelmRenderer.WithImage).Output;
         Assert.DoesNotContain("NOT DEPLOYED", plain, StringComparison.Ordinal);
         Assert.DoesNotContain("Without effect", plain, StringComparison.Ordinal);
     }
 
-    private static IEnumerable<string> Mounts(RenderedChart chart) => chart.Daemon["volumeMounts"]!.AsArray().Select(mount => (string)mount!["name"]!);
+    private static IEnumerable<string> Mounts(RenderedChart chart) =>
+        chart.Daemon["volumeMounts"]!.AsArray().Select(mount => (string)mount!["name"]!);
 }

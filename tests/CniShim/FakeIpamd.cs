@@ -12,7 +12,8 @@ using VpcCni.Protos.V1;
 namespace VpcCni.Shim.Tests;
 
 /// <summary>
-/// A daemon in memory behind a real gRPC server on a real Unix socket: hands out addresses by attachment, idempotently, takes them back, and can be told to misbehave.
+/// A daemon in memory behind a real gRPC server on a real Unix socket: hands out addresses by attachment, idempotently, takes them back,
+/// and can be told to misbehave.
 /// </summary>
 internal sealed class FakeIpamd : IAsyncDisposable
 {
@@ -38,14 +39,17 @@ internal sealed class FakeIpamd : IAsyncDisposable
         configure?.Invoke(state);
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socketPath ??= Path.Combine(folder, "ipamd.sock"), listen => listen.Protocols = HttpProtocols.Http2));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+            kestrel.ListenUnixSocket(socketPath ??= Path.Combine(folder, "ipamd.sock"), listen => listen.Protocols = HttpProtocols.Http2)
+        );
         builder.Services.AddGrpc();
         builder.Services.AddSingleton(state);
         builder.Services.AddSingleton<FakeCniBackend>();
         builder.Services.AddSingleton<FakeNodeIpam>();
         var server = builder.Build();
         server.MapGrpcService<FakeCniBackend>();
-        if (state.ServesNodeIpam) server.MapGrpcService<FakeNodeIpam>();
+        if (state.ServesNodeIpam)
+            server.MapGrpcService<FakeNodeIpam>();
         await server.StartAsync();
         return new FakeIpamd(server, folder, socketPath!, state);
     }
@@ -63,6 +67,7 @@ internal sealed class FakeIpamdState
     private int _next;
 
     public ConcurrentDictionary<string, IPAllocationMetadata> Held { get; } = new(StringComparer.Ordinal);
+
     /// <summary>With which namespace each was asked for first.</summary>
     public ConcurrentDictionary<string, string> Namespaces { get; } = new(StringComparer.Ordinal);
     public ConcurrentQueue<AddNetworkRequest> Adds { get; } = new();
@@ -76,7 +81,13 @@ internal sealed class FakeIpamdState
     public bool DeletesLinks { get; set; }
 
     /// <summary>Makes the allocation of the n-th attachment (from 0).</summary>
-    public Func<int, IPAllocationMetadata> Allocate { get; set; } = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.{n / 200}.{(n % 200) + 10}", DeviceNumber = 0, RouteTableId = 254 };
+    public Func<int, IPAllocationMetadata> Allocate { get; set; } =
+        static n => new IPAllocationMetadata
+        {
+            IPv4Addr = $"10.250.{n / 200}.{(n % 200) + 10}",
+            DeviceNumber = 0,
+            RouteTableId = 254,
+        };
 
     /// <summary>Runs before every AddNetwork is answered; throws to fail it.</summary>
     public Func<AddNetworkRequest, ServerCallContext, Task> OnAdd { get; set; } = static (_, _) => Task.CompletedTask;
@@ -103,7 +114,8 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         var key = FakeIpamdState.Key(request.NetworkName, request.ContainerID, request.IfName);
         var reply = new AddNetworkReply { Success = true };
         reply.IPAllocationMetadata.Add(state.Reserve(key));
-        if (state.Namespaces.GetOrAdd(key, request.Netns) != request.Netns && state.ServesNodeIpam) context.ResponseTrailers.Add("vpccni-other-namespace", "1");
+        if (state.Namespaces.GetOrAdd(key, request.Netns) != request.Netns && state.ServesNodeIpam)
+            context.ResponseTrailers.Add("vpccni-other-namespace", "1");
         state.Garble(reply);
         return reply;
     }
@@ -116,7 +128,8 @@ internal sealed class FakeCniBackend(FakeIpamdState state) : CNIBackend.CNIBacke
         state.Namespaces.TryRemove(key, out _);
         if (!state.Held.TryRemove(key, out var allocation))
             throw new RpcException(new Status(StatusCode.Unknown, "datastore: unknown pod"));
-        if (state.DeletesLinks) context.ResponseTrailers.Add("vpccni-deletes-links", "1");
+        if (state.DeletesLinks)
+            context.ResponseTrailers.Add("vpccni-deletes-links", "1");
         var reply = new DelNetworkReply { Success = true };
         reply.IPAllocationMetadata.Add(allocation);
         return reply;
@@ -131,7 +144,12 @@ internal sealed class FakeNodeIpam(FakeIpamdState state) : NodeIpam.NodeIpamBase
         var name = FakeIpamdState.Key(key.NetworkName, key.ContainerId, key.InterfaceName);
         if (!state.Held.TryGetValue(name, out var allocation))
             throw new RpcException(new Status(StatusCode.NotFound, "no such attachment"));
-        var attachment = new Attachment { Key = key, RouteTable = (uint)allocation.RouteTableId, NetnsPath = state.Namespaces.GetValueOrDefault(name, "") };
+        var attachment = new Attachment
+        {
+            Key = key,
+            RouteTable = (uint)allocation.RouteTableId,
+            NetnsPath = state.Namespaces.GetValueOrDefault(name, ""),
+        };
         attachment.Addresses.Add(allocation.IPv4Addr.Length > 0 ? allocation.IPv4Addr : allocation.IPv6Addr);
         return Task.FromResult(new CheckAttachmentReply { Attachment = attachment });
     }

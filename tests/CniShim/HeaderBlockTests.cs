@@ -15,25 +15,33 @@ public sealed class HeaderBlockTests
     [InlineData("25a849e95bb8e8b4bf", "custom-value")]
     [InlineData("d07abe941054d444a8200595040b8166e082a62d1bff", "Mon, 21 Oct 2013 20:13:21 GMT")]
     [InlineData("9d29ad171863c78f0b97c8e9ae82ae43d3", "https://www.example.com")]
-    [InlineData("94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1")]
+    [InlineData(
+        "94e7821dd7f2e6c7b335dfdfcd5b3960d5af27087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007",
+        "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"
+    )]
     [InlineData("", "")]
-    public void Huffman_decodes_the_examples_of_the_specification(string hex, string expected) => Assert.Equal(expected, HuffmanCode.Decode(Convert.FromHexString(hex)));
+    public void Huffman_decodes_the_examples_of_the_specification(string hex, string expected) =>
+        Assert.Equal(expected, HuffmanCode.Decode(Convert.FromHexString(hex)));
 
     [Theory]
     [InlineData("ffffffff")] // end of string
     [InlineData("1fff")] // more than seven bits of padding
     [InlineData("18")] // padding that is not ones
-    public void Huffman_malformed_is_refused(string hex) => Assert.Throws<Http2Exception>(() => HuffmanCode.Decode(Convert.FromHexString(hex)));
+    public void Huffman_malformed_is_refused(string hex) =>
+        Assert.Throws<Http2Exception>(() => HuffmanCode.Decode(Convert.FromHexString(hex)));
 
     [Fact]
     public void Block_of_a_gRPC_server_is_read()
     {
-        // 20: table size 0; 88: :status 200; 5f..: content-type (with indexing), Huffman; 00: grpc-status without indexing; 10: never indexed.
-        const string block = "20" + "88" + "5f8b1d75d0620d263d4c4d6564" + "000b677270632d7374617475730138" + "100c677270632d6d6573736167650468692121";
+        // 20: table size 0; 88: :status 200; 5f..: content-type (with indexing), Huffman; 00: grpc-status without indexing; 10: never
+        // indexed.
+        const string block =
+            "20" + "88" + "5f8b1d75d0620d263d4c4d6564" + "000b677270632d7374617475730138" + "100c677270632d6d6573736167650468692121";
 
         Assert.Equal(
             [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "8"), ("grpc-message", "hi!!")],
-            Decode(Convert.FromHexString(block)));
+            Decode(Convert.FromHexString(block))
+        );
     }
 
     [Fact]

@@ -10,27 +10,66 @@ public sealed class InvocationTests
         public override string ToString() => Name;
     }
 
-    public static TheoryData<Case> Bad => new(
-        new Case("ADD with nothing set", "ADD", new() { ["CNI_CONTAINERID"] = null, ["CNI_NETNS"] = null, ["CNI_IFNAME"] = null }, ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]),
-        new Case("ADD with everything empty", "ADD", new() { ["CNI_CONTAINERID"] = "", ["CNI_NETNS"] = "", ["CNI_IFNAME"] = "" }, ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]),
-        new Case("ADD with everything malformed", "ADD", new() { ["CNI_CONTAINERID"] = "-x", ["CNI_NETNS"] = "run/netns/a", ["CNI_IFNAME"] = "a/b", ["CNI_ARGS"] = "K8S_POD_NAME" }, ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"]),
-        new Case("interface name of 16", "ADD", new() { ["CNI_IFNAME"] = "abcdefghijklmnop" }, ["CNI_IFNAME"]),
-        new Case("interface name with a colon", "ADD", new() { ["CNI_IFNAME"] = "eth0:1" }, ["CNI_IFNAME"]),
-        new Case("interface name that the kernel would number", "ADD", new() { ["CNI_IFNAME"] = "eth%d" }, ["CNI_IFNAME"]),
-        new Case("interface name with a space", "DEL", new() { ["CNI_IFNAME"] = "eth 0" }, ["CNI_IFNAME"]),
-        new Case("interface name dot dot", "DEL", new() { ["CNI_IFNAME"] = ".." }, ["CNI_IFNAME"]),
-        new Case("container id with a slash", "DEL", new() { ["CNI_CONTAINERID"] = "a/b" }, ["CNI_CONTAINERID"]),
-        new Case("DEL without id and name", "DEL", new() { ["CNI_CONTAINERID"] = null, ["CNI_IFNAME"] = null }, ["CNI_CONTAINERID", "CNI_IFNAME"]),
-        new Case("CHECK without namespace", "CHECK", new() { ["CNI_NETNS"] = null }, ["CNI_NETNS"]),
-        new Case("GC without path", "GC", new() { ["CNI_PATH"] = null }, ["CNI_PATH"]),
-        new Case("arguments without key", "ADD", new() { ["CNI_ARGS"] = "=x" }, ["CNI_ARGS"]));
+    public static TheoryData<Case> Bad =>
+        new(
+            new Case(
+                "ADD with nothing set",
+                "ADD",
+                new()
+                {
+                    ["CNI_CONTAINERID"] = null,
+                    ["CNI_NETNS"] = null,
+                    ["CNI_IFNAME"] = null,
+                },
+                ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
+            ),
+            new Case(
+                "ADD with everything empty",
+                "ADD",
+                new()
+                {
+                    ["CNI_CONTAINERID"] = "",
+                    ["CNI_NETNS"] = "",
+                    ["CNI_IFNAME"] = "",
+                },
+                ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"]
+            ),
+            new Case(
+                "ADD with everything malformed",
+                "ADD",
+                new()
+                {
+                    ["CNI_CONTAINERID"] = "-x",
+                    ["CNI_NETNS"] = "run/netns/a",
+                    ["CNI_IFNAME"] = "a/b",
+                    ["CNI_ARGS"] = "K8S_POD_NAME",
+                },
+                ["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS"]
+            ),
+            new Case("interface name of 16", "ADD", new() { ["CNI_IFNAME"] = "abcdefghijklmnop" }, ["CNI_IFNAME"]),
+            new Case("interface name with a colon", "ADD", new() { ["CNI_IFNAME"] = "eth0:1" }, ["CNI_IFNAME"]),
+            new Case("interface name that the kernel would number", "ADD", new() { ["CNI_IFNAME"] = "eth%d" }, ["CNI_IFNAME"]),
+            new Case("interface name with a space", "DEL", new() { ["CNI_IFNAME"] = "eth 0" }, ["CNI_IFNAME"]),
+            new Case("interface name dot dot", "DEL", new() { ["CNI_IFNAME"] = ".." }, ["CNI_IFNAME"]),
+            new Case("container id with a slash", "DEL", new() { ["CNI_CONTAINERID"] = "a/b" }, ["CNI_CONTAINERID"]),
+            new Case(
+                "DEL without id and name",
+                "DEL",
+                new() { ["CNI_CONTAINERID"] = null, ["CNI_IFNAME"] = null },
+                ["CNI_CONTAINERID", "CNI_IFNAME"]
+            ),
+            new Case("CHECK without namespace", "CHECK", new() { ["CNI_NETNS"] = null }, ["CNI_NETNS"]),
+            new Case("GC without path", "GC", new() { ["CNI_PATH"] = null }, ["CNI_PATH"]),
+            new Case("arguments without key", "ADD", new() { ["CNI_ARGS"] = "=x" }, ["CNI_ARGS"])
+        );
 
     [Theory]
     [MemberData(nameof(Bad))]
     public void Environment_bad_is_code_4_naming_every_bad_variable_and_no_good_one(Case row)
     {
         var run = new PluginRun(row.Command, PluginRun.Conf());
-        foreach (var (variable, value) in row.Change) run.Set(variable, value);
+        foreach (var (variable, value) in row.Change)
+            run.Set(variable, value);
         run.Run();
 
         Assert.Equal(1, run.ExitCode);
@@ -79,12 +118,28 @@ public sealed class InvocationTests
         var run = new PluginRun("ADD", "") { Arguments = [argument] }.Run();
         Assert.Equal((0, ""), (run.ExitCode, run.Stderr));
         Assert.All(
-            ["ADD, DEL, CHECK, GC, STATUS, VERSION", "0.3.1", "1.1.0", "/var/run/aws-node/ipamd.sock", "ipamdTimeoutSeconds", "statusNeedsFreeAddress", "CNI_COMMAND=STATUS", "{\"cniVersion\""],
-            part => Assert.Contains(part, run.Stdout, StringComparison.Ordinal));
+            [
+                "ADD, DEL, CHECK, GC, STATUS, VERSION",
+                "0.3.1",
+                "1.1.0",
+                "/var/run/aws-node/ipamd.sock",
+                "ipamdTimeoutSeconds",
+                "statusNeedsFreeAddress",
+                "CNI_COMMAND=STATUS",
+                "{\"cniVersion\"",
+            ],
+            part => Assert.Contains(part, run.Stdout, StringComparison.Ordinal)
+        );
     }
 
     [Fact]
-    public void Version_by_hand_is_one_line() => Assert.Matches("^vpc-cni [0-9.]+\n$", new PluginRun("", "") { Arguments = ["--version"] }.Run().Stdout);
+    public void Version_by_hand_is_one_line() =>
+        Assert.Matches(
+            "^vpc-cni [0-9.]+\n$",
+            new PluginRun("", "") { Arguments = ["--version"] }
+                .Run()
+                .Stdout
+        );
 
     [Theory]
     [InlineData("help")]
@@ -99,7 +154,12 @@ public sealed class InvocationTests
     [Fact]
     public void Del_without_namespace_is_good()
     {
-        var environment = new Dictionary<string, string> { ["CNI_COMMAND"] = "DEL", ["CNI_CONTAINERID"] = "c1", ["CNI_IFNAME"] = "eth0" };
+        var environment = new Dictionary<string, string>
+        {
+            ["CNI_COMMAND"] = "DEL",
+            ["CNI_CONTAINERID"] = "c1",
+            ["CNI_IFNAME"] = "eth0",
+        };
 
         var invocation = Invocation.Read(environment.GetValueOrDefault);
 

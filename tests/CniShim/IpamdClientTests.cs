@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
-using System.Text.RegularExpressions;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using Grpc.Core;
 using VpcCni.Protos.Rpc;
 using VpcCni.Shim.Ipamd;
@@ -29,9 +29,14 @@ public sealed class IpamdClientTests
     [Fact]
     public async Task AddNetwork_refused_for_its_version_is_repeated_under_the_one_that_the_daemon_wants()
     {
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (request, _) => request.ClientVersion == "v1.23.1"
-            ? Task.CompletedTask
-            : throw new RpcException(new Status(StatusCode.FailedPrecondition, $"wrong client version \"{request.ClientVersion}\" (!= \"v1.23.1\")")));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (request, _) =>
+                request.ClientVersion == "v1.23.1"
+                    ? Task.CompletedTask
+                    : throw new RpcException(
+                        new Status(StatusCode.FailedPrecondition, $"wrong client version \"{request.ClientVersion}\" (!= \"v1.23.1\")")
+                    )
+        );
         var client = Client(ipamd.SocketPath);
 
         Assert.True(client.AddNetwork(Request(), Patience).Success);
@@ -41,7 +46,10 @@ public sealed class IpamdClientTests
     [Fact]
     public async Task AddNetwork_refused_for_its_version_again_is_not_repeated_forever()
     {
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.FailedPrecondition, "wrong client version \"a\" (!= \"b\")")));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, _) =>
+                throw new RpcException(new Status(StatusCode.FailedPrecondition, "wrong client version \"a\" (!= \"b\")"))
+        );
         var client = Client(ipamd.SocketPath);
 
         Assert.Equal(CniErrorCode.IpamdFailed, Fails(client, Patience).Code);
@@ -61,7 +69,9 @@ public sealed class IpamdClientTests
     public async Task Status_of_the_daemon_becomes_a_code_and_its_words_are_said_once(StatusCode status, int expected)
     {
         const string words = "pool empty: 3 cooling, ENI limit 3 reached — größer geht nicht";
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(status, words)));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, _) => throw new RpcException(new Status(status, words))
+        );
         var client = Client(ipamd.SocketPath);
 
         var error = Fails(client, Patience);
@@ -76,7 +86,9 @@ public sealed class IpamdClientTests
     public async Task Reason_and_hint_of_the_daemon_are_each_said_once()
     {
         var trailers = new Metadata { { "vpccni-reason", "SubnetExhausted" }, { "vpccni-hint", "free addresses in the subnet" } };
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "14 attached, 14 assigned"), trailers));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, "14 attached, 14 assigned"), trailers)
+        );
 
         var error = Fails(Client(ipamd.SocketPath), Patience);
 
@@ -88,7 +100,9 @@ public sealed class IpamdClientTests
     public async Task Long_words_of_the_daemon_go_on_in_the_details_and_are_bounded()
     {
         var words = string.Concat(Enumerable.Range(0, 1000).Select(number => $"word{number} "));
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.Internal, words)));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.Internal, words))
+        );
 
         var error = Fails(Client(ipamd.SocketPath), Patience);
 
@@ -101,7 +115,9 @@ public sealed class IpamdClientTests
     [Fact]
     public async Task Daemon_that_is_slow_is_given_up_at_the_deadline()
     {
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken));
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken)
+        );
         var client = Client(ipamd.SocketPath);
         var started = Stopwatch.GetTimestamp();
 
@@ -153,7 +169,13 @@ public sealed class IpamdClientTests
         Assert.Contains(error.Code, (CniErrorCode[])[CniErrorCode.TryAgainLater, CniErrorCode.IpamdFailed]);
     }
 
-    private static AddNetworkRequest Request() => new() { ContainerID = "c1", IfName = "eth0", NetworkName = "aws-cni" };
+    private static AddNetworkRequest Request() =>
+        new()
+        {
+            ContainerID = "c1",
+            IfName = "eth0",
+            NetworkName = "aws-cni",
+        };
 
     [Fact]
     public async Task AddNetwork_waits_for_a_daemon_that_starts()
@@ -164,7 +186,9 @@ public sealed class IpamdClientTests
         var adding = Task.Run(() => client.AddNetwork(Request(), Patience));
 
         // It has seen that nobody is there.
-        await VpcCni.Tests.Shared.Eventually.TrueAsync(() => Task.FromResult(log.Text.Contains("waiting for it, up to 20 s", StringComparison.Ordinal)));
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(() =>
+            Task.FromResult(log.Text.Contains("waiting for it, up to 20 s", StringComparison.Ordinal))
+        );
         await using var ipamd = await FakeIpamd.StartAsync(socketPath: path);
 
         Assert.Equal("10.250.0.10", Assert.Single((await adding.WaitAsync(Patience)).IPAllocationMetadata).IPv4Addr);
@@ -175,7 +199,10 @@ public sealed class IpamdClientTests
     public async Task AddNetwork_is_repeated_when_the_daemon_stops_in_the_middle_of_it()
     {
         var calls = 0;
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.OnAdd = (_, _) => ++calls == 1 ? throw new RpcException(new Status(StatusCode.Cancelled, "the daemon stops")) : Task.CompletedTask);
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.OnAdd = (_, _) =>
+                ++calls == 1 ? throw new RpcException(new Status(StatusCode.Cancelled, "the daemon stops")) : Task.CompletedTask
+        );
 
         Assert.True(Client(ipamd.SocketPath, wait: Patience).AddNetwork(Request(), Patience).Success);
         Assert.Equal(2, calls);
@@ -246,13 +273,15 @@ public sealed class IpamdClientTests
         {
             get
             {
-                lock (_lock) return System.Text.Encoding.UTF8.GetString(ToArray());
+                lock (_lock)
+                    return System.Text.Encoding.UTF8.GetString(ToArray());
             }
         }
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            lock (_lock) Write(buffer.ToArray(), 0, buffer.Length);
+            lock (_lock)
+                Write(buffer.ToArray(), 0, buffer.Length);
         }
     }
 
@@ -261,15 +290,27 @@ public sealed class IpamdClientTests
     /// <param name="log">Gets the log; nothing unless given.</param>
     private static IpamdClient Client(string path, TimeSpan wait = default, Stream? log = null)
     {
-        var host = new PluginHost { Environment = _ => null, Stdin = Stream.Null, Stdout = Stream.Null, Stderr = Stream.Null, Random = new Random() };
+        var host = new PluginHost
+        {
+            Environment = _ => null,
+            Stdin = Stream.Null,
+            Stdout = Stream.Null,
+            Stderr = Stream.Null,
+            Random = new Random(),
+        };
         var config = new NetworkConfig { IpamdSocket = path, IpamdWait = wait };
         var lines = new PluginLog(log ?? Stream.Null, TimeProvider.System);
         lines.Configure(config);
         return new IpamdClient(host, config, lines);
     }
 
-    private static CniException Fails(IpamdClient client, TimeSpan timeout)
-        => IpamdErrors.ToCni(Assert.ThrowsAny<RpcException>(() => client.AddNetwork(Request(), timeout)), "AddNetwork", client.SocketPath, timeout);
+    private static CniException Fails(IpamdClient client, TimeSpan timeout) =>
+        IpamdErrors.ToCni(
+            Assert.ThrowsAny<RpcException>(() => client.AddNetwork(Request(), timeout)),
+            "AddNetwork",
+            client.SocketPath,
+            timeout
+        );
 
     /// <summary>A socket with something at the other end that is no daemon.</summary>
     private sealed class RawPeer : IDisposable
@@ -290,7 +331,8 @@ public sealed class IpamdClientTests
         public void Dispose()
         {
             _listener.Dispose();
-            lock (_accepted) _accepted.ForEach(socket => socket.Dispose());
+            lock (_accepted)
+                _accepted.ForEach(socket => socket.Dispose());
             Directory.Delete(System.IO.Path.GetDirectoryName(Path)!, recursive: true);
         }
 
@@ -301,7 +343,8 @@ public sealed class IpamdClientTests
                 while (true)
                 {
                     var socket = await _listener.AcceptAsync();
-                    lock (_accepted) _accepted.Add(socket);
+                    lock (_accepted)
+                        _accepted.Add(socket);
                     onAccept(socket);
                 }
             }

@@ -32,7 +32,15 @@ public sealed class NetworkConfigTests
     {
         var config = Read(PluginRun.Conf(), CniCommand.Add);
 
-        Assert.Equal(new NetworkConfig { Version = CniVersion.V110, Name = "aws-cni", Warnings = config.Warnings }, config);
+        Assert.Equal(
+            new NetworkConfig
+            {
+                Version = CniVersion.V110,
+                Name = "aws-cni",
+                Warnings = config.Warnings,
+            },
+            config
+        );
         Assert.Equal("/var/run/aws-node/ipamd.sock", config.IpamdSocket);
         Assert.Equal(TimeSpan.FromSeconds(30), config.IpamdTimeout);
     }
@@ -42,14 +50,16 @@ public sealed class NetworkConfigTests
     [InlineData("\"mtu\":\"1500\"", 1500)]
     [InlineData("\"mtu\":\"\"", 9001)]
     [InlineData("\"mtu\":null", 9001)]
-    public void Mtu_is_a_number_or_a_string(string json, int expected) => Assert.Equal(expected, Read(PluginRun.Conf(more: json), CniCommand.Add).Mtu);
+    public void Mtu_is_a_number_or_a_string(string json, int expected) =>
+        Assert.Equal(expected, Read(PluginRun.Conf(more: json), CniCommand.Add).Mtu);
 
     [Theory]
     [InlineData("stdout")]
     [InlineData("stderr")]
     [InlineData("-")]
     [InlineData("")]
-    public void LogFile_that_is_a_stream_means_stderr(string name) => Assert.Equal("", Read(PluginRun.Conf(more: $"\"pluginLogFile\":\"{name}\""), CniCommand.Add).LogFile);
+    public void LogFile_that_is_a_stream_means_stderr(string name) =>
+        Assert.Equal("", Read(PluginRun.Conf(more: $"\"pluginLogFile\":\"{name}\""), CniCommand.Add).LogFile);
 
     [Theory]
     [InlineData("json", LogFormat.Json, 0)]
@@ -74,14 +84,32 @@ public sealed class NetworkConfigTests
     [Fact]
     public void Problems_are_all_in_one_error_of_code_7()
     {
-        var run = new PluginRun("ADD", """
+        var run = new PluginRun(
+            "ADD",
+            """
             {"cniVersion":"1.0.0","name":"a b","vethPrefix":"toolong","mtu":"big","podSGEnforcingMode":"loose","pluginLogFile":"plugin.log","pluginLogLevel":5,
              "ipamdSocket":"ipamd.sock","ipamdTimeoutSeconds":0,"prevResult":[],"runtimeConfig":"x"}
-            """).Run();
+            """
+        ).Run();
 
         Assert.Equal((1, 7), (run.ExitCode, run.Code));
         Assert.Equal("1.0.0", run.Answer.GetProperty("cniVersion").GetString());
-        foreach (var key in (string[])["name:", "type:", "vethPrefix:", "mtu:", "podSGEnforcingMode:", "pluginLogFile:", "pluginLogLevel:", "ipamdSocket:", "ipamdTimeoutSeconds:", "prevResult:", "runtimeConfig:"])
+        foreach (
+            var key in (string[])
+                [
+                    "name:",
+                    "type:",
+                    "vethPrefix:",
+                    "mtu:",
+                    "podSGEnforcingMode:",
+                    "pluginLogFile:",
+                    "pluginLogLevel:",
+                    "ipamdSocket:",
+                    "ipamdTimeoutSeconds:",
+                    "prevResult:",
+                    "runtimeConfig:",
+                ]
+        )
             Assert.Contains(key, run.Message, StringComparison.Ordinal);
     }
 
@@ -90,8 +118,8 @@ public sealed class NetworkConfigTests
     [InlineData("lo")]
     [InlineData("vlan")]
     [InlineData("a/b")]
-    public void VethPrefix_of_other_links_is_refused(string prefix)
-        => Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"vethPrefix\":\"{prefix}\""), CniCommand.Add).Code);
+    public void VethPrefix_of_other_links_is_refused(string prefix) =>
+        Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"vethPrefix\":\"{prefix}\""), CniCommand.Add).Code);
 
     [Theory]
     [InlineData("575")]
@@ -101,8 +129,8 @@ public sealed class NetworkConfigTests
     [InlineData("\" 1500\"")]
     [InlineData("99999999999")]
     [InlineData("true")]
-    public void Mtu_out_of_range_is_refused(string value)
-        => Assert.Contains("mtu:", Fails(PluginRun.Conf(more: $"\"mtu\":{value}"), CniCommand.Add).Message, StringComparison.Ordinal);
+    public void Mtu_out_of_range_is_refused(string value) =>
+        Assert.Contains("mtu:", Fails(PluginRun.Conf(more: $"\"mtu\":{value}"), CniCommand.Add).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("", "stdin is empty")]
@@ -145,14 +173,20 @@ public sealed class NetworkConfigTests
     }
 
     [Fact]
-    public void Check_without_prevResult_is_code_7() => Assert.Contains("prevResult", Fails(PluginRun.Conf(), CniCommand.Check).Message, StringComparison.Ordinal);
+    public void Check_without_prevResult_is_code_7() =>
+        Assert.Contains("prevResult", Fails(PluginRun.Conf(), CniCommand.Check).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Del_with_a_damaged_prevResult_goes_on_with_what_can_be_read()
     {
-        var config = Read(PluginRun.Conf(more: """
-            "prevResult":{"interfaces":[7,{"name":"eth0","sandbox":"/n"}],"ips":[{"address":"10.0.0.5"},{"address":"10.0.0.6/32","interface":0}],"routes":5}
-            """), CniCommand.Del);
+        var config = Read(
+            PluginRun.Conf(
+                more: """
+                "prevResult":{"interfaces":[7,{"name":"eth0","sandbox":"/n"}],"ips":[{"address":"10.0.0.5"},{"address":"10.0.0.6/32","interface":0}],"routes":5}
+                """
+            ),
+            CniCommand.Del
+        );
 
         Assert.Equal([new CniInterface("eth0", "", "/n")], config.PreviousResult!.Interfaces);
         Assert.Equal([new CniAddress(IPAddress.Parse("10.0.0.6"), 32, 0)], config.PreviousResult.Addresses);
@@ -164,9 +198,14 @@ public sealed class NetworkConfigTests
     [InlineData("cni.dev/attachments")]
     public void Gc_takes_either_key(string key)
     {
-        var config = Read(PluginRun.Conf(more: $$"""
-            "{{key}}":[{"containerID":"a","ifname":"eth0"}]
-            """), CniCommand.Gc);
+        var config = Read(
+            PluginRun.Conf(
+                more: $$"""
+                "{{key}}":[{"containerID":"a","ifname":"eth0"}]
+                """
+            ),
+            CniCommand.Gc
+        );
 
         Assert.Equal([new ValidAttachment("a", "eth0")], config.ValidAttachments);
     }
@@ -182,8 +221,11 @@ public sealed class NetworkConfigTests
     [InlineData("""{"a":1}""")]
     [InlineData("""[{"containerID":"a"}]""")]
     [InlineData("""[{"containerID":"a","ifname":"eth0"},7]""")]
-    public void Gc_with_a_malformed_list_is_code_7(string list)
-        => Assert.Equal(CniErrorCode.InvalidConfiguration, Fails(PluginRun.Conf(more: $"\"cni.dev/valid-attachments\":{list}"), CniCommand.Gc).Code);
+    public void Gc_with_a_malformed_list_is_code_7(string list) =>
+        Assert.Equal(
+            CniErrorCode.InvalidConfiguration,
+            Fails(PluginRun.Conf(more: $"\"cni.dev/valid-attachments\":{list}"), CniCommand.Gc).Code
+        );
 
     [Fact]
     public void Input_larger_than_the_bound_is_refused()
@@ -203,16 +245,29 @@ public sealed class NetworkConfigTests
         var run = new PluginRun("VERSION", config + new string(' ', Limits.ConfigurationBytes - config.Length + more)).Run();
         Assert.Equal(0, run.ExitCode);
 
-        run = new PluginRun("GC", config.TrimEnd('}') + ",\"cni.dev/valid-attachments\":7" + new string(' ', Limits.ConfigurationBytes - config.Length - 30 + more) + "}").Run();
+        run = new PluginRun(
+            "GC",
+            config.TrimEnd('}')
+                + ",\"cni.dev/valid-attachments\":7"
+                + new string(' ', Limits.ConfigurationBytes - config.Length - 30 + more)
+                + "}"
+        ).Run();
         Assert.Equal(Limits.ConfigurationBytes + more, Encoding.UTF8.GetByteCount(run.Config));
         Assert.Equal(exitCode == 0 ? 7 : 6, run.Code);
-        if (exitCode != 0) Assert.Contains("larger than 4 MiB", run.Message, StringComparison.Ordinal);
+        if (exitCode != 0)
+            Assert.Contains("larger than 4 MiB", run.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("""{"interfaces":[{"name":"eni\ud800","mac":"\udc00"},{"name":"eth0","sandbox":"/x"}],"ips":[{"address":"10.0.0.1/32","interface":1}]}""")]
-    [InlineData("""{"interfaces":[{"na\ud800":1,"name":"eth0"}],"ips\ud800":1,"ips":[{"address":"10.0.0.1/32"}],"dns":{"\ud800":"\ud800"}}""")]
-    [InlineData("""{"i\ud800":1,"interfaces":"\ud800","ips":[{"address":"10.0.0.1/32"},{"address":"\ud800"},{"\ud800":"\ud800"},"\ud800",7,null]}""")]
+    [InlineData(
+        """{"interfaces":[{"name":"eni\ud800","mac":"\udc00"},{"name":"eth0","sandbox":"/x"}],"ips":[{"address":"10.0.0.1/32","interface":1}]}"""
+    )]
+    [InlineData(
+        """{"interfaces":[{"na\ud800":1,"name":"eth0"}],"ips\ud800":1,"ips":[{"address":"10.0.0.1/32"}],"dns":{"\ud800":"\ud800"}}"""
+    )]
+    [InlineData(
+        """{"i\ud800":1,"interfaces":"\ud800","ips":[{"address":"10.0.0.1/32"},{"address":"\ud800"},{"\ud800":"\ud800"},"\ud800",7,null]}"""
+    )]
     public void Del_goes_on_with_strings_that_are_no_unicode_in_prevResult(string previous)
     {
         var config = Read(PluginRun.Conf(more: $"\"prevResult\":{previous}"), CniCommand.Del);

@@ -21,7 +21,14 @@ public sealed class NodeCommandsTests
     [Fact]
     public async Task Status_of_a_starting_daemon_is_code_50_with_its_problems()
     {
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.Status = new GetStatusReply { Ready = false, Phase = "starting", Problems = { "waiting for IMDS", "no ENI" } });
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.Status = new GetStatusReply
+            {
+                Ready = false,
+                Phase = "starting",
+                Problems = { "waiting for IMDS", "no ENI" },
+            }
+        );
 
         var run = new PluginRun("STATUS", Conf(ipamd)).Run();
 
@@ -57,12 +64,25 @@ public sealed class NodeCommandsTests
     [InlineData(",\"statusNeedsFreeAddress\":7", 7)]
     public async Task Status_of_a_full_node_fails_only_if_the_operator_asks(string more, int code)
     {
-        await using var ipamd = await FakeIpamd.StartAsync(state => state.Status = new GetStatusReply { Ready = true, Phase = "serving", Pool = new Pool { Total = 27, Assigned = 26, Cooling = 1 } });
+        await using var ipamd = await FakeIpamd.StartAsync(state =>
+            state.Status = new GetStatusReply
+            {
+                Ready = true,
+                Phase = "serving",
+                Pool = new Pool
+                {
+                    Total = 27,
+                    Assigned = 26,
+                    Cooling = 1,
+                },
+            }
+        );
 
         var run = new PluginRun("STATUS", Conf(ipamd, more)).Run();
 
         Assert.Equal(code, run.ExitCode == 0 ? 0 : run.Code);
-        if (code == 50) Assert.Contains("26 of 27", run.Message, StringComparison.Ordinal);
+        if (code == 50)
+            Assert.Contains("26 of 27", run.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -70,7 +90,13 @@ public sealed class NodeCommandsTests
     {
         await using var ipamd = await FakeIpamd.StartAsync();
 
-        var run = new PluginRun("GC", Conf(ipamd, ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":\"eth0\"},{\"containerID\":\"b\",\"ifname\":\"eth1\"}]")).Run();
+        var run = new PluginRun(
+            "GC",
+            Conf(
+                ipamd,
+                ",\"cni.dev/valid-attachments\":[{\"containerID\":\"a\",\"ifname\":\"eth0\"},{\"containerID\":\"b\",\"ifname\":\"eth1\"}]"
+            )
+        ).Run();
 
         Assert.Equal((0, ""), (run.ExitCode, run.Stdout));
         var request = Assert.Single(ipamd.State.Collections);

@@ -8,10 +8,13 @@ using Xunit;
 
 namespace VpcCni.Shim.Tests;
 
-/// <summary>Our HTTP/2 against another implementation (nghttp2, in Node.js): Huffman codes, small windows, split frames, trailers.</summary>
+/// <summary>
+/// Our HTTP/2 against another implementation (nghttp2, in Node.js): Huffman codes, small windows, split frames, trailers.
+/// </summary>
 public sealed class NodeHttp2Tests : IDisposable
 {
-    // Answers as a gRPC server: 200, the number of request bytes as a protobuf message, then trailers. The initial window of 1000 bytes makes a large request come in parts.
+    // Answers as a gRPC server: 200, the number of request bytes as a protobuf message, then trailers. The initial window of 1000 bytes
+    // makes a large request come in parts.
     private const string Server = """
         const http2 = require('http2');
         const server = http2.createServer({ settings: { initialWindowSize: 1000 } });
@@ -66,7 +69,8 @@ public sealed class NodeHttp2Tests : IDisposable
     public void Request_of_any_size_arrives_whole_and_the_answer_comes_back(int attachments)
     {
         var request = new CollectGarbageRequest { NetworkName = "aws-cni" };
-        for (var i = 0; i < attachments; i++) request.ValidAttachments.Add(new AttachmentKey { ContainerId = $"container-{i}", InterfaceName = "eth0" });
+        for (var i = 0; i < attachments; i++)
+            request.ValidAttachments.Add(new AttachmentKey { ContainerId = $"container-{i}", InterfaceName = "eth0" });
 
         var reply = new NodeIpam.NodeIpamClient(Invoker()).CollectGarbage(request, Within(TimeSpan.FromSeconds(20)));
 
@@ -76,14 +80,16 @@ public sealed class NodeHttp2Tests : IDisposable
     [Fact]
     public void Status_in_headers_only_is_read_with_its_message()
     {
-        var error = Assert.Throws<RpcException>(() => new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest(), Within(TimeSpan.FromSeconds(20))));
+        var error = Assert.Throws<RpcException>(() =>
+            new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest(), Within(TimeSpan.FromSeconds(20)))
+        );
 
         Assert.Equal((StatusCode.ResourceExhausted, "pool empty — ENI limit"), (error.StatusCode, error.Status.Detail));
     }
 
     [Fact]
-    public void Call_without_a_deadline_is_refused()
-        => Assert.Throws<ArgumentException>(() => new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest()));
+    public void Call_without_a_deadline_is_refused() =>
+        Assert.Throws<ArgumentException>(() => new NodeIpam.NodeIpamClient(Invoker()).GetStatus(new GetStatusRequest()));
 
     private UnixCallInvoker Invoker() => new(SocketPath, TimeProvider.System);
 

@@ -34,8 +34,16 @@ public sealed class PluginLogTests : IDisposable
 
         var lines = File.ReadAllLines(LogPath);
         Assert.Equal(2, lines.Length);
-        Assert.EndsWith("""level=info msg="seen \"quoted\"\nsecond line" command=ADD pod=ns/p containerId=c1 ifName=eth0 ip=10.0.0.1""", lines[0], StringComparison.Ordinal);
-        Assert.EndsWith("level=error msg=bad command=ADD pod=ns/p containerId=c1 ifName=eth0 error=disk", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith(
+            """level=info msg="seen \"quoted\"\nsecond line" command=ADD pod=ns/p containerId=c1 ifName=eth0 ip=10.0.0.1""",
+            lines[0],
+            StringComparison.Ordinal
+        );
+        Assert.EndsWith(
+            "level=error msg=bad command=ADD pod=ns/p containerId=c1 ifName=eth0 error=disk",
+            lines[1],
+            StringComparison.Ordinal
+        );
         Assert.Equal("", Stderr);
     }
 
@@ -51,7 +59,8 @@ public sealed class PluginLogTests : IDisposable
         var line = JsonDocument.Parse(File.ReadAllText(LogPath)).RootElement;
         Assert.Equal(
             ["time", "level", "msg", "command", "pod", "containerId", "ifName", "error", "count"],
-            line.EnumerateObject().Select(field => field.Name));
+            line.EnumerateObject().Select(field => field.Name)
+        );
         Assert.Equal(("warn", "seen", "DEL", "ns/p"), (Text(line, "level"), Text(line, "msg"), Text(line, "command"), Text(line, "pod")));
         Assert.Equal(2, line.GetProperty("count").GetInt32());
     }
@@ -73,11 +82,16 @@ public sealed class PluginLogTests : IDisposable
     [Fact]
     public void Lines_of_many_writers_do_not_mix()
     {
-        Parallel.For(0, 8, writer =>
-        {
-            using var log = Open(PluginLogLevel.Info);
-            for (var i = 0; i < 200; i++) log.Info(new string((char)('a' + writer), 300));
-        });
+        Parallel.For(
+            0,
+            8,
+            writer =>
+            {
+                using var log = Open(PluginLogLevel.Info);
+                for (var i = 0; i < 200; i++)
+                    log.Info(new string((char)('a' + writer), 300));
+            }
+        );
 
         var lines = File.ReadAllLines(LogPath);
         Assert.Equal(1600, lines.Length);
@@ -96,12 +110,21 @@ public sealed class PluginLogTests : IDisposable
         var path = LogPath;
         switch (what)
         {
-            case "folder": Directory.CreateDirectory(path); break;
-            case "link": File.CreateSymbolicLink(path, Path.Combine(_folder, "target")); break;
-            case "device": path = "/dev/null"; break;
-            case "no folder": path = "/proc/none/plugin.log"; break;
+            case "folder":
+                Directory.CreateDirectory(path);
+                break;
+            case "link":
+                File.CreateSymbolicLink(path, Path.Combine(_folder, "target"));
+                break;
+            case "device":
+                path = "/dev/null";
+                break;
+            case "no folder":
+                path = "/proc/none/plugin.log";
+                break;
             default:
-                using (var make = Process.Start("mkfifo", [path])) make.WaitForExit();
+                using (var make = Process.Start("mkfifo", [path]))
+                    make.WaitForExit();
                 break;
         }
         using var log = Open(PluginLogLevel.Info, path: path);
@@ -122,7 +145,8 @@ public sealed class PluginLogTests : IDisposable
     {
         using var stuck = new StuckStream();
         using var log = new PluginLog(stuck, TimeProvider.System);
-        for (var i = 0; i < 5; i++) log.Error("x");
+        for (var i = 0; i < 5; i++)
+            log.Error("x");
         Assert.Equal(1, stuck.Writes);
     }
 
@@ -130,8 +154,10 @@ public sealed class PluginLogTests : IDisposable
     public void File_over_the_bound_is_moved_aside()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);
-        using (var big = File.Create(LogPath)) big.SetLength(33 * 1024 * 1024);
-        using (var log = Open(PluginLogLevel.Info)) log.Info("fresh");
+        using (var big = File.Create(LogPath))
+            big.SetLength(33 * 1024 * 1024);
+        using (var log = Open(PluginLogLevel.Info))
+            log.Info("fresh");
 
         Assert.Single(File.ReadAllLines(LogPath));
         Assert.True(new FileInfo(LogPath + ".1").Length > 32 * 1024 * 1024);
@@ -140,7 +166,14 @@ public sealed class PluginLogTests : IDisposable
     private PluginLog Open(PluginLogLevel level, LogFormat format = LogFormat.Text, string? path = null)
     {
         var log = new PluginLog(_stderr, TimeProvider.System);
-        log.Configure(new NetworkConfig { LogFile = path ?? LogPath, LogLevel = level, LogFormat = format });
+        log.Configure(
+            new NetworkConfig
+            {
+                LogFile = path ?? LogPath,
+                LogLevel = level,
+                LogFormat = format,
+            }
+        );
         return log;
     }
 

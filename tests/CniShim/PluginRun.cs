@@ -13,8 +13,15 @@ internal sealed class PluginRun
     public PluginRun(string command, string config)
     {
         Config = config;
-        Set("CNI_COMMAND", command).Set("CNI_CONTAINERID", "c1").Set("CNI_NETNS", "/var/run/netns/vpccni-none").Set("CNI_IFNAME", "eth0").Set("CNI_PATH", "/opt/cni/bin")
-            .Set("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=sample-pod;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1");
+        Set("CNI_COMMAND", command)
+            .Set("CNI_CONTAINERID", "c1")
+            .Set("CNI_NETNS", "/var/run/netns/vpccni-none")
+            .Set("CNI_IFNAME", "eth0")
+            .Set("CNI_PATH", "/opt/cni/bin")
+            .Set(
+                "CNI_ARGS",
+                "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=sample-pod;K8S_POD_INFRA_CONTAINER_ID=c1;K8S_POD_UID=u1"
+            );
     }
 
     public string Config { get; set; }
@@ -30,8 +37,10 @@ internal sealed class PluginRun
 
     public PluginRun Set(string variable, string? value)
     {
-        if (value is null) _environment.Remove(variable);
-        else _environment[variable] = value;
+        if (value is null)
+            _environment.Remove(variable);
+        else
+            _environment[variable] = value;
         return this;
     }
 
@@ -40,15 +49,17 @@ internal sealed class PluginRun
         using var stdout = new MemoryStream();
         using var stderr = new MemoryStream();
         using var stdin = Stdin ?? new MemoryStream(Encoding.UTF8.GetBytes(Config));
-        ExitCode = new Dispatcher(new PluginHost
-        {
-            Arguments = Arguments,
-            Environment = name => _environment.GetValueOrDefault(name),
-            Stdin = stdin,
-            Stdout = stdout,
-            Stderr = stderr,
-            Random = new Random(),
-        }).Run();
+        ExitCode = new Dispatcher(
+            new PluginHost
+            {
+                Arguments = Arguments,
+                Environment = name => _environment.GetValueOrDefault(name),
+                Stdin = stdin,
+                Stdout = stdout,
+                Stderr = stderr,
+                Random = new Random(),
+            }
+        ).Run();
         Stdout = Encoding.UTF8.GetString(stdout.ToArray());
         Stderr = Encoding.UTF8.GetString(stderr.ToArray());
         return this;
@@ -57,6 +68,6 @@ internal sealed class PluginRun
     /// <summary>The same in another network namespace: what is the host to the plugin.</summary>
     public PluginRun RunIn(NetworkNamespace host) => host.Run(Run);
 
-    public static string Conf(string version = "1.1.0", string more = "")
-        => $$"""{"cniVersion":"{{version}}","name":"aws-cni","type":"vpc-cni"{{(more.Length > 0 ? "," + more : "")}}}""";
+    public static string Conf(string version = "1.1.0", string more = "") =>
+        $$"""{"cniVersion":"{{version}}","name":"aws-cni","type":"vpc-cni"{{(more.Length > 0 ? "," + more : "")}}}""";
 }

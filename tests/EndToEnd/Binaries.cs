@@ -16,7 +16,8 @@ internal static class Binaries
         get
         {
             var folder = new DirectoryInfo(AppContext.BaseDirectory);
-            while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
+            while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln")))
+                folder = folder.Parent;
             return folder?.FullName ?? "/";
         }
     }

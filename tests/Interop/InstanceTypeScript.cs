@@ -11,25 +11,41 @@ internal static class InstanceTypeScript
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
 
-    public static Task<(int ExitCode, string Error, string Text)> RunAsync(Uri endpoint, string accessKey, string secretKey, params string[] regions)
-        => RunOverAsync(previous: null, endpoint, accessKey, secretKey, regions);
+    public static Task<(int ExitCode, string Error, string Text)> RunAsync(
+        Uri endpoint,
+        string accessKey,
+        string secretKey,
+        params string[] regions
+    ) => RunOverAsync(previous: null, endpoint, accessKey, secretKey, regions);
 
     /// <summary>Over a table that is there already.</summary>
-    public static async Task<(int ExitCode, string Error, string Text)> RunOverAsync(string? previous, Uri endpoint, string accessKey, string secretKey, params string[] arguments)
+    public static async Task<(int ExitCode, string Error, string Text)> RunOverAsync(
+        string? previous,
+        Uri endpoint,
+        string accessKey,
+        string secretKey,
+        params string[] arguments
+    )
     {
         var folder = Directory.CreateTempSubdirectory("instance-types-");
         try
         {
             var table = Path.Combine(folder.FullName, "table.txt");
-            var start = new ProcessStartInfo(Script(), ["--output", table, "--source", "a test", .. arguments]) { UseShellExecute = false, RedirectStandardError = true };
-            foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("AWS_", StringComparison.Ordinal)).ToArray()) start.Environment.Remove(name);
+            var start = new ProcessStartInfo(Script(), ["--output", table, "--source", "a test", .. arguments])
+            {
+                UseShellExecute = false,
+                RedirectStandardError = true,
+            };
+            foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("AWS_", StringComparison.Ordinal)).ToArray())
+                start.Environment.Remove(name);
             start.Environment["AWS_ENDPOINT_URL_EC2"] = endpoint.ToString().TrimEnd('/');
             start.Environment["AWS_ACCESS_KEY_ID"] = accessKey;
             start.Environment["AWS_SECRET_ACCESS_KEY"] = secretKey;
             start.Environment["AWS_CONFIG_FILE"] = "/dev/null";
             start.Environment["AWS_SHARED_CREDENTIALS_FILE"] = "/dev/null";
             start.Environment["AWS_MAX_ATTEMPTS"] = "1";
-            if (previous is not null) await File.WriteAllTextAsync(table, previous);
+            if (previous is not null)
+                await File.WriteAllTextAsync(table, previous);
             using var process = Process.Start(start) ?? throw new InvalidOperationException("the script did not start");
             using var deadline = new CancellationTokenSource(Deadline);
             try
@@ -51,7 +67,12 @@ internal static class InstanceTypeScript
     }
 
     public static List<InstanceTypeRow> Rows(string text) =>
-        [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#').Select(line => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(line)))];
+        [
+            .. text.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Where(line => line[0] != '#')
+                .Select(line => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(line))),
+        ];
 
-    private static string Script([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "scripts", "update-instance-types"));
+    private static string Script([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "scripts", "update-instance-types"));
 }

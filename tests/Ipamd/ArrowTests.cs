@@ -5,37 +5,108 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests;
 
-/// <summary>ARCHITECTURE.md, "Arrows", held against the sources: components share one assembly, so a test guards their order and not the compiler.</summary>
+/// <summary>
+/// ARCHITECTURE.md, "Arrows", held against the sources: components share one assembly, so a test guards their order and not the compiler.
+/// </summary>
 public sealed partial class ArrowTests
 {
     /// <summary>In the order of the arrows: a component sees components above it, and shared projects.</summary>
-    public static TheoryData<string, string[]> Allowed => new()
-    {
-        { "Files", [] },
-        { "Ledger", ["Files", "Logging"] },
-        { "Clouds", ["Ledger", "Logging"] },
-        { "Hosting", ["Files", "Logging"] },
-        { "HostNetwork", ["Hosting", "Logging", "Netlink"] },
-        { "Planning", ["Ledger"] },
-        { "Events", ["Clouds", "HostNetwork", "Ledger", "Planning"] },
-        { "Placement", ["Clouds", "Planning"] },
-        { "Observation", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
-        { "Allocation", ["Clouds", "Events", "Ledger", "Observation", "Planning"] },
-        { "Provisioning", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Observation", "Placement", "Planning"] },
-        { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
-        { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
-        { "History", ["Allocation", "Events", "Ledger", "Planning"] },
-        { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Planning", "Provisioning", "Readiness"] },
-        { "Kubernetes", ["Clouds", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
-        { "Audit", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
-        { "Install", ["Files"] },
-        { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Logging", "Planning"] },
-        { "Introspection", ["HostNetwork", "Hosting", "Ledger", "Options", "Placement", "Planning"] },
-        { "Startup", ["Allocation", "Clouds", "Events", "HostNetwork", "Hosting", "Ledger", "MissedDels", "Netlink", "Observation", "Options", "Placement", "Planning", "Provisioning", "Readiness"] },
-        { "Rpc", ["Allocation", "Audit", "Clouds", "Events", "History", "HostNetwork", "Hosting", "Ledger", "Metrics", "Observation", "Planning", "Protos", "Provisioning", "Readiness"] },
-        { "WhatIf", ["Allocation", "Clouds", "HostNetwork", "Hosting", "Lab", "Ledger", "MissedDels", "Options", "Placement", "Planning", "Readiness", "Startup"] },
-        { "Cli", ["Clouds", "Files", "History", "HostNetwork", "Hosting", "Install", "Ledger", "Logging", "MissedDels", "Options", "Protos", "WhatIf"] },
-    };
+    public static TheoryData<string, string[]> Allowed =>
+        new()
+        {
+            { "Files", [] },
+            { "Ledger", ["Files", "Logging"] },
+            { "Clouds", ["Ledger", "Logging"] },
+            { "Hosting", ["Files", "Logging"] },
+            { "HostNetwork", ["Hosting", "Logging", "Netlink"] },
+            { "Planning", ["Ledger"] },
+            { "Events", ["Clouds", "HostNetwork", "Ledger", "Planning"] },
+            { "Placement", ["Clouds", "Planning"] },
+            { "Observation", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
+            { "Allocation", ["Clouds", "Events", "Ledger", "Observation", "Planning"] },
+            { "Provisioning", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Observation", "Placement", "Planning"] },
+            { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
+            { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
+            { "History", ["Allocation", "Events", "Ledger", "Planning"] },
+            { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Planning", "Provisioning", "Readiness"] },
+            { "Kubernetes", ["Clouds", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
+            { "Audit", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
+            { "Install", ["Files"] },
+            { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Logging", "Planning"] },
+            { "Introspection", ["HostNetwork", "Hosting", "Ledger", "Options", "Placement", "Planning"] },
+            {
+                "Startup",
+                [
+                    "Allocation",
+                    "Clouds",
+                    "Events",
+                    "HostNetwork",
+                    "Hosting",
+                    "Ledger",
+                    "MissedDels",
+                    "Netlink",
+                    "Observation",
+                    "Options",
+                    "Placement",
+                    "Planning",
+                    "Provisioning",
+                    "Readiness",
+                ]
+            },
+            {
+                "Rpc",
+                [
+                    "Allocation",
+                    "Audit",
+                    "Clouds",
+                    "Events",
+                    "History",
+                    "HostNetwork",
+                    "Hosting",
+                    "Ledger",
+                    "Metrics",
+                    "Observation",
+                    "Planning",
+                    "Protos",
+                    "Provisioning",
+                    "Readiness",
+                ]
+            },
+            {
+                "WhatIf",
+                [
+                    "Allocation",
+                    "Clouds",
+                    "HostNetwork",
+                    "Hosting",
+                    "Lab",
+                    "Ledger",
+                    "MissedDels",
+                    "Options",
+                    "Placement",
+                    "Planning",
+                    "Readiness",
+                    "Startup",
+                ]
+            },
+            {
+                "Cli",
+                [
+                    "Clouds",
+                    "Files",
+                    "History",
+                    "HostNetwork",
+                    "Hosting",
+                    "Install",
+                    "Ledger",
+                    "Logging",
+                    "MissedDels",
+                    "Options",
+                    "Protos",
+                    "WhatIf",
+                ]
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Allowed))]
@@ -52,10 +123,15 @@ public sealed partial class ArrowTests
     }
 
     [Fact]
-    public void Every_component_has_its_arrows_here()
-        => Assert.Equal(
-            Directory.GetDirectories(Sources()).Select(Path.GetFileName).Where(name => name is not ("bin" or "obj")).Order(StringComparer.Ordinal),
-            Allowed.Select(row => row.Data.Item1).Order(StringComparer.Ordinal));
+    public void Every_component_has_its_arrows_here() =>
+        Assert.Equal(
+            Directory
+                .GetDirectories(Sources())
+                .Select(Path.GetFileName)
+                .Where(name => name is not ("bin" or "obj"))
+                .Order(StringComparer.Ordinal),
+            Allowed.Select(row => row.Data.Item1).Order(StringComparer.Ordinal)
+        );
 
     [Fact]
     public void Arrows_point_one_way()
@@ -69,13 +145,17 @@ public sealed partial class ArrowTests
     }
 
     [Fact]
-    public void Root_has_only_the_edge_and_the_parts()
-        => Assert.Equal(["Daemon.cs", "Program.cs"], Directory.GetFiles(Sources(), "*.cs").Select(Path.GetFileName).Order(StringComparer.Ordinal));
+    public void Root_has_only_the_edge_and_the_parts() =>
+        Assert.Equal(
+            ["Daemon.cs", "Program.cs"],
+            Directory.GetFiles(Sources(), "*.cs").Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
 
     /// <summary>Projects of their own, and what they are built from.</summary>
     private static readonly string[] Shared = ["Lab", "Logging", "Netlink", "Protos"];
 
-    private static string Sources([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "ipamd"));
+    private static string Sources([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "ipamd"));
 
     [GeneratedRegex(@"\bVpcCni\.(Ipamd\.)?(?<name>[A-Z]\w+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Ours();

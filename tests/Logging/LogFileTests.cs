@@ -17,8 +17,10 @@ public sealed class LogFileTests : IDisposable
     [Fact]
     public void Folder_is_made_and_lines_are_appended()
     {
-        using (var file = Open()) Assert.Null(file.TryWrite("one\n"u8));
-        using (var file = Open()) Assert.Null(file.TryWrite("two\n"u8));
+        using (var file = Open())
+            Assert.Null(file.TryWrite("one\n"u8));
+        using (var file = Open())
+            Assert.Null(file.TryWrite("two\n"u8));
         Assert.Equal("one\ntwo\n", File.ReadAllText(LogPath));
     }
 
@@ -26,9 +28,13 @@ public sealed class LogFileTests : IDisposable
     public void Full_file_is_renamed_and_only_so_many_are_kept()
     {
         using (var file = Open(rotateAt: 8, kept: 2))
-            for (var i = 0; i < 7; i++) Assert.Null(file.TryWrite(Encoding.UTF8.GetBytes($"no. {i}\n")));
+            for (var i = 0; i < 7; i++)
+                Assert.Null(file.TryWrite(Encoding.UTF8.GetBytes($"no. {i}\n")));
 
-        Assert.Equal(["x.log", "x.log.1", "x.log.2"], Directory.GetFiles(Path.GetDirectoryName(LogPath)!).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["x.log", "x.log.1", "x.log.2"],
+            Directory.GetFiles(Path.GetDirectoryName(LogPath)!).Select(Path.GetFileName).Order(StringComparer.Ordinal)
+        );
         Assert.Equal("no. 6\n", File.ReadAllText(LogPath));
         Assert.Equal("no. 4\nno. 5\n", File.ReadAllText(LogPath + ".1"));
     }
@@ -37,30 +43,45 @@ public sealed class LogFileTests : IDisposable
     public void Fifo_with_and_without_a_reader_is_refused_at_once()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);
-        using (var make = Process.Start("mkfifo", [LogPath])) make.WaitForExit();
-        using (var file = Open()) Assert.Equal("it is a FIFO or a socket, expected a regular file", file.TryWrite("x\n"u8));
+        using (var make = Process.Start("mkfifo", [LogPath]))
+            make.WaitForExit();
+        using (var file = Open())
+            Assert.Equal("it is a FIFO or a socket, expected a regular file", file.TryWrite("x\n"u8));
 
         // Opened for both, so that this open does not wait either.
-        using var reader = new FileStream(LogPath, new FileStreamOptions { Mode = FileMode.Open, Access = FileAccess.ReadWrite, BufferSize = 0 });
-        using (var file = Open()) Assert.Equal("it is a FIFO, expected a regular file", file.TryWrite("x\n"u8));
+        using var reader = new FileStream(
+            LogPath,
+            new FileStreamOptions
+            {
+                Mode = FileMode.Open,
+                Access = FileAccess.ReadWrite,
+                BufferSize = 0,
+            }
+        );
+        using (var file = Open())
+            Assert.Equal("it is a FIFO, expected a regular file", file.TryWrite("x\n"u8));
     }
 
     [Fact]
     public void Whatever_is_no_regular_file_is_refused_with_its_name()
     {
-        using (var device = new LogFile("/dev/null", 1000, 1)) Assert.Equal("it is a character device, expected a regular file", device.TryWrite("x\n"u8));
-        using (var folder = new LogFile(_folder, 1000, 1)) Assert.Equal("it is a directory, expected a regular file", folder.TryWrite("x\n"u8));
+        using (var device = new LogFile("/dev/null", 1000, 1))
+            Assert.Equal("it is a character device, expected a regular file", device.TryWrite("x\n"u8));
+        using (var folder = new LogFile(_folder, 1000, 1))
+            Assert.Equal("it is a directory, expected a regular file", folder.TryWrite("x\n"u8));
 
         var target = Path.Combine(_folder, "target");
         var link = Path.Combine(_folder, "link");
         File.CreateSymbolicLink(link, target);
-        using (var linked = new LogFile(link, 1000, 1)) Assert.Equal("it is a symbolic link, expected a regular file", linked.TryWrite("x\n"u8));
+        using (var linked = new LogFile(link, 1000, 1))
+            Assert.Equal("it is a symbolic link, expected a regular file", linked.TryWrite("x\n"u8));
         Assert.False(File.Exists(target));
 
         var path = Path.Combine(_folder, "s");
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         socket.Bind(new UnixDomainSocketEndPoint(path));
-        using (var bound = new LogFile(path, 1000, 1)) Assert.Equal("it is a FIFO or a socket, expected a regular file", bound.TryWrite("x\n"u8));
+        using (var bound = new LogFile(path, 1000, 1))
+            Assert.Equal("it is a FIFO or a socket, expected a regular file", bound.TryWrite("x\n"u8));
     }
 
     [Fact]

@@ -12,36 +12,48 @@ public sealed class LogLineTests
     [Fact]
     public void Text_has_time_level_and_message_first_and_quotes_what_needs_it()
     {
-        var line = Line(LogFormat.Text, "address assigned", fields =>
-        {
-            fields.Add("pod", "default/web-1");
-            fields.Add("error", "two words, a \"quote\"\nand a line");
-            fields.Add("empty", "");
-            fields.Add("durationMs", 1.23456);
-            fields.Add("count", 3);
-            fields.Add("isNew", true);
-        });
+        var line = Line(
+            LogFormat.Text,
+            "address assigned",
+            fields =>
+            {
+                fields.Add("pod", "default/web-1");
+                fields.Add("error", "two words, a \"quote\"\nand a line");
+                fields.Add("empty", "");
+                fields.Add("durationMs", 1.23456);
+                fields.Add("count", 3);
+                fields.Add("isNew", true);
+            }
+        );
 
         Assert.Equal(
-            """time=2026-03-01T10:00:05.042Z level=info msg="address assigned" pod=default/web-1 error="two words, a \"quote\"\nand a line" durationMs=1.235 count=3 isNew=true""" + "\n",
-            line);
+            """time=2026-03-01T10:00:05.042Z level=info msg="address assigned" pod=default/web-1 error="two words, a \"quote\"\nand a line" durationMs=1.235 count=3 isNew=true"""
+                + "\n",
+            line
+        );
     }
 
     [Fact]
     public void Json_has_the_same_fields_in_the_same_order_and_numbers_are_numbers()
     {
-        var line = Line(LogFormat.Json, "address assigned", fields =>
-        {
-            fields.Add("pod", "default/web-1");
-            fields.Add("durationMs", 1.5);
-            fields.Add("count", 3);
-            fields.Add("isNew", false);
-            fields.Add("none", double.NaN);
-        });
+        var line = Line(
+            LogFormat.Json,
+            "address assigned",
+            fields =>
+            {
+                fields.Add("pod", "default/web-1");
+                fields.Add("durationMs", 1.5);
+                fields.Add("count", 3);
+                fields.Add("isNew", false);
+                fields.Add("none", double.NaN);
+            }
+        );
 
         Assert.Equal(
-            """{"time":"2026-03-01T10:00:05.042Z","level":"info","msg":"address assigned","pod":"default/web-1","durationMs":1.5,"count":3,"isNew":false,"none":"NaN"}""" + "\n",
-            line);
+            """{"time":"2026-03-01T10:00:05.042Z","level":"info","msg":"address assigned","pod":"default/web-1","durationMs":1.5,"count":3,"isNew":false,"none":"NaN"}"""
+                + "\n",
+            line
+        );
     }
 
     [Theory]
@@ -73,11 +85,16 @@ public sealed class LogLineTests
     [Fact]
     public void Values_and_the_number_of_fields_are_bounded()
     {
-        var line = Line(LogFormat.Json, new string('m', 1_000_000), fields =>
-        {
-            fields.Add("stack", new string('s', 1_000_000), LogLimits.Stack);
-            for (var i = 0; i < 100; i++) fields.Add($"field{i}", new string('\u0001', 1_000_000));
-        });
+        var line = Line(
+            LogFormat.Json,
+            new string('m', 1_000_000),
+            fields =>
+            {
+                fields.Add("stack", new string('s', 1_000_000), LogLimits.Stack);
+                for (var i = 0; i < 100; i++)
+                    fields.Add($"field{i}", new string('\u0001', 1_000_000));
+            }
+        );
 
         // An escaped character has six bytes.
         Assert.InRange(line.Length, 0, (LogLimits.Fields * LogLimits.Value * 6) + LogLimits.Stack + 2000);

@@ -16,7 +16,8 @@ public sealed class LogStreamTests
         var line = new byte[10_000];
 
         var started = Stopwatch.GetTimestamp();
-        for (var i = 0; i < 200; i++) stream.Write(line);
+        for (var i = 0; i < 200; i++)
+            stream.Write(line);
         Assert.InRange(Stopwatch.GetElapsedTime(started), LogStream.Patience / 2, LogStream.Patience * 5);
         Assert.InRange(stream.Dropped, 100, 200);
 

@@ -68,15 +68,20 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_socket_in_a_folder_that_does_not_exist_has_no_notes()
-        => Assert.Contains("no such file", Assert.Throws<IOException>(() => MissedDelFolder.Open(Path.Combine(_parent, "none", "ipamd.sock"))).Message, StringComparison.Ordinal);
+    public void A_socket_in_a_folder_that_does_not_exist_has_no_notes() =>
+        Assert.Contains(
+            "no such file",
+            Assert.Throws<IOException>(() => MissedDelFolder.Open(Path.Combine(_parent, "none", "ipamd.sock"))).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_full_folder_takes_no_new_note_and_replaces_old_ones()
     {
         using var folder = MissedDelFolder.Open(Socket);
         folder.Write(Hash, "{}"u8, unique: 1);
-        for (var index = 1; index < MissedDelFolder.MaxFiles; index++) File.WriteAllBytes(Path.Combine(Folder, $"{index}"), []);
+        for (var index = 1; index < MissedDelFolder.MaxFiles; index++)
+            File.WriteAllBytes(Path.Combine(Folder, $"{index}"), []);
 
         var refused = Assert.Throws<IOException>(() => folder.Write(new string('b', 40), "{}"u8, unique: 1));
         folder.Write(Hash, "again"u8, unique: 1);
@@ -94,7 +99,11 @@ public sealed class FolderTests : IDisposable
         Assert.Empty(folder.Names(10));
 
         File.WriteAllBytes(Path.Combine(Folder, "large"), new byte[MissedDelFolder.MaxBytes + 1]);
-        Assert.Contains($"{MissedDelFolder.MaxBytes + 1} bytes", Assert.Throws<FormatException>(() => folder.Read("large")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{MissedDelFolder.MaxBytes + 1} bytes",
+            Assert.Throws<FormatException>(() => folder.Read("large")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -152,7 +161,8 @@ public sealed class FolderTests : IDisposable
     public void Deleting_takes_the_notes_and_the_folder_and_leaves_what_is_none()
     {
         Assert.Equal(0, MissedDelFolder.Delete(Socket));
-        using (var folder = MissedDelFolder.Open(Socket)) folder.Write(Hash, "{}"u8, unique: 1);
+        using (var folder = MissedDelFolder.Open(Socket))
+            folder.Write(Hash, "{}"u8, unique: 1);
         File.WriteAllText(Path.Combine(Folder, "README"), "");
 
         Assert.Equal(1, MissedDelFolder.Delete(Socket));
@@ -182,15 +192,16 @@ public sealed class FolderTests : IDisposable
     [InlineData("a.json", false, false)]
     [InlineData(".tmp", false, false)]
     [InlineData("", false, false)]
-    public void A_name_says_what_a_file_is(string name, bool isNote, bool isUnfinished)
-        => Assert.Equal((isNote, isUnfinished), (MissedDelFolder.IsNote(name), MissedDelFolder.IsUnfinished(name)));
+    public void A_name_says_what_a_file_is(string name, bool isNote, bool isUnfinished) =>
+        Assert.Equal((isNote, isUnfinished), (MissedDelFolder.IsNote(name), MissedDelFolder.IsUnfinished(name)));
 
     [Fact]
     public void Names_of_a_large_folder_are_all_there()
     {
         using var folder = MissedDelFolder.Open(Socket);
         string[] names = [.. Enumerable.Range(0, 2000).Select(index => $"{index:0000}-ü")];
-        foreach (var name in names) File.WriteAllBytes(Path.Combine(Folder, name), []);
+        foreach (var name in names)
+            File.WriteAllBytes(Path.Combine(Folder, name), []);
 
         Assert.Equal(names, folder.Names(10_000).Order(StringComparer.Ordinal));
         Assert.Equal(100, folder.Names(100).Count);
@@ -201,5 +212,4 @@ public sealed class FolderTests : IDisposable
         using var process = System.Diagnostics.Process.Start("mkfifo", [path]);
         Assert.True(process.WaitForExit(TimeSpan.FromSeconds(5)) && process.ExitCode == 0);
     }
-
 }

@@ -8,7 +8,13 @@ namespace VpcCni.MissedDels.Tests;
 public sealed class FormatTests
 {
     private static readonly MissedDel Note = new(
-        "aws-cni", "c1", "eth0", new DateTimeOffset(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero), TimeSpan.FromTicks(47_110_000_001), "boot");
+        "aws-cni",
+        "c1",
+        "eth0",
+        new DateTimeOffset(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero),
+        TimeSpan.FromTicks(47_110_000_001),
+        "boot"
+    );
 
     [Fact]
     public void A_note_is_read_as_it_was_written() => Assert.Equal(Note, MissedDelFormat.Read(MissedDelFormat.Write(Note)));
@@ -37,8 +43,12 @@ public sealed class FormatTests
     [InlineData("{}", "version is no whole number")]
     [InlineData("""{"version":2}""", "expected 1")]
     [InlineData("""{"version":1}""", "networkName is no string")]
-    public void What_is_no_note_is_refused_with_a_reason(string content, string reason)
-        => Assert.Contains(reason, Assert.Throws<FormatException>(() => MissedDelFormat.Read(Encoding.UTF8.GetBytes(content))).Message, StringComparison.Ordinal);
+    public void What_is_no_note_is_refused_with_a_reason(string content, string reason) =>
+        Assert.Contains(
+            reason,
+            Assert.Throws<FormatException>(() => MissedDelFormat.Read(Encoding.UTF8.GetBytes(content))).Message,
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData("containerID", "\"\"", "containerID has 0 characters")]
@@ -57,12 +67,15 @@ public sealed class FormatTests
         Assert.Contains(reason, Assert.Throws<FormatException>(() => MissedDelFormat.Read(content)).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>A write that was cut anywhere, and one octet of each note that is another: refused, or read as something; never another exception.</summary>
+    /// <summary>
+    /// A write that was cut anywhere, and one octet of each note that is another: refused, or read as something; never another exception.
+    /// </summary>
     [Fact]
     public void Damage_is_refused_or_read()
     {
         var content = MissedDelFormat.Write(Note);
-        for (var length = 0; length < content.Length; length++) Assert.Throws<FormatException>(() => MissedDelFormat.Read(content.AsMemory(0, length)));
+        for (var length = 0; length < content.Length; length++)
+            Assert.Throws<FormatException>(() => MissedDelFormat.Read(content.AsMemory(0, length)));
         var random = new Random(1);
         for (var round = 0; round < 5000; round++)
         {

@@ -11,13 +11,15 @@ internal static class Fixture
     /// <summary>One array a message.</summary>
     public static byte[][] Load(string name)
     {
-        using var stream = typeof(Fixture).Assembly.GetManifestResourceStream(name) ?? throw new InvalidOperationException($"no fixture '{name}'");
+        using var stream =
+            typeof(Fixture).Assembly.GetManifestResourceStream(name) ?? throw new InvalidOperationException($"no fixture '{name}'");
         using var reader = new StreamReader(stream);
         return [.. reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Convert.FromHexString)];
     }
 
     /// <summary>All messages in one datagram, each padded to 4 octets.</summary>
-    public static byte[] Datagram(string name) => [.. Load(name).SelectMany(message => message.Concat(new byte[(4 - (message.Length & 3)) & 3]))];
+    public static byte[] Datagram(string name) =>
+        [.. Load(name).SelectMany(message => message.Concat(new byte[(4 - (message.Length & 3)) & 3]))];
 
     public static List<T> Parse<T>(ReadOnlySpan<byte> datagram, ushort type, MessageParser<T> parse)
         where T : class
@@ -26,7 +28,8 @@ internal static class Fixture
         var reader = new MessageReader(datagram);
         while (reader.TryRead(out var message))
         {
-            if (message.Header.Type == type && parse(message) is { } result) results.Add(result);
+            if (message.Header.Type == type && parse(message) is { } result)
+                results.Add(result);
         }
 
         return results;
@@ -36,7 +39,9 @@ internal static class Fixture
         where T : class
     {
         var reader = new MessageReader(message);
-        return reader.TryRead(out var first) && parse(first) is { } result ? result : throw new InvalidOperationException("the message is of another family");
+        return reader.TryRead(out var first) && parse(first) is { } result
+            ? result
+            : throw new InvalidOperationException("the message is of another family");
     }
 
     /// <summary>Everything that is ever done with octets from the kernel, by message type.</summary>
@@ -47,9 +52,15 @@ internal static class Fixture
         {
             switch (message.Header.Type)
             {
-                case Nlm.NLMSG_ERROR: Acknowledgement.Read(message); break;
-                case Nlm.NLMSG_DONE: Acknowledgement.ReadDone(message); break;
-                default: NotificationMessage.Parse(message); break;
+                case Nlm.NLMSG_ERROR:
+                    Acknowledgement.Read(message);
+                    break;
+                case Nlm.NLMSG_DONE:
+                    Acknowledgement.ReadDone(message);
+                    break;
+                default:
+                    NotificationMessage.Parse(message);
+                    break;
             }
         }
     }

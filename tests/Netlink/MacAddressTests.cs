@@ -26,7 +26,8 @@ public sealed class MacAddressTests
     {
         Assert.False(MacAddress.TryParse(text, out var address));
         Assert.Equal(default, address);
-        if (text is not null) Assert.Contains(text, Assert.Throws<FormatException>(() => MacAddress.Parse(text)).Message, StringComparison.Ordinal);
+        if (text is not null)
+            Assert.Contains(text, Assert.Throws<FormatException>(() => MacAddress.Parse(text)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -4,7 +4,10 @@ using Xunit;
 
 namespace VpcCni.Tests.Shared;
 
-/// <summary>A file of the repository that is made from the code: equal to what the code says, or the test fails. With <c>UPDATE_GENERATED=1</c> it is written instead.</summary>
+/// <summary>
+/// A file of the repository that is made from the code: equal to what the code says, or the test fails. With <c>UPDATE_GENERATED=1</c> it
+/// is written instead.
+/// </summary>
 internal static class GeneratedFile
 {
     /// <param name="path">From the root of the repository.</param>
@@ -21,7 +24,10 @@ internal static class GeneratedFile
         }
 
         Assert.True(File.Exists(file), $"{path} is missing; run this test with UPDATE_GENERATED=1");
-        Assert.True(expected == File.ReadAllText(file), $"{path} is not what the code says; run this test with UPDATE_GENERATED=1 and look at the difference");
+        Assert.True(
+            expected == File.ReadAllText(file),
+            $"{path} is not what the code says; run this test with UPDATE_GENERATED=1 and look at the difference"
+        );
     }
 
     /// <summary>A file of the repository that the code or the documentation goes by.</summary>
@@ -30,7 +36,8 @@ internal static class GeneratedFile
     private static string Root(string here)
     {
         var folder = Path.GetDirectoryName(here)!;
-        while (!File.Exists(Path.Combine(folder, "VpcCni.sln"))) folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException($"{here} is not in the repository");
+        while (!File.Exists(Path.Combine(folder, "VpcCni.sln")))
+            folder = Path.GetDirectoryName(folder) ?? throw new InvalidOperationException($"{here} is not in the repository");
         return folder;
     }
 }

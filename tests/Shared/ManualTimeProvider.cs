@@ -2,8 +2,8 @@
 namespace VpcCni.Tests.Shared;
 
 /// <summary>
-/// A clock that moves only when told to. Timers fire during <see cref="Advance"/>, in the order of their due times, on the thread that advances, each seeing the clock at its own due time.
-/// Timestamps count seven to a tick, so that code which takes one for the other fails.
+/// A clock that moves only when told to. Timers fire during <see cref="Advance"/>, in the order of their due times, on the thread that
+/// advances, each seeing the clock at its own due time. Timestamps count seven to a tick, so that code which takes one for the other fails.
 /// </summary>
 internal sealed class ManualTimeProvider : TimeProvider
 {
@@ -15,9 +15,7 @@ internal sealed class ManualTimeProvider : TimeProvider
     private long _order;
 
     public ManualTimeProvider()
-        : this(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero))
-    {
-    }
+        : this(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)) { }
 
     public ManualTimeProvider(DateTimeOffset start)
     {
@@ -34,18 +32,21 @@ internal sealed class ManualTimeProvider : TimeProvider
     {
         get
         {
-            lock (_lock) return _timers.Count;
+            lock (_lock)
+                return _timers.Count;
         }
     }
 
     public override DateTimeOffset GetUtcNow()
     {
-        lock (_lock) return _now;
+        lock (_lock)
+            return _now;
     }
 
     public override long GetTimestamp()
     {
-        lock (_lock) return (_now - _start).Ticks * TimestampsPerTick;
+        lock (_lock)
+            return (_now - _start).Ticks * TimestampsPerTick;
     }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
@@ -60,7 +61,8 @@ internal sealed class ManualTimeProvider : TimeProvider
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(by, TimeSpan.Zero);
         DateTimeOffset end;
-        lock (_lock) end = _now + by;
+        lock (_lock)
+            end = _now + by;
         while (true)
         {
             ManualTimer? due;
@@ -73,9 +75,12 @@ internal sealed class ManualTimeProvider : TimeProvider
                     return;
                 }
 
-                if (due.Due > _now) _now = due.Due;
-                if (due.Period > TimeSpan.Zero) due.Due += due.Period;
-                else _timers.Remove(due);
+                if (due.Due > _now)
+                    _now = due.Due;
+                if (due.Period > TimeSpan.Zero)
+                    due.Due += due.Period;
+                else
+                    _timers.Remove(due);
             }
 
             due.Fire();
@@ -104,18 +109,21 @@ internal sealed class ManualTimeProvider : TimeProvider
                     Period = period == Timeout.InfiniteTimeSpan ? TimeSpan.Zero : period;
                     Order = owner._order++;
                     now = dueTime <= TimeSpan.Zero && Period == TimeSpan.Zero;
-                    if (!now) owner._timers.Add(this);
+                    if (!now)
+                        owner._timers.Add(this);
                 }
             }
 
             // A due time of zero means at once; not inside the caller, who may hold a lock.
-            if (now) ThreadPool.QueueUserWorkItem(_ => Fire());
+            if (now)
+                ThreadPool.QueueUserWorkItem(_ => Fire());
             return true;
         }
 
         public void Dispose()
         {
-            lock (owner._lock) owner._timers.Remove(this);
+            lock (owner._lock)
+                owner._timers.Remove(this);
         }
 
         public ValueTask DisposeAsync()

@@ -4,8 +4,8 @@ using Xunit;
 namespace VpcCni.Tests.Shared;
 
 /// <summary>
-/// What a test needs of the machine (root, a kernel feature, a peer program). Missing, the test is skipped visibly; with <c>REQUIRE_ALL=1</c> it fails, so that CI
-/// cannot turn green by having nothing installed.
+/// What a test needs of the machine (root, a kernel feature, a peer program). Missing, the test is skipped visibly; with
+/// <c>REQUIRE_ALL=1</c> it fails, so that CI cannot turn green by having nothing installed.
 /// </summary>
 internal static class Requirement
 {
@@ -15,8 +15,10 @@ internal static class Requirement
 
     public static void Need(bool present, string what)
     {
-        if (present) return;
-        if (AllRequired) Assert.Fail($"REQUIRE_ALL=1, but this machine lacks: {what}");
+        if (present)
+            return;
+        if (AllRequired)
+            Assert.Fail($"REQUIRE_ALL=1, but this machine lacks: {what}");
         Assert.Skip($"needs {what}");
     }
 
@@ -25,7 +27,10 @@ internal static class Requirement
     /// <summary>A program on PATH.</summary>
     public static string NeedProgram(string name)
     {
-        var path = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+        var path = (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(':')
+            .Select(folder => Path.Combine(folder, name))
+            .FirstOrDefault(File.Exists);
         Need(path is not null, $"the program '{name}'");
         return path!;
     }

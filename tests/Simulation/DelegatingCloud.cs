@@ -14,43 +14,66 @@ internal abstract class DelegatingCloud(ICloud inner) : ICloud
 
     public NodeLimits? KnownLimits(string nodeType) => inner.KnownLimits(nodeType);
 
-    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => inner.DescribeLimitsAsync(nodeType, cancellationToken);
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
+        inner.DescribeLimitsAsync(nodeType, cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeAttachedInterfacesAsync(cancellationToken);
+    public virtual Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        inner.DescribeAttachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => inner.HintAttachedInterfacesAsync(cancellationToken);
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        inner.HintAttachedInterfacesAsync(cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) => inner.ReadMetadataInterfacesAsync(cancellationToken);
+    public virtual Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        inner.ReadMetadataInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) => inner.HintSecurityGroupsAsync(cancellationToken);
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
+        inner.HintSecurityGroupsAsync(cancellationToken);
 
-    public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => inner.DescribeUnattachedInterfacesAsync(cancellationToken);
+    public virtual Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        inner.DescribeUnattachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) => inner.DescribeLeakCandidatesAsync(cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+        inner.DescribeLeakCandidatesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => inner.DescribeSubnetsAsync(cancellationToken);
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
+        inner.DescribeSubnetsAsync(cancellationToken);
 
-    public virtual Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => inner.FindSubnetAsync(subnetId, cancellationToken);
+    public virtual Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) =>
+        inner.FindSubnetAsync(subnetId, cancellationToken);
 
-    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) => inner.DescribeNetworkRangesAsync(cancellationToken);
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
+        inner.DescribeNetworkRangesAsync(cancellationToken);
 
-    public virtual Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => inner.CreateInterfaceAsync(request, cancellationToken);
+    public virtual Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        inner.CreateInterfaceAsync(request, cancellationToken);
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => inner.AttachInterfaceAsync(id, deviceIndex, cancellationToken);
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+        inner.AttachInterfaceAsync(id, deviceIndex, cancellationToken);
 
-    public virtual Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
-        => inner.SetDeleteOnTerminationAsync(id, attachmentId, cancellationToken);
+    public virtual Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        inner.SetDeleteOnTerminationAsync(id, attachmentId, cancellationToken);
 
-    public virtual Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
-        => inner.SetSecurityGroupsAsync(id, securityGroupIds, cancellationToken);
+    public virtual Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    ) => inner.SetSecurityGroupsAsync(id, securityGroupIds, cancellationToken);
 
-    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => inner.DetachInterfaceAsync(id, attachmentId, cancellationToken);
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        inner.DetachInterfaceAsync(id, attachmentId, cancellationToken);
 
-    public virtual Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => inner.DeleteInterfaceAsync(id, cancellationToken);
+    public virtual Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) =>
+        inner.DeleteInterfaceAsync(id, cancellationToken);
 
-    public virtual Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => inner.AssignBlocksAsync(id, request, cancellationToken);
+    public virtual Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    ) => inner.AssignBlocksAsync(id, request, cancellationToken);
 
-    public virtual Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) => inner.UnassignBlocksAsync(id, blocks, cancellationToken);
+    public virtual Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) =>
+        inner.UnassignBlocksAsync(id, blocks, cancellationToken);
 
-    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => inner.TagInterfaceAsync(id, createdAt, cancellationToken);
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
+        inner.TagInterfaceAsync(id, createdAt, cancellationToken);
 }

@@ -7,15 +7,31 @@ using CreateInterfaceRequest = VpcCni.Lab.VpcModel.CreateInterfaceRequest;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>Everything bad that is not the pods' doing: failures and throttling of the cloud, lag, other people's hands on the node's interfaces, crashes, clocks that are set.</summary>
-internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, SimulatedCluster cluster, IReadOnlyList<SubnetId> subnets, IReadOnlyList<SecurityGroupId> groups)
+/// <summary>
+/// Everything bad that is not the pods' doing: failures and throttling of the cloud, lag, other people's hands on the node's interfaces,
+/// crashes, clocks that are set.
+/// </summary>
+internal sealed class FaultInjector(
+    Scenario scenario,
+    SimulatedNode node,
+    SimulatedCluster cluster,
+    IReadOnlyList<SubnetId> subnets,
+    IReadOnlyList<SecurityGroupId> groups
+)
 {
     private const string Everything = "*";
 
     private static readonly string[] FaultyOperations =
     [
-        "CreateNetworkInterface", "AttachNetworkInterface", "ModifyNetworkInterfaceAttribute", "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses", "DetachNetworkInterface",
-        "DeleteNetworkInterface", "DescribeNetworkInterfaces", Everything,
+        "CreateNetworkInterface",
+        "AttachNetworkInterface",
+        "ModifyNetworkInterfaceAttribute",
+        "AssignPrivateIpAddresses",
+        "UnassignPrivateIpAddresses",
+        "DetachNetworkInterface",
+        "DeleteNetworkInterface",
+        "DescribeNetworkInterfaces",
+        Everything,
     ];
 
     private readonly Random _random = Scenario.Stream(scenario.Seed, "trouble");
@@ -38,7 +54,16 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
             while (wanted > 0)
             {
                 var count = Math.Min(wanted - 1, _random.Next(0, 20));
-                _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnet, Ipv4 = AddressRequest.Any(count), Description = "a neighbour" }).Id);
+                _neighbours.Add(
+                    node.World.CreateNetworkInterface(
+                        new CreateInterfaceRequest
+                        {
+                            Subnet = subnet,
+                            Ipv4 = AddressRequest.Any(count),
+                            Description = "a neighbour",
+                        }
+                    ).Id
+                );
                 wanted -= count + 1;
             }
         }
@@ -49,19 +74,100 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         var world = node.World;
         world.Timing.DescribeLag = scenario.DescribeLag;
         world.Timing.MetadataLag = scenario.MetadataLag;
-        if (scenario.FailsBefore > 0) world.Faults.Add(new FaultRule { Operation = Everything, Times = null, Probability = scenario.FailsBefore, Code = "InternalError", Message = "before" });
-        if (scenario.FailsAfter > 0) world.Faults.Add(new FaultRule { Operation = Everything, Times = null, Probability = scenario.FailsAfter, Code = "Unavailable", Message = "after", Moment = FaultMoment.AfterEffect });
+        if (scenario.FailsBefore > 0)
+            world.Faults.Add(
+                new FaultRule
+                {
+                    Operation = Everything,
+                    Times = null,
+                    Probability = scenario.FailsBefore,
+                    Code = "InternalError",
+                    Message = "before",
+                }
+            );
+        if (scenario.FailsAfter > 0)
+            world.Faults.Add(
+                new FaultRule
+                {
+                    Operation = Everything,
+                    Times = null,
+                    Probability = scenario.FailsAfter,
+                    Code = "Unavailable",
+                    Message = "after",
+                    Moment = FaultMoment.AfterEffect,
+                }
+            );
         if (scenario.MutatingRate is { } rate)
-            world.Throttle.SetLimits(new Dictionary<CallKind, RateLimit> { [CallKind.Mutating] = new(2 + _random.Next(5), rate), [CallKind.NonMutating] = new(5 + _random.Next(5), rate * 2) });
+            world.Throttle.SetLimits(
+                new Dictionary<CallKind, RateLimit>
+                {
+                    [CallKind.Mutating] = new(2 + _random.Next(5), rate),
+                    [CallKind.NonMutating] = new(5 + _random.Next(5), rate * 2),
+                }
+            );
         Repeat(scenario.MeanFaultWindow, FaultWindowAsync);
-        Repeat(scenario.MeanInterference, () => { Interfere(); return Task.CompletedTask; });
-        Repeat(scenario.MeanCrash, () => { if (_random.Next(4) == 0) node.Stop(); else node.Crash("just so"); return Task.CompletedTask; });
-        Repeat(scenario.MeanOperator, () => { Operate(); return Task.CompletedTask; });
-        Repeat(scenario.CustomNetwork?.MeanChange, () => { cluster.Change(); return Task.CompletedTask; });
-        Repeat(scenario.MeanGroupChange, () => { Guarded(ChangeGroups); return Task.CompletedTask; });
-        Repeat(scenario.MeanClockJump, () => { JumpClock(); return Task.CompletedTask; });
-        if (scenario.MeanAway is { } away) _tasks.Add(GoAwayAsync(away));
-        if (scenario.Neighbours > 0) Repeat(TimeSpan.FromSeconds(20), () => { Guarded(MoveNeighbour); return Task.CompletedTask; });
+        Repeat(
+            scenario.MeanInterference,
+            () =>
+            {
+                Interfere();
+                return Task.CompletedTask;
+            }
+        );
+        Repeat(
+            scenario.MeanCrash,
+            () =>
+            {
+                if (_random.Next(4) == 0)
+                    node.Stop();
+                else
+                    node.Crash("just so");
+                return Task.CompletedTask;
+            }
+        );
+        Repeat(
+            scenario.MeanOperator,
+            () =>
+            {
+                Operate();
+                return Task.CompletedTask;
+            }
+        );
+        Repeat(
+            scenario.CustomNetwork?.MeanChange,
+            () =>
+            {
+                cluster.Change();
+                return Task.CompletedTask;
+            }
+        );
+        Repeat(
+            scenario.MeanGroupChange,
+            () =>
+            {
+                Guarded(ChangeGroups);
+                return Task.CompletedTask;
+            }
+        );
+        Repeat(
+            scenario.MeanClockJump,
+            () =>
+            {
+                JumpClock();
+                return Task.CompletedTask;
+            }
+        );
+        if (scenario.MeanAway is { } away)
+            _tasks.Add(GoAwayAsync(away));
+        if (scenario.Neighbours > 0)
+            Repeat(
+                TimeSpan.FromSeconds(20),
+                () =>
+                {
+                    Guarded(MoveNeighbour);
+                    return Task.CompletedTask;
+                }
+            );
     }
 
     /// <summary>All trouble ends. The damage that was done stays.</summary>
@@ -76,14 +182,17 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         world.Throttle.SetLimits(null);
         world.Timing.DescribeLag = TimeSpan.Zero;
         world.Timing.MetadataLag = TimeSpan.Zero;
-        foreach (var hidden in world.Faults.HiddenFromMetadata.ToArray()) world.Faults.ShowInMetadata(hidden);
-        foreach (var neighbour in _neighbours.Where(neighbour => world.FindInterface(neighbour) is not null)) world.DeleteNetworkInterface(neighbour);
+        foreach (var hidden in world.Faults.HiddenFromMetadata.ToArray())
+            world.Faults.ShowInMetadata(hidden);
+        foreach (var neighbour in _neighbours.Where(neighbour => world.FindInterface(neighbour) is not null))
+            world.DeleteNetworkInterface(neighbour);
         _neighbours.Clear();
     }
 
     private void Repeat(TimeSpan? mean, Func<Task> trouble)
     {
-        if (mean is { } interval) _tasks.Add(RepeatAsync(interval, trouble));
+        if (mean is { } interval)
+            _tasks.Add(RepeatAsync(interval, trouble));
     }
 
     private async Task RepeatAsync(TimeSpan mean, Func<Task> trouble)
@@ -91,9 +200,11 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         while (true)
         {
             await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _random.NextDouble()) * mean.Ticks)), node.Time);
-            if (_calm) return;
+            if (_calm)
+                return;
             await trouble();
-            if (_calm) return;
+            if (_calm)
+                return;
         }
     }
 
@@ -105,22 +216,30 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         while (true)
         {
             await Task.Delay(TimeSpan.FromTicks((long)(-Math.Log(1 - _away.NextDouble()) * mean.Ticks)), node.Time);
-            if (_calm) return;
-            if (!node.IsUp) continue;
+            if (_calm)
+                return;
+            if (!node.IsUp)
+                continue;
             node.Crash("EC2 goes away");
-            if (_away.Next(2) == 0) Guarded(() => Unassign(_away));
-            var rule = _away.Next(2) == 0
-                ? FaultRule.Throttle(Everything, times: null)
-                : new FaultRule
-                {
-                    Operation = Everything, Times = null, Code = "Unavailable", Message = "away",
-                    Status = HttpStatusCode.ServiceUnavailable,
-                };
+            if (_away.Next(2) == 0)
+                Guarded(() => Unassign(_away));
+            var rule =
+                _away.Next(2) == 0
+                    ? FaultRule.Throttle(Everything, times: null)
+                    : new FaultRule
+                    {
+                        Operation = Everything,
+                        Times = null,
+                        Code = "Unavailable",
+                        Message = "away",
+                        Status = HttpStatusCode.ServiceUnavailable,
+                    };
             node.Trace.Add($"trouble: EC2 is away, every call answers {rule.Code}");
             node.World.Faults.Add(rule);
             node.Checker.IsCloudAway = true;
             await Task.Delay(TimeSpan.FromSeconds(_away.Next(20, 110)), node.Time);
-            if (_calm) return;
+            if (_calm)
+                return;
             node.Trace.Add("trouble: EC2 is back");
             node.Checker.IsCloudAway = false;
             node.World.Faults.Clear(Everything);
@@ -132,17 +251,53 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         var operation = FaultyOperations[_random.Next(FaultyOperations.Length)];
         var rule = _random.Next(5) switch
         {
-            0 => new FaultRule { Operation = operation, Times = null, Code = "RequestLimitExceeded", Message = "Request limit exceeded.", Status = HttpStatusCode.ServiceUnavailable },
-            1 => new FaultRule { Operation = operation, Times = null, Code = "UnauthorizedOperation", Message = "You are not authorized", Status = HttpStatusCode.Forbidden },
-            2 => new FaultRule { Operation = operation, Times = _random.Next(1, 4), Code = "Unavailable", Message = "lost", Moment = FaultMoment.AfterEffect },
-            3 when operation is "CreateNetworkInterface" or "AssignPrivateIpAddresses" => new FaultRule { Operation = operation, Times = null, Code = "InsufficientFreeAddressesInSubnet", Message = "not enough", Status = HttpStatusCode.BadRequest },
-            _ => new FaultRule { Operation = operation, Times = _random.Next(1, 6), Code = "InternalError", Message = "window" },
+            0 => new FaultRule
+            {
+                Operation = operation,
+                Times = null,
+                Code = "RequestLimitExceeded",
+                Message = "Request limit exceeded.",
+                Status = HttpStatusCode.ServiceUnavailable,
+            },
+            1 => new FaultRule
+            {
+                Operation = operation,
+                Times = null,
+                Code = "UnauthorizedOperation",
+                Message = "You are not authorized",
+                Status = HttpStatusCode.Forbidden,
+            },
+            2 => new FaultRule
+            {
+                Operation = operation,
+                Times = _random.Next(1, 4),
+                Code = "Unavailable",
+                Message = "lost",
+                Moment = FaultMoment.AfterEffect,
+            },
+            3 when operation is "CreateNetworkInterface" or "AssignPrivateIpAddresses" => new FaultRule
+            {
+                Operation = operation,
+                Times = null,
+                Code = "InsufficientFreeAddressesInSubnet",
+                Message = "not enough",
+                Status = HttpStatusCode.BadRequest,
+            },
+            _ => new FaultRule
+            {
+                Operation = operation,
+                Times = _random.Next(1, 6),
+                Code = "InternalError",
+                Message = "window",
+            },
         };
         node.Trace.Add($"trouble: {operation} answers {rule.Code} ({rule.Moment})");
         node.World.Faults.Add(rule);
         await Task.Delay(TimeSpan.FromSeconds(_random.Next(1, 60)), node.Time);
-        if (!_calm && operation != Everything) node.World.Faults.Clear(operation);
-        else if (!_calm && rule.Times is null) node.World.Faults.Clear(Everything);
+        if (!_calm && operation != Everything)
+            node.World.Faults.Clear(operation);
+        else if (!_calm && rule.Times is null)
+            node.World.Faults.Clear(Everything);
     }
 
     /// <summary>What operators do: another mode with a restart, a cordoned node, a brake on the cloud's API.</summary>
@@ -160,7 +315,10 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
                 node.Trace.Add($"trouble: the node is {(node.IsUnschedulable ? "cordoned" : "not cordoned any more")}");
                 break;
             default:
-                node.SetConditions(node.IsUnschedulable, node.Access == CloudAccess.Full ? (CloudAccess)_random.Next(1, 3) : CloudAccess.Full);
+                node.SetConditions(
+                    node.IsUnschedulable,
+                    node.Access == CloudAccess.Full ? (CloudAccess)_random.Next(1, 3) : CloudAccess.Full
+                );
                 node.Trace.Add($"trouble: cloud access is {node.Access}");
                 break;
         }
@@ -179,7 +337,8 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         var by = TimeSpan.FromSeconds(_random.Next(-7200, 7200));
         node.Trace.Add($"trouble: the clock is set by {by}");
         node.Clock.Jump(by);
-        if (by > TimeSpan.Zero) node.Checker.ClockSetForward();
+        if (by > TimeSpan.Zero)
+            node.Checker.ClockSetForward();
     }
 
     private void Interfere()
@@ -213,12 +372,14 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
         node.Trace.Add($"trouble: somebody detaches {eni.Id}");
         node.Checker.Detach(eni);
         node.World.DetachNetworkInterface(eni.Attachment!.Id, force: _random.Next(2) == 0);
-        if (_random.Next(2) == 0) node.Time.After(TimeSpan.FromSeconds(_random.Next(30)), () => Guarded(() => DeleteIfDetached(eni.Id)));
+        if (_random.Next(2) == 0)
+            node.Time.After(TimeSpan.FromSeconds(_random.Next(30)), () => Guarded(() => DeleteIfDetached(eni.Id)));
     }
 
     private void DeleteIfDetached(EniId id)
     {
-        if (node.World.FindInterface(id) is not { Attachment: null } eni) return;
+        if (node.World.FindInterface(id) is not { Attachment: null } eni)
+            return;
         node.Trace.Add($"trouble: somebody deletes {id}");
         node.Checker.Damage(eni.AllRanges);
         node.World.DeleteNetworkInterface(id);
@@ -226,13 +387,18 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
 
     private void Unassign(Random random)
     {
-        var candidates = node.World.InterfacesOf(node.Instance).Where(eni => eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length > 0).ToArray();
-        if (candidates.Length == 0) return;
+        var candidates = node
+            .World.InterfacesOf(node.Instance)
+            .Where(eni => eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length > 0)
+            .ToArray();
+        if (candidates.Length == 0)
+            return;
         var eni = candidates[random.Next(candidates.Length)];
         var index = random.Next(eni.SecondaryAddresses.Length + eni.Ipv4Prefixes.Length);
         IPAddress[] addresses = index < eni.SecondaryAddresses.Length ? [eni.SecondaryAddresses[index]] : [];
         IPNetwork[] prefixes = index >= eni.SecondaryAddresses.Length ? [eni.Ipv4Prefixes[index - eni.SecondaryAddresses.Length]] : [];
-        node.Trace.Add($"trouble: somebody takes {string.Join(", ", addresses.Select(address => address.ToString()).Concat(prefixes.Select(prefix => prefix.ToString())))} from {eni.Id}");
+        var taken = addresses.Select(address => address.ToString()).Concat(prefixes.Select(prefix => prefix.ToString()));
+        node.Trace.Add($"trouble: somebody takes {string.Join(", ", taken)} from {eni.Id}");
         node.Checker.Damage([.. addresses.Select(address => new IPNetwork(address, 32)), .. prefixes]);
         node.World.UnassignPrivateIpAddresses(eni.Id, addresses, prefixes);
     }
@@ -249,8 +415,17 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
     {
         var used = node.World.InterfacesOf(node.Instance).Select(eni => eni.Attachment!.DeviceIndex).ToHashSet();
         var free = Enumerable.Range(1, 20).First(index => !used.Contains(index));
-        Dictionary<string, string> tags = _random.Next(2) == 0 ? new(StringComparer.Ordinal) { ["node.k8s.amazonaws.com/no_manage"] = "true" } : [];
-        var eni = node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnets[0], Ipv4 = AddressRequest.Any(_random.Next(0, 3)), Description = "somebody's", Tags = tags });
+        Dictionary<string, string> tags =
+            _random.Next(2) == 0 ? new(StringComparer.Ordinal) { ["node.k8s.amazonaws.com/no_manage"] = "true" } : [];
+        var eni = node.World.CreateNetworkInterface(
+            new CreateInterfaceRequest
+            {
+                Subnet = subnets[0],
+                Ipv4 = AddressRequest.Any(_random.Next(0, 3)),
+                Description = "somebody's",
+                Tags = tags,
+            }
+        );
         node.Trace.Add($"trouble: somebody attaches {eni.Id}{(tags.Count > 0 ? ", not to be managed" : "")}");
         Foreign.Add(eni.Id);
         node.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance, free));
@@ -258,8 +433,11 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
 
     private void DeleteUnattached()
     {
-        var ours = node.World.Interfaces.Where(eni => eni.Attachment is null && eni.Tags.ContainsKey("node.k8s.amazonaws.com/instance_id")).ToArray();
-        if (ours.Length > 0) DeleteIfDetached(ours[_random.Next(ours.Length)].Id);
+        var ours = node
+            .World.Interfaces.Where(eni => eni.Attachment is null && eni.Tags.ContainsKey("node.k8s.amazonaws.com/instance_id"))
+            .ToArray();
+        if (ours.Length > 0)
+            DeleteIfDetached(ours[_random.Next(ours.Length)].Id);
     }
 
     private void MoveNeighbour()
@@ -272,7 +450,16 @@ internal sealed class FaultInjector(Scenario scenario, SimulatedNode node, Simul
             return;
         }
 
-        _neighbours.Add(node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = subnets[_random.Next(subnets.Count)], Ipv4 = AddressRequest.Any(_random.Next(0, 8)), Description = "a neighbour" }).Id);
+        _neighbours.Add(
+            node.World.CreateNetworkInterface(
+                new CreateInterfaceRequest
+                {
+                    Subnet = subnets[_random.Next(subnets.Count)],
+                    Ipv4 = AddressRequest.Any(_random.Next(0, 8)),
+                    Description = "a neighbour",
+                }
+            ).Id
+        );
     }
 
     /// <summary>Others meet the same failures as we do.</summary>

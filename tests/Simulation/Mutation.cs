@@ -4,7 +4,10 @@ using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>What a planted bug may do, all of it from outside: other options, other ports, and a hand in the engine's state. Null members leave everything as it is.</summary>
+/// <summary>
+/// What a planted bug may do, all of it from outside: other options, other ports, and a hand in the engine's state. Null members leave
+/// everything as it is.
+/// </summary>
 internal sealed record Mutation(string Name)
 {
     /// <summary>More of the trouble in which the bug shows, so that a test needs few seeds.</summary>

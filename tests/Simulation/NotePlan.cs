@@ -14,7 +14,8 @@ internal sealed record NotePlan(double Late, double AddsAgain, double Fails, dou
     public static NotePlan? From(int seed, bool isTroubled)
     {
         var random = Scenario.Stream(seed, "notes");
-        if (seed < CustomNetworkPlan.FirstSeed || random.Next(4) == 0) return null;
+        if (seed < CustomNetworkPlan.FirstSeed || random.Next(4) == 0)
+            return null;
         double Share(double most) => isTroubled && random.Next(2) == 0 ? random.NextDouble() * most : 0;
         return new NotePlan(Share(0.5), Share(0.8), Share(0.3), Share(0.8), Share(0.3), Share(0.2));
     }

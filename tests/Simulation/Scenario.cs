@@ -5,11 +5,23 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests;
 
 /// <summary>
-/// Everything that a seed decides: the node, its options, the load, and how much of which trouble. Each kind of trouble is wholly off in many scenarios, so that no kind hides another.
+/// Everything that a seed decides: the node, its options, the load, and how much of which trouble. Each kind of trouble is wholly off in
+/// many scenarios, so that no kind hides another.
 /// </summary>
 internal sealed record Scenario
 {
-    private static readonly string[] Types = ["t3.nano", "t3.small", "t3.small", "t3.medium", "m5.large", "m5.large", "m4.large", "m5.xlarge", "c5.4xlarge"];
+    private static readonly string[] Types =
+    [
+        "t3.nano",
+        "t3.small",
+        "t3.small",
+        "t3.medium",
+        "m5.large",
+        "m5.large",
+        "m4.large",
+        "m5.xlarge",
+        "c5.4xlarge",
+    ];
 
     public required int Seed { get; init; }
     public required InstanceType Type { get; init; }
@@ -49,7 +61,9 @@ internal sealed record Scenario
     public required double LostDeletes { get; init; }
     public required double RepeatedDeletes { get; init; }
 
-    /// <summary>What the plugin does with a DEL that the daemon does not answer; null: the runtime repeats it until it is answered.</summary>
+    /// <summary>
+    /// What the plugin does with a DEL that the daemon does not answer; null: the runtime repeats it until it is answered.
+    /// </summary>
     public required NotePlan? Notes { get; init; }
 
     // Cloud.
@@ -82,8 +96,11 @@ internal sealed record Scenario
 
     public int PerInterface => Type.Ipv4PerInterface - 1;
 
-    /// <summary>As documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, but no more than kubelet runs by default.</summary>
-    public int PodLimit(bool usesPrefixes) => SetsMaxPods ? MaxPods
+    /// <summary>
+    /// As documented: interfaces x (addresses - 1) + 2; with prefixes 16 times the addresses, but no more than kubelet runs by default.
+    /// </summary>
+    public int PodLimit(bool usesPrefixes) =>
+        SetsMaxPods ? MaxPods
         : usesPrefixes && Type.SupportsPrefixes ? Math.Min(KubeletPods, (PodInterfaces * PerInterface * 16) + 2)
         : (PodInterfaces * PerInterface) + 2;
 
@@ -123,7 +140,10 @@ internal sealed record Scenario
             DiscoversSubnets = discoversSubnets,
             CustomNetwork = customNetwork,
             MeanGroupChange = CustomNetworkPlan.GroupChange(seed, troubled),
-            Subnets = PlanSubnets(random) is var planned && customNetwork is null ? planned : [planned[0] with { Role = null }, .. customNetwork!.Subnets],
+            Subnets =
+                PlanSubnets(random) is var planned && customNetwork is null
+                    ? planned
+                    : [planned[0] with { Role = null }, .. customNetwork!.Subnets],
             Neighbours = random.Next(3) == 0 ? 0.3 + (random.NextDouble() * 0.65) : 0,
             Trouble = TimeSpan.FromMinutes(random.Next(3, 13)),
             PodsAtMost = Math.Max(1, (int)(Math.Min(capacity, 60) * (0.3 + random.NextDouble()))),
@@ -137,7 +157,12 @@ internal sealed record Scenario
             LostDeletes = On(0.5) ? random.NextDouble() * 0.15 : 0,
             RepeatedDeletes = On(0.5) ? random.NextDouble() * 0.2 : 0,
             Notes = NotePlan.From(seed, troubled),
-            Latency = new CallLatency(Seconds(random, 0.02, 0.1), Seconds(random, 0.1, 1.5), On(0.3) ? random.NextDouble() * 0.05 : 0, Seconds(random, 5, 15)),
+            Latency = new CallLatency(
+                Seconds(random, 0.02, 0.1),
+                Seconds(random, 0.1, 1.5),
+                On(0.3) ? random.NextDouble() * 0.05 : 0,
+                Seconds(random, 5, 15)
+            ),
             AttachLatency = Seconds(random, 0.1, 6),
             DetachLatency = Seconds(random, 0.5, 25),
             DescribeLag = On(0.4) ? Seconds(random, 0.5, 20) : TimeSpan.Zero,
@@ -170,9 +195,16 @@ internal sealed record Scenario
     private static SubnetPlan[] PlanSubnets(Random random)
     {
         int Size() => random.Next(4) == 0 ? Pick(random, 27, 28) : Pick(random, 22, 24);
-        if (random.Next(3) > 0) return [new SubnetPlan(Size(), null, null)];
+        if (random.Next(3) > 0)
+            return [new SubnetPlan(Size(), null, null)];
         var primary = new SubnetPlan(Size(), Pick(random, null, null, "1", "0"), null);
-        return [primary, .. Enumerable.Range(0, random.Next(1, 4)).Select(_ => new SubnetPlan(Size(), Pick(random, "1", "1", "1", null, "0"), Pick(random, null, null, "sim", "another")))];
+        return
+        [
+            primary,
+            .. Enumerable
+                .Range(0, random.Next(1, 4))
+                .Select(_ => new SubnetPlan(Size(), Pick(random, "1", "1", "1", null, "0"), Pick(random, null, null, "sim", "another"))),
+        ];
     }
 
     /// <summary>The daemon's environment, as an operator would set it.</summary>
@@ -194,11 +226,17 @@ internal sealed record Scenario
         if (CustomNetwork is not null)
         {
             // Nobody is asked there: the simulated cluster tells.
-            (environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], environment["CLUSTER_ENDPOINT"], environment["MY_NODE_NAME"]) = ("true", "https://cluster.test", "node-1");
+            (environment["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"], environment["CLUSTER_ENDPOINT"], environment["MY_NODE_NAME"]) = (
+                "true",
+                "https://cluster.test",
+                "node-1"
+            );
         }
 
-        if (MaxEni is { } maxEni) environment["MAX_ENI"] = $"{maxEni}";
-        if (SetsMaxPods) environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
+        if (MaxEni is { } maxEni)
+            environment["MAX_ENI"] = $"{maxEni}";
+        if (SetsMaxPods)
+            environment["VPCCNI_MAX_PODS"] = $"{MaxPods}";
         return environment;
     }
 
@@ -206,13 +244,15 @@ internal sealed record Scenario
     public static Random Stream(int seed, string purpose)
     {
         var mixed = 2166136261u ^ (uint)seed;
-        foreach (var character in purpose) mixed = (mixed ^ character) * 16777619u;
+        foreach (var character in purpose)
+            mixed = (mixed ^ character) * 16777619u;
         return new Random((int)(mixed ^ (mixed >> 15) ^ ((uint)seed * 2654435761u)));
     }
 
     private static T Pick<T>(Random random, params ReadOnlySpan<T> choices) => choices[random.Next(choices.Length)];
 
-    internal static TimeSpan Seconds(Random random, double least, double most) => TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
+    internal static TimeSpan Seconds(Random random, double least, double most) =>
+        TimeSpan.FromSeconds(Math.Round(least + (random.NextDouble() * (most - least)), 3));
 }
 
 /// <summary>A subnet, of the node's zone as a rule.</summary>

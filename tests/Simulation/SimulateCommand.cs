@@ -4,7 +4,9 @@ using VpcCni.Simulation.Tests.Comparison;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary><c>make sim SEEDS=n [SEED=x]</c>: runs fresh seeds, or one again, and tells what came out. Exit code 0 only if nothing was found.</summary>
+/// <summary>
+/// <c>make sim SEEDS=n [SEED=x]</c>: runs fresh seeds, or one again, and tells what came out. Exit code 0 only if nothing was found.
+/// </summary>
 internal static class SimulateCommand
 {
     private const int MostFailuresShown = 5;
@@ -45,12 +47,16 @@ internal static class SimulateCommand
                     RowReport.Write(output);
                     return 0;
                 default:
-                    error.WriteLine($"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] [--planted] [--compare] [--rows]");
+                    error.WriteLine(
+                        $"simulate: '{args[index]}' is not understood; expected [--seeds N] [--seed X] [--first X] [--trace] "
+                            + "[--planted] [--compare] [--rows]"
+                    );
                     return 2;
             }
         }
 
-        if (planted) return FindPlanted(seeds, output);
+        if (planted)
+            return FindPlanted(seeds, output);
         return only is { } one ? RunOne(one, verbose, output) : RunMany(first, seeds, output);
     }
 
@@ -58,7 +64,8 @@ internal static class SimulateCommand
     {
         output.WriteLine($"SEED={seed}");
         var result = Simulation.Run(seed, echo: verbose ? output : null);
-        if (result.Violation is not null && !verbose) output.WriteLine(result.Trace);
+        if (result.Violation is not null && !verbose)
+            output.WriteLine(result.Trace);
         output.WriteLine(Describe(result));
         return result.Violation is null ? 0 : 1;
     }
@@ -67,7 +74,10 @@ internal static class SimulateCommand
     {
         output.WriteLine($"{seeds} seeds from {first}");
         var clock = Stopwatch.StartNew();
-        long steps = 0, adds = 0, crashes = 0, calls = 0;
+        long steps = 0,
+            adds = 0,
+            crashes = 0,
+            calls = 0;
         var time = TimeSpan.Zero;
         var failed = 0;
         for (var index = 0; index < seeds; index++)
@@ -78,13 +88,18 @@ internal static class SimulateCommand
             crashes += result.Crashes;
             calls += result.CloudCalls;
             time += result.VirtualTime;
-            if (result.Violation is null) continue;
-            if (++failed <= MostFailuresShown) output.WriteLine(result.Trace);
+            if (result.Violation is null)
+                continue;
+            if (++failed <= MostFailuresShown)
+                output.WriteLine(result.Trace);
             output.WriteLine(Describe(result));
         }
 
         var seconds = clock.Elapsed.TotalSeconds;
-        output.WriteLine($"seeds {seeds}, failed {failed}; steps {steps}, {steps / seconds:0} a second; virtual time {time.TotalHours:0.0} h in {seconds:0.0} s");
+        output.WriteLine(
+            $"seeds {seeds}, failed {failed}; steps {steps}, {steps / seconds:0} a second; virtual time {time.TotalHours:0.0} h in "
+                + $"{seconds:0.0} s"
+        );
         output.WriteLine($"ADDs answered {adds}, crashes {crashes}, EC2 calls {calls}");
         return failed == 0 ? 0 : 1;
     }
@@ -96,13 +111,15 @@ internal static class SimulateCommand
         foreach (var bug in PlantedBugs.Bugs.All)
         {
             var (seed, violation) = PlantedBugs.PlantedBugTests.Find(bug, seeds, bug.Focus);
-            if (seed is null) missed++;
+            if (seed is null)
+                missed++;
             output.WriteLine(seed is null ? $"{bug.Name}: NOT FOUND by {seeds} seeds" : $"{bug.Name}: found by seed {seed}: {violation}");
         }
 
         return missed == 0 ? 0 : 1;
     }
 
-    private static string Describe(SimulationResult result)
-        => $"SEED={result.Seed} {(result.Violation is null ? "ok" : "FAILED: " + result.Violation.Split('\n')[0])} ({result.Steps} steps, {result.Pods} pods, {result.Crashes} crashes, {result.CloudCalls} EC2 calls, trace {result.Hash:x16})";
+    private static string Describe(SimulationResult result) =>
+        $"SEED={result.Seed} {(result.Violation is null ? "ok" : "FAILED: " + result.Violation.Split('\n')[0])} ({result.Steps} "
+        + $"steps, {result.Pods} pods, {result.Crashes} crashes, {result.CloudCalls} EC2 calls, trace {result.Hash:x16})";
 }

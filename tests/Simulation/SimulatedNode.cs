@@ -17,7 +17,9 @@ using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>One node of the model and its daemon, life after life: starts it, kills it, starts it again, and carries the requests of clients to it.</summary>
+/// <summary>
+/// One node of the model and its daemon, life after life: starts it, kills it, starts it again, and carries the requests of clients to it.
+/// </summary>
 internal sealed class SimulatedNode
 {
     private readonly Scenario _scenario;
@@ -32,7 +34,15 @@ internal sealed class SimulatedNode
     private int _strange;
     private int _lives;
 
-    public SimulatedNode(Scenario scenario, Mutation sabotage, VirtualTime time, VpcWorld world, InstanceId instance, SafetyChecker checker, Trace trace)
+    public SimulatedNode(
+        Scenario scenario,
+        Mutation sabotage,
+        VirtualTime time,
+        VpcWorld world,
+        InstanceId instance,
+        SafetyChecker checker,
+        Trace trace
+    )
     {
         (_scenario, _sabotage, Time, World, Instance, Checker, Trace) = (scenario, sabotage, time, world, instance, checker, trace);
         (_random, _crashes) = (Scenario.Stream(scenario.Seed, "node"), Scenario.Stream(scenario.Seed, "crashes"));
@@ -78,7 +88,8 @@ internal sealed class SimulatedNode
 
     public void StartDaemon()
     {
-        if (_life is not null) return;
+        if (_life is not null)
+            return;
         var incarnation = new DaemonRun(Time, $"daemon {++_lives}", Clock);
         Trace.Add($"{incarnation.Name} starts");
         _ = incarnation.Start(() => LiveAsync(incarnation));
@@ -88,7 +99,8 @@ internal sealed class SimulatedNode
     {
         (IsUnschedulable, Access) = (isUnschedulable, access);
         Checker.Blind(access == CloudAccess.NoCalls);
-        if (_life is { Engine: { } engine }) Apply(engine);
+        if (_life is { Engine: { } engine })
+            Apply(engine);
     }
 
     private void Apply(PoolEngine engine) => (engine.Conditions.IsUnschedulable, engine.Budget.Access) = (IsUnschedulable, Access);
@@ -96,13 +108,15 @@ internal sealed class SimulatedNode
     /// <summary>Does something on the running daemon's thread; nothing while there is none.</summary>
     public void WithEngine(Action<PoolEngine> action)
     {
-        if (_life is { Engine: { } engine } life) life.Incarnation.Post(() => action(engine));
+        if (_life is { Engine: { } engine } life)
+            life.Incarnation.Post(() => action(engine));
     }
 
     /// <summary>Kill -9, at this very point; a supervisor starts the next one.</summary>
     public void Crash(string why)
     {
-        if (_life is not { } life) return;
+        if (_life is not { } life)
+            return;
         Trace.Add($"{life.Incarnation.Name} is killed: {why}");
         Crashes++;
         End(life);
@@ -112,17 +126,23 @@ internal sealed class SimulatedNode
     /// <summary>A stop as by SIGTERM: the loop is cancelled, and what is not done soon is killed.</summary>
     public void Stop()
     {
-        if (_life is not { } life) return;
+        if (_life is not { } life)
+            return;
         Trace.Add($"{life.Incarnation.Name} is asked to stop");
         life.Incarnation.Post(life.Stop.Cancel);
-        Time.After(TimeSpan.FromSeconds(5), () =>
-        {
-            if (ReferenceEquals(_life, life)) Crash("it did not stop in time");
-        });
+        Time.After(
+            TimeSpan.FromSeconds(5),
+            () =>
+            {
+                if (ReferenceEquals(_life, life))
+                    Crash("it did not stop in time");
+            }
+        );
     }
 
     /// <summary>As the plugin writes it now.</summary>
-    public MissedDel NoteOf(PodRecord pod) => new(pod.Network, pod.Container, "eth0", Time.GetUtcNow() + Clock.Offset, Time.GetElapsedTime(0), BootId);
+    public MissedDel NoteOf(PodRecord pod) =>
+        new(pod.Network, pod.Container, "eth0", Time.GetUtcNow() + Clock.Offset, Time.GetElapsedTime(0), BootId);
 
     public void LeaveNote(PodRecord pod, MissedDel note)
     {
@@ -151,33 +171,48 @@ internal sealed class SimulatedNode
     {
         engine.Events.Subscribe(happened =>
         {
-            if (happened is PoolEvent.MissedDelete { Released: { } released }) Checker.ReleasedByNote(released.Key.ContainerId, released.Addresses[0].Address);
+            if (happened is PoolEvent.MissedDelete { Released: { } released })
+                Checker.ReleasedByNote(released.Key.ContainerId, released.Addresses[0].Address);
         });
-        if (_scenario.Notes is not { Fails: 0 } || _scenario.DiskFails > 0) return;
+        if (_scenario.Notes is not { Fails: 0 } || _scenario.DiskFails > 0)
+            return;
         var found = Notes.Entries.ToArray();
-        Time.After(TakesNotes, () =>
-        {
-            if (!ReferenceEquals(_life, life)) return;
-            foreach (var entry in found)
+        Time.After(
+            TakesNotes,
+            () =>
             {
-                if (Notes.Entries.Contains(entry)) Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start the note {entry} is still there");
-                if (entry.Note is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId)) continue;
-                if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } held)
-                    Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start {held.Key} holds {held.Addresses[0].Address}, in spite of {entry}");
+                if (!ReferenceEquals(_life, life))
+                    return;
+                foreach (var entry in found)
+                {
+                    if (Notes.Entries.Contains(entry))
+                        Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start the note {entry} is still there");
+                    if (entry.Note is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId))
+                        continue;
+                    if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } held)
+                        Checker.Fail(
+                            $"{TakesNotes.TotalSeconds} s after the daemon's start {held.Key} holds {held.Addresses[0].Address}, in "
+                                + $"spite of {entry}"
+                        );
+                }
             }
-        });
+        );
     }
 
     private void BeforeLook()
     {
-        if (!IsCalm && _scenario.Notes is { } plan && _notes.NextDouble() < plan.Fails) throw new IOException("the folder cannot be read");
+        if (!IsCalm && _scenario.Notes is { } plan && _notes.NextDouble() < plan.Fails)
+            throw new IOException("the folder cannot be read");
     }
 
     private void BeforeRemoval()
     {
-        if (IsCalm || _scenario.Notes is not { } plan) return;
-        if (_notes.NextDouble() < plan.Fails) throw new IOException("the file cannot be removed");
-        if (_notes.NextDouble() < plan.CrashAtRemoval) Crash("before a note was removed");
+        if (IsCalm || _scenario.Notes is not { } plan)
+            return;
+        if (_notes.NextDouble() < plan.Fails)
+            throw new IOException("the file cannot be removed");
+        if (_notes.NextDouble() < plan.CrashAtRemoval)
+            Crash("before a note was removed");
     }
 
     private bool IsAnnounced() => _scenario.Notes is not { } plan || _notes.NextDouble() >= plan.Unannounced;
@@ -193,81 +228,123 @@ internal sealed class SimulatedNode
         _deleted.Remove(pod.Container);
         var reply = await AskForAddressAsync(pod, patience);
         // Whoever left early, or lost its daemon, was told nothing.
-        if (known > 0 && reply is not (AddReply.Gone or AddReply.Unavailable) && ReferenceEquals(_life, life)
-            && (reply is AddReply.Refused || Time.GetUtcNow() - began > AtOnce))
+        if (
+            known > 0
+            && reply is not (AddReply.Gone or AddReply.Unavailable)
+            && ReferenceEquals(_life, life)
+            && (reply is AddReply.Refused || Time.GetUtcNow() - began > AtOnce)
+        )
         {
-            Checker.Fail($"ADD {pod} came to {reply} after {(Time.GetUtcNow() - began).TotalSeconds:0.000} s "
-                + $"although {known} free addresses were in checkpoint and metadata");
+            Checker.Fail(
+                $"ADD {pod} came to {reply} after {(Time.GetUtcNow() - began).TotalSeconds:0.000} s "
+                    + $"although {known} free addresses were in checkpoint and metadata"
+            );
         }
 
         return reply;
     }
 
-    private Task<AddReply> AskForAddressAsync(PodRecord pod, TimeSpan patience)
-        => AskAsync<AddReply>($"ADD {pod}", new AddReply.Unavailable(), new AddReply.Gone(), patience, AddBound, async (engine, listening, cancellationToken) =>
-    {
-        var key = new AttachmentKey(pod.Network, pod.Container, "eth0");
-        try
-        {
-            var outcome = await engine.Addresses.AddAsync(key, new PodReference(pod.PodNamespace, pod.PodName), pod.Netns, cancellationToken);
-            switch (outcome)
+    private Task<AddReply> AskForAddressAsync(PodRecord pod, TimeSpan patience) =>
+        AskAsync<AddReply>(
+            $"ADD {pod}",
+            new AddReply.Unavailable(),
+            new AddReply.Gone(),
+            patience,
+            AddBound,
+            async (engine, listening, cancellationToken) =>
             {
-                case AddOutcome.Held { Attachment: var held }:
-                    var address = held.Addresses[0].Address;
-                    if (listening()) Checker.TellAddress(pod, address);
-                    return new AddReply.Address(address);
-                case AddOutcome.Orphaned { Attachment: var orphan }:
-                    if (listening()) Checker.TellOrphaned(pod, orphan.Addresses[0].Address);
-                    return new AddReply.Refused("orphaned");
-                case AddOutcome.NoAddress none:
-                    return new AddReply.Refused(none.Reason);
-                case AddOutcome.NotObserved unknown:
-                    return new AddReply.Refused(unknown.Reason);
-                default:
-                    throw new InvalidOperationException($"unnamed outcome {outcome}");
+                var key = new AttachmentKey(pod.Network, pod.Container, "eth0");
+                try
+                {
+                    var outcome = await engine.Addresses.AddAsync(
+                        key,
+                        new PodReference(pod.PodNamespace, pod.PodName),
+                        pod.Netns,
+                        cancellationToken
+                    );
+                    switch (outcome)
+                    {
+                        case AddOutcome.Held { Attachment: var held }:
+                            var address = held.Addresses[0].Address;
+                            if (listening())
+                                Checker.TellAddress(pod, address);
+                            return new AddReply.Address(address);
+                        case AddOutcome.Orphaned { Attachment: var orphan }:
+                            if (listening())
+                                Checker.TellOrphaned(pod, orphan.Addresses[0].Address);
+                            return new AddReply.Refused("orphaned");
+                        case AddOutcome.NoAddress none:
+                            return new AddReply.Refused(none.Reason);
+                        case AddOutcome.NotObserved unknown:
+                            return new AddReply.Refused(unknown.Reason);
+                        default:
+                            throw new InvalidOperationException($"unnamed outcome {outcome}");
+                    }
+                }
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                {
+                    return new AddReply.Gone();
+                }
+                catch (IOException exception)
+                {
+                    return new AddReply.Refused(exception.Message);
+                }
+                catch (Exception exception) when (exception is not DeadIncarnationException)
+                {
+                    Checker.Fail($"ADD {pod} failed: {exception}");
+                    return new AddReply.Gone();
+                }
             }
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return new AddReply.Gone();
-        }
-        catch (IOException exception)
-        {
-            return new AddReply.Refused(exception.Message);
-        }
-        catch (Exception exception) when (exception is not DeadIncarnationException)
-        {
-            Checker.Fail($"ADD {pod} failed: {exception}");
-            return new AddReply.Gone();
-        }
-    });
+        );
 
     /// <summary>A DEL over the socket. True when the daemon answered.</summary>
-    public Task<bool> DeleteAsync(PodRecord pod, TimeSpan patience) => AskAsync($"DEL {pod}", false, false, patience, DeleteBound, async (engine, listening, cancellationToken) =>
-    {
-        try
-        {
-            var released = await engine.Addresses.DeleteAsync(new AttachmentKey(pod.Network, pod.Container, "eth0"), new PodReference(pod.PodNamespace, pod.PodName), cancellationToken);
-            if (released is not null && listening()) Checker.Released(pod, released.Addresses[0].Address);
-            return true;
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return false;
-        }
-        catch (Exception exception) when (exception is not DeadIncarnationException)
-        {
-            Checker.Fail($"DEL {pod} failed: {exception}");
-            return false;
-        }
-    });
+    public Task<bool> DeleteAsync(PodRecord pod, TimeSpan patience) =>
+        AskAsync(
+            $"DEL {pod}",
+            false,
+            false,
+            patience,
+            DeleteBound,
+            async (engine, listening, cancellationToken) =>
+            {
+                try
+                {
+                    var released = await engine.Addresses.DeleteAsync(
+                        new AttachmentKey(pod.Network, pod.Container, "eth0"),
+                        new PodReference(pod.PodNamespace, pod.PodName),
+                        cancellationToken
+                    );
+                    if (released is not null && listening())
+                        Checker.Released(pod, released.Addresses[0].Address);
+                    return true;
+                }
+                catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+                {
+                    return false;
+                }
+                catch (Exception exception) when (exception is not DeadIncarnationException)
+                {
+                    Checker.Fail($"DEL {pod} failed: {exception}");
+                    return false;
+                }
+            }
+        );
 
-    /// <summary>A request may stand behind another of the same sandbox, and both may wait for the start's observation after they got their turn.</summary>
+    /// <summary>
+    /// A request may stand behind another of the same sandbox, and both may wait for the start's observation after they got their turn.
+    /// </summary>
     private TimeSpan AddBound => (_scenario.AddWait * 6) + TimeSpan.FromSeconds(10);
 
     private TimeSpan DeleteBound => AddBound;
 
-    private async Task<T> AskAsync<T>(string what, T unavailable, T gone, TimeSpan patience, TimeSpan bound, Func<PoolEngine, Func<bool>, CancellationToken, Task<T>> ask)
+    private async Task<T> AskAsync<T>(
+        string what,
+        T unavailable,
+        T gone,
+        TimeSpan patience,
+        TimeSpan bound,
+        Func<PoolEngine, Func<bool>, CancellationToken, Task<T>> ask
+    )
     {
         if (_life is not { Engine: { } engine } life)
         {
@@ -284,7 +361,8 @@ internal sealed class SimulatedNode
             try
             {
                 var reply = await ask(engine, () => isListening && life.Incarnation.IsAlive, client.Token);
-                if (life.Incarnation.IsAlive) Trace.Add($"{what}: {reply}");
+                if (life.Incarnation.IsAlive)
+                    Trace.Add($"{what}: {reply}");
                 return reply;
             }
             finally
@@ -293,7 +371,8 @@ internal sealed class SimulatedNode
             }
         });
         var first = await Task.WhenAny(answer, life.Died, Task.Delay(patience, Time));
-        if (first == answer) return await answer;
+        if (first == answer)
+            return await answer;
         isListening = false;
         // A dead daemon answers nobody, whether the client has left before or not.
         _ = EndsWithLifeAsync();
@@ -312,19 +391,31 @@ internal sealed class SimulatedNode
     {
         var time = new MonotonicTime(incarnation);
         var loggers = new TraceLogger(Trace, incarnation, Checker.Fail);
-        var cloud = new ModelCloud(World, Instance, incarnation, Scenario.Stream(_scenario.Seed, "cloud" + incarnation.Name), new AwsCloudOptions { ClusterName = "sim" })
+        var cloud = new ModelCloud(
+            World,
+            Instance,
+            incarnation,
+            Scenario.Stream(_scenario.Seed, "cloud" + incarnation.Name),
+            new AwsCloudOptions { ClusterName = "sim" }
+        )
         {
             Latency = _scenario.Latency,
             OnPhase = OnPhase,
         };
         var file = new ModelCheckpointFile(Disk, incarnation) { BeforeWrite = BeforeWrite, AfterWrite = AfterWrite };
-        var missed = new ModelMissedDels(Notes, incarnation) { BeforeRead = BeforeLook, BeforeRemove = BeforeRemoval, IsAnnounced = IsAnnounced };
+        var missed = new ModelMissedDels(Notes, incarnation)
+        {
+            BeforeRead = BeforeLook,
+            BeforeRemove = BeforeRemoval,
+            IsAnnounced = IsAnnounced,
+        };
         var random = Scenario.Stream(_scenario.Seed, "daemon" + incarnation.Name);
         var ports = new PoolPorts(cloud, new ModelHost(Kernel, incarnation), file, missed, time, random, loggers) { BootId = BootId };
         ports = _sabotage.Ports?.Invoke(ports) ?? ports;
         ports = ports with { Cloud = new SubnetLookups(ports.Cloud, id => SubnetFound(id)) };
         var bound = OptionBinder.Bind(_scenario.Environment(UsesPrefixes));
-        if (bound.Problems.Count > 0) throw new InvalidOperationException(string.Join("; ", bound.Problems));
+        if (bound.Problems.Count > 0)
+            throw new InvalidOperationException(string.Join("; ", bound.Problems));
         var options = bound.Options;
         options = _sabotage.Options?.Invoke(options) ?? options;
 
@@ -375,24 +466,32 @@ internal sealed class SimulatedNode
 
     private void OnPhase(string operation, CallPhase phase)
     {
-        if (phase != CallPhase.Leaving) Trace.Add($"{operation}: {phase}");
-        if (!IsCalm && _scenario.CrashAtCall > 0 && _crashes.NextDouble() < _scenario.CrashAtCall) Crash($"{operation}, {phase}");
+        if (phase != CallPhase.Leaving)
+            Trace.Add($"{operation}: {phase}");
+        if (!IsCalm && _scenario.CrashAtCall > 0 && _crashes.NextDouble() < _scenario.CrashAtCall)
+            Crash($"{operation}, {phase}");
     }
 
     private void BeforeWrite(byte[] content)
     {
-        if (IsCalm) return;
-        if (_scenario.DiskFails > 0 && _crashes.NextDouble() < _scenario.DiskFails) throw new IOException("no space left on device");
-        if (_scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite) Crash("before the checkpoint was replaced");
+        if (IsCalm)
+            return;
+        if (_scenario.DiskFails > 0 && _crashes.NextDouble() < _scenario.DiskFails)
+            throw new IOException("no space left on device");
+        if (_scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite)
+            Crash("before the checkpoint was replaced");
     }
 
     private void AfterWrite(byte[] content)
     {
-        if (!IsCalm && _scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite) Crash("after the checkpoint was replaced");
+        if (!IsCalm && _scenario.CrashAtWrite > 0 && _crashes.NextDouble() < _scenario.CrashAtWrite)
+            Crash("after the checkpoint was replaced");
     }
 
-    private Ipamd.HostNetwork.HostNetworkException? KernelFault(string operation)
-        => !IsCalm && _scenario.KernelFails > 0 && _crashes.NextDouble() < _scenario.KernelFails ? new($"{operation}: the kernel is out of buffers") : null;
+    private Ipamd.HostNetwork.HostNetworkException? KernelFault(string operation) =>
+        !IsCalm && _scenario.KernelFails > 0 && _crashes.NextDouble() < _scenario.KernelFails
+            ? new($"{operation}: the kernel is out of buffers")
+            : null;
 
     private sealed class Life(DaemonRun incarnation, CancellationTokenSource stop)
     {

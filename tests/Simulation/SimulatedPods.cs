@@ -6,7 +6,10 @@ using VpcCni.Simulation.Tests.Checker;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>The kubelet, the runtime and the plugin of the node: pods that come, alone or in bursts, are wired, live, and go, with everything that goes wrong between them and the daemon.</summary>
+/// <summary>
+/// The kubelet, the runtime and the plugin of the node: pods that come, alone or in bursts, are wired, live, and go, with everything that
+/// goes wrong between them and the daemon.
+/// </summary>
 internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
 {
     private readonly Random _random = Scenario.Stream(scenario.Seed, "pods");
@@ -37,7 +40,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         while (!IsCalm)
         {
             await PauseAsync(Exponential(scenario.MeanArrival));
-            if (IsCalm) return;
+            if (IsCalm)
+                return;
             var coming = _random.NextDouble() < scenario.BurstShare ? _random.Next(2, 41) : 1;
             for (var pod = 0; pod < coming && Count < scenario.PodsAtMost; pod++)
             {
@@ -64,7 +68,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
             }
 
             await TearDownAsync(sandbox, null);
-            if (!IsCalm && node.Time.GetUtcNow() > endsAt) break;
+            if (!IsCalm && node.Time.GetUtcNow() > endsAt)
+                break;
             await PauseAsync(TimeSpan.FromSeconds(0.5 + (_random.NextDouble() * 5)));
         }
 
@@ -84,8 +89,12 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     {
         for (var attempt = 1; attempt <= 4; attempt++)
         {
-            var patience = !IsCalm && _random.NextDouble() < scenario.ClientLeaves ? TimeSpan.FromSeconds(_random.NextDouble() * 3) : scenario.AddWait + TimeSpan.FromSeconds(25);
-            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds) _tasks.Add(AgainAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
+            var patience =
+                !IsCalm && _random.NextDouble() < scenario.ClientLeaves
+                    ? TimeSpan.FromSeconds(_random.NextDouble() * 3)
+                    : scenario.AddWait + TimeSpan.FromSeconds(25);
+            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds)
+                _tasks.Add(AgainAsync(sandbox, TimeSpan.FromSeconds(_random.NextDouble())));
             var reply = await node.AddAsync(sandbox, patience);
             if (reply is AddReply.Address { Value: var address })
             {
@@ -103,7 +112,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
                 return address;
             }
 
-            if (_random.Next(2) == 0) return null;
+            if (_random.Next(2) == 0)
+                return null;
             await PauseAsync(TimeSpan.FromSeconds(_random.NextDouble() * 2));
         }
 
@@ -114,7 +124,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     private async Task AgainAsync(PodRecord sandbox, TimeSpan delay)
     {
         await PauseAsync(delay);
-        if (!sandbox.Ended) await node.AddAsync(sandbox, TimeSpan.FromSeconds(30));
+        if (!sandbox.Ended)
+            await node.AddAsync(sandbox, TimeSpan.FromSeconds(30));
     }
 
     private async Task StayAsync(PodRecord sandbox, DateTimeOffset endsAt)
@@ -122,7 +133,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         while (IsCalm || node.Time.GetUtcNow() < endsAt)
         {
             await PauseAsync(TimeSpan.FromSeconds(2 + (_random.NextDouble() * 8)));
-            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds / 4) _tasks.Add(AgainAsync(sandbox, TimeSpan.Zero));
+            if (!IsCalm && _random.NextDouble() < scenario.DuplicateAdds / 4)
+                _tasks.Add(AgainAsync(sandbox, TimeSpan.Zero));
         }
     }
 
@@ -130,7 +142,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     {
         var lost = address is not null && !IsCalm && _random.NextDouble() < scenario.LostDeletes;
         var kernelFirst = lost || _random.Next(3) == 0;
-        if (kernelFirst) await RemoveWiringAsync(sandbox);
+        if (kernelFirst)
+            await RemoveWiringAsync(sandbox);
         if (lost)
         {
             node.Trace.Add($"the DEL of {sandbox} is lost");
@@ -144,8 +157,10 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
         {
             answered = await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
             // With a note the plugin is done, and the runtime does not come again.
-            if (!answered && scenario.Notes is not null) break;
-            if (!answered) await PauseAsync(TimeSpan.FromSeconds(1 + (_random.NextDouble() * 4)));
+            if (!answered && scenario.Notes is not null)
+                break;
+            if (!answered)
+                await PauseAsync(TimeSpan.FromSeconds(1 + (_random.NextDouble() * 4)));
         }
 
         if (!answered && scenario.Notes is { } plan)
@@ -154,25 +169,32 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
             return;
         }
 
-        if (_random.NextDouble() < scenario.RepeatedDeletes) await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
-        if (!kernelFirst) await RemoveWiringAsync(sandbox);
+        if (_random.NextDouble() < scenario.RepeatedDeletes)
+            await node.DeleteAsync(sandbox, TimeSpan.FromSeconds(30));
+        if (!kernelFirst)
+            await RemoveWiringAsync(sandbox);
     }
 
     /// <summary>The end of a DEL that the daemon does not answer, and what may come after it.</summary>
     private async Task LeaveNoteAsync(PodRecord sandbox, NotePlan plan, bool isUnwired)
     {
-        if (!isUnwired) await RemoveWiringAsync(sandbox);
+        if (!isUnwired)
+            await RemoveWiringAsync(sandbox);
         // A process takes some time, if only a little: at the very moment of an ADD no DEL comes.
         await PauseAsync(TimeSpan.FromMilliseconds(1));
         var note = node.NoteOf(sandbox);
         node.DeletedUnanswered(sandbox);
         var late = !IsCalm && _notes.NextDouble() < plan.Late ? TimeSpan.FromSeconds(_notes.NextDouble() * 10) : TimeSpan.Zero;
         var again = !IsCalm && _notes.NextDouble() < plan.AddsAgain;
-        if (!IsCalm && _notes.NextDouble() < plan.Strange) node.LeaveStrangeNotes();
+        if (!IsCalm && _notes.NextDouble() < plan.Strange)
+            node.LeaveStrangeNotes();
         // A plugin that the runtime gave up goes on by itself.
-        if (late == TimeSpan.Zero || !again) node.LeaveNote(sandbox, note);
-        else node.Time.After(late, () => node.LeaveNote(sandbox, note));
-        if (again) await ComeBackAsync(sandbox);
+        if (late == TimeSpan.Zero || !again)
+            node.LeaveNote(sandbox, note);
+        else
+            node.Time.After(late, () => node.LeaveNote(sandbox, note));
+        if (again)
+            await ComeBackAsync(sandbox);
     }
 
     /// <summary>The runtime adds a sandbox again that it has deleted: no runtime is known to, and the specification allows it.</summary>
@@ -197,7 +219,8 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     {
         await PauseAsync(scenario.PluginDelay * _random.NextDouble() / 4);
         var link = LinkOf(sandbox);
-        foreach (var route in node.Kernel.Routes.Values.Where(route => route.HostInterface == link).ToArray()) node.Kernel.Unroute(route.Address);
+        foreach (var route in node.Kernel.Routes.Values.Where(route => route.HostInterface == link).ToArray())
+            node.Kernel.Unroute(route.Address);
         node.Kernel.Links.Remove(link);
         node.Kernel.Namespaces.Remove(sandbox.Netns);
     }
@@ -205,10 +228,12 @@ internal sealed class SimulatedPods(Scenario scenario, SimulatedNode node)
     /// <summary>As the plugins name the host's end: a prefix and 11 digits of the SHA-1 of namespace and name.</summary>
     private static string LinkOf(PodRecord sandbox)
 #pragma warning disable CA5350 // A name, not a secret.
-        => "eni" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{sandbox.PodNamespace}.{sandbox.PodName}")))[..11];
+        =>
+        "eni" + Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes($"{sandbox.PodNamespace}.{sandbox.PodName}")))[..11];
 #pragma warning restore CA5350
 
     private Task PauseAsync(TimeSpan pause) => Task.Delay(pause, node.Time);
 
-    private TimeSpan Exponential(TimeSpan mean) => TimeSpan.FromTicks((long)Math.Min(-Math.Log(1 - _random.NextDouble()) * mean.Ticks, mean.Ticks * 6.0));
+    private TimeSpan Exponential(TimeSpan mean) =>
+        TimeSpan.FromTicks((long)Math.Min(-Math.Log(1 - _random.NextDouble()) * mean.Ticks, mean.Ticks * 6.0));
 }

@@ -8,12 +8,56 @@ public sealed class SimulationTests(ITestOutputHelper output)
     /// <summary>Fresh ones in every run of the tests; <c>make sim</c> runs as many as it is told.</summary>
     private const int FreshSeeds = 40;
 
-    /// <summary>Seeds that found a defect of the daemon when they were first run, as the commits of its repair tell, and a few from the beginning.</summary>
+    /// <summary>
+    /// Seeds that found a defect of the daemon when they were first run, as the commits of its repair tell, and a few from the beginning.
+    /// </summary>
     public static TheoryData<int> Pinned =>
-    [
-        1, 2, 3, 5, 7, 11, 15, 19, 20, 33, 36, 37, 47, 49, 59, 66, 76, 114, 139, 209, 247, 260, 349, 510, 666, 767, 1030, 1043, 1092, 1219, 1284, 1542, 1702, 1900,
-        10_079, 20_003, 55961202, 224631012, 619596865, 1553252539, 2081499673, 2081499707, 2081499993, 2131831129,
-    ];
+        [
+            1,
+            2,
+            3,
+            5,
+            7,
+            11,
+            15,
+            19,
+            20,
+            33,
+            36,
+            37,
+            47,
+            49,
+            59,
+            66,
+            76,
+            114,
+            139,
+            209,
+            247,
+            260,
+            349,
+            510,
+            666,
+            767,
+            1030,
+            1043,
+            1092,
+            1219,
+            1284,
+            1542,
+            1702,
+            1900,
+            10_079,
+            20_003,
+            55961202,
+            224631012,
+            619596865,
+            1553252539,
+            2081499673,
+            2081499707,
+            2081499993,
+            2131831129,
+        ];
 
     [Theory]
     [MemberData(nameof(Pinned))]
@@ -24,7 +68,8 @@ public sealed class SimulationTests(ITestOutputHelper output)
     {
         var first = Random.Shared.Next();
         output.WriteLine($"{FreshSeeds} seeds from {first}");
-        for (var index = 0; index < FreshSeeds; index++) Check(unchecked(first + index) & int.MaxValue);
+        for (var index = 0; index < FreshSeeds; index++)
+            Check(unchecked(first + index) & int.MaxValue);
     }
 
     [Theory]

@@ -4,7 +4,9 @@ using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Simulation.Tests;
 
-/// <summary>What happened, in order: the newest lines for a reader, and a hash over all of them, which two runs of one seed must agree on.</summary>
+/// <summary>
+/// What happened, in order: the newest lines for a reader, and a hash over all of them, which two runs of one seed must agree on.
+/// </summary>
 internal sealed class Trace(VirtualTime time)
 {
     private const int KeptLines = 300;
@@ -26,7 +28,7 @@ internal sealed class Trace(VirtualTime time)
 
     public void Add(string line)
     {
-        var stamped = $"{(time.GetUtcNow() - _start).TotalSeconds,10:0.000}  {line}";
+        var stamped = $"{(time.GetUtcNow() - _start).TotalSeconds, 10:0.000}  {line}";
         foreach (var character in stamped)
         {
             Hash = (Hash ^ (byte)character) * FnvPrime;
@@ -35,15 +37,18 @@ internal sealed class Trace(VirtualTime time)
 
         Lines++;
         _tail.Enqueue(stamped);
-        if (_tail.Count > KeptLines) _tail.Dequeue();
+        if (_tail.Count > KeptLines)
+            _tail.Dequeue();
         Echo?.WriteLine(stamped);
     }
 
     public override string ToString()
     {
         var text = new StringBuilder();
-        if (Lines > _tail.Count) text.AppendLine($"... {Lines - _tail.Count} lines before");
-        foreach (var line in _tail) text.AppendLine(line);
+        if (Lines > _tail.Count)
+            text.AppendLine($"... {Lines - _tail.Count} lines before");
+        foreach (var line in _tail)
+            text.AppendLine(line);
         return text.ToString();
     }
 }

@@ -23,15 +23,21 @@ internal sealed class TraceLogger(Trace trace, DaemonRun incarnation, Action<str
 
     public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel,
+        EventId eventId,
+        TState state,
+        Exception? exception,
+        Func<TState, Exception?, string> formatter
+    )
     {
         // The rest of a stack that is being killed writes to nobody.
-        if (!incarnation.IsAlive) return;
+        if (!incarnation.IsAlive)
+            return;
         trace.Add($"{incarnation.Name}: {LogFields.Text(state, formatter)}{(exception is null ? "" : $": {exception.Message}")}");
-        if (eventId.Id is StepFailed or PartFailed) onDefect($"{LogFields.Text(state, formatter)}: {exception}");
+        if (eventId.Id is StepFailed or PartFailed)
+            onDefect($"{LogFields.Text(state, formatter)}: {exception}");
     }
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

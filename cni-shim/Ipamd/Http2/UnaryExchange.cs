@@ -6,8 +6,8 @@ using System.Globalization;
 namespace VpcCni.Shim.Ipamd.Http2;
 
 /// <summary>
-/// One HTTP/2 connection with one stream that carries one request and its response (RFC 9113): everything is sent that the peer's windows allow, then frames are read until
-/// the stream ends. Nothing else is concurrent, so there are no threads, queues or locks.
+/// One HTTP/2 connection with one stream that carries one request and its response (RFC 9113): everything is sent that the peer's windows
+/// allow, then frames are read until the stream ends. Nothing else is concurrent, so there are no threads, queues or locks.
 /// </summary>
 /// <param name="send">Writes all bytes, or throws.</param>
 /// <param name="receive">Reads at least one byte; 0 means that the peer closed the connection.</param>
@@ -75,19 +75,31 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         opening.Advance(4);
 
         var block = new ArrayBufferWriter<byte>(256);
-        foreach (var (name, value) in headers) HeaderBlock.Append(block, name, value);
-        if (block.WrittenCount > MaxFrameBytes) throw new ArgumentException("request headers do not fit one frame", nameof(headers));
-        WriteFrameHeader(opening, block.WrittenCount, FrameType.Headers, 0x4 /* END_HEADERS */, RequestStream);
+        foreach (var (name, value) in headers)
+            HeaderBlock.Append(block, name, value);
+        if (block.WrittenCount > MaxFrameBytes)
+            throw new ArgumentException("request headers do not fit one frame", nameof(headers));
+        WriteFrameHeader(
+            opening,
+            block.WrittenCount,
+            FrameType.Headers,
+            0x4 /* END_HEADERS */
+            ,
+            RequestStream
+        );
         opening.Write(block.WrittenSpan);
 
-        // The peer's preface is not waited for: a client may send at once (RFC 9113, 3.4), so the whole call is one write and one or two reads.
+        // The peer's preface is not waited for: a client may send at once (RFC 9113, 3.4), so the whole call is one write and one or two
+        // reads.
         AppendData(opening, ref request, first: true);
         send(opening.WrittenMemory);
 
         while (!_ended)
         {
-            if (!ReadFrame(maxResponseBytes)) return;
-            if (request.IsEmpty || Math.Min(_connectionWindow, _streamWindow) <= 0) continue;
+            if (!ReadFrame(maxResponseBytes))
+                return;
+            if (request.IsEmpty || Math.Min(_connectionWindow, _streamWindow) <= 0)
+                continue;
             opening.ResetWrittenCount();
             AppendData(opening, ref request, first: false);
             send(opening.WrittenMemory);
@@ -101,8 +113,17 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         while (empty || !request.IsEmpty)
         {
             var length = (int)Math.Min(Math.Min(_connectionWindow, _streamWindow), Math.Min(request.Length, MaxFrameBytes));
-            if (length <= 0 && !empty) return;
-            WriteFrameHeader(output, length, FrameType.Data, length == request.Length ? (byte)0x1 /* END_STREAM */ : (byte)0, RequestStream);
+            if (length <= 0 && !empty)
+                return;
+            WriteFrameHeader(
+                output,
+                length,
+                FrameType.Data,
+                length == request.Length
+                    ? (byte)0x1 /* END_STREAM */
+                    : (byte)0,
+                RequestStream
+            );
             output.Write(request.Span[..length]);
             request = request[length..];
             _connectionWindow -= length;
@@ -114,17 +135,22 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
     /// <summary>False if the connection is at its end.</summary>
     private bool ReadFrame(int maxResponseBytes)
     {
-        if (!Fill(FrameHeaderBytes)) return false;
+        if (!Fill(FrameHeaderBytes))
+            return false;
         var length = (_frame[0] << 16) | (_frame[1] << 8) | _frame[2];
         var type = (FrameType)_frame[3];
         var flags = _frame[4];
         var stream = (int)(BinaryPrimitives.ReadUInt32BigEndian(_frame.AsSpan(5)) & 0x7fffffff);
         // A server that stops while it accepts the connection may say so before anything else.
-        if (!_greeted && type is not (FrameType.Settings or FrameType.GoAway)) throw new Http2Exception("the peer does not begin with SETTINGS: it does not speak HTTP/2");
-        if (length > MaxFrameBytes) throw new Http2Exception($"a frame of {length} bytes, at most {MaxFrameBytes} are allowed");
-        if (!Fill(FrameHeaderBytes + length)) return false;
+        if (!_greeted && type is not (FrameType.Settings or FrameType.GoAway))
+            throw new Http2Exception("the peer does not begin with SETTINGS: it does not speak HTTP/2");
+        if (length > MaxFrameBytes)
+            throw new Http2Exception($"a frame of {length} bytes, at most {MaxFrameBytes} are allowed");
+        if (!Fill(FrameHeaderBytes + length))
+            return false;
 
-        if (_inHeaders != (type == FrameType.Continuation)) throw new Http2Exception($"a {type} frame where a header block {(_inHeaders ? "goes on" : "has ended")}");
+        if (_inHeaders != (type == FrameType.Continuation))
+            throw new Http2Exception($"a {type} frame where a header block {(_inHeaders ? "goes on" : "has ended")}");
         var payload = _frame.AsSpan(FrameHeaderBytes, length);
         Handle(type, flags, stream, payload, maxResponseBytes);
         // What was read beyond the frame is the beginning of the next one.
@@ -140,20 +166,33 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
             case FrameType.Settings when (flags & 0x1) == 0:
                 _greeted = true;
                 ApplySettings(payload);
-                SendFrame(FrameType.Settings, 0x1 /* ACK */, []);
+                SendFrame(
+                    FrameType.Settings,
+                    0x1 /* ACK */
+                    ,
+                    []
+                );
                 break;
             case FrameType.Ping when (flags & 0x1) == 0:
-                SendFrame(FrameType.Ping, 0x1 /* ACK */, payload);
+                SendFrame(
+                    FrameType.Ping,
+                    0x1 /* ACK */
+                    ,
+                    payload
+                );
                 break;
             case FrameType.WindowUpdate when payload.Length == 4:
                 var increment = BinaryPrimitives.ReadUInt32BigEndian(payload) & 0x7fffffff;
-                if (stream == 0) _connectionWindow += increment;
-                else if (stream == RequestStream) _streamWindow += increment;
+                if (stream == 0)
+                    _connectionWindow += increment;
+                else if (stream == RequestStream)
+                    _streamWindow += increment;
                 break;
             case FrameType.Headers when stream == RequestStream:
                 _endAfterHeaders = (flags & 0x1) != 0;
                 payload = Unpad(payload, flags);
-                if ((flags & 0x20) != 0) payload = payload.Length >= 5 ? payload[5..] : throw Short(type); // priority
+                if ((flags & 0x20) != 0)
+                    payload = payload.Length >= 5 ? payload[5..] : throw Short(type); // priority
                 AppendHeaders(payload, flags);
                 break;
             case FrameType.Continuation when stream == RequestStream:
@@ -161,7 +200,8 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
                 break;
             case FrameType.Data when stream == RequestStream:
                 payload = Unpad(payload, flags);
-                if (_body.WrittenCount + payload.Length > maxResponseBytes) throw new Http2Exception($"the response is larger than {maxResponseBytes} bytes");
+                if (_body.WrittenCount + payload.Length > maxResponseBytes)
+                    throw new Http2Exception($"the response is larger than {maxResponseBytes} bytes");
                 _body.Write(payload);
                 _ended = (flags & 0x1) != 0;
                 break;
@@ -170,12 +210,16 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
                 _ended = true;
                 break;
             case FrameType.GoAway:
-                if (payload.Length < 8) throw Short(type);
+                if (payload.Length < 8)
+                    throw Short(type);
                 // A server that shuts down still answers the streams up to the last one that it names.
-                if ((BinaryPrimitives.ReadUInt32BigEndian(payload) & 0x7fffffff) >= RequestStream) break;
+                if ((BinaryPrimitives.ReadUInt32BigEndian(payload) & 0x7fffffff) >= RequestStream)
+                    break;
                 // Not processed, and without a fault of ours: as if it had closed the connection (RFC 9113, 6.8 and 8.7).
-                if (BinaryPrimitives.ReadUInt32BigEndian(payload[4..]) is var error and not 0) ErrorCode = error;
-                else Closed = true;
+                if (BinaryPrimitives.ReadUInt32BigEndian(payload[4..]) is var error and not 0)
+                    ErrorCode = error;
+                else
+                    Closed = true;
                 _ended = true;
                 break;
             case FrameType.PushPromise:
@@ -187,10 +231,12 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
 
     private void AppendHeaders(ReadOnlySpan<byte> fragment, byte flags)
     {
-        if (_headerBlock.WrittenCount + fragment.Length > MaxHeaderBlockBytes) throw new Http2Exception($"response headers larger than {MaxHeaderBlockBytes} bytes");
+        if (_headerBlock.WrittenCount + fragment.Length > MaxHeaderBlockBytes)
+            throw new Http2Exception($"response headers larger than {MaxHeaderBlockBytes} bytes");
         _headerBlock.Write(fragment);
         _inHeaders = (flags & 0x4) == 0;
-        if (_inHeaders) return;
+        if (_inHeaders)
+            return;
         HeaderBlock.Decode(_headerBlock.WrittenSpan, (name, value) => Headers[name] = value);
         _headerBlock.ResetWrittenCount();
         _ended = _endAfterHeaders;
@@ -200,9 +246,11 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
     {
         for (; payload.Length >= 6; payload = payload[6..])
         {
-            if (BinaryPrimitives.ReadUInt16BigEndian(payload) != 0x4) continue; // only SETTINGS_INITIAL_WINDOW_SIZE concerns us
+            if (BinaryPrimitives.ReadUInt16BigEndian(payload) != 0x4)
+                continue; // only SETTINGS_INITIAL_WINDOW_SIZE concerns us
             var size = BinaryPrimitives.ReadUInt32BigEndian(payload[2..]);
-            if (size > int.MaxValue) throw new Http2Exception($"a window of {size.ToString(CultureInfo.InvariantCulture)} bytes");
+            if (size > int.MaxValue)
+                throw new Http2Exception($"a window of {size.ToString(CultureInfo.InvariantCulture)} bytes");
             _streamWindow += size - _peerInitialWindow;
             _peerInitialWindow = size;
         }
@@ -210,8 +258,10 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
 
     private static ReadOnlySpan<byte> Unpad(ReadOnlySpan<byte> payload, byte flags)
     {
-        if ((flags & 0x8) == 0) return payload;
-        if (payload.IsEmpty || payload[0] >= payload.Length) throw new Http2Exception("a frame that is all padding");
+        if ((flags & 0x8) == 0)
+            return payload;
+        if (payload.IsEmpty || payload[0] >= payload.Length)
+            throw new Http2Exception("a frame that is all padding");
         return payload[1..^payload[0]];
     }
 
@@ -238,8 +288,10 @@ internal sealed class UnaryExchange(Action<ReadOnlyMemory<byte>> send, Func<Memo
         send(frame.WrittenMemory);
     }
 
-    private static void WriteFrameHeader(ArrayBufferWriter<byte> output, int length, FrameType type, byte flags, int stream)
-        => output.Write((ReadOnlySpan<byte>)[(byte)(length >> 16), (byte)(length >> 8), (byte)length, (byte)type, flags, 0, 0, 0, (byte)stream]);
+    private static void WriteFrameHeader(ArrayBufferWriter<byte> output, int length, FrameType type, byte flags, int stream) =>
+        output.Write(
+            (ReadOnlySpan<byte>)[(byte)(length >> 16), (byte)(length >> 8), (byte)length, (byte)type, flags, 0, 0, 0, (byte)stream]
+        );
 
     private static void WriteSetting(ArrayBufferWriter<byte> output, ushort id, uint value)
     {

@@ -12,29 +12,46 @@ internal sealed partial class AwsCloud
     private const int Ipv4Host = 32;
     private const int Ipv6Host = 128;
 
-    public async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    )
     {
-        if (request.Count <= 0) throw new ArgumentOutOfRangeException(nameof(request), request.Count, "expected at least one block");
+        if (request.Count <= 0)
+            throw new ArgumentOutOfRangeException(nameof(request), request.Count, "expected at least one block");
         var node = await GetNodeAsync(cancellationToken);
         var (operation, added) = request.Kind switch
         {
-            BlockKind.Ipv4Address or BlockKind.Ipv4Prefix => ("AssignPrivateIpAddresses", await AssignIpv4Async(node, id, request, cancellationToken)),
-            BlockKind.Ipv6Address or BlockKind.Ipv6Prefix => ("AssignIpv6Addresses", await AssignIpv6Async(node, id, request, cancellationToken)),
+            BlockKind.Ipv4Address or BlockKind.Ipv4Prefix => (
+                "AssignPrivateIpAddresses",
+                await AssignIpv4Async(node, id, request, cancellationToken)
+            ),
+            BlockKind.Ipv6Address or BlockKind.Ipv6Prefix => (
+                "AssignIpv6Addresses",
+                await AssignIpv6Async(node, id, request, cancellationToken)
+            ),
             _ => throw new ArgumentOutOfRangeException(nameof(request), request.Kind, "unknown kind of block"),
         };
 
         // EC2 assigns all or nothing. An answer with another number is not believed: the caller has to look what the interface carries.
-        return added.Count == request.Count ? added
-            : throw InterfaceMapping.Unreadable(operation, $"{request.Count} blocks were asked for on {id} and the answer names {added.Count}");
+        return added.Count == request.Count
+            ? added
+            : throw InterfaceMapping.Unreadable(
+                operation,
+                $"{request.Count} blocks were asked for on {id} and the answer names {added.Count}"
+            );
     }
 
     /// <summary>
-    /// One call for each address family (EC2 refuses addresses and prefixes of one family in one call, hence up to two for each). If EC2 refuses because some blocks are not on the
-    /// interface, the interface is read and the rest is taken. Must not run beside an assign on the same interface: a block that assign has just given back must not be mistaken for the one to take.
+    /// One call for each address family (EC2 refuses addresses and prefixes of one family in one call, hence up to two for each). If EC2
+    /// refuses because some blocks are not on the interface, the interface is read and the rest is taken. Must not run beside an assign on
+    /// the same interface: a block that assign has just given back must not be mistaken for the one to take.
     /// </summary>
     public async Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
     {
-        if (blocks.Count == 0) return;
+        if (blocks.Count == 0)
+            return;
         var node = await GetNodeAsync(cancellationToken);
         var isUntouched = true;
         foreach (var group in blocks.GroupBy(KindOf).OrderBy(group => group.Key))
@@ -56,16 +73,28 @@ internal sealed partial class AwsCloud
         }
     }
 
-    /// <summary>Takes those that the interface still carries, after EC2 refused all because of the others: they were taken before, so that whatever happens now, this call is not without effect.</summary>
-    private async Task UnassignRestAsync(Node node, NetworkInterfaceId id, BlockKind kind, List<IPNetwork> wanted, CloudException refusal, CancellationToken cancellationToken)
+    /// <summary>
+    /// Takes those that the interface still carries, after EC2 refused all because of the others: they were taken before, so that whatever
+    /// happens now, this call is not without effect.
+    /// </summary>
+    private async Task UnassignRestAsync(
+        Node node,
+        NetworkInterfaceId id,
+        BlockKind kind,
+        List<IPNetwork> wanted,
+        CloudException refusal,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
             var carried = await CarriedBlocksAsync(node, id, cancellationToken);
             List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
             // The description is late.
-            if (rest.Count == wanted.Count) throw refusal;
-            if (rest.Count > 0) await UnassignAsync(node, id, kind, rest, cancellationToken);
+            if (rest.Count == wanted.Count)
+                throw refusal;
+            if (rest.Count > 0)
+                await UnassignAsync(node, id, kind, rest, cancellationToken);
         }
         catch (CloudException e) when (e.Kind != CloudErrorKind.NotFound)
         {
@@ -73,9 +102,15 @@ internal sealed partial class AwsCloud
         }
     }
 
-    private static CloudException InDoubt(CloudException e) => new(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; some of the blocks may be taken", e.RequestId, e);
+    private static CloudException InDoubt(CloudException e) =>
+        new(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; some of the blocks may be taken", e.RequestId, e);
 
-    private async Task<List<IPNetwork>> AssignIpv4Async(Node node, NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
+    private async Task<List<IPNetwork>> AssignIpv4Async(
+        Node node,
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    )
     {
         const string operation = "AssignPrivateIpAddresses";
         var assign = new AssignPrivateIpAddressesRequest
@@ -84,7 +119,12 @@ internal sealed partial class AwsCloud
             SecondaryPrivateIpAddressCount = request.Kind == BlockKind.Ipv4Address ? request.Count : null,
             Ipv4PrefixCount = request.Kind == BlockKind.Ipv4Prefix ? request.Count : null,
         };
-        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AssignPrivateIpAddressesAsync(assign, token), cancellationToken);
+        var response = await _caller.CallAsync(
+            operation,
+            Idempotency.Unsafe,
+            token => node.Ec2.AssignPrivateIpAddressesAsync(assign, token),
+            cancellationToken
+        );
         return
         [
             .. (response.AssignedPrivateIpAddresses ?? []).Select(address => InterfaceMapping.Single(address.PrivateIpAddress, operation)),
@@ -92,7 +132,12 @@ internal sealed partial class AwsCloud
         ];
     }
 
-    private async Task<List<IPNetwork>> AssignIpv6Async(Node node, NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken)
+    private async Task<List<IPNetwork>> AssignIpv6Async(
+        Node node,
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    )
     {
         const string operation = "AssignIpv6Addresses";
         var assign = new AssignIpv6AddressesRequest
@@ -101,7 +146,12 @@ internal sealed partial class AwsCloud
             Ipv6AddressCount = request.Kind == BlockKind.Ipv6Address ? request.Count : null,
             Ipv6PrefixCount = request.Kind == BlockKind.Ipv6Prefix ? request.Count : null,
         };
-        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AssignIpv6AddressesAsync(assign, token), cancellationToken);
+        var response = await _caller.CallAsync(
+            operation,
+            Idempotency.Unsafe,
+            token => node.Ec2.AssignIpv6AddressesAsync(assign, token),
+            cancellationToken
+        );
         return
         [
             .. (response.AssignedIpv6Addresses ?? []).Select(address => InterfaceMapping.Single(address, operation)),
@@ -109,42 +159,74 @@ internal sealed partial class AwsCloud
         ];
     }
 
-    private async Task UnassignAsync(Node node, NetworkInterfaceId id, BlockKind kind, List<IPNetwork> blocks, CancellationToken cancellationToken)
+    private async Task UnassignAsync(
+        Node node,
+        NetworkInterfaceId id,
+        BlockKind kind,
+        List<IPNetwork> blocks,
+        CancellationToken cancellationToken
+    )
     {
-        List<string> names = [.. blocks.Select(block => kind is BlockKind.Ipv4Address or BlockKind.Ipv6Address ? block.BaseAddress.ToString() : block.ToString())];
+        List<string> names =
+        [
+            .. blocks.Select(block =>
+                kind is BlockKind.Ipv4Address or BlockKind.Ipv6Address ? block.BaseAddress.ToString() : block.ToString()
+            ),
+        ];
         if (kind is BlockKind.Ipv4Address or BlockKind.Ipv4Prefix)
         {
             var request = new UnassignPrivateIpAddressesRequest
             {
-                NetworkInterfaceId = id.Value, PrivateIpAddresses = kind == BlockKind.Ipv4Address ? names : null, Ipv4Prefixes = kind == BlockKind.Ipv4Prefix ? names : null,
+                NetworkInterfaceId = id.Value,
+                PrivateIpAddresses = kind == BlockKind.Ipv4Address ? names : null,
+                Ipv4Prefixes = kind == BlockKind.Ipv4Prefix ? names : null,
             };
-            await _caller.CallAsync("UnassignPrivateIpAddresses", Idempotency.Unsafe, token => node.Ec2.UnassignPrivateIpAddressesAsync(request, token), cancellationToken);
+            await _caller.CallAsync(
+                "UnassignPrivateIpAddresses",
+                Idempotency.Unsafe,
+                token => node.Ec2.UnassignPrivateIpAddressesAsync(request, token),
+                cancellationToken
+            );
         }
         else
         {
             var request = new UnassignIpv6AddressesRequest
             {
-                NetworkInterfaceId = id.Value, Ipv6Addresses = kind == BlockKind.Ipv6Address ? names : null, Ipv6Prefixes = kind == BlockKind.Ipv6Prefix ? names : null,
+                NetworkInterfaceId = id.Value,
+                Ipv6Addresses = kind == BlockKind.Ipv6Address ? names : null,
+                Ipv6Prefixes = kind == BlockKind.Ipv6Prefix ? names : null,
             };
-            await _caller.CallAsync("UnassignIpv6Addresses", Idempotency.Unsafe, token => node.Ec2.UnassignIpv6AddressesAsync(request, token), cancellationToken);
+            await _caller.CallAsync(
+                "UnassignIpv6Addresses",
+                Idempotency.Unsafe,
+                token => node.Ec2.UnassignIpv6AddressesAsync(request, token),
+                cancellationToken
+            );
         }
     }
 
     private async Task<HashSet<IPNetwork>> CarriedBlocksAsync(Node node, NetworkInterfaceId id, CancellationToken cancellationToken)
     {
         var request = new DescribeNetworkInterfacesRequest { NetworkInterfaceIds = [id.Value] };
-        var response = await _caller.CallAsync(DescribeOperation, Idempotency.Safe, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
-        var described = response.NetworkInterfaces?.FirstOrDefault(eni => eni.NetworkInterfaceId == id.Value)
+        var response = await _caller.CallAsync(
+            DescribeOperation,
+            Idempotency.Safe,
+            token => node.Ec2.DescribeNetworkInterfacesAsync(request, token),
+            cancellationToken
+        );
+        var described =
+            response.NetworkInterfaces?.FirstOrDefault(eni => eni.NetworkInterfaceId == id.Value)
             ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks {id}, which was asked for");
         return [.. (await MapAsync(node, [described], DescribeOperation, cancellationToken))[0].Blocks];
     }
 
     /// <summary>By family and length: a whole address is an address, anything shorter a prefix.</summary>
-    private static BlockKind KindOf(IPNetwork block) => (block.BaseAddress.AddressFamily, block.PrefixLength) switch
-    {
-        (AddressFamily.InterNetwork, Ipv4Host) => BlockKind.Ipv4Address,
-        (AddressFamily.InterNetwork, _) => BlockKind.Ipv4Prefix,
-        (_, Ipv6Host) => BlockKind.Ipv6Address,
-        _ => BlockKind.Ipv6Prefix,
-    };
+    private static BlockKind KindOf(IPNetwork block) =>
+        (block.BaseAddress.AddressFamily, block.PrefixLength) switch
+        {
+            (AddressFamily.InterNetwork, Ipv4Host) => BlockKind.Ipv4Address,
+            (AddressFamily.InterNetwork, _) => BlockKind.Ipv4Prefix,
+            (_, Ipv6Host) => BlockKind.Ipv6Address,
+            _ => BlockKind.Ipv6Prefix,
+        };
 }

@@ -16,7 +16,9 @@ internal sealed partial class AwsCloud
     /// <summary>More interfaces than any account's default quota; a service that pages on forever is cut off here.</summary>
     private const int MaxPages = 20;
 
-    /// <summary>Idle timeouts of tracked connections as set on the primary interface; null before the first description and where none are set.</summary>
+    /// <summary>
+    /// Idle timeouts of tracked connections as set on the primary interface; null before the first description and where none are set.
+    /// </summary>
     private ConnectionTrackingConfiguration? _primaryTracking;
 
     /// <summary>EC2's device index of the primary interface, as last described.</summary>
@@ -29,7 +31,9 @@ internal sealed partial class AwsCloud
         var interfaces = await MapAsync(node, described, DescribeOperation, cancellationToken);
         var ordered = DeviceIndexes.WithPrimaryFirst(interfaces, node.Identity.PrimaryMac);
         _primaryIndex = DeviceIndexes.OfPrimary(interfaces, node.Identity.PrimaryMac) ?? 0;
-        _primaryTracking = ordered is [{ NetworkCard: 0, DeviceIndex: 0, Id: var primary }, ..] ? described.First(eni => eni.NetworkInterfaceId == primary.Value).ConnectionTrackingConfiguration : null;
+        _primaryTracking = ordered is [{ NetworkCard: 0, DeviceIndex: 0, Id: var primary }, ..]
+            ? described.First(eni => eni.NetworkInterfaceId == primary.Value).ConnectionTrackingConfiguration
+            : null;
         return ordered;
     }
 
@@ -53,14 +57,17 @@ internal sealed partial class AwsCloud
             new("status", [NetworkInterfaceStatus.Available.Value]),
             new("vpc-id", [node.Identity.NetworkId]),
         ];
-        if (_options.ClusterName is { Length: > 0 } cluster) filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
+        if (_options.ClusterName is { Length: > 0 } cluster)
+            filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
 
         // The tag alone is not enough to delete something: whoever copies tags from one interface to another does not copy the description.
         return
         [
             .. (await DescribeAsync(node, filters, cancellationToken))
                 .Where(eni => eni.Description?.StartsWith(EniTags.DescriptionPrefix, StringComparison.Ordinal) == true)
-                .Select(eni => InterfaceMapping.ToCloudInterface(eni, InterfaceMapping.PrimaryAlone(eni, DescribeOperation), DescribeOperation)),
+                .Select(eni =>
+                    InterfaceMapping.ToCloudInterface(eni, InterfaceMapping.PrimaryAlone(eni, DescribeOperation), DescribeOperation)
+                ),
         ];
     }
 
@@ -69,31 +76,49 @@ internal sealed partial class AwsCloud
         const string operation = "CreateNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
 
-        // Every parameter follows from the request and the node, so that repeating the call after a restart is the same call for EC2 (IdempotentParameterMismatch otherwise).
+        // Every parameter follows from the request and the node, so that repeating the call after a restart is the same call for EC2
+        // (IdempotentParameterMismatch otherwise).
         var create = new CreateNetworkInterfaceRequest
         {
             ClientToken = request.IdempotencyToken,
             SubnetId = request.SubnetId,
             Groups = [.. request.SecurityGroupIds],
             Description = node.Tags.Description,
-            TagSpecifications = [new TagSpecification { ResourceType = ResourceType.NetworkInterface, Tags = node.Tags.ForNew(request.RequestedAt) }],
+            TagSpecifications =
+            [
+                new TagSpecification { ResourceType = ResourceType.NetworkInterface, Tags = node.Tags.ForNew(request.RequestedAt) },
+            ],
             ConnectionTrackingSpecification = Copy(_primaryTracking),
         };
         if (request.Blocks.Count > 0)
         {
             switch (request.Blocks.Kind)
             {
-                case BlockKind.Ipv4Address: create.SecondaryPrivateIpAddressCount = request.Blocks.Count; break;
-                case BlockKind.Ipv4Prefix: create.Ipv4PrefixCount = request.Blocks.Count; break;
-                case BlockKind.Ipv6Address: create.Ipv6AddressCount = request.Blocks.Count; break;
-                case BlockKind.Ipv6Prefix: create.Ipv6PrefixCount = request.Blocks.Count; break;
-                default: throw new ArgumentOutOfRangeException(nameof(request), request.Blocks.Kind, "unknown kind of block");
+                case BlockKind.Ipv4Address:
+                    create.SecondaryPrivateIpAddressCount = request.Blocks.Count;
+                    break;
+                case BlockKind.Ipv4Prefix:
+                    create.Ipv4PrefixCount = request.Blocks.Count;
+                    break;
+                case BlockKind.Ipv6Address:
+                    create.Ipv6AddressCount = request.Blocks.Count;
+                    break;
+                case BlockKind.Ipv6Prefix:
+                    create.Ipv6PrefixCount = request.Blocks.Count;
+                    break;
+                default:
+                    throw new ArgumentOutOfRangeException(nameof(request), request.Blocks.Kind, "unknown kind of block");
             }
         }
 
         // Before the call: after it, a failure to learn the range would look like a failure to create.
         await _subnets.LoadAsync(node.Ec2, request.SubnetId, cancellationToken);
-        var response = await _caller.CallAsync(operation, Idempotency.Safe, token => node.Ec2.CreateNetworkInterfaceAsync(create, token), cancellationToken);
+        var response = await _caller.CallAsync(
+            operation,
+            Idempotency.Safe,
+            token => node.Ec2.CreateNetworkInterfaceAsync(create, token),
+            cancellationToken
+        );
         var created = response.NetworkInterface ?? throw InterfaceMapping.Unreadable(operation, "the answer has no network interface");
         return (await MapAsync(node, [created], operation, cancellationToken))[0];
     }
@@ -103,12 +128,26 @@ internal sealed partial class AwsCloud
         const string operation = "AttachNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
 
-        // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on this (github.com/cilium/cilium/pull/42512).
-        var request = new AttachNetworkInterfaceRequest { NetworkInterfaceId = id.Value, InstanceId = node.Identity.NodeId, DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex), NetworkCardIndex = 0 };
+        // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on
+        // this (github.com/cilium/cilium/pull/42512).
+        var request = new AttachNetworkInterfaceRequest
+        {
+            NetworkInterfaceId = id.Value,
+            InstanceId = node.Identity.NodeId,
+            DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex),
+            NetworkCardIndex = 0,
+        };
 
         // A repeated attach after a lost answer would report the first one's success as a conflict.
-        var response = await _caller.CallAsync(operation, Idempotency.Unsafe, token => node.Ec2.AttachNetworkInterfaceAsync(request, token), cancellationToken);
-        return string.IsNullOrEmpty(response.AttachmentId) ? throw InterfaceMapping.Unreadable(operation, $"the answer has no attachment id for {id}") : response.AttachmentId;
+        var response = await _caller.CallAsync(
+            operation,
+            Idempotency.Unsafe,
+            token => node.Ec2.AttachNetworkInterfaceAsync(request, token),
+            cancellationToken
+        );
+        return string.IsNullOrEmpty(response.AttachmentId)
+            ? throw InterfaceMapping.Unreadable(operation, $"the answer has no attachment id for {id}")
+            : response.AttachmentId;
     }
 
     public async Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
@@ -116,25 +155,46 @@ internal sealed partial class AwsCloud
         var node = await GetNodeAsync(cancellationToken);
         var request = new ModifyNetworkInterfaceAttributeRequest
         {
-            NetworkInterfaceId = id.Value, Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true },
+            NetworkInterfaceId = id.Value,
+            Attachment = new NetworkInterfaceAttachmentChanges { AttachmentId = attachmentId, DeleteOnTermination = true },
         };
-        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Idempotency.Safe, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+        await _caller.CallAsync(
+            "ModifyNetworkInterfaceAttribute",
+            Idempotency.Safe,
+            token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token),
+            cancellationToken
+        );
     }
 
-    public async Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
+    public async Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    )
     {
         var node = await GetNodeAsync(cancellationToken);
         var request = new ModifyNetworkInterfaceAttributeRequest { NetworkInterfaceId = id.Value, Groups = [.. securityGroupIds] };
-        await _caller.CallAsync("ModifyNetworkInterfaceAttribute", Idempotency.Safe, token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token), cancellationToken);
+        await _caller.CallAsync(
+            "ModifyNetworkInterfaceAttribute",
+            Idempotency.Safe,
+            token => node.Ec2.ModifyNetworkInterfaceAttributeAsync(request, token),
+            cancellationToken
+        );
     }
 
     public async Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
 
-        // Not forced: a forced detachment skips the instance's clean-up. Not repeated after a lost answer: an attachment that is gone would be reported as not found.
+        // Not forced: a forced detachment skips the instance's clean-up. Not repeated after a lost answer: an attachment that is gone would
+        // be reported as not found.
         var request = new DetachNetworkInterfaceRequest { AttachmentId = attachmentId };
-        await _caller.CallAsync("DetachNetworkInterface", Idempotency.Unsafe, token => node.Ec2.DetachNetworkInterfaceAsync(request, token), cancellationToken);
+        await _caller.CallAsync(
+            "DetachNetworkInterface",
+            Idempotency.Unsafe,
+            token => node.Ec2.DetachNetworkInterfaceAsync(request, token),
+            cancellationToken
+        );
     }
 
     public async Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
@@ -143,7 +203,12 @@ internal sealed partial class AwsCloud
         var request = new DeleteNetworkInterfaceRequest { NetworkInterfaceId = id.Value };
         try
         {
-            await _caller.CallAsync("DeleteNetworkInterface", Idempotency.Safe, token => node.Ec2.DeleteNetworkInterfaceAsync(request, token), cancellationToken);
+            await _caller.CallAsync(
+                "DeleteNetworkInterface",
+                Idempotency.Safe,
+                token => node.Ec2.DeleteNetworkInterfaceAsync(request, token),
+                cancellationToken
+            );
         }
         catch (CloudException e) when (e.Kind == CloudErrorKind.NotFound)
         {
@@ -154,7 +219,11 @@ internal sealed partial class AwsCloud
     public async Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        var request = new CreateTagsRequest { Resources = [id.Value], Tags = createdAt is { } at ? [EniTags.Created(at)] : node.Tags.ForExisting() };
+        var request = new CreateTagsRequest
+        {
+            Resources = [id.Value],
+            Tags = createdAt is { } at ? [EniTags.Created(at)] : node.Tags.ForExisting(),
+        };
         await _caller.CallAsync("CreateTags", Idempotency.Safe, token => node.Ec2.CreateTagsAsync(request, token), cancellationToken);
     }
 
@@ -164,24 +233,45 @@ internal sealed partial class AwsCloud
         string? next = null;
         for (var page = 0; page < MaxPages; page++)
         {
-            var request = new DescribeNetworkInterfacesRequest { Filters = filters, MaxResults = PageSize, NextToken = next };
-            var response = await _caller.CallAsync(DescribeOperation, Idempotency.Safe, token => node.Ec2.DescribeNetworkInterfacesAsync(request, token), cancellationToken);
+            var request = new DescribeNetworkInterfacesRequest
+            {
+                Filters = filters,
+                MaxResults = PageSize,
+                NextToken = next,
+            };
+            var response = await _caller.CallAsync(
+                DescribeOperation,
+                Idempotency.Safe,
+                token => node.Ec2.DescribeNetworkInterfacesAsync(request, token),
+                cancellationToken
+            );
             all.AddRange(response.NetworkInterfaces ?? []);
             next = response.NextToken;
-            if (string.IsNullOrEmpty(next)) return all;
+            if (string.IsNullOrEmpty(next))
+                return all;
         }
 
         throw InterfaceMapping.Unreadable(DescribeOperation, $"more than {MaxPages} pages of {PageSize} interfaces for one node");
     }
 
-    private async Task<List<CloudInterface>> MapAsync(Node node, List<NetworkInterface> described, string operation, CancellationToken cancellationToken)
+    private async Task<List<CloudInterface>> MapAsync(
+        Node node,
+        List<NetworkInterface> described,
+        string operation,
+        CancellationToken cancellationToken
+    )
     {
         await _subnets.LoadAsync(node.Ec2, described, cancellationToken);
         return [.. described.Select(eni => InterfaceMapping.ToCloudInterface(eni, _subnets.Get(eni.SubnetId), operation))];
     }
 
-    private static ConnectionTrackingSpecificationRequest? Copy(ConnectionTrackingConfiguration? tracking) => tracking is null ? null : new()
-    {
-        TcpEstablishedTimeout = tracking.TcpEstablishedTimeout, UdpStreamTimeout = tracking.UdpStreamTimeout, UdpTimeout = tracking.UdpTimeout,
-    };
+    private static ConnectionTrackingSpecificationRequest? Copy(ConnectionTrackingConfiguration? tracking) =>
+        tracking is null
+            ? null
+            : new()
+            {
+                TcpEstablishedTimeout = tracking.TcpEstablishedTimeout,
+                UdpStreamTimeout = tracking.UdpStreamTimeout,
+                UdpTimeout = tracking.UdpTimeout,
+            };
 }

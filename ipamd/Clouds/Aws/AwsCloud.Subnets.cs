@@ -11,8 +11,16 @@ internal sealed partial class AwsCloud
     public async Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        var request = new DescribeSubnetsRequest { Filters = [new Filter("vpc-id", [node.Identity.NetworkId]), new Filter("availability-zone", [node.Identity.Zone])] };
-        var response = await _caller.CallAsync(DescribeSubnetsOperation, Idempotency.Safe, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        var request = new DescribeSubnetsRequest
+        {
+            Filters = [new Filter("vpc-id", [node.Identity.NetworkId]), new Filter("availability-zone", [node.Identity.Zone])],
+        };
+        var response = await _caller.CallAsync(
+            DescribeSubnetsOperation,
+            Idempotency.Safe,
+            token => node.Ec2.DescribeSubnetsAsync(request, token),
+            cancellationToken
+        );
 
         _subnets.Learn(response.Subnets ?? []);
 
@@ -20,25 +28,35 @@ internal sealed partial class AwsCloud
         return [.. (response.Subnets ?? []).Where(subnet => !string.IsNullOrEmpty(subnet.CidrBlock)).Select(ToCloudSubnet)];
     }
 
-    /// <exception cref="CloudException">As everywhere; also of kind <see cref="CloudErrorKind.Invalid"/> for a subnet of IPv6 only.</exception>
+    /// <exception cref="CloudException">
+    /// As everywhere; also of kind <see cref="CloudErrorKind.Invalid"/> for a subnet of IPv6 only.
+    /// </exception>
     public async Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
         // By filter: an id that nobody has, or that is none, is then an empty answer and no error among others.
         var request = new DescribeSubnetsRequest { Filters = [new Filter("subnet-id", [subnetId])] };
-        var response = await _caller.CallAsync(DescribeSubnetsOperation, Idempotency.Safe, token => node.Ec2.DescribeSubnetsAsync(request, token), cancellationToken);
+        var response = await _caller.CallAsync(
+            DescribeSubnetsOperation,
+            Idempotency.Safe,
+            token => node.Ec2.DescribeSubnetsAsync(request, token),
+            cancellationToken
+        );
         _subnets.Learn(response.Subnets ?? []);
-        if (response.Subnets?.FirstOrDefault(subnet => subnet.SubnetId == subnetId) is not { } found) return null;
+        if (response.Subnets?.FirstOrDefault(subnet => subnet.SubnetId == subnetId) is not { } found)
+            return null;
         return string.IsNullOrEmpty(found.CidrBlock)
             ? throw new CloudException(CloudErrorKind.Invalid, DescribeSubnetsOperation, "NoIpv4Range", $"{subnetId} has no IPv4 range")
             : ToCloudSubnet(found);
     }
 
-    private static CloudSubnet ToCloudSubnet(Subnet subnet) => new(
-        subnet.SubnetId ?? throw InterfaceMapping.Unreadable(DescribeSubnetsOperation, "a subnet lacks its id"),
-        subnet.VpcId ?? "",
-        subnet.AvailabilityZone ?? "",
-        InterfaceMapping.Prefix(subnet.CidrBlock, DescribeSubnetsOperation),
-        subnet.AvailableIpAddressCount ?? 0,
-        (subnet.Tags ?? []).ToDictionary(tag => tag.Key ?? "", tag => tag.Value ?? "", StringComparer.Ordinal));
+    private static CloudSubnet ToCloudSubnet(Subnet subnet) =>
+        new(
+            subnet.SubnetId ?? throw InterfaceMapping.Unreadable(DescribeSubnetsOperation, "a subnet lacks its id"),
+            subnet.VpcId ?? "",
+            subnet.AvailabilityZone ?? "",
+            InterfaceMapping.Prefix(subnet.CidrBlock, DescribeSubnetsOperation),
+            subnet.AvailableIpAddressCount ?? 0,
+            (subnet.Tags ?? []).ToDictionary(tag => tag.Key ?? "", tag => tag.Value ?? "", StringComparer.Ordinal)
+        );
 }

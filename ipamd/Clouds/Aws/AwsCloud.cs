@@ -8,9 +8,10 @@ using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The cloud port on EC2. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code and request id. Thread-safe, except that blocks must not be
-/// assigned to and taken from one interface at the same time (see <see cref="UnassignBlocksAsync"/>). Who the node is is read once from the instance metadata, which also says which region's
-/// EC2 to ask; everything else is asked of EC2.
+/// The cloud port on EC2. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code and request id.
+/// Thread-safe, except that blocks must not be assigned to and taken from one interface at the same time (see
+/// <see cref="UnassignBlocksAsync"/>). Who the node is is read once from the instance metadata, which also says which region's EC2 to ask;
+/// everything else is asked of EC2.
 /// </summary>
 internal sealed partial class AwsCloud : ICloud, IDisposable
 {
@@ -37,7 +38,8 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         _subnets = new SubnetRanges(_caller, _interfaceMetadata);
     }
 
-    public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => (await GetNodeAsync(cancellationToken)).Identity;
+    public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) =>
+        (await GetNodeAsync(cancellationToken)).Identity;
 
     public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
     {
@@ -45,7 +47,8 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         return await _metadata.ReadNetworkRangesAsync(node.Identity.PrimaryMac, cancellationToken);
     }
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaceMetadata.ReadHintsAsync(cancellationToken);
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        _interfaceMetadata.ReadHintsAsync(cancellationToken);
 
     public async Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
     {
@@ -64,20 +67,30 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     public async Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
     {
         const string operation = "DescribeInstanceTypes";
-        if (KnownLimits(nodeType) is { } known) return known;
+        if (KnownLimits(nodeType) is { } known)
+            return known;
         var node = await GetNodeAsync(cancellationToken);
         var request = new DescribeInstanceTypesRequest { InstanceTypes = [nodeType] };
-        var response = await _caller.CallAsync(operation, Idempotency.Safe, token => node.Ec2.DescribeInstanceTypesAsync(request, token), cancellationToken);
-        var type = response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
+        var response = await _caller.CallAsync(
+            operation,
+            Idempotency.Safe,
+            token => node.Ec2.DescribeInstanceTypesAsync(request, token),
+            cancellationToken
+        );
+        var type =
+            response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
             ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks {nodeType}, which was asked for");
         var network = type.NetworkInfo;
         var card = network?.NetworkCards?.FirstOrDefault(item => item.NetworkCardIndex == 0)?.MaximumNetworkInterfaces;
-        return (card ?? network?.MaximumNetworkInterfaces) is > 0 and var interfaces && network?.Ipv4AddressesPerInterface is > 0 and var addresses
+        return
+            (card ?? network?.MaximumNetworkInterfaces) is > 0 and var interfaces
+            && network?.Ipv4AddressesPerInterface is > 0 and var addresses
             ? new NodeLimits(
                 interfaces,
                 addresses,
                 network.Ipv6Supported == true ? network.Ipv6AddressesPerInterface ?? 0 : 0,
-                SupportsPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true)
+                SupportsPrefixes: type.Hypervisor == InstanceTypeHypervisor.Nitro || type.BareMetal == true
+            )
             : throw InterfaceMapping.Unreadable(operation, $"the answer lacks the interface or address limit of {nodeType}");
     }
 
@@ -90,11 +103,13 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
 
     private async ValueTask<Node> GetNodeAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref _node) is { } known) return known;
+        if (Volatile.Read(ref _node) is { } known)
+            return known;
         await _nodeTurn.WaitAsync(cancellationToken);
         try
         {
-            if (_node is { } read) return read;
+            if (_node is { } read)
+                return read;
             var identity = await _metadata.ReadIdentityAsync(cancellationToken);
             var profile = _options.Profile is { } name ? SharedProfile.Read(name) : null;
             var ec2 = Ec2ClientFactory.Create(_options, _options.Region ?? profile?.Region ?? identity.Region, profile);

@@ -16,7 +16,8 @@ internal sealed record AwsCloudOptions
     public Uri? Endpoint { get; init; }
 
     /// <summary>
-    /// The metadata service. Its endpoint is AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too, from the environment only, for the node's credentials: one variable moves both.
+    /// The metadata service. Its endpoint is AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too, from the environment only, for the
+    /// node's credentials: one variable moves both.
     /// </summary>
     public ImdsOptions Metadata { get; init; } = new();
 
@@ -52,14 +53,16 @@ internal sealed record AwsCloudOptions
     /// <summary>All that is wrong, in the user's terms.</summary>
     public IEnumerable<string> Validate()
     {
-        if (HttpTimeout < MinimumHttpTimeout) yield return $"HTTP_TIMEOUT is {HttpTimeout.TotalSeconds:0} s, expected at least {MinimumHttpTimeout.TotalSeconds:0}";
+        if (HttpTimeout < MinimumHttpTimeout)
+            yield return $"HTTP_TIMEOUT is {HttpTimeout.TotalSeconds:0} s, expected at least {MinimumHttpTimeout.TotalSeconds:0}";
         if (Endpoint is { } ec2 && !IsHttp(ec2))
         {
             yield return $"the EC2 endpoint is '{ec2}', expected an absolute http or https URL "
                 + "(AWS_ENDPOINT_URL_EC2, AWS_EC2_ENDPOINT, AWS_ENDPOINT_URL)";
         }
 
-        if (!IsHttp(Metadata.Endpoint)) yield return $"AWS_EC2_METADATA_SERVICE_ENDPOINT is '{Metadata.Endpoint}', expected an absolute http or https URL";
+        if (!IsHttp(Metadata.Endpoint))
+            yield return $"AWS_EC2_METADATA_SERVICE_ENDPOINT is '{Metadata.Endpoint}', expected an absolute http or https URL";
     }
 
     /// <summary>What is set and not used, in the user's terms.</summary>

@@ -2,7 +2,9 @@
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Pauses between attempts: exponential with full jitter, so that the nodes of a cluster that fail together do not come back together.</summary>
+/// <summary>
+/// Pauses between attempts: exponential with full jitter, so that the nodes of a cluster that fail together do not come back together.
+/// </summary>
 internal static class Backoff
 {
     /// <param name="first">Upper bound of the pause after the first attempt.</param>
@@ -12,6 +14,7 @@ internal static class Backoff
     public static TimeSpan FullJitter(TimeSpan first, TimeSpan cap, int attempt, Random random)
     {
         var bound = Math.Min(first.TotalMilliseconds * Math.Pow(2, Math.Min(attempt - 1, 30)), cap.TotalMilliseconds);
-        lock (random) return TimeSpan.FromMilliseconds(bound * random.NextDouble());
+        lock (random)
+            return TimeSpan.FromMilliseconds(bound * random.NextDouble());
     }
 }

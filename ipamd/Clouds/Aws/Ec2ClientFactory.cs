@@ -47,8 +47,8 @@ internal static class Ec2ClientFactory
     /// at run time, where a native binary has dropped it. A call with a web identity is not signed: the token in the request is the
     /// proof. The SDK does not pass on what a profile's role is assumed with. The endpoint is AWS_ENDPOINT_URL_STS, else the region's.
     /// </summary>
-    private static void RegisterTokenService(AwsCloudOptions options, string region, SharedProfile? profile)
-        => GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(_ => new AmazonSecurityTokenServiceClient(
+    private static void RegisterTokenService(AwsCloudOptions options, string region, SharedProfile? profile) =>
+        GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(_ => new AmazonSecurityTokenServiceClient(
             profile?.RoleSource ?? new AnonymousAWSCredentials(),
             new AmazonSecurityTokenServiceConfig
             {
@@ -57,25 +57,35 @@ internal static class Ec2ClientFactory
                 // The SDK asks without a token of cancellation, and every call of EC2 waits for its answer.
                 HttpClientFactory = new NodeHttpClientFactory(options.HttpTimeout, options.HttpTimeout / 2),
                 ClientAppId = "vpc-cni",
-            }));
+            }
+        ));
 
     /// <summary>
-    /// One pool of connections for the client's life. Idle ones are closed before a server or NAT in between is likely to, so that a call seldom meets a dead one; all are
-    /// renewed every five minutes to follow DNS. Proxies of the environment are used, as by every AWS program; answers are not unpacked and redirects not followed.
+    /// One pool of connections for the client's life. Idle ones are closed before a server or NAT in between is likely to, so that a call
+    /// seldom meets a dead one; all are renewed every five minutes to follow DNS. Proxies of the environment are used, as by every AWS
+    /// program; answers are not unpacked and redirects not followed.
     /// </summary>
     /// <param name="timeout">Of a call; a connection gets half of it.</param>
     /// <param name="limit">The client's own, where the caller has none.</param>
     private sealed class NodeHttpClientFactory(TimeSpan timeout, TimeSpan limit) : HttpClientFactory
     {
-        public override HttpClient CreateHttpClient(IClientConfig clientConfig) => new(new WholeBodyHandler(new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            ConnectTimeout = timeout / 2,
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(15),
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            MaxConnectionsPerServer = 8,
-        })) { Timeout = limit };
+        public override HttpClient CreateHttpClient(IClientConfig clientConfig) =>
+            new(
+                new WholeBodyHandler(
+                    new SocketsHttpHandler
+                    {
+                        AllowAutoRedirect = false,
+                        UseCookies = false,
+                        ConnectTimeout = timeout / 2,
+                        PooledConnectionIdleTimeout = TimeSpan.FromSeconds(15),
+                        PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+                        MaxConnectionsPerServer = 8,
+                    }
+                )
+            )
+            {
+                Timeout = limit,
+            };
 
         public override bool UseSDKHttpClientCaching(IClientConfig clientConfig) => true;
 
@@ -86,8 +96,9 @@ internal static class Ec2ClientFactory
     }
 
     /// <summary>
-    /// Reads the answer into memory, within a bound and under the call's deadline, and refuses a success that is not EC2's. The SDK would parse it synchronously, and read a well-formed page of
-    /// somebody else (a captive portal) as an answer in which everything is absent: a node without interfaces.
+    /// Reads the answer into memory, within a bound and under the call's deadline, and refuses a success that is not EC2's. The SDK would
+    /// parse it synchronously, and read a well-formed page of somebody else (a captive portal) as an answer in which everything is absent:
+    /// a node without interfaces.
     /// </summary>
     private sealed class WholeBodyHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
     {
@@ -99,7 +110,8 @@ internal static class Ec2ClientFactory
             try
             {
                 await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
-                if (response.StatusCode == HttpStatusCode.OK) RequireResponse(await response.Content.ReadAsStreamAsync(cancellationToken));
+                if (response.StatusCode == HttpStatusCode.OK)
+                    RequireResponse(await response.Content.ReadAsStreamAsync(cancellationToken));
                 return response;
             }
             catch
@@ -116,8 +128,10 @@ internal static class Ec2ClientFactory
             using (var reader = XmlReader.Create(body, Strict))
             {
                 if (reader.MoveToContent() != XmlNodeType.Element || !reader.LocalName.EndsWith("Response", StringComparison.Ordinal))
-                    throw new XmlException($"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; "
-                        + "check what answers at the endpoint");
+                    throw new XmlException(
+                        $"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; "
+                            + "check what answers at the endpoint"
+                    );
             }
 
             body.Position = 0;

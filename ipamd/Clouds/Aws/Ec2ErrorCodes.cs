@@ -4,8 +4,8 @@ using System.Net;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The only file that knows EC2's error codes (docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html). EC2 answers some conditions with a code of their own on one path and with
-/// InvalidParameterValue and prose on another, so a code alone does not decide.
+/// The only file that knows EC2's error codes (docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html). EC2 answers some
+/// conditions with a code of their own on one path and with InvalidParameterValue and prose on another, so a code alone does not decide.
 /// </summary>
 internal static class Ec2ErrorCodes
 {
@@ -22,93 +22,221 @@ internal static class Ec2ErrorCodes
     public const string UnreadableAnswer = "UnreadableAnswer";
 
     /// <summary>
-    /// EC2 does not know the instance: it is not described everywhere yet, or it was terminated. No kind of "not found": an interface that cannot be attached for it is there, and is taken back.
+    /// EC2 does not know the instance: it is not described everywhere yet, or it was terminated. No kind of "not found": an interface that
+    /// cannot be attached for it is there, and is taken back.
     /// </summary>
     private const string InstanceNotFound = "InvalidInstanceID.NotFound";
 
     private static readonly HashSet<string> Throttled =
     [
-        "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
-        "TooManyRequestsException", "BandwidthLimitExceeded", "EC2ThrottledException", "SlowDown", "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "SlowDown",
+        "PriorRequestNotComplete",
     ];
 
     private static readonly HashSet<string> SubnetExhausted = ["InsufficientCidrBlocks", "InsufficientFreeAddressesInSubnet"];
 
     private static readonly string[] SubnetExhaustedMessages =
     [
-        "sufficient free ipv4 addresses or prefixes", "sufficient free ipv6 addresses or prefixes", "sufficient free addresses", "sufficient free ip addresses", "does not have enough free",
-        "not enough free addresses", "no free addresses", "insufficient cidr blocks", "not enough contiguous", "insufficient contiguous",
+        "sufficient free ipv4 addresses or prefixes",
+        "sufficient free ipv6 addresses or prefixes",
+        "sufficient free addresses",
+        "sufficient free ip addresses",
+        "does not have enough free",
+        "not enough free addresses",
+        "no free addresses",
+        "insufficient cidr blocks",
+        "not enough contiguous",
+        "insufficient contiguous",
     ];
 
-    private static readonly HashSet<string> AddressLimit = ["PrivateIpAddressLimitExceeded", "Ipv6AddressLimitExceeded", "InvalidInterface.IpAddressLimitExceeded"];
+    private static readonly HashSet<string> AddressLimit =
+    [
+        "PrivateIpAddressLimitExceeded",
+        "Ipv6AddressLimitExceeded",
+        "InvalidInterface.IpAddressLimitExceeded",
+    ];
 
-    private static readonly string[] AddressLimitMessages = ["number of private addresses will exceed limit", "number of ipv6 addresses will exceed limit", "exceeds the maximum number of ip addresses", "exceeds the limit for"];
+    private static readonly string[] AddressLimitMessages =
+    [
+        "number of private addresses will exceed limit",
+        "number of ipv6 addresses will exceed limit",
+        "exceeds the maximum number of ip addresses",
+        "exceeds the limit for",
+    ];
 
     /// <summary>Of the instance (attach) and of the account in the region (create).</summary>
-    private static readonly HashSet<string> InterfaceLimit = ["AttachmentLimitExceeded", "NetworkInterfaceLimitExceeded", "ResourceLimitExceeded"];
+    private static readonly HashSet<string> InterfaceLimit =
+    [
+        "AttachmentLimitExceeded",
+        "NetworkInterfaceLimitExceeded",
+        "ResourceLimitExceeded",
+    ];
 
-    private static readonly string[] InterfaceLimitMessages = ["interface count", "exceeds the limit for the instance type", "maximum number of network interfaces"];
+    private static readonly string[] InterfaceLimitMessages =
+    [
+        "interface count",
+        "exceeds the limit for the instance type",
+        "maximum number of network interfaces",
+    ];
 
     /// <summary>Those that do not end in <c>.NotFound</c>.</summary>
     private static readonly HashSet<string> NotFound = ["NetworkInterfaceNotFoundException"];
 
     private static readonly HashSet<string> NotPermitted =
     [
-        "UnauthorizedOperation", "AuthFailure", "AccessDenied", "AccessDeniedException", "Blocked", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId", "InvalidToken",
-        "MissingAuthenticationToken", "OptInRequired", "PendingVerification", "SignatureDoesNotMatch", "UnrecognizedClientException", CredentialsUnavailable,
+        "UnauthorizedOperation",
+        "AuthFailure",
+        "AccessDenied",
+        "AccessDeniedException",
+        "Blocked",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "OptInRequired",
+        "PendingVerification",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        CredentialsUnavailable,
     ];
 
-    /// <summary>Refused for the time in its signature, before execution; the SDK has taken the server's time from the answer and signs the next attempt with it.</summary>
-    private static readonly HashSet<string> ClockSkew = ["InvalidSecurity.RequestHasExpired", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+    /// <summary>
+    /// Refused for the time in its signature, before execution; the SDK has taken the server's time from the answer and signs the next
+    /// attempt with it.
+    /// </summary>
+    private static readonly HashSet<string> ClockSkew =
+    [
+        "InvalidSecurity.RequestHasExpired",
+        "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
+    ];
 
     private static readonly HashSet<string> Conflict =
     [
-        "ConcurrentTagAccess", "DependencyViolation", "IncorrectInstanceState", InstanceNotFound, "IncorrectState", "IncorrectStateException", "InvalidNetworkInterface.InUse", "InvalidIPAddress.InUse",
-        "OperationInProgress", "Resource.AlreadyAssigned", "Resource.AlreadyAssociated", "ResourceAlreadyAssigned",
+        "ConcurrentTagAccess",
+        "DependencyViolation",
+        "IncorrectInstanceState",
+        InstanceNotFound,
+        "IncorrectState",
+        "IncorrectStateException",
+        "InvalidNetworkInterface.InUse",
+        "InvalidIPAddress.InUse",
+        "OperationInProgress",
+        "Resource.AlreadyAssigned",
+        "Resource.AlreadyAssociated",
+        "ResourceAlreadyAssigned",
     ];
 
-    private static readonly string[] ConflictMessages = ["currently in use", "already has an interface attached", "already attached", "is already in use", "is not in the correct state"];
+    private static readonly string[] ConflictMessages =
+    [
+        "currently in use",
+        "already has an interface attached",
+        "already attached",
+        "is already in use",
+        "is not in the correct state",
+    ];
 
     private static readonly HashSet<string> Invalid =
     [
-        "DryRunOperation", "FilterLimitExceeded", "IdempotentParameterMismatch", "InvalidAction", "InvalidCharacter", "InvalidFilter", "InvalidInstanceType", "InvalidNextToken", "InvalidPaginationToken",
-        "InvalidParameter", "InvalidParameterCombination", "InvalidParameterDependency", "InvalidParameterValue", "InvalidQueryParameter", "MalformedQueryString", "MissingAction",
-        "MissingParameter", "OperationNotPermitted", "TagLimitExceeded", "UnknownParameter", "UnsupportedOperation", "Unsupported", "ValidationError",
+        "DryRunOperation",
+        "FilterLimitExceeded",
+        "IdempotentParameterMismatch",
+        "InvalidAction",
+        "InvalidCharacter",
+        "InvalidFilter",
+        "InvalidInstanceType",
+        "InvalidNextToken",
+        "InvalidPaginationToken",
+        "InvalidParameter",
+        "InvalidParameterCombination",
+        "InvalidParameterDependency",
+        "InvalidParameterValue",
+        "InvalidQueryParameter",
+        "MalformedQueryString",
+        "MissingAction",
+        "MissingParameter",
+        "OperationNotPermitted",
+        "TagLimitExceeded",
+        "UnknownParameter",
+        "UnsupportedOperation",
+        "Unsupported",
+        "ValidationError",
     ];
 
     private static readonly HashSet<string> Transient =
     [
-        "InternalError", "InternalFailure", "InternalServerError", "RequestTimeout", "RequestTimeoutException", "ServerInternal", "ServiceUnavailable", "Unavailable", NoConnection, NoAnswer, UnreadableAnswer,
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServerInternal",
+        "ServiceUnavailable",
+        "Unavailable",
+        NoConnection,
+        NoAnswer,
+        UnreadableAnswer,
     ];
 
-    private static readonly string[] NotAssignedMessages = ["are not assigned to", "is not assigned to", "not assigned to interface", "not assigned to network interface"];
+    private static readonly string[] NotAssignedMessages =
+    [
+        "are not assigned to",
+        "is not assigned to",
+        "not assigned to interface",
+        "not assigned to network interface",
+    ];
 
     /// <summary>What kind of failure a code, the text beside it and the HTTP status mean.</summary>
     public static CloudErrorKind Classify(string code, string message, HttpStatusCode? status)
     {
         // As CloudTrail and some paths write them.
-        if (code.StartsWith("Client.", StringComparison.Ordinal) || code.StartsWith("Server.", StringComparison.Ordinal)) code = code[(code.IndexOf('.', StringComparison.Ordinal) + 1)..];
-        if (Throttled.Contains(code) || status == HttpStatusCode.TooManyRequests) return CloudErrorKind.Throttled;
-        if (SubnetExhausted.Contains(code)) return CloudErrorKind.SubnetExhausted;
-        if (AddressLimit.Contains(code)) return CloudErrorKind.AddressLimit;
-        if (InterfaceLimit.Contains(code)) return CloudErrorKind.InterfaceLimit;
-        if (NotPermitted.Contains(code)) return CloudErrorKind.NotPermitted;
-        if (Conflict.Contains(code) || code.EndsWith(".InUse", StringComparison.Ordinal)) return CloudErrorKind.Conflict;
-        if (NotFound.Contains(code) || code.EndsWith(".NotFound", StringComparison.Ordinal)) return CloudErrorKind.NotFound;
-        if (Transient.Contains(code) || ClockSkew.Contains(code)) return CloudErrorKind.Transient;
-        if (Invalid.Contains(code) || code.EndsWith(".Malformed", StringComparison.Ordinal)) return FromMessage(message) ?? CloudErrorKind.Invalid;
-        if (status >= HttpStatusCode.InternalServerError) return CloudErrorKind.Transient;
+        if (code.StartsWith("Client.", StringComparison.Ordinal) || code.StartsWith("Server.", StringComparison.Ordinal))
+            code = code[(code.IndexOf('.', StringComparison.Ordinal) + 1)..];
+        if (Throttled.Contains(code) || status == HttpStatusCode.TooManyRequests)
+            return CloudErrorKind.Throttled;
+        if (SubnetExhausted.Contains(code))
+            return CloudErrorKind.SubnetExhausted;
+        if (AddressLimit.Contains(code))
+            return CloudErrorKind.AddressLimit;
+        if (InterfaceLimit.Contains(code))
+            return CloudErrorKind.InterfaceLimit;
+        if (NotPermitted.Contains(code))
+            return CloudErrorKind.NotPermitted;
+        if (Conflict.Contains(code) || code.EndsWith(".InUse", StringComparison.Ordinal))
+            return CloudErrorKind.Conflict;
+        if (NotFound.Contains(code) || code.EndsWith(".NotFound", StringComparison.Ordinal))
+            return CloudErrorKind.NotFound;
+        if (Transient.Contains(code) || ClockSkew.Contains(code))
+            return CloudErrorKind.Transient;
+        if (Invalid.Contains(code) || code.EndsWith(".Malformed", StringComparison.Ordinal))
+            return FromMessage(message) ?? CloudErrorKind.Invalid;
+        if (status >= HttpStatusCode.InternalServerError)
+            return CloudErrorKind.Transient;
         return FromMessage(message) ?? (status == HttpStatusCode.Forbidden ? CloudErrorKind.NotPermitted : CloudErrorKind.Unknown);
     }
 
     /// <summary>The call was understood and signed, and its caller may not make it.</summary>
-    public static bool IsMissingPermission(string code) => code is "UnauthorizedOperation" or "Client.UnauthorizedOperation" or "AccessDenied" or "AccessDeniedException";
+    public static bool IsMissingPermission(string code) =>
+        code is "UnauthorizedOperation" or "Client.UnauthorizedOperation" or "AccessDenied" or "AccessDeniedException";
 
     /// <summary>EC2 certainly did nothing: the call may be repeated, whatever it does.</summary>
     public static bool WasNotExecuted(string code) => code == NoConnection || ClockSkew.Contains(code);
 
     /// <summary>An unassign call named an address that the interface does not carry; EC2 then took none of them.</summary>
-    public static bool IsNotAssigned(CloudException failure) => failure.Kind == CloudErrorKind.Invalid && Contains(failure.Message, NotAssignedMessages);
+    public static bool IsNotAssigned(CloudException failure) =>
+        failure.Kind == CloudErrorKind.Invalid && Contains(failure.Message, NotAssignedMessages);
 
     private static CloudErrorKind? FromMessage(string message) =>
         Contains(message, SubnetExhaustedMessages) ? CloudErrorKind.SubnetExhausted
@@ -118,5 +246,6 @@ internal static class Ec2ErrorCodes
         : Contains(message, ConflictMessages) ? CloudErrorKind.Conflict
         : null;
 
-    private static bool Contains(string message, string[] parts) => parts.Any(part => message.Contains(part, StringComparison.OrdinalIgnoreCase));
+    private static bool Contains(string message, string[] parts) =>
+        parts.Any(part => message.Contains(part, StringComparison.OrdinalIgnoreCase));
 }

@@ -5,7 +5,8 @@ using Amazon.EC2.Model;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The tags and description by which this node knows its interfaces, the same as those of the AWS CNI, so that either daemon recognises the other's after a switch.
+/// The tags and description by which this node knows its interfaces, the same as those of the AWS CNI, so that either daemon recognises the
+/// other's after a switch.
 /// </summary>
 internal sealed class EniTags
 {
@@ -47,26 +48,28 @@ internal sealed class EniTags
     public List<Tag> ForExisting() => [.. _always.Select(tag => new Tag(tag.Key, tag.Value))];
 
     /// <summary>For a new interface; RFC 3339 in UTC and whole seconds.</summary>
-    public List<Tag> ForNew(DateTimeOffset createdAt) =>
-        [.. ForExisting(), Created(createdAt)];
+    public List<Tag> ForNew(DateTimeOffset createdAt) => [.. ForExisting(), Created(createdAt)];
 
     /// <summary>When an interface was made.</summary>
-    public static Tag Created(DateTimeOffset at) => new(CreatedAt, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
+    public static Tag Created(DateTimeOffset at) =>
+        new(CreatedAt, at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture));
 
     /// <summary>One sentence for each tag that no interface gets, and why.</summary>
     public static IEnumerable<string> Ignored(IReadOnlyDictionary<string, string> additional)
     {
         foreach (var (key, value) in additional)
         {
-            if (Refusal(key, value) is { } refusal) yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: {refusal}";
+            if (Refusal(key, value) is { } refusal)
+                yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: {refusal}";
         }
 
-        foreach (var (key, _) in Usable(additional).Skip(MaxAdditional)) yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: at most {MaxAdditional} fit beside the daemon's own";
+        foreach (var (key, _) in Usable(additional).Skip(MaxAdditional))
+            yield return $"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: at most {MaxAdditional} fit beside the daemon's own";
     }
 
     /// <summary>In an order that no restart changes: when they are too many, each daemon leaves out the same.</summary>
-    private static IEnumerable<KeyValuePair<string, string>> Usable(IReadOnlyDictionary<string, string> additional)
-        => additional.Where(tag => Refusal(tag.Key, tag.Value) is null).OrderBy(tag => tag.Key, StringComparer.Ordinal);
+    private static IEnumerable<KeyValuePair<string, string>> Usable(IReadOnlyDictionary<string, string> additional) =>
+        additional.Where(tag => Refusal(tag.Key, tag.Value) is null).OrderBy(tag => tag.Key, StringComparer.Ordinal);
 
     private static string? Refusal(string key, string value) =>
         key.Contains(ReservedPart, StringComparison.Ordinal) ? $"keys with {ReservedPart} belong to Kubernetes on AWS"

@@ -9,7 +9,10 @@ using AddressFamily = System.Net.Sockets.AddressFamily;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>EC2's description of a network interface in the port's terms. Refuses what it cannot understand: a wrong guess here becomes a wrong route.</summary>
+/// <summary>
+/// EC2's description of a network interface in the port's terms. Refuses what it cannot understand: a wrong guess here becomes a wrong
+/// route.
+/// </summary>
 internal static class InterfaceMapping
 {
     private const int Ipv4Host = 32;
@@ -18,7 +21,9 @@ internal static class InterfaceMapping
     /// <summary>Type of an interface that has no address at all.</summary>
     private const string EfaOnly = "efa-only";
 
-    /// <summary>Status of an interface that CreateNetworkInterface has just returned. EC2 answers it; the SDK has no constant for it.</summary>
+    /// <summary>
+    /// Status of an interface that CreateNetworkInterface has just returned. EC2 answers it; the SDK has no constant for it.
+    /// </summary>
     private const string Pending = "pending";
 
     public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
@@ -28,16 +33,33 @@ internal static class InterfaceMapping
         return new CloudInterface
         {
             Id = new NetworkInterfaceId(id),
-            Mac = MetadataReader.ToMac(Required(eni.MacAddress, "macAddress", id, operation)) ?? throw Unreadable(operation, $"macAddress of {id} is '{Quoted(eni.MacAddress)}'"),
+            Mac =
+                MetadataReader.ToMac(Required(eni.MacAddress, "macAddress", id, operation))
+                ?? throw Unreadable(operation, $"macAddress of {id} is '{Quoted(eni.MacAddress)}'"),
             SubnetId = Word(eni.SubnetId, "subnetId", id, operation),
-            SubnetRange = (primary.Equals(IPAddress.Any) ? subnet.Ipv4 ?? subnet.Ipv6 : primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4 : subnet.Ipv6)
-                ?? throw Unreadable(operation, $"subnet {eni.SubnetId} of {id} has no range of the family of its primary address {primary}"),
+            SubnetRange =
+                (
+                    primary.Equals(IPAddress.Any) ? subnet.Ipv4 ?? subnet.Ipv6
+                    : primary.AddressFamily == AddressFamily.InterNetwork ? subnet.Ipv4
+                    : subnet.Ipv6
+                )
+                ?? throw Unreadable(
+                    operation,
+                    $"subnet {eni.SubnetId} of {id} has no range of the family of its primary address {primary}"
+                ),
             PrimaryAddress = primary,
             Blocks = Blocks(eni, primary, operation),
-            SecurityGroupIds = [.. (eni.Groups ?? []).Where(group => !string.IsNullOrEmpty(group.GroupId)).Select(group => Word(group.GroupId, "groupId", id, operation))],
+            SecurityGroupIds =
+            [
+                .. (eni.Groups ?? [])
+                    .Where(group => !string.IsNullOrEmpty(group.GroupId))
+                    .Select(group => Word(group.GroupId, "groupId", id, operation)),
+            ],
             Tags = Tags(eni),
             State = State(eni, id, operation),
-            AttachmentId = eni.Attachment?.AttachmentId is { Length: > 0 } attachment ? Word(attachment, "attachmentId", id, operation) : null,
+            AttachmentId = eni.Attachment?.AttachmentId is { Length: > 0 } attachment
+                ? Word(attachment, "attachmentId", id, operation)
+                : null,
             DeviceIndex = eni.Attachment?.DeviceIndex,
             NetworkCard = eni.Attachment?.NetworkCardIndex ?? 0,
             DeleteOnTermination = eni.Attachment?.DeleteOnTermination ?? false,
@@ -50,27 +72,34 @@ internal static class InterfaceMapping
     public static SubnetRanges.Ranges PrimaryAlone(NetworkInterface eni, string operation)
     {
         var primary = Primary(eni, eni.NetworkInterfaceId ?? "an interface", operation);
-        return primary.AddressFamily == AddressFamily.InterNetwork ? new(new IPNetwork(primary, Ipv4Host), null) : new(null, new IPNetwork(primary, Ipv6Host));
+        return primary.AddressFamily == AddressFamily.InterNetwork
+            ? new(new IPNetwork(primary, Ipv4Host), null)
+            : new(null, new IPNetwork(primary, Ipv6Host));
     }
 
-    public static IPNetwork Single(string? address, string operation) => IPAddress.TryParse(address, out var parsed)
-        ? new IPNetwork(parsed, parsed.AddressFamily == AddressFamily.InterNetwork ? Ipv4Host : Ipv6Host)
-        : throw Unreadable(operation, $"'{Quoted(address)}' is not an IP address");
+    public static IPNetwork Single(string? address, string operation) =>
+        IPAddress.TryParse(address, out var parsed)
+            ? new IPNetwork(parsed, parsed.AddressFamily == AddressFamily.InterNetwork ? Ipv4Host : Ipv6Host)
+            : throw Unreadable(operation, $"'{Quoted(address)}' is not an IP address");
 
-    public static IPNetwork Prefix(string? prefix, string operation) => IPNetwork.TryParse(prefix, out var parsed)
-        ? parsed
-        : throw Unreadable(operation, $"'{Quoted(prefix)}' is not a CIDR prefix");
+    public static IPNetwork Prefix(string? prefix, string operation) =>
+        IPNetwork.TryParse(prefix, out var parsed) ? parsed : throw Unreadable(operation, $"'{Quoted(prefix)}' is not a CIDR prefix");
 
-    public static CloudException Unreadable(string operation, string message) => new(CloudErrorKind.Transient, operation, Ec2ErrorCodes.UnreadableAnswer, message);
+    public static CloudException Unreadable(string operation, string message) =>
+        new(CloudErrorKind.Transient, operation, Ec2ErrorCodes.UnreadableAnswer, message);
 
     private static IPAddress Primary(NetworkInterface eni, string id, string operation)
     {
         // An interface of an IPv6-only subnet has no IPv4 address; its primary IPv6 address is marked, or else the first.
-        var text = eni.PrivateIpAddress
+        var text =
+            eni.PrivateIpAddress
             ?? eni.Ipv6Addresses?.FirstOrDefault(address => address.IsPrimaryIpv6 == true)?.Ipv6Address
             ?? eni.Ipv6Addresses?.FirstOrDefault()?.Ipv6Address;
-        if (text is null && eni.InterfaceType?.Value == EfaOnly) return IPAddress.Any;
-        return IPAddress.TryParse(text, out var primary) ? primary : throw Unreadable(operation, $"{id} has no primary address: '{Quoted(text)}'");
+        if (text is null && eni.InterfaceType?.Value == EfaOnly)
+            return IPAddress.Any;
+        return IPAddress.TryParse(text, out var primary)
+            ? primary
+            : throw Unreadable(operation, $"{id} has no primary address: '{Quoted(text)}'");
     }
 
     private static List<IPNetwork> Blocks(NetworkInterface eni, IPAddress primary, string operation)
@@ -78,38 +107,54 @@ internal static class InterfaceMapping
         var blocks = new List<IPNetwork>();
         foreach (var address in eni.PrivateIpAddresses ?? [])
         {
-            if (address.Primary != true) Add(Single(address.PrivateIpAddress, operation));
+            if (address.Primary != true)
+                Add(Single(address.PrivateIpAddress, operation));
         }
 
-        foreach (var prefix in eni.Ipv4Prefixes ?? []) Add(Prefix(prefix.Ipv4Prefix, operation));
-        foreach (var address in eni.Ipv6Addresses ?? []) Add(Single(address.Ipv6Address, operation));
-        foreach (var prefix in eni.Ipv6Prefixes ?? []) Add(Prefix(prefix.Ipv6Prefix, operation));
+        foreach (var prefix in eni.Ipv4Prefixes ?? [])
+            Add(Prefix(prefix.Ipv4Prefix, operation));
+        foreach (var address in eni.Ipv6Addresses ?? [])
+            Add(Single(address.Ipv6Address, operation));
+        foreach (var prefix in eni.Ipv6Prefixes ?? [])
+            Add(Prefix(prefix.Ipv6Prefix, operation));
         return blocks;
 
         void Add(IPNetwork block)
         {
             // The comparison also covers an answer that does not mark the primary address.
-            if (!block.BaseAddress.Equals(primary)) blocks.Add(block);
+            if (!block.BaseAddress.Equals(primary))
+                blocks.Add(block);
         }
     }
 
     private static Dictionary<string, string> Tags(NetworkInterface eni)
     {
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var tag in eni.TagSet ?? []) tags[tag.Key ?? ""] = tag.Value ?? "";
+        foreach (var tag in eni.TagSet ?? [])
+            tags[tag.Key ?? ""] = tag.Value ?? "";
         return tags;
     }
 
-    /// <summary>The attachment's state is the finer one: while attaching or detaching, the interface itself may already, or still, be called in-use.</summary>
+    /// <summary>
+    /// The attachment's state is the finer one: while attaching or detaching, the interface itself may already, or still, be called in-use.
+    /// </summary>
     private static CloudInterfaceState State(NetworkInterface eni, string id, string operation)
     {
         var attachment = eni.Attachment?.Status;
-        if (attachment == AttachmentStatus.Attaching || eni.Status == NetworkInterfaceStatus.Attaching) return CloudInterfaceState.Attaching;
-        if (attachment == AttachmentStatus.Detaching || eni.Status == NetworkInterfaceStatus.Detaching) return CloudInterfaceState.Detaching;
-        if (attachment == AttachmentStatus.Attached || eni.Status == NetworkInterfaceStatus.InUse || eni.Status == NetworkInterfaceStatus.Associated) return CloudInterfaceState.InUse;
+        if (attachment == AttachmentStatus.Attaching || eni.Status == NetworkInterfaceStatus.Attaching)
+            return CloudInterfaceState.Attaching;
+        if (attachment == AttachmentStatus.Detaching || eni.Status == NetworkInterfaceStatus.Detaching)
+            return CloudInterfaceState.Detaching;
+        if (
+            attachment == AttachmentStatus.Attached
+            || eni.Status == NetworkInterfaceStatus.InUse
+            || eni.Status == NetworkInterfaceStatus.Associated
+        )
+            return CloudInterfaceState.InUse;
 
         // A pending interface is not attached, and for a moment not attachable, which attach then answers as a conflict.
-        if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending) return CloudInterfaceState.Available;
+        if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending)
+            return CloudInterfaceState.Available;
         throw Unreadable(operation, $"{id} is in the unknown state '{Quoted(eni.Status?.Value)}'");
     }
 
@@ -117,9 +162,10 @@ internal static class InterfaceMapping
         string.IsNullOrEmpty(value) ? throw Unreadable(operation, $"{name} of {of} is missing") : value;
 
     /// <summary>An id: it goes into the checkpoint, into logs and onto screens.</summary>
-    private static string Word(string? value, string name, string of, string operation) => Required(value, name, of, operation) is var word && MetadataReader.IsWord(word)
-        ? word
-        : throw Unreadable(operation, $"{name} of {of} is '{Quoted(word)}', expected an id");
+    private static string Word(string? value, string name, string of, string operation) =>
+        Required(value, name, of, operation) is var word && MetadataReader.IsWord(word)
+            ? word
+            : throw Unreadable(operation, $"{name} of {of} is '{Quoted(word)}', expected an id");
 
     private static string Quoted(string? text) => Truncate.Of(text, Truncate.LongestWord);
 }

@@ -7,8 +7,9 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The cloud port on the instance metadata alone (ENABLE_IMDS_ONLY_MODE): for nodes that may not or cannot reach EC2 and whose interfaces and addresses somebody else provides. No EC2 client is ever
-/// made. What is attached is what the metadata shows, without tags; nothing is created, changed, released or cleaned up, and every attempt is refused with <see cref="CloudErrorKind.Disabled"/>.
+/// The cloud port on the instance metadata alone (ENABLE_IMDS_ONLY_MODE): for nodes that may not or cannot reach EC2 and whose interfaces
+/// and addresses somebody else provides. No EC2 client is ever made. What is attached is what the metadata shows, without tags; nothing is
+/// created, changed, released or cleaned up, and every attempt is refused with <see cref="CloudErrorKind.Disabled"/>.
 /// </summary>
 internal sealed class MetadataCloud : ICloud, IDisposable
 {
@@ -33,61 +34,97 @@ internal sealed class MetadataCloud : ICloud, IDisposable
         _interfaces = new InterfaceMetadata(_imds, time);
     }
 
-    public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => _identity ??= await _metadata.ReadIdentityAsync(cancellationToken);
+    public async Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) =>
+        _identity ??= await _metadata.ReadIdentityAsync(cancellationToken);
 
     public NodeLimits? KnownLimits(string nodeType) => InstanceTypeTable.Find(nodeType)?.Limits;
 
-    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) => KnownLimits(nodeType) is { } known
-        ? Task.FromResult(known)
-        : Task.FromException<NodeLimits>(new CloudException(
-            CloudErrorKind.Disabled, "DescribeLimits", RefusedCode,
-            $"the limits of {nodeType} are not in this version's table, and {Option}=true forbids asking EC2 for them; use a version that knows the type, or set {Option}=false"));
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
+        KnownLimits(nodeType) is { } known
+            ? Task.FromResult(known)
+            : Task.FromException<NodeLimits>(
+                new CloudException(
+                    CloudErrorKind.Disabled,
+                    "DescribeLimits",
+                    RefusedCode,
+                    $"the limits of {nodeType} are not in this version's table, and {Option}=true forbids asking EC2 for them; use a "
+                        + $"version that knows the type, or set {Option}=false"
+                )
+            );
 
     public async Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
         await _interfaces.ReadAllAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) => DescribeAttachedInterfacesAsync(cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        DescribeAttachedInterfacesAsync(cancellationToken);
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) => _interfaces.ReadHintsAsync(cancellationToken);
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        _interfaces.ReadHintsAsync(cancellationToken);
 
     public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadSecurityGroupsAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
     /// <summary>None: this mode creates none, and could not see them.</summary>
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) => None<CloudInterface>(cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        None<CloudInterface>(cancellationToken);
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) => None<CloudInterface>(cancellationToken);
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+        None<CloudInterface>(cancellationToken);
 
-    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) => None<CloudSubnet>(cancellationToken);
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
+        None<CloudSubnet>(cancellationToken);
 
     public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => Refuse<CloudSubnet?>("FindSubnet");
 
     public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadNetworkRangesAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => Refuse<CloudInterface>("CreateInterface");
+    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        Refuse<CloudInterface>("CreateInterface");
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => Refuse<string>("AttachInterface");
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+        Refuse<string>("AttachInterface");
 
-    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => Refuse<bool>("SetDeleteOnTermination");
+    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        Refuse<bool>("SetDeleteOnTermination");
 
-    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken) => Refuse<bool>("SetSecurityGroups");
+    public Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    ) => Refuse<bool>("SetSecurityGroups");
 
-    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) => Refuse<bool>("DetachInterface");
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        Refuse<bool>("DetachInterface");
 
     public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Refuse<bool>("DeleteInterface");
 
-    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => Refuse<IReadOnlyList<IPNetwork>>("AssignBlocks");
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    ) => Refuse<IReadOnlyList<IPNetwork>>("AssignBlocks");
 
-    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) => Refuse<bool>("UnassignBlocks");
+    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) =>
+        Refuse<bool>("UnassignBlocks");
 
-    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => Refuse<bool>("TagInterface");
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
+        Refuse<bool>("TagInterface");
 
     public void Dispose() => _imds.Dispose();
 
     private static Task<IReadOnlyList<T>> None<T>(CancellationToken cancellationToken) =>
-        cancellationToken.IsCancellationRequested ? Task.FromCanceled<IReadOnlyList<T>>(cancellationToken) : Task.FromResult<IReadOnlyList<T>>([]);
+        cancellationToken.IsCancellationRequested
+            ? Task.FromCanceled<IReadOnlyList<T>>(cancellationToken)
+            : Task.FromResult<IReadOnlyList<T>>([]);
 
-    private static Task<T> Refuse<T>(string operation) => Task.FromException<T>(new CloudException(
-        CloudErrorKind.Disabled, operation, RefusedCode, $"{Option}=true: this daemon never calls EC2; whoever provides the node's interfaces has to do this, or set {Option}=false"));
+    private static Task<T> Refuse<T>(string operation) =>
+        Task.FromException<T>(
+            new CloudException(
+                CloudErrorKind.Disabled,
+                operation,
+                RefusedCode,
+                $"{Option}=true: this daemon never calls EC2; whoever provides the node's interfaces has to do this, or set {Option}=false"
+            )
+        );
 }

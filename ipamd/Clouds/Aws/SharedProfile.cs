@@ -22,10 +22,19 @@ internal sealed record SharedProfile(string? Region, AWSCredentials? RoleSource)
         try
         {
             return files.TryGetProfile(name, out var profile)
-                ? new SharedProfile(profile.Region?.SystemName, FindRoleSource(files, profile)) : null;
+                ? new SharedProfile(profile.Region?.SystemName, FindRoleSource(files, profile))
+                : null;
         }
-        catch (Exception exception) when (exception is AmazonClientException or AmazonServiceException or IOException
-            or InvalidDataException or UnauthorizedAccessException or ArgumentException or FormatException)
+        catch (Exception exception)
+            when (exception
+                    is AmazonClientException
+                        or AmazonServiceException
+                        or IOException
+                        or InvalidDataException
+                        or UnauthorizedAccessException
+                        or ArgumentException
+                        or FormatException
+            )
         {
             throw Failure(name, exception.Message, exception);
         }
@@ -34,16 +43,21 @@ internal sealed record SharedProfile(string? Region, AWSCredentials? RoleSource)
     private static AWSCredentials? FindRoleSource(CredentialProfileStoreChain files, CredentialProfile profile)
     {
         var options = profile.Options;
-        if (string.IsNullOrEmpty(options.RoleArn)) return null;
+        if (string.IsNullOrEmpty(options.RoleArn))
+            return null;
         if (!string.IsNullOrEmpty(options.SourceProfile))
         {
             if (!files.TryGetProfile(options.SourceProfile, out var source))
                 throw Failure(profile.Name, $"its source_profile {options.SourceProfile} is not in the files", null);
             if (!string.IsNullOrEmpty(source.Options.RoleArn) && source.Name != profile.Name)
-                throw Failure(profile.Name,
-                    $"its source_profile {options.SourceProfile} has a role itself; expected one with an access key", null);
+                throw Failure(
+                    profile.Name,
+                    $"its source_profile {options.SourceProfile} has a role itself; expected one with an access key",
+                    null
+                );
             return source.Options is { AccessKey: { Length: > 0 } key, SecretKey: { Length: > 0 } secret } keys
-                ? string.IsNullOrEmpty(keys.Token) ? new BasicAWSCredentials(key, secret)
+                ? string.IsNullOrEmpty(keys.Token)
+                    ? new BasicAWSCredentials(key, secret)
                     : new SessionAWSCredentials(key, secret, keys.Token)
                 : throw Failure(profile.Name, $"its source_profile {options.SourceProfile} has no access key", null);
         }
@@ -54,12 +68,20 @@ internal sealed record SharedProfile(string? Region, AWSCredentials? RoleSource)
             "Environment" => new EnvironmentVariablesAWSCredentials(),
             "Ec2InstanceMetadata" => new InstanceProfileAWSCredentials(),
             "EcsContainer" => new GenericContainerCredentials(),
-            var other => throw Failure(profile.Name,
-                $"its credential_source is {other}, expected Environment, Ec2InstanceMetadata or EcsContainer", null),
+            var other => throw Failure(
+                profile.Name,
+                $"its credential_source is {other}, expected Environment, Ec2InstanceMetadata or EcsContainer",
+                null
+            ),
         };
     }
 
-    private static CloudException Failure(string name, string why, Exception? inner)
-        => new(CloudErrorKind.NotPermitted, Operation, Ec2ErrorCodes.CredentialsUnavailable,
-            $"the profile {name} cannot be used: {why.ReplaceLineEndings(" ").TrimEnd('.')}", innerException: inner);
+    private static CloudException Failure(string name, string why, Exception? inner) =>
+        new(
+            CloudErrorKind.NotPermitted,
+            Operation,
+            Ec2ErrorCodes.CredentialsUnavailable,
+            $"the profile {name} cannot be used: {why.ReplaceLineEndings(" ").TrimEnd('.')}",
+            innerException: inner
+        );
 }

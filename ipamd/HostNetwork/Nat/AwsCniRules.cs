@@ -4,8 +4,8 @@ using System.Text;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Recognises what the AWS VPC CNI wrote with iptables, by the names of its chains, by what leads to them and by the comments of its rules, in the output of iptables-save, and says how to remove that and
-/// nothing else. Pure.
+/// Recognises what the AWS VPC CNI wrote with iptables, by the names of its chains, by what leads to them and by the comments of its rules,
+/// in the output of iptables-save, and says how to remove that and nothing else. Pure.
 /// </summary>
 internal sealed record AwsCniRules
 {
@@ -29,18 +29,28 @@ internal sealed record AwsCniRules
     /// <summary>Input for <c>iptables-restore --noflush</c>: each table is one transaction. Null: nothing is left.</summary>
     public string? Removal { get; private init; }
 
-    /// <summary>Somebody's rules that end POSTROUTING before its jump: what they accept was not translated by it, and is by us, whose chain they do not end.</summary>
+    /// <summary>
+    /// Somebody's rules that end POSTROUTING before its jump: what they accept was not translated by it, and is by us, whose chain they do
+    /// not end.
+    /// </summary>
     public IReadOnlyList<string> Exemptions { get; private init; } = [];
 
-    /// <summary>Lines of iptables-save that <see cref="Find"/> needs: on a node with thousands of services all others are memory for nothing.</summary>
-    public static bool Matters(ReadOnlySpan<char> line) => line.StartsWith("*") || line.StartsWith("COMMIT") || line.Contains("AWS", StringComparison.Ordinal) || line.StartsWith("-A POSTROUTING ");
+    /// <summary>
+    /// Lines of iptables-save that <see cref="Find"/> needs: on a node with thousands of services all others are memory for nothing.
+    /// </summary>
+    public static bool Matters(ReadOnlySpan<char> line) =>
+        line.StartsWith("*")
+        || line.StartsWith("COMMIT")
+        || line.Contains("AWS", StringComparison.Ordinal)
+        || line.StartsWith("-A POSTROUTING ");
 
     /// <summary>Whether a line of a list of chains names one of its chains.</summary>
     public static bool NamesChain(ReadOnlySpan<char> line)
     {
         foreach (var prefix in ChainPrefixes)
         {
-            if (line.Contains($"chain {prefix}", StringComparison.Ordinal)) return true;
+            if (line.Contains($"chain {prefix}", StringComparison.Ordinal))
+                return true;
         }
 
         return false;
@@ -51,7 +61,10 @@ internal sealed record AwsCniRules
     {
         var script = new StringBuilder();
         var table = "";
-        List<string> rules = [], chains = [], ends = [], exemptions = [];
+        List<string> rules = [],
+            chains = [],
+            ends = [],
+            exemptions = [];
         foreach (var line in saved.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             if (line[0] == '*')
@@ -68,7 +81,8 @@ internal sealed record AwsCniRules
                 if (IsRule(table, line, target))
                 {
                     rules.Add($"-D{line[2..]}");
-                    if (line.StartsWith("-A POSTROUTING ", StringComparison.Ordinal)) exemptions.AddRange(ends);
+                    if (line.StartsWith("-A POSTROUTING ", StringComparison.Ordinal))
+                        exemptions.AddRange(ends);
                     ends = [];
                 }
                 else if (table == "nat" && target is "ACCEPT" or "RETURN" && line.StartsWith("-A POSTROUTING ", StringComparison.Ordinal))
@@ -89,18 +103,28 @@ internal sealed record AwsCniRules
     private static void Append(StringBuilder script, string table, List<string> rules, List<string> chains)
     {
         script.Append('*').Append(table).Append('\n');
-        foreach (var rule in rules) script.Append(rule).Append('\n');
-        foreach (var chain in chains) script.Append("-F ").Append(chain).Append('\n');
-        foreach (var chain in chains) script.Append("-X ").Append(chain).Append('\n');
+        foreach (var rule in rules)
+            script.Append(rule).Append('\n');
+        foreach (var chain in chains)
+            script.Append("-F ").Append(chain).Append('\n');
+        foreach (var chain in chains)
+            script.Append("-X ").Append(chain).Append('\n');
         script.Append("COMMIT\n");
     }
 
-    /// <summary>Whatever its comment, a rule that leads to one of its chains is of no use without that chain, which cannot be removed while it leads there.</summary>
+    /// <summary>
+    /// Whatever its comment, a rule that leads to one of its chains is of no use without that chain, which cannot be removed while it leads
+    /// there.
+    /// </summary>
     private static bool IsRule(string table, string line, string target)
     {
         var chain = line.Split(' ')[1];
-        if (IsChain(chain)) return false;
-        return IsChain(target) || Comments.Any(item => item.Table == table && item.Chain == chain && line.Contains($"--comment \"{item.Comment}\"", StringComparison.Ordinal));
+        if (IsChain(chain))
+            return false;
+        return IsChain(target)
+            || Comments.Any(item =>
+                item.Table == table && item.Chain == chain && line.Contains($"--comment \"{item.Comment}\"", StringComparison.Ordinal)
+            );
     }
 
     /// <summary>What stands after -j or -g outside of quotes; empty when the rule has no target.</summary>
@@ -110,9 +134,12 @@ internal sealed record AwsCniRules
         var quoted = false;
         for (var index = 0; index < line.Length; index++)
         {
-            if (line[index] == '\\') index++;
-            else if (line[index] == '"') quoted = !quoted;
-            else if (!quoted) bare.Append(line[index]);
+            if (line[index] == '\\')
+                index++;
+            else if (line[index] == '"')
+                quoted = !quoted;
+            else if (!quoted)
+                bare.Append(line[index]);
         }
 
         var words = bare.ToString().Split(' ', StringSplitOptions.RemoveEmptyEntries);

@@ -6,7 +6,9 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 /// <summary>Whether a line of a program's output is of any use.</summary>
 internal delegate bool LineFilter(ReadOnlySpan<char> line);
 
-/// <summary>Reads text to its end line by line and keeps what matters of it, whatever its size; the rest is not even made a string.</summary>
+/// <summary>
+/// Reads text to its end line by line and keeps what matters of it, whatever its size; the rest is not even made a string.
+/// </summary>
 internal static class BoundedLines
 {
     /// <summary>Of longer lines the rest is dropped; a rule or an element of a set never has as much.</summary>
@@ -19,7 +21,12 @@ internal static class BoundedLines
     /// <param name="limit">Characters that are kept.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The lines, each with its end, and whether they are all there.</returns>
-    public static async Task<(string Kept, bool IsWhole)> ReadAsync(TextReader reader, LineFilter? keep, int limit, CancellationToken cancellationToken)
+    public static async Task<(string Kept, bool IsWhole)> ReadAsync(
+        TextReader reader,
+        LineFilter? keep,
+        int limit,
+        CancellationToken cancellationToken
+    )
     {
         var (buffer, kept, isWhole) = (new char[BufferCharacters], new StringBuilder(), true);
         // What a line had in earlier buffers.
@@ -29,15 +36,18 @@ internal static class BoundedLines
             var rest = buffer.AsMemory(0, count);
             while (rest.Span.IndexOf('\n') is var end and >= 0)
             {
-                if (begun.Length == 0) Take(rest.Span[..end]);
-                else TakeBegun(rest.Span[..end]);
+                if (begun.Length == 0)
+                    Take(rest.Span[..end]);
+                else
+                    TakeBegun(rest.Span[..end]);
                 rest = rest[(end + 1)..];
             }
 
             Begin(rest.Span);
         }
 
-        if (begun.Length > 0) TakeBegun([]);
+        if (begun.Length > 0)
+            TakeBegun([]);
         return (kept.ToString(), isWhole);
 
         void Begin(ReadOnlySpan<char> part) => begun.Append(part[..Math.Min(part.Length, MaxLine - begun.Length)]);
@@ -51,9 +61,11 @@ internal static class BoundedLines
 
         void Take(ReadOnlySpan<char> line)
         {
-            if (keep is not null && !keep(line)) return;
+            if (keep is not null && !keep(line))
+                return;
             isWhole &= kept.Length + line.Length < limit;
-            if (isWhole) kept.Append(line).Append('\n');
+            if (isWhole)
+                kept.Append(line).Append('\n');
         }
     }
 }

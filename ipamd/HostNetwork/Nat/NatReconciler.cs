@@ -4,7 +4,8 @@ using System.Threading.Channels;
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// Keeps our nftables table, and keeps what the AWS VPC CNI wrote away. Beside the looks at rules and routes, which take a millisecond and must not stand in line behind programs that take ten, or hang.
+/// Keeps our nftables table, and keeps what the AWS VPC CNI wrote away. Beside the looks at rules and routes, which take a millisecond and
+/// must not stand in line behind programs that take ten, or hang.
 /// </summary>
 internal sealed partial class NatReconciler
 {
@@ -23,7 +24,9 @@ internal sealed partial class NatReconciler
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger _logger;
-    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
+    );
     private readonly RetryTimer _tableDue = new();
     private readonly RetryTimer _cleanupDue = new();
     private readonly RecurrenceBackoff _returns = new();
@@ -47,7 +50,8 @@ internal sealed partial class NatReconciler
     /// <summary>What the table must be. Before the first time nothing is touched.</summary>
     public void Declare(NatDeclaration declared)
     {
-        if (_declared == declared) return;
+        if (_declared == declared)
+            return;
         _declared = declared;
         _changed.Writer.TryWrite(true);
     }
@@ -55,9 +59,12 @@ internal sealed partial class NatReconciler
     /// <summary>A table changed; null: any may have.</summary>
     public void OnTableChange(string? table)
     {
-        if (table == AwsCniRules.NftTable) _referenceSeen = true;
-        else if (table is null or NatRules.Table) _isDoubtful = true;
-        else return;
+        if (table == AwsCniRules.NftTable)
+            _referenceSeen = true;
+        else if (table is null or NatRules.Table)
+            _isDoubtful = true;
+        else
+            return;
         _changed.Writer.TryWrite(true);
     }
 
@@ -79,33 +86,42 @@ internal sealed partial class NatReconciler
     /// <summary>What is due now.</summary>
     internal async Task SyncAsync(CancellationToken cancellationToken)
     {
-        if (_declared is not { } declared) return;
+        if (_declared is not { } declared)
+            return;
         if (_isDoubtful)
         {
             _isDoubtful = false;
             _table.IsDoubtful = true;
         }
 
-        if (_time.GetUtcNow() >= _tableDue.NextRun) _table.IsDoubtful = true;
-        if (_table.IsDue(declared)) await EnsureTableAsync(declared, cancellationToken);
+        if (_time.GetUtcNow() >= _tableDue.NextRun)
+            _table.IsDoubtful = true;
+        if (_table.IsDue(declared))
+            await EnsureTableAsync(declared, cancellationToken);
         // Not before ours is in place: there would be a gap.
-        if (_tableDue.Failure is null) await CleanUpAsync(cancellationToken);
+        if (_tableDue.Failure is null)
+            await CleanUpAsync(cancellationToken);
         Report();
     }
 
     private async Task EnsureTableAsync(NatDeclaration declared, CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        // What must be another table now is no repair, and waits for no dispute; nor for the end of a pause after it could not be made as it was to be before.
-        if (_tableDue.IsSameAsBefore(declared) && (now < _tableDue.RetryAt || now < _journal.NotBefore(RepairKind.Nat))) return;
+        // What must be another table now is no repair, and waits for no dispute; nor for the end of a pause after it could not be made as
+        // it was to be before.
+        if (_tableDue.IsSameAsBefore(declared) && (now < _tableDue.RetryAt || now < _journal.NotBefore(RepairKind.Nat)))
+            return;
         _tableDue.Begin(declared);
         try
         {
             var outcome = await _table.EnsureAsync(declared, cancellationToken);
             _tableDue.Succeeded(_time.GetUtcNow() + (Resync * (0.9 + (_random.NextDouble() * 0.2))));
-            if (outcome == NatOutcome.Repaired) _journal.Repaired(RepairKind.Nat, 1, $"nft table ip {NatRules.Table}");
-            else _journal.Right(RepairKind.Nat);
-            if (outcome is NatOutcome.PutThere or NatOutcome.Updated) Log.Replaced(_logger, NatRules.Table, declared.Ranges);
+            if (outcome == NatOutcome.Repaired)
+                _journal.Repaired(RepairKind.Nat, 1, $"nft table ip {NatRules.Table}");
+            else
+                _journal.Right(RepairKind.Nat);
+            if (outcome is NatOutcome.PutThere or NatOutcome.Updated)
+                Log.Replaced(_logger, NatRules.Table, declared.Ranges);
         }
         catch (HostNetworkException exception)
         {
@@ -116,19 +132,25 @@ internal sealed partial class NatReconciler
     private async Task CleanUpAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        if (_referenceSeen && _lastCleanup + _returns.Pause < _cleanupDue.NextRun) _cleanupDue.NextRun = _lastCleanup + _returns.Pause;
+        if (_referenceSeen && _lastCleanup + _returns.Pause < _cleanupDue.NextRun)
+            _cleanupDue.NextRun = _lastCleanup + _returns.Pause;
         _referenceSeen = false;
-        if (now < _cleanupDue.RetryAt || now < _cleanupDue.NextRun) return;
+        if (now < _cleanupDue.RetryAt || now < _cleanupDue.NextRun)
+            return;
         _lastCleanup = now;
         try
         {
             var outcome = await _cleanup.RemoveAsync(cancellationToken);
             _cleanupDue.Succeeded(_time.GetUtcNow() + _cleanupPause);
             _cleanupPause = _cleanupPause * 2 < LongestCleanupPause ? _cleanupPause * 2 : LongestCleanupPause;
-            if (!outcome.Removed) _returns.Clean(now);
-            else if (!_wasClean) Log.Cleaned(_logger);
-            else if (_returns.Removed(now)) Log.CleanedAgain(_logger);
-            if (outcome.Exemptions.Count > 0) Log.Exempted(_logger, outcome.Exemptions.Count, outcome.Exemptions[0]);
+            if (!outcome.Removed)
+                _returns.Clean(now);
+            else if (!_wasClean)
+                Log.Cleaned(_logger);
+            else if (_returns.Removed(now))
+                Log.CleanedAgain(_logger);
+            if (outcome.Exemptions.Count > 0)
+                Log.Exempted(_logger, outcome.Exemptions.Count, outcome.Exemptions[0]);
             _wasClean = true;
         }
         catch (HostNetworkException exception)
@@ -141,16 +163,20 @@ internal sealed partial class NatReconciler
     {
         HostNetworkException[] failures = [.. new[] { _tableDue.Failure, _cleanupDue.Failure }.OfType<HostNetworkException>()];
         var problem = failures.Length == 0 ? null : string.Join("; ", failures.Select(failure => failure.Message));
-        if (problem == _problem) return;
-        if (problem is null) Log.Recovered(_logger);
-        else Log.Failed(_logger, failures.Length == 1 ? failures[0] : new AggregateException(failures));
+        if (problem == _problem)
+            return;
+        if (problem is null)
+            Log.Recovered(_logger);
+        else
+            Log.Failed(_logger, failures.Length == 1 ? failures[0] : new AggregateException(failures));
         _problem = problem;
     }
 
     private async Task WaitAsync(CancellationToken cancellationToken)
     {
         var left = NextLook() - _time.GetUtcNow();
-        if (left <= TimeSpan.Zero) return;
+        if (left <= TimeSpan.Zero)
+            return;
         using var timer = new CancellationTokenSource(left, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
         try
@@ -165,8 +191,10 @@ internal sealed partial class NatReconciler
 
     private DateTimeOffset NextLook()
     {
-        if (_declared is null) return _time.GetUtcNow() + Resync;
-        if (_tableDue.Failure is not null) return _tableDue.Next;
+        if (_declared is null)
+            return _time.GetUtcNow() + Resync;
+        if (_tableDue.Failure is not null)
+            return _tableDue.Next;
         // In doubt already: somebody changed it while it was put there, or a repair waits.
         var table = _table.IsDoubtful ? _journal.NotBefore(RepairKind.Nat) : _tableDue.Next;
         return table < _cleanupDue.Next ? table : _cleanupDue.Next;
@@ -180,10 +208,20 @@ internal sealed partial class NatReconciler
         [LoggerMessage(77, LogLevel.Information, "rules that the AWS VPC CNI left in netfilter are removed")]
         public static partial void Cleaned(ILogger logger);
 
-        [LoggerMessage(263, LogLevel.Warning, "rules of the AWS VPC CNI were in netfilter again, and are removed again, ever less often while they come back (said once): does its daemon run on this node?")]
+        [LoggerMessage(
+            263,
+            LogLevel.Warning,
+            "rules of the AWS VPC CNI were in netfilter again, and are removed again, ever less often while they come back (said "
+                + "once): does its daemon run on this node?"
+        )]
         public static partial void CleanedAgain(ILogger logger);
 
-        [LoggerMessage(264, LogLevel.Warning, "rules in POSTROUTING kept connections from being translated by the AWS VPC CNI and do not keep them from being translated by us (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS does)")]
+        [LoggerMessage(
+            264,
+            LogLevel.Warning,
+            "rules in POSTROUTING kept connections from being translated by the AWS VPC CNI and do not keep them from being "
+                + "translated by us (AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS does)"
+        )]
         public static partial void Exempted(ILogger logger, int count, string first);
 
         [LoggerMessage(265, LogLevel.Error, "source NAT is not what it must be")]

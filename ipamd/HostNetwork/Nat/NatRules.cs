@@ -11,11 +11,17 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 /// <param name="PrimaryAddress">What the outside sees.</param>
 /// <param name="VpcRanges">Where pods are seen with their own addresses.</param>
 /// <param name="Options">What the operator decided.</param>
-internal sealed record NatSettings(string PrimaryLink, IPAddress PrimaryAddress, IReadOnlyList<IPNetwork> VpcRanges, HostNetworkOptions Options);
+internal sealed record NatSettings(
+    string PrimaryLink,
+    IPAddress PrimaryAddress,
+    IReadOnlyList<IPNetwork> VpcRanges,
+    HostNetworkOptions Options
+);
 
 /// <summary>
-/// The text of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table whole: one transaction of the kernel, with no moment in between. Priorities are relative to
-/// kube-proxy's hooks, which are the same in all of its modes: it translates destinations at dstnat (-100) and sources at srcnat (100).
+/// The text of our nftables table (docs/adr/0004-nftables.md). Pure. The script replaces the table whole: one transaction of the kernel,
+/// with no moment in between. Priorities are relative to kube-proxy's hooks, which are the same in all of its modes: it translates
+/// destinations at dstnat (-100) and sources at srcnat (100).
 /// </summary>
 internal static class NatRules
 {
@@ -26,7 +32,8 @@ internal static class NatRules
     {
         // "add" before "delete": neither fails, whether the table is there or not.
         var script = new StringBuilder($"add table ip {Table}\ndelete table ip {Table}\n");
-        if (settings.Options.UsesMark) AppendTable(script, settings);
+        if (settings.Options.UsesMark)
+            AppendTable(script, settings);
         return script.ToString();
     }
 
@@ -38,24 +45,38 @@ internal static class NatRules
         var inside = Merged([.. settings.VpcRanges, .. options.ExcludedRanges]);
         var translates = !options.ExternalSnat && !inside.Any(range => range.PrefixLength == 0);
         script.Append($"table ip {Table} {{\n");
-        if (translates) script.Append($"  set inside {{ type ipv4_addr; flags interval; elements = {{ {string.Join(", ", inside)} }}; }}\n");
+        if (translates)
+            script.Append($"  set inside {{ type ipv4_addr; flags interval; elements = {{ {string.Join(", ", inside)} }}; }}\n");
         if (options.NodePorts)
         {
             // Before kube-proxy turns the node's address into the pod's.
-            script.Append("  chain from_outside {\n    type filter hook prerouting priority mangle; policy accept;\n")
-                .Append($"    iifname \"{settings.PrimaryLink}\" ct direction original fib daddr . iif type local ct mark set ct mark or {mark}\n  }}\n");
+            script
+                .Append("  chain from_outside {\n    type filter hook prerouting priority mangle; policy accept;\n")
+                .Append(
+                    $"    iifname \"{settings.PrimaryLink}\" ct direction original fib daddr . iif type local ct mark set ct mark or "
+                        + $"{mark}\n  }}\n"
+                );
         }
 
         // After kube-proxy has chosen the pod behind a service: only the real destination says whether the packet leaves the VPC.
         script.Append("  chain from_pods {\n    type filter hook prerouting priority dstnat + 10; policy accept;\n");
-        if (translates) script.Append($"    {veths} ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct mark or {mark}\n");
+        if (translates)
+            script.Append(
+                $"    {veths} ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct "
+                    + $"mark or {mark}\n"
+            );
         script.Append($"    {veths} ct mark and {mark} == {mark} meta mark set meta mark or {mark}\n  }}\n");
         if (translates)
         {
-            // After kube-proxy: whom it masquerades, it masquerades. Branch interfaces of the reference's pods have addresses of their own outside. The node's own packets have the right address: a
-            // connection of its that conntrack did not know before this table, an ssh session say, would otherwise be taken for a new one and get another port in the middle.
-            script.Append("  chain to_outside {\n    type nat hook postrouting priority srcnat + 10; policy accept;\n")
-                .Append($"    oifname != \"vlan*\" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to {settings.PrimaryAddress}{Ports(options.SnatPorts)}\n  }}\n");
+            // After kube-proxy: whom it masquerades, it masquerades. Branch interfaces of the reference's pods have addresses of their own
+            // outside. The node's own packets have the right address: a connection of its that conntrack did not know before this table, an
+            // ssh session say, would otherwise be taken for a new one and get another port in the middle.
+            script
+                .Append("  chain to_outside {\n    type nat hook postrouting priority srcnat + 10; policy accept;\n")
+                .Append(
+                    "    oifname != \"vlan*\" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to "
+                        + $"{settings.PrimaryAddress}{Ports(options.SnatPorts)}\n  }}\n"
+                );
         }
 
         script.Append("}\n");
@@ -65,20 +86,25 @@ internal static class NatRules
     internal static IReadOnlyList<IPNetwork> Merged(IReadOnlyList<IPNetwork> ranges)
     {
         List<IPNetwork> merged = [];
-        var widestFirst = ranges.Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork).OrderBy(range => range.PrefixLength).ThenBy(range => range.ToString(), StringComparer.Ordinal);
+        var widestFirst = ranges
+            .Where(range => range.BaseAddress.AddressFamily == AddressFamily.InterNetwork)
+            .OrderBy(range => range.PrefixLength)
+            .ThenBy(range => range.ToString(), StringComparer.Ordinal);
         foreach (var range in widestFirst)
         {
-            if (!merged.Any(wider => wider.Contains(range.BaseAddress))) merged.Add(range);
+            if (!merged.Any(wider => wider.Contains(range.BaseAddress)))
+                merged.Add(range);
         }
 
         return merged;
     }
 
-    private static string Ports(SnatPorts ports) => ports switch
-    {
-        SnatPorts.Kept => "",
-        SnatPorts.HashRandom => " random",
-        SnatPorts.FullyRandom => " fully-random",
-        _ => throw new ArgumentOutOfRangeException(nameof(ports), ports, "unknown choice of ports"),
-    };
+    private static string Ports(SnatPorts ports) =>
+        ports switch
+        {
+            SnatPorts.Kept => "",
+            SnatPorts.HashRandom => " random",
+            SnatPorts.FullyRandom => " fully-random",
+            _ => throw new ArgumentOutOfRangeException(nameof(ports), ports, "unknown choice of ports"),
+        };
 }

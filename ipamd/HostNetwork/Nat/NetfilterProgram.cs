@@ -17,7 +17,8 @@ internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors
 }
 
 /// <summary>
-/// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for where distributions put them, and nowhere else; killed past a deadline.
+/// Runs the programs that speak netfilter: <c>nft</c> and the iptables family. No shell; input on stdin; looked for where distributions put
+/// them, and nowhere else; killed past a deadline.
 /// </summary>
 /// <param name="ns">Null: the process's own namespace.</param>
 /// <param name="time">For the deadline.</param>
@@ -50,10 +51,17 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
     /// <param name="keep">Lines of the output that matter; null: all. A node with thousands of services prints tens of megabytes.</param>
     /// <returns>Null: there is no such program.</returns>
     /// <exception cref="HostNetworkException">It did not end in time, or printed without end.</exception>
-    public async Task<ProgramOutcome?> TryRunAsync(string program, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken, LineFilter? keep = null)
+    public async Task<ProgramOutcome?> TryRunAsync(
+        string program,
+        IReadOnlyList<string> arguments,
+        string input,
+        CancellationToken cancellationToken,
+        LineFilter? keep = null
+    )
     {
         using var process = Start(program, arguments);
-        if (process is null) return null;
+        if (process is null)
+            return null;
         using var limit = new CancellationTokenSource(Deadline, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
@@ -64,7 +72,9 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
             var (printed, isWhole) = await output;
             var (messages, _) = await errors;
             await process.WaitForExitAsync(both.Token);
-            return isWhole ? new ProgramOutcome(process.ExitCode, printed, messages) : throw new HostNetworkException($"{program} {string.Join(' ', arguments)} printed more than {MaxOutput} characters");
+            return isWhole
+                ? new ProgramOutcome(process.ExitCode, printed, messages)
+                : throw new HostNetworkException($"{program} {string.Join(' ', arguments)} printed more than {MaxOutput} characters");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -72,7 +82,8 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
         }
         finally
         {
-            if (!process.HasExited) process.Kill();
+            if (!process.HasExited)
+                process.Kill();
         }
     }
 
@@ -80,7 +91,13 @@ internal sealed class NetfilterProgram(NetworkNamespace? ns, TimeProvider time)
     {
         foreach (var folder in Folders)
         {
-            var start = new ProcessStartInfo(folder + program, arguments) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo(folder + program, arguments)
+            {
+                UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
             try
             {
                 // A child belongs to the namespace of the thread that starts it.

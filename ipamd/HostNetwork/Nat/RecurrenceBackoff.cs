@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.HostNetwork.Nat;
 
 /// <summary>
-/// How soon rules that come back are removed again: at first within seconds, since the old daemon may end after ours has started; ever later while somebody goes on putting them back, which then is no
-/// leftover but a second network, and cannot be removed.
+/// How soon rules that come back are removed again: at first within seconds, since the old daemon may end after ours has started; ever
+/// later while somebody goes on putting them back, which then is no leftover but a second network, and cannot be removed.
 /// </summary>
 internal sealed class RecurrenceBackoff
 {
@@ -28,7 +28,8 @@ internal sealed class RecurrenceBackoff
     /// <summary>They were not there. That they stay away is believed when they have for as long as they are ever let be.</summary>
     public void Clean(DateTimeOffset now)
     {
-        if (_last == DateTimeOffset.MinValue || now - _last <= Longest) return;
+        if (_last == DateTimeOffset.MinValue || now - _last <= Longest)
+            return;
         (_last, Pause, _isSaid) = (DateTimeOffset.MinValue, Shortest, false);
     }
 }

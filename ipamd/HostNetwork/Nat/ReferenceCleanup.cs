@@ -8,8 +8,8 @@ namespace VpcCni.Ipamd.HostNetwork.Nat;
 internal sealed record CleanupOutcome(bool Removed, IReadOnlyList<string> Exemptions);
 
 /// <summary>
-/// Removes what the AWS VPC CNI left in netfilter, once ours does its work: connections that it translated keep their translation, which is the connection's and not the rule's, and new ones meet
-/// either rule or both, which say the same.
+/// Removes what the AWS VPC CNI left in netfilter, once ours does its work: connections that it translated keep their translation, which is
+/// the connection's and not the rule's, and new ones meet either rule or both, which say the same.
 /// </summary>
 internal sealed class ReferenceCleanup(NetfilterProgram program)
 {
@@ -29,7 +29,8 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
         foreach (var kind in await KindsAsync(tables, cancellationToken))
         {
             var left = await FindAsync(kind, cancellationToken);
-            if (left.Removal is null) continue;
+            if (left.Removal is null)
+                continue;
             await RunAsync($"{kind}-restore", ["--noflush", "--wait=5"], left.Removal, cancellationToken);
             exemptions.AddRange(left.Exemptions);
             removed = true;
@@ -43,40 +44,61 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
     public async Task<bool> IsThereAsync(CancellationToken cancellationToken)
     {
         var tables = await NftTablesAsync(cancellationToken);
-        if (tables.Contains(AwsCniRules.NftTable)) return true;
+        if (tables.Contains(AwsCniRules.NftTable))
+            return true;
         foreach (var kind in await KindsAsync(tables, cancellationToken))
         {
-            if ((await FindAsync(kind, cancellationToken)).Removal is not null) return true;
+            if ((await FindAsync(kind, cancellationToken)).Removal is not null)
+                return true;
         }
 
         return false;
     }
 
-    /// <summary>The kinds of iptables whose tables are there; a node may have rules of both. Their programs make tables that are not.</summary>
+    /// <summary>
+    /// The kinds of iptables whose tables are there; a node may have rules of both. Their programs make tables that are not.
+    /// </summary>
     /// <exception cref="HostNetworkException">Its rules are there, and the program to remove them is not.</exception>
     private async Task<IReadOnlyList<string>> KindsAsync(IReadOnlyCollection<string> nftTables, CancellationToken cancellationToken)
     {
         List<string> kinds = [];
-        if (LegacyTableNames().Intersect(Tables).Any()) kinds.Add("iptables-legacy");
-        if (nftTables.Intersect(Tables).Any() && (program.Exists("iptables-nft-save") || await IsInNftAsync(nftTables, cancellationToken))) kinds.Add("iptables-nft");
+        if (LegacyTableNames().Intersect(Tables).Any())
+            kinds.Add("iptables-legacy");
+        if (nftTables.Intersect(Tables).Any() && (program.Exists("iptables-nft-save") || await IsInNftAsync(nftTables, cancellationToken)))
+            kinds.Add("iptables-nft");
         return kinds;
     }
 
     private async Task<AwsCniRules> FindAsync(string kind, CancellationToken cancellationToken)
     {
-        var saved = await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, AwsCniRules.Matters)
-            ?? throw new HostNetworkException($"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they would go on translating with the ranges of its last day");
-        return saved.ExitCode == 0 ? AwsCniRules.Find(saved.Output)
-            : throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Message}");
+        var saved =
+            await program.TryRunAsync($"{kind}-save", [], "", cancellationToken, AwsCniRules.Matters)
+            ?? throw new HostNetworkException(
+                $"this node has rules of {kind}, and no program {kind}-save to look for those of the AWS VPC CNI among them: they "
+                    + "would go on translating with the ranges of its last day"
+            );
+        return saved.ExitCode == 0
+            ? AwsCniRules.Find(saved.Output)
+            : throw new HostNetworkException(
+                $"rules of the AWS VPC CNI may be left: {kind}-save does not show them (exit code {saved.ExitCode}): {saved.Message}"
+            );
     }
 
     /// <summary>nft shows the rules of iptables-nft, but cannot tell how to remove them.</summary>
     private async Task<bool> IsInNftAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {
         var chains = await program.TryRunAsync("nft", ["list", "chains", "ip"], "", cancellationToken, AwsCniRules.NamesChain);
-        if (chains is { ExitCode: 0, Output.Length: > 0 }) return true;
-        if (!tables.Contains("mangle")) return false;
-        var rules = await program.TryRunAsync("nft", ["list", "chain", "ip", "mangle", "PREROUTING"], "", cancellationToken, line => line.Contains(AwsCniRules.PrimaryComment, StringComparison.Ordinal));
+        if (chains is { ExitCode: 0, Output.Length: > 0 })
+            return true;
+        if (!tables.Contains("mangle"))
+            return false;
+        var rules = await program.TryRunAsync(
+            "nft",
+            ["list", "chain", "ip", "mangle", "PREROUTING"],
+            "",
+            cancellationToken,
+            line => line.Contains(AwsCniRules.PrimaryComment, StringComparison.Ordinal)
+        );
         return rules is { ExitCode: 0, Output.Length: > 0 };
     }
 
@@ -84,38 +106,58 @@ internal sealed class ReferenceCleanup(NetfilterProgram program)
     {
         const string prefix = "table ip ";
         // Without nft there is nothing of nftables that we could remove, or have put there.
-        if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } listed) return [];
-        if (listed.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI may be left: nft does not list the tables (exit code {listed.ExitCode}): {listed.Message}");
-        return [.. listed.Output.Split('\n', StringSplitOptions.TrimEntries).Where(line => line.StartsWith(prefix, StringComparison.Ordinal)).Select(line => line[prefix.Length..])];
+        if (await program.TryRunAsync("nft", ["list", "tables", "ip"], "", cancellationToken) is not { } listed)
+            return [];
+        if (listed.ExitCode != 0)
+            throw new HostNetworkException(
+                $"rules of the AWS VPC CNI may be left: nft does not list the tables (exit code {listed.ExitCode}): {listed.Message}"
+            );
+        return
+        [
+            .. listed
+                .Output.Split('\n', StringSplitOptions.TrimEntries)
+                .Where(line => line.StartsWith(prefix, StringComparison.Ordinal))
+                .Select(line => line[prefix.Length..]),
+        ];
     }
 
-    private string[] LegacyTableNames() => program.InNamespace(() =>
-    {
-        try
+    private string[] LegacyTableNames() =>
+        program.InNamespace(() =>
         {
-            return File.ReadAllLines(LegacyTables);
-        }
-        catch (FileNotFoundException)
-        {
-            // The kernel's module is not loaded.
-            return [];
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new HostNetworkException($"rules of the AWS VPC CNI may be left: {LegacyTables} cannot be read: {exception.Message}", exception);
-        }
-    });
+            try
+            {
+                return File.ReadAllLines(LegacyTables);
+            }
+            catch (FileNotFoundException)
+            {
+                // The kernel's module is not loaded.
+                return [];
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                throw new HostNetworkException(
+                    $"rules of the AWS VPC CNI may be left: {LegacyTables} cannot be read: {exception.Message}",
+                    exception
+                );
+            }
+        });
 
     private async Task<bool> RemoveTableAsync(IReadOnlyCollection<string> tables, CancellationToken cancellationToken)
     {
-        if (!tables.Contains(AwsCniRules.NftTable)) return false;
+        if (!tables.Contains(AwsCniRules.NftTable))
+            return false;
         await RunAsync("nft", ["-f", "-"], $"delete table ip {AwsCniRules.NftTable}\n", cancellationToken);
         return true;
     }
 
     private async Task RunAsync(string name, IReadOnlyList<string> arguments, string input, CancellationToken cancellationToken)
     {
-        var outcome = await program.TryRunAsync(name, arguments, input, cancellationToken) ?? throw new HostNetworkException($"rules of the AWS VPC CNI are left: there is no program {name} to remove them");
-        if (outcome.ExitCode != 0) throw new HostNetworkException($"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Message}");
+        var outcome =
+            await program.TryRunAsync(name, arguments, input, cancellationToken)
+            ?? throw new HostNetworkException($"rules of the AWS VPC CNI are left: there is no program {name} to remove them");
+        if (outcome.ExitCode != 0)
+            throw new HostNetworkException(
+                $"rules of the AWS VPC CNI are left: {name} refuses to remove them (exit code {outcome.ExitCode}): {outcome.Message}"
+            );
     }
 }

@@ -10,15 +10,24 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace VpcCni.Ipamd.Hosting.Http;
 
 /// <summary>
-/// One plain HTTP listener by which others look at the daemon. It reads requests without a body, and is bounded against clients that are slow, many or endless: nothing that they do costs more than
-/// <see cref="MaxConnections"/> connections and their small buffers. Kestrel without a host around it: no services, no routing, no configuration.
+/// One plain HTTP listener by which others look at the daemon. It reads requests without a body, and is bounded against clients that are
+/// slow, many or endless: nothing that they do costs more than <see cref="MaxConnections"/> connections and their small buffers. Kestrel
+/// without a host around it: no services, no routing, no configuration.
 /// </summary>
 /// <param name="name">For the log.</param>
-/// <param name="endPoint">Address and port, or a Unix socket. <see cref="IPAddress.IPv6Any"/> stands for every address of both families, where the node has both.</param>
+/// <param name="endPoint">
+/// Address and port, or a Unix socket. <see cref="IPAddress.IPv6Any"/> stands for every address of both families, where the node has both.
+/// </param>
 /// <param name="handler">Answers a request.</param>
 /// <param name="time">For pauses.</param>
 /// <param name="loggers">What becomes of the listener.</param>
-internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, RequestDelegate handler, TimeProvider time, ILoggerFactory loggers)
+internal sealed partial class HttpEndpoint(
+    string name,
+    EndPoint endPoint,
+    RequestDelegate handler,
+    TimeProvider time,
+    ILoggerFactory loggers
+)
 {
     /// <summary>Others are refused until one ends. A scraper or two, and people.</summary>
     public const int MaxConnections = 16;
@@ -30,8 +39,9 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
     private static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Whoever does not take an answer within <see cref="ClientTimeout"/>, or at this rate where it is larger than that gives time for, is cut off. What the kernel's buffers took counts as
-    /// taken, and they take megabytes: with a lower rate a client that asks on and on and reads nothing would earn minutes.
+    /// Whoever does not take an answer within <see cref="ClientTimeout"/>, or at this rate where it is larger than that gives time for, is
+    /// cut off. What the kernel's buffers took counts as taken, and they take megabytes: with a lower rate a client that asks on and on and
+    /// reads nothing would earn minutes.
     /// </summary>
     private const double SlowestReaderBytesPerSecond = 1024 * 1024;
 
@@ -44,7 +54,9 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
     /// <summary>Where it listens, a port of 0 replaced by the one that was taken; null before that.</summary>
     public EndPoint? BoundTo { get; private set; }
 
-    /// <summary>Serves until cancelled. An address that is taken is tried again: a daemon that cannot be looked at still serves its pods.</summary>
+    /// <summary>
+    /// Serves until cancelled. An address that is taken is tried again: a daemon that cannot be looked at still serves its pods.
+    /// </summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -53,10 +65,12 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
             BoundTo = Resolve(server);
             Log.Listening(_logger, name, BoundTo);
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            await using (cancellationToken.Register(() => stopped.TrySetResult())) await stopped.Task;
+            await using (cancellationToken.Register(() => stopped.TrySetResult()))
+                await stopped.Task;
             using var grace = new CancellationTokenSource(StopGrace, time);
             await server.StopAsync(grace.Token);
-            if (endPoint is UnixDomainSocketEndPoint socket) File.Delete(socket.ToString());
+            if (endPoint is UnixDomainSocketEndPoint socket)
+                File.Delete(socket.ToString());
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -71,9 +85,11 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
             var server = Create();
             try
             {
-                if (endPoint is UnixDomainSocketEndPoint socket) UnixSocketFile.Prepare(socket.ToString(), $"{socket} is served by another process");
+                if (endPoint is UnixDomainSocketEndPoint socket)
+                    UnixSocketFile.Prepare(socket.ToString(), $"{socket} is served by another process");
                 await server.StartAsync(new Application(handler), cancellationToken);
-                if (endPoint is UnixDomainSocketEndPoint) File.SetUnixFileMode(endPoint.ToString()!, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                if (endPoint is UnixDomainSocketEndPoint)
+                    File.SetUnixFileMode(endPoint.ToString()!, UnixFileMode.UserRead | UnixFileMode.UserWrite);
                 return server;
             }
             catch (Exception exception) when (exception is IOException or SocketException or UnauthorizedAccessException)
@@ -99,9 +115,14 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
         limits.RequestHeadersTimeout = ClientTimeout;
         limits.KeepAliveTimeout = ClientTimeout;
         limits.MinResponseDataRate = new MinDataRate(SlowestReaderBytesPerSecond, ClientTimeout);
-        if (endPoint is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.IPv6Any)) options.ListenAnyIP(port, Configure);
-        else options.Listen(endPoint, Configure);
-        var transport = new SocketTransportFactory(Microsoft.Extensions.Options.Options.Create(new SocketTransportOptions { IOQueueCount = 1 }), loggers);
+        if (endPoint is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.IPv6Any))
+            options.ListenAnyIP(port, Configure);
+        else
+            options.Listen(endPoint, Configure);
+        var transport = new SocketTransportFactory(
+            Microsoft.Extensions.Options.Options.Create(new SocketTransportOptions { IOQueueCount = 1 }),
+            loggers
+        );
         return new KestrelServer(Microsoft.Extensions.Options.Options.Create(options), transport, loggers);
     }
 
@@ -112,8 +133,9 @@ internal sealed partial class HttpEndpoint(string name, EndPoint endPoint, Reque
     }
 
     /// <summary>Only of interest with port 0, which tests ask for.</summary>
-    private EndPoint Resolve(KestrelServer server)
-        => endPoint is IPEndPoint { Port: 0 } asked && server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } address
+    private EndPoint Resolve(KestrelServer server) =>
+        endPoint is IPEndPoint { Port: 0 } asked
+        && server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } address
             ? new IPEndPoint(asked.Address, new Uri(address).Port)
             : endPoint;
 

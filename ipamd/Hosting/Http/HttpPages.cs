@@ -10,7 +10,8 @@ namespace VpcCni.Ipamd.Hosting.Http;
 internal sealed record HttpPage(string Path, string ContentType, Action<IBufferWriter<byte>> Write);
 
 /// <summary>
-/// Answers GET and HEAD for a few pages. A page that was written a moment ago is sent again: however many ask, and however fast, a page is written a few times a second at most.
+/// Answers GET and HEAD for a few pages. A page that was written a moment ago is sent again: however many ask, and however fast, a page is
+/// written a few times a second at most.
 /// </summary>
 internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time)
 {
@@ -43,7 +44,8 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
         response.ContentType = shelf.Page.ContentType;
         response.ContentLength = body.Length;
         // Outside of the lock: a slow client waits for itself only.
-        if (HttpMethods.IsGet(context.Request.Method)) await response.BodyWriter.WriteAsync(body, context.RequestAborted);
+        if (HttpMethods.IsGet(context.Request.Method))
+            await response.BodyWriter.WriteAsync(body, context.RequestAborted);
     }
 
     private CachedPage? Find(string? path) => Array.Find(_shelves, item => item.Page.Path == path);
@@ -64,7 +66,8 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
         {
             lock (_lock)
             {
-                if (_writtenAt is { } at && time.GetElapsedTime(at) < Freshness) return _body;
+                if (_writtenAt is { } at && time.GetElapsedTime(at) < Freshness)
+                    return _body;
                 _writtenAt = null;
                 var output = new ArrayBufferWriter<byte>(Math.Max(FirstCapacity, _body.Length + (_body.Length / 8)));
                 Page.Write(output);

@@ -7,9 +7,10 @@ using k8s.Models;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// JSON of the objects that the daemon reads and writes. The package has metadata for every type of the API; behind a pod's specification alone are more than a hundred. In native code that is 18 MB of the
-/// file and 10 MiB of the daemon's memory, for a dozen members that are read here. So nodes and pods are read by <see cref="ModelReader"/>, small objects by metadata of our own, and a native build
-/// drops the package's (KubernetesClient.Aot.Substitutions.xml).
+/// JSON of the objects that the daemon reads and writes. The package has metadata for every type of the API; behind a pod's specification
+/// alone are more than a hundred. In native code that is 18 MB of the file and 10 MiB of the daemon's memory, for a dozen members that are
+/// read here. So nodes and pods are read by <see cref="ModelReader"/>, small objects by metadata of our own, and a native build drops the
+/// package's (KubernetesClient.Aot.Substitutions.xml).
 /// </summary>
 internal static class ApiServerJson
 {
@@ -20,23 +21,27 @@ internal static class ApiServerJson
     public static void Apply(JsonSerializerOptions options) => options.TypeInfoResolver = new Resolver();
 
     /// <exception cref="JsonException">The text is not an object of that type.</exception>
-    public static T Read<T>(ReadOnlySpan<byte> json)
-        => JsonSerializer.Deserialize(json, (JsonTypeInfo<T>)Reading.GetTypeInfo(typeof(T))) ?? throw new JsonException("null where an object was expected");
+    public static T Read<T>(ReadOnlySpan<byte> json) =>
+        JsonSerializer.Deserialize(json, (JsonTypeInfo<T>)Reading.GetTypeInfo(typeof(T)))
+        ?? throw new JsonException("null where an object was expected");
 
     private sealed class Resolver : IJsonTypeInfoResolver
     {
         public JsonTypeInfo? GetTypeInfo(Type type, JsonSerializerOptions options)
         {
-            if (type == typeof(V1Node)) return Value(ModelReader.Node, options);
-            if (type == typeof(V1NodeList)) return Value(ModelReader.NodeList, options);
-            if (type == typeof(V1PodList)) return Value(ModelReader.PodList, options);
-            if (type == typeof(V1Pod)) return Value(ModelReader.Pod, options);
+            if (type == typeof(V1Node))
+                return Value(ModelReader.Node, options);
+            if (type == typeof(V1NodeList))
+                return Value(ModelReader.NodeList, options);
+            if (type == typeof(V1PodList))
+                return Value(ModelReader.PodList, options);
+            if (type == typeof(V1Pod))
+                return Value(ModelReader.Pod, options);
             return ((IJsonTypeInfoResolver)SmallModels.Default).GetTypeInfo(type, options);
         }
 
         private static JsonTypeInfo<T> Value<T>(Func<JsonElement, T> read, JsonSerializerOptions options)
-            where T : class
-            => JsonMetadataServices.CreateValueInfo<T>(options, new ReadOnlyConverter<T>(read));
+            where T : class => JsonMetadataServices.CreateValueInfo<T>(options, new ReadOnlyConverter<T>(read));
     }
 
     private sealed class ReadOnlyConverter<T>(Func<JsonElement, T> read) : JsonConverter<T>
@@ -48,12 +53,16 @@ internal static class ApiServerJson
             return read(document.RootElement);
         }
 
-        public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) => throw new NotSupportedException($"{typeof(T).Name} is only read");
+        public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>
+            throw new NotSupportedException($"{typeof(T).Name} is only read");
     }
 }
 
 /// <summary>Generated at compile time: native code has no reflection to fall back on.</summary>
-[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, GenerationMode = JsonSourceGenerationMode.Metadata)]
+[JsonSourceGenerationOptions(
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    GenerationMode = JsonSourceGenerationMode.Metadata
+)]
 [JsonSerializable(typeof(Corev1Event))]
 [JsonSerializable(typeof(V1Patch))]
 [JsonSerializable(typeof(V1Status))]

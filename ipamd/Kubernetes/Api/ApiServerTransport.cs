@@ -6,8 +6,9 @@ using System.Security.Cryptography.X509Certificates;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// How requests travel to the API server. The client package checks the chain of a certificate but, with a certificate authority of its own, not its host name; it follows redirects, uses proxies
-/// of the environment, and reads answers of any length, synchronously and without a deadline. All of that is decided here instead.
+/// How requests travel to the API server. The client package checks the chain of a certificate but, with a certificate authority of its
+/// own, not its host name; it follows redirects, uses proxies of the environment, and reads answers of any length, synchronously and
+/// without a deadline. All of that is decided here instead.
 /// </summary>
 internal static class ApiServerTransport
 {
@@ -34,7 +35,8 @@ internal static class ApiServerTransport
         handler.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(15);
         handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
-        if (authorities is null) return;
+        if (authorities is null)
+            return;
         // The host name and the validity period are checked as for any certificate. Clusters publish no revocation lists.
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.AddRange(authorities);
@@ -64,19 +66,23 @@ internal static class ApiServerTransport
     }
 
     /// <summary>
-    /// Reads an answer into memory, within <see cref="MaxAnswerBytes"/> and the request's deadline, before the client parses it. Of a refusal it keeps the first
-    /// <see cref="MaxRefusalBytes"/>: an endless one must not cost the reason.
+    /// Reads an answer into memory, within <see cref="MaxAnswerBytes"/> and the request's deadline, before the client parses it. Of a
+    /// refusal it keeps the first <see cref="MaxRefusalBytes"/>: an endless one must not cost the reason.
     /// </summary>
     internal sealed class BoundedAnswers : DelegatingHandler
     {
-        /// <exception cref="HttpRequestException">The answer is longer than the bound (<see cref="HttpRequestError.ConfigurationLimitExceeded"/>), or the connection failed.</exception>
+        /// <exception cref="HttpRequestException">
+        /// The answer is longer than the bound (<see cref="HttpRequestError.ConfigurationLimitExceeded"/>), or the connection failed.
+        /// </exception>
         protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             var response = await base.SendAsync(request, cancellationToken);
             try
             {
-                if (!response.IsSuccessStatusCode) await TruncateAsync(response, cancellationToken);
-                else if (!request.Options.TryGetValue(IsStreamed, out var isStreamed) || !isStreamed) await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
+                if (!response.IsSuccessStatusCode)
+                    await TruncateAsync(response, cancellationToken);
+                else if (!request.Options.TryGetValue(IsStreamed, out var isStreamed) || !isStreamed)
+                    await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
                 return response;
             }
             catch

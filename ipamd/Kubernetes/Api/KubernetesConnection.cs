@@ -9,8 +9,8 @@ using k8s.Autorest;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// The client of the API server. It is made when it is first needed, and made anew when the file of the certificate authority has changed: the daemon outlives both. Failures come as
-/// <see cref="ClusterException"/>. Thread-safe.
+/// The client of the API server. It is made when it is first needed, and made anew when the file of the certificate authority has changed:
+/// the daemon outlives both. Failures come as <see cref="ClusterException"/>. Thread-safe.
 /// </summary>
 internal sealed class KubernetesConnection(ClusterOptions options, string version, TimeProvider time) : IDisposable
 {
@@ -23,35 +23,43 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
 
     private string AuthorityFile => Path.Combine(options.ServiceAccountPath, "ca.crt");
 
-    public Task<TResult> CallAsync<TResult>(string operation, Func<IKubernetes, Task<TResult>> call, CancellationToken cancellationToken)
-        => GuardAsync(operation, client => call(client.Kubernetes), cancellationToken);
+    public Task<TResult> CallAsync<TResult>(string operation, Func<IKubernetes, Task<TResult>> call, CancellationToken cancellationToken) =>
+        GuardAsync(operation, client => call(client.Kubernetes), cancellationToken);
 
     /// <summary>
-    /// Follows a watch until the server ends it: the package for native code has none. <paramref name="received"/> is called for each event, in order; the first line that is not an event, or that
-    /// reports an error, ends the watch with an exception.
+    /// Follows a watch until the server ends it: the package for native code has none. <paramref name="received"/> is called for each
+    /// event, in order; the first line that is not an event, or that reports an error, ends the watch with an exception.
     /// </summary>
     /// <param name="operation">For messages.</param>
     /// <param name="path">Of the resource, with its query, relative to the server.</param>
     /// <param name="received">The kind of event and the object.</param>
     /// <param name="duration">Bound of the whole watch.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
-    public Task WatchAsync<T>(string operation, string path, Action<WatchEventType, T> received, TimeSpan duration, CancellationToken cancellationToken) => GuardAsync(
-        operation,
-        async client =>
-        {
-            using var limit = new CancellationTokenSource(duration, time);
-            using var ended = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-            using var response = await OpenAsync(client, path, ended.Token);
-            await using var stream = await response.Content.ReadAsStreamAsync(ended.Token);
-            await foreach (var line in Lines.ReadAsync(stream, ApiServerTransport.MaxAnswerBytes, ended.Token))
+    public Task WatchAsync<T>(
+        string operation,
+        string path,
+        Action<WatchEventType, T> received,
+        TimeSpan duration,
+        CancellationToken cancellationToken
+    ) =>
+        GuardAsync(
+            operation,
+            async client =>
             {
-                var (type, item) = WatchLine.Parse(line.Span, client.TypeOf<T>());
-                received(type, item);
-            }
+                using var limit = new CancellationTokenSource(duration, time);
+                using var ended = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+                using var response = await OpenAsync(client, path, ended.Token);
+                await using var stream = await response.Content.ReadAsStreamAsync(ended.Token);
+                await foreach (var line in Lines.ReadAsync(stream, ApiServerTransport.MaxAnswerBytes, ended.Token))
+                {
+                    var (type, item) = WatchLine.Parse(line.Span, client.TypeOf<T>());
+                    received(type, item);
+                }
 
-            return true;
-        },
-        cancellationToken);
+                return true;
+            },
+            cancellationToken
+        );
 
     public void Dispose()
     {
@@ -62,7 +70,11 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
         }
     }
 
-    private async Task<TResult> GuardAsync<TResult>(string operation, Func<ApiClient, Task<TResult>> call, CancellationToken cancellationToken)
+    private async Task<TResult> GuardAsync<TResult>(
+        string operation,
+        Func<ApiClient, Task<TResult>> call,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -70,8 +82,10 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
         }
         catch (Exception exception)
         {
-            if (ClusterErrors.From(operation, exception, cancellationToken) is not { } failure) throw;
-            if (failure.Kind == ClusterErrorKind.Unreachable) Reconsider();
+            if (ClusterErrors.From(operation, exception, cancellationToken) is not { } failure)
+                throw;
+            if (failure.Kind == ClusterErrorKind.Unreachable)
+                Reconsider();
             throw failure;
         }
     }
@@ -81,11 +95,16 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
     {
         using var deadline = new CancellationTokenSource(RequestTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(client.Kubernetes.BaseUri, path)) { Version = HttpVersion.Version20 };
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(client.Kubernetes.BaseUri, path))
+        {
+            Version = HttpVersion.Version20,
+        };
         request.Options.Set(ApiServerTransport.IsStreamed, true);
-        if (client.Kubernetes.Credentials is { } credentials) await credentials.ProcessHttpRequestAsync(request, either.Token);
+        if (client.Kubernetes.Credentials is { } credentials)
+            await credentials.ProcessHttpRequestAsync(request, either.Token);
         var response = await client.Kubernetes.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
-        if (response.IsSuccessStatusCode) return response;
+        if (response.IsSuccessStatusCode)
+            return response;
         using (response)
         {
             var refusal = await response.Content.ReadAsStringAsync(either.Token);
@@ -95,13 +114,19 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
 
     private ApiClient Client()
     {
-        lock (_lock) return _client ??= Make_NeedsLock();
+        lock (_lock)
+            return _client ??= Make_NeedsLock();
     }
 
     private ApiClient Make_NeedsLock()
     {
         var endpoint = options.Endpoint ?? throw new InvalidOperationException("there is no endpoint to connect to");
-        var configuration = new KubernetesClientConfiguration { Host = endpoint.AbsoluteUri, HttpClientTimeout = RequestTimeout, UserAgent = $"vpc-cni-ipamd/{version}" };
+        var configuration = new KubernetesClientConfiguration
+        {
+            Host = endpoint.AbsoluteUri,
+            HttpClientTimeout = RequestTimeout,
+            UserAgent = $"vpc-cni-ipamd/{version}",
+        };
         X509Certificate2Collection? authorities = null;
         // Over plain HTTP anybody on the way could read the token: none is sent.
         if (endpoint.Scheme == Uri.UriSchemeHttps)
@@ -111,7 +136,8 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
             authorities = [];
             authorities.ImportFromPem(Encoding.UTF8.GetString(_authority));
             // Without one, the token would go to anybody with a public certificate.
-            if (authorities.Count == 0) throw new InvalidDataException($"{AuthorityFile} holds no certificate");
+            if (authorities.Count == 0)
+                throw new InvalidDataException($"{AuthorityFile} holds no certificate");
         }
 
         // Not as SslCaCerts: with these the package replaces the check of the certificate by its own, which ignores the host name.
@@ -125,10 +151,12 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
     {
         lock (_lock)
         {
-            if (_client is null || _authority.Length == 0) return;
+            if (_client is null || _authority.Length == 0)
+                return;
             try
             {
-                if (File.ReadAllBytes(AuthorityFile).AsSpan().SequenceEqual(_authority)) return;
+                if (File.ReadAllBytes(AuthorityFile).AsSpan().SequenceEqual(_authority))
+                    return;
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {

@@ -4,39 +4,66 @@ using k8s.Models;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>Nodes of the cluster. Asked for by a selector, which the permission to list and watch needs, and of which the server sends this one node only.</summary>
+/// <summary>
+/// Nodes of the cluster. Asked for by a selector, which the permission to list and watch needs, and of which the server sends this one node
+/// only.
+/// </summary>
 internal sealed class KubernetesNodes(KubernetesConnection connection) : IObjectSource<NodeFacts>
 {
     private static readonly WatchedResource Resource = new("node", "api/v1/nodes");
 
-    public Task<ListedObject<NodeFacts>> ListAsync(string name, string version, CancellationToken cancellationToken)
-        => connection.CallAsync(
+    public Task<ListedObject<NodeFacts>> ListAsync(string name, string version, CancellationToken cancellationToken) =>
+        connection.CallAsync(
             $"list node {name}",
             async client =>
             {
-                var list = await client.CoreV1.ListNodeAsync(fieldSelector: KubernetesWatch.SelectorOf(name), resourceVersion: version.Length > 0 ? version : null, cancellationToken: cancellationToken);
+                var list = await client.CoreV1.ListNodeAsync(
+                    fieldSelector: KubernetesWatch.SelectorOf(name),
+                    resourceVersion: version.Length > 0 ? version : null,
+                    cancellationToken: cancellationToken
+                );
                 var node = list?.Items?.FirstOrDefault(node => node.Metadata?.Name == name);
-                return new ListedObject<NodeFacts>(node is null ? null : FactsOf(node), KubernetesWatch.VersionOf(list?.Metadata?.ResourceVersion));
+                return new ListedObject<NodeFacts>(
+                    node is null ? null : FactsOf(node),
+                    KubernetesWatch.VersionOf(list?.Metadata?.ResourceVersion)
+                );
             },
-            cancellationToken);
+            cancellationToken
+        );
 
-    public Task WatchAsync(string name, string version, TimeSpan duration, Action<ObjectNews<NodeFacts>> told, CancellationToken cancellationToken)
-        => KubernetesWatch.FollowAsync<V1Node, NodeFacts>(
-            connection, Resource, name, version,
-            node => node.Metadata?.Name == name
-                ? new ObjectNews<NodeFacts>(FactsOf(node), KubernetesWatch.VersionOf(node.Metadata.ResourceVersion), IsBookmark: false)
-                : new ObjectNews<NodeFacts>(null, KubernetesWatch.VersionOf(node.Metadata?.ResourceVersion), IsBookmark: true),
-            told, duration, cancellationToken);
+    public Task WatchAsync(
+        string name,
+        string version,
+        TimeSpan duration,
+        Action<ObjectNews<NodeFacts>> told,
+        CancellationToken cancellationToken
+    ) =>
+        KubernetesWatch.FollowAsync<V1Node, NodeFacts>(
+            connection,
+            Resource,
+            name,
+            version,
+            node =>
+                node.Metadata?.Name == name
+                    ? new ObjectNews<NodeFacts>(FactsOf(node), KubernetesWatch.VersionOf(node.Metadata.ResourceVersion), IsBookmark: false)
+                    : new ObjectNews<NodeFacts>(null, KubernetesWatch.VersionOf(node.Metadata?.ResourceVersion), IsBookmark: true),
+            told,
+            duration,
+            cancellationToken
+        );
 
-    internal static NodeFacts FactsOf(V1Node node) => new(
-        node.Metadata?.Uid ?? "",
-        MaxPods(node),
-        // The taint follows the field, by a controller; either is enough.
-        node.Spec?.Unschedulable == true || (node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false),
-        node.Metadata?.Labels?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
-        node.Metadata?.Annotations?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>());
+    internal static NodeFacts FactsOf(V1Node node) =>
+        new(
+            node.Metadata?.Uid ?? "",
+            MaxPods(node),
+            // The taint follows the field, by a controller; either is enough.
+            node.Spec?.Unschedulable == true
+                || (node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false),
+            node.Metadata?.Labels?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
+            node.Metadata?.Annotations?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>()
+        );
 
     /// <summary>A number beyond reason, or none, says nothing.</summary>
-    private static int? MaxPods(V1Node node)
-        => node.Status?.Capacity?.TryGetValue("pods", out var pods) == true && pods.ToDecimal() is > 0 and <= 100_000 ? pods.ToInt32() : null;
+    private static int? MaxPods(V1Node node) =>
+        node.Status?.Capacity?.TryGetValue("pods", out var pods) == true && pods.ToDecimal() is > 0 and <= 100_000 ? pods.ToInt32() : null;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.Ledger;
 using k8s;
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
@@ -21,15 +21,24 @@ internal sealed class KubernetesPods(KubernetesConnection connection) : IPodSour
             var after = next;
             var list = await connection.CallAsync(
                 $"list pods of node {nodeName}",
-                client => client.CoreV1.ListPodForAllNamespacesAsync(fieldSelector: $"spec.nodeName={nodeName}", limit: PageSize, continueParameter: after, cancellationToken: cancellationToken),
-                cancellationToken);
+                client =>
+                    client.CoreV1.ListPodForAllNamespacesAsync(
+                        fieldSelector: $"spec.nodeName={nodeName}",
+                        limit: PageSize,
+                        continueParameter: after,
+                        cancellationToken: cancellationToken
+                    ),
+                cancellationToken
+            );
             foreach (var pod in list?.Items ?? [])
             {
-                if (pod.Metadata is { Name: { Length: > 0 } name, NamespaceProperty: { Length: > 0 } ns } && pod.Spec?.NodeName == nodeName) pods.Add(new PodReference(ns, name));
+                if (pod.Metadata is { Name: { Length: > 0 } name, NamespaceProperty: { Length: > 0 } ns } && pod.Spec?.NodeName == nodeName)
+                    pods.Add(new PodReference(ns, name));
             }
 
             next = list?.Metadata?.ContinueProperty;
-            if (string.IsNullOrEmpty(next)) break;
+            if (string.IsNullOrEmpty(next))
+                break;
         }
 
         return pods;

@@ -11,7 +11,8 @@ internal static class KubernetesWatch
 
     /// <summary>The version of an object or list.</summary>
     /// <exception cref="JsonException">It has none: it is something else. An empty object must not count as an empty list.</exception>
-    public static string VersionOf(string? resourceVersion) => resourceVersion is { Length: > 0 } ? resourceVersion : throw new JsonException("no metadata.resourceVersion");
+    public static string VersionOf(string? resourceVersion) =>
+        resourceVersion is { Length: > 0 } ? resourceVersion : throw new JsonException("no metadata.resourceVersion");
 
     /// <param name="connection">To the API server.</param>
     /// <param name="resource">Path of the resource's list.</param>
@@ -29,25 +30,30 @@ internal static class KubernetesWatch
         Func<TItem, ObjectNews<T>> read,
         Action<ObjectNews<T>> told,
         TimeSpan duration,
-        CancellationToken cancellationToken)
-        where T : class
-        => connection.WatchAsync<TItem>(
+        CancellationToken cancellationToken
+    )
+        where T : class =>
+        connection.WatchAsync<TItem>(
             $"watch {resource.Kind} {name}",
-            $"{resource.Path}?allowWatchBookmarks=true&fieldSelector={Uri.EscapeDataString(SelectorOf(name))}&resourceVersion={Uri.EscapeDataString(version)}&timeoutSeconds={(int)duration.TotalSeconds}&watch=true",
+            $"{resource.Path}?allowWatchBookmarks=true&fieldSelector={Uri.EscapeDataString(SelectorOf(name))}&resourceVersion="
+                + $"{Uri.EscapeDataString(version)}&timeoutSeconds={(int)duration.TotalSeconds}&watch=true",
             (type, item) =>
             {
                 var news = read(item);
                 // Another object than was asked for is no news either, whoever sent it.
-                told(type switch
-                {
-                    _ when news.IsBookmark => news,
-                    WatchEventType.Bookmark => new ObjectNews<T>(null, news.Version, IsBookmark: true),
-                    WatchEventType.Deleted => news with { Item = null },
-                    _ => news,
-                });
+                told(
+                    type switch
+                    {
+                        _ when news.IsBookmark => news,
+                        WatchEventType.Bookmark => new ObjectNews<T>(null, news.Version, IsBookmark: true),
+                        WatchEventType.Deleted => news with { Item = null },
+                        _ => news,
+                    }
+                );
             },
             duration + Grace,
-            cancellationToken);
+            cancellationToken
+        );
 
     public static string SelectorOf(string name) => $"metadata.name={name}";
 }

@@ -2,9 +2,9 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using VpcCni.Ipamd.Ledger;
 using k8s;
 using k8s.Models;
+using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
@@ -18,11 +18,20 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
 
     public async Task<PodFacts?> FindPodAsync(PodReference pod, CancellationToken cancellationToken)
     {
-        if (!ObjectName.IsValid(pod.Namespace) || !ObjectName.IsValid(pod.Name)) return null;
+        if (!ObjectName.IsValid(pod.Namespace) || !ObjectName.IsValid(pod.Name))
+            return null;
         try
         {
-            var found = await connection.CallAsync($"get pod {pod}", client => client.CoreV1.ReadNamespacedPodAsync(pod.Name, pod.Namespace, cancellationToken: cancellationToken), cancellationToken);
-            return new PodFacts(found?.Metadata?.Uid ?? "", found?.Spec?.NodeName ?? "", found?.Metadata?.CreationTimestamp is { } created ? new DateTimeOffset(created, TimeSpan.Zero) : null);
+            var found = await connection.CallAsync(
+                $"get pod {pod}",
+                client => client.CoreV1.ReadNamespacedPodAsync(pod.Name, pod.Namespace, cancellationToken: cancellationToken),
+                cancellationToken
+            );
+            return new PodFacts(
+                found?.Metadata?.Uid ?? "",
+                found?.Spec?.NodeName ?? "",
+                found?.Metadata?.CreationTimestamp is { } created ? new DateTimeOffset(created, TimeSpan.Zero) : null
+            );
         }
         catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotFound)
         {
@@ -38,7 +47,11 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             Metadata = new V1ObjectMeta { Name = item.Name, NamespaceProperty = inNamespace },
             InvolvedObject = new V1ObjectReference
             {
-                ApiVersion = "v1", Kind = item.Subject.IsNode ? "Node" : "Pod", Name = item.Subject.Name, NamespaceProperty = item.Subject.IsNode ? null : item.Subject.Namespace, Uid = item.Uid,
+                ApiVersion = "v1",
+                Kind = item.Subject.IsNode ? "Node" : "Pod",
+                Name = item.Subject.Name,
+                NamespaceProperty = item.Subject.IsNode ? null : item.Subject.Namespace,
+                Uid = item.Uid,
             },
             Type = item.Reason == EventReasons.PodNetworkReady ? "Normal" : "Warning",
             Reason = item.Reason,
@@ -49,7 +62,12 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             Source = new V1EventSource { Component = Component, Host = nodeName },
         };
         return CallAsync(
-            $"create event {item.Reason} of {item.Subject}", inNamespace, item.Name, client => client.CoreV1.CreateNamespacedEventAsync(happened, inNamespace, cancellationToken: cancellationToken), cancellationToken);
+            $"create event {item.Reason} of {item.Subject}",
+            inNamespace,
+            item.Name,
+            client => client.CoreV1.CreateNamespacedEventAsync(happened, inNamespace, cancellationToken: cancellationToken),
+            cancellationToken
+        );
     }
 
     public Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken)
@@ -61,30 +79,62 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
             json.WriteString("message", item.Message);
         });
         return CallAsync(
-            $"update event {item.Reason} of {item.Subject}", NamespaceOf(item), item.Name, client => client.CoreV1.PatchNamespacedEventAsync(patch, item.Name, NamespaceOf(item), cancellationToken: cancellationToken), cancellationToken);
+            $"update event {item.Reason} of {item.Subject}",
+            NamespaceOf(item),
+            item.Name,
+            client => client.CoreV1.PatchNamespacedEventAsync(patch, item.Name, NamespaceOf(item), cancellationToken: cancellationToken),
+            cancellationToken
+        );
     }
 
-    public async Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken)
+    public async Task<string> AnnotatePodAsync(
+        PodReference pod,
+        string? uid,
+        string annotation,
+        string value,
+        CancellationToken cancellationToken
+    )
     {
         var patch = MergePatch(json =>
         {
             json.WriteStartObject("metadata");
-            if (uid is not null) json.WriteString("uid", uid);
+            if (uid is not null)
+                json.WriteString("uid", uid);
             json.WriteStartObject("annotations");
             json.WriteString(annotation, value);
             json.WriteEndObject();
             json.WriteEndObject();
         });
         var annotated = await CallAsync(
-            $"annotate pod {pod}", pod.Namespace, pod.Name, client => client.CoreV1.PatchNamespacedPodAsync(patch, pod.Name, pod.Namespace, cancellationToken: cancellationToken), cancellationToken);
+            $"annotate pod {pod}",
+            pod.Namespace,
+            pod.Name,
+            client => client.CoreV1.PatchNamespacedPodAsync(patch, pod.Name, pod.Namespace, cancellationToken: cancellationToken),
+            cancellationToken
+        );
         return annotated?.Metadata?.Uid ?? "";
     }
 
-    /// <summary>The package puts names into paths as they are, and these come from the container runtime: one that is no name of an object is not sent.</summary>
-    private Task<T> CallAsync<T>(string operation, string inNamespace, string name, Func<IKubernetes, Task<T>> call, CancellationToken cancellationToken)
-        => ObjectName.IsValid(inNamespace) && ObjectName.IsValid(name)
+    /// <summary>
+    /// The package puts names into paths as they are, and these come from the container runtime: one that is no name of an object is not
+    /// sent.
+    /// </summary>
+    private Task<T> CallAsync<T>(
+        string operation,
+        string inNamespace,
+        string name,
+        Func<IKubernetes, Task<T>> call,
+        CancellationToken cancellationToken
+    ) =>
+        ObjectName.IsValid(inNamespace) && ObjectName.IsValid(name)
             ? connection.CallAsync(operation, call, cancellationToken)
-            : Task.FromException<T>(new ClusterException(ClusterErrorKind.Refused, operation, $"'{inNamespace}/{name}' is not the name of an object; nothing was sent"));
+            : Task.FromException<T>(
+                new ClusterException(
+                    ClusterErrorKind.Refused,
+                    operation,
+                    $"'{inNamespace}/{name}' is not the name of an object; nothing was sent"
+                )
+            );
 
     private static string NamespaceOf(EventRecord item) => item.Subject.IsNode ? NamespaceOfNodeEvents : item.Subject.Namespace;
 

@@ -10,9 +10,16 @@ internal static class Lines
 {
     private const int BufferBytes = 16 * 1024;
 
-    /// <summary>Yields every line that is not blank, without its end; each is valid until the next one is asked for. A last line that was cut off is none.</summary>
+    /// <summary>
+    /// Yields every line that is not blank, without its end; each is valid until the next one is asked for. A last line that was cut off is
+    /// none.
+    /// </summary>
     /// <exception cref="HttpRequestException">A line is longer than <paramref name="maxBytes"/>.</exception>
-    public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(Stream stream, int maxBytes, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(
+        Stream stream,
+        int maxBytes,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         var reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: BufferBytes, leaveOpen: true));
         try
@@ -26,12 +33,18 @@ internal static class Lines
                     var line = rest.Slice(0, end);
                     rest = rest.Slice(rest.GetPosition(1, end));
                     var memory = line.IsSingleSegment ? line.First : line.ToArray();
-                    if (!memory.Span.Trim(" \r\t"u8).IsEmpty) yield return memory;
+                    if (!memory.Span.Trim(" \r\t"u8).IsEmpty)
+                        yield return memory;
                 }
 
-                if (rest.Length >= maxBytes) throw new HttpRequestException(HttpRequestError.ConfigurationLimitExceeded, $"a line of a watch has more than {maxBytes} bytes");
+                if (rest.Length >= maxBytes)
+                    throw new HttpRequestException(
+                        HttpRequestError.ConfigurationLimitExceeded,
+                        $"a line of a watch has more than {maxBytes} bytes"
+                    );
                 reader.AdvanceTo(rest.Start, rest.End);
-                if (result.IsCompleted) yield break;
+                if (result.IsCompleted)
+                    yield break;
             }
         }
         finally

@@ -5,8 +5,9 @@ using k8s.Authentication;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// The bearer token of the service account. Kubelet replaces its file long before the token expires (Kubernetes documentation, "Bound service account tokens"), so the file is read for every
-/// request. The package's own provider keeps a token for a minute by the wall clock, also one that the server refuses, and sends an empty one.
+/// The bearer token of the service account. Kubelet replaces its file long before the token expires (Kubernetes documentation, "Bound
+/// service account tokens"), so the file is read for every request. The package's own provider keeps a token for a minute by the wall
+/// clock, also one that the server refuses, and sends an empty one.
 /// </summary>
 /// <param name="file">Path of the projected file.</param>
 internal sealed class ServiceAccountToken(string file) : ITokenProvider
@@ -16,7 +17,8 @@ internal sealed class ServiceAccountToken(string file) : ITokenProvider
     public async Task<AuthenticationHeaderValue> GetAuthenticationHeaderAsync(CancellationToken cancellationToken)
     {
         var token = (await File.ReadAllTextAsync(file, cancellationToken)).Trim();
-        if (token.Length == 0 || token.AsSpan().ContainsAnyExceptInRange('!', '~')) throw new InvalidDataException($"{file} holds no bearer token");
+        if (token.Length == 0 || token.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            throw new InvalidDataException($"{file} holds no bearer token");
         return new AuthenticationHeaderValue("Bearer", token);
     }
 }

@@ -26,38 +26,49 @@ internal static class WatchLine
         WatchEventType? kind = null;
         ReadOnlySpan<byte> item = default;
         var reader = new Utf8JsonReader(line);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw new JsonException("an event of a watch is an object");
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+            throw new JsonException("an event of a watch is an object");
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var isType = reader.ValueTextEquals("type"u8);
             var isObject = reader.ValueTextEquals("object"u8);
             reader.Read();
             var start = (int)reader.TokenStartIndex;
-            if (isType) kind = KindOf(ref reader);
-            else reader.Skip();
-            if (isObject) item = line[start..(int)reader.BytesConsumed];
+            if (isType)
+                kind = KindOf(ref reader);
+            else
+                reader.Skip();
+            if (isObject)
+                item = line[start..(int)reader.BytesConsumed];
         }
 
         // To the end of the line: a second value behind the first is not an event either.
-        while (reader.Read())
-        {
-        }
+        while (reader.Read()) { }
 
-        if (kind is not { } known || item.IsEmpty) throw new JsonException("an event of a watch has a type and an object");
-        if (known == WatchEventType.Error) throw new KubernetesException(ApiServerJson.Read<V1Status>(item));
+        if (kind is not { } known || item.IsEmpty)
+            throw new JsonException("an event of a watch has a type and an object");
+        if (known == WatchEventType.Error)
+            throw new KubernetesException(ApiServerJson.Read<V1Status>(item));
         return (known, Read(item, type));
     }
 
-    private static T Read<T>(ReadOnlySpan<byte> json, JsonTypeInfo<T> type) => JsonSerializer.Deserialize(json, type) ?? throw new JsonException("the object of an event is null");
+    private static T Read<T>(ReadOnlySpan<byte> json, JsonTypeInfo<T> type) =>
+        JsonSerializer.Deserialize(json, type) ?? throw new JsonException("the object of an event is null");
 
     private static WatchEventType KindOf(ref Utf8JsonReader reader)
     {
-        if (reader.TokenType != JsonTokenType.String) throw new JsonException("the type of an event is a word");
-        if (reader.ValueTextEquals("ADDED"u8)) return WatchEventType.Added;
-        if (reader.ValueTextEquals("MODIFIED"u8)) return WatchEventType.Modified;
-        if (reader.ValueTextEquals("DELETED"u8)) return WatchEventType.Deleted;
-        if (reader.ValueTextEquals("BOOKMARK"u8)) return WatchEventType.Bookmark;
-        if (reader.ValueTextEquals("ERROR"u8)) return WatchEventType.Error;
+        if (reader.TokenType != JsonTokenType.String)
+            throw new JsonException("the type of an event is a word");
+        if (reader.ValueTextEquals("ADDED"u8))
+            return WatchEventType.Added;
+        if (reader.ValueTextEquals("MODIFIED"u8))
+            return WatchEventType.Modified;
+        if (reader.ValueTextEquals("DELETED"u8))
+            return WatchEventType.Deleted;
+        if (reader.ValueTextEquals("BOOKMARK"u8))
+            return WatchEventType.Bookmark;
+        if (reader.ValueTextEquals("ERROR"u8))
+            return WatchEventType.Error;
         throw new JsonException("an event of unknown type");
     }
 }

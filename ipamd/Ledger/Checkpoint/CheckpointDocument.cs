@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// The file's JSON. The part that aws-node reads and writes has its names and its version (<c>vpc-cni-ipam/1</c>), so that a node can be switched over, and back, with
-/// pods running. What is ours sits in members named <c>vpccni</c>, which its decoder ignores.
+/// The file's JSON. The part that aws-node reads and writes has its names and its version (<c>vpc-cni-ipam/1</c>), so that a node can be
+/// switched over, and back, with pods running. What is ours sits in members named <c>vpccni</c>, which its decoder ignores.
 /// </summary>
 internal sealed class CheckpointDocument
 {
@@ -20,7 +20,9 @@ internal sealed class CheckpointDocument
     [JsonPropertyName("vpccni")]
     public Additions? Ours { get; set; }
 
-    /// <summary>One attachment. <c>ipv4</c> and <c>ipv6</c> are addresses without a prefix length; at least one of them is present.</summary>
+    /// <summary>
+    /// One attachment. <c>ipv4</c> and <c>ipv6</c> are addresses without a prefix length; at least one of them is present.
+    /// </summary>
     internal sealed class Allocation
     {
         [JsonPropertyName("networkName")]
@@ -122,7 +124,9 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("intents")]
         public List<PendingIntent>? Intents { get; set; }
 
-        /// <summary>Interfaces for pods and their blocks, as last known: what may be given to pods after a restart while the cloud does not answer.</summary>
+        /// <summary>
+        /// Interfaces for pods and their blocks, as last known: what may be given to pods after a restart while the cloud does not answer.
+        /// </summary>
         [JsonPropertyName("interfaces")]
         public List<Interface>? Interfaces { get; set; }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Files;
 
-
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>Where the checkpoint's bytes live. Production: a file. Tests: memory, with torn and failing writes.</summary>
@@ -23,7 +22,9 @@ internal interface ICheckpointFile
     string SetAside(DateTimeOffset now);
 }
 
-/// <summary>A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.</summary>
+/// <summary>
+/// A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.
+/// </summary>
 internal sealed class CheckpointFile(string path) : ICheckpointFile
 {
     /// <summary>About ten times what the largest instance type's attachments need.</summary>
@@ -41,12 +42,15 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
         try
         {
             using var handle = PosixFile.Open(path, OpenMode.Read);
-            if (handle is null) return null;
+            if (handle is null)
+                return null;
             var length = RandomAccess.GetLength(handle);
-            if (length > MaxBytes) throw new CheckpointFormatException($"it has {length} bytes, expected at most {MaxBytes}");
+            if (length > MaxBytes)
+                throw new CheckpointFormatException($"it has {length} bytes, expected at most {MaxBytes}");
             var content = new byte[length];
             var read = 0;
-            while (read < content.Length && RandomAccess.Read(handle, content.AsSpan(read), read) is > 0 and var count) read += count;
+            while (read < content.Length && RandomAccess.Read(handle, content.AsSpan(read), read) is > 0 and var count)
+                read += count;
             return content[..read];
         }
         catch (NotRegularFileException exception)
@@ -60,7 +64,8 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
     public string SetAside(DateTimeOffset now)
     {
         var aside = $"{path}.corrupt-{now.UtcDateTime:yyyyMMddTHHmmssfff}Z";
-        if (Path.Exists(aside)) throw new IOException($"{aside} exists already");
+        if (Path.Exists(aside))
+            throw new IOException($"{aside} exists already");
         PosixFile.Rename(path, aside);
         RemoveOldest();
         return aside;

@@ -7,7 +7,9 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>A checkpoint that cannot be used: not JSON, of another version, or contradicting itself. Says where.</summary>
-internal sealed class CheckpointFormatException(string message, Exception? innerException = null) : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException), IExpectedFailure
+internal sealed class CheckpointFormatException(string message, Exception? innerException = null)
+    : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException),
+        IExpectedFailure
 {
     string IExpectedFailure.FailureKind => "CheckpointFormat";
 
@@ -28,28 +30,65 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours = record.WrittenAt is null && record.Targets is null && record.Cooling.Count + record.Interfaces.Count + record.Intents.Count + record.RecentlyReleased.Count + record.RecentlyDetached.Count + record.Lost.Count == 0 ? null : new CheckpointDocument.Additions
-            {
-                WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
-                BootId = record.WrittenAt?.BootId,
-                Targets = record.Targets?.Words,
-                TargetsChanging = record.Targets is { IsChanging: true } ? true : null,
-                SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
-                Cooling = OrNull([.. record.Cooling.Select(item => new CheckpointDocument.Cooling { Address = item.Address.ToString(), ReleasedAt = ToNanoseconds(item.ReleasedAt) })]),
-                Lost = OrNull([.. record.Lost.Select(item => new CheckpointDocument.Lost
-                {
-                    Address = item.Address.ToString(),
-                    Place = item.LastPlace is { } place ? ToEntry(place) : null,
-                    At = ToNanoseconds(item.Since),
-                })]),
-                Interfaces = OrNull([.. record.Interfaces.Select(item => new CheckpointDocument.Interface
-                {
-                    Id = item.Id.Value, DeviceIndex = item.DeviceIndex, NetworkCard = item.NetworkCard, IsExcluded = item.IsExcluded, Blocks = [.. item.Blocks.Select(range => range.ToString())],
-                })]),
-                Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
-                RecentlyReleased = OrNull([.. record.RecentlyReleased.Select(item => new CheckpointDocument.Past { Name = item.Range.ToString(), At = ToNanoseconds(item.At) })]),
-                RecentlyDetached = OrNull([.. record.RecentlyDetached.Select(item => new CheckpointDocument.Past { Name = item.Interface.Value, At = ToNanoseconds(item.At) })]),
-            },
+            Ours =
+                record.WrittenAt is null
+                && record.Targets is null
+                && record.Cooling.Count
+                    + record.Interfaces.Count
+                    + record.Intents.Count
+                    + record.RecentlyReleased.Count
+                    + record.RecentlyDetached.Count
+                    + record.Lost.Count
+                    == 0
+                    ? null
+                    : new CheckpointDocument.Additions
+                    {
+                        WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
+                        BootId = record.WrittenAt?.BootId,
+                        Targets = record.Targets?.Words,
+                        TargetsChanging = record.Targets is { IsChanging: true } ? true : null,
+                        SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
+                        Cooling = OrNull([
+                            .. record.Cooling.Select(item => new CheckpointDocument.Cooling
+                            {
+                                Address = item.Address.ToString(),
+                                ReleasedAt = ToNanoseconds(item.ReleasedAt),
+                            }),
+                        ]),
+                        Lost = OrNull([
+                            .. record.Lost.Select(item => new CheckpointDocument.Lost
+                            {
+                                Address = item.Address.ToString(),
+                                Place = item.LastPlace is { } place ? ToEntry(place) : null,
+                                At = ToNanoseconds(item.Since),
+                            }),
+                        ]),
+                        Interfaces = OrNull([
+                            .. record.Interfaces.Select(item => new CheckpointDocument.Interface
+                            {
+                                Id = item.Id.Value,
+                                DeviceIndex = item.DeviceIndex,
+                                NetworkCard = item.NetworkCard,
+                                IsExcluded = item.IsExcluded,
+                                Blocks = [.. item.Blocks.Select(range => range.ToString())],
+                            }),
+                        ]),
+                        Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
+                        RecentlyReleased = OrNull([
+                            .. record.RecentlyReleased.Select(item => new CheckpointDocument.Past
+                            {
+                                Name = item.Range.ToString(),
+                                At = ToNanoseconds(item.At),
+                            }),
+                        ]),
+                        RecentlyDetached = OrNull([
+                            .. record.RecentlyDetached.Select(item => new CheckpointDocument.Past
+                            {
+                                Name = item.Interface.Value,
+                                At = ToNanoseconds(item.At),
+                            }),
+                        ]),
+                    },
         };
         return JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Default.CheckpointDocument);
     }
@@ -67,32 +106,75 @@ internal static class CheckpointFormat
             throw new CheckpointFormatException($"not a checkpoint: {exception.Message}", exception);
         }
 
-        if (document is null) throw new CheckpointFormatException("not a checkpoint: the file says null");
+        if (document is null)
+            throw new CheckpointFormatException("not a checkpoint: the file says null");
         if (document.Version != CheckpointDocument.SupportedVersion)
         {
             throw new CheckpointFormatException($"version '{document.Version}', expected '{CheckpointDocument.SupportedVersion}'");
         }
 
         var attachments = (document.Allocations ?? []).Select(ToAttachment).ToArray();
-        var cooling = (document.Ours?.Cooling ?? []).Select((item, index) => new CoolingAddress(
-            ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"), FromNanoseconds(item.ReleasedAt))).ToArray();
+        var cooling = (document.Ours?.Cooling ?? [])
+            .Select(
+                (item, index) =>
+                    new CoolingAddress(
+                        ParseAddress(item.Address, null, $"vpccni.cooling[{index}].address"),
+                        FromNanoseconds(item.ReleasedAt)
+                    )
+            )
+            .ToArray();
         var (intents, unreadable) = ToIntents(document.Ours?.Intents ?? []);
         return new LedgerRecord(attachments, cooling)
         {
-            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot } ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick)) { BootId = document.Ours.BootId } : null,
+            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot }
+                ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick))
+                {
+                    BootId = document.Ours.BootId,
+                }
+                : null,
             Interfaces =
             [
-                .. (document.Ours?.Interfaces ?? []).Select((item, index) => new KnownInterface(
-                    new NetworkInterfaceId(item.Id ?? ""), item.DeviceIndex, item.NetworkCard, item.IsExcluded,
-                    [.. (item.Blocks ?? []).Select((range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]"))])),
+                .. (document.Ours?.Interfaces ?? []).Select(
+                    (item, index) =>
+                        new KnownInterface(
+                            new NetworkInterfaceId(item.Id ?? ""),
+                            item.DeviceIndex,
+                            item.NetworkCard,
+                            item.IsExcluded,
+                            [
+                                .. (item.Blocks ?? []).Select(
+                                    (range, place) => ParseRange(range, $"vpccni.interfaces[{index}].blocks[{place}]")
+                                ),
+                            ]
+                        )
+                ),
             ],
             Targets = document.Ours is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
             Intents = intents,
             UnreadableIntents = unreadable,
-            RecentlyReleased = [.. (document.Ours?.RecentlyReleased ?? []).Select((item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At)))],
-            Lost = [.. (document.Ours?.Lost ?? []).Select((item, index) => new LostAddress(
-                ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"), ToPlace(item.Place), FromNanoseconds(item.At)))],
-            RecentlyDetached = [.. (document.Ours?.RecentlyDetached ?? []).Select(item => (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At)))],
+            RecentlyReleased =
+            [
+                .. (document.Ours?.RecentlyReleased ?? []).Select(
+                    (item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At))
+                ),
+            ],
+            Lost =
+            [
+                .. (document.Ours?.Lost ?? []).Select(
+                    (item, index) =>
+                        new LostAddress(
+                            ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"),
+                            ToPlace(item.Place),
+                            FromNanoseconds(item.At)
+                        )
+                ),
+            ],
+            RecentlyDetached =
+            [
+                .. (document.Ours?.RecentlyDetached ?? []).Select(item =>
+                    (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At))
+                ),
+            ],
         };
     }
 
@@ -127,12 +209,15 @@ internal static class CheckpointFormat
             Ipv4 = AddressOf(attachment, AddressFamily.InterNetwork),
             Ipv6 = AddressOf(attachment, AddressFamily.InterNetworkV6),
             AllocationTimestamp = ToNanoseconds(attachment.AssignedAt),
-            Metadata = attachment.Pod == default ? null : new CheckpointDocument.Metadata
-            {
-                PodNamespace = attachment.Pod.Namespace,
-                PodName = attachment.Pod.Name,
-                InterfacesCount = 1,
-            },
+            Metadata =
+                attachment.Pod == default
+                    ? null
+                    : new CheckpointDocument.Metadata
+                    {
+                        PodNamespace = attachment.Pod.Namespace,
+                        PodName = attachment.Pod.Name,
+                        InterfacesCount = 1,
+                    },
             Ours = new CheckpointDocument.AllocationAdditions
             {
                 NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
@@ -145,20 +230,25 @@ internal static class CheckpointFormat
     private static Attachment ToAttachment(CheckpointDocument.Allocation allocation, int index)
     {
         var where = $"allocations[{index}]";
-        if (string.IsNullOrEmpty(allocation.ContainerId)) throw new CheckpointFormatException($"{where}.containerID is missing");
+        if (string.IsNullOrEmpty(allocation.ContainerId))
+            throw new CheckpointFormatException($"{where}.containerID is missing");
         List<HeldAddress> addresses = [];
-        foreach (var (text, family, name) in new[]
-                 {
-                     (allocation.Ipv4, AddressFamily.InterNetwork, "ipv4"),
-                     (allocation.Ipv6, AddressFamily.InterNetworkV6, "ipv6"),
-                 })
+        foreach (
+            var (text, family, name) in new[]
+            {
+                (allocation.Ipv4, AddressFamily.InterNetwork, "ipv4"),
+                (allocation.Ipv6, AddressFamily.InterNetworkV6, "ipv6"),
+            }
+        )
         {
-            if (string.IsNullOrEmpty(text)) continue;
+            if (string.IsNullOrEmpty(text))
+                continue;
             var place = allocation.Ours?.Places is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
             addresses.Add(new HeldAddress(ParseAddress(text, family, $"{where}.{name}"), ToPlace(place)));
         }
 
-        if (addresses.Count == 0) throw new CheckpointFormatException($"{where} has neither ipv4 nor ipv6");
+        if (addresses.Count == 0)
+            throw new CheckpointFormatException($"{where} has neither ipv4 nor ipv6");
         return new Attachment
         {
             Key = new AttachmentKey(allocation.NetworkName ?? "", allocation.ContainerId, allocation.InterfaceName ?? ""),
@@ -170,25 +260,38 @@ internal static class CheckpointFormat
         };
     }
 
-    private static CheckpointDocument.Place ToEntry(InterfaceSlot place) => new() { Interface = place.Id.Value, DeviceIndex = place.DeviceIndex, NetworkCard = place.NetworkCard };
+    private static CheckpointDocument.Place ToEntry(InterfaceSlot place) =>
+        new()
+        {
+            Interface = place.Id.Value,
+            DeviceIndex = place.DeviceIndex,
+            NetworkCard = place.NetworkCard,
+        };
 
-    private static InterfaceSlot? ToPlace(CheckpointDocument.Place? place)
-        => string.IsNullOrEmpty(place?.Interface) ? null : new InterfaceSlot(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
+    private static InterfaceSlot? ToPlace(CheckpointDocument.Place? place) =>
+        string.IsNullOrEmpty(place?.Interface)
+            ? null
+            : new InterfaceSlot(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);
 
-    private static string? AddressOf(Attachment attachment, AddressFamily family)
-        => attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
+    private static string? AddressOf(Attachment attachment, AddressFamily family) =>
+        attachment.Addresses.FirstOrDefault(held => held.Address.AddressFamily == family).Address?.ToString();
 
-    internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where)
-        => IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
+    internal static IPAddress ParseAddress(string? text, AddressFamily? family, string where) =>
+        IPAddress.TryParse(text, out var address) && (family is null || address.AddressFamily == family)
             ? address
-            : throw new CheckpointFormatException($"{where} is '{text}', expected an {(family == AddressFamily.InterNetworkV6 ? "IPv6" : "IP")} address");
+            : throw new CheckpointFormatException(
+                $"{where} is '{text}', expected an {(family == AddressFamily.InterNetworkV6 ? "IPv6" : "IP")} address"
+            );
 
-    internal static IPNetwork ParseRange(string? text, string where)
-        => IPNetwork.TryParse(text, out var range) ? range : throw new CheckpointFormatException($"{where} is '{text}', expected a range like 10.0.0.16/28");
+    internal static IPNetwork ParseRange(string? text, string where) =>
+        IPNetwork.TryParse(text, out var range)
+            ? range
+            : throw new CheckpointFormatException($"{where} is '{text}', expected a range like 10.0.0.16/28");
 
     private static List<T>? OrNull<T>(List<T> items) => items.Count == 0 ? null : items;
 
     internal static long ToNanoseconds(DateTimeOffset time) => (time - DateTimeOffset.UnixEpoch).Ticks * NanosecondsPerTick;
 
-    internal static DateTimeOffset FromNanoseconds(long nanoseconds) => DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(nanoseconds / NanosecondsPerTick);
+    internal static DateTimeOffset FromNanoseconds(long nanoseconds) =>
+        DateTimeOffset.UnixEpoch + TimeSpan.FromTicks(nanoseconds / NanosecondsPerTick);
 }

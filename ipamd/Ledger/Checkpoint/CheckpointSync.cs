@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// Writes the changes that no ADD or DEL waits for, and those that an earlier write failed to write: so that the file is behind for seconds, and a disk that works again is noticed without a pod.
+/// Writes the changes that no ADD or DEL waits for, and those that an earlier write failed to write: so that the file is behind for
+/// seconds, and a disk that works again is noticed without a pod.
 /// </summary>
 internal sealed class CheckpointSync(CheckpointWriter writer, TimeProvider time)
 {
@@ -20,7 +20,8 @@ internal sealed class CheckpointSync(CheckpointWriter writer, TimeProvider time)
         while (true)
         {
             await Task.Delay(pause, time, cancellationToken);
-            if (!writer.IsBehind) continue;
+            if (!writer.IsBehind)
+                continue;
             try
             {
                 await writer.PersistAsync(cancellationToken);

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or waits for the write that is
-/// under way and looks again. At most one write runs at a time and the newest state is what gets written.
+/// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or
+/// waits for the write that is under way and looks again. At most one write runs at a time and the newest state is what gets written.
 /// </summary>
 /// <param name="ledger">What is written.</param>
 /// <param name="file">Where to.</param>
 /// <param name="time">For when it was written.</param>
 /// <param name="targets">The pool's targets, to be written with it.</param>
 /// <param name="bootId">/proc/sys/kernel/random/boot_id; null when unknown.</param>
-internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, TimeProvider time, Func<RecordedTargets?> targets, string? bootId)
+internal sealed class CheckpointWriter(
+    IpLedger ledger,
+    ICheckpointFile file,
+    TimeProvider time,
+    Func<RecordedTargets?> targets,
+    string? bootId
+)
 {
     private readonly Lock _lock = new();
     private TaskCompletionSource? _writing;
@@ -24,7 +29,8 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
         get
         {
             var version = ledger.Version;
-            lock (_lock) return _durable < version;
+            lock (_lock)
+                return _durable < version;
         }
     }
 
@@ -45,14 +51,18 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
             TaskCompletionSource? mine = null;
             lock (_lock)
             {
-                if (_durable >= needed) return;
-                if (_writing is null) _writing = mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-                else underWay = _writing.Task;
+                if (_durable >= needed)
+                    return;
+                if (_writing is null)
+                    _writing = mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                else
+                    underWay = _writing.Task;
             }
 
             if (underWay is not null)
             {
-                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself. As long as one write of one small file, whoever asked for it.
+                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself. As long as one write
+                // of one small file, whoever asked for it.
                 await underWay;
                 cancellationToken.ThrowIfCancellationRequested();
                 continue;
@@ -71,7 +81,8 @@ internal sealed class CheckpointWriter(IpLedger ledger, ICheckpointFile file, Ti
             }
             finally
             {
-                lock (_lock) _writing = null;
+                lock (_lock)
+                    _writing = null;
                 mine!.SetResult();
             }
         }

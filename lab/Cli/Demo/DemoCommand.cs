@@ -8,40 +8,67 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>
-/// <c>vpc-lab demo</c>: a lab of two nodes in one subnet and one in another, pods through the real plugin, every traffic path checked, also after a restart, a flush and a new range; then the
-/// same with prefixes; everything removed. Exit code 0 only if all checks passed.
+/// <c>vpc-lab demo</c>: a lab of two nodes in one subnet and one in another, pods through the real plugin, every traffic path checked, also
+/// after a restart, a flush and a new range; then the same with prefixes; everything removed. Exit code 0 only if all checks passed.
 /// </summary>
 internal static class DemoCommand
 {
     private static readonly TimeSpan Cooldown = TimeSpan.FromSeconds(3);
 
     /// <summary>More on the first node than one ENI of it carries: nine addresses of an m5.large, one prefix of a t3.micro.</summary>
-    private static readonly int[] Pods = [14, 8, 8], PodsOfPrefixes = [17, 1, 1];
+    private static readonly int[] Pods = [14, 8, 8],
+        PodsOfPrefixes = [17, 1, 1];
 
     public static Command Create(CliContext context)
     {
         var ipamd = new Option<string?>("--ipamd") { Description = "The ipamd binary (default: beside vpc-lab)" };
         var plugin = new Option<string?>("--plugin") { Description = "The vpc-cni binary (default: beside vpc-lab)" };
-        var keepLogs = new Option<string?>("--keep-logs") { Description = "Copy the nodes' logs and checkpoints into this folder before the end" };
-        return context.Make("demo", "Show and check everything, then remove it", async (parsed, cancellationToken) =>
+        var keepLogs = new Option<string?>("--keep-logs")
         {
-            var options = new LabOptions
+            Description = "Copy the nodes' logs and checkpoints into this folder before the end",
+        };
+        return context.Make(
+            "demo",
+            "Show and check everything, then remove it",
+            async (parsed, cancellationToken) =>
             {
-                Name = parsed.GetValue(context.NameOption)!,
-                RunFolder = parsed.GetValue(context.RunFolderOption)!,
-                Nodes = [2, 1],
-                Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")],
-                AttachLatency = TimeSpan.FromMilliseconds(300),
-                Ec2Latency = TimeSpan.FromMilliseconds(30),
-                Environment = new Dictionary<string, string> { ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(), ["VPCCNI_RANGE_INTERVAL_SECONDS"] = "1" },
-                IpamdPath = parsed.GetValue(ipamd) ?? context.FindBeside("ipamd") ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build) or name it (--ipamd PATH)"),
-                PluginPath = parsed.GetValue(plugin) ?? context.FindBeside("vpc-cni") ?? throw new LabException("there is no vpc-cni beside vpc-lab: build it (make build) or name it (--plugin PATH)"),
-            };
-            return await RunAsync(context, parsed, options, parsed.GetValue(keepLogs), cancellationToken);
-        }, ipamd, plugin, keepLogs);
+                var options = new LabOptions
+                {
+                    Name = parsed.GetValue(context.NameOption)!,
+                    RunFolder = parsed.GetValue(context.RunFolderOption)!,
+                    Nodes = [2, 1],
+                    Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")],
+                    AttachLatency = TimeSpan.FromMilliseconds(300),
+                    Ec2Latency = TimeSpan.FromMilliseconds(30),
+                    Environment = new Dictionary<string, string>
+                    {
+                        ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(),
+                        ["VPCCNI_RANGE_INTERVAL_SECONDS"] = "1",
+                    },
+                    IpamdPath =
+                        parsed.GetValue(ipamd)
+                        ?? context.FindBeside("ipamd")
+                        ?? throw new LabException("there is no ipamd beside vpc-lab: build it (make build) or name it (--ipamd PATH)"),
+                    PluginPath =
+                        parsed.GetValue(plugin)
+                        ?? context.FindBeside("vpc-cni")
+                        ?? throw new LabException("there is no vpc-cni beside vpc-lab: build it (make build) or name it (--plugin PATH)"),
+                };
+                return await RunAsync(context, parsed, options, parsed.GetValue(keepLogs), cancellationToken);
+            },
+            ipamd,
+            plugin,
+            keepLogs
+        );
     }
 
-    private static async Task<int> RunAsync(CliContext context, ParseResult parsed, LabOptions options, string? keepLogs, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        CliContext context,
+        ParseResult parsed,
+        LabOptions options,
+        string? keepLogs,
+        CancellationToken cancellationToken
+    )
     {
         var output = parsed.InvocationConfiguration.Output;
         using var logging = new LineLogging(parsed.InvocationConfiguration.Error, context.Time);
@@ -53,24 +80,41 @@ internal static class DemoCommand
         try
         {
             // Small numbers, so that growth, cooldown and return happen before one's eyes.
-            var addresses = With(options, ("WARM_IP_TARGET", "2"), ("MINIMUM_IP_TARGET", "4"), ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}"));
-            await InLabAsync(addresses, "lab of 3 m5.large nodes in 2 subnets", async lab =>
-            {
-                var run = new DemoRun(lab, Pods, report, Cooldown, context.Time, cancellationToken);
-                await run.AddPodsAsync();
-                await run.CheckTrafficAsync();
-                await new PathRounds(lab, "addresses", table, report, context.Time, cancellationToken).RunAsync();
-                await run.CheckDeletionAsync();
-                await run.CheckRestartAsync();
-                await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
-            });
+            var addresses = With(
+                options,
+                ("WARM_IP_TARGET", "2"),
+                ("MINIMUM_IP_TARGET", "4"),
+                ("IP_COOLDOWN_PERIOD", $"{Cooldown.TotalSeconds:F0}")
+            );
+            await InLabAsync(
+                addresses,
+                "lab of 3 m5.large nodes in 2 subnets",
+                async lab =>
+                {
+                    var run = new DemoRun(lab, Pods, report, Cooldown, context.Time, cancellationToken);
+                    await run.AddPodsAsync();
+                    await run.CheckTrafficAsync();
+                    await new PathRounds(lab, "addresses", table, report, context.Time, cancellationToken).RunAsync();
+                    await run.CheckDeletionAsync();
+                    await run.CheckRestartAsync();
+                    await StatusTable.WriteAsync(status, await lab.StatusAsync(cancellationToken));
+                }
+            );
             // Two ENIs with one prefix each.
-            var prefixes = With(options, ("ENABLE_PREFIX_DELEGATION", "true")) with { Name = options.Name + "p", InstanceType = "t3.micro" };
-            await InLabAsync(prefixes, "the same with prefixes, t3.micro", async lab =>
+            var prefixes = With(options, ("ENABLE_PREFIX_DELEGATION", "true")) with
             {
-                await new DemoRun(lab, PodsOfPrefixes, report, Cooldown, context.Time, cancellationToken).AddPodsAsync();
-                await new PathRounds(lab, "prefixes", table, report, context.Time, cancellationToken).RunAsync();
-            });
+                Name = options.Name + "p",
+                InstanceType = "t3.micro",
+            };
+            await InLabAsync(
+                prefixes,
+                "the same with prefixes, t3.micro",
+                async lab =>
+                {
+                    await new DemoRun(lab, PodsOfPrefixes, report, Cooldown, context.Time, cancellationToken).AddPodsAsync();
+                    await new PathRounds(lab, "prefixes", table, report, context.Time, cancellationToken).RunAsync();
+                }
+            );
         }
         catch (DemoStoppedException)
         {
@@ -81,9 +125,14 @@ internal static class DemoCommand
         await output.WriteLineAsync("Packets that the links under TOOK carried, by the links' own counters, while each path was checked:");
         await table.WriteAsync(output);
         await output.WriteLineAsync();
-        foreach (var failure in report.Failures) await output.WriteLineAsync($"FAILED: {failure.What}: {failure.Detail}");
-        if (!report.AllPassed && keepLogs is null) await output.WriteLineAsync("The daemons' logs: run it again with --keep-logs FOLDER");
-        await output.WriteLineAsync($"{report.Count - report.Failures.Count} of {report.Count} steps and checks passed in {context.Time.GetElapsedTime(started).TotalSeconds:F1} s");
+        foreach (var failure in report.Failures)
+            await output.WriteLineAsync($"FAILED: {failure.What}: {failure.Detail}");
+        if (!report.AllPassed && keepLogs is null)
+            await output.WriteLineAsync("The daemons' logs: run it again with --keep-logs FOLDER");
+        await output.WriteLineAsync(
+            $"{report.Count - report.Failures.Count} of {report.Count} steps and checks passed in "
+                + $"{context.Time.GetElapsedTime(started).TotalSeconds:F1} s"
+        );
         return report.AllPassed ? 0 : 1;
 
         async Task InLabAsync(LabOptions labOptions, string what, Func<VpcLab, Task> bodyAsync)
@@ -91,18 +140,22 @@ internal static class DemoCommand
             VpcLab? lab = null;
             try
             {
-                await report.StepAsync(what, async () =>
-                {
-                    lab = await VpcLab.StartAsync(labOptions, context.Time, logging, cancellationToken);
-                    return $"VPC {labOptions.VpcRange}, three ipamd serving";
-                });
+                await report.StepAsync(
+                    what,
+                    async () =>
+                    {
+                        lab = await VpcLab.StartAsync(labOptions, context.Time, logging, cancellationToken);
+                        return $"VPC {labOptions.VpcRange}, three ipamd serving";
+                    }
+                );
                 await bodyAsync(lab!);
             }
             finally
             {
                 if (lab is not null)
                 {
-                    if (keepLogs is not null) CopyLogs(lab.Paths.Folder, Path.Combine(keepLogs, lab.Name));
+                    if (keepLogs is not null)
+                        CopyLogs(lab.Paths.Folder, Path.Combine(keepLogs, lab.Name));
                     await report.CheckAsync("everything removed", () => RemoveAsync(lab));
                 }
             }
@@ -112,7 +165,8 @@ internal static class DemoCommand
     private static LabOptions With(LabOptions options, params ReadOnlySpan<(string Name, string Value)> variables)
     {
         var environment = new Dictionary<string, string>(options.Environment);
-        foreach (var (name, value) in variables) environment[name] = value;
+        foreach (var (name, value) in variables)
+            environment[name] = value;
         return options with { Environment = environment };
     }
 
@@ -123,12 +177,18 @@ internal static class DemoCommand
         var left = FabricNamespaces.Find(names);
         return left.Count == 0 && !Directory.Exists(lab.Paths.Folder)
             ? "no process, no namespace, no file left"
-            : throw new CheckFailedException($"left behind: {string.Join(", ", left)} {(Directory.Exists(lab.Paths.Folder) ? lab.Paths.Folder : "")}");
+            : throw new CheckFailedException(
+                $"left behind: {string.Join(", ", left)} {(Directory.Exists(lab.Paths.Folder) ? lab.Paths.Folder : "")}"
+            );
     }
 
     private static void CopyLogs(string from, string to)
     {
-        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(path => Path.GetExtension(path) is ".log" or ".out" or ".json"))
+        foreach (
+            var file in Directory
+                .EnumerateFiles(from, "*", SearchOption.AllDirectories)
+                .Where(path => Path.GetExtension(path) is ".log" or ".out" or ".json")
+        )
         {
             var target = Path.Combine(to, Path.GetRelativePath(from, file));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);

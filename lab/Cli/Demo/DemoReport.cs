@@ -15,12 +15,13 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
 
     public int Count => _lines.Count;
 
-    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK",-46} {"RESULT",-6} {"TIME",8}  DETAIL");
+    public Task HeaderAsync() => output.WriteLineAsync($"{"STEP OR CHECK", -46} {"RESULT", -6} {"TIME", 8}  DETAIL");
 
     /// <summary>A step without which the rest makes no sense: its failure ends the demo.</summary>
     public async Task StepAsync(string what, Func<Task<string>> body)
     {
-        if (!await RunAsync(what, body)) throw new DemoStoppedException();
+        if (!await RunAsync(what, body))
+            throw new DemoStoppedException();
     }
 
     /// <summary>A check: its failure is remembered, and the demo goes on.</summary>
@@ -30,11 +31,15 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
     public async Task RoundAsync(string what, Func<Task<(string Detail, IReadOnlyList<DemoLine> Checks)>> body)
     {
         IReadOnlyList<DemoLine> checks = [];
-        await RunAsync(what, async () =>
-        {
-            (var detail, checks) = await body();
-            return detail;
-        }, () => checks.All(check => check.Passed));
+        await RunAsync(
+            what,
+            async () =>
+            {
+                (var detail, checks) = await body();
+                return detail;
+            },
+            () => checks.All(check => check.Passed)
+        );
         _lines.AddRange(checks);
     }
 
@@ -53,12 +58,13 @@ internal sealed class DemoReport(TextWriter output, TimeProvider time)
         }
 
         _lines.Add(line);
-        await output.WriteLineAsync($"{line.What,-46} {(line.Passed ? "ok" : "FAILED"),-6} {Format(line.Elapsed),8}  {line.Detail}");
+        await output.WriteLineAsync($"{line.What, -46} {(line.Passed ? "ok" : "FAILED"), -6} {Format(line.Elapsed), 8}  {line.Detail}");
         await output.FlushAsync();
         return line.Passed;
     }
 
-    private static string Format(TimeSpan elapsed) => elapsed.TotalSeconds >= 1 ? $"{elapsed.TotalSeconds:F1} s" : $"{elapsed.TotalMilliseconds:F1} ms";
+    private static string Format(TimeSpan elapsed) =>
+        elapsed.TotalSeconds >= 1 ? $"{elapsed.TotalSeconds:F1} s" : $"{elapsed.TotalMilliseconds:F1} ms";
 }
 
 /// <summary>A step failed without which the demo cannot go on; the report has said why.</summary>

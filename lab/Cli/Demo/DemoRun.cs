@@ -7,7 +7,14 @@ using VpcCni.Lab.Paths;
 namespace VpcCni.Lab.Cli.Demo;
 
 /// <summary>The demo from the first pod to the last check, on a lab of three nodes that is up.</summary>
-internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoReport report, TimeSpan cooldown, TimeProvider time, CancellationToken cancellationToken)
+internal sealed class DemoRun(
+    VpcLab lab,
+    IReadOnlyList<int> podsPerNode,
+    DemoReport report,
+    TimeSpan cooldown,
+    TimeProvider time,
+    CancellationToken cancellationToken
+)
 {
     /// <summary>As many at once as a busy kubelet starts.</summary>
     private const int Parallel = 10;
@@ -15,26 +22,37 @@ internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoRe
     private const int Deleted = 6;
 
     private readonly PodTraffic _traffic = new(lab, time);
-    private readonly LabNode _one = lab.Nodes[0], _two = lab.Nodes[1], _three = lab.Nodes[2];
+    private readonly LabNode _one = lab.Nodes[0],
+        _two = lab.Nodes[1],
+        _three = lab.Nodes[2];
 
     public async Task AddPodsAsync()
     {
         var enisBefore = EniCounts();
-        await report.StepAsync($"{podsPerNode.Sum()} pods through the CNI plugin", async () =>
-        {
-            var wanted = podsPerNode.SelectMany((count, node) => Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}"))));
-            var times = await AddAsync(wanted);
-            times.Sort();
-            return $"ADD median {times[times.Count / 2].TotalMilliseconds:F0} ms, slowest {times[^1].TotalMilliseconds:F0} ms";
-        });
+        await report.StepAsync(
+            $"{podsPerNode.Sum()} pods through the CNI plugin",
+            async () =>
+            {
+                var wanted = podsPerNode.SelectMany(
+                    (count, node) =>
+                        Enumerable.Range(0, count).Select(pod => (lab.Nodes[node], new PodName("demo", $"web-{node + 1}-{pod}")))
+                );
+                var times = await AddAsync(wanted);
+                times.Sort();
+                return $"ADD median {times[times.Count / 2].TotalMilliseconds:F0} ms, slowest {times[^1].TotalMilliseconds:F0} ms";
+            }
+        );
         await report.CheckAsync("every pod has a VPC address of its node", () => Task.FromResult(CheckOwners()));
-        await report.CheckAsync("ENIs grew on demand", () =>
-        {
-            var after = EniCounts();
-            return after.Zip(enisBefore).Any(pair => pair.First > pair.Second)
-                ? Task.FromResult($"ENIs per node {string.Join('/', enisBefore)} -> {string.Join('/', after)}")
-                : throw new CheckFailedException($"still {string.Join('/', after)} ENIs per node");
-        });
+        await report.CheckAsync(
+            "ENIs grew on demand",
+            () =>
+            {
+                var after = EniCounts();
+                return after.Zip(enisBefore).Any(pair => pair.First > pair.Second)
+                    ? Task.FromResult($"ENIs per node {string.Join('/', enisBefore)} -> {string.Join('/', after)}")
+                    : throw new CheckFailedException($"still {string.Join('/', after)} ENIs per node");
+            }
+        );
     }
 
     /// <summary>What must not get through, and what a pod asks of the instance itself.</summary>
@@ -42,81 +60,133 @@ internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoRe
     {
         var first = _one.Pods[0];
         await report.CheckAsync("pod to the instance metadata", () => PodTraffic.ToMetadataAsync(first, cancellationToken));
-        await report.CheckAsync("a source forged by a pod is dropped", () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
-        await report.CheckAsync("a source forged by a node is dropped", () => _traffic.ForgedByNodeAsync(_one, _two.Pods[0].Address, _three.Pods[0], cancellationToken));
+        await report.CheckAsync(
+            "a source forged by a pod is dropped",
+            () => _traffic.ForgedByPodAsync(first, _two.Pods[0].Address, _three.Pods[0], cancellationToken)
+        );
+        await report.CheckAsync(
+            "a source forged by a node is dropped",
+            () => _traffic.ForgedByNodeAsync(_one, _two.Pods[0].Address, _three.Pods[0], cancellationToken)
+        );
     }
 
-    /// <summary>Deletes pods; their addresses are not used again before the cooldown has passed, and those that are too many then go back to EC2.</summary>
+    /// <summary>
+    /// Deletes pods; their addresses are not used again before the cooldown has passed, and those that are too many then go back to EC2.
+    /// </summary>
     public async Task CheckDeletionAsync()
     {
         var gone = _one.Pods.Take(Deleted).ToArray();
         var deletedAt = time.GetTimestamp();
-        await report.StepAsync($"delete {Deleted} pods of {_one.Name}", async () =>
-        {
-            await Task.WhenAll(gone.Select(pod => lab.DeletePodAsync(_one.Name, PodName.Parse(pod.Name), cancellationToken)));
-            return "";
-        });
-        await report.CheckAsync("deleted addresses cool before reuse", async () =>
-        {
-            var pod = await lab.AddPodAsync(_one.Name, new PodName("demo", "early"), cancellationToken);
-            var since = time.GetElapsedTime(deletedAt);
-            var reused = gone.Any(old => old.Address.Equals(pod.Address));
-            var cooling = await CoolingAsync();
-            if (since < cooldown && cooling < Deleted) throw new CheckFailedException($"{cooling} addresses cool {since.TotalSeconds:F1} s after {Deleted} pods were deleted");
-            return reused && since < cooldown
-                ? throw new CheckFailedException($"{pod.Address} was given out again {since.TotalSeconds:F1} s after its pod was deleted; the cooldown is {cooldown.TotalSeconds} s")
-                : $"{cooling} cool; a new pod has {pod.Address}, another one";
-        });
-        await report.CheckAsync("deleted addresses come back after cooldown", async () =>
-        {
-            await Waiting.UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling", time, cancellationToken);
-            var since = time.GetElapsedTime(deletedAt);
-            return since >= cooldown ? $"none cools {since.TotalSeconds:F1} s after DEL" : throw new CheckFailedException($"none cools {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s");
-        });
-        await report.CheckAsync("they are used again, or given back to EC2", async () =>
-        {
-            await AddAsync(Enumerable.Range(0, Deleted).Select(pod => (_one, new PodName("demo", $"again-{pod}"))));
-            CheckOwners();
-            var used = gone.Count(old => _one.Pods.Any(pod => pod.Address.Equals(old.Address)));
-            var returned = gone.Count(old => lab.World.With(world => world.FindOwner(old.Address)) is null);
-            return used + returned > 0 ? $"{used} of {Deleted} used again, {returned} given back" : throw new CheckFailedException($"{Deleted} new pods, but none of the {Deleted} addresses was used again or given back");
-        });
+        await report.StepAsync(
+            $"delete {Deleted} pods of {_one.Name}",
+            async () =>
+            {
+                await Task.WhenAll(gone.Select(pod => lab.DeletePodAsync(_one.Name, PodName.Parse(pod.Name), cancellationToken)));
+                return "";
+            }
+        );
+        await report.CheckAsync(
+            "deleted addresses cool before reuse",
+            async () =>
+            {
+                var pod = await lab.AddPodAsync(_one.Name, new PodName("demo", "early"), cancellationToken);
+                var since = time.GetElapsedTime(deletedAt);
+                var reused = gone.Any(old => old.Address.Equals(pod.Address));
+                var cooling = await CoolingAsync();
+                if (since < cooldown && cooling < Deleted)
+                    throw new CheckFailedException($"{cooling} addresses cool {since.TotalSeconds:F1} s after {Deleted} pods were deleted");
+                return reused && since < cooldown
+                    ? throw new CheckFailedException(
+                        $"{pod.Address} was given out again {since.TotalSeconds:F1} s after its pod was deleted; the cooldown is "
+                            + $"{cooldown.TotalSeconds} s"
+                    )
+                    : $"{cooling} cool; a new pod has {pod.Address}, another one";
+            }
+        );
+        await report.CheckAsync(
+            "deleted addresses come back after cooldown",
+            async () =>
+            {
+                await Waiting.UntilAsync(async () => await CoolingAsync() == 0, "addresses are still cooling", time, cancellationToken);
+                var since = time.GetElapsedTime(deletedAt);
+                return since >= cooldown
+                    ? $"none cools {since.TotalSeconds:F1} s after DEL"
+                    : throw new CheckFailedException(
+                        $"none cools {since.TotalSeconds:F1} s after DEL; the cooldown is {cooldown.TotalSeconds} s"
+                    );
+            }
+        );
+        await report.CheckAsync(
+            "they are used again, or given back to EC2",
+            async () =>
+            {
+                await AddAsync(Enumerable.Range(0, Deleted).Select(pod => (_one, new PodName("demo", $"again-{pod}"))));
+                CheckOwners();
+                var used = gone.Count(old => _one.Pods.Any(pod => pod.Address.Equals(old.Address)));
+                var returned = gone.Count(old => lab.World.With(world => world.FindOwner(old.Address)) is null);
+                return used + returned > 0
+                    ? $"{used} of {Deleted} used again, {returned} given back"
+                    : throw new CheckFailedException(
+                        $"{Deleted} new pods, but none of the {Deleted} addresses was used again or given back"
+                    );
+            }
+        );
     }
 
     /// <summary>Kills a daemon; its pods keep running and keep their addresses, and new ones get others.</summary>
     public async Task CheckRestartAsync()
     {
         var before = _two.Pods;
-        await report.CheckAsync("pods keep running while ipamd is dead", async () =>
-        {
-            await _two.Ipamd!.KillAsync(cancellationToken);
-            await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
-            return $"{before.Count} pods of {_two.Name} answer";
-        });
-        await report.StepAsync("restart ipamd", async () =>
-        {
-            await lab.RestartIpamdAsync(_two.Name, cancellationToken);
-            return "kill -9, start, serving";
-        });
-        await report.CheckAsync("pods keep their addresses after the restart", async () =>
-        {
-            await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
-            await AddAsync([(_two, new PodName("demo", "late-0")), (_two, new PodName("demo", "late-1")), (_two, new PodName("demo", "late-2"))]);
-            CheckOwners();
-            return $"3 more pods, {lab.Nodes.Sum(node => node.Pods.Count)} distinct addresses";
-        });
-        await report.CheckAsync("a pod from before the restart is deleted", async () =>
-        {
-            await lab.DeletePodAsync(_two.Name, PodName.Parse(before[0].Name), cancellationToken);
-            return before[0].Name;
-        });
+        await report.CheckAsync(
+            "pods keep running while ipamd is dead",
+            async () =>
+            {
+                await _two.Ipamd!.KillAsync(cancellationToken);
+                await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
+                return $"{before.Count} pods of {_two.Name} answer";
+            }
+        );
+        await report.StepAsync(
+            "restart ipamd",
+            async () =>
+            {
+                await lab.RestartIpamdAsync(_two.Name, cancellationToken);
+                return "kill -9, start, serving";
+            }
+        );
+        await report.CheckAsync(
+            "pods keep their addresses after the restart",
+            async () =>
+            {
+                await _traffic.ReachAllAsync(_one.Pods[0], before, cancellationToken);
+                await AddAsync([
+                    (_two, new PodName("demo", "late-0")),
+                    (_two, new PodName("demo", "late-1")),
+                    (_two, new PodName("demo", "late-2")),
+                ]);
+                CheckOwners();
+                return $"3 more pods, {lab.Nodes.Sum(node => node.Pods.Count)} distinct addresses";
+            }
+        );
+        await report.CheckAsync(
+            "a pod from before the restart is deleted",
+            async () =>
+            {
+                await lab.DeletePodAsync(_two.Name, PodName.Parse(before[0].Name), cancellationToken);
+                return before[0].Name;
+            }
+        );
     }
 
     private async Task<List<TimeSpan>> AddAsync(IEnumerable<(LabNode Node, PodName Pod)> wanted)
     {
         var times = new ConcurrentBag<TimeSpan>();
         var options = new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = cancellationToken };
-        await System.Threading.Tasks.Parallel.ForEachAsync(wanted, options, async (one, cancelled) => times.Add((await lab.AddPodAsync(one.Node.Name, one.Pod, cancelled)).AddElapsed));
+        await System.Threading.Tasks.Parallel.ForEachAsync(
+            wanted,
+            options,
+            async (one, cancelled) => times.Add((await lab.AddPodAsync(one.Node.Name, one.Pod, cancelled)).AddElapsed)
+        );
         return [.. times];
     }
 
@@ -125,12 +195,17 @@ internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoRe
     {
         var pods = lab.Nodes.SelectMany(node => node.Pods.Select(pod => (Node: node, Pod: pod))).ToArray();
         var twice = pods.GroupBy(one => one.Pod.Address).FirstOrDefault(group => group.Count() > 1);
-        if (twice is not null) throw new CheckFailedException($"{twice.Key} was given to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
+        if (twice is not null)
+            throw new CheckFailedException($"{twice.Key} was given to {string.Join(" and ", twice.Select(one => one.Pod.Name))}");
         foreach (var (node, pod) in pods)
         {
             var owner = lab.World.With(world => world.FindOwner(pod.Address));
-            if (owner?.Attachment?.Instance != node.Instance.Id) throw new CheckFailedException($"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "nobody"}");
-            if (owner.PrimaryAddress.Equals(pod.Address)) throw new CheckFailedException($"{pod.Name} has {pod.Address}, the primary address of {owner.Id}");
+            if (owner?.Attachment?.Instance != node.Instance.Id)
+                throw new CheckFailedException(
+                    $"{pod.Name} on {node.Name} has {pod.Address}, which belongs to {owner?.Id.Value ?? "nobody"}"
+                );
+            if (owner.PrimaryAddress.Equals(pod.Address))
+                throw new CheckFailedException($"{pod.Name} has {pod.Address}, the primary address of {owner.Id}");
         }
 
         return $"{pods.Length} distinct, each owned by an ENI of its node";
@@ -142,7 +217,8 @@ internal sealed class DemoRun(VpcLab lab, IReadOnlyList<int> podsPerNode, DemoRe
     private async Task<int> CoolingAsync()
     {
         var answer = await _one.Ipamd!.AskAsync(["status", "--json"], cancellationToken);
-        if (answer.ExitCode != 0) throw new CheckFailedException($"ipamd status failed with {answer.ExitCode}: {answer.Errors.Trim()}");
+        if (answer.ExitCode != 0)
+            throw new CheckFailedException($"ipamd status failed with {answer.ExitCode}: {answer.Errors.Trim()}");
         return (int?)JsonNode.Parse(answer.Output)?["pool"]?["cooling"] ?? 0;
     }
 }

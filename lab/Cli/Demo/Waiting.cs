@@ -10,12 +10,18 @@ internal static class Waiting
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
 
     /// <exception cref="CheckFailedException">The condition did not come true in time.</exception>
-    public static async Task UntilAsync(Func<Task<bool>> condition, string otherwise, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task UntilAsync(
+        Func<Task<bool>> condition,
+        string otherwise,
+        TimeProvider time,
+        CancellationToken cancellationToken
+    )
     {
         var started = time.GetTimestamp();
         while (!await condition())
         {
-            if (time.GetElapsedTime(started) > Patience) throw new CheckFailedException($"{otherwise} within {Patience.TotalSeconds} s");
+            if (time.GetElapsedTime(started) > Patience)
+                throw new CheckFailedException($"{otherwise} within {Patience.TotalSeconds} s");
             await Task.Delay(Poll, time, cancellationToken);
         }
     }

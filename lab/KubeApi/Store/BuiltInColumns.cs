@@ -10,7 +10,8 @@ internal static class BuiltInColumns
     private const string None = "<none>";
     private const string RoleLabel = "node-role.kubernetes.io/";
 
-    public static IReadOnlyList<PrinterColumn> Namespaces { get; } = [PrinterColumn.Name, Text("Status", o => o.Text("status", "phase")), PrinterColumn.Age];
+    public static IReadOnlyList<PrinterColumn> Namespaces { get; } =
+    [PrinterColumn.Name, Text("Status", o => o.Text("status", "phase")), PrinterColumn.Age];
 
     public static IReadOnlyList<PrinterColumn> Nodes { get; } =
     [
@@ -29,9 +30,20 @@ internal static class BuiltInColumns
     public static IReadOnlyList<PrinterColumn> Pods { get; } =
     [
         PrinterColumn.Name,
-        Text("Ready", o => $"{o.Objects("status", "containerStatuses").Count(status => status.Flag("ready"))}/{o.Objects("spec", "containers").Count()}"),
+        Text(
+            "Ready",
+            o =>
+                $"{o.Objects("status", "containerStatuses").Count(status => status.Flag("ready"))}/"
+                + $"{o.Objects("spec", "containers").Count()}"
+        ),
         Text("Status", PodStatus),
-        Text("Restarts", o => o.Objects("status", "containerStatuses").Sum(status => (int?)status["restartCount"] ?? 0).ToString(CultureInfo.InvariantCulture)),
+        Text(
+            "Restarts",
+            o =>
+                o.Objects("status", "containerStatuses")
+                    .Sum(status => (int?)status["restartCount"] ?? 0)
+                    .ToString(CultureInfo.InvariantCulture)
+        ),
         PrinterColumn.Age,
         Wide("IP", o => OrNone(o.Text("status", "podIP"))),
         Wide("Node", o => OrNone(o.Text("spec", "nodeName"))),
@@ -48,17 +60,31 @@ internal static class BuiltInColumns
         Wide("Subobject", o => Involved(o).Text("fieldPath")),
         Wide("Source", Source),
         Text("Message", o => First(o.Text("message"), o.Text("note")).Trim()),
-        new("First Seen", "string", 1, (o, now) => HumanDuration.Since(First(o.Text("firstTimestamp"), o.Text("deprecatedFirstTimestamp"), LastSeen(o)), now)),
+        new(
+            "First Seen",
+            "string",
+            1,
+            (o, now) => HumanDuration.Since(First(o.Text("firstTimestamp"), o.Text("deprecatedFirstTimestamp"), LastSeen(o)), now)
+        ),
         new("Count", "string", 1, (o, _) => (o.At("series", "count") ?? o["count"] ?? o["deprecatedCount"])?.ToString() ?? "1"),
-        PrinterColumn.Name with { Priority = 1 },
+        PrinterColumn.Name with
+        {
+            Priority = 1,
+        },
     ];
 
     public static IReadOnlyList<PrinterColumn> ConfigMaps { get; } =
-        [PrinterColumn.Name, Text("Data", o => ((o["data"] as JsonObject)?.Count ?? 0).ToString(CultureInfo.InvariantCulture)), PrinterColumn.Age];
+    [
+        PrinterColumn.Name,
+        Text("Data", o => ((o["data"] as JsonObject)?.Count ?? 0).ToString(CultureInfo.InvariantCulture)),
+        PrinterColumn.Age,
+    ];
 
-    public static IReadOnlyList<PrinterColumn> Definitions { get; } = [PrinterColumn.Name, Text("Created At", o => o.Text("metadata", "creationTimestamp"))];
+    public static IReadOnlyList<PrinterColumn> Definitions { get; } =
+    [PrinterColumn.Name, Text("Created At", o => o.Text("metadata", "creationTimestamp"))];
 
-    public static IReadOnlyList<PrinterColumn> Leases { get; } = [PrinterColumn.Name, Text("Holder", o => o.Text("spec", "holderIdentity")), PrinterColumn.Age];
+    public static IReadOnlyList<PrinterColumn> Leases { get; } =
+    [PrinterColumn.Name, Text("Holder", o => o.Text("spec", "holderIdentity")), PrinterColumn.Age];
 
     private static PrinterColumn Text(string title, Func<JsonObject, string> cell) => new(title, "string", 0, (o, _) => cell(o));
 
@@ -79,23 +105,37 @@ internal static class BuiltInColumns
     private static string Roles(JsonObject node)
     {
         var labels = node["metadata"]?["labels"] as JsonObject ?? [];
-        var roles = labels.Select(pair => pair.Key).Where(key => key.StartsWith(RoleLabel, StringComparison.Ordinal)).Select(key => key[RoleLabel.Length..]).Order(StringComparer.Ordinal);
+        var roles = labels
+            .Select(pair => pair.Key)
+            .Where(key => key.StartsWith(RoleLabel, StringComparison.Ordinal))
+            .Select(key => key[RoleLabel.Length..])
+            .Order(StringComparer.Ordinal);
         return OrNone(string.Join(',', roles));
     }
 
-    private static string Address(JsonObject node, string type) => OrNone(node.Objects("status", "addresses").FirstOrDefault(address => address.Text("type") == type).Text("address"));
+    private static string Address(JsonObject node, string type) =>
+        OrNone(node.Objects("status", "addresses").FirstOrDefault(address => address.Text("type") == type).Text("address"));
 
     private static string PodStatus(JsonObject pod)
     {
-        if (pod["metadata"]?["deletionTimestamp"] is not null) return "Terminating";
-        var waiting = pod.Objects("status", "containerStatuses").Select(status => status.Text("state", "waiting", "reason")).FirstOrDefault(reason => reason.Length > 0);
+        if (pod["metadata"]?["deletionTimestamp"] is not null)
+            return "Terminating";
+        var waiting = pod.Objects("status", "containerStatuses")
+            .Select(status => status.Text("state", "waiting", "reason"))
+            .FirstOrDefault(reason => reason.Length > 0);
         return First(waiting ?? "", pod.Text("status", "reason"), pod.Text("status", "phase"));
     }
 
     private static JsonNode? Involved(JsonObject @event) => @event["involvedObject"] ?? @event["regarding"];
 
-    private static string LastSeen(JsonObject o)
-        => First(o.Text("series", "lastObservedTime"), o.Text("lastTimestamp"), o.Text("deprecatedLastTimestamp"), o.Text("eventTime"), o.Text("metadata", "creationTimestamp"));
+    private static string LastSeen(JsonObject o) =>
+        First(
+            o.Text("series", "lastObservedTime"),
+            o.Text("lastTimestamp"),
+            o.Text("deprecatedLastTimestamp"),
+            o.Text("eventTime"),
+            o.Text("metadata", "creationTimestamp")
+        );
 
     private static string Source(JsonObject o)
     {
@@ -109,7 +149,8 @@ internal static class BuiltInColumns
     {
         foreach (var text in texts)
         {
-            if (text.Length > 0) return text;
+            if (text.Length > 0)
+                return text;
         }
 
         return "";

@@ -4,7 +4,10 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>Reads CustomResourceDefinitions (apiextensions.k8s.io/v1): each served version of each becomes a kind of its own. Versions show the same stored objects unchanged.</summary>
+/// <summary>
+/// Reads CustomResourceDefinitions (apiextensions.k8s.io/v1): each served version of each becomes a kind of its own. Versions show the same
+/// stored objects unchanged.
+/// </summary>
 internal static class CustomTypes
 {
     /// <summary>Problems of a definition that would make it no kind.</summary>
@@ -13,48 +16,72 @@ internal static class CustomTypes
         var problems = new List<FieldProblem>();
         foreach (var field in (ReadOnlySpan<string>)["group", "scope"])
         {
-            if (definition.Text("spec", field).Length == 0) problems.Add(FieldProblem.Required($"spec.{field}"));
+            if (definition.Text("spec", field).Length == 0)
+                problems.Add(FieldProblem.Required($"spec.{field}"));
         }
 
         foreach (var field in (ReadOnlySpan<string>)["plural", "kind"])
         {
-            if (definition.Text("spec", "names", field).Length == 0) problems.Add(FieldProblem.Required($"spec.names.{field}"));
+            if (definition.Text("spec", "names", field).Length == 0)
+                problems.Add(FieldProblem.Required($"spec.names.{field}"));
         }
 
-        if (definition.Text("spec", "scope") is not ("Namespaced" or "Cluster" or "")) problems.Add(FieldProblem.Invalid("spec.scope", definition.Text("spec", "scope"), "expected Namespaced or Cluster"));
+        if (definition.Text("spec", "scope") is not ("Namespaced" or "Cluster" or ""))
+            problems.Add(FieldProblem.Invalid("spec.scope", definition.Text("spec", "scope"), "expected Namespaced or Cluster"));
         var versions = definition.Objects("spec", "versions").ToArray();
-        if (versions.Count(version => version.Flag("storage")) != 1) problems.Add(FieldProblem.Invalid("spec.versions", $"{versions.Length}", "must have exactly one version marked as storage version"));
+        if (versions.Count(version => version.Flag("storage")) != 1)
+            problems.Add(
+                FieldProblem.Invalid("spec.versions", $"{versions.Length}", "must have exactly one version marked as storage version")
+            );
         for (var index = 0; index < versions.Length; index++)
         {
-            if (versions[index].Text("name").Length == 0) problems.Add(FieldProblem.Required($"spec.versions[{index}].name"));
-            if (versions[index].At("schema", "openAPIV3Schema") is not JsonObject) problems.Add(FieldProblem.Required($"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"));
+            if (versions[index].Text("name").Length == 0)
+                problems.Add(FieldProblem.Required($"spec.versions[{index}].name"));
+            if (versions[index].At("schema", "openAPIV3Schema") is not JsonObject)
+                problems.Add(FieldProblem.Required($"spec.versions[{index}].schema.openAPIV3Schema", "schemas are required"));
         }
 
         var expected = $"{definition.Text("spec", "names", "plural")}.{definition.Text("spec", "group")}";
-        if (definition.Text("metadata", "name") != expected) problems.Add(FieldProblem.Invalid("metadata.name", definition.Text("metadata", "name"), "must be spec.names.plural+\".\"+spec.group"));
+        if (definition.Text("metadata", "name") != expected)
+            problems.Add(
+                FieldProblem.Invalid("metadata.name", definition.Text("metadata", "name"), "must be spec.names.plural+\".\"+spec.group")
+            );
         return problems;
     }
 
     /// <summary>What the server itself says of an accepted definition: that its names are taken and its objects are served.</summary>
     public static void SetStatus(JsonObject definition, DateTimeOffset now)
     {
-        JsonObject Condition(string type, string reason, string message) => new()
-        {
-            ["type"] = type, ["status"] = "True", ["lastTransitionTime"] = KubeJson.Timestamp(now), ["reason"] = reason, ["message"] = message,
-        };
+        JsonObject Condition(string type, string reason, string message) =>
+            new()
+            {
+                ["type"] = type,
+                ["status"] = "True",
+                ["lastTransitionTime"] = KubeJson.Timestamp(now),
+                ["reason"] = reason,
+                ["message"] = message,
+            };
         var names = definition.At("spec", "names")!.DeepClone().AsObject();
         names["singular"] ??= names.Text("kind").ToLowerInvariant();
         names["listKind"] ??= names.Text("kind") + "List";
         definition["status"] = new JsonObject
         {
             ["conditions"] = new JsonArray(
-                Condition("NamesAccepted", "NoConflicts", "no conflicts found"), Condition("Established", "InitialNamesAccepted", "the initial names have been accepted")),
+                Condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+                Condition("Established", "InitialNamesAccepted", "the initial names have been accepted")
+            ),
             ["acceptedNames"] = names,
-            ["storedVersions"] = new JsonArray([.. definition.Objects("spec", "versions").Where(version => version.Flag("storage")).Select(version => (JsonNode)version.Text("name"))]),
+            ["storedVersions"] = new JsonArray([
+                .. definition
+                    .Objects("spec", "versions")
+                    .Where(version => version.Flag("storage"))
+                    .Select(version => (JsonNode)version.Text("name")),
+            ]),
         };
     }
 
-    public static IEnumerable<ResourceType> Read(JsonObject definition) => definition.Objects("spec", "versions").Where(version => version.Flag("served")).Select(version => Read(definition, version));
+    public static IEnumerable<ResourceType> Read(JsonObject definition) =>
+        definition.Objects("spec", "versions").Where(version => version.Flag("served")).Select(version => Read(definition, version));
 
     private static ResourceType Read(JsonObject definition, JsonObject version)
     {
@@ -85,17 +112,26 @@ internal static class CustomTypes
     {
         var path = column.Text("jsonPath").TrimStart('.').Split('.');
         var isDate = column.Text("type") == "date";
-        return new PrinterColumn(column.Text("name"), column.Text("type"), (int?)column["priority"] ?? 0, (o, now) =>
-        {
-            var values = Values(o, path).ToArray();
-            if (isDate) return HumanDuration.Since(values is [{ } only] ? only.Text() : "", now);
-            return values.Length switch
+        return new PrinterColumn(
+            column.Text("name"),
+            column.Text("type"),
+            (int?)column["priority"] ?? 0,
+            (o, now) =>
             {
-                0 => null,
-                1 => values[0]?.DeepClone() is JsonObject or JsonArray ? values[0]!.ToJsonString() : values[0]?.DeepClone(),
-                _ => string.Join(',', values.Select(value => value?.ToString())),
-            };
-        }) { Description = column.Text("description") };
+                var values = Values(o, path).ToArray();
+                if (isDate)
+                    return HumanDuration.Since(values is [{ } only] ? only.Text() : "", now);
+                return values.Length switch
+                {
+                    0 => null,
+                    1 => values[0]?.DeepClone() is JsonObject or JsonArray ? values[0]!.ToJsonString() : values[0]?.DeepClone(),
+                    _ => string.Join(',', values.Select(value => value?.ToString())),
+                };
+            }
+        )
+        {
+            Description = column.Text("description"),
+        };
     }
 
     /// <summary>The part of JSONPath that columns use: names, <c>[n]</c> and <c>[*]</c>.</summary>
@@ -107,10 +143,14 @@ internal static class CustomTypes
             var open = step.IndexOf('[', StringComparison.Ordinal);
             var name = open < 0 ? step : step[..open];
             found = found.Select(one => one.At(name));
-            if (open < 0) continue;
+            if (open < 0)
+                continue;
             var index = step[(open + 1)..].TrimEnd(']');
-            found = index == "*" ? found.SelectMany(one => one as JsonArray ?? [])
-                : int.TryParse(index, CultureInfo.InvariantCulture, out var at) ? found.Select(one => one is JsonArray array && at < array.Count ? array[at] : null) : [];
+            found =
+                index == "*" ? found.SelectMany(one => one as JsonArray ?? [])
+                : int.TryParse(index, CultureInfo.InvariantCulture, out var at)
+                    ? found.Select(one => one is JsonArray array && at < array.Count ? array[at] : null)
+                : [];
         }
 
         return found.Where(one => one is not null);

@@ -4,7 +4,10 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.Lab.KubeApi.Store;
 
-/// <summary>A field selector as in a query string: <c>spec.nodeName=node-1,status.phase!=Failed</c>. Only fields that the kind declares may be named.</summary>
+/// <summary>
+/// A field selector as in a query string: <c>spec.nodeName=node-1,status.phase!=Failed</c>. Only fields that the kind declares may be
+/// named.
+/// </summary>
 internal sealed class FieldSelector
 {
     public static readonly FieldSelector Everything = new([]);
@@ -16,24 +19,30 @@ internal sealed class FieldSelector
     /// <exception cref="KubeStatusException">400: it cannot be read, or names a field that the kind cannot be selected by.</exception>
     public static FieldSelector Parse(string? text, ResourceType type)
     {
-        if (string.IsNullOrWhiteSpace(text)) return Everything;
+        if (string.IsNullOrWhiteSpace(text))
+            return Everything;
         var requirements = new List<Requirement>();
         foreach (var part in text.Split(','))
         {
             var at = part.IndexOf('=', StringComparison.Ordinal);
-            if (at <= 0) throw KubeStatusException.BadRequest($"invalid selector: '{text}'; can't understand '{part}'");
+            if (at <= 0)
+                throw KubeStatusException.BadRequest($"invalid selector: '{text}'; can't understand '{part}'");
             var isNot = part[at - 1] == '!';
             var field = part[..(isNot ? at - 1 : at)].Trim();
             var value = part[(at + 1)..].TrimStart('=').Trim();
             if (field is not ("metadata.name" or "metadata.namespace") && !type.SelectableFields.Contains(field))
-                throw KubeStatusException.BadRequest($"Unable to find \"{type.ApiVersion}, Resource={type.Plural}\" that match label selector \"\", field selector \"{text}\": field label not supported: {field}");
+                throw KubeStatusException.BadRequest(
+                    $"Unable to find \"{type.ApiVersion}, Resource={type.Plural}\" that match label selector \"\", field selector "
+                        + $"\"{text}\": field label not supported: {field}"
+                );
             requirements.Add(new Requirement(field.Split('.'), value, isNot));
         }
 
         return new FieldSelector(requirements);
     }
 
-    public bool Matches(JsonObject o) => _requirements.All(requirement => (Value(o, requirement.Path) == requirement.Value) != requirement.IsNot);
+    public bool Matches(JsonObject o) =>
+        _requirements.All(requirement => (Value(o, requirement.Path) == requirement.Value) != requirement.IsNot);
 
     /// <summary>What is absent counts as empty text, and an absent flag as false.</summary>
     private static string Value(JsonObject o, string[] path)
@@ -58,5 +67,6 @@ internal sealed record Selection(string? Namespace, LabelSelector Labels, FieldS
 {
     public static Selection All { get; } = new(Namespace: null, LabelSelector.Everything, FieldSelector.Everything);
 
-    public bool Matches(ObjectKey key, JsonObject o) => (Namespace is null || key.Namespace == Namespace) && Labels.Matches(o) && Fields.Matches(o);
+    public bool Matches(ObjectKey key, JsonObject o) =>
+        (Namespace is null || key.Namespace == Namespace) && Labels.Matches(o) && Fields.Matches(o);
 }

@@ -13,9 +13,14 @@ internal static class JsonPatch
     /// <exception cref="KubeStatusException">400: no patch; 422: a test failed or a path leads nowhere.</exception>
     public static JsonObject Apply(JsonObject target, JsonNode? patch)
     {
-        if (patch is not JsonArray operations || operations.Count > MaxOperations) throw KubeStatusException.BadRequest($"a JSON patch is an array of up to {MaxOperations} operations");
+        if (patch is not JsonArray operations || operations.Count > MaxOperations)
+            throw KubeStatusException.BadRequest($"a JSON patch is an array of up to {MaxOperations} operations");
         JsonNode? root = target;
-        foreach (var operation in operations) root = ApplyOne(root, operation as JsonObject ?? throw KubeStatusException.BadRequest("an operation of a JSON patch is an object"));
+        foreach (var operation in operations)
+            root = ApplyOne(
+                root,
+                operation as JsonObject ?? throw KubeStatusException.BadRequest("an operation of a JSON patch is an object")
+            );
         return root as JsonObject ?? throw Unprocessable("the patch leaves no object");
     }
 
@@ -37,20 +42,33 @@ internal static class JsonPatch
             case "copy":
                 return Add(root, path, Find(root, Pointer(operation, "from"))?.DeepClone());
             case "test":
-                return JsonNode.DeepEquals(Find(root, path), operation["value"]) ? root : throw Unprocessable($"testing value /{string.Join('/', path)} failed");
+                return JsonNode.DeepEquals(Find(root, path), operation["value"])
+                    ? root
+                    : throw Unprocessable($"testing value /{string.Join('/', path)} failed");
             default:
                 throw KubeStatusException.BadRequest($"'{operation.Text("op")}' is no operation of a JSON patch");
         }
     }
 
-    private static JsonNode? Value(JsonObject operation) => operation.ContainsKey("value") ? operation["value"]?.DeepClone() : throw KubeStatusException.BadRequest("the operation has no value");
+    private static JsonNode? Value(JsonObject operation) =>
+        operation.ContainsKey("value")
+            ? operation["value"]?.DeepClone()
+            : throw KubeStatusException.BadRequest("the operation has no value");
 
     private static string[] Pointer(JsonObject operation, string name)
     {
-        if (operation[name] is not JsonValue value || !value.TryGetValue<string>(out var text)) throw KubeStatusException.BadRequest($"an operation of the JSON patch has no '{name}'");
-        if (text.Length == 0) return [];
-        if (text[0] != '/') throw KubeStatusException.BadRequest($"'{text}' is no JSON pointer");
-        return [.. text[1..].Split('/').Select(part => part.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal))];
+        if (operation[name] is not JsonValue value || !value.TryGetValue<string>(out var text))
+            throw KubeStatusException.BadRequest($"an operation of the JSON patch has no '{name}'");
+        if (text.Length == 0)
+            return [];
+        if (text[0] != '/')
+            throw KubeStatusException.BadRequest($"'{text}' is no JSON pointer");
+        return
+        [
+            .. text[1..]
+                .Split('/')
+                .Select(part => part.Replace("~1", "/", StringComparison.Ordinal).Replace("~0", "~", StringComparison.Ordinal)),
+        ];
     }
 
     private static JsonNode? Find(JsonNode? root, ReadOnlySpan<string> path)
@@ -70,7 +88,8 @@ internal static class JsonPatch
 
     private static JsonNode? Add(JsonNode? root, string[] path, JsonNode? value)
     {
-        if (path.Length == 0) return value;
+        if (path.Length == 0)
+            return value;
         switch (Find(root, path.AsSpan(..^1)))
         {
             case JsonObject o:
@@ -86,7 +105,8 @@ internal static class JsonPatch
 
     private static JsonNode? Remove(JsonNode? root, string[] path, out JsonNode? removed)
     {
-        if (path.Length == 0) throw Unprocessable("the whole object cannot be removed");
+        if (path.Length == 0)
+            throw Unprocessable("the whole object cannot be removed");
         removed = Find(root, path);
         switch (Find(root, path.AsSpan(..^1)))
         {
@@ -105,12 +125,21 @@ internal static class JsonPatch
 
     private static int Index(JsonArray array, string part, bool allowEnd)
     {
-        if (part == "-" && allowEnd) return array.Count;
-        return int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < array.Count + (allowEnd ? 1 : 0)
+        if (part == "-" && allowEnd)
+            return array.Count;
+        return
+            int.TryParse(part, NumberStyles.None, CultureInfo.InvariantCulture, out var index) && index < array.Count + (allowEnd ? 1 : 0)
             ? index
             : throw Unprocessable($"'{part}' is no index of an array of {array.Count}");
     }
 
-    private static KubeStatusException Unprocessable(string why)
-        => new(System.Net.HttpStatusCode.UnprocessableEntity, "Invalid", $"the server rejected our request due to an error in our request: {why}") { Details = [] };
+    private static KubeStatusException Unprocessable(string why) =>
+        new(
+            System.Net.HttpStatusCode.UnprocessableEntity,
+            "Invalid",
+            $"the server rejected our request due to an error in our request: {why}"
+        )
+        {
+            Details = [],
+        };
 }

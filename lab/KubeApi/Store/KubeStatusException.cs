@@ -25,58 +25,82 @@ internal sealed class KubeStatusException(HttpStatusCode code, string reason, st
     {
         var status = new JsonObject
         {
-            ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Failure",
-            ["message"] = Message, ["reason"] = Reason, ["code"] = (int)Code,
+            ["kind"] = "Status",
+            ["apiVersion"] = "v1",
+            ["metadata"] = new JsonObject(),
+            ["status"] = "Failure",
+            ["message"] = Message,
+            ["reason"] = Reason,
+            ["code"] = (int)Code,
         };
         var details = Details?.DeepClone() as JsonObject;
-        if (RetryAfter is { } wait) (details ??= [])["retryAfterSeconds"] = Math.Max(1, (int)wait.TotalSeconds);
-        if (details is not null) status["details"] = details;
+        if (RetryAfter is { } wait)
+            (details ??= [])["retryAfterSeconds"] = Math.Max(1, (int)wait.TotalSeconds);
+        if (details is not null)
+            status["details"] = details;
         return status;
     }
 
-    public static KubeStatusException NotFound(ResourceType type, string name)
-        => new(HttpStatusCode.NotFound, "NotFound", $"{type.GroupResource} \"{name}\" not found") { Details = About(type, name) };
+    public static KubeStatusException NotFound(ResourceType type, string name) =>
+        new(HttpStatusCode.NotFound, "NotFound", $"{type.GroupResource} \"{name}\" not found") { Details = About(type, name) };
 
     /// <summary>No such path.</summary>
-    public static KubeStatusException NoSuchPath()
-        => new(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource") { Details = [] };
+    public static KubeStatusException NoSuchPath() =>
+        new(HttpStatusCode.NotFound, "NotFound", "the server could not find the requested resource") { Details = [] };
 
-    public static KubeStatusException AlreadyExists(ResourceType type, string name)
-        => new(HttpStatusCode.Conflict, "AlreadyExists", $"{type.GroupResource} \"{name}\" already exists") { Details = About(type, name) };
+    public static KubeStatusException AlreadyExists(ResourceType type, string name) =>
+        new(HttpStatusCode.Conflict, "AlreadyExists", $"{type.GroupResource} \"{name}\" already exists") { Details = About(type, name) };
 
     /// <summary>The caller's resourceVersion or uid is not the object's.</summary>
-    public static KubeStatusException Conflict(ResourceType type, string name, string why)
-        => new(HttpStatusCode.Conflict, "Conflict", $"Operation cannot be fulfilled on {type.GroupResource} \"{name}\": {why}") { Details = About(type, name) };
+    public static KubeStatusException Conflict(ResourceType type, string name, string why) =>
+        new(HttpStatusCode.Conflict, "Conflict", $"Operation cannot be fulfilled on {type.GroupResource} \"{name}\": {why}")
+        {
+            Details = About(type, name),
+        };
 
-    public static KubeStatusException Modified(ResourceType type, string name)
-        => Conflict(type, name, "the object has been modified; please apply your changes to the latest version and try again");
+    public static KubeStatusException Modified(ResourceType type, string name) =>
+        Conflict(type, name, "the object has been modified; please apply your changes to the latest version and try again");
 
     /// <summary>The object breaks a rule of its kind.</summary>
     public static KubeStatusException Invalid(ResourceType type, string name, params IReadOnlyList<FieldProblem> problems)
     {
         var details = About(type, name);
-        details["causes"] = new JsonArray([.. problems.Select(problem => new JsonObject { ["reason"] = problem.Reason, ["message"] = problem.Message, ["field"] = problem.Field })]);
+        details["causes"] = new JsonArray([
+            .. problems.Select(problem => new JsonObject
+            {
+                ["reason"] = problem.Reason,
+                ["message"] = problem.Message,
+                ["field"] = problem.Field,
+            }),
+        ]);
         var text = problems.Count == 1 ? problems[0].ToString() : $"[{string.Join(", ", problems)}]";
-        return new KubeStatusException(HttpStatusCode.UnprocessableEntity, "Invalid", $"{type.QualifiedKind} \"{name}\" is invalid: {text}") { Details = details };
+        return new KubeStatusException(HttpStatusCode.UnprocessableEntity, "Invalid", $"{type.QualifiedKind} \"{name}\" is invalid: {text}")
+        {
+            Details = details,
+        };
     }
 
     public static KubeStatusException BadRequest(string message) => new(HttpStatusCode.BadRequest, "BadRequest", message);
 
-    public static KubeStatusException MethodNotAllowed(string what)
-        => new(HttpStatusCode.MethodNotAllowed, "MethodNotAllowed", $"{what} is not supported on resources of this kind") { Details = [] };
+    public static KubeStatusException MethodNotAllowed(string what) =>
+        new(HttpStatusCode.MethodNotAllowed, "MethodNotAllowed", $"{what} is not supported on resources of this kind") { Details = [] };
 
-    public static KubeStatusException UnsupportedMediaType(string message) => new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", message);
+    public static KubeStatusException UnsupportedMediaType(string message) =>
+        new(HttpStatusCode.UnsupportedMediaType, "UnsupportedMediaType", message);
 
-    /// <summary>A resourceVersion or continue token that is older than the history that the server keeps: the caller must list again.</summary>
+    /// <summary>
+    /// A resourceVersion or continue token that is older than the history that the server keeps: the caller must list again.
+    /// </summary>
     public static KubeStatusException Expired(string message) => new(HttpStatusCode.Gone, "Expired", message);
 
-    public static KubeStatusException TooManyRequests(string message, TimeSpan? retryAfter = null)
-        => new(HttpStatusCode.TooManyRequests, "TooManyRequests", message) { RetryAfter = retryAfter ?? TimeSpan.FromSeconds(1) };
+    public static KubeStatusException TooManyRequests(string message, TimeSpan? retryAfter = null) =>
+        new(HttpStatusCode.TooManyRequests, "TooManyRequests", message) { RetryAfter = retryAfter ?? TimeSpan.FromSeconds(1) };
 
     private static JsonObject About(ResourceType type, string name)
     {
         var details = new JsonObject { ["name"] = name };
-        if (type.Group.Length > 0) details["group"] = type.Group;
+        if (type.Group.Length > 0)
+            details["group"] = type.Group;
         details["kind"] = type.Plural;
         return details;
     }
@@ -90,9 +114,12 @@ internal sealed record FieldProblem(string Field, string Reason, string Message)
 {
     public override string ToString() => $"{Field}: {Message}";
 
-    public static FieldProblem Required(string field, string why = "") => new(field, "FieldValueRequired", why.Length == 0 ? "Required value" : $"Required value: {why}");
+    public static FieldProblem Required(string field, string why = "") =>
+        new(field, "FieldValueRequired", why.Length == 0 ? "Required value" : $"Required value: {why}");
 
-    public static FieldProblem Invalid(string field, string value, string why) => new(field, "FieldValueInvalid", $"Invalid value: \"{value}\": {why}");
+    public static FieldProblem Invalid(string field, string value, string why) =>
+        new(field, "FieldValueInvalid", $"Invalid value: \"{value}\": {why}");
 
-    public static FieldProblem WrongType(string field, string value, string why) => new(field, "FieldValueTypeInvalid", $"Invalid value: \"{value}\": {why}");
+    public static FieldProblem WrongType(string field, string value, string why) =>
+        new(field, "FieldValueTypeInvalid", $"Invalid value: \"{value}\": {why}");
 }

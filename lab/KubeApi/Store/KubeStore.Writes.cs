@@ -24,21 +24,31 @@ internal sealed partial class KubeStore
         {
             var created = Receive(type, ns, o);
             var meta = created.Meta();
-            if (meta.Text("resourceVersion") is not ("" or "0")) throw KubeStatusException.BadRequest("resourceVersion should not be set on objects to be created");
-            if (meta.Text("name").Length == 0 && meta.Text("generateName") is { Length: > 0 } prefix) meta["name"] = prefix + new string(_random.GetItems<char>(NameLetters, GeneratedLetters));
+            if (meta.Text("resourceVersion") is not ("" or "0"))
+                throw KubeStatusException.BadRequest("resourceVersion should not be set on objects to be created");
+            if (meta.Text("name").Length == 0 && meta.Text("generateName") is { Length: > 0 } prefix)
+                meta["name"] = prefix + new string(_random.GetItems<char>(NameLetters, GeneratedLetters));
             var name = meta.Text("name");
-            if (name.Length == 0) throw KubeStatusException.Invalid(type, "", FieldProblem.Required("metadata.name", "name or generateName is required"));
+            if (name.Length == 0)
+                throw KubeStatusException.Invalid(type, "", FieldProblem.Required("metadata.name", "name or generateName is required"));
             RequireNamespace_NeedsLock(type, ns);
             var key = new ObjectKey(ns, name);
-            if (Stored(type).ContainsKey(key)) throw KubeStatusException.AlreadyExists(type, name);
-            if (_count >= _options.MaxObjects) throw new KubeStatusException(HttpStatusCode.InsufficientStorage, "InsufficientStorage", $"this store holds {_options.MaxObjects} objects at most");
+            if (Stored(type).ContainsKey(key))
+                throw KubeStatusException.AlreadyExists(type, name);
+            if (_count >= _options.MaxObjects)
+                throw new KubeStatusException(
+                    HttpStatusCode.InsufficientStorage,
+                    "InsufficientStorage",
+                    $"this store holds {_options.MaxObjects} objects at most"
+                );
 
             meta.Remove("deletionTimestamp");
             meta.Remove("deletionGracePeriodSeconds");
             meta.Remove("selfLink");
             meta["uid"] = NewUid();
             meta["creationTimestamp"] = KubeJson.Timestamp(_time.GetUtcNow());
-            if (type.IsCustom) meta["generation"] = 1L;
+            if (type.IsCustom)
+                meta["generation"] = 1L;
             PrepareNew(type, created);
             Check(type, created, write);
             return Show(type, write.DryRun ? created : Store_NeedsLock(type, key, before: null, created));
@@ -53,10 +63,15 @@ internal sealed partial class KubeStore
         {
             var before = Existing_NeedsLock(type, ns, name);
             var now = Receive(type, ns, o);
-            if (now.Text("metadata", "name") is { Length: > 0 } other && other != name) throw KubeStatusException.BadRequest($"the name of the object ({other}) does not match the name on the URL ({name})");
+            if (now.Text("metadata", "name") is { Length: > 0 } other && other != name)
+                throw KubeStatusException.BadRequest($"the name of the object ({other}) does not match the name on the URL ({name})");
             now.Meta()["name"] = name;
             if (type.IsCustom && now.Text("metadata", "resourceVersion").Length == 0)
-                throw KubeStatusException.Invalid(type, name, FieldProblem.Invalid("metadata.resourceVersion", "0x0", "must be specified for an update"));
+                throw KubeStatusException.Invalid(
+                    type,
+                    name,
+                    FieldProblem.Invalid("metadata.resourceVersion", "0x0", "must be specified for an update")
+                );
             return Replace_NeedsLock(type, new ObjectKey(ns, name), before, now, options ?? WriteOptions.Plain);
         }
     }
@@ -70,7 +85,10 @@ internal sealed partial class KubeStore
         {
             var before = Existing_NeedsLock(type, ns, name);
             var now = Receive(type, ns, change(Show(type, before)));
-            if (now.Text("metadata", "name") != name) throw KubeStatusException.BadRequest($"the name of the object ({now.Text("metadata", "name")}) does not match the name on the URL ({name})");
+            if (now.Text("metadata", "name") != name)
+                throw KubeStatusException.BadRequest(
+                    $"the name of the object ({now.Text("metadata", "name")}) does not match the name on the URL ({name})"
+                );
             return Replace_NeedsLock(type, new ObjectKey(ns, name), before, now, options ?? WriteOptions.Plain);
         }
     }
@@ -78,19 +96,30 @@ internal sealed partial class KubeStore
     /// <summary>Server-side apply: changes an object to what a manager wants of it, or creates it so.</summary>
     /// <returns>The object, and whether it was created.</returns>
     /// <exception cref="KubeStatusException">409 conflicts with other managers, 422, 400.</exception>
-    public (JsonObject Object, bool IsNew) Apply(ResourceType type, string ns, string name, JsonObject applied, string manager, bool force, WriteOptions? options = null)
+    public (JsonObject Object, bool IsNew) Apply(
+        ResourceType type,
+        string ns,
+        string name,
+        JsonObject applied,
+        string manager,
+        bool force,
+        WriteOptions? options = null
+    )
     {
         lock (_lock)
         {
             var now = _time.GetUtcNow();
-            if (Stored(type).ContainsKey(new ObjectKey(ns, name))) return (Patch(type, ns, name, current => ApplyPatch.Apply(type, current, applied, manager, force, now), options), false);
+            if (Stored(type).ContainsKey(new ObjectKey(ns, name)))
+                return (Patch(type, ns, name, current => ApplyPatch.Apply(type, current, applied, manager, force, now), options), false);
             var created = ApplyPatch.Apply(type, [], applied, manager, force, now);
             created.Meta()["name"] = name;
             return (Create(type, ns, created, options), true);
         }
     }
 
-    /// <summary>Deletes an object; one with finalizers is marked and goes when the last of them is removed. A namespace takes its objects along.</summary>
+    /// <summary>
+    /// Deletes an object; one with finalizers is marked and goes when the last of them is removed. A namespace takes its objects along.
+    /// </summary>
     /// <returns>The object as it was, or as it is marked.</returns>
     /// <exception cref="KubeStatusException">404, 409 a precondition.</exception>
     public JsonObject Delete(ResourceType type, string ns, string name, Preconditions? preconditions = null, WriteOptions? options = null)
@@ -100,24 +129,37 @@ internal sealed partial class KubeStore
             var stored = Existing_NeedsLock(type, ns, name);
             var meta = stored.Meta();
             if (preconditions?.Uid is { } uid && uid != meta.Text("uid"))
-                throw KubeStatusException.Conflict(type, name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.Text("uid")}");
+                throw KubeStatusException.Conflict(
+                    type,
+                    name,
+                    $"Precondition failed: UID in precondition: {uid}, UID in object meta: {meta.Text("uid")}"
+                );
             if (preconditions?.ResourceVersion is { } version && version != meta.Text("resourceVersion"))
-                throw KubeStatusException.Conflict(type, name, $"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {meta.Text("resourceVersion")}");
-            if (options is { DryRun: true }) return Show(type, stored);
+                throw KubeStatusException.Conflict(
+                    type,
+                    name,
+                    $"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: "
+                        + $"{meta.Text("resourceVersion")}"
+                );
+            if (options is { DryRun: true })
+                return Show(type, stored);
 
             var key = new ObjectKey(ns, name);
             var grace = preconditions?.GracePeriodSeconds ?? UsualGracePeriodSeconds;
-            var endsLater = _options.PodsEndGracefully && type == BuiltInTypes.Pods && grace > 0 && stored.Text("spec", "nodeName").Length > 0;
+            var endsLater =
+                _options.PodsEndGracefully && type == BuiltInTypes.Pods && grace > 0 && stored.Text("spec", "nodeName").Length > 0;
             if (endsLater || meta["finalizers"] is JsonArray { Count: > 0 })
             {
-                if (meta.ContainsKey("deletionTimestamp")) return Show(type, stored);
+                if (meta.ContainsKey("deletionTimestamp"))
+                    return Show(type, stored);
                 var marked = (JsonObject)stored.DeepClone();
                 marked.Meta()["deletionTimestamp"] = KubeJson.Timestamp(_time.GetUtcNow() + TimeSpan.FromSeconds(endsLater ? grace : 0));
                 marked.Meta()["deletionGracePeriodSeconds"] = endsLater ? grace : 0;
                 return Show(type, Store_NeedsLock(type, key, stored, marked));
             }
 
-            if (type == BuiltInTypes.Namespaces) RemoveAllIn_NeedsLock(name);
+            if (type == BuiltInTypes.Namespaces)
+                RemoveAllIn_NeedsLock(name);
             return Show(type, Remove_NeedsLock(type, key, stored));
         }
     }
@@ -126,45 +168,78 @@ internal sealed partial class KubeStore
     {
         foreach (var type in _types.Where(type => type.Namespaced && type.Conversion is null))
         {
-            foreach (var (key, stored) in Stored(type).Where(pair => pair.Key.Namespace == ns).ToArray()) Remove_NeedsLock(type, key, stored);
+            foreach (var (key, stored) in Stored(type).Where(pair => pair.Key.Namespace == ns).ToArray())
+                Remove_NeedsLock(type, key, stored);
         }
     }
 
     private JsonObject Replace_NeedsLock(ResourceType type, ObjectKey key, JsonObject before, JsonObject now, WriteOptions write)
     {
-        JsonObject meta = now.Meta(), oldMeta = before.Meta();
-        if (meta.Text("resourceVersion") is { Length: > 0 } version && version != "0" && version != oldMeta.Text("resourceVersion")) throw KubeStatusException.Modified(type, key.Name);
+        JsonObject meta = now.Meta(),
+            oldMeta = before.Meta();
+        if (meta.Text("resourceVersion") is { Length: > 0 } version && version != "0" && version != oldMeta.Text("resourceVersion"))
+            throw KubeStatusException.Modified(type, key.Name);
         if (meta.Text("uid") is { Length: > 0 } uid && uid != oldMeta.Text("uid"))
-            throw KubeStatusException.Conflict(type, key.Name, $"Precondition failed: UID in precondition: {uid}, UID in object meta: {oldMeta.Text("uid")}");
+            throw KubeStatusException.Conflict(
+                type,
+                key.Name,
+                $"Precondition failed: UID in precondition: {uid}, UID in object meta: {oldMeta.Text("uid")}"
+            );
 
-        if (write.IsStatus) now = WithStatus(type, before, now);
-        else if (type.HasStatus) SetOrRemove(now, "status", before["status"]);
+        if (write.IsStatus)
+            now = WithStatus(type, before, now);
+        else if (type.HasStatus)
+            SetOrRemove(now, "status", before["status"]);
         meta = now.Meta();
-        foreach (var name in (ReadOnlySpan<string>)["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion", "namespace", "generateName"])
+        foreach (
+            var name in (ReadOnlySpan<string>)
+                [
+                    "uid",
+                    "creationTimestamp",
+                    "deletionTimestamp",
+                    "deletionGracePeriodSeconds",
+                    "generation",
+                    "resourceVersion",
+                    "namespace",
+                    "generateName",
+                ]
+        )
             SetOrRemove(meta, name, oldMeta[name]);
-        if (type == BuiltInTypes.Definitions && !write.IsStatus) now.Remove("status");
+        if (type == BuiltInTypes.Definitions && !write.IsStatus)
+            now.Remove("status");
         Check(type, now, write);
-        if (type.IsCustom && !write.IsStatus && !SameBesidesMetaAndStatus(before, now)) meta["generation"] = ((long?)oldMeta["generation"] ?? 0) + 1;
+        if (type.IsCustom && !write.IsStatus && !SameBesidesMetaAndStatus(before, now))
+            meta["generation"] = ((long?)oldMeta["generation"] ?? 0) + 1;
 
         // What changes nothing is no write and makes no version.
-        if (JsonNode.DeepEquals(before, now) || write.DryRun) return Show(type, now);
-        if (meta.ContainsKey("deletionTimestamp") && meta["finalizers"] is not JsonArray { Count: > 0 }) return Show(type, Remove_NeedsLock(type, key, now));
+        if (JsonNode.DeepEquals(before, now) || write.DryRun)
+            return Show(type, now);
+        if (meta.ContainsKey("deletionTimestamp") && meta["finalizers"] is not JsonArray { Count: > 0 })
+            return Show(type, Remove_NeedsLock(type, key, now));
         return Show(type, Store_NeedsLock(type, key, before, now));
     }
 
-    /// <summary>Of the built-in kinds a write of the status may change labels and annotations too, of custom resources it may not.</summary>
+    /// <summary>
+    /// Of the built-in kinds a write of the status may change labels and annotations too, of custom resources it may not.
+    /// </summary>
     private static JsonObject WithStatus(ResourceType type, JsonObject before, JsonObject now)
     {
         var result = (JsonObject)before.DeepClone();
         SetOrRemove(result, "status", now["status"]);
-        if (type.IsCustom) return result;
-        foreach (var name in (ReadOnlySpan<string>)["labels", "annotations"]) SetOrRemove(result.Meta(), name, now["metadata"]?[name]);
+        if (type.IsCustom)
+            return result;
+        foreach (var name in (ReadOnlySpan<string>)["labels", "annotations"])
+            SetOrRemove(result.Meta(), name, now["metadata"]?[name]);
         return result;
     }
 
     private static bool SameBesidesMetaAndStatus(JsonObject before, JsonObject now)
     {
-        static JsonObject Rest(JsonObject o) => new(o.Where(pair => pair.Key is not ("metadata" or "status")).Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone())));
+        static JsonObject Rest(JsonObject o) =>
+            new(
+                o.Where(pair => pair.Key is not ("metadata" or "status"))
+                    .Select(pair => KeyValuePair.Create(pair.Key, pair.Value?.DeepClone()))
+            );
         return JsonNode.DeepEquals(Rest(before), Rest(now));
     }
 
@@ -172,16 +247,26 @@ internal sealed partial class KubeStore
     private static JsonObject Receive(ResourceType type, string ns, JsonObject o)
     {
         var (apiVersion, kind) = (o.Text("apiVersion"), o.Text("kind"));
-        if (type.IsCustom && (apiVersion.Length == 0 || kind.Length == 0)) throw KubeStatusException.BadRequest("Object 'Kind' or 'apiVersion' is missing");
+        if (type.IsCustom && (apiVersion.Length == 0 || kind.Length == 0))
+            throw KubeStatusException.BadRequest("Object 'Kind' or 'apiVersion' is missing");
         if (apiVersion.Length > 0 && apiVersion != type.ApiVersion)
-            throw KubeStatusException.BadRequest($"the API version in the data ({apiVersion}) does not match the expected API version ({type.ApiVersion})");
-        if (kind.Length > 0 && kind != type.Kind) throw KubeStatusException.BadRequest($"the kind in the data ({kind}) does not match the expected kind ({type.Kind})");
-        if (o["metadata"] is not (null or JsonObject)) throw KubeStatusException.BadRequest("metadata must be an object");
+            throw KubeStatusException.BadRequest(
+                $"the API version in the data ({apiVersion}) does not match the expected API version ({type.ApiVersion})"
+            );
+        if (kind.Length > 0 && kind != type.Kind)
+            throw KubeStatusException.BadRequest($"the kind in the data ({kind}) does not match the expected kind ({type.Kind})");
+        if (o["metadata"] is not (null or JsonObject))
+            throw KubeStatusException.BadRequest("metadata must be an object");
         if (o.Text("metadata", "namespace") is { Length: > 0 } named && named != ns)
-            throw KubeStatusException.BadRequest(type.Namespaced ? "the namespace of the provided object does not match the namespace sent on the request" : "namespace is not allowed on this kind of object");
+            throw KubeStatusException.BadRequest(
+                type.Namespaced
+                    ? "the namespace of the provided object does not match the namespace sent on the request"
+                    : "namespace is not allowed on this kind of object"
+            );
 
         var copy = KubeJson.Normalize(o);
-        if (type.Conversion is { } conversion) copy = conversion.ToStored(copy);
+        if (type.Conversion is { } conversion)
+            copy = conversion.ToStored(copy);
         copy.Remove("apiVersion");
         copy.Remove("kind");
         var received = new JsonObject { ["kind"] = type.Kind, ["apiVersion"] = type.ApiVersion }; // first, as people expect to read them
@@ -191,13 +276,15 @@ internal sealed partial class KubeStore
             received[name] = value;
         }
 
-        if (type.Namespaced) received.Meta()["namespace"] = ns;
+        if (type.Namespaced)
+            received.Meta()["namespace"] = ns;
         return received;
     }
 
     private static void PrepareNew(ResourceType type, JsonObject created)
     {
-        if (type.IsCustom && type.HasStatus) created.Remove("status");
+        if (type.IsCustom && type.HasStatus)
+            created.Remove("status");
         if (type == BuiltInTypes.Pods)
         {
             created["status"] = new JsonObject { ["phase"] = "Pending", ["qosClass"] = "BestEffort" };
@@ -211,39 +298,47 @@ internal sealed partial class KubeStore
         else if (type == BuiltInTypes.Namespaces)
         {
             created["status"] = new JsonObject { ["phase"] = "Active" };
-            if ((created.Meta()["labels"] ??= new JsonObject()) is JsonObject labels) labels["kubernetes.io/metadata.name"] = created.Text("metadata", "name");
+            if ((created.Meta()["labels"] ??= new JsonObject()) is JsonObject labels)
+                labels["kubernetes.io/metadata.name"] = created.Text("metadata", "name");
         }
-        else if (type == BuiltInTypes.Definitions) created.Remove("status");
+        else if (type == BuiltInTypes.Definitions)
+            created.Remove("status");
     }
 
     private void Check(ResourceType type, JsonObject o, WriteOptions write)
     {
         var problems = new List<FieldProblem>(ObjectRules.Check(o));
-        if (type == BuiltInTypes.Definitions) problems.AddRange(CustomTypes.Check(o));
+        if (type == BuiltInTypes.Definitions)
+            problems.AddRange(CustomTypes.Check(o));
         if (type.Schema is { } schema)
         {
             var unknown = new List<string>();
             problems.AddRange(StructuralSchema.Check(schema, o, unknown));
-            if (write.OnUnknownField is { } told) unknown.ForEach(told);
+            if (write.OnUnknownField is { } told)
+                unknown.ForEach(told);
         }
 
-        if (problems.Count > 0) throw KubeStatusException.Invalid(type, o.Text("metadata", "name"), problems);
-        if (type == BuiltInTypes.Definitions && o["status"] is null) CustomTypes.SetStatus(o, _time.GetUtcNow());
+        if (problems.Count > 0)
+            throw KubeStatusException.Invalid(type, o.Text("metadata", "name"), problems);
+        if (type == BuiltInTypes.Definitions && o["status"] is null)
+            CustomTypes.SetStatus(o, _time.GetUtcNow());
     }
 
-    private JsonObject Existing_NeedsLock(ResourceType type, string ns, string name)
-        => Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? stored : throw KubeStatusException.NotFound(type, name);
+    private JsonObject Existing_NeedsLock(ResourceType type, string ns, string name) =>
+        Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? stored : throw KubeStatusException.NotFound(type, name);
 
     private void RequireNamespace_NeedsLock(ResourceType type, string ns)
     {
-        if (type.Namespaced && !Stored(BuiltInTypes.Namespaces).ContainsKey(new ObjectKey("", ns))) throw KubeStatusException.NotFound(BuiltInTypes.Namespaces, ns);
+        if (type.Namespaced && !Stored(BuiltInTypes.Namespaces).ContainsKey(new ObjectKey("", ns)))
+            throw KubeStatusException.NotFound(BuiltInTypes.Namespaces, ns);
     }
 
     private JsonObject Store_NeedsLock(ResourceType type, ObjectKey key, JsonObject? before, JsonObject now)
     {
         now.Meta()["resourceVersion"] = (_history.Last + 1).ToString(CultureInfo.InvariantCulture);
         Stored(type)[key] = now;
-        if (before is null) _count++;
+        if (before is null)
+            _count++;
         Record_NeedsLock(new Change(_history.Last + 1, type.Storage, key, before, now, Deleted: false), type);
         if (before is null && type.Storage == BuiltInTypes.Events.Storage)
         {
@@ -270,19 +365,23 @@ internal sealed partial class KubeStore
         while (events.Count > _options.MaxEvents)
         {
             var oldest = _eventsByAge.Dequeue(); // may have been deleted since: then the next one
-            if (events.TryGetValue(oldest, out var stored)) Remove_NeedsLock(BuiltInTypes.Events, oldest, stored);
+            if (events.TryGetValue(oldest, out var stored))
+                Remove_NeedsLock(BuiltInTypes.Events, oldest, stored);
         }
 
-        if (_eventsByAge.Count <= 2 * _options.MaxEvents) return;
+        if (_eventsByAge.Count <= 2 * _options.MaxEvents)
+            return;
         var live = _eventsByAge.Where(events.ContainsKey).Distinct().ToArray();
         _eventsByAge.Clear();
-        foreach (var key in live) _eventsByAge.Enqueue(key);
+        foreach (var key in live)
+            _eventsByAge.Enqueue(key);
     }
 
     private void Record_NeedsLock(Change change, ResourceType type)
     {
         _history.Add(change);
-        if (type.Storage == BuiltInTypes.Definitions.Storage) _types = [.. BuiltInTypes.All, .. Stored(BuiltInTypes.Definitions).Values.SelectMany(CustomTypes.Read)];
+        if (type.Storage == BuiltInTypes.Definitions.Storage)
+            _types = [.. BuiltInTypes.All, .. Stored(BuiltInTypes.Definitions).Values.SelectMany(CustomTypes.Read)];
         var signal = _nextWrite;
         _nextWrite = NewSignal();
         signal.SetResult();
@@ -299,7 +398,9 @@ internal sealed partial class KubeStore
 
     private static void SetOrRemove(JsonObject o, string name, JsonNode? value)
     {
-        if (value is null) o.Remove(name);
-        else o[name] = value.DeepClone();
+        if (value is null)
+            o.Remove(name);
+        else
+            o[name] = value.DeepClone();
     }
 }

@@ -6,8 +6,9 @@ using System.Text.Json.Nodes;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// All objects of a small cluster, in memory: what etcd and the API server's registry are to a real one. Knows versions, optimistic locking, subresources, finalizers, selectors,
-/// the history that watches resume from, and definitions of custom resources. No HTTP, no waiting; safe for several threads.
+/// All objects of a small cluster, in memory: what etcd and the API server's registry are to a real one. Knows versions, optimistic
+/// locking, subresources, finalizers, selectors, the history that watches resume from, and definitions of custom resources. No HTTP, no
+/// waiting; safe for several threads.
 /// </summary>
 /// <remarks>Stored trees are never changed, only replaced: history and lists share them. What goes in or out is copied.</remarks>
 internal sealed partial class KubeStore
@@ -32,31 +33,35 @@ internal sealed partial class KubeStore
         _random = random;
         _options = options ?? new KubeStoreOptions();
         _history = new ChangeHistory(_options.HistoryLength);
-        foreach (var name in (ReadOnlySpan<string>)["default", "kube-system", "kube-node-lease"]) Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
+        foreach (var name in (ReadOnlySpan<string>)["default", "kube-system", "kube-node-lease"])
+            Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = name } });
     }
 
     /// <summary>All kinds that are served now.</summary>
     public IReadOnlyList<ResourceType> Types => _types;
 
-    public ResourceType? FindType(string group, string version, string plural)
-        => _types.FirstOrDefault(type => type.Plural == plural && type.Group == group && type.Version == version);
+    public ResourceType? FindType(string group, string version, string plural) =>
+        _types.FirstOrDefault(type => type.Plural == plural && type.Group == group && type.Version == version);
 
     /// <summary>The version of the newest write.</summary>
     public long LastVersion
     {
         get
         {
-            lock (_lock) return _history.Last;
+            lock (_lock)
+                return _history.Last;
         }
     }
 
     public JsonObject? Find(ResourceType type, string ns, string name)
     {
-        lock (_lock) return Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? Show(type, stored) : null;
+        lock (_lock)
+            return Stored(type).TryGetValue(new ObjectKey(ns, name), out var stored) ? Show(type, stored) : null;
     }
 
     /// <exception cref="KubeStatusException">404.</exception>
-    public JsonObject Get(ResourceType type, string ns, string name) => Find(type, ns, name) ?? throw KubeStatusException.NotFound(type, name);
+    public JsonObject Get(ResourceType type, string ns, string name) =>
+        Find(type, ns, name) ?? throw KubeStatusException.NotFound(type, name);
 
     /// <summary>Objects in the order of their names.</summary>
     /// <param name="limit">Of a page; null for all.</param>
@@ -67,35 +72,48 @@ internal sealed partial class KubeStore
         lock (_lock)
         {
             var from = continueFrom is null ? (ListPosition?)null : ListPosition.Parse(continueFrom);
-            if (from is { } position && position.Version < _history.CompactedTo) throw KubeStatusException.Expired("The provided continue parameter is too old to display a consistent list result.");
+            if (from is { } position && position.Version < _history.CompactedTo)
+                throw KubeStatusException.Expired("The provided continue parameter is too old to display a consistent list result.");
             // Later pages show the objects of now: a watch from the first page's version, which all pages carry, brings what came between.
             var version = from?.Version ?? _history.Last;
-            var matching = Stored(type).Where(pair => (from is not { } start || pair.Key.CompareTo(start.Key) > 0) && Matches(type, selection, pair.Key, pair.Value)).ToArray();
+            var matching = Stored(type)
+                .Where(pair =>
+                    (from is not { } start || pair.Key.CompareTo(start.Key) > 0) && Matches(type, selection, pair.Key, pair.Value)
+                )
+                .ToArray();
             var page = limit is > 0 and var most && most < matching.Length ? matching[..most] : matching;
             return new ObjectPage(
                 [.. page.Select(pair => Show(type, pair.Value))],
                 version,
                 page.Length < matching.Length ? new ListPosition(version, page[^1].Key).ToString() : null,
-                matching.Length - page.Length);
+                matching.Length - page.Length
+            );
         }
     }
 
-    /// <summary>What changed among the selected objects after a version: an object that begins to be selected is ADDED, one that ceases to be is DELETED.</summary>
+    /// <summary>
+    /// What changed among the selected objects after a version: an object that begins to be selected is ADDED, one that ceases to be is
+    /// DELETED.
+    /// </summary>
     /// <exception cref="KubeStatusException">410: that version is older than the history.</exception>
     public WatchBatch ReadChanges(ResourceType type, Selection selection, long after)
     {
         lock (_lock)
         {
             // A version from the future was given out by a store that was here before this one: whoever has it must list again.
-            if (after > _history.Last) throw KubeStatusException.Expired($"Too large resource version: {after}, current: {_history.Last}");
+            if (after > _history.Last)
+                throw KubeStatusException.Expired($"Too large resource version: {after}, current: {_history.Last}");
             var events = new List<WatchEvent>();
             foreach (var change in _history.After(after))
             {
-                if (change.Storage != type.Storage) continue;
+                if (change.Storage != type.Storage)
+                    continue;
                 var was = change.Before is { } before && Matches(type, selection, change.Key, before);
                 var isNow = !change.Deleted && Matches(type, selection, change.Key, change.Now);
-                if (isNow) events.Add(new WatchEvent(was ? "MODIFIED" : "ADDED", Show(type, change.Now)));
-                else if (was) events.Add(new WatchEvent("DELETED", Show(type, WithVersion(change.Before!, change.Version))));
+                if (isNow)
+                    events.Add(new WatchEvent(was ? "MODIFIED" : "ADDED", Show(type, change.Now)));
+                else if (was)
+                    events.Add(new WatchEvent("DELETED", Show(type, WithVersion(change.Before!, change.Version))));
             }
 
             return new WatchBatch(events, _history.Last);
@@ -105,13 +123,17 @@ internal sealed partial class KubeStore
     /// <summary>Ends when there is a write after this version, or the history was forgotten; at once when there is already.</summary>
     public Task ChangedAfterAsync(long version)
     {
-        lock (_lock) return _history.Last > version || _history.CompactedTo > version ? Task.CompletedTask : _nextWrite.Task;
+        lock (_lock)
+            return _history.Last > version || _history.CompactedTo > version ? Task.CompletedTask : _nextWrite.Task;
     }
 
-    /// <summary>Forgets the history, as etcd does every five minutes. Watches that are up to date go on; others get 410 when they resume.</summary>
+    /// <summary>
+    /// Forgets the history, as etcd does every five minutes. Watches that are up to date go on; others get 410 when they resume.
+    /// </summary>
     public void Compact()
     {
-        lock (_lock) _history.Compact();
+        lock (_lock)
+            _history.Compact();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -125,7 +147,8 @@ internal sealed partial class KubeStore
 
     private SortedDictionary<ObjectKey, JsonObject> Stored(ResourceType type)
     {
-        if (!_objects.TryGetValue(type.Storage, out var objects)) _objects[type.Storage] = objects = [];
+        if (!_objects.TryGetValue(type.Storage, out var objects))
+            _objects[type.Storage] = objects = [];
         return objects;
     }
 
@@ -133,14 +156,15 @@ internal sealed partial class KubeStore
     private static JsonObject Show(ResourceType type, JsonObject stored)
     {
         var copy = (JsonObject)stored.DeepClone();
-        if (type.Conversion is { } conversion) copy = conversion.FromStored(copy);
+        if (type.Conversion is { } conversion)
+            copy = conversion.FromStored(copy);
         copy["apiVersion"] = type.ApiVersion;
         copy["kind"] = type.Kind;
         return copy;
     }
 
-    private static bool Matches(ResourceType type, Selection selection, ObjectKey key, JsonObject stored)
-        => selection.Matches(key, type.Conversion is { } conversion ? conversion.FromStored(stored) : stored);
+    private static bool Matches(ResourceType type, Selection selection, ObjectKey key, JsonObject stored) =>
+        selection.Matches(key, type.Conversion is { } conversion ? conversion.FromStored(stored) : stored);
 
     /// <summary>What a continue token says.</summary>
     private readonly record struct ListPosition(long Version, ObjectKey Key)

@@ -12,7 +12,9 @@ internal sealed record KubeStoreOptions
     /// <summary>Events are for people: the oldest make room for new ones.</summary>
     public int MaxEvents { get; init; } = 1000;
 
-    /// <summary>There is a kubelet: a pod on a node is marked first, and goes when its kubelet deletes it with a grace period of nothing.</summary>
+    /// <summary>
+    /// There is a kubelet: a pod on a node is marked first, and goes when its kubelet deletes it with a grace period of nothing.
+    /// </summary>
     public bool PodsEndGracefully { get; init; }
 
     /// <summary>Of all kinds together.</summary>
@@ -22,7 +24,9 @@ internal sealed record KubeStoreOptions
 /// <summary>How a write is meant.</summary>
 /// <param name="DryRun">Everything but the write itself: the answer is what would be.</param>
 /// <param name="Subresource">Empty for the object, or <c>status</c>.</param>
-/// <param name="OnUnknownField">Told of each field of a custom resource that its schema does not know and that is taken out; may refuse the write by throwing.</param>
+/// <param name="OnUnknownField">
+/// Told of each field of a custom resource that its schema does not know and that is taken out; may refuse the write by throwing.
+/// </param>
 internal sealed record WriteOptions(bool DryRun = false, string Subresource = "", Action<string>? OnUnknownField = null)
 {
     public const string Status = "status";

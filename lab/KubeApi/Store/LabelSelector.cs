@@ -16,7 +16,8 @@ internal sealed class LabelSelector
     private LabelSelector(IReadOnlyList<Requirement> requirements) => _requirements = requirements;
 
     /// <exception cref="KubeStatusException">400: it cannot be read.</exception>
-    public static LabelSelector Parse(string? text) => string.IsNullOrWhiteSpace(text) ? Everything : new LabelSelector([.. Split(text).Select(part => ParseOne(part.Trim(), text))]);
+    public static LabelSelector Parse(string? text) =>
+        string.IsNullOrWhiteSpace(text) ? Everything : new LabelSelector([.. Split(text).Select(part => ParseOne(part.Trim(), text))]);
 
     public bool Matches(JsonObject o)
     {
@@ -39,11 +40,14 @@ internal sealed class LabelSelector
     /// <summary>At commas outside of parentheses.</summary>
     private static IEnumerable<string> Split(string text)
     {
-        int start = 0, depth = 0;
+        int start = 0,
+            depth = 0;
         for (var index = 0; index < text.Length; index++)
         {
-            if (text[index] == '(') depth++;
-            else if (text[index] == ')') depth--;
+            if (text[index] == '(')
+                depth++;
+            else if (text[index] == ')')
+                depth--;
             else if (text[index] == ',' && depth == 0)
             {
                 yield return text[start..index];
@@ -61,24 +65,28 @@ internal sealed class LabelSelector
             var open = part.IndexOf('(', StringComparison.Ordinal);
             var words = open < 0 ? [] : part[..open].Split(' ', StringSplitOptions.RemoveEmptyEntries);
             string[] values = open < 0 ? [] : [.. part[(open + 1)..^1].Split(',').Select(value => value.Trim())];
-            if (words is [var name, "in" or "notin"]) return new Requirement(Key(name, whole), words[1] == "in" ? Operator.In : Operator.NotIn, values);
+            if (words is [var name, "in" or "notin"])
+                return new Requirement(Key(name, whole), words[1] == "in" ? Operator.In : Operator.NotIn, values);
             throw Unreadable(whole, part);
         }
 
-        if (part.StartsWith('!')) return new Requirement(Key(part[1..].Trim(), whole), Operator.Absent, []);
+        if (part.StartsWith('!'))
+            return new Requirement(Key(part[1..].Trim(), whole), Operator.Absent, []);
         foreach (var (sign, kind) in ((string, Operator)[])[("!=", Operator.NotIn), ("==", Operator.In), ("=", Operator.In)])
         {
             var at = part.IndexOf(sign, StringComparison.Ordinal);
-            if (at >= 0) return new Requirement(Key(part[..at].Trim(), whole), kind, [part[(at + sign.Length)..].Trim()]);
+            if (at >= 0)
+                return new Requirement(Key(part[..at].Trim(), whole), kind, [part[(at + sign.Length)..].Trim()]);
         }
 
         return new Requirement(Key(part, whole), Operator.Exists, []);
     }
 
-    private static string Key(string key, string whole)
-        => key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Unreadable(whole, key);
+    private static string Key(string key, string whole) =>
+        key.Length > 0 && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/') ? key : throw Unreadable(whole, key);
 
-    private static KubeStatusException Unreadable(string whole, string part) => KubeStatusException.BadRequest($"unable to parse requirement in label selector \"{whole}\" at \"{part}\"");
+    private static KubeStatusException Unreadable(string whole, string part) =>
+        KubeStatusException.BadRequest($"unable to parse requirement in label selector \"{whole}\" at \"{part}\"");
 
     private enum Operator
     {

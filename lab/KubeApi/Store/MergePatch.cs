@@ -10,8 +10,12 @@ internal static class MergePatch
     {
         foreach (var (name, value) in patch)
         {
-            if (value is null) target.Remove(name);
-            else target[name] = value is JsonObject inner ? Apply(target[name] as JsonObject is { } there ? Detach(target, name, there) : [], inner) : value.DeepClone();
+            if (value is null)
+                target.Remove(name);
+            else
+                target[name] = value is JsonObject inner
+                    ? Apply(target[name] as JsonObject is { } there ? Detach(target, name, there) : [], inner)
+                    : value.DeepClone();
         }
 
         return target;

@@ -19,7 +19,11 @@ internal sealed record ResourceType
 
     public required string Kind { get; init; }
 
-    public string ListKind { get => field ?? Kind + "List"; init; }
+    public string ListKind
+    {
+        get => field ?? Kind + "List";
+        init;
+    }
 
     /// <summary>Lives in a namespace; otherwise in the cluster.</summary>
     public bool Namespaced { get; init; }
@@ -36,13 +40,18 @@ internal sealed record ResourceType
 
     public IReadOnlyList<PrinterColumn> Columns { get; init; } = [PrinterColumn.Name, PrinterColumn.Age];
 
-    /// <summary>Defined by a CustomResourceDefinition: has a schema, knows no strategic merge, demands a resourceVersion for an update.</summary>
+    /// <summary>
+    /// Defined by a CustomResourceDefinition: has a schema, knows no strategic merge, demands a resourceVersion for an update.
+    /// </summary>
     public bool IsCustom { get; init; }
 
     /// <summary>Structural schema (OpenAPI v3) of a custom resource's version.</summary>
     public JsonObject? Schema { get; init; }
 
-    /// <summary>How stored objects and objects of this version become each other; null when they differ in <c>apiVersion</c> and <c>kind</c> at most.</summary>
+    /// <summary>
+    /// How stored objects and objects of this version become each other; null when they differ in <c>apiVersion</c> and <c>kind</c> at
+    /// most.
+    /// </summary>
     public ObjectConversion? Conversion { get; init; }
 
     public string ApiVersion => Group.Length == 0 ? Version : $"{Group}/{Version}";
@@ -54,7 +63,11 @@ internal sealed record ResourceType
     public string QualifiedKind => Group.Length == 0 ? Kind : $"{Kind}.{Group}";
 
     /// <summary>Which objects these are, whatever the version: two groups may show the same objects, as both kinds of events do.</summary>
-    public string Storage { get => field ?? GroupResource; init; }
+    public string Storage
+    {
+        get => field ?? GroupResource;
+        init;
+    }
 
     public IReadOnlyList<string> Verbs { get; } = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 }
@@ -71,7 +84,8 @@ internal sealed record PrinterColumn(string Title, string Type, int Priority, Fu
 {
     public static PrinterColumn Name { get; } = new("Name", "string", 0, (o, _) => o.Meta()["name"]?.DeepClone()) { Format = "name" };
 
-    public static PrinterColumn Age { get; } = new("Age", "string", 0, (o, now) => HumanDuration.Since(o.Text("metadata", "creationTimestamp"), now));
+    public static PrinterColumn Age { get; } =
+        new("Age", "string", 0, (o, now) => HumanDuration.Since(o.Text("metadata", "creationTimestamp"), now));
 
     public string Format { get; init; } = "";
 

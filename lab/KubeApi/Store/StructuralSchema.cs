@@ -6,8 +6,9 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Lab.KubeApi.Store;
 
 /// <summary>
-/// Checks custom resources against the structural schema of their definition: types, required fields, enumerations, patterns, bounds of lengths and numbers. Fields that the schema
-/// does not know are taken out, as the API server does. Not here: CEL rules, defaults, combinators.
+/// Checks custom resources against the structural schema of their definition: types, required fields, enumerations, patterns, bounds of
+/// lengths and numbers. Fields that the schema does not know are taken out, as the API server does. Not here: CEL rules, defaults,
+/// combinators.
 /// </summary>
 internal static class StructuralSchema
 {
@@ -22,11 +23,19 @@ internal static class StructuralSchema
         return problems;
     }
 
-    private static void Check(JsonObject schema, JsonNode? value, string path, bool isRoot, List<FieldProblem> problems, ICollection<string> unknown)
+    private static void Check(
+        JsonObject schema,
+        JsonNode? value,
+        string path,
+        bool isRoot,
+        List<FieldProblem> problems,
+        ICollection<string> unknown
+    )
     {
         if (value is null || value.GetValueKind() == JsonValueKind.Null)
         {
-            if (!schema.Flag("nullable") && !isRoot) problems.Add(FieldProblem.WrongType(path, "null", $"{path} in body must be of type {schema.Text("type")}: \"null\""));
+            if (!schema.Flag("nullable") && !isRoot)
+                problems.Add(FieldProblem.WrongType(path, "null", $"{path} in body must be of type {schema.Text("type")}: \"null\""));
             return;
         }
 
@@ -40,27 +49,40 @@ internal static class StructuralSchema
         }
 
         CheckValue(schema, value, path, problems);
-        if (value is JsonObject o) CheckObject(schema, o, path, isRoot, problems, unknown);
+        if (value is JsonObject o)
+            CheckObject(schema, o, path, isRoot, problems, unknown);
         if (value is JsonArray array && schema["items"] is JsonObject items)
         {
-            for (var index = 0; index < array.Count; index++) Check(items, array[index], $"{path}[{index}]", isRoot: false, problems, unknown);
+            for (var index = 0; index < array.Count; index++)
+                Check(items, array[index], $"{path}[{index}]", isRoot: false, problems, unknown);
         }
     }
 
-    private static void CheckObject(JsonObject schema, JsonObject o, string path, bool isRoot, List<FieldProblem> problems, ICollection<string> unknown)
+    private static void CheckObject(
+        JsonObject schema,
+        JsonObject o,
+        string path,
+        bool isRoot,
+        List<FieldProblem> problems,
+        ICollection<string> unknown
+    )
     {
         foreach (var name in schema["required"] as JsonArray ?? [])
         {
-            if (!o.ContainsKey(name.Text())) problems.Add(FieldProblem.Required(Join(path, name.Text())));
+            if (!o.ContainsKey(name.Text()))
+                problems.Add(FieldProblem.Required(Join(path, name.Text())));
         }
 
         var properties = schema["properties"] as JsonObject ?? [];
         foreach (var (name, value) in o.ToArray())
         {
             // Every object has these, whatever its schema says.
-            if (isRoot && name is "apiVersion" or "kind" or "metadata") continue;
-            if (properties[name] is JsonObject property) Check(property, value, Join(path, name), isRoot: false, problems, unknown);
-            else if (schema["additionalProperties"] is JsonObject additional) Check(additional, value, Join(path, name), isRoot: false, problems, unknown);
+            if (isRoot && name is "apiVersion" or "kind" or "metadata")
+                continue;
+            if (properties[name] is JsonObject property)
+                Check(property, value, Join(path, name), isRoot: false, problems, unknown);
+            else if (schema["additionalProperties"] is JsonObject additional)
+                Check(additional, value, Join(path, name), isRoot: false, problems, unknown);
             else if (!schema.Flag("x-kubernetes-preserve-unknown-fields") && !schema.Flag("additionalProperties"))
             {
                 unknown.Add(Join(path, name));
@@ -72,7 +94,14 @@ internal static class StructuralSchema
     private static void CheckValue(JsonObject schema, JsonNode value, string path, List<FieldProblem> problems)
     {
         if (schema["enum"] is JsonArray allowed && !allowed.Any(one => JsonNode.DeepEquals(one, value)))
-            problems.Add(new FieldProblem(path, "FieldValueNotSupported", $"Unsupported value: {value.ToJsonString()}: supported values: {string.Join(", ", allowed.Select(one => one?.ToJsonString()))}"));
+            problems.Add(
+                new FieldProblem(
+                    path,
+                    "FieldValueNotSupported",
+                    $"Unsupported value: {value.ToJsonString()}: supported values: "
+                        + $"{string.Join(", ", allowed.Select(one => one?.ToJsonString()))}"
+                )
+            );
         var size = value switch
         {
             JsonArray array => array.Count,
@@ -82,24 +111,44 @@ internal static class StructuralSchema
         var (least, most) = value is JsonArray ? ("minItems", "maxItems") : ("minLength", "maxLength");
         if (size is { } length)
         {
-            if (Number(schema[least]) is { } lower && length < lower) problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should have at least {lower} {(value is JsonArray ? "items" : "chars long")}"));
-            if (Number(schema[most]) is { } upper && length > upper) problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should have at most {upper} {(value is JsonArray ? "items" : "chars long")}"));
+            if (Number(schema[least]) is { } lower && length < lower)
+                problems.Add(
+                    FieldProblem.Invalid(
+                        path,
+                        Show(value),
+                        $"{path} in body should have at least {lower} {(value is JsonArray ? "items" : "chars long")}"
+                    )
+                );
+            if (Number(schema[most]) is { } upper && length > upper)
+                problems.Add(
+                    FieldProblem.Invalid(
+                        path,
+                        Show(value),
+                        $"{path} in body should have at most {upper} {(value is JsonArray ? "items" : "chars long")}"
+                    )
+                );
         }
 
         if (value.GetValueKind() == JsonValueKind.Number && Number(value) is { } number)
         {
-            if (Number(schema["minimum"]) is { } lower && number < lower) problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should be greater than or equal to {lower}"));
-            if (Number(schema["maximum"]) is { } upper && number > upper) problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should be less than or equal to {upper}"));
+            if (Number(schema["minimum"]) is { } lower && number < lower)
+                problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should be greater than or equal to {lower}"));
+            if (Number(schema["maximum"]) is { } upper && number > upper)
+                problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should be less than or equal to {upper}"));
         }
 
-        if (schema.Text("pattern") is { Length: > 0 } pattern && value.GetValueKind() == JsonValueKind.String
-            && !Regex.IsMatch(value.GetValue<string>(), pattern, RegexOptions.CultureInvariant, PatternDeadline))
+        if (
+            schema.Text("pattern") is { Length: > 0 } pattern
+            && value.GetValueKind() == JsonValueKind.String
+            && !Regex.IsMatch(value.GetValue<string>(), pattern, RegexOptions.CultureInvariant, PatternDeadline)
+        )
             problems.Add(FieldProblem.Invalid(path, Show(value), $"{path} in body should match '{pattern}'"));
     }
 
     private static double? Number(JsonNode? node) => node?.GetValueKind() == JsonValueKind.Number ? node.Deserialize<double>() : null;
 
-    private static string Show(JsonNode value) => value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : value.ToJsonString();
+    private static string Show(JsonNode value) =>
+        value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : value.ToJsonString();
 
     private static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 }

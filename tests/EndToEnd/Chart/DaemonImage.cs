@@ -12,8 +12,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// What the Containerfile makes, put together from this machine's files: the native binaries of <c>make build</c> where the Containerfile copies them, the programs of the packages that it installs,
-/// and the libraries that these name. In the form of <c>docker save</c>.
+/// What the Containerfile makes, put together from this machine's files: the native binaries of <c>make build</c> where the Containerfile
+/// copies them, the programs of the packages that it installs, and the libraries that these name. In the form of <c>docker save</c>.
 /// </summary>
 internal static partial class DaemonImage
 {
@@ -22,7 +22,11 @@ internal static partial class DaemonImage
     /// <summary>Programs that the daemon runs (ipamd/HostNetwork/Nat); the names of the iptables family are links to two files.</summary>
     private static readonly string[] Programs =
     [
-        "/usr/sbin/nft", "/usr/sbin/iptables-legacy-save", "/usr/sbin/iptables-legacy-restore", "/usr/sbin/iptables-nft-save", "/usr/sbin/iptables-nft-restore",
+        "/usr/sbin/nft",
+        "/usr/sbin/iptables-legacy-save",
+        "/usr/sbin/iptables-legacy-restore",
+        "/usr/sbin/iptables-nft-save",
+        "/usr/sbin/iptables-nft-restore",
     ];
 
     private static readonly string[] Companions = ["portmap", "bandwidth", "loopback"];
@@ -32,11 +36,23 @@ internal static partial class DaemonImage
         var layer = Layer();
         var config = new JsonObject
         {
-            ["architecture"] = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64", ["os"] = "linux",
+            ["architecture"] = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64",
+            ["os"] = "linux",
             ["config"] = new JsonObject { ["Entrypoint"] = new JsonArray("/app/ipamd") },
-            ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray($"sha256:{Convert.ToHexStringLower(SHA256.HashData(layer))}") },
+            ["rootfs"] = new JsonObject
+            {
+                ["type"] = "layers",
+                ["diff_ids"] = new JsonArray($"sha256:{Convert.ToHexStringLower(SHA256.HashData(layer))}"),
+            },
         };
-        var manifest = new JsonArray(new JsonObject { ["Config"] = "config.json", ["RepoTags"] = new JsonArray(Name), ["Layers"] = new JsonArray("layer.tar") });
+        var manifest = new JsonArray(
+            new JsonObject
+            {
+                ["Config"] = "config.json",
+                ["RepoTags"] = new JsonArray(Name),
+                ["Layers"] = new JsonArray("layer.tar"),
+            }
+        );
         using var file = File.Create(path);
         using var tar = new TarWriter(file, TarEntryFormat.Pax);
         Add(tar, "config.json", Encoding.UTF8.GetBytes(config.ToJsonString()));
@@ -64,7 +80,9 @@ internal static partial class DaemonImage
         // Opened by name when the first hash or key is wanted, so that ldd does not show them.
         foreach (var name in (string[])["libssl.so.3", "libcrypto.so.3"])
         {
-            var library = Directory.EnumerateFiles("/usr/lib", name, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }).FirstOrDefault();
+            var library = Directory
+                .EnumerateFiles("/usr/lib", name, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 })
+                .FirstOrDefault();
             Requirement.Need(library is not null, $"{name} (package openssl)");
             files[library!] = library!;
         }
@@ -78,21 +96,31 @@ internal static partial class DaemonImage
 
         foreach (var file in files.Values.ToList())
         {
-            foreach (var library in Libraries(file)) files[library] = library;
+            foreach (var library in Libraries(file))
+                files[library] = library;
         }
 
-        foreach (var folder in Directory.EnumerateDirectories("/usr/lib", "xtables", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }))
+        foreach (
+            var folder in Directory.EnumerateDirectories(
+                "/usr/lib",
+                "xtables",
+                new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 1 }
+            )
+        )
         {
-            foreach (var file in Directory.EnumerateFiles(folder, "*.so")) files[file] = file;
+            foreach (var file in Directory.EnumerateFiles(folder, "*.so"))
+                files[file] = file;
         }
 
         using var bytes = new MemoryStream();
         using (var tar = new TarWriter(bytes, TarEntryFormat.Pax, leaveOpen: true))
         {
-            foreach (var folder in (string[])["dev", "etc", "proc", "run", "sys", "tmp", "var", "host"]) tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = Executable });
+            foreach (var folder in (string[])["dev", "etc", "proc", "run", "sys", "tmp", "var", "host"])
+                tar.WriteEntry(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = Executable });
             // As in the base image of the Containerfile.
             tar.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "var/run") { LinkName = "/run" });
-            foreach (var (name, source) in files.OrderBy(item => item.Key, StringComparer.Ordinal)) Add(tar, name.TrimStart('/'), File.ReadAllBytes(source));
+            foreach (var (name, source) in files.OrderBy(item => item.Key, StringComparer.Ordinal))
+                Add(tar, name.TrimStart('/'), File.ReadAllBytes(source));
         }
 
         return bytes.ToArray();
@@ -113,9 +141,17 @@ internal static partial class DaemonImage
         return file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false) == magic.Length && magic.SequenceEqual("\u007fELF"u8);
     }
 
-    private static UnixFileMode Executable => UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+    private static UnixFileMode Executable =>
+        UnixFileMode.UserRead
+        | UnixFileMode.UserWrite
+        | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead
+        | UnixFileMode.GroupExecute
+        | UnixFileMode.OtherRead
+        | UnixFileMode.OtherExecute;
 
-    private static void Add(TarWriter tar, string name, byte[] content) => tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { Mode = Executable, DataStream = new MemoryStream(content) });
+    private static void Add(TarWriter tar, string name, byte[] content) =>
+        tar.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, name) { Mode = Executable, DataStream = new MemoryStream(content) });
 
     [GeneratedRegex(@"(?<path>/\S+) \(0x", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex LibraryPath();

@@ -7,7 +7,9 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Chart;
 
-/// <summary>The daemon of a lab has the rights that the rendered chart gives it, so that every end-to-end test and the demo test what ships.</summary>
+/// <summary>
+/// The daemon of a lab has the rights that the rendered chart gives it, so that every end-to-end test and the demo test what ships.
+/// </summary>
 public sealed class DaemonSandboxTests
 {
     private static readonly RenderedChart Chart = HelmRenderer.Render(HelmRenderer.WithImage);
@@ -17,7 +19,10 @@ public sealed class DaemonSandboxTests
     {
         var context = Chart.Daemon["securityContext"]!;
         Assert.Equal(["ALL"], context["capabilities"]!["drop"]!.AsArray().Select(name => (string?)name));
-        Assert.Equal(DaemonSandbox.Capabilities.Select(capability => capability.Name), context["capabilities"]!["add"]!.AsArray().Select(name => (string?)name));
+        Assert.Equal(
+            DaemonSandbox.Capabilities.Select(capability => capability.Name),
+            context["capabilities"]!["add"]!.AsArray().Select(name => (string?)name)
+        );
         Assert.True((bool)context["readOnlyRootFilesystem"]!);
         Assert.False((bool)context["allowPrivilegeEscalation"]!);
     }
@@ -25,9 +30,13 @@ public sealed class DaemonSandboxTests
     [Fact]
     public void Sandbox_has_the_mounts_of_the_chart()
     {
-        var volumes = Chart.PodSpec["volumes"]!.AsArray().ToDictionary(volume => (string)volume!["name"]!, volume => (string)volume!["hostPath"]!["path"]!);
-        var rendered = Chart.Daemon["volumeMounts"]!.AsArray()
-            .Select(mount => (Path: volumes[(string)mount!["name"]!], IsReadOnly: (bool?)mount["readOnly"] ?? false)).Order();
+        var volumes = Chart.PodSpec["volumes"]!
+            .AsArray()
+            .ToDictionary(volume => (string)volume!["name"]!, volume => (string)volume!["hostPath"]!["path"]!);
+        var rendered = Chart.Daemon["volumeMounts"]!
+            .AsArray()
+            .Select(mount => (Path: volumes[(string)mount!["name"]!], IsReadOnly: (bool?)mount["readOnly"] ?? false))
+            .Order();
 
         Assert.Equal(DaemonSandbox.Mounts.Select(mount => (mount.HostPath, mount.IsReadOnly)).Order(), rendered);
     }
@@ -37,16 +46,25 @@ public sealed class DaemonSandboxTests
     {
         await using var node = await NodeLab.StartAsync();
         var daemon = $"/proc/{node.TheNode.Ipamd!.ProcessId}";
-        var status = File.ReadLines($"{daemon}/status").Select(line => line.Split(':', 2)).ToDictionary(part => part[0], part => part[1].Trim(), StringComparer.Ordinal);
+        var status = File.ReadLines($"{daemon}/status")
+            .Select(line => line.Split(':', 2))
+            .ToDictionary(part => part[0], part => part[1].Trim(), StringComparer.Ordinal);
         var expected = DaemonSandbox.Capabilities.Aggregate(0UL, (set, capability) => set | (1UL << capability.Number));
-        foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"]) Assert.Equal(expected, ulong.Parse(status[set], NumberStyles.HexNumber));
+        foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"])
+            Assert.Equal(expected, ulong.Parse(status[set], NumberStyles.HexNumber));
         Assert.Equal("1", status["NoNewPrivs"]);
-        var options = File.ReadLines($"{daemon}/mountinfo").Select(line => line.Split(' ')).GroupBy(part => part[4], StringComparer.Ordinal)
+        var options = File.ReadLines($"{daemon}/mountinfo")
+            .Select(line => line.Split(' '))
+            .GroupBy(part => part[4], StringComparer.Ordinal)
             .ToDictionary(mounts => mounts.Key, mounts => mounts.Last()[5].Split(',')[0], StringComparer.Ordinal);
         string[] writable = [.. DaemonSandbox.Mounts.Where(mount => !mount.IsReadOnly).Select(mount => mount.InLab(node.TheNode.Paths))];
-        foreach (var path in writable) Assert.Equal("rw", options[path]);
+        foreach (var path in writable)
+            Assert.Equal("rw", options[path]);
         // What the machine mounted since then comes along as it is there: namespaces of pods.
-        Assert.DoesNotContain(options, mount => mount.Value == "rw" && !writable.Contains(mount.Key) && !mount.Key.StartsWith("/run/netns/", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            options,
+            mount => mount.Value == "rw" && !writable.Contains(mount.Key) && !mount.Key.StartsWith("/run/netns/", StringComparison.Ordinal)
+        );
 
         // Namespaces that are made after its start are seen, and are gone when the machine removes them.
         var plugin = new RawPlugin(node);

@@ -14,8 +14,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// The chart's containers under a real runtime on a node of the lab: rendered command, environment, mounts, capabilities, read-only root, and the runtime's own seccomp profile. Every path of the data
-/// plane works with them, and not with less.
+/// The chart's containers under a real runtime on a node of the lab: rendered command, environment, mounts, capabilities, read-only root,
+/// and the runtime's own seccomp profile. Every path of the data plane works with them, and not with less.
 /// </summary>
 public sealed class RenderedDaemonTests
 {
@@ -44,12 +44,18 @@ public sealed class RenderedDaemonTests
         await powerless.StartSandboxAsync("powerless");
         await powerless.StartDaemonAsync();
         await powerless.WaitUntilReadyAsync();
-        await Eventually.TrueAsync(() => powerless.DaemonLog.Contains("ip rule add", StringComparison.Ordinal) && powerless.DaemonLog.Contains("EPERM", StringComparison.Ordinal), what: "the log says what the kernel refused");
+        await Eventually.TrueAsync(
+            () =>
+                powerless.DaemonLog.Contains("ip rule add", StringComparison.Ordinal)
+                && powerless.DaemonLog.Contains("EPERM", StringComparison.Ordinal),
+            what: "the log says what the kernel refused"
+        );
         Assert.False(await IsRepairedAsync(node));
         await powerless.RemoveAsync();
         foreach (var folder in (string[])[node.TheNode.Paths.CniConf, node.TheNode.Paths.CniBin])
         {
-            foreach (var file in Directory.EnumerateFiles(folder)) File.Delete(file);
+            foreach (var file in Directory.EnumerateFiles(folder))
+                File.Delete(file);
         }
 
         // With what the chart gives them.
@@ -58,8 +64,12 @@ public sealed class RenderedDaemonTests
         await ExecAsync(node, "sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_demux; echo 1 > /proc/sys/net/ipv4/conf/eth0/rp_filter");
         var (exitCode, log) = await pod.RunInitAsync();
         Assert.True(exitCode == 0, log);
-        Assert.Equal("1\n2\n", (await ExecAsync(node, "cat", "/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/conf/eth0/rp_filter")).Output);
-        // What aws-node leaves where its iptables is the legacy one. To see it takes NET_RAW; without, the daemon says that it may be there.
+        Assert.Equal(
+            "1\n2\n",
+            (await ExecAsync(node, "cat", "/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/conf/eth0/rp_filter")).Output
+        );
+        // What aws-node leaves where its iptables is the legacy one. To see it takes NET_RAW; without, the daemon says that it may be
+        // there.
         await ExecAsync(node, "iptables-legacy", "-t", "nat", "-N", LegacyChain);
         await pod.StartDaemonAsync();
         await pod.WaitUntilReadyAsync();
@@ -67,29 +77,46 @@ public sealed class RenderedDaemonTests
         await Eventually.TrueAsync(() => IsRepairedAsync(node), what: "the rule and the table are back");
 
         var status = pod.ProcessStatus();
-        foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"]) Assert.Equal(NetAdmin, ulong.Parse(status[set], NumberStyles.HexNumber));
+        foreach (var set in (string[])["CapPrm", "CapEff", "CapBnd"])
+            Assert.Equal(NetAdmin, ulong.Parse(status[set], NumberStyles.HexNumber));
         Assert.Equal(("1", "2", "0"), (status["NoNewPrivs"], status["Seccomp"], status["Uid"].Split('\t')[0]));
         Assert.StartsWith("ro,", pod.MountOptions("/"), StringComparison.Ordinal);
         Assert.StartsWith("ro,", pod.MountOptions("/proc/sys"), StringComparison.Ordinal);
-        await Eventually.TrueAsync(() => File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")), what: "the configuration is installed");
-        foreach (var name in (string[])["vpc-cni", "portmap", "bandwidth", "loopback"]) Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniBin, name)), name);
+        await Eventually.TrueAsync(
+            () => File.Exists(Path.Combine(node.TheNode.Paths.CniConf, "10-aws.conflist")),
+            what: "the configuration is installed"
+        );
+        foreach (var name in (string[])["vpc-cni", "portmap", "bandwidth", "loopback"])
+            Assert.True(File.Exists(Path.Combine(node.TheNode.Paths.CniBin, name)), name);
 
-        await Eventually.TrueAsync(async () => (await pod.ExecAsync("/app/ipamd", "status", "--json")).Output.Contains("iptables-legacy-save does not show them", StringComparison.Ordinal), what: "status says what may be left");
+        await Eventually.TrueAsync(
+            async () =>
+                (await pod.ExecAsync("/app/ipamd", "status", "--json")).Output.Contains(
+                    "iptables-legacy-save does not show them",
+                    StringComparison.Ordinal
+                ),
+            what: "status says what may be left"
+        );
 
         // Two interfaces of pods, all paths, and repair.
-        for (var index = 0; index < 10; index++) await node.AddAsync($"web-{index}");
+        for (var index = 0; index < 10; index++)
+            await node.AddAsync($"web-{index}");
         await node.Lab.AddPodAsync("node-2", PodName.Parse("default/other"), TestContext.Current.CancellationToken);
         await node.Lab.AddPodAsync("node-3", PodName.Parse("default/far"), TestContext.Current.CancellationToken);
         var paths = new PathMatrix(node.Lab, TimeProvider.System);
         await paths.InstallServicesAsync(TestContext.Current.CancellationToken);
-        foreach (var check in paths.Checks) TestContext.Current.TestOutputHelper?.WriteLine($"{check.What}: {await check.RunAsync(TestContext.Current.CancellationToken)}");
+        foreach (var check in paths.Checks)
+            TestContext.Current.TestOutputHelper?.WriteLine($"{check.What}: {await check.RunAsync(TestContext.Current.CancellationToken)}");
         await paths.FlushAsync(TestContext.Current.CancellationToken);
         await Eventually.TrueAsync(() => paths.IsKeptAsync(TestContext.Current.CancellationToken));
         var asked = await pod.ExecAsync("/app/ipamd", "status");
         // The node's legacy rules cannot be read with the rights of the chart, which is all that is wrong.
         Assert.True(asked.ExitCode == 3, asked.Output);
         Assert.StartsWith("DEGRADED   HostNetwork: rules of the AWS VPC CNI may be left", asked.Output, StringComparison.Ordinal);
-        Assert.Contains(node.Lab.Cluster.Plane.Calls.Counts, call => call is { User: RoleTests.User, Verb: "list", Resource: "nodes", Outcome: 200 });
+        Assert.Contains(
+            node.Lab.Cluster.Plane.Calls.Counts,
+            call => call is { User: RoleTests.User, Verb: "list", Resource: "nodes", Outcome: 200 }
+        );
 
         // Namespaces that were made after its start are seen, and looked into without CAP_SYS_ADMIN.
         var (auditExit, audit) = await pod.ExecAsync("/app/ipamd", "audit", "--json");
@@ -117,22 +144,31 @@ public sealed class RenderedDaemonTests
         const string ready = "ready: ADDs can be served";
         await Eventually.TrueAsync(
             () => File.Exists(logged) && File.ReadAllText(logged).Contains(ready, StringComparison.Ordinal),
-            what: "the log file is on the node");
+            what: "the log file is on the node"
+        );
         Assert.DoesNotContain(ready, next.DaemonLog, StringComparison.Ordinal);
-        await Eventually.TrueAsync(async () => !(await ExecAsync(node, "iptables-legacy-save")).Output.Contains(LegacyChain, StringComparison.Ordinal), what: "the chain of aws-node is gone");
-        foreach (var check in paths.Checks) await check.RunAsync(TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(
+            async () => !(await ExecAsync(node, "iptables-legacy-save")).Output.Contains(LegacyChain, StringComparison.Ordinal),
+            what: "the chain of aws-node is gone"
+        );
+        foreach (var check in paths.Checks)
+            await check.RunAsync(TestContext.Current.CancellationToken);
         await node.DeleteAsync("web-9");
     }
 
-    private static async Task<bool> IsRepairedAsync(NodeLab node)
-        => (await ExecAsync(node, "nft", "list", "table", "ip", "vpccni")).ExitCode == 0 && (await ExecAsync(node, "ip", "rule")).Output.Contains("1024:", StringComparison.Ordinal);
+    private static async Task<bool> IsRepairedAsync(NodeLab node) =>
+        (await ExecAsync(node, "nft", "list", "table", "ip", "vpccni")).ExitCode == 0
+        && (await ExecAsync(node, "ip", "rule")).Output.Contains("1024:", StringComparison.Ordinal);
 
     /// <summary>Of the path checks: what is outside of the VPC and reached with the pod's own address.</summary>
     private static string Values => $$"""env: {AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS: "{{FabricAddresses.OnPremises}}"}""";
 
-    private static Task<NodeLab> StartAsync() => NodeLab.StartAsync(
-        new() { ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString() },
-        options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")] });
+    private static Task<NodeLab> StartAsync() =>
+        NodeLab.StartAsync(
+            new() { ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString() },
+            options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")] }
+        );
 
-    private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command) => node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+    private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command) =>
+        node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
 }

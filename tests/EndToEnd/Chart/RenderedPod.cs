@@ -11,15 +11,24 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.EndToEnd.Tests.Chart;
 
 /// <summary>
-/// The pod of the rendered DaemonSet on a lab node: what kubelet would ask of the container runtime, with the node's folders in the place of those of a real host, and the lab's endpoints added to the
-/// environment.
+/// The pod of the rendered DaemonSet on a lab node: what kubelet would ask of the container runtime, with the node's folders in the place
+/// of those of a real host, and the lab's endpoints added to the environment.
 /// </summary>
 internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChart chart)
 {
     /// <summary>What kubelet asks for with procMount Default (kubernetes, pkg/securitycontext).</summary>
     private static readonly string[] MaskedPaths =
     [
-        "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+        "/proc/asound",
+        "/proc/acpi",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/sys/firmware",
     ];
 
     private static readonly string[] ReadonlyPaths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
@@ -34,7 +43,11 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
     public async Task<(int ExitCode, string Log)> RunInitAsync()
     {
         var id = await StartAsync(chart.Init);
-        await Eventually.TrueAsync(async () => (await StatusAsync(id)).State == ContainerState.ContainerExited, TimeSpan.FromSeconds(30), "the init container has ended");
+        await Eventually.TrueAsync(
+            async () => (await StatusAsync(id)).State == ContainerState.ContainerExited,
+            TimeSpan.FromSeconds(30),
+            "the init container has ended"
+        );
         return ((await StatusAsync(id)).ExitCode, Log("aws-vpc-cni-init"));
     }
 
@@ -59,46 +72,73 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         try
         {
             await Eventually.TrueAsync(
-                async () => (await DaemonStatusAsync()).State == ContainerState.ContainerRunning ? await ProbeAsync("readinessProbe") == 0 : throw new InvalidOperationException("the daemon has ended"), TimeSpan.FromSeconds(30));
+                async () =>
+                    (await DaemonStatusAsync()).State == ContainerState.ContainerRunning
+                        ? await ProbeAsync("readinessProbe") == 0
+                        : throw new InvalidOperationException("the daemon has ended"),
+                TimeSpan.FromSeconds(30)
+            );
         }
         catch (Exception failure) when (failure is TimeoutException or InvalidOperationException)
         {
-            throw new InvalidOperationException($"{failure.Message}; exit code {(await DaemonStatusAsync()).ExitCode}: {DaemonLog}", failure);
+            throw new InvalidOperationException(
+                $"{failure.Message}; exit code {(await DaemonStatusAsync()).ExitCode}: {DaemonLog}",
+                failure
+            );
         }
     }
 
     public async Task<(int ExitCode, string Output)> ExecAsync(params string[] command)
     {
-        var reply = await runtime.Cri.ExecSyncAsync(new ExecSyncRequest { ContainerId = _daemon, Cmd = { command }, Timeout = 10 }, deadline: Containerd.Deadline);
+        var reply = await runtime.Cri.ExecSyncAsync(
+            new ExecSyncRequest
+            {
+                ContainerId = _daemon,
+                Cmd = { command },
+                Timeout = 10,
+            },
+            deadline: Containerd.Deadline
+        );
         return (reply.ExitCode, reply.Stdout.ToStringUtf8() + reply.Stderr.ToStringUtf8());
     }
 
     public Task<ContainerStatus> DaemonStatusAsync() => StatusAsync(_daemon);
 
     /// <summary>As kubelet ends it: SIGTERM, and SIGKILL after the grace period.</summary>
-    public async Task StopDaemonAsync()
-        => await runtime.Cri.StopContainerAsync(new StopContainerRequest { ContainerId = _daemon, Timeout = (int)chart.PodSpec["terminationGracePeriodSeconds"]! }, deadline: Containerd.Deadline);
+    public async Task StopDaemonAsync() =>
+        await runtime.Cri.StopContainerAsync(
+            new StopContainerRequest { ContainerId = _daemon, Timeout = (int)chart.PodSpec["terminationGracePeriodSeconds"]! },
+            deadline: Containerd.Deadline
+        );
 
     public Task RemoveAsync() => runtime.RemovePodAsync(_sandbox);
 
     public string DaemonLog => Log("aws-node");
 
     /// <summary>The fields of /proc/PID/status of the daemon.</summary>
-    public Dictionary<string, string> ProcessStatus() => File.ReadAllLines($"/proc/{ProcessId()}/status").Select(line => line.Split(':', 2)).ToDictionary(part => part[0], part => part[1].Trim());
+    public Dictionary<string, string> ProcessStatus() =>
+        File.ReadAllLines($"/proc/{ProcessId()}/status")
+            .Select(line => line.Split(':', 2))
+            .ToDictionary(part => part[0], part => part[1].Trim());
 
     /// <summary>The options of the mount at a path, as the daemon sees it; null when there is none (proc_pid_mountinfo(5)).</summary>
-    public string? MountOptions(string path)
-        => File.ReadLines($"/proc/{ProcessId()}/mountinfo").Select(line => line.Split(' ')).LastOrDefault(part => part[4] == path)?[5];
+    public string? MountOptions(string path) =>
+        File.ReadLines($"/proc/{ProcessId()}/mountinfo").Select(line => line.Split(' ')).LastOrDefault(part => part[4] == path)?[5];
 
     private int ProcessId()
     {
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (!int.TryParse(Path.GetFileName(folder), out var id)) continue;
+            if (!int.TryParse(Path.GetFileName(folder), out var id))
+                continue;
             try
             {
                 // The folder of the node is mounted in this container and in no other.
-                if (File.ReadAllText($"{folder}/cmdline").StartsWith("/app/ipamd\0run\0", StringComparison.Ordinal) && File.ReadAllText($"{folder}/mountinfo").Contains(node.TheNode.Paths.Folder, StringComparison.Ordinal)) return id;
+                if (
+                    File.ReadAllText($"{folder}/cmdline").StartsWith("/app/ipamd\0run\0", StringComparison.Ordinal)
+                    && File.ReadAllText($"{folder}/mountinfo").Contains(node.TheNode.Paths.Folder, StringComparison.Ordinal)
+                )
+                    return id;
             }
             catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
             {
@@ -122,8 +162,25 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         config.Command.AddRange(container["command"]!.AsArray().Select(item => (string)item!));
         config.Envs.AddRange(EnvironmentOf(container).Select(item => new KeyValue { Key = item.Key, Value = item.Value }));
         config.Mounts.AddRange(container["volumeMounts"]!.AsArray().Select(mount => MountOf((JsonObject)mount!)));
-        config.Mounts.Add(new Mount { ContainerPath = "/var/run/secrets/kubernetes.io/serviceaccount", HostPath = node.TheNode.Paths.ServiceAccount, Readonly = true });
-        var id = (await runtime.Cri.CreateContainerAsync(new CreateContainerRequest { PodSandboxId = _sandbox, Config = config, SandboxConfig = _config }, deadline: Containerd.Deadline)).ContainerId;
+        config.Mounts.Add(
+            new Mount
+            {
+                ContainerPath = "/var/run/secrets/kubernetes.io/serviceaccount",
+                HostPath = node.TheNode.Paths.ServiceAccount,
+                Readonly = true,
+            }
+        );
+        var id = (
+            await runtime.Cri.CreateContainerAsync(
+                new CreateContainerRequest
+                {
+                    PodSandboxId = _sandbox,
+                    Config = config,
+                    SandboxConfig = _config,
+                },
+                deadline: Containerd.Deadline
+            )
+        ).ContainerId;
         await runtime.Cri.StartContainerAsync(new StartContainerRequest { ContainerId = id }, deadline: Containerd.Deadline);
         return id;
     }
@@ -138,7 +195,10 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
             NoNewPrivs = (bool?)context["allowPrivilegeEscalation"] == false,
             Seccomp = new SecurityProfile
             {
-                ProfileType = (string?)context["seccompProfile"]?["type"] == "RuntimeDefault" ? SecurityProfile.Types.ProfileType.RuntimeDefault : SecurityProfile.Types.ProfileType.Unconfined,
+                ProfileType =
+                    (string?)context["seccompProfile"]?["type"] == "RuntimeDefault"
+                        ? SecurityProfile.Types.ProfileType.RuntimeDefault
+                        : SecurityProfile.Types.ProfileType.Unconfined,
             },
         };
         security.Capabilities.AddCapabilities.AddRange(Names(context["capabilities"]?["add"]));
@@ -155,7 +215,10 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         var environment = RenderedChart.Environment(container);
         (environment["AWS_EC2_ENDPOINT"], environment["AWS_REGION"]) = (VpcLab.Ec2Endpoint, "us-west-2");
         // What kubelet sets for every pod, and for those fields of the pod that the container names.
-        (environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]) = (LabCluster.Address.ToString(), $"{LabCluster.SecurePort}");
+        (environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]) = (
+            LabCluster.Address.ToString(),
+            $"{LabCluster.SecurePort}"
+        );
         foreach (var item in container["env"]!.AsArray().Where(item => item!["valueFrom"] is not null))
         {
             environment[(string)item!["name"]!] = (string)item["valueFrom"]!["fieldRef"]!["fieldPath"]! switch
@@ -177,7 +240,10 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         {
             ContainerPath = (string)mount["mountPath"]!,
             Readonly = (bool?)mount["readOnly"] ?? false,
-            Propagation = (string?)mount["mountPropagation"] == "HostToContainer" ? MountPropagation.PropagationHostToContainer : MountPropagation.PropagationPrivate,
+            Propagation =
+                (string?)mount["mountPropagation"] == "HostToContainer"
+                    ? MountPropagation.PropagationHostToContainer
+                    : MountPropagation.PropagationPrivate,
             HostPath = PathInLab((string)volume["hostPath"]!["path"]!),
         };
     }
@@ -194,5 +260,6 @@ internal sealed class RenderedPod(NodeLab node, Containerd runtime, RenderedChar
         return File.Exists(path) ? string.Join('\n', File.ReadLines(path).TakeLast(20)) : "";
     }
 
-    private async Task<ContainerStatus> StatusAsync(string id) => (await runtime.Cri.ContainerStatusAsync(new ContainerStatusRequest { ContainerId = id }, deadline: Containerd.Deadline)).Status;
+    private async Task<ContainerStatus> StatusAsync(string id) =>
+        (await runtime.Cri.ContainerStatusAsync(new ContainerStatusRequest { ContainerId = id }, deadline: Containerd.Deadline)).Status;
 }

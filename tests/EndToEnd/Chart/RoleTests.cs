@@ -16,9 +16,16 @@ public sealed class RoleTests
     public async Task Role_allows_what_a_daemon_with_events_and_annotations_does()
     {
         // One interface, nine addresses, no waiting: the tenth pod fails, which is an event.
-        Dictionary<string, string> environment = new() { ["ANNOTATE_POD_IP"] = "true", ["MAX_ENI"] = "1", ["VPCCNI_ADD_WAIT_SECONDS"] = "0", ["IP_COOLDOWN_PERIOD"] = "0" };
+        Dictionary<string, string> environment = new()
+        {
+            ["ANNOTATE_POD_IP"] = "true",
+            ["MAX_ENI"] = "1",
+            ["VPCCNI_ADD_WAIT_SECONDS"] = "0",
+            ["IP_COOLDOWN_PERIOD"] = "0",
+        };
         await using var node = await NodeLab.StartAsync(environment);
-        for (var pod = 0; pod < 9; pod++) await node.AddAsync($"web-{pod}");
+        for (var pod = 0; pod < 9; pod++)
+            await node.AddAsync($"web-{pod}");
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("web-9"));
         await Eventually.TrueAsync(() => Seen(node).Contains("events create"), what: "an event");
         await Eventually.TrueAsync(() => Seen(node).Contains("pods patch"), what: "an annotation");
@@ -30,20 +37,32 @@ public sealed class RoleTests
     {
         Dictionary<string, string> environment = new() { ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true" };
         await using var node = await NodeLab.StartAsync(environment, beforeReady: _ => { });
-        await Eventually.TrueAsync(() => Seen(node).Contains("eniconfigs watch") && Seen(node).Contains("nodes watch"), what: "ENIConfigs and the node are watched");
+        await Eventually.TrueAsync(
+            () => Seen(node).Contains("eniconfigs watch") && Seen(node).Contains("nodes watch"),
+            what: "ENIConfigs and the node are watched"
+        );
         Check(node, environment);
     }
 
     private static void Check(NodeLab node, Dictionary<string, string> environment)
     {
         var values = string.Join(", ", environment.Select(item => $"{item.Key}: \"{item.Value}\""));
-        var allowed = HelmRenderer.Render(HelmRenderer.WithImage, $"env: {{{values}}}").Single("ClusterRole")["rules"]!.AsArray()
-            .SelectMany(rule => rule!["resources"]!.AsArray().SelectMany(resource => rule["verbs"]!.AsArray().Select(verb => $"{resource} {verb}"))).ToList();
+        var allowed = HelmRenderer.Render(HelmRenderer.WithImage, $"env: {{{values}}}").Single("ClusterRole")["rules"]!
+            .AsArray()
+            .SelectMany(rule =>
+                rule!["resources"]!.AsArray().SelectMany(resource => rule["verbs"]!.AsArray().Select(verb => $"{resource} {verb}"))
+            )
+            .ToList();
         Assert.Empty(Seen(node).Except(allowed));
         // An event that happens again is patched, a missing pod is not asked for, and no checkpoint was lost: what is left of a short life.
         Assert.Empty(allowed.Except(Seen(node)).Except(["events patch", "events create", "pods get", "pods list"]));
     }
 
-    private static IReadOnlyList<string> Seen(NodeLab node)
-        => [.. node.Lab.Cluster.Plane.Calls.Counts.Where(call => call.User == User).Select(call => $"{call.Resource.Split('.')[0]} {call.Verb}").Distinct()];
+    private static IReadOnlyList<string> Seen(NodeLab node) =>
+        [
+            .. node
+                .Lab.Cluster.Plane.Calls.Counts.Where(call => call.User == User)
+                .Select(call => $"{call.Resource.Split('.')[0]} {call.Verb}")
+                .Distinct(),
+        ];
 }

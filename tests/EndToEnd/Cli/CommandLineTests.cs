@@ -18,8 +18,14 @@ public sealed class CommandLineTests
         var folder = Directory.CreateTempSubdirectory("vpccni-bare-");
         try
         {
-            var outcome = await RunAsync([], new() { ["VPCCNI_SOCKET_PATH"] = Path.Combine(folder.FullName, "ipamd.sock"),
-                ["AWS_VPC_K8S_CNI_BACKING_STORE"] = Path.Combine(folder.FullName, "ipam.json") });
+            var outcome = await RunAsync(
+                [],
+                new()
+                {
+                    ["VPCCNI_SOCKET_PATH"] = Path.Combine(folder.FullName, "ipamd.sock"),
+                    ["AWS_VPC_K8S_CNI_BACKING_STORE"] = Path.Combine(folder.FullName, "ipam.json"),
+                }
+            );
             Assert.Equal((0, ""), (outcome.Code, outcome.Error));
             Assert.Contains("Usage:\n  ipamd [command] [options]", outcome.Output, StringComparison.Ordinal);
             Assert.Empty(folder.GetFileSystemInfos());
@@ -36,12 +42,25 @@ public sealed class CommandLineTests
         var wrong = await RunAsync(["statsu"]);
         Assert.Equal((64, ""), (wrong.Code, wrong.Output));
         Assert.Contains("did you mean 'status'?", wrong.Error, StringComparison.Ordinal);
-        foreach (var command in (string[][])[["status"], ["pods"], ["explain", "default/web"], ["audit"], ["access"], ["health"]])
+        foreach (
+            var command in (string[][])
+                [
+                    ["status"],
+                    ["pods"],
+                    ["explain", "default/web"],
+                    ["audit"],
+                    ["access"],
+                    ["health"],
+                ]
+        )
         {
             var missing = await RunAsync([.. command, "--socket", "/nonexistent/ipamd.sock"]);
             Assert.Equal((2, ""), (missing.Code, missing.Output));
-            Assert.StartsWith("ipamd: the daemon is not running: there is no socket /nonexistent/ipamd.sock\n", missing.Error,
-                StringComparison.Ordinal);
+            Assert.StartsWith(
+                "ipamd: the daemon is not running: there is no socket /nonexistent/ipamd.sock\n",
+                missing.Error,
+                StringComparison.Ordinal
+            );
             Assert.DoesNotContain("localhost", missing.Error, StringComparison.Ordinal);
         }
     }
@@ -63,8 +82,19 @@ public sealed class CommandLineTests
         await node.AddAsync(pod);
         var environment = new Dictionary<string, string> { ["VPCCNI_SOCKET_PATH"] = node.TheNode.Paths.IpamdSocket };
 
-        foreach (var arguments in (string[][])[["status", "--json"], ["--json", "status"], ["pods", "--json"], ["explain", pod, "--json"],
-            ["audit", "--without-cloud", "--json"], ["access", "--json"], ["health", "--verbose", "--json"], ["health", "--json"]])
+        foreach (
+            var arguments in (string[][])
+                [
+                    ["status", "--json"],
+                    ["--json", "status"],
+                    ["pods", "--json"],
+                    ["explain", pod, "--json"],
+                    ["audit", "--without-cloud", "--json"],
+                    ["access", "--json"],
+                    ["health", "--verbose", "--json"],
+                    ["health", "--json"],
+                ]
+        )
         {
             var answer = await RunAsync(arguments, environment);
             Assert.True(answer is { Code: 0, Error: "" }, $"{string.Join(' ', arguments)}: {answer}");
@@ -76,16 +106,21 @@ public sealed class CommandLineTests
         {
             var cloud = status.RootElement.GetProperty("cloud");
             Assert.Equal(JsonValueKind.Number, cloud.GetProperty("driftFound").ValueKind);
-            Assert.All(cloud.GetProperty("calls").EnumerateArray(),
-                call => Assert.Equal(JsonValueKind.Number, call.GetProperty("count").ValueKind));
+            Assert.All(
+                cloud.GetProperty("calls").EnumerateArray(),
+                call => Assert.Equal(JsonValueKind.Number, call.GetProperty("count").ValueKind)
+            );
             Assert.NotEqual(0, cloud.GetProperty("calls").GetArrayLength());
         }
 
         Assert.Contains($"default/{pod}", (await RunAsync(["pods"], environment)).Output, StringComparison.Ordinal);
         environment["COLUMNS"] = "60";
         Assert.All((await RunAsync(["pods"], environment)).Output.Split('\n'), line => Assert.True(line.Length <= 60, line));
-        Assert.StartsWith($"default/{pod} holds", (await RunAsync(["explain", pod], environment)).Output.Replace('\n', ' '),
-            StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"default/{pod} holds",
+            (await RunAsync(["explain", pod], environment)).Output.Replace('\n', ' '),
+            StringComparison.Ordinal
+        );
         var workload = await RunAsync(["explain", "default/web"], environment);
         Assert.Equal(3, workload.Code);
         Assert.Contains($"default/{pod}"[..50], workload.Output, StringComparison.Ordinal);
@@ -98,8 +133,10 @@ public sealed class CommandLineTests
         Requirement.NeedProgram("script");
         await using var node = await NodeLab.StartAsync();
         await node.AddAsync("web-5968f7c9d4-" + new string('x', 40));
-        var outcome = await RunAsync("script", ["-qec", $"stty cols 64; {Binaries.Ipamd} pods --socket {node.TheNode.Paths.IpamdSocket}",
-            "/dev/null"]);
+        var outcome = await RunAsync(
+            "script",
+            ["-qec", $"stty cols 64; {Binaries.Ipamd} pods --socket {node.TheNode.Paths.IpamdSocket}", "/dev/null"]
+        );
         Assert.Contains("10.0.", outcome.Output, StringComparison.Ordinal);
         Assert.All(outcome.Output.Replace("\r", "", StringComparison.Ordinal).Split('\n'), line => Assert.True(line.Length <= 64, line));
     }
@@ -112,15 +149,21 @@ public sealed class CommandLineTests
         var paths = node.TheNode.Paths;
         var environment = new Dictionary<string, string>
         {
-            ["VPCCNI_SOCKET_PATH"] = paths.IpamdSocket, ["AWS_VPC_K8S_CNI_BACKING_STORE"] = paths.Checkpoint,
+            ["VPCCNI_SOCKET_PATH"] = paths.IpamdSocket,
+            ["AWS_VPC_K8S_CNI_BACKING_STORE"] = paths.Checkpoint,
             ["AWS_VPC_K8S_CNI_LOG_FILE"] = paths.IpamdLog,
         };
-        Assert.Contains("`ipamd status` asks the daemon itself",
+        Assert.Contains(
+            "`ipamd status` asks the daemon itself",
             (await RunAsync(["status", "--offline"], environment)).Output.Replace("\n           ", " ", StringComparison.Ordinal),
-                StringComparison.Ordinal);
+            StringComparison.Ordinal
+        );
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
-        Assert.StartsWith("ipamd: the daemon is not running: nobody listens on ", (await RunAsync(["status"], environment)).Error,
-            StringComparison.Ordinal);
+        Assert.StartsWith(
+            "ipamd: the daemon is not running: nobody listens on ",
+            (await RunAsync(["status"], environment)).Error,
+            StringComparison.Ordinal
+        );
 
         var before = Snapshot(paths.Folder);
         var offline = await RunAsync(["status", "--offline"], environment);
@@ -133,35 +176,54 @@ public sealed class CommandLineTests
         Assert.Equal(before, Snapshot(paths.Folder));
     }
 
-    private static string Snapshot(string folder)
-        => string.Join('\n', new DirectoryInfo(folder).GetFileSystemInfos().OrderBy(item => item.Name, StringComparer.Ordinal)
-            .Select(item => $"{item.Name} {item.LastWriteTimeUtc:O}"));
+    private static string Snapshot(string folder) =>
+        string.Join(
+            '\n',
+            new DirectoryInfo(folder)
+                .GetFileSystemInfos()
+                .OrderBy(item => item.Name, StringComparer.Ordinal)
+                .Select(item => $"{item.Name} {item.LastWriteTimeUtc:O}")
+        );
 
     /// <summary>What bash offers at the end of a line.</summary>
     private static async Task<string> CompleteAsync(string line, string word)
     {
-        var script = $"PATH={Path.GetDirectoryName(Binaries.Ipamd)}:$PATH; source <(ipamd completion bash); "
+        var script =
+            $"PATH={Path.GetDirectoryName(Binaries.Ipamd)}:$PATH; source <(ipamd completion bash); "
             + $"COMP_LINE='{line}'; COMP_POINT={line.Length}; _ipamd ipamd '{word}' ipamd; echo \"${{COMPREPLY[*]}}\"";
         return (await RunAsync("bash", ["-c", script])).Output.Trim();
     }
 
     private static Task<(int Code, string Output, string Error)> RunAsync(
-        string[] arguments, Dictionary<string, string>? environment = null)
-        => RunAsync(Binaries.Ipamd, arguments, environment);
+        string[] arguments,
+        Dictionary<string, string>? environment = null
+    ) => RunAsync(Binaries.Ipamd, arguments, environment);
 
     private static async Task<(int Code, string Output, string Error)> RunAsync(
-        string program, string[] arguments, Dictionary<string, string>? environment = null)
+        string program,
+        string[] arguments,
+        Dictionary<string, string>? environment = null
+    )
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true,
-            RedirectStandardInput = true, UseShellExecute = false };
-        foreach (var (name, value) in environment ?? []) start.Environment[name] = value;
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+        };
+        foreach (var (name, value) in environment ?? [])
+            start.Environment[name] = value;
         using var process = Process.Start(start)!;
         process.StandardInput.Close();
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
-            process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+        var (output, error) = (
+            process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
+            process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken)
+        );
         try
         {
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken)
+            await process
+                .WaitForExitAsync(TestContext.Current.CancellationToken)
                 .WaitAsync(Deadline, TestContext.Current.CancellationToken);
         }
         catch (TimeoutException)

@@ -14,8 +14,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
 /// <summary>
-/// The variables that every AWS SDK reads, in the native daemon: where EC2 is, and where credentials come from. The lab's EC2 API checks each signature, so a daemon that becomes ready without a checkpoint has
-/// found the right ones; the instance's own are turned off.
+/// The variables that every AWS SDK reads, in the native daemon: where EC2 is, and where credentials come from. The lab's EC2 API checks
+/// each signature, so a daemon that becomes ready without a checkpoint has found the right ones; the instance's own are turned off.
 /// </summary>
 public sealed class AwsVariablesTests
 {
@@ -26,20 +26,27 @@ public sealed class AwsVariablesTests
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    private static Dictionary<string, string> Keys => new() { ["AWS_ACCESS_KEY_ID"] = CredentialStore.ForPeople.AccessKeyId, ["AWS_SECRET_ACCESS_KEY"] = CredentialStore.ForPeople.SecretAccessKey };
+    private static Dictionary<string, string> Keys =>
+        new()
+        {
+            ["AWS_ACCESS_KEY_ID"] = CredentialStore.ForPeople.AccessKeyId,
+            ["AWS_SECRET_ACCESS_KEY"] = CredentialStore.ForPeople.SecretAccessKey,
+        };
 
     /// <summary>A port on which nothing listens: whoever takes the wrong variable does not become ready.</summary>
     private const string Nowhere = "http://127.0.0.1:9";
 
-    public static TheoryData<string> Endpoints => new(
-        $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint}",
-        $"AWS_ENDPOINT_URL={VpcLab.Ec2Endpoint}",
-        $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere} AWS_EC2_ENDPOINT={Nowhere}",
-        $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere}",
-        $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL_EC2={Nowhere} AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
-        $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION= AWS_DEFAULT_REGION=us-west-2",
-        $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION=us-west-2 AWS_DEFAULT_REGION=eu-west-9",
-        $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION=");
+    public static TheoryData<string> Endpoints =>
+        new(
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint}",
+            $"AWS_ENDPOINT_URL={VpcLab.Ec2Endpoint}",
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere} AWS_EC2_ENDPOINT={Nowhere}",
+            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL={Nowhere}",
+            $"AWS_EC2_ENDPOINT={VpcLab.Ec2Endpoint} AWS_ENDPOINT_URL_EC2={Nowhere} AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true",
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION= AWS_DEFAULT_REGION=us-west-2",
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION=us-west-2 AWS_DEFAULT_REGION=eu-west-9",
+            $"AWS_ENDPOINT_URL_EC2={VpcLab.Ec2Endpoint} AWS_REGION="
+        );
 
     [Theory]
     [MemberData(nameof(Endpoints))]
@@ -47,7 +54,8 @@ public sealed class AwsVariablesTests
     {
         var environment = Keys;
         environment["AWS_EC2_ENDPOINT"] = "";
-        foreach (var variable in variables.Split(' ')) environment[variable.Split('=', 2)[0]] = variable.Split('=', 2)[1];
+        foreach (var variable in variables.Split(' '))
+            environment[variable.Split('=', 2)[0]] = variable.Split('=', 2)[1];
         await using var node = await StartAsync(environment);
         await AssertServesAsync(node);
     }
@@ -72,11 +80,18 @@ public sealed class AwsVariablesTests
                   endpoint_url = {VpcLab.Ec2Endpoint}
 
                 """,
-                Token);
-            await using var node = await StartAsync(new Dictionary<string, string>
-            {
-                ["AWS_PROFILE"] = "cni", ["AWS_CONFIG_FILE"] = Path.Combine(folder.FullName, "config"), ["AWS_SHARED_CREDENTIALS_FILE"] = Path.Combine(folder.FullName, "none"), ["AWS_EC2_ENDPOINT"] = "", ["AWS_REGION"] = "",
-            });
+                Token
+            );
+            await using var node = await StartAsync(
+                new Dictionary<string, string>
+                {
+                    ["AWS_PROFILE"] = "cni",
+                    ["AWS_CONFIG_FILE"] = Path.Combine(folder.FullName, "config"),
+                    ["AWS_SHARED_CREDENTIALS_FILE"] = Path.Combine(folder.FullName, "none"),
+                    ["AWS_EC2_ENDPOINT"] = "",
+                    ["AWS_REGION"] = "",
+                }
+            );
             await AssertServesAsync(node);
         }
         finally
@@ -90,7 +105,9 @@ public sealed class AwsVariablesTests
     {
         await using var node = await StartAsync([], start: false);
         var file = Path.Combine(node.TheNode.Paths.Folder, "credentials");
-        await File.WriteAllTextAsync(file, $"""
+        await File.WriteAllTextAsync(
+            file,
+            $"""
             [default]
             aws_access_key_id = AKIAWRONGWRONGWRONG0
             aws_secret_access_key = wrong
@@ -98,7 +115,9 @@ public sealed class AwsVariablesTests
             aws_access_key_id = {CredentialStore.ForPeople.AccessKeyId}
             aws_secret_access_key = {CredentialStore.ForPeople.SecretAccessKey}
 
-            """, Token);
+            """,
+            Token
+        );
         node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_PROFILE"] = "cni", ["AWS_SHARED_CREDENTIALS_FILE"] = file });
         await AssertServesAsync(node);
     }
@@ -113,7 +132,14 @@ public sealed class AwsVariablesTests
         await using var sts = await ServeAsync(node, requests, _ => StsAnswer("AssumeRoleWithWebIdentity", pair), "text/xml");
         var file = Path.Combine(node.TheNode.Paths.Folder, "token");
         await File.WriteAllTextAsync(file, WebToken, Token);
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_ROLE_ARN"] = Role, ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file, ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}" });
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_ROLE_ARN"] = Role,
+                ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file,
+                ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}",
+            }
+        );
         await AssertServesAsync(node, WebToken, pair.SecretAccessKey, pair.Token);
         var request = Assert.Single(requests);
         Assert.Contains("Action=AssumeRoleWithWebIdentity", request.Body, StringComparison.Ordinal);
@@ -129,11 +155,24 @@ public sealed class AwsVariablesTests
         await using var node = await StartAsync([], start: false);
         var requests = new ConcurrentQueue<Received>();
         await using var sts = await ServeAsync(
-            node, requests,
-            _ => "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized to perform sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>", "text/xml", 403);
+            node,
+            requests,
+            _ =>
+                "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>Not authorized to perform "
+                + "sts:AssumeRoleWithWebIdentity</Message></Error></ErrorResponse>",
+            "text/xml",
+            403
+        );
         var file = Path.Combine(node.TheNode.Paths.Folder, "token");
         await File.WriteAllTextAsync(file, WebToken, Token);
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_ROLE_ARN"] = Role, ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file, ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}" });
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_ROLE_ARN"] = Role,
+                ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file,
+                ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}",
+            }
+        );
         await AssertLogsAsync(node, "Not authorized to perform sts:AssumeRoleWithWebIdentity", WebToken);
     }
 
@@ -145,7 +184,14 @@ public sealed class AwsVariablesTests
         var requests = new ConcurrentQueue<Received>();
         await using var sts = await ServeAsync(node, requests, _ => StsAnswer("AssumeRoleWithWebIdentity", pair), "text/xml");
         var file = Path.Combine(node.TheNode.Paths.Folder, "token");
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_ROLE_ARN"] = Role, ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file, ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}" });
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_ROLE_ARN"] = Role,
+                ["AWS_WEB_IDENTITY_TOKEN_FILE"] = file,
+                ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}",
+            }
+        );
         await AssertLogsAsync(node, file);
         await File.WriteAllTextAsync(file, WebToken, Token);
         await AssertServesAsync(node, WebToken);
@@ -159,11 +205,29 @@ public sealed class AwsVariablesTests
         var pair = await PairOfInstanceAsync(node);
         var requests = new ConcurrentQueue<Received>();
         await using var agent = await ServeAsync(
-            node, requests,
-            _ => JsonSerializer.Serialize(new { pair.AccessKeyId, pair.SecretAccessKey, pair.Token, Expiration = DateTimeOffset.UtcNow.AddHours(6).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'") }), "application/json");
+            node,
+            requests,
+            _ =>
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        pair.AccessKeyId,
+                        pair.SecretAccessKey,
+                        pair.Token,
+                        Expiration = DateTimeOffset.UtcNow.AddHours(6).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"),
+                    }
+                ),
+            "application/json"
+        );
         var file = Path.Combine(node.TheNode.Paths.Folder, "token");
         await File.WriteAllTextAsync(file, PodToken, Token);
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = $"http://{StandIn}/v1/credentials", ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = file });
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = $"http://{StandIn}/v1/credentials",
+                ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = file,
+            }
+        );
         await AssertServesAsync(node, PodToken, pair.SecretAccessKey, pair.Token);
         Assert.All(requests, request => Assert.Equal(("/v1/credentials", PodToken), (request.Path, request.Authorization)));
         Assert.NotEmpty(requests);
@@ -178,9 +242,21 @@ public sealed class AwsVariablesTests
         var requests = new ConcurrentQueue<Received>();
         var pair = await PairOfInstanceAsync(node);
         await using var agent = await ServeAsync(
-            node, requests,
-            _ => JsonSerializer.Serialize(new { pair.AccessKeyId, pair.SecretAccessKey, pair.Token, Expiration = DateTimeOffset.UtcNow.AddHours(6).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'") }), "application/json",
-            at: new IPEndPoint(IPAddress.Parse("169.254.170.2"), 80));
+            node,
+            requests,
+            _ =>
+                JsonSerializer.Serialize(
+                    new
+                    {
+                        pair.AccessKeyId,
+                        pair.SecretAccessKey,
+                        pair.Token,
+                        Expiration = DateTimeOffset.UtcNow.AddHours(6).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"),
+                    }
+                ),
+            "application/json",
+            at: new IPEndPoint(IPAddress.Parse("169.254.170.2"), 80)
+        );
         node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/v2/credentials/id" });
         await AssertServesAsync(node, pair.SecretAccessKey, pair.Token);
         Assert.All(requests, request => Assert.Equal("/v2/credentials/id", request.Path));
@@ -195,7 +271,9 @@ public sealed class AwsVariablesTests
         var requests = new ConcurrentQueue<Received>();
         await using var sts = await ServeAsync(node, requests, _ => StsAnswer("AssumeRole", pair), "text/xml");
         var file = Path.Combine(node.TheNode.Paths.Folder, "config");
-        await File.WriteAllTextAsync(file, $"""
+        await File.WriteAllTextAsync(
+            file,
+            $"""
             [profile cni]
             role_arn = {Role}
             source_profile = keys
@@ -203,8 +281,17 @@ public sealed class AwsVariablesTests
             aws_access_key_id = AKIASOURCESOURCE0001
             aws_secret_access_key = source
 
-            """, Token);
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_PROFILE"] = "cni", ["AWS_CONFIG_FILE"] = file, ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}" });
+            """,
+            Token
+        );
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_PROFILE"] = "cni",
+                ["AWS_CONFIG_FILE"] = file,
+                ["AWS_ENDPOINT_URL_STS"] = $"http://{StandIn}",
+            }
+        );
         await AssertServesAsync(node, pair.SecretAccessKey, pair.Token);
         var request = Assert.Single(requests);
         Assert.Contains("Action=AssumeRole&", request.Body, StringComparison.Ordinal);
@@ -214,15 +301,31 @@ public sealed class AwsVariablesTests
 
     [Theory]
     [InlineData("no profile of that name", "[profile other]\nregion = us-west-2\n", "Unable to find the \\\"cni\\\" profile")]
-    [InlineData("a source that is not there", "[profile cni]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = gone\n", "its source_profile gone is not in the files")]
-    [InlineData("a chain of roles", "[profile cni]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = b\n[profile b]\nrole_arn = arn:aws:iam::1:role/y\nsource_profile = c\n", "has a role itself")]
+    [InlineData(
+        "a source that is not there",
+        "[profile cni]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = gone\n",
+        "its source_profile gone is not in the files"
+    )]
+    [InlineData(
+        "a chain of roles",
+        "[profile cni]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = b\n[profile b]\nrole_arn = "
+            + "arn:aws:iam::1:role/y\nsource_profile = c\n",
+        "has a role itself"
+    )]
     [InlineData("no file of profiles", "<html>this is no profile</html>\n", "CredentialsUnavailable")]
     public async Task A_profile_that_cannot_be_used_is_a_problem_that_names_it(string what, string content, string expected)
     {
         await using var node = await StartAsync([], start: false);
         var file = Path.Combine(node.TheNode.Paths.Folder, "config");
         await File.WriteAllTextAsync(file, content, Token);
-        node.TheNode.Ipamd!.Start(new Dictionary<string, string> { ["AWS_PROFILE"] = "cni", ["AWS_CONFIG_FILE"] = file, ["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent" });
+        node.TheNode.Ipamd!.Start(
+            new Dictionary<string, string>
+            {
+                ["AWS_PROFILE"] = "cni",
+                ["AWS_CONFIG_FILE"] = file,
+                ["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent",
+            }
+        );
         await AssertLogsAsync(node, expected);
         Assert.True(node.TheNode.Ipamd.ProcessId is not null, $"{what}: the daemon ended");
         await AssertRunsAsync(node);
@@ -240,10 +343,19 @@ public sealed class AwsVariablesTests
     /// <summary>Without the instance's own credentials, the files of the machine that runs the test, and a cluster.</summary>
     private static async Task<NodeLab> StartAsync(Dictionary<string, string> environment, bool start = true)
     {
-        Dictionary<string, string> all = new() { ["AWS_EC2_METADATA_DISABLED"] = "true", ["AWS_CONFIG_FILE"] = "/nonexistent", ["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent", ["HOME"] = "/nonexistent", ["WARM_IP_TARGET"] = "1" };
-        foreach (var (name, value) in environment) all[name] = value;
+        Dictionary<string, string> all = new()
+        {
+            ["AWS_EC2_METADATA_DISABLED"] = "true",
+            ["AWS_CONFIG_FILE"] = "/nonexistent",
+            ["AWS_SHARED_CREDENTIALS_FILE"] = "/nonexistent",
+            ["HOME"] = "/nonexistent",
+            ["WARM_IP_TARGET"] = "1",
+        };
+        foreach (var (name, value) in environment)
+            all[name] = value;
         var node = await NodeLab.StartAsync(all, beforeReady: _ => { });
-        if (start) return node;
+        if (start)
+            return node;
         await node.TheNode.Ipamd!.KillAsync(Token);
         File.Delete(node.TheNode.Paths.Checkpoint);
         File.Delete(node.TheNode.Paths.IpamdLog);
@@ -255,7 +367,10 @@ public sealed class AwsVariablesTests
         await node.Lab.WaitUntilReadyAsync(Token);
         await node.AddAsync("a");
         var status = (await node.StatusAsync()).Answer!.Value.GetRawText();
-        Assert.All([.. secrets, CredentialStore.ForPeople.SecretAccessKey], secret => Assert.DoesNotContain(secret, node.Log + status, StringComparison.Ordinal));
+        Assert.All(
+            [.. secrets, CredentialStore.ForPeople.SecretAccessKey],
+            secret => Assert.DoesNotContain(secret, node.Log + status, StringComparison.Ordinal)
+        );
     }
 
     /// <summary>It is tried again, and no reason to end.</summary>
@@ -286,22 +401,36 @@ public sealed class AwsVariablesTests
     {
         Requirement.NeedProgram("curl");
         const string metadata = "http://169.254.169.254/latest";
-        var json = await node.ExecAsync("sh", "-ec", $"""
+        var json = await node.ExecAsync(
+            "sh",
+            "-ec",
+            $"""
             t=$(curl -sfX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' {metadata}/api/token)
             r=$(curl -sf -H "X-aws-ec2-metadata-token: $t" {metadata}/meta-data/iam/security-credentials/)
             curl -sf -H "X-aws-ec2-metadata-token: $t" {metadata}/meta-data/iam/security-credentials/$r
-            """);
+            """
+        );
         return JsonSerializer.Deserialize<Pair>(json)!;
     }
 
-    private static string StsAnswer(string action, Pair pair) => $"""
-        <{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials><AccessKeyId>{pair.AccessKeyId}</AccessKeyId><SecretAccessKey>{pair.SecretAccessKey}</SecretAccessKey>
-        <SessionToken>{pair.Token}</SessionToken><Expiration>{DateTimeOffset.UtcNow.AddHours(6):yyyy-MM-dd'T'HH:mm:ss'Z'}</Expiration></Credentials></{action}Result></{action}Response>
-        """;
+    private static string StsAnswer(string action, Pair pair) =>
+        $"""
+            <{action}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{action}Result><Credentials><AccessKeyId>{pair.AccessKeyId}</AccessKeyId><SecretAccessKey>{pair.SecretAccessKey}</SecretAccessKey>
+            <SessionToken>{pair.Token}</SessionToken><Expiration>{DateTimeOffset.UtcNow.AddHours(
+                6
+            ):yyyy-MM-dd'T'HH:mm:ss'Z'}</Expiration></Credentials></{action}Result></{action}Response>
+            """;
 
     /// <summary>A stand-in on the node.</summary>
-    private static Task<NamespaceServer> ServeAsync(NodeLab node, ConcurrentQueue<Received> requests, Func<string, string> answer, string type, int status = 200, IPEndPoint? at = null)
-        => NamespaceServer.StartAsync(
+    private static Task<NamespaceServer> ServeAsync(
+        NodeLab node,
+        ConcurrentQueue<Received> requests,
+        Func<string, string> answer,
+        string type,
+        int status = 200,
+        IPEndPoint? at = null
+    ) =>
+        NamespaceServer.StartAsync(
             [new ListenPoint(node.TheNode.Network, at ?? StandIn)],
             async context =>
             {
@@ -312,7 +441,9 @@ public sealed class AwsVariablesTests
                 context.Response.ContentType = type;
                 await context.Response.WriteAsync(answer(body), context.RequestAborted);
             },
-            NoLogging.Instance, Token);
+            NoLogging.Instance,
+            Token
+        );
 
     private sealed record Received(string Path, string Authorization, string Body);
 
@@ -324,8 +455,6 @@ public sealed class AwsVariablesTests
 
         public ILogger CreateLogger(string categoryName) => NullLogger.Instance;
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

@@ -5,7 +5,10 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>The two binaries when a runtime errs, or when pods and plugins go away in the middle of things: a clear answer each time, and nothing left behind.</summary>
+/// <summary>
+/// The two binaries when a runtime errs, or when pods and plugins go away in the middle of things: a clear answer each time, and nothing
+/// left behind.
+/// </summary>
 public sealed class BadInputTests
 {
     [Fact]
@@ -91,7 +94,19 @@ public sealed class BadInputTests
         Assert.Equal("fifteen-letters", (string?)added.Result["interfaces"]![1]!["name"]);
         Assert.Equal(15, ((string)added.Result["interfaces"]![0]!["name"]!).Length);
         Assert.True(await plugin.AnswersAsync(added.Address));
-        Assert.Equal(0, (await plugin.RunAsync("CHECK", netns, container, environment: Environment, configuration: Configuration, previous: added.Result)).Code);
+        Assert.Equal(
+            0,
+            (
+                await plugin.RunAsync(
+                    "CHECK",
+                    netns,
+                    container,
+                    environment: Environment,
+                    configuration: Configuration,
+                    previous: added.Result
+                )
+            ).Code
+        );
         await node.Lab.RestartIpamdAsync(NodeLab.Node, TestContext.Current.CancellationToken);
         Assert.Equal(1, await node.AssignedAsync());
         Assert.Equal(0, (await plugin.RunAsync("DEL", netns, container, environment: Environment, configuration: Configuration)).Code);
@@ -106,17 +121,36 @@ public sealed class BadInputTests
         var netns = plugin.CreateNamespace("pod");
         (string Variable, string Value, int Code)[] cases =
         [
-            ("CNI_IFNAME", "sixteen-letters-", 4), ("CNI_IFNAME", "..", 4), ("CNI_IFNAME", "a/b", 4), ("CNI_IFNAME", "naïve", 4),
-            ("CNI_CONTAINERID", new string('c', 1025), 4), ("CNI_CONTAINERID", "../../etc/passwd", 4), ("CNI_CONTAINERID", "-c", 4),
-            ("CNI_ARGS", $"K8S_POD_NAME={new string('p', 1025)}", 4), ("CNI_ARGS", "banana", 4), ("CNI_NETNS", "run/netns/x", 4), ("CNI_NETNS", "/run/netns/nobody", 4),
-            ("vethPrefix", "fiver", 7), ("vethPrefix", "eth", 7), ("name", new string('w', 1025), 7), ("name", "a b", 7), ("mtu", "9002", 7),
+            ("CNI_IFNAME", "sixteen-letters-", 4),
+            ("CNI_IFNAME", "..", 4),
+            ("CNI_IFNAME", "a/b", 4),
+            ("CNI_IFNAME", "naïve", 4),
+            ("CNI_CONTAINERID", new string('c', 1025), 4),
+            ("CNI_CONTAINERID", "../../etc/passwd", 4),
+            ("CNI_CONTAINERID", "-c", 4),
+            ("CNI_ARGS", $"K8S_POD_NAME={new string('p', 1025)}", 4),
+            ("CNI_ARGS", "banana", 4),
+            ("CNI_NETNS", "run/netns/x", 4),
+            ("CNI_NETNS", "/run/netns/nobody", 4),
+            ("vethPrefix", "fiver", 7),
+            ("vethPrefix", "eth", 7),
+            ("name", new string('w', 1025), 7),
+            ("name", "a b", 7),
+            ("mtu", "9002", 7),
         ];
         foreach (var (variable, value, code) in cases)
         {
             var isEnvironment = variable.StartsWith("CNI_", StringComparison.Ordinal);
-            var answer = await plugin.RunAsync("ADD", netns,
-                environment: environment => environment[variable] = isEnvironment ? value : environment.TryGetValue(variable, out var same) ? same : null,
-                configuration: configuration => configuration[variable] = isEnvironment ? configuration[variable]?.DeepClone() : value);
+            var answer = await plugin.RunAsync(
+                "ADD",
+                netns,
+                environment: environment =>
+                    environment[variable] =
+                        isEnvironment ? value
+                        : environment.TryGetValue(variable, out var same) ? same
+                        : null,
+                configuration: configuration => configuration[variable] = isEnvironment ? configuration[variable]?.DeepClone() : value
+            );
             Assert.True(answer.Code == code, $"{variable}: {answer.Output}");
             Assert.Contains(variable, answer.Message, StringComparison.Ordinal);
             Assert.True(answer.Output.Length < 1000, "the error quotes its input within bounds");
@@ -137,15 +171,25 @@ public sealed class BadInputTests
         for (var round = 0; round < 40; round++)
         {
             var (container, netns) = ($"c{round}", plugin.CreateNamespace($"p{round}"));
-            var answer = await plugin.AddAsync(netns, container, TimeSpan.FromMilliseconds(0.4 * round), process =>
-            {
-                if (how == "killed") process.Kill();
-                else RawPlugin.DeleteNamespace(netns);
-            });
-            if (answer is { ExitCode: 0 }) whole++;
-            else cut++;
+            var answer = await plugin.AddAsync(
+                netns,
+                container,
+                TimeSpan.FromMilliseconds(0.4 * round),
+                process =>
+                {
+                    if (how == "killed")
+                        process.Kill();
+                    else
+                        RawPlugin.DeleteNamespace(netns);
+                }
+            );
+            if (answer is { ExitCode: 0 })
+                whole++;
+            else
+                cut++;
             // A namespace that vanished is either seen in time, or the whole of the ADD was done before.
-            if (how != "killed") Assert.Contains(answer!.Code, new[] { 0, 4, 100 });
+            if (how != "killed")
+                Assert.Contains(answer!.Code, new[] { 0, 4, 100 });
             Assert.Equal(0, (await plugin.RunAsync("DEL", netns, container)).Code);
         }
 
@@ -175,7 +219,8 @@ public sealed class BadInputTests
         }
 
         Assert.Equal(0, (await plugin.RunAsync("DEL", pod, "c2", pod: "same", previous: added.Result)).Code);
-        if (!withDelOfTheOld) Assert.Equal(0, (await plugin.RunAsync("DEL", old, "crashed", pod: "same", previous: before.Result)).Code);
+        if (!withDelOfTheOld)
+            Assert.Equal(0, (await plugin.RunAsync("DEL", old, "crashed", pod: "same", previous: before.Result)).Code);
         await AssertNothingLeftAsync(node);
     }
 
@@ -219,15 +264,28 @@ public sealed class BadInputTests
         var pod = await plugin.RunAsync("ADD", plugin.CreateNamespace("pod"));
         string?[] lists =
         [
-            null, "{}", "\"c1\"", "[null]", "[\"c1\"]", "[{}]", "[{\"containerID\":\"c1\"}]", "[{\"containerID\":\"\",\"ifname\":\"eth0\"}]", "[{\"containerID\":1,\"ifname\":\"eth0\"}]",
+            null,
+            "{}",
+            "\"c1\"",
+            "[null]",
+            "[\"c1\"]",
+            "[{}]",
+            "[{\"containerID\":\"c1\"}]",
+            "[{\"containerID\":\"\",\"ifname\":\"eth0\"}]",
+            "[{\"containerID\":1,\"ifname\":\"eth0\"}]",
             "[{\"containerID\":\"c1\",\"ifname\":\"eth0\"},{\"containerID\":\"c2\",\"ifname\":null}]",
         ];
         foreach (var list in lists)
         {
-            var answer = await plugin.RunAsync("GC", "", configuration: configuration =>
-            {
-                if (list is not null) configuration["cni.dev/valid-attachments"] = JsonNode.Parse(list);
-            });
+            var answer = await plugin.RunAsync(
+                "GC",
+                "",
+                configuration: configuration =>
+                {
+                    if (list is not null)
+                        configuration["cni.dev/valid-attachments"] = JsonNode.Parse(list);
+                }
+            );
 
             Assert.True(answer.Code == 7, $"{list}: {answer.Output}");
             Assert.Contains("cni.dev/valid-attachments", answer.Message, StringComparison.Ordinal);
@@ -252,7 +310,11 @@ public sealed class BadInputTests
             configuration["ipam"] = new JsonObject { ["type"] = "host-local" };
             configuration["dns"] = new JsonObject { ["nameservers"] = new JsonArray("192.0.2.53") };
             configuration["capabilities"] = new JsonObject { ["portMappings"] = true, ["unheardOf"] = true };
-            configuration["runtimeConfig"] = new JsonObject { ["unheardOf"] = new JsonArray(), ["io.kubernetes.cri.pod-annotations"] = new JsonObject { ["a"] = "b" } };
+            configuration["runtimeConfig"] = new JsonObject
+            {
+                ["unheardOf"] = new JsonArray(),
+                ["io.kubernetes.cri.pod-annotations"] = new JsonObject { ["a"] = "b" },
+            };
             configuration["cni.dev/unheard-of"] = true;
         }
 

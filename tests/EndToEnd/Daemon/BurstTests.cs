@@ -20,9 +20,12 @@ public sealed class BurstTests
 
         Assert.Equal(Pods, added.Select(answer => answer.Address).Distinct().Count());
         Assert.Equal(Pods, await node.AssignedAsync());
-        for (var index = 0; index < Pods; index++) Assert.True(await plugin.AnswersAsync(added[index].Address), added[index].Address);
+        for (var index = 0; index < Pods; index++)
+            Assert.True(await plugin.AnswersAsync(added[index].Address), added[index].Address);
 
-        var deleted = await Task.WhenAll(paths.Select((path, index) => plugin.RunAsync("DEL", path, $"c{index}", previous: added[index].Result)));
+        var deleted = await Task.WhenAll(
+            paths.Select((path, index) => plugin.RunAsync("DEL", path, $"c{index}", previous: added[index].Result))
+        );
         Assert.All(deleted, answer => Assert.Equal(0, answer.Code));
         await AssertNothingLeftAsync(node, paths);
     }
@@ -38,7 +41,10 @@ public sealed class BurstTests
 
         var served = answers.Where(answer => answer.ExitCode == 0).ToArray();
         Assert.Equal(27, served.Select(answer => answer.Address).Distinct().Count());
-        Assert.All(answers.Except(served), answer => Assert.Equal((11, true), (answer.Code, answer.Message.Contains("interface limit reached", StringComparison.Ordinal))));
+        Assert.All(
+            answers.Except(served),
+            answer => Assert.Equal((11, true), (answer.Code, answer.Message.Contains("interface limit reached", StringComparison.Ordinal)))
+        );
         Assert.Equal(27, await node.AssignedAsync());
         // Those that failed have left nothing, even before the runtime's DEL.
         Assert.Equal(27, (await node.PodNetworkAsync()).Split('\n').Count(line => line.StartsWith("512:", StringComparison.Ordinal)));
@@ -52,8 +58,11 @@ public sealed class BurstTests
     private static async Task AssertNothingLeftAsync(NodeLab node, IReadOnlyList<string> paths)
     {
         await BadInputTests.AssertNothingLeftAsync(node);
-        using var checkpoint = JsonDocument.Parse(await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken));
+        using var checkpoint = JsonDocument.Parse(
+            await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken)
+        );
         Assert.Equal(0, checkpoint.RootElement.GetProperty("allocations").GetArrayLength());
-        foreach (var path in paths) Assert.DoesNotContain("eth0", await node.ExecAsync("ip", "-n", Path.GetFileName(path), "-o", "link"), StringComparison.Ordinal);
+        foreach (var path in paths)
+            Assert.DoesNotContain("eth0", await node.ExecAsync("ip", "-n", Path.GetFileName(path), "-o", "link"), StringComparison.Ordinal);
     }
 }

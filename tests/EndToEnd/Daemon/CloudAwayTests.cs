@@ -21,12 +21,19 @@ public sealed class CloudAwayTests
     public async Task Restart_while_ec2_is_away_serves_what_is_free_and_grows_when_it_is_back(string code)
     {
         await using var node = await NodeLab.StartAsync(
-            new() { ["MAX_ENI"] = "2", ["WARM_ENI_TARGET"] = "0", ["VPCCNI_ADD_WAIT_SECONDS"] = "5" });
+            new()
+            {
+                ["MAX_ENI"] = "2",
+                ["WARM_ENI_TARGET"] = "0",
+                ["VPCCNI_ADD_WAIT_SECONDS"] = "5",
+            }
+        );
         var (a, b) = (await node.AddAsync("a"), await node.AddAsync("b"));
         // The checkpoint gets what was observed a moment later.
         await Eventually.TrueAsync(
             () => File.ReadAllText(node.TheNode.Paths.Checkpoint).Contains("\"interfaces\"", StringComparison.Ordinal),
-            what: "the interfaces in the checkpoint");
+            what: "the interfaces in the checkpoint"
+        );
         node.Lab.World.Inject(new FaultSpec { Operation = "*", Code = code });
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         Assert.True(await node.PingAsync("a", b.Address.ToString()));
@@ -50,7 +57,8 @@ public sealed class CloudAwayTests
         // All that is known to be free is given, and then growth waits for EC2.
         var free = status.GetProperty("pool").GetProperty("available").GetInt32();
         List<LabPod> pods = [a, b, c];
-        for (var index = 0; index < free; index++) pods.Add(await node.AddAsync($"free-{index}"));
+        for (var index = 0; index < free; index++)
+            pods.Add(await node.AddAsync($"free-{index}"));
         Assert.Equal(pods.Count, pods.Select(pod => pod.Address).Distinct().Count());
         var refused = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("waits"));
         Assert.Equal(11, refused.Code);
@@ -61,7 +69,8 @@ public sealed class CloudAwayTests
         Assert.True(await node.PingAsync("waits", a.Address.ToString()));
         await Eventually.TrueAsync(
             async () => !(await node.StatusAsync()).Answer!.Value.GetRawText().Contains("NotObserved", StringComparison.Ordinal),
-            what: "an observed node");
+            what: "an observed node"
+        );
     }
 
     [Fact]
@@ -69,12 +78,15 @@ public sealed class CloudAwayTests
     {
         var forbidden = new FaultSpec
         {
-            Operation = "DescribeSubnets", Code = "UnauthorizedOperation", Message = "You are not authorized to perform this operation.",
+            Operation = "DescribeSubnets",
+            Code = "UnauthorizedOperation",
+            Message = "You are not authorized to perform this operation.",
         };
         await using var node = await NodeLab.StartAsync(beforeReady: lab => lab.World.Inject(forbidden));
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
         List<LabPod> pods = [];
-        for (var index = 0; index < 10; index++) pods.Add(await node.AddAsync($"p{index}"));
+        for (var index = 0; index < 10; index++)
+            pods.Add(await node.AddAsync($"p{index}"));
         Assert.True(await node.PingAsync("p0", pods[9].Address.ToString()));
         Assert.Contains("allow ec2:DescribeSubnets in the policy of the daemon's role", node.Log, StringComparison.Ordinal);
 

@@ -12,7 +12,9 @@ namespace VpcCni.EndToEnd.Tests.Daemon;
 /// <summary>Pods in a network of their own: the daemon, its ENIConfigs applied with kubectl, and real packets.</summary>
 public sealed class CustomNetworkingTests
 {
-    private static readonly IPNetwork First = IPNetwork.Parse("10.0.64.0/20"), Second = IPNetwork.Parse("100.64.0.0/20"), Far = IPNetwork.Parse("10.0.80.0/20");
+    private static readonly IPNetwork First = IPNetwork.Parse("10.0.64.0/20"),
+        Second = IPNetwork.Parse("100.64.0.0/20"),
+        Far = IPNetwork.Parse("10.0.80.0/20");
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -20,9 +22,21 @@ public sealed class CustomNetworkingTests
     public async Task Every_path_of_pods_in_the_subnets_of_their_zones_takes_their_interface()
     {
         await using var lab = await StartAsync(
-            new() { ["ENI_CONFIG_LABEL_DEF"] = "topology.kubernetes.io/zone", ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString() },
-            options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")], PodSubnets = [First, Far] });
-        foreach (var (zone, range) in new[] { ("us-west-2a", First), ("us-west-2b", Far) }) await ApplyAsync(lab, zone, SubnetOf(lab, range), GroupOf(lab, "pods"));
+            new()
+            {
+                ["ENI_CONFIG_LABEL_DEF"] = "topology.kubernetes.io/zone",
+                ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(),
+            },
+            options =>
+                options with
+                {
+                    Nodes = [2, 1],
+                    Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")],
+                    PodSubnets = [First, Far],
+                }
+        );
+        foreach (var (zone, range) in new[] { ("us-west-2a", First), ("us-west-2b", Far) })
+            await ApplyAsync(lab, zone, SubnetOf(lab, range), GroupOf(lab, "pods"));
         await lab.Lab.WaitUntilReadyAsync(Token);
 
         await lab.AddAsync("web-0");
@@ -30,7 +44,8 @@ public sealed class CustomNetworkingTests
         await lab.Lab.AddPodAsync("node-2", PodName.Parse("default/other"), Token);
         await lab.Lab.AddPodAsync("node-3", PodName.Parse("default/far"), Token);
 
-        foreach (var (node, range) in new[] { ("node-1", First), ("node-2", First), ("node-3", Far) }) Assert.All(lab.Lab.Node(node).Pods, pod => Assert.True(range.Contains(pod.Address), $"{pod.Address} of {node}"));
+        foreach (var (node, range) in new[] { ("node-1", First), ("node-2", First), ("node-3", Far) })
+            Assert.All(lab.Lab.Node(node).Pods, pod => Assert.True(range.Contains(pod.Address), $"{pod.Address} of {node}"));
         var paths = new PathMatrix(lab.Lab, TimeProvider.System);
         await paths.InstallServicesAsync(Token);
         await PathTests.CheckAsync(paths, "custom networking");
@@ -39,10 +54,15 @@ public sealed class CustomNetworkingTests
     [Fact]
     public async Task An_ENIConfig_is_followed_from_before_it_exists_until_after_it_is_gone()
     {
-        await using var lab = await StartAsync(new() { ["WARM_IP_TARGET"] = "2", ["VPCCNI_ADD_WAIT_SECONDS"] = "3" }, options => options with { PodSubnets = [First, Second] });
+        await using var lab = await StartAsync(
+            new() { ["WARM_IP_TARGET"] = "2", ["VPCCNI_ADD_WAIT_SECONDS"] = "3" },
+            options => options with { PodSubnets = [First, Second] }
+        );
 
         // There is none: nothing is made, and the pod's event names what is missing.
-        await Eventually.TrueAsync(() => Task.FromResult(lab.Log.Contains("default", StringComparison.Ordinal) || File.Exists(lab.TheNode.Paths.IpamdSocket)));
+        await Eventually.TrueAsync(() =>
+            Task.FromResult(lab.Log.Contains("default", StringComparison.Ordinal) || File.Exists(lab.TheNode.Paths.IpamdSocket))
+        );
         var refused = await FailureOfAsync(lab, "early");
         Assert.Contains("custom networking has no network for this node's pods", refused, StringComparison.Ordinal);
         Assert.Contains("'default'", refused, StringComparison.Ordinal);
@@ -64,7 +84,13 @@ public sealed class CustomNetworkingTests
 
         // Another subnet, of a further range of the VPC: new pods there, the old one stays, and they reach each other.
         await ApplyAsync(lab, "default", SubnetOf(lab, Second), GroupOf(lab, "pods"));
-        await Eventually.TrueAsync(() => Task.FromResult(lab.Lab.World.With(world => world.InterfacesOf(lab.TheNode.Instance.Id).Any(eni => eni.Subnet.Value == SubnetOf(lab, Second)))));
+        await Eventually.TrueAsync(() =>
+            Task.FromResult(
+                lab.Lab.World.With(world =>
+                    world.InterfacesOf(lab.TheNode.Instance.Id).Any(eni => eni.Subnet.Value == SubnetOf(lab, Second))
+                )
+            )
+        );
         var two = await lab.AddAsync("two");
         Assert.True(Second.Contains(two.Address), $"{two.Address}");
         Assert.True(await lab.PingAsync("one", $"{two.Address}"));
@@ -89,25 +115,48 @@ public sealed class CustomNetworkingTests
     private static async Task ApplyAsync(NodeLab lab, string name, string subnet, string group)
     {
         var manifest = Path.Combine(lab.Lab.Paths.Folder, "eniconfig.yaml");
-        await File.WriteAllTextAsync(manifest, $$"""
+        await File.WriteAllTextAsync(
+            manifest,
+            $$"""
             apiVersion: crd.k8s.amazonaws.com/v1alpha1
             kind: ENIConfig
             metadata: { name: {{name}} }
             spec: { subnet: {{subnet}}, securityGroups: [{{group}}] }
-            """, Token);
+            """,
+            Token
+        );
         await KubectlAsync(lab, "apply", "-f", manifest);
     }
 
-    private static Task<string> KubectlAsync(NodeLab lab, params string[] arguments)
-        => lab.ExecAsync(["kubectl", "--kubeconfig", lab.Lab.Paths.Kubeconfig, "--context", "node", "--cache-dir", Path.Combine(lab.Lab.Paths.Folder, "kubectl"), .. arguments]);
+    private static Task<string> KubectlAsync(NodeLab lab, params string[] arguments) =>
+        lab.ExecAsync([
+            "kubectl",
+            "--kubeconfig",
+            lab.Lab.Paths.Kubeconfig,
+            "--context",
+            "node",
+            "--cache-dir",
+            Path.Combine(lab.Lab.Paths.Folder, "kubectl"),
+            .. arguments,
+        ]);
 
-    private static async Task<string> FailureOfAsync(NodeLab lab, string pod) => (await Assert.ThrowsAnyAsync<Exception>(() => lab.AddAsync(pod))).Message;
+    private static async Task<string> FailureOfAsync(NodeLab lab, string pod) =>
+        (await Assert.ThrowsAnyAsync<Exception>(() => lab.AddAsync(pod))).Message;
 
-    private static string SubnetOf(NodeLab lab, IPNetwork range) => lab.Lab.World.With(world => world.Subnets.Single(subnet => subnet.Ipv4Range == range).Id.Value);
+    private static string SubnetOf(NodeLab lab, IPNetwork range) =>
+        lab.Lab.World.With(world => world.Subnets.Single(subnet => subnet.Ipv4Range == range).Id.Value);
 
-    private static string GroupOf(NodeLab lab, string name) => lab.Lab.World.With(world => world.SecurityGroups.Single(group => group.Name == name).Id.Value);
+    private static string GroupOf(NodeLab lab, string name) =>
+        lab.Lab.World.With(world => world.SecurityGroups.Single(group => group.Name == name).Id.Value);
 
-    private static (string Subnet, string Group) OwnerOf(NodeLab lab, IPAddress address) => lab.Lab.World.With(world => world.FindOwner(address) is { } eni ? (eni.Subnet.Value, string.Join(',', eni.Groups)) : default);
+    private static (string Subnet, string Group) OwnerOf(NodeLab lab, IPAddress address) =>
+        lab.Lab.World.With(world => world.FindOwner(address) is { } eni ? (eni.Subnet.Value, string.Join(',', eni.Groups)) : default);
 
-    private static string[] Links(NodeLab lab) => lab.Lab.World.With(world => world.InterfacesOf(lab.TheNode.Instance.Id).Select(eni => FabricNames.NodeLink(eni.Attachment!.DeviceIndex, eni.Attachment.NetworkCard)).ToArray());
+    private static string[] Links(NodeLab lab) =>
+        lab.Lab.World.With(world =>
+            world
+                .InterfacesOf(lab.TheNode.Instance.Id)
+                .Select(eni => FabricNames.NodeLink(eni.Attachment!.DeviceIndex, eni.Attachment.NetworkCard))
+                .ToArray()
+        );
 }

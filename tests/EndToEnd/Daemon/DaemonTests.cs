@@ -18,7 +18,8 @@ public sealed class DaemonTests
     {
         await using var node = await NodeLab.StartAsync();
         List<LabPod> pods = [];
-        for (var index = 0; index < 12; index++) pods.Add(await node.AddAsync($"p{index}"));
+        for (var index = 0; index < 12; index++)
+            pods.Add(await node.AddAsync($"p{index}"));
         Assert.Equal(12, pods.Select(pod => pod.Address).Distinct().Count());
         var status = await node.Lab.StatusAsync(TestContext.Current.CancellationToken);
         Assert.Equal([9, 3], status.Nodes[0].Enis.Where(eni => eni.Pods > 0).Select(eni => eni.Pods));
@@ -42,7 +43,8 @@ public sealed class DaemonTests
     public async Task A_full_node_refuses_the_next_pod_at_once_with_the_reason_and_code_11()
     {
         await using var node = await NodeLab.StartAsync();
-        for (var index = 0; index < AddressesOfNode; index++) await node.AddAsync($"p{index}");
+        for (var index = 0; index < AddressesOfNode; index++)
+            await node.AddAsync($"p{index}");
         var started = Stopwatch.GetTimestamp();
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("one-too-many"));
         Assert.Equal(11, failure.Code);
@@ -55,12 +57,22 @@ public sealed class DaemonTests
     [Fact]
     public async Task A_deleted_pods_address_cools_and_then_serves_again()
     {
-        await using var node = await NodeLab.StartAsync(new() { ["IP_COOLDOWN_PERIOD"] = "2", ["WARM_IP_TARGET"] = "1", ["MAX_ENI"] = "1" });
+        await using var node = await NodeLab.StartAsync(
+            new()
+            {
+                ["IP_COOLDOWN_PERIOD"] = "2",
+                ["WARM_IP_TARGET"] = "1",
+                ["MAX_ENI"] = "1",
+            }
+        );
         var first = await node.AddAsync("a");
         await node.DeleteAsync("a");
         Assert.Equal(1, (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("cooling").GetInt32());
         Assert.NotEqual(first.Address, (await node.AddAsync("b")).Address);
-        await Eventually.TrueAsync(async () => !(await node.StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("cooling", out var cooling) || cooling.GetInt32() == 0);
+        await Eventually.TrueAsync(async () =>
+            !(await node.StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("cooling", out var cooling)
+            || cooling.GetInt32() == 0
+        );
         Assert.Equal(first.Address, (await node.AddAsync("c")).Address);
     }
 
@@ -90,12 +102,19 @@ public sealed class DaemonTests
         await File.WriteAllTextAsync(checkpoint, content, TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(content, await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(Path.GetDirectoryName(checkpoint)!, "ipam.json.corrupt-*")), TestContext.Current.CancellationToken));
+        Assert.Equal(
+            content,
+            await File.ReadAllTextAsync(
+                Assert.Single(Directory.GetFiles(Path.GetDirectoryName(checkpoint)!, "ipam.json.corrupt-*")),
+                TestContext.Current.CancellationToken
+            )
+        );
         Assert.Contains("cannot be used", node.Log, StringComparison.Ordinal);
         Assert.Equal(3, (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("assigned").GetInt32());
 
         List<IPAddress> after = [];
-        for (var index = 0; index < AddressesOfNode - 3; index++) after.Add((await node.AddAsync($"n{index}")).Address);
+        for (var index = 0; index < AddressesOfNode - 3; index++)
+            after.Add((await node.AddAsync($"n{index}")).Address);
         Assert.Empty(after.Intersect(before.Select(pod => pod.Address)));
         Assert.Equal(after.Count, after.Distinct().Count());
         Assert.True(await node.PingAsync("a", after[^1].ToString()));
@@ -125,8 +144,14 @@ public sealed class DaemonTests
     [Fact]
     public async Task While_EC2_does_not_answer_the_daemon_is_not_ready_says_why_and_recovers_by_itself()
     {
-        await using var node = await NodeLab.StartAsync(beforeReady: lab => lab.World.Inject(new FaultSpec { Operation = "DescribeNetworkInterfaces", Code = "InternalError" }));
-        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer && answer.TryGetProperty("problems", out var problems) && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("InternalError", StringComparison.Ordinal)));
+        await using var node = await NodeLab.StartAsync(beforeReady: lab =>
+            lab.World.Inject(new FaultSpec { Operation = "DescribeNetworkInterfaces", Code = "InternalError" })
+        );
+        await Eventually.TrueAsync(async () =>
+            (await node.StatusAsync()).Answer is { } answer
+            && answer.TryGetProperty("problems", out var problems)
+            && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("InternalError", StringComparison.Ordinal))
+        );
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
         Assert.Contains("observe the attached interfaces", node.Log, StringComparison.Ordinal);
         node.Lab.World.ClearFaults(null);
@@ -138,9 +163,17 @@ public sealed class DaemonTests
     public async Task While_the_metadata_service_does_not_answer_the_daemon_is_not_ready_and_says_why()
     {
         // Nobody listens on the discard port of the node's own loopback.
-        await using var node = await NodeLab.StartAsync(new() { ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:9" }, beforeReady: _ => { });
-        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is { } answer
-            && answer.TryGetProperty("problems", out var problems) && problems.EnumerateArray().Any(problem => problem.GetString()!.Contains("could not identify this node", StringComparison.Ordinal)));
+        await using var node = await NodeLab.StartAsync(
+            new() { ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:9" },
+            beforeReady: _ => { }
+        );
+        await Eventually.TrueAsync(async () =>
+            (await node.StatusAsync()).Answer is { } answer
+            && answer.TryGetProperty("problems", out var problems)
+            && problems
+                .EnumerateArray()
+                .Any(problem => problem.GetString()!.Contains("could not identify this node", StringComparison.Ordinal))
+        );
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
         Assert.Contains("a step of the start failed and is tried again", node.Log, StringComparison.Ordinal);
     }
@@ -156,7 +189,9 @@ public sealed class DaemonTests
         await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer is not null);
         Assert.Equal(1, (await node.StatusAsync()).ExitCode);
         await node.DeleteAsync("a");
-        using var checkpoint = JsonDocument.Parse(await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken));
+        using var checkpoint = JsonDocument.Parse(
+            await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken)
+        );
         Assert.Equal(0, checkpoint.RootElement.GetProperty("allocations").GetArrayLength());
     }
 
@@ -164,14 +199,21 @@ public sealed class DaemonTests
     public async Task A_second_daemon_on_the_same_socket_refuses_to_start()
     {
         await using var node = await NodeLab.StartAsync();
-        var start = new ProcessStartInfo(Binaries.Ipamd, ["run"]) { RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(Binaries.Ipamd, ["run"])
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
         start.Environment["VPCCNI_SOCKET_PATH"] = node.TheNode.Paths.IpamdSocket;
         start.Environment["AWS_VPC_K8S_CNI_BACKING_STORE"] = node.TheNode.Paths.Checkpoint;
         start.Environment["AWS_VPC_K8S_CNI_LOG_FILE"] = "stdout";
         using var second = node.TheNode.Network.Run(() => Process.Start(start))!;
         var error = second.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         _ = second.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await second.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
+        await second
+            .WaitForExitAsync(TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
         Assert.Equal(1, second.ExitCode);
         Assert.Contains("(ipamd) holds ", await error, StringComparison.Ordinal);
         await node.AddAsync("a");
@@ -195,10 +237,15 @@ public sealed class DaemonTests
             start.Environment["WARM_IP_TARGET"] = "many";
             using var process = Process.Start(start)!;
             var error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
+            await process
+                .WaitForExitAsync(TestContext.Current.CancellationToken)
+                .WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
             Assert.Equal(1, process.ExitCode);
             Assert.Contains("3 problem(s)", error, StringComparison.Ordinal);
-            Assert.All(new[] { "IP_COOLDOWN_PERIOD='soon'", "VPCCNI_MAX_PODS='all'", "ENABLE_POD_ENI='true'" }, problem => Assert.Contains(problem, error, StringComparison.Ordinal));
+            Assert.All(
+                new[] { "IP_COOLDOWN_PERIOD='soon'", "VPCCNI_MAX_PODS='all'", "ENABLE_POD_ENI='true'" },
+                problem => Assert.Contains(problem, error, StringComparison.Ordinal)
+            );
             Assert.DoesNotContain("WARM_IP_TARGET", error, StringComparison.Ordinal);
             Assert.Empty(Directory.GetFileSystemEntries(folder.FullName));
         }

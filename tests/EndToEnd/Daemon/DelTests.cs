@@ -18,7 +18,10 @@ public sealed class DelTests
         var netns = plugin.CreateNamespace("args");
         Assert.Equal(0, (await plugin.RunAsync("ADD", netns)).Code);
 
-        Assert.Equal(0, (await plugin.RunAsync("DEL", withNamespace ? netns : "", environment: variables => variables.Remove("CNI_ARGS"))).Code);
+        Assert.Equal(
+            0,
+            (await plugin.RunAsync("DEL", withNamespace ? netns : "", environment: variables => variables.Remove("CNI_ARGS"))).Code
+        );
 
         await Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, what: "veth, route and rules are gone");
         Assert.Equal(0, await node.AssignedAsync());

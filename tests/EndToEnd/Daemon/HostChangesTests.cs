@@ -16,15 +16,16 @@ public sealed class HostChangesTests
 {
     private const string SecondaryLink = "ens6";
 
-    public static TheoryData<string, string> Damages => new()
-    {
-        { "ip link set {link} down", "ip -o link show {link} up" },
-        { "ip link set {link} address 0a:00:00:00:99:99", "ip -o link show {link} | grep -v 0a:00:00:00:99:99" },
-        { "echo 0 > /proc/sys/net/ipv4/ip_forward", "grep 1 /proc/sys/net/ipv4/ip_forward" },
-        { "echo 0 > /proc/sys/net/ipv4/conf/{link}/forwarding", "grep 1 /proc/sys/net/ipv4/conf/{link}/forwarding" },
-        { "echo 0 > /proc/sys/net/ipv4/conf/eth0/forwarding", "grep 1 /proc/sys/net/ipv4/conf/eth0/forwarding" },
-        { "ip route del {address}", "ip route show {address}" },
-    };
+    public static TheoryData<string, string> Damages =>
+        new()
+        {
+            { "ip link set {link} down", "ip -o link show {link} up" },
+            { "ip link set {link} address 0a:00:00:00:99:99", "ip -o link show {link} | grep -v 0a:00:00:00:99:99" },
+            { "echo 0 > /proc/sys/net/ipv4/ip_forward", "grep 1 /proc/sys/net/ipv4/ip_forward" },
+            { "echo 0 > /proc/sys/net/ipv4/conf/{link}/forwarding", "grep 1 /proc/sys/net/ipv4/conf/{link}/forwarding" },
+            { "echo 0 > /proc/sys/net/ipv4/conf/eth0/forwarding", "grep 1 /proc/sys/net/ipv4/conf/eth0/forwarding" },
+            { "ip route del {address}", "ip route show {address}" },
+        };
 
     [Theory]
     [MemberData(nameof(Damages))]
@@ -33,9 +34,10 @@ public sealed class HostChangesTests
         await using var node = await NodeLab.StartAsync();
         var (pod, other) = (await node.AddAsync("a"), await node.AddAsync("b"));
         var link = await LinkOfAsync(node, pod.Address);
-        string Filled(string command)
-            => command.Replace("{link}", link, StringComparison.Ordinal)
-            .Replace("{address}", pod.Address.ToString(), StringComparison.Ordinal);
+        string Filled(string command) =>
+            command
+                .Replace("{link}", link, StringComparison.Ordinal)
+                .Replace("{address}", pod.Address.ToString(), StringComparison.Ordinal);
         await node.ExecAsync("sh", "-c", Filled(damage));
         await Eventually.TrueAsync(async () => (await node.ExecAsync("sh", "-c", $"{Filled(shows)} || true")).Length > 0);
         Assert.True(await node.PingAsync("a", other.Address.ToString()));
@@ -47,7 +49,8 @@ public sealed class HostChangesTests
     public async Task A_default_route_by_a_secondary_interface_is_a_problem_in_status_and_audit_with_the_command_that_ends_it()
     {
         await using var node = await NodeLab.StartAsync();
-        for (var index = 0; index < 10; index++) await node.AddAsync($"p{index}");
+        for (var index = 0; index < 10; index++)
+            await node.AddAsync($"p{index}");
         var before = await node.ExecAsync("ip", "route", "show", "default");
         await node.ExecAsync("ip", "route", "del", "default");
         await node.ExecAsync("ip", "route", "add", "default", "via", "10.0.0.1", "dev", "eth0", "metric", "512");
@@ -66,16 +69,20 @@ public sealed class HostChangesTests
         await using var node = await NodeLab.StartAsync(new() { ["MAX_ENI"] = "1" });
         var pod = await node.AddAsync("a");
         var foreign = Free(node, pod.Address);
-        await LoseCheckpointAsync(node, async () =>
-        {
-            await node.ExecAsync("ip", "link", "add", "cilium_host", "type", "veth", "peer", "name", "cilium_net");
-            await node.ExecAsync("ip", "link", "set", "cilium_host", "up");
-            await node.ExecAsync("ip", "route", "add", $"{foreign}/32", "dev", "cilium_host");
-            await node.ExecAsync("ip", "route", "replace", "10.0.0.1/32", "dev", "eth0", "proto", "dhcp");
-        });
+        await LoseCheckpointAsync(
+            node,
+            async () =>
+            {
+                await node.ExecAsync("ip", "link", "add", "cilium_host", "type", "veth", "peer", "name", "cilium_net");
+                await node.ExecAsync("ip", "link", "set", "cilium_host", "up");
+                await node.ExecAsync("ip", "route", "add", $"{foreign}/32", "dev", "cilium_host");
+                await node.ExecAsync("ip", "route", "replace", "10.0.0.1/32", "dev", "eth0", "proto", "dhcp");
+            }
+        );
         Assert.Equal("foreign-route", await FindingsAsync(node));
         // Seven are left for pods, and nobody gets the eighth.
-        for (var index = 0; index < 7; index++) Assert.NotEqual(foreign, (await node.AddAsync($"n{index}")).Address);
+        for (var index = 0; index < 7; index++)
+            Assert.NotEqual(foreign, (await node.AddAsync($"n{index}")).Address);
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("too-many"));
         Assert.DoesNotContain(foreign.ToString(), await node.ExecAsync("ip", "rule"), StringComparison.Ordinal);
         await node.ExecAsync("ip", "route", "del", $"{foreign}/32");
@@ -91,7 +98,8 @@ public sealed class HostChangesTests
         var floating = Free(node, pod.Address);
         await node.ExecAsync("ip", "address", "add", $"{floating}/32", "dev", "lo");
         await node.Lab.RestartIpamdAsync(NodeLab.Node, TestContext.Current.CancellationToken);
-        for (var index = 0; index < 7; index++) Assert.NotEqual(floating, (await node.AddAsync($"n{index}")).Address);
+        for (var index = 0; index < 7; index++)
+            Assert.NotEqual(floating, (await node.AddAsync($"n{index}")).Address);
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("too-many"));
         Assert.True(await node.PingAsync("n0", floating.ToString()));
         Assert.Equal("", await FindingsAsync(node));
@@ -121,8 +129,11 @@ public sealed class HostChangesTests
     public async Task An_interface_that_is_still_attaching_when_the_daemon_starts_is_wired_when_its_link_appears_and_an_ADD_waits_for_it()
     {
         await using var node = await NodeLab.StartAsync(
-            new() { ["MAX_ENI"] = "2" }, options => options with { AttachLatency = TimeSpan.FromSeconds(8) });
-        for (var index = 0; index < 9; index++) await node.AddAsync($"p{index}");
+            new() { ["MAX_ENI"] = "2" },
+            options => options with { AttachLatency = TimeSpan.FromSeconds(8) }
+        );
+        for (var index = 0; index < 9; index++)
+            await node.AddAsync($"p{index}");
         // The second interface is being attached, and no record says by whom.
         await LoseCheckpointAsync(node);
         var started = Stopwatch.GetTimestamp();
@@ -145,16 +156,20 @@ public sealed class HostChangesTests
     }
 
     /// <summary>An address of the primary interface that no pod of these has.</summary>
-    private static IPAddress Free(NodeLab node, params IPAddress[] taken)
-        => node.Lab.World.With(world => world.InterfacesOf(world.Instances.Single().Id)
-            .Single(eni => eni.Attachment!.DeviceIndex == 0)
-            .SecondaryAddresses.First(address => !taken.Contains(address)));
+    private static IPAddress Free(NodeLab node, params IPAddress[] taken) =>
+        node.Lab.World.With(world =>
+            world
+                .InterfacesOf(world.Instances.Single().Id)
+                .Single(eni => eni.Attachment!.DeviceIndex == 0)
+                .SecondaryAddresses.First(address => !taken.Contains(address))
+        );
 
     private static async Task LoseCheckpointAsync(NodeLab node, Func<Task>? meanwhile = null)
     {
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         File.Delete(node.TheNode.Paths.Checkpoint);
-        if (meanwhile is not null) await meanwhile();
+        if (meanwhile is not null)
+            await meanwhile();
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
     }
@@ -168,8 +183,10 @@ public sealed class HostChangesTests
 
     private static async Task<string> LinkOfAsync(NodeLab node, IPAddress address)
     {
-        var words = (await node.ExecAsync("ip", "-o", "route", "show", address.ToString()))
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        var words = (await node.ExecAsync("ip", "-o", "route", "show", address.ToString())).Split(
+            ' ',
+            StringSplitOptions.RemoveEmptyEntries
+        );
         return words[Array.IndexOf(words, "dev") + 1];
     }
 
@@ -177,19 +194,22 @@ public sealed class HostChangesTests
     {
         var answer = (await node.StatusAsync()).Answer!.Value;
         return answer.TryGetProperty("problems", out var problems)
-            ? string.Join('\n', problems.EnumerateArray().Select(problem => problem.GetString())) : "";
+            ? string.Join('\n', problems.EnumerateArray().Select(problem => problem.GetString()))
+            : "";
     }
 
     /// <summary>The kinds of the findings of <c>ipamd audit --json</c>.</summary>
     private static async Task<string> FindingsAsync(NodeLab node)
     {
         var outcome = await node.Lab.ExecAsync(
-            NodeLab.Node, [Binaries.Ipamd, "audit", "--json", "--socket", node.TheNode.Paths.IpamdSocket],
-            TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+            NodeLab.Node,
+            [Binaries.Ipamd, "audit", "--json", "--socket", node.TheNode.Paths.IpamdSocket],
+            TimeSpan.FromSeconds(30),
+            TestContext.Current.CancellationToken
+        );
         var answer = JsonDocument.Parse(outcome.Output).RootElement;
         return answer.TryGetProperty("findings", out var findings)
-            ? string.Join(' ', findings.EnumerateArray()
-            .Select(finding => finding.GetProperty("kind").GetString()).Distinct().Order())
+            ? string.Join(' ', findings.EnumerateArray().Select(finding => finding.GetProperty("kind").GetString()).Distinct().Order())
             : "";
     }
 }

@@ -18,13 +18,20 @@ public sealed partial class LogTests
         await node.AddAsync("web-1");
         await node.DeleteAsync("web-1");
 
-        var (daemon, plugin) = (Lines(node.Log), Lines(await File.ReadAllTextAsync(node.TheNode.Paths.PluginLog, TestContext.Current.CancellationToken)));
+        var (daemon, plugin) = (
+            Lines(node.Log),
+            Lines(await File.ReadAllTextAsync(node.TheNode.Paths.PluginLog, TestContext.Current.CancellationToken))
+        );
         Assert.All([.. daemon, .. plugin], line => Assert.Matches(Format(), line));
         var assigned = Assert.Single(daemon, line => line.Contains("msg=\"address assigned\"", StringComparison.Ordinal));
         var wired = Assert.Single(plugin, line => line.Contains("msg=wired", StringComparison.Ordinal));
-        foreach (var field in (string[])["pod", "containerId", "ifName", "ip"]) Assert.Equal(Value(assigned, field), Value(wired, field));
+        foreach (var field in (string[])["pod", "containerId", "ifName", "ip"])
+            Assert.Equal(Value(assigned, field), Value(wired, field));
         Assert.Equal("default/web-1", Value(wired, "pod"));
-        await Eventually.TrueAsync(() => node.Log.Contains("msg=\"ready: ADDs can be served\"", StringComparison.Ordinal), what: "the log says what status says");
+        await Eventually.TrueAsync(
+            () => node.Log.Contains("msg=\"ready: ADDs can be served\"", StringComparison.Ordinal),
+            what: "the log says what status says"
+        );
         // A record's own text looks like "Name { A = b }".
         Assert.All(daemon, line => Assert.DoesNotContain(" { ", line, StringComparison.Ordinal));
     }
@@ -48,7 +55,8 @@ public sealed partial class LogTests
         await using var node = await NodeLab.StartAsync();
         node.Lab.World.Inject(new FaultSpec { Operation = "AssignPrivateIpAddresses", Code = "UnauthorizedOperation" });
         node.Lab.World.Inject(new FaultSpec { Operation = "CreateNetworkInterface", Code = "UnauthorizedOperation" });
-        for (var pod = 0; pod < 4; pod++) await node.AddAsync($"p{pod}");
+        for (var pod = 0; pod < 4; pod++)
+            await node.AddAsync($"p{pod}");
 
         await Eventually.TrueAsync(() => node.Log.Contains("kind=NotPermitted", StringComparison.Ordinal));
         var lines = Lines(node.Log);
@@ -57,18 +65,32 @@ public sealed partial class LogTests
         var refused = lines.First(line => line.Contains("kind=NotPermitted", StringComparison.Ordinal));
         Assert.Single(Regex.Matches(refused, "injected by vpc-lab", RegexOptions.None, TimeSpan.FromSeconds(1)));
         Assert.DoesNotContain("Exception", refused, StringComparison.Ordinal);
-        await Eventually.TrueAsync(() => node.Log.Contains("reasons=MissingPermissions", StringComparison.Ordinal), what: "the log says what status says");
+        await Eventually.TrueAsync(
+            () => node.Log.Contains("reasons=MissingPermissions", StringComparison.Ordinal),
+            what: "the log says what status says"
+        );
     }
 
     [Fact]
     public async Task A_log_file_that_cannot_be_written_is_reported_everywhere_and_stops_nothing()
     {
-        await using var node = await NodeLab.StartAsync(new() { ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/proc/none/ipamd.log", ["VPCCNI_METRICS_BIND_ADDRESS"] = "127.0.0.1:61678" });
+        await using var node = await NodeLab.StartAsync(
+            new() { ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/proc/none/ipamd.log", ["VPCCNI_METRICS_BIND_ADDRESS"] = "127.0.0.1:61678" }
+        );
         await node.AddAsync("a");
 
-        var problem = Assert.Single((await node.StatusAsync()).Answer!.Value.GetProperty("problems").EnumerateArray(), text => text.GetString()!.Contains("log file", StringComparison.Ordinal)).GetString()!;
+        var problem = Assert
+            .Single(
+                (await node.StatusAsync()).Answer!.Value.GetProperty("problems").EnumerateArray(),
+                text => text.GetString()!.Contains("log file", StringComparison.Ordinal)
+            )
+            .GetString()!;
         Assert.StartsWith("the log file /proc/none/ipamd.log cannot be written", problem, StringComparison.Ordinal);
-        Assert.Contains("vpccni_log_ok 0", await node.ExecAsync("busybox", "wget", "-q", "-O-", "http://127.0.0.1:61678/metrics"), StringComparison.Ordinal);
+        Assert.Contains(
+            "vpccni_log_ok 0",
+            await node.ExecAsync("busybox", "wget", "-q", "-O-", "http://127.0.0.1:61678/metrics"),
+            StringComparison.Ordinal
+        );
         var output = await File.ReadAllTextAsync(node.TheNode.Paths.IpamdOutput, TestContext.Current.CancellationToken);
         Assert.Single(Lines(output), line => line.Contains("the log file cannot be written", StringComparison.Ordinal));
         Assert.Contains("msg=\"address assigned\"", output, StringComparison.Ordinal);
@@ -83,11 +105,16 @@ public sealed partial class LogTests
         var second = await node.Lab.ExecAsync(
             NodeLab.Node,
             [
-                "env", "AWS_VPC_K8S_CNI_LOG_FILE=/proc/none/ipamd.log", $"AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint}",
-                $"VPCCNI_SOCKET_PATH={paths.IpamdSocket}.second", Binaries.Ipamd, "run",
+                "env",
+                "AWS_VPC_K8S_CNI_LOG_FILE=/proc/none/ipamd.log",
+                $"AWS_VPC_K8S_CNI_BACKING_STORE={paths.Checkpoint}",
+                $"VPCCNI_SOCKET_PATH={paths.IpamdSocket}.second",
+                Binaries.Ipamd,
+                "run",
             ],
             TimeSpan.FromSeconds(30),
-            TestContext.Current.CancellationToken);
+            TestContext.Current.CancellationToken
+        );
 
         Assert.NotEqual(0, second.ExitCode);
         Assert.Contains("the log file cannot be written: lines go to standard output", second.Output, StringComparison.Ordinal);
@@ -99,13 +126,22 @@ public sealed partial class LogTests
     [Fact]
     public async Task Defaults_of_the_reference_s_chart_leave_no_warning_and_nothing_without_effect()
     {
-        await using var node = await NodeLab.StartAsync(new()
-        {
-            ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["ENABLE_PREFIX_DELEGATION"] = "false",
-            ["ENABLE_SUBNET_DISCOVERY"] = "true", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard", ["VPC_CNI_VERSION"] = "v1.23.1",
-            ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false",
-            ["ENABLE_POD_ENI"] = "false",
-        });
+        await using var node = await NodeLab.StartAsync(
+            new()
+            {
+                ["WARM_ENI_TARGET"] = "1",
+                ["WARM_PREFIX_TARGET"] = "1",
+                ["ENABLE_PREFIX_DELEGATION"] = "false",
+                ["ENABLE_SUBNET_DISCOVERY"] = "true",
+                ["NETWORK_POLICY_ENFORCING_MODE"] = "standard",
+                ["VPC_CNI_VERSION"] = "v1.23.1",
+                ["ENABLE_MULTI_NIC"] = "false",
+                ["ENABLE_IMDS_ONLY_MODE"] = "false",
+                ["ENABLE_IPv4"] = "true",
+                ["ENABLE_IPv6"] = "false",
+                ["ENABLE_POD_ENI"] = "false",
+            }
+        );
 
         var status = await node.ExecAsync(Binaries.Ipamd, "status", "--socket", node.TheNode.Paths.IpamdSocket);
         Assert.StartsWith("READY", status, StringComparison.Ordinal);
@@ -124,8 +160,10 @@ public sealed partial class LogTests
         await using var node = await NodeLab.StartAsync();
         var plugin = new RawPlugin(node);
         var path = what == "device" ? "/dev/null" : Path.Combine(node.TheNode.Paths.Folder, what);
-        if (what == "fifo") await node.ExecAsync("mkfifo", path);
-        if (what == "folder") Directory.CreateDirectory(path);
+        if (what == "fifo")
+            await node.ExecAsync("mkfifo", path);
+        if (what == "folder")
+            Directory.CreateDirectory(path);
         var netns = plugin.CreateNamespace("log");
         var started = Stopwatch.GetTimestamp();
 
@@ -133,14 +171,24 @@ public sealed partial class LogTests
 
         Assert.True(await plugin.AnswersAsync(answer.Address));
         Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(5));
-        Assert.Single(Lines(answer.Errors), line => line.Contains("the log file cannot be written", StringComparison.Ordinal) && line.Contains("expected a regular file", StringComparison.Ordinal));
+        Assert.Single(
+            Lines(answer.Errors),
+            line =>
+                line.Contains("the log file cannot be written", StringComparison.Ordinal)
+                && line.Contains("expected a regular file", StringComparison.Ordinal)
+        );
         Assert.Equal(0, (await plugin.RunAsync("DEL", netns, configuration: json => json["pluginLogFile"] = path)).ExitCode);
     }
 
     private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
-    private static string Value(string line, string field) => Regex.Match(line, $" {field}=([^ ]+)", RegexOptions.None, TimeSpan.FromSeconds(1)).Groups[1].Value;
+    private static string Value(string line, string field) =>
+        Regex.Match(line, $" {field}=([^ ]+)", RegexOptions.None, TimeSpan.FromSeconds(1)).Groups[1].Value;
 
-    [GeneratedRegex("""^time=[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z level=(debug|info|warn|error|fatal) msg=("(?:[^"\\]|\\.)*"|[^ "]+)( [A-Za-z0-9]+=("(?:[^"\\]|\\.)*"|[^ "]+))*$""", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        """^time=[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{12}Z level=(debug|info|warn|error|fatal) msg=("(?:[^"\\]|\\.)*"|[^ "]+)( [A-Za-z0-9]+=("(?:[^"\\]|\\.)*"|[^ "]+))*$""",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Format();
 }

@@ -13,7 +13,9 @@ public sealed class MetadataOnlyTests
     public async Task A_daemon_without_ec2_serves_what_the_metadata_shows_and_refuses_the_rest_at_once()
     {
         await using var node = await NodeLab.StartAsync(new() { ["ENABLE_IMDS_ONLY_MODE"] = "true" }, beforeReady: _ => { });
-        var given = node.Lab.World.With(world => world.AssignPrivateIpAddresses(world.Instances.Single().PrimaryInterface, AddressRequest.Any(2)));
+        var given = node.Lab.World.With(world =>
+            world.AssignPrivateIpAddresses(world.Instances.Single().PrimaryInterface, AddressRequest.Any(2))
+        );
         await node.Lab.RestartIpamdAsync(NodeLab.Node, TestContext.Current.CancellationToken);
 
         IPAddress[] served = [(await node.AddAsync("a")).Address, (await node.AddAsync("b")).Address];
@@ -23,6 +25,9 @@ public sealed class MetadataOnlyTests
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("c"));
         Assert.Equal(11, failure.Code);
         Assert.Contains("DISABLE_NETWORK_RESOURCE_PROVISIONING", failure.Message, StringComparison.Ordinal);
-        Assert.Equal(["AssignPrivateIpAddresses"], (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls.Select(call => call.Operation));
+        Assert.Equal(
+            ["AssignPrivateIpAddresses"],
+            (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls.Select(call => call.Operation)
+        );
     }
 }

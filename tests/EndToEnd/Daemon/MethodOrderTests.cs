@@ -7,7 +7,10 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>ipamd/method-order.gz names methods of the native program. A list that has aged is ignored by the compiler without a word, and the daemon grows by 7 MiB.</summary>
+/// <summary>
+/// ipamd/method-order.gz names methods of the native program. A list that has aged is ignored by the compiler without a word, and the
+/// daemon grows by 7 MiB.
+/// </summary>
 public sealed class MethodOrderTests
 {
     private const double LeastShare = 0.8;
@@ -19,16 +22,27 @@ public sealed class MethodOrderTests
         Requirement.Need(File.Exists(symbols), "native binaries in out/ (make build)");
         var nm = Requirement.NeedProgram("nm");
         var listed = (await ListedAsync()).ToHashSet(StringComparer.Ordinal);
-        using var program = Process.Start(new ProcessStartInfo(nm) { ArgumentList = { "--numeric-sort", "--defined-only", symbols }, RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var program = Process.Start(
+            new ProcessStartInfo(nm)
+            {
+                ArgumentList = { "--numeric-sort", "--defined-only", symbols },
+                RedirectStandardOutput = true,
+                UseShellExecute = false,
+            }
+        )!;
         List<ulong> places = [];
         while (await program.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {
             // 0000000000559900 t name
-            if (line.Length > 19 && line[17] is 't' or 'T' && listed.Contains(line[19..])) places.Add(Convert.ToUInt64(line[..16], 16));
+            if (line.Length > 19 && line[17] is 't' or 'T' && listed.Contains(line[19..]))
+                places.Add(Convert.ToUInt64(line[..16], 16));
         }
 
         await program.WaitForExitAsync(TestContext.Current.CancellationToken);
-        Assert.True(places.Count >= listed.Count * LeastShare, $"{places.Count} of {listed.Count} listed methods are in the program; run scripts/update-method-order and commit the file");
+        Assert.True(
+            places.Count >= listed.Count * LeastShare,
+            $"{places.Count} of {listed.Count} listed methods are in the program; run scripts/update-method-order and commit the file"
+        );
 
         // Nine of ten within the first few MiB behind the first.
         Assert.InRange(places[places.Count * 9 / 10] - places[0], 1UL, 6UL * 1024 * 1024);

@@ -19,11 +19,13 @@ public sealed class MissedDelTests
     public async Task Addresses_of_pods_that_ended_while_the_daemon_was_killed_cool_within_a_second()
     {
         await using var node = await NodeLab.StartAsync();
-        for (var index = 0; index < 6; index++) await node.AddAsync($"web-{index}");
+        for (var index = 0; index < 6; index++)
+            await node.AddAsync($"web-{index}");
         var before = await AllocationsAsync(node);
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
 
-        foreach (var pod in Ended) await node.DeleteAsync(pod);
+        foreach (var pod in Ended)
+            await node.DeleteAsync(pod);
         Assert.Equal(Ended.Length, Directory.GetFiles(FolderOf(node), "*.json").Length);
         await StartAndTakeAsync(node);
 
@@ -31,12 +33,16 @@ public sealed class MissedDelTests
         Assert.Equal(before.Where(pair => !Ended.Contains(pair.Key)), after);
         var pool = (await node.StatusAsync()).Answer!.Value.GetProperty("pool");
         Assert.Equal((3, Ended.Length), (pool.GetProperty("assigned").GetInt32(), pool.GetProperty("cooling").GetInt32()));
-        foreach (var pod in after.Keys) Assert.True(await node.PingAsync(pod, node.TheNode.Address.ToString()), pod);
+        foreach (var pod in after.Keys)
+            Assert.True(await node.PingAsync(pod, node.TheNode.Address.ToString()), pod);
         Assert.Contains("while the daemon was away", await ExplainAsync(node, Ended[0]), StringComparison.Ordinal);
         Assert.Contains("vpccni_missed_dels_total{outcome=\"released\"} 3", await MetricsAsync(node), StringComparison.Ordinal);
     }
 
-    /// <summary>A daemon that does not answer, as one that is stopped in a debugger: the plugin gives the call up, and does not know what came of it.</summary>
+    /// <summary>
+    /// A daemon that does not answer, as one that is stopped in a debugger: the plugin gives the call up, and does not know what came of
+    /// it.
+    /// </summary>
     [Fact]
     public async Task A_DEL_that_was_answered_too_late_releases_once()
     {
@@ -59,7 +65,9 @@ public sealed class MissedDelTests
         await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the note is taken");
     }
 
-    /// <summary>A sandbox that is added again, before the daemon has taken the note of its DEL, keeps its address whatever comes then.</summary>
+    /// <summary>
+    /// A sandbox that is added again, before the daemon has taken the note of its DEL, keeps its address whatever comes then.
+    /// </summary>
     [Fact]
     public async Task A_sandbox_that_is_added_again_is_not_ended_by_the_note_of_before()
     {
@@ -75,7 +83,8 @@ public sealed class MissedDelTests
         var address = (await plugin.RunAsync("ADD", netns)).Address;
 
         // A plugin that was held up writes its note now.
-        using (var folder = MissedDelFolder.Open(node.TheNode.Paths.IpamdSocket)) folder.Write(Path.GetFileNameWithoutExtension(note), content, unique: 1);
+        using (var folder = MissedDelFolder.Open(node.TheNode.Paths.IpamdSocket))
+            folder.Write(Path.GetFileNameWithoutExtension(note), content, unique: 1);
 
         await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, TimeSpan.FromSeconds(5), "the note is taken");
         Assert.Equal(1, await node.AssignedAsync());
@@ -94,24 +103,33 @@ public sealed class MissedDelTests
         var secret = Path.Combine(node.TheNode.Paths.Folder, "secret");
         await File.WriteAllTextAsync(secret, "secret", TestContext.Current.CancellationToken);
         string Named(int number) => Path.Combine(FolderOf(node), $"{number:x40}.json");
-        for (var number = 1; number <= 3000; number++) await File.WriteAllTextAsync(Named(number), "{\"version\":1,", TestContext.Current.CancellationToken);
+        for (var number = 1; number <= 3000; number++)
+            await File.WriteAllTextAsync(Named(number), "{\"version\":1,", TestContext.Current.CancellationToken);
         File.CreateSymbolicLink(Named(3001), secret);
         Directory.CreateDirectory(Path.Combine(Named(3002), "inner"));
         await File.WriteAllBytesAsync(Named(3003), new byte[10_000_000], TestContext.Current.CancellationToken);
-        using (var fifo = Process.Start("mkfifo", [Named(3004)])) await fifo.WaitForExitAsync(TestContext.Current.CancellationToken);
+        using (var fifo = Process.Start("mkfifo", [Named(3004)]))
+            await fifo.WaitForExitAsync(TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(FolderOf(node), "README"), "", TestContext.Current.CancellationToken);
 
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
 
         await Eventually.TrueAsync(async () => await node.AssignedAsync() == 1, TimeSpan.FromSeconds(5), "the one note is taken");
-        await Eventually.TrueAsync(() => Directory.GetFileSystemEntries(FolderOf(node)).Length == 2, TimeSpan.FromSeconds(5), "what can be removed is gone");
+        await Eventually.TrueAsync(
+            () => Directory.GetFileSystemEntries(FolderOf(node)).Length == 2,
+            TimeSpan.FromSeconds(5),
+            "what can be removed is gone"
+        );
         Assert.Equal("secret", await File.ReadAllTextAsync(secret, TestContext.Current.CancellationToken));
         var (exitCode, answer) = await node.StatusAsync();
         Assert.Equal(3, exitCode);
         Assert.Equal("MissedDels", answer!.Value.GetProperty("health").GetProperty("causes")[0].GetProperty("reason").GetString());
         // Once for all of them.
-        Assert.Single(node.Log.Split('\n'), line => line.Contains("what lies in the folder of missed DELs is none", StringComparison.Ordinal));
+        Assert.Single(
+            node.Log.Split('\n'),
+            line => line.Contains("what lies in the folder of missed DELs is none", StringComparison.Ordinal)
+        );
     }
 
     private static async Task StartAndTakeAsync(NodeLab node)
@@ -120,7 +138,10 @@ public sealed class MissedDelTests
         await Eventually.TrueAsync(() => File.Exists(node.TheNode.Paths.IpamdSocket), what: "the daemon listens");
         var served = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => Directory.GetFiles(FolderOf(node)).Length == 0, what: "the notes are taken");
-        Assert.True(Stopwatch.GetElapsedTime(served) < Bound, $"the notes were taken {Stopwatch.GetElapsedTime(served).TotalMilliseconds:0} ms after the socket was there");
+        Assert.True(
+            Stopwatch.GetElapsedTime(served) < Bound,
+            $"the notes were taken {Stopwatch.GetElapsedTime(served).TotalMilliseconds:0} ms after the socket was there"
+        );
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
     }
 
@@ -129,17 +150,31 @@ public sealed class MissedDelTests
     /// <summary>Pods and their addresses, as the checkpoint has them.</summary>
     private static async Task<SortedDictionary<string, string>> AllocationsAsync(NodeLab node)
     {
-        using var document = JsonDocument.Parse(await File.ReadAllBytesAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken));
+        using var document = JsonDocument.Parse(
+            await File.ReadAllBytesAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken)
+        );
         return new SortedDictionary<string, string>(
-            document.RootElement.GetProperty("allocations").EnumerateArray().ToDictionary(
-                item => item.GetProperty("metadata").GetProperty("k8sPodName").GetString()!, item => item.GetProperty("ipv4").GetString()!),
-            StringComparer.Ordinal);
+            document
+                .RootElement.GetProperty("allocations")
+                .EnumerateArray()
+                .ToDictionary(
+                    item => item.GetProperty("metadata").GetProperty("k8sPodName").GetString()!,
+                    item => item.GetProperty("ipv4").GetString()!
+                ),
+            StringComparer.Ordinal
+        );
     }
 
-    private static async Task<string> ExplainAsync(NodeLab node, string pod)
-        => (await node.TheNode.Ipamd!.AskAsync(["explain", $"default/{pod}", "--json", "--socket", node.TheNode.Paths.IpamdSocket], TestContext.Current.CancellationToken)).Output;
+    private static async Task<string> ExplainAsync(NodeLab node, string pod) =>
+        (
+            await node.TheNode.Ipamd!.AskAsync(
+                ["explain", $"default/{pod}", "--json", "--socket", node.TheNode.Paths.IpamdSocket],
+                TestContext.Current.CancellationToken
+            )
+        ).Output;
 
-    private static Task<string> MetricsAsync(NodeLab node) => node.ExecAsync("busybox", "wget", "-q", "-O-", "http://127.0.0.1:61678/metrics");
+    private static Task<string> MetricsAsync(NodeLab node) =>
+        node.ExecAsync("busybox", "wget", "-q", "-O-", "http://127.0.0.1:61678/metrics");
 
     private static void Signal(int process, string name)
     {

@@ -9,7 +9,9 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Daemon;
 
-/// <summary>A lab of one node with the real binaries, and what a test asks of it. m5.large: 3 interfaces with 9 secondary addresses each.</summary>
+/// <summary>
+/// A lab of one node with the real binaries, and what a test asks of it. m5.large: 3 interfaces with 9 secondary addresses each.
+/// </summary>
 internal sealed class NodeLab : IAsyncDisposable
 {
     public const string Node = "node-1";
@@ -23,8 +25,14 @@ internal sealed class NodeLab : IAsyncDisposable
 
     /// <param name="environment">Variables of the daemon.</param>
     /// <param name="change">Other options of the lab.</param>
-    /// <param name="beforeReady">Done when the daemon has been started and before its readiness is waited for; then nothing is waited for.</param>
-    public static async Task<NodeLab> StartAsync(Dictionary<string, string>? environment = null, Func<LabOptions, LabOptions>? change = null, Action<VpcLab>? beforeReady = null)
+    /// <param name="beforeReady">
+    /// Done when the daemon has been started and before its readiness is waited for; then nothing is waited for.
+    /// </param>
+    public static async Task<NodeLab> StartAsync(
+        Dictionary<string, string>? environment = null,
+        Func<LabOptions, LabOptions>? change = null,
+        Action<VpcLab>? beforeReady = null
+    )
     {
         Requirement.NeedRoot();
         Requirement.NeedProgram("nft");
@@ -37,12 +45,15 @@ internal sealed class NodeLab : IAsyncDisposable
             Environment = environment ?? [],
             ReadyDeadline = TimeSpan.FromSeconds(30),
         };
-        if (change is not null) options = change(options);
+        if (change is not null)
+            options = change(options);
         var lab = await VpcLab.BuildAsync(options, TimeProvider.System, NoLogging.Instance, TestContext.Current.CancellationToken);
         try
         {
-            if (beforeReady is null) await lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-            else beforeReady(lab);
+            if (beforeReady is null)
+                await lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
+            else
+                beforeReady(lab);
             return new NodeLab(lab);
         }
         catch
@@ -52,17 +63,33 @@ internal sealed class NodeLab : IAsyncDisposable
         }
     }
 
-    public Task<LabPod> AddAsync(string pod) => _lab.AddPodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
+    public Task<LabPod> AddAsync(string pod) =>
+        _lab.AddPodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
 
-    public Task<TimeSpan> DeleteAsync(string pod) => _lab.DeletePodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
+    public Task<TimeSpan> DeleteAsync(string pod) =>
+        _lab.DeletePodAsync(Node, PodName.Parse($"default/{pod}"), TestContext.Current.CancellationToken);
 
-    public async Task<bool> PingAsync(string fromPod, string address)
-        => (await _lab.ExecAsync($"default/{fromPod}", ["ping", "-c", "1", "-W", "2", address], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).ExitCode == 0;
+    public async Task<bool> PingAsync(string fromPod, string address) =>
+        (
+            await _lab.ExecAsync(
+                $"default/{fromPod}",
+                ["ping", "-c", "1", "-W", "2", address],
+                TimeSpan.FromSeconds(10),
+                TestContext.Current.CancellationToken
+            )
+        ).ExitCode == 0;
 
     /// <summary><c>ipamd status --json</c>: exit code and answer; null when the daemon does not answer.</summary>
     public async Task<(int ExitCode, JsonElement? Answer)> StatusAsync()
     {
-        using var process = Process.Start(new ProcessStartInfo(Binaries.Ipamd, ["status", "--json", "--socket", TheNode.Paths.IpamdSocket]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Binaries.Ipamd, ["status", "--json", "--socket", TheNode.Paths.IpamdSocket])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                UseShellExecute = false,
+            }
+        )!;
         var output = process.StandardOutput.ReadToEndAsync();
         _ = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15));
@@ -70,19 +97,30 @@ internal sealed class NodeLab : IAsyncDisposable
         return (process.ExitCode, text.Length == 0 ? null : JsonDocument.Parse(text).RootElement);
     }
 
-    /// <summary>The pods' links, rules and routes on the node, without what changes by itself: which interfaces the pool has is not the pods' doing.</summary>
+    /// <summary>
+    /// The pods' links, rules and routes on the node, without what changes by itself: which interfaces the pool has is not the pods' doing.
+    /// </summary>
     public async Task<string> PodNetworkAsync()
     {
         var links = await ExecAsync("ip", "-o", "link", "show", "type", "veth");
         var rules = await ExecAsync("ip", "rule");
         var routes = await ExecAsync("ip", "route");
-        return string.Join('\n', $"{links}\n{rules}\n{routes}".Split('\n').Where(line => line.Contains(": eni", StringComparison.Ordinal)
-            || line.StartsWith("512:", StringComparison.Ordinal) || line.StartsWith("1536:", StringComparison.Ordinal) || line.Contains("dev eni", StringComparison.Ordinal)));
+        return string.Join(
+            '\n',
+            $"{links}\n{rules}\n{routes}"
+                .Split('\n')
+                .Where(line =>
+                    line.Contains(": eni", StringComparison.Ordinal)
+                    || line.StartsWith("512:", StringComparison.Ordinal)
+                    || line.StartsWith("1536:", StringComparison.Ordinal)
+                    || line.Contains("dev eni", StringComparison.Ordinal)
+                )
+        );
     }
 
     /// <summary>How many addresses pods hold, as the daemon says.</summary>
-    public async Task<int> AssignedAsync()
-        => (await StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("assigned", out var assigned) ? assigned.GetInt32() : 0;
+    public async Task<int> AssignedAsync() =>
+        (await StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("assigned", out var assigned) ? assigned.GetInt32() : 0;
 
     /// <summary>What a program prints that has to succeed, in the node's namespace.</summary>
     public async Task<string> ExecAsync(params string[] command)
@@ -108,8 +146,6 @@ internal sealed class NodeLab : IAsyncDisposable
 
         public ILogger CreateLogger(string categoryName) => NullLogger.Instance;
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

@@ -15,7 +15,8 @@ public sealed class PoolModesTests
     {
         await using var node = await NodeLab.StartAsync(new() { ["ENABLE_PREFIX_DELEGATION"] = "true", ["WARM_PREFIX_TARGET"] = "1" });
         List<LabPod> pods = [];
-        for (var index = 0; index < 18; index++) pods.Add(await node.AddAsync($"p{index}"));
+        for (var index = 0; index < 18; index++)
+            pods.Add(await node.AddAsync($"p{index}"));
         Assert.Equal(2, pods.Select(pod => Prefix(pod.Address)).Distinct().Count());
         await Eventually.TrueAsync(() => Task.FromResult(Blocks(node) is { Prefixes: 3, Singles: 0 }));
         Assert.True(await node.PingAsync("p0", pods[17].Address.ToString()));
@@ -29,17 +30,27 @@ public sealed class PoolModesTests
         await using var node = await NodeLab.StartAsync(change: options => options with { MaxPods = 110 });
         var single = await node.AddAsync("single");
 
-        // The pod's address is replaced by a second interface, which leaves 17 single addresses free: as many as one prefix has, so that only two warm ones need a prefix.
-        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("total").GetInt32() == 18);
+        // The pod's address is replaced by a second interface, which leaves 17 single addresses free: as many as one prefix has, so that
+        // only two warm ones need a prefix.
+        await Eventually.TrueAsync(async () =>
+            (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("total").GetInt32() == 18
+        );
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start(new Dictionary<string, string> { ["ENABLE_PREFIX_DELEGATION"] = "true", ["WARM_PREFIX_TARGET"] = "2" });
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
         // EC2 has it before the daemon has EC2's answer, and until then a single address is free for the next pod.
         await Eventually.TrueAsync(
-            async () => Blocks(node).Prefixes > 0 && (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("total").GetInt32() > 18,
-            TimeSpan.FromSeconds(60));
+            async () =>
+                Blocks(node).Prefixes > 0
+                && (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("total").GetInt32() > 18,
+            TimeSpan.FromSeconds(60)
+        );
         var prefixed = await node.AddAsync("prefixed");
-        Assert.Contains(node.TheNode.Instance.Id, node.Lab.World.Model.Interfaces.Where(eni => eni.Ipv4Prefixes.Any(range => range.Contains(prefixed.Address))).Select(eni => eni.Attachment!.Instance));
+        Assert.Contains(
+            node.TheNode.Instance.Id,
+            node.Lab.World.Model.Interfaces.Where(eni => eni.Ipv4Prefixes.Any(range => range.Contains(prefixed.Address)))
+                .Select(eni => eni.Attachment!.Instance)
+        );
         Assert.True(await node.PingAsync("single", prefixed.Address.ToString()));
 
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
@@ -56,17 +67,33 @@ public sealed class PoolModesTests
     [InlineData("AttachNetworkInterface")]
     public async Task An_interface_that_a_kill_leaves_half_made_is_finished_and_none_leaks(string lastCall)
     {
-        await using var node = await NodeLab.StartAsync(change: options => options with { Ec2Latency = TimeSpan.FromMilliseconds(300), AttachLatency = TimeSpan.FromSeconds(1) });
+        await using var node = await NodeLab.StartAsync(change: options =>
+            options with
+            {
+                Ec2Latency = TimeSpan.FromMilliseconds(300),
+                AttachLatency = TimeSpan.FromSeconds(1),
+            }
+        );
         await node.AddAsync("a");
         await Eventually.TrueAsync(() => Task.FromResult(Called(node, lastCall)), TimeSpan.FromSeconds(10));
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
         await Eventually.TrueAsync(
-            async () => Interfaces(node) is { Length: 2 } interfaces && interfaces.All(eni => eni.Attachment is { Status: AttachmentStatus.Attached, DeleteOnTermination: true } or { DeviceIndex: 0 })
-                && (await node.StatusAsync()).Answer!.Value is var status && status.GetProperty("pool").GetProperty("total").GetInt32() == 18 && status.GetProperty("cloud").GetProperty("openChanges").GetArrayLength() == 0,
-            TimeSpan.FromSeconds(30));
-        Assert.Equal(1, node.Lab.World.Model.Calls.Recent.Select(call => call.Operation).Count(operation => operation == "AttachNetworkInterface"));
+            async () =>
+                Interfaces(node) is { Length: 2 } interfaces
+                && interfaces.All(eni =>
+                    eni.Attachment is { Status: AttachmentStatus.Attached, DeleteOnTermination: true } or { DeviceIndex: 0 }
+                )
+                && (await node.StatusAsync()).Answer!.Value is var status
+                && status.GetProperty("pool").GetProperty("total").GetInt32() == 18
+                && status.GetProperty("cloud").GetProperty("openChanges").GetArrayLength() == 0,
+            TimeSpan.FromSeconds(30)
+        );
+        Assert.Equal(
+            1,
+            node.Lab.World.Model.Calls.Recent.Select(call => call.Operation).Count(operation => operation == "AttachNetworkInterface")
+        );
     }
 
     [Fact]
@@ -83,12 +110,14 @@ public sealed class PoolModesTests
                     var subnet = lab.World.Model.Subnets.Single(subnet => subnet.Ipv4Range == ranges[6]);
                     lab.World.Model.CreateTags([subnet.Id.Value], new Dictionary<string, string> { ["kubernetes.io/role/cni"] = "1" });
                 }
-            });
+            }
+        );
         // The daemon may have described the subnets before the tag was there: the next one sees it.
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         node.TheNode.Ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
-        for (var index = 0; index < 10; index++) await node.AddAsync($"p{index}");
+        for (var index = 0; index < 10; index++)
+            await node.AddAsync($"p{index}");
         Assert.Contains(Interfaces(node), eni => ranges[6].Contains(eni.PrimaryAddress));
         var away = node.TheNode.Pods.Single(pod => ranges[6].Contains(pod.Address));
         Assert.True(await node.PingAsync("p0", away.Address.ToString()));
@@ -103,13 +132,25 @@ public sealed class PoolModesTests
         var failure = await Assert.ThrowsAsync<CniException>(() => node.AddAsync("one-more"));
         Assert.Contains("ipamd access full", failure.Message, StringComparison.Ordinal);
         Assert.Equal(0, await AccessAsync(node, "full"));
-        await Eventually.TrueAsync(async () => (await node.StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("available", out var free) && free.GetInt32() > 0, TimeSpan.FromSeconds(60));
+        await Eventually.TrueAsync(
+            async () =>
+                (await node.StatusAsync()).Answer!.Value.GetProperty("pool").TryGetProperty("available", out var free)
+                && free.GetInt32() > 0,
+            TimeSpan.FromSeconds(60)
+        );
         Assert.Equal(64, await AccessAsync(node, "half"));
     }
 
     private static async Task<int> AccessAsync(NodeLab node, string level)
     {
-        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(Binaries.Ipamd, ["access", level, "--socket", node.TheNode.Paths.IpamdSocket]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var process = System.Diagnostics.Process.Start(
+            new System.Diagnostics.ProcessStartInfo(Binaries.Ipamd, ["access", level, "--socket", node.TheNode.Paths.IpamdSocket])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                UseShellExecute = false,
+            }
+        )!;
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(15));
         return process.ExitCode;
     }
@@ -123,14 +164,16 @@ public sealed class PoolModesTests
 
     private static NetworkInterface[] Interfaces(NodeLab node)
     {
-        lock (node.Lab.World.Model.Gate) return [.. node.Lab.World.Model.Interfaces];
+        lock (node.Lab.World.Model.Gate)
+            return [.. node.Lab.World.Model.Interfaces];
     }
 
-    private static (int Prefixes, int Singles) Blocks(NodeLab node)
-        => (Interfaces(node).Sum(eni => eni.Ipv4Prefixes.Length), Interfaces(node).Sum(eni => eni.SecondaryAddresses.Length));
+    private static (int Prefixes, int Singles) Blocks(NodeLab node) =>
+        (Interfaces(node).Sum(eni => eni.Ipv4Prefixes.Length), Interfaces(node).Sum(eni => eni.SecondaryAddresses.Length));
 
     private static bool Called(NodeLab node, string operation)
     {
-        lock (node.Lab.World.Model.Gate) return node.Lab.World.Model.Calls.Recent.Any(call => call.Operation == operation);
+        lock (node.Lab.World.Model.Gate)
+            return node.Lab.World.Model.Calls.Recent.Any(call => call.Operation == operation);
     }
 }

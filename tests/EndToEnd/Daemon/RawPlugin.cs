@@ -28,7 +28,9 @@ internal sealed record PluginAnswer(int ExitCode, string Output, string Errors)
     public string Address => ((string)Result["ips"]![0]!["address"]!).Split('/')[0];
 }
 
-/// <summary>The real plugin on the lab's node, called as a test wants it and not as a runtime does. Its namespaces go with the lab.</summary>
+/// <summary>
+/// The real plugin on the lab's node, called as a test wants it and not as a runtime does. Its namespaces go with the lab.
+/// </summary>
 internal sealed class RawPlugin(NodeLab node)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -45,17 +47,39 @@ internal sealed class RawPlugin(NodeLab node)
     public static void DeleteNamespace(string path) => NetworkNamespace.DeleteNamed(Path.GetFileName(path));
 
     /// <summary>
-    /// Whether the node reaches an address: asked every fifth of a second until the first answer, three seconds at most. The very first packet may be lost: the kernel makes a link's queue ready after it has
-    /// brought the link up, when it gets the lock of all links (linkwatch).
+    /// Whether the node reaches an address: asked every fifth of a second until the first answer, three seconds at most. The very first
+    /// packet may be lost: the kernel makes a link's queue ready after it has brought the link up, when it gets the lock of all links
+    /// (linkwatch).
     /// </summary>
-    public async Task<bool> AnswersAsync(string address)
-        => (await node.Lab.ExecAsync(NodeLab.Node, ["ping", "-c", "1", "-w", "3", "-i", "0.2", address], Deadline, TestContext.Current.CancellationToken)).ExitCode == 0;
+    public async Task<bool> AnswersAsync(string address) =>
+        (
+            await node.Lab.ExecAsync(
+                NodeLab.Node,
+                ["ping", "-c", "1", "-w", "3", "-i", "0.2", address],
+                Deadline,
+                TestContext.Current.CancellationToken
+            )
+        ).ExitCode == 0;
 
     public async Task<PluginAnswer> RunAsync(
-        string command, string netns, string container = "c1", string? pod = null, Action<IDictionary<string, string?>>? environment = null, Action<JsonObject>? configuration = null, JsonObject? previous = null)
+        string command,
+        string netns,
+        string container = "c1",
+        string? pod = null,
+        Action<IDictionary<string, string?>>? environment = null,
+        Action<JsonObject>? configuration = null,
+        JsonObject? previous = null
+    )
     {
         var start = Prepare(command, netns, container, pod, environment);
-        var outcome = await NamespaceProcess.RunAsync(node.TheNode.Network, start, Configuration(configuration, previous), Deadline, TimeProvider.System, TestContext.Current.CancellationToken);
+        var outcome = await NamespaceProcess.RunAsync(
+            node.TheNode.Network,
+            start,
+            Configuration(configuration, previous),
+            Deadline,
+            TimeProvider.System,
+            TestContext.Current.CancellationToken
+        );
         return new PluginAnswer(outcome.ExitCode, outcome.Output, outcome.Errors);
     }
 
@@ -77,15 +101,31 @@ internal sealed class RawPlugin(NodeLab node)
         return answer.ExitCode > 128 ? null : answer;
     }
 
-    private static ProcessStartInfo Prepare(string command, string netns, string container, string? pod, Action<IDictionary<string, string?>>? environment)
+    private static ProcessStartInfo Prepare(
+        string command,
+        string netns,
+        string container,
+        string? pod,
+        Action<IDictionary<string, string?>>? environment
+    )
     {
         var start = new ProcessStartInfo(Binaries.Plugin);
         start.Environment.Clear();
-        foreach (var (name, value) in ((string, string)[])
-                 [
-                     ("CNI_COMMAND", command), ("CNI_CONTAINERID", container), ("CNI_NETNS", netns), ("CNI_IFNAME", "eth0"), ("CNI_PATH", Path.GetDirectoryName(Binaries.Plugin)!),
-                     ("CNI_ARGS", $"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod ?? $"pod-of-{container}"};K8S_POD_INFRA_CONTAINER_ID={container}"),
-                 ])
+        foreach (
+            var (name, value) in ((string, string)[])
+                [
+                    ("CNI_COMMAND", command),
+                    ("CNI_CONTAINERID", container),
+                    ("CNI_NETNS", netns),
+                    ("CNI_IFNAME", "eth0"),
+                    ("CNI_PATH", Path.GetDirectoryName(Binaries.Plugin)!),
+                    (
+                        "CNI_ARGS",
+                        $"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod ?? $"pod-of-{container}"};"
+                            + $"K8S_POD_INFRA_CONTAINER_ID={container}"
+                    ),
+                ]
+        )
         {
             start.Environment[name] = value;
         }
@@ -98,9 +138,14 @@ internal sealed class RawPlugin(NodeLab node)
     {
         var configuration = new JsonObject
         {
-            ["cniVersion"] = "1.1.0", ["name"] = "aws-cni", ["type"] = "vpc-cni", ["pluginLogFile"] = node.TheNode.Paths.PluginLog, ["ipamdSocket"] = node.TheNode.Paths.IpamdSocket,
+            ["cniVersion"] = "1.1.0",
+            ["name"] = "aws-cni",
+            ["type"] = "vpc-cni",
+            ["pluginLogFile"] = node.TheNode.Paths.PluginLog,
+            ["ipamdSocket"] = node.TheNode.Paths.IpamdSocket,
         };
-        if (previous is not null) configuration["prevResult"] = previous.DeepClone();
+        if (previous is not null)
+            configuration["prevResult"] = previous.DeepClone();
         change?.Invoke(configuration);
         return configuration.ToJsonString();
     }

@@ -12,7 +12,8 @@ public sealed class SmallSubnetTests
     {
         await using var node = await NodeLab.StartAsync(change: options => options with { Subnets = [IPNetwork.Parse("10.0.0.0/27")] });
         List<IPAddress> addresses = [];
-        for (var pod = 0; pod < 19; pod++) addresses.Add((await node.AddAsync($"p{pod}")).Address);
+        for (var pod = 0; pod < 19; pod++)
+            addresses.Add((await node.AddAsync($"p{pod}")).Address);
         Assert.Equal(19, addresses.Distinct().Count());
         var calls = (await node.Lab.StatusAsync(TestContext.Current.CancellationToken)).Ec2Calls;
         Assert.All(calls, call => Assert.Equal("OK", call.Outcome));

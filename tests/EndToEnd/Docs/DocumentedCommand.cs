@@ -14,28 +14,39 @@ internal sealed record DocumentedBlock(string Page, int Line, string Info, strin
     public override string ToString() => $"{Page}:{Line}";
 
     /// <summary>Lines of shell, comments left out and continued lines joined.</summary>
-    public IEnumerable<string> Commands => Text.Replace("\\\n", " ", StringComparison.Ordinal).Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#');
+    public IEnumerable<string> Commands =>
+        Text.Replace("\\\n", " ", StringComparison.Ordinal)
+            .Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            .Where(line => line[0] != '#');
 }
 
 /// <summary>Reads the fenced blocks of the operator's pages, https://spec.commonmark.org/0.31.2/#fenced-code-blocks.</summary>
 internal static partial class Documentation
 {
-    public static IReadOnlyList<DocumentedBlock> Blocks { get; } = [.. Pages().SelectMany(page => Read(page, File.ReadAllLines(Path.Combine(HelmRenderer.Repository, page))))];
+    public static IReadOnlyList<DocumentedBlock> Blocks { get; } =
+    [.. Pages().SelectMany(page => Read(page, File.ReadAllLines(Path.Combine(HelmRenderer.Repository, page))))];
 
     /// <summary>README.md and the pages in docs/; decisions (docs/adr) tell no commands to run.</summary>
-    public static IEnumerable<string> Pages()
-        => Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, "docs"), "*.md").Select(path => $"docs/{Path.GetFileName(path)}").Order(StringComparer.Ordinal).Prepend("README.md");
+    public static IEnumerable<string> Pages() =>
+        Directory
+            .EnumerateFiles(Path.Combine(HelmRenderer.Repository, "docs"), "*.md")
+            .Select(path => $"docs/{Path.GetFileName(path)}")
+            .Order(StringComparer.Ordinal)
+            .Prepend("README.md");
 
     public static IEnumerable<DocumentedBlock> Read(string page, string[] lines)
     {
         for (var index = 0; index < lines.Length; index++)
         {
-            if (Fence().Match(lines[index]) is not { Success: true } open) continue;
+            if (Fence().Match(lines[index]) is not { Success: true } open)
+                continue;
             var indent = open.Groups["indent"].Value;
             var start = index;
             List<string> text = [];
-            for (index++; index < lines.Length && !Fence().IsMatch(lines[index]); index++) text.Add(lines[index].StartsWith(indent, StringComparison.Ordinal) ? lines[index][indent.Length..] : lines[index]);
-            if (index == lines.Length) throw new InvalidOperationException($"{page}:{start + 1}: the block has no end");
+            for (index++; index < lines.Length && !Fence().IsMatch(lines[index]); index++)
+                text.Add(lines[index].StartsWith(indent, StringComparison.Ordinal) ? lines[index][indent.Length..] : lines[index]);
+            if (index == lines.Length)
+                throw new InvalidOperationException($"{page}:{start + 1}: the block has no end");
             yield return new DocumentedBlock(page, start + 1, open.Groups["info"].Value.Trim(), string.Join('\n', text));
         }
     }

@@ -11,9 +11,9 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Docs;
 
 /// <summary>
-/// Every command of the operator's pages. <c>sh lab</c>: run on a node of the lab, with pods, and must succeed. <c>sh cluster</c>: needs a cluster or an account; each line is checked by the program
-/// itself as far as it goes without one, and what the programs in a pod are told is run in the lab. <c>sh machine</c> runs where a lab is
-/// started (OtherDaemonTests). Nothing else may be called sh.
+/// Every command of the operator's pages. <c>sh lab</c>: run on a node of the lab, with pods, and must succeed. <c>sh cluster</c>: needs a
+/// cluster or an account; each line is checked by the program itself as far as it goes without one, and what the programs in a pod are told
+/// is run in the lab. <c>sh machine</c> runs where a lab is started (OtherDaemonTests). Nothing else may be called sh.
 /// </summary>
 public sealed partial class DocumentedCommandTests
 {
@@ -31,29 +31,47 @@ public sealed partial class DocumentedCommandTests
     public void Every_block_of_commands_says_where_it_runs()
     {
         Assert.NotEmpty(Documentation.Blocks);
-        Assert.All(Documentation.Blocks, block => Assert.True(
-            block.Info is "sh lab" or "sh machine" or "sh cluster" or "sh make" or "json" or "yaml" or "text",
-            $"{block}: a block is 'sh lab', 'sh machine', 'sh cluster', 'sh make', json, yaml or text, not '{block.Info}'"));
-        Assert.All(Documentation.Blocks.Where(block => block.Info == "sh machine"), block => Assert.Equal(OtherDaemonTests.Page, block.Page));
+        Assert.All(
+            Documentation.Blocks,
+            block =>
+                Assert.True(
+                    block.Info is "sh lab" or "sh machine" or "sh cluster" or "sh make" or "json" or "yaml" or "text",
+                    $"{block}: a block is 'sh lab', 'sh machine', 'sh cluster', 'sh make', json, yaml or text, not '{block.Info}'"
+                )
+        );
+        Assert.All(
+            Documentation.Blocks.Where(block => block.Info == "sh machine"),
+            block => Assert.Equal(OtherDaemonTests.Page, block.Page)
+        );
     }
 
     /// <summary>One lab for all pages, in the order of the pages; those that end what the next need come last.</summary>
     [Fact]
     public async Task Commands_for_a_node_succeed_on_one()
     {
-        var blocks = Documentation.Blocks.Where(block => block.Info == "sh lab").OrderBy(block => block.Text.Contains("uninstall", StringComparison.Ordinal)).ToList();
+        var blocks = Documentation
+            .Blocks.Where(block => block.Info == "sh lab")
+            .OrderBy(block => block.Text.Contains("uninstall", StringComparison.Ordinal))
+            .ToList();
         Assert.NotEmpty(blocks);
         await using var node = await NodeLab.StartAsync(change: options => options with { Nodes = [1] });
         // Ten pods: the tenth is on a second interface, whose table the pages look at.
-        for (var pod = 0; pod < 10; pod++) await node.AddAsync($"web-{pod}");
+        for (var pod = 0; pod < 10; pod++)
+            await node.AddAsync($"web-{pod}");
         var script = Path.Combine(node.TheNode.Paths.Folder, "environment.sh");
         await File.WriteAllTextAsync(script, Environment(node), TestContext.Current.CancellationToken);
         List<string> failures = [];
         foreach (var block in blocks)
         {
-            var outcome = await node.Lab.ExecAsync(NodeLab.Node, ["bash", "-euo", "pipefail", "-c", $". {script}\n{block.Text}"], Deadline, TestContext.Current.CancellationToken);
+            var outcome = await node.Lab.ExecAsync(
+                NodeLab.Node,
+                ["bash", "-euo", "pipefail", "-c", $". {script}\n{block.Text}"],
+                Deadline,
+                TestContext.Current.CancellationToken
+            );
             TestContext.Current.TestOutputHelper?.WriteLine($"{block}: exit code {outcome.ExitCode}\n{outcome.Output}{outcome.Errors}");
-            if (outcome.ExitCode != 0) failures.Add($"{block}: exit code {outcome.ExitCode}: {outcome.Output}{outcome.Errors}");
+            if (outcome.ExitCode != 0)
+                failures.Add($"{block}: exit code {outcome.ExitCode}: {outcome.Output}{outcome.Errors}");
         }
 
         Assert.Empty(failures);
@@ -62,11 +80,15 @@ public sealed partial class DocumentedCommandTests
     [Fact]
     public void Commands_for_a_cluster_are_right_as_far_as_their_programs_can_tell()
     {
-        var commands = Documentation.Blocks.Where(block => block.Info == "sh cluster").SelectMany(block => block.Commands.Select(command => (block, command))).ToList();
+        var commands = Documentation
+            .Blocks.Where(block => block.Info == "sh cluster")
+            .SelectMany(block => block.Commands.Select(command => (block, command)))
+            .ToList();
         Assert.NotEmpty(commands);
         foreach (var (block, command) in commands)
         {
-            if (Unchecked.Contains(command)) continue;
+            if (Unchecked.Contains(command))
+                continue;
             var words = Words(command);
             var problem = words[0] switch
             {
@@ -93,7 +115,14 @@ public sealed partial class DocumentedCommandTests
     public void Wrong_commands_are_found(string command)
     {
         var words = Words(command);
-        Assert.NotNull(words[0] switch { "kubectl" => CheckKubectl(words), "aws" => CheckAws(words), _ => CheckHelm(words) });
+        Assert.NotNull(
+            words[0] switch
+            {
+                "kubectl" => CheckKubectl(words),
+                "aws" => CheckAws(words),
+                _ => CheckHelm(words),
+            }
+        );
     }
 
     [Fact]
@@ -118,8 +147,10 @@ public sealed partial class DocumentedCommandTests
     {
         foreach (var block in Documentation.Blocks.Where(block => block.Info is "yaml" or "json"))
         {
-            if (block.Info == "yaml") Assert.NotEmpty(HelmRenderer.Render(block.Text).Objects);
-            else JsonDocument.Parse(block.Text).Dispose();
+            if (block.Info == "yaml")
+                Assert.NotEmpty(HelmRenderer.Render(block.Text).Objects);
+            else
+                JsonDocument.Parse(block.Text).Dispose();
         }
     }
 
@@ -127,8 +158,16 @@ public sealed partial class DocumentedCommandTests
     [Fact]
     public void Messages_that_the_troubleshooting_page_quotes_are_in_the_sources()
     {
-        var sources = string.Join('\n', ((string[])["ipamd", "cni-shim"]).SelectMany(folder => Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, folder), "*.cs", SearchOption.AllDirectories)
-            .Where(path => !path.Contains("/obj/", StringComparison.Ordinal))).Select(File.ReadAllText));
+        var sources = string.Join(
+            '\n',
+            ((string[])["ipamd", "cni-shim"])
+                .SelectMany(folder =>
+                    Directory
+                        .EnumerateFiles(Path.Combine(HelmRenderer.Repository, folder), "*.cs", SearchOption.AllDirectories)
+                        .Where(path => !path.Contains("/obj/", StringComparison.Ordinal))
+                )
+                .Select(File.ReadAllText)
+        );
         var quoted = MessageRows(File.ReadAllLines(Path.Combine(HelmRenderer.Repository, "docs", "troubleshooting.md"))).ToList();
         Assert.True(quoted.Count > 10, $"{quoted.Count} messages");
         // Of the runtime and the kernel.
@@ -141,25 +180,40 @@ public sealed partial class DocumentedCommandTests
         var inTable = false;
         foreach (var line in lines)
         {
-            inTable = line.StartsWith("| in the message |", StringComparison.Ordinal) || line.StartsWith("| log or status |", StringComparison.Ordinal) || (inTable && line.StartsWith('|'));
-            if (!inTable) continue;
+            inTable =
+                line.StartsWith("| in the message |", StringComparison.Ordinal)
+                || line.StartsWith("| log or status |", StringComparison.Ordinal)
+                || (inTable && line.StartsWith('|'));
+            if (!inTable)
+                continue;
             foreach (Match code in Code().Matches(line.Split('|')[1]))
             {
-                foreach (var part in code.Groups["text"].Value.Split("...", StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) yield return part;
+                foreach (
+                    var part in code.Groups["text"]
+                        .Value.Split("...", StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                )
+                    yield return part;
             }
         }
     }
 
-    /// <summary>kubectl looks at its subcommand and flags before it helps, and needs no cluster for that. What is run in the pod is our program: its command must exist.</summary>
+    /// <summary>
+    /// kubectl looks at its subcommand and flags before it helps, and needs no cluster for that. What is run in the pod is our program: its
+    /// command must exist.
+    /// </summary>
     private static string? CheckKubectl(string[] words)
     {
         Requirement.NeedProgram("kubectl");
         var end = Array.IndexOf(words, "--");
         var outcome = Run("kubectl", [.. end < 0 ? words[1..] : words[1..end], "--help"]);
-        if (outcome.ExitCode != 0) return outcome.Errors;
+        if (outcome.ExitCode != 0)
+            return outcome.Errors;
         // Where a subcommand does not exist, it helps with what stands before it.
-        if (outcome.Output.Contains("Available Commands:", StringComparison.Ordinal)) return "kubectl has no such command";
-        return end < 0 || (words[end + 1] == "/app/ipamd" && Run(Binaries.Ipamd, [.. words[(end + 2)..], "--help"]).ExitCode == 0) ? null : "the program in the pod refuses its arguments";
+        if (outcome.Output.Contains("Available Commands:", StringComparison.Ordinal))
+            return "kubectl has no such command";
+        return end < 0 || (words[end + 1] == "/app/ipamd" && Run(Binaries.Ipamd, [.. words[(end + 2)..], "--help"]).ExitCode == 0)
+            ? null
+            : "the program in the pod refuses its arguments";
     }
 
     /// <summary>The AWS CLI looks at its arguments before it prints the form of the answer, and needs no account for that.</summary>
@@ -170,10 +224,13 @@ public sealed partial class DocumentedCommandTests
         return outcome.ExitCode == 0 ? null : outcome.Errors;
     }
 
-    /// <summary>There is no helm here: its command and flags are compared with a list, and the chart is rendered with the values that it would get.</summary>
+    /// <summary>
+    /// There is no helm here: its command and flags are compared with a list, and the chart is rendered with the values that it would get.
+    /// </summary>
     private static string? CheckHelm(string[] words)
     {
-        if (words[1] is not ("install" or "upgrade" or "uninstall")) return $"unknown command {words[1]}";
+        if (words[1] is not ("install" or "upgrade" or "uninstall"))
+            return $"unknown command {words[1]}";
         List<string> values = [];
         for (var index = words[1] == "uninstall" ? 3 : 4; index < words.Length; index++)
         {
@@ -200,8 +257,10 @@ public sealed partial class DocumentedCommandTests
             }
         }
 
-        if (words[1] == "uninstall") return null;
-        if (words[3] != "./helm/vpc-cni") return $"there is no chart {words[3]}";
+        if (words[1] == "uninstall")
+            return null;
+        if (words[3] != "./helm/vpc-cni")
+            return $"there is no chart {words[3]}";
         var outcome = HelmRenderer.TryRender([], [.. values]);
         return outcome.ExitCode == 0 ? null : outcome.Errors;
     }
@@ -210,16 +269,22 @@ public sealed partial class DocumentedCommandTests
     private static string Yaml(string set)
     {
         var parts = set.Split('=', 2);
-        var value = parts[1].StartsWith('{') ? $"[{parts[1].Trim('{', '}')}]" : parts[1] is "true" or "false" ? parts[1] : $"\"{parts[1]}\"";
+        var value =
+            parts[1].StartsWith('{') ? $"[{parts[1].Trim('{', '}')}]"
+            : parts[1] is "true" or "false" ? parts[1]
+            : $"\"{parts[1]}\"";
         return parts[0].Split('.').Reverse().Aggregate(value, (inner, name) => $"{{{name}: {inner}}}");
     }
 
     /// <summary>Words between spaces; double quotes hold one together.</summary>
     private static string[] Words(string command) => [.. Word().Matches(command.Split(" # ")[0]).Select(match => match.Value.Trim('"'))];
 
-    private static RenderOutcome Run(string program, string[] arguments) => HelmRenderer.Run(new ProcessStartInfo(program, arguments), Deadline);
+    private static RenderOutcome Run(string program, string[] arguments) =>
+        HelmRenderer.Run(new ProcessStartInfo(program, arguments), Deadline);
 
-    /// <summary>A login on the node: our programs on the PATH, and the files of this node in the place of those under /var, /opt and /etc.</summary>
+    /// <summary>
+    /// A login on the node: our programs on the PATH, and the files of this node in the place of those under /var, /opt and /etc.
+    /// </summary>
     private static string Environment(NodeLab node)
     {
         var paths = node.TheNode.Paths;

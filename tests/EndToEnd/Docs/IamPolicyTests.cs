@@ -18,18 +18,39 @@ public sealed partial class IamPolicyTests
     [Fact]
     public void Policy_allows_what_the_source_calls_and_nothing_else()
     {
-        var sources = Directory.EnumerateFiles(Path.Combine(HelmRenderer.Repository, "ipamd", "Clouds", "Aws"), "*.cs", SearchOption.AllDirectories).Select(File.ReadAllText);
-        var offered = typeof(IAmazonEC2).GetMethods().Where(method => method.Name.EndsWith("Async", StringComparison.Ordinal)).Select(method => method.Name[..^"Async".Length]).ToHashSet();
-        var called = sources.SelectMany(source => Operation().Matches(source)).Select(match => match.Groups["name"].Value).Where(offered.Contains).Distinct();
+        var sources = Directory
+            .EnumerateFiles(Path.Combine(HelmRenderer.Repository, "ipamd", "Clouds", "Aws"), "*.cs", SearchOption.AllDirectories)
+            .Select(File.ReadAllText);
+        var offered = typeof(IAmazonEC2)
+            .GetMethods()
+            .Where(method => method.Name.EndsWith("Async", StringComparison.Ordinal))
+            .Select(method => method.Name[..^"Async".Length])
+            .ToHashSet();
+        var called = sources
+            .SelectMany(source => Operation().Matches(source))
+            .Select(match => match.Groups["name"].Value)
+            .Where(offered.Contains)
+            .Distinct();
         Assert.Equal(called.Except(NotReached).Order(StringComparer.Ordinal), Allowed().Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public async Task Calls_of_a_node_that_grows_and_shrinks_are_all_allowed()
     {
-        await using var node = await NodeLab.StartAsync(new() { ["WARM_IP_TARGET"] = "1", ["IP_COOLDOWN_PERIOD"] = "0", ["ENABLE_SUBNET_DISCOVERY"] = "true" });
-        for (var pod = 0; pod < 10; pod++) await node.AddAsync($"web-{pod}");
-        await Eventually.TrueAsync(() => node.Lab.World.With(world => world.Calls.Count("AttachNetworkInterface")) > 0, what: "a second interface");
+        await using var node = await NodeLab.StartAsync(
+            new()
+            {
+                ["WARM_IP_TARGET"] = "1",
+                ["IP_COOLDOWN_PERIOD"] = "0",
+                ["ENABLE_SUBNET_DISCOVERY"] = "true",
+            }
+        );
+        for (var pod = 0; pod < 10; pod++)
+            await node.AddAsync($"web-{pod}");
+        await Eventually.TrueAsync(
+            () => node.Lab.World.With(world => world.Calls.Count("AttachNetworkInterface")) > 0,
+            what: "a second interface"
+        );
         var seen = node.Lab.World.With(world => world.Calls.Counts.Keys.Select(key => key.Operation).Distinct().ToList());
         Assert.Contains("AssignPrivateIpAddresses", seen);
         Assert.Empty(seen.Except(Allowed()));
@@ -39,7 +60,14 @@ public sealed partial class IamPolicyTests
     {
         var block = Documentation.Blocks.Single(block => block is { Page: "docs/iam-policy.md", Info: "json" });
         using var policy = JsonDocument.Parse(block.Text);
-        return [.. policy.RootElement.GetProperty("Statement").EnumerateArray().SelectMany(statement => statement.GetProperty("Action").EnumerateArray()).Select(action => action.GetString()!["ec2:".Length..])];
+        return
+        [
+            .. policy
+                .RootElement.GetProperty("Statement")
+                .EnumerateArray()
+                .SelectMany(statement => statement.GetProperty("Action").EnumerateArray())
+                .Select(action => action.GetString()!["ec2:".Length..]),
+        ];
     }
 
     [GeneratedRegex(@"\b(?<name>[A-Z]\w+)Async\(", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

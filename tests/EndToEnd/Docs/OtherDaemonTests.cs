@@ -17,13 +17,19 @@ public sealed class OtherDaemonTests
 
     /// <summary>Mount points that the page creates on the machine, the innermost first.</summary>
     private static readonly string[] MountPoints =
-        ["/var/run/aws-node", "/var/run/secrets/kubernetes.io/serviceaccount", "/var/run/secrets/kubernetes.io", "/var/run/secrets"];
+    [
+        "/var/run/aws-node",
+        "/var/run/secrets/kubernetes.io/serviceaccount",
+        "/var/run/secrets/kubernetes.io",
+        "/var/run/secrets",
+    ];
 
     [Fact]
     public void Another_daemon_and_plugin_serve_a_pod_on_the_lab()
     {
         Requirement.NeedRoot();
-        foreach (var program in (string[])["nft", "unshare", "nsenter", "ip", "ping"]) Requirement.NeedProgram(program);
+        foreach (var program in (string[])["nft", "unshare", "nsenter", "ip", "ping"])
+            Requirement.NeedProgram(program);
         var blocks = Documentation.Blocks.Where(block => block.Page == Page && block.Info == "sh machine").ToList();
         Assert.NotEmpty(blocks);
         var lab = $"d{Environment.ProcessId}";
@@ -44,7 +50,8 @@ public sealed class OtherDaemonTests
         {
             // Does nothing after a success: the last block of the page cleans up.
             Run(folder, lab, "vpc-lab down --name \"$LAB\"; [ ! -e \"/run/netns/$LAB-pod\" ] || ip netns delete \"$LAB-pod\"");
-            foreach (var path in missing.Where(Directory.Exists)) Directory.Delete(path);
+            foreach (var path in missing.Where(Directory.Exists))
+                Directory.Delete(path);
             folder.Delete(recursive: true);
         }
     }

@@ -18,8 +18,10 @@ public sealed class CorePluginsTests
     [Fact]
     public async Task Configuration_offers_STATUS_and_GC_when_the_image_brings_a_current_portmap_and_not_before()
     {
-        Requirement.Need(File.Exists($"{Distribution}/portmap") && File.Exists($"{Distribution}/bridge"),
-            $"the core plugins in {Distribution} (containernetworking-plugins)");
+        Requirement.Need(
+            File.Exists($"{Distribution}/portmap") && File.Exists($"{Distribution}/bridge"),
+            $"the core plugins in {Distribution} (containernetworking-plugins)"
+        );
         await using var node = await NodeLab.StartAsync();
         await using var runtime = await Containerd.StartAsync(node, conflist: null);
         var paths = node.TheNode.Paths;
@@ -31,12 +33,15 @@ public sealed class CorePluginsTests
         var installed = await InstallAsync(node, image.FullName);
         Assert.Contains(
             "offers CNI 1.0.0 only, so that the runtime calls neither STATUS nor GC: the plugin portmap supports 1.0.0 at most",
-            installed, StringComparison.Ordinal);
+            installed,
+            StringComparison.Ordinal
+        );
         Assert.Null(Read(paths.CniConf)["cniVersions"]);
         await RunPodAsync(runtime, node, "old");
 
         var core = Directory.CreateDirectory(Path.Combine(image.FullName, "cni"));
-        foreach (var name in (string[])["portmap", "macvlan"]) WriteCurrent(core.FullName, name);
+        foreach (var name in (string[])["portmap", "macvlan"])
+            WriteCurrent(core.FullName, name);
         // The same build as the node's, which is not older.
         File.Copy($"{Distribution}/bridge", Path.Combine(core.FullName, "bridge"));
         File.SetLastWriteTimeUtc(Path.Combine(core.FullName, "bridge"), DateTime.UnixEpoch);
@@ -61,9 +66,12 @@ public sealed class CorePluginsTests
         void FromList(JsonObject configuration)
         {
             configuration.Clear();
-            foreach (var (key, value) in conflist["plugins"]![0]!.AsObject()) configuration[key] = value?.DeepClone();
-            (configuration["cniVersion"], configuration["name"]) = ((string?)conflist["cniVersions"]!.AsArray()[^1],
-                (string?)conflist["name"]);
+            foreach (var (key, value) in conflist["plugins"]![0]!.AsObject())
+                configuration[key] = value?.DeepClone();
+            (configuration["cniVersion"], configuration["name"]) = (
+                (string?)conflist["cniVersions"]!.AsArray()[^1],
+                (string?)conflist["name"]
+            );
         }
 
         Assert.Equal(0, (await plugin.RunAsync("STATUS", "", configuration: FromList)).Code);
@@ -71,11 +79,15 @@ public sealed class CorePluginsTests
         Assert.Equal("1.1.0", (string?)added.Result["cniVersion"]);
         Assert.Equal(1, await node.AssignedAsync());
         await LetAttachmentsAgeAsync(node);
-        var collected = await plugin.RunAsync("GC", "", configuration: configuration =>
-        {
-            FromList(configuration);
-            configuration["cni.dev/valid-attachments"] = new JsonArray();
-        });
+        var collected = await plugin.RunAsync(
+            "GC",
+            "",
+            configuration: configuration =>
+            {
+                FromList(configuration);
+                configuration["cni.dev/valid-attachments"] = new JsonArray();
+            }
+        );
         Assert.True(collected.Code == 0, collected.Output);
         Assert.Equal(0, await node.AssignedAsync());
 
@@ -91,7 +103,8 @@ public sealed class CorePluginsTests
         var ipamd = node.TheNode.Ipamd!;
         await ipamd.KillAsync(TestContext.Current.CancellationToken);
         var checkpoint = JsonNode.Parse(await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken))!;
-        foreach (var allocation in checkpoint["allocations"]!.AsArray()) allocation!["allocationTimestamp"] = 1_700_000_000_000_000_000;
+        foreach (var allocation in checkpoint["allocations"]!.AsArray())
+            allocation!["allocationTimestamp"] = 1_700_000_000_000_000_000;
         await File.WriteAllTextAsync(node.TheNode.Paths.Checkpoint, checkpoint.ToJsonString(), TestContext.Current.CancellationToken);
         ipamd.Start();
         await node.Lab.WaitUntilReadyAsync(TestContext.Current.CancellationToken);
@@ -100,8 +113,10 @@ public sealed class CorePluginsTests
 
     private static async Task<string> InstallAsync(NodeLab node, string image)
     {
-        var installed = await node.TheNode.Ipamd!.AskAsync(["install", "--plugin", Path.Combine(image, "vpc-cni")],
-            TestContext.Current.CancellationToken);
+        var installed = await node.TheNode.Ipamd!.AskAsync(
+            ["install", "--plugin", Path.Combine(image, "vpc-cni")],
+            TestContext.Current.CancellationToken
+        );
         Assert.True(installed.ExitCode == 0, installed.Output + installed.Errors);
         return installed.Output;
     }
@@ -119,7 +134,9 @@ public sealed class CorePluginsTests
     private static void WriteCurrent(string folder, string name)
     {
         var path = Path.Combine(folder, name);
-        File.WriteAllText(path, $$"""
+        File.WriteAllText(
+            path,
+            $$"""
             #!/bin/sh
             case "$CNI_COMMAND" in
               "") echo "CNI {{name}} plugin v1.7.1" >&2 ;;
@@ -127,7 +144,8 @@ public sealed class CorePluginsTests
               *) exec {{Distribution}}/{{name}} ;;
             esac
 
-            """);
+            """
+        );
         File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
     }
 

@@ -13,8 +13,8 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Install;
 
 /// <summary>
-/// A node of aws-node with running pods, made by iproute2 from the reference's formats and rules: its conflist, its checkpoint, its host interface names, its rules at 512 and 1536, its results. It is
-/// taken over in place and given back, with pods running all the time.
+/// A node of aws-node with running pods, made by iproute2 from the reference's formats and rules: its conflist, its checkpoint, its host
+/// interface names, its rules at 512 and 1536, its results. It is taken over in place and given back, with pods running all the time.
 /// </summary>
 public sealed class TakeoverTests
 {
@@ -32,10 +32,18 @@ public sealed class TakeoverTests
         await a.WireAsync();
         await b.WireAsync();
         var paths = node.TheNode.Paths;
-        await File.WriteAllTextAsync(paths.Checkpoint, $$"""{"version":"vpc-cni-ipam/1","allocations":[{{a.Allocation}},{{b.Allocation}}]}""", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            paths.Checkpoint,
+            $$"""{"version":"vpc-cni-ipam/1","allocations":[{{a.Allocation}},{{b.Allocation}}]}""",
+            TestContext.Current.CancellationToken
+        );
         var conflist = Path.Combine(paths.CniConf, "10-aws.conflist");
         await File.WriteAllTextAsync(conflist, Conflist, TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(Path.Combine(paths.CniBin, "aws-cni"), "the reference's plugin", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(paths.CniBin, "aws-cni"),
+            "the reference's plugin",
+            TestContext.Current.CancellationToken
+        );
 
         // There.
         node.TheNode.Ipamd.Start();
@@ -44,7 +52,11 @@ public sealed class TakeoverTests
         Assert.True(installed.ExitCode == 0, installed.Output + installed.Errors);
         Assert.Equal(["10-aws.conflist", "10-aws.conflist.before-vpc-cni"], Names(paths.CniConf));
         Assert.Equal(["aws-cni", "vpc-cni"], Names(paths.CniBin));
-        Assert.Contains("\"vpc-cni\"", await File.ReadAllTextAsync(conflist, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains(
+            "\"vpc-cni\"",
+            await File.ReadAllTextAsync(conflist, TestContext.Current.CancellationToken),
+            StringComparison.Ordinal
+        );
 
         var added = await node.AddAsync("new");
         Assert.DoesNotContain(added.Address, new[] { a.Address, b.Address });
@@ -54,12 +66,30 @@ public sealed class TakeoverTests
 
         await a.DeleteByOursAsync();
         Assert.Equal(2, await AssignedAsync(node));
-        await Eventually.TrueAsync(async () => !(await node.Lab.ExecAsync(NodeLab.Node, ["sh", "-c", "ip rule; ip route; ip -o link"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Output
-            .Split('\n').Any(line => line.Contains(a.HostName, StringComparison.Ordinal) || line.Contains($"{a.Address} ", StringComparison.Ordinal)), what: "nothing of the deleted pod is left");
+        await Eventually.TrueAsync(
+            async () =>
+                !(
+                    await node.Lab.ExecAsync(
+                        NodeLab.Node,
+                        ["sh", "-c", "ip rule; ip route; ip -o link"],
+                        TimeSpan.FromSeconds(10),
+                        TestContext.Current.CancellationToken
+                    )
+                )
+                    .Output.Split('\n')
+                    .Any(line =>
+                        line.Contains(a.HostName, StringComparison.Ordinal) || line.Contains($"{a.Address} ", StringComparison.Ordinal)
+                    ),
+            what: "nothing of the deleted pod is left"
+        );
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
 
-        // And back: what the reference starts from. The table is written beside the pool, by a program of its own, so a daemon of two seconds may not have it yet.
-        await Eventually.TrueAsync(async () => (await NftAsync(node, "list", "tables")).Contains("table ip vpccni", StringComparison.Ordinal), what: "our table of rules");
+        // And back: what the reference starts from. The table is written beside the pool, by a program of its own, so a daemon of two
+        // seconds may not have it yet.
+        await Eventually.TrueAsync(
+            async () => (await NftAsync(node, "list", "tables")).Contains("table ip vpccni", StringComparison.Ordinal),
+            what: "our table of rules"
+        );
         await node.TheNode.Ipamd.KillAsync(TestContext.Current.CancellationToken);
         var removed = await node.TheNode.Ipamd.AskAsync(["uninstall"], TestContext.Current.CancellationToken);
         Assert.True(removed.ExitCode == 0, removed.Output + removed.Errors);
@@ -78,32 +108,58 @@ public sealed class TakeoverTests
         Assert.True(await node.PingAsync("new", b.Address.ToString()));
     }
 
-    private static async Task<string> NftAsync(NodeLab node, params string[] arguments)
-        => (await node.Lab.ExecAsync(NodeLab.Node, ["nft", .. arguments], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Output;
+    private static async Task<string> NftAsync(NodeLab node, params string[] arguments) =>
+        (
+            await node.Lab.ExecAsync(NodeLab.Node, ["nft", .. arguments], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)
+        ).Output;
 
     /// <summary>Ten pods do not fit the nine addresses of the primary interface.</summary>
     private static async Task<(IPAddress OnPrimary, IPAddress OnSecondary)> AddressesOfTwoInterfacesAsync(NodeLab node)
     {
         List<LabPod> pods = [];
-        for (var index = 0; index < 10; index++) pods.Add(await node.AddAsync($"probe{index}"));
-        for (var index = 0; index < 10; index++) await node.DeleteAsync($"probe{index}");
+        for (var index = 0; index < 10; index++)
+            pods.Add(await node.AddAsync($"probe{index}"));
+        for (var index = 0; index < 10; index++)
+            await node.DeleteAsync($"probe{index}");
         return (pods[0].Address, pods[9].Address);
     }
 
-    /// <summary>Its recovery: version and fields of the file, a host link for every entry by the hash of its pod, rules by address (one to, one from if not on the primary interface).</summary>
+    /// <summary>
+    /// Its recovery: version and fields of the file, a host link for every entry by the hash of its pod, rules by address (one to, one from
+    /// if not on the primary interface).
+    /// </summary>
     private static async Task AssertReferenceCanStartAsync(NodeLab node, (IPAddress Address, string Pod)[] expected)
     {
-        var checkpoint = JsonDocument.Parse(await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken)).RootElement;
+        var checkpoint = JsonDocument
+            .Parse(await File.ReadAllTextAsync(node.TheNode.Paths.Checkpoint, TestContext.Current.CancellationToken))
+            .RootElement;
         Assert.Equal("vpc-cni-ipam/1", checkpoint.GetProperty("version").GetString());
         var entries = checkpoint.GetProperty("allocations").EnumerateArray().ToList();
         Assert.Equal(
             expected.Select(pod => $"{pod.Address} aws-cni eth0 default/{pod.Pod}").Order(StringComparer.Ordinal),
-            entries.Select(entry => $"{entry.GetProperty("ipv4").GetString()} {entry.GetProperty("networkName").GetString()} {entry.GetProperty("ifName").GetString()} "
-                + $"{entry.GetProperty("metadata").GetProperty("k8sPodNamespace").GetString()}/{entry.GetProperty("metadata").GetProperty("k8sPodName").GetString()}").Order(StringComparer.Ordinal));
-        Assert.All(entries, entry => Assert.True(entry.GetProperty("containerID").GetString()!.Length > 0 && entry.GetProperty("allocationTimestamp").GetInt64() > 0));
+            entries
+                .Select(entry =>
+                    $"{entry.GetProperty("ipv4").GetString()} {entry.GetProperty("networkName").GetString()} "
+                    + $"{entry.GetProperty("ifName").GetString()} "
+                    + $"{entry.GetProperty("metadata").GetProperty("k8sPodNamespace").GetString()}/"
+                    + $"{entry.GetProperty("metadata").GetProperty("k8sPodName").GetString()}"
+                )
+                .Order(StringComparer.Ordinal)
+        );
+        Assert.All(
+            entries,
+            entry =>
+                Assert.True(
+                    entry.GetProperty("containerID").GetString()!.Length > 0 && entry.GetProperty("allocationTimestamp").GetInt64() > 0
+                )
+        );
 
-        var links = (await node.Lab.ExecAsync(NodeLab.Node, ["ip", "-o", "link"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Output;
-        var rules = (await node.Lab.ExecAsync(NodeLab.Node, ["ip", "rule"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)).Output;
+        var links = (
+            await node.Lab.ExecAsync(NodeLab.Node, ["ip", "-o", "link"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)
+        ).Output;
+        var rules = (
+            await node.Lab.ExecAsync(NodeLab.Node, ["ip", "rule"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken)
+        ).Output;
         foreach (var (address, pod) in expected)
         {
             Assert.Contains(HostNameOf(pod), links, StringComparison.Ordinal);
@@ -111,18 +167,21 @@ public sealed class TakeoverTests
         }
     }
 
-    private static async Task<int> AssignedAsync(NodeLab node) => (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("assigned").GetInt32();
+    private static async Task<int> AssignedAsync(NodeLab node) =>
+        (await node.StatusAsync()).Answer!.Value.GetProperty("pool").GetProperty("assigned").GetInt32();
 
-    private static IReadOnlyList<string> Names(string folder) => [.. Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    private static IReadOnlyList<string> Names(string folder) =>
+        [.. Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     /// <summary>"eni" and the first 11 digits of the SHA-1 of "default." and the name, from <c>printf default.NAME | sha1sum</c>.</summary>
-    private static string HostNameOf(string pod) => pod switch
-    {
-        "ref-a" => "enifff9f69e9ad",
-        "ref-b" => "eni54c8243176d",
-        "new" => "eni64753973478",
-        _ => throw new ArgumentOutOfRangeException(nameof(pod), pod, "no digest"),
-    };
+    private static string HostNameOf(string pod) =>
+        pod switch
+        {
+            "ref-a" => "enifff9f69e9ad",
+            "ref-b" => "eni54c8243176d",
+            "new" => "eni64753973478",
+            _ => throw new ArgumentOutOfRangeException(nameof(pod), pod, "no digest"),
+        };
 
     /// <summary>A pod as the reference's plugin wires it.</summary>
     /// <param name="Table">Of the interface that has its address; 254 is the primary one, for which there is no from-pod rule.</param>
@@ -130,7 +189,8 @@ public sealed class TakeoverTests
     {
         public string HostName => HostNameOf(Name);
 
-        public string Allocation => $$$"""{"networkName":"aws-cni","containerID":"{{{ContainerId}}}","ifName":"eth0","ipv4":"{{{Address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"{{{Name}}}"}}""";
+        public string Allocation =>
+            $$$"""{"networkName":"aws-cni","containerID":"{{{ContainerId}}}","ifName":"eth0","ipv4":"{{{Address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"{{{Name}}}"}}""";
 
         private string ContainerId => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(Name)));
 
@@ -155,19 +215,42 @@ public sealed class TakeoverTests
                 ip rule add to {Address} lookup main pref 512
                 {fromRule}
                 """;
-            var outcome = await Node.Lab.ExecAsync(NodeLab.Node, ["sh", "-c", script], TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+            var outcome = await Node.Lab.ExecAsync(
+                NodeLab.Node,
+                ["sh", "-c", script],
+                TimeSpan.FromSeconds(20),
+                TestContext.Current.CancellationToken
+            );
             Assert.True(outcome.ExitCode == 0, outcome.Errors);
         }
 
-        /// <summary>With the result that the reference's plugin printed, as the runtime has cached it: no MAC of the host's end, the route table where the MAC of the pod's end belongs.</summary>
+        /// <summary>
+        /// With the result that the reference's plugin printed, as the runtime has cached it: no MAC of the host's end, the route table
+        /// where the MAC of the pod's end belongs.
+        /// </summary>
         public Task<TimeSpan> DeleteByOursAsync()
         {
-            var result = (JsonObject)JsonNode.Parse($$"""
-                {"cniVersion":"0.4.0","dns":{},"interfaces":[{"name":"{{HostName}}"},{"name":"eth0","mac":"{{Table}}","sandbox":"/run/netns/{{Netns}}"},{"name":"dummy{{HostName[3..]}}","mac":"0","sandbox":"{{(Table == 254 ? 0 : 1)}}"}],
-                 "ips":[{"version":"4","interface":1,"address":"{{Address}}/32"}]}
-                """)!;
-            var plugin = new CniPlugin(Path.Combine(Node.TheNode.Paths.CniBin, "vpc-cni"), "eth0", Node.TheNode.Network, Node.TheNode.Paths, TimeProvider.System);
-            return plugin.DeleteAsync(new CniAttachment(ContainerId, $"/run/netns/{Netns}", "default", Name), result, TestContext.Current.CancellationToken);
+            var result = (JsonObject)
+                JsonNode.Parse(
+                    $$"""
+                    {"cniVersion":"0.4.0","dns":{},"interfaces":[{"name":"{{HostName}}"},{"name":"eth0","mac":"{{Table}}","sandbox":"/run/netns/{{Netns}}"},{"name":"dummy{{HostName[
+                        3..
+                    ]}}","mac":"0","sandbox":"{{(Table == 254 ? 0 : 1)}}"}],
+                     "ips":[{"version":"4","interface":1,"address":"{{Address}}/32"}]}
+                    """
+                )!;
+            var plugin = new CniPlugin(
+                Path.Combine(Node.TheNode.Paths.CniBin, "vpc-cni"),
+                "eth0",
+                Node.TheNode.Network,
+                Node.TheNode.Paths,
+                TimeProvider.System
+            );
+            return plugin.DeleteAsync(
+                new CniAttachment(ContainerId, $"/run/netns/{Netns}", "default", Name),
+                result,
+                TestContext.Current.CancellationToken
+            );
         }
     }
 }

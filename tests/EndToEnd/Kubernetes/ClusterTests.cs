@@ -14,10 +14,20 @@ public sealed class ClusterTests
     [Fact]
     public async Task Capacity_cordon_events_and_annotations_are_as_in_a_cluster()
     {
-        await using var node = await NodeLab.StartAsync(new() { ["ANNOTATE_POD_IP"] = "true", ["WARM_IP_TARGET"] = "1", ["VPCCNI_ADD_WAIT_SECONDS"] = "2" });
+        await using var node = await NodeLab.StartAsync(
+            new()
+            {
+                ["ANNOTATE_POD_IP"] = "true",
+                ["WARM_IP_TARGET"] = "1",
+                ["VPCCNI_ADD_WAIT_SECONDS"] = "2",
+            }
+        );
         var store = node.Lab.Cluster.Plane.Store;
         var web = await node.AddAsync("web");
-        await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips") == web.Address.ToString());
+        await Eventually.TrueAsync(() =>
+            store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips")
+            == web.Address.ToString()
+        );
 
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "2", WriteOptions.Status);
         await Eventually.TrueAsync(() => node.Log.Contains("maxPods=2 unschedulable=false", StringComparison.Ordinal));
@@ -26,14 +36,17 @@ public sealed class ClusterTests
         ChangeNode(store, item => item["spec"]!.AsObject().Remove("unschedulable"));
 
         // One more than the node may run: the lab's kubelet tries again and again, and the event of it is one with a count.
-        foreach (var name in new[] { "second", "third" }) store.Create(BuiltInTypes.Pods, "default", Pod(name));
-        JsonObject[] Told() => [.. store.List(BuiltInTypes.Events, Selection.All).Items.Where(item => item.Text("source", "component") == "vpc-cni")];
+        foreach (var name in new[] { "second", "third" })
+            store.Create(BuiltInTypes.Pods, "default", Pod(name));
+        JsonObject[] Told() =>
+            [.. store.List(BuiltInTypes.Events, Selection.All).Items.Where(item => item.Text("source", "component") == "vpc-cni")];
         await Eventually.TrueAsync(() => Told().Length > 0);
         var told = Assert.Single(Told());
         var full = store.Get(BuiltInTypes.Pods, "default", told.Text("involvedObject", "name"));
         Assert.Equal(
             ("MaxPodsReached", "Warning", full.Text("metadata", "uid"), NodeLab.Node),
-            (told.Text("reason"), told.Text("type"), told.Text("involvedObject", "uid"), told.Text("source", "host")));
+            (told.Text("reason"), told.Text("type"), told.Text("involvedObject", "uid"), told.Text("source", "host"))
+        );
         Assert.Contains("at most 2 pods", told.Text("message"), StringComparison.Ordinal);
     }
 
@@ -51,29 +64,40 @@ public sealed class ClusterTests
 
         await cluster.SetListeningAsync(isListening: true, token);
         await Eventually.TrueAsync(() => node.Log.Contains("unschedulable=true", StringComparison.Ordinal));
-        await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips") == web.Address.ToString());
+        await Eventually.TrueAsync(() =>
+            store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "annotations", "vpc.amazonaws.com/pod-ips")
+            == web.Address.ToString()
+        );
 
-        // Everything that a long watch may meet at once: its token is replaced and the old one refused, its version forgotten, the connection closed.
+        // Everything that a long watch may meet at once: its token is replaced and the old one refused, its version forgotten, the
+        // connection closed.
         await cluster.DoAsync(new KubeActionSpec(KubeAction.RotateTokens, Revoke: true), token);
         await cluster.DoAsync(new KubeActionSpec(KubeAction.Compact), token);
         ChangeNode(store, item => item["status"]!["capacity"]!["pods"] = "17", WriteOptions.Status);
         await Eventually.TrueAsync(() => node.Log.Contains("maxPods=17 ", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
     }
 
-    private static void ChangeNode(KubeStore store, Action<JsonObject> change, string subresource = "") => store.Patch(
-        BuiltInTypes.Nodes,
-        "",
-        NodeLab.Node,
-        current =>
-        {
-            change(current);
-            return current;
-        },
-        new WriteOptions(Subresource: subresource));
+    private static void ChangeNode(KubeStore store, Action<JsonObject> change, string subresource = "") =>
+        store.Patch(
+            BuiltInTypes.Nodes,
+            "",
+            NodeLab.Node,
+            current =>
+            {
+                change(current);
+                return current;
+            },
+            new WriteOptions(Subresource: subresource)
+        );
 
-    private static JsonObject Pod(string name) => new()
-    {
-        ["metadata"] = new JsonObject { ["name"] = name },
-        ["spec"] = new JsonObject { ["nodeName"] = NodeLab.Node, ["containers"] = new JsonArray(new JsonObject { ["name"] = "c", ["image"] = "i" }) },
-    };
+    private static JsonObject Pod(string name) =>
+        new()
+        {
+            ["metadata"] = new JsonObject { ["name"] = name },
+            ["spec"] = new JsonObject
+            {
+                ["nodeName"] = NodeLab.Node,
+                ["containers"] = new JsonArray(new JsonObject { ["name"] = "c", ["image"] = "i" }),
+            },
+        };
 }

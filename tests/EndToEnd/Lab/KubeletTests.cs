@@ -21,7 +21,12 @@ public sealed class KubeletTests
         await KubectlAsync(node, "wait", "--for=condition=Ready", "pod/web", "--timeout=30s");
         var address = await KubectlAsync(node, "get", "pod", "web", "-o", "jsonpath={.status.podIP}");
         Assert.Equal(address, node.Lab.Node(NodeLab.Node).FindPod("default/web")!.Address.ToString());
-        Assert.Equal(0, (await node.Lab.ExecAsync(NodeLab.Node, ["ping", "-c", "1", "-W", "2", address], TimeSpan.FromSeconds(10), Cancellation)).ExitCode);
+        Assert.Equal(
+            0,
+            (
+                await node.Lab.ExecAsync(NodeLab.Node, ["ping", "-c", "1", "-W", "2", address], TimeSpan.FromSeconds(10), Cancellation)
+            ).ExitCode
+        );
         await KubectlAsync(node, "delete", "pod", "web");
         Assert.Null(node.Lab.Node(NodeLab.Node).FindPod("default/web"));
         Assert.Equal("", await node.PodNetworkAsync());
@@ -34,7 +39,13 @@ public sealed class KubeletTests
         var store = node.Lab.Cluster.Plane.Store;
         await node.AddAsync("forced");
         store.Create(BuiltInTypes.Namespaces, "", new JsonObject { ["metadata"] = new JsonObject { ["name"] = "shop" } });
-        store.Create(BuiltInTypes.Pods, "shop", JsonNode.Parse("""{ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "app", "image": "none" }] } }""")!.AsObject());
+        store.Create(
+            BuiltInTypes.Pods,
+            "shop",
+            JsonNode
+                .Parse("""{ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "app", "image": "none" }] } }""")!
+                .AsObject()
+        );
         await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "shop", "web").Text("status", "phase") == "Running");
         store.Delete(BuiltInTypes.Pods, "default", "forced", new Preconditions(GracePeriodSeconds: 0));
         store.Delete(BuiltInTypes.Namespaces, "", "shop");
@@ -49,14 +60,22 @@ public sealed class KubeletTests
         var store = node.Lab.Cluster.Plane.Store;
         var pod = await node.AddAsync("web");
         var o = store.Get(BuiltInTypes.Pods, "default", "web");
-        Assert.Equal(("Running", pod.Address.ToString(), NodeLab.Node), (o.Text("status", "phase"), o.Text("status", "podIP"), o.Text("spec", "nodeName")));
+        Assert.Equal(
+            ("Running", pod.Address.ToString(), NodeLab.Node),
+            (o.Text("status", "phase"), o.Text("status", "podIP"), o.Text("spec", "nodeName"))
+        );
         await node.DeleteAsync("web");
         Assert.Null(store.Find(BuiltInTypes.Pods, "default", "web"));
     }
 
     private static async Task<string> KubectlAsync(NodeLab node, params string[] arguments)
     {
-        var outcome = await node.Lab.ExecAsync(NodeLab.Node, ["kubectl", "--kubeconfig", node.Lab.Paths.Kubeconfig, .. arguments], TimeSpan.FromSeconds(60), Cancellation);
+        var outcome = await node.Lab.ExecAsync(
+            NodeLab.Node,
+            ["kubectl", "--kubeconfig", node.Lab.Paths.Kubeconfig, .. arguments],
+            TimeSpan.FromSeconds(60),
+            Cancellation
+        );
         Assert.True(outcome.ExitCode == 0, $"kubectl {string.Join(' ', arguments)}: {outcome.Output}{outcome.Errors}");
         return outcome.Output;
     }

@@ -7,14 +7,27 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Lab;
 
-/// <summary>The life of a lab, from outside: start, second start, use, end, and every bad end. No daemons, so that it needs nothing that is built natively.</summary>
+/// <summary>
+/// The life of a lab, from outside: start, second start, use, end, and every bad end. No daemons, so that it needs nothing that is built
+/// natively.
+/// </summary>
 public sealed class LabLifeTests
 {
     [Fact]
     public async Task Detached_lab_serves_until_down_which_leaves_nothing()
     {
         await using var program = LabProgram.Create();
-        var up = await program.RunAsync("up", "--no-ipamd", "--nodes", "2,1", "--subnet-cidr", "10.0.0.0/24", "--subnet-cidr", "10.0.1.0/24", "--detach");
+        var up = await program.RunAsync(
+            "up",
+            "--no-ipamd",
+            "--nodes",
+            "2,1",
+            "--subnet-cidr",
+            "10.0.0.0/24",
+            "--subnet-cidr",
+            "10.0.1.0/24",
+            "--detach"
+        );
         Assert.True(up.ExitCode == 0, up.Errors);
         Assert.Equal(6, program.Namespaces().Count);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(program.LabFolder));
@@ -41,7 +54,13 @@ public sealed class LabLifeTests
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
         var processId = (int)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["processId"]!;
 
-        foreach (var detach in (string[][])[[], ["--detach"]])
+        foreach (
+            var detach in (string[][])
+                [
+                    [],
+                    ["--detach"],
+                ]
+        )
         {
             var second = await program.RunAsync(["up", "--no-ipamd", .. detach]);
             Assert.Equal(1, second.ExitCode);
@@ -117,9 +136,25 @@ public sealed class LabLifeTests
     public async Task Bad_options_are_all_named_before_anything_is_made()
     {
         await using var program = LabProgram.Create();
-        var up = await program.RunAsync("up", "--no-ipamd", "--nodes", "0", "--vpc-cidr", "169.254.0.0/16", "--subnet-cidr", "10.0.0.0/8", "--listen", "1.2.3.4:5", "--ec2-rate", "0");
+        var up = await program.RunAsync(
+            "up",
+            "--no-ipamd",
+            "--nodes",
+            "0",
+            "--vpc-cidr",
+            "169.254.0.0/16",
+            "--subnet-cidr",
+            "10.0.0.0/8",
+            "--listen",
+            "1.2.3.4:5",
+            "--ec2-rate",
+            "0"
+        );
         Assert.Equal(1, up.ExitCode);
-        foreach (var part in (string[])["--nodes 0", "169.254.0.0/16 overlaps", "--subnet-cidr 10.0.0.0/8", "--listen 1.2.3.4:5", "--ec2-rate 0"]) Assert.Contains(part, up.Errors, StringComparison.Ordinal);
+        foreach (
+            var part in (string[])["--nodes 0", "169.254.0.0/16 overlaps", "--subnet-cidr 10.0.0.0/8", "--listen 1.2.3.4:5", "--ec2-rate 0"]
+        )
+            Assert.Contains(part, up.Errors, StringComparison.Ordinal);
         Assert.Empty(program.Namespaces());
 
         var type = await program.RunAsync("up", "--no-ipamd", "--instance-type", "m5.huge", "--detach");
@@ -134,14 +169,16 @@ public sealed class LabLifeTests
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
-        foreach (var (arguments, expected) in ((string[], string)[])
-            [
-                (["add", "node-9", "default/web"], "there is no node 'node-9'"),
-                (["add", "node-1", "web"], "'web' is no pod"),
-                (["del", "node-1", "default/web"], "there is no pod default/web on node-1"),
-                (["restart-ipamd", "node-1"], "without daemons"),
-                (["exec", "default/web", "--", "true"], "neither a node"),
-            ])
+        foreach (
+            var (arguments, expected) in ((string[], string)[])
+                [
+                    (["add", "node-9", "default/web"], "there is no node 'node-9'"),
+                    (["add", "node-1", "web"], "'web' is no pod"),
+                    (["del", "node-1", "default/web"], "there is no pod default/web on node-1"),
+                    (["restart-ipamd", "node-1"], "without daemons"),
+                    (["exec", "default/web", "--", "true"], "neither a node"),
+                ]
+        )
         {
             var outcome = await program.RunAsync(arguments);
             Assert.Equal(1, outcome.ExitCode);
@@ -154,13 +191,15 @@ public sealed class LabLifeTests
     {
         await using var program = LabProgram.Create();
         Assert.Equal(0, (await program.RunAsync("up", "--no-ipamd", "--nodes", "1", "--detach")).ExitCode);
-        foreach (var (arguments, expected) in ((string[], string)[])
-            [
-                (["fault", "error", "AttachNetworkInterfaces", "InternalError"], "did you mean AttachNetworkInterface?"),
-                (["fault", "error", "AttachNetworkInterface", "RequestLimitExceded"], "did you mean RequestLimitExceeded?"),
-                (["fault", "clear", "AttachInterface"], "serves no operation 'AttachInterface'"),
-                (["fault", "kube", "garbage", "--verb", "fetch"], "'fetch'"),
-            ])
+        foreach (
+            var (arguments, expected) in ((string[], string)[])
+                [
+                    (["fault", "error", "AttachNetworkInterfaces", "InternalError"], "did you mean AttachNetworkInterface?"),
+                    (["fault", "error", "AttachNetworkInterface", "RequestLimitExceded"], "did you mean RequestLimitExceeded?"),
+                    (["fault", "clear", "AttachInterface"], "serves no operation 'AttachInterface'"),
+                    (["fault", "kube", "garbage", "--verb", "fetch"], "'fetch'"),
+                ]
+        )
         {
             var outcome = await program.RunAsync(arguments);
             Assert.Equal(1, outcome.ExitCode);
@@ -168,8 +207,10 @@ public sealed class LabLifeTests
         }
 
         Assert.Equal(0, (await program.RunAsync("fault", "error", "AttachNetworkInterface", "NeverHeardOf", "--any-code")).ExitCode);
-        Assert.Equal("NeverHeardOf", (string)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["faults"]!.AsArray()
-            .Single()!["code"]!);
+        Assert.Equal(
+            "NeverHeardOf",
+            (string)JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["faults"]!.AsArray().Single()!["code"]!
+        );
     }
 
     /// <summary>A daemon whose environment is invalid ends at once.</summary>
@@ -188,8 +229,11 @@ public sealed class LabLifeTests
         Assert.Contains("IP_COOLDOWN_PERIOD='soon'", kept.Errors, StringComparison.Ordinal);
         Assert.Contains($"vpc-lab down --name {program.Name}", kept.Errors, StringComparison.Ordinal);
         Assert.Equal(4, program.Namespaces().Count);
-        Assert.Contains("IP_COOLDOWN_PERIOD", await File.ReadAllTextAsync(Path.Combine(program.LabFolder, "node-1", "ipamd.out"),
-            TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains(
+            "IP_COOLDOWN_PERIOD",
+            await File.ReadAllTextAsync(Path.Combine(program.LabFolder, "node-1", "ipamd.out"), TestContext.Current.CancellationToken),
+            StringComparison.Ordinal
+        );
         Assert.NotNull(JsonNode.Parse((await program.RunAsync("status", "--json")).Output)!["keptBecause"]);
         Assert.Equal(0, (await program.RunAsync("exec", "node-1", "--", "ip", "link")).ExitCode);
 
@@ -209,12 +253,21 @@ public sealed class LabLifeTests
         var status = await program.RunAsync("exec", "node-2", "--", "ipamd", "status");
         Assert.True(status.ExitCode == 0, status.Errors);
         Assert.StartsWith("READY", status.Output, StringComparison.Ordinal);
-        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "ipamd", "pods")).Output,
-            StringComparison.Ordinal);
-        Assert.Contains("default/web-0", (await program.RunAsync("exec", "node-2", "--", "sh", "-c", "ipamd explain web-0")).Output,
-            StringComparison.Ordinal);
-        Assert.DoesNotContain("default/web-0", (await program.RunAsync("exec", "node-1", "--", "ipamd", "pods")).Output,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "default/web-0",
+            (await program.RunAsync("exec", "node-2", "--", "ipamd", "pods")).Output,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "default/web-0",
+            (await program.RunAsync("exec", "node-2", "--", "sh", "-c", "ipamd explain web-0")).Output,
+            StringComparison.Ordinal
+        );
+        Assert.DoesNotContain(
+            "default/web-0",
+            (await program.RunAsync("exec", "node-1", "--", "ipamd", "pods")).Output,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -238,7 +291,8 @@ public sealed class LabLifeTests
                 try
                 {
                     var stat = File.ReadAllText($"/proc/{process.Id}/stat");
-                    if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]) == parent) children.Add(process.Id);
+                    if (int.Parse(stat[(stat.LastIndexOf(')') + 2)..].Split(' ')[1]) == parent)
+                        children.Add(process.Id);
                 }
                 catch (IOException)
                 {

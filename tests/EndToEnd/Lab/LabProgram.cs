@@ -7,7 +7,10 @@ namespace VpcCni.EndToEnd.Tests.Lab;
 /// <summary>What a run of the program left.</summary>
 internal sealed record ProgramOutcome(int ExitCode, string Output, string Errors);
 
-/// <summary>The program <c>vpc-lab</c> as its users start it: another process, with a lab name and a run folder of its own. Disposing runs <c>down</c>.</summary>
+/// <summary>
+/// The program <c>vpc-lab</c> as its users start it: another process, with a lab name and a run folder of its own. Disposing runs
+/// <c>down</c>.
+/// </summary>
 internal sealed class LabProgram : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(90);
@@ -33,7 +36,8 @@ internal sealed class LabProgram : IAsyncDisposable
     public static string NeedBuilt(string program)
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln"))) folder = folder.Parent;
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "VpcCni.sln")))
+            folder = folder.Parent;
         var path = Path.Combine(folder?.FullName ?? "/", "out", program);
         Requirement.Need(File.Exists(path), $"out/{program} (make build)");
         return path;
@@ -43,7 +47,9 @@ internal sealed class LabProgram : IAsyncDisposable
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "vpc-lab.dll"), .. WithNames(arguments)])
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
         };
         return Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start");
     }
@@ -62,18 +68,30 @@ internal sealed class LabProgram : IAsyncDisposable
         catch (OperationCanceledException cancelled)
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"vpc-lab {string.Join(' ', arguments)} did not end, or somebody kept its output open, for {Deadline.TotalSeconds} s", cancelled);
+            throw new TimeoutException(
+                $"vpc-lab {string.Join(' ', arguments)} did not end, or somebody kept its output open, for {Deadline.TotalSeconds} s",
+                cancelled
+            );
         }
     }
 
     /// <summary>Namespaces of this lab, by name.</summary>
-    public IReadOnlyList<string> Namespaces()
-        => Directory.Exists("/run/netns") ? [.. Directory.EnumerateFiles("/run/netns", $"vpclab-{Name}-*").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)] : [];
+    public IReadOnlyList<string> Namespaces() =>
+        Directory.Exists("/run/netns")
+            ?
+            [
+                .. Directory
+                    .EnumerateFiles("/run/netns", $"vpclab-{Name}-*")
+                    .Select(path => Path.GetFileName(path))
+                    .Order(StringComparer.Ordinal),
+            ]
+            : [];
 
     public async ValueTask DisposeAsync()
     {
         await RunAsync("down");
-        if (Directory.Exists(RunFolder)) Directory.Delete(RunFolder, recursive: true);
+        if (Directory.Exists(RunFolder))
+            Directory.Delete(RunFolder, recursive: true);
     }
 
     /// <summary>The lab's name goes before a <c>--</c>, behind which the arguments belong to another program.</summary>

@@ -12,7 +12,9 @@ using Xunit;
 
 namespace VpcCni.EndToEnd.Tests.Metrics;
 
-/// <summary>A Prometheus server (Debian's) in a lab node's namespace that scrapes the node's daemon every second, with the chart's rules.</summary>
+/// <summary>
+/// A Prometheus server (Debian's) in a lab node's namespace that scrapes the node's daemon every second, with the chart's rules.
+/// </summary>
 internal sealed class NodePrometheus : IAsyncDisposable
 {
     private const int Port = 9090;
@@ -44,12 +46,23 @@ internal sealed class NodePrometheus : IAsyncDisposable
             scrape_configs:
               - job_name: vpc-cni
                 static_configs: [{targets: ["127.0.0.1:61678"], labels: {node: "{{NodeLab.Node}}"} }]
-            """);
+            """
+        );
         var network = node.Lab.NetworkOf(NodeLab.Node);
         var start = new ProcessStartInfo(
             program,
-            [$"--config.file={configuration}", $"--storage.tsdb.path={Path.Combine(folder.FullName, "data")}", $"--web.listen-address=127.0.0.1:{Port}", "--log.level=warn"])
-        { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+            [
+                $"--config.file={configuration}",
+                $"--storage.tsdb.path={Path.Combine(folder.FullName, "data")}",
+                $"--web.listen-address=127.0.0.1:{Port}",
+                "--log.level=warn",
+            ]
+        )
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         var prometheus = new NodePrometheus(NamespaceProcess.Start(network, start), folder, network);
         try
         {
@@ -75,15 +88,24 @@ internal sealed class NodePrometheus : IAsyncDisposable
     }
 
     /// <summary>The values that an expression has now, one a series.</summary>
-    public async Task<IReadOnlyList<double>> QueryAsync(string expression)
-        => [.. (await AskAsync($"query?query={Uri.EscapeDataString(expression)}")).GetProperty("result").EnumerateArray().Select(series => double.Parse(series.GetProperty("value")[1].GetString()!, CultureInfo.InvariantCulture))];
+    public async Task<IReadOnlyList<double>> QueryAsync(string expression) =>
+        [
+            .. (await AskAsync($"query?query={Uri.EscapeDataString(expression)}"))
+                .GetProperty("result")
+                .EnumerateArray()
+                .Select(series => double.Parse(series.GetProperty("value")[1].GetString()!, CultureInfo.InvariantCulture)),
+        ];
 
-    public Task IsAsync(string expression, double expected)
-        => Eventually.TrueAsync(async () => await QueryAsync(expression) is [var value] && value.Equals(expected), what: $"{expression} == {expected}");
+    public Task IsAsync(string expression, double expected) =>
+        Eventually.TrueAsync(
+            async () => await QueryAsync(expression) is [var value] && value.Equals(expected),
+            what: $"{expression} == {expected}"
+        );
 
     public async ValueTask DisposeAsync()
     {
-        if (!_process.HasExited) _process.Kill();
+        if (!_process.HasExited)
+            _process.Kill();
         await _process.WaitForExitAsync(CancellationToken.None);
         _process.Dispose();
         Http.Dispose();
@@ -92,7 +114,8 @@ internal sealed class NodePrometheus : IAsyncDisposable
 
     private async Task<bool> IsReadyAsync()
     {
-        if (_process.HasExited) Assert.Fail($"prometheus ended with exit code {_process.ExitCode}: {await _output}");
+        if (_process.HasExited)
+            Assert.Fail($"prometheus ended with exit code {_process.ExitCode}: {await _output}");
         try
         {
             using var answer = await Http.GetAsync($"http://127.0.0.1:{Port}/-/ready");
@@ -104,23 +127,31 @@ internal sealed class NodePrometheus : IAsyncDisposable
         }
     }
 
-    private static HttpClient ClientIn(NetworkNamespace network) => new(new SocketsHttpHandler
-    {
-        UseProxy = false,
-        ConnectCallback = async (context, cancellationToken) =>
+    private static HttpClient ClientIn(NetworkNamespace network) =>
+        new(
+            new SocketsHttpHandler
+            {
+                UseProxy = false,
+                ConnectCallback = async (context, cancellationToken) =>
+                {
+                    var socket = network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                    try
+                    {
+                        await socket.ConnectAsync(
+                            IPEndPoint.Parse($"{context.DnsEndPoint.Host}:{context.DnsEndPoint.Port}"),
+                            cancellationToken
+                        );
+                        return new NetworkStream(socket, ownsSocket: true);
+                    }
+                    catch
+                    {
+                        socket.Dispose();
+                        throw;
+                    }
+                },
+            }
+        )
         {
-            var socket = network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                await socket.ConnectAsync(IPEndPoint.Parse($"{context.DnsEndPoint.Host}:{context.DnsEndPoint.Port}"), cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch
-            {
-                socket.Dispose();
-                throw;
-            }
-        },
-    })
-    { Timeout = TimeSpan.FromSeconds(20) };
+            Timeout = TimeSpan.FromSeconds(20),
+        };
 }

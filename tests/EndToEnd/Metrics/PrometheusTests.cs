@@ -16,9 +16,17 @@ public sealed class PrometheusTests
     [Fact]
     public async Task Prometheus_scrapes_a_node_and_answers_what_happened_on_it()
     {
-        await using var node = await NodeLab.StartAsync(new() { ["MAX_ENI"] = "1", ["WARM_IP_TARGET"] = "2", ["IP_COOLDOWN_PERIOD"] = "600" });
+        await using var node = await NodeLab.StartAsync(
+            new()
+            {
+                ["MAX_ENI"] = "1",
+                ["WARM_IP_TARGET"] = "2",
+                ["IP_COOLDOWN_PERIOD"] = "600",
+            }
+        );
         await using var prometheus = await NodePrometheus.StartAsync(node);
-        foreach (var pod in new[] { "a", "b", "c" }) await node.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await node.AddAsync(pod);
         await node.DeleteAsync("a");
         await prometheus.IsAsync("up", 1);
         await prometheus.IsAsync("vpccni_ready", 1);
@@ -32,7 +40,8 @@ public sealed class PrometheusTests
         Assert.Equal("", (await prometheus.AskAsync("targets")).GetProperty("activeTargets")[0].GetProperty("lastError").GetString());
 
         // One ENI carries nine, of which one cools: the pod after them is refused, and what stands against it is counted.
-        for (var index = 0; index < 6; index++) await node.AddAsync($"more-{index}");
+        for (var index = 0; index < 6; index++)
+            await node.AddAsync($"more-{index}");
         await Assert.ThrowsAsync<CniException>(() => node.AddAsync("too-many"));
         await prometheus.IsAsync("vpccni_add_no_address_total{kind=\"interface_limit\"}", 1);
         await prometheus.IsAsync("awscni_no_available_ip_addresses >= bool 1", 1);
@@ -43,20 +52,31 @@ public sealed class PrometheusTests
         await prometheus.IsAsync("vpccni_pool_addresses{state=\"assigned\"}", 8);
         await EveryRuleWorksAsync(prometheus);
         await EveryPanelHasAnAnswerAsync(prometheus);
-        await PromtoolObjectsOnlyToNamesOfTheReferenceAsync(await prometheus.Http.GetStringAsync(Metrics, TestContext.Current.CancellationToken));
+        await PromtoolObjectsOnlyToNamesOfTheReferenceAsync(
+            await prometheus.Http.GetStringAsync(Metrics, TestContext.Current.CancellationToken)
+        );
     }
 
     [Fact]
     public async Task Metrics_are_not_served_when_they_are_disabled()
     {
         await using var node = await NodeLab.StartAsync(new() { ["DISABLE_METRICS"] = "true" });
-        var outcome = await node.Lab.ExecAsync(NodeLab.Node, ["ss", "-Hltn", "sport", "=", ":61678"], TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        var outcome = await node.Lab.ExecAsync(
+            NodeLab.Node,
+            ["ss", "-Hltn", "sport", "=", ":61678"],
+            TimeSpan.FromSeconds(10),
+            TestContext.Current.CancellationToken
+        );
         Assert.Equal((0, ""), (outcome.ExitCode, outcome.Output.Trim()));
     }
 
     private static async Task EveryRuleWorksAsync(NodePrometheus prometheus)
     {
-        var rules = (await prometheus.AskAsync("rules")).GetProperty("groups").EnumerateArray().SelectMany(group => group.GetProperty("rules").EnumerateArray()).ToArray();
+        var rules = (await prometheus.AskAsync("rules"))
+            .GetProperty("groups")
+            .EnumerateArray()
+            .SelectMany(group => group.GetProperty("rules").EnumerateArray())
+            .ToArray();
         Assert.NotEmpty(rules);
         Assert.All(rules, rule => Assert.Equal("ok", rule.GetProperty("health").GetString()));
         Assert.DoesNotContain(rules, rule => rule.GetProperty("state").GetString() == "firing");
@@ -65,7 +85,12 @@ public sealed class PrometheusTests
     /// <summary>The node is full, so that even the panel of what blocks growth has something to show.</summary>
     private static async Task EveryPanelHasAnAnswerAsync(NodePrometheus prometheus)
     {
-        var panels = JsonDocument.Parse(await File.ReadAllTextAsync(NodePrometheus.ChartFile("dashboard.json"))).RootElement.GetProperty("panels").EnumerateArray().Where(panel => panel.TryGetProperty("targets", out _)).ToArray();
+        var panels = JsonDocument
+            .Parse(await File.ReadAllTextAsync(NodePrometheus.ChartFile("dashboard.json")))
+            .RootElement.GetProperty("panels")
+            .EnumerateArray()
+            .Where(panel => panel.TryGetProperty("targets", out _))
+            .ToArray();
         Assert.NotEmpty(panels);
         foreach (var panel in panels)
         {
@@ -75,20 +100,33 @@ public sealed class PrometheusTests
                     var answers = 0;
                     foreach (var target in panel.GetProperty("targets").EnumerateArray())
                     {
-                        var expression = target.GetProperty("expr").GetString()!.Replace("$__rate_interval", "1m", StringComparison.Ordinal).Replace("$node", ".*", StringComparison.Ordinal);
+                        var expression = target
+                            .GetProperty("expr")
+                            .GetString()!
+                            .Replace("$__rate_interval", "1m", StringComparison.Ordinal)
+                            .Replace("$node", ".*", StringComparison.Ordinal);
                         answers += (await prometheus.QueryAsync(expression)).Count;
                     }
 
                     return answers > 0;
                 },
-                what: $"the panel '{panel.GetProperty("title").GetString()}' shows something");
+                what: $"the panel '{panel.GetProperty("title").GetString()}' shows something"
+            );
         }
     }
 
     /// <summary>Their names are not what Prometheus recommends, and kept.</summary>
     private static async Task PromtoolObjectsOnlyToNamesOfTheReferenceAsync(string scrape)
     {
-        using var process = Process.Start(new ProcessStartInfo(Requirement.NeedProgram("promtool"), ["check", "metrics"]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Requirement.NeedProgram("promtool"), ["check", "metrics"])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+                UseShellExecute = false,
+            }
+        )!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         await process.StandardInput.WriteAsync(scrape);

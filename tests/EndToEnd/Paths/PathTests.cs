@@ -16,10 +16,16 @@ public sealed class PathTests
     [Theory]
     [InlineData("secondary addresses", "m5.large", 10, "false")]
     [InlineData("prefixes", "t3.micro", 17, "true")]
-    public async Task Every_path_takes_its_interface_also_after_a_restart_a_flush_and_a_new_range(string mode, string instanceType, int pods, string prefixes)
+    public async Task Every_path_takes_its_interface_also_after_a_restart_a_flush_and_a_new_range(
+        string mode,
+        string instanceType,
+        int pods,
+        string prefixes
+    )
     {
         await using var lab = await StartAsync(instanceType, prefixes);
-        for (var pod = 0; pod < pods; pod++) await lab.AddAsync($"web-{pod}");
+        for (var pod = 0; pod < pods; pod++)
+            await lab.AddAsync($"web-{pod}");
         await lab.Lab.AddPodAsync("node-2", PodName.Parse("default/other"), TestContext.Current.CancellationToken);
         await lab.Lab.AddPodAsync("node-3", PodName.Parse("default/far"), TestContext.Current.CancellationToken);
         var paths = new PathMatrix(lab.Lab, TimeProvider.System);
@@ -45,9 +51,11 @@ public sealed class PathTests
     public async Task A_pod_that_was_deleted_while_the_daemon_was_dead_gets_no_rule_back()
     {
         await using var lab = await StartAsync("m5.large", "false");
-        for (var pod = 0; pod < 10; pod++) await lab.AddAsync($"web-{pod}");
+        for (var pod = 0; pod < 10; pod++)
+            await lab.AddAsync($"web-{pod}");
         await lab.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
-        for (var pod = 0; pod < 10; pod++) await lab.DeleteAsync($"web-{pod}");
+        for (var pod = 0; pod < 10; pod++)
+            await lab.DeleteAsync($"web-{pod}");
         await IpAsync(lab, "rule del priority 1024");
         await IpAsync(lab, "rule add priority 512 to 192.0.2.1 table main");
         lab.TheNode.Ipamd.Start();
@@ -56,7 +64,10 @@ public sealed class PathTests
         await IpAsync(lab, "rule del priority 1024");
         await Eventually.TrueAsync(async () => (await RulesAsync(lab)).Contains("1024:", StringComparison.Ordinal));
         var rules = await RulesAsync(lab);
-        Assert.Equal("512:\tfrom all to 192.0.2.1 lookup main", Assert.Single(rules.Split('\n'), rule => rule.StartsWith("512:", StringComparison.Ordinal)));
+        Assert.Equal(
+            "512:\tfrom all to 192.0.2.1 lookup main",
+            Assert.Single(rules.Split('\n'), rule => rule.StartsWith("512:", StringComparison.Ordinal))
+        );
         Assert.DoesNotContain("1536:", rules, StringComparison.Ordinal);
     }
 
@@ -65,23 +76,44 @@ public sealed class PathTests
     {
         await using var lab = await StartAsync("m5.large", "false");
         string[] init = ["env", "AWS_REGION=us-west-2", Binaries.Ipamd, "init", "--json"];
-        await lab.Lab.ExecAsync(NodeLab.Node, ["sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_demux"], TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken);
+        await lab.Lab.ExecAsync(
+            NodeLab.Node,
+            ["sh", "-c", "echo 0 > /proc/sys/net/ipv4/tcp_early_demux"],
+            TimeSpan.FromSeconds(5),
+            TestContext.Current.CancellationToken
+        );
         var first = await lab.Lab.ExecAsync(NodeLab.Node, init, TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         var second = await lab.Lab.ExecAsync(NodeLab.Node, init, TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal((0, 0), (first.ExitCode, second.ExitCode));
-        Assert.Contains("""{"name":"net.ipv4.tcp_early_demux","value":"1","previous":"0","changed":true}""", first.Output, StringComparison.Ordinal);
-        Assert.Contains("""{"name":"net.ipv4.conf.eth0.rp_filter","value":"2","previous":"2","changed":false}""", second.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            """{"name":"net.ipv4.tcp_early_demux","value":"1","previous":"0","changed":true}""",
+            first.Output,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            """{"name":"net.ipv4.conf.eth0.rp_filter","value":"2","previous":"2","changed":false}""",
+            second.Output,
+            StringComparison.Ordinal
+        );
         Assert.DoesNotContain("\"changed\":true", second.Output, StringComparison.Ordinal);
     }
 
-    private static Task<NodeLab> StartAsync(string instanceType, string prefixes) => NodeLab.StartAsync(
-        new()
-        {
-            ["ENABLE_PREFIX_DELEGATION"] = prefixes,
-            ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(),
-            ["VPCCNI_RANGE_INTERVAL_SECONDS"] = "1",
-        },
-        options => options with { Nodes = [2, 1], Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")], InstanceType = instanceType });
+    private static Task<NodeLab> StartAsync(string instanceType, string prefixes) =>
+        NodeLab.StartAsync(
+            new()
+            {
+                ["ENABLE_PREFIX_DELEGATION"] = prefixes,
+                ["AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS"] = FabricAddresses.OnPremises.ToString(),
+                ["VPCCNI_RANGE_INTERVAL_SECONDS"] = "1",
+            },
+            options =>
+                options with
+                {
+                    Nodes = [2, 1],
+                    Subnets = [IPNetwork.Parse("10.0.0.0/20"), IPNetwork.Parse("10.0.16.0/20")],
+                    InstanceType = instanceType,
+                }
+        );
 
     internal static async Task CheckAsync(PathMatrix paths, string when)
     {
@@ -90,7 +122,9 @@ public sealed class PathTests
         {
             try
             {
-                TestContext.Current.TestOutputHelper?.WriteLine($"{when}: {check.What}: {(await check.RunAsync(TestContext.Current.CancellationToken)).Detail}");
+                TestContext.Current.TestOutputHelper?.WriteLine(
+                    $"{when}: {check.What}: {(await check.RunAsync(TestContext.Current.CancellationToken)).Detail}"
+                );
             }
             catch (Exception failure) when (failure is CheckFailedException or TimeoutException or System.Net.Sockets.SocketException)
             {
@@ -102,9 +136,19 @@ public sealed class PathTests
         Assert.True(failures.Count == 0, string.Join('\n', failures));
     }
 
-    private static async Task IpAsync(NodeLab lab, string arguments)
-        => Assert.Equal(0, (await lab.Lab.ExecAsync(NodeLab.Node, ["ip", .. arguments.Split(' ')], TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken)).ExitCode);
+    private static async Task IpAsync(NodeLab lab, string arguments) =>
+        Assert.Equal(
+            0,
+            (
+                await lab.Lab.ExecAsync(
+                    NodeLab.Node,
+                    ["ip", .. arguments.Split(' ')],
+                    TimeSpan.FromSeconds(5),
+                    TestContext.Current.CancellationToken
+                )
+            ).ExitCode
+        );
 
-    private static async Task<string> RulesAsync(NodeLab lab)
-        => (await lab.Lab.ExecAsync(NodeLab.Node, ["ip", "rule"], TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken)).Output;
+    private static async Task<string> RulesAsync(NodeLab lab) =>
+        (await lab.Lab.ExecAsync(NodeLab.Node, ["ip", "rule"], TimeSpan.FromSeconds(5), TestContext.Current.CancellationToken)).Output;
 }

@@ -6,7 +6,10 @@ using System.Text.Json.Nodes;
 
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
-/// <summary>A container image built on the spot from the static busybox of this machine, in the form of <c>docker save</c>: sandbox and container in one, with a page to serve.</summary>
+/// <summary>
+/// A container image built on the spot from the static busybox of this machine, in the form of <c>docker save</c>: sandbox and container in
+/// one, with a page to serve.
+/// </summary>
 internal static class BusyboxImage
 {
     public const string Name = "localhost/busybox:test";
@@ -18,11 +21,23 @@ internal static class BusyboxImage
         var layer = Layer(busybox);
         var config = new JsonObject
         {
-            ["architecture"] = architecture, ["os"] = "linux",
+            ["architecture"] = architecture,
+            ["os"] = "linux",
             ["config"] = new JsonObject { ["Entrypoint"] = new JsonArray("/bin/busybox", "sleep", "3600") },
-            ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray($"sha256:{Convert.ToHexStringLower(SHA256.HashData(layer))}") },
+            ["rootfs"] = new JsonObject
+            {
+                ["type"] = "layers",
+                ["diff_ids"] = new JsonArray($"sha256:{Convert.ToHexStringLower(SHA256.HashData(layer))}"),
+            },
         };
-        var manifest = new JsonArray(new JsonObject { ["Config"] = "config.json", ["RepoTags"] = new JsonArray(Name), ["Layers"] = new JsonArray("layer.tar") });
+        var manifest = new JsonArray(
+            new JsonObject
+            {
+                ["Config"] = "config.json",
+                ["RepoTags"] = new JsonArray(Name),
+                ["Layers"] = new JsonArray("layer.tar"),
+            }
+        );
         using var file = File.Create(path);
         using var tar = new TarWriter(file, TarEntryFormat.Ustar);
         AddFile(tar, "config.json", Encoding.UTF8.GetBytes(config.ToJsonString()));
@@ -44,8 +59,15 @@ internal static class BusyboxImage
         return bytes.ToArray();
     }
 
-    private static UnixFileMode Executable => UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+    private static UnixFileMode Executable =>
+        UnixFileMode.UserRead
+        | UnixFileMode.UserWrite
+        | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead
+        | UnixFileMode.GroupExecute
+        | UnixFileMode.OtherRead
+        | UnixFileMode.OtherExecute;
 
-    private static void AddFile(TarWriter tar, string name, byte[] content)
-        => tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { Mode = Executable, DataStream = new MemoryStream(content) });
+    private static void AddFile(TarWriter tar, string name, byte[] content) =>
+        tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, name) { Mode = Executable, DataStream = new MemoryStream(content) });
 }

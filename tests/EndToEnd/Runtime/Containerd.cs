@@ -14,8 +14,9 @@ using Xunit;
 namespace VpcCni.EndToEnd.Tests.Runtime;
 
 /// <summary>
-/// containerd with its CRI plugin on a lab node: in the node's network namespace and in a mount namespace of its own, so that what it mounts and keeps under /run and /var/lib ends with it. Every
-/// pod is in a control group named after this test, by which whatever is left of them is found and ended.
+/// containerd with its CRI plugin on a lab node: in the node's network namespace and in a mount namespace of its own, so that what it
+/// mounts and keeps under /run and /var/lib ends with it. Every pod is in a control group named after this test, by which whatever is left
+/// of them is found and ended.
 /// </summary>
 internal sealed class Containerd : IAsyncDisposable
 {
@@ -31,20 +32,23 @@ internal sealed class Containerd : IAsyncDisposable
     {
         (_node, _process, Folder) = (node, process, folder);
         var socketPath = Path.Combine(folder, "containerd.sock");
-        _channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions
-        {
-            DisposeHttpClient = true,
-            HttpHandler = new SocketsHttpHandler
+        _channel = GrpcChannel.ForAddress(
+            "http://localhost",
+            new GrpcChannelOptions
             {
-                UseProxy = false,
-                ConnectCallback = async (_, cancellationToken) =>
+                DisposeHttpClient = true,
+                HttpHandler = new SocketsHttpHandler
                 {
-                    var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
-                    return new NetworkStream(socket, ownsSocket: true);
+                    UseProxy = false,
+                    ConnectCallback = async (_, cancellationToken) =>
+                    {
+                        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                        await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), cancellationToken);
+                        return new NetworkStream(socket, ownsSocket: true);
+                    },
                 },
-            },
-        });
+            }
+        );
         Cri = new RuntimeService.RuntimeServiceClient(_channel);
     }
 
@@ -61,7 +65,9 @@ internal sealed class Containerd : IAsyncDisposable
 
     /// <summary>Waits until the CRI plugin says that the network is ready, which needs the conflist.</summary>
     /// <param name="node">Where it runs.</param>
-    /// <param name="conflist">Null: plugin and conflist are somebody else's to bring, and only pods of the host's network run before.</param>
+    /// <param name="conflist">
+    /// Null: plugin and conflist are somebody else's to bring, and only pods of the host's network run before.
+    /// </param>
     public static async Task<Containerd> StartAsync(NodeLab node, string? conflist)
     {
         var containerd = Requirement.NeedProgram("containerd");
@@ -69,9 +75,14 @@ internal sealed class Containerd : IAsyncDisposable
         Requirement.NeedProgram("ctr");
         Requirement.NeedProgram("iptables");
         var busybox = Requirement.NeedProgram("busybox");
-        var plugins = PluginFolders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, "portmap")) && File.Exists(Path.Combine(folder, "loopback")));
+        var plugins = PluginFolders.FirstOrDefault(folder =>
+            File.Exists(Path.Combine(folder, "portmap")) && File.Exists(Path.Combine(folder, "loopback"))
+        );
         Requirement.Need(plugins is not null, "the CNI plugins portmap and loopback (containernetworking-plugins)");
-        Requirement.Need(Directory.Exists("/sys/fs/cgroup/pids") || File.Exists("/sys/fs/cgroup/cgroup.controllers"), "control groups at /sys/fs/cgroup");
+        Requirement.Need(
+            Directory.Exists("/sys/fs/cgroup/pids") || File.Exists("/sys/fs/cgroup/cgroup.controllers"),
+            "control groups at /sys/fs/cgroup"
+        );
 
         // Short: the path of a Unix socket has 107 characters.
         var folder = Path.Combine(node.TheNode.Paths.Folder, "cri");
@@ -79,21 +90,36 @@ internal sealed class Containerd : IAsyncDisposable
         Directory.CreateDirectory(folder);
         if (conflist is not null)
         {
-            foreach (var name in (string[])["portmap", "loopback"]) File.CreateSymbolicLink(Path.Combine(paths.CniBin, name), Path.Combine(plugins!, name));
+            foreach (var name in (string[])["portmap", "loopback"])
+                File.CreateSymbolicLink(Path.Combine(paths.CniBin, name), Path.Combine(plugins!, name));
             File.Copy(Binaries.Plugin, Path.Combine(paths.CniBin, "vpc-cni"), overwrite: true);
             await File.WriteAllTextAsync(Path.Combine(paths.CniConf, "10-aws.conflist"), conflist);
         }
 
         await File.WriteAllTextAsync(Path.Combine(folder, "config.toml"), Config(folder, paths));
-        BusyboxImage.Write(Path.Combine(folder, "image.tar"), busybox, RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64");
+        BusyboxImage.Write(
+            Path.Combine(folder, "image.tar"),
+            busybox,
+            RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "amd64"
+        );
 
-        var script = $"mkdir -p /run/containerd /var/lib/cni && mount -t tmpfs tmpfs /run/containerd && mount -t tmpfs tmpfs /var/lib/cni && exec {containerd} --config {folder}/config.toml >{folder}/containerd.log 2>&1 </dev/null";
-        // Nothing that it mounts is seen outside; namespaces that are made outside are seen by it, and by containers that mount their folder.
-        var process = NamespaceProcess.Start(node.TheNode.Network, new ProcessStartInfo("unshare", ["--mount", "--propagation", "slave", "sh", "-c", script]) { UseShellExecute = false });
+        var script =
+            "mkdir -p /run/containerd /var/lib/cni && mount -t tmpfs tmpfs /run/containerd && mount -t tmpfs tmpfs /var/lib/cni && "
+            + $"exec {containerd} --config {folder}/config.toml >{folder}/containerd.log 2>&1 </dev/null";
+        // Nothing that it mounts is seen outside; namespaces that are made outside are seen by it, and by containers that mount their
+        // folder.
+        var process = NamespaceProcess.Start(
+            node.TheNode.Network,
+            new ProcessStartInfo("unshare", ["--mount", "--propagation", "slave", "sh", "-c", script]) { UseShellExecute = false }
+        );
         var started = new Containerd(node, process, folder);
         try
         {
-            await Eventually.TrueAsync(() => started.IsReadyAsync(conflist is null ? "RuntimeReady" : "NetworkReady"), TimeSpan.FromSeconds(30), "containerd is ready");
+            await Eventually.TrueAsync(
+                () => started.IsReadyAsync(conflist is null ? "RuntimeReady" : "NetworkReady"),
+                TimeSpan.FromSeconds(30),
+                "containerd is ready"
+            );
             await started.ImportAsync(Path.Combine(folder, "image.tar"));
             return started;
         }
@@ -105,27 +131,52 @@ internal sealed class Containerd : IAsyncDisposable
         }
     }
 
-    public string Log => File.Exists(Path.Combine(Folder, "containerd.log")) ? string.Join('\n', File.ReadLines(Path.Combine(Folder, "containerd.log")).TakeLast(15)) : "";
+    public string Log =>
+        File.Exists(Path.Combine(Folder, "containerd.log"))
+            ? string.Join('\n', File.ReadLines(Path.Combine(Folder, "containerd.log")).TakeLast(15))
+            : "";
 
     /// <param name="image">A tar in the form of <c>docker save</c>.</param>
-    public Task ImportAsync(string image)
-        => RunAsync("ctr", "--address", Path.Combine(Folder, "containerd.sock"), "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", image);
+    public Task ImportAsync(string image) =>
+        RunAsync(
+            "ctr",
+            "--address",
+            Path.Combine(Folder, "containerd.sock"),
+            "--namespace",
+            "k8s.io",
+            "images",
+            "import",
+            "--snapshotter",
+            "native",
+            image
+        );
 
     /// <summary>Until the runtime has read a configuration.</summary>
-    public Task WaitForNetworkAsync()
-        => Eventually.TrueAsync(() => IsReadyAsync("NetworkReady"), TimeSpan.FromSeconds(30), "the runtime has a network");
+    public Task WaitForNetworkAsync() =>
+        Eventually.TrueAsync(() => IsReadyAsync("NetworkReady"), TimeSpan.FromSeconds(30), "the runtime has a network");
 
-    /// <summary>A sandbox in the node's own network, as pods with hostNetwork have it; its containers log below the returned configuration's folder.</summary>
+    /// <summary>
+    /// A sandbox in the node's own network, as pods with hostNetwork have it; its containers log below the returned configuration's folder.
+    /// </summary>
     public async Task<(string Id, PodSandboxConfig Config)> RunHostSandboxAsync(string name)
     {
         var config = new PodSandboxConfig
         {
-            Metadata = new PodSandboxMetadata { Name = name, Namespace = "kube-system", Uid = $"uid-{name}" },
+            Metadata = new PodSandboxMetadata
+            {
+                Name = name,
+                Namespace = "kube-system",
+                Uid = $"uid-{name}",
+            },
             LogDirectory = Directory.CreateDirectory(Path.Combine(Folder, "logs", name)).FullName,
             Linux = new LinuxPodSandboxConfig
             {
                 CgroupParent = $"/{Group}",
-                SecurityContext = new LinuxSandboxSecurityContext { NamespaceOptions = new NamespaceOption { Network = NamespaceMode.Node }, Seccomp = new SecurityProfile() },
+                SecurityContext = new LinuxSandboxSecurityContext
+                {
+                    NamespaceOptions = new NamespaceOption { Network = NamespaceMode.Node },
+                    Seccomp = new SecurityProfile(),
+                },
             },
         };
         var id = (await Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, deadline: Deadline)).PodSandboxId;
@@ -138,27 +189,64 @@ internal sealed class Containerd : IAsyncDisposable
     {
         var config = new PodSandboxConfig
         {
-            Metadata = new PodSandboxMetadata { Name = name, Namespace = "default", Uid = $"uid-{name}" },
+            Metadata = new PodSandboxMetadata
+            {
+                Name = name,
+                Namespace = "default",
+                Uid = $"uid-{name}",
+            },
             Hostname = name,
             Linux = new LinuxPodSandboxConfig { CgroupParent = $"/{Group}" },
         };
-        if (hostPort is { } port) config.PortMappings.Add(new PortMapping { ContainerPort = 8080, HostPort = port });
+        if (hostPort is { } port)
+            config.PortMappings.Add(new PortMapping { ContainerPort = 8080, HostPort = port });
         var id = (await Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, deadline: Deadline)).PodSandboxId;
         _sandboxes.Add(id);
-        var address = (await Cri.PodSandboxStatusAsync(new PodSandboxStatusRequest { PodSandboxId = id }, deadline: Deadline)).Status.Network.Ip;
-        var container = new ContainerConfig { Metadata = new ContainerMetadata { Name = "c" }, Image = new ImageSpec { Image = BusyboxImage.Name } };
+        var address = (await Cri.PodSandboxStatusAsync(new PodSandboxStatusRequest { PodSandboxId = id }, deadline: Deadline))
+            .Status
+            .Network
+            .Ip;
+        var container = new ContainerConfig
+        {
+            Metadata = new ContainerMetadata { Name = "c" },
+            Image = new ImageSpec { Image = BusyboxImage.Name },
+        };
         container.Command.AddRange(["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]);
-        var containerId = (await Cri.CreateContainerAsync(new CreateContainerRequest { PodSandboxId = id, Config = container, SandboxConfig = config }, deadline: Deadline)).ContainerId;
+        var containerId = (
+            await Cri.CreateContainerAsync(
+                new CreateContainerRequest
+                {
+                    PodSandboxId = id,
+                    Config = container,
+                    SandboxConfig = config,
+                },
+                deadline: Deadline
+            )
+        ).ContainerId;
         await Cri.StartContainerAsync(new StartContainerRequest { ContainerId = containerId }, deadline: Deadline);
         var pod = new RuntimePod(id, containerId, address);
-        await Eventually.TrueAsync(async () => await ExecAsync(pod, "/bin/busybox", "wget", "-q", "-O-", "http://127.0.0.1:8080/") == BusyboxImage.Page, TimeSpan.FromSeconds(10), $"{name} serves its page");
+        await Eventually.TrueAsync(
+            async () => await ExecAsync(pod, "/bin/busybox", "wget", "-q", "-O-", "http://127.0.0.1:8080/") == BusyboxImage.Page,
+            TimeSpan.FromSeconds(10),
+            $"{name} serves its page"
+        );
         return pod;
     }
 
     public async Task<string> ExecAsync(RuntimePod pod, params string[] command)
     {
-        var reply = await Cri.ExecSyncAsync(new ExecSyncRequest { ContainerId = pod.ContainerId, Cmd = { command }, Timeout = 10 }, deadline: Deadline);
-        return reply.ExitCode == 0 ? reply.Stdout.ToStringUtf8() : $"exit code {reply.ExitCode}: {reply.Stdout.ToStringUtf8()}{reply.Stderr.ToStringUtf8()}";
+        var reply = await Cri.ExecSyncAsync(
+            new ExecSyncRequest
+            {
+                ContainerId = pod.ContainerId,
+                Cmd = { command },
+                Timeout = 10,
+            },
+            deadline: Deadline
+        );
+        return reply.ExitCode == 0
+            ? reply.Stdout.ToStringUtf8()
+            : $"exit code {reply.ExitCode}: {reply.Stdout.ToStringUtf8()}{reply.Stderr.ToStringUtf8()}";
     }
 
     public async Task RemovePodAsync(string sandbox)
@@ -183,12 +271,22 @@ internal sealed class Containerd : IAsyncDisposable
         }
 
         _channel.Dispose();
-        if (!_process.HasExited) Posix.Kill(_process.Id, Posix.SigTerm);
-        if (!_process.WaitForExit(TimeSpan.FromSeconds(10))) _process.Kill(entireProcessTree: true);
+        if (!_process.HasExited)
+            Posix.Kill(_process.Id, Posix.SigTerm);
+        if (!_process.WaitForExit(TimeSpan.FromSeconds(10)))
+            _process.Kill(entireProcessTree: true);
         _process.Dispose();
-        foreach (var left in Left()) Posix.Kill(left, Posix.SigKill);
+        foreach (var left in Left())
+            Posix.Kill(left, Posix.SigKill);
         await Eventually.TrueAsync(() => Left().Count == 0);
-        foreach (var group in Directory.EnumerateDirectories("/sys/fs/cgroup", Group, new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 2 })) RemoveGroup(group);
+        foreach (
+            var group in Directory.EnumerateDirectories(
+                "/sys/fs/cgroup",
+                Group,
+                new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 2 }
+            )
+        )
+            RemoveGroup(group);
     }
 
     /// <summary>Shims and containers of this test: all that is in its control group, or runs from its folder.</summary>
@@ -197,11 +295,19 @@ internal sealed class Containerd : IAsyncDisposable
         var left = new List<int>();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (!int.TryParse(Path.GetFileName(folder), out var id) || id == Environment.ProcessId) continue;
+            if (!int.TryParse(Path.GetFileName(folder), out var id) || id == Environment.ProcessId)
+                continue;
             try
             {
-                if (File.ReadAllText($"{folder}/cgroup").Contains(Group, StringComparison.Ordinal)
-                    || (File.ReadAllText($"{folder}/cmdline") is var command && command.Contains("containerd-shim", StringComparison.Ordinal) && command.Contains(Folder, StringComparison.Ordinal))) left.Add(id);
+                if (
+                    File.ReadAllText($"{folder}/cgroup").Contains(Group, StringComparison.Ordinal)
+                    || (
+                        File.ReadAllText($"{folder}/cmdline") is var command
+                        && command.Contains("containerd-shim", StringComparison.Ordinal)
+                        && command.Contains(Folder, StringComparison.Ordinal)
+                    )
+                )
+                    left.Add(id);
             }
             catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
             {
@@ -214,7 +320,8 @@ internal sealed class Containerd : IAsyncDisposable
 
     private static void RemoveGroup(string path)
     {
-        foreach (var child in Directory.EnumerateDirectories(path)) RemoveGroup(child);
+        foreach (var child in Directory.EnumerateDirectories(path))
+            RemoveGroup(child);
         try
         {
             // The files in it are the kernel's and go with it; only rmdir(2) works here.
@@ -228,7 +335,8 @@ internal sealed class Containerd : IAsyncDisposable
 
     private async Task<bool> IsReadyAsync(string condition)
     {
-        if (_process.HasExited) throw new InvalidOperationException($"containerd ended with {_process.ExitCode}: {Log}");
+        if (_process.HasExited)
+            throw new InvalidOperationException($"containerd ended with {_process.ExitCode}: {Log}");
         try
         {
             var status = await Cri.StatusAsync(new StatusRequest(), deadline: DateTime.UtcNow + TimeSpan.FromSeconds(5));
@@ -242,31 +350,39 @@ internal sealed class Containerd : IAsyncDisposable
 
     private async Task RunAsync(string program, params string[] arguments)
     {
-        var outcome = await NamespaceProcess.RunAsync(_node.TheNode.Network, new ProcessStartInfo(program, arguments), "", TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        var outcome = await NamespaceProcess.RunAsync(
+            _node.TheNode.Network,
+            new ProcessStartInfo(program, arguments),
+            "",
+            TimeSpan.FromSeconds(60),
+            TimeProvider.System,
+            TestContext.Current.CancellationToken
+        );
         Assert.True(outcome.ExitCode == 0, $"{program}: {outcome.Output}{outcome.Errors}");
     }
 
-    private static string Config(string folder, NodePaths paths) => $"""
-        version = 2
-        root = "{folder}/root"
-        state = "{folder}/state"
-        disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
-        [grpc]
-          address = "{folder}/containerd.sock"
-        [plugins."io.containerd.grpc.v1.cri"]
-          sandbox_image = "{BusyboxImage.Name}"
-          disable_apparmor = true
-          restrict_oom_score_adj = true
-          netns_mounts_under_state_dir = true
-          stream_server_port = "0"
-          [plugins."io.containerd.grpc.v1.cri".containerd]
-            snapshotter = "native"
-            [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-              runtime_type = "io.containerd.runc.v2"
-          [plugins."io.containerd.grpc.v1.cri".cni]
-            bin_dir = "{paths.CniBin}"
-            conf_dir = "{paths.CniConf}"
-        """;
+    private static string Config(string folder, NodePaths paths) =>
+        $"""
+            version = 2
+            root = "{folder}/root"
+            state = "{folder}/state"
+            disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+            [grpc]
+              address = "{folder}/containerd.sock"
+            [plugins."io.containerd.grpc.v1.cri"]
+              sandbox_image = "{BusyboxImage.Name}"
+              disable_apparmor = true
+              restrict_oom_score_adj = true
+              netns_mounts_under_state_dir = true
+              stream_server_port = "0"
+              [plugins."io.containerd.grpc.v1.cri".containerd]
+                snapshotter = "native"
+                [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+                  runtime_type = "io.containerd.runc.v2"
+              [plugins."io.containerd.grpc.v1.cri".cni]
+                bin_dir = "{paths.CniBin}"
+                conf_dir = "{paths.CniConf}"
+            """;
 }
 
 /// <summary>A pod that containerd runs.</summary>

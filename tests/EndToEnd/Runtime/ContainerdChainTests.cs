@@ -37,7 +37,10 @@ public sealed class ContainerdChainTests
 
         File.Move(last + ".away", last);
         await runtime.RemovePodAsync(pod.SandboxId);
-        await Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, what: "links, rules and routes are as before the pod");
+        await Eventually.TrueAsync(
+            async () => await node.PodNetworkAsync() == before,
+            what: "links, rules and routes are as before the pod"
+        );
         Assert.Equal(0, await node.AssignedAsync());
     }
 
@@ -54,10 +57,16 @@ public sealed class ContainerdChainTests
         var before = await node.PodNetworkAsync();
 
         var config = Sandbox("p");
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await runtime.Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, deadline: DateTime.UtcNow + Short));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+            await runtime.Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = config }, deadline: DateTime.UtcNow + Short)
+        );
         Assert.True(failure.StatusCode is StatusCode.DeadlineExceeded or StatusCode.Unknown, failure.Status.Detail);
 
-        await Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, TimeSpan.FromSeconds(30), "links, rules and routes are as before the pod");
+        await Eventually.TrueAsync(
+            async () => await node.PodNetworkAsync() == before,
+            TimeSpan.FromSeconds(30),
+            "links, rules and routes are as before the pod"
+        );
         await Eventually.TrueAsync(async () => await node.AssignedAsync() == 0, TimeSpan.FromSeconds(30), "the address is released");
     }
 
@@ -76,7 +85,9 @@ public sealed class ContainerdChainTests
         try
         {
             var started = Stopwatch.GetTimestamp();
-            var failure = await Assert.ThrowsAsync<RpcException>(async () => await runtime.Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = Sandbox("p") }, deadline: Containerd.Deadline));
+            var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+                await runtime.Cri.RunPodSandboxAsync(new RunPodSandboxRequest { Config = Sandbox("p") }, deadline: Containerd.Deadline)
+            );
             Assert.Contains("ipamd did not answer", failure.Status.Detail, StringComparison.Ordinal);
             // The ADD's 3 s, the DEL's as many, and the runtime.
             Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(20));
@@ -93,20 +104,30 @@ public sealed class ContainerdChainTests
         var pod = await runtime.RunPodAsync("p");
         Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(pod, "/bin/busybox", "wget", "-q", "-O-", $"http://{pod.Address}:8080/"));
         await runtime.RemovePodAsync(pod.SandboxId);
-        await Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, what: "links, rules and routes are as before the pods");
+        await Eventually.TrueAsync(
+            async () => await node.PodNetworkAsync() == before,
+            what: "links, rules and routes are as before the pods"
+        );
     }
 
     private const int Stop = 19;
     private const int Continue = 18;
 
-    private static async Task StopAsync(Containerd runtime, string sandbox, DateTime deadline) => await runtime.Cri.StopPodSandboxAsync(new StopPodSandboxRequest { PodSandboxId = sandbox }, deadline: deadline);
+    private static async Task StopAsync(Containerd runtime, string sandbox, DateTime deadline) =>
+        await runtime.Cri.StopPodSandboxAsync(new StopPodSandboxRequest { PodSandboxId = sandbox }, deadline: deadline);
 
-    private static PodSandboxConfig Sandbox(string name) => new()
-    {
-        Metadata = new PodSandboxMetadata { Name = name, Namespace = "default", Uid = $"uid-{name}" },
-        Hostname = name,
-        Linux = new LinuxPodSandboxConfig { CgroupParent = $"/vpccni-e2e-{Environment.ProcessId}" },
-    };
+    private static PodSandboxConfig Sandbox(string name) =>
+        new()
+        {
+            Metadata = new PodSandboxMetadata
+            {
+                Name = name,
+                Namespace = "default",
+                Uid = $"uid-{name}",
+            },
+            Hostname = name,
+            Linux = new LinuxPodSandboxConfig { CgroupParent = $"/vpccni-e2e-{Environment.ProcessId}" },
+        };
 
     private static void Write(NodeLab node, string name, string body)
     {
@@ -115,15 +136,16 @@ public sealed class ContainerdChainTests
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
     }
 
-    private static string Conflist(NodeLab node, string? last) => $$"""
-        {
-          "cniVersion": "0.4.0",
-          "name": "aws-cni",
-          "disableCheck": true,
-          "plugins": [
-            {"type": "vpc-cni", "vethPrefix": "eni", "mtu": "9001", "pluginLogFile": "{{node.TheNode.Paths.PluginLog}}", "ipamdSocket": "{{node.TheNode.Paths.IpamdSocket}}", "ipamdTimeoutSeconds": 3}
-            {{(last is null ? "" : $$""", {"type": "{{last}}"}""")}}
-          ]
-        }
-        """;
+    private static string Conflist(NodeLab node, string? last) =>
+        $$"""
+            {
+              "cniVersion": "0.4.0",
+              "name": "aws-cni",
+              "disableCheck": true,
+              "plugins": [
+                {"type": "vpc-cni", "vethPrefix": "eni", "mtu": "9001", "pluginLogFile": "{{node.TheNode.Paths.PluginLog}}", "ipamdSocket": "{{node.TheNode.Paths.IpamdSocket}}", "ipamdTimeoutSeconds": 3}
+                {{(last is null ? "" : $$""", {"type": "{{last}}"}""")}}
+              ]
+            }
+            """;
 }

@@ -22,16 +22,28 @@ public sealed class ContainerdTests
         var client = await runtime.RunPodAsync("client");
         Assert.True(IPNetwork.Parse("10.0.0.0/16").Contains(IPAddress.Parse(server.Address)), server.Address);
         Assert.NotEqual(server.Address, client.Address);
-        Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{server.Address}:8080/"));
-        Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{node.TheNode.Address}:{HostPort}/"));
+        Assert.Equal(
+            BusyboxImage.Page,
+            await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{server.Address}:8080/")
+        );
+        Assert.Equal(
+            BusyboxImage.Page,
+            await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{node.TheNode.Address}:{HostPort}/")
+        );
         Assert.Equal(BusyboxImage.Page, (await ExecAsync(node, "busybox", "wget", "-q", "-O-", $"http://{server.Address}:8080/")).Output);
         Assert.Equal(2, await node.AssignedAsync());
 
         await runtime.RemovePodAsync(server.SandboxId);
-        Assert.Equal(BusyboxImage.Page, await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{client.Address}:8080/"));
+        Assert.Equal(
+            BusyboxImage.Page,
+            await runtime.ExecAsync(client, "/bin/busybox", "wget", "-q", "-O-", $"http://{client.Address}:8080/")
+        );
         await runtime.RemovePodAsync(client.SandboxId);
 
-        await VpcCni.Tests.Shared.Eventually.TrueAsync(async () => await node.PodNetworkAsync() == before, what: "links, rules and routes are as before the pods");
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(
+            async () => await node.PodNetworkAsync() == before,
+            what: "links, rules and routes are as before the pods"
+        );
         Assert.Equal(0, await node.AssignedAsync());
         Assert.DoesNotContain($"{HostPort}", (await ExecAsync(node, "iptables-save")).Output, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries($"{runtime.Root}{runtime.Folder}/state/io.containerd.grpc.v1.cri/netns"));
@@ -52,18 +64,19 @@ public sealed class ContainerdTests
         Assert.Equal(before, await node.PodNetworkAsync());
     }
 
-    private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command)
-        => node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+    private static Task<ProcessOutcome> ExecAsync(NodeLab node, params string[] command) =>
+        node.Lab.ExecAsync(NodeLab.Node, command, TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
 
-    private static string Conflist(NodeLab node) => $$"""
-        {
-          "cniVersion": "0.4.0",
-          "name": "aws-cni",
-          "disableCheck": true,
-          "plugins": [
-            {"type": "vpc-cni", "vethPrefix": "eni", "mtu": "9001", "pluginLogFile": "{{node.TheNode.Paths.PluginLog}}", "pluginLogLevel": "DEBUG", "ipamdSocket": "{{node.TheNode.Paths.IpamdSocket}}"},
-            {"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}
-          ]
-        }
-        """;
+    private static string Conflist(NodeLab node) =>
+        $$"""
+            {
+              "cniVersion": "0.4.0",
+              "name": "aws-cni",
+              "disableCheck": true,
+              "plugins": [
+                {"type": "vpc-cni", "vethPrefix": "eni", "mtu": "9001", "pluginLogFile": "{{node.TheNode.Paths.PluginLog}}", "pluginLogLevel": "DEBUG", "ipamdSocket": "{{node.TheNode.Paths.IpamdSocket}}"},
+                {"type": "portmap", "capabilities": {"portMappings": true}, "snat": true}
+              ]
+            }
+            """;
 }

@@ -20,14 +20,21 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         using var ec2 = moto.Client();
         var subnet = (await ec2.DescribeSubnetsAsync(new DescribeSubnetsRequest())).Subnets![0];
         var instance = await moto.RunInstanceAsync(subnet.SubnetId!);
-        var shown = (await ec2.DescribeNetworkInterfacesAsync(new DescribeNetworkInterfacesRequest { Filters = [new Filter("attachment.instance-id", [instance])] })).NetworkInterfaces!;
+        var shown = (
+            await ec2.DescribeNetworkInterfacesAsync(
+                new DescribeNetworkInterfacesRequest { Filters = [new Filter("attachment.instance-id", [instance])] }
+            )
+        ).NetworkInterfaces!;
         await using var imds = await FakeImds.StartAsync();
         imds.Set("instance-id", instance);
         imds.SetPrimaryMac(Assert.Single(shown).MacAddress!);
         imds.Set("placement/region", "us-east-1");
         var options = new AwsCloudOptions
         {
-            Endpoint = moto.Url, Metadata = new ImdsOptions { Endpoint = imds.Url }, Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"), ClusterName = "prod",
+            Endpoint = moto.Url,
+            Metadata = new ImdsOptions { Endpoint = imds.Url },
+            Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
+            ClusterName = "prod",
         };
         using var cloud = new AwsCloud(options, TimeProvider.System, new Random(1), null);
 
@@ -36,7 +43,13 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         var primary = Assert.Single(await cloud.DescribeAttachedInterfacesAsync(default));
         Assert.Equal((0, subnet.CidrBlock), (primary.DeviceIndex, primary.SubnetRange.ToString()));
 
-        var request = new CreateInterfaceRequest("token-1", DateTimeOffset.UnixEpoch, subnet.SubnetId!, primary.SecurityGroupIds, new BlockRequest(BlockKind.Ipv4Address, 2));
+        var request = new CreateInterfaceRequest(
+            "token-1",
+            DateTimeOffset.UnixEpoch,
+            subnet.SubnetId!,
+            primary.SecurityGroupIds,
+            new BlockRequest(BlockKind.Ipv4Address, 2)
+        );
         var created = await cloud.CreateInterfaceAsync(request, default);
         Assert.Equal(2, created.Blocks.Count);
         Assert.Equal(created.Id, Assert.Single(await cloud.DescribeUnattachedInterfacesAsync(default)).Id);
@@ -45,15 +58,21 @@ public sealed class AwsCloudOnMotoTests(MotoServer moto) : IClassFixture<MotoSer
         var attachment = await cloud.AttachInterfaceAsync(created.Id, 1, default);
         await cloud.TagInterfaceAsync(created.Id, createdAt: null, default);
 
-        // moto answers all addresses of the interface where EC2 answers the new ones. An answer that does not fit the question is not believed, and the caller looks, as here.
-        var refused = await Assert.ThrowsAsync<CloudException>(() => cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), default));
+        // moto answers all addresses of the interface where EC2 answers the new ones. An answer that does not fit the question is not
+        // believed, and the caller looks, as here.
+        var refused = await Assert.ThrowsAsync<CloudException>(() =>
+            cloud.AssignBlocksAsync(created.Id, new BlockRequest(BlockKind.Ipv4Address, 3), default)
+        );
         Assert.Equal(Ec2ErrorCodes.UnreadableAnswer, refused.Code);
         var added = (await cloud.DescribeAttachedInterfacesAsync(default))[1].Blocks.Except(created.Blocks).ToList();
         Assert.Equal(3, added.Count);
         await cloud.UnassignBlocksAsync(created.Id, [added[0], created.Blocks[0]], default);
 
         var attached = (await cloud.DescribeAttachedInterfacesAsync(default))[1];
-        Assert.Equal((created.Id, 1, attachment, CloudInterfaceState.InUse), (attached.Id, attached.DeviceIndex, attached.AttachmentId, attached.State));
+        Assert.Equal(
+            (created.Id, 1, attachment, CloudInterfaceState.InUse),
+            (attached.Id, attached.DeviceIndex, attached.AttachmentId, attached.State)
+        );
         Assert.Equal(new[] { added[1], added[2], created.Blocks[1] }.ToHashSet(), attached.Blocks.ToHashSet());
         Assert.Equal("prod", attached.Tags[EniTags.ClusterName]);
 

@@ -9,7 +9,16 @@ namespace VpcCni.Interop.Tests.AmazonEC2;
 public sealed class InstanceTypesOnMotoTests(MotoServer moto) : IClassFixture<MotoServer>
 {
     /// <summary>Types whose limits will not change any more, one of each sort.</summary>
-    private static readonly string[] Settled = ["m4.4xlarge", "m5.large", "m5.metal", "p3dn.24xlarge", "p4d.24xlarge", "t1.micro", "t3.small"];
+    private static readonly string[] Settled =
+    [
+        "m4.4xlarge",
+        "m5.large",
+        "m5.metal",
+        "p3dn.24xlarge",
+        "p4d.24xlarge",
+        "t1.micro",
+        "t3.small",
+    ];
 
     [Fact]
     public async Task The_script_makes_the_table_from_all_regions_that_it_is_given()

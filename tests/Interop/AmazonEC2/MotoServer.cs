@@ -10,7 +10,8 @@ using Xunit;
 namespace VpcCni.Interop.Tests.AmazonEC2;
 
 /// <summary>
-/// A <c>moto_server</c> of its own on a free loopback port: an independent implementation of the EC2 Query API (without limits, prefixes and client tokens). Started on first use, killed at the end.
+/// A <c>moto_server</c> of its own on a free loopback port: an independent implementation of the EC2 Query API (without limits, prefixes
+/// and client tokens). Started on first use, killed at the end.
 /// </summary>
 public sealed class MotoServer : IAsyncLifetime
 {
@@ -27,10 +28,17 @@ public sealed class MotoServer : IAsyncLifetime
     internal async Task NeedAsync()
     {
         var program = Requirement.NeedProgram("moto_server");
-        if (_process is not null) return;
+        if (_process is not null)
+            return;
         var port = FreePort();
-        var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        foreach (var argument in new[] { "-H", "127.0.0.1", "-p", port.ToString() }) start.ArgumentList.Add(argument);
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        foreach (var argument in new[] { "-H", "127.0.0.1", "-p", port.ToString() })
+            start.ArgumentList.Add(argument);
         _process = Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start");
         _process.OutputDataReceived += (_, line) => Collect(line.Data);
         _process.ErrorDataReceived += (_, line) => Collect(line.Data);
@@ -40,17 +48,37 @@ public sealed class MotoServer : IAsyncLifetime
         await Eventually.TrueAsync(IsReadyAsync, StartDeadline, $"moto_server answers at {Url}");
     }
 
-    internal AmazonEC2Client Client() => new(new BasicAWSCredentials("AKIDEXAMPLE", "secret"), new AmazonEC2Config { ServiceURL = Url.ToString(), AuthenticationRegion = "us-east-1", MaxErrorRetry = 0 });
+    internal AmazonEC2Client Client() =>
+        new(
+            new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
+            new AmazonEC2Config
+            {
+                ServiceURL = Url.ToString(),
+                AuthenticationRegion = "us-east-1",
+                MaxErrorRetry = 0,
+            }
+        );
 
     /// <summary>An instance in the first default subnet; RunInstances is no operation of ours, so the form is written by hand.</summary>
     internal async Task<string> RunInstanceAsync(string subnetId)
     {
-        using var form = new FormUrlEncodedContent(new Dictionary<string, string>
-        {
-            ["Action"] = "RunInstances", ["Version"] = "2016-11-15", ["ImageId"] = "ami-12c6146b", ["MinCount"] = "1", ["MaxCount"] = "1", ["InstanceType"] = "m5.large", ["SubnetId"] = subnetId,
-        });
+        using var form = new FormUrlEncodedContent(
+            new Dictionary<string, string>
+            {
+                ["Action"] = "RunInstances",
+                ["Version"] = "2016-11-15",
+                ["ImageId"] = "ami-12c6146b",
+                ["MinCount"] = "1",
+                ["MaxCount"] = "1",
+                ["InstanceType"] = "m5.large",
+                ["SubnetId"] = subnetId,
+            }
+        );
         using var request = new HttpRequestMessage(HttpMethod.Post, Url) { Content = form };
-        request.Headers.TryAddWithoutValidation("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0");
+        request.Headers.TryAddWithoutValidation(
+            "Authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0"
+        );
         using var response = await _http.SendAsync(request);
         var body = await response.Content.ReadAsStringAsync();
         Assert.True(response.IsSuccessStatusCode, body);
@@ -60,7 +88,8 @@ public sealed class MotoServer : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
-        if (_process is null) return;
+        if (_process is null)
+            return;
         _process.Kill(entireProcessTree: true);
         await _process.WaitForExitAsync();
         _process.Dispose();
@@ -70,7 +99,8 @@ public sealed class MotoServer : IAsyncLifetime
     {
         if (_process!.HasExited)
         {
-            lock (_output) Assert.Fail($"moto_server ended with {_process.ExitCode}: {string.Join('\n', _output)}");
+            lock (_output)
+                Assert.Fail($"moto_server ended with {_process.ExitCode}: {string.Join('\n', _output)}");
         }
 
         try
@@ -86,10 +116,12 @@ public sealed class MotoServer : IAsyncLifetime
 
     private void Collect(string? line)
     {
-        if (line is null) return;
+        if (line is null)
+            return;
         lock (_output)
         {
-            if (_output.Count < 200) _output.Add(line);
+            if (_output.Count < 200)
+                _output.Add(line);
         }
     }
 

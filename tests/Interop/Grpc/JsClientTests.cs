@@ -18,7 +18,8 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
         get
         {
             var data = new TheoryData<Transport, StatusCode>();
-            foreach (var code in Enum.GetValues<StatusCode>().Where(code => code != StatusCode.OK)) data.Add(Transport.UnixSocket, code);
+            foreach (var code in Enum.GetValues<StatusCode>().Where(code => code != StatusCode.OK))
+                data.Add(Transport.UnixSocket, code);
             data.Add(Transport.LoopbackTcp, StatusCode.NotFound);
             return data;
         }
@@ -30,7 +31,10 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Call_succeeds_with_the_message(Transport transport)
     {
         await peer.StartAsync();
-        await using var server = await TestServer.StartAsync(transport, (request, _) => Task.FromResult(new AddNetworkReply { Success = true, PodENIMAC = request.Netns }));
+        await using var server = await TestServer.StartAsync(
+            transport,
+            (request, _) => Task.FromResult(new AddNetworkReply { Success = true, PodENIMAC = request.Netns })
+        );
         var result = await CallAsync(server, request: new JsonObject { ["Netns"] = "/run/netns/ü" });
         Assert.Equal(0, (int)result["code"]!);
         Assert.Equal("/run/netns/ü", (string?)result["reply"]!["PodENIMAC"]);
@@ -61,22 +65,23 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Metadata_travels_there_and_back(bool fails)
     {
         await peer.StartAsync();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, context) =>
-        {
-            var mine = context.RequestHeaders.Where(entry => entry.Key.StartsWith("m-", StringComparison.Ordinal)).ToList();
-            var headers = new Metadata();
-            foreach (var entry in mine)
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            async (_, context) =>
             {
-                headers.Add(Renamed("h-", entry));
-                context.ResponseTrailers.Add(Renamed("t-", entry));
-            }
+                var mine = context.RequestHeaders.Where(entry => entry.Key.StartsWith("m-", StringComparison.Ordinal)).ToList();
+                var headers = new Metadata();
+                foreach (var entry in mine)
+                {
+                    headers.Add(Renamed("h-", entry));
+                    context.ResponseTrailers.Add(Renamed("t-", entry));
+                }
 
-            await context.WriteResponseHeadersAsync(headers);
-            return fails ? throw new RpcException(new Status(StatusCode.Aborted, "no")) : new AddNetworkReply();
-        });
-        var result = await CallAsync(
-            server,
-            metadata: [Entry("m-text", "a, b; c"), Entry("m-bin", Hex("0203"))]);
+                await context.WriteResponseHeadersAsync(headers);
+                return fails ? throw new RpcException(new Status(StatusCode.Aborted, "no")) : new AddNetworkReply();
+            }
+        );
+        var result = await CallAsync(server, metadata: [Entry("m-text", "a, b; c"), Entry("m-bin", Hex("0203"))]);
         Assert.Equal(fails ? 10 : 0, (int)result["code"]!);
         foreach (var (prefix, list) in new[] { ("h-", result["headers"]!), ("t-", result["trailers"]!) })
         {
@@ -93,13 +98,16 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
         await peer.StartAsync();
         DateTime? deadline = null;
         var fired = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(transport, async (_, context) =>
-        {
-            deadline = context.Deadline;
-            using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
-            await fired.Task;
-            throw new OperationCanceledException();
-        });
+        await using var server = await TestServer.StartAsync(
+            transport,
+            async (_, context) =>
+            {
+                deadline = context.Deadline;
+                using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
+                await fired.Task;
+                throw new OperationCanceledException();
+            }
+        );
         var started = DateTime.UtcNow;
         var result = await CallAsync(server, more: arguments => arguments["deadline"] = 1000);
         Assert.Equal(StatusCode.DeadlineExceeded, (StatusCode)(int)result["code"]!);
@@ -112,12 +120,15 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     {
         await peer.StartAsync();
         var fired = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, context) =>
-        {
-            using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
-            await fired.Task;
-            throw new OperationCanceledException();
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            async (_, context) =>
+            {
+                using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
+                await fired.Task;
+                throw new OperationCanceledException();
+            }
+        );
         var result = await CallAsync(server, more: arguments => arguments["cancel"] = 1000);
         Assert.Equal(StatusCode.Cancelled, (StatusCode)(int)result["code"]!);
         await fired.Task.WaitAsync(TimeSpan.FromSeconds(20));
@@ -127,7 +138,10 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Message_of_half_a_mebibyte_travels_and_one_of_five_is_refused()
     {
         await peer.StartAsync();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns }));
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns })
+        );
         var fits = new string('x', 512 * 1024);
         Assert.Equal(fits, (string?)(await CallAsync(server, request: new JsonObject { ["Netns"] = fits }))["reply"]!["PodENIMAC"]);
         var refused = await CallAsync(server, request: new JsonObject { ["Netns"] = new string('x', 5 * 1024 * 1024) });
@@ -152,7 +166,11 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     {
         await peer.StartAsync();
         await using var server = await TestServer.StartAsync(Transport.UnixSocket, new ScriptedBackend());
-        var result = await CallAsync(server, new JsonObject { ["Netns"] = new string('x', 1000) }, more: arguments => arguments["options"] = new JsonObject { ["grpc.default_compression_algorithm"] = algorithm });
+        var result = await CallAsync(
+            server,
+            new JsonObject { ["Netns"] = new string('x', 1000) },
+            more: arguments => arguments["options"] = new JsonObject { ["grpc.default_compression_algorithm"] = algorithm }
+        );
         Assert.Equal(StatusCode.Unimplemented, (StatusCode)(int)result["code"]!);
         Assert.Contains($"'{name}'. Supported encodings: identity", (string?)result["details"], StringComparison.Ordinal);
     }
@@ -161,7 +179,10 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Server_that_is_gone_is_unavailable_and_one_hundred_calls_before_that_were_served()
     {
         await peer.StartAsync();
-        var server = await TestServer.StartAsync(Transport.LoopbackTcp, (request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns }));
+        var server = await TestServer.StartAsync(
+            Transport.LoopbackTcp,
+            (request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns })
+        );
         var results = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => CallAsync(server, new JsonObject { ["Netns"] = $"{i}" })));
         Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), results.Select(result => (string?)result["reply"]!["PodENIMAC"]));
         var address = server.Address.Authority;
@@ -170,22 +191,39 @@ public sealed class JsClientTests(NodePeer peer) : IClassFixture<NodePeer>
         Assert.Equal(StatusCode.Unavailable, (StatusCode)(int)gone["code"]!);
     }
 
-    private static Metadata.Entry Renamed(string prefix, Metadata.Entry entry)
-        => entry.IsBinary ? new Metadata.Entry(prefix + entry.Key, entry.ValueBytes) : new Metadata.Entry(prefix + entry.Key, entry.Value);
+    private static Metadata.Entry Renamed(string prefix, Metadata.Entry entry) =>
+        entry.IsBinary ? new Metadata.Entry(prefix + entry.Key, entry.ValueBytes) : new Metadata.Entry(prefix + entry.Key, entry.Value);
 
     private static JsonArray Entry(string name, JsonNode value) => [name, value];
 
     private static JsonObject Hex(string hex) => new() { ["hex"] = hex };
 
-    private static IEnumerable<string?> Values(JsonNode list, string name)
-        => list.AsArray().Where(entry => (string?)entry![0] == name).Select(entry => entry![1] is JsonObject bytes ? (string?)bytes["hex"] : (string?)entry[1]);
+    private static IEnumerable<string?> Values(JsonNode list, string name) =>
+        list.AsArray()
+            .Where(entry => (string?)entry![0] == name)
+            .Select(entry => entry![1] is JsonObject bytes ? (string?)bytes["hex"] : (string?)entry[1]);
 
-    private static JsonObject Arguments(string address, JsonObject? request, JsonArray? metadata)
-        => new() { ["address"] = address, ["method"] = "AddNetwork", ["request"] = request ?? [], ["metadata"] = metadata ?? [] };
+    private static JsonObject Arguments(string address, JsonObject? request, JsonArray? metadata) =>
+        new()
+        {
+            ["address"] = address,
+            ["method"] = "AddNetwork",
+            ["request"] = request ?? [],
+            ["metadata"] = metadata ?? [],
+        };
 
-    private Task<JsonObject> CallAsync(TestServer server, JsonObject? request = null, JsonArray? metadata = null, Action<JsonObject>? more = null)
+    private Task<JsonObject> CallAsync(
+        TestServer server,
+        JsonObject? request = null,
+        JsonArray? metadata = null,
+        Action<JsonObject>? more = null
+    )
     {
-        var arguments = Arguments(server.Transport == Transport.UnixSocket ? $"unix:{server.SocketPath}" : server.Address.Authority, request, metadata);
+        var arguments = Arguments(
+            server.Transport == Transport.UnixSocket ? $"unix:{server.SocketPath}" : server.Address.Authority,
+            request,
+            metadata
+        );
         more?.Invoke(arguments);
         return peer.SendAsync("call", arguments);
     }

@@ -32,7 +32,12 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Status_and_text_of_any_kind_arrive(Transport transport, StatusCode code)
     {
         await using var server = await JsServer.StartAsync(peer, transport);
-        var orders = new Metadata { { "do", "fail" }, { "code", $"{(int)code}" }, { "text-bin", Encoding.UTF8.GetBytes(OddText) } };
+        var orders = new Metadata
+        {
+            { "do", "fail" },
+            { "code", $"{(int)code}" },
+            { "text-bin", Encoding.UTF8.GetBytes(OddText) },
+        };
         var error = await RpcOutcome.FailureOf(server.Client.AddNetworkAsync(new AddNetworkRequest(), orders));
         Assert.Equal(new Status(code, OddText), error.Status);
     }
@@ -44,7 +49,14 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     {
         await using var server = await JsServer.StartAsync(peer, Transport.UnixSocket);
         byte[] allBytes = [.. Enumerable.Range(0, 256).Select(i => (byte)i)];
-        var sent = new Metadata { { "m-text", "a, b; c" }, { "m-all-bin", allBytes }, { "m-one-bin", new byte[] { 1 } }, { "m-many-bin", new byte[] { 4 } }, { "m-many-bin", new byte[] { 5, 6 } } };
+        var sent = new Metadata
+        {
+            { "m-text", "a, b; c" },
+            { "m-all-bin", allBytes },
+            { "m-one-bin", new byte[] { 1 } },
+            { "m-many-bin", new byte[] { 4 } },
+            { "m-many-bin", new byte[] { 5, 6 } },
+        };
         if (fails)
         {
             sent.Add("do", "fail");
@@ -53,13 +65,22 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
         }
 
         using var call = server.Client.AddNetworkAsync(new AddNetworkRequest(), sent);
-        Assert.Equal(fails ? StatusCode.Aborted : null, (await Record.ExceptionAsync(() => call.ResponseAsync) as RpcException)?.StatusCode);
+        Assert.Equal(
+            fails ? StatusCode.Aborted : null,
+            (await Record.ExceptionAsync(() => call.ResponseAsync) as RpcException)?.StatusCode
+        );
         foreach (var (prefix, received) in new[] { ("h-", await call.ResponseHeadersAsync), ("t-", call.GetTrailers()) })
         {
             Assert.Equal("a, b; c", received.GetValue(prefix + "m-text"));
             Assert.Equal(allBytes, received.GetValueBytes(prefix + "m-all-bin"));
             Assert.Equal([1], received.GetValueBytes(prefix + "m-one-bin")!);
-            Assert.Equal([[4], [5, 6]], received.GetAll(prefix + "m-many-bin").Select(entry => entry.ValueBytes));
+            Assert.Equal(
+                [
+                    [4],
+                    [5, 6],
+                ],
+                received.GetAll(prefix + "m-many-bin").Select(entry => entry.ValueBytes)
+            );
         }
     }
 
@@ -69,7 +90,9 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Deadline_is_seen_and_fires_on_both_sides(Transport transport)
     {
         await using var server = await JsServer.StartAsync(peer, transport);
-        var error = await RpcOutcome.FailureOf(server.Client.AddNetworkAsync(new AddNetworkRequest(), new Metadata { { "do", "hang" } }, DateTime.UtcNow.AddMilliseconds(1000)));
+        var error = await RpcOutcome.FailureOf(
+            server.Client.AddNetworkAsync(new AddNetworkRequest(), new Metadata { { "do", "hang" } }, DateTime.UtcNow.AddMilliseconds(1000))
+        );
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
         Assert.InRange((double)(await peer.EventAsync("entered"))["remaining"]!, -1000, 1001);
         await peer.EventAsync("cancelled");
@@ -80,7 +103,11 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     {
         await using var server = await JsServer.StartAsync(peer, Transport.UnixSocket);
         using var source = new CancellationTokenSource();
-        using var call = server.Client.AddNetworkAsync(new AddNetworkRequest(), new Metadata { { "do", "hang" } }, cancellationToken: source.Token);
+        using var call = server.Client.AddNetworkAsync(
+            new AddNetworkRequest(),
+            new Metadata { { "do", "hang" } },
+            cancellationToken: source.Token
+        );
         await peer.EventAsync("entered");
         await source.CancelAsync();
         Assert.Equal(StatusCode.Cancelled, (await RpcOutcome.FailureOf(call)).StatusCode);
@@ -97,7 +124,11 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
         var byServer = await RpcOutcome.FailureOf(server.Client.AddNetworkAsync(large));
         Assert.Equal(StatusCode.ResourceExhausted, byServer.StatusCode);
 
-        await using var generous = await JsServer.StartAsync(peer, Transport.UnixSocket, new JsonObject { ["grpc.max_receive_message_length"] = -1 });
+        await using var generous = await JsServer.StartAsync(
+            peer,
+            Transport.UnixSocket,
+            new JsonObject { ["grpc.max_receive_message_length"] = -1 }
+        );
         var byClient = await RpcOutcome.FailureOf(generous.Client.AddNetworkAsync(large));
         Assert.Equal(StatusCode.ResourceExhausted, byClient.StatusCode);
     }
@@ -106,15 +137,25 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task Unknown_method_and_service_are_unimplemented()
     {
         await using var server = await JsServer.StartAsync(peer, Transport.UnixSocket);
-        Assert.Equal(StatusCode.Unimplemented, (await RpcOutcome.FailureOf(server.Client.DelNetworkAsync(new DelNetworkRequest()))).StatusCode);
+        Assert.Equal(
+            StatusCode.Unimplemented,
+            (await RpcOutcome.FailureOf(server.Client.DelNetworkAsync(new DelNetworkRequest()))).StatusCode
+        );
         var other = new ConfigServerBackend.ConfigServerBackendClient(server.Channel);
-        Assert.Equal(StatusCode.Unimplemented, (await RpcOutcome.FailureOf(other.GetNetworkPolicyConfigsAsync(new Google.Protobuf.WellKnownTypes.Empty()))).StatusCode);
+        Assert.Equal(
+            StatusCode.Unimplemented,
+            (await RpcOutcome.FailureOf(other.GetNetworkPolicyConfigsAsync(new Google.Protobuf.WellKnownTypes.Empty()))).StatusCode
+        );
     }
 
     [Fact]
     public async Task Server_that_would_compress_does_not_for_us()
     {
-        await using var server = await JsServer.StartAsync(peer, Transport.UnixSocket, new JsonObject { ["grpc.default_compression_algorithm"] = 2 });
+        await using var server = await JsServer.StartAsync(
+            peer,
+            Transport.UnixSocket,
+            new JsonObject { ["grpc.default_compression_algorithm"] = 2 }
+        );
         var text = new string('x', 10_000);
         Assert.Equal(text, (await server.Client.AddNetworkAsync(new AddNetworkRequest { Netns = text })).PodENIMAC);
     }
@@ -123,7 +164,9 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
     public async Task One_hundred_calls_at_once_on_one_channel_are_told_apart()
     {
         await using var server = await JsServer.StartAsync(peer, Transport.LoopbackTcp);
-        var replies = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => server.Client.AddNetworkAsync(new AddNetworkRequest { Netns = $"{i}" }).ResponseAsync));
+        var replies = await Task.WhenAll(
+            Enumerable.Range(0, 100).Select(i => server.Client.AddNetworkAsync(new AddNetworkRequest { Netns = $"{i}" }).ResponseAsync)
+        );
         Assert.Equal(Enumerable.Range(0, 100).Select(i => $"{i}"), replies.Select(reply => reply.PodENIMAC));
     }
 
@@ -147,17 +190,24 @@ public sealed class JsServerTests(NodePeer peer) : IClassFixture<NodePeer>
             await peer.StartAsync();
             var folder = transport == Transport.UnixSocket ? Directory.CreateTempSubdirectory("grpc-js-").FullName : null;
             var path = folder is null ? null : Path.Combine(folder, "js.sock");
-            var bound = await peer.SendAsync("serve", new JsonObject { ["address"] = path is null ? "127.0.0.1:0" : $"unix:{path}", ["options"] = options ?? [] });
+            var bound = await peer.SendAsync(
+                "serve",
+                new JsonObject { ["address"] = path is null ? "127.0.0.1:0" : $"unix:{path}", ["options"] = options ?? [] }
+            );
             var channel = path is null
                 ? GrpcChannel.ForAddress($"http://127.0.0.1:{(int)bound["port"]!}")
-                : GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler(path), DisposeHttpClient = true });
+                : GrpcChannel.ForAddress(
+                    "http://localhost",
+                    new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler(path), DisposeHttpClient = true }
+                );
             return new JsServer(channel, folder);
         }
 
         public ValueTask DisposeAsync()
         {
             Channel.Dispose();
-            if (_folder is not null) Directory.Delete(_folder, recursive: true);
+            if (_folder is not null)
+                Directory.Delete(_folder, recursive: true);
             return ValueTask.CompletedTask;
         }
     }

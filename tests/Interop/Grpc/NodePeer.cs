@@ -8,8 +8,8 @@ using Xunit;
 namespace VpcCni.Interop.Tests.Grpc;
 
 /// <summary>
-/// A @grpc/grpc-js client and server in a child process (node/peer.js), one for each test class. Its packages are installed beside the test binary by the first test
-/// that needs them, from the lock file.
+/// A @grpc/grpc-js client and server in a child process (node/peer.js), one for each test class. Its packages are installed beside the test
+/// binary by the first test that needs them, from the lock file.
 /// </summary>
 public sealed class NodePeer : IAsyncDisposable
 {
@@ -35,15 +35,18 @@ public sealed class NodePeer : IAsyncDisposable
         await _starting.WaitAsync();
         try
         {
-            if (_process is not null) return;
-            _process = Process.Start(new ProcessStartInfo(node, ["peer.js"])
-            {
-                WorkingDirectory = Folder,
-                UseShellExecute = false,
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
+            if (_process is not null)
+                return;
+            _process = Process.Start(
+                new ProcessStartInfo(node, ["peer.js"])
+                {
+                    WorkingDirectory = Folder,
+                    UseShellExecute = false,
+                    RedirectStandardInput = true,
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true,
+                }
+            )!;
             _process.OutputDataReceived += (_, line) => Receive(line.Data);
             _process.ErrorDataReceived += (_, line) => _complaints.Enqueue(line.Data ?? "");
             _process.BeginOutputReadLine();
@@ -86,13 +89,15 @@ public sealed class NodePeer : IAsyncDisposable
                 found ??= _events.FirstOrDefault(item => (string?)item["event"] == name);
                 return found is not null || _process is { HasExited: true };
             },
-            what: $"event '{name}' of node");
+            what: $"event '{name}' of node"
+        );
         Assert.True(found is not null, $"node exited: {string.Join('\n', _complaints)}");
         if (take)
         {
             var rest = _events.Where(item => !ReferenceEquals(item, found)).ToArray();
             _events.Clear();
-            foreach (var item in rest) _events.Enqueue(item);
+            foreach (var item in rest)
+                _events.Enqueue(item);
         }
 
         return found!;
@@ -101,7 +106,8 @@ public sealed class NodePeer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _starting.Dispose();
-        if (_process is null) return;
+        if (_process is null)
+            return;
         _process.StandardInput.Close();
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         try
@@ -122,14 +128,17 @@ public sealed class NodePeer : IAsyncDisposable
         try
         {
             // npm writes this file last.
-            if (File.Exists(Path.Combine(Folder, "node_modules", ".package-lock.json"))) return;
-            using var install = Process.Start(new ProcessStartInfo(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            {
-                WorkingDirectory = Folder,
-                UseShellExecute = false,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
+            if (File.Exists(Path.Combine(Folder, "node_modules", ".package-lock.json")))
+                return;
+            using var install = Process.Start(
+                new ProcessStartInfo(npm, ["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                {
+                    WorkingDirectory = Folder,
+                    UseShellExecute = false,
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true,
+                }
+            )!;
             var output = Task.WhenAll(install.StandardOutput.ReadToEndAsync(), install.StandardError.ReadToEndAsync());
             using var deadline = new CancellationTokenSource(InstallDeadline);
             try
@@ -141,7 +150,10 @@ public sealed class NodePeer : IAsyncDisposable
                 install.Kill(entireProcessTree: true);
             }
 
-            Requirement.Need(install.HasExited && install.ExitCode == 0, $"the npm packages of {Folder}; 'npm ci' said: {string.Join('\n', await output)}");
+            Requirement.Need(
+                install.HasExited && install.ExitCode == 0,
+                $"the npm packages of {Folder}; 'npm ci' said: {string.Join('\n', await output)}"
+            );
         }
         finally
         {
@@ -151,7 +163,8 @@ public sealed class NodePeer : IAsyncDisposable
 
     private void Receive(string? line)
     {
-        if (line is null) return;
+        if (line is null)
+            return;
         var message = JsonNode.Parse(line)!.AsObject();
         if (message["id"] is not { } id)
             _events.Enqueue(message);

@@ -12,7 +12,10 @@ using Xunit;
 
 namespace VpcCni.Interop.Tests.Kubectl;
 
-/// <summary>The lab's Kubernetes API on loopback ports, plain and with TLS, and the real <c>kubectl</c> to ask it, with a kubeconfig and a home of its own.</summary>
+/// <summary>
+/// The lab's Kubernetes API on loopback ports, plain and with TLS, and the real <c>kubectl</c> to ask it, with a kubeconfig and a home of
+/// its own.
+/// </summary>
 internal sealed class KubectlRun : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
@@ -36,16 +39,25 @@ internal sealed class KubectlRun : IAsyncDisposable
     {
         var run = new KubectlRun(Requirement.NeedProgram("kubectl"), options);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
-        {
-            kestrel.Listen(IPAddress.Loopback, 0);
-            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(run._certificates.Server));
-        });
+        builder
+            .WebHost.UseKestrelCore()
+            .UseKestrelHttpsConfiguration()
+            .ConfigureKestrel(kestrel =>
+            {
+                kestrel.Listen(IPAddress.Loopback, 0);
+                kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(run._certificates.Server));
+            });
         run._application = builder.Build();
         run._application.Run(context => context.Request.IsHttps ? run.Plane.Guarded(context) : run.Plane.Open(context));
         await run._application.StartAsync();
-        IPEndPoint Of(string scheme) => IPEndPoint.Parse(new Uri(run._application.Urls.Single(url => url.StartsWith(scheme + "://", StringComparison.Ordinal))).Authority);
-        await File.WriteAllTextAsync(run.PathOf("config"), Kubeconfig.Text(Of("http"), Of("https"), run._certificates.AuthorityPem, run.Plane.Tokens.Issue(KubeTokens.Administrator)));
+        IPEndPoint Of(string scheme) =>
+            IPEndPoint.Parse(
+                new Uri(run._application.Urls.Single(url => url.StartsWith(scheme + "://", StringComparison.Ordinal))).Authority
+            );
+        await File.WriteAllTextAsync(
+            run.PathOf("config"),
+            Kubeconfig.Text(Of("http"), Of("https"), run._certificates.AuthorityPem, run.Plane.Tokens.Issue(KubeTokens.Administrator))
+        );
         return run;
     }
 
@@ -96,7 +108,14 @@ internal sealed class KubectlRun : IAsyncDisposable
 
     public Process Start(params string[] arguments)
     {
-        var start = new ProcessStartInfo(_kubectl, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true, WorkingDirectory = _home.FullName };
+        var start = new ProcessStartInfo(_kubectl, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            WorkingDirectory = _home.FullName,
+        };
         start.Environment.Clear(); // no proxy, no configuration of the machine
         start.Environment["PATH"] = "/usr/local/bin:/usr/bin:/bin";
         start.Environment["HOME"] = _home.FullName;
@@ -106,23 +125,40 @@ internal sealed class KubectlRun : IAsyncDisposable
         return process;
     }
 
-    public void AddNode(string name)
-        => Store.Create(BuiltInTypes.Nodes, "", JsonNode.Parse($$"""
-            {
-              "metadata": { "name": "{{name}}", "labels": { "topology.kubernetes.io/zone": "us-west-2a", "kubernetes.io/hostname": "{{name}}" } },
-              "status": { "capacity": { "pods": "29" }, "allocatable": { "pods": "29" }, "conditions": [{ "type": "Ready", "status": "True" }] }
-            }
-            """)!.AsObject());
+    public void AddNode(string name) =>
+        Store.Create(
+            BuiltInTypes.Nodes,
+            "",
+            JsonNode
+                .Parse(
+                    $$"""
+                    {
+                      "metadata": { "name": "{{name}}", "labels": { "topology.kubernetes.io/zone": "us-west-2a", "kubernetes.io/hostname": "{{name}}" } },
+                      "status": { "capacity": { "pods": "29" }, "allocatable": { "pods": "29" }, "conditions": [{ "type": "Ready", "status": "True" }] }
+                    }
+                    """
+                )!
+                .AsObject()
+        );
 
-    public void AddPod(string ns, string name, string node)
-        => Store.Create(BuiltInTypes.Pods, ns, JsonNode.Parse($$"""
-            { "metadata": { "name": "{{name}}" }, "spec": { "nodeName": "{{node}}", "containers": [{ "name": "app", "image": "none" }] } }
-            """)!.AsObject());
+    public void AddPod(string ns, string name, string node) =>
+        Store.Create(
+            BuiltInTypes.Pods,
+            ns,
+            JsonNode
+                .Parse(
+                    $$"""
+                    { "metadata": { "name": "{{name}}" }, "spec": { "nodeName": "{{node}}", "containers": [{ "name": "app", "image": "none" }] } }
+                    """
+                )!
+                .AsObject()
+        );
 
     public async ValueTask DisposeAsync()
     {
         Plane.Dispose();
-        if (_application is not null) await _application.DisposeAsync();
+        if (_application is not null)
+            await _application.DisposeAsync();
         _certificates.Dispose();
         _home.Delete(recursive: true);
     }

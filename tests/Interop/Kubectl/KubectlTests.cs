@@ -6,7 +6,10 @@ using Xunit;
 
 namespace VpcCni.Interop.Tests.Kubectl;
 
-/// <summary>The real kubectl against the lab's Kubernetes API. What it prints is kubectl's own and differs between versions; what it did is read from the store.</summary>
+/// <summary>
+/// The real kubectl against the lab's Kubernetes API. What it prints is kubectl's own and differs between versions; what it did is read
+/// from the store.
+/// </summary>
 public sealed class KubectlTests
 {
     private const string EniConfig = """
@@ -59,12 +62,20 @@ public sealed class KubectlTests
         run.AddNode("node-1");
         run.AddPod("default", "web", "node-1");
         var uid = run.Store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "uid");
-        run.Store.Create(BuiltInTypes.Events, "default", JsonNode.Parse($$"""
-            {
-              "metadata": { "name": "web.1" }, "type": "Warning", "reason": "SubnetExhausted", "message": "no address is left in subnet-1", "count": 3, "source": { "component": "ipamd" },
-              "involvedObject": { "kind": "Pod", "namespace": "default", "name": "web", "uid": "{{uid}}" }, "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"
-            }
-            """)!.AsObject());
+        run.Store.Create(
+            BuiltInTypes.Events,
+            "default",
+            JsonNode
+                .Parse(
+                    $$"""
+                    {
+                      "metadata": { "name": "web.1" }, "type": "Warning", "reason": "SubnetExhausted", "message": "no address is left in subnet-1", "count": 3, "source": { "component": "ipamd" },
+                      "involvedObject": { "kind": "Pod", "namespace": "default", "name": "web", "uid": "{{uid}}" }, "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"
+                    }
+                    """
+                )!
+                .AsObject()
+        );
         var pod = await run.OkAsync("describe", "pod", "web");
         Assert.Contains("SubnetExhausted", pod, StringComparison.Ordinal);
         Assert.Contains("no address is left in subnet-1", pod, StringComparison.Ordinal);
@@ -81,8 +92,15 @@ public sealed class KubectlTests
         JsonObject Node() => run.Store.Get(BuiltInTypes.Nodes, "", "node-1");
         await run.OkAsync("label", "node", "node-1", "k8s.amazonaws.com/eniConfig=us-west-2a");
         await run.OkAsync("annotate", "node", "node-1", "note=a text, with signs \"{}\"");
-        Assert.Equal(("us-west-2a", "a text, with signs \"{}\""), (Node().Text("metadata", "labels", "k8s.amazonaws.com/eniConfig"), Node().Text("metadata", "annotations", "note")));
-        Assert.Contains("already has a value", await run.FailAsync("label", "node", "node-1", "k8s.amazonaws.com/eniConfig=other"), StringComparison.Ordinal);
+        Assert.Equal(
+            ("us-west-2a", "a text, with signs \"{}\""),
+            (Node().Text("metadata", "labels", "k8s.amazonaws.com/eniConfig"), Node().Text("metadata", "annotations", "note"))
+        );
+        Assert.Contains(
+            "already has a value",
+            await run.FailAsync("label", "node", "node-1", "k8s.amazonaws.com/eniConfig=other"),
+            StringComparison.Ordinal
+        );
         await run.OkAsync("label", "node", "node-1", "k8s.amazonaws.com/eniConfig-");
         Assert.Equal("", Node().Text("metadata", "labels", "k8s.amazonaws.com/eniConfig"));
         await run.OkAsync("cordon", "node-1");
@@ -102,11 +120,16 @@ public sealed class KubectlTests
         var manifest = await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-1", StringComparison.Ordinal));
         Assert.Contains("created", await run.OkAsync("apply", "-f", manifest), StringComparison.Ordinal);
         Assert.Contains("unchanged", await run.OkAsync("apply", "-f", manifest), StringComparison.Ordinal);
-        await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-2", StringComparison.Ordinal).Replace("  securityGroups: [sg-1, sg-2]", "", StringComparison.Ordinal));
+        await run.ManifestAsync(
+            EniConfig
+                .Replace("SUBNET", "subnet-2", StringComparison.Ordinal)
+                .Replace("  securityGroups: [sg-1, sg-2]", "", StringComparison.Ordinal)
+        );
         Assert.Contains("configured", await run.OkAsync("apply", "-f", manifest), StringComparison.Ordinal);
         var type = run.Store.FindType("crd.k8s.amazonaws.com", "v1alpha1", "eniconfigs")!;
         var stored = run.Store.Get(type, "", "us-west-2a");
-        Assert.Equal(("subnet-2", null), (stored.Text("spec", "subnet"), stored.At("spec", "securityGroups"))); // what the manifest no longer says is gone
+        // what the manifest no longer says is gone
+        Assert.Equal(("subnet-2", null), (stored.Text("spec", "subnet"), stored.At("spec", "securityGroups")));
         await run.OkAsync("delete", "-f", manifest);
         Assert.Null(run.Store.Find(type, "", "us-west-2a"));
     }
@@ -118,7 +141,11 @@ public sealed class KubectlTests
         var manifest = await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-1", StringComparison.Ordinal));
         await run.OkAsync("apply", "--server-side", "-f", manifest);
         await run.ManifestAsync(EniConfig.Replace("SUBNET", "subnet-2", StringComparison.Ordinal));
-        Assert.Contains("conflict with \"kubectl\"", await run.FailAsync("apply", "--server-side", "--field-manager=other", "-f", manifest), StringComparison.Ordinal);
+        Assert.Contains(
+            "conflict with \"kubectl\"",
+            await run.FailAsync("apply", "--server-side", "--field-manager=other", "-f", manifest),
+            StringComparison.Ordinal
+        );
         await run.OkAsync("apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", manifest);
         Assert.Equal("subnet-2", await run.OkAsync("get", "eniconfig", "us-west-2a", "-o", "jsonpath={.spec.subnet}"));
     }
@@ -127,7 +154,8 @@ public sealed class KubectlTests
     public async Task Apply_of_built_in_kinds_merges_by_key()
     {
         await using var run = await KubectlRun.StartAsync();
-        var manifest = await run.ManifestAsync("""
+        var manifest = await run.ManifestAsync(
+            """
             apiVersion: v1
             kind: Pod
             metadata: { name: two, labels: { app: a } }
@@ -140,9 +168,14 @@ public sealed class KubectlTests
             kind: ConfigMap
             metadata: { name: settings }
             data: { WARM_IP_TARGET: "2" }
-            """);
+            """
+        );
         await run.OkAsync("apply", "-f", manifest);
-        await run.ManifestAsync((await File.ReadAllTextAsync(manifest)).Replace("y:1", "y:2", StringComparison.Ordinal).Replace("app: a", "app: b", StringComparison.Ordinal));
+        await run.ManifestAsync(
+            (await File.ReadAllTextAsync(manifest))
+                .Replace("y:1", "y:2", StringComparison.Ordinal)
+                .Replace("app: a", "app: b", StringComparison.Ordinal)
+        );
         await run.OkAsync("apply", "-f", manifest);
         var pod = run.Store.Get(BuiltInTypes.Pods, "default", "two");
         Assert.Equal(["x:1", "y:2"], pod.Objects("spec", "containers").Select(container => container.Text("image")));
@@ -154,7 +187,8 @@ public sealed class KubectlTests
     public async Task Definition_is_applied_awaited_and_used()
     {
         await using var run = await KubectlRun.StartAsync();
-        var manifest = await run.ManifestAsync("""
+        var manifest = await run.ManifestAsync(
+            """
             apiVersion: apiextensions.k8s.io/v1
             kind: CustomResourceDefinition
             metadata: { name: widgets.test.example }
@@ -168,23 +202,28 @@ public sealed class KubectlTests
                 storage: true
                 additionalPrinterColumns: [{ name: Size, type: integer, jsonPath: .spec.size }]
                 schema: { openAPIV3Schema: { type: object, properties: { spec: { type: object, properties: { size: { type: integer } } } } } }
-            """);
+            """
+        );
         await run.OkAsync("apply", "-f", manifest);
         await run.OkAsync("wait", "--for=condition=established", "--timeout=10s", "crd/widgets.test.example");
-        await run.ManifestAsync("""
+        await run.ManifestAsync(
+            """
             apiVersion: test.example/v1
             kind: Widget
             metadata: { name: w, namespace: default }
             spec: { size: 3 }
-            """);
+            """
+        );
         await run.OkAsync("apply", "-f", manifest);
         Assert.Equal(["w", "3"], Table(await run.OkAsync("get", "wd"))[1]);
-        await run.ManifestAsync("""
+        await run.ManifestAsync(
+            """
             apiVersion: test.example/v1
             kind: Widget
             metadata: { name: w, namespace: default }
             spec: { size: large }
-            """);
+            """
+        );
         Assert.Contains("spec.size", await run.FailAsync("apply", "-f", manifest), StringComparison.Ordinal);
     }
 
@@ -197,15 +236,24 @@ public sealed class KubectlTests
         var waiting = run.OkAsync("wait", "--for=condition=Ready", "pod/web", "--timeout=30s");
         using var watching = run.Start("get", "pods", "-w", "--no-headers");
         await Eventually.TrueAsync(() => run.Plane.Watches.Count == 2);
-        run.Store.Patch(BuiltInTypes.Pods, "default", "web", pod =>
-        {
-            pod["status"] = JsonNode.Parse("""{ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }""");
-            return pod;
-        }, new WriteOptions(Subresource: WriteOptions.Status));
+        run.Store.Patch(
+            BuiltInTypes.Pods,
+            "default",
+            "web",
+            pod =>
+            {
+                pod["status"] = JsonNode.Parse("""{ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] }""");
+                return pod;
+            },
+            new WriteOptions(Subresource: WriteOptions.Status)
+        );
         Assert.Contains("condition met", await waiting, StringComparison.Ordinal);
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         string? line;
-        while ((line = await watching.StandardOutput.ReadLineAsync(limit.Token)) is not null && !line.Contains("Running", StringComparison.Ordinal)) { }
+        while (
+            (line = await watching.StandardOutput.ReadLineAsync(limit.Token)) is not null
+            && !line.Contains("Running", StringComparison.Ordinal)
+        ) { }
 
         Assert.NotNull(line);
         watching.Kill();
@@ -218,7 +266,9 @@ public sealed class KubectlTests
         await using var run = await KubectlRun.StartAsync(new KubeStoreOptions { PodsEndGracefully = true });
         run.AddPod("default", "web", "node-1");
         var deleting = run.OkAsync("delete", "pod", "web");
-        await Eventually.TrueAsync(() => run.Store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "deletionTimestamp").Length > 0);
+        await Eventually.TrueAsync(() =>
+            run.Store.Get(BuiltInTypes.Pods, "default", "web").Text("metadata", "deletionTimestamp").Length > 0
+        );
         Assert.Contains("Terminating", await run.OkAsync("get", "pods"), StringComparison.Ordinal);
         Assert.False(deleting.IsCompleted);
         run.Store.Delete(BuiltInTypes.Pods, "default", "web", new Preconditions(GracePeriodSeconds: 0)); // as its kubelet does
@@ -250,8 +300,21 @@ public sealed class KubectlTests
         run.AddNode("node-1");
         Assert.Equal("node/node-1\n", await run.OkAsync("--context", "node", "get", "nodes", "-o", "name"));
         run.Plane.Tokens.RevokeAllBut("kubernetes-admin", token: null);
-        Assert.Contains("Unauthorized", (await run.FailAsync("--context", "node", "get", "nodes", "-o", "name")).Replace("You must be logged in to the server", "Unauthorized", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains(
+            "Unauthorized",
+            (await run.FailAsync("--context", "node", "get", "nodes", "-o", "name")).Replace(
+                "You must be logged in to the server",
+                "Unauthorized",
+                StringComparison.Ordinal
+            ),
+            StringComparison.Ordinal
+        );
     }
 
-    private static string[][] Table(string output) => [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+    private static string[][] Table(string output) =>
+        [
+            .. output
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)),
+        ];
 }

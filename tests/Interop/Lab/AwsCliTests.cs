@@ -14,8 +14,17 @@ public sealed class AwsCliTests
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
-        lab.World.CreateTags([lab.Instance.PrimaryInterface.Value], new Dictionary<string, string> { ["Name"] = "a \"quoted\" <name> & more" });
-        using var interfaces = await JsonAsync(lab, aws, "describe-network-interfaces", "--filters", $"Name=attachment.instance-id,Values={lab.Instance.Id}");
+        lab.World.CreateTags(
+            [lab.Instance.PrimaryInterface.Value],
+            new Dictionary<string, string> { ["Name"] = "a \"quoted\" <name> & more" }
+        );
+        using var interfaces = await JsonAsync(
+            lab,
+            aws,
+            "describe-network-interfaces",
+            "--filters",
+            $"Name=attachment.instance-id,Values={lab.Instance.Id}"
+        );
         var eni = Assert.Single(interfaces.RootElement.GetProperty("NetworkInterfaces").EnumerateArray());
         var expected = lab.World.FindInterface(lab.Instance.PrimaryInterface)!;
         Assert.Equal(expected.Id.Value, eni.GetProperty("NetworkInterfaceId").GetString());
@@ -24,11 +33,17 @@ public sealed class AwsCliTests
         Assert.Equal("a \"quoted\" <name> & more", eni.GetProperty("TagSet")[0].GetProperty("Value").GetString());
 
         using var instances = await JsonAsync(lab, aws, "describe-instances", "--instance-ids", lab.Instance.Id.Value);
-        Assert.Equal("m5.large", instances.RootElement.GetProperty("Reservations")[0].GetProperty("Instances")[0].GetProperty("InstanceType").GetString());
+        Assert.Equal(
+            "m5.large",
+            instances.RootElement.GetProperty("Reservations")[0].GetProperty("Instances")[0].GetProperty("InstanceType").GetString()
+        );
         using var subnets = await JsonAsync(lab, aws, "describe-subnets");
         Assert.Equal(250, subnets.RootElement.GetProperty("Subnets")[0].GetProperty("AvailableIpAddressCount").GetInt32());
         using var types = await JsonAsync(lab, aws, "describe-instance-types", "--instance-types", "m5.large");
-        Assert.Equal(3, types.RootElement.GetProperty("InstanceTypes")[0].GetProperty("NetworkInfo").GetProperty("MaximumNetworkInterfaces").GetInt32());
+        Assert.Equal(
+            3,
+            types.RootElement.GetProperty("InstanceTypes")[0].GetProperty("NetworkInfo").GetProperty("MaximumNetworkInterfaces").GetInt32()
+        );
     }
 
     [Fact]
@@ -36,10 +51,27 @@ public sealed class AwsCliTests
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
-        using var created = await JsonAsync(lab, aws, fromMetadata: true, "create-network-interface", "--subnet-id", lab.Subnet.Id.Value, "--groups", lab.Group.Id.Value, "--ipv4-prefix-count", "1", "--description", "from the command line");
+        using var created = await JsonAsync(
+            lab,
+            aws,
+            fromMetadata: true,
+            "create-network-interface",
+            "--subnet-id",
+            lab.Subnet.Id.Value,
+            "--groups",
+            lab.Group.Id.Value,
+            "--ipv4-prefix-count",
+            "1",
+            "--description",
+            "from the command line"
+        );
         var id = created.RootElement.GetProperty("NetworkInterface").GetProperty("NetworkInterfaceId").GetString()!;
         Assert.Single(lab.World.FindInterface(new EniId(id))!.Ipv4Prefixes);
-        var (exitCode, _, error) = await lab.RunAsync(aws, ["ec2", "delete-network-interface", "--network-interface-id", id], fromMetadata: true);
+        var (exitCode, _, error) = await lab.RunAsync(
+            aws,
+            ["ec2", "delete-network-interface", "--network-interface-id", id],
+            fromMetadata: true
+        );
         Assert.True(exitCode == 0, error);
         Assert.Null(lab.World.FindInterface(new EniId(id)));
     }
@@ -49,9 +81,24 @@ public sealed class AwsCliTests
     {
         var aws = Requirement.NeedProgram("aws");
         await using var lab = await LabOnLoopback.StartAsync();
-        var (exitCode, _, error) = await lab.RunAsync(aws, ["ec2", "assign-private-ip-addresses", "--network-interface-id", lab.Instance.PrimaryInterface.Value, "--secondary-private-ip-address-count", "10"]);
+        var (exitCode, _, error) = await lab.RunAsync(
+            aws,
+            [
+                "ec2",
+                "assign-private-ip-addresses",
+                "--network-interface-id",
+                lab.Instance.PrimaryInterface.Value,
+                "--secondary-private-ip-address-count",
+                "10",
+            ]
+        );
         Assert.NotEqual(0, exitCode);
-        Assert.Contains("An error occurred (PrivateIpAddressLimitExceeded) when calling the AssignPrivateIpAddresses operation: Number of private addresses will exceed limit.", error, StringComparison.Ordinal);
+        Assert.Contains(
+            "An error occurred (PrivateIpAddressLimitExceeded) when calling the AssignPrivateIpAddresses operation: Number of "
+                + "private addresses will exceed limit.",
+            error,
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>The short form, one permission in parameters of its own, as AWS's test suites call it.</summary>
@@ -64,17 +111,23 @@ public sealed class AwsCliTests
         Assert.Equal(0, (await lab.RunAsync(aws, ["ec2", "authorize-security-group-ingress", .. rule])).ExitCode);
         using var groups = await JsonAsync(lab, aws, "describe-security-groups", "--group-ids", lab.Group.Id.Value);
         var permission = Assert.Single(groups.RootElement.GetProperty("SecurityGroups")[0].GetProperty("IpPermissions").EnumerateArray());
-        Assert.Equal((8080, "10.0.0.0/16"),
-            (permission.GetProperty("ToPort").GetInt32(), permission.GetProperty("IpRanges")[0].GetProperty("CidrIp").GetString()));
+        Assert.Equal(
+            (8080, "10.0.0.0/16"),
+            (permission.GetProperty("ToPort").GetInt32(), permission.GetProperty("IpRanges")[0].GetProperty("CidrIp").GetString())
+        );
         var (exitCode, _, error) = await lab.RunAsync(aws, ["ec2", "authorize-security-group-ingress", .. rule]);
         Assert.NotEqual(0, exitCode);
         Assert.Contains("(InvalidPermission.Duplicate)", error, StringComparison.Ordinal);
         Assert.Equal(0, (await lab.RunAsync(aws, ["ec2", "revoke-security-group-ingress", .. rule])).ExitCode);
-        Assert.Contains("(InvalidPermission.NotFound)",
-            (await lab.RunAsync(aws, ["ec2", "revoke-security-group-ingress", .. rule])).Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "(InvalidPermission.NotFound)",
+            (await lab.RunAsync(aws, ["ec2", "revoke-security-group-ingress", .. rule])).Error,
+            StringComparison.Ordinal
+        );
     }
 
-    private static Task<JsonDocument> JsonAsync(LabOnLoopback lab, string aws, params string[] arguments) => JsonAsync(lab, aws, fromMetadata: false, arguments);
+    private static Task<JsonDocument> JsonAsync(LabOnLoopback lab, string aws, params string[] arguments) =>
+        JsonAsync(lab, aws, fromMetadata: false, arguments);
 
     private static async Task<JsonDocument> JsonAsync(LabOnLoopback lab, string aws, bool fromMetadata, params string[] arguments)
     {

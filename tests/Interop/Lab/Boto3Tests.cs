@@ -141,7 +141,10 @@ public sealed class Boto3Tests
         var python = Requirement.NeedProgram("python3");
         await using var lab = await LabOnLoopback.StartAsync();
         Requirement.Need((await lab.RunAsync(python, ["-c", "import boto3"])).ExitCode == 0, "the Python package boto3");
-        var (exitCode, output, error) = await lab.RunAsync(python, ["-c", Script, lab.Subnet.Id.Value, lab.Group.Id.Value, lab.Instance.Id.Value, lab.Instance.PrimaryInterface.Value]);
+        var (exitCode, output, error) = await lab.RunAsync(
+            python,
+            ["-c", Script, lab.Subnet.Id.Value, lab.Group.Id.Value, lab.Instance.Id.Value, lab.Instance.PrimaryInterface.Value]
+        );
         Assert.True(exitCode == 0 && output.Trim() == "all well", output + error);
         Assert.Empty(WorldInvariants.Check(lab.World));
     }

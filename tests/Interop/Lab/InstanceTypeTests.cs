@@ -22,7 +22,12 @@ public sealed class InstanceTypeTests
         var (exitCode, error, text) = await RunAsync(lab, "us-west-2");
 
         Assert.True(exitCode == 0, error);
-        Assert.StartsWith("# Limits of EC2 instance types (DescribeInstanceTypes). Made by scripts/update-instance-types, not by hand.\n# Source: a test; regions: us-west-2.\n# type ", text, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "# Limits of EC2 instance types (DescribeInstanceTypes). Made by scripts/update-instance-types, not by hand.\n# Source: "
+                + "a test; regions: us-west-2.\n# type ",
+            text,
+            StringComparison.Ordinal
+        );
         var rows = InstanceTypeScript.Rows(text);
         Assert.Equal(InstanceTypeCatalog.Common.Keys.Order(StringComparer.Ordinal), rows.Select(row => row.Name));
         Assert.All(rows, row => Assert.Equal(InstanceTypeTable.Find(row.Name), row));
@@ -36,10 +41,21 @@ public sealed class InstanceTypeTests
         await using var lab = await LabOnLoopback.StartAsync();
         var (key, secret) = (CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey);
 
-        var (exitCode, error, text) = await InstanceTypeScript.RunOverAsync("# of before\nm5.large 1 1 2 0 xen 1\np3.2xlarge 4 4 15 15 xen 1\n", new Uri(lab.Url), key, secret, "--keep", "us-west-2");
+        var (exitCode, error, text) = await InstanceTypeScript.RunOverAsync(
+            "# of before\nm5.large 1 1 2 0 xen 1\np3.2xlarge 4 4 15 15 xen 1\n",
+            new Uri(lab.Url),
+            key,
+            secret,
+            "--keep",
+            "us-west-2"
+        );
 
         Assert.True(exitCode == 0, error);
-        Assert.Contains("\n# Source: a test; regions: us-west-2. 1 types that those lack are kept from the table before.\n", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "\n# Source: a test; regions: us-west-2. 1 types that those lack are kept from the table before.\n",
+            text,
+            StringComparison.Ordinal
+        );
         var rows = InstanceTypeScript.Rows(text);
         Assert.Equal(InstanceTypeCatalog.Common.Keys.Append("p3.2xlarge").Order(StringComparer.Ordinal), rows.Select(row => row.Name));
         Assert.All(rows, row => Assert.Equal(InstanceTypeTable.Find(row.Name), row));
@@ -50,7 +66,12 @@ public sealed class InstanceTypeTests
     {
         Requirement.NeedProgram("aws");
         var odd = InstanceTypeCatalog.Common["m5.large"] with { Ipv4PerInterface = 0 };
-        await using var lab = await LabOnLoopback.StartAsync(new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(odd with { Name = "odd.large" }).ToDictionary(type => type.Name) });
+        await using var lab = await LabOnLoopback.StartAsync(
+            new WorldOptions
+            {
+                InstanceTypes = InstanceTypeCatalog.Common.Values.Append(odd with { Name = "odd.large" }).ToDictionary(type => type.Name),
+            }
+        );
 
         var (exitCode, error, text) = await RunAsync(lab, "us-west-2");
 
@@ -63,7 +84,9 @@ public sealed class InstanceTypeTests
     public async Task A_type_that_the_table_lacks_is_asked_for_and_one_that_it_has_is_not()
     {
         var own = InstanceTypeCatalog.Common["p4d.24xlarge"] with { Name = "own.24xlarge" };
-        await using var lab = await LabOnLoopback.StartAsync(new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(own).ToDictionary(type => type.Name) });
+        await using var lab = await LabOnLoopback.StartAsync(
+            new WorldOptions { InstanceTypes = InstanceTypeCatalog.Common.Values.Append(own).ToDictionary(type => type.Name) }
+        );
         using var cloud = new AwsCloud(
             new AwsCloudOptions
             {
@@ -73,12 +96,18 @@ public sealed class InstanceTypeTests
             },
             TimeProvider.System,
             new Random(1),
-            onAttempt: null);
+            onAttempt: null
+        );
 
         Assert.Equal(await cloud.DescribeLimitsAsync("p4d.24xlarge", default), await cloud.DescribeLimitsAsync("own.24xlarge", default));
         Assert.Equal(1, lab.World.Calls.Count("DescribeInstanceTypes"));
     }
 
     private static Task<(int ExitCode, string Error, string Text)> RunAsync(LabOnLoopback lab, params string[] regions) =>
-        InstanceTypeScript.RunAsync(new Uri(lab.Url), CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey, regions);
+        InstanceTypeScript.RunAsync(
+            new Uri(lab.Url),
+            CredentialStore.ForPeople.AccessKeyId,
+            CredentialStore.ForPeople.SecretAccessKey,
+            regions
+        );
 }

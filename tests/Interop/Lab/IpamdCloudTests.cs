@@ -12,7 +12,9 @@ using CreateInterfaceRequest = VpcCni.Ipamd.Clouds.CreateInterfaceRequest;
 
 namespace VpcCni.Interop.Tests.Lab;
 
-/// <summary>The daemon's own cloud port (AWS SDK, metadata client, error classification) against the lab: two implementations that share no code.</summary>
+/// <summary>
+/// The daemon's own cloud port (AWS SDK, metadata client, error classification) against the lab: two implementations that share no code.
+/// </summary>
 public sealed class IpamdCloudTests
 {
     private static readonly CancellationToken Deadline = new CancellationTokenSource(TimeSpan.FromSeconds(120)).Token;
@@ -24,8 +26,14 @@ public sealed class IpamdCloudTests
         using var cloud = Connect(lab);
         var identity = await cloud.IdentifyNodeAsync(Deadline);
         var primary = lab.World.FindInterface(lab.Instance.PrimaryInterface)!;
-        Assert.Equal((lab.Instance.Id.Value, "m5.large", "us-west-2", "us-west-2a"), (identity.NodeId, identity.NodeType, identity.Region, identity.Zone));
-        Assert.Equal((primary.Id.Value, primary.Mac, primary.PrimaryAddress), (identity.PrimaryInterface.Value, identity.PrimaryMac, identity.PrimaryAddress));
+        Assert.Equal(
+            (lab.Instance.Id.Value, "m5.large", "us-west-2", "us-west-2a"),
+            (identity.NodeId, identity.NodeType, identity.Region, identity.Zone)
+        );
+        Assert.Equal(
+            (primary.Id.Value, primary.Mac, primary.PrimaryAddress),
+            (identity.PrimaryInterface.Value, identity.PrimaryMac, identity.PrimaryAddress)
+        );
         Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await cloud.DescribeLimitsAsync("m5.large", Deadline));
         lab.World.AddRange(lab.Subnet.Vpc, IPNetwork.Parse("100.64.0.0/16"));
         Assert.Contains(IPNetwork.Parse("100.64.0.0/16"), await cloud.DescribeNetworkRangesAsync(Deadline));
@@ -36,7 +44,13 @@ public sealed class IpamdCloudTests
     {
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
-        var request = new CreateInterfaceRequest("token-1", TimeProvider.System.GetUtcNow(), lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Prefix, 2));
+        var request = new CreateInterfaceRequest(
+            "token-1",
+            TimeProvider.System.GetUtcNow(),
+            lab.Subnet.Id.Value,
+            [lab.Group.Id.Value],
+            new BlockRequest(BlockKind.Ipv4Prefix, 2)
+        );
         var created = await cloud.CreateInterfaceAsync(request, Deadline);
         Assert.Equal(created.Id, (await cloud.CreateInterfaceAsync(request, Deadline)).Id);
         Assert.Equal([created.Id], (await cloud.DescribeUnattachedInterfacesAsync(Deadline)).Select(eni => eni.Id));
@@ -50,7 +64,10 @@ public sealed class IpamdCloudTests
 
         var described = (await cloud.DescribeAttachedInterfacesAsync(Deadline)).Single(eni => eni.Id == created.Id);
         var truth = lab.World.FindInterface(new EniId(created.Id.Value))!;
-        Assert.Equal((truth.Mac, 1, attachment, true, CloudInterfaceState.InUse), (described.Mac, described.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State));
+        Assert.Equal(
+            (truth.Mac, 1, attachment, true, CloudInterfaceState.InUse),
+            (described.Mac, described.DeviceIndex, described.AttachmentId, described.DeleteOnTermination, described.State)
+        );
         Assert.Equal(truth.AllRanges.Skip(1).Order(Ranges), described.Blocks.Order(Ranges));
         Assert.Equal(new[] { created.Blocks[1], singles[1], singles[2], ipv6[0] }.Order(Ranges), described.Blocks.Order(Ranges));
 
@@ -67,33 +84,66 @@ public sealed class IpamdCloudTests
         await using var lab = await LabOnLoopback.StartAsync();
         using var cloud = Connect(lab);
         var primary = new NetworkInterfaceId(lab.Instance.PrimaryInterface.Value);
-        Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 10), Deadline)));
-        Assert.Equal(CloudErrorKind.NotFound, await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), 1, Deadline)));
+        Assert.Equal(
+            CloudErrorKind.AddressLimit,
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 10), Deadline))
+        );
+        Assert.Equal(
+            CloudErrorKind.NotFound,
+            await KindAsync(() => cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-0"), 1, Deadline))
+        );
         Assert.Equal(CloudErrorKind.Conflict, await KindAsync(() => cloud.AttachInterfaceAsync(primary, 1, Deadline)));
 
         var wide = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("token-1", DateTimeOffset.UnixEpoch, lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Address, 10)), Deadline);
+            new CreateInterfaceRequest(
+                "token-1",
+                DateTimeOffset.UnixEpoch,
+                lab.Subnet.Id.Value,
+                [lab.Group.Id.Value],
+                new BlockRequest(BlockKind.Ipv4Address, 10)
+            ),
+            Deadline
+        );
         Assert.Equal(CloudErrorKind.AddressLimit, await KindAsync(() => cloud.AttachInterfaceAsync(wide.Id, 1, Deadline)));
         await cloud.DeleteInterfaceAsync(wide.Id, Deadline);
 
         lab.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
         Assert.Equal(CloudErrorKind.NotPermitted, await KindAsync(() => cloud.TagInterfaceAsync(primary, createdAt: null, Deadline)));
         lab.World.Faults.Add(FaultRule.Throttle("AssignPrivateIpAddresses", times: null));
-        Assert.Equal(CloudErrorKind.Throttled, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
+        Assert.Equal(
+            CloudErrorKind.Throttled,
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline))
+        );
         lab.World.Faults.Clear();
 
         // Fill the subnet: first it has fragments only, then nothing.
         for (var block = 1; block <= 14; block++)
         {
             var address = IPAddress.Parse($"10.0.1.{block * 16 + 9}");
-            if (lab.World.FindOwner(address) is null) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, PrimaryAddress = address });
+            if (lab.World.FindOwner(address) is null)
+                lab.World.CreateNetworkInterface(
+                    new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, PrimaryAddress = address }
+                );
         }
 
-        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline)));
-        while (lab.World.FreeAddresses(lab.Subnet.Id) >= 10) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, Ipv4 = AddressRequest.Any(9) });
-        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline)));
-        while (lab.World.FreeAddresses(lab.Subnet.Id) > 0) lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id });
-        Assert.Equal(CloudErrorKind.SubnetExhausted, await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline)));
+        Assert.Equal(
+            CloudErrorKind.SubnetExhausted,
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline))
+        );
+        while (lab.World.FreeAddresses(lab.Subnet.Id) >= 10)
+            lab.World.CreateNetworkInterface(
+                new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id, Ipv4 = AddressRequest.Any(9) }
+            );
+        Assert.Equal(
+            CloudErrorKind.SubnetExhausted,
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Prefix, 1), Deadline))
+        );
+        while (lab.World.FreeAddresses(lab.Subnet.Id) > 0)
+            lab.World.CreateNetworkInterface(new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = lab.Subnet.Id });
+        Assert.Equal(
+            CloudErrorKind.SubnetExhausted,
+            await KindAsync(() => cloud.AssignBlocksAsync(primary, new BlockRequest(BlockKind.Ipv4Address, 1), Deadline))
+        );
     }
 
     [Fact]
@@ -104,14 +154,33 @@ public sealed class IpamdCloudTests
         var elsewhere = lab.World.CreateVpc(IPNetwork.Parse("10.9.0.0/16"));
         var far = lab.World.CreateSubnet(elsewhere.Id, "us-west-2a", IPNetwork.Parse("10.9.1.0/24"));
         var next = lab.World.CreateSubnet(lab.Subnet.Vpc, "us-west-2b", IPNetwork.Parse("10.0.2.0/24"));
-        var mine = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("token-1", DateTimeOffset.UnixEpoch, lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Address, 1)), Deadline);
-        var others = Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        var mine = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest(
+                "token-1",
+                DateTimeOffset.UnixEpoch,
+                lab.Subnet.Id.Value,
+                [lab.Group.Id.Value],
+                new BlockRequest(BlockKind.Ipv4Address, 1)
+            ),
+            Deadline
+        );
+        var others = Left(
+            next.Id,
+            "aws-K8S-i-9",
+            ("node.k8s.amazonaws.com/instance_id", "i-9"),
+            ("cluster.k8s.amazonaws.com/name", "prod")
+        );
         Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "test"));
         Left(next.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"));
         Left(next.Id, "aws-K8S-i-9", ("cluster.k8s.amazonaws.com/name", "prod"));
         Left(next.Id, "copied tags", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
         Left(far.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
-        var attached = Left(lab.Subnet.Id, "aws-K8S-i-9", ("node.k8s.amazonaws.com/instance_id", "i-9"), ("cluster.k8s.amazonaws.com/name", "prod"));
+        var attached = Left(
+            lab.Subnet.Id,
+            "aws-K8S-i-9",
+            ("node.k8s.amazonaws.com/instance_id", "i-9"),
+            ("cluster.k8s.amazonaws.com/name", "prod")
+        );
         await cloud.AttachInterfaceAsync(new NetworkInterfaceId(attached), 1, Deadline);
         var calls = lab.World.Calls.Total;
 
@@ -119,16 +188,31 @@ public sealed class IpamdCloudTests
 
         Assert.Equal(calls + 1, lab.World.Calls.Total);
         Assert.Equal([mine.Id.Value, others], found.Select(eni => eni.Id.Value));
-        Assert.Equal(("1970-01-01T00:00:00Z", lab.Instance.Id.Value), (found[0].Tags[EniTags.CreatedAt], found[0].Tags[EniTags.InstanceId]));
+        Assert.Equal(
+            ("1970-01-01T00:00:00Z", lab.Instance.Id.Value),
+            (found[0].Tags[EniTags.CreatedAt], found[0].Tags[EniTags.InstanceId])
+        );
         Assert.False(found[1].Tags.ContainsKey(EniTags.CreatedAt));
 
         // Its age begins to count, and it stays the other node's.
         await cloud.TagInterfaceAsync(found[1].Id, DateTimeOffset.UnixEpoch.AddHours(1), Deadline);
         var tagged = (await cloud.DescribeLeakCandidatesAsync(Deadline)).Single(eni => eni.Id == found[1].Id);
-        Assert.Equal(("1970-01-01T01:00:00Z", "i-9", 3), (tagged.Tags[EniTags.CreatedAt], tagged.Tags[EniTags.InstanceId], tagged.Tags.Count));
+        Assert.Equal(
+            ("1970-01-01T01:00:00Z", "i-9", 3),
+            (tagged.Tags[EniTags.CreatedAt], tagged.Tags[EniTags.InstanceId], tagged.Tags.Count)
+        );
 
-        string Left(SubnetId subnet, string description, params (string Key, string Value)[] tags) => lab.World.CreateNetworkInterface(
-            new VpcCni.Lab.VpcModel.CreateInterfaceRequest { Subnet = subnet, Description = description, Tags = tags.ToDictionary(tag => tag.Key, tag => tag.Value) }).Id.Value;
+        string Left(SubnetId subnet, string description, params (string Key, string Value)[] tags) =>
+            lab
+                .World.CreateNetworkInterface(
+                    new VpcCni.Lab.VpcModel.CreateInterfaceRequest
+                    {
+                        Subnet = subnet,
+                        Description = description,
+                        Tags = tags.ToDictionary(tag => tag.Key, tag => tag.Value),
+                    }
+                )
+                .Id.Value;
     }
 
     [Fact]
@@ -143,7 +227,10 @@ public sealed class IpamdCloudTests
         await cloud.SetSecurityGroupsAsync(primary, [more.Id.Value, lab.Group.Id.Value], Deadline);
 
         Assert.Equal([more.Id.Value, lab.Group.Id.Value], await cloud.HintSecurityGroupsAsync(Deadline));
-        Assert.Equal([more.Id.Value, lab.Group.Id.Value], Assert.Single(await cloud.DescribeAttachedInterfacesAsync(Deadline)).SecurityGroupIds);
+        Assert.Equal(
+            [more.Id.Value, lab.Group.Id.Value],
+            Assert.Single(await cloud.DescribeAttachedInterfacesAsync(Deadline)).SecurityGroupIds
+        );
         Assert.Equal(CloudErrorKind.NotFound, await KindAsync(() => cloud.SetSecurityGroupsAsync(primary, ["sg-0"], Deadline)));
     }
 
@@ -155,7 +242,10 @@ public sealed class IpamdCloudTests
         var elsewhere = lab.World.CreateVpc(IPNetwork.Parse("10.9.0.0/16"));
         var far = lab.World.CreateSubnet(elsewhere.Id, "us-west-2c", IPNetwork.Parse("10.9.1.0/24"));
 
-        Assert.Equal((elsewhere.Id.Value, "us-west-2c", 251), await cloud.FindSubnetAsync(far.Id.Value, Deadline) is { } found ? (found.NetworkId, found.Zone, found.FreeAddresses) : default);
+        Assert.Equal(
+            (elsewhere.Id.Value, "us-west-2c", 251),
+            await cloud.FindSubnetAsync(far.Id.Value, Deadline) is { } found ? (found.NetworkId, found.Zone, found.FreeAddresses) : default
+        );
         Assert.Null(await cloud.FindSubnetAsync("subnet-0", Deadline));
         Assert.Null(await cloud.FindSubnetAsync("not a subnet", Deadline));
     }
@@ -174,8 +264,19 @@ public sealed class IpamdCloudTests
 
         Assert.Equal(calls + 1, lab.World.Calls.Total);
         Assert.Equal(2, subnets.Count);
-        Assert.Equal((lab.Subnet.Ipv4Range, 250, 0), (subnets[lab.Subnet.Id.Value].Range, subnets[lab.Subnet.Id.Value].FreeAddresses, subnets[lab.Subnet.Id.Value].Tags.Count));
-        Assert.Equal((pods.Ipv4Range, 251, "1", ""), (subnets[pods.Id.Value].Range, subnets[pods.Id.Value].FreeAddresses, subnets[pods.Id.Value].Tags["kubernetes.io/role/cni"], subnets[pods.Id.Value].Tags["empty"]));
+        Assert.Equal(
+            (lab.Subnet.Ipv4Range, 250, 0),
+            (subnets[lab.Subnet.Id.Value].Range, subnets[lab.Subnet.Id.Value].FreeAddresses, subnets[lab.Subnet.Id.Value].Tags.Count)
+        );
+        Assert.Equal(
+            (pods.Ipv4Range, 251, "1", ""),
+            (
+                subnets[pods.Id.Value].Range,
+                subnets[pods.Id.Value].FreeAddresses,
+                subnets[pods.Id.Value].Tags["kubernetes.io/role/cni"],
+                subnets[pods.Id.Value].Tags["empty"]
+            )
+        );
     }
 
     [Fact]
@@ -215,37 +316,68 @@ public sealed class IpamdCloudTests
         Assert.Equal(await cloud.DescribeLimitsAsync("m5.large", Deadline), await metadata.DescribeLimitsAsync("m5.large", Deadline));
         Assert.Equal(calls, lab.World.Calls.Total);
 
-        static object Facts(CloudInterface eni) => (
-            eni.Id, eni.Mac, eni.SubnetId, eni.SubnetRange, eni.PrimaryAddress, eni.DeviceIndex, eni.NetworkCard, eni.State, eni.InterfaceType,
-            string.Join(' ', eni.Blocks.Order(Ranges)), string.Join(' ', eni.SecurityGroupIds));
+        static object Facts(CloudInterface eni) =>
+            (
+                eni.Id,
+                eni.Mac,
+                eni.SubnetId,
+                eni.SubnetRange,
+                eni.PrimaryAddress,
+                eni.DeviceIndex,
+                eni.NetworkCard,
+                eni.State,
+                eni.InterfaceType,
+                string.Join(' ', eni.Blocks.Order(Ranges)),
+                string.Join(' ', eni.SecurityGroupIds)
+            );
     }
 
     private static async Task GrowAsync(AwsCloud cloud, LabOnLoopback lab, NetworkInterfaceId primary)
     {
         var created = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("token-1", TimeProvider.System.GetUtcNow(), lab.Subnet.Id.Value, [lab.Group.Id.Value], new BlockRequest(BlockKind.Ipv4Prefix, 2)), Deadline);
+            new CreateInterfaceRequest(
+                "token-1",
+                TimeProvider.System.GetUtcNow(),
+                lab.Subnet.Id.Value,
+                [lab.Group.Id.Value],
+                new BlockRequest(BlockKind.Ipv4Prefix, 2)
+            ),
+            Deadline
+        );
         await cloud.AttachInterfaceAsync(created.Id, 1, Deadline);
-        foreach (var (id, kind) in new[] { (primary, BlockKind.Ipv4Address), (created.Id, BlockKind.Ipv4Address), (created.Id, BlockKind.Ipv6Address), (primary, BlockKind.Ipv6Prefix) })
+        foreach (
+            var (id, kind) in new[]
+            {
+                (primary, BlockKind.Ipv4Address),
+                (created.Id, BlockKind.Ipv4Address),
+                (created.Id, BlockKind.Ipv6Address),
+                (primary, BlockKind.Ipv6Prefix),
+            }
+        )
             await cloud.AssignBlocksAsync(id, new BlockRequest(kind, 2), Deadline);
     }
 
-    private static IComparer<NetworkInterfaceId> Ids { get; } = Comparer<NetworkInterfaceId>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
+    private static IComparer<NetworkInterfaceId> Ids { get; } =
+        Comparer<NetworkInterfaceId>.Create((a, b) => string.CompareOrdinal(a.Value, b.Value));
 
-    private static IComparer<IPNetwork> Ranges { get; } = Comparer<IPNetwork>.Create((a, b) => string.CompareOrdinal(a.ToString(), b.ToString()));
+    private static IComparer<IPNetwork> Ranges { get; } =
+        Comparer<IPNetwork>.Create((a, b) => string.CompareOrdinal(a.ToString(), b.ToString()));
 
     private static async Task<CloudErrorKind> KindAsync(Func<Task> call) => (await Assert.ThrowsAsync<CloudException>(call)).Kind;
 
-    private static AwsCloud Connect(LabOnLoopback lab, string? cluster = null) => new(
-        new AwsCloudOptions
-        {
-            Endpoint = new Uri(lab.Url),
-            Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
-            Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
-            ClusterName = cluster,
-            MaxAttempts = 2,
-            BackoffBase = TimeSpan.FromMilliseconds(1),
-        },
-        TimeProvider.System,
-        new Random(1),
-        onAttempt: null);
+    private static AwsCloud Connect(LabOnLoopback lab, string? cluster = null) =>
+        new(
+            new AwsCloudOptions
+            {
+                Endpoint = new Uri(lab.Url),
+                Metadata = new ImdsOptions { Endpoint = new Uri(lab.Url + "/") },
+                Credentials = new BasicAWSCredentials(CredentialStore.ForPeople.AccessKeyId, CredentialStore.ForPeople.SecretAccessKey),
+                ClusterName = cluster,
+                MaxAttempts = 2,
+                BackoffBase = TimeSpan.FromMilliseconds(1),
+            },
+            TimeProvider.System,
+            new Random(1),
+            onAttempt: null
+        );
 }

@@ -9,7 +9,9 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Interop.Tests.Lab;
 
-/// <summary>The lab's EC2 API and metadata service on a loopback port, in real time, with a small VPC; and a way to run real clients against it.</summary>
+/// <summary>
+/// The lab's EC2 API and metadata service on a loopback port, in real time, with a small VPC; and a way to run real clients against it.
+/// </summary>
 internal sealed class LabOnLoopback : IAsyncDisposable
 {
     private static readonly TimeSpan ClientDeadline = TimeSpan.FromSeconds(120);
@@ -38,23 +40,54 @@ internal sealed class LabOnLoopback : IAsyncDisposable
         var vpc = world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("2600:1f14:0:100::/56"));
         var subnet = world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.1.0/24"), IPNetwork.Parse("2600:1f14:0:101::/64"));
         var group = world.CreateSecurityGroup(vpc.Id, "nodes");
-        var instance = world.LaunchInstance(new LaunchRequest { InstanceType = "m5.large", Subnet = subnet.Id, Groups = [group.Id] });
+        var instance = world.LaunchInstance(
+            new LaunchRequest
+            {
+                InstanceType = "m5.large",
+                Subnet = subnet.Id,
+                Groups = [group.Id],
+            }
+        );
         var credentials = new CredentialStore(TimeProvider.System, new Random(2));
         var ec2 = new Ec2ApiServer(world, credentials, TimeProvider.System, new Random(3), new Ec2ApiOptions());
         var imds = new ImdsServer(world, credentials, TimeProvider.System, new Random(4), _ => instance.Id);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0));
         var application = builder.Build();
-        application.Run(context => context.Request.Path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal) ? imds.HandleAsync(context) : ec2.HandleAsync(context));
+        application.Run(context =>
+            context.Request.Path.StartsWithSegments(ImdsServer.PathPrefix, StringComparison.Ordinal)
+                ? imds.HandleAsync(context)
+                : ec2.HandleAsync(context)
+        );
         await application.StartAsync();
         return new LabOnLoopback(application, world, subnet, group, instance);
     }
 
-    /// <summary>Runs a client with the lab as its AWS. With <paramref name="fromMetadata"/> it has no keys and must get them from the metadata service.</summary>
-    public async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, IReadOnlyList<string> arguments, bool fromMetadata = false)
+    /// <summary>
+    /// Runs a client with the lab as its AWS. With <paramref name="fromMetadata"/> it has no keys and must get them from the metadata
+    /// service.
+    /// </summary>
+    public async Task<(int ExitCode, string Output, string Error)> RunAsync(
+        string program,
+        IReadOnlyList<string> arguments,
+        bool fromMetadata = false
+    )
     {
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("AWS_", StringComparison.Ordinal) || name.EndsWith("_proxy", StringComparison.OrdinalIgnoreCase)).ToArray()) start.Environment.Remove(name);
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
+        foreach (
+            var name in start
+                .Environment.Keys.Where(name =>
+                    name.StartsWith("AWS_", StringComparison.Ordinal) || name.EndsWith("_proxy", StringComparison.OrdinalIgnoreCase)
+                )
+                .ToArray()
+        )
+            start.Environment.Remove(name);
         start.Environment["AWS_ENDPOINT_URL_EC2"] = Url;
         start.Environment["AWS_DEFAULT_REGION"] = World.Options.Region;
         start.Environment["AWS_CONFIG_FILE"] = "/dev/null";

@@ -24,8 +24,14 @@ public sealed partial class AlertRulesTests
     [Fact]
     public void Every_alert_has_a_test_in_which_it_fires()
     {
-        var alerts = Alerts().Matches(File.ReadAllText(Promtool.ChartFile("alerts.yaml"))).Select(match => match.Groups["name"].Value).ToArray();
-        var tested = Tested().Matches(File.ReadAllText(Path.Combine(Promtool.Folder(), "alerts.test.yaml"))).Select(match => match.Groups["name"].Value).ToHashSet();
+        var alerts = Alerts()
+            .Matches(File.ReadAllText(Promtool.ChartFile("alerts.yaml")))
+            .Select(match => match.Groups["name"].Value)
+            .ToArray();
+        var tested = Tested()
+            .Matches(File.ReadAllText(Path.Combine(Promtool.Folder(), "alerts.test.yaml")))
+            .Select(match => match.Groups["name"].Value)
+            .ToHashSet();
         Assert.NotEmpty(alerts);
         Assert.All(alerts, alert => Assert.Contains(alert, tested));
     }
@@ -35,7 +41,9 @@ public sealed partial class AlertRulesTests
     {
         var text = File.ReadAllText(Promtool.ChartFile("alerts.yaml"));
         Assert.NotEmpty(Expressions.MetricsIn(text));
-        Assert.Empty(Expressions.Problems(string.Join('\n', text.Split('\n').Where(line => line.Contains("vpccni_", StringComparison.Ordinal)))));
+        Assert.Empty(
+            Expressions.Problems(string.Join('\n', text.Split('\n').Where(line => line.Contains("vpccni_", StringComparison.Ordinal))))
+        );
     }
 
     [GeneratedRegex(@"- alert: (?<name>\w+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

@@ -13,9 +13,16 @@ public sealed class DashboardTests
 
     private static IReadOnlyList<(string Panel, string Expression)> Targets { get; } =
     [
-        .. Dashboard.GetProperty("panels").EnumerateArray()
+        .. Dashboard
+            .GetProperty("panels")
+            .EnumerateArray()
             .Where(panel => panel.TryGetProperty("targets", out _))
-            .SelectMany(panel => panel.GetProperty("targets").EnumerateArray().Select(target => (panel.GetProperty("title").GetString()!, target.GetProperty("expr").GetString()!))),
+            .SelectMany(panel =>
+                panel
+                    .GetProperty("targets")
+                    .EnumerateArray()
+                    .Select(target => (panel.GetProperty("title").GetString()!, target.GetProperty("expr").GetString()!))
+            ),
     ];
 
     [Fact]
@@ -31,7 +38,9 @@ public sealed class DashboardTests
         var rules = new StringBuilder("groups:\n- name: dashboard\n  rules:\n");
         for (var index = 0; index < Targets.Count; index++)
         {
-            var expression = Targets[index].Expression.Replace("$__rate_interval", "1m", StringComparison.Ordinal).Replace("$node", ".*", StringComparison.Ordinal);
+            var expression = Targets[index]
+                .Expression.Replace("$__rate_interval", "1m", StringComparison.Ordinal)
+                .Replace("$node", ".*", StringComparison.Ordinal);
             rules.Append($"  - record: panel:{index}\n    expr: {JsonSerializer.Serialize(expression)}\n");
         }
 
@@ -53,19 +62,46 @@ public sealed class DashboardTests
     {
         var panels = Dashboard.GetProperty("panels").EnumerateArray().ToArray();
         Assert.Equal(panels.Length, panels.Select(panel => panel.GetProperty("id").GetInt32()).Distinct().Count());
-        Assert.Equal(panels.Length, panels.Select(panel => (panel.GetProperty("gridPos").GetProperty("x").GetInt32(), panel.GetProperty("gridPos").GetProperty("y").GetInt32())).Distinct().Count());
+        Assert.Equal(
+            panels.Length,
+            panels
+                .Select(panel =>
+                    (panel.GetProperty("gridPos").GetProperty("x").GetInt32(), panel.GetProperty("gridPos").GetProperty("y").GetInt32())
+                )
+                .Distinct()
+                .Count()
+        );
     }
 
-    /// <summary>Of the metrics that this daemon adds to those of the AWS VPC CNI, an operator sees on one page all but these, which say what is on it in other words.</summary>
+    /// <summary>
+    /// Of the metrics that this daemon adds to those of the AWS VPC CNI, an operator sees on one page all but these, which say what is on
+    /// it in other words.
+    /// </summary>
     [Fact]
     public void What_the_daemon_adds_is_on_the_dashboard()
     {
         string[] elsewhere =
         [
-            "vpccni_build_info", "vpccni_phase", "vpccni_pool_target", "vpccni_pool_max_pods", "vpccni_pool_obstacles", "vpccni_pool_lost_deletes_total", "vpccni_pool_recovered_addresses_total",
-            "vpccni_cloud_access", "vpccni_cloud_budget_tokens_per_second", "vpccni_host_network_disputes_total", "vpccni_host_network_look_age_seconds", "vpccni_runtime_collections_total",
+            "vpccni_build_info",
+            "vpccni_phase",
+            "vpccni_pool_target",
+            "vpccni_pool_max_pods",
+            "vpccni_pool_obstacles",
+            "vpccni_pool_lost_deletes_total",
+            "vpccni_pool_recovered_addresses_total",
+            "vpccni_cloud_access",
+            "vpccni_cloud_budget_tokens_per_second",
+            "vpccni_host_network_disputes_total",
+            "vpccni_host_network_look_age_seconds",
+            "vpccni_runtime_collections_total",
         ];
         var shown = string.Join('\n', Targets.Select(target => target.Expression));
-        Assert.Empty(MetricTable.All.Where(metric => !metric.IsReference && !elsewhere.Contains(metric.Name) && !shown.Contains(metric.Name, StringComparison.Ordinal)).Select(metric => metric.Name));
+        Assert.Empty(
+            MetricTable
+                .All.Where(metric =>
+                    !metric.IsReference && !elsewhere.Contains(metric.Name) && !shown.Contains(metric.Name, StringComparison.Ordinal)
+                )
+                .Select(metric => metric.Name)
+        );
     }
 }

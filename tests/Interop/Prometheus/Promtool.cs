@@ -22,7 +22,11 @@ internal static class Promtool
     {
         var start = new ProcessStartInfo(Requirement.NeedProgram("promtool"), arguments)
         {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = Folder(),
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Folder(),
         };
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEndAsync();

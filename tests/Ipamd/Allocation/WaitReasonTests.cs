@@ -13,7 +13,10 @@ namespace VpcCni.Ipamd.Tests.Allocation;
 public sealed class WaitReasonTests
 {
     private static readonly GrowthObstacle Throttled = new(
-        GrowthObstacleKind.Throttled, null, "AssignPrivateIpAddresses: RequestLimitExceeded: Request limit exceeded.");
+        GrowthObstacleKind.Throttled,
+        null,
+        "AssignPrivateIpAddresses: RequestLimitExceeded: Request limit exceeded."
+    );
 
     [Fact]
     public async Task Add_whose_call_the_cloud_does_not_answer_names_the_call_and_since_when()
@@ -27,8 +30,10 @@ public sealed class WaitReasonTests
         var refused = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Equal(GrowthObstacleKind.CloudFailure, refused.Kind);
         Assert.Contains(
-            "the cloud has not answered yet: to add an interface with 3 blocks in subnet-1 is in flight since", refused.Reason,
-            StringComparison.Ordinal);
+            "the cloud has not answered yet: to add an interface with 3 blocks in subnet-1 is in flight since",
+            refused.Reason,
+            StringComparison.Ordinal
+        );
         Assert.Contains("(5.0 s)", refused.Reason, StringComparison.Ordinal);
     }
 
@@ -37,7 +42,8 @@ public sealed class WaitReasonTests
     {
         // Enough for the primary interface's tags and one interface; the next one waits for six seconds.
         var pool = await FullPrimaryAsync(new ApiBudgetOptions { Mutate = new CallAllowance(Capacity: 4, PerSecond: 0.5) });
-        for (var index = 0; index < 3; index++) await AddAsync(pool, $"more{index}");
+        for (var index = 0; index < 3; index++)
+            await AddAsync(pool, $"more{index}");
         var add = pool.AddAsync("waits");
         pool.Reconciler.Step(default);
         Assert.False(add.IsCompleted);
@@ -53,7 +59,8 @@ public sealed class WaitReasonTests
     public async Task Add_that_a_budget_of_the_node_refuses_is_not_told_that_the_cloud_throttles()
     {
         var pool = await FullPrimaryAsync(new ApiBudgetOptions { Mutate = new CallAllowance(Capacity: 4, PerSecond: 0.1) });
-        for (var index = 0; index < 3; index++) await AddAsync(pool, $"more{index}");
+        for (var index = 0; index < 3; index++)
+            await AddAsync(pool, $"more{index}");
         var add = pool.AddAsync("waits");
         pool.Reconciler.Step(default);
         pool.Reconciler.Step(default);
@@ -132,16 +139,22 @@ public sealed class WaitReasonTests
     private static async Task<PoolHarness> FullPrimaryAsync(ApiBudgetOptions? budget = null)
     {
         var pool = new PoolHarness(
-            new FakeCloud().WithPrimary(3), new PoolTargets { WarmEniTarget = 0 }, addWait: TimeSpan.FromSeconds(5), budget: budget);
+            new FakeCloud().WithPrimary(3),
+            new PoolTargets { WarmEniTarget = 0 },
+            addWait: TimeSpan.FromSeconds(5),
+            budget: budget
+        );
         await pool.StepAsync();
-        for (var pod = 0; pod < 3; pod++) Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{pod}"));
+        for (var pod = 0; pod < 3; pod++)
+            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{pod}"));
         return pool;
     }
 
     private static async Task AddAsync(PoolHarness pool, string name)
     {
         var add = pool.AddAsync(name);
-        for (var step = 0; step < 10 && !add.IsCompleted; step++) pool.Reconciler.Step(default);
+        for (var step = 0; step < 10 && !add.IsCompleted; step++)
+            pool.Reconciler.Step(default);
         Assert.True(add.IsCompleted, $"{name} waits: {pool.Waiting.Obstacle}");
         Assert.IsType<AddOutcome.Held>(await add);
     }

@@ -19,10 +19,42 @@ internal sealed class AuditWorld : INodeView
 
     public AuditWorld()
     {
-        Ledger.Observe([Observation("eni-0", 0, "10.0.0.4", "10.0.0.5", "10.0.0.6"), Observation("eni-1", 1, "10.0.0.8", "10.0.0.9", "10.0.0.10")], Now - TimeSpan.FromHours(1), Now - TimeSpan.FromHours(1));
-        Links = [new LinkInfo { Index = 1, Name = "lo", Flags = LinkFlags.Up }, Eth(2, "eth0", "02:00:00:00:00:01"), Eth(3, "eth1", "02:00:00:00:00:02")];
-        Rules = [new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromInterfacePriority, Source = IPNetwork.Parse("10.0.0.8/32"), Table = 2 }];
-        Routes = [new RouteInfo { Family = AddressFamily.InterNetwork, LinkIndex = 3, Table = 2, Gateway = IPAddress.Parse("10.0.0.1") }];
+        Ledger.Observe(
+            [Observation("eni-0", 0, "10.0.0.4", "10.0.0.5", "10.0.0.6"), Observation("eni-1", 1, "10.0.0.8", "10.0.0.9", "10.0.0.10")],
+            Now - TimeSpan.FromHours(1),
+            Now - TimeSpan.FromHours(1)
+        );
+        Links =
+        [
+            new LinkInfo
+            {
+                Index = 1,
+                Name = "lo",
+                Flags = LinkFlags.Up,
+            },
+            Eth(2, "eth0", "02:00:00:00:00:01"),
+            Eth(3, "eth1", "02:00:00:00:00:02"),
+        ];
+        Rules =
+        [
+            new RuleInfo
+            {
+                Family = AddressFamily.InterNetwork,
+                Priority = RouteTables.FromInterfacePriority,
+                Source = IPNetwork.Parse("10.0.0.8/32"),
+                Table = 2,
+            },
+        ];
+        Routes =
+        [
+            new RouteInfo
+            {
+                Family = AddressFamily.InterNetwork,
+                LinkIndex = 3,
+                Table = 2,
+                Gateway = IPAddress.Parse("10.0.0.1"),
+            },
+        ];
         // Packs: the first interface first.
         Run("a");
         Run("b");
@@ -45,82 +77,147 @@ internal sealed class AuditWorld : INodeView
 
     private int _looks;
 
-    public static IReadOnlyList<InterfaceWiring> Wirings { get; } = [Wiring("02:00:00:00:00:01", 0, "10.0.0.4"), Wiring("02:00:00:00:00:02", 1, "10.0.0.8")];
+    public static IReadOnlyList<InterfaceWiring> Wirings { get; } =
+    [Wiring("02:00:00:00:00:01", 0, "10.0.0.4"), Wiring("02:00:00:00:00:02", 1, "10.0.0.8")];
 
-    public AuditLook Look() => new()
-    {
-        At = Now,
-        Ledger = Ledger.View(Now),
-        Attachments = Ledger.Attachments(),
-        Cooling = Ledger.Record().Record.Cooling.Select(item => item.Address).ToHashSet(),
-        Wirings = Wirings,
-        VethPrefix = Prefix,
-        Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] },
-        Runtime = new RuntimeFacts([.. Sandboxes], new HashSet<string> { "/run/netns" }),
-        Cloud = Cloud,
-        Unsettled = Unsettled,
-    };
+    public AuditLook Look() =>
+        new()
+        {
+            At = Now,
+            Ledger = Ledger.View(Now),
+            Attachments = Ledger.Attachments(),
+            Cooling = Ledger.Record().Record.Cooling.Select(item => item.Address).ToHashSet(),
+            Wirings = Wirings,
+            VethPrefix = Prefix,
+            Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] },
+            Runtime = new RuntimeFacts([.. Sandboxes], new HashSet<string> { "/run/netns" }),
+            Cloud = Cloud,
+            Unsettled = Unsettled,
+        };
 
     KernelFacts INodeView.Kernel()
     {
-        if (KernelRefuses is { } reason) throw new HostNetworkException(reason);
+        if (KernelRefuses is { } reason)
+            throw new HostNetworkException(reason);
         var facts = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] };
         Looked(++_looks);
         return facts;
     }
 
-    RuntimeFacts INodeView.Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken) => new([.. Sandboxes], new HashSet<string> { "/run/netns" });
+    RuntimeFacts INodeView.Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
+        new([.. Sandboxes], new HashSet<string> { "/run/netns" });
 
     /// <summary>A pod with all that it needs.</summary>
     public Attachment Run(string name, TimeSpan? ago = null)
     {
-        var assigned = Ledger.Assign(new AttachmentKey("aws-cni", $"sandbox-{name}", "eth0"), new PodReference("default", name), $"/run/netns/{name}", [AddressFamily.InterNetwork], Now - (ago ?? TimeSpan.FromMinutes(10)));
+        var assigned = Ledger.Assign(
+            new AttachmentKey("aws-cni", $"sandbox-{name}", "eth0"),
+            new PodReference("default", name),
+            $"/run/netns/{name}",
+            [AddressFamily.InterNetwork],
+            Now - (ago ?? TimeSpan.FromMinutes(10))
+        );
         var attachment = Assert(assigned);
         var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value);
         var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
-        Links.Add(new LinkInfo { Index = index, Name = NameOf(name), Kind = "veth", Flags = LinkFlags.Up, Mac = MacOf(index), PeerNamespaceId = index });
-        Routes.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = host, LinkIndex = index, Scope = RouteScope.Link });
-        Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.ToPodPriority, Destination = host });
-        if (place.DeviceIndex > 0) Rules.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.FromPodPriority, Source = host, Table = place.DeviceIndex + 1 });
+        Links.Add(
+            new LinkInfo
+            {
+                Index = index,
+                Name = NameOf(name),
+                Kind = "veth",
+                Flags = LinkFlags.Up,
+                Mac = MacOf(index),
+                PeerNamespaceId = index,
+            }
+        );
+        Routes.Add(
+            new RouteInfo
+            {
+                Family = AddressFamily.InterNetwork,
+                Destination = host,
+                LinkIndex = index,
+                Scope = RouteScope.Link,
+            }
+        );
+        Rules.Add(
+            new RuleInfo
+            {
+                Family = AddressFamily.InterNetwork,
+                Priority = RouteTables.ToPodPriority,
+                Destination = host,
+            }
+        );
+        if (place.DeviceIndex > 0)
+            Rules.Add(
+                new RuleInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Priority = RouteTables.FromPodPriority,
+                    Source = host,
+                    Table = place.DeviceIndex + 1,
+                }
+            );
         Sandboxes.Add(new SandboxFacts($"/run/netns/{name}", [("eth0", address)], [MacOf(index)]));
         return attachment;
     }
 
     /// <summary>A namespace with an address.</summary>
-    public static SandboxFacts Sandbox(string name, string address, params MacAddress[] gateways) => new($"/run/netns/{name}", [("eth0", IPAddress.Parse(address))], gateways);
+    public static SandboxFacts Sandbox(string name, string address, params MacAddress[] gateways) =>
+        new($"/run/netns/{name}", [("eth0", IPAddress.Parse(address))], gateways);
 
     private static MacAddress MacOf(int index) => MacAddress.Parse($"0a:00:00:00:00:{index:x2}");
 
     public static string NameOf(string pod) => Prefix + KernelUsage.LinkSuffix(new PodReference("default", pod));
 
-    private static Attachment Assert(AssignOutcome outcome) => outcome is AssignOutcome.Held { Attachment: var attachment } ? attachment : throw new InvalidOperationException("the world is full");
+    private static Attachment Assert(AssignOutcome outcome) =>
+        outcome is AssignOutcome.Held { Attachment: var attachment }
+            ? attachment
+            : throw new InvalidOperationException("the world is full");
 
-    private static LinkInfo Eth(int index, string name, string mac) => new() { Index = index, Name = name, Mac = MacAddress.Parse(mac), Flags = LinkFlags.Up };
+    private static LinkInfo Eth(int index, string name, string mac) =>
+        new()
+        {
+            Index = index,
+            Name = name,
+            Mac = MacAddress.Parse(mac),
+            Flags = LinkFlags.Up,
+        };
 
-    private static InterfaceWiring Wiring(string mac, int device, string address)
-        => new() { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = IPAddress.Parse(address), SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = 9001 };
+    private static InterfaceWiring Wiring(string mac, int device, string address) =>
+        new()
+        {
+            Mac = mac,
+            DeviceIndex = device,
+            NetworkCard = 0,
+            PrimaryAddress = IPAddress.Parse(address),
+            SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+            Mtu = 9001,
+        };
 
-    private static InterfaceObservation Observation(string id, int device, string primary, params string[] addresses) => new()
-    {
-        Id = new NetworkInterfaceId(id),
-        DeviceIndex = device,
-        PrimaryAddress = IPAddress.Parse(primary),
-        SubnetId = "subnet-1",
-        Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
-    };
+    private static InterfaceObservation Observation(string id, int device, string primary, params string[] addresses) =>
+        new()
+        {
+            Id = new NetworkInterfaceId(id),
+            DeviceIndex = device,
+            PrimaryAddress = IPAddress.Parse(primary),
+            SubnetId = "subnet-1",
+            Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+        };
 
-    private static CloudInterface Described(string id, int device, string primary, params string[] addresses) => new()
-    {
-        Id = new NetworkInterfaceId(id),
-        Mac = $"02:00:00:00:00:0{device + 1}",
-        SubnetId = "subnet-1",
-        SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
-        PrimaryAddress = IPAddress.Parse(primary),
-        Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
-        SecurityGroupIds = [],
-        Tags = new Dictionary<string, string>(),
-        State = CloudInterfaceState.InUse,
-        AttachmentId = $"attach-{device}",
-        DeviceIndex = device,
-    };
+    private static CloudInterface Described(string id, int device, string primary, params string[] addresses) =>
+        new()
+        {
+            Id = new NetworkInterfaceId(id),
+            Mac = $"02:00:00:00:00:0{device + 1}",
+            SubnetId = "subnet-1",
+            SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+            PrimaryAddress = IPAddress.Parse(primary),
+            Blocks = [.. addresses.Select(address => AddressBlocks.Single(IPAddress.Parse(address)))],
+            SecurityGroupIds = [],
+            Tags = new Dictionary<string, string>(),
+            State = CloudInterfaceState.InUse,
+            AttachmentId = $"attach-{device}",
+            DeviceIndex = device,
+        };
 }

@@ -18,8 +18,11 @@ public sealed class NodeAuditorTests : IDisposable
     private readonly NodeAuditor _auditor;
     private bool _observesSoon;
 
-    public NodeAuditorTests()
-        => _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", () => null, _time) { ObserveSoon = () => _observesSoon = true };
+    public NodeAuditorTests() =>
+        _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", () => null, _time)
+        {
+            ObserveSoon = () => _observesSoon = true,
+        };
 
     public void Dispose() => _auditor.Dispose();
 
@@ -39,7 +42,8 @@ public sealed class NodeAuditorTests : IDisposable
         // A pod that was just being torn down, or wired, when the kernel was looked at.
         _world.Looked = number =>
         {
-            if (number == 1) _world.Routes.Add(route);
+            if (number == 1)
+                _world.Routes.Add(route);
         };
         var result = await RunAsync(asksCloud: false);
         Assert.Equal((0, 2), (result.Findings.Count, result.Looks));

@@ -19,9 +19,26 @@ internal sealed class AnswerHarness
         State = new DaemonState("1.2.3", pool.Time);
         Budget = new ApiRateLimiter(new ApiBudgetOptions(), pool.Time, new Random(1));
         pool.Pool.Subscribe(History.Observe);
-        Health = new HealthMonitor(State, pool.Ledger, (report, _) => Changes.Add(report.Headline), pool.Time, NullLogger<HealthMonitor>.Instance);
+        Health = new HealthMonitor(
+            State,
+            pool.Ledger,
+            (report, _) => Changes.Add(report.Headline),
+            pool.Time,
+            NullLogger<HealthMonitor>.Instance
+        );
         pool.Pool.Subscribe(Health.Observe);
-        Parts = new NodeIpamParts(pool.Ledger, pool.Service, pool.Waiting, Budget, new PoolSignal(), pool.Pool, History, State, Health, pool.Time);
+        Parts = new NodeIpamParts(
+            pool.Ledger,
+            pool.Service,
+            pool.Waiting,
+            Budget,
+            new PoolSignal(),
+            pool.Pool,
+            History,
+            State,
+            Health,
+            pool.Time
+        );
     }
 
     public PoolHarness Pool { get; }

@@ -10,8 +10,12 @@ namespace VpcCni.Ipamd.Tests.Cli;
 
 public sealed class CommandLineTests
 {
-    public static TheoryData<string> Names => [.. Create(new CommandConsole(TextWriter.Null, TextWriter.Null))
-        .Create(new IpamdOptions()).Subcommands.Select(command => command.Name)];
+    public static TheoryData<string> Names =>
+        [
+            .. Create(new CommandConsole(TextWriter.Null, TextWriter.Null))
+                .Create(new IpamdOptions())
+                .Subcommands.Select(command => command.Name),
+        ];
 
     [Fact]
     public async Task No_command_prints_the_help_and_starts_nothing()
@@ -42,8 +46,8 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Nothing_is_suggested_that_is_not_like_it()
-        => Assert.DoesNotContain("did you mean", (await RunAsync("decommission")).Error, StringComparison.Ordinal);
+    public async Task Nothing_is_suggested_that_is_not_like_it() =>
+        Assert.DoesNotContain("did you mean", (await RunAsync("decommission")).Error, StringComparison.Ordinal);
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -71,10 +75,14 @@ public sealed class CommandLineTests
     public void No_command_answers_with_the_code_of_usage_errors()
     {
         var commands = Create(new CommandConsole(TextWriter.Null, TextWriter.Null)).Create(new IpamdOptions()).Subcommands;
-        Assert.All(commands,
-            command => Assert.Equal(1, Assert.IsType<DocumentedCommand>(command).ExitCodes.Count(code => code.Code == 64)));
-        Assert.All(commands.Cast<DocumentedCommand>(),
-            command => Assert.Equal(command.ExitCodes.Count, command.ExitCodes.DistinctBy(code => code.Code).Count()));
+        Assert.All(
+            commands,
+            command => Assert.Equal(1, Assert.IsType<DocumentedCommand>(command).ExitCodes.Count(code => code.Code == 64))
+        );
+        Assert.All(
+            commands.Cast<DocumentedCommand>(),
+            command => Assert.Equal(command.ExitCodes.Count, command.ExitCodes.DistinctBy(code => code.Code).Count())
+        );
     }
 
     [Theory]
@@ -82,9 +90,11 @@ public sealed class CommandLineTests
     [InlineData("access ", "no-releases")]
     [InlineData("status --", "--offline")]
     [InlineData("completion ", "zsh")]
-    public void Completion_offers_what_may_stand_there(string line, string expected)
-        => Assert.Contains(Create(new CommandConsole(TextWriter.Null, TextWriter.Null)).Create(new IpamdOptions()).Parse(line)
-            .GetCompletions(line.Length), item => item.Label == expected);
+    public void Completion_offers_what_may_stand_there(string line, string expected) =>
+        Assert.Contains(
+            Create(new CommandConsole(TextWriter.Null, TextWriter.Null)).Create(new IpamdOptions()).Parse(line).GetCompletions(line.Length),
+            item => item.Label == expected
+        );
 
     [Theory]
     [InlineData("bash", "complete -o default -F _ipamd ipamd")]
@@ -102,11 +112,15 @@ public sealed class CommandLineTests
     [Fact]
     public void Numbers_of_JSON_answers_are_numbers()
     {
-        var fields = NodeIpamReflection.Descriptor.MessageTypes.SelectMany(WithNested)
-            .SelectMany(message => message.Fields.InDeclarationOrder()).ToArray();
+        var fields = NodeIpamReflection
+            .Descriptor.MessageTypes.SelectMany(WithNested)
+            .SelectMany(message => message.Fields.InDeclarationOrder())
+            .ToArray();
         Assert.NotEmpty(fields);
-        Assert.DoesNotContain(fields,
-            field => field.FieldType is FieldType.Int64 or FieldType.UInt64 or FieldType.SInt64 or FieldType.Fixed64 or FieldType.SFixed64);
+        Assert.DoesNotContain(
+            fields,
+            field => field.FieldType is FieldType.Int64 or FieldType.UInt64 or FieldType.SInt64 or FieldType.Fixed64 or FieldType.SFixed64
+        );
         var json = StatusReport.Json.Format(new VpcCni.Protos.V1.Cloud { DriftFound = 3, Calls = { new CallCount { Count = 2 } } });
         Assert.Contains("\"driftFound\": 3", json, StringComparison.Ordinal);
         Assert.Contains("\"count\": 2", json, StringComparison.Ordinal);
@@ -119,20 +133,28 @@ public sealed class CommandLineTests
     [InlineData(true, 120, "60", 60)]
     [InlineData(true, 120, "wide", null)]
     [InlineData(true, 120, "0", null)]
-    public void Columns_are_the_terminals_else_those_of_the_variable_else_unlimited(bool isRedirected, int window, string? variable,
-        int? expected)
-        => Assert.Equal(expected, Terminal.Columns(isRedirected, () => window, variable));
+    public void Columns_are_the_terminals_else_those_of_the_variable_else_unlimited(
+        bool isRedirected,
+        int window,
+        string? variable,
+        int? expected
+    ) => Assert.Equal(expected, Terminal.Columns(isRedirected, () => window, variable));
 
-    private static IEnumerable<MessageDescriptor> WithNested(MessageDescriptor message)
-        => message.NestedTypes.SelectMany(WithNested).Prepend(message);
+    private static IEnumerable<MessageDescriptor> WithNested(MessageDescriptor message) =>
+        message.NestedTypes.SelectMany(WithNested).Prepend(message);
 
-    private static DaemonCommands Create(CommandConsole console)
-        => new(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"))
+    private static DaemonCommands Create(CommandConsole console) =>
+        new(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"))
         {
             NodeCommands =
             [
-                json => InitCommand.Create(console, json, OptionBinder.Bind(new Dictionary<string, string>()),
-                    (_, _) => Task.FromResult<IReadOnlyList<SettingOutcome>>([])),
+                json =>
+                    InitCommand.Create(
+                        console,
+                        json,
+                        OptionBinder.Bind(new Dictionary<string, string>()),
+                        (_, _) => Task.FromResult<IReadOnlyList<SettingOutcome>>([])
+                    ),
             ],
         };
 

@@ -23,8 +23,8 @@ public sealed class DaemonFailureTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task No_socket_is_a_daemon_that_does_not_run()
-        => await FailsAsync($"the daemon is not running: there is no socket {SocketPath}", SocketPath);
+    public async Task No_socket_is_a_daemon_that_does_not_run() =>
+        await FailsAsync($"the daemon is not running: there is no socket {SocketPath}", SocketPath);
 
     [Fact]
     public async Task A_socket_that_a_crash_left_is_a_daemon_that_does_not_run()
@@ -49,11 +49,15 @@ public sealed class DaemonFailureTests : IDisposable
     [Fact]
     public async Task The_daemon_of_the_reference_is_named()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, services => services.AddGrpc(), app =>
-        {
-            app.MapGrpcService<ReferenceHealth>();
-            app.MapFallback(UnknownService);
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            services => services.AddGrpc(),
+            app =>
+            {
+                app.MapGrpcService<ReferenceHealth>();
+                app.MapFallback(UnknownService);
+            }
+        );
         var error = await FailsAsync("is served by the daemon of the AWS VPC CNI (aws-node", server.SocketPath);
         Assert.Contains($"process {Environment.ProcessId}", error, StringComparison.Ordinal);
         Assert.Contains("61679", error, StringComparison.Ordinal);
@@ -71,8 +75,12 @@ public sealed class DaemonFailureTests : IDisposable
     [Fact]
     public async Task A_server_of_another_protocol_is_told_by_its_process()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, _ => { }, app => app.MapFallback(() => "hello"),
-            HttpProtocols.Http1);
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            _ => { },
+            app => app.MapFallback(() => "hello"),
+            HttpProtocols.Http1
+        );
         await FailsAsync("which broke off or does not speak the daemon's protocol", server.SocketPath);
     }
 
@@ -83,16 +91,26 @@ public sealed class DaemonFailureTests : IDisposable
     [InlineData(SocketError.Shutdown)]
     public void A_server_that_hangs_up_in_the_middle_is_told_the_same_way(SocketError error)
     {
-        var failure = new RpcException(new Status(StatusCode.Unavailable, "broken", new HttpRequestException("broken", new SocketException((int)error))));
-        Assert.StartsWith("/run/x.sock is served by another program, which broke off", DaemonFailure.Of(failure, "/run/x.sock", null).What, StringComparison.Ordinal);
+        var failure = new RpcException(
+            new Status(StatusCode.Unavailable, "broken", new HttpRequestException("broken", new SocketException((int)error)))
+        );
+        Assert.StartsWith(
+            "/run/x.sock is served by another program, which broke off",
+            DaemonFailure.Of(failure, "/run/x.sock", null).What,
+            StringComparison.Ordinal
+        );
     }
 
     private static async Task<string> FailsAsync(string expected, string socket)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System,
-            _ => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(
+            new CommandConsole(output, error),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("the daemon was started")
+        );
         Assert.Equal(2, await commands.InvokeAsync(["status", "--socket", socket], new IpamdOptions()));
         Assert.Equal("", output.ToString());
         Assert.Contains(expected, error.ToString(), StringComparison.Ordinal);
@@ -111,8 +129,8 @@ public sealed class DaemonFailureTests : IDisposable
 
     private sealed class ReferenceHealth : Health.HealthBase
     {
-        public override Task<HealthCheckResponse> Check(HealthCheckRequest request, ServerCallContext context)
-            => request.Service is "" or "grpc.health.v1.aws-node"
+        public override Task<HealthCheckResponse> Check(HealthCheckRequest request, ServerCallContext context) =>
+            request.Service is "" or "grpc.health.v1.aws-node"
                 ? Task.FromResult(new HealthCheckResponse { Status = HealthCheckResponse.Types.ServingStatus.Serving })
                 : throw new RpcException(new Status(StatusCode.NotFound, "unknown service"));
     }

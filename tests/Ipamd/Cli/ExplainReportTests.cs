@@ -25,7 +25,11 @@ public sealed class ExplainReportTests
         await _node.Pool.DeleteAsync("web-1");
         _node.Pool.Time.Advance(TimeSpan.FromSeconds(2));
         var reply = _node.Explain("default/web-1");
-        Assert.Equal(("gone", new[] { "asked", "chosen", "answered", "answered", "deleted", "deleted" }), (reply.State, reply.Steps.Select(step => step.Kind)), (a, b) => a.Item1 == b.Item1 && a.Item2.SequenceEqual(b.Item2));
+        Assert.Equal(
+            ("gone", new[] { "asked", "chosen", "answered", "answered", "deleted", "deleted" }),
+            (reply.State, reply.Steps.Select(step => step.Kind)),
+            (a, b) => a.Item1 == b.Item1 && a.Item2.SequenceEqual(b.Item2)
+        );
         GoldenScreen.Check("explain-gone", ExplainReport.Text(reply));
     }
 
@@ -33,7 +37,8 @@ public sealed class ExplainReportTests
     public async Task A_pod_that_waited_for_a_new_interface_tells_what_the_cloud_was_asked_for()
     {
         await _node.ServeAsync();
-        foreach (var pod in new[] { "a", "b", "c" }) await _node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await _node.Pool.AddAsync(pod);
         var add = _node.Pool.AddAsync("web-7");
         Assert.Equal("waiting", _node.Explain("default/web-7").State);
         _node.Pool.Time.Advance(TimeSpan.FromSeconds(2));
@@ -52,7 +57,8 @@ public sealed class ExplainReportTests
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         await node.ServeAsync();
-        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await node.Pool.AddAsync(pod);
         var add = node.Pool.AddAsync("web-4");
         node.Pool.Time.Advance(TimeSpan.FromMilliseconds(300));
         await node.Pool.StepAsync();
@@ -89,8 +95,12 @@ public sealed class ExplainReportTests
     {
         await _node.ServeAsync();
         foreach (var ns in new[] { "shop", "default" })
-            await _node.Pool.Service.AddAsync(new VpcCni.Ipamd.Ledger.AttachmentKey("aws-cni", $"{ns}-web-12", "eth0"),
-                new VpcCni.Ipamd.Ledger.PodReference(ns, "web-12"), "", CancellationToken.None);
+            await _node.Pool.Service.AddAsync(
+                new VpcCni.Ipamd.Ledger.AttachmentKey("aws-cni", $"{ns}-web-12", "eth0"),
+                new VpcCni.Ipamd.Ledger.PodReference(ns, "web-12"),
+                "",
+                CancellationToken.None
+            );
         var reply = _node.Explain("web-12");
         Assert.Equal("unknown", reply.State);
         GoldenScreen.Check("explain-several", ExplainReport.Text(reply));
@@ -104,11 +114,14 @@ public sealed class ExplainReportTests
     public async Task A_workloads_name_offers_its_pods(string subject, string? pods)
     {
         await _node.ServeAsync();
-        foreach (var pod in new[] { "web-5968-b", "web-5968-a", "job-1" }) await _node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "web-5968-b", "web-5968-a", "job-1" })
+            await _node.Pool.AddAsync(pod);
         var reply = _node.Explain(subject);
         Assert.Equal("unknown", reply.State);
-        Assert.Equal(pods is null ? null : $"pods whose names begin like that: {pods}",
-            reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal)));
+        Assert.Equal(
+            pods is null ? null : $"pods whose names begin like that: {pods}",
+            reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal))
+        );
     }
 
     [Fact]
@@ -153,7 +166,8 @@ public sealed class ExplainReportTests
     public async Task Throttled_growth_shows_in_the_story_of_who_waits_for_it()
     {
         await _node.ServeAsync();
-        foreach (var pod in new[] { "a", "b", "c" }) await _node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await _node.Pool.AddAsync(pod);
         _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled, 5);
         var add = _node.Pool.AddAsync("web-7");
         _node.Pool.Reconciler.Step(CancellationToken.None);

@@ -8,7 +8,11 @@ namespace VpcCni.Ipamd.Tests.Cli;
 
 public sealed class InitCommandTests
 {
-    private static readonly SettingOutcome[] Outcomes = [new("net.ipv4.conf.eth0.rp_filter", "2", "1"), new("net.ipv4.tcp_early_demux", "1", "1")];
+    private static readonly SettingOutcome[] Outcomes =
+    [
+        new("net.ipv4.conf.eth0.rp_filter", "2", "1"),
+        new("net.ipv4.tcp_early_demux", "1", "1"),
+    ];
 
     [Fact]
     public async Task What_was_set_and_what_it_was_is_told()
@@ -23,7 +27,10 @@ public sealed class InitCommandTests
         var (code, output, _) = await RunAsync(_ => Outcomes, "init", "--json");
         Assert.Equal(0, code);
         Assert.Equal(
-            """{"settings":[{"name":"net.ipv4.conf.eth0.rp_filter","value":"2","previous":"1","changed":true},{"name":"net.ipv4.tcp_early_demux","value":"1","previous":"1","changed":false}]}""" + "\n", output);
+            """{"settings":[{"name":"net.ipv4.conf.eth0.rp_filter","value":"2","previous":"1","changed":true},{"name":"net.ipv4.tcp_early_demux","value":"1","previous":"1","changed":false}]}"""
+                + "\n",
+            output
+        );
     }
 
     [Fact]
@@ -36,7 +43,11 @@ public sealed class InitCommandTests
     [Fact]
     public async Task An_invalid_environment_sets_nothing()
     {
-        var (code, _, error) = await RunInAsync(_ => throw new InvalidOperationException("nothing is set"), new() { ["DISABLE_TCP_EARLY_DEMUX"] = "maybe" }, "init");
+        var (code, _, error) = await RunInAsync(
+            _ => throw new InvalidOperationException("nothing is set"),
+            new() { ["DISABLE_TCP_EARLY_DEMUX"] = "maybe" },
+            "init"
+        );
         Assert.Equal(1, code);
         Assert.Contains("DISABLE_TCP_EARLY_DEMUX='maybe': expected true or false", error, StringComparison.Ordinal);
     }
@@ -45,20 +56,34 @@ public sealed class InitCommandTests
     public async Task The_options_reach_it()
     {
         var seen = false;
-        await RunInAsync(options => (seen = options.TcpEarlyDemuxDisabled) ? Outcomes : [], new() { ["DISABLE_TCP_EARLY_DEMUX"] = "true" }, "init");
+        await RunInAsync(
+            options => (seen = options.TcpEarlyDemuxDisabled) ? Outcomes : [],
+            new() { ["DISABLE_TCP_EARLY_DEMUX"] = "true" },
+            "init"
+        );
         Assert.True(seen);
     }
 
-    private static Task<(int Code, string Output, string Error)> RunAsync(Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply, params string[] args) => RunInAsync(apply, [], args);
+    private static Task<(int Code, string Output, string Error)> RunAsync(
+        Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply,
+        params string[] args
+    ) => RunInAsync(apply, [], args);
 
-    private static async Task<(int Code, string Output, string Error)> RunInAsync(Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply, Dictionary<string, string> environment, params string[] args)
+    private static async Task<(int Code, string Output, string Error)> RunInAsync(
+        Func<IpamdOptions, IReadOnlyList<SettingOutcome>> apply,
+        Dictionary<string, string> environment,
+        params string[] args
+    )
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
         var console = new CommandConsole(output, error);
         var commands = new DaemonCommands(console, "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"))
         {
-            NodeCommands = [json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options)))],
+            NodeCommands =
+            [
+                json => InitCommand.Create(console, json, OptionBinder.Bind(environment), (options, _) => Task.FromResult(apply(options))),
+            ],
         };
         return (await commands.InvokeAsync(args, new IpamdOptions()), output.ToString(), error.ToString());
     }

@@ -50,9 +50,14 @@ public sealed class OfflineStatusTests : IDisposable
         var root = document.RootElement;
         Assert.True(root.GetProperty("offline").GetBoolean());
         var attachment = Assert.Single(root.GetProperty("checkpoint").GetProperty("attachments").EnumerateArray());
-        Assert.Equal(("web-1", "10.0.0.9", "eni-0"),
-            (attachment.GetProperty("podName").GetString(), attachment.GetProperty("addresses")[0].GetString(),
-                attachment.GetProperty("interfaceId").GetString()));
+        Assert.Equal(
+            ("web-1", "10.0.0.9", "eni-0"),
+            (
+                attachment.GetProperty("podName").GetString(),
+                attachment.GetProperty("addresses")[0].GetString(),
+                attachment.GetProperty("interfaceId").GetString()
+            )
+        );
         Assert.Equal(16, root.GetProperty("checkpoint").GetProperty("interfaces")[1].GetProperty("total").GetInt32());
         Assert.Equal(["one", "two"], root.GetProperty("log").GetProperty("lines").EnumerateArray().Select(line => line.GetString()));
     }
@@ -65,9 +70,12 @@ public sealed class OfflineStatusTests : IDisposable
     [InlineData("huge", "expected at most")]
     public async Task A_checkpoint_that_cannot_be_read_says_why_and_is_left_alone(string kind, string expected)
     {
-        if (kind == "garbage") File.WriteAllText(Checkpoint, "{");
-        if (kind == "folder") Directory.CreateDirectory(Checkpoint);
-        if (kind == "link") File.CreateSymbolicLink(Checkpoint, "/etc/passwd");
+        if (kind == "garbage")
+            File.WriteAllText(Checkpoint, "{");
+        if (kind == "folder")
+            Directory.CreateDirectory(Checkpoint);
+        if (kind == "link")
+            File.CreateSymbolicLink(Checkpoint, "/etc/passwd");
         if (kind == "huge")
         {
             using var file = new FileStream(Checkpoint, FileMode.Create);
@@ -77,8 +85,11 @@ public sealed class OfflineStatusTests : IDisposable
         var before = _folder.GetFileSystemInfos().Select(item => item.Name);
         var (code, output) = await RunAsync();
         Assert.Equal(1, code);
-        Assert.Contains(expected, string.Join(' ', output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)),
-            StringComparison.Ordinal);
+        Assert.Contains(
+            expected,
+            string.Join(' ', output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal
+        );
         Assert.Equal(before, _folder.GetFileSystemInfos().Select(item => item.Name));
         using var document = JsonDocument.Parse((await RunAsync("--json")).Output);
         Assert.NotEqual("", document.RootElement.GetProperty("checkpoint").GetProperty("problem").GetString());
@@ -93,18 +104,25 @@ public sealed class OfflineStatusTests : IDisposable
         Assert.Contains("it goes to stdout", output.ToString(), StringComparison.Ordinal);
     }
 
-    private IpamdOptions Options => new()
-    {
-        CheckpointPath = Checkpoint, LogFile = Log, SocketPath = Path.Combine(_folder.FullName, "ipamd.sock"),
-    };
+    private IpamdOptions Options =>
+        new()
+        {
+            CheckpointPath = Checkpoint,
+            LogFile = Log,
+            SocketPath = Path.Combine(_folder.FullName, "ipamd.sock"),
+        };
 
     private static ManualTimeProvider Time => new(Written.AddMinutes(5));
 
     private async Task<(int Code, string Output)> RunAsync(params string[] more)
     {
         using var output = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(new CommandConsole(output, TextWriter.Null), "test", Time,
-            _ => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(
+            new CommandConsole(output, TextWriter.Null),
+            "test",
+            Time,
+            _ => throw new InvalidOperationException("the daemon was started")
+        );
         return (await commands.InvokeAsync(["status", "--offline", .. more], Options), output.ToString());
     }
 
@@ -113,24 +131,47 @@ public sealed class OfflineStatusTests : IDisposable
         var (first, second) = (new NetworkInterfaceId("eni-0"), new NetworkInterfaceId("eni-1"));
         var attachment = new Attachment
         {
-            Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"), Pod = new PodReference("default", "web-1"),
+            Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"),
+            Pod = new PodReference("default", "web-1"),
             AssignedAt = Written.AddHours(-1),
             Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.9"), new InterfaceSlot(first, 0, 0))],
         };
         CoolingAddress[] cooling = [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))];
-        File.WriteAllBytes(Checkpoint, CheckpointFormat.Write(new LedgerRecord([attachment], cooling)
-        {
-            WrittenAt = new ClockReading(Written, TimeSpan.FromHours(2)),
-            Interfaces =
-            [
-                new KnownInterface(first, 0, 0, IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
-                new KnownInterface(second, 1, 0, IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
-            ],
-            Intents = [new Intent.RemoveInterface(1, Written, second, "attach-1", new InterfaceSlot(second, 1, 0),
-                IPAddress.Parse("10.0.1.4"))],
-        }));
+        File.WriteAllBytes(
+            Checkpoint,
+            CheckpointFormat.Write(
+                new LedgerRecord([attachment], cooling)
+                {
+                    WrittenAt = new ClockReading(Written, TimeSpan.FromHours(2)),
+                    Interfaces =
+                    [
+                        new KnownInterface(first, 0, 0, IsExcluded: false, [IPNetwork.Parse("10.0.0.9/32")]),
+                        new KnownInterface(second, 1, 0, IsExcluded: false, [IPNetwork.Parse("10.0.1.16/28")]),
+                    ],
+                    Intents =
+                    [
+                        new Intent.RemoveInterface(
+                            1,
+                            Written,
+                            second,
+                            "attach-1",
+                            new InterfaceSlot(second, 1, 0),
+                            IPAddress.Parse("10.0.1.4")
+                        ),
+                    ],
+                }
+            )
+        );
     }
 
-    private string Content() => string.Join('\n', _folder.GetFiles().OrderBy(file => file.Name, StringComparer.Ordinal)
-        .Select(file => $"{file.Name} {file.LastWriteTimeUtc:O} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file.FullName)))}"));
+    private string Content() =>
+        string.Join(
+            '\n',
+            _folder
+                .GetFiles()
+                .OrderBy(file => file.Name, StringComparer.Ordinal)
+                .Select(file =>
+                    $"{file.Name} {file.LastWriteTimeUtc:O} {Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(file.FullName)))}"
+                )
+        );
 }

@@ -22,8 +22,8 @@ public sealed class PodReportTests
     public void A_terminal_with_room_is_no_different() => Assert.Equal(Lines(columns: null), Lines(columns: 120));
 
     [Fact]
-    public void A_narrower_terminal_gets_no_sandboxes()
-        => Assert.Equal($"10.0.0.12         1 4m05s   default/{LongName}", Lines(columns: 90)[1]);
+    public void A_narrower_terminal_gets_no_sandboxes() =>
+        Assert.Equal($"10.0.0.12         1 4m05s   default/{LongName}", Lines(columns: 90)[1]);
 
     [Theory]
     [InlineData(80)]
@@ -44,12 +44,22 @@ public sealed class PodReportTests
         var reply = new ListAttachmentsReply();
         foreach (var (name, address) in new[] { (LongName, "10.0.0.12"), ("web", "10.0.0.13") })
         {
-            reply.Attachments.Add(new Attachment
-            {
-                Key = new AttachmentKey { NetworkName = "aws-cni", ContainerId = "0123456789abcdef", InterfaceName = "eth0" },
-                PodNamespace = "default", PodName = name,
-                Addresses = { address }, DeviceIndex = 1, AssignedAt = Timestamp.FromDateTimeOffset(Now.AddSeconds(-245)),
-            });
+            reply.Attachments.Add(
+                new Attachment
+                {
+                    Key = new AttachmentKey
+                    {
+                        NetworkName = "aws-cni",
+                        ContainerId = "0123456789abcdef",
+                        InterfaceName = "eth0",
+                    },
+                    PodNamespace = "default",
+                    PodName = name,
+                    Addresses = { address },
+                    DeviceIndex = 1,
+                    AssignedAt = Timestamp.FromDateTimeOffset(Now.AddSeconds(-245)),
+                }
+            );
         }
 
         return PodReport.Text(reply, Now, columns).TrimEnd('\n').Split('\n');

@@ -23,11 +23,13 @@ public sealed class StatusReportTests
         await node.Pool.DeleteAsync("web-2");
         node.Pool.Time.Advance(TimeSpan.FromSeconds(12));
         node.State.Settings = () =>
-        [
-            new SettingInForce("WARM_IP_TARGET", "0", "default"), new SettingInForce("WARM_ENI_TARGET", "1", "environment"),
-            new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
-            new SettingInForce("MAX_ENI", "3", "node"), new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
-        ];
+            [
+                new SettingInForce("WARM_IP_TARGET", "0", "default"),
+                new SettingInForce("WARM_ENI_TARGET", "1", "environment"),
+                new SettingInForce("WARM_PREFIX_TARGET", "1", "environment", "ENABLE_PREFIX_DELEGATION is false"),
+                new SettingInForce("MAX_ENI", "3", "node"),
+                new SettingInForce("VPCCNI_MAX_PODS", "9", "node"),
+            ];
         GoldenScreen.Check("status-well", StatusReport.Text(node.Status()));
     }
 
@@ -42,11 +44,20 @@ public sealed class StatusReportTests
             await node.Pool.StepAsync();
         }
 
-        foreach (var pod in (string[])["a", "b"]) await node.Pool.DeleteAsync(pod);
+        foreach (var pod in (string[])["a", "b"])
+            await node.Pool.DeleteAsync(pod);
         node.Pool.Time.Advance(TimeSpan.FromSeconds(40));
         await node.Pool.StepAsync();
-        Assert.Contains("surplus    2 addresses more than the targets ask for: kept in case the load", StatusReport.Text(node.Status()), StringComparison.Ordinal);
-        Assert.Equal(TimeSpan.FromMinutes(5), node.Status().Pool.Surplus.GoesAt.ToDateTimeOffset() - node.Pool.Ledger.View(node.Pool.Time.GetUtcNow()).Interfaces[0].UnheldSince);
+        Assert.Contains(
+            "surplus    2 addresses more than the targets ask for: kept in case the load",
+            StatusReport.Text(node.Status()),
+            StringComparison.Ordinal
+        );
+        Assert.Equal(
+            TimeSpan.FromMinutes(5),
+            node.Status().Pool.Surplus.GoesAt.ToDateTimeOffset()
+                - node.Pool.Ledger.View(node.Pool.Time.GetUtcNow()).Interfaces[0].UnheldSince
+        );
     }
 
     [Fact]
@@ -54,7 +65,8 @@ public sealed class StatusReportTests
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         await node.ServeAsync();
-        foreach (var pod in (string[])["a", "b", "c"]) await node.Pool.AddAsync(pod);
+        foreach (var pod in (string[])["a", "b", "c"])
+            await node.Pool.AddAsync(pod);
         await node.Pool.StepAsync();
         await node.Pool.DeleteAsync("a");
         node.Pool.Time.Advance(TimeSpan.FromSeconds(15));
@@ -71,11 +83,21 @@ public sealed class StatusReportTests
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         await node.ServeAsync();
-        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await node.Pool.AddAsync(pod);
         var waiting = node.Pool.AddAsync("web-4");
         for (var attempt = 0; attempt < 9; attempt++)
         {
-            node.Pool.Cloud.FailNext("CreateInterface", () => new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."));
+            node.Pool.Cloud.FailNext(
+                "CreateInterface",
+                () =>
+                    new CloudException(
+                        CloudErrorKind.Throttled,
+                        "CreateNetworkInterface",
+                        "RequestLimitExceeded",
+                        "Request limit exceeded."
+                    )
+            );
         }
 
         node.Pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled, 3);
@@ -91,10 +113,10 @@ public sealed class StatusReportTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(4));
         node.Pool.Reconciler.Step(CancellationToken.None);
         node.State.Settings = () =>
-        [
-            new SettingInForce("WARM_IP_TARGET", "2", "environment"),
-            new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides"),
-        ];
+            [
+                new SettingInForce("WARM_IP_TARGET", "2", "environment"),
+                new SettingInForce("WARM_ENI_TARGET", "3", "environment", "WARM_IP_TARGET decides"),
+            ];
         var status = node.Status();
         GoldenScreen.Check("status-trouble", StatusReport.Text(status));
         Assert.Equal((true, true, true), (status.Line.Length > 0, status.Failures.Count > 1, status.Obstacles.Count > 0));
@@ -156,7 +178,10 @@ public sealed class StatusReportTests
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         node.State.Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")];
-        var said = StatusReport.Text(node.Status()).Split('\n').Select(line => line.Trim())
+        var said = StatusReport
+            .Text(node.Status())
+            .Split('\n')
+            .Select(line => line.Trim())
             .Where(line => line.Contains("has no effect", StringComparison.Ordinal));
         Assert.Equal(Enumerable.Repeat("WARM_PREFIX_TARGET=3 has no effect: ENABLE_PREFIX_DELEGATION is false", lines), said);
     }
@@ -176,7 +201,28 @@ public sealed class StatusReportTests
     public void The_json_of_an_empty_answer_has_the_same_shape()
     {
         var json = StatusReport.Json.Format(new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary())).Status());
-        foreach (var member in new[] { "ready", "phase", "problems", "pool", "interfaces", "version", "startedAt", "nodeId", "instanceType", "waitingAdds", "cloud", "now", "warnings", "line", "obstacles", "failures", "hostNetworkProblem" })
+        foreach (
+            var member in new[]
+            {
+                "ready",
+                "phase",
+                "problems",
+                "pool",
+                "interfaces",
+                "version",
+                "startedAt",
+                "nodeId",
+                "instanceType",
+                "waitingAdds",
+                "cloud",
+                "now",
+                "warnings",
+                "line",
+                "obstacles",
+                "failures",
+                "hostNetworkProblem",
+            }
+        )
             Assert.Contains($"\"{member}\":", json, StringComparison.Ordinal);
     }
 }

@@ -11,7 +11,10 @@ public sealed class TableWriterTests
     {
         var screen = new TableWriter();
         screen.Beside("label", 8, string.Join(' ', Enumerable.Repeat("word", 20)));
-        Assert.Equal("label   word word word word word word word word word word word word word word\n        word word word word word word\n", screen.ToString());
+        Assert.Equal(
+            "label   word word word word word word word word word word word word word word\n        word word word word word word\n",
+            screen.ToString()
+        );
     }
 
     [Fact]

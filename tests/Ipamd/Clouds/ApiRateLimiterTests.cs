@@ -7,7 +7,11 @@ namespace VpcCni.Ipamd.Tests.Clouds;
 
 public sealed class ApiRateLimiterTests
 {
-    private static readonly ApiBudgetOptions Options = new() { Mutate = new CallAllowance(Capacity: 4, PerSecond: 1), Describe = new CallAllowance(Capacity: 2, PerSecond: 1) };
+    private static readonly ApiBudgetOptions Options = new()
+    {
+        Mutate = new CallAllowance(Capacity: 4, PerSecond: 1),
+        Describe = new CallAllowance(Capacity: 2, PerSecond: 1),
+    };
 
     private readonly ManualTimeProvider _time = new();
     private readonly ApiRateLimiter _budget;
@@ -18,7 +22,8 @@ public sealed class ApiRateLimiterTests
     [Fact]
     public async Task Calls_within_the_capacity_go_at_once_and_the_next_when_its_token_is_there()
     {
-        for (var call = 0; call < 4; call++) await SendAsync($"c{call}");
+        for (var call = 0; call < 4; call++)
+            await SendAsync($"c{call}");
         var late = SendAsync("late");
 
         _time.Advance(TimeSpan.FromSeconds(0.999));
@@ -49,10 +54,15 @@ public sealed class ApiRateLimiterTests
         var refused = await Assert.ThrowsAsync<CloudException>(() => SendAsync("refused"));
 
         Assert.Equal((CloudErrorKind.Throttled, "LocalBudget", TimeSpan.FromSeconds(11)), (refused.Kind, refused.Code, refused.RetryAfter));
-        Assert.Contains("used up its budget of Mutate calls; tokens return in 11.0 s at 1 a second", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "used up its budget of Mutate calls; tokens return in 11.0 s at 1 a second",
+            refused.Message,
+            StringComparison.Ordinal
+        );
         Assert.DoesNotContain("slowed down", refused.Message, StringComparison.Ordinal);
         Assert.Equal(1, Bucket(CallKind.Mutate).PerSecond);
-        for (var step = 0; step < 120; step++) _time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var step = 0; step < 120; step++)
+            _time.Advance(TimeSpan.FromMilliseconds(100));
         await Task.WhenAll(waiting).WaitAsync(Eventually.DefaultDeadline);
         Assert.Equal(["a", .. Enumerable.Range(0, 10).Select(call => $"w{call}")], _sent);
         Assert.Equal(0, Bucket(CallKind.Mutate).Waiting);
@@ -67,7 +77,8 @@ public sealed class ApiRateLimiterTests
         var growth = SendAsync("growth", CallPriority.Growth);
         Assert.Equal(3, Bucket(CallKind.Mutate).Waiting);
 
-        for (var step = 0; step < 90; step++) _time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var step = 0; step < 90; step++)
+            _time.Advance(TimeSpan.FromMilliseconds(100));
 
         await Task.WhenAll(cleanUp, release, growth).WaitAsync(Eventually.DefaultDeadline);
         Assert.Equal(["a", "growth", "release", "clean-up"], _sent);
@@ -85,7 +96,8 @@ public sealed class ApiRateLimiterTests
         await SendAsync("growth");
 
         Assert.Equal(["clean-up", "release", "growth"], _sent);
-        for (var step = 0; step < 90; step++) _time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var step = 0; step < 90; step++)
+            _time.Advance(TimeSpan.FromMilliseconds(100));
         await Task.WhenAll(cleanUp, release).WaitAsync(Eventually.DefaultDeadline);
     }
 
@@ -121,7 +133,8 @@ public sealed class ApiRateLimiterTests
 
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
-        for (var step = 0; step < 50; step++) _time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var step = 0; step < 50; step++)
+            _time.Advance(TimeSpan.FromMilliseconds(100));
 
         await next.WaitAsync(Eventually.DefaultDeadline);
         Assert.Equal(["a", "next"], _sent);
@@ -143,8 +156,16 @@ public sealed class ApiRateLimiterTests
         await Assert.ThrowsAsync<CloudException>(() => SendAsync("Create"));
 
         Assert.Equal(
-            [new("Create", "Canceled", 1), new("Create", "Disabled", 1), new("Create", "LocalBudget", 1), new("Create", "Ok", 1), new("Describe", "Ok", 2), new("Failing", "NotFound", 1)],
-            _budget.View().Calls);
+            [
+                new("Create", "Canceled", 1),
+                new("Create", "Disabled", 1),
+                new("Create", "LocalBudget", 1),
+                new("Create", "Ok", 1),
+                new("Describe", "Ok", 2),
+                new("Failing", "NotFound", 1),
+            ],
+            _budget.View().Calls
+        );
     }
 
     [Theory]
@@ -181,7 +202,10 @@ public sealed class ApiRateLimiterTests
         _budget.Access = CloudAccess.NoCalls;
         _time.Advance(TimeSpan.FromSeconds(2));
 
-        Assert.Equal(CloudErrorKind.Disabled, (await Assert.ThrowsAsync<CloudException>(() => waiting.WaitAsync(Eventually.DefaultDeadline))).Kind);
+        Assert.Equal(
+            CloudErrorKind.Disabled,
+            (await Assert.ThrowsAsync<CloudException>(() => waiting.WaitAsync(Eventually.DefaultDeadline))).Kind
+        );
         _budget.Access = CloudAccess.Full;
         await SendAsync("b");
         Assert.Equal(["a", "b"], _sent);
@@ -225,15 +249,26 @@ public sealed class ApiRateLimiterTests
             var budget = new ApiRateLimiter(Options, time, new Random(seed));
             var thread = Environment.CurrentManagedThreadId;
             var sent = new List<string>();
-            var calls = Enumerable.Range(0, 12).Select(number => budget.ExecuteAsync(
-                new BudgetedCall($"c{number}", CallKind.Mutate, number % 4 == 3 ? CallPriority.Release : CallPriority.Growth, Cost: 1),
-                _ =>
-                {
-                    Assert.Equal(thread, Environment.CurrentManagedThreadId);
-                    sent.Add($"{time.GetUtcNow():O} c{number}");
-                    return Task.FromResult(number);
-                },
-                default)).ToList();
+            var calls = Enumerable
+                .Range(0, 12)
+                .Select(number =>
+                    budget.ExecuteAsync(
+                        new BudgetedCall(
+                            $"c{number}",
+                            CallKind.Mutate,
+                            number % 4 == 3 ? CallPriority.Release : CallPriority.Growth,
+                            Cost: 1
+                        ),
+                        _ =>
+                        {
+                            Assert.Equal(thread, Environment.CurrentManagedThreadId);
+                            sent.Add($"{time.GetUtcNow():O} c{number}");
+                            return Task.FromResult(number);
+                        },
+                        default
+                    )
+                )
+                .ToList();
             for (var step = 0; step < 2_000 && !calls.TrueForAll(call => call.IsCompleted); step++)
             {
                 context.Drain();
@@ -250,18 +285,30 @@ public sealed class ApiRateLimiterTests
         }
     }
 
-    private Task<int> SendAsync(string name, CallPriority priority = CallPriority.Growth, CallKind kind = CallKind.Mutate, int cost = 1, CancellationToken cancellationToken = default) =>
+    private Task<int> SendAsync(
+        string name,
+        CallPriority priority = CallPriority.Growth,
+        CallKind kind = CallKind.Mutate,
+        int cost = 1,
+        CancellationToken cancellationToken = default
+    ) =>
         _budget.ExecuteAsync(
             new BudgetedCall(name, kind, priority, cost),
             _ =>
             {
-                lock (_sent) _sent.Add(name);
+                lock (_sent)
+                    _sent.Add(name);
                 return Task.FromResult(0);
             },
-            cancellationToken);
+            cancellationToken
+        );
 
     private Task<int> FailAsync(CloudErrorKind error, CallKind kind = CallKind.Mutate) =>
-        _budget.ExecuteAsync<int>(new BudgetedCall("Failing", kind, CallPriority.Growth, 1), _ => throw new CloudException(error, "Failing", error.ToString(), "made to fail"), default);
+        _budget.ExecuteAsync<int>(
+            new BudgetedCall("Failing", kind, CallPriority.Growth, 1),
+            _ => throw new CloudException(error, "Failing", error.ToString(), "made to fail"),
+            default
+        );
 
     private BucketView Bucket(CallKind kind) => _budget.View().Buckets.Single(bucket => bucket.Kind == kind);
 
@@ -273,7 +320,8 @@ public sealed class ApiRateLimiterTests
 
         public void Drain()
         {
-            while (_posted.TryDequeue(out var posted)) posted.Callback(posted.State);
+            while (_posted.TryDequeue(out var posted))
+                posted.Callback(posted.State);
         }
     }
 }

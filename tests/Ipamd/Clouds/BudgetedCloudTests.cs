@@ -12,7 +12,13 @@ namespace VpcCni.Ipamd.Tests.Clouds;
 public sealed class BudgetedCloudTests
 {
     private static readonly NetworkInterfaceId Eni = new("eni-0");
-    private static readonly CreateInterfaceRequest Create = new("token-1", DateTimeOffset.UnixEpoch, "subnet-1", ["sg-1"], new BlockRequest(BlockKind.Ipv4Address, 1));
+    private static readonly CreateInterfaceRequest Create = new(
+        "token-1",
+        DateTimeOffset.UnixEpoch,
+        "subnet-1",
+        ["sg-1"],
+        new BlockRequest(BlockKind.Ipv4Address, 1)
+    );
 
     private readonly ApiRateLimiter _budget = new(new ApiBudgetOptions(), new ManualTimeProvider(), new Random(1));
     private readonly FakeCloud _fake = new FakeCloud(maxInterfaces: 4, addressesPerInterface: 10).WithPrimary();
@@ -27,18 +33,74 @@ public sealed class BudgetedCloudTests
         new("ReadMetadataInterfaces", cloud => cloud.ReadMetadataInterfacesAsync(default), "", 0, NoReleases: true, NoCalls: true),
         new("DescribeNetworkRanges", cloud => cloud.DescribeNetworkRangesAsync(default), "", 0, NoReleases: true, NoCalls: true),
         new("DescribeLimits", cloud => cloud.DescribeLimitsAsync("fake.small", default), "Describe", 1, NoReleases: true, NoCalls: false),
-        new("DescribeAttachedInterfaces", cloud => cloud.DescribeAttachedInterfacesAsync(default), "Describe", 1, NoReleases: true, NoCalls: false),
-        new("DescribeUnattachedInterfaces", cloud => cloud.DescribeUnattachedInterfacesAsync(default), "Describe", 1, NoReleases: true, NoCalls: false),
-        new("DescribeLeakCandidates", cloud => cloud.DescribeLeakCandidatesAsync(default), "Describe", 1, NoReleases: false, NoCalls: false),
+        new(
+            "DescribeAttachedInterfaces",
+            cloud => cloud.DescribeAttachedInterfacesAsync(default),
+            "Describe",
+            1,
+            NoReleases: true,
+            NoCalls: false
+        ),
+        new(
+            "DescribeUnattachedInterfaces",
+            cloud => cloud.DescribeUnattachedInterfacesAsync(default),
+            "Describe",
+            1,
+            NoReleases: true,
+            NoCalls: false
+        ),
+        new(
+            "DescribeLeakCandidates",
+            cloud => cloud.DescribeLeakCandidatesAsync(default),
+            "Describe",
+            1,
+            NoReleases: false,
+            NoCalls: false
+        ),
         new("DescribeSubnets", cloud => cloud.DescribeSubnetsAsync(default), "Describe", 1, NoReleases: true, NoCalls: false),
         new("CreateInterface", cloud => cloud.CreateInterfaceAsync(Create, default), "Mutate", 3, NoReleases: true, NoCalls: false),
         new("AttachInterface", cloud => cloud.AttachInterfaceAsync(Eni, 1, default), "Mutate", 0, NoReleases: true, NoCalls: false),
-        new("SetDeleteOnTermination", cloud => cloud.SetDeleteOnTerminationAsync(Eni, "attach-0", default), "Mutate", 0, NoReleases: true, NoCalls: false),
+        new(
+            "SetDeleteOnTermination",
+            cloud => cloud.SetDeleteOnTerminationAsync(Eni, "attach-0", default),
+            "Mutate",
+            0,
+            NoReleases: true,
+            NoCalls: false
+        ),
         new("TagInterface", cloud => cloud.TagInterfaceAsync(Eni, null, default), "Mutate", 1, NoReleases: true, NoCalls: false),
-        new("DetachInterface", cloud => cloud.DetachInterfaceAsync(Eni, "attach-0", default), "Mutate", 1, NoReleases: false, NoCalls: false),
-        new("DeleteInterface", cloud => cloud.DeleteInterfaceAsync(new NetworkInterfaceId("eni-9"), default), "Mutate", 1, NoReleases: false, NoCalls: false),
-        new("AssignBlocks", cloud => cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default), "Assign", 1, NoReleases: true, NoCalls: false),
-        new("UnassignBlocks", cloud => cloud.UnassignBlocksAsync(Eni, [IPNetwork.Parse("10.0.0.9/32")], default), "Assign", 1, NoReleases: false, NoCalls: false),
+        new(
+            "DetachInterface",
+            cloud => cloud.DetachInterfaceAsync(Eni, "attach-0", default),
+            "Mutate",
+            1,
+            NoReleases: false,
+            NoCalls: false
+        ),
+        new(
+            "DeleteInterface",
+            cloud => cloud.DeleteInterfaceAsync(new NetworkInterfaceId("eni-9"), default),
+            "Mutate",
+            1,
+            NoReleases: false,
+            NoCalls: false
+        ),
+        new(
+            "AssignBlocks",
+            cloud => cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default),
+            "Assign",
+            1,
+            NoReleases: true,
+            NoCalls: false
+        ),
+        new(
+            "UnassignBlocks",
+            cloud => cloud.UnassignBlocksAsync(Eni, [IPNetwork.Parse("10.0.0.9/32")], default),
+            "Assign",
+            1,
+            NoReleases: false,
+            NoCalls: false
+        ),
     ];
 
     public static TheoryData<string> Names => [.. Cases.Select(sample => sample.Name)];
@@ -53,7 +115,8 @@ public sealed class BudgetedCloudTests
         await sample.Call(_cloud);
 
         Assert.Equal([sample.Name], _fake.Calls);
-        foreach (var bucket in _budget.View().Buckets) Assert.Equal(bucket.Kind.ToString() == sample.Kind ? sample.Cost : 0, full[bucket.Kind.ToString()] - bucket.Tokens);
+        foreach (var bucket in _budget.View().Buckets)
+            Assert.Equal(bucket.Kind.ToString() == sample.Kind ? sample.Cost : 0, full[bucket.Kind.ToString()] - bucket.Tokens);
         Assert.Equal(sample.Kind.Length == 0 ? [] : [new CallCount(sample.Name, "Ok", 1)], _budget.View().Calls);
     }
 
@@ -66,8 +129,10 @@ public sealed class BudgetedCloudTests
         {
             _budget.Access = access;
             _fake.Calls.Clear();
-            if (allowed) await sample.Call(_cloud);
-            else Assert.Equal((CloudErrorKind.Disabled, sample.Name), await RefusalAsync(() => sample.Call(_cloud)));
+            if (allowed)
+                await sample.Call(_cloud);
+            else
+                Assert.Equal((CloudErrorKind.Disabled, sample.Name), await RefusalAsync(() => sample.Call(_cloud)));
             Assert.Equal(allowed ? [sample.Name] : [], _fake.Calls);
         }
     }
@@ -87,7 +152,8 @@ public sealed class BudgetedCloudTests
     public async Task A_view_for_clean_up_stops_where_half_of_the_bucket_is_left_and_shares_it()
     {
         var cleanUp = _cloud.For(CallPriority.CleanUp);
-        for (var call = 0; call < 6; call++) await cleanUp.DeleteInterfaceAsync(new NetworkInterfaceId("eni-9"), default);
+        for (var call = 0; call < 6; call++)
+            await cleanUp.DeleteInterfaceAsync(new NetworkInterfaceId("eni-9"), default);
 
         Assert.False(cleanUp.DeleteInterfaceAsync(new NetworkInterfaceId("eni-9"), default).IsCompleted);
         await _cloud.CreateInterfaceAsync(Create, default);
@@ -113,7 +179,9 @@ public sealed class BudgetedCloudTests
     {
         _fake.FailNext("AssignBlocks", CloudErrorKind.Throttled);
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => _cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            _cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+        );
 
         Assert.Equal((CloudErrorKind.Throttled, "Throttled", null), (failure.Kind, failure.Code, failure.RetryAfter));
         Assert.Equal(0.5, _budget.View().Buckets.Single(bucket => bucket.Kind == CallKind.Assign).PerSecond);

@@ -41,14 +41,16 @@ public sealed class TokenBucketTests
         _bucket.Throttled(began: Seconds(0), now: Seconds(1));
         Assert.Equal((1, 5), (_bucket.Rate, _bucket.Tokens));
 
-        for (var second = 2; second < 10; second++) _bucket.Throttled(began: Seconds(second), now: Seconds(second));
+        for (var second = 2; second < 10; second++)
+            _bucket.Throttled(began: Seconds(second), now: Seconds(second));
         Assert.Equal(0.25, _bucket.Rate);
     }
 
     [Fact]
     public void Calls_that_were_under_way_together_halve_the_rate_once()
     {
-        for (var call = 0; call < 5; call++) _bucket.Throttled(began: Seconds(0), now: Seconds(1));
+        for (var call = 0; call < 5; call++)
+            _bucket.Throttled(began: Seconds(0), now: Seconds(1));
 
         Assert.Equal(1, _bucket.Rate);
     }
@@ -60,16 +62,19 @@ public sealed class TokenBucketTests
 
         _bucket.Succeeded(began: Seconds(0));
         Assert.Equal(1, _bucket.Rate);
-        for (var call = 1; call <= 3; call++) _bucket.Succeeded(began: Seconds(1));
+        for (var call = 1; call <= 3; call++)
+            _bucket.Succeeded(began: Seconds(1));
         Assert.Equal(1.6, _bucket.Rate, 1e-9);
-        for (var call = 0; call < 20; call++) _bucket.Succeeded(began: Seconds(2));
+        for (var call = 0; call < 20; call++)
+            _bucket.Succeeded(began: Seconds(2));
         Assert.Equal(2, _bucket.Rate);
     }
 
     [Fact]
     public void Time_alone_brings_the_full_rate_back_within_five_minutes()
     {
-        for (var second = 0; second < 10; second++) _bucket.Throttled(began: Seconds(second), now: Seconds(second));
+        for (var second = 0; second < 10; second++)
+            _bucket.Throttled(began: Seconds(second), now: Seconds(second));
         var slowest = _bucket.Rate;
 
         _bucket.Refill(Seconds(9 + 30));

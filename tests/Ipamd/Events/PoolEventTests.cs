@@ -47,7 +47,10 @@ public sealed class PoolEventTests
         await pool.StepAsync();
         var outcome = Assert.IsType<AddOutcome.NoAddress>(await add);
         var failed = Assert.Single(Of<PoolEvent.AddFailed>(pool));
-        Assert.Equal((AddFailureKind.NoAddress, GrowthObstacleKind.ProvisioningDisabled, outcome.Reason), (failed.Kind, failed.Obstacle, failed.Reason));
+        Assert.Equal(
+            (AddFailureKind.NoAddress, GrowthObstacleKind.ProvisioningDisabled, outcome.Reason),
+            (failed.Kind, failed.Obstacle, failed.Reason)
+        );
         Assert.Equal("a", failed.Pod.Name);
     }
 
@@ -90,7 +93,10 @@ public sealed class PoolEventTests
         Assert.Contains(planned, action => action is PoolAction.AddInterface);
         var began = Assert.Single(Of<PoolEvent.ChangeBegan>(pool), item => item.Intent is Intent.AddInterface);
         Assert.False(began.IsRepeated);
-        var stages = Of<PoolEvent.ChangeAdvanced>(pool).Where(item => item.Intent.Number == began.Intent.Number).Select(item => (Intent.AddInterface)item.Intent).ToArray();
+        var stages = Of<PoolEvent.ChangeAdvanced>(pool)
+            .Where(item => item.Intent.Number == began.Intent.Number)
+            .Select(item => (Intent.AddInterface)item.Intent)
+            .ToArray();
         Assert.NotNull(stages[0].Created);
         Assert.NotNull(stages[^1].AttachmentId);
         var ended = Assert.Single(Of<PoolEvent.ChangeEnded>(pool), item => item.Intent.Number == began.Intent.Number);
@@ -121,6 +127,5 @@ public sealed class PoolEventTests
     }
 
     private static T[] Of<T>(PoolHarness pool)
-        where T : PoolEvent
-        => [.. pool.Told.OfType<T>()];
+        where T : PoolEvent => [.. pool.Told.OfType<T>()];
 }

@@ -6,8 +6,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Tests.Harness;
 
 /// <summary>
-/// A small stateful cloud behind the port: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Every call is logged; the next call of a kind can be made to fail, before or
-/// after it took effect, or to hang until it is let go.
+/// A small stateful cloud behind the port: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Every
+/// call is logged; the next call of a kind can be made to fail, before or after it took effect, or to hang until it is let go.
 /// </summary>
 internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
 {
@@ -16,7 +16,10 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private readonly Dictionary<string, Queue<Func<Exception?>>> _faults = [];
     private readonly List<CloudInterface> _interfaces = [];
     private readonly Dictionary<string, NetworkInterfaceId> _tokens = [];
-    private readonly Dictionary<string, CloudSubnet> _subnets = new() { ["subnet-1"] = new CloudSubnet("subnet-1", "vpc-1", "fake-1a", Subnet, 4000, new Dictionary<string, string>()) };
+    private readonly Dictionary<string, CloudSubnet> _subnets = new()
+    {
+        ["subnet-1"] = new CloudSubnet("subnet-1", "vpc-1", "fake-1a", Subnet, 4000, new Dictionary<string, string>()),
+    };
     private readonly Dictionary<string, int> _nextAddress = [];
     private int _nextInterface;
     private int _nextAttachment;
@@ -39,13 +42,21 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     {
         get
         {
-            lock (_lock) return [.. _interfaces];
+            lock (_lock)
+                return [.. _interfaces];
         }
     }
 
     public FakeCloud WithPrimary(int blocks = 0)
     {
-        _interfaces.Add(New("subnet-1", ["sg-1"], blocks) with { AttachmentId = "attach-0", DeviceIndex = 0, State = CloudInterfaceState.InUse });
+        _interfaces.Add(
+            New("subnet-1", ["sg-1"], blocks) with
+            {
+                AttachmentId = "attach-0",
+                DeviceIndex = 0,
+                State = CloudInterfaceState.InUse,
+            }
+        );
         return this;
     }
 
@@ -60,7 +71,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     /// <summary>From now on the subnet has so many addresses left: it refuses more, all or nothing.</summary>
     public void SetLeft(string subnetId, int addresses)
     {
-        lock (_lock) _left[subnetId] = addresses;
+        lock (_lock)
+            _left[subnetId] = addresses;
     }
 
     /// <summary>What a description shows instead of what a subnet has left, e.g. addresses of a reservation.</summary>
@@ -72,7 +84,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private void TakeFrom(string subnetId, string operation, int blocks, int own)
     {
         Asked.Add($"{operation} {blocks}");
-        if (!_left.TryGetValue(subnetId, out var left)) return;
+        if (!_left.TryGetValue(subnetId, out var left))
+            return;
         if (blocks + own > left)
             throw new CloudException(CloudErrorKind.SubnetExhausted, operation, "InsufficientFreeAddressesInSubnet", $"{subnetId} is full");
         _left[subnetId] = left - blocks - own;
@@ -83,13 +96,16 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     public void FailNext(string operation, CloudErrorKind kind, int times = 1)
     {
-        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
-        for (var index = 0; index < times; index++) queue.Enqueue(() => new CloudException(kind, operation, kind.ToString(), "made to fail"));
+        if (!_faults.TryGetValue(operation, out var queue))
+            _faults[operation] = queue = new();
+        for (var index = 0; index < times; index++)
+            queue.Enqueue(() => new CloudException(kind, operation, kind.ToString(), "made to fail"));
     }
 
     public void FailNext(string operation, Func<Exception> failure)
     {
-        if (!_faults.TryGetValue(operation, out var queue)) _faults[operation] = queue = new();
+        if (!_faults.TryGetValue(operation, out var queue))
+            _faults[operation] = queue = new();
         queue.Enqueue(failure);
     }
 
@@ -103,98 +119,154 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         {
             var index = _interfaces.FindIndex(item => item.Id == id);
             var changed = change(_interfaces[index]);
-            if (changed is null) _interfaces.RemoveAt(index);
-            else _interfaces[index] = changed;
+            if (changed is null)
+                _interfaces.RemoveAt(index);
+            else
+                _interfaces[index] = changed;
         }
     }
 
     public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => CallAsync("IdentifyNode", () => Identity);
 
-    public NodeIdentity Identity => new()
-    {
-        NodeId = "i-1",
-        NodeType = "fake.small",
-        Region = "fake-1",
-        Zone = "fake-1a",
-        NetworkId = "vpc-1",
-        PrimaryAddress = _interfaces[0].PrimaryAddress,
-        PrimaryMac = _interfaces[0].Mac,
-        PrimaryInterface = _interfaces[0].Id,
-        PrimarySubnetId = "subnet-1",
-    };
+    public NodeIdentity Identity =>
+        new()
+        {
+            NodeId = "i-1",
+            NodeType = "fake.small",
+            Region = "fake-1",
+            Zone = "fake-1a",
+            NetworkId = "vpc-1",
+            PrimaryAddress = _interfaces[0].PrimaryAddress,
+            PrimaryMac = _interfaces[0].Mac,
+            PrimaryInterface = _interfaces[0].Id,
+            PrimarySubnetId = "subnet-1",
+        };
 
     public NodeLimits? KnownLimits(string nodeType) => Known;
 
-    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken)
-        => CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
+    public Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken) =>
+        CallAsync("DescribeLimits", () => new NodeLimits(maxInterfaces, addressesPerInterface, 0, SupportsPrefixes: false));
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeAttachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is not null)]);
+    public Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudInterface>>(
+            "DescribeAttachedInterfaces",
+            () => [.. _interfaces.Where(item => item.AttachmentId is not null)]
+        );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeUnattachedInterfaces", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+    public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudInterface>>(
+            "DescribeUnattachedInterfaces",
+            () => [.. _interfaces.Where(item => item.AttachmentId is null)]
+        );
 
-    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => Ranges);
+    public Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<IPNetwork>>("DescribeNetworkRanges", () => Ranges);
 
-    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) => CallAsync("CreateInterface", () =>
-    {
-        if (_tokens.TryGetValue(request.IdempotencyToken, out var existing)) return _interfaces.Single(item => item.Id == existing);
-        TakeFrom(request.SubnetId, "CreateInterface", request.Blocks.Count, own: 1);
-        var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
-        _interfaces.Add(created);
-        _tokens[request.IdempotencyToken] = created.Id;
-        return created;
-    });
+    public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
+        CallAsync(
+            "CreateInterface",
+            () =>
+            {
+                if (_tokens.TryGetValue(request.IdempotencyToken, out var existing))
+                    return _interfaces.Single(item => item.Id == existing);
+                TakeFrom(request.SubnetId, "CreateInterface", request.Blocks.Count, own: 1);
+                var created = New(request.SubnetId, request.SecurityGroupIds, request.Blocks.Count);
+                _interfaces.Add(created);
+                _tokens[request.IdempotencyToken] = created.Id;
+                return created;
+            }
+        );
 
-    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) => CallAsync("AttachInterface", () =>
-    {
-        if (_interfaces.Count(item => item.AttachmentId is not null) >= maxInterfaces) throw new CloudException(CloudErrorKind.InterfaceLimit, "AttachInterface", "AttachmentLimitExceeded", "full");
-        if (_interfaces.Any(item => item.DeviceIndex == deviceIndex)) throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
-        var attachment = $"attach-{++_nextAttachment}";
-        Replace(id, item => item with { AttachmentId = attachment, DeviceIndex = deviceIndex, State = CloudInterfaceState.InUse });
-        return attachment;
-    });
+    public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
+        CallAsync(
+            "AttachInterface",
+            () =>
+            {
+                if (_interfaces.Count(item => item.AttachmentId is not null) >= maxInterfaces)
+                    throw new CloudException(CloudErrorKind.InterfaceLimit, "AttachInterface", "AttachmentLimitExceeded", "full");
+                if (_interfaces.Any(item => item.DeviceIndex == deviceIndex))
+                    throw new CloudException(CloudErrorKind.Conflict, "AttachInterface", "InvalidParameterValue", "index in use");
+                var attachment = $"attach-{++_nextAttachment}";
+                Replace(id, item => item with { AttachmentId = attachment, DeviceIndex = deviceIndex, State = CloudInterfaceState.InUse });
+                return attachment;
+            }
+        );
 
-    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
-        => CallAsync("SetDeleteOnTermination", () => Replace(id, item => item with { DeleteOnTermination = true }));
+    public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        CallAsync("SetDeleteOnTermination", () => Replace(id, item => item with { DeleteOnTermination = true }));
 
-    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken)
-        => CallAsync("DetachInterface", () => Replace(id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available }));
+    public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
+        CallAsync(
+            "DetachInterface",
+            () => Replace(id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available })
+        );
 
-    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => CallAsync("DeleteInterface", () =>
-    {
-        if (_interfaces.Any(item => item.Id == id && item.AttachmentId is not null)) throw new CloudException(CloudErrorKind.Conflict, "DeleteInterface", "InUse", "attached");
-        return _interfaces.RemoveAll(item => item.Id == id);
-    });
+    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) =>
+        CallAsync(
+            "DeleteInterface",
+            () =>
+            {
+                if (_interfaces.Any(item => item.Id == id && item.AttachmentId is not null))
+                    throw new CloudException(CloudErrorKind.Conflict, "DeleteInterface", "InUse", "attached");
+                return _interfaces.RemoveAll(item => item.Id == id);
+            }
+        );
 
-    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken) => CallAsync<IReadOnlyList<IPNetwork>>($"AssignBlocks", () =>
-    {
-        var present = _interfaces.Single(item => item.Id == id);
-        if (present.Blocks.Count + request.Count > addressesPerInterface - 1) throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
-        TakeFrom(present.SubnetId, "AssignBlocks", request.Count, own: 0);
-        var added = Blocks(present.SubnetId, request.Count);
-        Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
-        return added;
-    });
+    public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
+        NetworkInterfaceId id,
+        BlockRequest request,
+        CancellationToken cancellationToken
+    ) =>
+        CallAsync<IReadOnlyList<IPNetwork>>(
+            "AssignBlocks",
+            () =>
+            {
+                var present = _interfaces.Single(item => item.Id == id);
+                if (present.Blocks.Count + request.Count > addressesPerInterface - 1)
+                    throw new CloudException(CloudErrorKind.AddressLimit, "AssignBlocks", "PrivateIpAddressLimitExceeded", "full");
+                TakeFrom(present.SubnetId, "AssignBlocks", request.Count, own: 0);
+                var added = Blocks(present.SubnetId, request.Count);
+                Replace(id, item => item with { Blocks = [.. item.Blocks, .. added] });
+                return added;
+            }
+        );
 
-    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
-        => CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
+    public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) =>
+        CallAsync("UnassignBlocks", () => Replace(id, item => item with { Blocks = [.. item.Blocks.Except(blocks)] }));
 
-    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<InterfaceHint>>("HintAttachedInterfaces", () => HintFilter([.. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks))]));
+    public Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<InterfaceHint>>(
+            "HintAttachedInterfaces",
+            () =>
+                HintFilter([
+                    .. _interfaces.Where(item => item.AttachmentId is not null).Select(item => new InterfaceHint(item.Id, item.Blocks)),
+                ])
+        );
 
     /// <summary>As the metadata shows them: without tags, attachments and what <see cref="HintFilter"/> leaves out.</summary>
-    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudInterface>>("ReadMetadataInterfaces", () =>
-        {
-            var attached = _interfaces.Where(item => item.AttachmentId is not null).ToArray();
-            var shown = HintFilter([.. attached.Select(item => new InterfaceHint(item.Id, item.Blocks))]);
-            return [.. shown.Select(hint => attached.Single(item => item.Id == hint.Id) with { Blocks = hint.Blocks, Tags = new Dictionary<string, string>(), AttachmentId = "not-in-instance-metadata" })];
-        });
+    public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudInterface>>(
+            "ReadMetadataInterfaces",
+            () =>
+            {
+                var attached = _interfaces.Where(item => item.AttachmentId is not null).ToArray();
+                var shown = HintFilter([.. attached.Select(item => new InterfaceHint(item.Id, item.Blocks))]);
+                return
+                [
+                    .. shown.Select(hint =>
+                        attached.Single(item => item.Id == hint.Id) with
+                        {
+                            Blocks = hint.Blocks,
+                            Tags = new Dictionary<string, string>(),
+                            AttachmentId = "not-in-instance-metadata",
+                        }
+                    ),
+                ];
+            }
+        );
 
-    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
+    public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
     /// <summary>The subnet carries this tag, and no other.</summary>
     public FakeCloud WithTag(string subnetId, string key, string value)
@@ -203,25 +275,40 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         return this;
     }
 
-    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken)
-        => CallAsync<IReadOnlyList<CloudSubnet>>("DescribeSubnets", () =>
-            [.. _subnets.Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })
-                .Select(subnet => _left.TryGetValue(subnet.Id, out var left) ? subnet with { FreeAddresses = ShownLeft(left) } : subnet)]);
+    public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
+        CallAsync<IReadOnlyList<CloudSubnet>>(
+            "DescribeSubnets",
+            () =>
+                [
+                    .. _subnets
+                        .Values.Where(subnet => subnet is { Zone: "fake-1a", NetworkId: "vpc-1" })
+                        .Select(subnet =>
+                            _left.TryGetValue(subnet.Id, out var left) ? subnet with { FreeAddresses = ShownLeft(left) } : subnet
+                        ),
+                ]
+        );
 
-    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) =>
+        CallAsync("FindSubnet", () => _subnets.GetValueOrDefault(subnetId));
 
-    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken)
-        => CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.DeviceIndex == 0).SecurityGroupIds);
+    public Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
+        CallAsync("HintSecurityGroups", () => HintedGroups ?? _interfaces.Single(item => item.DeviceIndex == 0).SecurityGroupIds);
 
-    public Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken)
-        => CallAsync("SetSecurityGroups", () => Replace(id, item => item with { SecurityGroupIds = securityGroupIds }));
+    public Task SetSecurityGroupsAsync(
+        NetworkInterfaceId id,
+        IReadOnlyList<string> securityGroupIds,
+        CancellationToken cancellationToken
+    ) => CallAsync("SetSecurityGroups", () => Replace(id, item => item with { SecurityGroupIds = securityGroupIds }));
 
-    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) => CallAsync("TagInterface", () => true);
+    public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
+        CallAsync("TagInterface", () => true);
 
     private string? _hangsAfter;
     private TaskCompletionSource? _hanging;
 
-    /// <summary>The next call of a kind takes effect and is never answered: what a crash in the middle of it looks like to the one that crashed.</summary>
+    /// <summary>
+    /// The next call of a kind takes effect and is never answered: what a crash in the middle of it looks like to the one that crashed.
+    /// </summary>
     public void HangAfter(string operation) => (_hangsAfter, _hanging) = (operation, new TaskCompletionSource());
 
     /// <summary>Those that come later are answered again.</summary>
@@ -230,22 +317,26 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private async Task<T> CallAsync<T>(string operation, Func<T> effect)
     {
         T result;
-        if (Gate is { } gate) await gate.Task;
+        if (Gate is { } gate)
+            await gate.Task;
         lock (_lock)
         {
             Calls.Add(operation);
-            if (_faults.TryGetValue(operation, out var queue) && queue.TryDequeue(out var fault) && fault() is { } exception) throw exception;
+            if (_faults.TryGetValue(operation, out var queue) && queue.TryDequeue(out var fault) && fault() is { } exception)
+                throw exception;
             result = effect();
         }
 
-        if (_hangsAfter == operation && _hanging is { } hanging) await hanging.Task;
+        if (_hangsAfter == operation && _hanging is { } hanging)
+            await hanging.Task;
         return result;
     }
 
     private bool Replace(NetworkInterfaceId id, Func<CloudInterface, CloudInterface> change)
     {
         var index = _interfaces.FindIndex(item => item.Id == id);
-        if (index < 0) throw new CloudException(CloudErrorKind.NotFound, "Replace", "InvalidNetworkInterfaceID.NotFound", id.Value);
+        if (index < 0)
+            throw new CloudException(CloudErrorKind.NotFound, "Replace", "InvalidNetworkInterfaceID.NotFound", id.Value);
         _interfaces[index] = change(_interfaces[index]);
         return true;
     }
@@ -267,7 +358,8 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         };
     }
 
-    private IPNetwork[] Blocks(string subnetId, int count) => [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
+    private IPNetwork[] Blocks(string subnetId, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
 
     /// <summary>The first four of a subnet are the cloud's.</summary>
     private IPAddress NextAddress(string subnetId)

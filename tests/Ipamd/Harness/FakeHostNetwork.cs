@@ -18,7 +18,8 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
     {
-        if (Broken.Contains(wiring.Mac)) throw new HostNetworkException($"no link with MAC {wiring.Mac}");
+        if (Broken.Contains(wiring.Mac))
+            throw new HostNetworkException($"no link with MAC {wiring.Mac}");
         Wired.Add(wiring.Mac);
         _macs[wiring.DeviceIndex] = wiring.Mac;
         return Task.CompletedTask;
@@ -26,8 +27,10 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public void RemoveInterface(int deviceIndex, int networkCard, IPAddress primaryAddress)
     {
-        if (!_macs.TryGetValue(deviceIndex, out var mac)) return;
-        if (KeepsRule.Contains(mac)) throw new HostNetworkException($"the rule of {mac} cannot be removed");
+        if (!_macs.TryGetValue(deviceIndex, out var mac))
+            return;
+        if (KeepsRule.Contains(mac))
+            throw new HostNetworkException($"the rule of {mac} cannot be removed");
         Wired.Remove(mac);
     }
 
@@ -38,7 +41,8 @@ internal sealed class FakeHostNetwork : IHostNetwork
     /// <summary>What the host's own links have.</summary>
     public List<LinkAddress> Addresses { get; } = [];
 
-    public IReadOnlyList<LinkAddress> HostAddresses() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Addresses];
+    public IReadOnlyList<LinkAddress> HostAddresses() =>
+        CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Addresses];
 
     public HashSet<string> Links { get; } = [];
     public HashSet<string> Namespaces { get; } = [];
@@ -48,8 +52,10 @@ internal sealed class FakeHostNetwork : IHostNetwork
     /// <summary>The runtime's folder can be seen: a namespace that is not there is gone.</summary>
     public bool SeesNamespaces { get; set; }
 
-    public NamespacePresence NamespaceAt(string path)
-        => Namespaces.Contains(path) ? NamespacePresence.Present : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone : NamespacePresence.Unknown;
+    public NamespacePresence NamespaceAt(string path) =>
+        Namespaces.Contains(path) ? NamespacePresence.Present
+        : SeesNamespaces && path.Length > 0 ? NamespacePresence.Gone
+        : NamespacePresence.Unknown;
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
 
@@ -73,7 +79,8 @@ internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheck
     public void Write(ReadOnlySpan<byte> content)
     {
         BeforeWrite?.Invoke();
-        if (RefuseWrites) throw new IOException("no space left on device");
+        if (RefuseWrites)
+            throw new IOException("no space left on device");
         Content = content.ToArray();
         Writes++;
     }

@@ -13,29 +13,73 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.Ipamd.Tests.Harness;
 
-/// <summary>The whole pool of a daemon in memory and in virtual time: real ledger, queue, planner and reconciler over a fake cloud, kernel and disk.</summary>
+/// <summary>
+/// The whole pool of a daemon in memory and in virtual time: real ledger, queue, planner and reconciler over a fake cloud, kernel and disk.
+/// </summary>
 internal sealed class PoolHarness
 {
-    public PoolHarness(FakeCloud cloud, PoolTargets? targets = null, TimeSpan? addWait = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool customNetworking = false, bool discoversSubnets = false, ApiBudgetOptions? budget = null)
+    public PoolHarness(
+        FakeCloud cloud,
+        PoolTargets? targets = null,
+        TimeSpan? addWait = null,
+        bool provisioningDisabled = false,
+        int maxInterfaces = 3,
+        int blocksPerInterface = 3,
+        bool customNetworking = false,
+        bool discoversSubnets = false,
+        ApiBudgetOptions? budget = null
+    )
     {
         Cloud = cloud;
         Budget = new ApiRateLimiter(budget ?? new ApiBudgetOptions(), Time, new Random(6));
         ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
         Pool.Subscribe(Told.Add);
-        Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null) { Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)) };
+        Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null)
+        {
+            Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)),
+        };
         Waiting = new PendingAddQueue(Ledger, Time);
         Evidence = new KernelUsage(Ledger, Host, Time, NullLogger<KernelUsage>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
-        Placement = customNetworking ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled) : new Subnets(discoversSubnets, clusterName: null, "subnet-1");
-        Interfaces = new InterfaceInventory(port, Host, Ledger, policy, Placement, mayChange: !provisioningDisabled, Time, NullLogger<InterfaceInventory>.Instance);
+        Placement = customNetworking
+            ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled)
+            : new Subnets(discoversSubnets, clusterName: null, "subnet-1");
+        Interfaces = new InterfaceInventory(
+            port,
+            Host,
+            Ledger,
+            policy,
+            Placement,
+            mayChange: !provisioningDisabled,
+            Time,
+            NullLogger<InterfaceInventory>.Instance
+        );
         Supply = new SubnetSupply(Time);
         Backoff = new GrowthBackoff(Supply, Time, new Random(1));
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
         var detachment = new InterfaceDetachment(port, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
         var addition = new InterfaceAddition(port, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2)) { Events = Pool, Logger = NullLogger<PoolActions>.Instance, Supply = Supply };
-        Membership = new InterfaceSync(port, Interfaces, Evidence, Placement, _signal, Time, new Random(3), NullLogger<InterfaceSync>.Instance) { Events = Pool, Supply = Supply };
+        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2))
+        {
+            Events = Pool,
+            Logger = NullLogger<PoolActions>.Instance,
+            Supply = Supply,
+        };
+        Membership = new InterfaceSync(
+            port,
+            Interfaces,
+            Evidence,
+            Placement,
+            _signal,
+            Time,
+            new Random(3),
+            NullLogger<InterfaceSync>.Instance
+        )
+        {
+            Events = Pool,
+            Supply = Supply,
+        };
         EniConfig.Changed = Membership.PlacementChanged;
         Host.LinkSeen = Interfaces.Awaited.Seen;
         Interfaces.Awaited.Watch(at =>
@@ -43,16 +87,34 @@ internal sealed class PoolHarness
             Membership.RequestAt(at);
             _signal.Raise();
         });
-        var groups = new SecurityGroups(port, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance) { Events = Pool };
-        GroupWatch = new SecurityGroupWatch(port, Interfaces, Membership, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
+        var groups = new SecurityGroups(port, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance)
+        {
+            Events = Pool,
+        };
+        GroupWatch = new SecurityGroupWatch(
+            port,
+            Interfaces,
+            Membership,
+            _signal,
+            Time,
+            new Random(5),
+            NullLogger<SecurityGroupWatch>.Instance
+        );
         Reconciler = new PoolReconciler(
             Ledger,
-            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
+            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal)
+            {
+                Supply = Supply,
+            },
             targets ?? new PoolTargets(),
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false, new TargetChange(null, "")),
-            Time)
-        { Events = Pool, Logger = NullLogger<PoolReconciler>.Instance };
+            Time
+        )
+        {
+            Events = Pool,
+            Logger = NullLogger<PoolReconciler>.Instance,
+        };
         Service = new AddressService(Ledger, Writer, Waiting, Evidence, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
         {
             Observed = _observed.Task,
@@ -93,13 +155,17 @@ internal sealed class PoolHarness
     public AddressService Service { get; }
     public LedgerView View => Ledger.View(Time.GetUtcNow());
 
-    /// <summary>Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless something waits for it, as a refill that is collected does.</summary>
+    /// <summary>
+    /// Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless
+    /// something waits for it, as a refill that is collected does.
+    /// </summary>
     public async Task<StepOutcome> StepAsync()
     {
         for (var round = 0; round < MaxRounds; round++)
         {
             var outcome = Reconciler.Step(CancellationToken.None);
-            if (Membership.LastObservedAt is not null) _observed.TrySetResult();
+            if (Membership.LastObservedAt is not null)
+                _observed.TrySetResult();
             if (!Reconciler.IdleAsync().IsCompleted)
             {
                 await IdleAsync();
@@ -109,11 +175,13 @@ internal sealed class PoolHarness
             await Reconciler.IdleAsync();
             if (outcome.Plan.RefillAt is { } refillAt)
             {
-                if (refillAt > Time.GetUtcNow()) Time.Advance(refillAt - Time.GetUtcNow());
+                if (refillAt > Time.GetUtcNow())
+                    Time.Advance(refillAt - Time.GetUtcNow());
                 continue;
             }
 
-            if (outcome.Plan.Actions.Count == 0 && outcome.NextAt > Time.GetUtcNow()) return outcome;
+            if (outcome.Plan.Actions.Count == 0 && outcome.NextAt > Time.GetUtcNow())
+                return outcome;
         }
 
         throw new InvalidOperationException($"the pool does not come to rest in {MaxRounds} rounds");
@@ -124,7 +192,8 @@ internal sealed class PoolHarness
     {
         for (var second = 0; second < 300; second++)
         {
-            if (Reconciler.IdleAsync().IsCompleted) return;
+            if (Reconciler.IdleAsync().IsCompleted)
+                return;
             Time.Advance(TimeSpan.FromSeconds(1));
             await Task.Yield();
         }
@@ -132,10 +201,11 @@ internal sealed class PoolHarness
         throw new InvalidOperationException("what is under way does not end");
     }
 
-    public Task<AddOutcome> AddAsync(string container, CancellationToken cancellationToken = default)
-        => Service.AddAsync(Key(container), new PodReference("default", container), $"/run/netns/{container}", cancellationToken);
+    public Task<AddOutcome> AddAsync(string container, CancellationToken cancellationToken = default) =>
+        Service.AddAsync(Key(container), new PodReference("default", container), $"/run/netns/{container}", cancellationToken);
 
-    public Task<Attachment?> DeleteAsync(string container) => Service.DeleteAsync(Key(container), new PodReference("default", container), CancellationToken.None);
+    public Task<Attachment?> DeleteAsync(string container) =>
+        Service.DeleteAsync(Key(container), new PodReference("default", container), CancellationToken.None);
 
     public static AttachmentKey Key(string container) => new("aws-cni", container, "eth0");
 }

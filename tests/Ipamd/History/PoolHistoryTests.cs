@@ -32,7 +32,8 @@ public sealed class PoolHistoryTests
     [Fact]
     public void When_all_run_the_one_that_was_heard_of_longest_ago_is_forgotten()
     {
-        for (var index = 0; index <= PoolHistory.MaxPods; index++) Served($"pod-{index}");
+        for (var index = 0; index <= PoolHistory.MaxPods; index++)
+            Served($"pod-{index}");
         Assert.Null(_history.Find(Pod("pod-0")));
         Assert.NotNull(_history.Find(Pod("pod-1")));
     }
@@ -41,7 +42,8 @@ public sealed class PoolHistoryTests
     public void A_pod_keeps_its_first_event_and_the_last_ones()
     {
         Served("a");
-        for (var index = 0; index < 100; index++) _history.Observe(new PoolEvent.Checked(Start.AddSeconds(index), Key("a"), null));
+        for (var index = 0; index < 100; index++)
+            _history.Observe(new PoolEvent.Checked(Start.AddSeconds(index), Key("a"), null));
         var memory = _history.Find(Pod("a"))!;
         Assert.Equal((PodRecord.MaxEvents, 101 - PodRecord.MaxEvents), (memory.Events.Count, memory.LeftOut));
         Assert.IsType<PoolEvent.AddServed>(memory.Events[0]);
@@ -52,15 +54,25 @@ public sealed class PoolHistoryTests
     public void A_note_of_a_DEL_ends_a_pod_and_its_time_is_told()
     {
         Served("a");
-        _history.Observe(new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Released) { Released = Of("a"), AskedAt = Start.AddMinutes(1) });
+        _history.Observe(
+            new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Released) { Released = Of("a"), AskedAt = Start.AddMinutes(1) }
+        );
         // Of no pod.
         _history.Observe(new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Outdated));
 
-        var explanation = Explanation.Of(new ExplainedFacts
-        {
-            Now = Start.AddMinutes(3), Name = "default/a", Memory = _history.Find(Pod("a")), Attachments = [], Line = [], Cooldown = TimeSpan.FromSeconds(30), Since = Start,
-            View = new IpLedger(TimeSpan.FromSeconds(30)).View(Start),
-        });
+        var explanation = Explanation.Of(
+            new ExplainedFacts
+            {
+                Now = Start.AddMinutes(3),
+                Name = "default/a",
+                Memory = _history.Find(Pod("a")),
+                Attachments = [],
+                Line = [],
+                Cooldown = TimeSpan.FromSeconds(30),
+                Since = Start,
+                View = new IpLedger(TimeSpan.FromSeconds(30)).View(Start),
+            }
+        );
 
         Assert.Equal(PodState.Gone, explanation.State);
         Assert.Contains("DEL at 03:05:05, while the daemon was away", explanation.Summary, StringComparison.Ordinal);
@@ -72,7 +84,17 @@ public sealed class PoolHistoryTests
     public void A_crash_loop_of_sandboxes_leaves_a_bounded_number_of_keys()
     {
         for (var index = 0; index < 100; index++)
-            _history.Observe(new PoolEvent.AddFailed(Start, new AttachmentKey("aws-cni", $"sandbox-{index}", "eth0"), Pod("a"), AddFailureKind.NoAddress, null, "none", TimeSpan.Zero));
+            _history.Observe(
+                new PoolEvent.AddFailed(
+                    Start,
+                    new AttachmentKey("aws-cni", $"sandbox-{index}", "eth0"),
+                    Pod("a"),
+                    AddFailureKind.NoAddress,
+                    null,
+                    "none",
+                    TimeSpan.Zero
+                )
+            );
         Assert.Empty(_history.FindByContainer("sandbox-0"));
         Assert.Equal(Pod("a"), Assert.Single(_history.FindByContainer("sandbox-99")).Pod);
     }
@@ -85,10 +107,15 @@ public sealed class PoolHistoryTests
         _history.Observe(new PoolEvent.ChangeBegan(Start, under, IsRepeated: false));
         _history.Observe(new PoolEvent.AddWaits(Start, Key("waits"), Pod("waits"), 0, Start.AddSeconds(20)));
         _history.Observe(new PoolEvent.ChangeEnded(Start.AddSeconds(1), under, TimeSpan.FromSeconds(1), null, ""));
-        _history.Observe(new PoolEvent.AddServed(Start.AddSeconds(1), Of("waits"), true, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), null));
+        _history.Observe(
+            new PoolEvent.AddServed(Start.AddSeconds(1), Of("waits"), true, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), null)
+        );
         var release = new Intent.ReleaseBlocks(2, Start, new NetworkInterfaceId("eni-1"), []);
         _history.Observe(new PoolEvent.ChangeBegan(Start, release, IsRepeated: false));
-        Assert.Equal([typeof(PoolEvent.AddWaits), typeof(PoolEvent.ChangeBegan), typeof(PoolEvent.ChangeEnded), typeof(PoolEvent.AddServed)], _history.Find(Pod("waits"))!.Events.Select(item => item.GetType()));
+        Assert.Equal(
+            [typeof(PoolEvent.AddWaits), typeof(PoolEvent.ChangeBegan), typeof(PoolEvent.ChangeEnded), typeof(PoolEvent.AddServed)],
+            _history.Find(Pod("waits"))!.Events.Select(item => item.GetType())
+        );
         Assert.Single(_history.Find(Pod("served"))!.Events);
     }
 
@@ -104,25 +131,41 @@ public sealed class PoolHistoryTests
     public void Failures_of_one_kind_are_counted_and_the_newest_comes_first()
     {
         for (var index = 0; index < 3; index++)
-            _history.Observe(new PoolEvent.AddFailed(Start.AddSeconds(index), Key($"p{index}"), Pod($"p{index}"), AddFailureKind.NoAddress, GrowthObstacleKind.Throttled, $"reason {index}", TimeSpan.Zero));
+            _history.Observe(
+                new PoolEvent.AddFailed(
+                    Start.AddSeconds(index),
+                    Key($"p{index}"),
+                    Pod($"p{index}"),
+                    AddFailureKind.NoAddress,
+                    GrowthObstacleKind.Throttled,
+                    $"reason {index}",
+                    TimeSpan.Zero
+                )
+            );
         _history.Observe(new PoolEvent.CheckpointWritten(Start.AddSeconds(9), TimeSpan.Zero, "no space left"));
         _history.Observe(new PoolEvent.CheckpointWritten(Start.AddSeconds(10), TimeSpan.Zero, null));
         Assert.Equal(
-            [new RecentFailure(Start.AddSeconds(9), 1, "write the checkpoint: no space left"), new RecentFailure(Start.AddSeconds(2), 3, "ADD of default/p2: reason 2")],
-            _history.Failures());
+            [
+                new RecentFailure(Start.AddSeconds(9), 1, "write the checkpoint: no space left"),
+                new RecentFailure(Start.AddSeconds(2), 3, "ADD of default/p2: reason 2"),
+            ],
+            _history.Failures()
+        );
     }
 
-    private void Served(string name) => _history.Observe(new PoolEvent.AddServed(Start, Of(name), IsNew: true, TimeSpan.Zero, TimeSpan.FromMilliseconds(1), null));
+    private void Served(string name) =>
+        _history.Observe(new PoolEvent.AddServed(Start, Of(name), IsNew: true, TimeSpan.Zero, TimeSpan.FromMilliseconds(1), null));
 
     private static PodReference Pod(string name) => new("default", name);
 
     private static AttachmentKey Key(string name) => new("aws-cni", $"{name}-sandbox", "eth0");
 
-    private static Attachment Of(string name) => new()
-    {
-        Key = Key(name),
-        Pod = Pod(name),
-        Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
-        AssignedAt = Start,
-    };
+    private static Attachment Of(string name) =>
+        new()
+        {
+            Key = Key(name),
+            Pod = Pod(name),
+            Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
+            AssignedAt = Start,
+        };
 }

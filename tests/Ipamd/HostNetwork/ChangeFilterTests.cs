@@ -7,12 +7,19 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.HostNetwork;
 
-/// <summary>Which of the kernel's reports lead to a look: none of what pods bring with them and of what others do with what is theirs.</summary>
+/// <summary>
+/// Which of the kernel's reports lead to a look: none of what pods bring with them and of what others do with what is theirs.
+/// </summary>
 public sealed class ChangeFilterTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const int Primary = 2, Secondary = 3, Other = 9, Web = 10;
-    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"), SecondaryMac = MacAddress.Parse("02:00:00:00:00:02"), WebMac = MacAddress.Parse("02:00:00:00:00:10");
+    private const int Primary = 2,
+        Secondary = 3,
+        Other = 9,
+        Web = 10;
+    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"),
+        SecondaryMac = MacAddress.Parse("02:00:00:00:00:02"),
+        WebMac = MacAddress.Parse("02:00:00:00:00:10");
 
     public sealed class Case
     {
@@ -26,48 +33,62 @@ public sealed class ChangeFilterTests
         public override string ToString() => _name;
     }
 
-    public static TheoryData<Case> Cases => new()
-    {
-        new Case("a rule to a pod goes", matters: true, Rule(RouteChange.Removed, RouteTables.ToPodPriority)),
-        new Case("a rule to a pod comes", matters: false, Rule(RouteChange.Set, RouteTables.ToPodPriority)),
-        new Case("the rule for marks goes", matters: true, Rule(RouteChange.Removed, RouteTables.MarkPriority)),
-        new Case("a rule from an interface comes", matters: true, Rule(RouteChange.Set, RouteTables.FromInterfacePriority)),
-        new Case("a rule of somebody else goes", matters: false, Rule(RouteChange.Removed, 100)),
-        new Case("the route of a pod goes", matters: true, Route(RouteChange.Removed, "10.0.0.21/32", Web)),
-        new Case("the route of an address that pods may have goes", matters: true, Route(RouteChange.Removed, "10.0.0.99/32", Web)),
-        new Case("the route of a pod comes", matters: false, Route(RouteChange.Set, "10.0.0.21/32", Web)),
-        new Case("a routing daemon's route goes", matters: false, Route(RouteChange.Removed, "192.0.2.0/24", Primary)),
-        new Case("a routing daemon's route comes", matters: false, Route(RouteChange.Set, "192.0.2.0/24", Primary)),
-        new Case("a routing daemon's route to one address goes", matters: false, Route(RouteChange.Removed, "192.0.2.1/32", Primary)),
-        new Case("the subnet is routed by the secondary interface", matters: true, Route(RouteChange.Set, "10.0.0.0/24", Secondary)),
-        new Case("the secondary interface's table changes", matters: true, Route(RouteChange.Set, "0.0.0.0/0", Secondary, table: 2)),
-        new Case("another table changes", matters: false, Route(RouteChange.Removed, "0.0.0.0/0", Primary, table: 77)),
-        new Case("an address of the host", matters: false, Route(RouteChange.Set, "172.20.0.1/32", Other, table: RouteTables.Local)),
-        new Case("an interface's link changes", matters: true, Link(Secondary, SecondaryMac, up: true)),
-        new Case("an interface's link comes back under another number", matters: true, Link(40, SecondaryMac, up: true)),
-        new Case("a link with the primary's address", matters: true, Link(41, PrimaryMac, up: true)),
-        new Case("the link of a new pod comes up", matters: false, Link(50, MacAddress.Parse("02:00:00:00:00:50"), up: true)),
-        new Case("the link of a pod goes down", matters: true, Link(Web, WebMac, up: false)),
-        new Case("the link of a pod that a DEL let go goes down", matters: false, new RouteNotification.LinkChanged(RouteChange.Set, Link(Web, WebMac, up: false).Link with { Group = LinkGroups.Released })),
-        new Case("the link of a pod gets another MAC address", matters: true, Link(Web, MacAddress.Parse("02:00:00:00:00:11"), up: true)),
-        new Case("the link of a pod is reported as it is", matters: false, Link(Web, WebMac, up: true)),
-        new Case("a default route comes", matters: true, new RouteNotification.RouteChanged(RouteChange.Set, new RouteInfo { Family = V4, LinkIndex = Other })),
-        new Case("a route on the secondary interface's link goes", matters: true, Route(RouteChange.Removed, "10.0.0.0/24", Secondary)),
-        new Case("a setting of a pod's link", matters: true, new RouteNotification.ConfigurationChanged(Web)),
-        new Case("an address on an interface's link", matters: true, Address(Secondary)),
-        new Case("an address on another link", matters: false, Address(Other)),
-        new Case("a setting of an interface's link", matters: true, new RouteNotification.ConfigurationChanged(Secondary)),
-        new Case("a setting of all links", matters: true, new RouteNotification.ConfigurationChanged(-1)),
-        new Case("a setting of another link", matters: false, new RouteNotification.ConfigurationChanged(Other)),
-        new Case("reports were lost", matters: true, new RouteNotification.Overflow()),
-    };
+    public static TheoryData<Case> Cases =>
+        new()
+        {
+            new Case("a rule to a pod goes", matters: true, Rule(RouteChange.Removed, RouteTables.ToPodPriority)),
+            new Case("a rule to a pod comes", matters: false, Rule(RouteChange.Set, RouteTables.ToPodPriority)),
+            new Case("the rule for marks goes", matters: true, Rule(RouteChange.Removed, RouteTables.MarkPriority)),
+            new Case("a rule from an interface comes", matters: true, Rule(RouteChange.Set, RouteTables.FromInterfacePriority)),
+            new Case("a rule of somebody else goes", matters: false, Rule(RouteChange.Removed, 100)),
+            new Case("the route of a pod goes", matters: true, Route(RouteChange.Removed, "10.0.0.21/32", Web)),
+            new Case("the route of an address that pods may have goes", matters: true, Route(RouteChange.Removed, "10.0.0.99/32", Web)),
+            new Case("the route of a pod comes", matters: false, Route(RouteChange.Set, "10.0.0.21/32", Web)),
+            new Case("a routing daemon's route goes", matters: false, Route(RouteChange.Removed, "192.0.2.0/24", Primary)),
+            new Case("a routing daemon's route comes", matters: false, Route(RouteChange.Set, "192.0.2.0/24", Primary)),
+            new Case("a routing daemon's route to one address goes", matters: false, Route(RouteChange.Removed, "192.0.2.1/32", Primary)),
+            new Case("the subnet is routed by the secondary interface", matters: true, Route(RouteChange.Set, "10.0.0.0/24", Secondary)),
+            new Case("the secondary interface's table changes", matters: true, Route(RouteChange.Set, "0.0.0.0/0", Secondary, table: 2)),
+            new Case("another table changes", matters: false, Route(RouteChange.Removed, "0.0.0.0/0", Primary, table: 77)),
+            new Case("an address of the host", matters: false, Route(RouteChange.Set, "172.20.0.1/32", Other, table: RouteTables.Local)),
+            new Case("an interface's link changes", matters: true, Link(Secondary, SecondaryMac, up: true)),
+            new Case("an interface's link comes back under another number", matters: true, Link(40, SecondaryMac, up: true)),
+            new Case("a link with the primary's address", matters: true, Link(41, PrimaryMac, up: true)),
+            new Case("the link of a new pod comes up", matters: false, Link(50, MacAddress.Parse("02:00:00:00:00:50"), up: true)),
+            new Case("the link of a pod goes down", matters: true, Link(Web, WebMac, up: false)),
+            new Case(
+                "the link of a pod that a DEL let go goes down",
+                matters: false,
+                new RouteNotification.LinkChanged(RouteChange.Set, Link(Web, WebMac, up: false).Link with { Group = LinkGroups.Released })
+            ),
+            new Case(
+                "the link of a pod gets another MAC address",
+                matters: true,
+                Link(Web, MacAddress.Parse("02:00:00:00:00:11"), up: true)
+            ),
+            new Case("the link of a pod is reported as it is", matters: false, Link(Web, WebMac, up: true)),
+            new Case(
+                "a default route comes",
+                matters: true,
+                new RouteNotification.RouteChanged(RouteChange.Set, new RouteInfo { Family = V4, LinkIndex = Other })
+            ),
+            new Case("a route on the secondary interface's link goes", matters: true, Route(RouteChange.Removed, "10.0.0.0/24", Secondary)),
+            new Case("a setting of a pod's link", matters: true, new RouteNotification.ConfigurationChanged(Web)),
+            new Case("an address on an interface's link", matters: true, Address(Secondary)),
+            new Case("an address on another link", matters: false, Address(Other)),
+            new Case("a setting of an interface's link", matters: true, new RouteNotification.ConfigurationChanged(Secondary)),
+            new Case("a setting of all links", matters: true, new RouteNotification.ConfigurationChanged(-1)),
+            new Case("a setting of another link", matters: false, new RouteNotification.ConfigurationChanged(Other)),
+            new Case("reports were lost", matters: true, new RouteNotification.Overflow()),
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
     public void A_report_matters_when_it_can_be_about_what_is_kept(Case row) => Assert.Equal(row.Matters, Filter().Matters(row.Change));
 
     [Fact]
-    public void Before_the_first_look_everything_matters() => Assert.True(new ChangeFilter(new WiredInterfaces()).Matters(Route(RouteChange.Set, "192.0.2.0/24", Primary)));
+    public void Before_the_first_look_everything_matters() =>
+        Assert.True(new ChangeFilter(new WiredInterfaces()).Matters(Route(RouteChange.Set, "192.0.2.0/24", Primary)));
 
     [Fact]
     public void A_link_that_comes_up_again_after_it_was_down_matters()
@@ -97,29 +118,43 @@ public sealed class ChangeFilterTests
         Assert.True(filter.Matters(Link(50, null, up: true)));
     }
 
-    private static HostNetworkState State => new()
-    {
-        Inputs = new HostNetworkInputs
+    private static HostNetworkState State =>
+        new()
         {
-            Node = new NodeFacts { PrimaryAddress = IPAddress.Parse("10.0.0.10"), PrimaryMac = PrimaryMac, VpcRanges = [IPNetwork.Parse("10.0.0.0/16")] },
-            Pods = [new PodEndpoint("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), 2)],
-            PodRanges = [IPNetwork.Parse("10.0.0.0/25")],
-        },
-        Options = new HostNetworkOptions(),
-        Interfaces = [Wiring],
-    };
+            Inputs = new HostNetworkInputs
+            {
+                Node = new NodeFacts
+                {
+                    PrimaryAddress = IPAddress.Parse("10.0.0.10"),
+                    PrimaryMac = PrimaryMac,
+                    VpcRanges = [IPNetwork.Parse("10.0.0.0/16")],
+                },
+                Pods = [new PodEndpoint("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), 2)],
+                PodRanges = [IPNetwork.Parse("10.0.0.0/25")],
+            },
+            Options = new HostNetworkOptions(),
+            Interfaces = [Wiring],
+        };
 
-    private static InterfaceWiring Wiring => new()
-    {
-        Mac = SecondaryMac.ToString(),
-        DeviceIndex = 1,
-        NetworkCard = 0,
-        PrimaryAddress = IPAddress.Parse("10.0.0.20"),
-        SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
-        Mtu = 9001,
-    };
+    private static InterfaceWiring Wiring =>
+        new()
+        {
+            Mac = SecondaryMac.ToString(),
+            DeviceIndex = 1,
+            NetworkCard = 0,
+            PrimaryAddress = IPAddress.Parse("10.0.0.20"),
+            SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+            Mtu = 9001,
+        };
 
-    private static ObservedHost Observed => new() { Rules = [], Routes = [], Addresses = [], Links = [Link(Web, WebMac, up: true).Link] };
+    private static ObservedHost Observed =>
+        new()
+        {
+            Rules = [],
+            Routes = [],
+            Addresses = [],
+            Links = [Link(Web, WebMac, up: true).Link],
+        };
 
     private static (PodEndpoint Pod, LinkInfo Link)[] Wired => [(State.Inputs.Pods[0], Observed.Links[0])];
 
@@ -133,13 +168,42 @@ public sealed class ChangeFilterTests
         return filter;
     }
 
-    private static RouteNotification.RuleChanged Rule(RouteChange change, int priority) => new(change, new RuleInfo { Family = V4, Priority = priority });
+    private static RouteNotification.RuleChanged Rule(RouteChange change, int priority) =>
+        new(change, new RuleInfo { Family = V4, Priority = priority });
 
-    private static RouteNotification.RouteChanged Route(RouteChange change, string destination, int link, int table = RouteTables.Main)
-        => new(change, new RouteInfo { Family = V4, Destination = IPNetwork.Parse(destination), LinkIndex = link, Table = table });
+    private static RouteNotification.RouteChanged Route(RouteChange change, string destination, int link, int table = RouteTables.Main) =>
+        new(
+            change,
+            new RouteInfo
+            {
+                Family = V4,
+                Destination = IPNetwork.Parse(destination),
+                LinkIndex = link,
+                Table = table,
+            }
+        );
 
-    private static RouteNotification.LinkChanged Link(int index, MacAddress? mac, bool up)
-        => new(RouteChange.Set, new LinkInfo { Index = index, Name = $"l{index}", Mac = mac, Kind = "veth", Flags = up ? LinkFlags.Up : LinkFlags.None });
+    private static RouteNotification.LinkChanged Link(int index, MacAddress? mac, bool up) =>
+        new(
+            RouteChange.Set,
+            new LinkInfo
+            {
+                Index = index,
+                Name = $"l{index}",
+                Mac = mac,
+                Kind = "veth",
+                Flags = up ? LinkFlags.Up : LinkFlags.None,
+            }
+        );
 
-    private static RouteNotification.AddressChanged Address(int link) => new(RouteChange.Set, new AddressInfo { LinkIndex = link, Address = IPAddress.Parse("192.0.2.1"), PrefixLength = 32 });
+    private static RouteNotification.AddressChanged Address(int link) =>
+        new(
+            RouteChange.Set,
+            new AddressInfo
+            {
+                LinkIndex = link,
+                Address = IPAddress.Parse("192.0.2.1"),
+                PrefixLength = 32,
+            }
+        );
 }

@@ -11,16 +11,23 @@ namespace VpcCni.Ipamd.Tests.HostNetwork;
 public sealed class HostNetworkDiffTests
 {
     private const AddressFamily V4 = AddressFamily.InterNetwork;
-    private const int Primary = 2, Secondary = 3, Web = 10;
-    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"), SecondaryMac = MacAddress.Parse("02:00:00:00:00:02");
+    private const int Primary = 2,
+        Secondary = 3,
+        Web = 10;
+    private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"),
+        SecondaryMac = MacAddress.Parse("02:00:00:00:00:02");
     private static readonly PodEndpoint WebPod = new("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), 2);
 
     public sealed class Case
     {
         private readonly string _name;
 
-        internal Case(string name, Func<ObservedHost, ObservedHost> observed, string[] expected, Func<HostNetworkState, HostNetworkState>? declared = null)
-            => (_name, Observed, Expected, Declared) = (name, observed, expected, declared);
+        internal Case(
+            string name,
+            Func<ObservedHost, ObservedHost> observed,
+            string[] expected,
+            Func<HostNetworkState, HostNetworkState>? declared = null
+        ) => (_name, Observed, Expected, Declared) = (name, observed, expected, declared);
 
         internal Func<ObservedHost, ObservedHost> Observed { get; }
         internal string[] Expected { get; }
@@ -29,54 +36,190 @@ public sealed class HostNetworkDiffTests
         public override string ToString() => _name;
     }
 
-    public static TheoryData<Case> Cases => new()
-    {
-        new Case("all is right", host => host, []),
-        new Case("rules flushed", host => host with { Rules = [] },
-        [
-            "ip rule add from 10.0.0.20/32 table 2 priority 32765", "ip rule add from all table 254 priority 32766", "ip rule add from all fwmark 0x80/0x80 table 254 priority 1024", "ip rule add from all to 198.51.100.0/24 table 254 priority 1535",
-            "ip rule add from all to 10.0.0.21/32 table 254 priority 512", "ip rule add from 10.0.0.21/32 table 2 priority 1536",
-        ]),
-        new Case("the pod's route is gone", host => host with { Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)] }, ["ip route add 10.0.0.21/32 dev if10 table 254 scope 253"]),
-        new Case("the pod's address is routed to another link", host => host with { Routes = [.. host.Routes.Select(route => route.LinkIndex == Web ? route with { LinkIndex = 99 } : route)] }, []),
-        new Case("the pod's link is not there yet", host => host with { Rules = Without(host, 512, 1536), Links = [.. host.Links.Where(link => link.Index != Web)] }, []),
-        new Case("the pod's link is down", host => host with { Rules = Without(host, 512, 1536), Links = [.. host.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)] }, []),
-        new Case("the pod's link was let go by a DEL that is not over", host => host with
+    public static TheoryData<Case> Cases =>
+        new()
         {
-            Rules = Without(host, 512, 1536), Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)], Links = [.. host.Links.Select(link => link.Index == Web ? link with { Group = LinkGroups.Released } : link)],
-        }, []),
-        new Case("a tap has the MAC address of the interface's hardware", host => host with { Rules = Without(host, 32765), Links = [.. host.Links, Link(50, "tap0", SecondaryMac, "tun")] },
-            ["ip rule add from 10.0.0.20/32 table 2 priority 32765"]),
-        new Case("the interface's link is gone", host => host with { Rules = Without(host, 1024), Links = [.. host.Links.Where(link => link.Index != Secondary)] },
-            ["ip rule add from all fwmark 0x80/0x80 table 254 priority 1024"]),
-        new Case("two attachments mean one link", host => host with { Rules = Without(host, 512, 1536) }, [],
-            state => state with { Inputs = state.Inputs with { Pods = [WebPod, WebPod with { Address = IPAddress.Parse("10.0.0.22") }] } }),
-        new Case("an earlier holder's rule leads to another interface", host => host with { Rules = [.. host.Rules, From("10.0.0.21", 3)] }, ["ip rule delete from 10.0.0.21/32 table 3 priority 1536"]),
-        new Case("the pod moved to the primary interface", host => host, ["ip rule delete from 10.0.0.21/32 table 2 priority 1536 protocol 4"],
-            state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = RouteTables.Main }] } }),
-        new Case("the interface of the pod is not known", host => host with { Rules = Without(host, 1536) }, [], state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = null }] } }),
-        new Case("an external service is no longer one", host => host, ["ip rule delete from all to 198.51.100.0/24 table 254 priority 1535"], state => state with { Options = new HostNetworkOptions() }),
-        new Case("the kernel's rule for main is gone", host => host with { Rules = Without(host, 32766) }, ["ip rule add from all table 254 priority 32766"]),
-        new Case("somebody's rule leads everything to main", host => host with { Rules = [.. Without(host, 32766), new RuleInfo { Family = V4, Priority = 20000 }] }, []),
-        new Case("no marks", host => host, ["ip rule delete from all fwmark 0x80/0x80 table 254 priority 1024"],
-            state => state with { Options = state.Options with { ExternalSnat = true, NodePorts = false } }),
-        new Case("rules of others with our priorities", host => host with
-        {
-            Rules =
-            [
-                .. host.Rules,
-                new RuleInfo { Family = V4, Priority = 1024, Mark = 0x80, MarkMask = 0x80, Table = 77 },
-                new RuleInfo { Family = V4, Priority = 1024, Mark = 0x1, MarkMask = 0x1 },
-                new RuleInfo { Family = V4, Priority = 1535, Destination = IPNetwork.Parse("192.0.2.0/24"), InputInterface = "wg0" },
-                new RuleInfo { Family = V4, Priority = 1536, Source = IPNetwork.Parse("10.0.0.21/32"), Table = 3, HasOtherSelectors = true },
-                new RuleInfo { Family = V4, Priority = 1536, Source = IPNetwork.Parse("10.0.0.0/24"), Table = 3 },
-            ],
-        }, []),
-        new Case("a rule of ours that looks at something else as well is not ours", host => host with
-        {
-            Rules = [.. Without(host, 512), new RuleInfo { Family = V4, Priority = 512, Destination = IPNetwork.Parse("10.0.0.21/32"), InputInterface = "wg0" }],
-        }, ["ip rule add from all to 10.0.0.21/32 table 254 priority 512"]),
-    };
+            new Case("all is right", host => host, []),
+            new Case(
+                "rules flushed",
+                host => host with { Rules = [] },
+                [
+                    "ip rule add from 10.0.0.20/32 table 2 priority 32765",
+                    "ip rule add from all table 254 priority 32766",
+                    "ip rule add from all fwmark 0x80/0x80 table 254 priority 1024",
+                    "ip rule add from all to 198.51.100.0/24 table 254 priority 1535",
+                    "ip rule add from all to 10.0.0.21/32 table 254 priority 512",
+                    "ip rule add from 10.0.0.21/32 table 2 priority 1536",
+                ]
+            ),
+            new Case(
+                "the pod's route is gone",
+                host => host with { Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)] },
+                ["ip route add 10.0.0.21/32 dev if10 table 254 scope 253"]
+            ),
+            new Case(
+                "the pod's address is routed to another link",
+                host =>
+                    host with
+                    {
+                        Routes = [.. host.Routes.Select(route => route.LinkIndex == Web ? route with { LinkIndex = 99 } : route)],
+                    },
+                []
+            ),
+            new Case(
+                "the pod's link is not there yet",
+                host => host with { Rules = Without(host, 512, 1536), Links = [.. host.Links.Where(link => link.Index != Web)] },
+                []
+            ),
+            new Case(
+                "the pod's link is down",
+                host =>
+                    host with
+                    {
+                        Rules = Without(host, 512, 1536),
+                        Links = [.. host.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)],
+                    },
+                []
+            ),
+            new Case(
+                "the pod's link was let go by a DEL that is not over",
+                host =>
+                    host with
+                    {
+                        Rules = Without(host, 512, 1536),
+                        Routes = [.. host.Routes.Where(route => route.LinkIndex != Web)],
+                        Links = [.. host.Links.Select(link => link.Index == Web ? link with { Group = LinkGroups.Released } : link)],
+                    },
+                []
+            ),
+            new Case(
+                "a tap has the MAC address of the interface's hardware",
+                host => host with { Rules = Without(host, 32765), Links = [.. host.Links, Link(50, "tap0", SecondaryMac, "tun")] },
+                ["ip rule add from 10.0.0.20/32 table 2 priority 32765"]
+            ),
+            new Case(
+                "the interface's link is gone",
+                host => host with { Rules = Without(host, 1024), Links = [.. host.Links.Where(link => link.Index != Secondary)] },
+                ["ip rule add from all fwmark 0x80/0x80 table 254 priority 1024"]
+            ),
+            new Case(
+                "two attachments mean one link",
+                host => host with { Rules = Without(host, 512, 1536) },
+                [],
+                state =>
+                    state with
+                    {
+                        Inputs = state.Inputs with { Pods = [WebPod, WebPod with { Address = IPAddress.Parse("10.0.0.22") }] },
+                    }
+            ),
+            new Case(
+                "an earlier holder's rule leads to another interface",
+                host => host with { Rules = [.. host.Rules, From("10.0.0.21", 3)] },
+                ["ip rule delete from 10.0.0.21/32 table 3 priority 1536"]
+            ),
+            new Case(
+                "the pod moved to the primary interface",
+                host => host,
+                ["ip rule delete from 10.0.0.21/32 table 2 priority 1536 protocol 4"],
+                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = RouteTables.Main }] } }
+            ),
+            new Case(
+                "the interface of the pod is not known",
+                host => host with { Rules = Without(host, 1536) },
+                [],
+                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = null }] } }
+            ),
+            new Case(
+                "an external service is no longer one",
+                host => host,
+                ["ip rule delete from all to 198.51.100.0/24 table 254 priority 1535"],
+                state => state with { Options = new HostNetworkOptions() }
+            ),
+            new Case(
+                "the kernel's rule for main is gone",
+                host => host with { Rules = Without(host, 32766) },
+                ["ip rule add from all table 254 priority 32766"]
+            ),
+            new Case(
+                "somebody's rule leads everything to main",
+                host => host with { Rules = [.. Without(host, 32766), new RuleInfo { Family = V4, Priority = 20000 }] },
+                []
+            ),
+            new Case(
+                "no marks",
+                host => host,
+                ["ip rule delete from all fwmark 0x80/0x80 table 254 priority 1024"],
+                state => state with { Options = state.Options with { ExternalSnat = true, NodePorts = false } }
+            ),
+            new Case(
+                "rules of others with our priorities",
+                host =>
+                    host with
+                    {
+                        Rules =
+                        [
+                            .. host.Rules,
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 1024,
+                                Mark = 0x80,
+                                MarkMask = 0x80,
+                                Table = 77,
+                            },
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 1024,
+                                Mark = 0x1,
+                                MarkMask = 0x1,
+                            },
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 1535,
+                                Destination = IPNetwork.Parse("192.0.2.0/24"),
+                                InputInterface = "wg0",
+                            },
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 1536,
+                                Source = IPNetwork.Parse("10.0.0.21/32"),
+                                Table = 3,
+                                HasOtherSelectors = true,
+                            },
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 1536,
+                                Source = IPNetwork.Parse("10.0.0.0/24"),
+                                Table = 3,
+                            },
+                        ],
+                    },
+                []
+            ),
+            new Case(
+                "a rule of ours that looks at something else as well is not ours",
+                host =>
+                    host with
+                    {
+                        Rules =
+                        [
+                            .. Without(host, 512),
+                            new RuleInfo
+                            {
+                                Family = V4,
+                                Priority = 512,
+                                Destination = IPNetwork.Parse("10.0.0.21/32"),
+                                InputInterface = "wg0",
+                            },
+                        ],
+                    },
+                ["ip rule add from all to 10.0.0.21/32 table 254 priority 512"]
+            ),
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -96,8 +239,13 @@ public sealed class HostNetworkDiffTests
     }
 
     [Fact]
-    public void The_rule_of_an_interface_whose_link_is_gone_is_stale()
-        => Assert.Equal([32765], HostNetworkDiff.Compute(State, Right with { Links = [.. Right.Links.Where(link => link.Index != Secondary)] }).Stale.Select(rule => rule.Priority));
+    public void The_rule_of_an_interface_whose_link_is_gone_is_stale() =>
+        Assert.Equal(
+            [32765],
+            HostNetworkDiff
+                .Compute(State, Right with { Links = [.. Right.Links.Where(link => link.Index != Secondary)] })
+                .Stale.Select(rule => rule.Priority)
+        );
 
     [Fact]
     public void A_pod_is_repaired_only_if_it_looked_broken_before()
@@ -112,8 +260,14 @@ public sealed class HostNetworkDiffTests
     [Fact]
     public void The_reverse_path_filter_of_every_ENI_is_loose()
     {
-        var observed = Right with { Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 0), new(Secondary, true, 1), new(Web, true, 1)) };
-        Assert.Equal([new SettingRepair("ens6", "rp_filter", "2"), new SettingRepair("eth0", "rp_filter", "2")], HostNetworkDiff.Compute(State, observed).Settings.OrderBy(item => item.Link));
+        var observed = Right with
+        {
+            Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 0), new(Secondary, true, 1), new(Web, true, 1)),
+        };
+        Assert.Equal(
+            [new SettingRepair("ens6", "rp_filter", "2"), new SettingRepair("eth0", "rp_filter", "2")],
+            HostNetworkDiff.Compute(State, observed).Settings.OrderBy(item => item.Link)
+        );
     }
 
     [Theory]
@@ -124,7 +278,10 @@ public sealed class HostNetworkDiffTests
     [InlineData(99, null)]
     public void The_node_forwards_by_the_links_of_pods_and_ENIs(int link, string? expected)
     {
-        var observed = Right with { Settings = new Dictionary<int, LinkConfiguration>(Right.Settings) { [link] = new(link, Forwards: false, ReversePathFilter: 2) } };
+        var observed = Right with
+        {
+            Settings = new Dictionary<int, LinkConfiguration>(Right.Settings) { [link] = new(link, Forwards: false, ReversePathFilter: 2) },
+        };
         var repairs = HostNetworkDiff.Compute(State, observed).Settings.Select(setting => setting.ToString());
         Assert.Equal(expected is null ? [] : [expected], repairs);
     }
@@ -134,22 +291,48 @@ public sealed class HostNetworkDiffTests
     {
         var down = Right with
         {
-            Links = [.. Right.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)], Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)], RestorableLinks = new HashSet<int> { Web },
+            Links = [.. Right.Links.Select(link => link.Index == Web ? link with { Flags = LinkFlags.None } : link)],
+            Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)],
+            RestorableLinks = new HashSet<int> { Web },
         };
-        Assert.Equal(["ip link set if10 up", "ip route add 10.0.0.21/32 dev if10 table 254 scope 253"], Requests(HostNetworkDiff.Compute(State, down)).Select(repair => repair.Description));
+        Assert.Equal(
+            ["ip link set if10 up", "ip route add 10.0.0.21/32 dev if10 table 254 scope 253"],
+            Requests(HostNetworkDiff.Compute(State, down)).Select(repair => repair.Description)
+        );
         var other = Right with { GatewayMacs = new Dictionary<int, MacAddress> { [Web] = MacAddress.Parse("02:00:00:00:00:99") } };
-        Assert.Equal(["ip link set if10 address 02:00:00:00:00:99"], Requests(HostNetworkDiff.Compute(State, other)).Select(repair => repair.Description));
+        Assert.Equal(
+            ["ip link set if10 address 02:00:00:00:00:99"],
+            Requests(HostNetworkDiff.Compute(State, other)).Select(repair => repair.Description)
+        );
     }
 
     [Fact]
     public void Of_a_recovered_attachment_nothing_is_put_back_once_its_route_is_gone()
     {
-        var state = State with { Inputs = State.Inputs with { Pods = [WebPod with { LinkSuffix = "eniaaaaaaaaaaa", IsRecovered = true }] } };
-        Assert.Empty(Requests(HostNetworkDiff.Compute(state, Right with { Rules = Without(Right, 512, 1536), Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)] })));
+        var state = State with
+        {
+            Inputs = State.Inputs with { Pods = [WebPod with { LinkSuffix = "eniaaaaaaaaaaa", IsRecovered = true }] },
+        };
+        Assert.Empty(
+            Requests(
+                HostNetworkDiff.Compute(
+                    state,
+                    Right with
+                    {
+                        Rules = Without(Right, 512, 1536),
+                        Routes = [.. Right.Routes.Where(route => route.LinkIndex != Web)],
+                    }
+                )
+            )
+        );
         // As long as the route is there, so is the pod.
         Assert.Equal(2, Requests(HostNetworkDiff.Compute(state, Right with { Rules = Without(Right, 512, 1536) })).Count());
         // A link that is no pod's gets nothing, whatever an earlier daemon took it for.
-        var foreign = Right with { Rules = Without(Right, 512, 1536), Links = [.. Right.Links.Select(link => link.Index == Web ? link with { PeerNamespaceId = null } : link)] };
+        var foreign = Right with
+        {
+            Rules = Without(Right, 512, 1536),
+            Links = [.. Right.Links.Select(link => link.Index == Web ? link with { PeerNamespaceId = null } : link)],
+        };
         Assert.Empty(Requests(HostNetworkDiff.Compute(state, foreign)));
     }
 
@@ -157,14 +340,23 @@ public sealed class HostNetworkDiffTests
     public void A_recovered_attachment_gives_way_to_the_ADD_that_has_its_link_and_its_route_goes()
     {
         var old = IPAddress.Parse("10.0.0.30");
-        var route = new RouteInfo { Family = V4, Destination = HostNetworkState.Host(old), LinkIndex = Web, Scope = RouteScope.Link };
+        var route = new RouteInfo
+        {
+            Family = V4,
+            Destination = HostNetworkState.Host(old),
+            LinkIndex = Web,
+            Scope = RouteScope.Link,
+        };
         var recovered = WebPod with { LinkSuffix = "eniaaaaaaaaaaa", Address = old, IsRecovered = true };
         var both = State with { Inputs = State.Inputs with { Pods = [WebPod, recovered] } };
         Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right)));
         Assert.Empty(Requests(HostNetworkDiff.Compute(both, Right with { Routes = [.. Right.Routes, route] })));
         // Nobody holds it any more.
         var left = Assert.Single(Requests(HostNetworkDiff.Compute(State, Right with { Routes = [.. Right.Routes, route] })));
-        Assert.Equal((RepairKind.Leftover, "ip route delete 10.0.0.30/32 dev if10 table 254 scope 253"), (left.Kind, left.Description.Replace(" protocol 3", "", StringComparison.Ordinal)));
+        Assert.Equal(
+            (RepairKind.Leftover, "ip route delete 10.0.0.30/32 dev if10 table 254 scope 253"),
+            (left.Kind, left.Description.Replace(" protocol 3", "", StringComparison.Ordinal))
+        );
     }
 
     [Theory]
@@ -173,10 +365,20 @@ public sealed class HostNetworkDiffTests
     [InlineData(Web, 50, false)]
     public void A_default_route_by_a_secondary_ENI_that_is_preferred_is_a_problem(int link, int metric, bool isProblem)
     {
-        RouteInfo Default(int index, int value) => new() { Family = V4, Gateway = IPAddress.Parse("10.0.0.1"), LinkIndex = index, Metric = value };
-        var problems = HostNetworkDiff.Compute(State, Right with { Routes = [.. Right.Routes, Default(Primary, 100), Default(link, metric)] }).Problems;
+        RouteInfo Default(int index, int value) =>
+            new()
+            {
+                Family = V4,
+                Gateway = IPAddress.Parse("10.0.0.1"),
+                LinkIndex = index,
+                Metric = value,
+            };
+        var problems = HostNetworkDiff
+            .Compute(State, Right with { Routes = [.. Right.Routes, Default(Primary, 100), Default(link, metric)] })
+            .Problems;
         Assert.Equal(isProblem, problems.Count == 1);
-        if (isProblem) Assert.Contains("ip route del default dev ens6 metric 50", problems[0], StringComparison.Ordinal);
+        if (isProblem)
+            Assert.Contains("ip route del default dev ens6 metric 50", problems[0], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -201,7 +403,8 @@ public sealed class HostNetworkDiffTests
         LinkInfo Web(MacAddress mac) => Link(HostNetworkDiffTests.Web, "eniaaaaaaaaaaa", mac, "veth");
         MacAddress? inside = right;
         var gateways = new PodGateways { Read = (_, _) => inside };
-        IReadOnlyDictionary<int, MacAddress> Different(PodGateways all, LinkInfo link, string path = "/run/netns/web") => all.Different([(WebPod with { NetnsPath = path }, link)], [link, Link(Secondary, "ens6", SecondaryMac, kind: null)]);
+        IReadOnlyDictionary<int, MacAddress> Different(PodGateways all, LinkInfo link, string path = "/run/netns/web") =>
+            all.Different([(WebPod with { NetnsPath = path }, link)], [link, Link(Secondary, "ens6", SecondaryMac, kind: null)]);
         Assert.Empty(Different(gateways, Web(right)));
         Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
         // What a pod says is not believed when another link has that address.
@@ -217,8 +420,25 @@ public sealed class HostNetworkDiffTests
     public void Rules_of_a_pod_that_is_gone_are_stale_and_only_those()
     {
         RuleInfo[] gone = [To("10.0.0.30"), From("10.0.0.30", 2)];
-        RuleInfo[] others = [To("192.0.2.1"), From("10.0.0.30", 77), To("10.0.0.31"), new RuleInfo { Family = V4, Priority = 512, Destination = IPNetwork.Parse("10.0.0.30/32"), Table = 77 }];
-        var routed = new RouteInfo { Family = V4, Destination = IPNetwork.Parse("10.0.0.31/32"), LinkIndex = 50 };
+        RuleInfo[] others =
+        [
+            To("192.0.2.1"),
+            From("10.0.0.30", 77),
+            To("10.0.0.31"),
+            new RuleInfo
+            {
+                Family = V4,
+                Priority = 512,
+                Destination = IPNetwork.Parse("10.0.0.30/32"),
+                Table = 77,
+            },
+        ];
+        var routed = new RouteInfo
+        {
+            Family = V4,
+            Destination = IPNetwork.Parse("10.0.0.31/32"),
+            LinkIndex = 50,
+        };
         var observed = Right with { Rules = [.. Right.Rules, .. gone, .. others], Routes = [.. Right.Routes, routed] };
         Assert.Equal(gone, HostNetworkDiff.Compute(State, observed).Stale);
     }
@@ -248,55 +468,145 @@ public sealed class HostNetworkDiffTests
         Assert.Equal(start.AddSeconds(10), rules.Due);
     }
 
-    private static IEnumerable<Repair> Requests(HostRepairs repairs) => [.. repairs.Interfaces.SelectMany(item => item.Requests), .. repairs.Node, .. repairs.Pods.SelectMany(item => item.Requests)];
+    private static IEnumerable<Repair> Requests(HostRepairs repairs) =>
+        [.. repairs.Interfaces.SelectMany(item => item.Requests), .. repairs.Node, .. repairs.Pods.SelectMany(item => item.Requests)];
 
-    private static HostNetworkState State => new()
-    {
-        Inputs = new HostNetworkInputs
+    private static HostNetworkState State =>
+        new()
         {
-            Node = new NodeFacts { PrimaryAddress = IPAddress.Parse("10.0.0.10"), PrimaryMac = PrimaryMac, VpcRanges = [IPNetwork.Parse("10.0.0.0/16")] },
-            Pods = [WebPod],
-            PodRanges = [IPNetwork.Parse("10.0.0.21/32"), IPNetwork.Parse("10.0.0.30/32"), IPNetwork.Parse("10.0.0.31/32")],
-        },
-        Options = new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] },
-        Interfaces =
-        [
-            new InterfaceWiring
+            Inputs = new HostNetworkInputs
             {
-                Mac = SecondaryMac.ToString(), DeviceIndex = 1, NetworkCard = 0, PrimaryAddress = IPAddress.Parse("10.0.0.20"), SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = 9001,
+                Node = new NodeFacts
+                {
+                    PrimaryAddress = IPAddress.Parse("10.0.0.10"),
+                    PrimaryMac = PrimaryMac,
+                    VpcRanges = [IPNetwork.Parse("10.0.0.0/16")],
+                },
+                Pods = [WebPod],
+                PodRanges = [IPNetwork.Parse("10.0.0.21/32"), IPNetwork.Parse("10.0.0.30/32"), IPNetwork.Parse("10.0.0.31/32")],
             },
-        ],
-    };
+            Options = new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] },
+            Interfaces =
+            [
+                new InterfaceWiring
+                {
+                    Mac = SecondaryMac.ToString(),
+                    DeviceIndex = 1,
+                    NetworkCard = 0,
+                    PrimaryAddress = IPAddress.Parse("10.0.0.20"),
+                    SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+                    Mtu = 9001,
+                },
+            ],
+        };
 
-    private static ObservedHost Right => new()
-    {
-        Links = [Link(Primary, "eth0", PrimaryMac, kind: null), Link(Secondary, "ens6", SecondaryMac, kind: null), Link(Web, "eniaaaaaaaaaaa", MacAddress.Parse("02:00:00:00:00:10"), "veth")],
-        Addresses = [new AddressInfo { LinkIndex = Secondary, Address = IPAddress.Parse("10.0.0.20"), PrefixLength = 24 }],
-        Routes =
-        [
-            new RouteInfo { Family = V4, Destination = IPNetwork.Parse("10.0.0.1/32"), LinkIndex = Secondary, Table = 2, Scope = RouteScope.Link },
-            new RouteInfo { Family = V4, Gateway = IPAddress.Parse("10.0.0.1"), LinkIndex = Secondary, Table = 2 },
-            new RouteInfo { Family = V4, Destination = IPNetwork.Parse("10.0.0.21/32"), LinkIndex = Web, Scope = RouteScope.Link },
-        ],
-        Rules =
-        [
-            To("10.0.0.21"),
-            new RuleInfo { Family = V4, Priority = 1024, Mark = 0x80, MarkMask = 0x80 },
-            new RuleInfo { Family = V4, Priority = 1535, Destination = IPNetwork.Parse("198.51.100.0/24") },
-            From("10.0.0.21", 2) with { Protocol = RouteProtocol.Static },
-            new RuleInfo { Family = V4, Priority = 32765, Source = IPNetwork.Parse("10.0.0.20/32"), Table = 2 },
-            new RuleInfo { Family = V4, Priority = 32766 },
-        ],
-        Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 2), new(Secondary, true, 2), new(Web, true, 0)),
-    };
+    private static ObservedHost Right =>
+        new()
+        {
+            Links =
+            [
+                Link(Primary, "eth0", PrimaryMac, kind: null),
+                Link(Secondary, "ens6", SecondaryMac, kind: null),
+                Link(Web, "eniaaaaaaaaaaa", MacAddress.Parse("02:00:00:00:00:10"), "veth"),
+            ],
+            Addresses =
+            [
+                new AddressInfo
+                {
+                    LinkIndex = Secondary,
+                    Address = IPAddress.Parse("10.0.0.20"),
+                    PrefixLength = 24,
+                },
+            ],
+            Routes =
+            [
+                new RouteInfo
+                {
+                    Family = V4,
+                    Destination = IPNetwork.Parse("10.0.0.1/32"),
+                    LinkIndex = Secondary,
+                    Table = 2,
+                    Scope = RouteScope.Link,
+                },
+                new RouteInfo
+                {
+                    Family = V4,
+                    Gateway = IPAddress.Parse("10.0.0.1"),
+                    LinkIndex = Secondary,
+                    Table = 2,
+                },
+                new RouteInfo
+                {
+                    Family = V4,
+                    Destination = IPNetwork.Parse("10.0.0.21/32"),
+                    LinkIndex = Web,
+                    Scope = RouteScope.Link,
+                },
+            ],
+            Rules =
+            [
+                To("10.0.0.21"),
+                new RuleInfo
+                {
+                    Family = V4,
+                    Priority = 1024,
+                    Mark = 0x80,
+                    MarkMask = 0x80,
+                },
+                new RuleInfo
+                {
+                    Family = V4,
+                    Priority = 1535,
+                    Destination = IPNetwork.Parse("198.51.100.0/24"),
+                },
+                From("10.0.0.21", 2) with
+                {
+                    Protocol = RouteProtocol.Static,
+                },
+                new RuleInfo
+                {
+                    Family = V4,
+                    Priority = 32765,
+                    Source = IPNetwork.Parse("10.0.0.20/32"),
+                    Table = 2,
+                },
+                new RuleInfo { Family = V4, Priority = 32766 },
+            ],
+            Settings = Configured(new(LinkConfiguration.All, true, 0), new(Primary, true, 2), new(Secondary, true, 2), new(Web, true, 0)),
+        };
 
-    private static Dictionary<int, LinkConfiguration> Configured(params LinkConfiguration[] settings) => settings.ToDictionary(setting => setting.LinkIndex);
+    private static Dictionary<int, LinkConfiguration> Configured(params LinkConfiguration[] settings) =>
+        settings.ToDictionary(setting => setting.LinkIndex);
 
-    private static RuleInfo To(string pod) => new() { Family = V4, Priority = 512, Destination = IPNetwork.Parse(pod + "/32") };
+    private static RuleInfo To(string pod) =>
+        new()
+        {
+            Family = V4,
+            Priority = 512,
+            Destination = IPNetwork.Parse(pod + "/32"),
+        };
 
-    private static RuleInfo From(string pod, int table) => new() { Family = V4, Priority = 1536, Source = IPNetwork.Parse(pod + "/32"), Table = table };
+    private static RuleInfo From(string pod, int table) =>
+        new()
+        {
+            Family = V4,
+            Priority = 1536,
+            Source = IPNetwork.Parse(pod + "/32"),
+            Table = table,
+        };
 
-    private static RuleInfo[] Without(ObservedHost host, params int[] priorities) => [.. host.Rules.Where(rule => !priorities.Contains(rule.Priority))];
+    private static RuleInfo[] Without(ObservedHost host, params int[] priorities) =>
+        [.. host.Rules.Where(rule => !priorities.Contains(rule.Priority))];
 
-    private static LinkInfo Link(int index, string name, MacAddress mac, string? kind) => new() { Index = index, Name = name, Mac = mac, Mtu = 9001, Kind = kind, Flags = LinkFlags.Up, PeerNamespaceId = kind == "veth" ? index : null };
+    private static LinkInfo Link(int index, string name, MacAddress mac, string? kind) =>
+        new()
+        {
+            Index = index,
+            Name = name,
+            Mac = mac,
+            Mtu = 9001,
+            Kind = kind,
+            Flags = LinkFlags.Up,
+            PeerNamespaceId = kind == "veth" ? index : null,
+        };
 }

@@ -25,7 +25,8 @@ public sealed class InterfaceDiffTests
     [InlineData(1, 1, 10101)]
     [InlineData(3, 2, 10203)]
     [InlineData(0, 1, 10100)]
-    public void Route_tables_are_those_of_the_reference(int device, int card, int table) => Assert.Equal(table, RouteTables.For(device, card));
+    public void Route_tables_are_those_of_the_reference(int device, int card, int table) =>
+        Assert.Equal(table, RouteTables.For(device, card));
 
     [Fact]
     public void A_new_link_gets_everything_in_the_order_in_which_the_kernel_can_take_it()
@@ -53,17 +54,18 @@ public sealed class InterfaceDiffTests
         Assert.Contains("mtu 9001", request.Description, StringComparison.Ordinal);
     }
 
-    public static TheoryData<string, string> Deviations => new()
-    {
-        { "a foreign address on the link", "10.0.0.99" },
-        { "a wrong prefix length", "10.0.0.20/32" },
-        { "the gateway's route is gone", "10.0.0.1/32" },
-        { "the default route leads elsewhere", "default" },
-        { "the subnet is routed through main", "10.0.0.0/20" },
-        { "the rule is gone", "from 10.0.0.20" },
-        { "the rule leads to another table", "table 7" },
-        { "the rule is there twice", "from 10.0.0.20" },
-    };
+    public static TheoryData<string, string> Deviations =>
+        new()
+        {
+            { "a foreign address on the link", "10.0.0.99" },
+            { "a wrong prefix length", "10.0.0.20/32" },
+            { "the gateway's route is gone", "10.0.0.1/32" },
+            { "the default route leads elsewhere", "default" },
+            { "the subnet is routed through main", "10.0.0.0/20" },
+            { "the rule is gone", "from 10.0.0.20" },
+            { "the rule leads to another table", "table 7" },
+            { "the rule is there twice", "from 10.0.0.20" },
+        };
 
     [Theory]
     [MemberData(nameof(Deviations))]
@@ -75,10 +77,29 @@ public sealed class InterfaceDiffTests
             "a foreign address on the link" => right with { Addresses = [.. right.Addresses, Address("10.0.0.99", 20)] },
             "a wrong prefix length" => right with { Addresses = [Address("10.0.0.20", 32)] },
             "the gateway's route is gone" => right with { Routes = [right.Routes[1]] },
-            "the default route leads elsewhere" => right with { Routes = [right.Routes[0], right.Routes[1] with { Gateway = IPAddress.Parse("10.0.0.2") }] },
-            "the subnet is routed through main" => right with { Routes = [.. right.Routes, new RouteInfo { Family = AddressFamily.InterNetwork, Destination = Second.SubnetRange, LinkIndex = 7, Table = RouteTable.Main }] },
+            "the default route leads elsewhere" => right with
+            {
+                Routes = [right.Routes[0], right.Routes[1] with { Gateway = IPAddress.Parse("10.0.0.2") }],
+            },
+            "the subnet is routed through main" => right with
+            {
+                Routes =
+                [
+                    .. right.Routes,
+                    new RouteInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Destination = Second.SubnetRange,
+                        LinkIndex = 7,
+                        Table = RouteTable.Main,
+                    },
+                ],
+            },
             "the rule is gone" => right with { Rules = [] },
-            "the rule leads to another table" => right with { Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable) with { Table = 7 }] },
+            "the rule leads to another table" => right with
+            {
+                Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable) with { Table = 7 }],
+            },
             "the rule is there twice" => right with { Rules = [.. right.Rules, .. right.Rules] },
             _ => throw new ArgumentOutOfRangeException(nameof(what)),
         };
@@ -110,26 +131,56 @@ public sealed class InterfaceDiffTests
     [Theory]
     [InlineData("10.0.16.0/20", "10.0.16.1")]
     [InlineData("2001:db8::/64", "fe80:ec2::1")]
-    public void The_gateway_follows_the_subnet(string subnet, string gateway) => Assert.Equal(IPAddress.Parse(gateway), InterfaceDiff.Gateway(IPNetwork.Parse(subnet)));
+    public void The_gateway_follows_the_subnet(string subnet, string gateway) =>
+        Assert.Equal(IPAddress.Parse(gateway), InterfaceDiff.Gateway(IPNetwork.Parse(subnet)));
 
-    private static InterfaceState Complete() => State(mtu: 9001, up: true) with
-    {
-        Addresses = [Address("10.0.0.20", 20)],
-        Routes =
-        [
-            new RouteInfo { Family = AddressFamily.InterNetwork, Destination = IPNetwork.Parse("10.0.0.1/32"), LinkIndex = 7, Table = 2, Scope = RouteScope.Link },
-            new RouteInfo { Family = AddressFamily.InterNetwork, Gateway = IPAddress.Parse("10.0.0.1"), LinkIndex = 7, Table = 2 },
-        ],
-        Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable)],
-    };
+    private static InterfaceState Complete() =>
+        State(mtu: 9001, up: true) with
+        {
+            Addresses = [Address("10.0.0.20", 20)],
+            Routes =
+            [
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = IPNetwork.Parse("10.0.0.1/32"),
+                    LinkIndex = 7,
+                    Table = 2,
+                    Scope = RouteScope.Link,
+                },
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Gateway = IPAddress.Parse("10.0.0.1"),
+                    LinkIndex = 7,
+                    Table = 2,
+                },
+            ],
+            Rules = [InterfaceDiff.FromInterface(Second.PrimaryAddress, Second.RouteTable)],
+        };
 
-    private static InterfaceState State(int mtu, bool up) => new()
-    {
-        Link = new LinkInfo { Index = 7, Name = "ens6", Mac = MacAddress.Parse(Second.Mac), Mtu = mtu, Flags = up ? LinkFlags.Up : LinkFlags.None },
-        Addresses = [],
-        Routes = [],
-        Rules = [],
-    };
+    private static InterfaceState State(int mtu, bool up) =>
+        new()
+        {
+            Link = new LinkInfo
+            {
+                Index = 7,
+                Name = "ens6",
+                Mac = MacAddress.Parse(Second.Mac),
+                Mtu = mtu,
+                Flags = up ? LinkFlags.Up : LinkFlags.None,
+            },
+            Addresses = [],
+            Routes = [],
+            Rules = [],
+        };
 
-    private static AddressInfo Address(string address, int length) => new() { LinkIndex = 7, Address = IPAddress.Parse(address), PrefixLength = length, Scope = AddressScope.Global };
+    private static AddressInfo Address(string address, int length) =>
+        new()
+        {
+            LinkIndex = 7,
+            Address = IPAddress.Parse(address),
+            PrefixLength = length,
+            Scope = AddressScope.Global,
+        };
 }

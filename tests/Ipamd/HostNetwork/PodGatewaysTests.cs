@@ -37,15 +37,23 @@ public sealed class PodGatewaysTests
     public void Link_that_takes_the_number_of_another_one_is_not_given_its_MAC(bool isReported)
     {
         _gateways.Reported(Report(RouteChange.Set, Made));
-        if (isReported) _gateways.Reported(Report(RouteChange.Removed, Made));
+        if (isReported)
+            _gateways.Reported(Report(RouteChange.Removed, Made));
         _gateways.Different([], []);
         Assert.Empty(Look(Foreign));
     }
 
-    private IReadOnlyDictionary<int, MacAddress> Look(MacAddress mac)
-        => _gateways.Different([(new PodEndpoint("p", IPAddress.Parse("10.0.0.5"), null), Link(mac))], [Link(mac)]);
+    private IReadOnlyDictionary<int, MacAddress> Look(MacAddress mac) =>
+        _gateways.Different([(new PodEndpoint("p", IPAddress.Parse("10.0.0.5"), null), Link(mac))], [Link(mac)]);
 
     private static RouteNotification.LinkChanged Report(RouteChange change, MacAddress mac) => new(change, Link(mac));
 
-    private static LinkInfo Link(MacAddress mac) => new() { Index = 7, Name = "eni7", Mac = mac, Kind = "veth" };
+    private static LinkInfo Link(MacAddress mac) =>
+        new()
+        {
+            Index = 7,
+            Name = "eni7",
+            Mac = mac,
+            Kind = "veth",
+        };
 }

@@ -12,7 +12,8 @@ public sealed class RepairBackoffTests
     public void Repairs_that_are_an_exception_are_made_at_once_however_often()
     {
         var pacing = new RepairBackoff();
-        for (var minute = 0; minute < 100; minute++) Assert.False(pacing.Repaired(Start.AddMinutes(minute)));
+        for (var minute = 0; minute < 100; minute++)
+            Assert.False(pacing.Repaired(Start.AddMinutes(minute)));
         Assert.Equal(RepairBackoff.Debounce, pacing.Pause);
         Assert.False(pacing.IsDispute);
     }
@@ -24,7 +25,8 @@ public sealed class RepairBackoffTests
         var (now, said, looks) = (Start, 0, 0);
         for (; now < Start.AddHours(1); looks++)
         {
-            if (pacing.Repaired(now)) said++;
+            if (pacing.Repaired(now))
+                said++;
             now += pacing.Pause;
         }
 
@@ -36,7 +38,8 @@ public sealed class RepairBackoffTests
     public void After_a_while_of_peace_repairs_are_made_at_once_again()
     {
         var pacing = new RepairBackoff();
-        for (var time = 0; time < 20; time++) pacing.Repaired(Start.AddSeconds(time));
+        for (var time = 0; time < 20; time++)
+            pacing.Repaired(Start.AddSeconds(time));
         pacing.Right(Start.AddSeconds(20));
         Assert.True(pacing.IsDispute);
         pacing.Right(Start.AddSeconds(20) + (3 * RepairBackoff.LongestPause));

@@ -36,7 +36,8 @@ public sealed class RepairJournalTests
     [Fact]
     public void A_dispute_over_one_kind_makes_no_other_wait_and_ends_with_peace()
     {
-        for (var time = 0; time <= RepairBackoff.Patience; time++) _journal.Repaired(RepairKind.Link, 1, "ip link set ..");
+        for (var time = 0; time <= RepairBackoff.Patience; time++)
+            _journal.Repaired(RepairKind.Link, 1, "ip link set ..");
         Assert.True(_journal.NotBefore(RepairKind.Link) > _time.GetUtcNow());
         Assert.True(_journal.NotBefore(RepairKind.Rule) <= _time.GetUtcNow());
         Assert.Equal((true, 1), (_journal.Report.Kinds[RepairKind.Link].IsDisputed, _journal.Report.Kinds[RepairKind.Link].Disputes));

@@ -6,8 +6,8 @@ using System.Text.Json;
 using Amazon.Runtime.Internal;
 using Microsoft.Extensions.Logging;
 using VpcCni.Ipamd.Clouds;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Hosting;
+using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Kubernetes;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Logging;
@@ -28,22 +28,53 @@ public sealed partial class DaemonLogTests : IDisposable
     [Fact]
     public void Values_become_fields_under_the_names_of_the_plugin()
     {
-        var line = Text(logger => Log.Assigned(
-            logger, new PodReference("default", "web-1"), new AttachmentKey("aws-cni", "c1", "eth0"), IPAddress.Parse("10.0.0.5"), new NetworkInterfaceId("eni-1"), isNew: true, durationMs: 1.23456));
+        var line = Text(logger =>
+            Log.Assigned(
+                logger,
+                new PodReference("default", "web-1"),
+                new AttachmentKey("aws-cni", "c1", "eth0"),
+                IPAddress.Parse("10.0.0.5"),
+                new NetworkInterfaceId("eni-1"),
+                isNew: true,
+                durationMs: 1.23456
+            )
+        );
 
-        Assert.Equal("level=info msg=\"address assigned\" pod=default/web-1 network=aws-cni containerId=c1 ifName=eth0 ip=10.0.0.5 eni=eni-1 isNew=true durationMs=1.235", line);
+        Assert.Equal(
+            "level=info msg=\"address assigned\" pod=default/web-1 network=aws-cni containerId=c1 ifName=eth0 ip=10.0.0.5 eni=eni-1 "
+                + "isNew=true durationMs=1.235",
+            line
+        );
     }
 
     [Fact]
-    public void Values_that_stand_in_the_message_are_not_repeated()
-        => Assert.Equal("level=warn msg=\"the pool has 3 addresses\" subnet=subnet-1", Text(logger => Log.Inline(logger, 3, "subnet-1")));
+    public void Values_that_stand_in_the_message_are_not_repeated() =>
+        Assert.Equal("level=warn msg=\"the pool has 3 addresses\" subnet=subnet-1", Text(logger => Log.Inline(logger, 3, "subnet-1")));
 
     [Fact]
     public void Refusal_of_the_cloud_has_kind_and_request_and_no_stack()
     {
-        var line = Text(logger => Log.Failed(logger, Thrown(new CloudException(CloudErrorKind.Throttled, "AssignPrivateIpAddresses", "RequestLimitExceeded", "slow down", "req-1", new IOException("inner")))));
+        var line = Text(logger =>
+            Log.Failed(
+                logger,
+                Thrown(
+                    new CloudException(
+                        CloudErrorKind.Throttled,
+                        "AssignPrivateIpAddresses",
+                        "RequestLimitExceeded",
+                        "slow down",
+                        "req-1",
+                        new IOException("inner")
+                    )
+                )
+            )
+        );
 
-        Assert.Equal("level=error msg=failed error=\"AssignPrivateIpAddresses: RequestLimitExceeded: slow down: inner\" kind=Throttled requestId=req-1", line);
+        Assert.Equal(
+            "level=error msg=failed error=\"AssignPrivateIpAddresses: RequestLimitExceeded: slow down: inner\" kind=Throttled "
+                + "requestId=req-1",
+            line
+        );
     }
 
     [Fact]
@@ -55,7 +86,8 @@ public sealed partial class DaemonLogTests : IDisposable
 
         Assert.Equal(
             "level=error msg=failed error=\"CreateTags: UnauthorizedOperation: no\" kind=NotPermitted requestId=req-1",
-            Text(logger => Log.Failed(logger, Thrown(refusal))));
+            Text(logger => Log.Failed(logger, Thrown(refusal)))
+        );
     }
 
     [Fact]
@@ -63,18 +95,34 @@ public sealed partial class DaemonLogTests : IDisposable
     {
         Exception[] expected =
         [
-            new ClusterException(ClusterErrorKind.Unreachable, "list nodes", "no answer"), new HostNetworkException("x"), new IOException("x"), new TimeoutException("x"), new UnauthorizedAccessException("x"),
-            new HttpRequestException("x"), new AggregateException(new IOException("x"), new TimeoutException("y")),
+            new ClusterException(ClusterErrorKind.Unreachable, "list nodes", "no answer"),
+            new HostNetworkException("x"),
+            new IOException("x"),
+            new TimeoutException("x"),
+            new UnauthorizedAccessException("x"),
+            new HttpRequestException("x"),
+            new AggregateException(new IOException("x"), new TimeoutException("y")),
         ];
-        Assert.All(expected, exception => Assert.DoesNotContain("stack=", Text(logger => Log.Failed(logger, Thrown(exception))), StringComparison.Ordinal));
+        Assert.All(
+            expected,
+            exception => Assert.DoesNotContain("stack=", Text(logger => Log.Failed(logger, Thrown(exception))), StringComparison.Ordinal)
+        );
         Assert.Contains(
-            "error=\"InvalidOperationException: broken\" stack=\"   at ", Text(logger => Log.Failed(logger, Thrown(new InvalidOperationException("broken")))), StringComparison.Ordinal);
+            "error=\"InvalidOperationException: broken\" stack=\"   at ",
+            Text(logger => Log.Failed(logger, Thrown(new InvalidOperationException("broken")))),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Texts_of_others_are_bounded()
     {
-        var line = Text(logger => Log.Failed(logger, Thrown(new CloudException(CloudErrorKind.Unknown, "DescribeSubnets", new string('c', 200_000), new string('m', 2_000_000)))));
+        var line = Text(logger =>
+            Log.Failed(
+                logger,
+                Thrown(new CloudException(CloudErrorKind.Unknown, "DescribeSubnets", new string('c', 200_000), new string('m', 2_000_000)))
+            )
+        );
         Assert.InRange(line.Length, LogLimits.Value, LogLimits.Value + 200);
     }
 
@@ -95,11 +143,19 @@ public sealed partial class DaemonLogTests : IDisposable
         using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
         using var stdout = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);
         Directory.CreateDirectory(LogPath);
-        using var target = new LogTarget(new LogFile(LogPath, 1_000_000, 1), new LogStream((int)pipe.SafePipeHandle.DangerousGetHandle()), LogFormat.Text, _time);
+        using var target = new LogTarget(
+            new LogFile(LogPath, 1_000_000, 1),
+            new LogStream((int)pipe.SafePipeHandle.DangerousGetHandle()),
+            LogFormat.Text,
+            _time
+        );
 
         target.Write("one\n"u8);
         target.Write("two\n"u8);
-        Assert.Equal($"the log file {LogPath} cannot be written (it is a directory, expected a regular file): lines go to standard output", target.Problem);
+        Assert.Equal(
+            $"the log file {LogPath} cannot be written (it is a directory, expected a regular file): lines go to standard output",
+            target.Problem
+        );
         Directory.Delete(LogPath);
         target.Write("three\n"u8);
         _time.Advance(TimeSpan.FromMinutes(1));
@@ -140,7 +196,15 @@ public sealed partial class DaemonLogTests : IDisposable
     private static partial class Log
     {
         [LoggerMessage(1, LogLevel.Information, "address assigned")]
-        public static partial void Assigned(ILogger logger, PodReference pod, AttachmentKey attachment, IPAddress ip, NetworkInterfaceId eni, bool isNew, double durationMs);
+        public static partial void Assigned(
+            ILogger logger,
+            PodReference pod,
+            AttachmentKey attachment,
+            IPAddress ip,
+            NetworkInterfaceId eni,
+            bool isNew,
+            double durationMs
+        );
 
         [LoggerMessage(2, LogLevel.Warning, "the pool has {Count} addresses")]
         public static partial void Inline(ILogger logger, int count, string subnet);

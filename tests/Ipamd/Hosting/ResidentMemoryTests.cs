@@ -34,13 +34,12 @@ public sealed class ResidentMemoryTests
             7f0000002000-7f0000004000 r-xp 00000000 00:00 0                          [vdso]
             Anonymous:             0 kB
             """;
-        Assert.Equal(
-            [(0x560000000000UL, 0x700000UL), (0x560000700000UL, 0xd00000UL)],
-            ResidentMemory.CleanFileMappings(smaps.Split('\n')));
+        Assert.Equal([(0x560000000000UL, 0x700000UL), (0x560000700000UL, 0xd00000UL)], ResidentMemory.CleanFileMappings(smaps.Split('\n')));
     }
 
     [Fact]
-    public void Nonsense_gives_nothing_back() => Assert.Empty(ResidentMemory.CleanFileMappings(["", "Anonymous: 0 kB", "x-y r-xp 0 0:0 1 /a", "1-2", "Anonymous: 0 kB"]));
+    public void Nonsense_gives_nothing_back() =>
+        Assert.Empty(ResidentMemory.CleanFileMappings(["", "Anonymous: 0 kB", "x-y r-xp 0 0:0 1 /a", "1-2", "Anonymous: 0 kB"]));
 
     [Fact]
     public void A_process_goes_on_after_its_memory_was_given_back()
@@ -54,9 +53,12 @@ public sealed class ResidentMemoryTests
 
     /// <summary>A library that is being loaded: its pages are about to be relocated, and dropping them would undo that.</summary>
     [Fact]
-    public void A_mapping_that_was_not_there_before_keeps_its_pages() => Assert.Equal(0, new ResidentMemory(NullLogger.Instance).ReleasePages());
+    public void A_mapping_that_was_not_there_before_keeps_its_pages() =>
+        Assert.Equal(0, new ResidentMemory(NullLogger.Instance).ReleasePages());
 
-    /// <summary>A kernel without CONFIG_PROC_PAGE_MONITOR, or no file descriptor left: on a timer's thread an exception would end the daemon.</summary>
+    /// <summary>
+    /// A kernel without CONFIG_PROC_PAGE_MONITOR, or no file descriptor left: on a timer's thread an exception would end the daemon.
+    /// </summary>
     [Fact]
     public void Without_a_list_of_mappings_it_is_said_and_nothing_is_thrown()
     {
@@ -76,6 +78,12 @@ public sealed class ResidentMemoryTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Warnings += logLevel == LogLevel.Warning ? 1 : 0;
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Warnings += logLevel == LogLevel.Warning ? 1 : 0;
     }
 }

@@ -28,7 +28,8 @@ public sealed class SingleInstanceTests : IDisposable
         var time = new ManualTimeProvider();
         using var held = await SingleInstance.AcquireAsync(Lock, time, TestContext.Current.CancellationToken);
         var second = SingleInstance.AcquireAsync(Lock, time, TestContext.Current.CancellationToken);
-        for (var step = 0; step < 100 && !second.IsCompleted; step++) time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var step = 0; step < 100 && !second.IsCompleted; step++)
+            time.Advance(TimeSpan.FromMilliseconds(100));
         var refused = await Assert.ThrowsAsync<IOException>(() => second);
         Assert.Contains($"process {Environment.ProcessId} (", refused.Message, StringComparison.Ordinal);
     }
@@ -38,7 +39,9 @@ public sealed class SingleInstanceTests : IDisposable
     {
         var target = Path.Combine(_folder.FullName, "target");
         File.CreateSymbolicLink(Lock, target);
-        var refused = await Assert.ThrowsAsync<IOException>(() => SingleInstance.AcquireAsync(Lock, TimeProvider.System, TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<IOException>(() =>
+            SingleInstance.AcquireAsync(Lock, TimeProvider.System, TestContext.Current.CancellationToken)
+        );
         Assert.Contains("symbolic link", refused.Message, StringComparison.Ordinal);
         Assert.False(File.Exists(target));
     }

@@ -20,7 +20,11 @@ public sealed class SupervisorTests
     public async Task A_part_that_breaks_is_shown_and_begins_again_after_a_minute()
     {
         using var stop = new CancellationTokenSource();
-        var kept = _parts.RunAsync("metrics", token => _begun++ == 0 ? throw new InvalidOperationException("a null") : Task.Delay(Timeout.Infinite, token), stop.Token);
+        var kept = _parts.RunAsync(
+            "metrics",
+            token => _begun++ == 0 ? throw new InvalidOperationException("a null") : Task.Delay(Timeout.Infinite, token),
+            stop.Token
+        );
         Assert.Contains("metrics failed unexpectedly", _parts.Problem, StringComparison.Ordinal);
         Assert.Contains("a null", _parts.Problem, StringComparison.Ordinal);
         _time.Advance(Supervisor.Pause - TimeSpan.FromSeconds(1));
@@ -54,7 +58,11 @@ public sealed class SupervisorTests
     [Fact]
     public void A_long_message_is_cut()
     {
-        _ = _parts.RunAsync("metrics", _ => throw new InvalidOperationException(new string('x', 5000)), TestContext.Current.CancellationToken);
+        _ = _parts.RunAsync(
+            "metrics",
+            _ => throw new InvalidOperationException(new string('x', 5000)),
+            TestContext.Current.CancellationToken
+        );
         Assert.InRange(_parts.Problem!.Length, Truncate.Longest, Truncate.Longest + 150);
     }
 }

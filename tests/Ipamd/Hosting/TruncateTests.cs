@@ -30,22 +30,32 @@ public sealed class TruncateTests
     [InlineData("größer \U0001f600", "größer \U0001f600")]
     [InlineData("  ", "")]
     [InlineData(null, "")]
-    public void What_steers_a_terminal_or_reorders_a_line_is_replaced(string? text, string expected) => Assert.Equal(expected, Truncate.Of(text));
+    public void What_steers_a_terminal_or_reorders_a_line_is_replaced(string? text, string expected) =>
+        Assert.Equal(expected, Truncate.Of(text));
 
     [Fact]
     public void Half_of_a_surrogate_pair_is_replaced() => Assert.Equal("half \ufffd", Truncate.Of("half \ud83d"));
 
     [Fact]
-    public void No_surrogate_pair_is_cut() => Assert.DoesNotContain('\ufffd', Truncate.Of(string.Concat(Enumerable.Repeat("\U0001f600", 400)), Truncate.Longest + 1));
+    public void No_surrogate_pair_is_cut() =>
+        Assert.DoesNotContain('\ufffd', Truncate.Of(string.Concat(Enumerable.Repeat("\U0001f600", 400)), Truncate.Longest + 1));
 
     [Fact]
     public void Log_of_an_exception_is_bounded_with_all_its_causes()
     {
         Exception cause = new IOException(new string('x', 1_000_000));
-        for (var depth = 0; depth < 50; depth++) cause = new IOException(new string('y', 100_000) + "\u202e", cause);
+        for (var depth = 0; depth < 50; depth++)
+            cause = new IOException(new string('y', 100_000) + "\u202e", cause);
         Exception[] edges =
         [
-            new CloudException(CloudErrorKind.Unknown, new string('o', 100_000), new string('c', 200_000), new string('m', 2_000_000) + "\n", new string('r', 100_000), cause),
+            new CloudException(
+                CloudErrorKind.Unknown,
+                new string('o', 100_000),
+                new string('c', 200_000),
+                new string('m', 2_000_000) + "\n",
+                new string('r', 100_000),
+                cause
+            ),
             new HostNetworkException(new string('m', 2_000_000), cause),
             new ClusterException(ClusterErrorKind.Refused, new string('o', 100_000), new string('m', 2_000_000), null, cause),
             new CheckpointFormatException(new string('m', 2_000_000), cause),

@@ -39,11 +39,14 @@ public sealed class CorePluginTests : IDisposable
     {
         await InstallCoreAsync();
         Assert.Equal(["bridge", "loopback", "macvlan", "portmap"], Names());
-        Assert.All(Names(), name =>
-        {
-            Assert.Equal(File.ReadAllText(Path.Combine(Image, name)), File.ReadAllText(Path.Combine(Bin, name)));
-            Assert.Equal((UnixFileMode)0b111_101_101, File.GetUnixFileMode(Path.Combine(Bin, name)));
-        });
+        Assert.All(
+            Names(),
+            name =>
+            {
+                Assert.Equal(File.ReadAllText(Path.Combine(Image, name)), File.ReadAllText(Path.Combine(Bin, name)));
+                Assert.Equal((UnixFileMode)0b111_101_101, File.GetUnixFileMode(Path.Combine(Bin, name)));
+            }
+        );
         Assert.Empty(_warned);
         _said.Clear();
         await InstallCoreAsync();
@@ -159,12 +162,15 @@ public sealed class CorePluginTests : IDisposable
     public async Task Configuration_offers_only_the_old_version_when_one_plugin_does_not_and_names_it(string old)
     {
         File.Delete(Path.Combine(Image, "portmap"));
-        foreach (var name in (string[])["portmap", "bandwidth", "istio-cni"]) TestPlugin.WriteCore(OnNode(name), "v1.7.1");
+        foreach (var name in (string[])["portmap", "bandwidth", "istio-cni"])
+            TestPlugin.WriteCore(OnNode(name), "v1.7.1");
         TestPlugin.WriteCore(old == "vpc-cni" ? Ours : OnNode(old), "v1.1.1", TestPlugin.Old);
         Directory.CreateDirectory(Path.GetDirectoryName(Configuration)!);
-        await File.WriteAllTextAsync(Configuration,
+        await File.WriteAllTextAsync(
+            Configuration,
             """{"cniVersion":"1.0.0","name":"aws-cni","plugins":[{"type":"vpc-cni"},{"type":"istio-cni"}]}""",
-            TestContext.Current.CancellationToken);
+            TestContext.Current.CancellationToken
+        );
         await InstallAllAsync();
         Assert.Equal(("1.0.0", null), Versions());
         Assert.Single(_said, sentence => sentence.Contains($"the plugin {old} supports 1.0.0 at most", StringComparison.Ordinal));
@@ -174,12 +180,16 @@ public sealed class CorePluginTests : IDisposable
     public async Task Plugin_of_the_chain_that_is_not_there_or_not_a_file_name_leads_to_the_old_version()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Configuration)!);
-        foreach (var (type, reason) in (IEnumerable<(string, string)>)[("linkerd-cni", "the plugin linkerd-cni is not there"),
-            ("../bin/portmap", "is no file name")])
+        foreach (
+            var (type, reason) in (IEnumerable<(string, string)>)
+                [("linkerd-cni", "the plugin linkerd-cni is not there"), ("../bin/portmap", "is no file name")]
+        )
         {
-            await File.WriteAllTextAsync(Configuration,
+            await File.WriteAllTextAsync(
+                Configuration,
                 $$"""{"cniVersion":"1.0.0","name":"aws-cni","plugins":[{"type":"vpc-cni"},{"type":"{{type}}"}]}""",
-                TestContext.Current.CancellationToken);
+                TestContext.Current.CancellationToken
+            );
             _said.Clear();
             await InstallAllAsync();
             Assert.Equal(("1.0.0", null), Versions());
@@ -229,8 +239,10 @@ public sealed class CorePluginTests : IDisposable
     public async Task Portmap_of_the_distribution_leads_to_the_old_version_and_is_replaced_by_a_current_one()
     {
         Requirement.Need(File.Exists("/usr/lib/cni/portmap"), "/usr/lib/cni/portmap (containernetworking-plugins)");
-        Requirement.Need(!(await _inquiry.GetProtocolSupportAsync("/usr/lib/cni/portmap", TestContext.Current.CancellationToken))
-            .Supports("1.1.0"), "a portmap older than 1.6");
+        Requirement.Need(
+            !(await _inquiry.GetProtocolSupportAsync("/usr/lib/cni/portmap", TestContext.Current.CancellationToken)).Supports("1.1.0"),
+            "a portmap older than 1.6"
+        );
         var current = File.ReadAllText(Path.Combine(Image, "portmap"));
         File.Delete(Path.Combine(Image, "portmap"));
         File.Copy("/usr/lib/cni/portmap", OnNode("portmap"));
@@ -253,14 +265,26 @@ public sealed class CorePluginTests : IDisposable
     private (string?, string?) Versions()
     {
         var conflist = JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement;
-        return (conflist.GetProperty("cniVersion").GetString(),
+        return (
+            conflist.GetProperty("cniVersion").GetString(),
             conflist.TryGetProperty("cniVersions", out var versions)
-                ? string.Join(',', versions.EnumerateArray().Select(version => version.GetString())) : null);
+                ? string.Join(',', versions.EnumerateArray().Select(version => version.GetString()))
+                : null
+        );
     }
 
-    private Installer Installer()
-        => new(new InstallOptions { PluginFolder = Bin, ConfigurationFolder = Path.GetDirectoryName(Configuration)!,
-            Bandwidth = File.Exists(OnNode("bandwidth")) }, _inquiry, _said.Add, _warned.Add);
+    private Installer Installer() =>
+        new(
+            new InstallOptions
+            {
+                PluginFolder = Bin,
+                ConfigurationFolder = Path.GetDirectoryName(Configuration)!,
+                Bandwidth = File.Exists(OnNode("bandwidth")),
+            },
+            _inquiry,
+            _said.Add,
+            _warned.Add
+        );
 
     private Task InstallCoreAsync() => Installer().InstallCorePluginsAsync(Image, TestContext.Current.CancellationToken);
 

@@ -91,7 +91,10 @@ public sealed class InstallationTests : IDisposable
         var (_, running) = Start();
         Pass(TimeSpan.FromSeconds(1));
         Assert.Equal("istio-cni", Assert.Single(Conflist.ChainedByOthers(File.ReadAllBytes(Configuration))).Type);
-        Assert.Single(_log.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("istio-cni", StringComparison.Ordinal));
+        Assert.Single(
+            _log.Lines,
+            line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("istio-cni", StringComparison.Ordinal)
+        );
         await StopAsync(running);
     }
 
@@ -165,7 +168,8 @@ public sealed class InstallationTests : IDisposable
     {
         var image = Path.Combine(_folder.FullName, "app", "cni");
         TestPlugin.WriteCore(Plugin, "v0");
-        foreach (var name in (string[])["portmap", "loopback", "macvlan"]) TestPlugin.WriteCore(Path.Combine(image, name), "v1.7.1");
+        foreach (var name in (string[])["portmap", "loopback", "macvlan"])
+            TestPlugin.WriteCore(Path.Combine(image, name), "v1.7.1");
         var (_, running) = Start();
         await Eventually.TrueAsync(() => File.Exists(Path.Combine(Bin, "loopback")) && File.Exists(Path.Combine(Bin, "portmap")));
         Assert.False(File.Exists(Path.Combine(Bin, "macvlan")));
@@ -224,7 +228,8 @@ public sealed class InstallationTests : IDisposable
     /// <summary>In small steps, so that every timer that becomes due on the way has its turn.</summary>
     private void Pass(TimeSpan duration)
     {
-        for (var passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromMilliseconds(100)) _time.Advance(TimeSpan.FromMilliseconds(100));
+        for (var passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromMilliseconds(100))
+            _time.Advance(TimeSpan.FromMilliseconds(100));
     }
 
     private async Task StopAsync(Task running)
@@ -242,6 +247,12 @@ public sealed class InstallationTests : IDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add($"{logLevel} {LogFields.Text(state, formatter)}");
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Add($"{logLevel} {LogFields.Text(state, formatter)}");
     }
 }

@@ -13,7 +13,8 @@ namespace VpcCni.Ipamd.Tests.Install;
 public sealed class InstallerTests : IDisposable
 {
     /// <summary>As aws-node's container writes it.</summary>
-    private const string Reference = """{"cniVersion":"0.4.0","name":"aws-cni","disableCheck":true,"plugins":[{"name":"aws-cni","type":"aws-cni","vethPrefix":"eni","mtu":"9001","podSGEnforcingMode":"strict","pluginLogFile":"/var/log/aws-routed-eni/plugin.log","pluginLogLevel":"DEBUG"},{"name":"egress-cni","type":"egress-cni","enabled":"false"},{"type":"portmap","capabilities":{"portMappings":true},"snat":true}]}""";
+    private const string Reference =
+        """{"cniVersion":"0.4.0","name":"aws-cni","disableCheck":true,"plugins":[{"name":"aws-cni","type":"aws-cni","vethPrefix":"eni","mtu":"9001","podSGEnforcingMode":"strict","pluginLogFile":"/var/log/aws-routed-eni/plugin.log","pluginLogLevel":"DEBUG"},{"name":"egress-cni","type":"egress-cni","enabled":"false"},{"type":"portmap","capabilities":{"portMappings":true},"snat":true}]}""";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-install-");
     private readonly List<string> _said = [];
@@ -25,7 +26,15 @@ public sealed class InstallerTests : IDisposable
 
     private string Source => Path.Combine(_folder.FullName, "source");
 
-    private InstallOptions Options => new() { PluginFolder = Bin, ConfigurationFolder = Conf, SocketPath = "/run/x.sock", Mtu = 1500, VethPrefix = "abc" };
+    private InstallOptions Options =>
+        new()
+        {
+            PluginFolder = Bin,
+            ConfigurationFolder = Conf,
+            SocketPath = "/run/x.sock",
+            Mtu = 1500,
+            VethPrefix = "abc",
+        };
 
     public InstallerTests() => File.WriteAllText(Source, "plugin 1");
 
@@ -38,10 +47,20 @@ public sealed class InstallerTests : IDisposable
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal("plugin 1", File.ReadAllText(Path.Combine(Bin, "vpc-cni")));
         Assert.True(File.GetUnixFileMode(Path.Combine(Bin, "vpc-cni")).HasFlag(UnixFileMode.UserExecute | UnixFileMode.OtherExecute));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead, File.GetUnixFileMode(Configuration));
+        Assert.Equal(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead,
+            File.GetUnixFileMode(Configuration)
+        );
         var plugin = JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[0];
-        Assert.Equal(("vpc-cni", "abc", "1500", "/run/x.sock"),
-            (plugin.GetProperty("type").GetString(), plugin.GetProperty("vethPrefix").GetString(), plugin.GetProperty("mtu").GetString(), plugin.GetProperty("ipamdSocket").GetString()));
+        Assert.Equal(
+            ("vpc-cni", "abc", "1500", "/run/x.sock"),
+            (
+                plugin.GetProperty("type").GetString(),
+                plugin.GetProperty("vethPrefix").GetString(),
+                plugin.GetProperty("mtu").GetString(),
+                plugin.GetProperty("ipamdSocket").GetString()
+            )
+        );
     }
 
     [Fact]
@@ -110,11 +129,17 @@ public sealed class InstallerTests : IDisposable
     {
         await InstallAsync();
         Assert.Empty(_warned);
-        const string mesh = """{"type":"istio-cni","log_level":"info","kubernetes":{"exclude_namespaces":["kube-system"]},"ports":[1,2.50]}""";
+        const string mesh =
+            """{"type":"istio-cni","log_level":"info","kubernetes":{"exclude_namespaces":["kube-system"]},"ports":[1,2.50]}""";
         Append(mesh, """{"type":"tuning","sysctl":{"net.core.somaxconn":"512"}}""");
         await InstallAsync();
         Assert.Equal(["vpc-cni", "portmap", "istio-cni", "tuning"], Types());
-        Assert.True(JsonElement.DeepEquals(JsonDocument.Parse(mesh).RootElement, JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[2]));
+        Assert.True(
+            JsonElement.DeepEquals(
+                JsonDocument.Parse(mesh).RootElement,
+                JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins")[2]
+            )
+        );
         Assert.Equal(2, _warned.Count);
         Assert.Contains("istio-cni", _warned[0], StringComparison.Ordinal);
         Assert.Contains("does not have it", _warned[0], StringComparison.Ordinal);
@@ -216,14 +241,27 @@ public sealed class InstallerTests : IDisposable
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
         var (output, error) = (new StringWriter(), new StringWriter());
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
-        Assert.Equal(2, await commands.InvokeAsync(["install", "--plugin", Source, "--wait", "1", "--socket",
-            Path.Combine(_folder.FullName, "none.sock")], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        var commands = new DaemonCommands(
+            new CommandConsole(output, error),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("the daemon was started")
+        );
+        Assert.Equal(
+            2,
+            await commands.InvokeAsync(
+                ["install", "--plugin", Source, "--wait", "1", "--socket", Path.Combine(_folder.FullName, "none.sock")],
+                new IpamdOptions { Install = Options, SocketPath = Socket }
+            )
+        );
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
         Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
 
-        Assert.Equal(1, await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.Equal(
+            1,
+            await commands.InvokeAsync(["install", "--plugin", "/nonexistent"], new IpamdOptions { Install = Options, SocketPath = Socket })
+        );
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["conf/10-aws.conflist"], Files());
     }
@@ -232,9 +270,19 @@ public sealed class InstallerTests : IDisposable
     public async Task Uninstall_removes_source_NAT_when_something_takes_its_place_or_when_told_to()
     {
         List<bool> asked = [];
-        var outcomes = new Queue<NatRemovalOutcome>([NatRemovalOutcome.Kept, NatRemovalOutcome.Removed, NatRemovalOutcome.Kept, NatRemovalOutcome.Removed]);
+        var outcomes = new Queue<NatRemovalOutcome>([
+            NatRemovalOutcome.Kept,
+            NatRemovalOutcome.Removed,
+            NatRemovalOutcome.Kept,
+            NatRemovalOutcome.Removed,
+        ]);
         var output = new StringWriter();
-        var commands = new DaemonCommands(new CommandConsole(output, TextWriter.Null), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"))
+        var commands = new DaemonCommands(
+            new CommandConsole(output, TextWriter.Null),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("the daemon was started")
+        )
         {
             RemoveTranslation = (always, _) =>
             {
@@ -245,7 +293,10 @@ public sealed class InstallerTests : IDisposable
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Contains("table ip vpccni stays", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--nat"], new IpamdOptions { Install = Options, SocketPath = Socket }));
-        Assert.Equal(0, await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options, SocketPath = Socket }));
+        Assert.Equal(
+            0,
+            await commands.InvokeAsync(["uninstall", "--wait", "5"], new IpamdOptions { Install = Options, SocketPath = Socket })
+        );
         Assert.Equal([false, true, false, false], asked);
         Assert.EndsWith("table ip vpccni is removed\n", output.ToString(), StringComparison.Ordinal);
     }
@@ -253,11 +304,17 @@ public sealed class InstallerTests : IDisposable
     [Fact]
     public async Task Uninstall_removes_the_notes_of_missed_dels_and_nothing_else_that_lies_there()
     {
-        using (var folder = MissedDelFolder.Open(Socket)) folder.Write(new string('a', 40), "{}"u8, unique: 1);
+        using (var folder = MissedDelFolder.Open(Socket))
+            folder.Write(new string('a', 40), "{}"u8, unique: 1);
         var notes = MissedDelFolder.PathBeside(Socket);
         File.WriteAllText(Path.Combine(notes, "README"), "");
         var error = new StringWriter();
-        var commands = new DaemonCommands(new CommandConsole(TextWriter.Null, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("the daemon was started"));
+        var commands = new DaemonCommands(
+            new CommandConsole(TextWriter.Null, error),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("the daemon was started")
+        );
 
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(notes).Select(Path.GetFileName));
@@ -272,12 +329,20 @@ public sealed class InstallerTests : IDisposable
     /// <summary>Of a daemon that is not there.</summary>
     private string Socket => Path.Combine(_folder.FullName, "none.sock");
 
-    private List<string?> Types() => [.. JsonDocument.Parse(File.ReadAllText(Configuration)).RootElement.GetProperty("plugins").EnumerateArray().Select(plugin => plugin.GetProperty("type").GetString())];
+    private List<string?> Types() =>
+        [
+            .. JsonDocument
+                .Parse(File.ReadAllText(Configuration))
+                .RootElement.GetProperty("plugins")
+                .EnumerateArray()
+                .Select(plugin => plugin.GetProperty("type").GetString()),
+        ];
 
     private void Append(params string[] entries)
     {
         var conflist = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(Configuration))!;
-        foreach (var entry in entries) conflist["plugins"]!.AsArray().Add(System.Text.Json.Nodes.JsonNode.Parse(entry));
+        foreach (var entry in entries)
+            conflist["plugins"]!.AsArray().Add(System.Text.Json.Nodes.JsonNode.Parse(entry));
         File.WriteAllText(Configuration, conflist.ToJsonString());
     }
 
@@ -292,11 +357,20 @@ public sealed class InstallerTests : IDisposable
 
     private Installer Installer() => new(Options, new PluginInquiry(TimeProvider.System), _said.Add, _warned.Add);
 
-    private List<string> Files() => [.. Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories).Where(path => path != Source).Select(path => Path.GetRelativePath(_folder.FullName, path)).Order(StringComparer.Ordinal)];
+    private List<string> Files() =>
+        [
+            .. Directory
+                .GetFiles(_folder.FullName, "*", SearchOption.AllDirectories)
+                .Where(path => path != Source)
+                .Select(path => Path.GetRelativePath(_folder.FullName, path))
+                .Order(StringComparer.Ordinal),
+        ];
 
     private static string Inode(string path)
     {
-        using var stat = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%i", path]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var stat = System.Diagnostics.Process.Start(
+            new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%i", path]) { RedirectStandardOutput = true, UseShellExecute = false }
+        )!;
         return stat.StandardOutput.ReadToEnd();
     }
 }

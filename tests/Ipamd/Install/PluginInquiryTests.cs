@@ -52,12 +52,15 @@ public sealed class PluginInquiryTests : IDisposable
         TestPlugin.WriteAnswer(Plugin, $"echo $$ > {_folder.FullName}/pid; sleep 3600 & echo $! > {_folder.FullName}/child; wait");
         var time = new ManualTimeProvider();
         var asked = new PluginInquiry(time).GetProtocolSupportAsync(Plugin, TestContext.Current.CancellationToken);
-        await Eventually.TrueAsync(() => File.Exists($"{_folder.FullName}/child")
-            && File.ReadAllText($"{_folder.FullName}/child").Length > 0);
+        await Eventually.TrueAsync(() =>
+            File.Exists($"{_folder.FullName}/child") && File.ReadAllText($"{_folder.FullName}/child").Length > 0
+        );
         Assert.False(asked.IsCompleted);
         time.Advance(PluginInquiry.Deadline);
-        Assert.Equal("did not answer within 5 s",
-            (await asked.WaitAsync(Eventually.DefaultDeadline, TestContext.Current.CancellationToken)).Problem);
+        Assert.Equal(
+            "did not answer within 5 s",
+            (await asked.WaitAsync(Eventually.DefaultDeadline, TestContext.Current.CancellationToken)).Problem
+        );
         foreach (var file in (string[])["pid", "child"])
             await Eventually.TrueAsync(() => !IsRunning(File.ReadAllText($"{_folder.FullName}/{file}").Trim()));
     }
@@ -79,8 +82,10 @@ public sealed class PluginInquiryTests : IDisposable
         TestPlugin.WriteAnswer(Plugin, $"env | cut -d= -f1 | sort > {_folder.FullName}/names; pwd >> {_folder.FullName}/names");
         await AskAsync();
         var names = await File.ReadAllLinesAsync($"{_folder.FullName}/names", TestContext.Current.CancellationToken);
-        Assert.Equal(["CNI_COMMAND", "CNI_IFNAME", "CNI_NETNS", "CNI_PATH", "PATH", "PWD", "/"],
-            names.Where(name => name is not ("_" or "SHLVL" or "OLDPWD")));
+        Assert.Equal(
+            ["CNI_COMMAND", "CNI_IFNAME", "CNI_NETNS", "CNI_PATH", "PATH", "PWD", "/"],
+            names.Where(name => name is not ("_" or "SHLVL" or "OLDPWD"))
+        );
     }
 
     [Fact]
@@ -113,24 +118,24 @@ public sealed class PluginInquiryTests : IDisposable
     [InlineData("portmap", "CNI portmap plugin v99999999999.1.1\n", null)]
     [InlineData("portmap", "CNI portmap plugin (devel)\n", null)]
     [InlineData("portmap", "", null)]
-    public void Core_plugin_is_recognised_by_its_introduction(string name, string text, string? expected)
-        => Assert.Equal(expected, CorePluginVersion.Parse(name, text)?.ToString());
+    public void Core_plugin_is_recognised_by_its_introduction(string name, string text, string? expected) =>
+        Assert.Equal(expected, CorePluginVersion.Parse(name, text)?.ToString());
 
     [Theory]
     [InlineData("v1.1.1", "v1.7.1", true)]
     [InlineData("v1.7.1", "v1.7.1", false)]
     [InlineData("v1.10.0", "v1.7.1", false)]
     [InlineData("v1.9.9", "v1.10.0", true)]
-    public void Releases_are_compared_as_numbers(string present, string offered, bool expected)
-        => Assert.Equal(expected, Core(present).IsOlderThan(Core(offered), ProtocolSupport.Unknown("x"), ProtocolSupport.Unknown("x")));
+    public void Releases_are_compared_as_numbers(string present, string offered, bool expected) =>
+        Assert.Equal(expected, Core(present).IsOlderThan(Core(offered), ProtocolSupport.Unknown("x"), ProtocolSupport.Unknown("x")));
 
     [Theory]
     [InlineData(TestPlugin.Old, TestPlugin.Current, true)]
     [InlineData(TestPlugin.Current, TestPlugin.Current, false)]
     [InlineData(TestPlugin.Current, TestPlugin.Old, false)]
     [InlineData("nothing", TestPlugin.Current, false)]
-    public void Builds_that_do_not_say_their_release_are_compared_by_their_protocol(string present, string offered, bool expected)
-        => Assert.Equal(expected, Core("version unknown").IsOlderThan(Core("v1.7.1"), Support(present), Support(offered)));
+    public void Builds_that_do_not_say_their_release_are_compared_by_their_protocol(string present, string offered, bool expected) =>
+        Assert.Equal(expected, Core("version unknown").IsOlderThan(Core("v1.7.1"), Support(present), Support(offered)));
 
     /// <summary>Debian's 1.1.1: what real plugins print.</summary>
     [Fact]
@@ -163,6 +168,6 @@ public sealed class PluginInquiryTests : IDisposable
         }
     }
 
-    private Task<ProtocolSupport> AskAsync()
-        => new PluginInquiry(TimeProvider.System).GetProtocolSupportAsync(Plugin, TestContext.Current.CancellationToken);
+    private Task<ProtocolSupport> AskAsync() =>
+        new PluginInquiry(TimeProvider.System).GetProtocolSupportAsync(Plugin, TestContext.Current.CancellationToken);
 }

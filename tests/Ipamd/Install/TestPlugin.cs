@@ -23,17 +23,21 @@ internal static class TestPlugin
     /// <param name="path">Its file.</param>
     /// <param name="introduction">For example "v1.7.1", or "version unknown".</param>
     /// <param name="versions">A JSON array.</param>
-    public static void WriteCore(string path, string introduction, string versions = Current) => Write(path, $$"""
-        #!/bin/sh
-        case "$CNI_COMMAND" in
-          "") echo "CNI {{Path.GetFileName(path)}} plugin {{introduction}}" >&2 ;;
-          VERSION)
-            read -r input
-            case "$input" in *'"cniVersion":"1.0.0"'*) ;; *) exit 3 ;; esac
-            echo '{"cniVersion":"1.0.0","supportedVersions":{{versions}}}' ;;
-          *) exit 4 ;;
-        esac
-        """);
+    public static void WriteCore(string path, string introduction, string versions = Current) =>
+        Write(
+            path,
+            $$"""
+            #!/bin/sh
+            case "$CNI_COMMAND" in
+              "") echo "CNI {{Path.GetFileName(path)}} plugin {{introduction}}" >&2 ;;
+              VERSION)
+                read -r input
+                case "$input" in *'"cniVersion":"1.0.0"'*) ;; *) exit 3 ;; esac
+                echo '{"cniVersion":"1.0.0","supportedVersions":{{versions}}}' ;;
+              *) exit 4 ;;
+            esac
+            """
+        );
 
     /// <summary>Answers VERSION by a shell command.</summary>
     public static void WriteAnswer(string path, string command) => Write(path, $"#!/bin/sh\n{command}\n");

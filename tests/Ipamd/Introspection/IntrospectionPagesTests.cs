@@ -25,10 +25,16 @@ public sealed class IntrospectionPagesTests
     public IntrospectionPagesTests()
     {
         var options = new IpamdOptions { HostNetwork = new HostNetworkOptions { ExcludedRanges = [IPNetwork.Parse("192.168.0.0/16")] } };
-        _pages = new IntrospectionPages(new IntrospectionSources(_ledger, options, () => new PoolTargets { WarmIpTarget = 2 }, _eniConfig, _time));
+        _pages = new IntrospectionPages(
+            new IntrospectionSources(_ledger, options, () => new PoolTargets { WarmIpTarget = 2 }, _eniConfig, _time)
+        );
         var observed = new InterfaceObservation
         {
-            Id = new NetworkInterfaceId("eni-1"), DeviceIndex = 1, PrimaryAddress = IPAddress.Parse("10.0.0.4"), SubnetId = "subnet-1", Blocks = [IPNetwork.Parse("10.0.0.5/32"), IPNetwork.Parse("10.0.1.16/28")],
+            Id = new NetworkInterfaceId("eni-1"),
+            DeviceIndex = 1,
+            PrimaryAddress = IPAddress.Parse("10.0.0.4"),
+            SubnetId = "subnet-1",
+            Blocks = [IPNetwork.Parse("10.0.0.5/32"), IPNetwork.Parse("10.0.1.16/28")],
         };
         _ledger.Observe([observed], _time.GetUtcNow(), _time.GetUtcNow());
     }
@@ -36,9 +42,14 @@ public sealed class IntrospectionPagesTests
     [Fact]
     public async Task The_index_names_the_pages_and_each_of_them_is_there()
     {
-        var paths = (await GetAsync("/")).RootElement.GetProperty("AvailableCommands").EnumerateArray().Select(item => item.GetString()!).ToArray();
+        var paths = (await GetAsync("/"))
+            .RootElement.GetProperty("AvailableCommands")
+            .EnumerateArray()
+            .Select(item => item.GetString()!)
+            .ToArray();
         Assert.Equal(["/v1/enis", "/v1/eni-configs", "/v1/networkutils-env-settings", "/v1/ipamd-env-settings"], paths);
-        foreach (var path in paths) Assert.NotEqual(JsonValueKind.Undefined, (await GetAsync(path)).RootElement.ValueKind);
+        foreach (var path in paths)
+            Assert.NotEqual(JsonValueKind.Undefined, (await GetAsync(path)).RootElement.ValueKind);
 
         // As with the AWS VPC CNI.
         Assert.Equal((await AskAsync("/")).Body, (await AskAsync("/v1/pods")).Body);
@@ -67,14 +78,27 @@ public sealed class IntrospectionPagesTests
     public async Task Settings_have_the_names_of_their_variables()
     {
         var host = (await GetAsync("/v1/networkutils-env-settings")).RootElement;
-        Assert.Equal((128, "192.168.0.0/16", 2), (host.GetProperty("AWS_VPC_K8S_CNI_CONNMARK").GetInt32(), host.GetProperty("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")[0].GetString(), host.GetProperty("AWS_VPC_K8S_CNI_RANDOMIZESNAT").GetInt32()));
+        Assert.Equal(
+            (128, "192.168.0.0/16", 2),
+            (
+                host.GetProperty("AWS_VPC_K8S_CNI_CONNMARK").GetInt32(),
+                host.GetProperty("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS")[0].GetString(),
+                host.GetProperty("AWS_VPC_K8S_CNI_RANDOMIZESNAT").GetInt32()
+            )
+        );
         var pool = (await GetAsync("/v1/ipamd-env-settings")).RootElement;
         Assert.Equal(
             [
-                "WARM_ENI_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET", "WARM_PREFIX_TARGET", "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG", "ENABLE_SUBNET_DISCOVERY",
+                "WARM_ENI_TARGET",
+                "WARM_IP_TARGET",
+                "MINIMUM_IP_TARGET",
+                "WARM_PREFIX_TARGET",
+                "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG",
+                "ENABLE_SUBNET_DISCOVERY",
                 "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
             ],
-            pool.EnumerateObject().Select(member => member.Name));
+            pool.EnumerateObject().Select(member => member.Name)
+        );
         Assert.Equal(2, pool.GetProperty("WARM_IP_TARGET").GetInt32());
     }
 
@@ -94,10 +118,19 @@ public sealed class IntrospectionPagesTests
     [InlineData("", 200)]
     [InlineData("attacker.example:61679", 403)]
     [InlineData("127.0.0.1.attacker.example", 403)]
-    public async Task A_request_by_a_name_that_somebody_points_here_is_refused(string host, int status) => Assert.Equal(status, (await AskAsync("/v1/enis", host)).Status);
+    public async Task A_request_by_a_name_that_somebody_points_here_is_refused(string host, int status) =>
+        Assert.Equal(status, (await AskAsync("/v1/enis", host)).Status);
 
-    private void Assign(string name)
-        => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(name), new PodReference("default", name), $"/run/netns/{name}", [AddressFamily.InterNetwork], _time.GetUtcNow()));
+    private void Assign(string name) =>
+        Assert.IsType<AssignOutcome.Held>(
+            _ledger.Assign(
+                Key(name),
+                new PodReference("default", name),
+                $"/run/netns/{name}",
+                [AddressFamily.InterNetwork],
+                _time.GetUtcNow()
+            )
+        );
 
     private static AttachmentKey Key(string name) => new("aws-cni", $"{name}-id", "eth0");
 
@@ -111,7 +144,16 @@ public sealed class IntrospectionPagesTests
     private async Task<(int Status, string Body)> AskAsync(string path, string host = "127.0.0.1:61679")
     {
         using var body = new MemoryStream();
-        var context = new DefaultHttpContext { Request = { Method = "GET", Path = path, Host = new HostString(host) }, Response = { Body = body } };
+        var context = new DefaultHttpContext
+        {
+            Request =
+            {
+                Method = "GET",
+                Path = path,
+                Host = new HostString(host),
+            },
+            Response = { Body = body },
+        };
         await _pages.HandleAsync(context);
         await context.Response.BodyWriter.FlushAsync();
         return (context.Response.StatusCode, Encoding.UTF8.GetString(body.ToArray()));

@@ -15,9 +15,20 @@ public sealed class DocumentedReasonsTests
     public void Every_reason_is_documented(string page)
     {
         var text = File.ReadAllText(Path.Combine(Root(), page));
-        string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventReasons.ReasonOf), EventReasons.InsufficientAddresses, EventReasons.AddressLost, EventReasons.CheckpointNotWritten, EventReasons.DaemonStarting, EventReasons.PodNetworkReady, EventReasons.PodNetworkDegraded, EventReasons.PodNetworkNotReady];
+        string[] reasons =
+        [
+            .. Enum.GetValues<GrowthObstacleKind>().Select(EventReasons.ReasonOf),
+            EventReasons.InsufficientAddresses,
+            EventReasons.AddressLost,
+            EventReasons.CheckpointNotWritten,
+            EventReasons.DaemonStarting,
+            EventReasons.PodNetworkReady,
+            EventReasons.PodNetworkDegraded,
+            EventReasons.PodNetworkNotReady,
+        ];
         Assert.All(reasons, reason => Assert.Contains($"`{reason}`", text, StringComparison.Ordinal));
     }
 
-    private static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+    private static string Root([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
 }

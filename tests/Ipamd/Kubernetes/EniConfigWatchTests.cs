@@ -21,7 +21,8 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        if (_running is not null) await _running.WaitAsync(TimeSpan.FromSeconds(10));
+        if (_running is not null)
+            await _running.WaitAsync(TimeSpan.FromSeconds(10));
         _stop.Dispose();
     }
 
@@ -30,8 +31,11 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     [InlineData("topology.kubernetes.io/zone=zone", "k8s.amazonaws.com/eniConfig=note", "note")]
     [InlineData("topology.kubernetes.io/zone=zone", "other=x", "zone")]
     [InlineData("k8s.amazonaws.com/eniConfig=unused-label", "", "default")]
-    public void Name_comes_from_the_external_label_the_annotation_or_the_label_else_it_is_default(string labels, string annotations, string name)
-        => Assert.Equal(name, EniConfigReference.Of(Node(labels, annotations), Options).Name);
+    public void Name_comes_from_the_external_label_the_annotation_or_the_label_else_it_is_default(
+        string labels,
+        string annotations,
+        string name
+    ) => Assert.Equal(name, EniConfigReference.Of(Node(labels, annotations), Options).Name);
 
     [Fact]
     public async Task Pool_learns_what_the_named_object_says_and_every_change_of_it()
@@ -72,7 +76,9 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     {
         Start();
         _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=" + name));
-        await ToldAsync(new EniConfigState.Missing(name, "this is no name of an object (annotation k8s.amazonaws.com/eniConfig of the node)"));
+        await ToldAsync(
+            new EniConfigState.Missing(name, "this is no name of an object (annotation k8s.amazonaws.com/eniConfig of the node)")
+        );
         Assert.Empty(_source.Calls);
     }
 
@@ -82,7 +88,12 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         _source.Fail(ClusterErrorKind.NotFound);
         Start();
         _watch!.Seen(Node(""));
-        await ToldAsync(new EniConfigState.Missing("default", "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"));
+        await ToldAsync(
+            new EniConfigState.Missing(
+                "default",
+                "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"
+            )
+        );
         await Eventually.TrueAsync(() => _time.PendingTimers == 1);
         _time.Advance(ClusterBackoff.First);
         await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
@@ -108,7 +119,8 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         Start();
         _watch!.Seen(Node(""));
         await WatchedAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
-        for (var times = 0; times < 5; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 5; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         _source.End(ClusterErrorKind.Unreachable);
         await Eventually.TrueAsync(() => _failed.Count == 1);
         await ToldAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
@@ -129,7 +141,12 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         await Eventually.TrueAsync(() => _time.PendingTimers == 1);
         _time.Advance(ClusterBackoff.First);
         await WatchedAsync(new EniConfigState.Present("b", "subnet-b", []));
-        Assert.Equal(new EniConfigState.Unknown("the node names 'b' now, which has not been read yet (annotation k8s.amazonaws.com/eniConfig of the node)"), told[0]);
+        Assert.Equal(
+            new EniConfigState.Unknown(
+                "the node names 'b' now, which has not been read yet (annotation k8s.amazonaws.com/eniConfig of the node)"
+            ),
+            told[0]
+        );
     }
 
     [Fact]
@@ -160,17 +177,34 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
 
     private void Start()
     {
-        _watch = new EniConfigWatch(_source, _pool, Options, failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1), NullLogger<EniConfigWatch>.Instance);
+        _watch = new EniConfigWatch(
+            _source,
+            _pool,
+            Options,
+            failure => _failed.Add(failure?.Kind.ToString()),
+            _time,
+            new Random(1),
+            NullLogger<EniConfigWatch>.Instance
+        );
         _running = _watch.RunAsync(_stop.Token);
     }
 
-    private Task ToldAsync(EniConfigState expected) => Eventually.TrueAsync(() => _pool.Current.Equals(expected), what: expected.ToString());
+    private Task ToldAsync(EniConfigState expected) =>
+        Eventually.TrueAsync(() => _pool.Current.Equals(expected), what: expected.ToString());
 
-    /// <summary>The state is told between the list and the watch; only behind both does the next call of the server come from the test.</summary>
-    private Task WatchedAsync(EniConfigState expected) => Eventually.TrueAsync(() => _pool.Current.Equals(expected) && _source.IsWatched, what: expected.ToString());
+    /// <summary>
+    /// The state is told between the list and the watch; only behind both does the next call of the server come from the test.
+    /// </summary>
+    private Task WatchedAsync(EniConfigState expected) =>
+        Eventually.TrueAsync(() => _pool.Current.Equals(expected) && _source.IsWatched, what: expected.ToString());
 
     private static NodeFacts Node(string labels, string annotations = "") => new("uid", 29, false, Map(labels), Map(annotations));
 
-    private static Dictionary<string, string> Map(string pairs)
-        => pairs.Length == 0 ? [] : pairs.Split(pairs.Contains("!=", StringComparison.Ordinal) ? '\n' : ',').Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
+    private static Dictionary<string, string> Map(string pairs) =>
+        pairs.Length == 0
+            ? []
+            : pairs
+                .Split(pairs.Contains("!=", StringComparison.Ordinal) ? '\n' : ',')
+                .Select(pair => pair.Split('=', 2))
+                .ToDictionary(pair => pair[0], pair => pair[1]);
 }

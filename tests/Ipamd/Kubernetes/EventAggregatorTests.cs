@@ -19,7 +19,8 @@ public sealed class EventAggregatorTests
     [Fact]
     public void Book_keeps_the_latest_and_counts_what_had_to_go()
     {
-        for (var number = 0; number < EventAggregator.MaxSeries + 44; number++) _book.Record(About(number), Start + TimeSpan.FromSeconds(number));
+        for (var number = 0; number < EventAggregator.MaxSeries + 44; number++)
+            _book.Record(About(number), Start + TimeSpan.FromSeconds(number));
         Assert.Equal(44, _book.Dropped);
         Assert.Equal("pod-44", _book.Next(Start + TimeSpan.FromHours(1), out _)?.Subject.Name);
     }
@@ -34,7 +35,8 @@ public sealed class EventAggregatorTests
             _book.Record(About(1), now);
             var began = now;
             PendingEvent? item;
-            while ((item = _book.Next(now, out var wait)) is null) now += wait!.Value;
+            while ((item = _book.Next(now, out var wait)) is null)
+                now += wait!.Value;
             waits.Add((now - began).TotalSeconds);
             _book.Written(item, "name", "uid", now);
         }
@@ -66,7 +68,10 @@ public sealed class EventAggregatorTests
         var item = _book.Next(Start, out _)!;
         _book.Record(About(1), Start);
         _book.Written(item, "name", "uid", Start);
-        Assert.Equal((2, "name", "uid"), _book.Next(Start + TimeSpan.FromSeconds(30), out _) is { } again ? (again.Count, again.WrittenAs, again.WrittenUid) : default);
+        Assert.Equal(
+            (2, "name", "uid"),
+            _book.Next(Start + TimeSpan.FromSeconds(30), out _) is { } again ? (again.Count, again.WrittenAs, again.WrittenUid) : default
+        );
     }
 
     [Fact]

@@ -11,7 +11,8 @@ namespace VpcCni.Ipamd.Tests.Kubernetes;
 public sealed class EventReasonsTests
 {
     private static readonly DateTimeOffset At = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
-    private static readonly EventSubject Pod = new("default", "web"), Node = new("", "node-1");
+    private static readonly EventSubject Pod = new("default", "web"),
+        Node = new("", "node-1");
 
     [Fact]
     public void Every_obstacle_has_a_reason_of_its_own()
@@ -24,7 +25,10 @@ public sealed class EventReasonsTests
     [Fact]
     public void Pod_without_an_address_is_told_why()
     {
-        Assert.Equal(new Occurrence(Pod, "SubnetExhausted", "because"), Of(Failed(AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted)));
+        Assert.Equal(
+            new Occurrence(Pod, "SubnetExhausted", "because"),
+            Of(Failed(AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted))
+        );
         Assert.Equal("InsufficientAddresses", Of(Failed(AddFailureKind.NoAddress, null))?.Reason);
         Assert.Equal("AddressLost", Of(Failed(AddFailureKind.Orphaned, null))?.Reason);
         Assert.Equal("CheckpointNotWritten", Of(Failed(AddFailureKind.NotDurable, null))?.Reason);
@@ -46,7 +50,14 @@ public sealed class EventReasonsTests
     [InlineData("MaxPods", false)]
     public void Node_is_told_what_stands_against_growth_unless_it_is_simply_full(string kind, bool isTold)
     {
-        var plan = new PoolPlan { Actions = [], Shortage = 1, Surplus = 0, Unservable = [], Obstacle = new GrowthObstacle(Enum.Parse<GrowthObstacleKind>(kind), null, "so") };
+        var plan = new PoolPlan
+        {
+            Actions = [],
+            Shortage = 1,
+            Surplus = 0,
+            Unservable = [],
+            Obstacle = new GrowthObstacle(Enum.Parse<GrowthObstacleKind>(kind), null, "so"),
+        };
         Assert.Equal(isTold ? Node : null, Of(new PoolEvent.Planned(At, plan))?.Subject);
         Assert.Null(Of(new PoolEvent.Planned(At, plan with { Obstacle = null })));
     }
@@ -54,14 +65,28 @@ public sealed class EventReasonsTests
     [Fact]
     public void Node_is_told_what_the_role_may_not_do_and_that_the_disk_fails()
     {
-        Assert.Equal(new Occurrence(Node, "MissingIAMPermissions", "DescribeNetworkInterfaces"), Of(new PoolEvent.ObserveFailed(At, CloudErrorKind.NotPermitted, "DescribeNetworkInterfaces")));
+        Assert.Equal(
+            new Occurrence(Node, "MissingIAMPermissions", "DescribeNetworkInterfaces"),
+            Of(new PoolEvent.ObserveFailed(At, CloudErrorKind.NotPermitted, "DescribeNetworkInterfaces"))
+        );
         Assert.Null(Of(new PoolEvent.ObserveFailed(At, CloudErrorKind.Transient, "x")));
-        Assert.Equal(new Occurrence(Node, "CheckpointNotWritten", "pods cannot be added: full"), Of(new PoolEvent.CheckpointWritten(At, TimeSpan.Zero, "full")));
+        Assert.Equal(
+            new Occurrence(Node, "CheckpointNotWritten", "pods cannot be added: full"),
+            Of(new PoolEvent.CheckpointWritten(At, TimeSpan.Zero, "full"))
+        );
         Assert.Null(Of(new PoolEvent.CheckpointWritten(At, TimeSpan.Zero, null)));
     }
 
     private static Occurrence? Of(PoolEvent happened) => EventReasons.Of(happened, "node-1").Cast<Occurrence?>().SingleOrDefault();
 
-    private static PoolEvent.AddFailed Failed(AddFailureKind kind, GrowthObstacleKind? obstacle)
-        => new(At, new AttachmentKey("net", "container", "eth0"), new PodReference("default", "web"), kind, obstacle, "because", TimeSpan.Zero);
+    private static PoolEvent.AddFailed Failed(AddFailureKind kind, GrowthObstacleKind? obstacle) =>
+        new(
+            At,
+            new AttachmentKey("net", "container", "eth0"),
+            new PodReference("default", "web"),
+            kind,
+            obstacle,
+            "because",
+            TimeSpan.Zero
+        );
 }

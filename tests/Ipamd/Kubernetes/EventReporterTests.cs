@@ -21,9 +21,17 @@ public sealed class EventReporterTests : IAsyncDisposable
     public EventReporterTests()
     {
         _start = _time.GetUtcNow();
-        _reporter = new EventReporter(_cluster, "node-1", () => "node-uid", failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1));
+        _reporter = new EventReporter(
+            _cluster,
+            "node-1",
+            () => "node-uid",
+            failure => _failed.Add(failure?.Kind.ToString()),
+            _time,
+            new Random(1)
+        );
         _running = _reporter.RunAsync(_stop.Token);
-        for (var number = 0; number < 400; number++) _cluster.Pods[Pod(number)] = new PodFacts($"uid-{number}", "node-1");
+        for (var number = 0; number < 400; number++)
+            _cluster.Pods[Pod(number)] = new PodFacts($"uid-{number}", "node-1");
     }
 
     public async ValueTask DisposeAsync()
@@ -40,7 +48,9 @@ public sealed class EventReporterTests : IAsyncDisposable
         await EventsAsync(1);
         var item = _cluster.Events.Values.Single();
         Assert.Equal(
-            new EventRecord(item.Name, new EventSubject("default", "pod-1"), "uid-1", "SubnetExhausted", "because", 1, _start, _start), item);
+            new EventRecord(item.Name, new EventSubject("default", "pod-1"), "uid-1", "SubnetExhausted", "because", 1, _start, _start),
+            item
+        );
         Assert.Matches(@"^pod-1\.[0-9a-f]{16}$", item.Name);
     }
 
@@ -57,7 +67,9 @@ public sealed class EventReporterTests : IAsyncDisposable
 
         Assert.Equal(1, _cluster.Events.Values.Single().Count);
         await AdvanceAsync(TimeSpan.FromSeconds(1));
-        await Eventually.TrueAsync(() => _cluster.Events.Values.Single() is { Count: 30 } item && item.Last == _start + TimeSpan.FromSeconds(28));
+        await Eventually.TrueAsync(() =>
+            _cluster.Events.Values.Single() is { Count: 30 } item && item.Last == _start + TimeSpan.FromSeconds(28)
+        );
         Fail(1);
         await AdvanceAsync(TimeSpan.FromSeconds(59));
         Assert.Equal(30, _cluster.Events.Values.Single().Count);
@@ -68,11 +80,13 @@ public sealed class EventReporterTests : IAsyncDisposable
     [Fact]
     public async Task Storm_of_failures_is_written_within_the_budget()
     {
-        for (var number = 0; number < 100; number++) Fail(number);
+        for (var number = 0; number < 100; number++)
+            Fail(number);
         await EventsAsync(25);
         await AdvanceAsync(TimeSpan.FromSeconds(10));
         await EventsAsync(26);
-        for (var times = 0; times < 10; times++) await AdvanceAsync(TimeSpan.FromSeconds(10));
+        for (var times = 0; times < 10; times++)
+            await AdvanceAsync(TimeSpan.FromSeconds(10));
         await EventsAsync(36);
     }
 
@@ -103,13 +117,16 @@ public sealed class EventReporterTests : IAsyncDisposable
     [Fact]
     public async Task Server_that_is_away_gets_the_count_when_it_returns()
     {
-        for (var times = 0; times < 6; times++) _cluster.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 6; times++)
+            _cluster.Fail(ClusterErrorKind.Unreachable);
         Fail(1);
         await Eventually.TrueAsync(() => _cluster.Calls == 1);
-        for (var times = 0; times < 5; times++) Fail(1);
+        for (var times = 0; times < 5; times++)
+            Fail(1);
         await Eventually.TrueAsync(async () =>
         {
-            if (_cluster.Events.Count == 0) await AdvanceAsync(TimeSpan.FromMinutes(1));
+            if (_cluster.Events.Count == 0)
+                await AdvanceAsync(TimeSpan.FromMinutes(1));
             return _cluster.Events.Count == 1;
         });
         Assert.Equal(6, _cluster.Events.Values.Single().Count);
@@ -165,7 +182,8 @@ public sealed class EventReporterTests : IAsyncDisposable
     public async Task Namespace_whose_events_always_fail_does_not_stand_before_the_others()
     {
         _cluster.Broken.Add("broken");
-        for (var number = 0; number < 5; number++) FailIn("broken", number);
+        for (var number = 0; number < 5; number++)
+            FailIn("broken", number);
         await Eventually.TrueAsync(() => _cluster.Rejected == 1);
         for (var number = 1; number <= 10; number++)
         {
@@ -173,7 +191,8 @@ public sealed class EventReporterTests : IAsyncDisposable
             _reporter.Record(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
         }
 
-        for (var seconds = 0; seconds < 30; seconds++) await AdvanceAsync(TimeSpan.FromSeconds(1));
+        for (var seconds = 0; seconds < 30; seconds++)
+            await AdvanceAsync(TimeSpan.FromSeconds(1));
         await EventsAsync(11);
         Assert.DoesNotContain(null, _failed);
     }
@@ -198,8 +217,18 @@ public sealed class EventReporterTests : IAsyncDisposable
 
     private void Fail(int pod) => Fail(Pod(pod));
 
-    private void Fail(PodReference pod)
-        => _reporter.Record(new PoolEvent.AddFailed(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), pod, AddFailureKind.NoAddress, GrowthObstacleKind.SubnetExhausted, "because", TimeSpan.Zero));
+    private void Fail(PodReference pod) =>
+        _reporter.Record(
+            new PoolEvent.AddFailed(
+                _time.GetUtcNow(),
+                new AttachmentKey("net", "c", "eth0"),
+                pod,
+                AddFailureKind.NoAddress,
+                GrowthObstacleKind.SubnetExhausted,
+                "because",
+                TimeSpan.Zero
+            )
+        );
 
     /// <summary>Waits until the reporter waits for time, so that it does not miss any.</summary>
     private async Task AdvanceAsync(TimeSpan by)

@@ -28,32 +28,44 @@ internal sealed class FakeClusterWriter : IClusterWriter
     /// <summary>Attempts at <see cref="Broken"/> namespaces.</summary>
     public int Rejected { get; private set; }
 
-    public void Fail(ClusterErrorKind kind, TimeSpan? retryAfter = null) => _failures.Enqueue(new ClusterException(kind, "call", kind.ToString(), retryAfter));
+    public void Fail(ClusterErrorKind kind, TimeSpan? retryAfter = null) =>
+        _failures.Enqueue(new ClusterException(kind, "call", kind.ToString(), retryAfter));
 
-    public Task<PodFacts?> FindPodAsync(PodReference pod, CancellationToken cancellationToken) => CallAsync(() => Pods.GetValueOrDefault(pod));
+    public Task<PodFacts?> FindPodAsync(PodReference pod, CancellationToken cancellationToken) =>
+        CallAsync(() => Pods.GetValueOrDefault(pod));
 
-    public Task CreateEventAsync(EventRecord item, CancellationToken cancellationToken) => CallAsync(() =>
-    {
-        if (Broken.Contains(item.Subject.Namespace))
+    public Task CreateEventAsync(EventRecord item, CancellationToken cancellationToken) =>
+        CallAsync(() =>
         {
-            Rejected++;
-            throw Refusal(ClusterErrorKind.Unreachable);
-        }
+            if (Broken.Contains(item.Subject.Namespace))
+            {
+                Rejected++;
+                throw Refusal(ClusterErrorKind.Unreachable);
+            }
 
-        return Events.TryAdd(item.Name, item) ? item : throw Refusal(ClusterErrorKind.Refused);
-    });
+            return Events.TryAdd(item.Name, item) ? item : throw Refusal(ClusterErrorKind.Refused);
+        });
 
-    public Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken)
-        => CallAsync(() => Events.ContainsKey(item.Name) ? Events[item.Name] = item : throw Refusal(ClusterErrorKind.NotFound));
+    public Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken) =>
+        CallAsync(() => Events.ContainsKey(item.Name) ? Events[item.Name] = item : throw Refusal(ClusterErrorKind.NotFound));
 
-    public Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken) => CallAsync(() =>
-    {
-        if (Pods.GetValueOrDefault(pod) is not { } facts) throw Refusal(ClusterErrorKind.NotFound);
-        if (uid is not null && uid != facts.Uid) throw Refusal(ClusterErrorKind.Refused);
-        Annotated.Add($"{pod} {annotation}={value}");
-        Uids.Add(uid);
-        return facts.Uid;
-    });
+    public Task<string> AnnotatePodAsync(
+        PodReference pod,
+        string? uid,
+        string annotation,
+        string value,
+        CancellationToken cancellationToken
+    ) =>
+        CallAsync(() =>
+        {
+            if (Pods.GetValueOrDefault(pod) is not { } facts)
+                throw Refusal(ClusterErrorKind.NotFound);
+            if (uid is not null && uid != facts.Uid)
+                throw Refusal(ClusterErrorKind.Refused);
+            Annotated.Add($"{pod} {annotation}={value}");
+            Uids.Add(uid);
+            return facts.Uid;
+        });
 
     private Task<TResult> CallAsync<TResult>(Func<TResult> answer)
     {

@@ -24,19 +24,29 @@ internal sealed class FakeObjectSource<T> : IObjectSource<T>
     private (Action<ObjectNews<T>> Told, TaskCompletionSource End) Watch => _watch ?? throw new InvalidOperationException("nobody watches");
 
     /// <summary>The next call fails.</summary>
-    public void Fail(ClusterErrorKind kind, TimeSpan? retryAfter = null) => _failures.Enqueue(new ClusterException(kind, "call", kind.ToString(), retryAfter));
+    public void Fail(ClusterErrorKind kind, TimeSpan? retryAfter = null) =>
+        _failures.Enqueue(new ClusterException(kind, "call", kind.ToString(), retryAfter));
 
     public Task<ListedObject<T>> ListAsync(string name, string version, CancellationToken cancellationToken)
     {
         Calls.Add($"list {name} {version}".TrimEnd());
-        return _failures.TryDequeue(out var failure) ? Task.FromException<ListedObject<T>>(failure) : Task.FromResult(new ListedObject<T>(Item, Version));
+        return _failures.TryDequeue(out var failure)
+            ? Task.FromException<ListedObject<T>>(failure)
+            : Task.FromResult(new ListedObject<T>(Item, Version));
     }
 
-    public async Task WatchAsync(string name, string version, TimeSpan duration, Action<ObjectNews<T>> told, CancellationToken cancellationToken)
+    public async Task WatchAsync(
+        string name,
+        string version,
+        TimeSpan duration,
+        Action<ObjectNews<T>> told,
+        CancellationToken cancellationToken
+    )
     {
         Calls.Add($"watch {name} {version}".TrimEnd());
         Durations.Add(duration);
-        if (_failures.TryDequeue(out var failure)) throw failure;
+        if (_failures.TryDequeue(out var failure))
+            throw failure;
         var end = new TaskCompletionSource();
         _watch = (told, end);
         await using var registration = cancellationToken.Register(() => end.TrySetCanceled(cancellationToken));
@@ -58,7 +68,9 @@ internal sealed class FakeObjectSource<T> : IObjectSource<T>
     public void End(ClusterErrorKind? kind = null)
     {
         var end = Watch.End;
-        if (kind is { } error) end.TrySetException(new ClusterException(error, "watch", error.ToString()));
-        else end.TrySetResult();
+        if (kind is { } error)
+            end.TrySetException(new ClusterException(error, "watch", error.ToString()));
+        else
+            end.TrySetResult();
     }
 }

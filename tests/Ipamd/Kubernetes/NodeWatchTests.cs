@@ -44,7 +44,8 @@ public sealed class NodeWatchTests
 
     private NodeWatch Watch() => new("n", _conditions, _signal, NullLogger<NodeWatch>.Instance) { Seen = _seen.Add };
 
-    private static NodeFacts Node(int? maxPods, bool isUnschedulable = false) => new("uid", maxPods, isUnschedulable, new Dictionary<string, string>(), new Dictionary<string, string>());
+    private static NodeFacts Node(int? maxPods, bool isUnschedulable = false) =>
+        new("uid", maxPods, isUnschedulable, new Dictionary<string, string>(), new Dictionary<string, string>());
 
     private async Task AssertPoolAsync(int? maxPods, bool isUnschedulable, bool isWoken)
     {
@@ -53,6 +54,7 @@ public sealed class NodeWatchTests
         var waiting = _signal.WaitAsync(TimeSpan.FromHours(1), new ManualTimeProvider(), stop.Token);
         Assert.Equal(isWoken, waiting.IsCompletedSuccessfully);
         await stop.CancelAsync();
-        if (!isWoken) await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        if (!isWoken)
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
     }
 }

@@ -67,7 +67,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         Start();
         for (var second = 0; second < 600; second++)
         {
-            if (_source.IsWatched) _source.End();
+            if (_source.IsWatched)
+                _source.End();
             _time.Advance(TimeSpan.FromSeconds(1));
         }
 
@@ -108,7 +109,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     {
         Start();
         _source.End(ClusterErrorKind.Unreachable);
-        for (var times = 0; times < 5; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 5; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         (_source.Item, _source.Version) = ("b", "9");
         _time.Advance(ClusterBackoff.First);
         Assert.Equal(["a"], _told);
@@ -122,7 +124,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     public void Outage_of_seconds_sends_nobody_to_the_newest_state()
     {
         Start();
-        for (var times = 0; times < 3; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 3; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         _source.End(ClusterErrorKind.Unreachable);
         _time.Advance(TimeSpan.FromSeconds(30));
         Assert.Equal(["list n 0", "watch n 5", .. Enumerable.Repeat("list n 5", 4), "watch n 5"], _source.Calls);
@@ -145,7 +148,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     [Fact]
     public void Server_that_is_away_from_the_start_is_found_when_it_comes()
     {
-        for (var times = 0; times < 8; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 8; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         Start();
         Assert.Empty(_told);
         _time.Advance(TimeSpan.FromMinutes(8));
@@ -157,7 +161,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     [Fact]
     public void Pauses_grow_to_half_a_minute_and_no_further()
     {
-        for (var times = 0; times < 60; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 60; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         Start();
         _time.Advance(TimeSpan.FromMinutes(10));
         Assert.InRange(_source.Calls.Count, 22, 48);
@@ -196,7 +201,8 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     [Fact]
     public void Watch_that_tells_something_makes_the_next_pause_short_again()
     {
-        for (var times = 0; times < 10; times++) _source.Fail(ClusterErrorKind.Unreachable);
+        for (var times = 0; times < 10; times++)
+            _source.Fail(ClusterErrorKind.Unreachable);
         Start();
         _time.Advance(TimeSpan.FromMinutes(20));
         _source.Tell("b", "6");
@@ -205,5 +211,13 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         Assert.True(_source.IsWatched);
     }
 
-    private void Start() => _running = new ObjectWatch<string>(_source, "n", _told.Add, failure => _failed.Add(failure?.Kind.ToString()), _time, new Random(1)).RunAsync(_stop.Token);
+    private void Start() =>
+        _running = new ObjectWatch<string>(
+            _source,
+            "n",
+            _told.Add,
+            failure => _failed.Add(failure?.Kind.ToString()),
+            _time,
+            new Random(1)
+        ).RunAsync(_stop.Token);
 }

@@ -10,7 +10,8 @@ namespace VpcCni.Ipamd.Tests.Kubernetes;
 
 public sealed class PodAnnotatorTests : IAsyncDisposable
 {
-    private static readonly PodReference Web = new("default", "web"), Db = new("default", "db");
+    private static readonly PodReference Web = new("default", "web"),
+        Db = new("default", "db");
     private readonly ManualTimeProvider _time = new();
     private readonly FakeClusterWriter _cluster = new();
     private readonly Dictionary<PodReference, string> _addresses = [];
@@ -204,10 +205,18 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.6");
     }
 
-    private Attachment? NewestOf(PodReference pod)
-        => _addresses.TryGetValue(pod, out var address) ? (_served.GetValueOrDefault(pod) ?? Held(pod, address)) with { Addresses = [new HeldAddress(IPAddress.Parse(address), null)] } : null;
+    private Attachment? NewestOf(PodReference pod) =>
+        _addresses.TryGetValue(pod, out var address)
+            ? (_served.GetValueOrDefault(pod) ?? Held(pod, address)) with
+            {
+                Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            }
+            : null;
 
-    /// <summary>A StatefulSet's pod that was deleted and created again while the daemon was down: the ledger has the old sandbox, the object is another pod.</summary>
+    /// <summary>
+    /// A StatefulSet's pod that was deleted and created again while the daemon was down: the ledger has the old sandbox, the object is
+    /// another pod.
+    /// </summary>
     [Fact]
     public async Task Object_that_is_younger_than_the_sandbox_gets_neither_its_address_nor_its_end()
     {
@@ -252,17 +261,27 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     private void Add(PodReference pod, string address)
     {
         _addresses[pod] = address;
-        _annotator.Record(new PoolEvent.AddServed(_time.GetUtcNow(), _served[pod] = Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null));
+        _annotator.Record(
+            new PoolEvent.AddServed(_time.GetUtcNow(), _served[pod] = Held(pod, address), IsNew: true, TimeSpan.Zero, TimeSpan.Zero, null)
+        );
     }
 
     private void Delete(PodReference pod)
     {
         _addresses.Remove(pod, out var address);
-        _annotator.Record(new PoolEvent.Deleted(_time.GetUtcNow(), Key, _served.GetValueOrDefault(pod) ?? Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero));
+        _annotator.Record(
+            new PoolEvent.Deleted(_time.GetUtcNow(), Key, _served.GetValueOrDefault(pod) ?? Held(pod, address ?? "10.0.0.1"), TimeSpan.Zero)
+        );
     }
 
-    private Attachment Held(PodReference pod, string address)
-        => new() { Key = Key, Pod = pod, Addresses = [new HeldAddress(IPAddress.Parse(address), null)], AssignedAt = _time.GetUtcNow() };
+    private Attachment Held(PodReference pod, string address) =>
+        new()
+        {
+            Key = Key,
+            Pod = pod,
+            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            AssignedAt = _time.GetUtcNow(),
+        };
 
     private async Task AnnotatedAsync(params string[] expected)
     {

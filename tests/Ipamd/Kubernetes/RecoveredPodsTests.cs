@@ -22,7 +22,16 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     private readonly RecoveredPods _recovered;
     private Task _running = Task.CompletedTask;
 
-    public RecoveredPodsTests() => _recovered = new RecoveredPods(_pods, "node-1", _ledger, _identified.Add, failure => _failed.Add(failure?.Kind), _time, new Random(1));
+    public RecoveredPodsTests() =>
+        _recovered = new RecoveredPods(
+            _pods,
+            "node-1",
+            _ledger,
+            _identified.Add,
+            failure => _failed.Add(failure?.Kind),
+            _time,
+            new Random(1)
+        );
 
     public async ValueTask DisposeAsync()
     {
@@ -91,7 +100,8 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
         public Task<IReadOnlyList<PodReference>> ListAsync(string nodeName, CancellationToken cancellationToken)
         {
             Calls++;
-            if (Failures.TryDequeue(out var failure)) return Task.FromException<IReadOnlyList<PodReference>>(failure);
+            if (Failures.TryDequeue(out var failure))
+                return Task.FromException<IReadOnlyList<PodReference>>(failure);
             return Task.FromResult(Answers.TryDequeue(out var answer) ? answer : []);
         }
     }

@@ -27,10 +27,15 @@ public sealed class CheckpointFileTests : IDisposable
         _folder.Delete(recursive: true);
     }
 
-    public static TheoryData<string, string> Unusable => new()
-    {
-        { "directory", "is a directory" }, { "fifo", "is no regular file" }, { "socket", "is no regular file" }, { "link", "is a symbolic link" }, { "3 GB", "bytes, expected at most" },
-    };
+    public static TheoryData<string, string> Unusable =>
+        new()
+        {
+            { "directory", "is a directory" },
+            { "fifo", "is no regular file" },
+            { "socket", "is no regular file" },
+            { "link", "is a symbolic link" },
+            { "3 GB", "bytes, expected at most" },
+        };
 
     [Theory]
     [MemberData(nameof(Unusable))]
@@ -81,14 +86,16 @@ public sealed class CheckpointFileTests : IDisposable
                 System.IO.File.CreateSymbolicLink(File, "/etc/passwd");
                 break;
             case "3 GB":
-                using (var sparse = System.IO.File.Create(File)) sparse.SetLength(3L << 30);
+                using (var sparse = System.IO.File.Create(File))
+                    sparse.SetLength(3L << 30);
                 break;
             case "socket":
                 // Disposing of it removes the file.
                 _socket.Bind(new UnixDomainSocketEndPoint(File));
                 break;
             default:
-                using (var mkfifo = Process.Start("mkfifo", [File])) mkfifo.WaitForExit();
+                using (var mkfifo = Process.Start("mkfifo", [File]))
+                    mkfifo.WaitForExit();
                 break;
         }
     }

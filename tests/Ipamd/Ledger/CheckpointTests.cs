@@ -20,10 +20,31 @@ public sealed class CheckpointTests
         var at = DateTimeOffset.UnixEpoch.AddDays(20_000);
         Intent[] intents =
         [
-            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3)) { Created = new NetworkInterfaceId("eni-2"), AttachmentId = "attach-2", IsUndoing = true, Since = at.AddHours(-2) },
+            new Intent.AddInterface(1, at, "token", "subnet-1", ["sg-1", "sg-2"], 2, new BlockRequest(BlockKind.Ipv4Prefix, 3))
+            {
+                Created = new NetworkInterfaceId("eni-2"),
+                AttachmentId = "attach-2",
+                IsUndoing = true,
+                Since = at.AddHours(-2),
+            },
             new Intent.AssignBlocks(2, at, new NetworkInterfaceId("eni-0"), new BlockRequest(BlockKind.Ipv4Address, 9)),
-            new Intent.ReleaseBlocks(3, at, new NetworkInterfaceId("eni-0"), [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]),
-            new Intent.RemoveInterface(4, at, new NetworkInterfaceId("eni-1"), "attach-1", new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0), System.Net.IPAddress.Parse("10.0.1.4")) { IsDetached = true },
+            new Intent.ReleaseBlocks(
+                3,
+                at,
+                new NetworkInterfaceId("eni-0"),
+                [System.Net.IPNetwork.Parse("10.0.0.16/28"), System.Net.IPNetwork.Parse("10.0.0.9/32")]
+            ),
+            new Intent.RemoveInterface(
+                4,
+                at,
+                new NetworkInterfaceId("eni-1"),
+                "attach-1",
+                new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0),
+                System.Net.IPAddress.Parse("10.0.1.4")
+            )
+            {
+                IsDetached = true,
+            },
         ];
         var record = LedgerRecord.Empty with
         {
@@ -38,7 +59,11 @@ public sealed class CheckpointTests
         Assert.Equal(intents.Select(intent => intent.Description), read.Intents.Select(intent => intent.Description));
         Assert.Equal((record.WrittenAt, 1, 1), (read.WrittenAt, read.RecentlyReleased.Count, read.RecentlyDetached.Count));
 
-        var foreign = CheckpointFormat.Read(System.Text.Encoding.UTF8.GetBytes(System.Text.Encoding.UTF8.GetString(written).Replace("assignBlocks", "borrowBlocks", StringComparison.Ordinal)));
+        var foreign = CheckpointFormat.Read(
+            System.Text.Encoding.UTF8.GetBytes(
+                System.Text.Encoding.UTF8.GetString(written).Replace("assignBlocks", "borrowBlocks", StringComparison.Ordinal)
+            )
+        );
         Assert.Equal(3, foreign.Intents.Count);
         Assert.Contains("borrowBlocks", Assert.Single(foreign.UnreadableIntents), StringComparison.Ordinal);
     }
@@ -48,11 +73,16 @@ public sealed class CheckpointTests
     {
         var record = new LedgerRecord(
             [
-                Attachment("a", "10.0.0.10") with { NetnsPath = "/run/netns/a", Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0))] },
+                Attachment("a", "10.0.0.10") with
+                {
+                    NetnsPath = "/run/netns/a",
+                    Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0))],
+                },
                 Attachment("b", "10.0.0.11"),
                 Attachment("c", "2001:db8::7"),
             ],
-            [new CoolingAddress(IPAddress.Parse("10.0.0.12"), Start.AddSeconds(-3))]);
+            [new CoolingAddress(IPAddress.Parse("10.0.0.12"), Start.AddSeconds(-3))]
+        );
         var read = CheckpointFormat.Read(CheckpointFormat.Write(record));
         Assert.Equal(record.Cooling, read.Cooling);
         Assert.Equal(record.Attachments.Count, read.Attachments.Count);
@@ -91,28 +121,51 @@ public sealed class CheckpointTests
               {"networkName":"_migrated-from-cri","containerID":"c2","ifName":"unknown","ipv4":"10.0.0.11","allocationTimestamp":1700000001000000000}]}
             """;
         var record = CheckpointFormat.Read(Encoding.UTF8.GetBytes(file));
-        Assert.Equal([new AttachmentKey("aws-cni", "c1", "eth0"), new AttachmentKey("_migrated-from-cri", "c2", "unknown")], record.Attachments.Select(item => item.Key));
+        Assert.Equal(
+            [new AttachmentKey("aws-cni", "c1", "eth0"), new AttachmentKey("_migrated-from-cri", "c2", "unknown")],
+            record.Attachments.Select(item => item.Key)
+        );
         Assert.Equal(new PodReference("kube-system", "coredns"), record.Attachments[0].Pod);
         Assert.Equal(default, record.Attachments[1].Pod);
         Assert.Null(record.Attachments[0].Addresses[0].Place);
-        Assert.Equal(DateTimeOffset.FromUnixTimeMilliseconds(1700000000123).UtcDateTime, record.Attachments[0].AssignedAt.UtcDateTime, TimeSpan.FromMilliseconds(1));
+        Assert.Equal(
+            DateTimeOffset.FromUnixTimeMilliseconds(1700000000123).UtcDateTime,
+            record.Attachments[0].AssignedAt.UtcDateTime,
+            TimeSpan.FromMilliseconds(1)
+        );
     }
 
-    public static TheoryData<string, string> Unusable => new()
-    {
-        { "", "not a checkpoint" },
-        { "null", "null" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[{"contain""", "not a checkpoint" },
-        { "\0\0\0\0\0\0\0\0", "not a checkpoint" },
-        { """{"allocations":[]}""", "version ''" },
-        { """{"version":"vpc-cni-ipam/2","allocations":[]}""", "version 'vpc-cni-ipam/2'" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0"}]}""", "allocations[0] has neither ipv4 nor ipv6" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[{"ifName":"eth0","ipv4":"10.0.0.1"}]}""", "allocations[0].containerID is missing" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"ten"}]}""", "allocations[0].ipv4 is 'ten'" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"2001:db8::1"}]}""", "allocations[0].ipv4 is '2001:db8::1'" },
-        { """{"version":"vpc-cni-ipam/1","allocations":[],"vpccni":{"cooling":[{"address":"x","releasedAt":1}]}}""", "vpccni.cooling[0].address" },
-        { """["version"]""", "not a checkpoint" },
-    };
+    public static TheoryData<string, string> Unusable =>
+        new()
+        {
+            { "", "not a checkpoint" },
+            { "null", "null" },
+            { """{"version":"vpc-cni-ipam/1","allocations":[{"contain""", "not a checkpoint" },
+            { "\0\0\0\0\0\0\0\0", "not a checkpoint" },
+            { """{"allocations":[]}""", "version ''" },
+            { """{"version":"vpc-cni-ipam/2","allocations":[]}""", "version 'vpc-cni-ipam/2'" },
+            {
+                """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0"}]}""",
+                "allocations[0] has neither ipv4 nor ipv6"
+            },
+            {
+                """{"version":"vpc-cni-ipam/1","allocations":[{"ifName":"eth0","ipv4":"10.0.0.1"}]}""",
+                "allocations[0].containerID is missing"
+            },
+            {
+                """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"ten"}]}""",
+                "allocations[0].ipv4 is 'ten'"
+            },
+            {
+                """{"version":"vpc-cni-ipam/1","allocations":[{"containerID":"a","ifName":"eth0","ipv4":"2001:db8::1"}]}""",
+                "allocations[0].ipv4 is '2001:db8::1'"
+            },
+            {
+                """{"version":"vpc-cni-ipam/1","allocations":[],"vpccni":{"cooling":[{"address":"x","releasedAt":1}]}}""",
+                "vpccni.cooling[0].address"
+            },
+            { """["version"]""", "not a checkpoint" },
+        };
 
     [Theory]
     [MemberData(nameof(Unusable))]
@@ -170,11 +223,12 @@ public sealed class CheckpointTests
         }
     }
 
-    private static Attachment Attachment(string container, string address) => new()
-    {
-        Key = new AttachmentKey("aws-cni", container, "eth0"),
-        Pod = new PodReference("default", container),
-        Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
-        AssignedAt = Start,
-    };
+    private static Attachment Attachment(string container, string address) =>
+        new()
+        {
+            Key = new AttachmentKey("aws-cni", container, "eth0"),
+            Pod = new PodReference("default", container),
+            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            AssignedAt = Start,
+        };
 }

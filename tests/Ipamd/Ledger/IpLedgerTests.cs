@@ -85,10 +85,19 @@ public sealed class IpLedgerTests
     public void Both_families_are_held_together_or_not_at_all()
     {
         Observe(Primary("10.0.0.10/32", "2001:db8:1::/80"));
-        var dual = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6], Start));
+        var dual = Assert.IsType<AssignOutcome.Held>(
+            _ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6], Start)
+        );
         Assert.Equal(["10.0.0.10", "2001:db8:1::"], dual.Attachment.Addresses.Select(held => held.Address.ToString()));
-        Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetworkV6, AddressFamily.InterNetwork], Start));
-        Assert.Equal("2001:db8:1::1", AddressOf(Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start)).Attachment));
+        Assert.IsType<AssignOutcome.NoAddress>(
+            _ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetworkV6, AddressFamily.InterNetwork], Start)
+        );
+        Assert.Equal(
+            "2001:db8:1::1",
+            AddressOf(
+                Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start)).Attachment
+            )
+        );
     }
 
     [Fact]
@@ -123,7 +132,11 @@ public sealed class IpLedgerTests
     public void What_was_just_added_stays_although_an_observation_does_not_show_it_yet()
     {
         Observe(Primary());
-        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.CompleteAssign(
+            _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!,
+            [IPNetwork.Parse("10.0.0.10/32")],
+            Start
+        );
         _ledger.CompleteAdd(_ledger.BeginAdd("token", "subnet-1", [], 1, Addresses(1), Start), Secondary(1, "10.0.1.10/32"), Start);
         Assert.False(_ledger.Observe([Primary()], Start.AddSeconds(59)).Any);
         Assert.Equal(2, _ledger.View(Start.AddSeconds(59)).Total);
@@ -151,7 +164,11 @@ public sealed class IpLedgerTests
         Add("a");
         Add("b");
         _ledger.Release(Key("b"), Start);
-        var accepted = _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")], Start)!;
+        var accepted = _ledger.BeginRelease(
+            new NetworkInterfaceId("eni-0"),
+            [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32"), IPNetwork.Parse("10.0.0.12/32")],
+            Start
+        )!;
         Assert.Equal([IPNetwork.Parse("10.0.0.12/32")], accepted.Blocks);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start));
         _ledger.Abort(accepted, Start);
@@ -175,7 +192,10 @@ public sealed class IpLedgerTests
     [Fact]
     public void Restored_attachments_are_held_before_membership_is_known_and_learn_their_place_from_it()
     {
-        var record = new LedgerRecord([Attachment("a", "10.0.0.10")], [new CoolingAddress(IPAddress.Parse("10.0.0.11"), Start.AddSeconds(-10))]);
+        var record = new LedgerRecord(
+            [Attachment("a", "10.0.0.10")],
+            [new CoolingAddress(IPAddress.Parse("10.0.0.11"), Start.AddSeconds(-10))]
+        );
         Assert.Empty(_ledger.Restore(record, new ClockReading(Start, TimeSpan.Zero)));
         Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Place);
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
@@ -190,7 +210,11 @@ public sealed class IpLedgerTests
     [InlineData(3600, 10, 20)]
     [InlineData(-3600, 10, 20)]
     [InlineData(10, -90, 20)]
-    public void A_restored_cooldown_goes_on_whatever_the_wall_clock_was_set_to_meanwhile(int clockSetBySeconds, int secondsSinceBoot, int left)
+    public void A_restored_cooldown_goes_on_whatever_the_wall_clock_was_set_to_meanwhile(
+        int clockSetBySeconds,
+        int secondsSinceBoot,
+        int left
+    )
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
@@ -199,7 +223,13 @@ public sealed class IpLedgerTests
         var written = new ClockReading(Start, TimeSpan.FromSeconds(100));
         var next = new IpLedger(TimeSpan.FromSeconds(30));
         var now = Start.AddSeconds(10 + clockSetBySeconds);
-        next.Restore(_ledger.Record().Record with { WrittenAt = written }, new ClockReading(now, TimeSpan.FromSeconds(100 + secondsSinceBoot)));
+        next.Restore(
+            _ledger.Record().Record with
+            {
+                WrittenAt = written,
+            },
+            new ClockReading(now, TimeSpan.FromSeconds(100 + secondsSinceBoot))
+        );
         next.Observe([Primary("10.0.0.10/32")], now);
         Assert.Equal([now.AddSeconds(left)], next.View(now).CooldownEnds);
     }
@@ -207,7 +237,22 @@ public sealed class IpLedgerTests
     [Fact]
     public void A_record_that_gives_one_address_to_two_attachments_keeps_the_older_one()
     {
-        var refused = _ledger.Restore(new LedgerRecord([Attachment("late", "10.0.0.10") with { AssignedAt = Start }, Attachment("early", "10.0.0.10") with { AssignedAt = Start.AddSeconds(-1) }], []), new ClockReading(Start, TimeSpan.Zero));
+        var refused = _ledger.Restore(
+            new LedgerRecord(
+                [
+                    Attachment("late", "10.0.0.10") with
+                    {
+                        AssignedAt = Start,
+                    },
+                    Attachment("early", "10.0.0.10") with
+                    {
+                        AssignedAt = Start.AddSeconds(-1),
+                    },
+                ],
+                []
+            ),
+            new ClockReading(Start, TimeSpan.Zero)
+        );
         Assert.Equal(Key("late"), Assert.Single(refused).Key);
         Assert.NotNull(_ledger.Find(Key("early")));
     }
@@ -248,7 +293,11 @@ public sealed class IpLedgerTests
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
         _ledger.Pause(removal, inDoubt: true, Start);
-        _ledger.Observe(there ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()], Start.AddSeconds(60), askedAt: Start.AddSeconds(60));
+        _ledger.Observe(
+            there ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()],
+            Start.AddSeconds(60),
+            askedAt: Start.AddSeconds(60)
+        );
         if (there)
         {
             Assert.Equal((1, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
@@ -289,7 +338,11 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32"));
         var id = new NetworkInterfaceId("eni-0");
-        _ledger.CompleteAssign(_ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!, [IPNetwork.Parse("10.0.0.32/28")], Start);
+        _ledger.CompleteAssign(
+            _ledger.BeginAssign(id, new BlockRequest(BlockKind.Ipv4Prefix, 1), Start)!,
+            [IPNetwork.Parse("10.0.0.32/28")],
+            Start
+        );
         Assert.Equal(17, _ledger.View(Start).Total);
         _ledger.Observe([Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32")], Start.AddSeconds(5));
         Assert.Equal(17, _ledger.View(Start).Total);
@@ -302,7 +355,11 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1));
         _ledger.CompleteRelease(_ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!, Start);
-        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-1"), Addresses(1), Start)!, [IPNetwork.Parse("10.0.0.10/32")], Start);
+        _ledger.CompleteAssign(
+            _ledger.BeginAssign(new NetworkInterfaceId("eni-1"), Addresses(1), Start)!,
+            [IPNetwork.Parse("10.0.0.10/32")],
+            Start
+        );
         _ledger.Observe([Primary("10.0.0.10/32"), Secondary(1)], Start.AddSeconds(5));
         Assert.Equal(1, Add("a").Addresses[0].Place!.Value.DeviceIndex);
     }
@@ -392,7 +449,12 @@ public sealed class IpLedgerTests
         foreach (var (ledger, expected) in new[] { (byPrefixes, "10.0.0.32"), (_ledger, "10.0.0.10") })
         {
             ledger.Observe([Primary("10.0.0.10/32", "10.0.0.32/28")], Start);
-            Assert.Equal(expected, AddressOf(Assert.IsType<AssignOutcome.Held>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start)).Attachment));
+            Assert.Equal(
+                expected,
+                AddressOf(
+                    Assert.IsType<AssignOutcome.Held>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start)).Attachment
+                )
+            );
         }
     }
 
@@ -401,13 +463,18 @@ public sealed class IpLedgerTests
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
         var now = Start.AddMinutes(5);
-        bool Agrees(params InterfaceObservation[] shown) => _ledger.MatchesHint(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
+        bool Agrees(params InterfaceObservation[] shown) =>
+            _ledger.MatchesHint(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
         Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1)));
         Assert.False(Agrees(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32")));
         Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2)));
-        _ledger.CompleteAssign(_ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!, [IPNetwork.Parse("10.0.0.12/32")], now);
+        _ledger.CompleteAssign(
+            _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!,
+            [IPNetwork.Parse("10.0.0.12/32")],
+            now
+        );
         Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
     }
 
@@ -427,29 +494,35 @@ public sealed class IpLedgerTests
         Assert.True(_ledger.Version > version);
     }
 
-    private Attachment Add(string container)
-        => Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)).Attachment;
+    private Attachment Add(string container) =>
+        Assert
+            .IsType<AssignOutcome.Held>(
+                _ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)
+            )
+            .Attachment;
 
     private void Observe(params InterfaceObservation[] interfaces) => _ledger.Observe(interfaces, Start);
 
     private static InterfaceObservation Primary(params string[] blocks) => Secondary(0, blocks);
 
-    private static InterfaceObservation Secondary(int deviceIndex, params string[] blocks) => new()
-    {
-        Id = new NetworkInterfaceId($"eni-{deviceIndex}"),
-        DeviceIndex = deviceIndex,
-        PrimaryAddress = IPAddress.Parse($"10.0.{deviceIndex}.4"),
-        SubnetId = "subnet-1",
-        Blocks = [.. blocks.Select(IPNetwork.Parse)],
-    };
+    private static InterfaceObservation Secondary(int deviceIndex, params string[] blocks) =>
+        new()
+        {
+            Id = new NetworkInterfaceId($"eni-{deviceIndex}"),
+            DeviceIndex = deviceIndex,
+            PrimaryAddress = IPAddress.Parse($"10.0.{deviceIndex}.4"),
+            SubnetId = "subnet-1",
+            Blocks = [.. blocks.Select(IPNetwork.Parse)],
+        };
 
-    private static Attachment Attachment(string container, string address) => new()
-    {
-        Key = Key(container),
-        Pod = new PodReference("default", container),
-        Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
-        AssignedAt = Start.AddMinutes(-1),
-    };
+    private static Attachment Attachment(string container, string address) =>
+        new()
+        {
+            Key = Key(container),
+            Pod = new PodReference("default", container),
+            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            AssignedAt = Start.AddMinutes(-1),
+        };
 
     private static AttachmentKey Key(string container) => new("aws-cni", container, "eth0");
 

@@ -21,11 +21,20 @@ public sealed class DaemonMetricsTests
     {
         using var node = new MeasuredNode();
         var scrape = node.Scrape();
-        Assert.Equal((1, 0, 0), (scrape["vpccni_phase{phase=\"starting\"}"], scrape["vpccni_phase{phase=\"serving\"}"], scrape["vpccni_ready"]));
+        Assert.Equal(
+            (1, 0, 0),
+            (scrape["vpccni_phase{phase=\"starting\"}"], scrape["vpccni_phase{phase=\"serving\"}"], scrape["vpccni_ready"])
+        );
         Assert.Equal(1, scrape["awscni_ipamd_action_inprogress{fn=\"nodeInit\"}"]);
         Assert.False(scrape.Has("vpccni_pool_resync_age_seconds"), "nothing was observed yet");
         Assert.False(scrape.Has("awscni_eni_max"), "nobody knows the limit yet");
-        Assert.Equal(1, scrape[$"vpccni_build_info{{version=\"1.2.3\",runtime=\"{System.Runtime.InteropServices.RuntimeInformation.FrameworkDescription}\"}}"]);
+        Assert.Equal(
+            1,
+            scrape[
+                $"vpccni_build_info{{version=\"1.2.3\",runtime=\""
+                    + $"{System.Runtime.InteropServices.RuntimeInformation.FrameworkDescription}\"}}"
+            ]
+        );
         Assert.InRange(scrape["process_resident_memory_bytes"], 1e6, 1e11);
         Assert.InRange(scrape["process_open_fds"], 1, 1e6);
     }
@@ -44,12 +53,24 @@ public sealed class DaemonMetricsTests
         var view = node.Pool.View;
         Assert.Equal(
             (view.Free, 1, 1, 0),
-            (scrape["vpccni_pool_addresses{state=\"free\"}"], scrape["vpccni_pool_addresses{state=\"assigned\"}"], scrape["vpccni_pool_addresses{state=\"cooling\"}"], scrape["vpccni_pool_addresses{state=\"withheld\"}"]));
+            (
+                scrape["vpccni_pool_addresses{state=\"free\"}"],
+                scrape["vpccni_pool_addresses{state=\"assigned\"}"],
+                scrape["vpccni_pool_addresses{state=\"cooling\"}"],
+                scrape["vpccni_pool_addresses{state=\"withheld\"}"]
+            )
+        );
         Assert.Equal((view.Total, 1), (scrape["awscni_total_ip_addresses"], scrape["awscni_assigned_ip_addresses"]));
         Assert.Equal((3, 9), (scrape["awscni_eni_max"], scrape["awscni_ip_max"]));
         Assert.Equal((1, 1), (scrape["awscni_eni_allocated"], scrape["vpccni_pool_interfaces{state=\"in_use\"}"]));
-        Assert.Equal(view.Interfaces[0].Blocks.Count, scrape.Samples.Keys.Count(sample => sample.StartsWith("awscni_assigned_ip_per_cidr{", StringComparison.Ordinal)));
-        Assert.Equal((1, 0), (scrape["vpccni_pool_target{target=\"WARM_IP_TARGET\"}"], scrape["vpccni_pool_target{target=\"MINIMUM_IP_TARGET\"}"]));
+        Assert.Equal(
+            view.Interfaces[0].Blocks.Count,
+            scrape.Samples.Keys.Count(sample => sample.StartsWith("awscni_assigned_ip_per_cidr{", StringComparison.Ordinal))
+        );
+        Assert.Equal(
+            (1, 0),
+            (scrape["vpccni_pool_target{target=\"WARM_IP_TARGET\"}"], scrape["vpccni_pool_target{target=\"MINIMUM_IP_TARGET\"}"])
+        );
         Assert.False(scrape.Has("vpccni_pool_target{target=\"WARM_ENI_TARGET\"}"), "it is overruled");
         Assert.Equal((2, 1), (scrape["awscni_add_ip_req_count"], scrape["vpccni_del_duration_seconds_count{outcome=\"released\"}"]));
         Assert.Equal(2, scrape["vpccni_add_duration_seconds_count{outcome=\"served\"}"]);
@@ -80,7 +101,12 @@ public sealed class DaemonMetricsTests
         var scrape = node.Scrape();
         Assert.Equal(
             (1, 1, 1),
-            (scrape["awscni_no_available_ip_addresses"], scrape["vpccni_add_no_address_total{kind=\"provisioning_disabled\"}"], scrape["vpccni_add_wait_seconds_count{outcome=\"no_address\"}"]));
+            (
+                scrape["awscni_no_available_ip_addresses"],
+                scrape["vpccni_add_no_address_total{kind=\"provisioning_disabled\"}"],
+                scrape["vpccni_add_wait_seconds_count{outcome=\"no_address\"}"]
+            )
+        );
         Assert.Equal((0, 1), (scrape["vpccni_add_waiting"], scrape["vpccni_pool_growth_blocked{kind=\"provisioning_disabled\"}"]));
         Assert.Equal(1, scrape["vpccni_pool_growth_blocked{kind=\"provisioning_disabled\"}"]);
         Assert.True(scrape["vpccni_pool_short_addresses"] >= 1);
@@ -96,7 +122,14 @@ public sealed class DaemonMetricsTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(40));
         await node.Pool.AddAsync("b");
         var scrape = node.Scrape();
-        Assert.Equal((40, 0, 1), (scrape["vpccni_address_reuse_seconds_sum"], scrape["vpccni_address_reuse_seconds_bucket{le=\"30\"}"], scrape["vpccni_address_reuse_seconds_bucket{le=\"45\"}"]));
+        Assert.Equal(
+            (40, 0, 1),
+            (
+                scrape["vpccni_address_reuse_seconds_sum"],
+                scrape["vpccni_address_reuse_seconds_bucket{le=\"30\"}"],
+                scrape["vpccni_address_reuse_seconds_bucket{le=\"45\"}"]
+            )
+        );
     }
 
     [Fact]
@@ -107,20 +140,47 @@ public sealed class DaemonMetricsTests
         node.Pool.File.RefuseWrites = true;
         await Assert.ThrowsAsync<IOException>(() => node.Pool.AddAsync("a"));
         var scrape = node.Scrape();
-        Assert.Equal((1, 1, 1), (scrape["vpccni_checkpoint_errors_total"], scrape["awscni_ipamd_error_count{fn=\"checkpointWrite\"}"], scrape["vpccni_add_duration_seconds_count{outcome=\"not_durable\"}"]));
+        Assert.Equal(
+            (1, 1, 1),
+            (
+                scrape["vpccni_checkpoint_errors_total"],
+                scrape["awscni_ipamd_error_count{fn=\"checkpointWrite\"}"],
+                scrape["vpccni_add_duration_seconds_count{outcome=\"not_durable\"}"]
+            )
+        );
     }
 
     [Fact]
     public void Drift_is_counted_by_kind_and_under_the_names_of_the_reference()
     {
         using var node = new MeasuredNode();
-        var changes = new ObservationChanges { InterfacesAdded = [new NetworkInterfaceId("eni-1")], InterfacesLost = [], BlocksAdded = 3, BlocksLost = 2, Orphaned = [] };
+        var changes = new ObservationChanges
+        {
+            InterfacesAdded = [new NetworkInterfaceId("eni-1")],
+            InterfacesLost = [],
+            BlocksAdded = 3,
+            BlocksLost = 2,
+            Orphaned = [],
+        };
         node.Metrics.Happened(new PoolEvent.Observed(default, changes, TimeSpan.Zero));
         var scrape = node.Scrape();
         Assert.Equal(
             (1, 0, 3, 2),
-            (scrape["vpccni_pool_drift_total{kind=\"interface_added\"}"], scrape["vpccni_pool_drift_total{kind=\"interface_lost\"}"], scrape["vpccni_pool_drift_total{kind=\"block_added\"}"], scrape["vpccni_pool_drift_total{kind=\"block_lost\"}"]));
-        Assert.Equal((1, 3, 2), (scrape["awscni_reconcile_count{fn=\"eniReconcileAdd\"}"], scrape["awscni_reconcile_count{fn=\"eniDataStorePoolReconcileAdd\"}"], scrape["awscni_reconcile_count{fn=\"eniIPPoolReconcileDel\"}"]));
+            (
+                scrape["vpccni_pool_drift_total{kind=\"interface_added\"}"],
+                scrape["vpccni_pool_drift_total{kind=\"interface_lost\"}"],
+                scrape["vpccni_pool_drift_total{kind=\"block_added\"}"],
+                scrape["vpccni_pool_drift_total{kind=\"block_lost\"}"]
+            )
+        );
+        Assert.Equal(
+            (1, 3, 2),
+            (
+                scrape["awscni_reconcile_count{fn=\"eniReconcileAdd\"}"],
+                scrape["awscni_reconcile_count{fn=\"eniDataStorePoolReconcileAdd\"}"],
+                scrape["awscni_reconcile_count{fn=\"eniIPPoolReconcileDel\"}"]
+            )
+        );
     }
 
     [Fact]
@@ -133,11 +193,14 @@ public sealed class DaemonMetricsTests
         var scrape = node.Scrape();
         Assert.Equal(
             (3, 2, 250, 1, 1),
-            (scrape["awscni_ec2api_req_count{fn=\"CreateNetworkInterface\"}"],
+            (
+                scrape["awscni_ec2api_req_count{fn=\"CreateNetworkInterface\"}"],
                 scrape["awscni_ec2api_error_count{fn=\"CreateNetworkInterface\"}"],
                 scrape["awscni_aws_api_latency_ms_sum{api=\"CreateNetworkInterface\",error=\"false\",status=\"200\"}"],
                 scrape["awscni_aws_api_latency_ms_count{api=\"CreateNetworkInterface\",error=\"true\",status=\"\"}"],
-                scrape["awscni_aws_api_error_count{api=\"CreateNetworkInterface\",error=\"RequestLimitExceeded\"}"]));
+                scrape["awscni_aws_api_error_count{api=\"CreateNetworkInterface\",error=\"RequestLimitExceeded\"}"]
+            )
+        );
     }
 
     [Fact]
@@ -146,18 +209,32 @@ public sealed class DaemonMetricsTests
         using var node = new MeasuredNode();
         var call = new BudgetedCall("AssignBlocks", CallKind.Assign, CallPriority.Growth, 1);
         await node.Budget.ExecuteAsync(call, Answer, CancellationToken.None);
-        await Assert.ThrowsAsync<CloudException>(() => node.Budget.ExecuteAsync<bool>(call, _ => throw new CloudException(CloudErrorKind.SubnetExhausted, "AssignPrivateIpAddresses", "code", "full"), CancellationToken.None));
+        await Assert.ThrowsAsync<CloudException>(() =>
+            node.Budget.ExecuteAsync<bool>(
+                call,
+                _ => throw new CloudException(CloudErrorKind.SubnetExhausted, "AssignPrivateIpAddresses", "code", "full"),
+                CancellationToken.None
+            )
+        );
         node.Budget.Access = CloudAccess.NoCalls;
         await Assert.ThrowsAsync<CloudException>(() => node.Budget.ExecuteAsync(call, Answer, CancellationToken.None));
         var scrape = node.Scrape();
         Assert.Equal(
             (1, 1, 1),
-            (scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"ok\"}"], scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"subnet_exhausted\"}"], scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"disabled\"}"]));
+            (
+                scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"ok\"}"],
+                scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"subnet_exhausted\"}"],
+                scrape["vpccni_cloud_calls_total{operation=\"assign_blocks\",outcome=\"disabled\"}"]
+            )
+        );
         Assert.Equal(
             (1, 1, 0.2),
-            (scrape["vpccni_cloud_call_duration_seconds_count{operation=\"assign_blocks\",outcome=\"ok\"}"],
+            (
+                scrape["vpccni_cloud_call_duration_seconds_count{operation=\"assign_blocks\",outcome=\"ok\"}"],
                 scrape["vpccni_cloud_call_duration_seconds_count{operation=\"assign_blocks\",outcome=\"failed\"}"],
-                scrape["vpccni_cloud_call_duration_seconds_sum{operation=\"assign_blocks\",outcome=\"ok\"}"]));
+                scrape["vpccni_cloud_call_duration_seconds_sum{operation=\"assign_blocks\",outcome=\"ok\"}"]
+            )
+        );
         Assert.Equal((1, 0), (scrape["vpccni_cloud_access{level=\"no-calls\"}"], scrape["vpccni_cloud_access{level=\"full\"}"]));
         Assert.True(scrape["vpccni_cloud_budget_tokens{kind=\"assign\"}"] < scrape["vpccni_cloud_budget_capacity{kind=\"assign\"}"]);
 
@@ -177,7 +254,13 @@ public sealed class DaemonMetricsTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
         await node.ServeAsync();
         var scrape = node.Scrape();
-        Assert.Equal((1, 1), (scrape["awscni_ipamd_startup_duration_seconds_sum{success=\"true\",with_api_server=\"false\",failure_reason=\"\"}"], scrape["awscni_ipamd_startup_duration_seconds_count{success=\"true\",with_api_server=\"false\",failure_reason=\"\"}"]));
+        Assert.Equal(
+            (1, 1),
+            (
+                scrape["awscni_ipamd_startup_duration_seconds_sum{success=\"true\",with_api_server=\"false\",failure_reason=\"\"}"],
+                scrape["awscni_ipamd_startup_duration_seconds_count{success=\"true\",with_api_server=\"false\",failure_reason=\"\"}"]
+            )
+        );
         Assert.Equal(1, scrape["awscni_ipamd_node_initialization_duration_seconds_count{success=\"true\"}"]);
         Assert.Equal((1, 1), (scrape["vpccni_ready"], scrape["vpccni_phase{phase=\"serving\"}"]));
     }
@@ -186,14 +269,31 @@ public sealed class DaemonMetricsTests
     public void Repairs_of_the_host_network_and_who_disputes_them_are_served_by_kind()
     {
         using var node = new MeasuredNode();
-        var rules = new RepairCount { Repaired = 7, Disputes = 1, IsDisputed = true };
-        node.HostNetwork = RepairReport.Empty with { Kinds = RepairReport.Empty.Kinds.SetItem(RepairKind.Rule, rules), Looks = 3, LastLook = node.Pool.Time.GetUtcNow() };
+        var rules = new RepairCount
+        {
+            Repaired = 7,
+            Disputes = 1,
+            IsDisputed = true,
+        };
+        node.HostNetwork = RepairReport.Empty with
+        {
+            Kinds = RepairReport.Empty.Kinds.SetItem(RepairKind.Rule, rules),
+            Looks = 3,
+            LastLook = node.Pool.Time.GetUtcNow(),
+        };
         node.Pool.Time.Advance(TimeSpan.FromSeconds(5));
         var scrape = node.Scrape();
         Assert.Equal(
             (7, 1, 1, 0, 5, 3),
-            (scrape["vpccni_host_network_repairs_total{kind=\"rule\"}"], scrape["vpccni_host_network_disputes_total{kind=\"rule\"}"], scrape["vpccni_host_network_disputed{kind=\"rule\"}"],
-                scrape["vpccni_host_network_repairs_total{kind=\"nat\"}"], scrape["vpccni_host_network_look_age_seconds"], scrape["awscni_connmark_reconcile_total{result=\"success\"}"]));
+            (
+                scrape["vpccni_host_network_repairs_total{kind=\"rule\"}"],
+                scrape["vpccni_host_network_disputes_total{kind=\"rule\"}"],
+                scrape["vpccni_host_network_disputed{kind=\"rule\"}"],
+                scrape["vpccni_host_network_repairs_total{kind=\"nat\"}"],
+                scrape["vpccni_host_network_look_age_seconds"],
+                scrape["awscni_connmark_reconcile_total{result=\"success\"}"]
+            )
+        );
     }
 
     [Fact]
@@ -233,18 +333,38 @@ public sealed class DaemonMetricsTests
     public async Task What_is_told_on_the_path_of_an_add_is_counted_without_allocating()
     {
         using var node = new MeasuredNode();
-        var attachment = new Attachment { Key = PoolHarness.Key("a"), Pod = default, Addresses = [], AssignedAt = default };
-        var served = new PoolEvent.AddServed(default, attachment, IsNew: true, TimeSpan.FromSeconds(1), TimeSpan.FromMilliseconds(1), TimeSpan.FromSeconds(60));
-        PoolEvent[] told = [served, new PoolEvent.CheckpointWritten(default, TimeSpan.FromMilliseconds(1), null), new PoolEvent.Deleted(default, attachment.Key, attachment, TimeSpan.FromMilliseconds(1))];
+        var attachment = new Attachment
+        {
+            Key = PoolHarness.Key("a"),
+            Pod = default,
+            Addresses = [],
+            AssignedAt = default,
+        };
+        var served = new PoolEvent.AddServed(
+            default,
+            attachment,
+            IsNew: true,
+            TimeSpan.FromSeconds(1),
+            TimeSpan.FromMilliseconds(1),
+            TimeSpan.FromSeconds(60)
+        );
+        PoolEvent[] told =
+        [
+            served,
+            new PoolEvent.CheckpointWritten(default, TimeSpan.FromMilliseconds(1), null),
+            new PoolEvent.Deleted(default, attachment.Key, attachment, TimeSpan.FromMilliseconds(1)),
+        ];
         void Tell()
         {
-            foreach (var item in told) node.Metrics.Happened(item);
+            foreach (var item in told)
+                node.Metrics.Happened(item);
         }
 
         long AllocatedByThousand()
         {
             var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var round = 0; round < 1000; round++) Tell();
+            for (var round = 0; round < 1000; round++)
+                Tell();
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
@@ -258,26 +378,55 @@ public sealed class DaemonMetricsTests
         using var node = new MeasuredNode();
         node.Metrics.DeleteAsked("PodDeleted");
         node.Metrics.DeleteAsked("a\"b");
-        Assert.Equal((1, 0, 1), (node.Scrape()["awscni_del_ip_req_count{reason=\"PodDeleted\"}"], node.Scrape()["awscni_del_ip_req_count{reason=\"SetupNSFailed\"}"], node.Scrape()["awscni_del_ip_req_count{reason=\"other\"}"]));
+        Assert.Equal(
+            (1, 0, 1),
+            (
+                node.Scrape()["awscni_del_ip_req_count{reason=\"PodDeleted\"}"],
+                node.Scrape()["awscni_del_ip_req_count{reason=\"SetupNSFailed\"}"],
+                node.Scrape()["awscni_del_ip_req_count{reason=\"other\"}"]
+            )
+        );
     }
 
-    private static InterfaceObservation Primary() => new() { Id = new NetworkInterfaceId("eni-primary"), DeviceIndex = 0, PrimaryAddress = System.Net.IPAddress.Parse("10.0.0.10"), SubnetId = "subnet-1", Blocks = [] };
+    private static InterfaceObservation Primary() =>
+        new()
+        {
+            Id = new NetworkInterfaceId("eni-primary"),
+            DeviceIndex = 0,
+            PrimaryAddress = System.Net.IPAddress.Parse("10.0.0.10"),
+            SubnetId = "subnet-1",
+            Blocks = [],
+        };
 
     /// <summary>A pool in memory, and the metrics of a daemon that runs it.</summary>
     private sealed class MeasuredNode : IDisposable
     {
-        public MeasuredNode(PoolTargets? targets = null, bool provisioningDisabled = false, int maxInterfaces = 3, int blocksPerInterface = 3, bool usesCluster = false)
+        public MeasuredNode(
+            PoolTargets? targets = null,
+            bool provisioningDisabled = false,
+            int maxInterfaces = 3,
+            int blocksPerInterface = 3,
+            bool usesCluster = false
+        )
         {
-            Pool = new PoolHarness(new FakeCloud().WithPrimary(), targets, provisioningDisabled: provisioningDisabled, maxInterfaces: maxInterfaces, blocksPerInterface: blocksPerInterface);
+            Pool = new PoolHarness(
+                new FakeCloud().WithPrimary(),
+                targets,
+                provisioningDisabled: provisioningDisabled,
+                maxInterfaces: maxInterfaces,
+                blocksPerInterface: blocksPerInterface
+            );
             State = new DaemonState("1.2.3", Pool.Time);
             Budget = new ApiRateLimiter(new ApiBudgetOptions(), Pool.Time, new Random(1));
             var health = new HealthMonitor(State, Pool.Ledger, (_, _) => { }, Pool.Time, NullLogger<HealthMonitor>.Instance);
-            Metrics = new DaemonMetrics(new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
-            {
-                Health = health.Report,
-                HostNetwork = () => HostNetwork,
-                UsesCluster = usesCluster,
-            });
+            Metrics = new DaemonMetrics(
+                new MetricSources(State, Pool.Ledger, Pool.Waiting, Budget, Pool.Time)
+                {
+                    Health = health.Report,
+                    HostNetwork = () => HostNetwork,
+                    UsesCluster = usesCluster,
+                }
+            );
             Pool.Pool.Subscribe(Metrics.Happened);
             Budget.Answered = Metrics.Called;
         }

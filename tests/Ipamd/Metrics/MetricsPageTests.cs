@@ -32,8 +32,10 @@ public sealed partial class MetricsPageTests
             | name | type | labels | meaning |
             |---|---|---|---|
 
-            """);
-        foreach (var metric in own) page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} |\n");
+            """
+        );
+        foreach (var metric in own)
+            page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} |\n");
         page.Append(
             """
 
@@ -44,24 +46,45 @@ public sealed partial class MetricsPageTests
             | name | type | labels | meaning | differs |
             |---|---|---|---|---|
 
-            """);
-        foreach (var metric in reference) page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} | {metric.Deviation} |\n");
+            """
+        );
+        foreach (var metric in reference)
+            page.Append($"| `{metric.Name}` | {TypeOf(metric)} | {LabelsOf(metric)} | {metric.Help} | {metric.Deviation} |\n");
         page.Append("\n## Buckets of the histograms\n\n| name | upper bounds |\n|---|---|\n");
-        foreach (var metric in MetricTable.All.Where(metric => metric.Type == MetricType.Histogram)) page.Append($"| `{metric.Name}` | {string.Join(" ", metric.Buckets)} |\n");
-        page.Append("\n## Alerts\n\nOf the chart's rules (`prometheusRule.create`; `helm/vpc-cni/files/alerts.yaml` is a plain rule file).\n\n| alert | severity | fires when |\n|---|---|---|\n");
+        foreach (var metric in MetricTable.All.Where(metric => metric.Type == MetricType.Histogram))
+            page.Append($"| `{metric.Name}` | {string.Join(" ", metric.Buckets)} |\n");
+        page.Append(
+            "\n## Alerts\n\nOf the chart's rules (`prometheusRule.create`; `helm/vpc-cni/files/alerts.yaml` is a plain rule "
+                + "file).\n\n| alert | severity | fires when |\n|---|---|---|\n"
+        );
         foreach (Match alert in Alerts().Matches(GeneratedFile.Read("helm/vpc-cni/files/alerts.yaml")))
         {
             var lasting = alert.Groups["for"] is { Success: true, Value: var time } ? $", for {time}" : "";
-            page.Append($"| `{alert.Groups["name"].Value}` | {alert.Groups["severity"].Value} | `{string.Join(' ', alert.Groups["expr"].Value.Split('\n', StringSplitOptions.TrimEntries)).Replace("|", "\\|", StringComparison.Ordinal)}`{lasting} |\n");
+            var expression = string.Join(' ', alert.Groups["expr"].Value.Split('\n', StringSplitOptions.TrimEntries));
+            var cell = expression.Replace("|", "\\|", StringComparison.Ordinal);
+            page.Append($"| `{alert.Groups["name"].Value}` | {alert.Groups["severity"].Value} | `{cell}`{lasting} |\n");
         }
 
         return page.ToString();
     }
 
-    [GeneratedRegex(@"- alert: (?<name>\w+)\n(\s+#[^\n]*\n)?\s+expr: (>-\n\s+)?(?<expr>.+?)\n\s+(for: (?<for>\w+)\n\s+)?labels: \{severity: (?<severity>\w+)\}", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"- alert: (?<name>\w+)\n(\s+#[^\n]*\n)?\s+expr: (>-\n\s+)?(?<expr>.+?)\n\s+(for: (?<for>\w+)\n\s+)?"
+            + @"labels: \{severity: (?<severity>\w+)\}",
+        RegexOptions.ExplicitCapture | RegexOptions.Singleline,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex Alerts();
 
     private static string TypeOf(Metric metric) => metric.Type.ToString().ToLowerInvariant();
 
-    private static string LabelsOf(Metric metric) => string.Join("; ", metric.Labels.Select(label => $"`{label.Name}`: {(label.Values.Count > 0 ? string.Join(", ", label.Values.Select(value => value.Length == 0 ? "empty" : value)) : label.Meaning)}"));
+    private static string LabelsOf(Metric metric) =>
+        string.Join(
+            "; ",
+            metric.Labels.Select(label =>
+                $"`{label.Name}`: {(label.Values.Count > 0 ? string.Join(", ", label.Values.Select(Shown)) : label.Meaning)}"
+            )
+        );
+
+    private static string Shown(string value) => value.Length == 0 ? "empty" : value;
 }

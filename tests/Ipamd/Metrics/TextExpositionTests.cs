@@ -10,7 +10,16 @@ public sealed class TextExpositionTests
     [Fact]
     public void A_counter_is_served_with_its_help_its_type_and_one_line_a_combination_of_labels()
     {
-        var series = new MetricSeries(new Metric("requests_total", MetricType.Counter, "", "Requests", MetricLabel.Of("code", "200", "500"), MetricLabel.Of("method", "get")));
+        var series = new MetricSeries(
+            new Metric(
+                "requests_total",
+                MetricType.Counter,
+                "",
+                "Requests",
+                MetricLabel.Of("code", "200", "500"),
+                MetricLabel.Of("method", "get")
+            )
+        );
         series.Add(2, [new("code", "500"), new("method", "get")]);
         Assert.Equal(
             """
@@ -20,14 +29,16 @@ public sealed class TextExpositionTests
             requests_total{code="500",method="get"} 2
 
             """,
-            Scrape.Of(series.Write).Text);
+            Scrape.Of(series.Write).Text
+        );
     }
 
     [Fact]
     public void A_histogram_is_served_in_cumulative_buckets_with_sum_and_count()
     {
         var series = new MetricSeries(new Metric("wait_seconds", MetricType.Histogram, "s", "Waits") { Buckets = [0.5, 1, 2.5] });
-        foreach (var value in new[] { 0.1, 0.5, 1, 2, 100 }) series.Add(value, []);
+        foreach (var value in new[] { 0.1, 0.5, 1, 2, 100 })
+            series.Add(value, []);
         Assert.Equal(
             """
             # HELP wait_seconds Waits
@@ -40,7 +51,8 @@ public sealed class TextExpositionTests
             wait_seconds_count 5
 
             """,
-            Scrape.Of(series.Write).Text);
+            Scrape.Of(series.Write).Text
+        );
     }
 
     [Fact]
@@ -49,7 +61,10 @@ public sealed class TextExpositionTests
         var series = new MetricSeries(new Metric("latency_ms", MetricType.Summary, "ms", "Latency", MetricLabel.Open("api", "calls")));
         series.Add(1.5, [new("api", "a")]);
         series.Add(2, [new("api", "a")]);
-        Assert.Equal("# HELP latency_ms Latency\n# TYPE latency_ms summary\nlatency_ms_sum{api=\"a\"} 3.5\nlatency_ms_count{api=\"a\"} 2\n", Scrape.Of(series.Write).Text);
+        Assert.Equal(
+            "# HELP latency_ms Latency\n# TYPE latency_ms summary\nlatency_ms_sum{api=\"a\"} 3.5\nlatency_ms_count{api=\"a\"} 2\n",
+            Scrape.Of(series.Write).Text
+        );
     }
 
     [Fact]
@@ -76,14 +91,15 @@ public sealed class TextExpositionTests
     }
 
     [Fact]
-    public void A_metric_without_a_value_is_not_served_at_all()
-        => Assert.Empty(Scrape.Of(new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any"))).Write).Text);
+    public void A_metric_without_a_value_is_not_served_at_all() =>
+        Assert.Empty(Scrape.Of(new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any"))).Write).Text);
 
     [Fact]
     public void Combinations_of_labels_beyond_the_bound_are_counted_together()
     {
         var series = new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any")));
-        for (var index = 0; index < Metric.MaxSeries + 10; index++) series.Add(1, [new("a", index.ToString())]);
+        for (var index = 0; index < Metric.MaxSeries + 10; index++)
+            series.Add(1, [new("a", index.ToString())]);
         series.Add(1, [new("a", "0")]);
         var scrape = Scrape.Of(series.Write);
         Assert.Equal(Metric.MaxSeries + 1, scrape.Samples.Count);

@@ -71,7 +71,10 @@ public sealed class IntakeTests : IDisposable
         await AssertOutdatedAsync(note);
     }
 
-    /// <summary>The runtime deleted the sandbox, the daemon has not seen the note yet, and the same sandbox is added again: it has the address that it had.</summary>
+    /// <summary>
+    /// The runtime deleted the sandbox, the daemon has not seen the note yet, and the same sandbox is added again: it has the address that
+    /// it had.
+    /// </summary>
     [Fact]
     public async Task A_sandbox_that_was_added_again_keeps_its_address()
     {
@@ -250,7 +253,13 @@ public sealed class IntakeTests : IDisposable
     {
         await AddAsync("other");
         var key = new AttachmentKey("_migrated-from-cri", "a", "unknown");
-        _pool.Ledger.Assign(key, new PodReference("default", "a"), "", [System.Net.Sockets.AddressFamily.InterNetwork], _pool.Time.GetUtcNow());
+        _pool.Ledger.Assign(
+            key,
+            new PodReference("default", "a"),
+            "",
+            [System.Net.Sockets.AddressFamily.InterNetwork],
+            _pool.Time.GetUtcNow()
+        );
         Pass(1);
         _notes.Leave(NoteOf("a"));
         var running = Start();
@@ -289,18 +298,28 @@ public sealed class IntakeTests : IDisposable
     private async Task AddAsync(params string[] containers)
     {
         await _pool.StepAsync();
-        foreach (var container in containers) Assert.IsType<AddOutcome.Held>(await _pool.AddAsync(container));
+        foreach (var container in containers)
+            Assert.IsType<AddOutcome.Held>(await _pool.AddAsync(container));
     }
 
-    private MissedDel NoteOf(string container)
-        => new("aws-cni", container, "eth0", _pool.Time.GetUtcNow(), _pool.Time.GetElapsedTime(0), Boot);
+    private MissedDel NoteOf(string container) =>
+        new("aws-cni", container, "eth0", _pool.Time.GetUtcNow(), _pool.Time.GetElapsedTime(0), Boot);
 
     private Task Start(PoolHarness? pool = null) => StartIntake(pool ?? _pool).Running;
 
     private (MissedDelIntake Intake, Task Running) StartIntake(PoolHarness pool)
     {
         var intake = new MissedDelIntake(
-            _notes, pool.Ledger, pool.Writer, pool.Waiting, new PoolSignal(), pool.Pool, pool.Time, Boot, NullLogger<MissedDelIntake>.Instance);
+            _notes,
+            pool.Ledger,
+            pool.Writer,
+            pool.Waiting,
+            new PoolSignal(),
+            pool.Pool,
+            pool.Time,
+            Boot,
+            NullLogger<MissedDelIntake>.Instance
+        );
         return (intake, intake.RunAsync(_stop.Token));
     }
 
@@ -330,7 +349,8 @@ public sealed class IntakeTests : IDisposable
         {
             get
             {
-                lock (_lock) return [.. _entries.Values];
+                lock (_lock)
+                    return [.. _entries.Values];
             }
         }
 
@@ -338,7 +358,8 @@ public sealed class IntakeTests : IDisposable
 
         public void Put(MissedDelEntry entry)
         {
-            lock (_lock) _entries[entry.Name] = entry;
+            lock (_lock)
+                _entries[entry.Name] = entry;
         }
 
         public MissedDelReading Read()
@@ -346,7 +367,9 @@ public sealed class IntakeTests : IDisposable
             lock (_lock)
             {
                 Looks++;
-                return Refusal is { } refusal ? throw new IOException(refusal) : new MissedDelReading([.. _entries.Values], Foreign, Unread);
+                return Refusal is { } refusal
+                    ? throw new IOException(refusal)
+                    : new MissedDelReading([.. _entries.Values], Foreign, Unread);
             }
         }
 
@@ -354,7 +377,8 @@ public sealed class IntakeTests : IDisposable
         {
             lock (_lock)
             {
-                if (Stuck.Contains(entry.Name)) throw new IOException($"remove {entry.Name}: it is a directory that is not empty");
+                if (Stuck.Contains(entry.Name))
+                    throw new IOException($"remove {entry.Name}: it is a directory that is not empty");
                 _entries.Remove(entry.Name);
             }
         }

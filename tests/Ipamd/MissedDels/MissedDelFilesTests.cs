@@ -53,7 +53,8 @@ public sealed class MissedDelFilesTests : IDisposable
         Assert.Equal(6, reading.Entries.Count);
         Assert.Equal(Note, Assert.Single(reading.Entries, entry => entry.Problem is null).Note);
         Assert.All(reading.Entries.Where(entry => entry.Note is null), entry => Assert.NotEmpty(entry.Problem!));
-        foreach (var entry in reading.Entries) _files.Remove(entry);
+        foreach (var entry in reading.Entries)
+            _files.Remove(entry);
         Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(Folder).Select(Path.GetFileName));
     }
 

@@ -37,8 +37,11 @@ public sealed class AwaitedLinkTests
         Assert.Equal(GrowthObstacleKind.CloudFailure, pool.Reconciler.LastPlan!.Obstacle!.Kind);
         pool.Time.Advance(TimeSpan.FromSeconds(5));
         var refused = Assert.IsType<AddOutcome.NoAddress>(await add);
-        Assert.Contains($"{second.Id} is attached with 3 addresses and not wired yet: no link with MAC {second.Mac}",
-            refused.Reason, StringComparison.Ordinal);
+        Assert.Contains(
+            $"{second.Id} is attached with 3 addresses and not wired yet: no link with MAC {second.Mac}",
+            refused.Reason,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -70,8 +73,11 @@ public sealed class AwaitedLinkTests
             await pool.StepAsync();
         }
 
-        Assert.InRange(pool.Cloud.Calls.Count(call => call.StartsWith("DescribeAttachedInterfaces", StringComparison.Ordinal))
-            - before, 2, 7);
+        Assert.InRange(
+            pool.Cloud.Calls.Count(call => call.StartsWith("DescribeAttachedInterfaces", StringComparison.Ordinal)) - before,
+            2,
+            7
+        );
     }
 
     [Fact]
@@ -96,8 +102,9 @@ public sealed class AwaitedLinkTests
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, maxInterfaces: 2, addWait: addWait);
         var second = await cloud.CreateInterfaceAsync(
-            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [],
-            new BlockRequest(BlockKind.Ipv4Address, 3)), default);
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)),
+            default
+        );
         await cloud.AttachInterfaceAsync(second.Id, 1, default);
         pool.Host.Broken.Add(second.Mac);
         await pool.StepAsync();
@@ -107,6 +114,7 @@ public sealed class AwaitedLinkTests
 
     private static async Task FillAsync(PoolHarness pool)
     {
-        for (var index = 0; index < 3; index++) Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+        for (var index = 0; index < 3; index++)
+            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
     }
 }

@@ -18,8 +18,7 @@ public sealed class KernelUsageTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(2), provisioningDisabled: true);
         var foreign = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
-        pool.Host.Pods.AddRange(
-        [
+        pool.Host.Pods.AddRange([
             new PodRoute("cilium_host", foreign) { Foreign = "its peer is in no other network namespace" },
             new PodRoute("ens6", IPAddress.Parse("10.0.0.1")) { Foreign = "it is not a veth" },
         ]);
@@ -41,7 +40,9 @@ public sealed class KernelUsageTests
         await pool.StepAsync();
         var added = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("ss-0")).Attachment;
         var link = "eni" + KernelUsage.LinkSuffix(added);
-        var old = pool.Cloud.Interfaces[0].Blocks.Select(block => block.BaseAddress)
+        var old = pool
+            .Cloud.Interfaces[0]
+            .Blocks.Select(block => block.BaseAddress)
             .First(address => !address.Equals(added.Addresses[0].Address));
         pool.Host.Route(link, added.Addresses[0].Address);
         pool.Host.Route(link, old);
@@ -62,7 +63,8 @@ public sealed class KernelUsageTests
         pool.Evidence.ReserveInUse();
         await pool.StepAsync();
         var added = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("ss-0")).Attachment;
-        if (!isStillRouted) pool.Host.Pods.Clear();
+        if (!isStillRouted)
+            pool.Host.Pods.Clear();
         pool.Host.Route(link, added.Addresses[0].Address);
         await LookTwiceAsync(pool);
         Assert.Equal([added.Key], pool.Ledger.Attachments().Select(item => item.Key));

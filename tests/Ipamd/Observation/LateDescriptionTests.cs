@@ -61,7 +61,10 @@ public sealed class LateDescriptionTests
         next.Ledger.Restore(CheckpointFormat.Read(before.File.Content), ClockReading.Of(next.Time));
         await next.Interfaces.PresumeAsync(CancellationToken.None);
         next.Membership.Presumed(new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "RequestTimeout", "no answer"));
-        cloud.Change(cloud.Interfaces[0].Id, item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] });
+        cloud.Change(
+            cloud.Interfaces[0].Id,
+            item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] }
+        );
         next.Time.Advance(PoolLimits.FirstObserveRetry * 1.5);
         await next.StepAsync();
         Assert.NotNull(next.Membership.LastObservedAt);
@@ -98,15 +101,16 @@ public sealed class LateDescriptionTests
     public void An_unused_interface_in_an_excluded_subnet_makes_room_while_somebody_waits()
     {
         var pool = new PoolFixture(maxInterfaces: 2, blocksPerInterface: 3, new PoolTargets { WarmIpTarget = 1 });
-        InterfaceObservation Interface(int index, bool isExcluded) => new()
-        {
-            Id = new NetworkInterfaceId($"eni-{index}"),
-            DeviceIndex = index,
-            PrimaryAddress = System.Net.IPAddress.Parse($"10.0.9.{index + 10}"),
-            SubnetId = "subnet-0",
-            Blocks = [],
-            IsExcluded = isExcluded,
-        };
+        InterfaceObservation Interface(int index, bool isExcluded) =>
+            new()
+            {
+                Id = new NetworkInterfaceId($"eni-{index}"),
+                DeviceIndex = index,
+                PrimaryAddress = System.Net.IPAddress.Parse($"10.0.9.{index + 10}"),
+                SubnetId = "subnet-0",
+                Blocks = [],
+                IsExcluded = isExcluded,
+            };
         pool.Ledger.Observe([Interface(0, isExcluded: true), Interface(1, isExcluded: true)], pool.Now);
         pool.Waiting = 1;
         Assert.Equal(new PoolAction.RemoveInterface(new NetworkInterfaceId("eni-1")), Assert.Single(pool.Plan().Actions));
@@ -132,7 +136,10 @@ public sealed class LateDescriptionTests
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
-        var leaked = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], default), default);
+        var leaked = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], default),
+            default
+        );
         cloud.Change(leaked.Id, item => Old(item, pool.Time.GetUtcNow().AddHours(5)));
         await Leaked(pool).CleanAsync(CancellationToken.None);
         Assert.Equal("TagInterface", cloud.Calls[^1]);
@@ -167,7 +174,12 @@ public sealed class LateDescriptionTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
     }
 
-    private static LeakedInterfaces Leaked(PoolHarness pool) => new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
+    private static LeakedInterfaces Leaked(PoolHarness pool) =>
+        new(pool.Cloud, pool.Cloud, pool.Ledger, "", pool.Time, new Random(1), NullLogger<LeakedInterfaces>.Instance);
 
-    private static CloudInterface Old(CloudInterface item, DateTimeOffset createdAt) => item with { Tags = new Dictionary<string, string> { [LeakedInterfaces.CreatedAtTag] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" } };
+    private static CloudInterface Old(CloudInterface item, DateTimeOffset createdAt) =>
+        item with
+        {
+            Tags = new Dictionary<string, string> { [LeakedInterfaces.CreatedAtTag] = $"{createdAt.UtcDateTime:yyyy-MM-dd'T'HH:mm:ss'Z'}" },
+        };
 }

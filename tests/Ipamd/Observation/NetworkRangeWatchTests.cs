@@ -10,7 +10,8 @@ namespace VpcCni.Ipamd.Tests.Observation;
 
 public sealed class NetworkRangeWatchTests
 {
-    private static readonly IPNetwork First = IPNetwork.Parse("10.0.0.0/16"), Second = IPNetwork.Parse("100.64.0.0/16");
+    private static readonly IPNetwork First = IPNetwork.Parse("10.0.0.0/16"),
+        Second = IPNetwork.Parse("100.64.0.0/16");
     private readonly FakeCloud _cloud = new();
     private readonly NetworkRanges _ranges = new();
     private int _changes;
@@ -52,7 +53,8 @@ public sealed class NetworkRangeWatchTests
         Assert.Equal(changes, _changes);
     }
 
-    private NetworkRangeWatch Watch() => new(_cloud, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
+    private NetworkRangeWatch Watch() =>
+        new(_cloud, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
 
     private Task LookAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
     {

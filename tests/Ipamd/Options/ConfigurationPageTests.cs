@@ -10,7 +10,8 @@ namespace VpcCni.Ipamd.Tests.Options;
 public sealed class ConfigurationPageTests
 {
     [Fact]
-    public void The_page_in_the_repository_is_what_the_table_says() => GeneratedFile.Check("docs/configuration.md", ConfigurationPage.Render());
+    public void The_page_in_the_repository_is_what_the_table_says() =>
+        GeneratedFile.Check("docs/configuration.md", ConfigurationPage.Render());
 
     [Fact]
     public void Every_variable_of_the_table_is_read_and_every_variable_that_is_read_is_in_the_table()
@@ -31,7 +32,9 @@ public sealed class ConfigurationPageTests
     [Fact]
     public void Writing_every_default_out_changes_nothing()
     {
-        var written = OptionTable.All.Where(option => option is not NumberOption { Fallback: null }).ToDictionary(option => option.Name, option => option.Default);
+        var written = OptionTable
+            .All.Where(option => option is not NumberOption { Fallback: null })
+            .ToDictionary(option => option.Name, option => option.Default);
         var bound = OptionBinder.Bind(written);
         Assert.Empty(bound.Problems);
         Assert.Empty(bound.Warnings);
@@ -45,7 +48,11 @@ public sealed class ConfigurationPageTests
         Assert.Empty(options.AdditionalTags);
         Assert.Empty(options.HostNetwork.ExcludedRanges);
         Assert.Empty(options.HostNetwork.ExternalServiceRanges);
-        return options with { AdditionalTags = NoTags, HostNetwork = options.HostNetwork with { ExcludedRanges = NoRanges, ExternalServiceRanges = NoRanges } };
+        return options with
+        {
+            AdditionalTags = NoTags,
+            HostNetwork = options.HostNetwork with { ExcludedRanges = NoRanges, ExternalServiceRanges = NoRanges },
+        };
     }
 
     private static readonly System.Net.IPNetwork[] NoRanges = [];
@@ -73,7 +80,8 @@ public sealed class ConfigurationPageTests
             return false;
         }
 
-        public IEnumerator<KeyValuePair<string, string>> GetEnumerator() => Enumerable.Empty<KeyValuePair<string, string>>().GetEnumerator();
+        public IEnumerator<KeyValuePair<string, string>> GetEnumerator() =>
+            Enumerable.Empty<KeyValuePair<string, string>>().GetEnumerator();
 
         IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
     }

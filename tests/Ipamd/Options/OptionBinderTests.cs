@@ -15,13 +15,24 @@ public sealed class OptionBinderTests
         Assert.Empty(bound.Problems);
         Assert.Empty(bound.Warnings);
         var options = bound.Options;
-        Assert.Equal((1, 0, 0, null), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni));
+        Assert.Equal(
+            (1, 0, 0, null),
+            (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni)
+        );
         Assert.Equal(TimeSpan.FromSeconds(30), options.Cooldown);
         Assert.Equal(TimeSpan.FromSeconds(20), options.AddWait);
         Assert.Equal("/var/run/aws-node/ipamd.sock", options.SocketPath);
         Assert.Equal("/var/run/aws-node/ipam.json", options.CheckpointPath);
         Assert.Equal((9001, "eni", LogLevel.Information), (options.InterfaceMtu, options.HostNetwork.VethPrefix, options.LogLevel));
-        Assert.Equal((false, SnatPorts.FullyRandom, true, 0x80u), (options.HostNetwork.ExternalSnat, options.HostNetwork.SnatPorts, options.HostNetwork.NodePorts, options.HostNetwork.ConnectionMark));
+        Assert.Equal(
+            (false, SnatPorts.FullyRandom, true, 0x80u),
+            (
+                options.HostNetwork.ExternalSnat,
+                options.HostNetwork.SnatPorts,
+                options.HostNetwork.NodePorts,
+                options.HostNetwork.ConnectionMark
+            )
+        );
         Assert.True(options.ManageUntaggedInterfaces);
     }
 
@@ -29,39 +40,98 @@ public sealed class OptionBinderTests
     public void The_variables_of_aws_node_keep_their_meaning()
     {
         var options = Bind(
-            ("WARM_ENI_TARGET", "2"), ("WARM_IP_TARGET", "5"), ("MINIMUM_IP_TARGET", "10"), ("MAX_ENI", "3"), ("IP_COOLDOWN_PERIOD", "0"), ("AWS_VPC_ENI_MTU", "1500"),
-            ("AWS_VPC_K8S_CNI_LOGLEVEL", "debug"), ("AWS_VPC_K8S_CNI_LOG_FILE", "stdout"), ("ADDITIONAL_ENI_TAGS", """{"a":"b"}"""), ("CLUSTER_NAME", "prod"),
-            ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true"), ("ENABLE_IPv4", "true"), ("ENABLE_PREFIX_DELEGATION", "false"), ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "T")).Options;
-        Assert.Equal((2, 5, 10, 3), (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni!.Value));
+            ("WARM_ENI_TARGET", "2"),
+            ("WARM_IP_TARGET", "5"),
+            ("MINIMUM_IP_TARGET", "10"),
+            ("MAX_ENI", "3"),
+            ("IP_COOLDOWN_PERIOD", "0"),
+            ("AWS_VPC_ENI_MTU", "1500"),
+            ("AWS_VPC_K8S_CNI_LOGLEVEL", "debug"),
+            ("AWS_VPC_K8S_CNI_LOG_FILE", "stdout"),
+            ("ADDITIONAL_ENI_TAGS", """{"a":"b"}"""),
+            ("CLUSTER_NAME", "prod"),
+            ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true"),
+            ("ENABLE_IPv4", "true"),
+            ("ENABLE_PREFIX_DELEGATION", "false"),
+            ("DISABLE_NETWORK_RESOURCE_PROVISIONING", "T")
+        ).Options;
+        Assert.Equal(
+            (2, 5, 10, 3),
+            (options.Targets.WarmEniTarget, options.Targets.WarmIpTarget, options.Targets.MinimumIpTarget, options.Targets.MaxEni!.Value)
+        );
         Assert.Equal(TimeSpan.Zero, options.Cooldown);
-        Assert.Equal((1500, LogLevel.Debug, "stdout", "prod"), (options.InterfaceMtu, options.LogLevel, options.LogFile, options.ClusterName));
+        Assert.Equal(
+            (1500, LogLevel.Debug, "stdout", "prod"),
+            (options.InterfaceMtu, options.LogLevel, options.LogFile, options.ClusterName)
+        );
         Assert.Equal("b", options.AdditionalTags["a"]);
         Assert.True(options.HostNetwork.ExternalSnat);
         Assert.True(options.ProvisioningDisabled);
     }
 
-    public static TheoryData<string, string> Malformed => new()
-    {
-        { "IP_COOLDOWN_PERIOD", "30s" }, { "IP_COOLDOWN_PERIOD", "86401" }, { "POD_MTU", "9002" }, { "AWS_VPC_ENI_MTU", "9002" },
-        { "AWS_VPC_ENI_MTU", "575" }, { "VPCCNI_ADD_WAIT_SECONDS", "111" }, { "VPCCNI_SOCKET_PATH", "ipamd.sock" }, { "AWS_VPC_K8S_CNI_LOG_FILE", "log" },
-        { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" }, { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" },
-        { "AWS_EC2_ENDPOINT", "ec2" }, { "AWS_ENDPOINT_URL_EC2", "ftp://ec2" }, { "AWS_ENDPOINT_URL", "all" },
-        { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" }, { "MANAGE_UNTAGGED_ENI", "yes" }, { "NETWORK_POLICY_ENFORCING_MODE", "loose" }, { "NETWORK_POLICY_ENFORCING_MODE", "strict" }, { "ENABLE_IPv4", "false" }, { "ENABLE_IPv6", "true" }, { "ENABLE_POD_ENI", "true" },
-        { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" }, { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
-        { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" }, { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0" }, { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
-        { "ENABLE_POD_ENI", "true" }, { "ENABLE_MULTI_NIC", "true" }, { "VPCCNI_METRICS_BIND_ADDRESS", "everywhere" }, { "CLUSTER_ENDPOINT", "ftp://x" }, { "VPCCNI_MAX_PODS", "-1" },
-    };
+    public static TheoryData<string, string> Malformed =>
+        new()
+        {
+            { "IP_COOLDOWN_PERIOD", "30s" },
+            { "IP_COOLDOWN_PERIOD", "86401" },
+            { "POD_MTU", "9002" },
+            { "AWS_VPC_ENI_MTU", "9002" },
+            { "AWS_VPC_ENI_MTU", "575" },
+            { "VPCCNI_ADD_WAIT_SECONDS", "111" },
+            { "VPCCNI_SOCKET_PATH", "ipamd.sock" },
+            { "AWS_VPC_K8S_CNI_LOG_FILE", "log" },
+            { "AWS_VPC_K8S_CNI_VETHPREFIX", "eth" },
+            { "AWS_VPC_K8S_CNI_VETHPREFIX", "toolong" },
+            { "AWS_VPC_K8S_CNI_VETHPREFIX", "e/" },
+            { "AWS_EC2_ENDPOINT", "ec2" },
+            { "AWS_ENDPOINT_URL_EC2", "ftp://ec2" },
+            { "AWS_ENDPOINT_URL", "all" },
+            { "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ftp://x" },
+            { "MANAGE_UNTAGGED_ENI", "yes" },
+            { "NETWORK_POLICY_ENFORCING_MODE", "loose" },
+            { "NETWORK_POLICY_ENFORCING_MODE", "strict" },
+            { "ENABLE_IPv4", "false" },
+            { "ENABLE_IPv6", "true" },
+            { "ENABLE_POD_ENI", "true" },
+            { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0" },
+            { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/33" },
+            { "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0/16" },
+            { "AWS_EXTERNAL_SERVICE_CIDRS", "fd00::/8" },
+            { "AWS_VPC_K8S_CNI_CONNMARK", "0" },
+            { "AWS_VPC_K8S_CNI_CONNMARK", "0xg" },
+            { "ENABLE_POD_ENI", "true" },
+            { "ENABLE_MULTI_NIC", "true" },
+            { "VPCCNI_METRICS_BIND_ADDRESS", "everywhere" },
+            { "CLUSTER_ENDPOINT", "ftp://x" },
+            { "VPCCNI_MAX_PODS", "-1" },
+        };
 
-    /// <summary>Values with which the AWS VPC CNI starts, and on which neither a pod's address nor the path of its packets depends.</summary>
-    public static TheoryData<string, string, string> NotUsed => new()
-    {
-        { "WARM_IP_TARGET", "-1", "0 is used" }, { "WARM_IP_TARGET", "five", "0 is used" }, { "WARM_IP_TARGET", "999999", "100000 is used" }, { "WARM_ENI_TARGET", "1.5", "1 is used" },
-        { "WARM_ENI_TARGET", "-1", "1 is used" }, { "WARM_PREFIX_TARGET", "x", "1 is used" }, { "MINIMUM_IP_TARGET", "x", "0 is used" }, { "MAX_ENI", "x", "the instance type's limit is used" },
-        { "MAX_ENI", "-2", "the instance type's limit is used" }, { "HTTP_TIMEOUT", "5", "10 is used" }, { "HTTP_TIMEOUT", "10s", "10 is used" }, { "HTTP_TIMEOUT", "900", "600 is used" },
-        { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always", "prng is used" }, { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD", "INFO is used" }, { "POD_SECURITY_GROUP_ENFORCING_MODE", "lax", "strict is used" },
-        { "INTROSPECTION_BIND_ADDRESS", "unix:/", "introspection is not served" }, { "ADDITIONAL_ENI_TAGS", "{", "no further tags are used" },
-        { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no further tags are used" }, { "ADDITIONAL_ENI_TAGS", "[]", "no further tags are used" },
-    };
+    /// <summary>
+    /// Values with which the AWS VPC CNI starts, and on which neither a pod's address nor the path of its packets depends.
+    /// </summary>
+    public static TheoryData<string, string, string> NotUsed =>
+        new()
+        {
+            { "WARM_IP_TARGET", "-1", "0 is used" },
+            { "WARM_IP_TARGET", "five", "0 is used" },
+            { "WARM_IP_TARGET", "999999", "100000 is used" },
+            { "WARM_ENI_TARGET", "1.5", "1 is used" },
+            { "WARM_ENI_TARGET", "-1", "1 is used" },
+            { "WARM_PREFIX_TARGET", "x", "1 is used" },
+            { "MINIMUM_IP_TARGET", "x", "0 is used" },
+            { "MAX_ENI", "x", "the instance type's limit is used" },
+            { "MAX_ENI", "-2", "the instance type's limit is used" },
+            { "HTTP_TIMEOUT", "5", "10 is used" },
+            { "HTTP_TIMEOUT", "10s", "10 is used" },
+            { "HTTP_TIMEOUT", "900", "600 is used" },
+            { "AWS_VPC_K8S_CNI_RANDOMIZESNAT", "always", "prng is used" },
+            { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD", "INFO is used" },
+            { "POD_SECURITY_GROUP_ENFORCING_MODE", "lax", "strict is used" },
+            { "INTROSPECTION_BIND_ADDRESS", "unix:/", "introspection is not served" },
+            { "ADDITIONAL_ENI_TAGS", "{", "no further tags are used" },
+            { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no further tags are used" },
+            { "ADDITIONAL_ENI_TAGS", "[]", "no further tags are used" },
+        };
 
     [Theory]
     [MemberData(nameof(NotUsed))]
@@ -69,14 +139,23 @@ public sealed class OptionBinderTests
     {
         var bound = Bind((name, value));
         Assert.Empty(bound.Problems);
-        var warning = Assert.Single(bound.Warnings, warning => warning.StartsWith($"{name}='{value}': expected ", StringComparison.Ordinal));
+        var warning = Assert.Single(
+            bound.Warnings,
+            warning => warning.StartsWith($"{name}='{value}': expected ", StringComparison.Ordinal)
+        );
         Assert.EndsWith($"; {instead}", warning, StringComparison.Ordinal);
     }
 
     [Fact]
     public void What_a_warning_says_is_used_is_used()
     {
-        var options = Bind(("HTTP_TIMEOUT", "900"), ("WARM_ENI_TARGET", "-1"), ("MAX_ENI", "-2"), ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "x"), ("INTROSPECTION_BIND_ADDRESS", "x")).Options;
+        var options = Bind(
+            ("HTTP_TIMEOUT", "900"),
+            ("WARM_ENI_TARGET", "-1"),
+            ("MAX_ENI", "-2"),
+            ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "x"),
+            ("INTROSPECTION_BIND_ADDRESS", "x")
+        ).Options;
         Assert.Equal((TimeSpan.FromMinutes(10), 1, null), (options.HttpTimeout, options.Targets.WarmEniTarget, options.Targets.MaxEni));
         Assert.Equal((SnatPorts.FullyRandom, null), (options.HostNetwork.SnatPorts, options.IntrospectionEndPoint));
     }
@@ -96,8 +175,11 @@ public sealed class OptionBinderTests
     [Theory]
     [InlineData(107, true)]
     [InlineData(108, false)]
-    public void A_socket_that_metrics_are_served_on_is_not_longer_than_the_kernel_takes(int length, bool isTaken)
-        => Assert.Equal(isTaken, Bind(("VPCCNI_METRICS_BIND_ADDRESS", "unix:/run/".PadRight("unix:".Length + length, 'a'))).Problems.Count == 0);
+    public void A_socket_that_metrics_are_served_on_is_not_longer_than_the_kernel_takes(int length, bool isTaken) =>
+        Assert.Equal(
+            isTaken,
+            Bind(("VPCCNI_METRICS_BIND_ADDRESS", "unix:/run/".PadRight("unix:".Length + length, 'a'))).Problems.Count == 0
+        );
 
     [Theory]
     [MemberData(nameof(Malformed))]
@@ -108,17 +190,23 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void All_problems_are_reported_together() => Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
+    public void All_problems_are_reported_together() =>
+        Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
 
     [Fact]
-    public void A_variable_that_is_set_but_empty_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
+    public void A_variable_that_is_set_but_empty_counts_as_unset() =>
+        Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
 
     [Theory]
     [InlineData("http://ec2/", "AWS_ENDPOINT_URL_EC2=http://ec2", "AWS_ENDPOINT_URL=http://all")]
     [InlineData("http://alias/", "AWS_EC2_ENDPOINT=http://alias", "AWS_ENDPOINT_URL=http://all")]
     [InlineData("http://all/", "AWS_ENDPOINT_URL=http://all")]
-    [InlineData("http://alias/", "AWS_EC2_ENDPOINT=http://alias", "AWS_ENDPOINT_URL_EC2=http://ec2",
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")]
+    [InlineData(
+        "http://alias/",
+        "AWS_EC2_ENDPOINT=http://alias",
+        "AWS_ENDPOINT_URL_EC2=http://ec2",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true"
+    )]
     [InlineData(null, "AWS_ENDPOINT_URL=http://all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")]
     [InlineData(null, "AWS_ENDPOINT_URL_STS=http://sts")]
     public void Endpoint_of_EC2_is_the_service_s_own_then_the_alias_then_that_of_all(string? expected, params string[] variables)
@@ -141,59 +229,115 @@ public sealed class OptionBinderTests
     [InlineData("a", "AWS_REGION=a", "AWS_DEFAULT_REGION=b")]
     [InlineData("b", "AWS_REGION=", "AWS_DEFAULT_REGION=b")]
     [InlineData(null, "AWS_PROFILE=p")]
-    public void Region_is_AWS_REGION_then_AWS_DEFAULT_REGION(string? expected, params string[] variables)
-        => Assert.Equal(expected,
-            Bind([.. variables.Select(variable => variable.Split('=', 2)).Select(pair => (pair[0], pair[1]))]).Options.Region);
+    public void Region_is_AWS_REGION_then_AWS_DEFAULT_REGION(string? expected, params string[] variables) =>
+        Assert.Equal(
+            expected,
+            Bind([.. variables.Select(variable => variable.Split('=', 2)).Select(pair => (pair[0], pair[1]))]).Options.Region
+        );
 
     [Fact]
     public void Combinations_that_make_no_sense_warn()
     {
-        Assert.Contains("MINIMUM_IP_TARGET without WARM_IP_TARGET", Assert.Single(Bind(("MINIMUM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
-        Assert.Contains("WARM_ENI_TARGET has no effect", Assert.Single(Bind(("WARM_ENI_TARGET", "2"), ("WARM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+        Assert.Contains(
+            "MINIMUM_IP_TARGET without WARM_IP_TARGET",
+            Assert.Single(Bind(("MINIMUM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "WARM_ENI_TARGET has no effect",
+            Assert.Single(Bind(("WARM_ENI_TARGET", "2"), ("WARM_IP_TARGET", "5"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
     [InlineData("WARM_ENI_TARGET", "2", "ENABLE_PREFIX_DELEGATION", "true", "WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION")]
     [InlineData("WARM_PREFIX_TARGET", "2", "ENABLE_PREFIX_DELEGATION", "false", "WARM_PREFIX_TARGET has no effect without")]
     [InlineData("WARM_PREFIX_TARGET", "0", "ENABLE_PREFIX_DELEGATION", "true", "WARM_PREFIX_TARGET=0 without")]
-    [InlineData("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "true", "ENABLE_IMDS_ONLY_MODE", "true", "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect")]
+    [InlineData(
+        "AWS_MANAGE_ENIS_NON_SCHEDULABLE",
+        "true",
+        "ENABLE_IMDS_ONLY_MODE",
+        "true",
+        "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect"
+    )]
     [InlineData("VPCCNI_CLOUD_ACCESS", "no-releases", "ENABLE_IPv4", "true", "meant for the time of an incident")]
-    public void Options_that_another_one_makes_pointless_warn(string name, string value, string other, string otherValue, string words)
-        => Assert.Contains(words, Assert.Single(Bind((name, value), (other, otherValue), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+    public void Options_that_another_one_makes_pointless_warn(string name, string value, string other, string otherValue, string words) =>
+        Assert.Contains(
+            words,
+            Assert.Single(Bind((name, value), (other, otherValue), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings),
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void The_defaults_of_the_references_manifest_do_not_warn()
-        => Assert.Empty(Bind(("WARM_ENI_TARGET", "1"), ("WARM_PREFIX_TARGET", "1"), ("ENABLE_PREFIX_DELEGATION", "false"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings);
+    public void The_defaults_of_the_references_manifest_do_not_warn() =>
+        Assert.Empty(
+            Bind(
+                ("WARM_ENI_TARGET", "1"),
+                ("WARM_PREFIX_TARGET", "1"),
+                ("ENABLE_PREFIX_DELEGATION", "false"),
+                ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")
+            ).Warnings
+        );
 
     [Fact]
     public void The_pools_modes_are_options()
     {
         var options = Bind(
-            ("ENABLE_PREFIX_DELEGATION", "true"), ("WARM_PREFIX_TARGET", "3"), ("ENABLE_SUBNET_DISCOVERY", "false"), ("DISABLE_LEAKED_ENI_CLEANUP", "true"), ("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "true"),
-            ("ENABLE_IMDS_ONLY_MODE", "true"), ("VPCCNI_CLOUD_ACCESS", "no-calls")).Options;
+            ("ENABLE_PREFIX_DELEGATION", "true"),
+            ("WARM_PREFIX_TARGET", "3"),
+            ("ENABLE_SUBNET_DISCOVERY", "false"),
+            ("DISABLE_LEAKED_ENI_CLEANUP", "true"),
+            ("AWS_MANAGE_ENIS_NON_SCHEDULABLE", "true"),
+            ("ENABLE_IMDS_ONLY_MODE", "true"),
+            ("VPCCNI_CLOUD_ACCESS", "no-calls")
+        ).Options;
         Assert.Equal((true, 3), (options.Targets.UsesPrefixes, options.Targets.WarmPrefixTarget));
         Assert.False(options.SubnetDiscovery);
-        Assert.True(options is { LeakedCleanupDisabled: true, ManagesUnschedulable: true, MetadataOnly: true, ProvisioningDisabled: true, CloudAccess: VpcCni.Ipamd.Clouds.CloudAccess.NoCalls });
+        Assert.True(
+            options
+                is {
+                    LeakedCleanupDisabled: true,
+                    ManagesUnschedulable: true,
+                    MetadataOnly: true,
+                    ProvisioningDisabled: true,
+                    CloudAccess: VpcCni.Ipamd.Clouds.CloudAccess.NoCalls
+                }
+        );
     }
 
     [Fact]
     public void The_options_of_nat_and_marks_are_bound()
     {
         var bound = Bind(
-            ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "hashrandom"), ("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "192.168.0.0/24, 10.1.2.3/8"), ("AWS_EXTERNAL_SERVICE_CIDRS", "198.51.100.0/24"),
-            ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"), ("AWS_VPC_K8S_CNI_CONNMARK", "0x100"), ("AWS_VPC_K8S_CNI_VETHPREFIX", "pod"), ("DISABLE_TCP_EARLY_DEMUX", "true"));
+            ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "hashrandom"),
+            ("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "192.168.0.0/24, 10.1.2.3/8"),
+            ("AWS_EXTERNAL_SERVICE_CIDRS", "198.51.100.0/24"),
+            ("AWS_VPC_CNI_NODE_PORT_SUPPORT", "false"),
+            ("AWS_VPC_K8S_CNI_CONNMARK", "0x100"),
+            ("AWS_VPC_K8S_CNI_VETHPREFIX", "pod"),
+            ("DISABLE_TCP_EARLY_DEMUX", "true")
+        );
         Assert.Empty(bound.Problems);
         var options = bound.Options.HostNetwork;
-        Assert.Equal((SnatPorts.HashRandom, false, 0x100u, "pod", true), (options.SnatPorts, options.NodePorts, options.ConnectionMark, options.VethPrefix, bound.Options.TcpEarlyDemuxDisabled));
+        Assert.Equal(
+            (SnatPorts.HashRandom, false, 0x100u, "pod", true),
+            (options.SnatPorts, options.NodePorts, options.ConnectionMark, options.VethPrefix, bound.Options.TcpEarlyDemuxDisabled)
+        );
         Assert.Equal([System.Net.IPNetwork.Parse("192.168.0.0/24"), System.Net.IPNetwork.Parse("10.0.0.0/8")], options.ExcludedRanges);
         Assert.Equal([System.Net.IPNetwork.Parse("198.51.100.0/24")], options.ExternalServiceRanges);
     }
 
     [Fact]
-    public void Excluded_ranges_without_translation_warn()
-        => Assert.Contains("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect", Assert.Single(Bind(("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings), StringComparison.Ordinal);
+    public void Excluded_ranges_without_translation_warn() =>
+        Assert.Contains(
+            "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect",
+            Assert.Single(Bind(("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "10.0.0.0/8"), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings),
+            StringComparison.Ordinal
+        );
 
-    private static BoundOptions Bind(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));
+    private static BoundOptions Bind(params (string Name, string Value)[] variables) =>
+        OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value));
 
     [Theory]
     [InlineData("", "10.100.0.1", "https://10.100.0.1/")]
@@ -203,7 +347,14 @@ public sealed class OptionBinderTests
     [InlineData("abc.eks.amazonaws.com:8443", "10.100.0.1", "https://abc.eks.amazonaws.com:8443/")]
     public void API_server_is_where_the_cluster_says_unless_the_operator_says_otherwise(string endpoint, string host, string expected)
     {
-        var bound = OptionBinder.Bind(new Dictionary<string, string> { ["CLUSTER_ENDPOINT"] = endpoint, ["KUBERNETES_SERVICE_HOST"] = host, ["MY_NODE_NAME"] = "n" });
+        var bound = OptionBinder.Bind(
+            new Dictionary<string, string>
+            {
+                ["CLUSTER_ENDPOINT"] = endpoint,
+                ["KUBERNETES_SERVICE_HOST"] = host,
+                ["MY_NODE_NAME"] = "n",
+            }
+        );
         Assert.Empty(bound.Problems);
         Assert.Equal((expected, true), (bound.Options.Cluster.Endpoint?.AbsoluteUri, bound.Options.Cluster.IsEnabled));
     }
@@ -212,10 +363,16 @@ public sealed class OptionBinderTests
     public void Without_an_API_server_or_a_name_there_is_no_cluster_and_without_a_cluster_no_custom_networking()
     {
         Assert.False(OptionBinder.Bind(new Dictionary<string, string> { ["MY_NODE_NAME"] = "n" }).Options.Cluster.IsEnabled);
-        var nameless = OptionBinder.Bind(new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = "10.100.0.1", ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true" });
+        var nameless = OptionBinder.Bind(
+            new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = "10.100.0.1", ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "true" }
+        );
         Assert.False(nameless.Options.Cluster.IsEnabled);
         Assert.StartsWith("MY_NODE_NAME is not set", Assert.Single(nameless.Warnings), StringComparison.Ordinal);
-        Assert.StartsWith("AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG='true': expected an API server", Assert.Single(nameless.Problems), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG='true': expected an API server",
+            Assert.Single(nameless.Problems),
+            StringComparison.Ordinal
+        );
         Assert.Single(OptionBinder.Bind(new Dictionary<string, string> { ["KUBERNETES_SERVICE_HOST"] = "not a host" }).Problems);
     }
 }

@@ -17,12 +17,16 @@ public sealed class UnknownVariablesTests
     [InlineData("VPCCNI_MAXPODS", "VPCCNI_MAX_PODS")]
     [InlineData("CLUSTERNAME", "CLUSTER_NAME")]
     [InlineData("DISABLE_LEAKED_ENI_CLEAN_UP", "DISABLE_LEAKED_ENI_CLEANUP")]
-    public void A_misspelt_name_is_reported_with_the_one_that_was_meant(string name, string meant)
-        => Assert.Equal($"{name} is not known and has no effect; did you mean {meant}?", Assert.Single(Warnings((name, "1"))));
+    public void A_misspelt_name_is_reported_with_the_one_that_was_meant(string name, string meant) =>
+        Assert.Equal($"{name} is not known and has no effect; did you mean {meant}?", Assert.Single(Warnings((name, "1"))));
 
     [Fact]
-    public void A_name_of_our_families_that_is_like_nothing_is_reported_too()
-        => Assert.Contains("docs/configuration.md", Assert.Single(Warnings(("VPCCNI_COLOUR_OF_THE_BIKESHED", "blue"))), StringComparison.Ordinal);
+    public void A_name_of_our_families_that_is_like_nothing_is_reported_too() =>
+        Assert.Contains(
+            "docs/configuration.md",
+            Assert.Single(Warnings(("VPCCNI_COLOUR_OF_THE_BIKESHED", "blue"))),
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData("AWS_REGION")]
@@ -53,23 +57,49 @@ public sealed class UnknownVariablesTests
     public void Variables_of_others_are_left_alone(string name) => Assert.Empty(Warnings((name, "us-east-1")));
 
     [Fact]
-    public void What_the_reference_has_and_we_do_not_says_so()
-        => Assert.Equal("ENABLE_V6_EGRESS has no effect: pods have IPv4 only", Assert.Single(Warnings(("ENABLE_V6_EGRESS", "true"))));
+    public void What_the_reference_has_and_we_do_not_says_so() =>
+        Assert.Equal("ENABLE_V6_EGRESS has no effect: pods have IPv4 only", Assert.Single(Warnings(("ENABLE_V6_EGRESS", "true"))));
 
     /// <summary>The environment of the DaemonSet of aws-node, as its chart renders it for an IPv4 cluster.</summary>
     [Fact]
     public void The_references_manifest_warns_of_nothing()
     {
-        var bound = OptionBinder.Bind(new Dictionary<string, string>
-        {
-            ["ADDITIONAL_ENI_TAGS"] = "{}", ["AWS_VPC_CNI_NODE_PORT_SUPPORT"] = "true", ["AWS_VPC_ENI_MTU"] = "9001", ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "false",
-            ["AWS_VPC_K8S_CNI_EXTERNALSNAT"] = "false", ["AWS_VPC_K8S_CNI_LOGLEVEL"] = "DEBUG", ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/host/var/log/aws-routed-eni/ipamd.log",
-            ["AWS_VPC_K8S_CNI_RANDOMIZESNAT"] = "prng", ["AWS_VPC_K8S_CNI_VETHPREFIX"] = "eni", ["AWS_VPC_K8S_PLUGIN_LOG_FILE"] = "/var/log/aws-routed-eni/plugin.log",
-            ["AWS_VPC_K8S_PLUGIN_LOG_LEVEL"] = "DEBUG", ["CLUSTER_ENDPOINT"] = "https://example", ["CLUSTER_NAME"] = "prod", ["DISABLE_INTROSPECTION"] = "false", ["DISABLE_METRICS"] = "false",
-            ["DISABLE_NETWORK_RESOURCE_PROVISIONING"] = "false", ["ENABLE_IPv4"] = "true", ["ENABLE_IPv6"] = "false", ["ENABLE_POD_ENI"] = "false", ["ENABLE_PREFIX_DELEGATION"] = "false",
-            ["ENABLE_SUBNET_DISCOVERY"] = "true", ["VPC_CNI_VERSION"] = "v1.23.1", ["VPC_ID"] = "vpc-1", ["WARM_ENI_TARGET"] = "1", ["WARM_PREFIX_TARGET"] = "1", ["MY_NODE_NAME"] = "ip-10-0-0-1",
-            ["MY_POD_NAME"] = "aws-node-x", ["DISABLE_TCP_EARLY_DEMUX"] = "false", ["NETWORK_POLICY_ENFORCING_MODE"] = "standard", ["ENABLE_MULTI_NIC"] = "false", ["ENABLE_IMDS_ONLY_MODE"] = "false",
-        });
+        var bound = OptionBinder.Bind(
+            new Dictionary<string, string>
+            {
+                ["ADDITIONAL_ENI_TAGS"] = "{}",
+                ["AWS_VPC_CNI_NODE_PORT_SUPPORT"] = "true",
+                ["AWS_VPC_ENI_MTU"] = "9001",
+                ["AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG"] = "false",
+                ["AWS_VPC_K8S_CNI_EXTERNALSNAT"] = "false",
+                ["AWS_VPC_K8S_CNI_LOGLEVEL"] = "DEBUG",
+                ["AWS_VPC_K8S_CNI_LOG_FILE"] = "/host/var/log/aws-routed-eni/ipamd.log",
+                ["AWS_VPC_K8S_CNI_RANDOMIZESNAT"] = "prng",
+                ["AWS_VPC_K8S_CNI_VETHPREFIX"] = "eni",
+                ["AWS_VPC_K8S_PLUGIN_LOG_FILE"] = "/var/log/aws-routed-eni/plugin.log",
+                ["AWS_VPC_K8S_PLUGIN_LOG_LEVEL"] = "DEBUG",
+                ["CLUSTER_ENDPOINT"] = "https://example",
+                ["CLUSTER_NAME"] = "prod",
+                ["DISABLE_INTROSPECTION"] = "false",
+                ["DISABLE_METRICS"] = "false",
+                ["DISABLE_NETWORK_RESOURCE_PROVISIONING"] = "false",
+                ["ENABLE_IPv4"] = "true",
+                ["ENABLE_IPv6"] = "false",
+                ["ENABLE_POD_ENI"] = "false",
+                ["ENABLE_PREFIX_DELEGATION"] = "false",
+                ["ENABLE_SUBNET_DISCOVERY"] = "true",
+                ["VPC_CNI_VERSION"] = "v1.23.1",
+                ["VPC_ID"] = "vpc-1",
+                ["WARM_ENI_TARGET"] = "1",
+                ["WARM_PREFIX_TARGET"] = "1",
+                ["MY_NODE_NAME"] = "ip-10-0-0-1",
+                ["MY_POD_NAME"] = "aws-node-x",
+                ["DISABLE_TCP_EARLY_DEMUX"] = "false",
+                ["NETWORK_POLICY_ENFORCING_MODE"] = "standard",
+                ["ENABLE_MULTI_NIC"] = "false",
+                ["ENABLE_IMDS_ONLY_MODE"] = "false",
+            }
+        );
         Assert.Empty(bound.Warnings);
         Assert.Empty(bound.Problems);
         Assert.StartsWith("NETWORK_POLICY_ENFORCING_MODE=standard", Assert.Single(bound.Notes), StringComparison.Ordinal);
@@ -83,5 +113,6 @@ public sealed class UnknownVariablesTests
     [InlineData("kitten", "sitting", 3)]
     public void The_distance_counts_letters(string a, string b, int letters) => Assert.Equal(letters, Spelling.Distance(a, b));
 
-    private static IReadOnlyList<string> Warnings(params (string Name, string Value)[] variables) => OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value)).Warnings;
+    private static IReadOnlyList<string> Warnings(params (string Name, string Value)[] variables) =>
+        OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value)).Warnings;
 }

@@ -11,7 +11,9 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
 
-/// <summary>Custom networking through the whole pool: where pods get their addresses, and what happens when the ENIConfig changes under them.</summary>
+/// <summary>
+/// Custom networking through the whole pool: where pods get their addresses, and what happens when the ENIConfig changes under them.
+/// </summary>
 public sealed class CustomNetworkingPoolTests
 {
     private static readonly IPNetwork Pods = IPNetwork.Parse("10.1.0.0/24");
@@ -22,8 +24,12 @@ public sealed class CustomNetworkingPoolTests
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-pods");
-        for (var index = 0; index < 5; index++) Assert.True(Pods.Contains(await PodAsync(pool, $"p{index}")));
-        Assert.Equal([("subnet-1", 0), ("subnet-pods", 3), ("subnet-pods", 3), ("subnet-pods", 3)], pool.Cloud.Interfaces.Select(item => (item.SubnetId, item.Blocks.Count)));
+        for (var index = 0; index < 5; index++)
+            Assert.True(Pods.Contains(await PodAsync(pool, $"p{index}")));
+        Assert.Equal(
+            [("subnet-1", 0), ("subnet-pods", 3), ("subnet-pods", 3), ("subnet-pods", 3)],
+            pool.Cloud.Interfaces.Select(item => (item.SubnetId, item.Blocks.Count))
+        );
         Assert.All(pool.Cloud.Interfaces.Skip(1), item => Assert.Equal(["sg-pods"], item.SecurityGroupIds));
     }
 
@@ -51,7 +57,12 @@ public sealed class CustomNetworkingPoolTests
         pool.Time.Advance(TimeSpan.FromSeconds(20));
         var failed = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Equal(GrowthObstacleKind.EniConfig, failed.Kind);
-        Assert.EndsWith("custom networking has no network for this node's pods: the ENIConfig of this node is not known: the Kubernetes API has not been asked yet", failed.Reason, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "custom networking has no network for this node's pods: the ENIConfig of this node is not known: the Kubernetes API has "
+                + "not been asked yet",
+            failed.Reason,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -77,7 +88,11 @@ public sealed class CustomNetworkingPoolTests
         await pool.StepAsync();
         var add = pool.AddAsync("a");
         await pool.StepAsync();
-        Assert.Contains("is in zone fake-1b, and this node is in fake-1a", Assert.IsType<AddOutcome.NoAddress>(await add).Reason, StringComparison.Ordinal);
+        Assert.Contains(
+            "is in zone fake-1b, and this node is in fake-1a",
+            Assert.IsType<AddOutcome.NoAddress>(await add).Reason,
+            StringComparison.Ordinal
+        );
         Assert.Equal((1, 0), (Calls(pool, "FindSubnet"), Calls(pool, "CreateInterface")));
     }
 
@@ -106,7 +121,8 @@ public sealed class CustomNetworkingPoolTests
         Tell(pool, "subnet-pods");
         await pool.StepAsync();
         // Made, and throttled when it is to be attached.
-        for (var index = 0; index < 3; index++) Assert.True(Pods.Contains(AddressOf(await pool.AddAsync($"old{index}"))));
+        for (var index = 0; index < 3; index++)
+            Assert.True(Pods.Contains(AddressOf(await pool.AddAsync($"old{index}"))));
         pool.Cloud.FailNext("AttachInterface", CloudErrorKind.Throttled);
         pool.Reconciler.Step(CancellationToken.None);
         await pool.Reconciler.IdleAsync();
@@ -139,7 +155,8 @@ public sealed class CustomNetworkingPoolTests
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-a");
-        for (var index = 0; index < 3; index++) await PodAsync(pool, $"p{index}");
+        for (var index = 0; index < 3; index++)
+            await PodAsync(pool, $"p{index}");
         Tell(pool, "subnet-pods", "sg-b", "sg-c");
         await PodAsync(pool, "p3");
         await pool.StepAsync();
@@ -193,7 +210,10 @@ public sealed class CustomNetworkingPoolTests
     public async Task The_kernel_is_looked_at_before_an_interface_that_was_excluded_gets_pods_again()
     {
         var (pool, _) = await PoolOfAFormerSubnetAsync();
-        var routed = pool.View.Interfaces.First(item => item.SubnetId == "subnet-pods").Blocks.First(block => block.Free > 0).Range.BaseAddress;
+        var routed = pool
+            .View.Interfaces.First(item => item.SubnetId == "subnet-pods")
+            .Blocks.First(block => block.Free > 0)
+            .Range.BaseAddress;
         pool.Host.Route("eni1", routed);
         Tell(pool, "subnet-pods");
         Assert.Equal(routed, Assert.Single(pool.Ledger.Attachments(), item => item.IsRecovered).Addresses[0].Address);
@@ -239,7 +259,8 @@ public sealed class CustomNetworkingPoolTests
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-a");
-        for (var index = 0; index < 3; index++) await PodAsync(pool, $"p{index}");
+        for (var index = 0; index < 3; index++)
+            await PodAsync(pool, $"p{index}");
         await pool.StepAsync();
         Assert.Equal(3, pool.Cloud.Interfaces.Count);
         pool.Cloud.Gate = new TaskCompletionSource();
@@ -263,12 +284,19 @@ public sealed class CustomNetworkingPoolTests
         return (pool, address);
     }
 
-    private static void Tell(PoolHarness pool, string subnet, params string[] groups) => pool.EniConfig.Tell(new EniConfigState.Present("pods", subnet, groups));
+    private static void Tell(PoolHarness pool, string subnet, params string[] groups) =>
+        pool.EniConfig.Tell(new EniConfigState.Present("pods", subnet, groups));
 
-    private static PoolHarness Pool(int primaryBlocks = 0) => new(
-        new FakeCloud(maxInterfaces: 4).WithPrimary(primaryBlocks).WithSubnet("subnet-pods", "10.1.0.0/24").WithSubnet("subnet-other", "10.2.0.0/24").WithSubnet("subnet-far", "10.3.0.0/24", zone: "fake-1b"),
-        customNetworking: true,
-        maxInterfaces: 4);
+    private static PoolHarness Pool(int primaryBlocks = 0) =>
+        new(
+            new FakeCloud(maxInterfaces: 4)
+                .WithPrimary(primaryBlocks)
+                .WithSubnet("subnet-pods", "10.1.0.0/24")
+                .WithSubnet("subnet-other", "10.2.0.0/24")
+                .WithSubnet("subnet-far", "10.3.0.0/24", zone: "fake-1b"),
+            customNetworking: true,
+            maxInterfaces: 4
+        );
 
     private static async Task<IPAddress> PodAsync(PoolHarness pool, string name)
     {
@@ -284,6 +312,7 @@ public sealed class CustomNetworkingPoolTests
 
     private static async Task RunAsync(PoolHarness pool, TimeSpan time)
     {
-        for (var end = pool.Time.GetUtcNow() + time; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(1))) await pool.StepAsync();
+        for (var end = pool.Time.GetUtcNow() + time; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(1)))
+            await pool.StepAsync();
     }
 }

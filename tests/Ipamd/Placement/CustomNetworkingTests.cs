@@ -12,7 +12,11 @@ public sealed class CustomNetworkingTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
-    private readonly FakeCloud _cloud = new FakeCloud().WithPrimary().WithSubnet("subnet-pods", "10.1.0.0/24").WithSubnet("subnet-other", "10.2.0.0/24").WithSubnet("subnet-far", "10.3.0.0/24", zone: "fake-1b")
+    private readonly FakeCloud _cloud = new FakeCloud()
+        .WithPrimary()
+        .WithSubnet("subnet-pods", "10.1.0.0/24")
+        .WithSubnet("subnet-other", "10.2.0.0/24")
+        .WithSubnet("subnet-far", "10.3.0.0/24", zone: "fake-1b")
         .WithSubnet("subnet-foreign", "10.4.0.0/24", network: "vpc-2");
 
     private readonly EniConfigSource _source = new();
@@ -21,7 +25,10 @@ public sealed class CustomNetworkingTests
     public void Nothing_is_made_and_nobody_gets_an_address_as_long_as_the_ENIConfig_is_not_known()
     {
         var custom = Custom();
-        Assert.Equal(("the ENIConfig of this node is not known: the Kubernetes API has not been asked yet", true), (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment));
+        Assert.Equal(
+            ("the ENIConfig of this node is not known: the Kubernetes API has not been asked yet", true),
+            (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment)
+        );
         Assert.Empty(custom.Candidates());
         Assert.All(["subnet-1", "subnet-pods"], subnet => Assert.True(custom.IsExcluded(Interface(subnet))));
     }
@@ -71,7 +78,10 @@ public sealed class CustomNetworkingTests
         await custom.DescribeAsync(_cloud, None);
         Tell(subnet, "sg-wrong");
         await custom.DescribeAsync(_cloud, None);
-        Assert.Equal((sentence, false, GrowthObstacleKind.EniConfig), (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment, custom.Obstacle.Kind));
+        Assert.Equal(
+            (sentence, false, GrowthObstacleKind.EniConfig),
+            (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment, custom.Obstacle.Kind)
+        );
         Assert.Equal((false, true), (custom.IsExcluded(Interface("subnet-pods")), custom.IsExcluded(Interface(subnet))));
         Assert.Equal(["sg-pods"], custom.GroupsFor(Interface("subnet-pods"), Primary)!);
         Assert.Empty(custom.Candidates());
@@ -107,7 +117,11 @@ public sealed class CustomNetworkingTests
         Tell("subnet-pods");
         _cloud.FailNext("FindSubnet", CloudErrorKind.NotPermitted);
         await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud, None));
-        Assert.StartsWith("subnet subnet-pods of ENIConfig 'pods' could not be looked up: FindSubnet", custom.Obstacle!.Detail, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "subnet subnet-pods of ENIConfig 'pods' could not be looked up: FindSubnet",
+            custom.Obstacle!.Detail,
+            StringComparison.Ordinal
+        );
         Assert.False(custom.IsDescribed);
         await custom.DescribeAsync(_cloud, None);
         Assert.Equal((null, true), (custom.Obstacle, custom.IsDescribed));

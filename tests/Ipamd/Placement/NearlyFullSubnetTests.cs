@@ -147,7 +147,10 @@ public sealed class NearlyFullSubnetTests
             Subnets = new Dictionary<string, SubnetObstacle>
             {
                 [Subnet] = new(
-                    null, int.MaxValue, new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddMinutes(2), "no three"))
+                    null,
+                    int.MaxValue,
+                    new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddMinutes(2), "no three")
+                )
                 {
                     PrefixesAtOnce = 2,
                 },
@@ -172,18 +175,23 @@ public sealed class NearlyFullSubnetTests
         Assert.Equal(19, supply.Correct(new SubnetCandidate(Subnet, 20)).FreeAddresses);
     }
 
-    private static CloudException Full()
-        => new(CloudErrorKind.SubnetExhausted, "CreateNetworkInterface", "InsufficientFreeAddressesInSubnet", "full");
+    private static CloudException Full() =>
+        new(CloudErrorKind.SubnetExhausted, "CreateNetworkInterface", "InsufficientFreeAddressesInSubnet", "full");
 
     /// <summary>All nine addresses of the primary interface are pods', and its subnet was described with a hundred more.</summary>
     private static async Task<PoolHarness> FullPrimaryAsync()
     {
         var pool = new PoolHarness(
-            new FakeCloud(2, 10).WithPrimary(9), new PoolTargets { WarmEniTarget = 0 }, maxInterfaces: 2, blocksPerInterface: 9,
-            discoversSubnets: true);
+            new FakeCloud(2, 10).WithPrimary(9),
+            new PoolTargets { WarmEniTarget = 0 },
+            maxInterfaces: 2,
+            blocksPerInterface: 9,
+            discoversSubnets: true
+        );
         pool.Cloud.SetLeft(Subnet, 100);
         await DescribedAsync(pool);
-        for (var pod = 0; pod < 8; pod++) Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{pod}"));
+        for (var pod = 0; pod < 8; pod++)
+            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{pod}"));
         Assert.IsType<AddOutcome.Held>(await pool.AddAsync("p8"));
         return pool;
     }

@@ -6,7 +6,10 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
 
-/// <summary>What the tags of subnets allow. The table of the AWS VPC CNI: 0 never; no tag: the node's own yes, others no; any other value yes, unless reserved for other clusters.</summary>
+/// <summary>
+/// What the tags of subnets allow. The table of the AWS VPC CNI: 0 never; no tag: the node's own yes, others no; any other value yes,
+/// unless reserved for other clusters.
+/// </summary>
 public sealed class SubnetTagTests
 {
     [Theory]
@@ -20,7 +23,10 @@ public sealed class SubnetTagTests
     public async Task Candidates_follow_the_role_tag_of_each_subnet(string? own, string? other, string candidates)
     {
         var subnets = await DescribedAsync(own, other);
-        Assert.Equal(candidates.Split(' ', StringSplitOptions.RemoveEmptyEntries), subnets.Candidates().Select(candidate => candidate.Id == "subnet-1" ? "own" : candidate.Id));
+        Assert.Equal(
+            candidates.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            subnets.Candidates().Select(candidate => candidate.Id == "subnet-1" ? "own" : candidate.Id)
+        );
         Assert.Equal(own == "0", subnets.IsExcluded(new FakeCloud().WithPrimary(1).Interfaces[0]));
         Assert.Equal(candidates.Length == 0 ? GrowthObstacleKind.NoSubnet : null, subnets.Obstacle?.Kind);
     }
@@ -41,7 +47,8 @@ public sealed class SubnetTagTests
     public async Task Own_subnet_that_no_description_shows_is_used_where_no_other_is_fit(string? other, string candidate)
     {
         var cloud = new FakeCloud().WithSubnet("other", "10.9.0.0/24");
-        if (other is not null) cloud.WithTag("other", Subnets.RoleTag, other);
+        if (other is not null)
+            cloud.WithTag("other", Subnets.RoleTag, other);
         var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-own");
         await subnets.DescribeAsync(cloud, CancellationToken.None);
         Assert.Equal([candidate], subnets.Candidates().Select(item => item.Id));
@@ -52,8 +59,10 @@ public sealed class SubnetTagTests
     {
         // Four thousand free addresses in the first, two hundred in the second.
         var cloud = new FakeCloud().WithSubnet("other", "10.9.0.0/24");
-        if (own is not null) cloud.WithTag("subnet-1", Subnets.RoleTag, own);
-        if (other is not null) cloud.WithTag("other", Subnets.RoleTag, other);
+        if (own is not null)
+            cloud.WithTag("subnet-1", Subnets.RoleTag, own);
+        if (other is not null)
+            cloud.WithTag("other", Subnets.RoleTag, other);
         var subnets = new Subnets(discover: true, clusterName: "prod", "subnet-1");
         await subnets.DescribeAsync(cloud, CancellationToken.None);
         return subnets;

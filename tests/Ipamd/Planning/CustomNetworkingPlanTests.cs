@@ -10,26 +10,45 @@ public sealed class CustomNetworkingPlanTests
 {
     private static readonly GrowthObstacle NoPlace = new(GrowthObstacleKind.EniConfig, null, "nowhere");
 
-    /// <summary>The formulas of docs/eni-and-ip-target.md of the AWS VPC CNI with one interface less: t3.small, 2 interfaces for pods with 3 secondary addresses each.</summary>
-    public static TheoryData<int, int, int, int, int, int, int> Targets => new()
-    {
-        // E, W, M, pods -> interfaces, addresses, unused
-        { 1, 0, 0, 0, 2, 3, 3 },
-        { 1, 0, 0, 1, 3, 6, 5 },
-        { 1, 0, 0, 5, 3, 6, 1 },
-        { 1, 0, 0, 6, 3, 6, 0 },
-        { 1, 1, 1, 0, 2, 1, 1 },
-        { 1, 1, 1, 3, 3, 4, 1 },
-        { 1, 1, 1, 6, 3, 6, 0 },
-        { 1, 2, 5, 0, 3, 5, 5 },
-        { 1, 2, 5, 4, 3, 6, 2 },
-    };
+    /// <summary>
+    /// The formulas of docs/eni-and-ip-target.md of the AWS VPC CNI with one interface less: t3.small, 2 interfaces for pods with 3
+    /// secondary addresses each.
+    /// </summary>
+    public static TheoryData<int, int, int, int, int, int, int> Targets =>
+        new()
+        {
+            // E, W, M, pods -> interfaces, addresses, unused
+            { 1, 0, 0, 0, 2, 3, 3 },
+            { 1, 0, 0, 1, 3, 6, 5 },
+            { 1, 0, 0, 5, 3, 6, 1 },
+            { 1, 0, 0, 6, 3, 6, 0 },
+            { 1, 1, 1, 0, 2, 1, 1 },
+            { 1, 1, 1, 3, 3, 4, 1 },
+            { 1, 1, 1, 6, 3, 6, 0 },
+            { 1, 2, 5, 0, 3, 5, 5 },
+            { 1, 2, 5, 4, 3, 6, 2 },
+        };
 
     [Theory]
     [MemberData(nameof(Targets))]
-    public void Plan_comes_to_rest_at_the_pool_that_the_targets_ask_for_without_the_primary_interface(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    public void Plan_comes_to_rest_at_the_pool_that_the_targets_ask_for_without_the_primary_interface(
+        int warmEni,
+        int warmIp,
+        int minimumIp,
+        int pods,
+        int interfaces,
+        int addresses,
+        int unused
+    )
     {
-        var pool = Pool(new PoolTargets { WarmEniTarget = warmEni, WarmIpTarget = warmIp, MinimumIpTarget = minimumIp });
+        var pool = Pool(
+            new PoolTargets
+            {
+                WarmEniTarget = warmEni,
+                WarmIpTarget = warmIp,
+                MinimumIpTarget = minimumIp,
+            }
+        );
         pool.Settle();
         for (var pod = 0; pod < pods; pod++)
         {
@@ -48,11 +67,17 @@ public sealed class CustomNetworkingPlanTests
         pool.Waiting = 10;
         pool.Settle();
         pool.Waiting = 0;
-        for (var pod = 0; pod < 6; pod++) pool.AddPod();
+        for (var pod = 0; pod < 6; pod++)
+            pool.AddPod();
         pool.Waiting = 1;
         var obstacle = pool.Plan().Obstacle!;
         Assert.Equal(
-            (GrowthObstacleKind.InterfaceLimit, "all 3 interfaces of this node are attached, the primary one carries no pods, and carry 3 blocks each"), (obstacle.Kind, obstacle.Detail));
+            (
+                GrowthObstacleKind.InterfaceLimit,
+                "all 3 interfaces of this node are attached, the primary one carries no pods, and carry 3 blocks each"
+            ),
+            (obstacle.Kind, obstacle.Detail)
+        );
     }
 
     [Fact]
@@ -88,12 +113,18 @@ public sealed class CustomNetworkingPlanTests
         var until = pool.Now + TimeSpan.FromSeconds(10);
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle> { ["subnet-1"] = new(new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, until, "full"), 0, null) },
+            Subnets = new Dictionary<string, SubnetObstacle>
+            {
+                ["subnet-1"] = new(new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, until, "full"), 0, null),
+            },
         };
         pool.NoPlace = NoPlace with { MayEndAnyMoment = mayEndAnyMoment };
         pool.Waiting = 2;
         var plan = pool.Plan();
-        Assert.Equal((GrowthObstacleKind.SubnetExhausted, mayEndAnyMoment, until), (plan.Obstacle!.Kind, plan.Obstacle.MayEndAnyMoment, plan.ReplanAt));
+        Assert.Equal(
+            (GrowthObstacleKind.SubnetExhausted, mayEndAnyMoment, until),
+            (plan.Obstacle!.Kind, plan.Obstacle.MayEndAnyMoment, plan.ReplanAt)
+        );
     }
 
     [Fact]
@@ -103,7 +134,14 @@ public sealed class CustomNetworkingPlanTests
         pool.Settle();
         pool.Obstacles = GrowthObstacles.None with
         {
-            Subnets = new Dictionary<string, SubnetObstacle> { ["subnet-1"] = new(null, int.MaxValue, new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddHours(1), "no contiguous prefix")) },
+            Subnets = new Dictionary<string, SubnetObstacle>
+            {
+                ["subnet-1"] = new(
+                    null,
+                    int.MaxValue,
+                    new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, pool.Now.AddHours(1), "no contiguous prefix")
+                ),
+            },
         };
         pool.NoPlace = NoPlace;
         pool.Waiting = 17;
@@ -126,38 +164,65 @@ public sealed class CustomNetworkingPlanTests
         Assert.Single(pool.View.Interfaces);
     }
 
-    /// <summary>Whatever the pool looks like: interfaces that are excluded get no block, and without a place no interface is made.</summary>
+    /// <summary>
+    /// Whatever the pool looks like: interfaces that are excluded get no block, and without a place no interface is made.
+    /// </summary>
     [Fact]
     public void Plan_never_grows_what_is_excluded_and_makes_nothing_without_a_place()
     {
         for (var seed = 0; seed < 300; seed++)
         {
             var random = new Random(seed);
-            var targets = new PoolTargets { UsesPrefixes = random.Next(3) == 0, WarmEniTarget = random.Next(3), WarmIpTarget = random.Next(4), MinimumIpTarget = random.Next(2) * random.Next(8) };
+            var targets = new PoolTargets
+            {
+                UsesPrefixes = random.Next(3) == 0,
+                WarmEniTarget = random.Next(3),
+                WarmIpTarget = random.Next(4),
+                MinimumIpTarget = random.Next(2) * random.Next(8),
+            };
             var pool = new PoolFixture(random.Next(1, 5), random.Next(1, 6), targets).WithPrimary(isExcluded: true);
             for (var round = 0; round < 20; round++)
             {
                 switch (random.Next(6))
                 {
-                    case 0: pool.Waiting = random.Next(5); break;
-                    case 1: pool.NoPlace = random.Next(2) == 0 ? NoPlace : null; break;
-                    case 2: pool.Ledger.Exclude(pool.View.Interfaces.ToDictionary(item => item.Id, item => item.IsPrimary || random.Next(3) == 0)); break;
-                    case 3 when pool.View.Free > 0: pool.AddPod(); break;
-                    case 4: pool.Now += TimeSpan.FromMinutes(random.Next(20)); break;
-                    default: pool.IsUnschedulable = random.Next(4) == 0; break;
+                    case 0:
+                        pool.Waiting = random.Next(5);
+                        break;
+                    case 1:
+                        pool.NoPlace = random.Next(2) == 0 ? NoPlace : null;
+                        break;
+                    case 2:
+                        pool.Ledger.Exclude(
+                            pool.View.Interfaces.ToDictionary(item => item.Id, item => item.IsPrimary || random.Next(3) == 0)
+                        );
+                        break;
+                    case 3 when pool.View.Free > 0:
+                        pool.AddPod();
+                        break;
+                    case 4:
+                        pool.Now += TimeSpan.FromMinutes(random.Next(20));
+                        break;
+                    default:
+                        pool.IsUnschedulable = random.Next(4) == 0;
+                        break;
                 }
 
                 pool.Settle(plan =>
                 {
                     var view = pool.View;
-                    foreach (var assign in plan.Actions.OfType<PoolAction.AssignBlocks>()) Assert.True(view.Interfaces.Single(item => item.Id == assign.Interface).IsUsable, $"seed {seed}");
-                    if (pool.NoPlace is null) return;
-                    Assert.True(plan.Actions.All(action => action is PoolAction.AssignBlocks), $"seed {seed}: {string.Join(", ", plan.Actions)} without a place");
+                    foreach (var assign in plan.Actions.OfType<PoolAction.AssignBlocks>())
+                        Assert.True(view.Interfaces.Single(item => item.Id == assign.Interface).IsUsable, $"seed {seed}");
+                    if (pool.NoPlace is null)
+                        return;
+                    Assert.True(
+                        plan.Actions.All(action => action is PoolAction.AssignBlocks),
+                        $"seed {seed}: {string.Join(", ", plan.Actions)} without a place"
+                    );
                 });
             }
         }
     }
 
-    private static PoolFixture Pool(PoolTargets targets, int? maxPods = null)
-        => new PoolFixture(maxInterfaces: 3, blocksPerInterface: 3, targets, maxPods, usesPrimary: false).WithPrimary(isExcluded: true);
+    private static PoolFixture Pool(PoolTargets targets, int? maxPods = null) =>
+        new PoolFixture(maxInterfaces: 3, blocksPerInterface: 3, targets, maxPods, usesPrimary: false).WithPrimary(isExcluded: true);
 }

@@ -7,9 +7,16 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Tests.Planning;
 
 /// <summary>
-/// A node whose cloud does at once what the planner asks: the planner's policy without any latency. Carries plans out on a real ledger until nothing is left to do.
+/// A node whose cloud does at once what the planner asks: the planner's policy without any latency. Carries plans out on a real ledger
+/// until nothing is left to do.
 /// </summary>
-internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, PoolTargets targets, int? maxPods = null, bool usesPrimary = true)
+internal sealed class PoolFixture(
+    int maxInterfaces,
+    int blocksPerInterface,
+    PoolTargets targets,
+    int? maxPods = null,
+    bool usesPrimary = true
+)
 {
     private static readonly IPNetwork Subnet = IPNetwork.Parse("10.0.0.0/16");
     private static readonly IPNetwork Prefixes = IPNetwork.Parse("10.1.0.0/16");
@@ -41,54 +48,76 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
     {
         Ledger.Restore(before.Record().Record, new ClockReading(Now, TimeSpan.Zero));
         Ledger.Observe(
-            [.. before.View(Now).Interfaces.Select(item => new InterfaceObservation
-            {
-                Id = item.Id,
-                DeviceIndex = item.DeviceIndex,
-                PrimaryAddress = item.PrimaryAddress,
-                SubnetId = item.SubnetId,
-                Blocks = [.. item.Blocks.Select(block => block.Range)],
-            })],
-            Now);
+            [
+                .. before
+                    .View(Now)
+                    .Interfaces.Select(item => new InterfaceObservation
+                    {
+                        Id = item.Id,
+                        DeviceIndex = item.DeviceIndex,
+                        PrimaryAddress = item.PrimaryAddress,
+                        SubnetId = item.SubnetId,
+                        Blocks = [.. item.Blocks.Select(block => block.Range)],
+                    }),
+            ],
+            Now
+        );
         (_nextAddress, _nextPrefix, _nextInterface) = (1000, 100, 100);
     }
 
-    public PoolPlan Plan() => LastPlan = PoolPlanner.Plan(
-        new PoolSnapshot
-        {
-            Ledger = View,
-            Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new PendingAdd(number, Now + TimeSpan.FromSeconds(20)))],
-            Subnets = Subnets,
-            Capacity = new PoolCapacity(maxInterfaces, blocksPerInterface, maxPods ?? PoolCapacity.DefaultMaxPods(usesPrimary ? maxInterfaces : maxInterfaces - 1, blocksPerInterface + 1), usesPrimary),
-            Obstacles = Obstacles,
-            IsUnschedulable = IsUnschedulable,
-            NoPlace = NoPlace,
-            ReleaseObstacle = NoPlace?.Detail,
-            TargetsChangedAt = TargetsChangedAt,
-            MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
-        },
-        targets,
-        Now);
+    public PoolPlan Plan() =>
+        LastPlan = PoolPlanner.Plan(
+            new PoolSnapshot
+            {
+                Ledger = View,
+                Waiting = [.. Enumerable.Range(0, Waiting).Select(number => new PendingAdd(number, Now + TimeSpan.FromSeconds(20)))],
+                Subnets = Subnets,
+                Capacity = new PoolCapacity(
+                    maxInterfaces,
+                    blocksPerInterface,
+                    maxPods ?? PoolCapacity.DefaultMaxPods(usesPrimary ? maxInterfaces : maxInterfaces - 1, blocksPerInterface + 1),
+                    usesPrimary
+                ),
+                Obstacles = Obstacles,
+                IsUnschedulable = IsUnschedulable,
+                NoPlace = NoPlace,
+                ReleaseObstacle = NoPlace?.Detail,
+                TargetsChangedAt = TargetsChangedAt,
+                MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
+            },
+            targets,
+            Now
+        );
 
     /// <summary>Plans and acts until a plan has no action; after an ADD, once ADDs have paused.</summary>
     /// <param name="inspect">Shown every plan before it is carried out.</param>
     public int Settle(Action<PoolPlan>? inspect = null)
     {
-        if (View.RecentAssignments is [.., var last] && last + PoolLimits.RefillPause is var pausedAt && pausedAt > Now) Now = pausedAt;
+        if (View.RecentAssignments is [.., var last] && last + PoolLimits.RefillPause is var pausedAt && pausedAt > Now)
+            Now = pausedAt;
         for (var actions = 0; ; )
         {
             var plan = Plan();
             inspect?.Invoke(plan);
-            if (plan.Actions.Count == 0) return actions;
-            foreach (var action in plan.Actions) Act(action);
+            if (plan.Actions.Count == 0)
+                return actions;
+            foreach (var action in plan.Actions)
+                Act(action);
             actions += plan.Actions.Count;
-            if (actions > 1000) throw new InvalidOperationException("the planner does not come to rest");
+            if (actions > 1000)
+                throw new InvalidOperationException("the planner does not come to rest");
         }
     }
 
     public Attachment AddPod()
     {
-        var outcome = Ledger.Assign(new AttachmentKey("aws-cni", $"c{_nextPod}", "eth0"), new PodReference("default", $"p{_nextPod++}"), "", [AddressFamily.InterNetwork], Now);
+        var outcome = Ledger.Assign(
+            new AttachmentKey("aws-cni", $"c{_nextPod}", "eth0"),
+            new PodReference("default", $"p{_nextPod++}"),
+            "",
+            [AddressFamily.InterNetwork],
+            Now
+        );
         return outcome is AssignOutcome.Held held ? held.Attachment : throw new InvalidOperationException("the pool is empty");
     }
 
@@ -100,7 +129,11 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
                 Ledger.CompleteAssign(Ledger.BeginAssign(assign.Interface, assign.Blocks, Now)!, Blocks(assign.Blocks), Now);
                 break;
             case PoolAction.AddInterface add:
-                Ledger.CompleteAdd(Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now), Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)), Now);
+                Ledger.CompleteAdd(
+                    Ledger.BeginAdd("token", add.SubnetId, [], add.DeviceIndex, add.Blocks, Now),
+                    Interface(add.DeviceIndex, add.SubnetId, Blocks(add.Blocks)),
+                    Now
+                );
                 break;
             case PoolAction.ReleaseBlocks release:
                 Ledger.CompleteRelease(Ledger.BeginRelease(release.Interface, release.Blocks, Now)!, Now);
@@ -115,16 +148,24 @@ internal sealed class PoolFixture(int maxInterfaces, int blocksPerInterface, Poo
         }
     }
 
-    private InterfaceObservation Interface(int deviceIndex, string subnet, IReadOnlyList<IPNetwork> blocks) => new()
-    {
-        Id = new NetworkInterfaceId($"eni-{_nextInterface++}"),
-        DeviceIndex = deviceIndex,
-        PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
-        SubnetId = subnet,
-        Blocks = blocks,
-    };
+    private InterfaceObservation Interface(int deviceIndex, string subnet, IReadOnlyList<IPNetwork> blocks) =>
+        new()
+        {
+            Id = new NetworkInterfaceId($"eni-{_nextInterface++}"),
+            DeviceIndex = deviceIndex,
+            PrimaryAddress = AddressBlocks.AddressAt(Subnet, _nextAddress++),
+            SubnetId = subnet,
+            Blocks = blocks,
+        };
 
-    private IPNetwork[] Blocks(BlockRequest request) => [.. Enumerable.Range(0, request.Count).Select(_ => request.Kind == BlockKind.Ipv4Prefix
-        ? new IPNetwork(AddressBlocks.AddressAt(Prefixes, 16 * _nextPrefix++), 28)
-        : AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++)))];
+    private IPNetwork[] Blocks(BlockRequest request) =>
+        [
+            .. Enumerable
+                .Range(0, request.Count)
+                .Select(_ =>
+                    request.Kind == BlockKind.Ipv4Prefix
+                        ? new IPNetwork(AddressBlocks.AddressAt(Prefixes, 16 * _nextPrefix++), 28)
+                        : AddressBlocks.Single(AddressBlocks.AddressAt(Subnet, _nextAddress++))
+                ),
+        ];
 }

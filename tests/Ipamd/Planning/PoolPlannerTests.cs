@@ -7,23 +7,32 @@ namespace VpcCni.Ipamd.Tests.Planning;
 public sealed class PoolPlannerTests
 {
     /// <summary>docs/eni-and-ip-target.md of the AWS VPC CNI, all rows: t3.small, 3 interfaces with 3 secondary addresses each.</summary>
-    public static TheoryData<int, int, int, int, int, int, int> DocumentedTargets => new()
-    {
-        // E, W, M, pods -> interfaces, addresses, unused
-        { 1, 0, 0, 0, 1, 3, 3 },
-        { 1, 0, 0, 5, 3, 9, 4 },
-        { 1, 0, 0, 9, 3, 9, 0 },
-        { 1, 1, 1, 0, 1, 1, 1 },
-        { 1, 1, 1, 5, 2, 6, 1 },
-        { 1, 1, 1, 9, 3, 9, 0 },
-        { 1, 2, 5, 0, 2, 5, 5 },
-        { 1, 2, 5, 5, 3, 7, 2 },
-        { 1, 2, 5, 9, 3, 9, 0 },
-    };
+    public static TheoryData<int, int, int, int, int, int, int> DocumentedTargets =>
+        new()
+        {
+            // E, W, M, pods -> interfaces, addresses, unused
+            { 1, 0, 0, 0, 1, 3, 3 },
+            { 1, 0, 0, 5, 3, 9, 4 },
+            { 1, 0, 0, 9, 3, 9, 0 },
+            { 1, 1, 1, 0, 1, 1, 1 },
+            { 1, 1, 1, 5, 2, 6, 1 },
+            { 1, 1, 1, 9, 3, 9, 0 },
+            { 1, 2, 5, 0, 2, 5, 5 },
+            { 1, 2, 5, 5, 3, 7, 2 },
+            { 1, 2, 5, 9, 3, 9, 0 },
+        };
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    public void Plan_comes_to_rest_at_the_documented_pool(
+        int warmEni,
+        int warmIp,
+        int minimumIp,
+        int pods,
+        int interfaces,
+        int addresses,
+        int unused
+    )
     {
         var pool = Pool(warmEni, warmIp, minimumIp);
         pool.Settle();
@@ -39,13 +48,22 @@ public sealed class PoolPlannerTests
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool_when_pods_arrive_at_once(int warmEni, int warmIp, int minimumIp, int pods, int interfaces, int addresses, int unused)
+    public void Plan_comes_to_rest_at_the_documented_pool_when_pods_arrive_at_once(
+        int warmEni,
+        int warmIp,
+        int minimumIp,
+        int pods,
+        int interfaces,
+        int addresses,
+        int unused
+    )
     {
         var pool = Pool(warmEni, warmIp, minimumIp);
         pool.Waiting = pods;
         pool.Settle();
         pool.Waiting = 0;
-        for (var pod = 0; pod < pods; pod++) pool.AddPod();
+        for (var pod = 0; pod < pods; pod++)
+            pool.AddPod();
         pool.Settle();
         var view = pool.View;
         Assert.Equal((interfaces, addresses, unused), (view.Interfaces.Count, view.Total, view.Free));
@@ -58,7 +76,12 @@ public sealed class PoolPlannerTests
         pool.Waiting = 40;
         var plan = pool.Plan();
         Assert.Equal(41, plan.Shortage);
-        Assert.Equal([14, 14, 13], plan.Actions.Select(action => action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count));
+        Assert.Equal(
+            [14, 14, 13],
+            plan.Actions.Select(action =>
+                action is PoolAction.AssignBlocks assign ? assign.Blocks.Count : ((PoolAction.AddInterface)action).Blocks.Count
+            )
+        );
         Assert.Empty(plan.Unservable);
     }
 
@@ -70,7 +93,8 @@ public sealed class PoolPlannerTests
     {
         var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
         pool.Settle();
-        while (pool.View.Free > 0) pool.AddPod();
+        while (pool.View.Free > 0)
+            pool.AddPod();
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
         var plan = pool.Plan();
         Assert.Equal(expected, plan.Actions.OfType<PoolAction.AddInterface>().Sum(add => add.Blocks.Count));
@@ -80,7 +104,12 @@ public sealed class PoolPlannerTests
     [Fact]
     public void Plan_never_grows_beyond_max_pods_although_interfaces_are_filled_whole()
     {
-        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 10, new PoolTargets { WarmEniTarget = 3 }, maxPods: 14).WithPrimary();
+        var pool = new PoolFixture(
+            maxInterfaces: 3,
+            blocksPerInterface: 10,
+            new PoolTargets { WarmEniTarget = 3 },
+            maxPods: 14
+        ).WithPrimary();
         pool.Settle();
         Assert.Equal(14, pool.View.Total);
         Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
@@ -150,7 +179,8 @@ public sealed class PoolPlannerTests
         pool.Settle();
         if (pods)
         {
-            while (pool.View.Free > 0) pool.AddPod();
+            while (pool.View.Free > 0)
+                pool.AddPod();
             Assert.True(pool.Plan().Shortage > 0);
         }
 
@@ -162,9 +192,18 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
         pool.Settle();
-        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        var pods = Enumerable
+            .Range(0, 3)
+            .Select(_ =>
+            {
+                var pod = pool.AddPod();
+                pool.Settle();
+                return pod;
+            })
+            .ToArray();
         Assert.Equal(4, pool.View.Total);
-        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        foreach (var pod in pods)
+            pool.Ledger.Release(pod.Key, pool.Now);
         Assert.Empty(pool.Plan().Actions);
         pool.Now += TimeSpan.FromSeconds(61);
         var early = pool.Plan();
@@ -187,9 +226,18 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
         pool.Settle();
-        var pods = Enumerable.Range(0, 2).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        var pods = Enumerable
+            .Range(0, 2)
+            .Select(_ =>
+            {
+                var pod = pool.AddPod();
+                pool.Settle();
+                return pod;
+            })
+            .ToArray();
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
-        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        foreach (var pod in pods)
+            pool.Ledger.Release(pod.Key, pool.Now);
         pool.Now += TimeSpan.FromSeconds(31);
         pool.Settle();
         Assert.Equal(isReleased ? 1 : 3, pool.View.Total);
@@ -203,10 +251,15 @@ public sealed class PoolPlannerTests
     [InlineData(32, 7)]
     public void What_the_next_moments_use_is_added_ahead_unless_the_subnet_is_short(int? free, int added)
     {
-        var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 2, MinimumIpTarget = 5 }).WithPrimary();
+        var pool = new PoolFixture(
+            maxInterfaces: 3,
+            blocksPerInterface: 14,
+            new PoolTargets { WarmIpTarget = 2, MinimumIpTarget = 5 }
+        ).WithPrimary();
         pool.Settle();
         pool.Subnets = [new SubnetCandidate("subnet-1", free)];
-        while (pool.View.Free > 0) pool.AddPod();
+        while (pool.View.Free > 0)
+            pool.AddPod();
         Assert.Equal(added, Assert.IsType<PoolAction.AssignBlocks>(Assert.Single(pool.Plan().Actions)).Blocks.Count);
     }
 
@@ -215,7 +268,8 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 3);
         pool.Settle();
-        while (pool.View.Free > 0) pool.AddPod();
+        while (pool.View.Free > 0)
+            pool.AddPod();
         // One is missing and three are ahead: the new interface takes three, and no other is made for the fourth.
         var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
         Assert.Equal(3, add.Blocks.Count);
@@ -256,7 +310,8 @@ public sealed class PoolPlannerTests
         pool.Waiting = 1;
         Assert.NotEmpty(pool.Plan().Actions);
         pool.Waiting = 0;
-        for (var pod = 0; pod < 4; pod++) pool.AddPod();
+        for (var pod = 0; pod < 4; pod++)
+            pool.AddPod();
         // Five ADDs in a moment, and three addresses left.
         Assert.NotEmpty(pool.Plan().Actions);
     }
@@ -266,9 +321,18 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         pool.Settle();
-        var pods = Enumerable.Range(0, 3).Select(_ => { var pod = pool.AddPod(); pool.Settle(); return pod; }).ToArray();
+        var pods = Enumerable
+            .Range(0, 3)
+            .Select(_ =>
+            {
+                var pod = pool.AddPod();
+                pool.Settle();
+                return pod;
+            })
+            .ToArray();
         Assert.Equal(2, pool.View.Interfaces.Count);
-        foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+        foreach (var pod in pods)
+            pool.Ledger.Release(pod.Key, pool.Now);
         pool.Now += TimeSpan.FromSeconds(31);
         var early = pool.Plan();
         Assert.Empty(early.Actions);
@@ -288,8 +352,17 @@ public sealed class PoolPlannerTests
         var actions = 0;
         for (var job = 0; job < 6; job++)
         {
-            var pods = Enumerable.Range(0, 7).Select(_ => { var pod = pool.AddPod(); actions += pool.Settle(); return pod; }).ToArray();
-            foreach (var pod in pods) pool.Ledger.Release(pod.Key, pool.Now);
+            var pods = Enumerable
+                .Range(0, 7)
+                .Select(_ =>
+                {
+                    var pod = pool.AddPod();
+                    actions += pool.Settle();
+                    return pod;
+                })
+                .ToArray();
+            foreach (var pod in pods)
+                pool.Ledger.Release(pod.Key, pool.Now);
             pool.Now += PoolLimits.IdleInterface - TimeSpan.FromSeconds(1);
             actions += pool.Settle();
         }
@@ -305,7 +378,8 @@ public sealed class PoolPlannerTests
     {
         var pool = Pool(warmEni, warmIp: 0, minimumIp: 0);
         pool.Settle();
-        while (pool.View.Free > 0) pool.AddPod();
+        while (pool.View.Free > 0)
+            pool.AddPod();
         pool.Settle();
         for (var minute = 0; minute < 60; minute++)
         {
@@ -324,6 +398,15 @@ public sealed class PoolPlannerTests
         Assert.Contains(pool.View.Interfaces, item => item.IsPrimary);
     }
 
-    private static PoolFixture Pool(int warmEni, int warmIp, int minimumIp)
-        => new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = warmEni, WarmIpTarget = warmIp, MinimumIpTarget = minimumIp }).WithPrimary();
+    private static PoolFixture Pool(int warmEni, int warmIp, int minimumIp) =>
+        new PoolFixture(
+            3,
+            3,
+            new PoolTargets
+            {
+                WarmEniTarget = warmEni,
+                WarmIpTarget = warmIp,
+                MinimumIpTarget = minimumIp,
+            }
+        ).WithPrimary();
 }

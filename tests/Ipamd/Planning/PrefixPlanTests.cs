@@ -11,28 +11,46 @@ public sealed class PrefixPlanTests
     private static readonly PoolTargets OneWarmPrefix = new() { UsesPrefixes = true, WarmPrefixTarget = 1 };
 
     /// <summary>docs/prefix-and-ip-target.md of the AWS VPC CNI: t3.small, 3 interfaces with 3 prefixes each, 110 pods.</summary>
-    public static TheoryData<int, int, int, int, int, int, int, int> DocumentedTargets => new()
-    {
-        // P, W, M, pods -> interfaces, prefixes, unused prefixes, unused addresses
-        { 1, 0, 0, 0, 1, 1, 1, 16 },
-        { 1, 0, 0, 5, 1, 2, 1, 27 },
-        { 1, 0, 0, 16, 1, 2, 1, 16 },
-        { 1, 0, 0, 17, 1, 3, 1, 31 },
-        { 1, 0, 0, 58, 2, 5, 1, 22 },
-        { 1, 1, 1, 0, 1, 1, 1, 16 },
-        { 1, 1, 1, 5, 1, 1, 0, 11 },
-        { 1, 1, 1, 17, 1, 2, 0, 15 },
-        { 1, 1, 1, 58, 2, 4, 0, 6 },
-        { 1, 7, 20, 5, 1, 2, 1, 27 },
-        { 1, 7, 20, 17, 1, 2, 0, 15 },
-        { 1, 7, 20, 58, 2, 5, 1, 22 },
-    };
+    public static TheoryData<int, int, int, int, int, int, int, int> DocumentedTargets =>
+        new()
+        {
+            // P, W, M, pods -> interfaces, prefixes, unused prefixes, unused addresses
+            { 1, 0, 0, 0, 1, 1, 1, 16 },
+            { 1, 0, 0, 5, 1, 2, 1, 27 },
+            { 1, 0, 0, 16, 1, 2, 1, 16 },
+            { 1, 0, 0, 17, 1, 3, 1, 31 },
+            { 1, 0, 0, 58, 2, 5, 1, 22 },
+            { 1, 1, 1, 0, 1, 1, 1, 16 },
+            { 1, 1, 1, 5, 1, 1, 0, 11 },
+            { 1, 1, 1, 17, 1, 2, 0, 15 },
+            { 1, 1, 1, 58, 2, 4, 0, 6 },
+            { 1, 7, 20, 5, 1, 2, 1, 27 },
+            { 1, 7, 20, 17, 1, 2, 0, 15 },
+            { 1, 7, 20, 58, 2, 5, 1, 22 },
+        };
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool(int warmPrefix, int warmIp, int minimumIp, int pods, int interfaces, int prefixes, int unusedPrefixes, int unused)
+    public void Plan_comes_to_rest_at_the_documented_pool(
+        int warmPrefix,
+        int warmIp,
+        int minimumIp,
+        int pods,
+        int interfaces,
+        int prefixes,
+        int unusedPrefixes,
+        int unused
+    )
     {
-        var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmPrefixTarget = warmPrefix, WarmIpTarget = warmIp, MinimumIpTarget = minimumIp });
+        var pool = Pool(
+            new PoolTargets
+            {
+                UsesPrefixes = true,
+                WarmPrefixTarget = warmPrefix,
+                WarmIpTarget = warmIp,
+                MinimumIpTarget = minimumIp,
+            }
+        );
         pool.Settle();
         for (var pod = 0; pod < pods; pod++)
         {
@@ -41,7 +59,10 @@ public sealed class PrefixPlanTests
         }
 
         var blocks = pool.View.Interfaces.SelectMany(item => item.Blocks).ToArray();
-        Assert.Equal((interfaces, prefixes, unusedPrefixes, unused), (pool.View.Interfaces.Count, blocks.Length, blocks.Count(block => block.IsUnused), pool.View.Free));
+        Assert.Equal(
+            (interfaces, prefixes, unusedPrefixes, unused),
+            (pool.View.Interfaces.Count, blocks.Length, blocks.Count(block => block.IsUnused), pool.View.Free)
+        );
     }
 
     /// <summary>A prefix takes one slot and one call: three single addresses would take three slots, and the tenth an interface.</summary>
@@ -60,7 +81,8 @@ public sealed class PrefixPlanTests
 
         var blocks = pool.View.Interfaces.SelectMany(item => item.Blocks).ToArray();
         Assert.Equal((2, 0), (blocks.Count(block => !block.IsSingle), blocks.Count(block => block.IsSingle)));
-        while (pool.View.Free > 0) pool.AddPod();
+        while (pool.View.Free > 0)
+            pool.AddPod();
         Assert.Empty(pool.Plan().Actions);
         Assert.Equal(GrowthObstacleKind.MaxPods, pool.LastPlan.Obstacle?.Kind);
     }
@@ -120,7 +142,15 @@ public sealed class PrefixPlanTests
     {
         var before = Pool(new PoolTargets { UsesPrefixes = !toPrefixes });
         before.Settle();
-        var pods = Enumerable.Range(0, 4).Select(_ => { var pod = before.AddPod(); before.Settle(); return pod; }).ToArray();
+        var pods = Enumerable
+            .Range(0, 4)
+            .Select(_ =>
+            {
+                var pod = before.AddPod();
+                before.Settle();
+                return pod;
+            })
+            .ToArray();
         var after = new PoolFixture(3, 3, new PoolTargets { UsesPrefixes = toPrefixes }, maxPods: 110) { Now = before.Now };
         after.Adopt(before.Ledger);
         after.Settle();
@@ -131,7 +161,8 @@ public sealed class PrefixPlanTests
         }
 
         Assert.All(pods, pod => Assert.NotNull(after.Ledger.Find(pod.Key)!.Addresses[0].Place));
-        foreach (var pod in pods) after.Ledger.Release(pod.Key, after.Now);
+        foreach (var pod in pods)
+            after.Ledger.Release(pod.Key, after.Now);
         for (var minute = 0; minute < 10; minute++)
         {
             after.Now += TimeSpan.FromMinutes(1);
@@ -151,13 +182,18 @@ public sealed class PrefixPlanTests
         Assert.Equal(new BlockRequest(BlockKind.Ipv4Prefix, 3), action.Blocks);
     }
 
-    private static GrowthObstacles NoPrefixes(string subnet) => GrowthObstacles.None with
-    {
-        Subnets = new Dictionary<string, SubnetObstacle>
+    private static GrowthObstacles NoPrefixes(string subnet) =>
+        GrowthObstacles.None with
         {
-            [subnet] = new(null, int.MaxValue, new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, DateTimeOffset.UnixEpoch.AddYears(100), "no contiguous prefix")),
-        },
-    };
+            Subnets = new Dictionary<string, SubnetObstacle>
+            {
+                [subnet] = new(
+                    null,
+                    int.MaxValue,
+                    new GrowthObstacle(GrowthObstacleKind.SubnetExhausted, DateTimeOffset.UnixEpoch.AddYears(100), "no contiguous prefix")
+                ),
+            },
+        };
 
     private static PoolFixture Pool(PoolTargets targets, int maxPods = 110) => new PoolFixture(3, 3, targets, maxPods).WithPrimary();
 }

@@ -31,7 +31,10 @@ public sealed class GrowthBackoffTests
 
         var view = _backoff.View();
         Assert.Null(view.Everything);
-        Assert.Equal((GrowthObstacleKind.Throttled, _time.GetUtcNow() + TimeSpan.FromSeconds(12)), (view.NewInterfaces!.Kind, view.NewInterfaces.Until));
+        Assert.Equal(
+            (GrowthObstacleKind.Throttled, _time.GetUtcNow() + TimeSpan.FromSeconds(12)),
+            (view.NewInterfaces!.Kind, view.NewInterfaces.Until)
+        );
         _time.Advance(TimeSpan.FromSeconds(12));
         Assert.Null(_backoff.View().NewInterfaces);
     }
@@ -52,7 +55,13 @@ public sealed class GrowthBackoffTests
         var pauses = new List<TimeSpan>();
         for (var time = 0; time < 5; time++)
         {
-            _backoff.Failed(new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."), target: null, "subnet-1", Blocks, () => false);
+            _backoff.Failed(
+                new CloudException(CloudErrorKind.Throttled, "CreateNetworkInterface", "RequestLimitExceeded", "Request limit exceeded."),
+                target: null,
+                "subnet-1",
+                Blocks,
+                () => false
+            );
             pauses.Add(_backoff.View().Everything!.Until!.Value - _time.GetUtcNow());
             _time.Advance(pauses[^1]);
             Assert.Null(_backoff.View().Everything);
@@ -62,5 +71,6 @@ public sealed class GrowthBackoffTests
         Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.LongestBackoff);
     }
 
-    private static CloudException Spent(TimeSpan retryAfter) => new(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
+    private static CloudException Spent(TimeSpan retryAfter) =>
+        new(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
 }

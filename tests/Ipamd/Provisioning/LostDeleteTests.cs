@@ -9,7 +9,9 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>Addresses of sandboxes that ended without a DEL: released as soon as it is certain that nothing uses them, and never before.</summary>
+/// <summary>
+/// Addresses of sandboxes that ended without a DEL: released as soon as it is certain that nothing uses them, and never before.
+/// </summary>
 public sealed class LostDeleteTests
 {
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
@@ -66,8 +68,10 @@ public sealed class LostDeleteTests
     {
         _pool.Host.SeesNamespaces = true;
         await _pool.StepAsync();
-        foreach (var pod in new[] { "a", "b", "lost" }) await _pool.AddAsync(pod);
-        foreach (var pod in new[] { "a", "b" }) _pool.Host.Namespaces.Add($"/run/netns/{pod}");
+        foreach (var pod in new[] { "a", "b", "lost" })
+            await _pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b" })
+            _pool.Host.Namespaces.Add($"/run/netns/{pod}");
         await PassAsync(6);
         Assert.Equal(3, _pool.View.Assigned);
         var waiting = _pool.AddAsync("waiting");
@@ -92,9 +96,12 @@ public sealed class LostDeleteTests
         var address = Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("a")).Attachment.Addresses[0].Address;
         await PassAsync(67);
         Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a"))!.UnusedSince);
-        if (evidence == "route") _pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth") _pool.Host.Links.Add("eni" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
-        if (evidence == "namespace") _pool.Host.Namespaces.Add("/run/netns/a");
+        if (evidence == "route")
+            _pool.Host.Route("eni0123456789a", address);
+        if (evidence == "veth")
+            _pool.Host.Links.Add("eni" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
+        if (evidence == "namespace")
+            _pool.Host.Namespaces.Add("/run/netns/a");
         // Age apart, which its namespace ends: what is not gone for certain counts from the ADD.
         await PassAsync(200);
         await PassAsync(67);
@@ -102,7 +109,10 @@ public sealed class LostDeleteTests
         Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a")));
     }
 
-    /// <summary>Lost checkpoint, DEL of the old sandbox and ADD of a new one under the same name: the link carries the new one's address, so the recovered one ends.</summary>
+    /// <summary>
+    /// Lost checkpoint, DEL of the old sandbox and ADD of a new one under the same name: the link carries the new one's address, so the
+    /// recovered one ends.
+    /// </summary>
     [Fact]
     public async Task A_recreated_pod_does_not_keep_the_address_of_its_sandbox_of_before()
     {
@@ -148,7 +158,12 @@ public sealed class LostDeleteTests
         Assert.True(now.IsAfterRebootSince(written));
         _pool.Time.Advance(TimeSpan.FromMinutes(2));
         _pool.Ledger.Restore(
-            new LedgerRecord([Attachment("a", "10.0.0.5", written.Now), Attachment("b", "10.0.0.6", written.Now)], []) { WrittenAt = written }, now);
+            new LedgerRecord([Attachment("a", "10.0.0.5", written.Now), Attachment("b", "10.0.0.6", written.Now)], [])
+            {
+                WrittenAt = written,
+            },
+            now
+        );
         _pool.Host.Route("eni0123456789a", IPAddress.Parse("10.0.0.6"));
 
         _pool.Evidence.ReleaseAfterReboot(now.BootedAt);
@@ -171,8 +186,12 @@ public sealed class LostDeleteTests
         await _pool.StepAsync();
     }
 
-    private static Attachment Attachment(string container, string address, DateTimeOffset assignedAt) => new()
-    {
-        Key = PoolHarness.Key(container), Pod = new PodReference("default", container), Addresses = [new HeldAddress(IPAddress.Parse(address), null)], AssignedAt = assignedAt,
-    };
+    private static Attachment Attachment(string container, string address, DateTimeOffset assignedAt) =>
+        new()
+        {
+            Key = PoolHarness.Key(container),
+            Pod = new PodReference("default", container),
+            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            AssignedAt = assignedAt,
+        };
 }

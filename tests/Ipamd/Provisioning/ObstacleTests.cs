@@ -9,7 +9,9 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>What the cloud's refusals cost: calls that are not made again and again, interfaces that are not thrown away, reasons that are told.</summary>
+/// <summary>
+/// What the cloud's refusals cost: calls that are not made again and again, interfaces that are not thrown away, reasons that are told.
+/// </summary>
 public sealed class ObstacleTests
 {
     [Fact]
@@ -84,7 +86,8 @@ public sealed class ObstacleTests
     public async Task An_add_whose_time_is_up_says_what_stood_against_it()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(3));
-        foreach (var operation in new[] { "AssignBlocks", "CreateInterface" }) pool.Cloud.FailNext(operation, CloudErrorKind.Throttled, times: 50);
+        foreach (var operation in new[] { "AssignBlocks", "CreateInterface" })
+            pool.Cloud.FailNext(operation, CloudErrorKind.Throttled, times: 50);
         var add = pool.AddAsync("a");
         for (var step = 0; step < 10 && !add.IsCompleted; step++)
         {
@@ -102,14 +105,33 @@ public sealed class ObstacleTests
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
-        var operators = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)), default);
+        var operators = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            default
+        );
         await cloud.AttachInterfaceAsync(operators.Id, 1, default);
-        cloud.Change(operators.Id, item => item with { Description = "database", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        cloud.Change(
+            operators.Id,
+            item =>
+                item with
+                {
+                    Description = "database",
+                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                }
+        );
         await pool.StepAsync();
         Assert.False(cloud.Interfaces.Single(item => item.Id == operators.Id).DeleteOnTermination);
         cloud.Change(operators.Id, item => item with { AttachmentId = null, DeviceIndex = null });
         using var stop = new CancellationTokenSource();
-        var leaked = new LeakedInterfaces(cloud, cloud, pool.Ledger, "ours", pool.Time, new Random(1), Microsoft.Extensions.Logging.Abstractions.NullLogger<LeakedInterfaces>.Instance).RunAsync(everywhere: true, stop.Token);
+        var leaked = new LeakedInterfaces(
+            cloud,
+            cloud,
+            pool.Ledger,
+            "ours",
+            pool.Time,
+            new Random(1),
+            Microsoft.Extensions.Logging.Abstractions.NullLogger<LeakedInterfaces>.Instance
+        ).RunAsync(everywhere: true, stop.Token);
         for (var hour = 0; hour < 5; hour++)
         {
             pool.Time.Advance(TimeSpan.FromHours(1));
@@ -152,7 +174,8 @@ public sealed class ObstacleTests
     private static async Task RunAsync(PoolHarness pool, TimeSpan length, Action refuse, bool pod = false)
     {
         await pool.StepAsync();
-        if (pod) await pool.AddAsync("a");
+        if (pod)
+            await pool.AddAsync("a");
         for (var end = pool.Time.GetUtcNow() + length; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(20)))
         {
             refuse();

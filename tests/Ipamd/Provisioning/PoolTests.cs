@@ -29,11 +29,18 @@ public sealed class PoolTests
     [Fact]
     public async Task Adds_that_find_the_pool_empty_wait_and_are_served_by_one_request_per_interface()
     {
-        var pool = new PoolHarness(new FakeCloud(4, 15).WithPrimary(), new PoolTargets { WarmIpTarget = 1 }, maxInterfaces: 4, blocksPerInterface: 14);
+        var pool = new PoolHarness(
+            new FakeCloud(4, 15).WithPrimary(),
+            new PoolTargets { WarmIpTarget = 1 },
+            maxInterfaces: 4,
+            blocksPerInterface: 14
+        );
         var adds = Enumerable.Range(0, 40).Select(index => pool.AddAsync($"p{index}")).ToArray();
         Assert.All(adds, add => Assert.False(add.IsCompleted));
         await pool.StepAsync();
-        var addresses = (await Task.WhenAll(adds)).Select(outcome => Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address).ToArray();
+        var addresses = (await Task.WhenAll(adds))
+            .Select(outcome => Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address)
+            .ToArray();
         Assert.Equal(40, addresses.Distinct().Count());
         Assert.Equal(1, pool.Cloud.Calls.Count(call => call == "AssignBlocks"));
         Assert.Equal(2, pool.Cloud.Calls.Count(call => call == "CreateInterface"));
@@ -44,7 +51,8 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
-        foreach (var container in new[] { "a", "b", "c" }) await pool.AddAsync(container);
+        foreach (var container in new[] { "a", "b", "c" })
+            await pool.AddAsync(container);
         var first = pool.AddAsync("first");
         var second = pool.AddAsync("second");
         await pool.DeleteAsync("a");
@@ -96,7 +104,11 @@ public sealed class PoolTests
     [Theory]
     [InlineData(CloudErrorKind.SubnetExhausted, GrowthObstacleKind.SubnetExhausted, "the subnet has no free address")]
     [InlineData(CloudErrorKind.NotPermitted, GrowthObstacleKind.NotPermitted, "not permitted")]
-    internal async Task An_add_that_nothing_can_serve_in_time_fails_at_once_with_the_reason(CloudErrorKind failure, GrowthObstacleKind kind, string words)
+    internal async Task An_add_that_nothing_can_serve_in_time_fails_at_once_with_the_reason(
+        CloudErrorKind failure,
+        GrowthObstacleKind kind,
+        string words
+    )
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", failure, times: 5);
@@ -138,7 +150,11 @@ public sealed class PoolTests
         await pool.DeleteAsync("p0");
         var early = pool.AddAsync("early");
         await pool.StepAsync();
-        Assert.Contains("1 cooling, the first of them until 30 s from now", Assert.IsType<AddOutcome.NoAddress>(await early).Reason, StringComparison.Ordinal);
+        Assert.Contains(
+            "1 cooling, the first of them until 30 s from now",
+            Assert.IsType<AddOutcome.NoAddress>(await early).Reason,
+            StringComparison.Ordinal
+        );
 
         pool.Time.Advance(TimeSpan.FromSeconds(15));
         var late = pool.AddAsync("late");
@@ -235,7 +251,10 @@ public sealed class PoolTests
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, provisioningDisabled: true);
-        var second = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)), default);
+        var second = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 3)),
+            default
+        );
         await cloud.AttachInterfaceAsync(second.Id, 1, default);
         pool.Host.Broken.Add(second.Mac);
         await pool.StepAsync();
@@ -409,7 +428,13 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
-        pool.Ledger.Assign(new AttachmentKey("_migrated-from-cri", "a", "unknown"), default, "", [System.Net.Sockets.AddressFamily.InterNetwork], pool.Time.GetUtcNow());
+        pool.Ledger.Assign(
+            new AttachmentKey("_migrated-from-cri", "a", "unknown"),
+            default,
+            "",
+            [System.Net.Sockets.AddressFamily.InterNetwork],
+            pool.Time.GetUtcNow()
+        );
         Assert.NotNull(await pool.DeleteAsync("a"));
         Assert.Equal(0, pool.View.Assigned);
     }
@@ -446,7 +471,10 @@ public sealed class PoolTests
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
         var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
-        pool.Cloud.Change(new NetworkInterfaceId("eni-0"), item => item with { Blocks = [.. item.Blocks.Where(block => !block.Contains(held))] });
+        pool.Cloud.Change(
+            new NetworkInterfaceId("eni-0"),
+            item => item with { Blocks = [.. item.Blocks.Where(block => !block.Contains(held))] }
+        );
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
         Assert.Equal(PoolHarness.Key("a"), Assert.Single(pool.View.Orphans).Attachment.Key);
@@ -481,7 +509,11 @@ public sealed class PoolTests
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(2), provisioningDisabled: true);
         var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
-        pool.Host.Addresses.AddRange([new LinkAddress("lo", IPAddress.Loopback), new LinkAddress("eth0", own), new LinkAddress("eth0", pool.Cloud.Interfaces[0].PrimaryAddress)]);
+        pool.Host.Addresses.AddRange([
+            new LinkAddress("lo", IPAddress.Loopback),
+            new LinkAddress("eth0", own),
+            new LinkAddress("eth0", pool.Cloud.Interfaces[0].PrimaryAddress),
+        ]);
         await pool.StepAsync();
         var held = Assert.Single(pool.Ledger.Attachments());
         Assert.Equal((true, "eth0", own), (held.IsHostOwned, held.Key.ContainerId, held.Addresses[0].Address));
@@ -525,9 +557,12 @@ public sealed class PoolTests
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
         var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
-        if (evidence == "route") pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth") pool.Host.Links.Add("cali" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
-        if (evidence == "namespace") pool.Host.Namespaces.Add("/run/netns/a");
+        if (evidence == "route")
+            pool.Host.Route("eni0123456789a", address);
+        if (evidence == "veth")
+            pool.Host.Links.Add("cali" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
+        if (evidence == "namespace")
+            pool.Host.Namespaces.Add("/run/netns/a");
         for (var look = 0; look < 8; look++)
         {
             pool.Time.Advance(TimeSpan.FromSeconds(67));
@@ -541,8 +576,8 @@ public sealed class PoolTests
     [InlineData("kube-system", "coredns-57ff979f67-qqbdh", "b5faff8a083")]
     [InlineData("kube-system", "coredns-57ff979f67-8ns9b", "9571956a6cc")]
     [InlineData("default", "sample-pod", "cc21c2d7785")]
-    public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix)
-        => Assert.Equal(suffix, KernelUsage.LinkSuffix(new PodReference(podNamespace, name)));
+    public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix) =>
+        Assert.Equal(suffix, KernelUsage.LinkSuffix(new PodReference(podNamespace, name)));
 
     [Theory]
     [InlineData("CreateInterface")]
@@ -597,9 +632,20 @@ public sealed class PoolTests
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
-        var second = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)), default);
+        var second = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", DateTimeOffset.UnixEpoch, "subnet-1", [], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            default
+        );
         await cloud.AttachInterfaceAsync(second.Id, 1, default);
-        cloud.Change(second.Id, item => item with { Description = "ours", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        cloud.Change(
+            second.Id,
+            item =>
+                item with
+                {
+                    Description = "ours",
+                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                }
+        );
         await pool.StepAsync();
         Assert.True(cloud.Interfaces.Single(item => item.Id == second.Id).DeleteOnTermination);
     }
@@ -635,7 +681,10 @@ public sealed class PoolTests
         var again = Assert.IsType<AddOutcome.Held>(await after.AddAsync("a")).Attachment;
         Assert.Equal(held.Addresses, again.Addresses);
         await after.StepAsync();
-        Assert.NotEqual(held.Addresses[0].Address, Assert.IsType<AddOutcome.Held>(await after.AddAsync("b")).Attachment.Addresses[0].Address);
+        Assert.NotEqual(
+            held.Addresses[0].Address,
+            Assert.IsType<AddOutcome.Held>(await after.AddAsync("b")).Attachment.Addresses[0].Address
+        );
     }
 
     [Fact]
@@ -645,9 +694,13 @@ public sealed class PoolTests
         var address = cloud.Interfaces[0].Blocks[1].BaseAddress;
         var pool = new PoolHarness(cloud);
         pool.Ledger.Restore(
-            CheckpointFormat.Read(System.Text.Encoding.UTF8.GetBytes(
-                $$$"""{"version":"vpc-cni-ipam/1","allocations":[{"networkName":"aws-cni","containerID":"a","ifName":"eth0","ipv4":"{{{address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"web"}}]}""")),
-            new ClockReading(pool.Time.GetUtcNow(), TimeSpan.Zero));
+            CheckpointFormat.Read(
+                System.Text.Encoding.UTF8.GetBytes(
+                    $$$"""{"version":"vpc-cni-ipam/1","allocations":[{"networkName":"aws-cni","containerID":"a","ifName":"eth0","ipv4":"{{{address}}}","allocationTimestamp":1700000000000000000,"metadata":{"k8sPodNamespace":"default","k8sPodName":"web"}}]}"""
+                )
+            ),
+            new ClockReading(pool.Time.GetUtcNow(), TimeSpan.Zero)
+        );
         var add = pool.AddAsync("a");
         Assert.False(add.IsCompleted);
         await pool.StepAsync();
@@ -662,11 +715,16 @@ public sealed class PoolTests
         await pool.StepAsync();
         using var gate = new ManualResetEventSlim();
         pool.File.BeforeWrite = () => gate.Wait(TimeSpan.FromSeconds(10));
-        var adds = Enumerable.Range(0, 40).Select(index => Task.Run(async () =>
-        {
-            var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
-            Assert.Contains(CheckpointFormat.Read(pool.File.Content!).Attachments, item => item.Key == held.Attachment.Key);
-        })).ToArray();
+        var adds = Enumerable
+            .Range(0, 40)
+            .Select(index =>
+                Task.Run(async () =>
+                {
+                    var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+                    Assert.Contains(CheckpointFormat.Read(pool.File.Content!).Attachments, item => item.Key == held.Attachment.Key);
+                })
+            )
+            .ToArray();
         // All of them have their address and wait for the disk.
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() => pool.View.Assigned == 40);
         gate.Set();

@@ -7,10 +7,14 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>Changes whose first call took effect without an answer, and whose repetition is refused before the cloud looks at anything. All found by the simulation.</summary>
+/// <summary>
+/// Changes whose first call took effect without an answer, and whose repetition is refused before the cloud looks at anything. All found by
+/// the simulation.
+/// </summary>
 public sealed class RepeatedChangeTests
 {
-    public static TheoryData<string> RefusalsThatSayNothing => [nameof(CloudErrorKind.Throttled), nameof(CloudErrorKind.NotPermitted), nameof(CloudErrorKind.Disabled)];
+    public static TheoryData<string> RefusalsThatSayNothing =>
+        [nameof(CloudErrorKind.Throttled), nameof(CloudErrorKind.NotPermitted), nameof(CloudErrorKind.Disabled)];
 
     [Theory]
     [MemberData(nameof(RefusalsThatSayNothing))]
@@ -20,11 +24,14 @@ public sealed class RepeatedChangeTests
         var pool = new PoolHarness(cloud, new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
         var primary = cloud.Interfaces[0];
-        cloud.FailNext("UnassignBlocks", () =>
-        {
-            cloud.Change(primary.Id, item => item with { Blocks = [item.Blocks[0]] });
-            return new CloudException(CloudErrorKind.Transient, "UnassignBlocks", "NoAnswer", "the answer is lost");
-        });
+        cloud.FailNext(
+            "UnassignBlocks",
+            () =>
+            {
+                cloud.Change(primary.Id, item => item with { Blocks = [item.Blocks[0]] });
+                return new CloudException(CloudErrorKind.Transient, "UnassignBlocks", "NoAnswer", "the answer is lost");
+            }
+        );
         cloud.FailNext("UnassignBlocks", Enum.Parse<CloudErrorKind>(refusal));
         pool.Time.Advance(PoolLimits.IdleBlock);
         await pool.StepAsync();
@@ -43,11 +50,14 @@ public sealed class RepeatedChangeTests
         HashSet<string> tokens = [];
         foreach (var kind in new[] { CloudErrorKind.Transient, Enum.Parse<CloudErrorKind>(refusal), CloudErrorKind.Transient })
         {
-            cloud.FailNext("CreateInterface", () =>
-            {
-                tokens.Add(Token(pool));
-                return new CloudException(kind, "CreateInterface", kind.ToString(), "made to fail");
-            });
+            cloud.FailNext(
+                "CreateInterface",
+                () =>
+                {
+                    tokens.Add(Token(pool));
+                    return new CloudException(kind, "CreateInterface", kind.ToString(), "made to fail");
+                }
+            );
         }
 
         await pool.AddAsync("a");
@@ -71,11 +81,17 @@ public sealed class RepeatedChangeTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         await pool.DeleteAsync("a");
-        cloud.FailNext("DetachInterface", () =>
-        {
-            cloud.Change(cloud.Interfaces[1].Id, item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available });
-            return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
-        });
+        cloud.FailNext(
+            "DetachInterface",
+            () =>
+            {
+                cloud.Change(
+                    cloud.Interfaces[1].Id,
+                    item => item with { AttachmentId = null, DeviceIndex = null, State = CloudInterfaceState.Available }
+                );
+                return new CloudException(CloudErrorKind.Transient, "DetachInterface", "NoAnswer", "the answer is lost");
+            }
+        );
         cloud.FailNext("DetachInterface", Enum.Parse<CloudErrorKind>(refusal));
         pool.Time.Advance(PoolLimits.IdleInterface);
         await pool.StepAsync();
@@ -97,7 +113,15 @@ public sealed class RepeatedChangeTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         Assert.False(cloud.Interfaces[1].DeleteOnTermination);
-        cloud.Change(cloud.Interfaces[1].Id, item => item with { Description = "ours", Tags = new Dictionary<string, string> { ["owner"] = "i-1" } });
+        cloud.Change(
+            cloud.Interfaces[1].Id,
+            item =>
+                item with
+                {
+                    Description = "ours",
+                    Tags = new Dictionary<string, string> { ["owner"] = "i-1" },
+                }
+        );
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
         Assert.True(cloud.Interfaces[1].DeleteOnTermination);
@@ -112,7 +136,10 @@ public sealed class RepeatedChangeTests
         var pool = new PoolHarness(cloud);
         var clock = ClockReading.Of(pool.Time);
         var at = clock.Now.AddHours(recordedHoursAhead);
-        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2)) { Created = new NetworkInterfaceId("eni-deleted") };
+        var intent = new Intent.AddInterface(1, at, "token", "subnet-1", [], 1, new BlockRequest(BlockKind.Ipv4Address, 2))
+        {
+            Created = new NetworkInterfaceId("eni-deleted"),
+        };
         pool.Ledger.Restore(LedgerRecord.Empty with { Intents = [intent], WrittenAt = clock with { Now = at } }, clock);
         for (var waited = TimeSpan.Zero; waited < IpLedger.ConsistencyWindow + PoolLimits.LongestResume; waited += TimeSpan.FromSeconds(1))
         {

@@ -35,7 +35,8 @@ public sealed class SecurityGroupTests
         pool.Membership.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         var described = Calls(pool, "DescribeAttachedInterfaces");
-        for (var look = 0; look < 10; look++) await pool.GroupWatch.SyncAsync(CancellationToken.None);
+        for (var look = 0; look < 10; look++)
+            await pool.GroupWatch.SyncAsync(CancellationToken.None);
         await pool.StepAsync();
         Assert.Equal((described, 0), (Calls(pool, "DescribeAttachedInterfaces"), Calls(pool, "SetSecurityGroups")));
     }
@@ -62,10 +63,19 @@ public sealed class SecurityGroupTests
     public async Task An_interface_that_is_not_managed_and_one_that_no_pod_uses_keep_their_groups()
     {
         var pool = await PoolWithTwoAsync(maxInterfaces: 4);
-        var created = await pool.Cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", pool.Time.GetUtcNow(), "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)), CancellationToken.None);
+        var created = await pool.Cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", pool.Time.GetUtcNow(), "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            CancellationToken.None
+        );
         await pool.Cloud.AttachInterfaceAsync(created.Id, 2, CancellationToken.None);
-        pool.Cloud.Change(created.Id, item => item with { Tags = new Dictionary<string, string> { [InterfacePolicy.UnmanagedTag] = "true" } });
-        var trunk = await pool.Cloud.CreateInterfaceAsync(new CreateInterfaceRequest("u", pool.Time.GetUtcNow(), "subnet-1", ["sg-trunk"], new BlockRequest(BlockKind.Ipv4Address, 1)), CancellationToken.None);
+        pool.Cloud.Change(
+            created.Id,
+            item => item with { Tags = new Dictionary<string, string> { [InterfacePolicy.UnmanagedTag] = "true" } }
+        );
+        var trunk = await pool.Cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("u", pool.Time.GetUtcNow(), "subnet-1", ["sg-trunk"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            CancellationToken.None
+        );
         await pool.Cloud.AttachInterfaceAsync(trunk.Id, 3, CancellationToken.None);
         pool.Cloud.Change(trunk.Id, item => item with { InterfaceType = "trunk" });
         ChangePrimary(pool, "sg-2");
@@ -128,7 +138,10 @@ public sealed class SecurityGroupTests
     public async Task A_daemon_that_changes_nothing_in_the_cloud_leaves_the_groups_alone()
     {
         var cloud = new FakeCloud().WithPrimary(1);
-        var created = await cloud.CreateInterfaceAsync(new CreateInterfaceRequest("t", default, "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)), CancellationToken.None);
+        var created = await cloud.CreateInterfaceAsync(
+            new CreateInterfaceRequest("t", default, "subnet-1", ["sg-own"], new BlockRequest(BlockKind.Ipv4Address, 1)),
+            CancellationToken.None
+        );
         await cloud.AttachInterfaceAsync(created.Id, 1, CancellationToken.None);
         var pool = new PoolHarness(cloud, provisioningDisabled: true);
         await pool.StepAsync();
@@ -145,7 +158,8 @@ public sealed class SecurityGroupTests
         return pool;
     }
 
-    private static void ChangePrimary(PoolHarness pool, params string[] groups) => pool.Cloud.Change(pool.Cloud.Interfaces[0].Id, item => item with { SecurityGroupIds = groups });
+    private static void ChangePrimary(PoolHarness pool, params string[] groups) =>
+        pool.Cloud.Change(pool.Cloud.Interfaces[0].Id, item => item with { SecurityGroupIds = groups });
 
     private static CloudInterface Secondary(PoolHarness pool) => pool.Cloud.Interfaces.Single(item => item.DeviceIndex == 1);
 
@@ -153,6 +167,7 @@ public sealed class SecurityGroupTests
 
     private static async Task RunAsync(PoolHarness pool, TimeSpan time)
     {
-        for (var end = pool.Time.GetUtcNow() + time; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(1))) await pool.StepAsync();
+        for (var end = pool.Time.GetUtcNow() + time; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(1)))
+            await pool.StepAsync();
     }
 }

@@ -9,7 +9,9 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Readiness;
 
-/// <summary>The first line of <c>ipamd status</c>, its exit code and what is told of changes, in the states that an operator meets.</summary>
+/// <summary>
+/// The first line of <c>ipamd status</c>, its exit code and what is told of changes, in the states that an operator meets.
+/// </summary>
 public sealed class HealthTests
 {
     private readonly AnswerHarness _node = new(new PoolHarness(new FakeCloud().WithPrimary()));
@@ -70,7 +72,8 @@ public sealed class HealthTests
     [Fact]
     public async Task Throttling_degrades_a_node_without_a_free_address_at_once_and_another_after_a_minute()
     {
-        for (var attempt = 0; attempt < 99; attempt++) _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
+        for (var attempt = 0; attempt < 99; attempt++)
+            _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
         await _node.ServeAsync();
         await _node.Pool.AddAsync("a");
         await _node.Pool.StepAsync();
@@ -105,7 +108,8 @@ public sealed class HealthTests
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         node.Pool.Conditions.MaxPods = 3;
         await node.ServeAsync();
-        foreach (var pod in new[] { "a", "b", "c" }) await node.Pool.AddAsync(pod);
+        foreach (var pod in new[] { "a", "b", "c" })
+            await node.Pool.AddAsync(pod);
         await node.Pool.StepAsync();
         Assert.Equal((0, HealthLevel.Ready), (node.Pool.View.Free, node.Health.Report().Level));
 
@@ -136,7 +140,10 @@ public sealed class HealthTests
         var told = Assert.Single(node.Pool.Told.OfType<PoolEvent.AddressesLost>());
         Assert.Contains($"{second} disappeared at ", told.Loss.Sentence, StringComparison.Ordinal);
         Assert.Contains(" with 2 pods: default/d (", told.Loss.Sentence, StringComparison.Ordinal);
-        Assert.Equal((HealthLevel.Degraded, HealthReason.AddressLost), (node.Health.Report().Level, node.Health.Report().Causes[0].Cause.Reason));
+        Assert.Equal(
+            (HealthLevel.Degraded, HealthReason.AddressLost),
+            (node.Health.Report().Level, node.Health.Report().Causes[0].Cause.Reason)
+        );
         Assert.Single(node.Status().Problems, problem => problem.Contains("disappeared", StringComparison.Ordinal));
         var explained = node.Explain("default/e");
         Assert.Equal("orphaned", explained.State);
@@ -151,7 +158,10 @@ public sealed class HealthTests
         await before.StepAsync();
         await before.AddAsync("a");
         var node = new AnswerHarness(new PoolHarness(new FakeCloud()));
-        node.Pool.Ledger.Restore(VpcCni.Ipamd.Ledger.Checkpoint.CheckpointFormat.Read(before.File.Content), VpcCni.Ipamd.Ledger.ClockReading.Of(node.Pool.Time));
+        node.Pool.Ledger.Restore(
+            VpcCni.Ipamd.Ledger.Checkpoint.CheckpointFormat.Read(before.File.Content),
+            VpcCni.Ipamd.Ledger.ClockReading.Of(node.Pool.Time)
+        );
         node.State.Starting("could not identify this node: connection refused");
 
         Assert.Empty(node.Pool.View.Orphans);

@@ -52,12 +52,14 @@ public sealed class RpcServerTests : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         _channel?.Dispose();
-        if (_server is not null) await _server.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
         _folder.Delete(recursive: true);
     }
 
     [Fact]
-    public void The_socket_is_for_root_only() => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
+    public void The_socket_is_for_root_only() =>
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
 
     [Fact]
     public async Task A_second_server_on_a_living_socket_is_refused_and_a_dead_socket_is_replaced()
@@ -82,12 +84,23 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         var health = new Health.HealthClient(_channel);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, (await health.CheckAsync(new HealthCheckRequest())).Status);
-        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "liveness" })).Status);
+        Assert.Equal(
+            HealthCheckResponse.Types.ServingStatus.Serving,
+            (await health.CheckAsync(new HealthCheckRequest { Service = "liveness" })).Status
+        );
         var outcome = await _pool.StepAsync();
         _state.Serving(_pool.Reconciler);
         _state.Stepped(outcome);
-        Assert.Equal(HealthCheckResponse.Types.ServingStatus.Serving, (await health.CheckAsync(new HealthCheckRequest { Service = "grpc.health.v1.aws-node" })).Status);
-        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await health.CheckAsync(new HealthCheckRequest { Service = "x" }))).StatusCode);
+        Assert.Equal(
+            HealthCheckResponse.Types.ServingStatus.Serving,
+            (await health.CheckAsync(new HealthCheckRequest { Service = "grpc.health.v1.aws-node" })).Status
+        );
+        Assert.Equal(
+            StatusCode.NotFound,
+            (
+                await Assert.ThrowsAsync<RpcException>(async () => await health.CheckAsync(new HealthCheckRequest { Service = "x" }))
+            ).StatusCode
+        );
     }
 
     [Fact]
@@ -137,7 +150,12 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
+        var commands = new DaemonCommands(
+            new CommandConsole(output, error),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("not the daemon")
+        );
         return (await commands.InvokeAsync(arguments, new IpamdOptions { SocketPath = SocketPath }), output.ToString(), error.ToString());
     }
 
@@ -178,7 +196,9 @@ public sealed class RpcServerTests : IAsyncLifetime
     [Fact]
     public async Task Del_of_an_unknown_attachment_says_it_in_the_words_of_the_reference()
     {
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new CNIBackend.CNIBackendClient(_channel).DelNetworkAsync(Del("nobody")));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+            await new CNIBackend.CNIBackendClient(_channel).DelNetworkAsync(Del("nobody"))
+        );
         Assert.Equal((StatusCode.Unknown, "datastore: unknown pod"), (failure.StatusCode, failure.Status.Detail));
     }
 
@@ -190,7 +210,10 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal((StatusCode.InvalidArgument, "missing: ContainerID, IfName"), (missing.StatusCode, missing.Status.Detail));
         var cards = Add("a");
         cards.RequiresMultiNICAttachment = true;
-        Assert.Equal(StatusCode.Unimplemented, (await Assert.ThrowsAsync<RpcException>(async () => await backend.AddNetworkAsync(cards))).StatusCode);
+        Assert.Equal(
+            StatusCode.Unimplemented,
+            (await Assert.ThrowsAsync<RpcException>(async () => await backend.AddNetworkAsync(cards))).StatusCode
+        );
     }
 
     [Fact]
@@ -198,7 +221,8 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         await _pool.StepAsync();
         var backend = new CNIBackend.CNIBackendClient(_channel);
-        foreach (var container in new[] { "a", "b", "c" }) await backend.AddNetworkAsync(Add(container));
+        foreach (var container in new[] { "a", "b", "c" })
+            await backend.AddNetworkAsync(Add(container));
         var waiting = backend.AddNetworkAsync(Add("d")).ResponseAsync;
         await Eventually.TrueAsync(() => _pool.Waiting.Demand == 1);
         await _pool.StepAsync();
@@ -213,7 +237,9 @@ public sealed class RpcServerTests : IAsyncLifetime
     {
         await _pool.StepAsync();
         _pool.File.RefuseWrites = true;
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new CNIBackend.CNIBackendClient(_channel).AddNetworkAsync(Add("a")));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+            await new CNIBackend.CNIBackendClient(_channel).AddNetworkAsync(Add("a"))
+        );
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.Contains("no space left on device", failure.Status.Detail, StringComparison.Ordinal);
     }
@@ -227,10 +253,19 @@ public sealed class RpcServerTests : IAsyncLifetime
         _pool.Time.Advance(TimeSpan.FromMinutes(1));
         await _pool.AddAsync("new");
         var node = new NodeIpam.NodeIpamClient(_channel);
-        var request = new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachments = { new AttachmentKey { ContainerId = "valid", InterfaceName = "eth0" } } };
+        var request = new CollectGarbageRequest
+        {
+            NetworkName = "aws-cni",
+            ValidAttachments =
+            {
+                new AttachmentKey { ContainerId = "valid", InterfaceName = "eth0" },
+            },
+        };
         Assert.Equal("garbage", Assert.Single((await node.CollectGarbageAsync(request)).Released).ContainerId);
         Assert.Equal(["new", "valid"], _pool.Ledger.Attachments().Select(item => item.Key.ContainerId).Order(StringComparer.Ordinal));
-        Assert.Empty((await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "other", ValidAttachmentsGiven = true })).Released);
+        Assert.Empty(
+            (await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "other", ValidAttachmentsGiven = true })).Released
+        );
     }
 
     [Fact]
@@ -240,10 +275,14 @@ public sealed class RpcServerTests : IAsyncLifetime
         await _pool.AddAsync("a");
         _pool.Time.Advance(TimeSpan.FromMinutes(1));
         var node = new NodeIpam.NodeIpamClient(_channel);
-        var failure = await Assert.ThrowsAsync<RpcException>(async () => await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni" }));
+        var failure = await Assert.ThrowsAsync<RpcException>(async () =>
+            await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni" })
+        );
         Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
         Assert.Single(_pool.Ledger.Attachments());
-        Assert.Single((await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachmentsGiven = true })).Released);
+        Assert.Single(
+            (await node.CollectGarbageAsync(new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachmentsGiven = true })).Released
+        );
     }
 
     [Fact]
@@ -252,15 +291,34 @@ public sealed class RpcServerTests : IAsyncLifetime
         await _pool.StepAsync();
         await _pool.AddAsync("a");
         var node = new NodeIpam.NodeIpamClient(_channel);
-        var key = new AttachmentKey { NetworkName = "aws-cni", ContainerId = "a", InterfaceName = "eth0" };
+        var key = new AttachmentKey
+        {
+            NetworkName = "aws-cni",
+            ContainerId = "a",
+            InterfaceName = "eth0",
+        };
         var attachment = (await node.CheckAttachmentAsync(new CheckAttachmentRequest { Attachment = key })).Attachment;
         Assert.Equal((254u, "default", "a"), (attachment.RouteTable, attachment.PodNamespace, attachment.PodName));
         Assert.Equal(attachment, Assert.Single((await node.ListAttachmentsAsync(new ListAttachmentsRequest())).Attachments));
         key.ContainerId = "b";
-        Assert.Equal(StatusCode.NotFound, (await Assert.ThrowsAsync<RpcException>(async () => await node.CheckAttachmentAsync(new CheckAttachmentRequest { Attachment = key }))).StatusCode);
+        Assert.Equal(
+            StatusCode.NotFound,
+            (
+                await Assert.ThrowsAsync<RpcException>(async () =>
+                    await node.CheckAttachmentAsync(new CheckAttachmentRequest { Attachment = key })
+                )
+            ).StatusCode
+        );
         var status = await node.GetStatusAsync(new GetStatusRequest());
         Assert.Equal((3u, 1u, 2u), (status.Pool.Total, status.Pool.Assigned, status.Pool.Available));
-        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(async () => await new ConfigServerBackend.ConfigServerBackendClient(_channel).GetNetworkPolicyConfigsAsync(new Empty()))).StatusCode);
+        Assert.Equal(
+            StatusCode.Unavailable,
+            (
+                await Assert.ThrowsAsync<RpcException>(async () =>
+                    await new ConfigServerBackend.ConfigServerBackendClient(_channel).GetNetworkPolicyConfigsAsync(new Empty())
+                )
+            ).StatusCode
+        );
     }
 
     /// <summary>Only an agent that enforces policies asks; without one the mode is no reason for a warning.</summary>
@@ -286,21 +344,52 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal("no-releases", status.Cloud.Access);
         Assert.Contains(status.Problems, problem => problem.Contains("ipamd access full", StringComparison.Ordinal));
         Assert.Equal(["describe", "mutate", "assign"], status.Cloud.Budget.Select(bucket => bucket.Kind));
-        var refused = await Assert.ThrowsAsync<RpcException>(async () => await node.SetCloudAccessAsync(new SetCloudAccessRequest { Access = "none" }));
+        var refused = await Assert.ThrowsAsync<RpcException>(async () =>
+            await node.SetCloudAccessAsync(new SetCloudAccessRequest { Access = "none" })
+        );
         Assert.Equal(StatusCode.InvalidArgument, refused.StatusCode);
         Assert.Contains("full, no-releases or no-calls", refused.Status.Detail, StringComparison.Ordinal);
     }
 
-    private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) => RpcServer.StartAsync(
-        SocketPath,
-        new CniBackendService(_pool.Service, ranges, settings),
-        new ConfigServerService(_state, settings, _warned.Add),
-        new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, _budget, new PoolSignal(), _pool.Pool, _history, _state, new HealthMonitor(_state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
-        new HealthService(_state),
-        NullLoggerFactory.Instance,
-        TestContext.Current.CancellationToken);
+    private Task<RpcServer> StartAsync(NetworkRanges ranges, CniReplySettings settings) =>
+        RpcServer.StartAsync(
+            SocketPath,
+            new CniBackendService(_pool.Service, ranges, settings),
+            new ConfigServerService(_state, settings, _warned.Add),
+            new NodeIpamService(
+                new NodeIpamParts(
+                    _pool.Ledger,
+                    _pool.Service,
+                    _pool.Waiting,
+                    _budget,
+                    new PoolSignal(),
+                    _pool.Pool,
+                    _history,
+                    _state,
+                    new HealthMonitor(_state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance),
+                    _pool.Time
+                )
+            ),
+            new HealthService(_state),
+            NullLoggerFactory.Instance,
+            TestContext.Current.CancellationToken
+        );
 
-    private static AddNetworkRequest Add(string container) => new() { NetworkName = "aws-cni", ContainerID = container, IfName = "eth0", K8SPODNAMESPACE = "default", K8SPODNAME = container };
+    private static AddNetworkRequest Add(string container) =>
+        new()
+        {
+            NetworkName = "aws-cni",
+            ContainerID = container,
+            IfName = "eth0",
+            K8SPODNAMESPACE = "default",
+            K8SPODNAME = container,
+        };
 
-    private static DelNetworkRequest Del(string container) => new() { NetworkName = "aws-cni", ContainerID = container, IfName = "eth0" };
+    private static DelNetworkRequest Del(string container) =>
+        new()
+        {
+            NetworkName = "aws-cni",
+            ContainerID = container,
+            IfName = "eth0",
+        };
 }

@@ -20,16 +20,25 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Rpc;
 
 /// <summary>
-/// Random and damaged input on the daemon's socket for a bounded time: bytes, HTTP/2 frames, gRPC messages and protobuf fields. Afterwards the daemon must answer, hold nothing that was not asked
-/// for well-formedly, and have nobody waiting. The seed is printed with a failure; FUZZ_SEED runs it again.
+/// Random and damaged input on the daemon's socket for a bounded time: bytes, HTTP/2 frames, gRPC messages and protobuf fields. Afterwards
+/// the daemon must answer, hold nothing that was not asked for well-formedly, and have nobody waiting. The seed is printed with a failure;
+/// FUZZ_SEED runs it again.
 /// </summary>
 public sealed class SocketFuzzTests : IAsyncLifetime
 {
     private static readonly TimeSpan Duration = TimeSpan.FromSeconds(5);
     private static readonly string[] Methods =
     [
-        "/rpc.CNIBackend/AddNetwork", "/rpc.CNIBackend/DelNetwork", "/vpccni.v1.NodeIpam/CheckAttachment", "/vpccni.v1.NodeIpam/CollectGarbage", "/vpccni.v1.NodeIpam/GetStatus",
-        "/vpccni.v1.NodeIpam/Explain", "/vpccni.v1.NodeIpam/SetCloudAccess", "/rpc.ConfigServerBackend/GetNetworkPolicyConfigs", "/grpc.health.v1.Health/Check", "/nobody/Knows",
+        "/rpc.CNIBackend/AddNetwork",
+        "/rpc.CNIBackend/DelNetwork",
+        "/vpccni.v1.NodeIpam/CheckAttachment",
+        "/vpccni.v1.NodeIpam/CollectGarbage",
+        "/vpccni.v1.NodeIpam/GetStatus",
+        "/vpccni.v1.NodeIpam/Explain",
+        "/vpccni.v1.NodeIpam/SetCloudAccess",
+        "/rpc.ConfigServerBackend/GetNetworkPolicyConfigs",
+        "/grpc.health.v1.Health/Check",
+        "/nobody/Knows",
     ];
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-fuzz-");
@@ -47,15 +56,30 @@ public sealed class SocketFuzzTests : IAsyncLifetime
             SocketPath,
             new CniBackendService(_pool.Service, new NetworkRanges(), settings),
             new ConfigServerService(state, settings, _ => { }),
-            new NodeIpamService(new NodeIpamParts(_pool.Ledger, _pool.Service, _pool.Waiting, new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1)), new PoolSignal(), _pool.Pool, new PoolHistory(), state, new HealthMonitor(state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance), _pool.Time)),
+            new NodeIpamService(
+                new NodeIpamParts(
+                    _pool.Ledger,
+                    _pool.Service,
+                    _pool.Waiting,
+                    new ApiRateLimiter(new ApiBudgetOptions(), _pool.Time, new Random(1)),
+                    new PoolSignal(),
+                    _pool.Pool,
+                    new PoolHistory(),
+                    state,
+                    new HealthMonitor(state, _pool.Ledger, (_, _) => { }, _pool.Time, NullLogger<HealthMonitor>.Instance),
+                    _pool.Time
+                )
+            ),
             new HealthService(state),
             NullLoggerFactory.Instance,
-            TestContext.Current.CancellationToken);
+            TestContext.Current.CancellationToken
+        );
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (_server is not null) await _server.DisposeAsync();
+        if (_server is not null)
+            await _server.DisposeAsync();
         _folder.Delete(recursive: true);
     }
 
@@ -70,7 +94,8 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         var rounds = 0;
         try
         {
-            for (; TimeProvider.System.GetElapsedTime(started) < Duration; rounds++) await SendAsync(Input(random), random.Next(3) == 0);
+            for (; TimeProvider.System.GetElapsedTime(started) < Duration; rounds++)
+                await SendAsync(Input(random), random.Next(3) == 0);
             Assert.True(rounds > 50, $"only {rounds} inputs in {Duration}");
             await AssertSoundAsync();
         }
@@ -85,13 +110,21 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         using var channel = DaemonChannel.Connect(SocketPath);
         var node = new NodeIpam.NodeIpamClient(channel);
         var deadline = DateTime.UtcNow.AddSeconds(10);
-        // What well-formed requests among them reserved goes back by the daemon's own list; nothing may be left that the list does not know.
+        // What well-formed requests among them reserved goes back by the daemon's own list; nothing may be left that the list does not
+        // know.
         foreach (var attachment in (await node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: deadline)).Attachments)
         {
             Assert.NotEmpty(attachment.Key.ContainerId);
             var key = attachment.Key;
             await new CNIBackend.CNIBackendClient(channel).DelNetworkAsync(
-                new DelNetworkRequest { NetworkName = key.NetworkName, ContainerID = key.ContainerId, IfName = key.InterfaceName }, deadline: deadline);
+                new DelNetworkRequest
+                {
+                    NetworkName = key.NetworkName,
+                    ContainerID = key.ContainerId,
+                    IfName = key.InterfaceName,
+                },
+                deadline: deadline
+            );
         }
 
         var status = await node.GetStatusAsync(new GetStatusRequest(), deadline: deadline);
@@ -99,14 +132,23 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         Assert.Equal(_pool.Ledger.View(_pool.Time.GetUtcNow()).Total, (int)(status.Pool.Available + status.Pool.Cooling));
     }
 
-    private byte[] Input(Random random) => random.Next(5) switch
-    {
-        0 => Bytes(random, random.Next(1, 2000)),
-        1 => Mutate(random, Request(random, Methods[random.Next(Methods.Length)], Message(random))),
-        2 => Request(random, Methods[random.Next(Methods.Length)], Bytes(random, random.Next(0, 400))),
-        3 => Request(random, Methods[random.Next(Methods.Length)], Mutate(random, Message(random))),
-        _ => [.. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8, .. Enumerable.Range(0, random.Next(1, 12)).SelectMany(_ => Frame((byte)random.Next(12), (byte)random.Next(256), random.Next(4), Bytes(random, random.Next(0, 60))))],
-    };
+    private byte[] Input(Random random) =>
+        random.Next(5) switch
+        {
+            0 => Bytes(random, random.Next(1, 2000)),
+            1 => Mutate(random, Request(random, Methods[random.Next(Methods.Length)], Message(random))),
+            2 => Request(random, Methods[random.Next(Methods.Length)], Bytes(random, random.Next(0, 400))),
+            3 => Request(random, Methods[random.Next(Methods.Length)], Mutate(random, Message(random))),
+            _ =>
+            [
+                .. "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8,
+                .. Enumerable
+                    .Range(0, random.Next(1, 12))
+                    .SelectMany(_ =>
+                        Frame((byte)random.Next(12), (byte)random.Next(256), random.Next(4), Bytes(random, random.Next(0, 60)))
+                    ),
+            ],
+        };
 
     /// <summary>Writes, sometimes reads a little, and goes away without a goodbye.</summary>
     private async Task SendAsync(byte[] input, bool read)
@@ -117,12 +159,11 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         try
         {
             await socket.SendAsync(input, limit.Token);
-            if (!read) return;
+            if (!read)
+                return;
             socket.Shutdown(SocketShutdown.Send);
             var buffer = new byte[4096];
-            while (await socket.ReceiveAsync(buffer, limit.Token) > 0)
-            {
-            }
+            while (await socket.ReceiveAsync(buffer, limit.Token) > 0) { }
         }
         catch (SocketException)
         {
@@ -130,18 +171,52 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         }
     }
 
-    private static byte[] Message(Random random) => random.Next(3) switch
-    {
-        0 => new AddNetworkRequest { NetworkName = "aws-cni", ContainerID = $"fuzz{random.Next(20)}", IfName = "eth0", K8SPODNAMESPACE = "default", K8SPODNAME = "p", Netns = "/run/netns/p" }.ToByteArray(),
-        1 => new DelNetworkRequest { NetworkName = "aws-cni", ContainerID = $"fuzz{random.Next(20)}", IfName = "eth0", Reason = "PodDeleted" }.ToByteArray(),
-        _ => new CollectGarbageRequest { NetworkName = "aws-cni", ValidAttachmentsGiven = random.Next(2) == 0, ValidAttachments = { new AttachmentKey { ContainerId = "a", InterfaceName = "eth0" } } }.ToByteArray(),
-    };
+    private static byte[] Message(Random random) =>
+        random.Next(3) switch
+        {
+            0 => new AddNetworkRequest
+            {
+                NetworkName = "aws-cni",
+                ContainerID = $"fuzz{random.Next(20)}",
+                IfName = "eth0",
+                K8SPODNAMESPACE = "default",
+                K8SPODNAME = "p",
+                Netns = "/run/netns/p",
+            }.ToByteArray(),
+            1 => new DelNetworkRequest
+            {
+                NetworkName = "aws-cni",
+                ContainerID = $"fuzz{random.Next(20)}",
+                IfName = "eth0",
+                Reason = "PodDeleted",
+            }.ToByteArray(),
+            _ => new CollectGarbageRequest
+            {
+                NetworkName = "aws-cni",
+                ValidAttachmentsGiven = random.Next(2) == 0,
+                ValidAttachments =
+                {
+                    new AttachmentKey { ContainerId = "a", InterfaceName = "eth0" },
+                },
+            }.ToByteArray(),
+        };
 
     /// <summary>Preface, SETTINGS, HEADERS (literals without indexing, RFC 7541 section 6.2.2) and DATA with one gRPC message.</summary>
     private static byte[] Request(Random random, string path, byte[] message)
     {
         var headers = new List<byte>();
-        foreach (var (name, value) in (ReadOnlySpan<(string, string)>)[(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("te", "trailers"), ("content-type", "application/grpc"), ("grpc-timeout", $"{random.Next(1, 500)}m")])
+        foreach (
+            var (name, value) in (ReadOnlySpan<(string, string)>)
+                [
+                    (":method", "POST"),
+                    (":scheme", "http"),
+                    (":path", path),
+                    (":authority", "x"),
+                    ("te", "trailers"),
+                    ("content-type", "application/grpc"),
+                    ("grpc-timeout", $"{random.Next(1, 500)}m"),
+                ]
+        )
         {
             headers.Add(0);
             headers.Add((byte)name.Length);
@@ -157,8 +232,19 @@ public sealed class SocketFuzzTests : IAsyncLifetime
     }
 
     /// <summary>RFC 9113, section 4.1.</summary>
-    private static byte[] Frame(byte type, byte flags, int stream, byte[] payload)
-        => [(byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length, type, flags, (byte)(stream >> 24), (byte)(stream >> 16), (byte)(stream >> 8), (byte)stream, .. payload];
+    private static byte[] Frame(byte type, byte flags, int stream, byte[] payload) =>
+        [
+            (byte)(payload.Length >> 16),
+            (byte)(payload.Length >> 8),
+            (byte)payload.Length,
+            type,
+            flags,
+            (byte)(stream >> 24),
+            (byte)(stream >> 16),
+            (byte)(stream >> 8),
+            (byte)stream,
+            .. payload,
+        ];
 
     private static byte[] Bytes(Random random, int length)
     {
@@ -170,7 +256,8 @@ public sealed class SocketFuzzTests : IAsyncLifetime
     private static byte[] Mutate(Random random, byte[] input)
     {
         var bytes = (byte[])input.Clone();
-        for (var changes = random.Next(1, 6); changes > 0 && bytes.Length > 0; changes--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+        for (var changes = random.Next(1, 6); changes > 0 && bytes.Length > 0; changes--)
+            bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
         return random.Next(4) == 0 ? bytes[..random.Next(bytes.Length + 1)] : bytes;
     }
 }

@@ -38,7 +38,8 @@ public sealed class IdleCollectionTests
 
     private void Requests(IdleCollection idle, int count)
     {
-        for (var index = 0; index < count; index++) idle.Observe(new PoolEvent.Deleted(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), null, TimeSpan.Zero));
+        for (var index = 0; index < count; index++)
+            idle.Observe(new PoolEvent.Deleted(_time.GetUtcNow(), new AttachmentKey("net", "c", "eth0"), null, TimeSpan.Zero));
     }
 
     private async Task PassAsync(double quietPeriods)

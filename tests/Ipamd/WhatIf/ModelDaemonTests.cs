@@ -31,14 +31,22 @@ public sealed class ModelDaemonTests
 
     public ModelDaemonTests()
     {
-        var types = new Dictionary<string, InstanceType>(InstanceTypeCatalog.Common) { [Unlisted] = InstanceTypeCatalog.Common["m5.large"] with { Name = Unlisted } };
+        var types = new Dictionary<string, InstanceType>(InstanceTypeCatalog.Common)
+        {
+            [Unlisted] = InstanceTypeCatalog.Common["m5.large"] with { Name = Unlisted },
+        };
         _world = ModelWorld.Create(_time, new Random(1), new WorldOptions { InstanceTypes = types });
         _world.Timing.AttachLatency = TimeSpan.FromSeconds(1.5);
         _world.Timing.DetachLatency = TimeSpan.FromSeconds(5);
         var vpc = _world.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
         var subnet = _world.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/20"));
         var group = _world.CreateSecurityGroup(vpc.Id, "nodes");
-        _launch = new LaunchRequest { InstanceType = "m5.large", Subnet = subnet.Id, Groups = [group.Id] };
+        _launch = new LaunchRequest
+        {
+            InstanceType = "m5.large",
+            Subnet = subnet.Id,
+            Groups = [group.Id],
+        };
         _instance = _world.LaunchInstance(_launch);
         _kernel = new ModelKernel(_world, _instance.Id);
     }
@@ -65,10 +73,14 @@ public sealed class ModelDaemonTests
     [Fact]
     public void A_defect_beside_the_pool_does_not_end_it()
     {
-        var daemon = StartDaemon("broken", (operation, _) =>
-        {
-            if (operation == "metadata/groups") throw new InvalidOperationException("a defect");
-        });
+        var daemon = StartDaemon(
+            "broken",
+            (operation, _) =>
+            {
+                if (operation == "metadata/groups")
+                    throw new InvalidOperationException("a defect");
+            }
+        );
         Add(daemon, 0);
         Assert.True(_time.RunUntil(() => daemon.Engine.Background.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
         Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Background.Problem, StringComparison.Ordinal);
@@ -87,10 +99,14 @@ public sealed class ModelDaemonTests
         _time.Advance(TimeSpan.FromSeconds(1));
 
         var asked = 0;
-        var second = StartDaemon("second", (operation, phase) =>
-        {
-            if (operation == "DescribeInstanceTypes" && phase == CallPhase.Leaving && ++asked <= 2) throw new CloudException(CloudErrorKind.Throttled, operation, "RequestLimitExceeded", "made to fail");
-        });
+        var second = StartDaemon(
+            "second",
+            (operation, phase) =>
+            {
+                if (operation == "DescribeInstanceTypes" && phase == CallPhase.Leaving && ++asked <= 2)
+                    throw new CloudException(CloudErrorKind.Throttled, operation, "RequestLimitExceeded", "made to fail");
+            }
+        );
         // More than are warm: only a pool that knows its limits grows.
         Add(second, 0);
         Assert.True(_time.RunUntil(() => asked == 3, _time.GetUtcNow().AddMinutes(10)));
@@ -104,9 +120,21 @@ public sealed class ModelDaemonTests
         PoolEngine? engine = null;
         incarnation.Post(() =>
         {
-            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)), OnPhase = onPhase };
+            var cloud = new ModelCloud(_world, _instance.Id, incarnation, new Random(2), new AwsCloudOptions())
+            {
+                Latency = CallLatency.Constant(TimeSpan.FromMilliseconds(300)),
+                OnPhase = onPhase,
+            };
             var time = new MonotonicTime(incarnation);
-            var ports = new PoolPorts(cloud, new ModelHost(_kernel, incarnation), new ModelCheckpointFile(_disk, incarnation), new ModelMissedDels(new ModelNotes(), incarnation), time, new Random(3), NullLoggerFactory.Instance);
+            var ports = new PoolPorts(
+                cloud,
+                new ModelHost(_kernel, incarnation),
+                new ModelCheckpointFile(_disk, incarnation),
+                new ModelMissedDels(new ModelNotes(), incarnation),
+                time,
+                new Random(3),
+                NullLoggerFactory.Instance
+            );
             engine = new PoolEngine(ports, new IpamdOptions(), new DaemonState("test", time));
             _ = engine.RunAsync(_ => { }, CancellationToken.None);
         });
@@ -117,8 +145,14 @@ public sealed class ModelDaemonTests
     private IPAddress Add((DaemonRun Incarnation, PoolEngine Engine) daemon, int pod)
     {
         AddOutcome? outcome = null;
-        _ = daemon.Incarnation.Start(async () => outcome = await daemon.Engine.Addresses.AddAsync(
-            new AttachmentKey("aws-cni", $"c{pod}", "eth0"), new PodReference("default", $"p{pod}"), "", CancellationToken.None));
+        _ = daemon.Incarnation.Start(async () =>
+            outcome = await daemon.Engine.Addresses.AddAsync(
+                new AttachmentKey("aws-cni", $"c{pod}", "eth0"),
+                new PodReference("default", $"p{pod}"),
+                "",
+                CancellationToken.None
+            )
+        );
         Assert.True(_time.RunUntil(() => outcome is not null, _time.GetUtcNow().AddSeconds(30)));
         return Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address;
     }

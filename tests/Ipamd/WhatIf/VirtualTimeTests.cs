@@ -14,7 +14,8 @@ public sealed class VirtualTimeTests
     public void Timers_fire_in_the_order_of_their_times_and_then_of_their_making()
     {
         List<string> fired = [];
-        foreach (var (name, seconds) in new[] { ("late", 2.0), ("first", 1.0), ("second", 1.0) }) _time.After(TimeSpan.FromSeconds(seconds), () => fired.Add($"{name}@{(_time.GetUtcNow() - Start).TotalSeconds}"));
+        foreach (var (name, seconds) in new[] { ("late", 2.0), ("first", 1.0), ("second", 1.0) })
+            _time.After(TimeSpan.FromSeconds(seconds), () => fired.Add($"{name}@{(_time.GetUtcNow() - Start).TotalSeconds}"));
         Assert.False(_time.RunUntil(() => false, Start.AddSeconds(10)));
         Assert.Equal(["first@1", "second@1", "late@2"], fired);
         Assert.Equal(Start.AddSeconds(10), _time.GetUtcNow());

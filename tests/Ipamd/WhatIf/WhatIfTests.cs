@@ -6,31 +6,93 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.WhatIf;
 
-/// <summary><c>ipamd whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).</summary>
+/// <summary>
+/// <c>ipamd whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).
+/// </summary>
 public sealed class WhatIfTests
 {
     /// <summary>Options, pods, and for each: interfaces, secondary addresses, unused ones.</summary>
-    public static TheoryData<string, string, int[][]> DocumentedAddressTargets => new()
-    {
-        { "WARM_ENI_TARGET=1", "0,5,9", [[1, 3, 3], [3, 9, 4], [3, 9, 0]] },
-        { "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1", "0,5,9", [[1, 1, 1], [2, 6, 1], [3, 9, 0]] },
-        { "WARM_IP_TARGET=2 MINIMUM_IP_TARGET=5", "0,5,9", [[2, 5, 5], [3, 7, 2], [3, 9, 0]] },
-    };
+    public static TheoryData<string, string, int[][]> DocumentedAddressTargets =>
+        new()
+        {
+            {
+                "WARM_ENI_TARGET=1",
+                "0,5,9",
+                [
+                    [1, 3, 3],
+                    [3, 9, 4],
+                    [3, 9, 0],
+                ]
+            },
+            {
+                "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1",
+                "0,5,9",
+                [
+                    [1, 1, 1],
+                    [2, 6, 1],
+                    [3, 9, 0],
+                ]
+            },
+            {
+                "WARM_IP_TARGET=2 MINIMUM_IP_TARGET=5",
+                "0,5,9",
+                [
+                    [2, 5, 5],
+                    [3, 7, 2],
+                    [3, 9, 0],
+                ]
+            },
+        };
 
-    /// <summary>Options, pods, and for each: interfaces, prefixes, unused prefixes, unused addresses (docs/prefix-and-ip-target.md).</summary>
-    public static TheoryData<string, string, int[][]> DocumentedPrefixTargets => new()
-    {
-        { "WARM_PREFIX_TARGET=1", "0,5,16,17,58", [[1, 1, 1, 16], [1, 2, 1, 27], [1, 2, 1, 16], [1, 3, 1, 31], [2, 5, 1, 22]] },
-        { "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1", "0,5,17,58", [[1, 1, 1, 16], [1, 1, 0, 11], [1, 2, 0, 15], [2, 4, 0, 6]] },
-        { "WARM_IP_TARGET=7 MINIMUM_IP_TARGET=20", "5,17,58", [[1, 2, 1, 27], [1, 2, 0, 15], [2, 5, 1, 22]] },
-    };
+    /// <summary>
+    /// Options, pods, and for each: interfaces, prefixes, unused prefixes, unused addresses (docs/prefix-and-ip-target.md).
+    /// </summary>
+    public static TheoryData<string, string, int[][]> DocumentedPrefixTargets =>
+        new()
+        {
+            {
+                "WARM_PREFIX_TARGET=1",
+                "0,5,16,17,58",
+                [
+                    [1, 1, 1, 16],
+                    [1, 2, 1, 27],
+                    [1, 2, 1, 16],
+                    [1, 3, 1, 31],
+                    [2, 5, 1, 22],
+                ]
+            },
+            {
+                "WARM_IP_TARGET=1 MINIMUM_IP_TARGET=1",
+                "0,5,17,58",
+                [
+                    [1, 1, 1, 16],
+                    [1, 1, 0, 11],
+                    [1, 2, 0, 15],
+                    [2, 4, 0, 6],
+                ]
+            },
+            {
+                "WARM_IP_TARGET=7 MINIMUM_IP_TARGET=20",
+                "5,17,58",
+                [
+                    [1, 2, 1, 27],
+                    [1, 2, 0, 15],
+                    [2, 5, 1, 22],
+                ]
+            },
+        };
 
     [Theory]
     [MemberData(nameof(DocumentedPrefixTargets))]
     public async Task Answer_with_prefixes_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
     {
         var steps = await AskAsync("ENABLE_PREFIX_DELEGATION=true " + settings, pods);
-        Assert.Equal(expected, steps.Select(step => new[] { Number(step, "enis"), Number(step, "prefixes"), Number(step, "unusedPrefixes"), Number(step, "unusedAddresses") }));
+        Assert.Equal(
+            expected,
+            steps.Select(step =>
+                new[] { Number(step, "enis"), Number(step, "prefixes"), Number(step, "unusedPrefixes"), Number(step, "unusedAddresses") }
+            )
+        );
     }
 
     [Theory]
@@ -38,7 +100,10 @@ public sealed class WhatIfTests
     public async Task Answer_is_that_of_the_documented_table(string settings, string pods, int[][] expected)
     {
         var steps = await AskAsync(settings, pods);
-        Assert.Equal(expected, steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") }));
+        Assert.Equal(
+            expected,
+            steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") })
+        );
         Assert.Equal(pods, string.Join(',', steps.Select(step => Number(step, "pods"))));
     }
 
@@ -46,15 +111,29 @@ public sealed class WhatIfTests
     public async Task Answer_with_custom_networking_leaves_the_primary_interface_without_pods()
     {
         var steps = await AskAsync("WARM_ENI_TARGET=1 AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true", "0,1,5");
-        Assert.Equal([[2, 3, 3], [3, 6, 5], [3, 6, 1]], steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") }));
-        Assert.Equal((0, 0), (Number(steps[2].GetProperty("perEni")[0], "deviceIndex"), Number(steps[2].GetProperty("perEni")[0], "addresses")));
+        Assert.Equal(
+            [
+                [2, 3, 3],
+                [3, 6, 5],
+                [3, 6, 1],
+            ],
+            steps.Select(step => new[] { Number(step, "enis"), Number(step, "addresses"), Number(step, "unusedAddresses") })
+        );
+        Assert.Equal(
+            (0, 0),
+            (Number(steps[2].GetProperty("perEni")[0], "deviceIndex"), Number(steps[2].GetProperty("perEni")[0], "addresses"))
+        );
     }
 
     [Fact]
     public async Task Answer_splits_the_addresses_by_interface_and_counts_the_calls_of_each_step()
     {
         var steps = await AskAsync("WARM_ENI_TARGET=1", "3,3");
-        var perEni = steps[0].GetProperty("perEni").EnumerateArray().Select(eni => (Number(eni, "deviceIndex"), Number(eni, "addresses"), Number(eni, "usedAddresses"))).ToArray();
+        var perEni = steps[0]
+            .GetProperty("perEni")
+            .EnumerateArray()
+            .Select(eni => (Number(eni, "deviceIndex"), Number(eni, "addresses"), Number(eni, "usedAddresses")))
+            .ToArray();
         Assert.Equal([(0, 3, 3), (1, 3, 0)], perEni);
         Assert.True(Number(steps[0], "ec2Calls") >= 5, "describe, assign, create, attach, modify");
         Assert.Equal(0, Number(steps[1], "ec2Calls"));
@@ -104,7 +183,16 @@ public sealed class WhatIfTests
 
     private static async Task<JsonElement[]> AskAsync(string settings, string pods)
     {
-        string[] args = ["whatif", "--instance-type", "t3.small", "--pods", pods, .. settings.Split(' ').SelectMany(setting => new[] { "--set", setting }), "--json"];
+        string[] args =
+        [
+            "whatif",
+            "--instance-type",
+            "t3.small",
+            "--pods",
+            pods,
+            .. settings.Split(' ').SelectMany(setting => new[] { "--set", setting }),
+            "--json",
+        ];
         var (code, output, error) = await RunAsync(args);
         Assert.True(code == 0, error);
         using var document = JsonDocument.Parse(output);
@@ -115,7 +203,12 @@ public sealed class WhatIfTests
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var commands = new DaemonCommands(new CommandConsole(output, error), "test", TimeProvider.System, _ => throw new InvalidOperationException("not the daemon"));
+        var commands = new DaemonCommands(
+            new CommandConsole(output, error),
+            "test",
+            TimeProvider.System,
+            _ => throw new InvalidOperationException("not the daemon")
+        );
         var code = await commands.InvokeAsync(args, new IpamdOptions());
         return (code, output.ToString(), error.ToString());
     }

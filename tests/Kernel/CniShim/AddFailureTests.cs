@@ -41,7 +41,9 @@ public sealed class AddFailureTests
         await ShimLab.ConnectAsync(lab.Host, pod, IPAddress.Parse("10.250.0.10"));
     }
 
-    /// <summary>Descriptors may be short, or a path loop as here: that proves nothing, and what runs there must not lose its address.</summary>
+    /// <summary>
+    /// Descriptors may be short, or a path loop as here: that proves nothing, and what runs there must not lose its address.
+    /// </summary>
     [Fact]
     public async Task Add_into_another_namespace_while_the_first_cannot_be_opened_fails_and_releases_nothing()
     {
@@ -90,7 +92,14 @@ public sealed class AddFailureTests
     [Fact]
     public async Task Add_of_a_container_whose_earlier_namespace_is_gone_ends_that_attachment_and_makes_another()
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = number => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{10 + number}", DeviceNumber = 1, RouteTableId = 2 });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = number => new IPAllocationMetadata
+            {
+                IPv4Addr = $"10.250.0.{10 + number}",
+                DeviceNumber = 1,
+                RouteTableId = 2,
+            }
+        );
         var (earlier, pod) = (lab.CreateNamespace("earlier"), lab.CreateNamespace("pod"));
         lab.Add(earlier);
         lab.Destroy(earlier);
@@ -121,12 +130,14 @@ public sealed class AddFailureTests
     public async Task Add_that_loses_against_another_add_of_the_same_attachment_leaves_it_its_address()
     {
         NetworkNamespace? pod = null;
-        await using var lab = await ShimLab.StartAsync(state => state.OnAdd = (_, _) =>
-        {
-            using var inside = pod!.OpenRouteNetlink();
-            inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "other0" }));
-            return Task.CompletedTask;
-        });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnAdd = (_, _) =>
+            {
+                using var inside = pod!.OpenRouteNetlink();
+                inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "other0" }));
+                return Task.CompletedTask;
+            }
+        );
         pod = lab.CreateNamespace("pod");
 
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
@@ -203,7 +214,9 @@ public sealed class AddFailureTests
     public async Task Add_without_an_address_to_be_had_is_11_with_the_daemons_reason()
     {
         const string reason = "pool empty: 14 cooling; ENI limit reached (3 of 3)";
-        await using var lab = await ShimLab.StartAsync(state => state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, reason)));
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnAdd = (_, _) => throw new RpcException(new Status(StatusCode.ResourceExhausted, reason))
+        );
         var pod = lab.CreateNamespace("pod");
 
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
@@ -228,20 +241,20 @@ public sealed class AddFailureTests
         AssertNothing(lab, pod);
     }
 
-
-    public static TheoryData<string, int> Garbled => new()
-    {
-        { "success=false", 11 },
-        { "no addresses", 110 },
-        { "not an address", 110 },
-        { "loopback", 110 },
-        { "any", 110 },
-        { "multicast", 110 },
-        { "families mixed up", 110 },
-        { "negative table", 110 },
-        { "branch interface", 111 },
-        { "33 addresses", 110 },
-    };
+    public static TheoryData<string, int> Garbled =>
+        new()
+        {
+            { "success=false", 11 },
+            { "no addresses", 110 },
+            { "not an address", 110 },
+            { "loopback", 110 },
+            { "any", 110 },
+            { "multicast", 110 },
+            { "families mixed up", 110 },
+            { "negative table", 110 },
+            { "branch interface", 111 },
+            { "33 addresses", 110 },
+        };
 
     [Theory]
     [MemberData(nameof(Garbled))]
@@ -299,11 +312,28 @@ public sealed class AddFailureTests
     [Fact]
     public async Task Add_refused_by_the_kernel_on_the_pods_side_leaves_nothing()
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                DeviceNumber = 1,
+                RouteTableId = 2,
+            }
+        );
         var pod = lab.CreateNamespace("pod");
         using var inside = pod.OpenRouteNetlink();
         inside.Execute(LinkRequests.CreateBridge("other", up: true));
-        inside.Execute(RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, LinkIndex = inside.FindLink("other")!.Index, Scope = RouteScope.Link })); // takes the default route
+        // takes the default route
+        inside.Execute(
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    LinkIndex = inside.FindLink("other")!.Index,
+                    Scope = RouteScope.Link,
+                }
+            )
+        );
 
         var run = lab.Plugin("ADD", pod.Path!).RunIn(lab.Host);
 
@@ -351,17 +381,39 @@ public sealed class AddFailureTests
         var first = reply.IPAllocationMetadata[0] = reply.IPAllocationMetadata[0].Clone();
         switch (what)
         {
-            case "success=false": reply.Success = false; break;
-            case "no addresses": reply.IPAllocationMetadata.Clear(); break;
-            case "not an address": first.IPv4Addr = "banana"; break;
-            case "loopback": first.IPv4Addr = "127.0.0.1"; break;
-            case "any": first.IPv4Addr = "0.0.0.0"; break;
-            case "multicast": first.IPv4Addr = "224.0.0.1"; break;
-            case "families mixed up": first.IPv6Addr = "10.0.0.1"; break;
-            case "negative table": first.RouteTableId = -1; break;
-            case "branch interface": reply.PodVlanId = 7; break;
-            case "33 addresses": for (var i = 1; i < 33; i++) reply.IPAllocationMetadata.Add(first); break;
-            default: throw new ArgumentOutOfRangeException(nameof(what), what, "no such case");
+            case "success=false":
+                reply.Success = false;
+                break;
+            case "no addresses":
+                reply.IPAllocationMetadata.Clear();
+                break;
+            case "not an address":
+                first.IPv4Addr = "banana";
+                break;
+            case "loopback":
+                first.IPv4Addr = "127.0.0.1";
+                break;
+            case "any":
+                first.IPv4Addr = "0.0.0.0";
+                break;
+            case "multicast":
+                first.IPv4Addr = "224.0.0.1";
+                break;
+            case "families mixed up":
+                first.IPv6Addr = "10.0.0.1";
+                break;
+            case "negative table":
+                first.RouteTableId = -1;
+                break;
+            case "branch interface":
+                reply.PodVlanId = 7;
+                break;
+            case "33 addresses":
+                for (var i = 1; i < 33; i++)
+                    reply.IPAllocationMetadata.Add(first);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(what), what, "no such case");
         }
     }
 

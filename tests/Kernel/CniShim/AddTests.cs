@@ -23,7 +23,14 @@ public sealed partial class AddTests
     [InlineData(2)]
     public async Task Add_wires_the_data_path_of_the_reference(int table)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = table == 254 ? 0 : 1, RouteTableId = table });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                DeviceNumber = table == 254 ? 0 : 1,
+                RouteTableId = table,
+            }
+        );
         var pod = lab.CreateNamespace("pod");
 
         lab.Add(pod);
@@ -39,16 +46,43 @@ public sealed partial class AddTests
         Assert.Equal((PodAddress, 32, AddressScope.Global), (address.Address, address.PrefixLength, address.Scope));
         Assert.Equal(
             [$"169.254.1.1/32 via  scope Link if{eth0.Index}", $"default via 169.254.1.1 scope Global if{eth0.Index}"],
-            inside.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Select(route => $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} scope {route.Scope} if{route.LinkIndex}").Order());
+            inside
+                .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+                .Select(route =>
+                    $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} scope {route.Scope} if{route.LinkIndex}"
+                )
+                .Order()
+        );
         var neighbour = Assert.Single(inside.GetNeighbours(AddressFamily.InterNetwork, eth0.Index));
         Assert.Equal((Gateway, veth.Mac, NeighbourState.Permanent), (neighbour.Address, neighbour.Mac, neighbour.State));
 
         var route = Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main));
-        Assert.Equal((new IPNetwork(PodAddress, 32), null, veth.Index, RouteScope.Link), (route.Destination!.Value, route.Gateway, route.LinkIndex, route.Scope));
-        var rules = lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
-        Assert.Equal(table == 254 ? ["512 from  to 10.250.0.10/32 table 254"] : ["512 from  to 10.250.0.10/32 table 254", "1536 from 10.250.0.10/32 to  table 2"], rules);
+        Assert.Equal(
+            (new IPNetwork(PodAddress, 32), null, veth.Index, RouteScope.Link),
+            (route.Destination!.Value, route.Gateway, route.LinkIndex, route.Scope)
+        );
+        var rules = lab
+            .HostNetlink.GetRules(AddressFamily.InterNetwork)
+            .Where(rule => rule.Priority is > 0 and < 32766)
+            .Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
+        Assert.Equal(
+            table == 254
+                ? ["512 from  to 10.250.0.10/32 table 254"]
+                : ["512 from  to 10.250.0.10/32 table 254", "1536 from 10.250.0.10/32 to  table 2"],
+            rules
+        );
 
-        Assert.Equal("0 1 0", lab.Host.Run(() => string.Join(' ', ((string[])["accept_ra", "accept_redirects", "forwarding"]).Select(key => File.ReadAllText($"/proc/sys/net/ipv6/conf/{HostVeth}/{key}").Trim()))));
+        Assert.Equal(
+            "0 1 0",
+            lab.Host.Run(() =>
+                string.Join(
+                    ' ',
+                    ((string[])["accept_ra", "accept_redirects", "forwarding"]).Select(key =>
+                        File.ReadAllText($"/proc/sys/net/ipv6/conf/{HostVeth}/{key}").Trim()
+                    )
+                )
+            )
+        );
         await ShimLab.ConnectAsync(lab.Host, pod, PodAddress);
         await ShimLab.ConnectAsync(pod, lab.Host, ShimLab.HostAddress);
     }
@@ -57,7 +91,14 @@ public sealed partial class AddTests
     public async Task Add_looks_to_ip_like_what_the_reference_makes()
     {
         var ip = Requirement.NeedProgram("ip");
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                DeviceNumber = 1,
+                RouteTableId = 2,
+            }
+        );
         var pod = lab.CreateNamespace("pod");
 
         lab.Add(pod);
@@ -67,14 +108,29 @@ public sealed partial class AddTests
         Assert.Contains("512:\tfrom all to 10.250.0.10 lookup main", Run(lab.Host, ip, "rule show"), StringComparison.Ordinal);
         Assert.Contains("1536:\tfrom 10.250.0.10 lookup 2", Run(lab.Host, ip, "rule show"), StringComparison.Ordinal);
         var neighbours = JsonDocument.Parse(Run(pod, ip, "-j neigh show dev eth0")).RootElement;
-        Assert.Contains(neighbours.EnumerateArray(), entry => entry.GetProperty("dst").GetString() == "169.254.1.1" && entry.GetProperty("state")[0].GetString() == "PERMANENT");
+        Assert.Contains(
+            neighbours.EnumerateArray(),
+            entry => entry.GetProperty("dst").GetString() == "169.254.1.1" && entry.GetProperty("state")[0].GetString() == "PERMANENT"
+        );
     }
 
     [Theory]
-    [InlineData("0.3.1", """{"cniVersion":"0.3.1","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
-    [InlineData("0.4.0", """{"cniVersion":"0.4.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
-    [InlineData("1.0.0", """{"cniVersion":"1.0.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
-    [InlineData("1.1.0", """{"cniVersion":"1.1.0","interfaces":[{"name":"enicc21c2d7785","mac":"M","mtu":9001},{"name":"eth0","mac":"M","mtu":9001,"sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}""")]
+    [InlineData(
+        "0.3.1",
+        """{"cniVersion":"0.3.1","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}"""
+    )]
+    [InlineData(
+        "0.4.0",
+        """{"cniVersion":"0.4.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}],"dns":{}}"""
+    )]
+    [InlineData(
+        "1.0.0",
+        """{"cniVersion":"1.0.0","interfaces":[{"name":"enicc21c2d7785","mac":"M"},{"name":"eth0","mac":"M","sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}"""
+    )]
+    [InlineData(
+        "1.1.0",
+        """{"cniVersion":"1.1.0","interfaces":[{"name":"enicc21c2d7785","mac":"M","mtu":9001},{"name":"eth0","mac":"M","mtu":9001,"sandbox":"NETNS"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"0"}],"ips":[{"interface":1,"address":"10.250.0.10/32"}],"dns":{}}"""
+    )]
     public async Task Add_prints_the_result_of_its_version(string version, string expected)
     {
         await using var lab = await ShimLab.StartAsync();
@@ -104,11 +160,25 @@ public sealed partial class AddTests
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
 
-        lab.Add(pod, more: "\"runtimeConfig\":{\"io.kubernetes.cri.pod-annotations\":{\"k8s.amazonaws.com/nicConfig\":\"multi-nic-attachment\"}}");
+        lab.Add(
+            pod,
+            more: "\"runtimeConfig\":{\"io.kubernetes.cri.pod-annotations\":{\"k8s.amazonaws.com/nicConfig\":\"multi-nic-attachment\"}}"
+        );
 
         var request = Assert.Single(lab.Ipamd.State.Adds);
-        Assert.Equal(("sample-pod", "default", "c1", "c1", pod.Path, "eth0", "aws-cni", true),
-            (request.K8SPODNAME, request.K8SPODNAMESPACE, request.K8SPODINFRACONTAINERID, request.ContainerID, request.Netns, request.IfName, request.NetworkName, request.RequiresMultiNICAttachment));
+        Assert.Equal(
+            ("sample-pod", "default", "c1", "c1", pod.Path, "eth0", "aws-cni", true),
+            (
+                request.K8SPODNAME,
+                request.K8SPODNAMESPACE,
+                request.K8SPODINFRACONTAINERID,
+                request.ContainerID,
+                request.Netns,
+                request.IfName,
+                request.NetworkName,
+                request.RequiresMultiNICAttachment
+            )
+        );
     }
 
     [Theory]
@@ -116,7 +186,14 @@ public sealed partial class AddTests
     [InlineData(3)]
     public async Task Add_wires_ipv6_usable_at_once(int table)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv6Addr = "2001:db8::10", DeviceNumber = table == 254 ? 0 : 2, RouteTableId = table });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv6Addr = "2001:db8::10",
+                DeviceNumber = table == 254 ? 0 : 2,
+                RouteTableId = table,
+            }
+        );
         var pod = lab.CreateNamespace("pod");
         pod.Run(() => File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1")); // as some runtimes do
         var address = IPAddress.Parse("2001:db8::10");
@@ -129,11 +206,22 @@ public sealed partial class AddTests
         Assert.Equal("2001:db8::10/128", result.GetProperty("ips")[0].GetProperty("address").GetString());
         using var inside = pod.OpenRouteNetlink();
         var eth0 = inside.FindLink("eth0")!;
-        var present = Assert.Single(inside.GetAddresses(AddressFamily.InterNetworkV6, eth0.Index), present => present.Scope == AddressScope.Global);
+        var present = Assert.Single(
+            inside.GetAddresses(AddressFamily.InterNetworkV6, eth0.Index),
+            present => present.Scope == AddressScope.Global
+        );
         Assert.Equal((address, 128), (present.Address, present.PrefixLength));
         Assert.DoesNotContain(AddressFlags.Tentative, (AddressFlags[])[present.Flags & AddressFlags.Tentative]);
-        var rules = lab.HostNetlink.GetRules(AddressFamily.InterNetworkV6).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
-        Assert.Equal(table == 254 ? ["512 from  to 2001:db8::10/128 table 254"] : ["512 from  to 2001:db8::10/128 table 254", "1536 from 2001:db8::10/128 to  table 3"], rules);
+        var rules = lab
+            .HostNetlink.GetRules(AddressFamily.InterNetworkV6)
+            .Where(rule => rule.Priority is > 0 and < 32766)
+            .Select(rule => $"{rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}");
+        Assert.Equal(
+            table == 254
+                ? ["512 from  to 2001:db8::10/128 table 254"]
+                : ["512 from  to 2001:db8::10/128 table 254", "1536 from 2001:db8::10/128 to  table 3"],
+            rules
+        );
 
         lab.AssertDeleted(lab.Del(pod.Path!, previous: result));
     }
@@ -143,8 +231,21 @@ public sealed partial class AddTests
     {
         await using var lab = await ShimLab.StartAsync(state =>
         {
-            state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", IPv6Addr = "2001:db8::10", RouteTableId = 254 };
-            state.Garble = reply => reply.IPAllocationMetadata.Add(new IPAllocationMetadata { IPv4Addr = "10.251.0.10", DeviceNumber = 1, RouteTableId = 10101 });
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                IPv6Addr = "2001:db8::10",
+                RouteTableId = 254,
+            };
+            state.Garble = reply =>
+                reply.IPAllocationMetadata.Add(
+                    new IPAllocationMetadata
+                    {
+                        IPv4Addr = "10.251.0.10",
+                        DeviceNumber = 1,
+                        RouteTableId = 10101,
+                    }
+                );
         });
         var pod = lab.CreateNamespace("pod");
 
@@ -179,19 +280,64 @@ public sealed partial class AddTests
     [Fact]
     public async Task Add_replaces_routes_and_rules_of_an_earlier_holder_of_the_address()
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                DeviceNumber = 1,
+                RouteTableId = 2,
+            }
+        );
         var pod = lab.CreateNamespace("pod");
         lab.HostNetlink.Execute(LinkRequests.CreateBridge("stale", up: true));
         var stale = lab.HostNetlink.FindLink("stale")!;
         var destination = new IPNetwork(PodAddress, 32);
-        lab.HostNetlink.Execute(RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = destination, LinkIndex = stale.Index, Scope = RouteScope.Link }));
-        lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 512, Destination = destination, Table = RouteTable.Main }));
-        lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 1536, Source = destination, Table = 7 }));
+        lab.HostNetlink.Execute(
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = destination,
+                    LinkIndex = stale.Index,
+                    Scope = RouteScope.Link,
+                }
+            )
+        );
+        lab.HostNetlink.Execute(
+            RuleRequests.Add(
+                new RuleInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Priority = 512,
+                    Destination = destination,
+                    Table = RouteTable.Main,
+                }
+            )
+        );
+        lab.HostNetlink.Execute(
+            RuleRequests.Add(
+                new RuleInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Priority = 1536,
+                    Source = destination,
+                    Table = 7,
+                }
+            )
+        );
 
         lab.Add(pod);
 
-        Assert.Equal(lab.HostNetlink.FindLink(HostVeth)!.Index, Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)).LinkIndex);
-        Assert.Equal([(512, 254), (1536, 2)], lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority is > 0 and < 32766).Select(rule => (rule.Priority, rule.Table)));
+        Assert.Equal(
+            lab.HostNetlink.FindLink(HostVeth)!.Index,
+            Assert.Single(lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)).LinkIndex
+        );
+        Assert.Equal(
+            [(512, 254), (1536, 2)],
+            lab.HostNetlink.GetRules(AddressFamily.InterNetwork)
+                .Where(rule => rule.Priority is > 0 and < 32766)
+                .Select(rule => (rule.Priority, rule.Table))
+        );
         await ShimLab.ConnectAsync(lab.Host, pod, PodAddress);
     }
 
@@ -208,7 +354,12 @@ public sealed partial class AddTests
 
         Assert.Equal(count, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count);
         Assert.Equal(count, lab.HostNetlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority == 512));
-        for (var i = 0; i < count; i++) await ShimLab.ConnectAsync(lab.Host, pods[i], IPAddress.Parse(results[i].GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0]));
+        for (var i = 0; i < count; i++)
+            await ShimLab.ConnectAsync(
+                lab.Host,
+                pods[i],
+                IPAddress.Parse(results[i].GetProperty("ips")[0].GetProperty("address").GetString()!.Split('/')[0])
+            );
 
         OnThreads(count, i => Assert.Equal(0, lab.Del(pods[i].Path!, container: $"c{i}", name: $"pod-{i}", previous: results[i]).ExitCode));
         Assert.Equal(lab.Empty, lab.Snapshot());
@@ -218,29 +369,35 @@ public sealed partial class AddTests
     private static void OnThreads(int count, Action<int> body)
     {
         Exception? failure = null;
-        var threads = Enumerable.Range(0, count).Select(i => new Thread(() =>
-        {
-            try
+        var threads = Enumerable
+            .Range(0, count)
+            .Select(i => new Thread(() =>
             {
-                body(i);
-            }
-            catch (Exception exception)
-            {
-                failure = exception;
-            }
-        })).ToList();
+                try
+                {
+                    body(i);
+                }
+                catch (Exception exception)
+                {
+                    failure = exception;
+                }
+            }))
+            .ToList();
         threads.ForEach(thread => thread.Start());
         threads.ForEach(thread => Assert.True(thread.Join(TimeSpan.FromSeconds(60))));
         Assert.Null(failure);
     }
 
-    private static string Run(NetworkNamespace netns, string program, string arguments) => netns.Run(() =>
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return output;
-    });
+    private static string Run(NetworkNamespace netns, string program, string arguments) =>
+        netns.Run(() =>
+        {
+            using var process = Process.Start(
+                new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, UseShellExecute = false }
+            )!;
+            var output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            return output;
+        });
 
     [GeneratedRegex("\"mac\":\"[0-9a-f:]{17}\"", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex AnyMac();

@@ -9,7 +9,10 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.CniShim;
 
-/// <summary>Ours first in a chain, the reference plugins (Debian's containernetworking-plugins) after it: they must find in our result what they need, and leave us to delete.</summary>
+/// <summary>
+/// Ours first in a chain, the reference plugins (Debian's containernetworking-plugins) after it: they must find in our result what they
+/// need, and leave us to delete.
+/// </summary>
 public sealed class ChainTests
 {
     private static readonly IPAddress Pod = IPAddress.Parse("10.250.0.10");
@@ -24,7 +27,11 @@ public sealed class ChainTests
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
         var result = JsonNode.Parse(lab.Add(pod, version: version).GetRawText())!;
-        var portmap = new Chained("portmap", version, """{"snat":true,"runtimeConfig":{"portMappings":[{"hostPort":18080,"containerPort":8080,"protocol":"tcp"}]}}""");
+        var portmap = new Chained(
+            "portmap",
+            version,
+            """{"snat":true,"runtimeConfig":{"portMappings":[{"hostPort":18080,"containerPort":8080,"protocol":"tcp"}]}}"""
+        );
 
         var passed = portmap.Run(lab, pod, "ADD", result);
         Assert.Equal(result.ToJsonString(), passed!.ToJsonString());
@@ -40,7 +47,11 @@ public sealed class ChainTests
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
         var result = JsonNode.Parse(lab.Add(pod, version: "1.0.0").GetRawText())!;
-        var bandwidth = new Chained("bandwidth", "1.0.0", """{"runtimeConfig":{"bandwidth":{"ingressRate":8000000,"ingressBurst":8000000,"egressRate":8000000,"egressBurst":8000000}}}""");
+        var bandwidth = new Chained(
+            "bandwidth",
+            "1.0.0",
+            """{"runtimeConfig":{"bandwidth":{"ingressRate":8000000,"ingressBurst":8000000,"egressRate":8000000,"egressBurst":8000000}}}"""
+        );
 
         var passed = bandwidth.Run(lab, pod, "ADD", result)!;
         var veth = Assert.Single(lab.HostNetlink.GetLinks(), link => link.Kind == "veth");
@@ -62,8 +73,12 @@ public sealed class ChainTests
 
         var passed = tuning.Run(lab, pod, "ADD", result)!;
         Assert.Equal("1", pod.Run(() => File.ReadAllText("/proc/sys/net/ipv6/conf/all/disable_ipv6").Trim()));
-        using (var inside = pod.OpenRouteNetlink()) Assert.Equal(1400, inside.FindLink("eth0")!.Mtu);
-        Assert.Equal(0, lab.Plugin("CHECK", pod.Path!, version: "1.0.0", more: $"\"prevResult\":{passed.ToJsonString()}").RunIn(lab.Host).ExitCode);
+        using (var inside = pod.OpenRouteNetlink())
+            Assert.Equal(1400, inside.FindLink("eth0")!.Mtu);
+        Assert.Equal(
+            0,
+            lab.Plugin("CHECK", pod.Path!, version: "1.0.0", more: $"\"prevResult\":{passed.ToJsonString()}").RunIn(lab.Host).ExitCode
+        );
 
         tuning.Run(lab, pod, "DEL", result);
         lab.AssertDeleted(lab.Plugin("DEL", pod.Path!, version: "1.0.0", more: $"\"prevResult\":{passed.ToJsonString()}").RunIn(lab.Host));
@@ -86,12 +101,25 @@ public sealed class ChainTests
         Assert.Equal(7, buffer[0]);
     }
 
-    private static string Tool(ShimLab lab, string program, params string[] arguments) => Execute(lab, Requirement.NeedProgram(program), arguments, input: "", []).Output;
+    private static string Tool(ShimLab lab, string program, params string[] arguments) =>
+        Execute(lab, Requirement.NeedProgram(program), arguments, input: "", []).Output;
 
-    private static (int ExitCode, string Output) Execute(ShimLab lab, string program, string[] arguments, string input, IEnumerable<(string Name, string Value)> environment)
+    private static (int ExitCode, string Output) Execute(
+        ShimLab lab,
+        string program,
+        string[] arguments,
+        string input,
+        IEnumerable<(string Name, string Value)> environment
+    )
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, UseShellExecute = false };
-        foreach (var (name, value) in environment) start.Environment[name] = value;
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         using var process = lab.Host.Run(() => Process.Start(start))!;
         process.StandardInput.Write(input);
         process.StandardInput.Close();
@@ -114,8 +142,20 @@ public sealed class ChainTests
             Requirement.Need(folder is not null, $"the CNI plugin {type} (containernetworking-plugins)");
             var input = (JsonObject)JsonNode.Parse(configuration)!;
             (input["cniVersion"], input["name"], input["type"], input["prevResult"]) = (version, "aws-cni", type, previous.DeepClone());
-            var outcome = Execute(lab, Path.Combine(folder!, type), [], input.ToJsonString(),
-                [("CNI_COMMAND", command), ("CNI_CONTAINERID", "c1"), ("CNI_NETNS", pod.Path!), ("CNI_IFNAME", "eth0"), ("CNI_PATH", folder!), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]);
+            var outcome = Execute(
+                lab,
+                Path.Combine(folder!, type),
+                [],
+                input.ToJsonString(),
+                [
+                    ("CNI_COMMAND", command),
+                    ("CNI_CONTAINERID", "c1"),
+                    ("CNI_NETNS", pod.Path!),
+                    ("CNI_IFNAME", "eth0"),
+                    ("CNI_PATH", folder!),
+                    ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+                ]
+            );
             Assert.True(outcome.ExitCode == 0, $"{type} {command}: {outcome.Output}");
             return outcome.Output.Length == 0 ? null : JsonNode.Parse(outcome.Output);
         }

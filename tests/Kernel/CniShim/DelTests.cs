@@ -33,9 +33,12 @@ public sealed class DelTests
         var pod = lab.CreateNamespace("pod");
         var result = lab.Add(pod);
 
-        lab.AssertDeleted(lab.Del(withNamespace ? pod.Path! : "", previous: withPrevious ? result : null, socket: withDaemon ? null : Dead));
+        lab.AssertDeleted(
+            lab.Del(withNamespace ? pod.Path! : "", previous: withPrevious ? result : null, socket: withDaemon ? null : Dead)
+        );
 
-        if (withDaemon) Assert.Empty(lab.Ipamd.State.Held);
+        if (withDaemon)
+            Assert.Empty(lab.Ipamd.State.Held);
         using var inside = pod.OpenRouteNetlink();
         Assert.Null(inside.FindLink("eth0"));
     }
@@ -84,10 +87,32 @@ public sealed class DelTests
         // The next holder, as with a cooldown of 0: wired before the reply to the DEL is read.
         lab.Ipamd.State.OnDel = (_, _) =>
         {
-            lab.HostNetlink.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "next0", PeerName = "next1", PeerUp = true }));
+            lab.HostNetlink.Execute(
+                LinkRequests.CreateVeth(
+                    new VethSpec
+                    {
+                        Name = "next0",
+                        PeerName = "next1",
+                        PeerUp = true,
+                    }
+                )
+            );
             var next = lab.HostNetlink.FindLink("next0")!.Index;
             lab.HostNetlink.Execute(LinkRequests.SetUp("next0", up: true));
-            lab.HostNetlink.Execute(RouteRequests.Replace(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = new IPNetwork(First, 32), LinkIndex = next, Table = RouteTable.Main, Scope = RouteScope.Link, Protocol = RouteProtocol.Boot, Type = RouteType.Unicast }));
+            lab.HostNetlink.Execute(
+                RouteRequests.Replace(
+                    new RouteInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Destination = new IPNetwork(First, 32),
+                        LinkIndex = next,
+                        Table = RouteTable.Main,
+                        Scope = RouteScope.Link,
+                        Protocol = RouteProtocol.Boot,
+                        Type = RouteType.Unicast,
+                    }
+                )
+            );
             return Task.CompletedTask;
         };
 
@@ -147,7 +172,9 @@ public sealed class DelTests
         var result = lab.Add(pod);
         lab.Destroy(pod);
         await Eventually.TrueAsync(() => lab.HostNetlink.GetLinks().Count == 1);
-        var run = lab.Plugin("DEL", pod.Path!, more: $"\"prevResult\":{result.GetRawText().Replace(result.GetProperty("interfaces")[0].GetProperty("mac").GetString()!, text, StringComparison.Ordinal)}");
+        var mac = result.GetProperty("interfaces")[0].GetProperty("mac").GetString()!;
+        var previous = result.GetRawText().Replace(mac, text, StringComparison.Ordinal);
+        var run = lab.Plugin("DEL", pod.Path!, more: $"\"prevResult\":{previous}");
         run.Config = run.Config.Replace(lab.Ipamd.SocketPath, Dead, StringComparison.Ordinal);
 
         lab.AssertDeleted(run.RunIn(lab.Host));
@@ -162,7 +189,9 @@ public sealed class DelTests
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
         var result = lab.Add(pod);
-        var damaged = result.GetRawText().Replace(result.GetProperty("interfaces")[0].GetProperty("name").GetString()!, name, StringComparison.Ordinal);
+        var damaged = result
+            .GetRawText()
+            .Replace(result.GetProperty("interfaces")[0].GetProperty("name").GetString()!, name, StringComparison.Ordinal);
 
         lab.AssertDeleted(lab.Del(pod.Path!, previous: JsonDocument.Parse(damaged).RootElement));
     }
@@ -177,8 +206,19 @@ public sealed class DelTests
         lab.AssertDeleted(lab.Del(pod.Path!));
 
         var request = Assert.Single(lab.Ipamd.State.Dels);
-        Assert.Equal(("sample-pod", "default", "c1", "c1", "eth0", "aws-cni", "PodDeleted", "u1"),
-            (request.K8SPODNAME, request.K8SPODNAMESPACE, request.K8SPODINFRACONTAINERID, request.ContainerID, request.IfName, request.NetworkName, request.Reason, request.K8SPODUID));
+        Assert.Equal(
+            ("sample-pod", "default", "c1", "c1", "eth0", "aws-cni", "PodDeleted", "u1"),
+            (
+                request.K8SPODNAME,
+                request.K8SPODNAMESPACE,
+                request.K8SPODINFRACONTAINERID,
+                request.ContainerID,
+                request.IfName,
+                request.NetworkName,
+                request.Reason,
+                request.K8SPODUID
+            )
+        );
     }
 
     [Fact]
@@ -222,7 +262,10 @@ public sealed class DelTests
         var pod = lab.CreateNamespace("pod");
         var result = lab.Add(pod, container: "c2");
 
-        Assert.Equal(0, lab.Del(withNamespace ? old.Path! : "", container: "c1", previous: oldResult, socket: withDaemon ? null : Dead).ExitCode);
+        Assert.Equal(
+            0,
+            lab.Del(withNamespace ? old.Path! : "", container: "c1", previous: oldResult, socket: withDaemon ? null : Dead).ExitCode
+        );
 
         await ShimLab.ConnectAsync(lab.Host, pod, Second);
         Assert.DoesNotContain("10.250.0.10", lab.Snapshot(), StringComparison.Ordinal);
@@ -235,7 +278,14 @@ public sealed class DelTests
     [InlineData(false)]
     public async Task Del_repeated_leaves_the_next_holder_of_the_address(bool samePod)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.Allocate = _ => new IPAllocationMetadata { IPv4Addr = "10.250.0.10", DeviceNumber = 1, RouteTableId = 2 });
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.Allocate = _ => new IPAllocationMetadata
+            {
+                IPv4Addr = "10.250.0.10",
+                DeviceNumber = 1,
+                RouteTableId = 2,
+            }
+        );
         var old = lab.CreateNamespace("old");
         var oldResult = lab.Add(old, container: "c1");
         lab.AssertDeleted(lab.Del(old.Path!, container: "c1", previous: oldResult));
@@ -259,7 +309,16 @@ public sealed class DelTests
         await using var lab = await ShimLab.StartAsync();
         var pod = lab.CreateNamespace("pod");
         using var inside = pod.OpenRouteNetlink();
-        inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "other0", PeerNamespace = lab.Host }));
+        inside.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "eth0",
+                    PeerName = "other0",
+                    PeerNamespace = lab.Host,
+                }
+            )
+        );
         var before = lab.Snapshot();
         Assert.Equal(101, lab.Plugin("ADD", pod.Path!).RunIn(lab.Host).Code);
 
@@ -294,12 +353,17 @@ public sealed class DelTests
     {
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
-        // Its wiring is ours (the data path is the same); its result has no MAC of the host end, the route table where the MAC of the pod's end belongs.
+        // Its wiring is ours (the data path is the same); its result has no MAC of the host end, the route table where the MAC of the pod's
+        // end belongs.
         lab.Add(pod);
-        var previous = JsonDocument.Parse($$"""
-            {"cniVersion":"0.4.0","dns":{},"interfaces":[{"name":"enicc21c2d7785"},{"name":"eth0","mac":"2","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"1"}],
-             "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
-            """).RootElement;
+        var previous = JsonDocument
+            .Parse(
+                $$"""
+                {"cniVersion":"0.4.0","dns":{},"interfaces":[{"name":"enicc21c2d7785"},{"name":"eth0","mac":"2","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"0","sandbox":"1"}],
+                 "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
+                """
+            )
+            .RootElement;
 
         lab.AssertDeleted(lab.Del(withNamespace ? pod.Path! : "", previous: previous, socket: withDaemon ? null : Dead));
     }
@@ -310,14 +374,38 @@ public sealed class DelTests
         await using var lab = await ShimLab.StartAsync(OnSecondaryInterface);
         var pod = lab.CreateNamespace("pod");
         using var inside = pod.OpenRouteNetlink();
-        inside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", PeerName = "vlancc21c2d7785", PeerNamespace = lab.Host, PeerUp = true }));
+        inside.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "eth0",
+                    PeerName = "vlancc21c2d7785",
+                    PeerNamespace = lab.Host,
+                    PeerUp = true,
+                }
+            )
+        );
         lab.HostNetlink.Execute(LinkRequests.CreateBridge("vlan.eth.7", up: true));
         foreach (var link in (string[])["vlan.eth.7", "vlancc21c2d7785"])
-            lab.HostNetlink.Execute(RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 10, InputInterface = link, Table = 107 }));
-        var previous = JsonDocument.Parse($$"""
-            {"cniVersion":"0.4.0","interfaces":[{"name":"vlancc21c2d7785"},{"name":"eth0","mac":"107","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"7","sandbox":"0"}],
-             "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
-            """).RootElement;
+            lab.HostNetlink.Execute(
+                RuleRequests.Add(
+                    new RuleInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Priority = 10,
+                        InputInterface = link,
+                        Table = 107,
+                    }
+                )
+            );
+        var previous = JsonDocument
+            .Parse(
+                $$"""
+                {"cniVersion":"0.4.0","interfaces":[{"name":"vlancc21c2d7785"},{"name":"eth0","mac":"107","sandbox":"{{pod.Path}}"},{"name":"dummycc21c2d7785","mac":"7","sandbox":"0"}],
+                 "ips":[{"version":"4","interface":1,"address":"10.250.0.10/32"}]}
+                """
+            )
+            .RootElement;
 
         lab.AssertDeleted(lab.Del(pod.Path!, previous: previous));
     }
@@ -328,7 +416,9 @@ public sealed class DelTests
     [InlineData(StatusCode.Unavailable, 11)]
     public async Task Del_refused_by_a_running_daemon_fails_so_that_the_runtime_comes_again(StatusCode status, int code)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, _) => throw new RpcException(new Status(status, "checkpoint: disk full")));
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnDel = (_, _) => throw new RpcException(new Status(status, "checkpoint: disk full"))
+        );
         var pod = lab.CreateNamespace("pod");
         lab.Add(pod);
 
@@ -344,7 +434,9 @@ public sealed class DelTests
     [Fact]
     public async Task Del_of_a_daemon_that_hangs_succeeds_at_the_deadline()
     {
-        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken));
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnDel = (_, context) => Task.Delay(Timeout.Infinite, context.CancellationToken)
+        );
         var pod = lab.CreateNamespace("pod");
         lab.Add(pod);
         var run = lab.Plugin("DEL", pod.Path!);
@@ -368,6 +460,11 @@ public sealed class DelTests
         Assert.Equal(before, lab.Snapshot());
     }
 
-    private static void OnSecondaryInterface(FakeIpamdState state)
-        => state.Allocate = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{n + 10}", DeviceNumber = 1, RouteTableId = 2 };
+    private static void OnSecondaryInterface(FakeIpamdState state) =>
+        state.Allocate = static n => new IPAllocationMetadata
+        {
+            IPv4Addr = $"10.250.0.{n + 10}",
+            DeviceNumber = 1,
+            RouteTableId = 2,
+        };
 }

@@ -19,7 +19,33 @@ public sealed class DispatcherFuzzTests
     private static readonly int[] Codes = [1, 4, 5, 6, 7, 8, 11, 50, 100, 101, 102, 110, 111];
     private static readonly string[] Commands = ["ADD", "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION", "add", "X", ""];
     private static readonly string[] Versions = ["1.1.0", "1.0.0", "0.4.0", "0.3.1", "0.1.0", "9.9.9", ""];
-    private static readonly string[] Values = ["", " ", "eth0", "lo", ".", "..", "a/b", "a:b", "%d", "é", "\0", "0123456789abcde", "0123456789abcdef", new('x', 300), "-", "c1", "c2;c3", "K=V;", "=;=", "/proc/thread-self/ns/net", "/proc/thread-self/ns/mnt", "/", "/dev/null", "relative"];
+    private static readonly string[] Values =
+    [
+        "",
+        " ",
+        "eth0",
+        "lo",
+        ".",
+        "..",
+        "a/b",
+        "a:b",
+        "%d",
+        "é",
+        "\0",
+        "0123456789abcde",
+        "0123456789abcdef",
+        new('x', 300),
+        "-",
+        "c1",
+        "c2;c3",
+        "K=V;",
+        "=;=",
+        "/proc/thread-self/ns/net",
+        "/proc/thread-self/ns/mnt",
+        "/",
+        "/dev/null",
+        "relative",
+    ];
 
     [Fact]
     public async Task The_plugin_answers_everything_and_leaves_nothing()
@@ -37,8 +63,10 @@ public sealed class DispatcherFuzzTests
             var input = $"round {round} of FUZZ_SEED={seed}: {run.Config}";
             run.RunIn(lab.Host);
             AssertAnswer(run, input);
-            if (run.ExitCode == 0) good++;
-            if (run.ExitCode == 0 && run.Stdout.Contains("\"ips\"", StringComparison.Ordinal)) result = run.Answer.Clone();
+            if (run.ExitCode == 0)
+                good++;
+            if (run.ExitCode == 0 && run.Stdout.Contains("\"ips\"", StringComparison.Ordinal))
+                result = run.Answer.Clone();
         }
 
         Assert.True(good > 10, $"only {good} of {Rounds} inputs were good: nothing was tried but refusals (FUZZ_SEED={seed})");
@@ -57,26 +85,41 @@ public sealed class DispatcherFuzzTests
     private static void AssertAnswer(PluginRun run, string input)
     {
         Assert.True(run.ExitCode is 0 or 1, $"{input}: exit code {run.ExitCode}");
-        if (run.ExitCode == 0) return;
+        if (run.ExitCode == 0)
+            return;
         var answer = JsonDocument.Parse(run.Stdout).RootElement;
-        Assert.True(answer.TryGetProperty("cniVersion", out _) && answer.GetProperty("msg").GetString()!.Length > 0, $"{input}: {run.Stdout}");
+        Assert.True(
+            answer.TryGetProperty("cniVersion", out _) && answer.GetProperty("msg").GetString()!.Length > 0,
+            $"{input}: {run.Stdout}"
+        );
         Assert.True(Codes.Contains(run.Code), $"{input}: {run.Stdout}");
     }
 
     /// <summary>Most of a call is good, so that what is bad gets far.</summary>
     private static PluginRun Next(ShimLab lab, NetworkNamespace pod, Random random, JsonElement? result)
     {
-        var previous = result is { } known && random.Next(2) == 0 ? $",\"prevResult\":{(random.Next(3) == 0 ? Damage(random, known.GetRawText()) : known.GetRawText())}" : "";
+        var previous =
+            result is { } known && random.Next(2) == 0
+                ? $",\"prevResult\":{(random.Next(3) == 0 ? Damage(random, known.GetRawText()) : known.GetRawText())}"
+                : "";
         var garbage = random.Next(4) == 0 ? ",\"cni.dev/valid-attachments\":[{\"containerID\":\"c1\",\"ifname\":\"eth0\"}]" : "";
         // Nobody serves the sockets that damage invents: they are not waited for.
-        var run = lab.Plugin(Pick(random, Commands), pod.Path!, version: Pick(random, Versions), more: "\"ipamdWaitSeconds\":0" + previous + garbage);
-        if (random.Next(3) == 0) run.Config = Damage(random, run.Config);
+        var run = lab.Plugin(
+            Pick(random, Commands),
+            pod.Path!,
+            version: Pick(random, Versions),
+            more: "\"ipamdWaitSeconds\":0" + previous + garbage
+        );
+        if (random.Next(3) == 0)
+            run.Config = Damage(random, run.Config);
         foreach (var variable in (string[])["CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME", "CNI_ARGS", "CNI_PATH"])
         {
-            if (random.Next(8) != 0) continue;
+            if (random.Next(8) != 0)
+                continue;
             var value = Pick(random, Values);
             // A DEL has the arguments of its ADD: with another pod's name it proves nothing, and is right to leave the link.
-            if (variable == "CNI_ARGS" && PodArguments.TryParse(value, out _) is null) value = "=;=";
+            if (variable == "CNI_ARGS" && PodArguments.TryParse(value, out _) is null)
+                value = "=;=";
             run.Set(variable, value);
         }
 
@@ -87,13 +130,22 @@ public sealed class DispatcherFuzzTests
     {
         switch (random.Next(6))
         {
-            case 0: return text[..random.Next(text.Length)];
-            case 1: return text.Insert(random.Next(text.Length), Pick(random, Values));
-            case 2: return text.Replace(Pick(random, ["\"", "{", "}", "[", ":", ",", "1", "0"]), Pick(random, ["", "\"", "null", "{}", "[]", "-1", "1e99", "\\ud800"]), StringComparison.Ordinal);
-            case 3: return new string('[', random.Next(1, 200)) + text;
+            case 0:
+                return text[..random.Next(text.Length)];
+            case 1:
+                return text.Insert(random.Next(text.Length), Pick(random, Values));
+            case 2:
+                return text.Replace(
+                    Pick(random, ["\"", "{", "}", "[", ":", ",", "1", "0"]),
+                    Pick(random, ["", "\"", "null", "{}", "[]", "-1", "1e99", "\\ud800"]),
+                    StringComparison.Ordinal
+                );
+            case 3:
+                return new string('[', random.Next(1, 200)) + text;
             default:
                 var bytes = Encoding.UTF8.GetBytes(text);
-                for (var changes = random.Next(1, 8); changes > 0; changes--) bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
+                for (var changes = random.Next(1, 8); changes > 0; changes--)
+                    bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
                 return Encoding.Latin1.GetString(bytes);
         }
     }

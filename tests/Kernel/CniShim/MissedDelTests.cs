@@ -32,7 +32,10 @@ public sealed class MissedDelTests : IDisposable
         Assert.Equal(("aws-cni", "c1", "eth0"), (note.NetworkName, note.ContainerId, note.InterfaceName));
         Assert.InRange(note.At, before.At.AddMilliseconds(-1), TimeProvider.System.GetUtcNow());
         Assert.InRange(note.SinceBoot, before.SinceBoot, TimeProvider.System.GetElapsedTime(0));
-        Assert.Equal((await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id", TestContext.Current.CancellationToken)).Trim(), note.BootId);
+        Assert.Equal(
+            (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id", TestContext.Current.CancellationToken)).Trim(),
+            note.BootId
+        );
     }
 
     [Fact]
@@ -49,7 +52,10 @@ public sealed class MissedDelTests : IDisposable
         other.Config = other.Config.Replace(lab.Ipamd.SocketPath, Socket, StringComparison.Ordinal);
         Assert.Equal(0, other.RunIn(lab.Host).ExitCode);
 
-        Assert.Equal(["c1/eth0", "c1/eth1", "c2/eth0"], Notes().Select(note => $"{note.ContainerId}/{note.InterfaceName}").Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["c1/eth0", "c1/eth1", "c2/eth0"],
+            Notes().Select(note => $"{note.ContainerId}/{note.InterfaceName}").Order(StringComparer.Ordinal)
+        );
     }
 
     /// <summary>The daemon may have carried it out, or not.</summary>
@@ -57,7 +63,9 @@ public sealed class MissedDelTests : IDisposable
     public async Task Del_without_an_answer_in_time_leaves_a_note()
     {
         var never = new TaskCompletionSource();
-        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, context) => never.Task.WaitAsync(context.CancellationToken));
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnDel = (_, context) => never.Task.WaitAsync(context.CancellationToken)
+        );
         var run = lab.Plugin("DEL", "");
         run.Config = run.Config.Replace("\"ipamdTimeoutSeconds\":20", "\"ipamdTimeoutSeconds\":1", StringComparison.Ordinal);
 
@@ -72,7 +80,9 @@ public sealed class MissedDelTests : IDisposable
     [InlineData(StatusCode.NotFound, 0)]
     public async Task Del_that_the_daemon_answered_leaves_none(StatusCode answer, int exitCode)
     {
-        await using var lab = await ShimLab.StartAsync(state => state.OnDel = (_, _) => throw new RpcException(new Status(answer, "as asked for")));
+        await using var lab = await ShimLab.StartAsync(state =>
+            state.OnDel = (_, _) => throw new RpcException(new Status(answer, "as asked for"))
+        );
 
         Assert.Equal(exitCode, lab.Del("").ExitCode);
 
@@ -118,7 +128,8 @@ public sealed class MissedDelTests : IDisposable
                 break;
             case "full":
                 MissedDelFolder.Open(Socket).Dispose();
-                for (var index = 0; index < MissedDelFolder.MaxFiles; index++) await File.WriteAllBytesAsync(Path.Combine(Folder, $"{index}"), [], TestContext.Current.CancellationToken);
+                for (var index = 0; index < MissedDelFolder.MaxFiles; index++)
+                    await File.WriteAllBytesAsync(Path.Combine(Folder, $"{index}"), [], TestContext.Current.CancellationToken);
                 break;
             default:
                 socket = Path.Combine(_run, "none", "ipamd.sock");

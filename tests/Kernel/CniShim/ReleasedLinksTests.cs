@@ -72,12 +72,16 @@ public sealed class ReleasedLinksTests
         {
             var pod = lab.CreateNamespace($"pod{number}");
             var result = lab.Add(pod, $"c{number}", $"pod-{number}");
-            if (number % 2 == 0) Assert.Equal(0, lab.Del(pod.Path!, $"c{number}", $"pod-{number}", result).ExitCode);
+            if (number % 2 == 0)
+                Assert.Equal(0, lab.Del(pod.Path!, $"c{number}", $"pod-{number}", result).ExitCode);
         }
 
         using var released = lab.Host.Run(() => new ReleasedLinks(NullLogger<ReleasedLinks>.Instance));
         await Eventually.TrueAsync(() => lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth") == 10);
-        Assert.Equal(10, lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count(route => route.Destination?.PrefixLength == 32));
+        Assert.Equal(
+            10,
+            lab.HostNetlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Count(route => route.Destination?.PrefixLength == 32)
+        );
         released.Request();
         Assert.Equal(10, lab.HostNetlink.GetLinks().Count(link => link.Kind == "veth"));
     }
@@ -85,6 +89,11 @@ public sealed class ReleasedLinksTests
     private static void Deleting(VpcCni.Shim.Tests.FakeIpamdState state)
     {
         state.DeletesLinks = true;
-        state.Allocate = static n => new IPAllocationMetadata { IPv4Addr = $"10.250.0.{n + 10}", DeviceNumber = 1, RouteTableId = 2 };
+        state.Allocate = static n => new IPAllocationMetadata
+        {
+            IPv4Addr = $"10.250.0.{n + 10}",
+            DeviceNumber = 1,
+            RouteTableId = 2,
+        };
     }
 }

@@ -60,17 +60,33 @@ internal sealed class ShimLab : IAsyncDisposable
         pod.Dispose();
     }
 
-    public PluginRun Plugin(string command, string netns, string container = "c1", string pod = "sample-pod", string version = "1.1.0", string more = "")
-        => new PluginRun(command, Conf(version, more))
+    public PluginRun Plugin(
+        string command,
+        string netns,
+        string container = "c1",
+        string pod = "sample-pod",
+        string version = "1.1.0",
+        string more = ""
+    ) =>
+        new PluginRun(command, Conf(version, more))
             .Set("CNI_NETNS", netns)
             .Set("CNI_CONTAINERID", container)
-            .Set("CNI_ARGS", $"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};K8S_POD_INFRA_CONTAINER_ID={container};K8S_POD_UID=u1");
+            .Set(
+                "CNI_ARGS",
+                $"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod};K8S_POD_INFRA_CONTAINER_ID={container};K8S_POD_UID=u1"
+            );
 
-    public string Conf(string version = "1.1.0", string more = "")
-        => PluginRun.Conf(version, $"\"ipamdSocket\":\"{Ipamd.SocketPath}\",\"ipamdTimeoutSeconds\":20{(more.Length > 0 ? "," + more : "")}");
+    public string Conf(string version = "1.1.0", string more = "") =>
+        PluginRun.Conf(version, $"\"ipamdSocket\":\"{Ipamd.SocketPath}\",\"ipamdTimeoutSeconds\":20{(more.Length > 0 ? "," + more : "")}");
 
     /// <summary>ADD that has to succeed; its result.</summary>
-    public JsonElement Add(NetworkNamespace pod, string container = "c1", string name = "sample-pod", string version = "1.1.0", string more = "")
+    public JsonElement Add(
+        NetworkNamespace pod,
+        string container = "c1",
+        string name = "sample-pod",
+        string version = "1.1.0",
+        string more = ""
+    )
     {
         var run = Plugin("ADD", pod.Path!, container, name, version, more).RunIn(Host);
         Assert.True(run.ExitCode == 0, run.Stdout + run.Stderr);
@@ -78,10 +94,17 @@ internal sealed class ShimLab : IAsyncDisposable
     }
 
     /// <summary>DEL; the prevResult is what a runtime has cached of the ADD.</summary>
-    public PluginRun Del(string netns, string container = "c1", string name = "sample-pod", JsonElement? previous = null, string? socket = null)
+    public PluginRun Del(
+        string netns,
+        string container = "c1",
+        string name = "sample-pod",
+        JsonElement? previous = null,
+        string? socket = null
+    )
     {
         var run = Plugin("DEL", netns, container, name, more: previous is { } result ? $"\"prevResult\":{result.GetRawText()}" : "");
-        if (socket is not null) run.Config = run.Config.Replace(Ipamd.SocketPath, socket, StringComparison.Ordinal);
+        if (socket is not null)
+            run.Config = run.Config.Replace(Ipamd.SocketPath, socket, StringComparison.Ordinal);
         return run.RunIn(Host);
     }
 
@@ -99,14 +122,25 @@ internal sealed class ShimLab : IAsyncDisposable
         lines.AddRange(HostNetlink.GetLinks().Select(link => $"link {link.Name} {link.Kind}"));
         foreach (var family in (AddressFamily[])[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
-            lines.AddRange(HostNetlink.GetRules(family).Select(rule => $"{family} rule {rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}"));
+            lines.AddRange(
+                HostNetlink
+                    .GetRules(family)
+                    .Select(rule => $"{family} rule {rule.Priority} from {rule.Source} to {rule.Destination} table {rule.Table}")
+            );
             // The kernel's own local and multicast routes of a link come late and go with it.
-            lines.AddRange(HostNetlink.GetRoutes(family).Where(route => route.Protocol != RouteProtocol.Kernel).Select(route => $"{family} route {route.Destination} via {route.Gateway} dev {route.LinkIndex} table {route.Table}"));
+            lines.AddRange(
+                HostNetlink
+                    .GetRoutes(family)
+                    .Where(route => route.Protocol != RouteProtocol.Kernel)
+                    .Select(route => $"{family} route {route.Destination} via {route.Gateway} dev {route.LinkIndex} table {route.Table}")
+            );
         }
         return string.Join('\n', lines.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>One connection and one byte each way, from one namespace to an address in another, at once: nothing may have to settle first.</summary>
+    /// <summary>
+    /// One connection and one byte each way, from one namespace to an address in another, at once: nothing may have to settle first.
+    /// </summary>
     public static async Task ConnectAsync(NetworkNamespace from, NetworkNamespace to, IPAddress address)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(10));
@@ -126,8 +160,10 @@ internal sealed class ShimLab : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         HostNetlink.Dispose();
-        foreach (var name in _names) NetworkNamespace.DeleteNamed(name);
-        foreach (var created in _open) created.Dispose();
+        foreach (var name in _names)
+            NetworkNamespace.DeleteNamed(name);
+        foreach (var created in _open)
+            created.Dispose();
         await Ipamd.DisposeAsync();
     }
 }

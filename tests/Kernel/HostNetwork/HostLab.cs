@@ -12,17 +12,20 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
 /// <summary>
-/// A node with two ENIs, each with a machine at its other end that has the internet's address, and pods as the plugin wires them. Which of the two machines a packet reaches says by which ENI it left.
-/// All in namespaces of its own.
+/// A node with two ENIs, each with a machine at its other end that has the internet's address, and pods as the plugin wires them. Which of
+/// the two machines a packet reaches says by which ENI it left. All in namespaces of its own.
 /// </summary>
 internal sealed class HostLab : IAsyncDisposable
 {
-    public static readonly IPAddress PrimaryAddress = IPAddress.Parse("10.0.0.10"), SecondaryAddress = IPAddress.Parse("10.0.0.20"), Internet = IPAddress.Parse("203.0.113.10");
+    public static readonly IPAddress PrimaryAddress = IPAddress.Parse("10.0.0.10"),
+        SecondaryAddress = IPAddress.Parse("10.0.0.20"),
+        Internet = IPAddress.Parse("203.0.113.10");
 
     /// <summary>Of the secondary ENI.</summary>
     public const int Table = 2;
 
-    public const string PrimaryMac = "02:00:00:00:00:01", SecondaryMac = "02:00:00:00:00:02";
+    public const string PrimaryMac = "02:00:00:00:00:01",
+        SecondaryMac = "02:00:00:00:00:02";
     private readonly CancellationTokenSource _stop = new();
     private readonly List<NetworkNamespace> _pods = [];
     private readonly ConcurrentDictionary<string, PodEndpoint> _held = new();
@@ -41,12 +44,22 @@ internal sealed class HostLab : IAsyncDisposable
         Host.Ip($"address add {PrimaryAddress}/24 dev eth0");
         Host.Ip("route add default via 10.0.0.1");
         _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host, settings);
-        Keeper = new HostNetworkReconciler(_kernel, options, Inputs, TimeProvider.System, new Random(1), Logger<HostNetworkReconciler>(), Host, Program(programs));
+        Keeper = new HostNetworkReconciler(
+            _kernel,
+            options,
+            Inputs,
+            TimeProvider.System,
+            new Random(1),
+            Logger<HostNetworkReconciler>(),
+            Host,
+            Program(programs)
+        );
     }
 
     public NetworkNamespace Host { get; }
     public RouteNetlink Netlink { get; }
     public HostNetworkReconciler Keeper { get; }
+
     public long Repaired(RepairKind kind) => Keeper.Report.Kinds[kind].Repaired;
 
     public ConcurrentQueue<string> Lines { get; } = new();
@@ -59,8 +72,10 @@ internal sealed class HostLab : IAsyncDisposable
     public NetworkNamespace Second { get; }
 
     /// <summary>Runs netfilter's programs in the node, from these folders.</summary>
-    public NetfilterProgram Program(IReadOnlyList<string>? folders = null)
-        => folders is null ? new NetfilterProgram(Host, TimeProvider.System) : new NetfilterProgram(Host, TimeProvider.System) { Folders = folders };
+    public NetfilterProgram Program(IReadOnlyList<string>? folders = null) =>
+        folders is null
+            ? new NetfilterProgram(Host, TimeProvider.System)
+            : new NetfilterProgram(Host, TimeProvider.System) { Folders = folders };
 
     /// <summary>Wires both ENIs and keeps them.</summary>
     /// <param name="options">What the operator decided.</param>
@@ -70,7 +85,15 @@ internal sealed class HostLab : IAsyncDisposable
     /// <param name="mtu">Of the secondary ENI.</param>
     /// <param name="settings">Where the kernel's parameters are.</param>
     /// <param name="look">False: the first look is the test's to make.</param>
-    public static async Task<HostLab> StartAsync(HostNetworkOptions? options = null, Action<HostLab>? before = null, bool run = true, IReadOnlyList<string>? programs = null, bool look = true, string settings = KernelSettings.Folder, int mtu = 9001)
+    public static async Task<HostLab> StartAsync(
+        HostNetworkOptions? options = null,
+        Action<HostLab>? before = null,
+        bool run = true,
+        IReadOnlyList<string>? programs = null,
+        bool look = true,
+        string settings = KernelSettings.Folder,
+        int mtu = 9001
+    )
     {
         Iproute.Need();
         Requirement.NeedProgram("nft");
@@ -78,19 +101,35 @@ internal sealed class HostLab : IAsyncDisposable
         before?.Invoke(lab);
         await lab.WireAsync(PrimaryMac, 0, PrimaryAddress);
         // What the kernel refuses of it is what the test is about.
-        if (mtu == 9001) await lab.WireAsync(SecondaryMac, 1, SecondaryAddress);
-        else await Xunit.Assert.ThrowsAsync<HostNetworkException>(() => lab.WireAsync(SecondaryMac, 1, SecondaryAddress, mtu));
+        if (mtu == 9001)
+            await lab.WireAsync(SecondaryMac, 1, SecondaryAddress);
+        else
+            await Xunit.Assert.ThrowsAsync<HostNetworkException>(() => lab.WireAsync(SecondaryMac, 1, SecondaryAddress, mtu));
 
-        if (look) await lab.Keeper.SyncAsync(CancellationToken.None);
-        if (run) lab.Run();
+        if (look)
+            await lab.Keeper.SyncAsync(CancellationToken.None);
+        if (run)
+            lab.Run();
         return lab;
     }
 
     public void Run() => _running = Keeper.RunAsync(_stop.Token);
 
     /// <summary>As the pool does with an interface that was attached.</summary>
-    public Task WireAsync(string mac, int device, IPAddress address, int mtu = 9001) => _kernel.EnsureInterfaceAsync(
-        new InterfaceWiring { Mac = mac, DeviceIndex = device, NetworkCard = 0, PrimaryAddress = address, SubnetRange = IPNetwork.Parse("10.0.0.0/24"), Mtu = mtu }, TimeSpan.Zero, CancellationToken.None);
+    public Task WireAsync(string mac, int device, IPAddress address, int mtu = 9001) =>
+        _kernel.EnsureInterfaceAsync(
+            new InterfaceWiring
+            {
+                Mac = mac,
+                DeviceIndex = device,
+                NetworkCard = 0,
+                PrimaryAddress = address,
+                SubnetRange = IPNetwork.Parse("10.0.0.0/24"),
+                Mtu = mtu,
+            },
+            TimeSpan.Zero,
+            CancellationToken.None
+        );
 
     /// <summary>A pod as the plugin wires it, known to the ledger.</summary>
     public NetworkNamespace AddPod(string name, string address, int table = Table)
@@ -100,11 +139,36 @@ internal sealed class HostLab : IAsyncDisposable
         Hold(name, address, table);
         _held[name] = _held[name] with { NetnsPath = $"/proc/{Environment.ProcessId}/fd/{ns.Handle.DangerousGetHandle()}" };
         using var pod = ns.OpenRouteNetlink();
-        pod.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "eth0", Mtu = 9001, PeerName = LinkOf(name), PeerNamespace = Host, PeerMtu = 9001 }));
+        pod.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "eth0",
+                    Mtu = 9001,
+                    PeerName = LinkOf(name),
+                    PeerNamespace = Host,
+                    PeerMtu = 9001,
+                }
+            )
+        );
         var (hostMac, index) = (Netlink.FindLink(LinkOf(name))!.Mac, Netlink.FindLink(LinkOf(name))!.Index);
         var endpoint = _held[name];
-        Netlink.Execute([LinkRequests.SetUp(index, true), RouteRequests.Add(RouteTo(endpoint.Address, index)), .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST))]);
-        ns.IpBatch("", ["link set lo up", "link set eth0 up", $"address add {address}/32 dev eth0", "route add 169.254.1.1 dev eth0", "route add default via 169.254.1.1", $"neigh add 169.254.1.1 lladdr {hostMac} dev eth0 nud permanent"]);
+        Netlink.Execute([
+            LinkRequests.SetUp(index, true),
+            RouteRequests.Add(RouteTo(endpoint.Address, index)),
+            .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST)),
+        ]);
+        ns.IpBatch(
+            "",
+            [
+                "link set lo up",
+                "link set eth0 up",
+                $"address add {address}/32 dev eth0",
+                "route add 169.254.1.1 dev eth0",
+                "route add default via 169.254.1.1",
+                $"neigh add 169.254.1.1 lladdr {hostMac} dev eth0 nud permanent",
+            ]
+        );
         return ns;
     }
 
@@ -118,34 +182,85 @@ internal sealed class HostLab : IAsyncDisposable
         {
             var name = $"many{number}";
             Hold(name, $"10.0.{1 + (number / 200)}.{1 + (number % 200)}");
-            pods.Execute(LinkRequests.CreateVeth(new VethSpec { Name = $"p{number}", PeerName = LinkOf(name), PeerNamespace = Host }));
+            pods.Execute(
+                LinkRequests.CreateVeth(
+                    new VethSpec
+                    {
+                        Name = $"p{number}",
+                        PeerName = LinkOf(name),
+                        PeerNamespace = Host,
+                    }
+                )
+            );
             var (index, endpoint) = (Netlink.FindLink(LinkOf(name))!.Index, _held[name]);
-            Netlink.Execute([LinkRequests.SetUp(index, true), RouteRequests.Add(RouteTo(endpoint.Address, index)), .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule))]);
+            Netlink.Execute([
+                LinkRequests.SetUp(index, true),
+                RouteRequests.Add(RouteTo(endpoint.Address, index)),
+                .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule)),
+            ]);
         }
     }
 
-    public void Hold(string name, string address, int table = Table) => _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), table);
+    public void Hold(string name, string address, int table = Table) =>
+        _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), table);
 
     public void Release(string name) => _held.TryRemove(name, out _);
 
     public static string LinkOf(string name) => "eni" + Suffix(name);
 
     /// <summary>Everything that the keeper keeps, as text, without what the kernel counts.</summary>
-    public string Snapshot() => string.Join('\n',
-    [
-        .. Netlink.GetRules(AddressFamily.InterNetwork).Select(rule => $"rule {rule.Priority} {rule.Source} {rule.Destination} {rule.Mark:x}/{rule.MarkMask:x} {rule.Table} {rule.InputInterface}").Order(StringComparer.Ordinal),
-        .. Netlink.GetRoutes(AddressFamily.InterNetwork).Where(route => route.Protocol != RouteProtocol.Kernel).Select(route => $"route {route.Destination} {route.Gateway} {route.LinkIndex} {route.Table}").Order(StringComparer.Ordinal),
-        .. Netlink.GetLinks().Where(link => link.Name.StartsWith('e')).Select(link => $"link {link.Name} {link.Mtu} {link.IsUp} {link.Mac}"),
-        .. Netlink.GetAddresses(AddressFamily.InterNetwork).Select(address => $"address {address.Address}/{address.PrefixLength} {address.LinkIndex}"),
-        .. Host.Run(() => new[] { "eth0", "ens6" }.Select(link => File.Exists($"/proc/sys/net/ipv4/conf/{link}/rp_filter") ? $"rp_filter {link} {File.ReadAllText($"/proc/sys/net/ipv4/conf/{link}/rp_filter").Trim()}" : "").ToArray()),
-        .. Netlink.GetConfigurations(AddressFamily.InterNetwork).Select(setting => $"forwarding {setting.LinkIndex} {setting.Forwards}").Order(StringComparer.Ordinal),
-        Nft("-s list ruleset"),
-    ]);
+    public string Snapshot() =>
+        string.Join(
+            '\n',
+            [
+                .. Netlink
+                    .GetRules(AddressFamily.InterNetwork)
+                    .Select(rule =>
+                        $"rule {rule.Priority} {rule.Source} {rule.Destination} {rule.Mark:x}/{rule.MarkMask:x} {rule.Table} "
+                        + $"{rule.InputInterface}"
+                    )
+                    .Order(StringComparer.Ordinal),
+                .. Netlink
+                    .GetRoutes(AddressFamily.InterNetwork)
+                    .Where(route => route.Protocol != RouteProtocol.Kernel)
+                    .Select(route => $"route {route.Destination} {route.Gateway} {route.LinkIndex} {route.Table}")
+                    .Order(StringComparer.Ordinal),
+                .. Netlink
+                    .GetLinks()
+                    .Where(link => link.Name.StartsWith('e'))
+                    .Select(link => $"link {link.Name} {link.Mtu} {link.IsUp} {link.Mac}"),
+                .. Netlink
+                    .GetAddresses(AddressFamily.InterNetwork)
+                    .Select(address => $"address {address.Address}/{address.PrefixLength} {address.LinkIndex}"),
+                .. Host.Run(() =>
+                    new[] { "eth0", "ens6" }
+                        .Select(link =>
+                            File.Exists($"/proc/sys/net/ipv4/conf/{link}/rp_filter")
+                                ? $"rp_filter {link} {File.ReadAllText($"/proc/sys/net/ipv4/conf/{link}/rp_filter").Trim()}"
+                                : ""
+                        )
+                        .ToArray()
+                ),
+                .. Netlink
+                    .GetConfigurations(AddressFamily.InterNetwork)
+                    .Select(setting => $"forwarding {setting.LinkIndex} {setting.Forwards}")
+                    .Order(StringComparer.Ordinal),
+                Nft("-s list ruleset"),
+            ]
+        );
 
     public string Nft(string arguments) => Iproute.Run(Host, "nft", arguments.Split(' '));
 
-    /// <summary>Connects and says which source the server saw. The server listens where the packet is expected to arrive; elsewhere nobody answers.</summary>
-    public static async Task<IPAddress> ConnectAsync(NetworkNamespace from, NetworkNamespace to, IPEndPoint server, IPEndPoint? asked = null, IPAddress? source = null)
+    /// <summary>
+    /// Connects and says which source the server saw. The server listens where the packet is expected to arrive; elsewhere nobody answers.
+    /// </summary>
+    public static async Task<IPAddress> ConnectAsync(
+        NetworkNamespace from,
+        NetworkNamespace to,
+        IPEndPoint server,
+        IPEndPoint? asked = null,
+        IPAddress? source = null
+    )
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         using var listener = to.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -154,7 +269,8 @@ internal sealed class HostLab : IAsyncDisposable
         listener.Bind(server);
         listener.Listen();
         using var client = from.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        if (source is not null) client.Bind(new IPEndPoint(source, 0));
+        if (source is not null)
+            client.Bind(new IPEndPoint(source, 0));
         var accepting = listener.AcceptAsync(deadline.Token).AsTask();
         await client.ConnectAsync(asked ?? server, deadline.Token);
         using var served = await accepting;
@@ -173,7 +289,8 @@ internal sealed class HostLab : IAsyncDisposable
         Keeper.Dispose();
         _kernel.Dispose();
         Netlink.Dispose();
-        foreach (var ns in _pods.Concat([Host, First, Second])) ns.Dispose();
+        foreach (var ns in _pods.Concat([Host, First, Second]))
+            ns.Dispose();
         _stop.Dispose();
     }
 
@@ -186,30 +303,64 @@ internal sealed class HostLab : IAsyncDisposable
         return Declared();
     }
 
-    private HostNetworkInputs Declared() => new()
-    {
-        Node = new NodeFacts { PrimaryAddress = PrimaryAddress, PrimaryMac = MacAddress.Parse(PrimaryMac), VpcRanges = Ranges },
-        Pods = [.. _held.Values],
-        PodRanges = [IPNetwork.Parse("10.0.0.16/28"), IPNetwork.Parse("10.0.0.32/28"), IPNetwork.Parse("10.0.1.0/24"), IPNetwork.Parse("10.0.2.0/24")],
-    };
+    private HostNetworkInputs Declared() =>
+        new()
+        {
+            Node = new NodeFacts
+            {
+                PrimaryAddress = PrimaryAddress,
+                PrimaryMac = MacAddress.Parse(PrimaryMac),
+                VpcRanges = Ranges,
+            },
+            Pods = [.. _held.Values],
+            PodRanges =
+            [
+                IPNetwork.Parse("10.0.0.16/28"),
+                IPNetwork.Parse("10.0.0.32/28"),
+                IPNetwork.Parse("10.0.1.0/24"),
+                IPNetwork.Parse("10.0.2.0/24"),
+            ],
+        };
 
     private void Connect(string link, string mac, NetworkNamespace other)
     {
         using var there = other.OpenRouteNetlink();
-        there.Execute([LinkRequests.SetUp("lo", true), LinkRequests.CreateVeth(new VethSpec { Name = "up0", Mtu = 9001, Up = true, PeerName = link, PeerNamespace = Host, PeerMac = MacAddress.Parse(mac), PeerMtu = 9001 })]);
+        there.Execute([
+            LinkRequests.SetUp("lo", true),
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "up0",
+                    Mtu = 9001,
+                    Up = true,
+                    PeerName = link,
+                    PeerNamespace = Host,
+                    PeerMac = MacAddress.Parse(mac),
+                    PeerMtu = 9001,
+                }
+            ),
+        ]);
         Netlink.Execute(LinkRequests.SetUp(link, true));
         other.IpBatch("", ["address add 10.0.0.1/24 dev up0", $"address add {Internet}/32 dev lo"]);
         // What the VPC does: everything of the node is at its ENI's MAC address.
         other.IpBatch("", Enumerable.Range(10, 40).Select(last => $"neigh add 10.0.0.{last} lladdr {mac} dev up0 nud permanent"));
     }
 
-    private static RouteInfo RouteTo(IPAddress address, int link) => new() { Family = AddressFamily.InterNetwork, Destination = HostNetworkState.Host(address), LinkIndex = link, Scope = RouteScope.Link };
+    private static RouteInfo RouteTo(IPAddress address, int link) =>
+        new()
+        {
+            Family = AddressFamily.InterNetwork,
+            Destination = HostNetworkState.Host(address),
+            LinkIndex = link,
+            Scope = RouteScope.Link,
+        };
 
     private static string Suffix(string name) => Shim.InterfaceNames.Hash($"default.{name}");
 
     private static void Set(params (string Name, string Value)[] settings)
     {
-        foreach (var (name, value) in settings) File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
+        foreach (var (name, value) in settings)
+            File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
     }
 
     private QueueLogger<T> Logger<T>() => new(Lines);
@@ -221,7 +372,12 @@ internal sealed class HostLab : IAsyncDisposable
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-            => lines.Enqueue($"{logLevel} {LogFields.Text(state, formatter)} {exception}");
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => lines.Enqueue($"{logLevel} {LogFields.Text(state, formatter)} {exception}");
     }
 }

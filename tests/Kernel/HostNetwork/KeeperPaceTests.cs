@@ -21,7 +21,10 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync();
         lab.Asked = () => throw new InvalidOperationException("a defect");
         lab.Keeper.RequestSync();
-        await Eventually.TrueAsync(() => lab.Keeper.Problem is { } problem && problem.Contains("repair of routes and rules failed unexpectedly", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() =>
+            lab.Keeper.Problem is { } problem
+            && problem.Contains("repair of routes and rules failed unexpectedly", StringComparison.Ordinal)
+        );
         lab.Nft("delete table ip vpccni");
         await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
     }
@@ -32,12 +35,15 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync();
         lab.AddPod("web", "10.0.0.21");
         using var fighter = RouteMonitor.Start(
-            lab.Host, RouteMonitorGroups.Links,
+            lab.Host,
+            RouteMonitorGroups.Links,
             change =>
             {
-                if (change is RouteNotification.LinkChanged { Link: { Name: "ens6", Mtu: 9001 } link }) lab.Netlink.Execute(LinkRequests.SetMtu(link.Index, 1500));
+                if (change is RouteNotification.LinkChanged { Link: { Name: "ens6", Mtu: 9001 } link })
+                    lab.Netlink.Execute(LinkRequests.SetMtu(link.Index, 1500));
             },
-            _ => { });
+            _ => { }
+        );
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Keeper.Report.Kinds[RepairKind.Link].IsDisputed);
 
@@ -97,11 +103,17 @@ public sealed class KeeperPaceTests
     {
         using var programs = new Programs();
         programs.Write(
-            "nft", "cd $(dirname $0); [ \"$1\" = -f ] || exec /usr/sbin/nft \"$@\"; /usr/sbin/nft -f - || exit; [ -e flushed ] || { touch flushed; exec /usr/sbin/nft flush ruleset; }");
+            "nft",
+            "cd $(dirname $0); [ \"$1\" = -f ] || exec /usr/sbin/nft \"$@\"; /usr/sbin/nft -f - || exit; [ -e flushed ] || { touch "
+                + "flushed; exec /usr/sbin/nft flush ruleset; }"
+        );
         await using var lab = await HostLab.StartAsync(programs: [programs.Folder]);
         await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));
         Assert.True(File.Exists(programs.Folder + "flushed"));
-        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.AddPod("web", "10.0.0.21"), lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+        Assert.Equal(
+            HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(lab.AddPod("web", "10.0.0.21"), lab.First, new IPEndPoint(HostLab.Internet, 8080))
+        );
     }
 
     [Fact]
@@ -111,7 +123,11 @@ public sealed class KeeperPaceTests
         var pod = lab.AddPod("web", "10.0.0.21");
         lab.Host.IpBatch("", [$"link set {HostLab.LinkOf("web")} down", $"link set {HostLab.LinkOf("web")} up"]);
         var started = Stopwatch.GetTimestamp();
-        await Eventually.TrueAsync(() => lab.Netlink.GetRoutes(AddressFamily.InterNetwork, RouteTables.Main).Any(route => route.Destination == IPNetwork.Parse("10.0.0.21/32")));
+        await Eventually.TrueAsync(() =>
+            lab
+                .Netlink.GetRoutes(AddressFamily.InterNetwork, RouteTables.Main)
+                .Any(route => route.Destination == IPNetwork.Parse("10.0.0.21/32"))
+        );
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
@@ -123,9 +139,12 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync();
         lab.AddPodLinks(pods);
         lab.Host.IpBatch("", ["rule flush"]);
-        // Two of each pod, the one for marks, the kernel's own for main and the one of the interface; those that a look in the middle of the flush put back, and the rest of it took again, count twice.
+        // Two of each pod, the one for marks, the kernel's own for main and the one of the interface; those that a look in the middle of
+        // the flush put back, and the rest of it took again, count twice.
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Rule) >= (2 * pods) + 3);
-        await Eventually.TrueAsync(() => lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536) == 2 * pods);
+        await Eventually.TrueAsync(() =>
+            lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536) == 2 * pods
+        );
         Assert.InRange(lab.Lines.Count(line => line.Contains("repair=Rule", StringComparison.Ordinal)), 1, 3);
         Assert.NotNull(lab.Keeper.Report.Kinds[RepairKind.Rule].LastRepair);
         Assert.Equal(0, lab.Repaired(RepairKind.Leftover));
@@ -149,7 +168,10 @@ public sealed class KeeperPaceTests
         await using var lab = await HostLab.StartAsync();
         lab.Host.IpBatch("", ["link del ens6", "link add ens7 type veth peer name up7", "link set ens7 address 02:00:00:00:00:07"]);
         await lab.WireAsync("02:00:00:00:00:07", 1, IPAddress.Parse("10.0.0.30"));
-        Assert.Equal([IPNetwork.Parse("10.0.0.30/32")], lab.Netlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority == 32765).Select(rule => rule.Source!.Value));
+        Assert.Equal(
+            [IPNetwork.Parse("10.0.0.30/32")],
+            lab.Netlink.GetRules(AddressFamily.InterNetwork).Where(rule => rule.Priority == 32765).Select(rule => rule.Source!.Value)
+        );
     }
 
     [Fact]
@@ -195,7 +217,10 @@ public sealed class KeeperPaceTests
         lab.Release("web");
         lab.Host.Ip($"link del {HostLab.LinkOf("web")}");
         lab.Keeper.RequestSync();
-        await Eventually.TrueAsync(() => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536), TimeSpan.FromSeconds(5));
+        await Eventually.TrueAsync(
+            () => !lab.Netlink.GetRules(AddressFamily.InterNetwork).Any(rule => rule.Priority is 512 or 1536),
+            TimeSpan.FromSeconds(5)
+        );
         Assert.Equal((1, 2), (lab.Repaired(RepairKind.Rule), lab.Repaired(RepairKind.Leftover)));
     }
 
@@ -215,7 +240,8 @@ public sealed class KeeperPaceTests
         var asked = 0;
         lab.Asked = () =>
         {
-            if (++asked == 2) lab.Hold("next", "10.0.0.21");
+            if (++asked == 2)
+                lab.Hold("next", "10.0.0.21");
         };
         await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Equal(2, asked);

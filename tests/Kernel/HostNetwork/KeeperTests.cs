@@ -16,34 +16,49 @@ public sealed class KeeperTests
     /// <summary>How long a repair may take.</summary>
     private static readonly TimeSpan Bound = TimeSpan.FromSeconds(1);
 
-    public static TheoryData<string, string, string> Damages => new()
-    {
-        { "rules flushed", "ip rule flush", nameof(RepairKind.Rule) },
-        { "the ENI's table emptied", "ip route flush table 2", nameof(RepairKind.Route) },
-        { "the default route of the ENI's table leads elsewhere", "ip route replace default dev lo table 2", nameof(RepairKind.Route) },
-        { "the nftables table deleted", "nft delete table ip vpccni", nameof(RepairKind.Nat) },
-        { "a rule of the nftables table deleted", "nft flush chain ip vpccni to_outside", nameof(RepairKind.Nat) },
-        { "the whole ruleset flushed", "nft flush ruleset", nameof(RepairKind.Nat) },
-        { "a range taken out of the nftables set", "nft delete element ip vpccni inside { 10.0.0.0/16 }", nameof(RepairKind.Nat) },
-        { "the ENI's MTU changed", "ip link set ens6 mtu 1500", nameof(RepairKind.Link) },
-        { "the primary's MTU changed", "ip link set eth0 mtu 1500", nameof(RepairKind.Link) },
-        { "the ENI taken down", "ip link set ens6 down", nameof(RepairKind.Link) },
-        { "an address of a pod put on the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
-        { "the reverse path filter of the ENI made strict", "sh -c echo 1 > /proc/sys/net/ipv4/conf/ens6/rp_filter", nameof(RepairKind.Setting) },
-        { "forwarding switched off", "sh -c echo 0 > /proc/sys/net/ipv4/ip_forward", nameof(RepairKind.Setting) },
-        { "forwarding of the ENI switched off", "sh -c echo 0 > /proc/sys/net/ipv4/conf/ens6/forwarding", nameof(RepairKind.Setting) },
-        { "forwarding of a pod's link switched off", $"sh -c echo 0 > /proc/sys/net/ipv4/conf/{HostLab.LinkOf("web")}/forwarding", nameof(RepairKind.Setting) },
-        { "a pod's link taken down", $"ip link set {HostLab.LinkOf("web")} down", nameof(RepairKind.PodLink) },
-        { "a pod's link with another MAC address", $"ip link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99", nameof(RepairKind.PodLink) },
-        { "a pod's route deleted", "ip route del 10.0.0.21", nameof(RepairKind.Route) },
-        { "a pod's rule deleted", "ip rule del priority 1536", nameof(RepairKind.Rule) },
-    };
+    public static TheoryData<string, string, string> Damages =>
+        new()
+        {
+            { "rules flushed", "ip rule flush", nameof(RepairKind.Rule) },
+            { "the ENI's table emptied", "ip route flush table 2", nameof(RepairKind.Route) },
+            { "the default route of the ENI's table leads elsewhere", "ip route replace default dev lo table 2", nameof(RepairKind.Route) },
+            { "the nftables table deleted", "nft delete table ip vpccni", nameof(RepairKind.Nat) },
+            { "a rule of the nftables table deleted", "nft flush chain ip vpccni to_outside", nameof(RepairKind.Nat) },
+            { "the whole ruleset flushed", "nft flush ruleset", nameof(RepairKind.Nat) },
+            { "a range taken out of the nftables set", "nft delete element ip vpccni inside { 10.0.0.0/16 }", nameof(RepairKind.Nat) },
+            { "the ENI's MTU changed", "ip link set ens6 mtu 1500", nameof(RepairKind.Link) },
+            { "the primary's MTU changed", "ip link set eth0 mtu 1500", nameof(RepairKind.Link) },
+            { "the ENI taken down", "ip link set ens6 down", nameof(RepairKind.Link) },
+            { "an address of a pod put on the ENI", "ip address add 10.0.0.21/24 dev ens6", nameof(RepairKind.Address) },
+            {
+                "the reverse path filter of the ENI made strict",
+                "sh -c echo 1 > /proc/sys/net/ipv4/conf/ens6/rp_filter",
+                nameof(RepairKind.Setting)
+            },
+            { "forwarding switched off", "sh -c echo 0 > /proc/sys/net/ipv4/ip_forward", nameof(RepairKind.Setting) },
+            { "forwarding of the ENI switched off", "sh -c echo 0 > /proc/sys/net/ipv4/conf/ens6/forwarding", nameof(RepairKind.Setting) },
+            {
+                "forwarding of a pod's link switched off",
+                $"sh -c echo 0 > /proc/sys/net/ipv4/conf/{HostLab.LinkOf("web")}/forwarding",
+                nameof(RepairKind.Setting)
+            },
+            { "a pod's link taken down", $"ip link set {HostLab.LinkOf("web")} down", nameof(RepairKind.PodLink) },
+            {
+                "a pod's link with another MAC address",
+                $"ip link set {HostLab.LinkOf("web")} address 0a:00:00:00:99:99",
+                nameof(RepairKind.PodLink)
+            },
+            { "a pod's route deleted", "ip route del 10.0.0.21", nameof(RepairKind.Route) },
+            { "a pod's rule deleted", "ip rule del priority 1536", nameof(RepairKind.Rule) },
+        };
 
     [Theory]
     [MemberData(nameof(Damages))]
     public async Task What_another_program_changes_is_repaired_within_a_second(string what, string command, string kind)
     {
-        await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] });
+        await using var lab = await HostLab.StartAsync(
+            new HostNetworkOptions { ExternalServiceRanges = [IPNetwork.Parse("198.51.100.0/24")] }
+        );
         var pod = lab.AddPod("web", "10.0.0.21");
         // The pod's link is known, as it is when the daemon has looked since its ADD.
         await lab.Keeper.SyncAsync(CancellationToken.None);
@@ -51,7 +66,8 @@ public sealed class KeeperTests
         var words = command.StartsWith("sh -c ", StringComparison.Ordinal) ? ["sh", "-c", command[6..]] : command.Split(' ');
         Iproute.Run(lab.Host, words[0], words[1..]);
         // The kernel's own rule for main goes with it and is put back; that for the table default, which is empty, is nobody's loss.
-        if (what == "rules flushed") lab.Host.IpBatch("", ["rule add priority 32767 table default"]);
+        if (what == "rules flushed")
+            lab.Host.IpBatch("", ["rule add priority 32767 table default"]);
         var started = Stopwatch.GetTimestamp();
         await Eventually.TrueAsync(() => lab.Snapshot() == before);
         Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.Zero, Bound);
@@ -77,9 +93,21 @@ public sealed class KeeperTests
     public async Task A_default_route_by_a_secondary_ENI_is_reported_while_it_is_there_and_not_touched()
     {
         await using var lab = await HostLab.StartAsync();
-        lab.Host.IpBatch("", ["route del default", "route add default via 10.0.0.1 dev eth0 metric 100", "route add default via 10.0.0.1 dev ens6 onlink metric 50"]);
-        await Eventually.TrueAsync(() => lab.Keeper.Problem?.Contains("ip route del default dev ens6 metric 50", StringComparison.Ordinal) == true);
-        Assert.Contains(lab.Lines, line => line.Contains("the default route that table main prefers leads by ens6", StringComparison.Ordinal));
+        lab.Host.IpBatch(
+            "",
+            [
+                "route del default",
+                "route add default via 10.0.0.1 dev eth0 metric 100",
+                "route add default via 10.0.0.1 dev ens6 onlink metric 50",
+            ]
+        );
+        await Eventually.TrueAsync(() =>
+            lab.Keeper.Problem?.Contains("ip route del default dev ens6 metric 50", StringComparison.Ordinal) == true
+        );
+        Assert.Contains(
+            lab.Lines,
+            line => line.Contains("the default route that table main prefers leads by ens6", StringComparison.Ordinal)
+        );
         lab.Host.Ip("route del default dev ens6 metric 50");
         await Eventually.TrueAsync(() => lab.Keeper.Problem is null);
         // A preferred one by the primary interface is as it must be.
@@ -104,11 +132,18 @@ public sealed class KeeperTests
     {
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
-            lab.Host.IpBatch("",
-            [
-                "rule add priority 100 from 10.0.0.21 table 77", "rule add priority 512 to 192.0.2.1 table main", "rule add priority 1024 fwmark 0x1/0x1 table main", "rule add priority 1535 to 192.0.2.0/24 table 78",
-                "rule add priority 1536 from 192.0.2.7 table 79", "route add 192.0.2.0/24 dev eth0 table 77", "route add 198.18.0.0/15 dev eth0",
-            ]);
+            lab.Host.IpBatch(
+                "",
+                [
+                    "rule add priority 100 from 10.0.0.21 table 77",
+                    "rule add priority 512 to 192.0.2.1 table main",
+                    "rule add priority 1024 fwmark 0x1/0x1 table main",
+                    "rule add priority 1535 to 192.0.2.0/24 table 78",
+                    "rule add priority 1536 from 192.0.2.7 table 79",
+                    "route add 192.0.2.0/24 dev eth0 table 77",
+                    "route add 198.18.0.0/15 dev eth0",
+                ]
+            );
             lab.Nft("add table ip mine");
             lab.Nft("add chain ip mine c { type nat hook postrouting priority 50 ; }");
         });
@@ -119,14 +154,29 @@ public sealed class KeeperTests
         await Eventually.TrueAsync(() => lab.Repaired(RepairKind.Nat) > 0 && lab.Repaired(RepairKind.Rule) > 0);
         Assert.Equal(theirs, Foreign(lab));
 
-        static string Foreign(HostLab lab) => string.Join('\n', lab.Snapshot().Split('\n').Where(line => line.Contains("192.0.2.", StringComparison.Ordinal) || line.Contains("198.18.", StringComparison.Ordinal)
-            || line.Contains(" 77 ", StringComparison.Ordinal) || line.Contains("1/1", StringComparison.Ordinal))) + lab.Nft("list table ip mine");
+        static string Foreign(HostLab lab) =>
+            string.Join(
+                '\n',
+                lab.Snapshot()
+                    .Split('\n')
+                    .Where(line =>
+                        line.Contains("192.0.2.", StringComparison.Ordinal)
+                        || line.Contains("198.18.", StringComparison.Ordinal)
+                        || line.Contains(" 77 ", StringComparison.Ordinal)
+                        || line.Contains("1/1", StringComparison.Ordinal)
+                    )
+            ) + lab.Nft("list table ip mine");
     }
 
     [Fact]
     public async Task Rules_of_the_reference_are_adopted_as_they_are()
     {
-        await using var lab = await HostLab.StartAsync(before: lab => lab.Host.IpBatch("", ["rule add priority 1024 fwmark 0x80/0x80 table main", "rule add priority 32765 from 10.0.0.20 table 2 protocol 3"]));
+        await using var lab = await HostLab.StartAsync(before: lab =>
+            lab.Host.IpBatch(
+                "",
+                ["rule add priority 1024 fwmark 0x80/0x80 table main", "rule add priority 32765 from 10.0.0.20 table 2 protocol 3"]
+            )
+        );
         Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 1024);
         Assert.Single(lab.Netlink.GetRules(AddressFamily.InterNetwork), rule => rule.Priority == 32765);
     }
@@ -137,7 +187,10 @@ public sealed class KeeperTests
         await using var lab = await HostLab.StartAsync();
         lab.AddPod("web", "10.0.0.21");
         lab.Hold("coming", "10.0.0.22");
-        lab.Host.IpBatch("", ["rule del priority 512 to 10.0.0.21", "rule del priority 1536 from 10.0.0.21", $"link del {HostLab.LinkOf("web")}"]);
+        lab.Host.IpBatch(
+            "",
+            ["rule del priority 512 to 10.0.0.21", "rule del priority 1536 from 10.0.0.21", $"link del {HostLab.LinkOf("web")}"]
+        );
         // Something that is repaired for certain shows that the keeper has looked.
         lab.Host.Ip("link set ens6 mtu 1500");
         await Eventually.TrueAsync(() => lab.Netlink.FindLink("ens6")!.Mtu == 9001);
@@ -154,10 +207,24 @@ public sealed class KeeperTests
             lab.AddPod(name, $"10.0.0.{21 + (round % 8)}");
             Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
             var address = HostNetworkState.Host(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
-            lab.Netlink.Execute(
-            [
-                RuleRequests.Remove(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 512, Destination = address }),
-                RuleRequests.Remove(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = 1536, Source = address, Table = HostLab.Table }),
+            lab.Netlink.Execute([
+                RuleRequests.Remove(
+                    new RuleInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Priority = 512,
+                        Destination = address,
+                    }
+                ),
+                RuleRequests.Remove(
+                    new RuleInfo
+                    {
+                        Family = AddressFamily.InterNetwork,
+                        Priority = 1536,
+                        Source = address,
+                        Table = HostLab.Table,
+                    }
+                ),
                 LinkRequests.Delete(HostLab.LinkOf(name)),
             ]);
             lab.Release(name);
@@ -175,12 +242,15 @@ public sealed class KeeperTests
     {
         await using var lab = await HostLab.StartAsync();
         using var fighter = RouteMonitor.Start(
-            lab.Host, RouteMonitorGroups.Ipv4Rules,
+            lab.Host,
+            RouteMonitorGroups.Ipv4Rules,
             change =>
             {
-                if (change is RouteNotification.RuleChanged { Change: RouteChange.Set, Rule: { Priority: 1024 } rule }) lab.Netlink.Execute(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+                if (change is RouteNotification.RuleChanged { Change: RouteChange.Set, Rule: { Priority: 1024 } rule })
+                    lab.Netlink.Execute(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
             },
-            _ => { });
+            _ => { }
+        );
         lab.Host.Ip("rule del priority 1024");
         await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("another program undoes", StringComparison.Ordinal)));
         Assert.InRange(lab.Repaired(RepairKind.Rule), RepairBackoff.Patience, RepairBackoff.Patience + 3);

@@ -20,7 +20,8 @@ public sealed class KernelMonitorsTests
         using var monitors = new KernelMonitors(ns, TimeProvider.System, said, Handle, _ => Interlocked.Increment(ref tables));
         Assert.True(monitors.EnsureRoutes());
         Assert.True(monitors.EnsureTables());
-        for (var number = 0; number < 20; number++) ns.Ip($"link set lo mtu {2000 + number}");
+        for (var number = 0; number < 20; number++)
+            ns.Ip($"link set lo mtu {2000 + number}");
         await Eventually.TrueAsync(() => Volatile.Read(ref lost) >= 20);
         Assert.Equal(lost, tables);
         Assert.Single(said.Lines);
@@ -30,7 +31,8 @@ public sealed class KernelMonitorsTests
 
         void Handle(RouteNotification change)
         {
-            if (change is not RouteNotification.Overflow) throw new InvalidOperationException("not understood");
+            if (change is not RouteNotification.Overflow)
+                throw new InvalidOperationException("not understood");
             Interlocked.Increment(ref lost);
         }
     }
@@ -61,6 +63,12 @@ public sealed class KernelMonitorsTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Enqueue(LogFields.Text(state, formatter));
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Enqueue(LogFields.Text(state, formatter));
     }
 }

@@ -66,7 +66,8 @@ public sealed class KernelNodeViewTests
         }
         finally
         {
-            foreach (var name in names) NetworkNamespace.DeleteNamed(name);
+            foreach (var name in names)
+                NetworkNamespace.DeleteNamed(name);
         }
     }
 
@@ -82,10 +83,15 @@ public sealed class KernelNodeViewTests
         var facts = host.Run(() => new KernelNodeView().Kernel());
         Assert.Contains(facts.Links, link => link is { Name: "eniabc", Kind: "veth", IsUp: true });
         Assert.Contains(facts.Routes, route => route.Destination == IPNetwork.Parse("10.0.0.5/32") && route.Table == RouteTables.Main);
-        Assert.Contains(facts.Rules, rule => rule is { Priority: RouteTables.FromPodPriority, Table: 7 } && rule.Source == IPNetwork.Parse("10.0.0.5/32"));
+        Assert.Contains(
+            facts.Rules,
+            rule => rule is { Priority: RouteTables.FromPodPriority, Table: 7 } && rule.Source == IPNetwork.Parse("10.0.0.5/32")
+        );
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_seen_is_said_and_not_taken_for_empty()
-        => Assert.Throws<HostNetworkException>(() => new KernelNodeView().Runtime(["/nowhere/netns/cni-1"], TestContext.Current.CancellationToken));
+    public void A_folder_that_cannot_be_seen_is_said_and_not_taken_for_empty() =>
+        Assert.Throws<HostNetworkException>(() =>
+            new KernelNodeView().Runtime(["/nowhere/netns/cni-1"], TestContext.Current.CancellationToken)
+        );
 }

@@ -6,14 +6,16 @@ using VpcCni.Netlink;
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
 /// <summary>
-/// What kube-proxy writes for a service with one pod, a node port that masquerades (externalTrafficPolicy Cluster) and one that does not (Local), by hand, in each of its modes: hooks, order and marks are
-/// those of its documentation (kubernetes.io, "Virtual IPs and Service Proxies").
+/// What kube-proxy writes for a service with one pod, a node port that masquerades (externalTrafficPolicy Cluster) and one that does not
+/// (Local), by hand, in each of its modes: hooks, order and marks are those of its documentation (kubernetes.io, "Virtual IPs and Service
+/// Proxies").
 /// </summary>
 internal static class KubeProxy
 {
     public static readonly IPAddress ServiceAddress = IPAddress.Parse("172.20.0.10");
 
-    public const int NodePort = 30080, LocalNodePort = 30081;
+    public const int NodePort = 30080,
+        LocalNodePort = 30081;
 
     private const string Pod = "10.0.0.21";
 
@@ -21,7 +23,10 @@ internal static class KubeProxy
     {
         if (mode == "nft")
         {
-            Run(node, "nft", $$"""
+            Run(
+                node,
+                "nft",
+                $$"""
                 add table ip kube-proxy
                 add chain ip kube-proxy mark-for-masquerade
                 add rule ip kube-proxy mark-for-masquerade meta mark set meta mark or 0x4000
@@ -36,19 +41,30 @@ internal static class KubeProxy
                 add rule ip kube-proxy nat-postrouting meta mark and 0x4000 == 0 return
                 add rule ip kube-proxy nat-postrouting meta mark set meta mark xor 0x4000
                 add rule ip kube-proxy nat-postrouting masquerade fully-random
-                """);
+                """
+            );
             return;
         }
 
-        foreach (var rule in new[]
-        {
-            "-N KUBE-MARK-MASQ", "-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000", "-N KUBE-SERVICES",
-            $"-A KUBE-SERVICES -d {ServiceAddress}/32 -s {Pod}/32 -p tcp --dport 80 -j KUBE-MARK-MASQ", $"-A KUBE-SERVICES -d {ServiceAddress}/32 -p tcp --dport 80 -j DNAT --to-destination {Pod}:8080",
-            $"-A KUBE-SERVICES -m addrtype --dst-type LOCAL -p tcp --dport {NodePort} -j KUBE-MARK-MASQ", $"-A KUBE-SERVICES -m addrtype --dst-type LOCAL -p tcp --dport {NodePort}:{LocalNodePort} -j DNAT --to-destination {Pod}:8080",
-            "-I PREROUTING 1 -j KUBE-SERVICES",
-            "-N KUBE-POSTROUTING", "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN", "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000", "-A KUBE-POSTROUTING -j MASQUERADE --random-fully",
-            "-I POSTROUTING 1 -j KUBE-POSTROUTING",
-        })
+        foreach (
+            var rule in new[]
+            {
+                "-N KUBE-MARK-MASQ",
+                "-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000",
+                "-N KUBE-SERVICES",
+                $"-A KUBE-SERVICES -d {ServiceAddress}/32 -s {Pod}/32 -p tcp --dport 80 -j KUBE-MARK-MASQ",
+                $"-A KUBE-SERVICES -d {ServiceAddress}/32 -p tcp --dport 80 -j DNAT --to-destination {Pod}:8080",
+                $"-A KUBE-SERVICES -m addrtype --dst-type LOCAL -p tcp --dport {NodePort} -j KUBE-MARK-MASQ",
+                $"-A KUBE-SERVICES -m addrtype --dst-type LOCAL -p tcp --dport {NodePort}:{LocalNodePort} -j DNAT --to-destination "
+                    + $"{Pod}:8080",
+                "-I PREROUTING 1 -j KUBE-SERVICES",
+                "-N KUBE-POSTROUTING",
+                "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN",
+                "-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000",
+                "-A KUBE-POSTROUTING -j MASQUERADE --random-fully",
+                "-I POSTROUTING 1 -j KUBE-POSTROUTING",
+            }
+        )
         {
             Iproute.Run(node, mode, ["-t", "nat", .. rule.Split(' ')]);
         }
@@ -56,6 +72,7 @@ internal static class KubeProxy
 
     private static void Run(NetworkNamespace node, string program, string script)
     {
-        foreach (var line in script.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)) Iproute.Run(node, program, line.Split(' '));
+        foreach (var line in script.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+            Iproute.Run(node, program, line.Split(' '));
     }
 }

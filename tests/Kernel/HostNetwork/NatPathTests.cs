@@ -6,7 +6,10 @@ using Xunit;
 
 namespace VpcCni.Kernel.Tests.HostNetwork;
 
-/// <summary>Packets of pods on a secondary ENI: by which ENI they leave, and what the other side sees; beside the rules that kube-proxy writes in each of its modes.</summary>
+/// <summary>
+/// Packets of pods on a secondary ENI: by which ENI they leave, and what the other side sees; beside the rules that kube-proxy writes in
+/// each of its modes.
+/// </summary>
 public sealed class NatPathTests
 {
     private static readonly IPAddress Pod = IPAddress.Parse("10.0.0.21");
@@ -24,7 +27,8 @@ public sealed class NatPathTests
     {
         TakeoverTests.Pair? open = null;
         await using var lab = await HostLab.StartAsync(before: lab => open = TakeoverTests.Pair.Connect(lab.Host, lab.First));
-        using (open) open!.AssertAlive();
+        using (open)
+            open!.AssertAlive();
     }
 
     [Fact]
@@ -44,7 +48,14 @@ public sealed class NatPathTests
     [Fact]
     public async Task An_external_service_is_reached_by_the_primary_interface()
     {
-        await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalSnat = true, NodePorts = false, ExternalServiceRanges = [IPNetwork.Parse("203.0.113.0/24")] });
+        await using var lab = await HostLab.StartAsync(
+            new HostNetworkOptions
+            {
+                ExternalSnat = true,
+                NodePorts = false,
+                ExternalServiceRanges = [IPNetwork.Parse("203.0.113.0/24")],
+            }
+        );
         Assert.Equal(Pod, await HostLab.ConnectAsync(lab.AddPod("web", "10.0.0.21"), lab.First, Outside));
         Assert.DoesNotContain("vpccni", lab.Nft("list tables"), StringComparison.Ordinal);
     }
@@ -70,12 +81,34 @@ public sealed class NatPathTests
         var (pod, other) = (lab.AddPod("web", "10.0.0.21"), lab.AddPod("client", "10.0.0.22"));
         var web = new IPEndPoint(Pod, 8080);
 
-        // A node port, from outside, to a pod of the secondary ENI, with the client's address kept: the answer must leave by the primary one, from the node's address.
-        Assert.Equal(HostLab.Internet, await HostLab.ConnectAsync(lab.First, pod, web, new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort), source: HostLab.Internet));
+        // A node port, from outside, to a pod of the secondary ENI, with the client's address kept: the answer must leave by the primary
+        // one, from the node's address.
+        Assert.Equal(
+            HostLab.Internet,
+            await HostLab.ConnectAsync(
+                lab.First,
+                pod,
+                web,
+                new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort),
+                source: HostLab.Internet
+            )
+        );
         // One that kube-proxy masquerades: the pod sees the node.
-        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.First, pod, web, new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.NodePort), source: HostLab.Internet));
+        Assert.Equal(
+            HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(
+                lab.First,
+                pod,
+                web,
+                new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.NodePort),
+                source: HostLab.Internet
+            )
+        );
         // A service, from another pod: outside of the VPC by its address, within it by its pod.
-        Assert.Equal(IPAddress.Parse("10.0.0.22"), await HostLab.ConnectAsync(other, pod, web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
+        Assert.Equal(
+            IPAddress.Parse("10.0.0.22"),
+            await HostLab.ConnectAsync(other, pod, web, new IPEndPoint(KubeProxy.ServiceAddress, 80))
+        );
         // A service that comes back to its own pod is masqueraded, or the pod would see itself.
         Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, pod, web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
         // And what is no service leaves as ever.

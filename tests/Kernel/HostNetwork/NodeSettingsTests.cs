@@ -33,6 +33,12 @@ public sealed class NodeSettingsTests
     {
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
-        Assert.Contains("net.ipv4.conf.eth9.rp_filter", Assert.Throws<HostNetworkException>(() => NodeSettings.Apply(new KernelSettings(ns), "eth9", earlyDemuxDisabled: false)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "net.ipv4.conf.eth9.rp_filter",
+            Assert
+                .Throws<HostNetworkException>(() => NodeSettings.Apply(new KernelSettings(ns), "eth9", earlyDemuxDisabled: false))
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 }

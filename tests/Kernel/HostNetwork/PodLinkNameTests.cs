@@ -16,8 +16,16 @@ public sealed class PodLinkNameTests
     [InlineData("", "")]
     public void The_daemon_knows_the_name_that_the_plugin_gives_a_link_in_and_outside_of_Kubernetes(string podNamespace, string name)
     {
-        const string container = "3f1a0cbd", inside = "eth0";
-        var invocation = new Invocation(CniCommand.Add, container, "/run/netns/x", inside, new PodArguments(name, podNamespace, "", ""), AllowOwnNamespace: false);
+        const string container = "3f1a0cbd",
+            inside = "eth0";
+        var invocation = new Invocation(
+            CniCommand.Add,
+            container,
+            "/run/netns/x",
+            inside,
+            new PodArguments(name, podNamespace, "", ""),
+            AllowOwnNamespace: false
+        );
         var attachment = new Attachment
         {
             Key = new AttachmentKey("aws-cni", container, inside),

@@ -22,7 +22,8 @@ public sealed class ReferenceCleanupTests
         using var ns = Node(kind);
         using var programs = new Programs();
         programs.Link("nft");
-        foreach (var rule in Chain) Iproute.Run(ns, kind, rule.Split(' '));
+        foreach (var rule in Chain)
+            Iproute.Run(ns, kind, rule.Split(' '));
         var cleanup = new ReferenceCleanup(new NetfilterProgram(ns, TimeProvider.System) { Folders = [programs.Folder] });
         var problem = await Assert.ThrowsAsync<HostNetworkException>(() => cleanup.RemoveAsync(CancellationToken.None));
         Assert.Contains($"{kind}-save", problem.Message, StringComparison.Ordinal);
@@ -41,7 +42,13 @@ public sealed class ReferenceCleanupTests
         using var programs = new Programs();
         programs.Link("nft");
         Iproute.Run(ns, "nft", ["add", "table", "ip", "mine"]);
-        Assert.False((await new ReferenceCleanup(new NetfilterProgram(ns, TimeProvider.System) { Folders = [programs.Folder] }).RemoveAsync(CancellationToken.None)).Removed);
+        Assert.False(
+            (
+                await new ReferenceCleanup(new NetfilterProgram(ns, TimeProvider.System) { Folders = [programs.Folder] }).RemoveAsync(
+                    CancellationToken.None
+                )
+            ).Removed
+        );
     }
 
     [Fact]
@@ -53,7 +60,11 @@ public sealed class ReferenceCleanupTests
         programs.Write("iptables-legacy-save", "echo no >&2; exit 3");
         Iproute.Run(ns, "iptables-legacy", ["-t", "nat", "-N", "MINE"]);
         var cleanup = new ReferenceCleanup(new NetfilterProgram(ns, TimeProvider.System) { Folders = [programs.Folder] });
-        Assert.Contains("exit code 3", (await Assert.ThrowsAsync<HostNetworkException>(() => cleanup.RemoveAsync(CancellationToken.None))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "exit code 3",
+            (await Assert.ThrowsAsync<HostNetworkException>(() => cleanup.RemoveAsync(CancellationToken.None))).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -65,9 +76,15 @@ public sealed class ReferenceCleanupTests
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
             Iproute.Run(lab.Host, kind, ["-t", "nat", "-A", "POSTROUTING", "-d", "198.51.100.0/24", "-j", "ACCEPT"]);
-            foreach (var rule in Chain) Iproute.Run(lab.Host, kind, rule.Split(' '));
+            foreach (var rule in Chain)
+                Iproute.Run(lab.Host, kind, rule.Split(' '));
         });
-        Assert.Contains(lab.Lines, line => line.StartsWith("Warning", StringComparison.Ordinal) && line.Contains("-d 198.51.100.0/24 -j ACCEPT", StringComparison.Ordinal));
+        Assert.Contains(
+            lab.Lines,
+            line =>
+                line.StartsWith("Warning", StringComparison.Ordinal)
+                && line.Contains("-d 198.51.100.0/24 -j ACCEPT", StringComparison.Ordinal)
+        );
         Assert.Contains("198.51.100.0/24", Iproute.Run(lab.Host, $"{kind}-save", []), StringComparison.Ordinal);
     }
 
@@ -78,7 +95,9 @@ public sealed class ReferenceCleanupTests
         Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
         lab.Nft("add table ip aws-cni");
         await Eventually.TrueAsync(() => !lab.Nft("list tables").Contains("aws-cni", StringComparison.Ordinal));
-        await Eventually.TrueAsync(() => lab.Lines.Any(line => line.Contains("does its daemon run on this node?", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() =>
+            lab.Lines.Any(line => line.Contains("does its daemon run on this node?", StringComparison.Ordinal))
+        );
     }
 
     /// <summary>Two networks on one node: neither may keep it busy, and an hour of it must not fill the log.</summary>
@@ -89,15 +108,24 @@ public sealed class ReferenceCleanupTests
         using var ns = NetworkNamespace.CreateAnonymous();
         using var programs = new Programs();
         var removals = programs.Folder + "removals";
-        programs.Write("nft", $"""
+        programs.Write(
+            "nft",
+            $"""
             case "$*" in
             "list tables ip") echo "table ip aws-cni" ;;
             "-f -") echo >> {removals} ;;
             *) echo "No such file or directory" >&2; exit 1 ;;
             esac
-            """);
+            """
+        );
         var (time, log) = (new ManualTimeProvider(), new LinesLogger());
-        var keeper = new NatReconciler(new NetfilterProgram(ns, time) { Folders = [programs.Folder] }, new RepairJournal(time, log), time, new Random(1), log);
+        var keeper = new NatReconciler(
+            new NetfilterProgram(ns, time) { Folders = [programs.Folder] },
+            new RepairJournal(time, log),
+            time,
+            new Random(1),
+            log
+        );
         keeper.Declare(new NatDeclaration("nothing", IsNeeded: false, Ranges: 0));
         for (var end = time.GetUtcNow().AddHours(1); time.GetUtcNow() < end; time.Advance(TimeSpan.FromSeconds(5)))
         {
@@ -113,7 +141,10 @@ public sealed class ReferenceCleanupTests
     public async Task A_node_that_translates_nothing_needs_no_nft()
     {
         using var programs = new Programs();
-        await using var lab = await HostLab.StartAsync(new HostNetworkOptions { ExternalSnat = true, NodePorts = false }, programs: [programs.Folder]);
+        await using var lab = await HostLab.StartAsync(
+            new HostNetworkOptions { ExternalSnat = true, NodePorts = false },
+            programs: [programs.Folder]
+        );
         Assert.Null(lab.Keeper.Problem);
     }
 
@@ -128,12 +159,16 @@ public sealed class ReferenceCleanupTests
         Assert.Equal(NatRemovalOutcome.NotThere, await removal.RemoveAsync(always: true, CancellationToken.None));
         Iproute.Run(ns, "nft", ["add", "table", "ip", "vpccni"]);
         Assert.Equal(NatRemovalOutcome.Kept, await removal.RemoveAsync(always: false, CancellationToken.None));
-        if (kind == "nft") Iproute.Run(ns, "nft", ["add", "table", "ip", "aws-cni"]);
-        else foreach (var rule in Chain) Iproute.Run(ns, kind, rule.Split(' '));
+        if (kind == "nft")
+            Iproute.Run(ns, "nft", ["add", "table", "ip", "aws-cni"]);
+        else
+            foreach (var rule in Chain)
+                Iproute.Run(ns, kind, rule.Split(' '));
 
         Assert.Equal(NatRemovalOutcome.Removed, await removal.RemoveAsync(always: false, CancellationToken.None));
         Assert.DoesNotContain("vpccni", Iproute.Run(ns, "nft", ["list", "tables"]), StringComparison.Ordinal);
-        if (kind != "nft") Assert.Contains("AWS-SNAT-CHAIN-0", Iproute.Run(ns, $"{kind}-save", []), StringComparison.Ordinal);
+        if (kind != "nft")
+            Assert.Contains("AWS-SNAT-CHAIN-0", Iproute.Run(ns, $"{kind}-save", []), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -141,7 +176,10 @@ public sealed class ReferenceCleanupTests
     {
         using var ns = Node("nft");
         Iproute.Run(ns, "nft", ["add", "table", "ip", "vpccni"]);
-        Assert.Equal(NatRemovalOutcome.Removed, await new NatRemoval(new NetfilterProgram(ns, TimeProvider.System)).RemoveAsync(always: true, CancellationToken.None));
+        Assert.Equal(
+            NatRemovalOutcome.Removed,
+            await new NatRemoval(new NetfilterProgram(ns, TimeProvider.System)).RemoveAsync(always: true, CancellationToken.None)
+        );
     }
 
     private static NetworkNamespace Node(string program)
@@ -161,6 +199,12 @@ public sealed class ReferenceCleanupTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines.Add(LogFields.Text(state, formatter));
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Add(LogFields.Text(state, formatter));
     }
 }

@@ -28,8 +28,10 @@ public sealed class ReturnPathTests
         // From the balancer's own address within the VPC.
         Assert.Equal(IPAddress.Parse("10.0.0.1"), await HostLab.ConnectAsync(lab.Second, pod, Web));
         // And the pod's own connections go where they went before.
-        Assert.Equal(externalSnat ? Pod : HostLab.PrimaryAddress,
-            await HostLab.ConnectAsync(pod, externalSnat ? lab.Second : lab.First, new IPEndPoint(HostLab.Internet, 8081)));
+        Assert.Equal(
+            externalSnat ? Pod : HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(pod, externalSnat ? lab.Second : lab.First, new IPEndPoint(HostLab.Internet, 8081))
+        );
     }
 
     [Theory]
@@ -38,19 +40,30 @@ public sealed class ReturnPathTests
     public async Task A_resolver_on_the_node_answers_pods_of_every_ENI(string mode)
     {
         Requirement.NeedProgram(mode);
-        IPAddress local = IPAddress.Parse("169.254.20.10"), service = IPAddress.Parse("172.20.0.10");
+        IPAddress local = IPAddress.Parse("169.254.20.10"),
+            service = IPAddress.Parse("172.20.0.10");
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
             // As NodeLocal DNSCache does: both addresses on a link of its own, and no connection tracking for them.
-            lab.Host.IpBatch("",
-                ["link add nodelocaldns type bridge", "link set nodelocaldns up",
-                $"address add {local}/32 dev nodelocaldns", $"address add {service}/32 dev nodelocaldns"]);
+            lab.Host.IpBatch(
+                "",
+                [
+                    "link add nodelocaldns type bridge",
+                    "link set nodelocaldns up",
+                    $"address add {local}/32 dev nodelocaldns",
+                    $"address add {service}/32 dev nodelocaldns",
+                ]
+            );
             foreach (var address in new[] { local, service })
             {
-                foreach (var rule in new[]
-                    { $"-A PREROUTING -d {address}/32 -p tcp --dport 53 -j NOTRACK",
-                    $"-A OUTPUT -d {address}/32 -p tcp --dport 53 -j NOTRACK",
-                    $"-A OUTPUT -s {address}/32 -p tcp --sport 53 -j NOTRACK" })
+                foreach (
+                    var rule in new[]
+                    {
+                        $"-A PREROUTING -d {address}/32 -p tcp --dport 53 -j NOTRACK",
+                        $"-A OUTPUT -d {address}/32 -p tcp --dport 53 -j NOTRACK",
+                        $"-A OUTPUT -s {address}/32 -p tcp --sport 53 -j NOTRACK",
+                    }
+                )
                     Iproute.Run(lab.Host, mode, ["-t", "raw", .. rule.Split(' ')]);
             }
         });
@@ -82,17 +95,25 @@ public sealed class ReturnPathTests
         for (var rule = 0; rule < 12; rule++)
             Iproute.Run(lab.Host, second, ["-t", "filter", "-A", "FORWARD", "-s", $"192.0.2.{rule}", "-j", "ACCEPT"]);
         await CheckAsync();
-        Assert.Equal(HostLab.Internet,
-            await HostLab.ConnectAsync(lab.First, pod, Web, new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort),
-            source: HostLab.Internet));
-        Assert.Equal(IPAddress.Parse("10.0.0.22"),
-            await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80)));
+        Assert.Equal(
+            HostLab.Internet,
+            await HostLab.ConnectAsync(
+                lab.First,
+                pod,
+                Web,
+                new IPEndPoint(HostLab.PrimaryAddress, KubeProxy.LocalNodePort),
+                source: HostLab.Internet
+            )
+        );
+        Assert.Equal(
+            IPAddress.Parse("10.0.0.22"),
+            await HostLab.ConnectAsync(client, pod, Web, new IPEndPoint(KubeProxy.ServiceAddress, 80))
+        );
         await lab.Keeper.SyncAsync(CancellationToken.None);
         Assert.Null(lab.Keeper.Problem);
         Assert.Equal(0, lab.Repaired(RepairKind.Nat));
 
-        async Task CheckAsync()
-            => Assert.Equal(HostLab.PrimaryAddress,
-            await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
+        async Task CheckAsync() =>
+            Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(pod, lab.First, new IPEndPoint(HostLab.Internet, 8080)));
     }
 }

@@ -13,12 +13,18 @@ public sealed class TakeoverTests
 {
     private static readonly string[] Rules =
     [
-        "-t nat -N AWS-SNAT-CHAIN-0", "-t nat -A AWS-SNAT-CHAIN-0 -d 10.0.0.0/16 -m comment --comment|AWS SNAT CHAIN| -j RETURN",
-        "-t nat -A AWS-SNAT-CHAIN-0 ! -o vlan+ -m comment --comment|AWS, SNAT| -m addrtype ! --dst-type LOCAL -j SNAT --to-source 10.0.0.10 --random-fully",
+        "-t nat -N AWS-SNAT-CHAIN-0",
+        "-t nat -A AWS-SNAT-CHAIN-0 -d 10.0.0.0/16 -m comment --comment|AWS SNAT CHAIN| -j RETURN",
+        "-t nat -A AWS-SNAT-CHAIN-0 ! -o vlan+ -m comment --comment|AWS, SNAT| -m addrtype ! --dst-type LOCAL -j SNAT --to-source "
+            + "10.0.0.10 --random-fully",
         "-t nat -A POSTROUTING -m comment --comment|AWS SNAT CHAIN| -j AWS-SNAT-CHAIN-0",
-        "-t nat -N AWS-CONNMARK-CHAIN-0", "-t nat -A AWS-CONNMARK-CHAIN-0 -d 10.0.0.0/16 -j RETURN", "-t nat -A AWS-CONNMARK-CHAIN-0 -j CONNMARK --set-xmark 0x80/0x80",
-        "-t nat -A PREROUTING -i eni+ -m comment --comment|AWS, outbound connections| -j AWS-CONNMARK-CHAIN-0", "-t nat -A PREROUTING -m comment --comment|AWS, CONNMARK| -j CONNMARK --restore-mark --mask 0x80",
-        "-t mangle -A PREROUTING -i eth0 -m comment --comment|AWS, primary ENI| -m addrtype --dst-type LOCAL --limit-iface-in -j CONNMARK --set-mark 0x80/0x80",
+        "-t nat -N AWS-CONNMARK-CHAIN-0",
+        "-t nat -A AWS-CONNMARK-CHAIN-0 -d 10.0.0.0/16 -j RETURN",
+        "-t nat -A AWS-CONNMARK-CHAIN-0 -j CONNMARK --set-xmark 0x80/0x80",
+        "-t nat -A PREROUTING -i eni+ -m comment --comment|AWS, outbound connections| -j AWS-CONNMARK-CHAIN-0",
+        "-t nat -A PREROUTING -m comment --comment|AWS, CONNMARK| -j CONNMARK --restore-mark --mask 0x80",
+        "-t mangle -A PREROUTING -i eth0 -m comment --comment|AWS, primary ENI| -m addrtype --dst-type LOCAL --limit-iface-in -j "
+            + "CONNMARK --set-mark 0x80/0x80",
         "-t mangle -A PREROUTING -i eni+ -m comment --comment|AWS, primary ENI| -j CONNMARK --restore-mark --mask 0x80",
     ];
 
@@ -32,9 +38,18 @@ public sealed class TakeoverTests
         await using var lab = await HostLab.StartAsync(before: lab =>
         {
             KubeProxy.Install(lab.Host, kind);
-            foreach (var rule in Rules) Iproute.Run(lab.Host, kind, Words(rule));
+            foreach (var rule in Rules)
+                Iproute.Run(lab.Host, kind, Words(rule));
             lab.Nft("add table ip aws-cni");
-            lab.Host.IpBatch("", ["rule add priority 1024 fwmark 0x80/0x80 table main", "address add 10.0.0.20/24 dev ens6 noprefixroute", "route add 10.0.0.1 dev ens6 table 2", "route add default via 10.0.0.1 table 2"]);
+            lab.Host.IpBatch(
+                "",
+                [
+                    "rule add priority 1024 fwmark 0x80/0x80 table main",
+                    "address add 10.0.0.20/24 dev ens6 noprefixroute",
+                    "route add 10.0.0.1 dev ens6 table 2",
+                    "route add default via 10.0.0.1 table 2",
+                ]
+            );
             var pod = lab.AddPod("web", "10.0.0.21");
             open = Pair.Connect(pod, lab.First);
         });
@@ -47,12 +62,15 @@ public sealed class TakeoverTests
         Assert.DoesNotContain("aws-cni", lab.Nft("list tables"), StringComparison.Ordinal);
         // The connection is as alive as before.
         running.AssertAlive();
-        Assert.Equal(HostLab.PrimaryAddress, await HostLab.ConnectAsync(lab.AddPod("new", "10.0.0.22"), lab.First, new IPEndPoint(HostLab.Internet, 8081)));
+        Assert.Equal(
+            HostLab.PrimaryAddress,
+            await HostLab.ConnectAsync(lab.AddPod("new", "10.0.0.22"), lab.First, new IPEndPoint(HostLab.Internet, 8081))
+        );
     }
 
     /// <summary>Words with blanks between them; what stands between bars is one word.</summary>
-    private static string[] Words(string rule)
-        => [.. rule.Split('|').SelectMany((part, index) => index % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+    private static string[] Words(string rule) =>
+        [.. rule.Split('|').SelectMany((part, index) => index % 2 == 1 ? [part] : part.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
 
     /// <summary>Both ends of an open connection to the outside.</summary>
     internal sealed class Pair(Socket client, Socket server) : IDisposable

@@ -20,7 +20,17 @@ public sealed class BatchTests : IDisposable
         Iproute.Need();
         _ns = NetworkNamespace.CreateAnonymous();
         _netlink = _ns.OpenRouteNetlink();
-        _netlink.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "v0", PeerName = "p0", Up = true, PeerUp = true }));
+        _netlink.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "v0",
+                    PeerName = "p0",
+                    Up = true,
+                    PeerUp = true,
+                }
+            )
+        );
         _index = _netlink.FindLink("v0")!.Index;
     }
 
@@ -45,14 +55,27 @@ public sealed class BatchTests : IDisposable
     public void A_failure_in_the_middle_stops_nothing_and_carries_the_kernels_words()
     {
         var beyond = Route(1) with { Gateway = IPAddress.Parse("172.16.0.1"), Scope = RouteScope.Global, LinkIndex = 0 };
-        var failure = Assert.Throws<NetlinkException>(() => _netlink.Execute([RouteRequests.Add(Route(0)), RouteRequests.Add(beyond), LinkRequests.SetMtu(_index, 5), RouteRequests.Add(Route(2))]));
+        var failure = Assert.Throws<NetlinkException>(() =>
+            _netlink.Execute([
+                RouteRequests.Add(Route(0)),
+                RouteRequests.Add(beyond),
+                LinkRequests.SetMtu(_index, 5),
+                RouteRequests.Add(Route(2)),
+            ])
+        );
         Assert.Equal(2, failure.Succeeded);
         Assert.Equal(
             [
-                new NetlinkFailure(1, "ip route add 10.64.1.0/24 via 172.16.0.1 table 254", Errno.ENETUNREACH, "Nexthop has invalid gateway"),
+                new NetlinkFailure(
+                    1,
+                    "ip route add 10.64.1.0/24 via 172.16.0.1 table 254",
+                    Errno.ENETUNREACH,
+                    "Nexthop has invalid gateway"
+                ),
                 new NetlinkFailure(2, $"ip link set if{_index} mtu 5", Errno.EINVAL, "mtu less than device minimum"),
             ],
-            failure.Failures);
+            failure.Failures
+        );
         Assert.Equal(2, _netlink.GetRoutes(V4, RouteTable.Main).Count);
     }
 
@@ -73,13 +96,29 @@ public sealed class BatchTests : IDisposable
     [Fact]
     public void Tolerated_errors_make_a_batch_repeatable()
     {
-        NetlinkRequest[] add = [RouteRequests.Add(Route(0)).Tolerating(Errno.EEXIST), AddressRequests.Add(_index, IPAddress.Parse("10.0.0.1"), 32).Tolerating(Errno.EEXIST)];
-        NetlinkRequest[] remove = [RouteRequests.Remove(Route(0)).Tolerating(Errno.ESRCH), LinkRequests.Delete("v0").Tolerating(Errno.ENODEV)];
-        for (int run = 0; run < 2; run++) _netlink.Execute(add);
-        for (int run = 0; run < 2; run++) _netlink.Execute(remove);
+        NetlinkRequest[] add =
+        [
+            RouteRequests.Add(Route(0)).Tolerating(Errno.EEXIST),
+            AddressRequests.Add(_index, IPAddress.Parse("10.0.0.1"), 32).Tolerating(Errno.EEXIST),
+        ];
+        NetlinkRequest[] remove =
+        [
+            RouteRequests.Remove(Route(0)).Tolerating(Errno.ESRCH),
+            LinkRequests.Delete("v0").Tolerating(Errno.ENODEV),
+        ];
+        for (int run = 0; run < 2; run++)
+            _netlink.Execute(add);
+        for (int run = 0; run < 2; run++)
+            _netlink.Execute(remove);
         Assert.Null(_netlink.FindLink("p0"));
     }
 
-    private RouteInfo Route(int number)
-        => new() { Family = V4, Destination = new IPNetwork(new IPAddress([10, (byte)(64 + (number >> 8)), (byte)number, 0]), 24), LinkIndex = _index, Scope = RouteScope.Link };
+    private RouteInfo Route(int number) =>
+        new()
+        {
+            Family = V4,
+            Destination = new IPNetwork(new IPAddress([10, (byte)(64 + (number >> 8)), (byte)number, 0]), 24),
+            LinkIndex = _index,
+            Scope = RouteScope.Link,
+        };
 }

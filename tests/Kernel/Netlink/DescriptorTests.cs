@@ -21,7 +21,8 @@ public sealed class DescriptorTests
         Iproute.Need();
         Once();
         var (descriptors, threads) = Count();
-        for (int run = 0; run < 100; run++) Once();
+        for (int run = 0; run < 100; run++)
+            Once();
         var (descriptorsAfter, threadsAfter) = Count();
         // The runtime opens and starts a few of its own meanwhile; a leak would be hundreds.
         Assert.True(descriptorsAfter < descriptors + 20, $"descriptors: {descriptors}, then {descriptorsAfter}");
@@ -40,5 +41,6 @@ public sealed class DescriptorTests
         Assert.Throws<InvalidDataException>(() => ns.Run(() => throw new InvalidDataException()));
     }
 
-    private static (int Descriptors, int Threads) Count() => (Directory.GetFiles("/proc/self/fd").Length, Directory.GetDirectories("/proc/self/task").Length);
+    private static (int Descriptors, int Threads) Count() =>
+        (Directory.GetFiles("/proc/self/fd").Length, Directory.GetDirectories("/proc/self/task").Length);
 }

@@ -7,7 +7,9 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.Kernel.Tests.Netlink;
 
-/// <summary>iproute2 inside a namespace, as the independent witness: a child process inherits the namespace of the thread that starts it.</summary>
+/// <summary>
+/// iproute2 inside a namespace, as the independent witness: a child process inherits the namespace of the thread that starts it.
+/// </summary>
 internal static class Iproute
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(20);
@@ -19,7 +21,8 @@ internal static class Iproute
     }
 
     /// <summary><c>ip ARGUMENTS</c>; throws if it fails.</summary>
-    public static string Ip(this NetworkNamespace ns, string arguments) => Run(ns, "ip", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    public static string Ip(this NetworkNamespace ns, string arguments) =>
+        Run(ns, "ip", arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>Many commands in one process, which stops at the first that fails.</summary>
     public static string IpBatch(this NetworkNamespace ns, string options, IEnumerable<string> commands)
@@ -45,33 +48,43 @@ internal static class Iproute
         // iproute2 prints empty objects for what a filter left out.
         for (int index = json.Count - 1; index >= 0; index--)
         {
-            if (json[index] is JsonObject { Count: 0 }) json.RemoveAt(index);
+            if (json[index] is JsonObject { Count: 0 })
+                json.RemoveAt(index);
         }
 
         return json;
     }
 
-    public static string Run(NetworkNamespace ns, string program, IReadOnlyList<string> arguments) => ns.Run(() =>
-    {
-        var start = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
-        using var process = Process.Start(start)!;
-        var error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        if (!process.WaitForExit(Deadline))
+    public static string Run(NetworkNamespace ns, string program, IReadOnlyList<string> arguments) =>
+        ns.Run(() =>
         {
-            process.Kill();
-            throw new TimeoutException($"{program} {string.Join(' ', arguments)}");
-        }
+            var start = new ProcessStartInfo(program, arguments)
+            {
+                UseShellExecute = false,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            };
+            using var process = Process.Start(start)!;
+            var error = process.StandardError.ReadToEndAsync();
+            string output = process.StandardOutput.ReadToEnd();
+            if (!process.WaitForExit(Deadline))
+            {
+                process.Kill();
+                throw new TimeoutException($"{program} {string.Join(' ', arguments)}");
+            }
 
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: exit code {process.ExitCode}: {error.Result}");
-        return output.Trim();
-    });
+            if (process.ExitCode != 0)
+                throw new InvalidOperationException(
+                    $"{program} {string.Join(' ', arguments)}: exit code {process.ExitCode}: {error.Result}"
+                );
+            return output.Trim();
+        });
 
     public static int Int(this JsonNode node, string name) => node[name]!.GetValue<int>();
 
     public static string? Text(this JsonNode node, string name) => node[name]?.GetValue<string>();
 
     /// <summary>A number that iproute2 prints as text, in either base.</summary>
-    public static uint Hex(this JsonNode node, string name)
-        => node[name] is { } value ? uint.Parse(value.GetValue<string>().AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture) : 0;
+    public static uint Hex(this JsonNode node, string name) =>
+        node[name] is { } value ? uint.Parse(value.GetValue<string>().AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture) : 0;
 }

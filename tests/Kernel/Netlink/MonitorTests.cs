@@ -36,26 +36,76 @@ public sealed class MonitorTests : IDisposable
     public async Task Every_kind_of_change_is_reported_both_ways()
     {
         using var monitor = RouteMonitor.Start(_ns, RouteMonitorGroups.All, _seen.Enqueue, _errors.Enqueue);
-        _netlink.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "v0", PeerName = "p0", Up = true, PeerUp = true }));
+        _netlink.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "v0",
+                    PeerName = "p0",
+                    Up = true,
+                    PeerUp = true,
+                }
+            )
+        );
         int index = _netlink.FindLink("v0")!.Index;
         var address = IPAddress.Parse("10.0.0.1");
         var address6 = IPAddress.Parse("fd00::1");
-        var route = new RouteInfo { Family = V4, Destination = IPNetwork.Parse("10.1.0.0/16"), LinkIndex = index, Scope = RouteScope.Link, Table = 1000 };
-        var route6 = new RouteInfo { Family = V6, Destination = IPNetwork.Parse("fd01::/64"), LinkIndex = index, Table = 1000, Metric = 5 };
-        var rule = new RuleInfo { Family = V4, Source = IPNetwork.Parse("10.1.0.0/16"), Table = 1000, Priority = 7 };
-        var rule6 = new RuleInfo { Family = V6, Source = IPNetwork.Parse("fd01::/64"), Table = 1000, Priority = 7 };
-        var neighbour = new NeighbourInfo { LinkIndex = index, Address = IPAddress.Parse("10.0.0.9"), Mac = MacAddress.Parse("02:00:00:00:00:09") };
-        _netlink.Execute(
-        [
-            AddressRequests.Add(index, address, 32), AddressRequests.Add(index, address6, 128, new AddressOptions { NoDad = true }), RouteRequests.Add(route), RouteRequests.Add(route6),
-            RuleRequests.Add(rule), RuleRequests.Add(rule6), NeighbourRequests.Replace(neighbour),
+        var route = new RouteInfo
+        {
+            Family = V4,
+            Destination = IPNetwork.Parse("10.1.0.0/16"),
+            LinkIndex = index,
+            Scope = RouteScope.Link,
+            Table = 1000,
+        };
+        var route6 = new RouteInfo
+        {
+            Family = V6,
+            Destination = IPNetwork.Parse("fd01::/64"),
+            LinkIndex = index,
+            Table = 1000,
+            Metric = 5,
+        };
+        var rule = new RuleInfo
+        {
+            Family = V4,
+            Source = IPNetwork.Parse("10.1.0.0/16"),
+            Table = 1000,
+            Priority = 7,
+        };
+        var rule6 = new RuleInfo
+        {
+            Family = V6,
+            Source = IPNetwork.Parse("fd01::/64"),
+            Table = 1000,
+            Priority = 7,
+        };
+        var neighbour = new NeighbourInfo
+        {
+            LinkIndex = index,
+            Address = IPAddress.Parse("10.0.0.9"),
+            Mac = MacAddress.Parse("02:00:00:00:00:09"),
+        };
+        _netlink.Execute([
+            AddressRequests.Add(index, address, 32),
+            AddressRequests.Add(index, address6, 128, new AddressOptions { NoDad = true }),
+            RouteRequests.Add(route),
+            RouteRequests.Add(route6),
+            RuleRequests.Add(rule),
+            RuleRequests.Add(rule6),
+            NeighbourRequests.Replace(neighbour),
         ]);
         // An IPv6 address is only announced when the kernel has got round to it, in the background.
         await AllSeen(RouteChange.Set);
-        _netlink.Execute(
-        [
-            NeighbourRequests.Remove(neighbour), RuleRequests.Remove(rule), RuleRequests.Remove(rule6), RouteRequests.Remove(route), RouteRequests.Remove(route6),
-            AddressRequests.Remove(index, address, 32), AddressRequests.Remove(index, address6, 128), LinkRequests.Delete(index),
+        _netlink.Execute([
+            NeighbourRequests.Remove(neighbour),
+            RuleRequests.Remove(rule),
+            RuleRequests.Remove(rule6),
+            RouteRequests.Remove(route),
+            RouteRequests.Remove(route6),
+            AddressRequests.Remove(index, address, 32),
+            AddressRequests.Remove(index, address6, 128),
+            LinkRequests.Delete(index),
         ]);
 
         await AllSeen(RouteChange.Removed);
@@ -78,7 +128,11 @@ public sealed class MonitorTests : IDisposable
     public async Task Only_the_groups_asked_for_are_reported()
     {
         using var monitor = RouteMonitor.Start(_ns, RouteMonitorGroups.Ipv4Rules, _seen.Enqueue, _errors.Enqueue);
-        _netlink.Execute([LinkRequests.SetUp("lo", true), RuleRequests.Add(new RuleInfo { Family = V6, Priority = 7 }), RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 })]);
+        _netlink.Execute([
+            LinkRequests.SetUp("lo", true),
+            RuleRequests.Add(new RuleInfo { Family = V6, Priority = 7 }),
+            RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 }),
+        ]);
         await Seen(n => n is RouteNotification.RuleChanged { Rule.Priority: 8 });
         Assert.Single(_seen);
     }
@@ -95,12 +149,14 @@ public sealed class MonitorTests : IDisposable
                 gate.Wait(TimeSpan.FromSeconds(20));
                 _seen.Enqueue(notification);
             },
-            _errors.Enqueue);
+            _errors.Enqueue
+        );
         // The queue holds 2 MiB at most (twice what is asked for); a report occupies at least 512 octets of it.
         var rule = new RuleInfo { Family = V4, Priority = 7 };
         NetlinkRequest[] pair = [RuleRequests.Add(rule), RuleRequests.Remove(rule)];
         var many = Enumerable.Repeat(pair, 64).SelectMany(requests => requests).ToArray();
-        for (int round = 0; round < 40; round++) _netlink.Execute(many);
+        for (int round = 0; round < 40; round++)
+            _netlink.Execute(many);
         gate.Set();
         await Seen(n => n is RouteNotification.Overflow);
         _netlink.Execute(RuleRequests.Add(rule with { Priority = 99 }));
@@ -117,10 +173,15 @@ public sealed class MonitorTests : IDisposable
             notification =>
             {
                 _seen.Enqueue(notification);
-                if (_seen.Count == 1) throw new InvalidDataException("first");
+                if (_seen.Count == 1)
+                    throw new InvalidDataException("first");
             },
-            _errors.Enqueue);
-        _netlink.Execute([RuleRequests.Add(new RuleInfo { Family = V4, Priority = 7 }), RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 })]);
+            _errors.Enqueue
+        );
+        _netlink.Execute([
+            RuleRequests.Add(new RuleInfo { Family = V4, Priority = 7 }),
+            RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 }),
+        ]);
         await Seen(n => n is RouteNotification.RuleChanged { Rule.Priority: 8 });
         Assert.IsType<InvalidDataException>(Assert.Single(_errors));
     }
@@ -151,9 +212,13 @@ public sealed class MonitorTests : IDisposable
                 monitor!.Dispose();
                 _seen.Enqueue(notification);
             },
-            _errors.Enqueue);
+            _errors.Enqueue
+        );
         started.Set();
-        _netlink.Execute([RuleRequests.Add(new RuleInfo { Family = V4, Priority = 7 }), RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 })]);
+        _netlink.Execute([
+            RuleRequests.Add(new RuleInfo { Family = V4, Priority = 7 }),
+            RuleRequests.Add(new RuleInfo { Family = V4, Priority = 8 }),
+        ]);
         await Seen(n => n is RouteNotification.RuleChanged { Rule.Priority: 7 });
         Assert.Single(_seen);
         Assert.Empty(_errors);

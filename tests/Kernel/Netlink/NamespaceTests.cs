@@ -19,7 +19,8 @@ public sealed class NamespaceTests : IDisposable
 
     public void Dispose()
     {
-        if (Requirement.IsRoot) NetworkNamespace.DeleteNamed(_name);
+        if (Requirement.IsRoot)
+            NetworkNamespace.DeleteNamed(_name);
     }
 
     [Fact]
@@ -51,7 +52,8 @@ public sealed class NamespaceTests : IDisposable
         Assert.DoesNotContain(_name, Names());
 
         here.Ip($"netns add {_name}");
-        using (var ns = NetworkNamespace.Open($"/run/netns/{_name}")) Assert.Equal(["lo"], ns.IpJson("link show").Select(link => link!.Text("ifname")));
+        using (var ns = NetworkNamespace.Open($"/run/netns/{_name}"))
+            Assert.Equal(["lo"], ns.IpJson("link show").Select(link => link!.Text("ifname")));
         NetworkNamespace.DeleteNamed(_name);
         Assert.DoesNotContain(_name, Names());
     }
@@ -61,7 +63,10 @@ public sealed class NamespaceTests : IDisposable
     {
         NetworkNamespace.CreateNamed(_name).Dispose();
         // proc(5), mountinfo: mount point in the fifth column, optional fields before the dash.
-        var mounts = File.ReadLines("/proc/self/mountinfo").Select(line => line.Split(' ')).Where(fields => fields[4] == "/run/netns").ToArray();
+        var mounts = File.ReadLines("/proc/self/mountinfo")
+            .Select(line => line.Split(' '))
+            .Where(fields => fields[4] == "/run/netns")
+            .ToArray();
         Assert.NotEmpty(mounts);
         Assert.Contains("shared:", string.Join(' ', mounts[^1]), StringComparison.Ordinal);
     }
@@ -107,7 +112,8 @@ public sealed class NamespaceTests : IDisposable
         try
         {
             var path = Path.Combine(folder.FullName, "pipe");
-            using (var made = Process.Start("mkfifo", [path])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+            using (var made = Process.Start("mkfifo", [path]))
+                await made.WaitForExitAsync(TestContext.Current.CancellationToken);
             var opening = Task.Run(() => NetworkNamespace.Open(path), TestContext.Current.CancellationToken);
             var failure = await Assert.ThrowsAsync<NetworkNamespaceException>(() => opening.WaitAsync(Eventually.DefaultDeadline));
             Assert.Equal(Errno.EINVAL, failure.Errno);
@@ -139,14 +145,18 @@ public sealed class NamespaceTests : IDisposable
     public async Task Pool_threads_never_leave_the_namespace_of_the_process()
     {
         using var here = NetworkNamespace.OpenCurrent();
-        var runs = Enumerable.Range(0, 64).Select(_ => Task.Run(() =>
-        {
-            using var ns = NetworkNamespace.CreateAnonymous();
-            ns.Run(() => { });
-            using var netlink = ns.OpenRouteNetlink();
-            using var current = NetworkNamespace.OpenCurrent();
-            return current.Identity;
-        }));
+        var runs = Enumerable
+            .Range(0, 64)
+            .Select(_ =>
+                Task.Run(() =>
+                {
+                    using var ns = NetworkNamespace.CreateAnonymous();
+                    ns.Run(() => { });
+                    using var netlink = ns.OpenRouteNetlink();
+                    using var current = NetworkNamespace.OpenCurrent();
+                    return current.Identity;
+                })
+            );
         Assert.All(await Task.WhenAll(runs), identity => Assert.Equal(here.Identity, identity));
     }
 
@@ -180,7 +190,16 @@ public sealed class NamespaceTests : IDisposable
         using var node = NetworkNamespace.CreateAnonymous();
         using var outside = node.OpenRouteNetlink();
         var ns = NetworkNamespace.CreateAnonymous();
-        outside.Execute(LinkRequests.CreateVeth(new VethSpec { Name = "v0", PeerName = "eth0", PeerNamespace = ns }));
+        outside.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "v0",
+                    PeerName = "eth0",
+                    PeerNamespace = ns,
+                }
+            )
+        );
         var inside = ns.OpenRouteNetlink();
         ns.Dispose();
         Assert.NotNull(inside.FindLink("eth0"));
@@ -195,7 +214,14 @@ public sealed class NamespaceTests : IDisposable
         using var node = NetworkNamespace.CreateAnonymous();
         using var netlink = node.OpenRouteNetlink();
         var gone = NetworkNamespace.CreateAnonymous();
-        var request = LinkRequests.CreateVeth(new VethSpec { Name = "v0", PeerName = "eth0", PeerNamespace = gone });
+        var request = LinkRequests.CreateVeth(
+            new VethSpec
+            {
+                Name = "v0",
+                PeerName = "eth0",
+                PeerNamespace = gone,
+            }
+        );
         gone.Dispose();
         Assert.Throws<ObjectDisposedException>(() => netlink.Execute(request));
         Assert.Null(netlink.FindLink("v0"));

@@ -20,10 +20,22 @@ public sealed class PodWiringTests
         using var inside = pod.OpenRouteNetlink();
         var mac = MacAddress.Parse("02:00:00:00:00:01");
         var peerMac = MacAddress.Parse("02:00:00:00:00:02");
-        netlink.Execute(LinkRequests.CreateVeth(new VethSpec
-        {
-            Name = "eni0", Mac = mac, Mtu = 9001, Up = true, PeerName = "eth0", PeerNamespace = pod, PeerMac = peerMac, PeerMtu = 9001, PeerUp = true,
-        }));
+        netlink.Execute(
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "eni0",
+                    Mac = mac,
+                    Mtu = 9001,
+                    Up = true,
+                    PeerName = "eth0",
+                    PeerNamespace = pod,
+                    PeerMac = peerMac,
+                    PeerMtu = 9001,
+                    PeerUp = true,
+                }
+            )
+        );
 
         var link = netlink.FindLink("eni0")!;
         var peer = inside.FindLink("eth0")!;
@@ -35,23 +47,75 @@ public sealed class PodWiringTests
         Assert.Equal("veth", link.Kind);
 
         var address = IPAddress.Parse("10.0.0.5");
-        inside.Execute(
-        [
+        inside.Execute([
             AddressRequests.Add(peer.Index, address, 32),
-            RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = IPNetwork.Parse("169.254.1.1/32"), LinkIndex = peer.Index, Scope = RouteScope.Link }),
-            RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Gateway = IPAddress.Parse("169.254.1.1"), LinkIndex = peer.Index }),
-            NeighbourRequests.Replace(new NeighbourInfo { LinkIndex = peer.Index, Address = IPAddress.Parse("169.254.1.1"), Mac = mac }),
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = IPNetwork.Parse("169.254.1.1/32"),
+                    LinkIndex = peer.Index,
+                    Scope = RouteScope.Link,
+                }
+            ),
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Gateway = IPAddress.Parse("169.254.1.1"),
+                    LinkIndex = peer.Index,
+                }
+            ),
+            NeighbourRequests.Replace(
+                new NeighbourInfo
+                {
+                    LinkIndex = peer.Index,
+                    Address = IPAddress.Parse("169.254.1.1"),
+                    Mac = mac,
+                }
+            ),
         ]);
-        netlink.Execute(
-        [
-            RouteRequests.Add(new RouteInfo { Family = AddressFamily.InterNetwork, Destination = new IPNetwork(address, 32), LinkIndex = link.Index, Scope = RouteScope.Link }),
-            RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Destination = new IPNetwork(address, 32), Priority = 512 }),
-            RuleRequests.Add(new RuleInfo { Family = AddressFamily.InterNetwork, Source = new IPNetwork(address, 32), Priority = 1536, Table = 1002 }),
+        netlink.Execute([
+            RouteRequests.Add(
+                new RouteInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = new IPNetwork(address, 32),
+                    LinkIndex = link.Index,
+                    Scope = RouteScope.Link,
+                }
+            ),
+            RuleRequests.Add(
+                new RuleInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Destination = new IPNetwork(address, 32),
+                    Priority = 512,
+                }
+            ),
+            RuleRequests.Add(
+                new RuleInfo
+                {
+                    Family = AddressFamily.InterNetwork,
+                    Source = new IPNetwork(address, 32),
+                    Priority = 1536,
+                    Table = 1002,
+                }
+            ),
         ]);
 
-        Assert.Contains(inside.GetAddresses(AddressFamily.InterNetwork, peer.Index), found => found.Address.Equals(address) && found.PrefixLength == 32);
-        Assert.Contains(inside.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main), route => route.Destination is null && route.LinkIndex == peer.Index);
-        Assert.Contains(inside.GetNeighbours(AddressFamily.InterNetwork, peer.Index), entry => entry.State == NeighbourState.Permanent && entry.Mac == mac);
+        Assert.Contains(
+            inside.GetAddresses(AddressFamily.InterNetwork, peer.Index),
+            found => found.Address.Equals(address) && found.PrefixLength == 32
+        );
+        Assert.Contains(
+            inside.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main),
+            route => route.Destination is null && route.LinkIndex == peer.Index
+        );
+        Assert.Contains(
+            inside.GetNeighbours(AddressFamily.InterNetwork, peer.Index),
+            entry => entry.State == NeighbourState.Permanent && entry.Mac == mac
+        );
         Assert.Contains(netlink.GetRules(AddressFamily.InterNetwork), rule => rule is { Priority: 1536, Table: 1002 });
 
         netlink.Execute(LinkRequests.Delete("eni0"));

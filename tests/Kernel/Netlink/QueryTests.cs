@@ -26,16 +26,35 @@ public sealed class QueryTests : IDisposable
         _ns.IpBatch(
             "",
             [
-                $"link add eni0 mtu 9001 address 02:00:00:00:00:01 type veth peer name eth0 netns {path}", "link add br0 address 02:00:00:00:00:03 type bridge",
-                "link add v0 address 02:00:00:00:00:04 type veth peer name p0 address 02:00:00:00:00:05", "link set v0 master br0", "link set eni0 addrgenmode none", "link set lo up",
-                "link set eni0 up", "link set v0 up", "link property add dev eni0 altname a-very-long-alternative-name", "addr add 10.0.0.2/24 dev eni0",
-                "addr add 10.0.0.3/32 dev eni0 scope link noprefixroute", "addr add fd00::2/64 dev eni0 nodad", "addr add 10.5.0.1/24 dev v0", "route add 10.1.0.0/16 via 10.0.0.1",
-                "route add default via 10.0.0.1 dev eni0 table 2 proto static", "route add 10.1.0.5 dev eni0 table 1000 metric 5 mtu 1300 src 10.0.0.2", "route add fd01::/64 via fd00::9 table 1000",
-                "route add 10.7.0.0/16 nexthop via 10.0.0.3 dev eni0 weight 2 nexthop via 10.0.0.4 dev eni0", "route add prohibit 10.9.0.0/16", "rule add from 10.0.0.0/24 lookup 2 pref 1536",
-                "rule add fwmark 0x80/0x80 iif v0 oif eni0 lookup 1000 pref 1024 protocol static", "rule add uidrange 0-5 lookup 7 pref 8", "rule add lookup main suppress_prefixlength 0 pref 9",
-                "rule add not to 10.5.0.0/16 prohibit pref 10", "neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev eni0 nud permanent", "neigh add proxy 10.0.0.77 dev eni0",
+                $"link add eni0 mtu 9001 address 02:00:00:00:00:01 type veth peer name eth0 netns {path}",
+                "link add br0 address 02:00:00:00:00:03 type bridge",
+                "link add v0 address 02:00:00:00:00:04 type veth peer name p0 address 02:00:00:00:00:05",
+                "link set v0 master br0",
+                "link set eni0 addrgenmode none",
+                "link set lo up",
+                "link set eni0 up",
+                "link set v0 up",
+                "link property add dev eni0 altname a-very-long-alternative-name",
+                "addr add 10.0.0.2/24 dev eni0",
+                "addr add 10.0.0.3/32 dev eni0 scope link noprefixroute",
+                "addr add fd00::2/64 dev eni0 nodad",
+                "addr add 10.5.0.1/24 dev v0",
+                "route add 10.1.0.0/16 via 10.0.0.1",
+                "route add default via 10.0.0.1 dev eni0 table 2 proto static",
+                "route add 10.1.0.5 dev eni0 table 1000 metric 5 mtu 1300 src 10.0.0.2",
+                "route add fd01::/64 via fd00::9 table 1000",
+                "route add 10.7.0.0/16 nexthop via 10.0.0.3 dev eni0 weight 2 nexthop via 10.0.0.4 dev eni0",
+                "route add prohibit 10.9.0.0/16",
+                "rule add from 10.0.0.0/24 lookup 2 pref 1536",
+                "rule add fwmark 0x80/0x80 iif v0 oif eni0 lookup 1000 pref 1024 protocol static",
+                "rule add uidrange 0-5 lookup 7 pref 8",
+                "rule add lookup main suppress_prefixlength 0 pref 9",
+                "rule add not to 10.5.0.0/16 prohibit pref 10",
+                "neigh add 10.0.0.9 lladdr 02:00:00:00:00:09 dev eni0 nud permanent",
+                "neigh add proxy 10.0.0.77 dev eni0",
                 "neigh add fd00::9 lladdr 02:00:00:00:00:09 dev eni0 nud permanent",
-            ]);
+            ]
+        );
     }
 
     [Fact]
@@ -75,11 +94,31 @@ public sealed class QueryTests : IDisposable
     {
         var shown = _ns.IpJson("-d link show");
         Assert.Equal(
-            shown.Select(link => (
-                link!.Int("ifindex"), link!.Text("ifname"), link!.Text("address"), link!.Int("mtu"), link!["flags"]!.AsArray().Any(flag => flag!.GetValue<string>() == "UP"),
-                link!["linkinfo"]?.Text("info_kind"), link!.Text("master"))),
-            _netlink.GetLinks().Select(link => (
-                link.Index, (string?)link.Name, link.Mac?.ToString(), link.Mtu, link.IsUp, link.Kind, link.MasterIndex is { } master ? _netlink.FindLink(master)!.Name : null)));
+            shown.Select(link =>
+                (
+                    link!.Int("ifindex"),
+                    link!.Text("ifname"),
+                    link!.Text("address"),
+                    link!.Int("mtu"),
+                    link!["flags"]!.AsArray().Any(flag => flag!.GetValue<string>() == "UP"),
+                    link!["linkinfo"]?.Text("info_kind"),
+                    link!.Text("master")
+                )
+            ),
+            _netlink
+                .GetLinks()
+                .Select(link =>
+                    (
+                        link.Index,
+                        (string?)link.Name,
+                        link.Mac?.ToString(),
+                        link.Mtu,
+                        link.IsUp,
+                        link.Kind,
+                        link.MasterIndex is { } master ? _netlink.FindLink(master)!.Name : null
+                    )
+                )
+        );
     }
 
     [Fact]
@@ -118,12 +157,28 @@ public sealed class QueryTests : IDisposable
 
         Assert.Equal(Errno.ENODEV, Assert.Throws<NetlinkException>(() => _netlink.GetAddresses(V4, 4711)).Errno);
 
-        string[] Shown(string view) => [.. _ns.IpJson(view)
-            .SelectMany(link => link!["addr_info"]!.AsArray().Select(address => $"{link!.Int("ifindex")} {address!.Text("local")}/{address!.Int("prefixlen")} {address!.Text("scope")} {address!["noprefixroute"] is not null}"))
-            .Order(StringComparer.Ordinal)];
-        static string[] Read(IEnumerable<AddressInfo> addresses) => [.. addresses
-            .Select(address => $"{address.LinkIndex} {address.Address}/{address.PrefixLength} {address.Scope.ToString().ToLowerInvariant()} {address.Flags.HasFlag(AddressFlags.NoPrefixRoute)}")
-            .Order(StringComparer.Ordinal)];
+        string[] Shown(string view) =>
+            [
+                .. _ns.IpJson(view)
+                    .SelectMany(link =>
+                        link!["addr_info"]!
+                            .AsArray()
+                            .Select(address =>
+                                $"{link!.Int("ifindex")} {address!.Text("local")}/{address!.Int("prefixlen")} "
+                                + $"{address!.Text("scope")} {address!["noprefixroute"] is not null}"
+                            )
+                    )
+                    .Order(StringComparer.Ordinal),
+            ];
+        static string[] Read(IEnumerable<AddressInfo> addresses) =>
+            [
+                .. addresses
+                    .Select(address =>
+                        $"{address.LinkIndex} {address.Address}/{address.PrefixLength} {address.Scope.ToString().ToLowerInvariant()} "
+                        + $"{address.Flags.HasFlag(AddressFlags.NoPrefixRoute)}"
+                    )
+                    .Order(StringComparer.Ordinal),
+            ];
     }
 
     [Theory]
@@ -138,17 +193,30 @@ public sealed class QueryTests : IDisposable
     public void Routes_are_those_of_ip_of_all_tables_and_of_one(AddressFamily family, int? table)
     {
         string view = $"-N {(family == V4 ? "-4" : "-6")} route show table {table?.ToString() ?? "all"}";
-        var shown = _ns.IpJson(view).Select(route =>
-        {
-            string destination = route!.Text("dst")!;
-            if (destination != "default" && !destination.Contains('/', StringComparison.Ordinal)) destination += family == V4 ? "/32" : "/128";
-            string hops = route!["nexthops"] is { } nodes ? string.Join(',', nodes.AsArray().Select(hop => $"{hop!.Text("gateway")}*{hop!.Int("weight")}")) : "";
-            return $"{destination} via {route!.Text("gateway")} dev {route!.Text("dev")} table {route!.Text("table") ?? table?.ToString() ?? "254"} type {route!.Text("type") ?? "1"} proto {route!.Text("protocol") ?? "3"} "
-                + $"scope {route!.Text("scope") ?? "0"} src {route!.Text("prefsrc")} metric {route!["metric"]?.GetValue<int>() ?? 0} mtu {route!["metrics"]?[0]!["mtu"]} {hops}";
-        });
-        var read = _netlink.GetRoutes(family, table).Select(route =>
-            $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} dev {(route.LinkIndex == 0 ? null : _netlink.FindLink(route.LinkIndex)!.Name)} table {route.Table} type {(int)route.Type} proto {(int)route.Protocol} "
-                + $"scope {(int)route.Scope} src {route.PreferredSource} metric {route.Metric} mtu {route.Mtu} {string.Join(',', route.NextHops.Select(hop => $"{hop.Gateway}*{hop.Weight}"))}");
+        var shown = _ns.IpJson(view)
+            .Select(route =>
+            {
+                string destination = route!.Text("dst")!;
+                if (destination != "default" && !destination.Contains('/', StringComparison.Ordinal))
+                    destination += family == V4 ? "/32" : "/128";
+                string hops = route!["nexthops"] is { } nodes
+                    ? string.Join(',', nodes.AsArray().Select(hop => $"{hop!.Text("gateway")}*{hop!.Int("weight")}"))
+                    : "";
+                return $"{destination} via {route!.Text("gateway")} dev {route!.Text("dev")} table "
+                    + $"{route!.Text("table") ?? table?.ToString() ?? "254"} type {route!.Text("type") ?? "1"} proto "
+                    + $"{route!.Text("protocol") ?? "3"} "
+                    + $"scope {route!.Text("scope") ?? "0"} src {route!.Text("prefsrc")} metric "
+                    + $"{route!["metric"]?.GetValue<int>() ?? 0} mtu {route!["metrics"]?[0]!["mtu"]} {hops}";
+            });
+        var read = _netlink
+            .GetRoutes(family, table)
+            .Select(route =>
+                $"{route.Destination?.ToString() ?? "default"} via {route.Gateway} dev "
+                + $"{(route.LinkIndex == 0 ? null : _netlink.FindLink(route.LinkIndex)!.Name)} table {route.Table} type "
+                + $"{(int)route.Type} proto {(int)route.Protocol} "
+                + $"scope {(int)route.Scope} src {route.PreferredSource} metric {route.Metric} mtu {route.Mtu} "
+                + $"{string.Join(',', route.NextHops.Select(hop => $"{hop.Gateway}*{hop.Weight}"))}"
+            );
         Assert.Equal(shown.Order(StringComparer.Ordinal), read.Order(StringComparer.Ordinal));
     }
 
@@ -162,28 +230,55 @@ public sealed class QueryTests : IDisposable
     [Fact]
     public void Rules_are_those_of_ip_and_foreign_selectors_are_noticed()
     {
-        var shown = _ns.IpJson("-N rule show").Select(rule =>
-            $"{rule!.Int("priority")} not {rule!.AsObject().ContainsKey("not")} from {Network(rule!, "src")} to {Network(rule!, "dst")} mark {rule!.Hex("fwmark")}/{rule!.Hex("fwmask")} iif {rule!.Text("iif")} oif {rule!.Text("oif")} "
-                + $"table {rule!.Text("table") ?? "0"} proto {rule!.Text("protocol") ?? "0"} other {rule!["uid_start"] is not null || rule!["suppress_prefixlen"] is not null}");
-        var read = _netlink.GetRules(V4).Select(rule =>
-            $"{rule.Priority} not {rule.Invert} from {rule.Source?.ToString() ?? "all"} to {rule.Destination?.ToString() ?? "all"} mark {rule.Mark}/{rule.MarkMask} iif {rule.InputInterface} oif {rule.OutputInterface} "
+        var shown = _ns.IpJson("-N rule show")
+            .Select(rule =>
+                $"{rule!.Int("priority")} not {rule!.AsObject().ContainsKey("not")} from {Network(rule!, "src")} to "
+                + $"{Network(rule!, "dst")} mark {rule!.Hex("fwmark")}/{rule!.Hex("fwmask")} iif {rule!.Text("iif")} oif "
+                + $"{rule!.Text("oif")} "
+                + $"table {rule!.Text("table") ?? "0"} proto {rule!.Text("protocol") ?? "0"} other "
+                + $"{rule!["uid_start"] is not null || rule!["suppress_prefixlen"] is not null}"
+            );
+        var read = _netlink
+            .GetRules(V4)
+            .Select(rule =>
+                $"{rule.Priority} not {rule.Invert} from {rule.Source?.ToString() ?? "all"} to "
+                + $"{rule.Destination?.ToString() ?? "all"} mark {rule.Mark}/{rule.MarkMask} iif {rule.InputInterface} oif "
+                + $"{rule.OutputInterface} "
                 // `ip` does not print the protocol of the kernel's own rules.
-                + $"table {rule.Table} proto {(rule.Protocol == RouteProtocol.Kernel ? 0 : (int)rule.Protocol)} other {rule.HasOtherSelectors}");
+                + $"table {rule.Table} proto {(rule.Protocol == RouteProtocol.Kernel ? 0 : (int)rule.Protocol)} other "
+                + $"{rule.HasOtherSelectors}"
+            );
         Assert.Equal(shown, read);
 
-        static string Network(System.Text.Json.Nodes.JsonNode rule, string name)
-            => rule.Text(name) is { } address and not "all" ? $"{address}/{rule[name + "len"]?.GetValue<int>() ?? 32}" : "all";
+        static string Network(System.Text.Json.Nodes.JsonNode rule, string name) =>
+            rule.Text(name) is { } address and not "all" ? $"{address}/{rule[name + "len"]?.GetValue<int>() ?? 32}" : "all";
     }
 
     [Fact]
     public void Neighbours_are_those_of_ip_and_proxies_are_asked_for_apart()
     {
         int index = _netlink.FindLink("eni0")!.Index;
-        var permanent = new NeighbourInfo { LinkIndex = index, Address = IPAddress.Parse("10.0.0.9"), Mac = MacAddress.Parse("02:00:00:00:00:09") };
+        var permanent = new NeighbourInfo
+        {
+            LinkIndex = index,
+            Address = IPAddress.Parse("10.0.0.9"),
+            Mac = MacAddress.Parse("02:00:00:00:00:09"),
+        };
         Assert.Equal([permanent], _netlink.GetNeighbours(V4, index));
         Assert.Contains(permanent with { Address = IPAddress.Parse("fd00::9") }, _netlink.GetNeighbours(AddressFamily.Unspecified));
         Assert.Empty(_netlink.GetNeighbours(V4, _netlink.FindLink("p0")!.Index));
-        Assert.Equal([new NeighbourInfo { LinkIndex = index, Address = IPAddress.Parse("10.0.0.77"), State = NeighbourState.None, Proxy = true }], _netlink.GetNeighbours(V4, proxies: true));
+        Assert.Equal(
+            [
+                new NeighbourInfo
+                {
+                    LinkIndex = index,
+                    Address = IPAddress.Parse("10.0.0.77"),
+                    State = NeighbourState.None,
+                    Proxy = true,
+                },
+            ],
+            _netlink.GetNeighbours(V4, proxies: true)
+        );
     }
 
     [Fact]
@@ -198,9 +293,18 @@ public sealed class QueryTests : IDisposable
             Assert.NotEmpty(routes);
             _netlink.Execute([.. routes.Select(RouteRequests.Remove)]);
             Assert.DoesNotContain(_netlink.GetRoutes(family), route => route.Table != RouteTable.Local);
-            _netlink.Execute([.. _netlink.GetAddresses(family).Select(address => AddressRequests.Remove(address.LinkIndex, address.Address, address.PrefixLength))]);
+            _netlink.Execute([
+                .. _netlink
+                    .GetAddresses(family)
+                    .Select(address => AddressRequests.Remove(address.LinkIndex, address.Address, address.PrefixLength)),
+            ]);
             Assert.Empty(_netlink.GetAddresses(family));
-            _netlink.Execute([.. _netlink.GetNeighbours(family).Where(neighbour => neighbour.State == NeighbourState.Permanent).Select(NeighbourRequests.Remove)]);
+            _netlink.Execute([
+                .. _netlink
+                    .GetNeighbours(family)
+                    .Where(neighbour => neighbour.State == NeighbourState.Permanent)
+                    .Select(NeighbourRequests.Remove),
+            ]);
             Assert.DoesNotContain(_netlink.GetNeighbours(family), neighbour => neighbour.State == NeighbourState.Permanent);
         }
     }

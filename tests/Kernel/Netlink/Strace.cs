@@ -17,11 +17,30 @@ internal static class Strace
         {
             var (exitCode, error) = ns.Run(() =>
             {
-                string[] arguments = ["-qq", "-o", trace, "-e", "trace=sendmsg,sendto", "-e", "write=all", "ip", .. ipArguments.Split(' ', StringSplitOptions.RemoveEmptyEntries)];
-                using var process = Process.Start(new ProcessStartInfo("strace", arguments) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+                string[] arguments =
+                [
+                    "-qq",
+                    "-o",
+                    trace,
+                    "-e",
+                    "trace=sendmsg,sendto",
+                    "-e",
+                    "write=all",
+                    "ip",
+                    .. ipArguments.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+                ];
+                using var process = Process.Start(
+                    new ProcessStartInfo("strace", arguments)
+                    {
+                        UseShellExecute = false,
+                        RedirectStandardError = true,
+                        RedirectStandardOutput = true,
+                    }
+                )!;
                 var output = process.StandardOutput.ReadToEndAsync();
                 string text = process.StandardError.ReadToEnd();
-                if (process.WaitForExit(Deadline)) return (process.ExitCode, text);
+                if (process.WaitForExit(Deadline))
+                    return (process.ExitCode, text);
                 process.Kill();
                 throw new TimeoutException($"strace ip {ipArguments}: {output.Result}{text}");
             });
@@ -41,7 +60,8 @@ internal static class Strace
         {
             if (!line.StartsWith(" | ", StringComparison.Ordinal))
             {
-                if (line.StartsWith("send", StringComparison.Ordinal)) message.Clear();
+                if (line.StartsWith("send", StringComparison.Ordinal))
+                    message.Clear();
                 continue;
             }
 

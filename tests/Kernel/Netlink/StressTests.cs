@@ -19,8 +19,14 @@ public sealed class StressTests
         using var node = NetworkNamespace.CreateAnonymous();
         using var pods = NetworkNamespace.CreateAnonymous();
         using var done = new CancellationTokenSource();
-        var readers = Enumerable.Range(0, 2).Select(_ => Task.Factory.StartNew(() => ReadUntil(node, done.Token), TaskCreationOptions.LongRunning)).ToArray();
-        var writers = Enumerable.Range(0, Writers).Select(writer => Task.Factory.StartNew(() => MakeAndDelete(node, pods, writer), TaskCreationOptions.LongRunning)).ToArray();
+        var readers = Enumerable
+            .Range(0, 2)
+            .Select(_ => Task.Factory.StartNew(() => ReadUntil(node, done.Token), TaskCreationOptions.LongRunning))
+            .ToArray();
+        var writers = Enumerable
+            .Range(0, Writers)
+            .Select(writer => Task.Factory.StartNew(() => MakeAndDelete(node, pods, writer), TaskCreationOptions.LongRunning))
+            .ToArray();
         try
         {
             await Task.WhenAll(writers).WaitAsync(Deadline);
@@ -43,7 +49,18 @@ public sealed class StressTests
         string[] names = [.. Enumerable.Range(0, PairsPerWriter).Select(number => $"v{writer}-{number}")];
         foreach (string name in names)
         {
-            netlink.Execute([LinkRequests.CreateVeth(new VethSpec { Name = name, Mtu = 9001, Up = true, PeerName = name, PeerNamespace = pods })]);
+            netlink.Execute([
+                LinkRequests.CreateVeth(
+                    new VethSpec
+                    {
+                        Name = name,
+                        Mtu = 9001,
+                        Up = true,
+                        PeerName = name,
+                        PeerNamespace = pods,
+                    }
+                ),
+            ]);
             var link = netlink.FindLink(name);
             Assert.True(link is { IsUp: true, Mtu: 9001, Kind: "veth" }, link?.ToString() ?? "not found");
         }

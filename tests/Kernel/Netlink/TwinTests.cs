@@ -9,12 +9,20 @@ using Xunit;
 namespace VpcCni.Kernel.Tests.Netlink;
 
 /// <summary>
-/// Twin namespaces with the same preparation: in one `ip` makes a change, in the other this library does. What went to the kernel is the same octet for octet,
-/// and what `ip -j` shows afterwards is the same text.
+/// Twin namespaces with the same preparation: in one `ip` makes a change, in the other this library does. What went to the kernel is the
+/// same octet for octet, and what `ip -j` shows afterwards is the same text.
 /// </summary>
 public sealed class TwinTests
 {
-    private static readonly string[] Views = ["link show", "addr show", "route show table all", "rule show", "neigh show nud permanent", "neigh show nud noarp"];
+    private static readonly string[] Views =
+    [
+        "link show",
+        "addr show",
+        "route show table all",
+        "rule show",
+        "neigh show nud permanent",
+        "neigh show nud noarp",
+    ];
 
     private static readonly TimeSpan SettlingTime = TimeSpan.FromSeconds(5);
 
@@ -51,7 +59,8 @@ public sealed class TwinTests
         var (message, exitCode, error) = Strace.LastRequest(theirs, row.Ip.Replace("PEER", path, StringComparison.Ordinal));
 
         Assert.Equal(Dump(Normalise(message)), Dump(Normalise(Assert.Single(transport.Sent))));
-        if (row.Errno != TwinCases.AnyOutcome) Assert.Equal(row.Errno, errno);
+        if (row.Errno != TwinCases.AnyOutcome)
+            Assert.Equal(row.Errno, errno);
         Assert.True(exitCode == 0 == (errno == Errno.None), $"ip: {exitCode} {error}; we: {errno}");
         await SameView(theirs, ours);
         await SameView(theirPeer, ourPeer);
@@ -60,7 +69,8 @@ public sealed class TwinTests
     /// <summary>Carrier and operational state follow a change a moment later (net/core/link_watch.c).</summary>
     private static async Task SameView(NetworkNamespace theirs, NetworkNamespace ours)
     {
-        string expected = "", actual = "";
+        string expected = "",
+            actual = "";
         try
         {
             await Eventually.TrueAsync(
@@ -70,7 +80,8 @@ public sealed class TwinTests
                     actual = View(ours);
                     return expected == actual;
                 },
-                SettlingTime);
+                SettlingTime
+            );
         }
         catch (TimeoutException)
         {
@@ -83,24 +94,28 @@ public sealed class TwinTests
         string[] commands = (TwinCases.Preparation + ";" + row.Before).Split(';', StringSplitOptions.RemoveEmptyEntries);
         // The family is an option of 'ip', which a batch cannot change.
         ns.IpBatch("", commands.Where(command => !command.StartsWith('-')));
-        foreach (string command in commands.Where(command => command.StartsWith('-'))) ns.Ip(command);
+        foreach (string command in commands.Where(command => command.StartsWith('-')))
+            ns.Ip(command);
     }
 
     /// <summary>
-    /// Everything that 'ip' shows, one object a line, sorted: the kernel lists the multicast routes and neighbours of IPv6, which links get as they come up, in the
-    /// order in which that happened to end.
+    /// Everything that 'ip' shows, one object a line, sorted: the kernel lists the multicast routes and neighbours of IPv6, which links get
+    /// as they come up, in the order in which that happened to end.
     /// </summary>
     private static string View(NetworkNamespace ns)
     {
         string shown = ns.IpBatch("-j -d", Views) + "\n" + ns.Ip("-6 -j rule show");
-        var lines = shown.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+        var lines = shown
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .SelectMany(line => Iproute.Array(line))
             .Select(node => node!.ToJsonString())
             .Where(line => !line.Contains("\"dst\":\"ff", StringComparison.Ordinal));
         return string.Join('\n', lines.Order(StringComparer.Ordinal));
     }
 
-    /// <summary>Without the sequence number (ip: the time) and the number of the namespace's descriptor, in IFLA_NET_NS_FD at any depth.</summary>
+    /// <summary>
+    /// Without the sequence number (ip: the time) and the number of the namespace's descriptor, in IFLA_NET_NS_FD at any depth.
+    /// </summary>
     private static byte[] Normalise(byte[] message)
     {
         byte[] result = [.. message];
@@ -108,7 +123,8 @@ public sealed class TwinTests
         bool isLink = BinaryPrimitives.ReadUInt16LittleEndian(result.AsSpan(4)) is 16 or 17;
         for (int at = 32; isLink && at + 8 <= result.Length; at += 4)
         {
-            if (result.AsSpan(at, 4).SequenceEqual((ReadOnlySpan<byte>)[8, 0, 28, 0])) result.AsSpan(at + 4, 4).Clear();
+            if (result.AsSpan(at, 4).SequenceEqual((ReadOnlySpan<byte>)[8, 0, 28, 0]))
+                result.AsSpan(at + 4, 4).Clear();
         }
 
         return result;
@@ -118,7 +134,8 @@ public sealed class TwinTests
     private static string Dump(byte[] message)
     {
         var text = new StringBuilder();
-        for (int at = 0; at < message.Length; at += 4) text.AppendLine(Convert.ToHexString(message.AsSpan(at, Math.Min(4, message.Length - at))));
+        for (int at = 0; at < message.Length; at += 4)
+            text.AppendLine(Convert.ToHexString(message.AsSpan(at, Math.Min(4, message.Length - at))));
         return text.ToString();
     }
 
@@ -135,7 +152,9 @@ public sealed class TwinTests
         }
 
         public Datagram Receive(Span<byte> buffer) => socket.Receive(buffer);
+
         public bool TryReceive(Span<byte> buffer, out Datagram datagram) => socket.TryReceive(buffer, out datagram);
+
         public void Dispose() => socket.Dispose();
     }
 }

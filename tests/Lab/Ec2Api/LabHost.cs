@@ -45,10 +45,24 @@ internal sealed class LabHost : IAsyncDisposable
         return host = new LabHost(application, test, credentials);
     }
 
-    /// <summary>Sends an action as a client would; with <paramref name="change"/> the request is tampered with after it was signed.</summary>
-    public async Task<Answer> CallAsync(string action, string parameters = "", LabCredentials? credentials = null, Action<HttpRequestMessage>? change = null, string region = "us-west-2", DateTimeOffset? at = null)
+    /// <summary>
+    /// Sends an action as a client would; with <paramref name="change"/> the request is tampered with after it was signed.
+    /// </summary>
+    public async Task<Answer> CallAsync(
+        string action,
+        string parameters = "",
+        LabCredentials? credentials = null,
+        Action<HttpRequestMessage>? change = null,
+        string region = "us-west-2",
+        DateTimeOffset? at = null
+    )
     {
-        using var request = Sign($"Action={action}&Version={Ec2ApiServer.ApiVersion}{(parameters.Length > 0 ? "&" + parameters : "")}", credentials ?? CredentialStore.ForPeople, region, at ?? Test.World.Now);
+        using var request = Sign(
+            $"Action={action}&Version={Ec2ApiServer.ApiVersion}{(parameters.Length > 0 ? "&" + parameters : "")}",
+            credentials ?? CredentialStore.ForPeople,
+            region,
+            at ?? Test.World.Now
+        );
         change?.Invoke(request);
         using var response = await Client.SendAsync(request);
         return new Answer(response.StatusCode, XDocument.Parse(await response.Content.ReadAsStringAsync()));
@@ -60,7 +74,9 @@ internal sealed class LabHost : IAsyncDisposable
         await _application.DisposeAsync();
     }
 
-    /// <summary>A signer of its own, straight from the description of Signature Version 4, so that it cannot share a mistake with the verifier.</summary>
+    /// <summary>
+    /// A signer of its own, straight from the description of Signature Version 4, so that it cannot share a mistake with the verifier.
+    /// </summary>
     private HttpRequestMessage Sign(string body, LabCredentials credentials, string region, DateTimeOffset at)
     {
         var time = at.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'");
@@ -69,18 +85,25 @@ internal sealed class LabHost : IAsyncDisposable
         var tokenLine = credentials.SessionToken is { } token ? $"x-amz-security-token:{token}\n" : "";
         var names = "content-type;host;x-amz-date" + (tokenLine.Length > 0 ? ";x-amz-security-token" : "");
         const string ContentType = "application/x-www-form-urlencoded; charset=utf-8";
-        var canonical = $"POST\n/\n\ncontent-type:{ContentType}\nhost:{host}\nx-amz-date:{time}\n{tokenLine}\n{names}\n{Hex(SHA256.HashData(Encoding.UTF8.GetBytes(body)))}";
+        var canonical =
+            $"POST\n/\n\ncontent-type:{ContentType}\nhost:{host}\nx-amz-date:{time}\n{tokenLine}\n{names}\n"
+            + $"{Hex(SHA256.HashData(Encoding.UTF8.GetBytes(body)))}";
         var scope = $"{date}/{region}/ec2/aws4_request";
         var toSign = $"AWS4-HMAC-SHA256\n{time}\n{scope}\n{Hex(SHA256.HashData(Encoding.UTF8.GetBytes(canonical)))}";
         byte[] key = Encoding.UTF8.GetBytes("AWS4" + credentials.SecretAccessKey);
-        foreach (var part in scope.Split('/')) key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
+        foreach (var part in scope.Split('/'))
+            key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
         var signature = Hex(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(toSign)));
 
         var request = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) };
         request.Content.Headers.TryAddWithoutValidation("Content-Type", ContentType);
         request.Headers.TryAddWithoutValidation("X-Amz-Date", time);
-        if (credentials.SessionToken is not null) request.Headers.TryAddWithoutValidation("X-Amz-Security-Token", credentials.SessionToken);
-        request.Headers.TryAddWithoutValidation("Authorization", $"AWS4-HMAC-SHA256 Credential={credentials.AccessKeyId}/{scope}, SignedHeaders={names}, Signature={signature}");
+        if (credentials.SessionToken is not null)
+            request.Headers.TryAddWithoutValidation("X-Amz-Security-Token", credentials.SessionToken);
+        request.Headers.TryAddWithoutValidation(
+            "Authorization",
+            $"AWS4-HMAC-SHA256 Credential={credentials.AccessKeyId}/{scope}, SignedHeaders={names}, Signature={signature}"
+        );
         return request;
     }
 
@@ -96,5 +119,6 @@ internal sealed record Answer(HttpStatusCode Status, XDocument Document)
 
     public string? Text(string name) => Document.Descendants().FirstOrDefault(element => element.Name.LocalName == name)?.Value;
 
-    public IReadOnlyList<string> Texts(string name) => [.. Document.Descendants().Where(element => element.Name.LocalName == name).Select(element => element.Value)];
+    public IReadOnlyList<string> Texts(string name) =>
+        [.. Document.Descendants().Where(element => element.Name.LocalName == name).Select(element => element.Value)];
 }

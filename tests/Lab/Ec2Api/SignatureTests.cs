@@ -34,7 +34,11 @@ public sealed class SignatureTests
     public async Task Request_without_a_signature_is_refused()
     {
         await using var host = await LabHost.StartAsync();
-        Refused(await host.CallAsync("DescribeVpcs", change: request => request.Headers.Remove("Authorization")), "MissingAuthenticationToken", HttpStatusCode.Forbidden);
+        Refused(
+            await host.CallAsync("DescribeVpcs", change: request => request.Headers.Remove("Authorization")),
+            "MissingAuthenticationToken",
+            HttpStatusCode.Forbidden
+        );
     }
 
     [Fact]
@@ -43,28 +47,67 @@ public sealed class SignatureTests
         await using var host = await LabHost.StartAsync();
         var answer = await host.CallAsync("DescribeVpcs", credentials: CredentialStore.ForPeople with { SecretAccessKey = "other" });
         Refused(answer, "SignatureDoesNotMatch", HttpStatusCode.Forbidden);
-        Assert.Contains("canonical string for this request should have been 'POST\n/\n", answer.Message.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains(
+            "canonical string for this request should have been 'POST\n/\n",
+            answer.Message.ReplaceLineEndings("\n"),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public async Task Request_changed_after_signing_is_refused()
     {
         await using var host = await LabHost.StartAsync();
-        var answer = await host.CallAsync("DescribeVpcs", change: request => request.Content = new StringContent("Action=DescribeSubnets&Version=2016-11-15", Encoding.UTF8, "application/x-www-form-urlencoded"));
+        var answer = await host.CallAsync(
+            "DescribeVpcs",
+            change: request =>
+                request.Content = new StringContent(
+                    "Action=DescribeSubnets&Version=2016-11-15",
+                    Encoding.UTF8,
+                    "application/x-www-form-urlencoded"
+                )
+        );
         Refused(answer, "SignatureDoesNotMatch", HttpStatusCode.Forbidden);
-        Refused(await host.CallAsync("DescribeVpcs", change: request => request.RequestUri = new Uri("/?Filter.1.Name=vpc-id", UriKind.Relative)), "SignatureDoesNotMatch", HttpStatusCode.Forbidden);
-        Refused(await host.CallAsync("DescribeVpcs", change: request => request.Headers.Add("X-Amz-Security-Token", "smuggled")), "AuthFailure", HttpStatusCode.Unauthorized);
-        Refused(await host.CallAsync("DescribeVpcs", change: request => request.Headers.Add("X-Amz-Smuggled", "1")), "SignatureDoesNotMatch", HttpStatusCode.Forbidden);
+        Refused(
+            await host.CallAsync(
+                "DescribeVpcs",
+                change: request => request.RequestUri = new Uri("/?Filter.1.Name=vpc-id", UriKind.Relative)
+            ),
+            "SignatureDoesNotMatch",
+            HttpStatusCode.Forbidden
+        );
+        Refused(
+            await host.CallAsync("DescribeVpcs", change: request => request.Headers.Add("X-Amz-Security-Token", "smuggled")),
+            "AuthFailure",
+            HttpStatusCode.Unauthorized
+        );
+        Refused(
+            await host.CallAsync("DescribeVpcs", change: request => request.Headers.Add("X-Amz-Smuggled", "1")),
+            "SignatureDoesNotMatch",
+            HttpStatusCode.Forbidden
+        );
     }
 
     [Fact]
     public async Task Request_with_an_unknown_key_or_a_wrong_token_is_refused()
     {
         await using var host = await LabHost.StartAsync();
-        Refused(await host.CallAsync("DescribeVpcs", credentials: CredentialStore.ForPeople with { AccessKeyId = "AKIAUNKNOWN" }), "AuthFailure", HttpStatusCode.Unauthorized);
+        Refused(
+            await host.CallAsync("DescribeVpcs", credentials: CredentialStore.ForPeople with { AccessKeyId = "AKIAUNKNOWN" }),
+            "AuthFailure",
+            HttpStatusCode.Unauthorized
+        );
         var credentials = host.Credentials.ForInstance(new InstanceId("i-1"));
-        Refused(await host.CallAsync("DescribeVpcs", credentials: credentials with { SessionToken = null }), "AuthFailure", HttpStatusCode.Unauthorized);
-        Refused(await host.CallAsync("DescribeVpcs", credentials: credentials with { SessionToken = "other" }), "AuthFailure", HttpStatusCode.Unauthorized);
+        Refused(
+            await host.CallAsync("DescribeVpcs", credentials: credentials with { SessionToken = null }),
+            "AuthFailure",
+            HttpStatusCode.Unauthorized
+        );
+        Refused(
+            await host.CallAsync("DescribeVpcs", credentials: credentials with { SessionToken = "other" }),
+            "AuthFailure",
+            HttpStatusCode.Unauthorized
+        );
     }
 
     [Theory]
@@ -77,8 +120,10 @@ public sealed class SignatureTests
         await using var host = await LabHost.StartAsync();
         host.Test.Time.Advance(TimeSpan.FromHours(12));
         var answer = await host.CallAsync("DescribeVpcs", at: host.Test.World.Now.AddSeconds(seconds));
-        if (taken) Assert.Equal(HttpStatusCode.OK, answer.Status);
-        else Refused(answer, "RequestExpired", HttpStatusCode.BadRequest);
+        if (taken)
+            Assert.Equal(HttpStatusCode.OK, answer.Status);
+        else
+            Refused(answer, "RequestExpired", HttpStatusCode.BadRequest);
     }
 
     [Fact]
@@ -97,11 +142,14 @@ public sealed class SignatureTests
     public async Task Request_with_a_malformed_authorization_is_refused_as_incomplete(string authorization)
     {
         await using var host = await LabHost.StartAsync();
-        var answer = await host.CallAsync("DescribeVpcs", change: request =>
-        {
-            request.Headers.Remove("Authorization");
-            request.Headers.TryAddWithoutValidation("Authorization", authorization);
-        });
+        var answer = await host.CallAsync(
+            "DescribeVpcs",
+            change: request =>
+            {
+                request.Headers.Remove("Authorization");
+                request.Headers.TryAddWithoutValidation("Authorization", authorization);
+            }
+        );
         Refused(answer, "IncompleteSignature", HttpStatusCode.BadRequest);
     }
 

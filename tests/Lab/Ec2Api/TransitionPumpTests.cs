@@ -35,7 +35,8 @@ public sealed class TransitionPumpTests
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(1);
         test.CreateAttached(instance, device: 1);
         test.CreateAttached(instance, device: 2);
-        using (test.World.Subscribe(_ => throw new IOException("no link"))) test.Time.Advance(TimeSpan.FromSeconds(2));
+        using (test.World.Subscribe(_ => throw new IOException("no link")))
+            test.Time.Advance(TimeSpan.FromSeconds(2));
         Assert.NotEmpty(errors);
         test.World.Settle();
         Assert.All(test.World.InterfacesOf(instance.Id), eni => Assert.Equal(AttachmentStatus.Attached, eni.Attachment!.Status));
@@ -47,11 +48,15 @@ public sealed class TransitionPumpTests
         var test = new TestWorld();
         var instance = test.Launch();
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(1);
-        using (new TransitionPump(test.World, test.Time, exception => Assert.Fail(exception.ToString()))) test.CreateAttached(instance, device: 1);
+        using (new TransitionPump(test.World, test.Time, exception => Assert.Fail(exception.ToString())))
+            test.CreateAttached(instance, device: 1);
         test.Time.Advance(TimeSpan.FromSeconds(5));
         Assert.Empty(AttachedByEvents(test, instance));
     }
 
     private static IEnumerable<EniId> AttachedByEvents(TestWorld test, Instance instance) =>
-        test.Events.OfType<VpcEvent.InterfaceAttached>().Select(attached => attached.Interface).Where(id => id != instance.PrimaryInterface);
+        test
+            .Events.OfType<VpcEvent.InterfaceAttached>()
+            .Select(attached => attached.Interface)
+            .Where(id => id != instance.PrimaryInterface);
 }

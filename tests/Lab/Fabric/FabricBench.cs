@@ -45,21 +45,32 @@ internal sealed class FabricBench : IAsyncDisposable
         return new FabricBench(names, await VpcFabric.CreateAsync(Options(names), TimeProvider.System, NullLogger.Instance, Cancellation));
     }
 
-    public static FabricOptions Options(FabricNames names) => new() { LabName = names.Lab, VpcRanges = [Vpc], Subnets = [SubnetA, SubnetB] };
+    public static FabricOptions Options(FabricNames names) =>
+        new()
+        {
+            LabName = names.Lab,
+            VpcRanges = [Vpc],
+            Subnets = [SubnetA, SubnetB],
+        };
 
-    public static EniAttachment Eni(string id, string node, int device, string primary, params string[] others) => new()
-    {
-        EniId = "eni-" + id,
-        Node = node,
-        DeviceIndex = device,
-        Mac = MacAddress.Parse($"02:00:00:00:{device:x2}:{IPAddress.Parse(primary).GetAddressBytes()[3]:x2}"),
-        Subnet = SubnetB.Contains(IPAddress.Parse(primary)) ? SubnetB : SubnetA,
-        PrimaryAddress = IPAddress.Parse(primary),
-        Addresses = Networks([primary, .. others]),
-    };
+    public static EniAttachment Eni(string id, string node, int device, string primary, params string[] others) =>
+        new()
+        {
+            EniId = "eni-" + id,
+            Node = node,
+            DeviceIndex = device,
+            Mac = MacAddress.Parse($"02:00:00:00:{device:x2}:{IPAddress.Parse(primary).GetAddressBytes()[3]:x2}"),
+            Subnet = SubnetB.Contains(IPAddress.Parse(primary)) ? SubnetB : SubnetA,
+            PrimaryAddress = IPAddress.Parse(primary),
+            Addresses = Networks([primary, .. others]),
+        };
 
-    public static IReadOnlyList<IPNetwork> Networks(params IReadOnlyList<string> addresses)
-        => [.. addresses.Select(address => address.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(address) : new IPNetwork(IPAddress.Parse(address), 32))];
+    public static IReadOnlyList<IPNetwork> Networks(params IReadOnlyList<string> addresses) =>
+        [
+            .. addresses.Select(address =>
+                address.Contains('/', StringComparison.Ordinal) ? IPNetwork.Parse(address) : new IPNetwork(IPAddress.Parse(address), 32)
+            ),
+        ];
 
     /// <summary>A node with its primary ENI, settled.</summary>
     public async Task<NetworkNamespace> AddNodeAsync(string node, EniAttachment primary)

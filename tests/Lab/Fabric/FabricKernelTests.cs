@@ -137,9 +137,27 @@ public sealed class FabricKernelTests
 
         var seen = await bench.Probe.TcpAsync(node, fabric.Internet, FabricAddresses.InternetHost, Cancellation);
         Assert.Equal(IPAddress.Parse("10.0.1.10"), seen.SeenSource);
-        Assert.False(await bench.Probe.ForgedArrivesAsync(node, IPAddress.Parse("10.0.1.40"), fabric.Internet, FabricAddresses.InternetHost, Cancellation));
-        Assert.True(await bench.Probe.ForgedArrivesAsync(node, IPAddress.Parse("10.0.1.40"), fabric.OnPremises, FabricAddresses.OnPremisesHost, Cancellation));
-        await Assert.ThrowsAsync<TimeoutException>(() => bench.Impatient.PingAsync(fabric.Internet, IPAddress.Parse("10.0.1.40"), Cancellation));
+        Assert.False(
+            await bench.Probe.ForgedArrivesAsync(
+                node,
+                IPAddress.Parse("10.0.1.40"),
+                fabric.Internet,
+                FabricAddresses.InternetHost,
+                Cancellation
+            )
+        );
+        Assert.True(
+            await bench.Probe.ForgedArrivesAsync(
+                node,
+                IPAddress.Parse("10.0.1.40"),
+                fabric.OnPremises,
+                FabricAddresses.OnPremisesHost,
+                Cancellation
+            )
+        );
+        await Assert.ThrowsAsync<TimeoutException>(() =>
+            bench.Impatient.PingAsync(fabric.Internet, IPAddress.Parse("10.0.1.40"), Cancellation)
+        );
         await bench.Probe.PingAsync(fabric.OnPremises, IPAddress.Parse("10.0.1.40"), Cancellation);
 
         var drops = await fabric.ReadDropsAsync(Cancellation);
@@ -160,7 +178,8 @@ public sealed class FabricKernelTests
             bench.Fabric.Attach(Eni("0a", "node-1", device: 0, "10.0.1.10"));
             bench.Fabric.Attach(Eni("0b", "node-1", device: 1, "10.0.1.20", "10.0.1.21"));
             bench.Fabric.SetAddresses("eni-0b", Networks("10.0.1.20", $"10.0.1.{30 + round}"));
-            if (round % 2 == 0) bench.Fabric.Detach("eni-0b");
+            if (round % 2 == 0)
+                bench.Fabric.Detach("eni-0b");
         }
 
         await bench.Fabric.SettledAsync(Cancellation);
@@ -168,7 +187,10 @@ public sealed class FabricKernelTests
         Assert.Equal(index, netlink.FindLink("eth0")!.Index);
         using var router = bench.Fabric.Router.OpenRouteNetlink();
         var link = router.FindLink(FabricNames.RouterLink("eni-0b"))!;
-        var routed = router.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Where(route => route.LinkIndex == link.Index).Select(route => route.Destination!.Value);
+        var routed = router
+            .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+            .Where(route => route.LinkIndex == link.Index)
+            .Select(route => route.Destination!.Value);
         Assert.Equal(Networks("10.0.1.20", "10.0.1.229"), routed.OrderBy(network => network.BaseAddress.GetAddressBytes()[3]));
     }
 
@@ -181,7 +203,9 @@ public sealed class FabricKernelTests
             names = bench.Names;
             await bench.AddNodeAsync("node-1", Eni("0a", "node-1", device: 0, "10.0.1.10"));
             Assert.Equal(4, FabricNamespaces.Find(names).Count);
-            var refusal = await Assert.ThrowsAsync<FabricException>(() => VpcFabric.CreateAsync(Options(names), TimeProvider.System, NullLogger.Instance, Cancellation));
+            var refusal = await Assert.ThrowsAsync<FabricException>(() =>
+                VpcFabric.CreateAsync(Options(names), TimeProvider.System, NullLogger.Instance, Cancellation)
+            );
             Assert.Contains(names.Router, refusal.Message, StringComparison.Ordinal);
             Assert.Contains($"vpc-lab down --name {names.Lab}", refusal.Message, StringComparison.Ordinal);
             Assert.Equal(4, FabricNamespaces.Find(names).Count);

@@ -21,12 +21,18 @@ public sealed class VpcLabTests
         await using var lab = await StartAsync(attachLatency: TimeSpan.FromMilliseconds(200));
         var node = lab.Nodes[0];
         using var netlink = node.Network.OpenRouteNetlink();
-        var eni = lab.World.With(world => world.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = node.Instance.Subnet, Ipv4 = AddressRequest.Any(2) }));
-        var attachment = lab.World.With(world => world.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance.Id, DeviceIndex: 1)));
+        var eni = lab.World.With(world =>
+            world.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = node.Instance.Subnet, Ipv4 = AddressRequest.Any(2) })
+        );
+        var attachment = lab.World.With(world =>
+            world.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, node.Instance.Id, DeviceIndex: 1))
+        );
         await Eventually.TrueAsync(() =>
         {
-            if (netlink.FindLink("ens6") is null) return false;
-            Assert.Equal(AttachmentStatus.Attached, lab.World.With(world => world.FindInterface(eni.Id)!.Attachment!.Status)); // the link never comes first
+            if (netlink.FindLink("ens6") is null)
+                return false;
+            // the link never comes first
+            Assert.Equal(AttachmentStatus.Attached, lab.World.With(world => world.FindInterface(eni.Id)!.Attachment!.Status));
             return true;
         });
         Assert.Equal(eni.Mac, netlink.FindLink("ens6")!.Mac.ToString());
@@ -65,11 +71,20 @@ public sealed class VpcLabTests
         foreach (var node in lab.Nodes)
         {
             using var client = ClientIn(node.Network);
-            using var ask = new HttpRequestMessage(HttpMethod.Put, "http://169.254.169.254/latest/api/token") { Headers = { { "X-aws-ec2-metadata-token-ttl-seconds", "60" } } };
+            using var ask = new HttpRequestMessage(HttpMethod.Put, "http://169.254.169.254/latest/api/token")
+            {
+                Headers = { { "X-aws-ec2-metadata-token-ttl-seconds", "60" } },
+            };
             using var token = await client.SendAsync(ask, Cancellation);
             client.DefaultRequestHeaders.Add("X-aws-ec2-metadata-token", await token.Content.ReadAsStringAsync(Cancellation));
-            Assert.Equal(node.Instance.Id.Value, await client.GetStringAsync("http://169.254.169.254/latest/meta-data/instance-id", Cancellation));
-            Assert.Equal(node.Address.ToString(), await client.GetStringAsync("http://169.254.169.254/latest/meta-data/local-ipv4", Cancellation));
+            Assert.Equal(
+                node.Instance.Id.Value,
+                await client.GetStringAsync("http://169.254.169.254/latest/meta-data/instance-id", Cancellation)
+            );
+            Assert.Equal(
+                node.Address.ToString(),
+                await client.GetStringAsync("http://169.254.169.254/latest/meta-data/local-ipv4", Cancellation)
+            );
         }
     }
 
@@ -77,11 +92,20 @@ public sealed class VpcLabTests
     public async Task Injected_fault_strikes_as_often_as_asked_and_shows_in_the_status()
     {
         await using var lab = await StartAsync();
-        lab.World.Inject(new FaultSpec { Operation = "AssignPrivateIpAddresses", Code = "InsufficientFreeAddressesInSubnet", Times = 1 });
+        lab.World.Inject(
+            new FaultSpec
+            {
+                Operation = "AssignPrivateIpAddresses",
+                Code = "InsufficientFreeAddressesInSubnet",
+                Times = 1,
+            }
+        );
         Assert.Single((await lab.StatusAsync(Cancellation)).Faults);
 
         var primary = lab.Nodes[0].Instance.PrimaryInterface;
-        var fault = Assert.Throws<Ec2FaultException>(() => lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1))));
+        var fault = Assert.Throws<Ec2FaultException>(() =>
+            lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1)))
+        );
         Assert.Equal("InsufficientFreeAddressesInSubnet", fault.Code);
         lab.World.With(world => world.AssignPrivateIpAddresses(primary, AddressRequest.Any(1)));
         var status = await lab.StatusAsync(Cancellation);
@@ -95,7 +119,13 @@ public sealed class VpcLabTests
         Requirement.NeedRoot();
         Requirement.NeedProgram("nft");
         var names = NewNames();
-        var options = new LabOptions { Name = names.Lab, RunFolder = Path.Combine(Path.GetTempPath(), names.Prefix + "run"), Nodes = [2], AttachLatency = attachLatency };
+        var options = new LabOptions
+        {
+            Name = names.Lab,
+            RunFolder = Path.Combine(Path.GetTempPath(), names.Prefix + "run"),
+            Nodes = [2],
+            AttachLatency = attachLatency,
+        };
         return await VpcLab.StartAsync(options, TimeProvider.System, NullLoggerProvider.Instance, Cancellation);
     }
 
@@ -105,16 +135,27 @@ public sealed class VpcLabTests
     {
         using var netlink = lab.Fabric.Router.OpenRouteNetlink();
         var link = netlink.FindLink(FabricNames.RouterLink(eni.Value));
-        return link is null ? [] : [.. netlink.GetRoutes(AddressFamily.InterNetwork, RouteTable.Main).Where(route => route.LinkIndex == link.Index).Select(route => route.Destination!.Value.BaseAddress)];
+        return link is null
+            ? []
+            :
+            [
+                .. netlink
+                    .GetRoutes(AddressFamily.InterNetwork, RouteTable.Main)
+                    .Where(route => route.LinkIndex == link.Index)
+                    .Select(route => route.Destination!.Value.BaseAddress),
+            ];
     }
 
-    private static HttpClient ClientIn(NetworkNamespace network) => new(new SocketsHttpHandler
-    {
-        ConnectCallback = async (context, cancellationToken) =>
-        {
-            var socket = network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-            return new NetworkStream(socket, ownsSocket: true);
-        },
-    });
+    private static HttpClient ClientIn(NetworkNamespace network) =>
+        new(
+            new SocketsHttpHandler
+            {
+                ConnectCallback = async (context, cancellationToken) =>
+                {
+                    var socket = network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                    await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+                    return new NetworkStream(socket, ownsSocket: true);
+                },
+            }
+        );
 }

@@ -13,8 +13,12 @@ namespace VpcCni.Lab.Tests.Hosting;
 /// <summary>A fault that nothing can ever strike, or that EC2 never sends, is refused: a test with it would pass for nothing.</summary>
 public sealed partial class FaultTests : IDisposable
 {
-    private readonly LabWorld _lab = new(new VpcWorld(TimeProvider.System, new Random(1)), new NoFabric(), TimeProvider.System,
-        NullLogger.Instance);
+    private readonly LabWorld _lab = new(
+        new VpcWorld(TimeProvider.System, new Random(1)),
+        new NoFabric(),
+        TimeProvider.System,
+        NullLogger.Instance
+    );
 
     public void Dispose() => _lab.Dispose();
 
@@ -25,9 +29,11 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("", "the lab's EC2 serves no operation ''")]
     public void An_operation_that_the_lab_does_not_serve_is_refused(string operation, string expected)
     {
-        Assert.Contains(expected,
+        Assert.Contains(
+            expected,
             Assert.Throws<LabException>(() => _lab.Inject(new FaultSpec { Operation = operation, Code = "InternalError" })).Message,
-                StringComparison.Ordinal);
+            StringComparison.Ordinal
+        );
         Assert.Throws<LabException>(() => _lab.ClearFaults(operation));
         Assert.Empty(_lab.With(world => world.Faults.Rules));
     }
@@ -39,15 +45,25 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("", "a fault needs an error code")]
     public void A_code_that_EC2_does_not_document_is_refused(string code, string expected)
     {
-        Assert.Contains(expected, Assert.Throws<LabException>(() => _lab.Inject(new FaultSpec { Operation = "*", Code = code })).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            expected,
+            Assert.Throws<LabException>(() => _lab.Inject(new FaultSpec { Operation = "*", Code = code })).Message,
+            StringComparison.Ordinal
+        );
         Assert.Empty(_lab.With(world => world.Faults.Rules));
     }
 
     [Fact]
     public void A_code_that_EC2_does_not_document_is_sent_when_it_is_asked_for()
     {
-        _lab.Inject(new FaultSpec { Operation = "AttachNetworkInterface", Code = "Teapot", AnyCode = true });
+        _lab.Inject(
+            new FaultSpec
+            {
+                Operation = "AttachNetworkInterface",
+                Code = "Teapot",
+                AnyCode = true,
+            }
+        );
         Assert.Equal("Teapot", Assert.Single(_lab.With(world => world.Faults.Rules)).Code);
     }
 
@@ -62,8 +78,8 @@ public sealed partial class FaultTests : IDisposable
         Assert.Equal(Ec2ErrorCatalog.Codes.Count, Ec2ErrorCatalog.Codes.Distinct().Count());
     }
 
-    private static string Model([CallerFilePath] string here = "")
-        => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "lab", "VpcModel", "Ec2FaultException.cs"));
+    private static string Model([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "lab", "VpcModel", "Ec2FaultException.cs"));
 
     [GeneratedRegex("new\\(\\s*\"(?<code>[A-Z][A-Za-z0-9.]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Code();
@@ -74,10 +90,10 @@ public sealed partial class FaultTests : IDisposable
 
         public void Detach(string eniId) => throw new InvalidOperationException("nothing is attached here");
 
-        public void SetAddresses(string eniId, IReadOnlyList<System.Net.IPNetwork> addresses)
-            => throw new InvalidOperationException("nothing is attached here");
+        public void SetAddresses(string eniId, IReadOnlyList<System.Net.IPNetwork> addresses) =>
+            throw new InvalidOperationException("nothing is attached here");
 
-        public void SetRanges(IReadOnlyList<System.Net.IPNetwork> ranges)
-            => throw new InvalidOperationException("nothing is attached here");
+        public void SetRanges(IReadOnlyList<System.Net.IPNetwork> ranges) =>
+            throw new InvalidOperationException("nothing is attached here");
     }
 }

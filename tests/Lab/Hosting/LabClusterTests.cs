@@ -23,10 +23,20 @@ public sealed class LabClusterTests
     {
         await using var lab = await StartAsync();
         var store = lab.Cluster.Plane.Store;
-        Assert.Equal(["node-1", "node-2"], store.List(BuiltInTypes.Nodes, Selection.All).Items.Select(node => node.Text("metadata", "name")));
+        Assert.Equal(
+            ["node-1", "node-2"],
+            store.List(BuiltInTypes.Nodes, Selection.All).Items.Select(node => node.Text("metadata", "name"))
+        );
         var (node, instance) = (store.Get(BuiltInTypes.Nodes, "", "node-2"), lab.Nodes[1].Instance);
         Assert.Equal($"aws:///{instance.Zone}/{instance.Id}", node.Text("spec", "providerID"));
-        Assert.Equal((instance.Zone, "m5.large", "29"), (node.Text("metadata", "labels", "topology.kubernetes.io/zone"), node.Text("metadata", "labels", "node.kubernetes.io/instance-type"), node.Text("status", "capacity", "pods")));
+        Assert.Equal(
+            (instance.Zone, "m5.large", "29"),
+            (
+                node.Text("metadata", "labels", "topology.kubernetes.io/zone"),
+                node.Text("metadata", "labels", "node.kubernetes.io/instance-type"),
+                node.Text("status", "capacity", "pods")
+            )
+        );
         Assert.Equal(lab.Nodes[1].Address.ToString(), node.Objects("status", "addresses").First().Text("address"));
         Assert.NotNull(store.Find(AmazonDefinitions.CniNodes(store), "", "node-2"));
     }
@@ -44,7 +54,10 @@ public sealed class LabClusterTests
         using var after = InCluster(node);
         using var again = await after.GetAsync("/api/v1/nodes", Cancellation);
         Assert.Equal(HttpStatusCode.OK, again.StatusCode);
-        Assert.Contains(new KubeCallCount("system:serviceaccount:kube-system:aws-node", "list", "nodes", 200, 2), lab.Cluster.Status().Calls);
+        Assert.Contains(
+            new KubeCallCount("system:serviceaccount:kube-system:aws-node", "list", "nodes", 200, 2),
+            lab.Cluster.Status().Calls
+        );
     }
 
     [Fact]
@@ -66,15 +79,32 @@ public sealed class LabClusterTests
     {
         await using var lab = await StartAsync(); // without a plugin
         var store = lab.Cluster.Plane.Store;
-        store.Patch(BuiltInTypes.Nodes, "", "node-1", node =>
-        {
-            node["spec"]!["unschedulable"] = true;
-            return node;
-        });
-        store.Create(BuiltInTypes.Pods, "default", JsonNode.Parse("""{ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "app", "image": "none" }] } }""")!.AsObject());
+        store.Patch(
+            BuiltInTypes.Nodes,
+            "",
+            "node-1",
+            node =>
+            {
+                node["spec"]!["unschedulable"] = true;
+                return node;
+            }
+        );
+        store.Create(
+            BuiltInTypes.Pods,
+            "default",
+            JsonNode
+                .Parse("""{ "metadata": { "name": "web" }, "spec": { "containers": [{ "name": "app", "image": "none" }] } }""")!
+                .AsObject()
+        );
         await Eventually.TrueAsync(() => store.Get(BuiltInTypes.Pods, "default", "web").Text("spec", "nodeName") == "node-2");
-        await Eventually.TrueAsync(() => store.List(BuiltInTypes.Events, Selection.All).Items.Any(told =>
-            told.Text("reason") == "FailedCreatePodSandBox" && told.Text("message").Contains("without a CNI plugin", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() =>
+            store
+                .List(BuiltInTypes.Events, Selection.All)
+                .Items.Any(told =>
+                    told.Text("reason") == "FailedCreatePodSandBox"
+                    && told.Text("message").Contains("without a CNI plugin", StringComparison.Ordinal)
+                )
+        );
         store.Delete(BuiltInTypes.Pods, "default", "web");
         await Eventually.TrueAsync(() => store.Find(BuiltInTypes.Pods, "default", "web") is null);
     }
@@ -84,7 +114,11 @@ public sealed class LabClusterTests
     {
         await using var lab = await StartAsync();
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(lab.Paths.Kubeconfig));
-        Assert.Contains("server: https://169.254.169.251:443", await File.ReadAllTextAsync(lab.Paths.Kubeconfig, Cancellation), StringComparison.Ordinal);
+        Assert.Contains(
+            "server: https://169.254.169.251:443",
+            await File.ReadAllTextAsync(lab.Paths.Kubeconfig, Cancellation),
+            StringComparison.Ordinal
+        );
     }
 
     private static async Task<VpcLab> StartAsync()
@@ -92,11 +126,19 @@ public sealed class LabClusterTests
         Requirement.NeedRoot();
         Requirement.NeedProgram("nft");
         var names = FabricBench.NewNames();
-        var options = new LabOptions { Name = names.Lab, RunFolder = Path.Combine(Path.GetTempPath(), names.Prefix + "run"), Nodes = [2] };
+        var options = new LabOptions
+        {
+            Name = names.Lab,
+            RunFolder = Path.Combine(Path.GetTempPath(), names.Prefix + "run"),
+            Nodes = [2],
+        };
         return await VpcLab.StartAsync(options, TimeProvider.System, NullLoggerProvider.Instance, Cancellation);
     }
 
-    /// <summary>A client as a pod of the host network has it: the service's address, ca.crt and token of the folder, connections from within the node's namespace.</summary>
+    /// <summary>
+    /// A client as a pod of the host network has it: the service's address, ca.crt and token of the folder, connections from within the
+    /// node's namespace.
+    /// </summary>
     private static HttpClient InCluster(LabNode node)
     {
         var folder = node.Paths.ServiceAccount;
@@ -107,7 +149,10 @@ public sealed class LabClusterTests
                 var socket = node.Network.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 try
                 {
-                    await socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(context.DnsEndPoint.Host), context.DnsEndPoint.Port), cancellationToken);
+                    await socket.ConnectAsync(
+                        new IPEndPoint(IPAddress.Parse(context.DnsEndPoint.Host), context.DnsEndPoint.Port),
+                        cancellationToken
+                    );
                     return new NetworkStream(socket, ownsSocket: true);
                 }
                 catch
@@ -119,12 +164,14 @@ public sealed class LabClusterTests
         };
         handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
             CustomTrustStore = { X509Certificate2.CreateFromPem(File.ReadAllText(Path.Combine(folder, "ca.crt"))) },
         };
         return new HttpClient(handler)
         {
-            BaseAddress = new Uri("https://169.254.169.251"), Timeout = TimeSpan.FromSeconds(20),
+            BaseAddress = new Uri("https://169.254.169.251"),
+            Timeout = TimeSpan.FromSeconds(20),
             DefaultRequestHeaders = { Authorization = new("Bearer", File.ReadAllText(Path.Combine(folder, "token"))) },
         };
     }

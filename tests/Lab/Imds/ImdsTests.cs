@@ -56,8 +56,15 @@ public sealed class ImdsTests
             [Macs + eni.Mac + "/vpc-ipv6-cidr-blocks"] = "2600:1f14:0:100::/56",
             ["/latest/meta-data/iam/security-credentials/"] = InstanceTree.RoleName,
         };
-        foreach (var (path, value) in expected) Assert.Equal((path, HttpStatusCode.OK, value), (path, (await GetAsync(host, path, token)).Status, (await GetAsync(host, path, token)).Body));
-        Assert.Equal([eni.Mac + "/", primary.Mac + "/"], (await GetAsync(host, Macs, token)).Body.Split('\n').OrderBy(mac => mac == primary.Mac + "/"));
+        foreach (var (path, value) in expected)
+            Assert.Equal(
+                (path, HttpStatusCode.OK, value),
+                (path, (await GetAsync(host, path, token)).Status, (await GetAsync(host, path, token)).Body)
+            );
+        Assert.Equal(
+            [eni.Mac + "/", primary.Mac + "/"],
+            (await GetAsync(host, Macs, token)).Body.Split('\n').OrderBy(mac => mac == primary.Mac + "/")
+        );
         Assert.Contains("subnet-id", (await GetAsync(host, Macs + eni.Mac, token)).Body.Split('\n'));
         Assert.Contains("network/", (await GetAsync(host, "/latest/meta-data/", token)).Body.Split('\n'));
         Assert.Equal("dynamic/\nmeta-data/", (await GetAsync(host, "/latest/", token)).Body);
@@ -134,7 +141,9 @@ public sealed class ImdsTests
         await using var host = await LabHost.StartAsync();
         host.MetadataFor = host.Test.Launch();
         var token = await TokenAsync(host);
-        using var json = JsonDocument.Parse((await GetAsync(host, "/latest/meta-data/iam/security-credentials/" + InstanceTree.RoleName, token)).Body);
+        using var json = JsonDocument.Parse(
+            (await GetAsync(host, "/latest/meta-data/iam/security-credentials/" + InstanceTree.RoleName, token)).Body
+        );
         string Text(string name) => json.RootElement.GetProperty(name).GetString()!;
         Assert.Equal(("Success", "AWS-HMAC"), (Text("Code"), Text("Type")));
         Assert.Equal(host.Test.World.Now + CredentialStore.Life, DateTimeOffset.Parse(Text("Expiration")));
@@ -181,15 +190,18 @@ public sealed class ImdsTests
     private static async Task<HttpResponseMessage> PutTokenAsync(LabHost host, string? seconds, bool forwarded = false)
     {
         using var request = new HttpRequestMessage(HttpMethod.Put, "/latest/api/token");
-        if (seconds is not null) request.Headers.TryAddWithoutValidation("X-aws-ec2-metadata-token-ttl-seconds", seconds);
-        if (forwarded) request.Headers.TryAddWithoutValidation("X-Forwarded-For", "10.0.0.1");
+        if (seconds is not null)
+            request.Headers.TryAddWithoutValidation("X-aws-ec2-metadata-token-ttl-seconds", seconds);
+        if (forwarded)
+            request.Headers.TryAddWithoutValidation("X-Forwarded-For", "10.0.0.1");
         return await host.Client.SendAsync(request);
     }
 
     private static async Task<(HttpStatusCode Status, string Body)> GetAsync(LabHost host, string path, string? token)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, path);
-        if (token is not null) request.Headers.TryAddWithoutValidation("X-aws-ec2-metadata-token", token);
+        if (token is not null)
+            request.Headers.TryAddWithoutValidation("X-aws-ec2-metadata-token", token);
         using var response = await host.Client.SendAsync(request);
         return (response.StatusCode, await response.Content.ReadAsStringAsync());
     }

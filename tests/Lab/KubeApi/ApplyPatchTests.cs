@@ -28,10 +28,18 @@ public sealed class ApplyPatchTests
     {
         Apply("a", """{ "metadata": { "labels": { "one": "1" } } }""");
         Apply("b", """{ "metadata": { "labels": { "two": "2" } } }""");
-        _store.Patch(BuiltInTypes.Nodes, "", "node-1", o => MergePatch.Apply(o, JsonNode.Parse("""{ "metadata": { "labels": { "three": "3" } } }""")!.AsObject()));
+        _store.Patch(
+            BuiltInTypes.Nodes,
+            "",
+            "node-1",
+            o => MergePatch.Apply(o, JsonNode.Parse("""{ "metadata": { "labels": { "three": "3" } } }""")!.AsObject())
+        );
         Apply("a", """{ "metadata": { "annotations": { "x": "y" } } }""");
         var labels = _store.Get(BuiltInTypes.Nodes, "", "node-1").At("metadata", "labels")!;
-        Assert.Equal(["three=3", "two=2"], labels.AsObject().Select(pair => $"{pair.Key}={pair.Value.Text()}").Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["three=3", "two=2"],
+            labels.AsObject().Select(pair => $"{pair.Key}={pair.Value.Text()}").Order(StringComparer.Ordinal)
+        );
     }
 
     [Fact]
@@ -40,7 +48,10 @@ public sealed class ApplyPatchTests
         Apply("a", """{ "spec": { "providerID": "x" } }""");
         Apply("b", """{ "spec": { "providerID": "x" } }"""); // the same value is shared
         var refused = Assert.Throws<KubeStatusException>(() => Apply("b", """{ "spec": { "providerID": "y" } }"""));
-        Assert.Equal((HttpStatusCode.Conflict, "Apply failed with 1 conflict: conflict with \"a\": .spec.providerID"), (refused.Code, refused.Message));
+        Assert.Equal(
+            (HttpStatusCode.Conflict, "Apply failed with 1 conflict: conflict with \"a\": .spec.providerID"),
+            (refused.Code, refused.Message)
+        );
         Apply("b", """{ "spec": { "providerID": "y" } }""", force: true);
         Apply("a", "{}"); // no longer its own, so nothing is taken out
         Assert.Equal("y", _store.Get(BuiltInTypes.Nodes, "", "node-1").Text("spec", "providerID"));
@@ -50,15 +61,41 @@ public sealed class ApplyPatchTests
     public void Lists_with_a_key_are_shared_item_by_item()
     {
         JsonObject Pod(string json) => JsonNode.Parse(json)!.AsObject();
-        _store.Apply(BuiltInTypes.Pods, "default", "web", Pod("""{ "spec": { "containers": [{ "name": "one", "image": "x" }] } }"""), "a", force: false);
-        _store.Apply(BuiltInTypes.Pods, "default", "web", Pod("""{ "spec": { "containers": [{ "name": "two", "image": "y" }] } }"""), "b", force: false);
-        _store.Apply(BuiltInTypes.Pods, "default", "web", Pod("""{ "spec": { "containers": [{ "name": "one", "image": "z" }] } }"""), "a", force: false);
+        _store.Apply(
+            BuiltInTypes.Pods,
+            "default",
+            "web",
+            Pod("""{ "spec": { "containers": [{ "name": "one", "image": "x" }] } }"""),
+            "a",
+            force: false
+        );
+        _store.Apply(
+            BuiltInTypes.Pods,
+            "default",
+            "web",
+            Pod("""{ "spec": { "containers": [{ "name": "two", "image": "y" }] } }"""),
+            "b",
+            force: false
+        );
+        _store.Apply(
+            BuiltInTypes.Pods,
+            "default",
+            "web",
+            Pod("""{ "spec": { "containers": [{ "name": "one", "image": "z" }] } }"""),
+            "a",
+            force: false
+        );
         Assert.Equal(["one z", "two y"], Containers());
         _store.Apply(BuiltInTypes.Pods, "default", "web", Pod("{}"), "a", force: false);
         Assert.Equal(["two y"], Containers());
 
-        IEnumerable<string> Containers() => _store.Get(BuiltInTypes.Pods, "default", "web").Objects("spec", "containers").Select(container => $"{container.Text("name")} {container.Text("image")}");
+        IEnumerable<string> Containers() =>
+            _store
+                .Get(BuiltInTypes.Pods, "default", "web")
+                .Objects("spec", "containers")
+                .Select(container => $"{container.Text("name")} {container.Text("image")}");
     }
 
-    private (JsonObject Object, bool IsNew) Apply(string manager, string json, bool force = false) => _store.Apply(BuiltInTypes.Nodes, "", "node-1", JsonNode.Parse(json)!.AsObject(), manager, force);
+    private (JsonObject Object, bool IsNew) Apply(string manager, string json, bool force = false) =>
+        _store.Apply(BuiltInTypes.Nodes, "", "node-1", JsonNode.Parse(json)!.AsObject(), manager, force);
 }

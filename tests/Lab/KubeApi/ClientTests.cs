@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using k8s;
 using k8s.Authentication;
 using k8s.Autorest;
-using System.Security.Cryptography.X509Certificates;
 using k8s.Models;
 using VpcCni.Lab.KubeApi;
 using VpcCni.Lab.KubeApi.Store;
@@ -30,10 +30,15 @@ public sealed class ClientTests : IDisposable
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), host.Plane.Tokens.Issue(user), Token);
         await File.WriteAllTextAsync(Path.Combine(_folder, "ca.crt"), host.AuthorityPem, Token);
         // The client keeps a token for a minute; another one reads the file again.
-        k8s.Kubernetes Client() => new(new KubernetesClientConfiguration
-        {
-            Host = host.SecureUrl, TokenProvider = new TokenFileAuth(Path.Combine(_folder, "token")), SslCaCerts = [X509Certificate2.CreateFromPem(host.AuthorityPem)],
-        });
+        k8s.Kubernetes Client() =>
+            new(
+                new KubernetesClientConfiguration
+                {
+                    Host = host.SecureUrl,
+                    TokenProvider = new TokenFileAuth(Path.Combine(_folder, "token")),
+                    SslCaCerts = [X509Certificate2.CreateFromPem(host.AuthorityPem)],
+                }
+            );
         using var client = Client();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("other"));
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
@@ -42,20 +47,36 @@ public sealed class ClientTests : IDisposable
 
         // From here on only a new token is good.
         host.Plane.Tokens.RevokeAllBut(user, token: null);
-        var refusal = await Assert.ThrowsAsync<HttpOperationException>(() => client.CoreV1.ReadNodeAsync("node-1", cancellationToken: Token));
+        var refusal = await Assert.ThrowsAsync<HttpOperationException>(() =>
+            client.CoreV1.ReadNodeAsync("node-1", cancellationToken: Token)
+        );
         Assert.Equal(HttpStatusCode.Unauthorized, refusal.Response!.StatusCode);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), host.Plane.Tokens.Issue(user), Token);
         using var renewed = Client();
         var changes = renewed.CoreV1.WatchListNodeAsync(
-            allowWatchBookmarks: true, fieldSelector: "metadata.name=node-1", resourceVersion: list.Metadata!.ResourceVersion, timeoutSeconds: 60, onError: error => Assert.Fail(error.Message), cancellationToken: Token);
+            allowWatchBookmarks: true,
+            fieldSelector: "metadata.name=node-1",
+            resourceVersion: list.Metadata!.ResourceVersion,
+            timeoutSeconds: 60,
+            onError: error => Assert.Fail(error.Message),
+            cancellationToken: Token
+        );
         await using var next = changes.GetAsyncEnumerator(Token);
         Change(host, "other", node => node["spec"] = new JsonObject { ["unschedulable"] = true });
-        Change(host, "node-1", node => node["spec"] = new JsonObject
-        {
-            ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/unschedulable", ["effect"] = "NoSchedule" }),
-        });
+        Change(
+            host,
+            "node-1",
+            node =>
+                node["spec"] = new JsonObject
+                {
+                    ["taints"] = new JsonArray(new JsonObject { ["key"] = "node.kubernetes.io/unschedulable", ["effect"] = "NoSchedule" }),
+                }
+        );
         Assert.True(await next.MoveNextAsync());
-        Assert.Equal((WatchEventType.Modified, "node-1", "NoSchedule"), (next.Current.Item1, next.Current.Item2.Metadata!.Name, next.Current.Item2.Spec!.Taints!.Single().Effect));
+        Assert.Equal(
+            (WatchEventType.Modified, "node-1", "NoSchedule"),
+            (next.Current.Item1, next.Current.Item2.Metadata!.Name, next.Current.Item2.Spec!.Taints!.Single().Effect)
+        );
     }
 
     [Fact]
@@ -70,14 +91,30 @@ public sealed class ClientTests : IDisposable
         Exception? error = null;
         try
         {
-            await foreach (var (type, item) in client.CoreV1.WatchListNodeAsync(resourceVersion: old, timeoutSeconds: 5, onError: told => error ??= told, cancellationToken: Token)) Assert.Fail($"{type} {item.Metadata?.Name}");
+            await foreach (
+                var (type, item) in client.CoreV1.WatchListNodeAsync(
+                    resourceVersion: old,
+                    timeoutSeconds: 5,
+                    onError: told => error ??= told,
+                    cancellationToken: Token
+                )
+            )
+                Assert.Fail($"{type} {item.Metadata?.Name}");
         }
         catch (HttpOperationException refused)
         {
             error = refused;
         }
 
-        Assert.Equal(410, error switch { KubernetesException told => told.Status?.Code, HttpOperationException refused => (int)refused.Response!.StatusCode, _ => null });
+        Assert.Equal(
+            410,
+            error switch
+            {
+                KubernetesException told => told.Status?.Code,
+                HttpOperationException refused => (int)refused.Response!.StatusCode,
+                _ => null,
+            }
+        );
     }
 
     [Fact]
@@ -88,19 +125,46 @@ public sealed class ClientTests : IDisposable
         host.Store.Create(BuiltInTypes.Namespaces, "", Named("prod"));
         var pod = host.Store.Create(BuiltInTypes.Pods, "prod", PodNamed("web"));
         var uid = pod["metadata"]!["uid"]!.GetValue<string>();
-        Assert.Equal(("node-1", uid), (await client.CoreV1.ReadNamespacedPodAsync("web", "prod", cancellationToken: Token)) is { } read ? (read.Spec!.NodeName, read.Metadata!.Uid) : default);
+        Assert.Equal(
+            ("node-1", uid),
+            (await client.CoreV1.ReadNamespacedPodAsync("web", "prod", cancellationToken: Token)) is { } read
+                ? (read.Spec!.NodeName, read.Metadata!.Uid)
+                : default
+        );
         await client.CoreV1.CreateNamespacedEventAsync(
             new Corev1Event
             {
                 Metadata = new V1ObjectMeta { Name = "web.1", NamespaceProperty = "prod" },
-                InvolvedObject = new V1ObjectReference { ApiVersion = "v1", Kind = "Pod", Name = "web", NamespaceProperty = "prod", Uid = uid },
-                Reason = "SubnetExhausted", Message = "full", Type = "Warning", Count = 1, FirstTimestamp = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),
+                InvolvedObject = new V1ObjectReference
+                {
+                    ApiVersion = "v1",
+                    Kind = "Pod",
+                    Name = "web",
+                    NamespaceProperty = "prod",
+                    Uid = uid,
+                },
+                Reason = "SubnetExhausted",
+                Message = "full",
+                Type = "Warning",
+                Count = 1,
+                FirstTimestamp = new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc),
             },
             "prod",
-            cancellationToken: Token);
-        var counted = await client.CoreV1.PatchNamespacedEventAsync(new V1Patch("""{"count":7}""", V1Patch.PatchType.MergePatch), "web.1", "prod", cancellationToken: Token);
-        Assert.Equal((7, "full", new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc)), (counted.Count, counted.Message, counted.FirstTimestamp));
-        var found = await host.GetAsync($"/api/v1/namespaces/prod/events?fieldSelector=involvedObject.uid%3D{uid},involvedObject.kind%3DPod");
+            cancellationToken: Token
+        );
+        var counted = await client.CoreV1.PatchNamespacedEventAsync(
+            new V1Patch("""{"count":7}""", V1Patch.PatchType.MergePatch),
+            "web.1",
+            "prod",
+            cancellationToken: Token
+        );
+        Assert.Equal(
+            (7, "full", new DateTime(2026, 1, 2, 3, 4, 5, DateTimeKind.Utc)),
+            (counted.Count, counted.Message, counted.FirstTimestamp)
+        );
+        var found = await host.GetAsync(
+            $"/api/v1/namespaces/prod/events?fieldSelector=involvedObject.uid%3D{uid},involvedObject.kind%3DPod"
+        );
         Assert.Equal(["web.1"], found.Names);
     }
 
@@ -111,10 +175,21 @@ public sealed class ClientTests : IDisposable
         using var client = new k8s.Kubernetes(new KubernetesClientConfiguration { Host = host.Url });
         host.Store.Create(BuiltInTypes.Namespaces, "", Named("prod"));
         var uid = host.Store.Create(BuiltInTypes.Pods, "prod", PodNamed("web"))["metadata"]!["uid"]!.GetValue<string>();
-        V1Patch Annotate(string of) => new($$"""{"metadata":{"uid":"{{of}}","annotations":{"vpc.amazonaws.com/pod-ips":"10.0.0.5"} } }""", V1Patch.PatchType.MergePatch);
-        var refusal = await Assert.ThrowsAsync<HttpOperationException>(() => client.CoreV1.PatchNamespacedPodAsync(Annotate("00000000-0000-0000-0000-000000000000"), "web", "prod", cancellationToken: Token));
+        V1Patch Annotate(string of) =>
+            new(
+                $$"""{"metadata":{"uid":"{{of}}","annotations":{"vpc.amazonaws.com/pod-ips":"10.0.0.5"} } }""",
+                V1Patch.PatchType.MergePatch
+            );
+        var refusal = await Assert.ThrowsAsync<HttpOperationException>(() =>
+            client.CoreV1.PatchNamespacedPodAsync(Annotate("00000000-0000-0000-0000-000000000000"), "web", "prod", cancellationToken: Token)
+        );
         Assert.Equal(HttpStatusCode.Conflict, refusal.Response!.StatusCode);
-        Assert.Equal("10.0.0.5", (await client.CoreV1.PatchNamespacedPodAsync(Annotate(uid), "web", "prod", cancellationToken: Token)).Metadata!.Annotations!["vpc.amazonaws.com/pod-ips"]);
+        Assert.Equal(
+            "10.0.0.5",
+            (await client.CoreV1.PatchNamespacedPodAsync(Annotate(uid), "web", "prod", cancellationToken: Token)).Metadata!.Annotations![
+                "vpc.amazonaws.com/pod-ips"
+            ]
+        );
     }
 
     [Fact]
@@ -124,20 +199,48 @@ public sealed class ClientTests : IDisposable
         using var client = new k8s.Kubernetes(new KubernetesClientConfiguration { Host = host.Url });
         var type = host.Store.FindType(AmazonDefinitions.EniConfigGroup, AmazonDefinitions.Version, "eniconfigs")!;
         var zone = Named("zone-a");
-        (zone["apiVersion"], zone["kind"], zone["spec"]) = ($"{AmazonDefinitions.EniConfigGroup}/{AmazonDefinitions.Version}", "ENIConfig", new JsonObject { ["subnet"] = "subnet-1", ["securityGroups"] = new JsonArray("sg-1") });
+        (zone["apiVersion"], zone["kind"], zone["spec"]) = (
+            $"{AmazonDefinitions.EniConfigGroup}/{AmazonDefinitions.Version}",
+            "ENIConfig",
+            new JsonObject { ["subnet"] = "subnet-1", ["securityGroups"] = new JsonArray("sg-1") }
+        );
         host.Store.Create(type, "", zone);
-        var list = (JsonElement)await client.CustomObjects.ListClusterCustomObjectAsync(AmazonDefinitions.EniConfigGroup, AmazonDefinitions.Version, "eniconfigs", fieldSelector: "metadata.name=zone-a", cancellationToken: Token);
+        var list = (JsonElement)
+            await client.CustomObjects.ListClusterCustomObjectAsync(
+                AmazonDefinitions.EniConfigGroup,
+                AmazonDefinitions.Version,
+                "eniconfigs",
+                fieldSelector: "metadata.name=zone-a",
+                cancellationToken: Token
+            );
         Assert.Equal("subnet-1", list.GetProperty("items").EnumerateArray().Single().GetProperty("spec").GetProperty("subnet").GetString());
         var version = list.GetProperty("metadata").GetProperty("resourceVersion").GetString();
-        await using var next = client.CustomObjects.WatchListClusterCustomObjectAsync(
-            AmazonDefinitions.EniConfigGroup, AmazonDefinitions.Version, "eniconfigs", fieldSelector: "metadata.name=zone-a", resourceVersion: version, timeoutSeconds: 30, cancellationToken: Token).GetAsyncEnumerator(Token);
-        host.Store.Patch(type, "", "zone-a", current =>
-        {
-            current["spec"]!["subnet"] = "subnet-2";
-            return current;
-        });
+        await using var next = client
+            .CustomObjects.WatchListClusterCustomObjectAsync(
+                AmazonDefinitions.EniConfigGroup,
+                AmazonDefinitions.Version,
+                "eniconfigs",
+                fieldSelector: "metadata.name=zone-a",
+                resourceVersion: version,
+                timeoutSeconds: 30,
+                cancellationToken: Token
+            )
+            .GetAsyncEnumerator(Token);
+        host.Store.Patch(
+            type,
+            "",
+            "zone-a",
+            current =>
+            {
+                current["spec"]!["subnet"] = "subnet-2";
+                return current;
+            }
+        );
         Assert.True(await next.MoveNextAsync());
-        Assert.Equal((WatchEventType.Modified, "subnet-2"), (next.Current.Item1, ((JsonElement)next.Current.Item2).GetProperty("spec").GetProperty("subnet").GetString()));
+        Assert.Equal(
+            (WatchEventType.Modified, "subnet-2"),
+            (next.Current.Item1, ((JsonElement)next.Current.Item2).GetProperty("spec").GetProperty("subnet").GetString())
+        );
     }
 
     private static JsonObject Named(string name) => new() { ["metadata"] = new JsonObject { ["name"] = name } };
@@ -145,13 +248,23 @@ public sealed class ClientTests : IDisposable
     private static JsonObject PodNamed(string name)
     {
         var pod = Named(name);
-        pod["spec"] = new JsonObject { ["nodeName"] = "node-1", ["containers"] = new JsonArray(new JsonObject { ["name"] = "c", ["image"] = "i" }) };
+        pod["spec"] = new JsonObject
+        {
+            ["nodeName"] = "node-1",
+            ["containers"] = new JsonArray(new JsonObject { ["name"] = "c", ["image"] = "i" }),
+        };
         return pod;
     }
 
-    private static void Change(KubeHost host, string node, Action<JsonObject> change) => host.Store.Patch(BuiltInTypes.Nodes, "", node, current =>
-    {
-        change(current);
-        return current;
-    });
+    private static void Change(KubeHost host, string node, Action<JsonObject> change) =>
+        host.Store.Patch(
+            BuiltInTypes.Nodes,
+            "",
+            node,
+            current =>
+            {
+                change(current);
+                return current;
+            }
+        );
 }

@@ -17,17 +17,33 @@ public sealed class KubeApiTests
     public async Task Object_is_created_read_patched_and_deleted()
     {
         await using var host = await KubeHost.StartAsync();
-        Assert.Equal(HttpStatusCode.Created, (await host.SendAsync(HttpMethod.Post, Nodes, """{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1"}}""")).Status);
-        var patched = await host.SendAsync(HttpMethod.Patch, Nodes + "/node-1", """{"metadata":{"annotations":{"a":"b"}}}""", "application/merge-patch+json");
+        Assert.Equal(
+            HttpStatusCode.Created,
+            (await host.SendAsync(HttpMethod.Post, Nodes, """{"apiVersion":"v1","kind":"Node","metadata":{"name":"node-1"}}""")).Status
+        );
+        var patched = await host.SendAsync(
+            HttpMethod.Patch,
+            Nodes + "/node-1",
+            """{"metadata":{"annotations":{"a":"b"}}}""",
+            "application/merge-patch+json"
+        );
         Assert.Equal("b", patched.Body.Text("metadata", "annotations", "a"));
-        var status = await host.SendAsync(HttpMethod.Patch, Nodes + "/node-1/status", """{"status":{"capacity":{"pods":"29"}}}""", "application/strategic-merge-patch+json");
+        var status = await host.SendAsync(
+            HttpMethod.Patch,
+            Nodes + "/node-1/status",
+            """{"status":{"capacity":{"pods":"29"}}}""",
+            "application/strategic-merge-patch+json"
+        );
         Assert.Equal("29", status.Body.Text("status", "capacity", "pods"));
         var listed = await host.GetAsync(Nodes);
         Assert.Equal(("NodeList", "v1", "node-1"), (listed.Body.Text("kind"), listed.Body.Text("apiVersion"), Assert.Single(listed.Names)));
         var deleted = await host.SendAsync(HttpMethod.Delete, Nodes + "/node-1");
         Assert.Equal("Success", deleted.Body.Text("status"));
         var gone = await host.GetAsync(Nodes + "/node-1");
-        Assert.Equal((HttpStatusCode.NotFound, "NotFound", "nodes \"node-1\" not found"), (gone.Status, gone.Reason, gone.Body.Text("message")));
+        Assert.Equal(
+            (HttpStatusCode.NotFound, "NotFound", "nodes \"node-1\" not found"),
+            (gone.Status, gone.Reason, gone.Body.Text("message"))
+        );
     }
 
     [Fact]
@@ -35,7 +51,12 @@ public sealed class KubeApiTests
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
-        var stale = await host.SendAsync(HttpMethod.Patch, Nodes + "/node-1", """{"metadata":{"resourceVersion":"1","labels":{"a":"b"}}}""", "application/merge-patch+json");
+        var stale = await host.SendAsync(
+            HttpMethod.Patch,
+            Nodes + "/node-1",
+            """{"metadata":{"resourceVersion":"1","labels":{"a":"b"}}}""",
+            "application/merge-patch+json"
+        );
         Assert.Equal((HttpStatusCode.Conflict, "Conflict"), (stale.Status, stale.Reason));
     }
 
@@ -84,9 +105,13 @@ public sealed class KubeApiTests
         using var watch = await host.WatchAsync($"{Nodes}?resourceVersion={from}&allowWatchBookmarks=true&timeoutSeconds=1");
         Assert.Equal("ADDED node-2", await watch.NextAsync());
         var bookmark = await watch.EventAsync();
-        Assert.Equal(("BOOKMARK", $"{host.Store.LastVersion}"), (bookmark.Text("type"), bookmark.Text("object", "metadata", "resourceVersion")));
+        Assert.Equal(
+            ("BOOKMARK", $"{host.Store.LastVersion}"),
+            (bookmark.Text("type"), bookmark.Text("object", "metadata", "resourceVersion"))
+        );
         string? next;
-        while ((next = await watch.NextAsync()) is not null) Assert.Equal("BOOKMARK", next);
+        while ((next = await watch.NextAsync()) is not null)
+            Assert.Equal("BOOKMARK", next);
     }
 
     [Fact]
@@ -97,7 +122,10 @@ public sealed class KubeApiTests
         host.Store.Compact();
         using var watch = await host.WatchAsync($"{Nodes}?resourceVersion=1");
         var error = await watch.EventAsync();
-        Assert.Equal((HttpStatusCode.OK, "ERROR", "Expired", 410), (watch.Status, error.Text("type"), error.Text("object", "reason"), (int?)error.At("object", "code")));
+        Assert.Equal(
+            (HttpStatusCode.OK, "ERROR", "Expired", 410),
+            (watch.Status, error.Text("type"), error.Text("object", "reason"), (int?)error.At("object", "code"))
+        );
         Assert.Null(await watch.LineAsync());
     }
 
@@ -106,7 +134,9 @@ public sealed class KubeApiTests
     {
         await using var host = await KubeHost.StartAsync();
         host.Store.Create(BuiltInTypes.Nodes, "", Named("node-1"));
-        using var watch = await host.WatchAsync($"{Nodes}?sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan");
+        using var watch = await host.WatchAsync(
+            $"{Nodes}?sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
+        );
         Assert.Equal("ADDED node-1", await watch.NextAsync());
         Assert.Equal("true", (await watch.EventAsync()).Text("object", "metadata", "annotations", "k8s.io/initial-events-end"));
     }
@@ -123,7 +153,10 @@ public sealed class KubeApiTests
         var row = Assert.Single(table.Body.Objects("rows"));
         Assert.Equal(["node-1", "Ready,SchedulingDisabled", "<none>"], row["cells"]!.AsArray().Take(3).Select(cell => cell.Text()));
         Assert.Equal("PartialObjectMetadata", row.Text("object", "kind"));
-        Assert.Equal(["Name", "Status", "Roles", "Age", "Version"], table.Body.Objects("columnDefinitions").Where(column => (int?)column["priority"] == 0).Select(column => column.Text("name")));
+        Assert.Equal(
+            ["Name", "Status", "Roles", "Age", "Version"],
+            table.Body.Objects("columnDefinitions").Where(column => (int?)column["priority"] == 0).Select(column => column.Text("name"))
+        );
         var metadata = await host.GetAsync(Nodes, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
         Assert.Equal(("PartialObjectMetadataList", null), (metadata.Body.Text("kind"), metadata.Body["items"]![0]!["spec"]));
         Assert.Equal(HttpStatusCode.NotAcceptable, (await host.GetAsync(Nodes, "application/vnd.kubernetes.protobuf")).Status);
@@ -133,18 +166,37 @@ public sealed class KubeApiTests
     public async Task Custom_resource_follows_its_definition()
     {
         await using var host = await KubeHost.StartAsync();
-        var created = await host.SendAsync(HttpMethod.Post, EniConfigs, """{"apiVersion":"crd.k8s.amazonaws.com/v1alpha1","kind":"ENIConfig","metadata":{"name":"us-west-2a"},"spec":{"subnet":"subnet-1"}}""");
+        var created = await host.SendAsync(
+            HttpMethod.Post,
+            EniConfigs,
+            """{"apiVersion":"crd.k8s.amazonaws.com/v1alpha1","kind":"ENIConfig","metadata":{"name":"us-west-2a"},"spec":{"subnet":"subnet-1"}}"""
+        );
         Assert.Equal((HttpStatusCode.Created, 1), (created.Status, (int?)created.Body.At("metadata", "generation")));
-        var strategic = await host.SendAsync(HttpMethod.Patch, EniConfigs + "/us-west-2a", """{"spec":{"subnet":"subnet-2"}}""", "application/strategic-merge-patch+json");
+        var strategic = await host.SendAsync(
+            HttpMethod.Patch,
+            EniConfigs + "/us-west-2a",
+            """{"spec":{"subnet":"subnet-2"}}""",
+            "application/strategic-merge-patch+json"
+        );
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, strategic.Status);
-        var merged = await host.SendAsync(HttpMethod.Patch, EniConfigs + "/us-west-2a", """{"spec":{"subnet":"subnet-2"}}""", "application/merge-patch+json");
+        var merged = await host.SendAsync(
+            HttpMethod.Patch,
+            EniConfigs + "/us-west-2a",
+            """{"spec":{"subnet":"subnet-2"}}""",
+            "application/merge-patch+json"
+        );
         Assert.Equal(("subnet-2", 2), (merged.Body.Text("spec", "subnet"), (int?)merged.Body.At("metadata", "generation")));
 
-        const string Node = """{"apiVersion":"vpcresources.k8s.aws/v1alpha1","kind":"CNINode","metadata":{"name":"node-1"},"spec":{"features":[{"name":"Flying"}],"colour":"red"}}""";
+        const string Node =
+            """{"apiVersion":"vpcresources.k8s.aws/v1alpha1","kind":"CNINode","metadata":{"name":"node-1"},"spec":{"features":[{"name":"Flying"}],"colour":"red"}}""";
         var invalid = await host.SendAsync(HttpMethod.Post, "/apis/vpcresources.k8s.aws/v1alpha1/cninodes", Node);
         Assert.Equal((HttpStatusCode.UnprocessableEntity, "Invalid"), (invalid.Status, invalid.Reason));
         Assert.Contains("spec.features[0].name: Unsupported value: \"Flying\"", invalid.Body.Text("message"), StringComparison.Ordinal);
-        var strict = await host.SendAsync(HttpMethod.Post, "/apis/vpcresources.k8s.aws/v1alpha1/cninodes?fieldValidation=Strict", Node.Replace("Flying", "CustomNetworking", StringComparison.Ordinal));
+        var strict = await host.SendAsync(
+            HttpMethod.Post,
+            "/apis/vpcresources.k8s.aws/v1alpha1/cninodes?fieldValidation=Strict",
+            Node.Replace("Flying", "CustomNetworking", StringComparison.Ordinal)
+        );
         Assert.Equal("strict decoding error: unknown field \"spec.colour\"", strict.Body.Text("message"));
     }
 
@@ -158,9 +210,16 @@ public sealed class KubeApiTests
                      "versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","required":["size"],"properties":{"size":{"type":"integer"}}}}}}}]}}
             """;
         var created = await host.SendAsync(HttpMethod.Post, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", Definition);
-        Assert.Contains(created.Body.Objects("status", "conditions"), condition => condition.Text("type") == "Established" && condition.Text("status") == "True");
+        Assert.Contains(
+            created.Body.Objects("status", "conditions"),
+            condition => condition.Text("type") == "Established" && condition.Text("status") == "True"
+        );
         Assert.Equal("widgets", Assert.Single((await host.GetAsync("/apis/test.example/v1")).Body.Objects("resources")).Text("name"));
-        var wrong = await host.SendAsync(HttpMethod.Post, "/apis/test.example/v1/namespaces/default/widgets", """{"apiVersion":"test.example/v1","kind":"Widget","metadata":{"name":"w"},"spec":{"size":"big"}}""");
+        var wrong = await host.SendAsync(
+            HttpMethod.Post,
+            "/apis/test.example/v1/namespaces/default/widgets",
+            """{"apiVersion":"test.example/v1","kind":"Widget","metadata":{"name":"w"},"spec":{"size":"big"}}"""
+        );
         Assert.Contains("spec.size in body must be of type integer", wrong.Body.Text("message"), StringComparison.Ordinal);
         await host.SendAsync(HttpMethod.Delete, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.test.example");
         Assert.Equal(HttpStatusCode.NotFound, (await host.GetAsync("/apis/test.example/v1/widgets")).Status);
@@ -176,9 +235,18 @@ public sealed class KubeApiTests
         Assert.Contains("crd.k8s.amazonaws.com", groups);
         Assert.Contains("events.k8s.io", groups);
         Assert.Contains((await host.GetAsync("/api/v1")).Body.Objects("resources"), resource => resource.Text("name") == "nodes/status");
-        var all = await host.GetAsync("/apis", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;q=0.9");
-        Assert.Equal(("APIGroupDiscoveryList", "application/json; g=apidiscovery.k8s.io; v=v2; as=APIGroupDiscoveryList"), (all.Body.Text("kind"), all.ContentType));
-        Assert.Equal(groups.Order(StringComparer.Ordinal), all.Body.Objects("items").Select(item => item.Text("metadata", "name")).Order(StringComparer.Ordinal));
+        var all = await host.GetAsync(
+            "/apis",
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;q=0.9"
+        );
+        Assert.Equal(
+            ("APIGroupDiscoveryList", "application/json; g=apidiscovery.k8s.io; v=v2; as=APIGroupDiscoveryList"),
+            (all.Body.Text("kind"), all.ContentType)
+        );
+        Assert.Equal(
+            groups.Order(StringComparer.Ordinal),
+            all.Body.Objects("items").Select(item => item.Text("metadata", "name")).Order(StringComparer.Ordinal)
+        );
     }
 
     [Theory]

@@ -18,12 +18,25 @@ public sealed class KubeFaultTests
     public async Task Status_strikes_what_it_names_as_often_as_asked()
     {
         await using var host = await KubeHost.StartAsync();
-        host.Plane.Faults.Arm(new KubeFault { Kind = KubeFaultKind.Status, Code = 429, RetryAfter = TimeSpan.FromSeconds(7), Verb = "list", Resource = "nodes", Times = 2 });
+        host.Plane.Faults.Arm(
+            new KubeFault
+            {
+                Kind = KubeFaultKind.Status,
+                Code = 429,
+                RetryAfter = TimeSpan.FromSeconds(7),
+                Verb = "list",
+                Resource = "nodes",
+                Times = 2,
+            }
+        );
         Assert.Equal(HttpStatusCode.OK, (await host.GetAsync("/api/v1/pods")).Status);
         for (var count = 0; count < 2; count++)
         {
             var refused = await host.GetAsync(Nodes);
-            Assert.Equal((HttpStatusCode.TooManyRequests, "TooManyRequests", TimeSpan.FromSeconds(7)), (refused.Status, refused.Reason, refused.RetryAfter));
+            Assert.Equal(
+                (HttpStatusCode.TooManyRequests, "TooManyRequests", TimeSpan.FromSeconds(7)),
+                (refused.Status, refused.Reason, refused.RetryAfter)
+            );
         }
 
         Assert.Equal(HttpStatusCode.OK, (await host.GetAsync(Nodes)).Status);
@@ -47,7 +60,9 @@ public sealed class KubeFaultTests
     {
         await using var host = await KubeHost.StartAsync();
         host.Plane.Faults.Arm(new KubeFault { Kind = KubeFaultKind.LostAnswer, Verb = "create" });
-        await Assert.ThrowsAnyAsync<HttpRequestException>(() => host.SendAsync(HttpMethod.Post, Nodes, """{"metadata":{"name":"node-1"}}"""));
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() =>
+            host.SendAsync(HttpMethod.Post, Nodes, """{"metadata":{"name":"node-1"}}""")
+        );
         Assert.NotNull(host.Store.Find(BuiltInTypes.Nodes, "", "node-1"));
     }
 

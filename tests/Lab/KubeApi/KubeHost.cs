@@ -52,20 +52,37 @@ internal sealed class KubeHost : IAsyncDisposable
         var handler = new SocketsHttpHandler();
         handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { X509Certificate2.CreateFromPem(AuthorityPem) },
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            CustomTrustStore = { X509Certificate2.CreateFromPem(AuthorityPem) },
         };
         var client = new HttpClient(handler) { BaseAddress = new Uri(SecureUrl), Timeout = TimeSpan.FromSeconds(30) };
-        if (token is not null) client.DefaultRequestHeaders.Authorization = new("Bearer", token);
+        if (token is not null)
+            client.DefaultRequestHeaders.Authorization = new("Bearer", token);
         return client;
     }
 
-    public async Task<KubeReply> SendAsync(HttpMethod method, string path, string? body = null, string contentType = "application/json", string? accept = null, HttpClient? client = null)
+    public async Task<KubeReply> SendAsync(
+        HttpMethod method,
+        string path,
+        string? body = null,
+        string contentType = "application/json",
+        string? accept = null,
+        HttpClient? client = null
+    )
     {
         using var request = new HttpRequestMessage(method, path);
-        if (body is not null) request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = new(contentType) } };
-        if (accept is not null) request.Headers.TryAddWithoutValidation("Accept", accept);
+        if (body is not null)
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) { Headers = { ContentType = new(contentType) } };
+        if (accept is not null)
+            request.Headers.TryAddWithoutValidation("Accept", accept);
         using var response = await (client ?? Client).SendAsync(request);
-        return new KubeReply(response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync())!.AsObject(), response.Headers.RetryAfter?.Delta, response.Content.Headers.ContentType?.ToString() ?? "");
+        return new KubeReply(
+            response.StatusCode,
+            JsonNode.Parse(await response.Content.ReadAsStringAsync())!.AsObject(),
+            response.Headers.RetryAfter?.Delta,
+            response.Content.Headers.ContentType?.ToString() ?? ""
+        );
     }
 
     public Task<KubeReply> GetAsync(string path, string? accept = null) => SendAsync(HttpMethod.Get, path, accept: accept);
@@ -73,7 +90,10 @@ internal sealed class KubeHost : IAsyncDisposable
     /// <summary>Opens a watch; its events are read one by one.</summary>
     public async Task<WatchReader> WatchAsync(string pathAndQuery)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, pathAndQuery + (pathAndQuery.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "watch=true");
+        using var request = new HttpRequestMessage(
+            HttpMethod.Get,
+            pathAndQuery + (pathAndQuery.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "watch=true"
+        );
         var response = await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return new WatchReader(response, new StreamReader(await response.Content.ReadAsStreamAsync()));
     }
@@ -90,11 +110,21 @@ internal sealed class KubeHost : IAsyncDisposable
     private static async Task<WebApplication> ServeAsync(Microsoft.AspNetCore.Http.RequestDelegate handler, X509Certificate2? certificate)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
-        {
-            if (certificate is not null) listen.UseHttps(new HttpsConnectionAdapterOptions { ServerCertificate = certificate });
-        }));
-        if (certificate is not null) builder.WebHost.UseKestrelHttpsConfiguration();
+        builder
+            .WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel =>
+                kestrel.Listen(
+                    IPAddress.Loopback,
+                    0,
+                    listen =>
+                    {
+                        if (certificate is not null)
+                            listen.UseHttps(new HttpsConnectionAdapterOptions { ServerCertificate = certificate });
+                    }
+                )
+            );
+        if (certificate is not null)
+            builder.WebHost.UseKestrelHttpsConfiguration();
         var application = builder.Build();
         application.Run(handler);
         await application.StartAsync();
@@ -125,7 +155,8 @@ internal sealed class WatchReader(HttpResponseMessage response, StreamReader lin
     }
 
     /// <summary>The next event as <c>TYPE name</c>; null at the end.</summary>
-    public async Task<string?> NextAsync() => await EventAsync() is { } next ? $"{next.Text("type")} {next.Text("object", "metadata", "name")}".Trim() : null;
+    public async Task<string?> NextAsync() =>
+        await EventAsync() is { } next ? $"{next.Text("type")} {next.Text("object", "metadata", "name")}".Trim() : null;
 
     public async Task<JsonObject?> EventAsync() => await LineAsync() is { } line ? JsonNode.Parse(line)!.AsObject() : null;
 

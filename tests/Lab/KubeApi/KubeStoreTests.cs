@@ -45,7 +45,11 @@ public sealed class KubeStoreTests
         var store = NewStore();
         var first = store.Create(Nodes, "", Node("node-1"));
         var second = store.Update(Nodes, "", "node-1", With(first, o => o["spec"]!["unschedulable"] = true));
-        AssertRefused(HttpStatusCode.Conflict, "Conflict", () => store.Update(Nodes, "", "node-1", With(first, o => o["spec"]!["unschedulable"] = false)));
+        AssertRefused(
+            HttpStatusCode.Conflict,
+            "Conflict",
+            () => store.Update(Nodes, "", "node-1", With(first, o => o["spec"]!["unschedulable"] = false))
+        );
         var unversioned = With(second, o => o["metadata"]!.AsObject().Remove("resourceVersion"));
         unversioned["spec"]!["unschedulable"] = false;
         Assert.False(store.Update(Nodes, "", "node-1", unversioned).Flag("spec", "unschedulable"));
@@ -67,16 +71,35 @@ public sealed class KubeStoreTests
     {
         var store = NewStore();
         store.Create(Nodes, "", Node("node-1"));
-        store.Patch(Nodes, "", "node-1", o => With(o, it =>
-        {
-            it["status"] = new JsonObject { ["phase"] = "from the object" };
-            it["spec"]!["unschedulable"] = true;
-        }));
-        store.Patch(Nodes, "", "node-1", o => With(o, it =>
-        {
-            it["status"] = new JsonObject { ["phase"] = "from the status" };
-            it["spec"]!["unschedulable"] = false;
-        }), new WriteOptions(Subresource: WriteOptions.Status));
+        store.Patch(
+            Nodes,
+            "",
+            "node-1",
+            o =>
+                With(
+                    o,
+                    it =>
+                    {
+                        it["status"] = new JsonObject { ["phase"] = "from the object" };
+                        it["spec"]!["unschedulable"] = true;
+                    }
+                )
+        );
+        store.Patch(
+            Nodes,
+            "",
+            "node-1",
+            o =>
+                With(
+                    o,
+                    it =>
+                    {
+                        it["status"] = new JsonObject { ["phase"] = "from the status" };
+                        it["spec"]!["unschedulable"] = false;
+                    }
+                ),
+            new WriteOptions(Subresource: WriteOptions.Status)
+        );
         var read = store.Get(Nodes, "", "node-1");
         Assert.Equal(("from the status", true), (read.Text("status", "phase"), read.Flag("spec", "unschedulable")));
     }
@@ -173,10 +196,13 @@ public sealed class KubeStoreTests
     {
         var store = NewStore(new KubeStoreOptions { HistoryLength = 20 });
         var from = store.LastVersion;
-        for (var count = 0; count < 20; count++) store.Create(Nodes, "", Node($"node-{count}"));
+        for (var count = 0; count < 20; count++)
+            store.Create(Nodes, "", Node($"node-{count}"));
         Assert.Equal(20, store.ReadChanges(Nodes, Selection.All, from).Events.Count);
-        if (compacted) store.Compact();
-        else store.Create(Nodes, "", Node("one-more"));
+        if (compacted)
+            store.Compact();
+        else
+            store.Create(Nodes, "", Node("one-more"));
         AssertRefused(HttpStatusCode.Gone, "Expired", () => store.ReadChanges(Nodes, Selection.All, from));
         Assert.Empty(store.ReadChanges(Nodes, Selection.All, store.LastVersion).Events);
     }
@@ -195,12 +221,16 @@ public sealed class KubeStoreTests
     public void Pages_of_a_list_hold_every_object_once_and_carry_one_version()
     {
         var store = NewStore();
-        for (var count = 0; count < 7; count++) store.Create(Pods, "default", Pod("default", $"web-{count}"));
+        for (var count = 0; count < 7; count++)
+            store.Create(Pods, "default", Pod("default", $"web-{count}"));
         var first = store.List(Pods, Selection.All, limit: 3);
         store.Create(Pods, "default", Pod("default", "web-9"));
         var second = store.List(Pods, Selection.All, limit: 3, first.Continue);
         var third = store.List(Pods, Selection.All, limit: 3, second.Continue);
-        Assert.Equal(["web-0", "web-1", "web-2", "web-3", "web-4", "web-5", "web-6", "web-9"], [.. first.Items.Concat(second.Items).Concat(third.Items).Select(o => o.Text("metadata", "name"))]);
+        Assert.Equal(
+            ["web-0", "web-1", "web-2", "web-3", "web-4", "web-5", "web-6", "web-9"],
+            [.. first.Items.Concat(second.Items).Concat(third.Items).Select(o => o.Text("metadata", "name"))]
+        );
         Assert.Equal((first.ResourceVersion, first.ResourceVersion, 4), (second.ResourceVersion, third.ResourceVersion, first.Remaining));
         Assert.Null(third.Continue);
         store.Compact();
@@ -214,32 +244,61 @@ public sealed class KubeStoreTests
         for (var count = 0; count < 25; count++)
         {
             store.Create(BuiltInTypes.Events, "default", Named($"event-{count:D2}"));
-            if (count % 2 == 0) store.Delete(BuiltInTypes.Events, "default", $"event-{count:D2}");
+            if (count % 2 == 0)
+                store.Delete(BuiltInTypes.Events, "default", $"event-{count:D2}");
         }
 
-        for (var count = 30; count < 40; count++) store.Create(BuiltInTypes.Events, "default", Named($"event-{count:D2}"));
-        Assert.Equal(Enumerable.Range(30, 10).Select(count => $"event-{count}"), store.List(BuiltInTypes.Events, Selection.All).Items.Select(o => o.Text("metadata", "name")));
+        for (var count = 30; count < 40; count++)
+            store.Create(BuiltInTypes.Events, "default", Named($"event-{count:D2}"));
+        Assert.Equal(
+            Enumerable.Range(30, 10).Select(count => $"event-{count}"),
+            store.List(BuiltInTypes.Events, Selection.All).Items.Select(o => o.Text("metadata", "name"))
+        );
     }
 
     [Fact]
     public void Event_of_either_group_is_one_event()
     {
         var store = NewStore();
-        store.Create(BuiltInTypes.NewEvents, "default", new JsonObject
-        {
-            ["metadata"] = new JsonObject { ["name"] = "e" }, ["note"] = "out of addresses", ["regarding"] = new JsonObject { ["kind"] = "Pod", ["name"] = "web" }, ["reportingController"] = "ipamd",
-        });
+        store.Create(
+            BuiltInTypes.NewEvents,
+            "default",
+            new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["name"] = "e" },
+                ["note"] = "out of addresses",
+                ["regarding"] = new JsonObject { ["kind"] = "Pod", ["name"] = "web" },
+                ["reportingController"] = "ipamd",
+            }
+        );
         var core = store.Get(BuiltInTypes.Events, "default", "e");
-        Assert.Equal(("out of addresses", "web", "v1"), (core.Text("message"), core.Text("involvedObject", "name"), core.Text("apiVersion")));
+        Assert.Equal(
+            ("out of addresses", "web", "v1"),
+            (core.Text("message"), core.Text("involvedObject", "name"), core.Text("apiVersion"))
+        );
         Assert.Equal("out of addresses", store.Get(BuiltInTypes.NewEvents, "default", "e").Text("note"));
-        Assert.Single(store.List(BuiltInTypes.NewEvents, new Selection(null, LabelSelector.Everything, FieldSelector.Parse("regarding.name=web", BuiltInTypes.NewEvents))).Items);
+        Assert.Single(
+            store
+                .List(
+                    BuiltInTypes.NewEvents,
+                    new Selection(null, LabelSelector.Everything, FieldSelector.Parse("regarding.name=web", BuiltInTypes.NewEvents))
+                )
+                .Items
+        );
     }
 
     [Fact]
     public void Generated_names_differ()
     {
         var store = NewStore();
-        var names = Enumerable.Range(0, 20).Select(_ => store.Create(Pods, "default", new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "web-" } }).Text("metadata", "name")).ToArray();
+        var names = Enumerable
+            .Range(0, 20)
+            .Select(_ =>
+                store
+                    .Create(Pods, "default", new JsonObject { ["metadata"] = new JsonObject { ["generateName"] = "web-" } })
+                    .Text("metadata", "name")
+            )
+            .ToArray();
         Assert.Equal(20, names.Distinct().Count());
         Assert.All(names, name => Assert.Matches("^web-[a-z0-9]{5}$", name));
     }
@@ -251,7 +310,11 @@ public sealed class KubeStoreTests
     [InlineData("""{"metadata":{"name":"n","annotations":{"a/b/c":""}}}""", "metadata.annotations")]
     public void Object_against_the_rules_is_refused_with_the_field(string json, string field)
     {
-        var refused = AssertRefused(HttpStatusCode.UnprocessableEntity, "Invalid", () => NewStore().Create(Nodes, "", JsonNode.Parse(json)!.AsObject()));
+        var refused = AssertRefused(
+            HttpStatusCode.UnprocessableEntity,
+            "Invalid",
+            () => NewStore().Create(Nodes, "", JsonNode.Parse(json)!.AsObject())
+        );
         Assert.Contains(refused.ToStatus().Objects("details", "causes"), cause => cause.Text("field") == field);
     }
 
@@ -264,17 +327,23 @@ public sealed class KubeStoreTests
 
     private KubeStore NewStore(KubeStoreOptions? options = null) => new(_time, new Random(1), options);
 
-    private static IEnumerable<string> Lines(WatchBatch batch) => batch.Events.Select(one => $"{one.Type} {one.Object.Text("metadata", "name")}");
+    private static IEnumerable<string> Lines(WatchBatch batch) =>
+        batch.Events.Select(one => $"{one.Type} {one.Object.Text("metadata", "name")}");
 
     private static JsonObject Named(string name) => new() { ["metadata"] = new JsonObject { ["name"] = name } };
 
-    private static JsonObject Node(string name) => With(Named(name), o => o["spec"] = new JsonObject { ["providerID"] = "aws:///zone/i-1" });
+    private static JsonObject Node(string name) =>
+        With(Named(name), o => o["spec"] = new JsonObject { ["providerID"] = "aws:///zone/i-1" });
 
-    private static JsonObject Pod(string ns, string name) => With(Named(name), o =>
-    {
-        o["metadata"]!["namespace"] = ns;
-        o["spec"] = new JsonObject();
-    });
+    private static JsonObject Pod(string ns, string name) =>
+        With(
+            Named(name),
+            o =>
+            {
+                o["metadata"]!["namespace"] = ns;
+                o["spec"] = new JsonObject();
+            }
+        );
 
     private static JsonObject With(JsonObject o, Action<JsonObject> change)
     {

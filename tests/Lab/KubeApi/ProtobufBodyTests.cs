@@ -15,14 +15,29 @@ public sealed class ProtobufBodyTests
     public void Options_of_a_deletion_are_read()
     {
         var body = Envelope("v1", "DeleteOptions", [.. Varint(1, 0), .. Bytes(2, Bytes(1, "uid-1"u8)), .. Bytes(5, "All"u8)]);
-        Assert.True(JsonNode.DeepEquals(
-            JsonNode.Parse("""{ "gracePeriodSeconds": 0, "preconditions": { "uid": "uid-1" }, "dryRun": ["All"], "apiVersion": "v1", "kind": "DeleteOptions" }"""), KubeJson.Normalize(ProtobufBody.Read(body))));
+        Assert.True(
+            JsonNode.DeepEquals(
+                JsonNode.Parse(
+                    """{ "gracePeriodSeconds": 0, "preconditions": { "uid": "uid-1" }, "dryRun": ["All"], "apiVersion": "v1", "kind": "DeleteOptions" }"""
+                ),
+                KubeJson.Normalize(ProtobufBody.Read(body))
+            )
+        );
     }
 
     [Fact]
     public void Namespace_with_labels_is_read_and_empty_fields_are_nothing()
     {
-        var meta = Bytes(1, [.. Bytes(1, "shop"u8), .. Bytes(2, ""u8), .. Varint(7, 0), .. Bytes(8, ""u8), .. Bytes(11, [.. Bytes(1, "a"u8), .. Bytes(2, "b"u8)])]);
+        var meta = Bytes(
+            1,
+            [
+                .. Bytes(1, "shop"u8),
+                .. Bytes(2, ""u8),
+                .. Varint(7, 0),
+                .. Bytes(8, ""u8),
+                .. Bytes(11, [.. Bytes(1, "a"u8), .. Bytes(2, "b"u8)]),
+            ]
+        );
         var read = ProtobufBody.Read(Envelope("v1", "Namespace", [.. meta, .. Bytes(2, ""u8), .. Bytes(3, ""u8)]));
         Assert.Equal(("shop", "b"), (read.Text("metadata", "name"), read.Text("metadata", "labels", "a")));
     }
@@ -41,49 +56,90 @@ public sealed class ProtobufBodyTests
     [Fact]
     public void Pod_is_read_as_the_JSON_of_the_same_pod()
     {
-        byte[] quantity = Bytes(1, "100m"u8), time = Varint(1, 60);
+        byte[] quantity = Bytes(1, "100m"u8),
+            time = Varint(1, 60);
         byte[] meta =
         [
-            .. Bytes(1, "web-0"u8), .. Bytes(2, ""u8), .. Bytes(3, "shop"u8), .. Bytes(4, ""u8), .. Bytes(5, "uid-1"u8), .. Bytes(6, "7"u8),
-            .. Varint(7, 0), .. Bytes(8, time), .. Bytes(12, [.. Bytes(1, "k8s.v1.cni.cncf.io/network-status"u8), .. Bytes(2, "[]"u8)]),
-            .. Bytes(13, [.. Bytes(1, "StatefulSet"u8), .. Bytes(3, "web"u8), .. Bytes(4, "u"u8), .. Bytes(5, "apps/v1"u8),
-                .. Varint(6, 1), .. Varint(7, 0)]),
+            .. Bytes(1, "web-0"u8),
+            .. Bytes(2, ""u8),
+            .. Bytes(3, "shop"u8),
+            .. Bytes(4, ""u8),
+            .. Bytes(5, "uid-1"u8),
+            .. Bytes(6, "7"u8),
+            .. Varint(7, 0),
+            .. Bytes(8, time),
+            .. Bytes(12, [.. Bytes(1, "k8s.v1.cni.cncf.io/network-status"u8), .. Bytes(2, "[]"u8)]),
+            .. Bytes(
+                13,
+                [
+                    .. Bytes(1, "StatefulSet"u8),
+                    .. Bytes(3, "web"u8),
+                    .. Bytes(4, "u"u8),
+                    .. Bytes(5, "apps/v1"u8),
+                    .. Varint(6, 1),
+                    .. Varint(7, 0),
+                ]
+            ),
             .. Bytes(17, [.. Bytes(1, "kubelet"u8), .. Bytes(2, "Update"u8), .. Bytes(7, Bytes(1, """{"f:status":{}}"""u8))]),
         ];
         byte[] probe =
         [
-            .. Bytes(1, Bytes(2,
-                [.. Bytes(1, "/"u8), .. Bytes(2, [.. Varint(1, 0), .. Varint(2, 80), .. Bytes(3, ""u8)]), .. Bytes(3, ""u8)])),
-            .. Varint(2, 0), .. Varint(3, 1),
+            .. Bytes(
+                1,
+                Bytes(2, [.. Bytes(1, "/"u8), .. Bytes(2, [.. Varint(1, 0), .. Varint(2, 80), .. Bytes(3, ""u8)]), .. Bytes(3, ""u8)])
+            ),
+            .. Varint(2, 0),
+            .. Varint(3, 1),
         ];
         byte[] container =
         [
-            .. Bytes(1, "c"u8), .. Bytes(2, "busybox"u8), .. Bytes(3, "sleep"u8), .. Bytes(3, ""u8),
+            .. Bytes(1, "c"u8),
+            .. Bytes(2, "busybox"u8),
+            .. Bytes(3, "sleep"u8),
+            .. Bytes(3, ""u8),
             .. Bytes(6, [.. Bytes(1, ""u8), .. Varint(2, 0), .. Varint(3, 80), .. Bytes(4, "TCP"u8)]),
-            .. Bytes(7, [.. Bytes(1, "E"u8), .. Bytes(2, ""u8),
-                .. Bytes(3, Bytes(4, [.. Bytes(1, Bytes(1, "s"u8)), .. Bytes(2, "k"u8), .. Varint(3, 0)]))]),
-            .. Bytes(8, Bytes(2, [.. Bytes(1, "cpu"u8), .. Bytes(2, quantity)])), .. Bytes(10, probe),
-            .. Bytes(15, [.. Bytes(1, Bytes(1, "NET_ADMIN"u8)), .. Varint(4, 0), .. Varint(5, 0)]), .. Varint(16, 0), .. Varint(18, 0),
+            .. Bytes(
+                7,
+                [
+                    .. Bytes(1, "E"u8),
+                    .. Bytes(2, ""u8),
+                    .. Bytes(3, Bytes(4, [.. Bytes(1, Bytes(1, "s"u8)), .. Bytes(2, "k"u8), .. Varint(3, 0)])),
+                ]
+            ),
+            .. Bytes(8, Bytes(2, [.. Bytes(1, "cpu"u8), .. Bytes(2, quantity)])),
+            .. Bytes(10, probe),
+            .. Bytes(15, [.. Bytes(1, Bytes(1, "NET_ADMIN"u8)), .. Varint(4, 0), .. Varint(5, 0)]),
+            .. Varint(16, 0),
+            .. Varint(18, 0),
         ];
         byte[] spec =
         [
-            .. Bytes(1, [.. Bytes(1, "tmp"u8), .. Bytes(2, Bytes(2, Bytes(1, ""u8)))]), .. Bytes(2, container), .. Bytes(3, "Always"u8),
-                .. Varint(4, 30),
-            .. Bytes(10, "node-1"u8), .. Varint(11, 0), .. Bytes(14, [.. Varint(4, 1), .. Varint(4, 2)]), .. Varint(21, 0),
-            .. Bytes(22, [.. Bytes(2, "Exists"u8), .. Varint(5, 0)]), .. Varint(25, 0),
+            .. Bytes(1, [.. Bytes(1, "tmp"u8), .. Bytes(2, Bytes(2, Bytes(1, ""u8)))]),
+            .. Bytes(2, container),
+            .. Bytes(3, "Always"u8),
+            .. Varint(4, 30),
+            .. Bytes(10, "node-1"u8),
+            .. Varint(11, 0),
+            .. Bytes(14, [.. Varint(4, 1), .. Varint(4, 2)]),
+            .. Varint(21, 0),
+            .. Bytes(22, [.. Bytes(2, "Exists"u8), .. Varint(5, 0)]),
+            .. Varint(25, 0),
         ];
         byte[] status =
         [
-            .. Bytes(1, "Running"u8), .. Bytes(2, [.. Bytes(1, "Ready"u8), .. Bytes(2, "True"u8), .. Bytes(3, ""u8), .. Bytes(4, time)]),
-                .. Bytes(6, "10.0.0.5"u8),
+            .. Bytes(1, "Running"u8),
+            .. Bytes(2, [.. Bytes(1, "Ready"u8), .. Bytes(2, "True"u8), .. Bytes(3, ""u8), .. Bytes(4, time)]),
+            .. Bytes(6, "10.0.0.5"u8),
             .. Bytes(8, [.. Bytes(1, "c"u8), .. Bytes(2, Bytes(2, Bytes(1, time))), .. Varint(4, 1), .. Varint(5, 0)]),
-                .. Bytes(12, Bytes(1, "10.0.0.5"u8)),
+            .. Bytes(12, Bytes(1, "10.0.0.5"u8)),
         ];
 
-        var read = KubeJson.Normalize(ProtobufBody.Read(Envelope("v1", "Pod",
-            [.. Bytes(1, meta), .. Bytes(2, spec), .. Bytes(3, status)])));
+        var read = KubeJson.Normalize(
+            ProtobufBody.Read(Envelope("v1", "Pod", [.. Bytes(1, meta), .. Bytes(2, spec), .. Bytes(3, status)]))
+        );
 
-        var expected = JsonNode.Parse("""
+        var expected = JsonNode.Parse(
+            """
             {
               "apiVersion": "v1", "kind": "Pod",
               "metadata": {
@@ -119,7 +175,8 @@ public sealed class ProtobufBodyTests
                 ]
               }
             }
-            """);
+            """
+        );
         Assert.True(JsonNode.DeepEquals(expected, read), read.ToJsonString());
     }
 
@@ -134,40 +191,63 @@ public sealed class ProtobufBodyTests
         host.Store.Create(BuiltInTypes.Namespaces, "", (JsonObject)JsonNode.Parse("""{ "metadata": { "name": "shop" } }""")!);
         const string pods = "/api/v1/namespaces/shop/pods";
         var created = await host.SendAsync(
-            HttpMethod.Post, pods,
-                """{ "metadata": { "name": "web-0" }, "spec": { "nodeName": "node-1", "containers": [{ "name": "c", "image": "i" }] } }""");
+            HttpMethod.Post,
+            pods,
+            """{ "metadata": { "name": "web-0" }, "spec": { "nodeName": "node-1", "containers": [{ "name": "c", "image": "i" }] } }"""
+        );
         Assert.Equal(HttpStatusCode.Created, created.Status);
         var version = Encoding.UTF8.GetBytes(created.Body.Text("metadata", "resourceVersion"));
 
         byte[] Pod(string image, params (string Name, string Value)[] annotations) =>
-        [
-            .. Bytes(1, [
-                .. Bytes(1, "web-0"u8), .. Bytes(3, "shop"u8), .. Bytes(6, version),
-                .. annotations.SelectMany(pair => Bytes(12,
-                    [.. Bytes(1, Encoding.UTF8.GetBytes(pair.Name)), .. Bytes(2, Encoding.UTF8.GetBytes(pair.Value))])),
-            ]),
-            .. Bytes(2, [.. Bytes(2, [.. Bytes(1, "c"u8), .. Bytes(2, Encoding.UTF8.GetBytes(image))]), .. Bytes(10, "node-1"u8)]),
+            [
+                .. Bytes(
+                    1,
+                    [
+                        .. Bytes(1, "web-0"u8),
+                        .. Bytes(3, "shop"u8),
+                        .. Bytes(6, version),
+                        .. annotations.SelectMany(pair =>
+                            Bytes(12, [.. Bytes(1, Encoding.UTF8.GetBytes(pair.Name)), .. Bytes(2, Encoding.UTF8.GetBytes(pair.Value))])
+                        ),
+                    ]
+                ),
+                .. Bytes(2, [.. Bytes(2, [.. Bytes(1, "c"u8), .. Bytes(2, Encoding.UTF8.GetBytes(image))]), .. Bytes(10, "node-1"u8)]),
                 .. Bytes(3, Bytes(1, "Running"u8)),
-        ];
+            ];
 
         var status = await PutAsync(host, $"{pods}/web-0/status", Pod("ignored", ("networks", "a")));
         Assert.Equal(HttpStatusCode.OK, status.Status);
-        Assert.Equal(("a", "Running", "i"), (
-            status.Body.Text("metadata", "annotations", "networks"), status.Body.Text("status", "phase"),
-            status.Body.Objects("spec", "containers").Single().Text("image")));
+        Assert.Equal(
+            ("a", "Running", "i"),
+            (
+                status.Body.Text("metadata", "annotations", "networks"),
+                status.Body.Text("status", "phase"),
+                status.Body.Objects("spec", "containers").Single().Text("image")
+            )
+        );
 
         Assert.Equal(HttpStatusCode.Conflict, (await PutAsync(host, $"{pods}/web-0", Pod("j"))).Status);
         version = Encoding.UTF8.GetBytes(status.Body.Text("metadata", "resourceVersion"));
         var updated = await PutAsync(host, $"{pods}/web-0", Pod("j", ("networks", "b")));
-        Assert.Equal(("b", "Running", "j"), (
-            updated.Body.Text("metadata", "annotations", "networks"), updated.Body.Text("status", "phase"),
-            updated.Body.Objects("spec", "containers").Single().Text("image")));
+        Assert.Equal(
+            ("b", "Running", "j"),
+            (
+                updated.Body.Text("metadata", "annotations", "networks"),
+                updated.Body.Text("status", "phase"),
+                updated.Body.Objects("spec", "containers").Single().Text("image")
+            )
+        );
         var patched = await host.SendAsync(
-            HttpMethod.Patch, $"{pods}/web-0", """{ "metadata": { "annotations": { "more": "c" } } }""",
-                "application/strategic-merge-patch+json",
-            "application/vnd.kubernetes.protobuf,application/json");
-        Assert.Equal(("b", "c"),
-            (patched.Body.Text("metadata", "annotations", "networks"), patched.Body.Text("metadata", "annotations", "more")));
+            HttpMethod.Patch,
+            $"{pods}/web-0",
+            """{ "metadata": { "annotations": { "more": "c" } } }""",
+            "application/strategic-merge-patch+json",
+            "application/vnd.kubernetes.protobuf,application/json"
+        );
+        Assert.Equal(
+            ("b", "c"),
+            (patched.Body.Text("metadata", "annotations", "networks"), patched.Body.Text("metadata", "annotations", "more"))
+        );
     }
 
     [Fact]
@@ -186,8 +266,10 @@ public sealed class ProtobufBodyTests
     {
         Assert.Equal(HttpStatusCode.BadRequest, Refused(Envelope("v1", "Pod", Varint(1, 1))));
         Assert.Equal(HttpStatusCode.BadRequest, Refused(Envelope("v1", "Pod", Bytes(2, Bytes(4, "thirty"u8)))));
-        Assert.Equal(HttpStatusCode.BadRequest,
-            Refused(Envelope("v1", "Pod", Bytes(1, Bytes(8, [8, 255, 255, 255, 255, 255, 255, 255, 255, 127])))));
+        Assert.Equal(
+            HttpStatusCode.BadRequest,
+            Refused(Envelope("v1", "Pod", Bytes(1, Bytes(8, [8, 255, 255, 255, 255, 255, 255, 255, 255, 127]))))
+        );
     }
 
     [Theory]
@@ -211,11 +293,15 @@ public sealed class ProtobufBodyTests
 
     private static HttpStatusCode Refused(byte[] body) => Assert.Throws<KubeStatusException>(() => ProtobufBody.Read(body)).Code;
 
-    private static byte[] Envelope(string apiVersion, string kind, byte[] raw)
-        => [.. "k8s\0"u8, .. Bytes(1, [.. Bytes(1, Encoding.UTF8.GetBytes(apiVersion)), .. Bytes(2, Encoding.UTF8.GetBytes(kind))]), .. Bytes(2, raw)];
+    private static byte[] Envelope(string apiVersion, string kind, byte[] raw) =>
+        [
+            .. "k8s\0"u8,
+            .. Bytes(1, [.. Bytes(1, Encoding.UTF8.GetBytes(apiVersion)), .. Bytes(2, Encoding.UTF8.GetBytes(kind))]),
+            .. Bytes(2, raw),
+        ];
 
-    private static byte[] Bytes(int field, ReadOnlySpan<byte> content)
-        => [.. Number(field << 3 | 2), .. Number(content.Length), .. content];
+    private static byte[] Bytes(int field, ReadOnlySpan<byte> content) =>
+        [.. Number(field << 3 | 2), .. Number(content.Length), .. content];
 
     private static byte[] Varint(int field, byte value) => [.. Number(field << 3), value];
 

@@ -26,7 +26,8 @@ public sealed class PathTableTests
             pod to the range  ens6                               -          1         -
 
             """,
-            output.ToString());
+            output.ToString()
+        );
     }
 
     [Fact]

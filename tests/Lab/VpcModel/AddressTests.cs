@@ -56,11 +56,26 @@ public sealed class AddressTests
         // The same again is no error and no change.
         Assert.Equal([address], test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [address] }).Addresses);
         Assert.Equal(3, test.Current(eni.Id).Ipv4Slots);
-        test.Refused("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.2.7")] }));
-        test.Refused("InvalidIPAddress.InUse", () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.1.70")] }));
-        test.Refused("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.192/28")] }));
-        test.Refused("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.0/28")] }));
-        test.Refused("InvalidParameterValue", () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.96/27")] }));
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.2.7")] })
+        );
+        test.Refused(
+            "InvalidIPAddress.InUse",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [IPAddress.Parse("10.0.1.70")] })
+        );
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.192/28")] })
+        );
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.0/28")] })
+        );
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("10.0.1.96/27")] })
+        );
         test.Check();
     }
 
@@ -75,7 +90,15 @@ public sealed class AddressTests
         test.World.AssignPrivateIpAddresses(to.Id, request, allowReassignment: true);
         Assert.Empty(test.Current(from.Id).SecondaryAddresses);
         Assert.Equal(from.SecondaryAddresses, test.Current(to.Id).SecondaryAddresses);
-        test.Refused("InvalidIPAddress.InUse", () => test.World.AssignPrivateIpAddresses(to.Id, new AddressRequest { Addresses = [from.PrimaryAddress] }, allowReassignment: true));
+        test.Refused(
+            "InvalidIPAddress.InUse",
+            () =>
+                test.World.AssignPrivateIpAddresses(
+                    to.Id,
+                    new AddressRequest { Addresses = [from.PrimaryAddress] },
+                    allowReassignment: true
+                )
+        );
         Assert.Equal(to.Id, test.World.FindOwner(from.SecondaryAddresses[0])!.Id);
         test.Check();
     }
@@ -96,9 +119,15 @@ public sealed class AddressTests
     {
         var test = new TestWorld();
         var eni = test.Create(AddressRequest.Any(2));
-        test.Refused("InvalidParameterValue", () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], IPAddress.Parse("10.0.1.250")], []));
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], IPAddress.Parse("10.0.1.250")], [])
+        );
         test.Refused("InvalidParameterValue", () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.PrimaryAddress], []));
-        test.Refused("InvalidParameterValue", () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], eni.SecondaryAddresses[0]], []));
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.UnassignPrivateIpAddresses(eni.Id, [eni.SecondaryAddresses[0], eni.SecondaryAddresses[0]], [])
+        );
         test.Refused("MissingParameter", () => test.World.UnassignPrivateIpAddresses(eni.Id, [], []));
     }
 
@@ -110,7 +139,10 @@ public sealed class AddressTests
         var prefixes = test.World.FreePrefixes(test.SubnetA.Id);
         test.World.UnassignPrivateIpAddresses(eni.Id, [], eni.Ipv4Prefixes);
         Assert.Equal(prefixes + 1, test.World.FreePrefixes(test.SubnetA.Id));
-        Assert.Equal(eni.Ipv4Prefixes, test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = eni.Ipv4Prefixes }).Prefixes);
+        Assert.Equal(
+            eni.Ipv4Prefixes,
+            test.World.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Prefixes = eni.Ipv4Prefixes }).Prefixes
+        );
         test.Check();
     }
 
@@ -133,7 +165,10 @@ public sealed class AddressTests
         var test = new TestWorld(new WorldOptions { AddressOrder = AddressOrder.Sequential });
         var eni = test.Create();
         Assert.Equal([IPAddress.Parse("2600:1f14:0:101:1::1")], test.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(1)).Addresses);
-        Assert.Equal([IPNetwork.Parse("2600:1f14:0:101:2::/80")], test.World.AssignIpv6Addresses(eni.Id, AddressRequest.AnyPrefixes(1)).Prefixes);
+        Assert.Equal(
+            [IPNetwork.Parse("2600:1f14:0:101:2::/80")],
+            test.World.AssignIpv6Addresses(eni.Id, AddressRequest.AnyPrefixes(1)).Prefixes
+        );
         test.World.UnassignIpv6Addresses(eni.Id, test.Current(eni.Id).Ipv6Addresses, []);
         test.World.AssignIpv6Addresses(eni.Id, new AddressRequest { Prefixes = [IPNetwork.Parse("2600:1f14:0:101:1::/80")] });
         Assert.Single(test.World.AssignIpv6Addresses(eni.Id, AddressRequest.Any(1)).Addresses);

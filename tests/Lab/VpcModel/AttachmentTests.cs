@@ -18,8 +18,18 @@ public sealed class AttachmentTests
         Assert.True(primary.Attachment.IsPrimary);
         Assert.True(primary.Attachment.DeleteOnTermination);
         var attached = Assert.Single(test.Events.OfType<VpcEvent.InterfaceAttached>());
-        Assert.Equal((instance.Id, primary.Id, 0, 0, primary.Mac, test.SubnetA.Id, primary.PrimaryAddress),
-            (attached.Instance, attached.Interface, attached.DeviceIndex, attached.NetworkCard, attached.Mac, attached.Subnet, attached.PrimaryAddress));
+        Assert.Equal(
+            (instance.Id, primary.Id, 0, 0, primary.Mac, test.SubnetA.Id, primary.PrimaryAddress),
+            (
+                attached.Instance,
+                attached.Interface,
+                attached.DeviceIndex,
+                attached.NetworkCard,
+                attached.Mac,
+                attached.Subnet,
+                attached.PrimaryAddress
+            )
+        );
     }
 
     [Fact]
@@ -42,7 +52,8 @@ public sealed class AttachmentTests
         Assert.Collection(
             test.Events,
             first => Assert.Equal(eni.Id, Assert.IsType<VpcEvent.InterfaceAttached>(first).Interface),
-            second => Assert.Equal(test.Current(eni.Id).AllRanges, Assert.IsType<VpcEvent.AddressesChanged>(second).Ranges));
+            second => Assert.Equal(test.Current(eni.Id).AllRanges, Assert.IsType<VpcEvent.AddressesChanged>(second).Ranges)
+        );
         Assert.All(test.Events, @event => Assert.Equal(test.World.Now - Second, @event.At));
         Assert.Null(test.World.NextTransitionAt);
     }
@@ -111,7 +122,10 @@ public sealed class AttachmentTests
         test.CreateAttached(instance, device: 1);
         test.CreateAttached(instance, device: 2);
         var extra = test.Create();
-        var fault = test.Refused("AttachmentLimitExceeded", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 3)));
+        var fault = test.Refused(
+            "AttachmentLimitExceeded",
+            () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 3))
+        );
         Assert.Equal("Interface count 4 exceeds the limit for m5.large", fault.Message);
     }
 
@@ -124,7 +138,8 @@ public sealed class AttachmentTests
         var attached = test.CreateAttached(instance, device: 1);
         var elsewhere = test.Create(subnet: test.SubnetB.Id);
         var wide = test.Create(AddressRequest.Any(10));
-        void Attach(EniId id, int device = 2, int card = 0, InstanceId? to = null) => test.World.AttachNetworkInterface(new AttachInterfaceRequest(id, to ?? instance.Id, device, card));
+        void Attach(EniId id, int device = 2, int card = 0, InstanceId? to = null) =>
+            test.World.AttachNetworkInterface(new AttachInterfaceRequest(id, to ?? instance.Id, device, card));
         test.Refused("InvalidNetworkInterfaceID.NotFound", () => Attach(new EniId("eni-0")));
         test.Refused("InvalidInstanceID.NotFound", () => Attach(eni.Id, to: new InstanceId("i-0")));
         test.Refused("InvalidNetworkInterface.InUse", () => Attach(attached.Id));
@@ -132,7 +147,11 @@ public sealed class AttachmentTests
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 1));
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, device: 100));
         test.Refused("InvalidParameterValue", () => Attach(eni.Id, card: 1));
-        Assert.EndsWith(" exceeds the limit for m5.large", test.Refused("InvalidInterface.IpAddressLimitExceeded", () => Attach(wide.Id)).Message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            " exceeds the limit for m5.large",
+            test.Refused("InvalidInterface.IpAddressLimitExceeded", () => Attach(wide.Id)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -142,7 +161,10 @@ public sealed class AttachmentTests
         var instance = test.Launch("m4.4xlarge");
         var eni = test.Create(AddressRequest.AnyPrefixes(1));
         test.Refused("UnsupportedOperation", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, instance.Id, 1)));
-        test.Refused("UnsupportedOperation", () => test.World.AssignPrivateIpAddresses(instance.PrimaryInterface, AddressRequest.AnyPrefixes(1)));
+        test.Refused(
+            "UnsupportedOperation",
+            () => test.World.AssignPrivateIpAddresses(instance.PrimaryInterface, AddressRequest.AnyPrefixes(1))
+        );
     }
 
     [Fact]
@@ -150,9 +172,13 @@ public sealed class AttachmentTests
     {
         var test = new TestWorld();
         var instance = test.Launch("p4d.24xlarge");
-        for (var device = 1; device < 15; device++) test.CreateAttached(instance, device);
+        for (var device = 1; device < 15; device++)
+            test.CreateAttached(instance, device);
         var extra = test.Create();
-        test.Refused("AttachmentLimitExceeded", () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 15)));
+        test.Refused(
+            "AttachmentLimitExceeded",
+            () => test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, 15))
+        );
         test.World.AttachNetworkInterface(new AttachInterfaceRequest(extra.Id, instance.Id, DeviceIndex: 1, NetworkCard: 3));
         Assert.Equal(3, test.Current(extra.Id).Attachment!.NetworkCard);
         test.Check();
@@ -165,7 +191,9 @@ public sealed class AttachmentTests
         var instance = test.Launch();
         var kept = test.CreateAttached(instance, device: 1);
         var gone = test.CreateAttached(instance, device: 2);
-        test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = gone.Id, DeleteOnTermination = (gone.Attachment!.Id, true) });
+        test.World.ModifyNetworkInterfaceAttribute(
+            new ModifyInterfaceRequest { Interface = gone.Id, DeleteOnTermination = (gone.Attachment!.Id, true) }
+        );
         test.World.TerminateInstance(instance.Id);
         Assert.Equal([kept.Id], test.World.Interfaces.Select(eni => eni.Id));
         Assert.Null(test.Current(kept.Id).Attachment);
@@ -180,8 +208,12 @@ public sealed class AttachmentTests
         var test = new TestWorld();
         var instance = test.Launch();
         test.CreateAttached(instance, device: 1);
-        Assert.Equal(Enumerable.Range(0, test.Events.Count).Select(i => test.Events[0].Sequence + i), test.Events.Select(@event => @event.Sequence));
-        using (test.World.Subscribe(_ => test.World.Settle())) Assert.Throws<InvalidOperationException>(() => test.Create());
+        Assert.Equal(
+            Enumerable.Range(0, test.Events.Count).Select(i => test.Events[0].Sequence + i),
+            test.Events.Select(@event => @event.Sequence)
+        );
+        using (test.World.Subscribe(_ => test.World.Settle()))
+            Assert.Throws<InvalidOperationException>(() => test.Create());
         test.Create();
     }
 }

@@ -54,7 +54,10 @@ public sealed class ConsistencyTests
         var eni = test.CreateAttached(instance, device: 1);
         Assert.Single(test.World.DescribeMetadata(instance.Id)!.Interfaces);
         test.Time.Advance(30 * Second);
-        Assert.Equal([instance.PrimaryInterface, eni.Id], test.World.DescribeMetadata(instance.Id)!.Interfaces.Select(pair => pair.Interface.Id));
+        Assert.Equal(
+            [instance.PrimaryInterface, eni.Id],
+            test.World.DescribeMetadata(instance.Id)!.Interfaces.Select(pair => pair.Interface.Id)
+        );
         Assert.Null(test.World.DescribeMetadata(new InstanceId("i-0")));
     }
 
@@ -62,7 +65,8 @@ public sealed class ConsistencyTests
     public void Past_of_a_deleted_interface_is_forgotten_after_the_longest_lag()
     {
         var test = new TestWorld();
-        for (var i = 0; i < 10; i++) test.World.DeleteNetworkInterface(test.Create().Id);
+        for (var i = 0; i < 10; i++)
+            test.World.DeleteNetworkInterface(test.Create().Id);
         test.Time.Advance(WorldTiming.MaxLag + Second);
         test.World.Settle();
         test.World.Timing.DescribeLag = WorldTiming.MaxLag;
@@ -123,7 +127,8 @@ public sealed class ConsistencyTests
         test.World.Faults.Add(FaultRule.Unauthorized("CreateTags"));
         var eni = test.Create();
         void Tag() => test.World.CreateTags([eni.Id.Value], new Dictionary<string, string> { ["a"] = "b" });
-        for (var i = 0; i < 3; i++) Assert.Equal(HttpStatusCode.Forbidden, test.Refused("UnauthorizedOperation", Tag).Status);
+        for (var i = 0; i < 3; i++)
+            Assert.Equal(HttpStatusCode.Forbidden, test.Refused("UnauthorizedOperation", Tag).Status);
         Assert.Equal("UnauthorizedOperation", test.World.DryRun("CreateTags").Code);
         test.World.Faults.Clear("CreateTags");
         Tag();
@@ -136,7 +141,14 @@ public sealed class ConsistencyTests
         static int Strikes(int seed)
         {
             var test = new TestWorld(seed: seed);
-            test.World.Faults.Add(new FaultRule { Operation = "*", Probability = 0.25, Times = null });
+            test.World.Faults.Add(
+                new FaultRule
+                {
+                    Operation = "*",
+                    Probability = 0.25,
+                    Times = null,
+                }
+            );
             return Enumerable.Range(0, 400).Count(_ => Record.Exception(() => test.World.DescribeVpcs(new Query())) is not null);
         }
 
@@ -152,8 +164,15 @@ public sealed class ConsistencyTests
         test.Create();
         test.Refused("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
         test.World.DescribeVpcs(new Query());
-        Assert.Equal((4, 3, 2, 1), (test.World.Calls.Total, test.World.Calls.Count("CreateNetworkInterface"),
-            test.World.Calls.Count("CreateNetworkInterface", CallLog.Success), test.World.Calls.Count("CreateNetworkInterface", "InvalidSubnetID.NotFound")));
+        Assert.Equal(
+            (4, 3, 2, 1),
+            (
+                test.World.Calls.Total,
+                test.World.Calls.Count("CreateNetworkInterface"),
+                test.World.Calls.Count("CreateNetworkInterface", CallLog.Success),
+                test.World.Calls.Count("CreateNetworkInterface", "InvalidSubnetID.NotFound")
+            )
+        );
         Assert.Equal([2L, 3, 4], test.World.Calls.Recent.Select(call => call.Sequence));
         Assert.Equal([CallLog.Success, "InvalidSubnetID.NotFound", CallLog.Success], test.World.Calls.Recent.Select(call => call.Outcome));
     }

@@ -14,7 +14,10 @@ public sealed class DescribeTests
         var attached = test.CreateAttached(instance, device: 1, AddressRequest.Any(1));
         var tagged = test.Create(description: "aws-K8S-i-1");
         var elsewhere = test.Create(subnet: test.SubnetB.Id);
-        test.World.CreateTags([tagged.Id.Value], new Dictionary<string, string> { ["node.k8s.amazonaws.com/instance_id"] = instance.Id.Value, ["Name"] = "one" });
+        test.World.CreateTags(
+            [tagged.Id.Value],
+            new Dictionary<string, string> { ["node.k8s.amazonaws.com/instance_id"] = instance.Id.Value, ["Name"] = "one" }
+        );
         var all = new[] { instance.PrimaryInterface, attached.Id, tagged.Id, elsewhere.Id };
 
         (Filter[] Filters, EniId[] Expected)[] table =
@@ -47,9 +50,15 @@ public sealed class DescribeTests
         ];
         foreach (var (filters, expected) in table)
             Assert.Equal(expected, test.World.DescribeNetworkInterfaces(new Query { Filters = filters }).Items.Select(eni => eni.Id));
-        test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("colour", "red")] }));
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("colour", "red")] })
+        );
         test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { Filters = [new Filter("status")] }));
-        test.Refused("InvalidNetworkInterfaceID.NotFound", () => test.World.DescribeNetworkInterfaces(new Query { Ids = [tagged.Id.Value, "eni-0"] }));
+        test.Refused(
+            "InvalidNetworkInterfaceID.NotFound",
+            () => test.World.DescribeNetworkInterfaces(new Query { Ids = [tagged.Id.Value, "eni-0"] })
+        );
     }
 
     [Fact]
@@ -88,11 +97,26 @@ public sealed class DescribeTests
     {
         var test = new TestWorld();
         var eni = test.Create();
-        for (var i = 0; i < 6; i++) test.Create();
+        for (var i = 0; i < 6; i++)
+            test.Create();
         var token = test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5 }).NextToken;
         test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 1001 }));
-        test.Refused("InvalidParameterCombination", () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5, Ids = [eni.Id.Value] }));
-        test.Refused("InvalidParameterValue", () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5, NextToken = token, Filters = [new Filter("status", "available")] }));
+        test.Refused(
+            "InvalidParameterCombination",
+            () => test.World.DescribeNetworkInterfaces(new Query { MaxResults = 5, Ids = [eni.Id.Value] })
+        );
+        test.Refused(
+            "InvalidParameterValue",
+            () =>
+                test.World.DescribeNetworkInterfaces(
+                    new Query
+                    {
+                        MaxResults = 5,
+                        NextToken = token,
+                        Filters = [new Filter("status", "available")],
+                    }
+                )
+        );
     }
 
     [Fact]
@@ -101,7 +125,9 @@ public sealed class DescribeTests
         var test = new TestWorld();
         test.World.CreateTags([test.SubnetB.Id.Value], new Dictionary<string, string> { ["kubernetes.io/role/cni"] = "1" });
         test.Create(AddressRequest.AnyPrefixes(1), test.SubnetB.Id);
-        var found = Assert.Single(test.World.DescribeSubnets(new Query { Filters = [new Filter("tag:kubernetes.io/role/cni", "1")] }).Items);
+        var found = Assert.Single(
+            test.World.DescribeSubnets(new Query { Filters = [new Filter("tag:kubernetes.io/role/cni", "1")] }).Items
+        );
         Assert.Equal((test.SubnetB.Id, 251 - 17), (found.Subnet.Id, found.AvailableAddresses));
     }
 
@@ -111,13 +137,17 @@ public sealed class DescribeTests
         var test = new TestWorld();
         var eni = test.Create();
         void Tag(string key, string value) => test.World.CreateTags([eni.Id.Value], new Dictionary<string, string> { [key] = value });
-        for (var i = 0; i < 50; i++) Tag($"key-{i}", "");
+        for (var i = 0; i < 50; i++)
+            Tag($"key-{i}", "");
         test.Refused("TagLimitExceeded", () => Tag("one-more", ""));
         Tag("key-7", "replaced");
         test.Refused("InvalidParameterValue", () => Tag(new string('k', 129), ""));
         test.Refused("InvalidParameterValue", () => Tag("key-1", new string('v', 257)));
         test.Refused("InvalidParameterValue", () => Tag("aws:reserved", ""));
-        test.Refused("InvalidNetworkInterfaceID.NotFound", () => test.World.CreateTags([eni.Id.Value, "eni-0"], new Dictionary<string, string> { ["key-1"] = "x" }));
+        test.Refused(
+            "InvalidNetworkInterfaceID.NotFound",
+            () => test.World.CreateTags([eni.Id.Value, "eni-0"], new Dictionary<string, string> { ["key-1"] = "x" })
+        );
         test.World.DeleteTags([eni.Id.Value], []);
         Assert.Empty(test.Current(eni.Id).Tags);
     }

@@ -23,12 +23,14 @@ public sealed class InstanceTypeTests
     [InlineData("m6i.xlarge", 58)]
     [InlineData("p3dn.24xlarge", 737)]
     [InlineData("m4.4xlarge", 234)]
-    public void Type_limits_give_the_published_max_pods(string name, int pods) => Assert.Equal(pods, InstanceTypeCatalog.Common[name].MaxPodsWithSecondaryAddresses);
+    public void Type_limits_give_the_published_max_pods(string name, int pods) =>
+        Assert.Equal(pods, InstanceTypeCatalog.Common[name].MaxPodsWithSecondaryAddresses);
 
     [Fact]
     public void Type_cards_add_up_to_the_limit_of_interfaces()
     {
-        foreach (var type in InstanceTypeCatalog.Common.Values) Assert.Equal(type.MaxInterfaces, type.NetworkCards.Sum(card => card.MaxInterfaces));
+        foreach (var type in InstanceTypeCatalog.Common.Values)
+            Assert.Equal(type.MaxInterfaces, type.NetworkCards.Sum(card => card.MaxInterfaces));
     }
 
     [Theory]
@@ -36,7 +38,8 @@ public sealed class InstanceTypeTests
     [InlineData("m5.metal", true)]
     [InlineData("m4.4xlarge", false)]
     [InlineData("t2.micro", false)]
-    public void Type_supports_prefixes_unless_it_is_xen(string name, bool prefixes) => Assert.Equal(prefixes, InstanceTypeCatalog.Common[name].SupportsPrefixes);
+    public void Type_supports_prefixes_unless_it_is_xen(string name, bool prefixes) =>
+        Assert.Equal(prefixes, InstanceTypeCatalog.Common[name].SupportsPrefixes);
 
     [Fact]
     public void Instance_of_a_type_nobody_knows_is_refused_and_the_known_ones_are_named()

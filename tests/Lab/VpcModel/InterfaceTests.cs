@@ -26,12 +26,14 @@ public sealed class InterfaceTests
     public void Interface_with_prefixes_and_ipv6_gets_aligned_ones()
     {
         var test = new TestWorld();
-        var eni = test.World.CreateNetworkInterface(new CreateInterfaceRequest
-        {
-            Subnet = test.SubnetA.Id,
-            Ipv4 = AddressRequest.AnyPrefixes(3),
-            Ipv6 = AddressRequest.AnyPrefixes(2),
-        });
+        var eni = test.World.CreateNetworkInterface(
+            new CreateInterfaceRequest
+            {
+                Subnet = test.SubnetA.Id,
+                Ipv4 = AddressRequest.AnyPrefixes(3),
+                Ipv6 = AddressRequest.AnyPrefixes(2),
+            }
+        );
         Assert.All(eni.Ipv4Prefixes, prefix => Assert.Equal(28, prefix.PrefixLength));
         Assert.All(eni.Ipv6Prefixes, prefix => Assert.Equal(80, prefix.PrefixLength));
         Assert.Equal(4, eni.Ipv4Slots);
@@ -43,7 +45,14 @@ public sealed class InterfaceTests
     public void Interface_deleted_gives_everything_back()
     {
         var test = new TestWorld();
-        var eni = test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetA.Id, Ipv4 = AddressRequest.AnyPrefixes(3), Ipv6 = AddressRequest.Any(2) });
+        var eni = test.World.CreateNetworkInterface(
+            new CreateInterfaceRequest
+            {
+                Subnet = test.SubnetA.Id,
+                Ipv4 = AddressRequest.AnyPrefixes(3),
+                Ipv6 = AddressRequest.Any(2),
+            }
+        );
         test.World.DeleteNetworkInterface(eni.Id);
         Assert.Null(test.World.FindInterface(eni.Id));
         Assert.Equal(251, test.World.FreeAddresses(test.SubnetA.Id));
@@ -103,12 +112,18 @@ public sealed class InterfaceTests
     {
         var test = new TestWorld(subnet: "10.0.1.0/27");
         test.Refused("InsufficientFreeAddressesInSubnet", () => test.Create(AddressRequest.Any(27)));
-        test.Refused("InvalidParameterValue", () => test.World.CreateNetworkInterface(new CreateInterfaceRequest
-        {
-            Subnet = test.SubnetA.Id,
-            Ipv4 = AddressRequest.Any(5),
-            Ipv6 = new AddressRequest { Addresses = [IPAddress.Parse("2600:1f14:0:fff::1")] },
-        }));
+        test.Refused(
+            "InvalidParameterValue",
+            () =>
+                test.World.CreateNetworkInterface(
+                    new CreateInterfaceRequest
+                    {
+                        Subnet = test.SubnetA.Id,
+                        Ipv4 = AddressRequest.Any(5),
+                        Ipv6 = new AddressRequest { Addresses = [IPAddress.Parse("2600:1f14:0:fff::1")] },
+                    }
+                )
+        );
         Assert.Equal(27, test.World.FreeAddresses(test.SubnetA.Id));
     }
 
@@ -117,12 +132,27 @@ public sealed class InterfaceTests
     {
         var test = new TestWorld();
         test.Refused("InvalidSubnetID.NotFound", () => test.Create(subnet: new SubnetId("subnet-0")));
-        test.Refused("InvalidGroup.NotFound", () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetA.Id, Groups = [new SecurityGroupId("sg-0")] }));
+        test.Refused(
+            "InvalidGroup.NotFound",
+            () =>
+                test.World.CreateNetworkInterface(
+                    new CreateInterfaceRequest { Subnet = test.SubnetA.Id, Groups = [new SecurityGroupId("sg-0")] }
+                )
+        );
         test.Refused("PrivateIpAddressLimitExceeded", () => test.Create(AddressRequest.Any(50)));
         test.Refused("InvalidParameterCombination", () => test.Create(new AddressRequest { AddressCount = 1, PrefixCount = 1 }));
         test.Refused("InvalidParameterValue", () => test.Create(AddressRequest.Any(-1)));
-        test.Refused("InvalidParameterValue", () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetB.Id, Ipv6 = AddressRequest.Any(1) }));
-        test.Refused("InvalidParameterValue", () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse("10.0.2.5") }));
+        test.Refused(
+            "InvalidParameterValue",
+            () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetB.Id, Ipv6 = AddressRequest.Any(1) })
+        );
+        test.Refused(
+            "InvalidParameterValue",
+            () =>
+                test.World.CreateNetworkInterface(
+                    new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse("10.0.2.5") }
+                )
+        );
     }
 
     [Fact]
@@ -133,18 +163,36 @@ public sealed class InterfaceTests
         var other = test.World.CreateSecurityGroup(test.Vpc.Id, "other");
         test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id, Groups = [other.Id] });
         test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id, Description = "changed" });
-        test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id, DeleteOnTermination = (eni.Attachment!.Id, true) });
+        test.World.ModifyNetworkInterfaceAttribute(
+            new ModifyInterfaceRequest { Interface = eni.Id, DeleteOnTermination = (eni.Attachment!.Id, true) }
+        );
         var changed = test.Current(eni.Id);
         Assert.Equal([other.Id], changed.Groups);
         Assert.Equal("changed", changed.Description);
         Assert.True(changed.Attachment!.DeleteOnTermination);
-        test.Refused("InvalidParameterCombination", () => test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id, Description = "x", SourceDestCheck = false }));
-        test.Refused("MissingParameter", () => test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id }));
-        test.Refused("InvalidAttachmentID.NotFound", () => test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest
-        {
-            Interface = eni.Id,
-            DeleteOnTermination = (new AttachmentId("eni-attach-0"), true),
-        }));
+        test.Refused(
+            "InvalidParameterCombination",
+            () =>
+                test.World.ModifyNetworkInterfaceAttribute(
+                    new ModifyInterfaceRequest
+                    {
+                        Interface = eni.Id,
+                        Description = "x",
+                        SourceDestCheck = false,
+                    }
+                )
+        );
+        test.Refused(
+            "MissingParameter",
+            () => test.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = eni.Id })
+        );
+        test.Refused(
+            "InvalidAttachmentID.NotFound",
+            () =>
+                test.World.ModifyNetworkInterfaceAttribute(
+                    new ModifyInterfaceRequest { Interface = eni.Id, DeleteOnTermination = (new AttachmentId("eni-attach-0"), true) }
+                )
+        );
     }
 
     [Fact]
@@ -155,7 +203,10 @@ public sealed class InterfaceTests
             var test = new TestWorld(seed: seed);
             var instance = test.Launch();
             test.CreateAttached(instance, device: 1, AddressRequest.Any(4));
-            return string.Join('\n', test.World.Interfaces.Select(eni => $"{eni.Id} {eni.Mac} {string.Join(',', eni.AllRanges)} {eni.Attachment?.Id}"));
+            return string.Join(
+                '\n',
+                test.World.Interfaces.Select(eni => $"{eni.Id} {eni.Mac} {string.Join(',', eni.AllRanges)} {eni.Attachment?.Id}")
+            );
         }
 
         Assert.Equal(Trace(7), Trace(7));

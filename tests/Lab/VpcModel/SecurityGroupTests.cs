@@ -9,8 +9,8 @@ public sealed class SecurityGroupTests
 {
     private readonly TestWorld _test = new();
 
-    private IEnumerable<RulePermission> Ingress
-        => _test.World.FindSecurityGroup(_test.Group.Id)!.Rules.Where(rule => !rule.IsEgress).Select(rule => rule.Permission);
+    private IEnumerable<RulePermission> Ingress =>
+        _test.World.FindSecurityGroup(_test.Group.Id)!.Rules.Where(rule => !rule.IsEgress).Select(rule => rule.Permission);
 
     [Fact]
     public void New_group_lets_everything_out_and_nothing_in()
@@ -59,8 +59,10 @@ public sealed class SecurityGroupTests
     public void Rule_that_exists_is_refused_with_all_that_were_asked_for_beside_it()
     {
         _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(22)]);
-        Refused("InvalidPermission.Duplicate",
-            () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(23), Tcp(22) with { Description = "another" }]));
+        Refused(
+            "InvalidPermission.Duplicate",
+            () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(23), Tcp(22) with { Description = "another" }])
+        );
         Assert.Equal([Tcp(22).Permission], Ingress);
         Refused("InvalidParameterValue", () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(23), Tcp(23)]));
         // The other direction is another rule.
@@ -70,11 +72,15 @@ public sealed class SecurityGroupTests
     [Fact]
     public void Group_that_is_a_peer_must_exist()
     {
-        Refused("InvalidGroup.NotFound",
-            () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false,
-            [new NewRule(RulePermission.Create("tcp", 1, 1, "sg-0"), "")]));
-        _test.World.AuthorizeRules(_test.Group.Id, isEgress: false,
-            [new NewRule(RulePermission.Create("tcp", 1, 1, _test.Group.Id.Value), "")]);
+        Refused(
+            "InvalidGroup.NotFound",
+            () => _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [new NewRule(RulePermission.Create("tcp", 1, 1, "sg-0"), "")])
+        );
+        _test.World.AuthorizeRules(
+            _test.Group.Id,
+            isEgress: false,
+            [new NewRule(RulePermission.Create("tcp", 1, 1, _test.Group.Id.Value), "")]
+        );
         Assert.Single(Ingress);
         Refused("InvalidGroup.NotFound", () => _test.World.AuthorizeRules(new SecurityGroupId("sg-0"), isEgress: false, [Tcp(1)]));
     }
@@ -83,11 +89,15 @@ public sealed class SecurityGroupTests
     public void Revoking_takes_all_or_nothing_by_permission_and_by_id()
     {
         var added = _test.World.AuthorizeRules(_test.Group.Id, isEgress: false, [Tcp(1), Tcp(2), Tcp(3)]);
-        Refused("InvalidPermission.NotFound",
-            () => _test.World.RevokeRules(_test.Group.Id, isEgress: false, [Tcp(1).Permission, Tcp(9).Permission], []));
+        Refused(
+            "InvalidPermission.NotFound",
+            () => _test.World.RevokeRules(_test.Group.Id, isEgress: false, [Tcp(1).Permission, Tcp(9).Permission], [])
+        );
         Refused("InvalidPermission.NotFound", () => _test.World.RevokeRules(_test.Group.Id, isEgress: true, [Tcp(1).Permission], []));
-        Refused("InvalidSecurityGroupRuleId.NotFound",
-            () => _test.World.RevokeRules(_test.Group.Id, isEgress: false, [Tcp(1).Permission], ["sgr-0"]));
+        Refused(
+            "InvalidSecurityGroupRuleId.NotFound",
+            () => _test.World.RevokeRules(_test.Group.Id, isEgress: false, [Tcp(1).Permission], ["sgr-0"])
+        );
         Refused("MissingParameter", () => _test.World.RevokeRules(_test.Group.Id, isEgress: false, [], []));
         Assert.Equal(3, Ingress.Count());
         Assert.Equal([added[0], added[1]], _test.World.RevokeRules(_test.Group.Id, isEgress: false, [Tcp(1).Permission], [added[1].Id]));

@@ -29,7 +29,13 @@ public sealed class SubnetTests
     public void Subnet_reserved_address_asked_for_is_refused(string address)
     {
         var test = new TestWorld();
-        test.Refused("InvalidIPAddress.InUse", () => test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse(address) }));
+        test.Refused(
+            "InvalidIPAddress.InUse",
+            () =>
+                test.World.CreateNetworkInterface(
+                    new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse(address) }
+                )
+        );
     }
 
     [Fact]
@@ -62,7 +68,9 @@ public sealed class SubnetTests
         // 14 blocks of a /24, one address in each: 237 free addresses and no free /28.
         var test = new TestWorld();
         for (var block = 1; block <= 14; block++)
-            test.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse($"10.0.1.{block * 16 + 7}") });
+            test.World.CreateNetworkInterface(
+                new CreateInterfaceRequest { Subnet = test.SubnetA.Id, PrimaryAddress = IPAddress.Parse($"10.0.1.{block * 16 + 7}") }
+            );
         Assert.Equal(237, test.World.FreeAddresses(test.SubnetA.Id));
         var fault = test.Refused("InsufficientCidrBlocks", () => test.Create(AddressRequest.AnyPrefixes(1)));
         Assert.Equal("The specified subnet does not have enough free cidr blocks to satisfy the request.", fault.Message);
@@ -87,7 +95,10 @@ public sealed class SubnetTests
         Assert.Contains(range, Assert.IsType<VpcEvent.RangesChanged>(test.Events[^1]).Ranges);
         test.World.CreateSubnet(test.Vpc.Id, "us-west-2a", subnet);
         test.Refused("DependencyViolation", () => test.World.RemoveRange(test.Vpc.Id, range));
-        test.Refused("InvalidSubnet.Conflict", () => test.World.CreateSubnet(test.Vpc.Id, "us-west-2b", IPNetwork.Parse("100.64.1.128/25")));
+        test.Refused(
+            "InvalidSubnet.Conflict",
+            () => test.World.CreateSubnet(test.Vpc.Id, "us-west-2b", IPNetwork.Parse("100.64.1.128/25"))
+        );
         test.Refused("InvalidVpc.Range", () => test.World.AddRange(test.Vpc.Id, IPNetwork.Parse("100.64.128.0/17")));
     }
 

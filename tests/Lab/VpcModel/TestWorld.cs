@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Time.Testing;
 using System.Net;
+using Microsoft.Extensions.Time.Testing;
 using VpcCni.Lab.VpcModel;
 using Xunit;
 
@@ -31,17 +31,26 @@ internal sealed class TestWorld
     public List<VpcEvent> Events { get; } = [];
 
     public Instance Launch(string type = "m5.large", SubnetId? subnet = null) =>
-        World.LaunchInstance(new LaunchRequest { InstanceType = type, Subnet = subnet ?? SubnetA.Id, Groups = [Group.Id] });
+        World.LaunchInstance(
+            new LaunchRequest
+            {
+                InstanceType = type,
+                Subnet = subnet ?? SubnetA.Id,
+                Groups = [Group.Id],
+            }
+        );
 
     public NetworkInterface Create(AddressRequest? ipv4 = null, SubnetId? subnet = null, string? token = null, string description = "") =>
-        World.CreateNetworkInterface(new CreateInterfaceRequest
-        {
-            Subnet = subnet ?? SubnetA.Id,
-            Groups = [Group.Id],
-            Ipv4 = ipv4 ?? AddressRequest.None,
-            ClientToken = token,
-            Description = description,
-        });
+        World.CreateNetworkInterface(
+            new CreateInterfaceRequest
+            {
+                Subnet = subnet ?? SubnetA.Id,
+                Groups = [Group.Id],
+                Ipv4 = ipv4 ?? AddressRequest.None,
+                ClientToken = token,
+                Description = description,
+            }
+        );
 
     public NetworkInterface CreateAttached(Instance instance, int device, AddressRequest? ipv4 = null)
     {

@@ -8,8 +8,9 @@ using Xunit;
 namespace VpcCni.Lab.Tests.VpcModel;
 
 /// <summary>
-/// Random lives of a world, of calls that may be refused at any point. After each call the invariants hold (<see cref="WorldInvariants"/>: no address on two interfaces, free counts,
-/// slots, alignment), a refused call has changed nothing, and what the events tell adds up to the world as it is.
+/// Random lives of a world, of calls that may be refused at any point. After each call the invariants hold (<see cref="WorldInvariants"/>:
+/// no address on two interfaces, free counts, slots, alignment), a refused call has changed nothing, and what the events tell adds up to
+/// the world as it is.
 /// </summary>
 public sealed class WorldProperties
 {
@@ -27,7 +28,15 @@ public sealed class WorldProperties
         test.World.Subscribe(told.Hear);
         test.World.Timing.AttachLatency = TimeSpan.FromSeconds(random.Next(3));
         test.World.Timing.DetachLatency = TimeSpan.FromSeconds(random.Next(3));
-        if (random.Next(3) == 0) test.World.Faults.Add(new FaultRule { Operation = "*", Probability = 0.1, Times = null });
+        if (random.Next(3) == 0)
+            test.World.Faults.Add(
+                new FaultRule
+                {
+                    Operation = "*",
+                    Probability = 0.1,
+                    Times = null,
+                }
+            );
         test.Launch("t3.small");
         test.Launch("m5.large");
         test.Launch("m4.large");
@@ -43,7 +52,8 @@ public sealed class WorldProperties
                 Assert.Equal(before, test.World.Interfaces);
             }
 
-            if (WorldInvariants.Check(test.World) is { Count: > 0 } problems) Assert.Fail($"seed {seed}, step {step}: {string.Join("; ", problems)}");
+            if (WorldInvariants.Check(test.World) is { Count: > 0 } problems)
+                Assert.Fail($"seed {seed}, step {step}: {string.Join("; ", problems)}");
             told.Check(test.World);
         }
     }
@@ -57,11 +67,17 @@ public sealed class WorldProperties
         switch (random.Next(12))
         {
             case 0 or 1:
-                test.Create(Wanted(random), random.Next(4) == 0 ? test.SubnetB.Id : test.SubnetA.Id, token: random.Next(3) == 0 ? $"token-{random.Next(5)}" : null);
+                test.Create(
+                    Wanted(random),
+                    random.Next(4) == 0 ? test.SubnetB.Id : test.SubnetA.Id,
+                    token: random.Next(3) == 0 ? $"token-{random.Next(5)}" : null
+                );
                 break;
             case 2 or 3:
                 var instances = world.Instances.ToArray();
-                world.AttachNetworkInterface(new AttachInterfaceRequest(eni.Id, instances[random.Next(instances.Length)].Id, random.Next(1, 5)));
+                world.AttachNetworkInterface(
+                    new AttachInterfaceRequest(eni.Id, instances[random.Next(instances.Length)].Id, random.Next(1, 5))
+                );
                 break;
             case 4:
                 world.DetachNetworkInterface(eni.Attachment?.Id ?? new AttachmentId("eni-attach-0"), force: random.Next(3) == 0);
@@ -74,15 +90,23 @@ public sealed class WorldProperties
                 break;
             case 8:
                 var other = enis[random.Next(enis.Length)];
-                world.AssignPrivateIpAddresses(eni.Id, new AddressRequest { Addresses = [.. other.SecondaryAddresses.Take(2)] }, allowReassignment: random.Next(2) == 0);
+                world.AssignPrivateIpAddresses(
+                    eni.Id,
+                    new AddressRequest { Addresses = [.. other.SecondaryAddresses.Take(2)] },
+                    allowReassignment: random.Next(2) == 0
+                );
                 break;
             case 9:
-                if (random.Next(2) == 0) world.UnassignPrivateIpAddresses(eni.Id, [.. eni.SecondaryAddresses.Take(random.Next(3))], []);
-                else world.UnassignPrivateIpAddresses(eni.Id, [], [.. eni.Ipv4Prefixes.Take(random.Next(3))]);
+                if (random.Next(2) == 0)
+                    world.UnassignPrivateIpAddresses(eni.Id, [.. eni.SecondaryAddresses.Take(random.Next(3))], []);
+                else
+                    world.UnassignPrivateIpAddresses(eni.Id, [], [.. eni.Ipv4Prefixes.Take(random.Next(3))]);
                 break;
             case 10:
-                if (random.Next(2) == 0) world.AssignIpv6Addresses(eni.Id, Wanted(random));
-                else world.UnassignIpv6Addresses(eni.Id, [.. eni.Ipv6Addresses.Take(1)], []);
+                if (random.Next(2) == 0)
+                    world.AssignIpv6Addresses(eni.Id, Wanted(random));
+                else
+                    world.UnassignIpv6Addresses(eni.Id, [.. eni.Ipv6Addresses.Take(1)], []);
                 break;
             default:
                 test.Time.Advance(TimeSpan.FromSeconds(random.Next(3)));
@@ -91,7 +115,8 @@ public sealed class WorldProperties
         }
     }
 
-    private static AddressRequest Wanted(Random random) => random.Next(2) == 0 ? AddressRequest.Any(random.Next(8)) : AddressRequest.AnyPrefixes(random.Next(4));
+    private static AddressRequest Wanted(Random random) =>
+        random.Next(2) == 0 ? AddressRequest.Any(random.Next(8)) : AddressRequest.AnyPrefixes(random.Next(4));
 
     /// <summary>The world as its events tell it: what a fabric would build.</summary>
     private sealed class ToldWorld
@@ -120,9 +145,15 @@ public sealed class WorldProperties
 
         public void Check(VpcWorld world)
         {
-            Assert.Equal(world.Interfaces.ToDictionary(eni => eni.Id, eni => string.Join(' ', eni.AllRanges)), _ranges.ToDictionary(pair => pair.Key, pair => string.Join(' ', pair.Value)));
+            Assert.Equal(
+                world.Interfaces.ToDictionary(eni => eni.Id, eni => string.Join(' ', eni.AllRanges)),
+                _ranges.ToDictionary(pair => pair.Key, pair => string.Join(' ', pair.Value))
+            );
             var present = world.Interfaces.Where(eni => eni.Attachment is { Status: not AttachmentStatus.Attaching });
-            Assert.Subset(_attached.Keys.ToHashSet(), present.Where(eni => eni.Attachment!.Status == AttachmentStatus.Attached).Select(eni => eni.Id).ToHashSet());
+            Assert.Subset(
+                _attached.Keys.ToHashSet(),
+                present.Where(eni => eni.Attachment!.Status == AttachmentStatus.Attached).Select(eni => eni.Id).ToHashSet()
+            );
             Assert.Subset(present.Select(eni => eni.Id).ToHashSet(), _attached.Keys.ToHashSet());
         }
     }

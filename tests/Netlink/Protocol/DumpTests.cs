@@ -21,7 +21,9 @@ public sealed class DumpTests
     public void An_interrupted_dump_is_repeated_and_its_results_are_dropped()
     {
         var kernel = new ScriptedTransport()
-            .Then(sent => [ScriptedTransport.Recorded("links", 0, sent[0].Sequence, Nlm.NLM_F_DUMP_INTR), ScriptedTransport.Done(sent[0].Sequence)])
+            .Then(sent =>
+                [ScriptedTransport.Recorded("links", 0, sent[0].Sequence, Nlm.NLM_F_DUMP_INTR), ScriptedTransport.Done(sent[0].Sequence)]
+            )
             .Then(sent => [Whole("links", sent[0].Sequence)]);
         Assert.Equal(3, new RouteNetlink(kernel).GetLinks().Count);
         Assert.Equal(2, kernel.Sent.Count);
@@ -31,7 +33,10 @@ public sealed class DumpTests
     public void A_dump_that_is_interrupted_again_and_again_fails_at_last()
     {
         var kernel = new ScriptedTransport();
-        for (int attempt = 0; attempt < RouteNetlink.MaxDumpAttempts; attempt++) kernel.Then(sent => [ScriptedTransport.Recorded("links", 0, sent[0].Sequence, Nlm.NLM_F_DUMP_INTR), ScriptedTransport.Done(sent[0].Sequence)]);
+        for (int attempt = 0; attempt < RouteNetlink.MaxDumpAttempts; attempt++)
+            kernel.Then(sent =>
+                [ScriptedTransport.Recorded("links", 0, sent[0].Sequence, Nlm.NLM_F_DUMP_INTR), ScriptedTransport.Done(sent[0].Sequence)]
+            );
         var failure = Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).GetLinks());
         Assert.Equal((Errno.EINTR, "ip link show", RouteNetlink.MaxDumpAttempts), (failure.Errno, failure.Operation, kernel.Sent.Count));
     }
@@ -58,7 +63,9 @@ public sealed class DumpTests
     [Fact]
     public void What_a_kernel_does_not_filter_is_filtered_here()
     {
-        var kernel = new ScriptedTransport().Then(sent => [Whole("routes", sent[0].Sequence)]).Then(sent => [Whole("addresses", sent[0].Sequence)]);
+        var kernel = new ScriptedTransport()
+            .Then(sent => [Whole("routes", sent[0].Sequence)])
+            .Then(sent => [Whole("addresses", sent[0].Sequence)]);
         var netlink = new RouteNetlink(kernel);
         Assert.Equal(1000, Assert.Single(netlink.GetRoutes(AddressFamily.InterNetwork, 1000)).Table);
         Assert.All(netlink.GetAddresses(AddressFamily.Unspecified, 2), address => Assert.Equal(2, address.LinkIndex));
@@ -90,6 +97,6 @@ public sealed class DumpTests
 
     private static byte[] Whole(string fixture, uint sequence) => [.. Parts(fixture, sequence).SelectMany(part => (byte[])part)];
 
-    private static IEnumerable<object> Parts(string fixture, uint sequence)
-        => Enumerable.Range(0, Fixture.Load(fixture).Length).Select(index => (object)ScriptedTransport.Recorded(fixture, index, sequence));
+    private static IEnumerable<object> Parts(string fixture, uint sequence) =>
+        Enumerable.Range(0, Fixture.Load(fixture).Length).Select(index => (object)ScriptedTransport.Recorded(fixture, index, sequence));
 }

@@ -7,7 +7,12 @@ namespace VpcCni.Netlink.Tests.Protocol;
 /// <summary>Batches against a scripted kernel: what is sent, what is believed, what is reported.</summary>
 public sealed class ExecuteTests
 {
-    private static readonly NetlinkRequest[] Three = [LinkRequests.SetUp(1, true), LinkRequests.SetMtu(2, 9001), LinkRequests.Delete("eni0")];
+    private static readonly NetlinkRequest[] Three =
+    [
+        LinkRequests.SetUp(1, true),
+        LinkRequests.SetMtu(2, 9001),
+        LinkRequests.Delete("eni0"),
+    ];
 
     [Fact]
     public void Requests_that_belong_together_travel_in_one_send_with_a_sequence_number_each()
@@ -24,17 +29,25 @@ public sealed class ExecuteTests
     public void Every_failure_of_a_batch_is_reported_and_the_first_names_it()
     {
         var kernel = new ScriptedTransport().Then(sent =>
-        [
-            ScriptedTransport.Acknowledge(sent[0].Sequence, 0),
-            ScriptedTransport.Acknowledge(sent[1].Sequence, 22, "Invalid MTU requested, hw max"),
-            ScriptedTransport.Acknowledge(sent[2].Sequence, 19),
-        ]);
+            [
+                ScriptedTransport.Acknowledge(sent[0].Sequence, 0),
+                ScriptedTransport.Acknowledge(sent[1].Sequence, 22, "Invalid MTU requested, hw max"),
+                ScriptedTransport.Acknowledge(sent[2].Sequence, 19),
+            ]
+        );
         var failure = Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).Execute(Three));
         Assert.Equal(
-            [new NetlinkFailure(1, "ip link set if2 mtu 9001", Errno.EINVAL, "Invalid MTU requested, hw max"), new NetlinkFailure(2, "ip link delete eni0", Errno.ENODEV, null)],
-            failure.Failures);
+            [
+                new NetlinkFailure(1, "ip link set if2 mtu 9001", Errno.EINVAL, "Invalid MTU requested, hw max"),
+                new NetlinkFailure(2, "ip link delete eni0", Errno.ENODEV, null),
+            ],
+            failure.Failures
+        );
         Assert.Equal((Errno.EINVAL, 1, "Invalid MTU requested, hw max"), (failure.Errno, failure.Succeeded, failure.ExtendedMessage));
-        Assert.Equal("ip link set if2 mtu 9001: EINVAL: Invalid MTU requested, hw max (request 2 of 3; 1 succeeded, 1 more failed)", failure.Message);
+        Assert.Equal(
+            "ip link set if2 mtu 9001: EINVAL: Invalid MTU requested, hw max (request 2 of 3; 1 succeeded, 1 more failed)",
+            failure.Message
+        );
     }
 
     [Fact]
@@ -69,10 +82,8 @@ public sealed class ExecuteTests
     public void Nothing_that_another_process_sends_is_believed()
     {
         var kernel = new ScriptedTransport().Then(sent =>
-        [
-            (ScriptedTransport.Acknowledge(sent[0].Sequence, 1), 999u),
-            ScriptedTransport.Acknowledge(sent[0].Sequence, 0),
-        ]);
+            [(ScriptedTransport.Acknowledge(sent[0].Sequence, 1), 999u), ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]
+        );
         new RouteNetlink(kernel).Execute(Three[0]);
     }
 
@@ -80,19 +91,22 @@ public sealed class ExecuteTests
     public void Acknowledgements_of_other_sequence_numbers_and_ports_are_skipped()
     {
         var kernel = new ScriptedTransport().Then(sent =>
-        [
-            ScriptedTransport.Acknowledge(sent[0].Sequence - 1, 1),
-            ScriptedTransport.Acknowledge(sent[0].Sequence + 1, 1),
-            ScriptedTransport.Acknowledge(sent[0].Sequence, 1, port: 12),
-            ScriptedTransport.Acknowledge(sent[0].Sequence, 0),
-        ]);
+            [
+                ScriptedTransport.Acknowledge(sent[0].Sequence - 1, 1),
+                ScriptedTransport.Acknowledge(sent[0].Sequence + 1, 1),
+                ScriptedTransport.Acknowledge(sent[0].Sequence, 1, port: 12),
+                ScriptedTransport.Acknowledge(sent[0].Sequence, 0),
+            ]
+        );
         new RouteNetlink(kernel).Execute(Three[0]);
     }
 
     [Fact]
     public void A_flood_of_stray_messages_ends_in_an_error()
     {
-        var kernel = new ScriptedTransport().Then(sent => Enumerable.Repeat<object>(ScriptedTransport.Acknowledge(sent[0].Sequence + 7, 0), 5000));
+        var kernel = new ScriptedTransport().Then(sent =>
+            Enumerable.Repeat<object>(ScriptedTransport.Acknowledge(sent[0].Sequence + 7, 0), 5000)
+        );
         Assert.Equal(Errno.EBADMSG, Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).Execute(Three[0])).Errno);
     }
 
@@ -138,7 +152,9 @@ public sealed class ExecuteTests
     [Fact]
     public void Acknowledgements_out_of_order_are_refused()
     {
-        var kernel = new ScriptedTransport().Then(sent => [ScriptedTransport.Acknowledge(sent[1].Sequence, 0), ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]);
+        var kernel = new ScriptedTransport().Then(sent =>
+            [ScriptedTransport.Acknowledge(sent[1].Sequence, 0), ScriptedTransport.Acknowledge(sent[0].Sequence, 0)]
+        );
         Assert.Equal(Errno.EBADMSG, Assert.Throws<NetlinkException>(() => new RouteNetlink(kernel).Execute(Three)).Errno);
     }
 
@@ -146,7 +162,18 @@ public sealed class ExecuteTests
     public void A_peer_that_has_to_be_up_is_set_up_between_its_creation_and_the_rest()
     {
         var kernel = new ScriptedTransport().ThenAcknowledge().ThenAcknowledge().ThenAcknowledge();
-        new RouteNetlink(kernel).Execute([Three[0], LinkRequests.CreateVeth(new VethSpec { Name = "a", PeerName = "b", PeerUp = true }), Three[1]]);
+        new RouteNetlink(kernel).Execute([
+            Three[0],
+            LinkRequests.CreateVeth(
+                new VethSpec
+                {
+                    Name = "a",
+                    PeerName = "b",
+                    PeerUp = true,
+                }
+            ),
+            Three[1],
+        ]);
         Assert.Equal([2, 1, 1], kernel.Sent.Select(datagram => Headers(datagram).Length));
         Assert.Equal(LinkMessage.SetUp("b", up: true)[MessageHeader.Size..], kernel.Sent[1][MessageHeader.Size..]);
     }
@@ -154,7 +181,14 @@ public sealed class ExecuteTests
     [Fact]
     public void A_peer_that_was_not_made_is_not_set_up_and_one_that_cannot_be_is_reported()
     {
-        var spec = LinkRequests.CreateVeth(new VethSpec { Name = "a", PeerName = "b", PeerUp = true });
+        var spec = LinkRequests.CreateVeth(
+            new VethSpec
+            {
+                Name = "a",
+                PeerName = "b",
+                PeerUp = true,
+            }
+        );
         var refused = new ScriptedTransport().ThenAcknowledge(17);
         Assert.Equal(Errno.EEXIST, Assert.Throws<NetlinkException>(() => new RouteNetlink(refused).Execute(spec)).Errno);
         Assert.Single(refused.Sent);
@@ -175,7 +209,8 @@ public sealed class ExecuteTests
     {
         var headers = new List<MessageHeader>();
         var reader = new MessageReader(datagram);
-        while (reader.TryRead(out var message)) headers.Add(message.Header);
+        while (reader.TryRead(out var message))
+            headers.Add(message.Header);
         return [.. headers];
     }
 }

@@ -15,17 +15,17 @@ public sealed class FindLinkByMacTests
     }
 
     public static TheoryData<Case> Cases =>
-    [
-        new Case("nothing", null),
-        new Case("hardware alone", "eth1", "eth1:"),
-        new Case("a veth alone", "v1", "v1:veth"),
-        new Case("hardware before veth", "eth1", "v1:veth", "eth1:"),
-        new Case("other virtual links before veth", "d1", "v1:veth", "d1:dummy"),
-        new Case("hardware before the vlan on it", "eth1", "eth1:", "eth1.5:vlan:1"),
-        new Case("a veth before the vlan on it", "v1", "v1:veth", "v1.5:vlan:1"),
-        new Case("a bridge port before its bridge", "v1", "br0:bridge", "v1:veth"),
-        new Case("a bridge alone", "br0", "br0:bridge"),
-    ];
+        [
+            new Case("nothing", null),
+            new Case("hardware alone", "eth1", "eth1:"),
+            new Case("a veth alone", "v1", "v1:veth"),
+            new Case("hardware before veth", "eth1", "v1:veth", "eth1:"),
+            new Case("other virtual links before veth", "d1", "v1:veth", "d1:dummy"),
+            new Case("hardware before the vlan on it", "eth1", "eth1:", "eth1.5:vlan:1"),
+            new Case("a veth before the vlan on it", "v1", "v1:veth", "v1.5:vlan:1"),
+            new Case("a bridge port before its bridge", "v1", "br0:bridge", "v1:veth"),
+            new Case("a bridge alone", "br0", "br0:bridge"),
+        ];
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -45,7 +45,15 @@ public sealed class FindLinkByMacTests
         Assert.All(links, link => Assert.Contains(link.Split(':')[0], failure.Message, StringComparison.Ordinal));
     }
 
-    private static RouteNetlink Netlink(string[] links) => new(new ScriptedTransport().Then(sent => [.. links.Select((link, index) => (object)Message(link, index + 1, sent[0].Sequence)), ScriptedTransport.Done(sent[0].Sequence)]));
+    private static RouteNetlink Netlink(string[] links) =>
+        new(
+            new ScriptedTransport().Then(sent =>
+                [
+                    .. links.Select((link, index) => (object)Message(link, index + 1, sent[0].Sequence)),
+                    ScriptedTransport.Done(sent[0].Sequence),
+                ]
+            )
+        );
 
     private static byte[] Message(string link, int index, uint sequence)
     {
@@ -54,7 +62,8 @@ public sealed class FindLinkByMacTests
         writer.Append(new LinkHeader { Index = index });
         writer.Name(Ifla.IFLA_IFNAME, parts[0]);
         writer.Attribute(Ifla.IFLA_ADDRESS, Mac);
-        if (parts.Length > 2) writer.Attribute(Ifla.IFLA_LINK, int.Parse(parts[2]));
+        if (parts.Length > 2)
+            writer.Attribute(Ifla.IFLA_LINK, int.Parse(parts[2]));
         if (parts[1].Length > 0)
         {
             int info = writer.BeginNested(Ifla.IFLA_LINKINFO);

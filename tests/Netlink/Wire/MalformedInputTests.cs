@@ -6,7 +6,10 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Wire;
 
-/// <summary>Whatever the octets: either they are understood, or <see cref="MalformedMessageException"/> says what is wrong. Spans make any other read impossible.</summary>
+/// <summary>
+/// Whatever the octets: either they are understood, or <see cref="MalformedMessageException"/> says what is wrong. Spans make any other
+/// read impossible.
+/// </summary>
 public sealed class MalformedInputTests
 {
     [Fact]
@@ -20,7 +23,8 @@ public sealed class MalformedInputTests
                 {
                     // As it arrives: the header promises more than there is.
                     Assert.Throws<MalformedMessageException>(() => Fixture.ParseAnything(message.AsSpan(0, length)));
-                    if (length < MessageHeader.Size) continue;
+                    if (length < MessageHeader.Size)
+                        continue;
                     // With a header that agrees: attributes end where they may.
                     byte[] shorter = message[..length];
                     BitConverter.TryWriteBytes(shorter, length);
@@ -55,15 +59,24 @@ public sealed class MalformedInputTests
     {
         ushort[] types =
         [
-            Nlm.NLMSG_ERROR, Nlm.NLMSG_DONE, Rtm.RTM_NEWLINK, Rtm.RTM_DELLINK, Rtm.RTM_NEWADDR, Rtm.RTM_NEWROUTE, Rtm.RTM_NEWRULE, Rtm.RTM_NEWNEIGH,
+            Nlm.NLMSG_ERROR,
+            Nlm.NLMSG_DONE,
+            Rtm.RTM_NEWLINK,
+            Rtm.RTM_DELLINK,
+            Rtm.RTM_NEWADDR,
+            Rtm.RTM_NEWROUTE,
+            Rtm.RTM_NEWRULE,
+            Rtm.RTM_NEWNEIGH,
         ];
-        var messages = from type in Gen.Elements(types)
-                       from flags in Gen.Elements<ushort>(0, Nlm.NLM_F_CAPPED, Nlm.NLM_F_ACK_TLVS, Nlm.NLM_F_ACK_TLVS | Nlm.NLM_F_CAPPED)
-                       from family in Gen.Elements<byte>(0, 2, 10, 7)
-                       from attributes in Gen.Elements(true, false)
-                       from payload in attributes ? SomeAttributes() : Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf()
-                       select Frame(type, flags, family, payload);
-        Prop.ForAll(Arb.From(messages), ReadOrRefuse).Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true).WithMaxTest(3000).WithEndSize(200));
+        var messages =
+            from type in Gen.Elements(types)
+            from flags in Gen.Elements<ushort>(0, Nlm.NLM_F_CAPPED, Nlm.NLM_F_ACK_TLVS, Nlm.NLM_F_ACK_TLVS | Nlm.NLM_F_CAPPED)
+            from family in Gen.Elements<byte>(0, 2, 10, 7)
+            from attributes in Gen.Elements(true, false)
+            from payload in attributes ? SomeAttributes() : Gen.Choose(0, 255).Select(value => (byte)value).ArrayOf()
+            select Frame(type, flags, family, payload);
+        Prop.ForAll(Arb.From(messages), ReadOrRefuse)
+            .Check(Config.QuickThrowOnFailure.WithQuietOnSuccess(true).WithMaxTest(3000).WithEndSize(200));
     }
 
     private static void ReadOrRefuse(byte[] datagram)
@@ -81,18 +94,33 @@ public sealed class MalformedInputTests
     /// <summary>A plausible fixed header followed by attributes of right types and wrong sizes.</summary>
     private static Gen<byte[]> SomeAttributes()
     {
-        var attribute = from type in Gen.Choose(0, 40)
-                        from value in Gen.Choose(0, 255).Select(octet => (byte)octet).ArrayOf()
-                        select (byte[])[.. BitConverter.GetBytes((ushort)(4 + value.Length)), .. BitConverter.GetBytes((ushort)type), .. value, .. new byte[(4 - (value.Length & 3)) & 3]];
+        var attribute =
+            from type in Gen.Choose(0, 40)
+            from value in Gen.Choose(0, 255).Select(octet => (byte)octet).ArrayOf()
+            select (byte[])
+                [
+                    .. BitConverter.GetBytes((ushort)(4 + value.Length)),
+                    .. BitConverter.GetBytes((ushort)type),
+                    .. value,
+                    .. new byte[(4 - (value.Length & 3)) & 3],
+                ];
         return from header in Gen.Choose(0, 255).Select(octet => (byte)octet).ArrayOf(16)
-               from size in Gen.Elements(8, 12, 16)
-               from attributes in attribute.ArrayOf()
-               select (byte[])[.. header[..size], .. attributes.SelectMany(octets => octets)];
+            from size in Gen.Elements(8, 12, 16)
+            from attributes in attribute.ArrayOf()
+            select (byte[])[.. header[..size], .. attributes.SelectMany(octets => octets)];
     }
 
     private static byte[] Frame(ushort type, ushort flags, byte family, byte[] payload)
     {
-        if (payload.Length > 0 && type >= Rtm.RTM_NEWLINK) payload[0] = family;
-        return [.. BitConverter.GetBytes(MessageHeader.Size + payload.Length), .. BitConverter.GetBytes(type), .. BitConverter.GetBytes(flags), .. new byte[8], .. payload];
+        if (payload.Length > 0 && type >= Rtm.RTM_NEWLINK)
+            payload[0] = family;
+        return
+        [
+            .. BitConverter.GetBytes(MessageHeader.Size + payload.Length),
+            .. BitConverter.GetBytes(type),
+            .. BitConverter.GetBytes(flags),
+            .. new byte[8],
+            .. payload,
+        ];
     }
 }

@@ -7,7 +7,9 @@ using Xunit;
 
 namespace VpcCni.Netlink.Tests.Wire;
 
-/// <summary>The structures have the sizes and offsets of their C originals (linux/netlink.h, linux/rtnetlink.h, sys/socket.h; 64-bit).</summary>
+/// <summary>
+/// The structures have the sizes and offsets of their C originals (linux/netlink.h, linux/rtnetlink.h, sys/socket.h; 64-bit).
+/// </summary>
 public sealed class StructureSizeTests
 {
     [Fact]

@@ -10,9 +10,13 @@ internal static class CheckpointTruth
     /// <summary>Changes of the cloud that are recorded as begun and not as ended; null when there are none.</summary>
     public static string? OpenIntents(byte[]? content)
     {
-        if (content is null) return null;
+        if (content is null)
+            return null;
         using var document = JsonDocument.Parse(content);
-        return document.RootElement.TryGetProperty("vpccni", out var ours) && ours.TryGetProperty("intents", out var intents) && intents.GetArrayLength() > 0
+        return
+            document.RootElement.TryGetProperty("vpccni", out var ours)
+            && ours.TryGetProperty("intents", out var intents)
+            && intents.GetArrayLength() > 0
             ? $"the checkpoint has {intents.GetArrayLength()} open intents: {intents.GetRawText()}"
             : null;
     }
@@ -24,33 +28,42 @@ internal static class CheckpointTruth
     public static HashSet<IPAddress> FreeAddresses(byte[]? content)
     {
         HashSet<IPAddress> free = [];
-        if (content is null || OpenIntents(content) is not null) return free;
+        if (content is null || OpenIntents(content) is not null)
+            return free;
         using var document = JsonDocument.Parse(content);
-        if (!document.RootElement.TryGetProperty("vpccni", out var ours)) return free;
-        var past = Elements(ours, "givenBack").Concat(Elements(ours, "gone"))
-            .Select(item => item.GetProperty("name").GetString()).ToHashSet(StringComparer.Ordinal);
+        if (!document.RootElement.TryGetProperty("vpccni", out var ours))
+            return free;
+        var past = Elements(ours, "givenBack")
+            .Concat(Elements(ours, "gone"))
+            .Select(item => item.GetProperty("name").GetString())
+            .ToHashSet(StringComparer.Ordinal);
         foreach (var item in Elements(ours, "interfaces"))
         {
             var isExcluded = item.TryGetProperty("excluded", out var excluded) && excluded.GetBoolean();
-            if (isExcluded || past.Contains(item.GetProperty("id").GetString())) continue;
+            if (isExcluded || past.Contains(item.GetProperty("id").GetString()))
+                continue;
             foreach (var name in Elements(item, "blocks").Select(block => block.GetString()!).Where(name => !past.Contains(name)))
             {
                 var range = IPNetwork.Parse(name);
                 var count = 1 << (32 - range.PrefixLength);
-                for (var number = 0; number < count; number++) free.Add(SafetyChecker.Offset(range.BaseAddress, number));
+                for (var number = 0; number < count; number++)
+                    free.Add(SafetyChecker.Offset(range.BaseAddress, number));
             }
         }
 
-        foreach (var item in Elements(document.RootElement, "allocations")) Remove(free, item, "ipv4");
-        foreach (var item in Elements(ours, "cooling")) Remove(free, item, "address");
+        foreach (var item in Elements(document.RootElement, "allocations"))
+            Remove(free, item, "ipv4");
+        foreach (var item in Elements(ours, "cooling"))
+            Remove(free, item, "address");
         return free;
     }
 
-    private static JsonElement[] Elements(JsonElement owner, string name)
-        => owner.TryGetProperty(name, out var array) && array.ValueKind == JsonValueKind.Array ? [.. array.EnumerateArray()] : [];
+    private static JsonElement[] Elements(JsonElement owner, string name) =>
+        owner.TryGetProperty(name, out var array) && array.ValueKind == JsonValueKind.Array ? [.. array.EnumerateArray()] : [];
 
     private static void Remove(HashSet<IPAddress> free, JsonElement owner, string name)
     {
-        if (owner.TryGetProperty(name, out var text) && IPAddress.TryParse(text.GetString(), out var address)) free.Remove(address);
+        if (owner.TryGetProperty(name, out var text) && IPAddress.TryParse(text.GetString(), out var address))
+            free.Remove(address);
     }
 }

@@ -3,7 +3,9 @@ using System.Net;
 
 namespace VpcCni.Simulation.Tests.Checker;
 
-/// <summary>One sandbox of one pod as the checker knows it: from the moment its client was told an address until it asks to give it back.</summary>
+/// <summary>
+/// One sandbox of one pod as the checker knows it: from the moment its client was told an address until it asks to give it back.
+/// </summary>
 internal sealed class PodRecord(string network, string container, string podNamespace, string podName, DateTimeOffset madeAt)
 {
     /// <summary>Before its first ADD.</summary>

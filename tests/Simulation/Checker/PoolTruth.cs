@@ -5,10 +5,12 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Checker;
 
 /// <summary>
-/// What the world says of the node's pool, against the documented targets of the AWS VPC CNI (docs/eni-and-ip-target.md and docs/prefix-and-ip-target.md there), computed here once more and on its own.
+/// What the world says of the node's pool, against the documented targets of the AWS VPC CNI (docs/eni-and-ip-target.md and
+/// docs/prefix-and-ip-target.md there), computed here once more and on its own.
 /// </summary>
 /// <remarks>
-/// T addresses attached, A assigned, W warm, M minimum, E warm interfaces, P warm prefixes, N addresses of an interface. Without prefix delegation a prefix that is left over counts only as far as it is used.
+/// T addresses attached, A assigned, W warm, M minimum, E warm interfaces, P warm prefixes, N addresses of an interface. Without prefix
+/// delegation a prefix that is left over counts only as far as it is used.
 /// </remarks>
 internal sealed class PoolTruth
 {
@@ -29,7 +31,14 @@ internal sealed class PoolTruth
     private readonly NetworkInterface[] _usable;
     private readonly HashSet<IPAddress> _used;
 
-    public PoolTruth(Scenario scenario, VpcWorld world, InstanceId instance, bool usesPrefixes, (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? custom, IEnumerable<PodRecord> live)
+    public PoolTruth(
+        Scenario scenario,
+        VpcWorld world,
+        InstanceId instance,
+        bool usesPrefixes,
+        (SubnetId Subnet, IReadOnlyList<SecurityGroupId> Groups)? custom,
+        IEnumerable<PodRecord> live
+    )
     {
         (_scenario, _world, _instance, _custom) = (scenario, world, instance, custom);
         (_usesPrefixes, _podLimit) = (usesPrefixes && scenario.Type.SupportsPrefixes, scenario.PodLimit(usesPrefixes));
@@ -45,23 +54,30 @@ internal sealed class PoolTruth
     public override string ToString() => $"{Total} attached, {_used.Count} assigned, {Available} available";
 
     /// <summary>An interface of ours on nothing, and whether somebody else took it off the node.</summary>
-    public (string What, bool IsOthersDoing)? Leak(IReadOnlySet<EniId> detachedByOthers)
-        => _world.Interfaces.FirstOrDefault(eni => IsOurs(eni) && eni.Attachment is null) is { } leaked
+    public (string What, bool IsOthersDoing)? Leak(IReadOnlySet<EniId> detachedByOthers) =>
+        _world.Interfaces.FirstOrDefault(eni => IsOurs(eni) && eni.Attachment is null) is { } leaked
             ? ($"{leaked.Id} is ours and attached to nothing: leaked", detachedByOthers.Contains(leaked.Id))
             : null;
 
     private bool HasAddressTargets => _scenario.WarmIp > 0 || _scenario.MinimumIp > 0;
 
-    private int Total => _usable.Sum(eni => eni.SecondaryAddresses.Length + (_usesPrefixes ? eni.Ipv4Prefixes.Length * PrefixSize : 0)) + UsedElsewhere;
+    private int Total =>
+        _usable.Sum(eni => eni.SecondaryAddresses.Length + (_usesPrefixes ? eni.Ipv4Prefixes.Length * PrefixSize : 0)) + UsedElsewhere;
 
     /// <summary>Used addresses of blocks that do not count: prefixes left over, interfaces of excluded subnets.</summary>
-    private int UsedElsewhere => _used.Count(address => !_usable.Any(eni => eni.SecondaryAddresses.Contains(address) || (_usesPrefixes && InPrefix(eni, address))));
+    private int UsedElsewhere =>
+        _used.Count(address => !_usable.Any(eni => eni.SecondaryAddresses.Contains(address) || (_usesPrefixes && InPrefix(eni, address))));
 
     private int Available => Total - _used.Count;
 
     /// <summary>Free addresses to have at least: an empty pool always counts as too low.</summary>
-    private int Wanted => Math.Max(
-        HasAddressTargets ? _scenario.WarmIp : _usesPrefixes ? _scenario.WarmPrefix * PrefixSize : _scenario.WarmEni * _scenario.PerInterface, 1);
+    private int Wanted =>
+        Math.Max(
+            HasAddressTargets ? _scenario.WarmIp
+                : _usesPrefixes ? _scenario.WarmPrefix * PrefixSize
+                : _scenario.WarmEni * _scenario.PerInterface,
+            1
+        );
 
     private int Minimum => HasAddressTargets ? _scenario.MinimumIp : 0;
 
@@ -71,23 +87,35 @@ internal sealed class PoolTruth
     public string? Shortage()
     {
         var missing = Math.Min(Math.Max(Wanted - Available, Minimum - Total), _podLimit - Total);
-        return missing > 0 && CanGrow(isStarving: Available <= 0) ? $"{missing} addresses are missing ({this}), and the cloud would give some" : null;
+        return missing > 0 && CanGrow(isStarving: Available <= 0)
+            ? $"{missing} addresses are missing ({this}), and the cloud would give some"
+            : null;
     }
 
     /// <summary>What the targets do not ask for; null when there is nothing of that.</summary>
     public string? Surplus()
     {
         var spare = Math.Min(Available - Wanted, Total - Minimum);
-        if (HasAddressTargets && !_usesPrefixes && spare > 0) return $"{spare} addresses too many ({this})";
-        if (_usesPrefixes && spare >= PrefixSize && FreePrefixes > (HasAddressTargets ? 0 : _scenario.WarmPrefix)) return $"a prefix too many ({this}, {FreePrefixes} wholly free prefixes)";
+        if (HasAddressTargets && !_usesPrefixes && spare > 0)
+            return $"{spare} addresses too many ({this})";
+        if (_usesPrefixes && spare >= PrefixSize && FreePrefixes > (HasAddressTargets ? 0 : _scenario.WarmPrefix))
+            return $"a prefix too many ({this}, {FreePrefixes} wholly free prefixes)";
         foreach (var eni in _managed)
         {
             var isUnused = !_used.Any(address => Carries(eni, address));
-            if (!_usesPrefixes && eni.Ipv4Prefixes.Any(prefix => !_used.Any(prefix.Contains))) return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
-            if (eni.Attachment!.IsPrimary || !isUnused || !IsOurs(eni)) continue;
-            if (IsExcluded(eni)) return $"{eni.Id} is unused and in a subnet that is not for pods";
+            if (!_usesPrefixes && eni.Ipv4Prefixes.Any(prefix => !_used.Any(prefix.Contains)))
+                return $"{eni.Id} has an unused prefix that does not fit the mode ({this})";
+            if (eni.Attachment!.IsPrimary || !isUnused || !IsOurs(eni))
+                continue;
+            if (IsExcluded(eni))
+                return $"{eni.Id} is unused and in a subnet that is not for pods";
             // As documented, whole interfaces go only when one more than the target is free.
-            if (!HasAddressTargets && !_usesPrefixes && Available >= (_scenario.WarmEni + 1) * _scenario.PerInterface && spare >= Addresses(eni))
+            if (
+                !HasAddressTargets
+                && !_usesPrefixes
+                && Available >= (_scenario.WarmEni + 1) * _scenario.PerInterface
+                && spare >= Addresses(eni)
+            )
                 return $"{eni.Id} is unused and more than WARM_ENI_TARGET is free ({this})";
         }
 
@@ -99,8 +127,10 @@ internal sealed class PoolTruth
     {
         foreach (var eni in _attached.Where(IsOurs))
         {
-            if (eni.Attachment!.Status != AttachmentStatus.Attached) return $"{eni.Id} is {eni.Attachment.Status}";
-            if (eni.Attachment is { DeleteOnTermination: false, IsPrimary: false }) return $"{eni.Id} would outlive the node";
+            if (eni.Attachment!.Status != AttachmentStatus.Attached)
+                return $"{eni.Id} is {eni.Attachment.Status}";
+            if (eni.Attachment is { DeleteOnTermination: false, IsPrimary: false })
+                return $"{eni.Id} would outlive the node";
         }
 
         return null;
@@ -113,20 +143,29 @@ internal sealed class PoolTruth
         foreach (var eni in _managed.Where(eni => !eni.Attachment!.IsPrimary && (_custom is null || !IsExcluded(eni))))
         {
             var wanted = _custom is { Groups: { Count: > 0 } configured } ? configured : primary;
-            if (!eni.Groups.ToHashSet().SetEquals(wanted)) return $"{eni.Id} has the security groups {string.Join(' ', eni.Groups)} and not {string.Join(' ', wanted)}";
+            if (!eni.Groups.ToHashSet().SetEquals(wanted))
+                return $"{eni.Id} has the security groups {string.Join(' ', eni.Groups)} and not {string.Join(' ', wanted)}";
         }
 
         return null;
     }
 
-    /// <summary>The cloud would give at least one address. With prefixes, single addresses stand in where no subnet has a whole one; a new interface is made for them only when nothing else is left.</summary>
+    /// <summary>
+    /// The cloud would give at least one address. With prefixes, single addresses stand in where no subnet has a whole one; a new interface
+    /// is made for them only when nothing else is left.
+    /// </summary>
     private bool CanGrow(bool isStarving)
     {
-        if (_usable.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0)) return true;
-        if (_attached.Count >= _scenario.MaxInterfaces) return false;
-        return Candidates().Any(subnet => _usesPrefixes && !isStarving
-            ? _world.FreePrefixes(subnet) > 0 && _world.FreeAddresses(subnet) > PrefixSize + 1 && !WouldSplit(subnet)
-            : _world.FreeAddresses(subnet) >= 2);
+        if (_usable.Any(eni => eni.Ipv4Slots - 1 < _scenario.PerInterface && _world.FreeAddresses(eni.Subnet) > 0))
+            return true;
+        if (_attached.Count >= _scenario.MaxInterfaces)
+            return false;
+        return Candidates()
+            .Any(subnet =>
+                _usesPrefixes && !isStarving
+                    ? _world.FreePrefixes(subnet) > 0 && _world.FreeAddresses(subnet) > PrefixSize + 1 && !WouldSplit(subnet)
+                    : _world.FreeAddresses(subnet) >= 2
+            );
     }
 
     /// <summary>The interface's own address may take the only free prefix's place.</summary>
@@ -134,9 +173,11 @@ internal sealed class PoolTruth
 
     private SubnetId[] Candidates()
     {
-        if (_custom is { } custom) return [custom.Subnet];
+        if (_custom is { } custom)
+            return [custom.Subnet];
         var primary = PrimarySubnet;
-        if (!_scenario.DiscoversSubnets) return [primary];
+        if (!_scenario.DiscoversSubnets)
+            return [primary];
         return [.. _world.Subnets.Where(subnet => IsFit(subnet, primary)).Select(subnet => subnet.Id)];
     }
 
@@ -145,31 +186,47 @@ internal sealed class PoolTruth
     private static bool IsFit(Subnet subnet, SubnetId primary)
     {
         var role = subnet.Tags.GetValueOrDefault(RoleTag);
-        if (string.Equals(role, "0", StringComparison.Ordinal)) return false;
-        if (subnet.Id == primary) return true;
-        return role is not null && (!subnet.Tags.Keys.Any(key => key.StartsWith(ClusterTag, StringComparison.Ordinal)) || subnet.Tags.ContainsKey(ClusterTag + "sim"));
+        if (string.Equals(role, "0", StringComparison.Ordinal))
+            return false;
+        if (subnet.Id == primary)
+            return true;
+        return role is not null
+            && (
+                !subnet.Tags.Keys.Any(key => key.StartsWith(ClusterTag, StringComparison.Ordinal))
+                || subnet.Tags.ContainsKey(ClusterTag + "sim")
+            );
     }
 
-    /// <summary>In a subnet that is not for pods; with custom networking, in any but the configured one, and the primary one always.</summary>
-    private bool IsExcluded(NetworkInterface eni)
-        => _custom is { } custom ? eni.Attachment!.IsPrimary || eni.Subnet != custom.Subnet : _scenario.DiscoversSubnets && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal);
+    /// <summary>
+    /// In a subnet that is not for pods; with custom networking, in any but the configured one, and the primary one always.
+    /// </summary>
+    private bool IsExcluded(NetworkInterface eni) =>
+        _custom is { } custom
+            ? eni.Attachment!.IsPrimary || eni.Subnet != custom.Subnet
+            : _scenario.DiscoversSubnets
+                && string.Equals(_world.FindSubnet(eni.Subnet)!.Tags.GetValueOrDefault(RoleTag), "0", StringComparison.Ordinal);
 
     private bool IsManaged(NetworkInterface eni)
     {
-        if (eni.Attachment is not { Status: AttachmentStatus.Attached, NetworkCard: 0 } attachment) return false;
-        if (attachment.IsPrimary) return true;
-        if (eni.Tags.TryGetValue(UnmanagedTag, out var unmanaged) && string.Equals(unmanaged, "true", StringComparison.Ordinal)) return false;
+        if (eni.Attachment is not { Status: AttachmentStatus.Attached, NetworkCard: 0 } attachment)
+            return false;
+        if (attachment.IsPrimary)
+            return true;
+        if (eni.Tags.TryGetValue(UnmanagedTag, out var unmanaged) && string.Equals(unmanaged, "true", StringComparison.Ordinal))
+            return false;
         return _scenario.ManageUntagged || IsTagged(eni);
     }
 
     /// <summary>Made by the daemon; others' interfaces may carry its tag once it uses them, and never its description.</summary>
     private bool IsOurs(NetworkInterface eni) => IsTagged(eni) && eni.Description.StartsWith("aws-K8S-", StringComparison.Ordinal);
 
-    private bool IsTagged(NetworkInterface eni) => eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
+    private bool IsTagged(NetworkInterface eni) =>
+        eni.Tags.TryGetValue(OwnerTag, out var owner) && string.Equals(owner, _instance.Value, StringComparison.Ordinal);
 
     private static int Addresses(NetworkInterface eni) => eni.SecondaryAddresses.Length + (eni.Ipv4Prefixes.Length * PrefixSize);
 
-    private static bool Carries(NetworkInterface eni, IPAddress address) => eni.SecondaryAddresses.Contains(address) || InPrefix(eni, address);
+    private static bool Carries(NetworkInterface eni, IPAddress address) =>
+        eni.SecondaryAddresses.Contains(address) || InPrefix(eni, address);
 
     private static bool InPrefix(NetworkInterface eni, IPAddress address) => eni.Ipv4Prefixes.Any(prefix => prefix.Contains(address));
 }

@@ -11,12 +11,20 @@ namespace VpcCni.Simulation.Tests.Comparison;
 /// <param name="ByOperation">All of them.</param>
 /// <param name="Refused">ADDs that were told to come again.</param>
 /// <param name="Waits">From the first ADD of a pod to its address, in order of length.</param>
-internal sealed record ComparedResult(long Mutations, long Describes, IReadOnlyDictionary<string, long> ByOperation, int Refused, IReadOnlyList<TimeSpan> Waits)
+internal sealed record ComparedResult(
+    long Mutations,
+    long Describes,
+    IReadOnlyDictionary<string, long> ByOperation,
+    int Refused,
+    IReadOnlyList<TimeSpan> Waits
+)
 {
     public TimeSpan Wait(double quantile) => Waits[Math.Min((int)(Waits.Count * quantile), Waits.Count - 1)];
 }
 
-/// <summary>A node on the model of EC2 without any trouble, for measuring: calls of 300 ms, attachments of 1.5 s, detachments of 5 s.</summary>
+/// <summary>
+/// A node on the model of EC2 without any trouble, for measuring: calls of 300 ms, attachments of 1.5 s, detachments of 5 s.
+/// </summary>
 internal sealed class ComparedNode
 {
     public static readonly TimeSpan CallTime = TimeSpan.FromMilliseconds(300);
@@ -31,7 +39,14 @@ internal sealed class ComparedNode
         var vpc = World.CreateVpc(IPNetwork.Parse("10.0.0.0/16"));
         Subnet = World.CreateSubnet(vpc.Id, "us-west-2a", IPNetwork.Parse("10.0.0.0/18")).Id;
         Group = World.CreateSecurityGroup(vpc.Id, "nodes").Id;
-        Instance = World.LaunchInstance(new LaunchRequest { InstanceType = type, Subnet = Subnet, Groups = [Group] });
+        Instance = World.LaunchInstance(
+            new LaunchRequest
+            {
+                InstanceType = type,
+                Subnet = Subnet,
+                Groups = [Group],
+            }
+        );
     }
 
     /// <summary>Of a call.</summary>
@@ -43,23 +58,42 @@ internal sealed class ComparedNode
     public Instance Instance { get; }
 
     /// <summary>From here on calls count: what a start costs is not what is compared.</summary>
-    public IReadOnlyDictionary<string, long> Calls() => World.Calls.Counts.GroupBy(pair => pair.Key.Operation, StringComparer.Ordinal).ToDictionary(group => group.Key, group => group.Sum(pair => pair.Value), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, long> Calls() =>
+        World
+            .Calls.Counts.GroupBy(pair => pair.Key.Operation, StringComparer.Ordinal)
+            .ToDictionary(group => group.Key, group => group.Sum(pair => pair.Value), StringComparer.Ordinal);
 
     /// <summary>What the node has attached now, and the calls since then.</summary>
     public RowStep StepOf(int pods, IReadOnlyDictionary<string, long> before, bool allServed)
     {
         var attached = World.InterfacesOf(Instance.Id);
         return new RowStep(
-            new ReferenceStep(pods, attached.Count, attached.Sum(eni => eni.SecondaryAddresses.Length), attached.Sum(eni => eni.Ipv4Prefixes.Length), allServed),
-            Result(before, Calls(), refused: 0, []).ByOperation);
+            new ReferenceStep(
+                pods,
+                attached.Count,
+                attached.Sum(eni => eni.SecondaryAddresses.Length),
+                attached.Sum(eni => eni.Ipv4Prefixes.Length),
+                allServed
+            ),
+            Result(before, Calls(), refused: 0, []).ByOperation
+        );
     }
 
-    public static ComparedResult Result(IReadOnlyDictionary<string, long> before, IReadOnlyDictionary<string, long> after, int refused, IEnumerable<TimeSpan> waits)
+    public static ComparedResult Result(
+        IReadOnlyDictionary<string, long> before,
+        IReadOnlyDictionary<string, long> after,
+        int refused,
+        IEnumerable<TimeSpan> waits
+    )
     {
         var made = after.ToDictionary(pair => pair.Key, pair => pair.Value - before.GetValueOrDefault(pair.Key), StringComparer.Ordinal);
         bool Asks(string operation) => operation.StartsWith("Describe", StringComparison.Ordinal);
         return new ComparedResult(
-            made.Where(pair => !Asks(pair.Key)).Sum(pair => pair.Value), made.Where(pair => Asks(pair.Key)).Sum(pair => pair.Value),
-            made.Where(pair => pair.Value > 0).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal), refused, [.. waits.Order()]);
+            made.Where(pair => !Asks(pair.Key)).Sum(pair => pair.Value),
+            made.Where(pair => Asks(pair.Key)).Sum(pair => pair.Value),
+            made.Where(pair => pair.Value > 0).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.Ordinal),
+            refused,
+            [.. waits.Order()]
+        );
     }
 }

@@ -15,6 +15,9 @@ public sealed class ComparisonTests(ITestOutputHelper output)
         Assert.True(report.Ours.Mutations < report.Reference.Mutations, text.ToString());
         Assert.Equal((1_000, 0), (report.Ours.Waits.Count, report.Ours.Refused));
         // Create, attach, modify and the attachment, side by side on as many interfaces as it takes; not one interface after the other.
-        Assert.True(report.OurBurst.Wait(1) <= (ComparedNode.CallTime * 3) + ComparedNode.AttachTime + TimeSpan.FromSeconds(0.1), text.ToString());
+        Assert.True(
+            report.OurBurst.Wait(1) <= (ComparedNode.CallTime * 3) + ComparedNode.AttachTime + TimeSpan.FromSeconds(0.1),
+            text.ToString()
+        );
     }
 }

@@ -5,8 +5,8 @@ using Xunit;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// A node whose every address is held or cools: a new pod gets an address when the first cooldown ends, and not later because it was refused
-/// before. The bound is the cooldown; kubelet comes back after 10 s with a new sandbox.
+/// A node whose every address is held or cools: a new pod gets an address when the first cooldown ends, and not later because it was
+/// refused before. The bound is the cooldown; kubelet comes back after 10 s with a new sandbox.
 /// </summary>
 public sealed class FullNodeTests
 {
@@ -34,11 +34,14 @@ public sealed class FullNodeTests
         for (var done = 0; done < 21; done += batch)
         {
             var first = done;
-            At(TimeSpan.Zero, () =>
-            {
-                Stop(first, first + batch);
-                Start(Full + first, Full + first + batch);
-            });
+            At(
+                TimeSpan.Zero,
+                () =>
+                {
+                    Stop(first, first + batch);
+                    Start(Full + first, Full + first + batch);
+                }
+            );
             _node.Time.Advance(TimeSpan.FromMinutes(1));
         }
 
@@ -67,7 +70,8 @@ public sealed class FullNodeTests
         // The first ten wait. The others would wait beyond the limit of an ADD, are told so at once, and wait when they come back.
         Assert.Equal((20, 10), (waits.Length, _ours.Refused));
         // Oldest cooldown first, first come first served.
-        for (var pod = 0; pod < 20; pod++) Assert.InRange(waits[pod], EndOf(pod), EndOf(pod) + Overhead);
+        for (var pod = 0; pod < 20; pod++)
+            Assert.InRange(waits[pod], EndOf(pod), EndOf(pod) + Overhead);
 
         TimeSpan EndOf(int pod) => Cooldown + TimeSpan.FromMilliseconds(500 * pod) - TimeSpan.FromSeconds(15);
     }
@@ -76,11 +80,13 @@ public sealed class FullNodeTests
 
     private void Start(int first, int end)
     {
-        for (var pod = first; pod < end; pod++) _ours.StartPod(pod);
+        for (var pod = first; pod < end; pod++)
+            _ours.StartPod(pod);
     }
 
     private void Stop(int first, int end)
     {
-        for (var pod = first; pod < end; pod++) _ours.StopPod(pod);
+        for (var pod = first; pod < end; pod++)
+            _ours.StopPod(pod);
     }
 }

@@ -43,7 +43,9 @@ public sealed class LoweredTargetTests
         Assert.Equal((1, 3), (Interfaces, Addresses));
     }
 
-    /// <summary>Up and down again: the last daemon finds targets in the checkpoint that it has itself, or those of the one in between.</summary>
+    /// <summary>
+    /// Up and down again: the last daemon finds targets in the checkpoint that it has itself, or those of the one in between.
+    /// </summary>
     [Theory]
     [InlineData(20)]
     [InlineData(3600)]
@@ -106,7 +108,10 @@ public sealed class LoweredTargetTests
 
         _node.Time.Advance(TimeSpan.FromMinutes(20));
         Assert.Equal((1, 1), (Interfaces, Addresses));
-        Assert.Equal(1, _node.Calls().GetValueOrDefault("UnassignPrivateIpAddresses") - before.GetValueOrDefault("UnassignPrivateIpAddresses"));
+        Assert.Equal(
+            1,
+            _node.Calls().GetValueOrDefault("UnassignPrivateIpAddresses") - before.GetValueOrDefault("UnassignPrivateIpAddresses")
+        );
     }
 
     private static Dictionary<string, string> Environment(string settings) => new ReferenceRow("", settings, []).Environment;

@@ -56,13 +56,23 @@ internal sealed class OurPolicy
         _daemon.Post(() =>
         {
             var time = new MonotonicTime(_daemon);
-            var cloud = new ModelCloud(_node.World, _node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions()) { Latency = CallLatency.Constant(_node.Latency) };
+            var cloud = new ModelCloud(_node.World, _node.Instance.Id, _daemon, new Random(2), new AwsCloudOptions())
+            {
+                Latency = CallLatency.Constant(_node.Latency),
+            };
             _engine = new PoolEngine(
                 new PoolPorts(
-                    cloud, new ModelHost(_kernel, _daemon), new ModelCheckpointFile(_disk, _daemon), new ModelMissedDels(new ModelNotes(), _daemon), time, new Random(3),
-                    NullLoggerFactory.Instance),
+                    cloud,
+                    new ModelHost(_kernel, _daemon),
+                    new ModelCheckpointFile(_disk, _daemon),
+                    new ModelMissedDels(new ModelNotes(), _daemon),
+                    time,
+                    new Random(3),
+                    NullLoggerFactory.Instance
+                ),
                 OptionBinder.Bind(environment).Options,
-                new DaemonState("compared", time));
+                new DaemonState("compared", time)
+            );
             // As the cluster says it; VPCCNI_MAX_PODS overrules it.
             _engine.Conditions.MaxPods = _node.Instance.Type.MaxPodsWithSecondaryAddresses;
             _ = _engine.RunAsync(_ => { }, CancellationToken.None);
@@ -74,7 +84,12 @@ internal sealed class OurPolicy
         var node = new ComparedNode(type);
         var ours = new OurPolicy(node, environment ?? new Dictionary<string, string>());
         var before = node.Calls();
-        foreach (var item in trace) node.Time.After(item.At, () => ours._starting[item.Pod] = item.Starts ? ours.StartAsync(item.Pod) : ours.StopAsync(item.Pod, ours._starting[item.Pod]));
+        foreach (var item in trace)
+            node.Time.After(
+                item.At,
+                () =>
+                    ours._starting[item.Pod] = item.Starts ? ours.StartAsync(item.Pod) : ours.StopAsync(item.Pod, ours._starting[item.Pod])
+            );
         node.Time.Advance(trace[^1].At + TimeSpan.FromMinutes(10));
         return ComparedNode.Result(before, node.Calls(), ours._refused, ours._waits);
     }
@@ -114,7 +129,9 @@ internal sealed class OurPolicy
         var began = _node.Time.GetUtcNow();
         while (true)
         {
-            var outcome = await _daemon.Start(() => _engine.Addresses.AddAsync(Key(pod), new PodReference("default", $"p{pod}"), "", CancellationToken.None));
+            var outcome = await _daemon.Start(() =>
+                _engine.Addresses.AddAsync(Key(pod), new PodReference("default", $"p{pod}"), "", CancellationToken.None)
+            );
             if (outcome is AddOutcome.Held held)
             {
                 _waits.Add(_node.Time.GetUtcNow() - began);
@@ -130,7 +147,8 @@ internal sealed class OurPolicy
     private async Task StopAsync(int pod, Task started)
     {
         await started;
-        foreach (var route in _kernel.Routes.Values.Where(route => route.HostInterface == $"p{pod}").ToArray()) _kernel.Unroute(route.Address);
+        foreach (var route in _kernel.Routes.Values.Where(route => route.HostInterface == $"p{pod}").ToArray())
+            _kernel.Unroute(route.Address);
         await _daemon.Start(() => _engine.Addresses.DeleteAsync(Key(pod), new PodReference("default", $"p{pod}"), CancellationToken.None));
     }
 

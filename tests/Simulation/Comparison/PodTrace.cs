@@ -4,7 +4,10 @@ namespace VpcCni.Simulation.Tests.Comparison;
 /// <summary>A pod starts or stops.</summary>
 internal readonly record struct PodEvent(TimeSpan At, int Pod, bool Starts);
 
-/// <summary>One node's pods over hours: a steady stream of short-lived ones, and a job of many at once every ten minutes. The same for everybody who is compared on it.</summary>
+/// <summary>
+/// One node's pods over hours: a steady stream of short-lived ones, and a job of many at once every ten minutes. The same for everybody who
+/// is compared on it.
+/// </summary>
 internal static class PodTrace
 {
     /// <param name="pods">How many start and stop.</param>
@@ -17,7 +20,7 @@ internal static class PodTrace
         var running = new PriorityQueue<int, TimeSpan>();
         var now = TimeSpan.Zero;
         var nextJob = TimeSpan.FromMinutes(10);
-        for (var pod = 0; pod < pods;)
+        for (var pod = 0; pod < pods; )
         {
             now += Exponential(random, TimeSpan.FromSeconds(8));
             var count = 1;
@@ -29,8 +32,10 @@ internal static class PodTrace
 
             for (var one = 0; one < count && pod < pods; one++)
             {
-                while (running.TryPeek(out _, out var ends) && ends <= now) running.Dequeue();
-                if (running.Count >= most) break;
+                while (running.TryPeek(out _, out var ends) && ends <= now)
+                    running.Dequeue();
+                if (running.Count >= most)
+                    break;
                 var end = now + TimeSpan.FromSeconds(5) + Exponential(random, TimeSpan.FromSeconds(90));
                 running.Enqueue(pod, end);
                 events.Add(new PodEvent(now, pod, Starts: true));
@@ -42,5 +47,6 @@ internal static class PodTrace
         return [.. events.OrderBy(item => item.At).ThenBy(item => item.Pod).ThenByDescending(item => item.Starts)];
     }
 
-    private static TimeSpan Exponential(Random random, TimeSpan mean) => TimeSpan.FromTicks((long)(-Math.Log(1 - random.NextDouble()) * mean.Ticks));
+    private static TimeSpan Exponential(Random random, TimeSpan mean) =>
+        TimeSpan.FromTicks((long)(-Math.Log(1 - random.NextDouble()) * mean.Ticks));
 }

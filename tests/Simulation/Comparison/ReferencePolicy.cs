@@ -5,9 +5,9 @@ using VpcCni.Lab.VpcModel;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// A model of the AWS VPC CNI's pool, version 1.23.1: its formulas for every target, its loop of 5 s with one growth action a pass, its random
-/// order of interfaces and addresses, ADDs that fail when the pool is empty, cooling addresses that count as available. Written from its
-/// documented behaviour; what it holds after each step of <c>reference-pool.tsv</c> is what was measured.
+/// A model of the AWS VPC CNI's pool, version 1.23.1: its formulas for every target, its loop of 5 s with one growth action a pass, its
+/// random order of interfaces and addresses, ADDs that fail when the pool is empty, cooling addresses that count as available. Written from
+/// its documented behaviour; what it holds after each step of <c>reference-pool.tsv</c> is what was measured.
 /// </summary>
 internal sealed class ReferencePolicy
 {
@@ -58,7 +58,13 @@ internal sealed class ReferencePolicy
         var before = node.Calls();
         foreach (var item in trace)
         {
-            node.Time.After(item.At, () => reference._starting[item.Pod] = item.Starts ? reference.StartAsync(item.Pod) : reference.StopAsync(item.Pod, reference._starting[item.Pod]));
+            node.Time.After(
+                item.At,
+                () =>
+                    reference._starting[item.Pod] = item.Starts
+                        ? reference.StartAsync(item.Pod)
+                        : reference.StopAsync(item.Pod, reference._starting[item.Pod])
+            );
         }
 
         node.Time.Advance(trace[^1].At + TimeSpan.FromMinutes(10));
@@ -96,9 +102,11 @@ internal sealed class ReferencePolicy
         for (var pod = first; pod < end; pod++)
         {
             var until = _node.Time.GetUtcNow() + PodDeadline;
-            while (!TryAssign(pod) && _node.Time.GetUtcNow() < until) await Task.Delay(Kubelet.Retry, _node.Time);
+            while (!TryAssign(pod) && _node.Time.GetUtcNow() < until)
+                await Task.Delay(Kubelet.Retry, _node.Time);
             // The rest of the step would find as little.
-            if (!_held.ContainsKey(pod)) return;
+            if (!_held.ContainsKey(pod))
+                return;
             await Task.Delay(RowResult.BetweenPods, _node.Time);
         }
     }
@@ -123,7 +131,8 @@ internal sealed class ReferencePolicy
         {
             foreach (var (address, usage) in Shuffled(eni.Addresses))
             {
-                if (usage.IsUsed || now - usage.FreedAt <= Cooldown) continue;
+                if (usage.IsUsed || now - usage.FreedAt <= Cooldown)
+                    continue;
                 eni.Addresses[address] = usage with { IsUsed = true };
                 _held[pod] = (eni, address);
                 return true;
@@ -146,16 +155,20 @@ internal sealed class ReferencePolicy
         while (true)
         {
             await Task.Delay(HalfPass, _node.Time);
-            if (_targets.IsLow(Total, _held.Count, SlotsPerEni)) await GrowAsync(_targets.ToAdd(Total, _held.Count, FreePrefixes, SlotsPerEni));
-            else await ShrinkAsync(_targets.ToRemove(Total, _held.Count, Prefixes, FreePrefixes));
+            if (_targets.IsLow(Total, _held.Count, SlotsPerEni))
+                await GrowAsync(_targets.ToAdd(Total, _held.Count, FreePrefixes, SlotsPerEni));
+            else
+                await ShrinkAsync(_targets.ToRemove(Total, _held.Count, Prefixes, FreePrefixes));
             await Task.Delay(HalfPass, _node.Time);
         }
     }
 
     private async Task ShrinkAsync(int blocks)
     {
-        if (blocks > 0 && _node.Time.GetUtcNow() - _decreasedAt >= DecreaseInterval) await ReleaseAsync(blocks);
-        if (_targets.MayRemoveEni(Total - _held.Count, SlotsPerEni)) await RemoveOneAsync();
+        if (blocks > 0 && _node.Time.GetUtcNow() - _decreasedAt >= DecreaseInterval)
+            await ReleaseAsync(blocks);
+        if (_targets.MayRemoveEni(Total - _held.Count, SlotsPerEni))
+            await RemoveOneAsync();
     }
 
     /// <summary>Blocks that no pod holds, of interfaces in random order; those that cool go like the others.</summary>
@@ -164,12 +177,18 @@ internal sealed class ReferencePolicy
         _decreasedAt = _node.Time.GetUtcNow();
         foreach (var eni in Shuffled(_enis))
         {
-            if (blocks <= 0) return;
-            IPAddress[] addresses = _targets.UsesPrefixes ? [] : [.. Shuffled(eni.Addresses).Where(pair => !pair.Value.IsUsed).Select(pair => pair.Key).Take(blocks)];
+            if (blocks <= 0)
+                return;
+            IPAddress[] addresses = _targets.UsesPrefixes
+                ? []
+                : [.. Shuffled(eni.Addresses).Where(pair => !pair.Value.IsUsed).Select(pair => pair.Key).Take(blocks)];
             IPNetwork[] prefixes = [.. Shuffled(eni.Prefixes).Where(eni.IsFree).Take(blocks)];
-            if (addresses.Length + prefixes.Length == 0) continue;
-            foreach (var address in addresses) eni.Addresses.Remove(address);
-            foreach (var prefix in prefixes) eni.Remove(prefix);
+            if (addresses.Length + prefixes.Length == 0)
+                continue;
+            foreach (var address in addresses)
+                eni.Addresses.Remove(address);
+            foreach (var prefix in prefixes)
+                eni.Remove(prefix);
             blocks -= addresses.Length + prefixes.Length;
             await CallAsync(() => _node.World.UnassignPrivateIpAddresses(eni.Id, addresses, prefixes));
         }
@@ -180,18 +199,44 @@ internal sealed class ReferencePolicy
     {
         if (Shuffled(_enis).FirstOrDefault(eni => Slots(eni) < SlotsPerEni) is { } withRoom)
         {
-            var change = await CallAsync(() => _node.World.AssignPrivateIpAddresses(withRoom.Id, Request(Math.Min(wanted, SlotsPerEni - Slots(withRoom)))));
+            var change = await CallAsync(() =>
+                _node.World.AssignPrivateIpAddresses(withRoom.Id, Request(Math.Min(wanted, SlotsPerEni - Slots(withRoom))))
+            );
             withRoom.Add(change.Addresses, change.Prefixes);
             return;
         }
 
-        if (_enis.Count >= _targets.MaxEnis) return;
-        var created = await CallAsync(() => _node.World.CreateNetworkInterface(new CreateInterfaceRequest { Subnet = _node.Subnet, Groups = [_node.Group], Ipv4 = Request(Math.Min(wanted, SlotsPerEni)), Description = "reference" }));
+        if (_enis.Count >= _targets.MaxEnis)
+            return;
+        var created = await CallAsync(() =>
+            _node.World.CreateNetworkInterface(
+                new CreateInterfaceRequest
+                {
+                    Subnet = _node.Subnet,
+                    Groups = [_node.Group],
+                    Ipv4 = Request(Math.Min(wanted, SlotsPerEni)),
+                    Description = "reference",
+                }
+            )
+        );
         await CallAsync(() => _node.World.DescribeInstances(new Query { Ids = [_node.Instance.Id.Value] }));
         var used = _node.World.InterfacesOf(_node.Instance.Id).Select(eni => eni.Attachment!.DeviceIndex).ToHashSet();
-        var attachment = await CallAsync(() => _node.World.AttachNetworkInterface(new AttachInterfaceRequest(created.Id, _node.Instance.Id, Enumerable.Range(1, 99).First(index => !used.Contains(index)))));
-        await CallAsync(() => _node.World.ModifyNetworkInterfaceAttribute(new ModifyInterfaceRequest { Interface = created.Id, DeleteOnTermination = (attachment.Id, true) }));
-        for (var pause = FirstMetadataRetry; _node.World.FindInterface(created.Id)!.Attachment!.Status != AttachmentStatus.Attached; pause *= 2) await Task.Delay(pause, _node.Time);
+        var attachment = await CallAsync(() =>
+            _node.World.AttachNetworkInterface(
+                new AttachInterfaceRequest(created.Id, _node.Instance.Id, Enumerable.Range(1, 99).First(index => !used.Contains(index)))
+            )
+        );
+        await CallAsync(() =>
+            _node.World.ModifyNetworkInterfaceAttribute(
+                new ModifyInterfaceRequest { Interface = created.Id, DeleteOnTermination = (attachment.Id, true) }
+            )
+        );
+        for (
+            var pause = FirstMetadataRetry;
+            _node.World.FindInterface(created.Id)!.Attachment!.Status != AttachmentStatus.Attached;
+            pause *= 2
+        )
+            await Task.Delay(pause, _node.Time);
         var eni = new Eni(created.Id, IsPrimary: false, _node.Time.GetUtcNow());
         eni.Add(created.SecondaryAddresses, created.Ipv4Prefixes);
         _enis.Add(eni);
@@ -200,8 +245,15 @@ internal sealed class ReferencePolicy
     private async Task RemoveOneAsync()
     {
         var now = _node.Time.GetUtcNow();
-        var deletable = Shuffled(_enis).FirstOrDefault(eni => !eni.IsPrimary && now - eni.CreatedAt >= MinimumEniAge && eni.Addresses.Values.All(usage => !usage.IsUsed && now - usage.FreedAt > Cooldown) && _targets.AreMetWithout(Total - eni.Addresses.Count, _held.Count, FreePrefixes - eni.Prefixes.Count));
-        if (deletable is null) return;
+        var deletable = Shuffled(_enis)
+            .FirstOrDefault(eni =>
+                !eni.IsPrimary
+                && now - eni.CreatedAt >= MinimumEniAge
+                && eni.Addresses.Values.All(usage => !usage.IsUsed && now - usage.FreedAt > Cooldown)
+                && _targets.AreMetWithout(Total - eni.Addresses.Count, _held.Count, FreePrefixes - eni.Prefixes.Count)
+            );
+        if (deletable is null)
+            return;
         _enis.Remove(deletable);
         await CallAsync(() => _node.World.DescribeNetworkInterfaces(new Query { Ids = [deletable.Id.Value] }));
         var attachment = _node.World.FindInterface(deletable.Id)!.Attachment!.Id;
@@ -257,19 +309,22 @@ internal sealed class ReferencePolicy
 
         public void Add(IEnumerable<IPAddress> addresses, IEnumerable<IPNetwork> prefixes)
         {
-            foreach (var address in addresses) Addresses[address] = Usage.Fresh;
+            foreach (var address in addresses)
+                Addresses[address] = Usage.Fresh;
             foreach (var prefix in prefixes)
             {
                 Prefixes.Add(prefix);
                 var first = prefix.BaseAddress.GetAddressBytes();
-                for (var offset = 0; offset < 16; offset++) Addresses[new IPAddress([first[0], first[1], first[2], (byte)(first[3] + offset)])] = Usage.Fresh;
+                for (var offset = 0; offset < 16; offset++)
+                    Addresses[new IPAddress([first[0], first[1], first[2], (byte)(first[3] + offset)])] = Usage.Fresh;
             }
         }
 
         public void Remove(IPNetwork prefix)
         {
             Prefixes.Remove(prefix);
-            foreach (var address in Addresses.Keys.Where(prefix.Contains).ToArray()) Addresses.Remove(address);
+            foreach (var address in Addresses.Keys.Where(prefix.Contains).ToArray())
+                Addresses.Remove(address);
         }
     }
 

@@ -6,8 +6,8 @@ using Xunit;
 namespace VpcCni.Simulation.Tests.Comparison;
 
 /// <summary>
-/// The pool against what the AWS VPC CNI held on the same node under the same settings (<c>reference-pool.tsv</c>), step by step: equal, or a
-/// deviation that docs/adr/0009 names.
+/// The pool against what the AWS VPC CNI held on the same node under the same settings (<c>reference-pool.tsv</c>), step by step: equal, or
+/// a deviation that docs/adr/0009 names.
 /// </summary>
 public sealed class ReferencePoolTests
 {
@@ -23,13 +23,15 @@ public sealed class ReferencePoolTests
     public static TheoryData<string> Rows => [.. ReferenceRow.Read().Select(row => row.ToString())];
 
     /// <summary>Without those under which the reference's pool takes turns between growing and shrinking: a step shows either.</summary>
-    public static TheoryData<string> SteadyRows
-        => [.. ReferenceRow.Read().Where(row => row.Environment.GetValueOrDefault("WARM_PREFIX_TARGET") != "0").Select(row => row.ToString())];
+    public static TheoryData<string> SteadyRows =>
+        [.. ReferenceRow.Read().Where(row => row.Environment.GetValueOrDefault("WARM_PREFIX_TARGET") != "0").Select(row => row.ToString())];
 
     /// <summary>Without those under which the reference stops serving, which costs it no calls.</summary>
     public static TheoryData<string> ServedRows => [.. ReferenceRow.Read().Where(row => !StopsServing(row)).Select(row => row.ToString())];
 
-    /// <summary>With its calls as trustworthy as its pool: the calls themselves were counted in sum only, 38 AssignPrivateIpAddresses.</summary>
+    /// <summary>
+    /// With its calls as trustworthy as its pool: the calls themselves were counted in sum only, 38 AssignPrivateIpAddresses.
+    /// </summary>
     [Theory]
     [MemberData(nameof(SteadyRows))]
     public void Model_of_the_reference_holds_what_was_measured(string name)
@@ -53,7 +55,8 @@ public sealed class ReferencePoolTests
         foreach (var callTime in (TimeSpan[])[FastCalls, RealCalls])
         {
             var ours = OurPolicy.Run(row, callTime, RowResult.Quiet);
-            foreach (var (reference, step) in row.Steps.Zip(ours.Steps)) AssertEqual(row, reference, step.Pool, ahead: row.UsesAddressTargets ? PoolLimits.MostAhead : 0);
+            foreach (var (reference, step) in row.Steps.Zip(ours.Steps))
+                AssertEqual(row, reference, step.Pool, ahead: row.UsesAddressTargets ? PoolLimits.MostAhead : 0);
         }
     }
 
@@ -63,7 +66,8 @@ public sealed class ReferencePoolTests
     {
         var row = RowOf(name);
         var ours = OurPolicy.Run(row, RealCalls, AtRest);
-        foreach (var (reference, step) in row.Steps.Zip(ours.Steps)) AssertEqual(row, reference, step.Pool, ahead: 0);
+        foreach (var (reference, step) in row.Steps.Zip(ours.Steps))
+            AssertEqual(row, reference, step.Pool, ahead: 0);
     }
 
     [Theory]
@@ -81,7 +85,10 @@ public sealed class ReferencePoolTests
             var most = reference.Mutations + (row.Steps.Any(step => IsPackedElsewhere(row, step)) ? 1 : 0);
             // And nine pods of ten wait for no more than the call that is under way and the next one.
             Assert.True(ours.Waits[ours.Waits.Count * 9 / 10] <= callTime * 2, $"{ours.Waits[ours.Waits.Count * 9 / 10]} of waiting");
-            Assert.True(calls <= most, $"{calls} calls where the reference makes {reference.Mutations}, with calls of {callTime.TotalMilliseconds} ms");
+            Assert.True(
+                calls <= most,
+                $"{calls} calls where the reference makes {reference.Mutations}, with calls of {callTime.TotalMilliseconds} ms"
+            );
         }
     }
 
@@ -111,8 +118,15 @@ public sealed class ReferencePoolTests
         // MINIMUM_IP_TARGET alone: the reference's pool stays empty, ours grows.
         if (StopsServing(row) && reference.Pods >= int.Parse(row.Environment["MINIMUM_IP_TARGET"]))
         {
-            Assert.True(ours.Addresses + (ours.Prefixes * PoolTargets.PrefixSize) >= reference.Addresses + (reference.Prefixes * PoolTargets.PrefixSize), where);
-            Assert.True(ours.AllServed || ours.Interfaces == InstanceTypeCatalog.Common[row.InstanceType].NetworkCards[0].MaxInterfaces, where);
+            Assert.True(
+                ours.Addresses + (ours.Prefixes * PoolTargets.PrefixSize)
+                    >= reference.Addresses + (reference.Prefixes * PoolTargets.PrefixSize),
+                where
+            );
+            Assert.True(
+                ours.AllServed || ours.Interfaces == InstanceTypeCatalog.Common[row.InstanceType].NetworkCards[0].MaxInterfaces,
+                where
+            );
             return;
         }
 
@@ -121,10 +135,13 @@ public sealed class ReferencePoolTests
         Assert.True(ours.Prefixes == reference.Prefixes - (IsPackedElsewhere(row, reference) ? 1 : 0), where);
     }
 
-    private static bool StopsServing(ReferenceRow row) => row.Environment.ContainsKey("MINIMUM_IP_TARGET") && !row.Environment.ContainsKey("WARM_IP_TARGET");
+    private static bool StopsServing(ReferenceRow row) =>
+        row.Environment.ContainsKey("MINIMUM_IP_TARGET") && !row.Environment.ContainsKey("WARM_IP_TARGET");
 
     /// <summary>
-    /// Packing: the reference gives out addresses in random order, so that the pod after the sixteenth may break into a second and third prefix.
+    /// Packing: the reference gives out addresses in random order, so that the pod after the sixteenth may break into a second and third
+    /// prefix.
     /// </summary>
-    private static bool IsPackedElsewhere(ReferenceRow row, ReferenceStep step) => row.Settings.Contains("WARM_PREFIX_TARGET=2", StringComparison.Ordinal) && step.Pods == 17;
+    private static bool IsPackedElsewhere(ReferenceRow row, ReferenceStep step) =>
+        row.Settings.Contains("WARM_PREFIX_TARGET=2", StringComparison.Ordinal) && step.Pods == 17;
 }

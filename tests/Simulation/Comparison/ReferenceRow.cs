@@ -20,8 +20,11 @@ internal sealed record ReferenceRow(string InstanceType, string Settings, IReadO
 {
     private const string File = "reference-pool.tsv";
 
-    public Dictionary<string, string> Environment
-        => Settings.Split(' ').Select(setting => setting.Split('=')).ToDictionary(parts => parts[0], parts => parts[1], StringComparer.Ordinal);
+    public Dictionary<string, string> Environment =>
+        Settings
+            .Split(' ')
+            .Select(setting => setting.Split('='))
+            .ToDictionary(parts => parts[0], parts => parts[1], StringComparer.Ordinal);
 
     public bool UsesPrefixes => Environment.ContainsKey("ENABLE_PREFIX_DELEGATION");
 
@@ -29,17 +32,21 @@ internal sealed record ReferenceRow(string InstanceType, string Settings, IReadO
 
     public static IReadOnlyList<ReferenceRow> Read()
     {
-        using var stream = typeof(ReferenceRow).Assembly.GetManifestResourceStream(File)
-            ?? throw new InvalidOperationException($"{File} is not embedded");
+        using var stream =
+            typeof(ReferenceRow).Assembly.GetManifestResourceStream(File) ?? throw new InvalidOperationException($"{File} is not embedded");
         using var reader = new StreamReader(stream);
         var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#').Skip(1);
-        return [.. lines.Select(line => line.Split('\t'))
-            .GroupBy(fields => (Type: fields[0], Settings: fields[1]))
-            .Select(group => new ReferenceRow(group.Key.Type, group.Key.Settings, [.. group.Select(Parse)]))];
+        return
+        [
+            .. lines
+                .Select(line => line.Split('\t'))
+                .GroupBy(fields => (Type: fields[0], Settings: fields[1]))
+                .Select(group => new ReferenceRow(group.Key.Type, group.Key.Settings, [.. group.Select(Parse)])),
+        ];
     }
 
     public override string ToString() => $"{InstanceType} {Settings}";
 
-    private static ReferenceStep Parse(string[] fields)
-        => new(int.Parse(fields[2]), int.Parse(fields[3]), int.Parse(fields[4]), int.Parse(fields[5]), fields[6] == "yes");
+    private static ReferenceStep Parse(string[] fields) =>
+        new(int.Parse(fields[2]), int.Parse(fields[3]), int.Parse(fields[4]), int.Parse(fields[5]), fields[6] == "yes");
 }

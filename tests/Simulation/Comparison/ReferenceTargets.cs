@@ -3,7 +3,9 @@ using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation.Tests.Comparison;
 
-/// <summary>The targets of the AWS VPC CNI and its formulas on them, version 1.23.1. Blocks are secondary addresses or prefixes, by the mode.</summary>
+/// <summary>
+/// The targets of the AWS VPC CNI and its formulas on them, version 1.23.1. Blocks are secondary addresses or prefixes, by the mode.
+/// </summary>
 /// <param name="UsesPrefixes">ENABLE_PREFIX_DELEGATION.</param>
 /// <param name="WarmIp">WARM_IP_TARGET; 0 is unset.</param>
 /// <param name="MinimumIp">MINIMUM_IP_TARGET; 0 is unset.</param>
@@ -21,16 +23,23 @@ internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int Minim
     {
         int Number(string name, int otherwise) => environment.TryGetValue(name, out var value) ? int.Parse(value) : otherwise;
         return new ReferenceTargets(
-            environment.GetValueOrDefault("ENABLE_PREFIX_DELEGATION") == "true", Number("WARM_IP_TARGET", 0), Number("MINIMUM_IP_TARGET", 0),
-            Number("WARM_ENI_TARGET", 1), Number("WARM_PREFIX_TARGET", 1),
-            Math.Min(Number("MAX_ENI", int.MaxValue), type.NetworkCards[0].MaxInterfaces), Number("VPCCNI_MAX_PODS", type.MaxPodsWithSecondaryAddresses));
+            environment.GetValueOrDefault("ENABLE_PREFIX_DELEGATION") == "true",
+            Number("WARM_IP_TARGET", 0),
+            Number("MINIMUM_IP_TARGET", 0),
+            Number("WARM_ENI_TARGET", 1),
+            Number("WARM_PREFIX_TARGET", 1),
+            Math.Min(Number("MAX_ENI", int.MaxValue), type.NetworkCards[0].MaxInterfaces),
+            Number("VPCCNI_MAX_PODS", type.MaxPodsWithSecondaryAddresses)
+        );
     }
 
     public bool IsLow(int total, int assigned, int slotsPerEni)
     {
-        if (total >= MaxPods) return false;
+        if (total >= MaxPods)
+            return false;
         var available = total - assigned;
-        if (IsDefined) return Missing(total, assigned) > 0;
+        if (IsDefined)
+            return Missing(total, assigned) > 0;
         var warm = UsesPrefixes ? WarmPrefix * PrefixSize : WarmEni * slotsPerEni;
         return available < warm || (warm == 0 && available == 0);
     }
@@ -38,21 +47,23 @@ internal sealed record ReferenceTargets(bool UsesPrefixes, int WarmIp, int Minim
     /// <summary>Blocks to add when the pool is low.</summary>
     public int ToAdd(int total, int assigned, int freePrefixes, int slotsPerEni)
     {
-        if (!UsesPrefixes) return IsDefined ? Missing(total, assigned) : slotsPerEni;
+        if (!UsesPrefixes)
+            return IsDefined ? Missing(total, assigned) : slotsPerEni;
         return Math.Max(IsDefined ? InPrefixes(Missing(total, assigned)) : WarmPrefix - freePrefixes, 1);
     }
 
     /// <summary>Blocks to give back when the pool is not low.</summary>
     public int ToRemove(int total, int assigned, int prefixes, int freePrefixes)
     {
-        if (!UsesPrefixes) return IsDefined ? Math.Max(Math.Min(total - assigned - WarmIp, total - MinimumIp), 0) : 0;
-        if (!IsDefined) return Math.Max(freePrefixes - WarmPrefix, 0);
+        if (!UsesPrefixes)
+            return IsDefined ? Math.Max(Math.Min(total - assigned - WarmIp, total - MinimumIp), 0) : 0;
+        if (!IsDefined)
+            return Math.Max(freePrefixes - WarmPrefix, 0);
         return Math.Max(Math.Min(freePrefixes, Math.Min(prefixes - InPrefixes(assigned + WarmIp), prefixes - InPrefixes(MinimumIp))), 0);
     }
 
     /// <summary>Whether an unused interface is looked for.</summary>
-    public bool MayRemoveEni(int available, int slotsPerEni)
-        => IsDefined || UsesPrefixes || available >= (WarmEni + 1) * slotsPerEni;
+    public bool MayRemoveEni(int available, int slotsPerEni) => IsDefined || UsesPrefixes || available >= (WarmEni + 1) * slotsPerEni;
 
     /// <summary>The other interfaces have enough for the targets without an unused one.</summary>
     public bool AreMetWithout(int total, int assigned, int freePrefixes)

@@ -27,11 +27,13 @@ public sealed class PlantedBugTests(ITestOutputHelper output)
     {
         for (var seed = 1; seed <= mostSeeds; seed++)
         {
-            if (Simulation.Run(Shaped(seed, focus), bug).Violation is { } violation) return (seed, violation.Split('\n')[0]);
+            if (Simulation.Run(Shaped(seed, focus), bug).Violation is { } violation)
+                return (seed, violation.Split('\n')[0]);
         }
 
         return (null, null);
     }
 
-    private static Scenario Shaped(int seed, Func<Scenario, Scenario>? focus) => focus is null ? Scenario.From(seed) : focus(Scenario.From(seed));
+    private static Scenario Shaped(int seed, Func<Scenario, Scenario>? focus) =>
+        focus is null ? Scenario.From(seed) : focus(Scenario.From(seed));
 }

@@ -6,8 +6,9 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
 /// <summary>
-/// Reads the instance metadata service, version 2: a session token by PUT, then values by GET. Absence (404) is a value; every other failure is a <see cref="CloudException"/> that
-/// says what was asked, what came back and what to check. Never through a proxy, never following a redirect. Thread-safe; holds the token for its life.
+/// Reads the instance metadata service, version 2: a session token by PUT, then values by GET. Absence (404) is a value; every other
+/// failure is a <see cref="CloudException"/> that says what was asked, what came back and what to check. Never through a proxy, never
+/// following a redirect. Thread-safe; holds the token for its life.
 /// </summary>
 internal sealed class ImdsClient : IDisposable
 {
@@ -41,9 +42,19 @@ internal sealed class ImdsClient : IDisposable
         _random = random;
 
         // Deadlines are ours, by the injected clock; HttpClient's own timer would be a second opinion by the real one.
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, MaxConnectionsPerServer = 4 })
+        _http = new HttpClient(
+            new SocketsHttpHandler
+            {
+                UseProxy = false,
+                UseCookies = false,
+                AllowAutoRedirect = false,
+                MaxConnectionsPerServer = 4,
+            }
+        )
         {
-            BaseAddress = options.Endpoint, Timeout = Timeout.InfiniteTimeSpan, MaxResponseContentBufferSize = MaxAnswerBytes,
+            BaseAddress = options.Endpoint,
+            Timeout = Timeout.InfiniteTimeSpan,
+            MaxResponseContentBufferSize = MaxAnswerBytes,
         };
     }
 
@@ -62,13 +73,15 @@ internal sealed class ImdsClient : IDisposable
                 case HttpStatusCode.NotFound:
                     return null;
                 case HttpStatusCode.Unauthorized when !tokenRefused:
-                    // The service forgot the token (restart, migration to another host) before its time. Once; a second refusal has another cause.
+                    // The service forgot the token (restart, migration to another host) before its time. Once; a second refusal has another
+                    // cause.
                     tokenRefused = true;
                     Interlocked.CompareExchange(ref _token, null, token);
                     continue;
             }
 
-            if (attempt >= _options.MaxAttempts || !IsPassing(answer)) throw Failure(HttpMethod.Get, path, answer, attempt);
+            if (attempt >= _options.MaxAttempts || !IsPassing(answer))
+                throw Failure(HttpMethod.Get, path, answer, attempt);
             await PauseAsync(attempt, cancellationToken);
         }
     }
@@ -76,7 +89,12 @@ internal sealed class ImdsClient : IDisposable
     /// <summary>As <see cref="TryGetAsync"/>, for values that every instance has.</summary>
     public async Task<string> GetAsync(string path, CancellationToken cancellationToken) =>
         await TryGetAsync(path, cancellationToken)
-        ?? throw new CloudException(CloudErrorKind.NotFound, $"GET {Describe(path)}", "MetadataMissing", "the instance metadata has no such value, which every EC2 instance has; check what answers at this address");
+        ?? throw new CloudException(
+            CloudErrorKind.NotFound,
+            $"GET {Describe(path)}",
+            "MetadataMissing",
+            "the instance metadata has no such value, which every EC2 instance has; check what answers at this address"
+        );
 
     public void Dispose()
     {
@@ -86,11 +104,13 @@ internal sealed class ImdsClient : IDisposable
 
     private async ValueTask<Token> GetTokenAsync(CancellationToken cancellationToken)
     {
-        if (Volatile.Read(ref _token) is { } current && _time.GetTimestamp() < current.RefreshAt) return current;
+        if (Volatile.Read(ref _token) is { } current && _time.GetTimestamp() < current.RefreshAt)
+            return current;
         await _tokenTurn.WaitAsync(cancellationToken);
         try
         {
-            if (_token is { } fetched && _time.GetTimestamp() < fetched.RefreshAt) return fetched;
+            if (_token is { } fetched && _time.GetTimestamp() < fetched.RefreshAt)
+                return fetched;
             return _token = await FetchTokenAsync(cancellationToken);
         }
         finally
@@ -113,23 +133,41 @@ internal sealed class ImdsClient : IDisposable
                 return new Token(answer.Body!, asked + (long)(usable.TotalSeconds * _time.TimestampFrequency));
             }
 
-            if (attempt >= _options.MaxAttempts || !IsPassing(answer)) throw Failure(HttpMethod.Put, TokenPath, answer, attempt);
+            if (attempt >= _options.MaxAttempts || !IsPassing(answer))
+                throw Failure(HttpMethod.Put, TokenPath, answer, attempt);
             await PauseAsync(attempt, cancellationToken);
         }
     }
 
     /// <summary>One request and its answer; a failure to get an answer is an answer without status.</summary>
-    private async Task<Answer> SendAsync(HttpMethod method, string path, (string Name, string Value) header, CancellationToken cancellationToken)
+    private async Task<Answer> SendAsync(
+        HttpMethod method,
+        string path,
+        (string Name, string Value) header,
+        CancellationToken cancellationToken
+    )
     {
         var asked = _time.GetTimestamp();
         var answer = await AskAsync(method, path, header, cancellationToken);
         // That there is no such value is an answer, too.
-        var code = answer.Status switch { null => "MetadataUnreachable", HttpStatusCode.OK or HttpStatusCode.NotFound => "", var status => status.Value.ToString() };
-        _onAttempt?.Invoke(new Ec2Attempt(MetadataOperation, code, answer.Status is { } known ? (int)known : 0, _time.GetElapsedTime(asked)));
+        var code = answer.Status switch
+        {
+            null => "MetadataUnreachable",
+            HttpStatusCode.OK or HttpStatusCode.NotFound => "",
+            var status => status.Value.ToString(),
+        };
+        _onAttempt?.Invoke(
+            new Ec2Attempt(MetadataOperation, code, answer.Status is { } known ? (int)known : 0, _time.GetElapsedTime(asked))
+        );
         return answer;
     }
 
-    private async Task<Answer> AskAsync(HttpMethod method, string path, (string Name, string Value) header, CancellationToken cancellationToken)
+    private async Task<Answer> AskAsync(
+        HttpMethod method,
+        string path,
+        (string Name, string Value) header,
+        CancellationToken cancellationToken
+    )
     {
         using var deadline = new CancellationTokenSource(_options.RequestTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -139,8 +177,10 @@ internal sealed class ImdsClient : IDisposable
         {
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseContentRead, either.Token);
             var body = await response.Content.ReadAsStringAsync(either.Token);
-            TimeSpan? lifetime = response.Headers.TryGetValues(LifetimeHeader, out var values)
-                && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var granted) && granted > 0
+            TimeSpan? lifetime =
+                response.Headers.TryGetValues(LifetimeHeader, out var values)
+                && int.TryParse(values.First(), NumberStyles.None, CultureInfo.InvariantCulture, out var granted)
+                && granted > 0
                     ? TimeSpan.FromSeconds(granted)
                     : null;
             return new Answer(response.StatusCode, body, lifetime, null);
@@ -159,7 +199,12 @@ internal sealed class ImdsClient : IDisposable
         Task.Delay(Backoff.FullJitter(_options.BackoffBase, _options.BackoffCap, attempt, _random), _time, cancellationToken);
 
     private static bool IsPassing(Answer answer) =>
-        answer.Status is null or HttpStatusCode.OK or HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or >= HttpStatusCode.InternalServerError;
+        answer.Status
+            is null
+                or HttpStatusCode.OK
+                or HttpStatusCode.TooManyRequests
+                or HttpStatusCode.RequestTimeout
+                or >= HttpStatusCode.InternalServerError;
 
     private static bool IsToken(string? body) => body is { Length: > 0 and <= 1024 } && body.All(c => c is > ' ' and < '\x7f');
 
@@ -170,28 +215,54 @@ internal sealed class ImdsClient : IDisposable
         return answer switch
         {
             { Status: null } when method == HttpMethod.Put => new CloudException(
-                CloudErrorKind.Transient, operation, "MetadataUnreachable",
-                $"{answer.Error!.Message}{tries}. Outside the host network the answer to this PUT needs a hop limit of 2 or more: check HttpPutResponseHopLimit and HttpEndpoint of the instance's metadata options, and that no network policy or packet filter blocks the address.",
-                innerException: answer.Error),
+                CloudErrorKind.Transient,
+                operation,
+                "MetadataUnreachable",
+                $"{answer.Error!.Message}{tries}. Outside the host network the answer to this PUT needs a hop limit of 2 or more: "
+                    + "check HttpPutResponseHopLimit and HttpEndpoint of the instance's metadata options, and that no network policy or "
+                    + "packet filter blocks the address.",
+                innerException: answer.Error
+            ),
             { Status: null } => new CloudException(
-                CloudErrorKind.Transient, operation, "MetadataUnreachable",
-                $"{answer.Error!.Message}{tries}. Check that the instance's metadata options have HttpEndpoint enabled and that no network policy or packet filter blocks the address.",
-                innerException: answer.Error),
+                CloudErrorKind.Transient,
+                operation,
+                "MetadataUnreachable",
+                $"{answer.Error!.Message}{tries}. Check that the instance's metadata options have HttpEndpoint enabled and that no "
+                    + "network policy or packet filter blocks the address.",
+                innerException: answer.Error
+            ),
             { Status: HttpStatusCode.Forbidden } => new CloudException(
-                CloudErrorKind.NotPermitted, operation, "MetadataForbidden", "HTTP 403. The metadata service is disabled for this instance: set HttpEndpoint=enabled in its metadata options."),
+                CloudErrorKind.NotPermitted,
+                operation,
+                "MetadataForbidden",
+                "HTTP 403. The metadata service is disabled for this instance: set HttpEndpoint=enabled in its metadata options."
+            ),
             { Status: HttpStatusCode.Unauthorized } => new CloudException(
-                CloudErrorKind.NotPermitted, operation, "MetadataUnauthorized", "HTTP 401 with a fresh token. Check what answers at this address; a metadata proxy may drop the X-aws-ec2-metadata-token header."),
+                CloudErrorKind.NotPermitted,
+                operation,
+                "MetadataUnauthorized",
+                "HTTP 401 with a fresh token. Check what answers at this address; a metadata proxy may drop the "
+                    + "X-aws-ec2-metadata-token header."
+            ),
             { Status: HttpStatusCode.OK } => new CloudException(
-                CloudErrorKind.Transient, operation, "MetadataMalformed", $"HTTP 200, but the body is not a session token{tries}: {Quoted(answer.Body)}. Check what answers at this address."),
+                CloudErrorKind.Transient,
+                operation,
+                "MetadataMalformed",
+                $"HTTP 200, but the body is not a session token{tries}: {Quoted(answer.Body)}. Check what answers at this address."
+            ),
             _ => new CloudException(
-                IsPassing(answer) ? CloudErrorKind.Transient : CloudErrorKind.Unknown, operation, "MetadataError",
-                $"HTTP {(int)answer.Status}{tries}: {Quoted(answer.Body)}. Expected 200."),
+                IsPassing(answer) ? CloudErrorKind.Transient : CloudErrorKind.Unknown,
+                operation,
+                "MetadataError",
+                $"HTTP {(int)answer.Status}{tries}: {Quoted(answer.Body)}. Expected 200."
+            ),
         };
     }
 
     private string Describe(string path) => new Uri(_options.Endpoint, path).ToString();
 
-    private static string Quoted(string? body) => string.IsNullOrWhiteSpace(body) ? "empty body" : $"'{Truncate.Of(body, MetadataReader.LongestQuotation)}'";
+    private static string Quoted(string? body) =>
+        string.IsNullOrWhiteSpace(body) ? "empty body" : $"'{Truncate.Of(body, MetadataReader.LongestQuotation)}'";
 
     private sealed record Token(string Value, long RefreshAt);
 

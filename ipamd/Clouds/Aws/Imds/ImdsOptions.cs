@@ -5,7 +5,9 @@ namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 /// <summary>How to reach the instance metadata service, and how long to try.</summary>
 internal sealed record ImdsOptions
 {
-    /// <summary>The link-local address is the same on every instance (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).</summary>
+    /// <summary>
+    /// The link-local address is the same on every instance (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).
+    /// </summary>
     public Uri Endpoint { get; init; } = new("http://169.254.169.254/");
 
     /// <summary>The longest that the service grants: six hours.</summary>

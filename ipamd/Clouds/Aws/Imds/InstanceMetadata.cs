@@ -45,7 +45,8 @@ internal sealed class InstanceMetadata(ImdsClient client)
         var primary = $"network/interfaces/macs/{primaryMac}/";
         var ipv4 = await _reader.RangesAsync(primary + "vpc-ipv4-cidr-blocks", cancellationToken);
         var ipv6 = await _reader.RangesAsync(primary + "vpc-ipv6-cidr-blocks", cancellationToken);
-        return ipv4.Count + ipv6.Count > 0 ? [.. ipv4, .. ipv6]
+        return ipv4.Count + ipv6.Count > 0
+            ? [.. ipv4, .. ipv6]
             : throw MetadataReader.Malformed(primary + "vpc-ipv4-cidr-blocks", "", "at least one range");
     }
 
@@ -53,14 +54,19 @@ internal sealed class InstanceMetadata(ImdsClient client)
     private async Task<string> ReadRegionAsync(CancellationToken cancellationToken)
     {
         const string key = "placement/region";
-        if (await _reader.TryGetAsync(key, cancellationToken) is { } text) return MetadataReader.ToWord(key, text, "");
+        if (await _reader.TryGetAsync(key, cancellationToken) is { } text)
+            return MetadataReader.ToWord(key, text, "");
 
         var document = await client.GetAsync(IdentityDocument, cancellationToken);
         try
         {
             using var json = JsonDocument.Parse(document);
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("region", out var region)
-                && region.ValueKind == JsonValueKind.String && MetadataReader.IsWord(region.GetString()!))
+            if (
+                json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.TryGetProperty("region", out var region)
+                && region.ValueKind == JsonValueKind.String
+                && MetadataReader.IsWord(region.GetString()!)
+            )
                 return region.GetString()!;
         }
         catch (JsonException e)

@@ -5,7 +5,10 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
-/// <summary>Values below <c>latest/meta-data/</c>, checked and typed. Nothing is guessed: what has another form is a <see cref="CloudException"/> that names the key, what it said and what was expected.</summary>
+/// <summary>
+/// Values below <c>latest/meta-data/</c>, checked and typed. Nothing is guessed: what has another form is a <see cref="CloudException"/>
+/// that names the key, what it said and what was expected.
+/// </summary>
 internal sealed class MetadataReader(ImdsClient client)
 {
     public const string Root = "latest/meta-data/";
@@ -21,7 +24,8 @@ internal sealed class MetadataReader(ImdsClient client)
     public Task<string?> TryGetAsync(string key, CancellationToken cancellationToken) => client.TryGetAsync(Root + key, cancellationToken);
 
     /// <summary>An id or a name.</summary>
-    public async Task<string> WordAsync(string key, string prefix, CancellationToken cancellationToken) => ToWord(key, await GetAsync(key, cancellationToken), prefix);
+    public async Task<string> WordAsync(string key, string prefix, CancellationToken cancellationToken) =>
+        ToWord(key, await GetAsync(key, cancellationToken), prefix);
 
     public async Task<IPAddress> AddressAsync(string key, CancellationToken cancellationToken)
     {
@@ -43,29 +47,50 @@ internal sealed class MetadataReader(ImdsClient client)
     public static string ToWord(string key, string text, string prefix)
     {
         var word = text.Trim();
-        return IsWord(word) && word.StartsWith(prefix, StringComparison.Ordinal) ? word : throw Malformed(key, word, prefix.Length > 0 ? $"an id that begins with {prefix}" : "one word");
+        return IsWord(word) && word.StartsWith(prefix, StringComparison.Ordinal)
+            ? word
+            : throw Malformed(key, word, prefix.Length > 0 ? $"an id that begins with {prefix}" : "one word");
     }
 
     public static string? ToMac(string text)
     {
         var mac = text.Trim().ToLowerInvariant();
-        return mac.Length == MacLength && mac.Split(':') is { Length: 6 } octets && octets.All(octet => octet.Length == 2 && octet.All(char.IsAsciiHexDigit)) ? mac : null;
+        return
+            mac.Length == MacLength
+            && mac.Split(':') is { Length: 6 } octets
+            && octets.All(octet => octet.Length == 2 && octet.All(char.IsAsciiHexDigit))
+            ? mac
+            : null;
     }
 
     public static int ToNumber(string key, string text) =>
-        int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw Malformed(key, text, "a number");
+        int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : throw Malformed(key, text, "a number");
 
     public static IReadOnlyList<IPNetwork> ToRanges(string key, string text) =>
-        [.. Lines(text).Select(line => IPNetwork.TryParse(line, out var range) ? range : throw Malformed(key, text, "one CIDR range a line"))];
+        [
+            .. Lines(text)
+                .Select(line => IPNetwork.TryParse(line, out var range) ? range : throw Malformed(key, text, "one CIDR range a line")),
+        ];
 
     public static IReadOnlyList<IPAddress> ToAddresses(string key, string text) =>
-        [.. Lines(text).Select(line => IPAddress.TryParse(line, out var address) ? address : throw Malformed(key, text, "one IP address a line"))];
+        [
+            .. Lines(text)
+                .Select(line => IPAddress.TryParse(line, out var address) ? address : throw Malformed(key, text, "one IP address a line")),
+        ];
 
     public static string[] Lines(string text) => text.Split((char[])['\n', '\r', ' '], StringSplitOptions.RemoveEmptyEntries);
 
-    public static bool IsWord(string text) => text.Length is > 0 and <= MaxWordLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
+    public static bool IsWord(string text) =>
+        text.Length is > 0 and <= MaxWordLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
-    public static CloudException Malformed(string key, string text, string expected, Exception? inner = null) => new(
-        CloudErrorKind.Unknown, $"instance metadata {key}", "MetadataMalformed",
-        $"answered '{Truncate.Of(text, LongestQuotation)}', expected {expected}; check what answers at the metadata address", innerException: inner);
+    public static CloudException Malformed(string key, string text, string expected, Exception? inner = null) =>
+        new(
+            CloudErrorKind.Unknown,
+            $"instance metadata {key}",
+            "MetadataMalformed",
+            $"answered '{Truncate.Of(text, LongestQuotation)}', expected {expected}; check what answers at the metadata address",
+            innerException: inner
+        );
 }

@@ -26,7 +26,13 @@ public sealed class AwsCloudTests
         """;
 
     private static readonly NetworkInterfaceId Eni = new("eni-2");
-    private static readonly CreateInterfaceRequest Create = new("token-1", new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero), "subnet-1", ["sg-1", "sg-2"], new BlockRequest(BlockKind.Ipv4Address, 3));
+    private static readonly CreateInterfaceRequest Create = new(
+        "token-1",
+        new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero),
+        "subnet-1",
+        ["sg-1", "sg-2"],
+        new BlockRequest(BlockKind.Ipv4Address, 3)
+    );
 
     [Fact]
     public async Task Attached_interfaces_are_one_filtered_description_and_one_lookup_of_their_subnets()
@@ -37,16 +43,31 @@ public sealed class AwsCloudTests
         var interfaces = await test.Cloud.DescribeAttachedInterfacesAsync(default);
         await test.Cloud.DescribeAttachedInterfacesAsync(default);
 
-        Assert.Equal(Enumerable.Repeat("Filter.1.Name=attachment.instance-id&Filter.1.Value.1=i-0123456789abcdef0&MaxResults=1000", 2), test.Calls("DescribeNetworkInterfaces"));
+        Assert.Equal(
+            Enumerable.Repeat("Filter.1.Name=attachment.instance-id&Filter.1.Value.1=i-0123456789abcdef0&MaxResults=1000", 2),
+            test.Calls("DescribeNetworkInterfaces")
+        );
         Assert.Equal(["SubnetId.1=subnet-1"], test.Calls("DescribeSubnets"));
         Assert.Equal([0, 1], interfaces.Select(eni => eni.DeviceIndex!.Value));
         var second = interfaces[1];
-        Assert.Equal(("eni-2", "02:00:00:00:00:0a", "subnet-1", "10.0.0.20"), (second.Id.Value, second.Mac, second.SubnetId, second.PrimaryAddress.ToString()));
+        Assert.Equal(
+            ("eni-2", "02:00:00:00:00:0a", "subnet-1", "10.0.0.20"),
+            (second.Id.Value, second.Mac, second.SubnetId, second.PrimaryAddress.ToString())
+        );
         Assert.Equal(IPNetwork.Parse("10.0.0.0/24"), second.SubnetRange);
-        Assert.Equal(["10.0.0.21/32", "10.0.0.32/28", "2600::5/128", "2600:1f13:a:b:1::/80"], second.Blocks.Select(block => block.ToString()));
-        Assert.Equal((CloudInterfaceState.Attaching, "attach-2", 1, 0, false), (second.State, second.AttachmentId, second.DeviceIndex, second.NetworkCard, second.DeleteOnTermination));
+        Assert.Equal(
+            ["10.0.0.21/32", "10.0.0.32/28", "2600::5/128", "2600:1f13:a:b:1::/80"],
+            second.Blocks.Select(block => block.ToString())
+        );
+        Assert.Equal(
+            (CloudInterfaceState.Attaching, "attach-2", 1, 0, false),
+            (second.State, second.AttachmentId, second.DeviceIndex, second.NetworkCard, second.DeleteOnTermination)
+        );
         Assert.Equal("v", second.Tags["k"]);
-        Assert.Equal((CloudInterfaceState.InUse, true, "interface"), (interfaces[0].State, interfaces[0].DeleteOnTermination, interfaces[0].InterfaceType));
+        Assert.Equal(
+            (CloudInterfaceState.InUse, true, "interface"),
+            (interfaces[0].State, interfaces[0].DeleteOnTermination, interfaces[0].InterfaceType)
+        );
         Assert.Empty(interfaces[0].Blocks);
         Assert.Equal(["sg-1"], interfaces[0].SecurityGroupIds);
     }
@@ -77,11 +98,23 @@ public sealed class AwsCloudTests
     public async Task Unattached_interfaces_are_found_by_tag_and_state()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeNetworkInterfaces", Page("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><status>available</status><macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress></item>"));
+        test.On(
+            "DescribeNetworkInterfaces",
+            Page(
+                "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><status>available</status>"
+                    + "<macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress></item>"
+            )
+        );
 
         var left = Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default));
 
-        Assert.Equal(["Filter.1.Name=tag:node.k8s.amazonaws.com/instance_id&Filter.1.Value.1=i-0123456789abcdef0&Filter.2.Name=status&Filter.2.Value.1=available&MaxResults=1000"], test.Calls("DescribeNetworkInterfaces"));
+        Assert.Equal(
+            [
+                "Filter.1.Name=tag:node.k8s.amazonaws.com/instance_id&Filter.1.Value.1=i-0123456789abcdef0&Filter.2.Name=status&"
+                    + "Filter.2.Value.1=available&MaxResults=1000",
+            ],
+            test.Calls("DescribeNetworkInterfaces")
+        );
         Assert.Equal((CloudInterfaceState.Available, null, null), (left.State, left.AttachmentId, left.DeviceIndex));
     }
 
@@ -98,18 +131,48 @@ public sealed class AwsCloudTests
     {
         await using var test = await CloudUnderTest.StartAsync();
         var attached = attachment is null ? "" : $"<attachment><status>{attachment}</status></attachment>";
-        test.On("DescribeNetworkInterfaces", Page($"<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><status>{status}</status>{attached}<macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress></item>"));
+        test.On(
+            "DescribeNetworkInterfaces",
+            Page(
+                $"<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><status>{status}</status>"
+                    + $"{attached}<macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress></item>"
+            )
+        );
 
-        Assert.Equal(Enum.Parse<CloudInterfaceState>(expected), Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default)).State);
+        Assert.Equal(
+            Enum.Parse<CloudInterfaceState>(expected),
+            Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default)).State
+        );
     }
 
     [Theory]
     [InlineData("<item><subnetId>subnet-1</subnetId></item>", "networkInterfaceId")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><macAddress>02:00:00:00:00:03</macAddress><status>available</status></item>", "primary address")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><status>available</status></item>", "macAddress")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-9</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status></item>", "subnet-9")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>melting</status></item>", "melting")]
-    [InlineData("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status><ipv4PrefixSet><item><ipv4Prefix>10.0.0.0/99</ipv4Prefix></item></ipv4PrefixSet></item>", "10.0.0.0/99")]
+    [InlineData(
+        "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><macAddress>02:00:00:00:00:03</macAddress>"
+            + "<status>available</status></item>",
+        "primary address"
+    )]
+    [InlineData(
+        "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</"
+            + "privateIpAddress><status>available</status></item>",
+        "macAddress"
+    )]
+    [InlineData(
+        "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-9</subnetId><privateIpAddress>10.0.0.3</"
+            + "privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status></item>",
+        "subnet-9"
+    )]
+    [InlineData(
+        "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</"
+            + "privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>melting</status></item>",
+        "melting"
+    )]
+    [InlineData(
+        "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-1</subnetId><privateIpAddress>10.0.0.3</"
+            + "privateIpAddress><macAddress>02:00:00:00:00:03</macAddress><status>available</status><ipv4PrefixSet><item><ipv4Prefix>"
+            + "10.0.0.0/99</ipv4Prefix></item></ipv4PrefixSet></item>",
+        "10.0.0.0/99"
+    )]
     public async Task Description_that_makes_no_sense_is_refused_with_its_reason(string item, string reason)
     {
         await using var test = await CloudUnderTest.StartAsync();
@@ -125,8 +188,21 @@ public sealed class AwsCloudTests
     public async Task Interface_of_an_ipv6_only_subnet_has_an_ipv6_primary_address_and_range()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeNetworkInterfaces", Page("<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-6</subnetId><status>available</status><macAddress>02:00:00:00:00:03</macAddress><ipv6AddressesSet><item><ipv6Address>2600::7</ipv6Address></item><item><ipv6Address>2600::5</ipv6Address><isPrimaryIpv6>true</isPrimaryIpv6></item></ipv6AddressesSet></item>"));
-        test.On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6CidrBlockAssociationSet><item><ipv6CidrBlock>2600:0:0:1::/64</ipv6CidrBlock><ipv6CidrBlockState><state>disassociated</state></ipv6CidrBlockState></item><item><ipv6CidrBlock>2600::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item></ipv6CidrBlockAssociationSet></item></subnetSet></XResponse>");
+        test.On(
+            "DescribeNetworkInterfaces",
+            Page(
+                "<item><networkInterfaceId>eni-3</networkInterfaceId><subnetId>subnet-6</subnetId><status>available</status>"
+                    + "<macAddress>02:00:00:00:00:03</macAddress><ipv6AddressesSet><item><ipv6Address>2600::7</ipv6Address></item><item>"
+                    + "<ipv6Address>2600::5</ipv6Address><isPrimaryIpv6>true</isPrimaryIpv6></item></ipv6AddressesSet></item>"
+            )
+        );
+        test.On(
+            "DescribeSubnets",
+            "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6CidrBlockAssociationSet><item><ipv6CidrBlock>2600:0:0:1::/"
+                + "64</ipv6CidrBlock><ipv6CidrBlockState><state>disassociated</state></ipv6CidrBlockState></item><item><ipv6CidrBlock>"
+                + "2600::/64</ipv6CidrBlock><ipv6CidrBlockState><state>associated</state></ipv6CidrBlockState></item></"
+                + "ipv6CidrBlockAssociationSet></item></subnetSet></XResponse>"
+        );
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeUnattachedInterfacesAsync(default));
 
         var eni = Assert.Single(await test.Cloud.DescribeUnattachedInterfacesAsync(default));
@@ -139,12 +215,24 @@ public sealed class AwsCloudTests
     public async Task Interface_without_any_address_is_described_as_such_and_its_subnet_asked_for_once()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeNetworkInterfaces", Page(Primary + "<item><networkInterfaceId>eni-7</networkInterfaceId><subnetId>subnet-1</subnetId><status>in-use</status><macAddress>02:00:00:00:00:07</macAddress><interfaceType>efa-only</interfaceType><attachment><attachmentId>attach-7</attachmentId><deviceIndex>1</deviceIndex><networkCardIndex>1</networkCardIndex><status>attached</status></attachment></item>"));
+        test.On(
+            "DescribeNetworkInterfaces",
+            Page(
+                Primary
+                    + "<item><networkInterfaceId>eni-7</networkInterfaceId><subnetId>subnet-1</subnetId><status>in-use</status>"
+                    + "<macAddress>02:00:00:00:00:07</macAddress><interfaceType>efa-only</interfaceType><attachment><attachmentId>"
+                    + "attach-7</attachmentId><deviceIndex>1</deviceIndex><networkCardIndex>1</networkCardIndex><status>attached</"
+                    + "status></attachment></item>"
+            )
+        );
 
         var efa = (await test.Cloud.DescribeAttachedInterfacesAsync(default))[1];
         await test.Cloud.DescribeAttachedInterfacesAsync(default);
 
-        Assert.Equal(("eni-7", "efa-only", IPAddress.Any, IPNetwork.Parse("10.0.0.0/24")), (efa.Id.Value, efa.InterfaceType, efa.PrimaryAddress, efa.SubnetRange));
+        Assert.Equal(
+            ("eni-7", "efa-only", IPAddress.Any, IPNetwork.Parse("10.0.0.0/24")),
+            (efa.Id.Value, efa.InterfaceType, efa.PrimaryAddress, efa.SubnetRange)
+        );
         Assert.Empty(efa.Blocks);
         Assert.Single(test.Calls("DescribeSubnets"));
     }
@@ -152,18 +240,34 @@ public sealed class AwsCloudTests
     [Fact]
     public async Task Create_carries_token_description_groups_tags_and_the_primary_interface_s_tracking()
     {
-        await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod", AdditionalTags = new Dictionary<string, string> { ["team"] = "net" } });
-        test.On("DescribeNetworkInterfaces", Page(Primary)).On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
+        await using var test = await CloudUnderTest.StartAsync(options =>
+            options with
+            {
+                ClusterName = "prod",
+                AdditionalTags = new Dictionary<string, string> { ["team"] = "net" },
+            }
+        );
+        test.On("DescribeNetworkInterfaces", Page(Primary))
+            .On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
         await test.Cloud.DescribeAttachedInterfacesAsync(default);
 
         var created = await test.Cloud.CreateInterfaceAsync(Create, default);
 
         Assert.Equal(
-            ["ClientToken=token-1&ConnectionTrackingSpecification.TcpEstablishedTimeout=60&Description=aws-K8S-i-0123456789abcdef0&SecondaryPrivateIpAddressCount=3&SecurityGroupId.1=sg-1&SecurityGroupId.2=sg-2&SubnetId=subnet-1"
-                + "&TagSpecification.1.ResourceType=network-interface&TagSpecification.1.Tag.1.Key=node.k8s.amazonaws.com/instance_id&TagSpecification.1.Tag.1.Value=i-0123456789abcdef0"
-                + "&TagSpecification.1.Tag.2.Key=cluster.k8s.amazonaws.com/name&TagSpecification.1.Tag.2.Value=prod&TagSpecification.1.Tag.3.Key=eks:eni:owner&TagSpecification.1.Tag.3.Value=amazon-vpc-cni"
-                + "&TagSpecification.1.Tag.4.Key=team&TagSpecification.1.Tag.4.Value=net&TagSpecification.1.Tag.5.Key=node.k8s.amazonaws.com/createdAt&TagSpecification.1.Tag.5.Value=2026-01-02T03:04:05Z"],
-            test.Calls("CreateNetworkInterface"));
+            [
+                "ClientToken=token-1&ConnectionTrackingSpecification.TcpEstablishedTimeout=60&"
+                    + "Description=aws-K8S-i-0123456789abcdef0&SecondaryPrivateIpAddressCount=3&SecurityGroupId.1=sg-1&"
+                    + "SecurityGroupId.2=sg-2&SubnetId=subnet-1"
+                    + "&TagSpecification.1.ResourceType=network-interface&TagSpecification.1.Tag.1.Key=node.k8s.amazonaws.com/"
+                    + "instance_id&TagSpecification.1.Tag.1.Value=i-0123456789abcdef0"
+                    + "&TagSpecification.1.Tag.2.Key=cluster.k8s.amazonaws.com/name&TagSpecification.1.Tag.2.Value=prod&"
+                    + "TagSpecification.1.Tag.3.Key=eks:eni:owner&TagSpecification.1.Tag.3.Value=amazon-vpc-cni"
+                    + "&TagSpecification.1.Tag.4.Key=team&TagSpecification.1.Tag.4.Value=net&"
+                    + "TagSpecification.1.Tag.5.Key=node.k8s.amazonaws.com/createdAt&"
+                    + "TagSpecification.1.Tag.5.Value=2026-01-02T03:04:05Z",
+            ],
+            test.Calls("CreateNetworkInterface")
+        );
         Assert.Equal("eni-2", created.Id.Value);
         Assert.Equal(IPNetwork.Parse("10.0.0.0/24"), created.SubnetRange);
     }
@@ -181,14 +285,19 @@ public sealed class AwsCloudTests
         await test.Cloud.CreateInterfaceAsync(Create with { Blocks = new BlockRequest(Enum.Parse<BlockKind>(kind), 3) }, default);
 
         Assert.Contains(expected, Assert.Single(test.Calls("CreateNetworkInterface")).Split('&'));
-        Assert.Single(test.Calls("CreateNetworkInterface")[0].Split('&'), parameter => parameter.Contains("Count=", StringComparison.Ordinal));
+        Assert.Single(
+            test.Calls("CreateNetworkInterface")[0].Split('&'),
+            parameter => parameter.Contains("Count=", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
     public async Task Create_whose_answer_is_lost_is_repeated_identically()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("CreateNetworkInterface", Reply.Lost).On("CreateNetworkInterface", CloudUnderTest.Error("InternalError", "oops", 500)).On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
+        test.On("CreateNetworkInterface", Reply.Lost)
+            .On("CreateNetworkInterface", CloudUnderTest.Error("InternalError", "oops", 500))
+            .On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
 
         Assert.Equal("eni-2", (await test.Cloud.CreateInterfaceAsync(Create, default)).Id.Value);
 
@@ -204,9 +313,19 @@ public sealed class AwsCloudTests
     public async Task Assign_whose_outcome_is_unknown_is_never_repeated(string how)
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", how switch { "lost" => Reply.Lost, "unreadable" => Reply.Ok("<XResponse><"), _ => CloudUnderTest.Error(how, "oops", 500) });
+        test.On(
+            "AssignPrivateIpAddresses",
+            how switch
+            {
+                "lost" => Reply.Lost,
+                "unreadable" => Reply.Ok("<XResponse><"),
+                _ => CloudUnderTest.Error(how, "oops", 500),
+            }
+        );
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default)
+        );
 
         Assert.Equal(CloudErrorKind.Transient, failure.Kind);
         Assert.Single(test.Calls("AssignPrivateIpAddresses"));
@@ -216,20 +335,57 @@ public sealed class AwsCloudTests
     public async Task Assign_on_a_pooled_connection_that_breaks_is_not_repeated_by_the_sdk_either()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></XResponse>").On("AssignPrivateIpAddresses", Reply.Lost);
+        test.On(
+                "AssignPrivateIpAddresses",
+                "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></"
+                    + "assignedPrivateIpAddressesSet></XResponse>"
+            )
+            .On("AssignPrivateIpAddresses", Reply.Lost);
         await test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default);
 
-        await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default));
+        await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+        );
 
         Assert.Equal(2, test.Calls("AssignPrivateIpAddresses").Count);
     }
 
     [Theory]
-    [InlineData("Ipv4Address", "AssignPrivateIpAddresses", "<assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet>", "NetworkInterfaceId=eni-2&SecondaryPrivateIpAddressCount=1", "10.0.0.5/32")]
-    [InlineData("Ipv4Prefix", "AssignPrivateIpAddresses", "<assignedIpv4PrefixSet><item><ipv4Prefix>10.0.0.48/28</ipv4Prefix></item></assignedIpv4PrefixSet>", "Ipv4PrefixCount=1&NetworkInterfaceId=eni-2", "10.0.0.48/28")]
-    [InlineData("Ipv6Address", "AssignIpv6Addresses", "<assignedIpv6Addresses><item>2600::9</item></assignedIpv6Addresses>", "Ipv6AddressCount=1&NetworkInterfaceId=eni-2", "2600::9/128")]
-    [InlineData("Ipv6Prefix", "AssignIpv6Addresses", "<assignedIpv6PrefixSet><item>2600:1f13:a:b:2::/80</item></assignedIpv6PrefixSet>", "Ipv6PrefixCount=1&NetworkInterfaceId=eni-2", "2600:1f13:a:b:2::/80")]
-    public async Task Assign_returns_exactly_what_was_added(string kind, string action, string answer, string expectedCall, string expectedBlock)
+    [InlineData(
+        "Ipv4Address",
+        "AssignPrivateIpAddresses",
+        "<assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet>",
+        "NetworkInterfaceId=eni-2&SecondaryPrivateIpAddressCount=1",
+        "10.0.0.5/32"
+    )]
+    [InlineData(
+        "Ipv4Prefix",
+        "AssignPrivateIpAddresses",
+        "<assignedIpv4PrefixSet><item><ipv4Prefix>10.0.0.48/28</ipv4Prefix></item></assignedIpv4PrefixSet>",
+        "Ipv4PrefixCount=1&NetworkInterfaceId=eni-2",
+        "10.0.0.48/28"
+    )]
+    [InlineData(
+        "Ipv6Address",
+        "AssignIpv6Addresses",
+        "<assignedIpv6Addresses><item>2600::9</item></assignedIpv6Addresses>",
+        "Ipv6AddressCount=1&NetworkInterfaceId=eni-2",
+        "2600::9/128"
+    )]
+    [InlineData(
+        "Ipv6Prefix",
+        "AssignIpv6Addresses",
+        "<assignedIpv6PrefixSet><item>2600:1f13:a:b:2::/80</item></assignedIpv6PrefixSet>",
+        "Ipv6PrefixCount=1&NetworkInterfaceId=eni-2",
+        "2600:1f13:a:b:2::/80"
+    )]
+    public async Task Assign_returns_exactly_what_was_added(
+        string kind,
+        string action,
+        string answer,
+        string expectedCall,
+        string expectedBlock
+    )
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(action, $"<XResponse>{answer}</XResponse>");
@@ -244,9 +400,15 @@ public sealed class AwsCloudTests
     public async Task Assign_answer_with_another_number_is_not_believed()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AssignPrivateIpAddresses", "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></assignedPrivateIpAddressesSet></XResponse>");
+        test.On(
+            "AssignPrivateIpAddresses",
+            "<XResponse><assignedPrivateIpAddressesSet><item><privateIpAddress>10.0.0.5</privateIpAddress></item></"
+                + "assignedPrivateIpAddressesSet></XResponse>"
+        );
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 2), default)
+        );
 
         Assert.Equal(Ec2ErrorCodes.UnreadableAnswer, failure.Code);
     }
@@ -257,18 +419,35 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.On("UnassignPrivateIpAddresses", "<XResponse/>").On("UnassignIpv6Addresses", "<XResponse/>");
 
-        await test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32", "2600::5/128", "10.0.0.32/28", "10.0.0.22/32", "2600:1f13:a:b:1::/80"), default);
+        await test.Cloud.UnassignBlocksAsync(
+            Eni,
+            Networks("10.0.0.21/32", "2600::5/128", "10.0.0.32/28", "10.0.0.22/32", "2600:1f13:a:b:1::/80"),
+            default
+        );
         await test.Cloud.UnassignBlocksAsync(Eni, [], default);
 
-        Assert.Equal(["NetworkInterfaceId=eni-2&PrivateIpAddress.1=10.0.0.21&PrivateIpAddress.2=10.0.0.22", "Ipv4Prefix.1=10.0.0.32/28&NetworkInterfaceId=eni-2"], test.Calls("UnassignPrivateIpAddresses"));
-        Assert.Equal(["Ipv6Addresses.1=2600::5&NetworkInterfaceId=eni-2", "Ipv6Prefix.1=2600:1f13:a:b:1::/80&NetworkInterfaceId=eni-2"], test.Calls("UnassignIpv6Addresses"));
+        Assert.Equal(
+            [
+                "NetworkInterfaceId=eni-2&PrivateIpAddress.1=10.0.0.21&PrivateIpAddress.2=10.0.0.22",
+                "Ipv4Prefix.1=10.0.0.32/28&NetworkInterfaceId=eni-2",
+            ],
+            test.Calls("UnassignPrivateIpAddresses")
+        );
+        Assert.Equal(
+            ["Ipv6Addresses.1=2600::5&NetworkInterfaceId=eni-2", "Ipv6Prefix.1=2600:1f13:a:b:1::/80&NetworkInterfaceId=eni-2"],
+            test.Calls("UnassignIpv6Addresses")
+        );
     }
 
     [Fact]
     public async Task Unassign_of_blocks_partly_gone_takes_the_rest()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("UnassignPrivateIpAddresses", CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2")).On("UnassignPrivateIpAddresses", "<XResponse/>");
+        test.On(
+                "UnassignPrivateIpAddresses",
+                CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2")
+            )
+            .On("UnassignPrivateIpAddresses", "<XResponse/>");
         test.On("DescribeNetworkInterfaces", Page(Secondary));
 
         await test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32", "10.0.0.99/32"), default);
@@ -281,13 +460,18 @@ public sealed class AwsCloudTests
     public async Task Unassign_of_blocks_all_gone_is_done_and_of_blocks_that_are_described_all_the_same_is_in_doubt()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("UnassignPrivateIpAddresses", CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2"));
+        test.On(
+            "UnassignPrivateIpAddresses",
+            CloudUnderTest.Error("InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-2")
+        );
         test.On("DescribeNetworkInterfaces", Page(Secondary));
 
         await test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.99/32"), default);
         Assert.Single(test.Calls("UnassignPrivateIpAddresses"));
 
-        var contradiction = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32"), default));
+        var contradiction = await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.UnassignBlocksAsync(Eni, Networks("10.0.0.21/32"), default)
+        );
         Assert.Equal(CloudErrorKind.Transient, contradiction.Kind);
     }
 
@@ -295,10 +479,14 @@ public sealed class AwsCloudTests
     public async Task Attach_names_the_node_and_returns_the_attachment_and_is_not_repeated()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("AttachNetworkInterface", "<XResponse><attachmentId>attach-9</attachmentId></XResponse>").On("AttachNetworkInterface", Reply.Lost);
+        test.On("AttachNetworkInterface", "<XResponse><attachmentId>attach-9</attachmentId></XResponse>")
+            .On("AttachNetworkInterface", Reply.Lost);
 
         Assert.Equal("attach-9", await test.Cloud.AttachInterfaceAsync(Eni, 2, default));
-        Assert.Equal(["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkCardIndex=0&NetworkInterfaceId=eni-2"], test.Calls("AttachNetworkInterface"));
+        Assert.Equal(
+            ["DeviceIndex=2&InstanceId=i-0123456789abcdef0&NetworkCardIndex=0&NetworkInterfaceId=eni-2"],
+            test.Calls("AttachNetworkInterface")
+        );
 
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AttachInterfaceAsync(Eni, 2, default));
         Assert.Equal(2, test.Calls("AttachNetworkInterface").Count);
@@ -308,17 +496,26 @@ public sealed class AwsCloudTests
     public async Task Termination_flag_detach_delete_and_tags_are_sent()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("ModifyNetworkInterfaceAttribute", "<XResponse/>").On("DetachNetworkInterface", "<XResponse/>").On("DeleteNetworkInterface", "<XResponse/>").On("CreateTags", "<XResponse/>");
+        test.On("ModifyNetworkInterfaceAttribute", "<XResponse/>")
+            .On("DetachNetworkInterface", "<XResponse/>")
+            .On("DeleteNetworkInterface", "<XResponse/>")
+            .On("CreateTags", "<XResponse/>");
 
         await test.Cloud.SetDeleteOnTerminationAsync(Eni, "attach-2", default);
         await test.Cloud.DetachInterfaceAsync(Eni, "attach-2", default);
         await test.Cloud.DeleteInterfaceAsync(Eni, default);
         await test.Cloud.TagInterfaceAsync(Eni, createdAt: null, default);
 
-        Assert.Equal(["Attachment.AttachmentId=attach-2&Attachment.DeleteOnTermination=true&NetworkInterfaceId=eni-2"], test.Calls("ModifyNetworkInterfaceAttribute"));
+        Assert.Equal(
+            ["Attachment.AttachmentId=attach-2&Attachment.DeleteOnTermination=true&NetworkInterfaceId=eni-2"],
+            test.Calls("ModifyNetworkInterfaceAttribute")
+        );
         Assert.Equal(["AttachmentId=attach-2"], test.Calls("DetachNetworkInterface"));
         Assert.Equal(["NetworkInterfaceId=eni-2"], test.Calls("DeleteNetworkInterface"));
-        Assert.Equal(["ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-0123456789abcdef0"], test.Calls("CreateTags"));
+        Assert.Equal(
+            ["ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-0123456789abcdef0"],
+            test.Calls("CreateTags")
+        );
     }
 
     [Fact]
@@ -332,10 +529,12 @@ public sealed class AwsCloudTests
 
         Assert.Equal(
             [
-                "ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-0123456789abcdef0&Tag.2.Key=cluster.k8s.amazonaws.com/name&Tag.2.Value=prod&Tag.3.Key=eks:eni:owner&Tag.3.Value=amazon-vpc-cni",
+                "ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/instance_id&Tag.1.Value=i-0123456789abcdef0&"
+                    + "Tag.2.Key=cluster.k8s.amazonaws.com/name&Tag.2.Value=prod&Tag.3.Key=eks:eni:owner&Tag.3.Value=amazon-vpc-cni",
                 "ResourceId.1=eni-2&Tag.1.Key=node.k8s.amazonaws.com/createdAt&Tag.1.Value=2026-01-02T03:04:05Z",
             ],
-            test.Calls("CreateTags"));
+            test.Calls("CreateTags")
+        );
     }
 
     [Theory]
@@ -344,22 +543,44 @@ public sealed class AwsCloudTests
     public async Task Leak_candidates_are_one_description_by_tag_state_network_and_cluster(string? cluster, string more)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = cluster });
-        test.On("DescribeNetworkInterfaces", Page(
-            Leaked("eni-4", "aws-K8S-i-9", "<tagSet><item><key>node.k8s.amazonaws.com/instance_id</key><value>i-9</value></item></tagSet>")
-            + Leaked("eni-5", "somebody else's", "") + Leaked("eni-6", "not aws-K8S-i-9", "") + Leaked("eni-7", null, "")));
+        test.On(
+            "DescribeNetworkInterfaces",
+            Page(
+                Leaked(
+                    "eni-4",
+                    "aws-K8S-i-9",
+                    "<tagSet><item><key>node.k8s.amazonaws.com/instance_id</key><value>i-9</value></item></tagSet>"
+                )
+                    + Leaked("eni-5", "somebody else's", "")
+                    + Leaked("eni-6", "not aws-K8S-i-9", "")
+                    + Leaked("eni-7", null, "")
+            )
+        );
 
         var left = Assert.Single(await test.Cloud.DescribeLeakCandidatesAsync(default));
 
         Assert.Equal(
-            ["Filter.1.Name=tag-key&Filter.1.Value.1=node.k8s.amazonaws.com/instance_id&Filter.2.Name=status&Filter.2.Value.1=available&Filter.3.Name=vpc-id&Filter.3.Value.1=vpc-1" + more + "&MaxResults=1000"],
-            test.Calls("DescribeNetworkInterfaces"));
-        Assert.Equal(("eni-4", "aws-K8S-i-9", "i-9", IPNetwork.Parse("10.0.0.30/32")), (left.Id.Value, left.Description, left.Tags[EniTags.InstanceId], left.SubnetRange));
+            [
+                "Filter.1.Name=tag-key&Filter.1.Value.1=node.k8s.amazonaws.com/instance_id&Filter.2.Name=status&"
+                    + "Filter.2.Value.1=available&Filter.3.Name=vpc-id&Filter.3.Value.1=vpc-1"
+                    + more
+                    + "&MaxResults=1000",
+            ],
+            test.Calls("DescribeNetworkInterfaces")
+        );
+        Assert.Equal(
+            ("eni-4", "aws-K8S-i-9", "i-9", IPNetwork.Parse("10.0.0.30/32")),
+            (left.Id.Value, left.Description, left.Tags[EniTags.InstanceId], left.SubnetRange)
+        );
         Assert.Equal((CloudInterfaceState.Available, null), (left.State, left.AttachmentId));
         Assert.Empty(test.Calls("DescribeSubnets"));
 
         static string Leaked(string id, string? description, string tags) =>
-            $"<item><networkInterfaceId>{id}</networkInterfaceId><subnetId>subnet-9</subnetId><status>available</status><macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress>"
-            + (description is null ? "" : $"<description>{description}</description>") + tags + "</item>";
+            $"<item><networkInterfaceId>{id}</networkInterfaceId><subnetId>subnet-9</subnetId><status>available</status>"
+            + "<macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.30</privateIpAddress>"
+            + (description is null ? "" : $"<description>{description}</description>")
+            + tags
+            + "</item>";
     }
 
     [Fact]
@@ -371,28 +592,56 @@ public sealed class AwsCloudTests
             """
             <XResponse><subnetSet><item><subnetId>subnet-2</subnetId><cidrBlock>10.0.2.0/24</cidrBlock><availableIpAddressCount>17</availableIpAddressCount><tagSet><item><key>kubernetes.io/role/cni</key><value>1</value></item></tagSet></item>
             <item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item><item><subnetId>subnet-3</subnetId><cidrBlock>10.0.3.0/24</cidrBlock></item></subnetSet></XResponse>
-            """);
+            """
+        );
 
         var subnets = await test.Cloud.DescribeSubnetsAsync(default);
 
-        Assert.Equal(["Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.2.Name=availability-zone&Filter.2.Value.1=eu-west-1a"], test.Calls("DescribeSubnets"));
-        Assert.Equal([("subnet-2", "10.0.2.0/24", 17, "1"), ("subnet-3", "10.0.3.0/24", 0, null)], subnets.Select(subnet => (subnet.Id, subnet.Range.ToString(), subnet.FreeAddresses, subnet.Tags.GetValueOrDefault("kubernetes.io/role/cni"))));
+        Assert.Equal(
+            ["Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&Filter.2.Name=availability-zone&Filter.2.Value.1=eu-west-1a"],
+            test.Calls("DescribeSubnets")
+        );
+        Assert.Equal(
+            [("subnet-2", "10.0.2.0/24", 17, "1"), ("subnet-3", "10.0.3.0/24", 0, null)],
+            subnets.Select(subnet =>
+                (subnet.Id, subnet.Range.ToString(), subnet.FreeAddresses, subnet.Tags.GetValueOrDefault("kubernetes.io/role/cni"))
+            )
+        );
     }
 
     [Fact]
     public async Task A_subnet_is_found_wherever_it_is_and_one_that_is_not_there_is_no_failure()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.Instead("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-9</subnetId><vpcId>vpc-9</vpcId><availabilityZone>eu-west-1c</availabilityZone><cidrBlock>10.9.0.0/24</cidrBlock><availableIpAddressCount>7</availableIpAddressCount></item></subnetSet></XResponse>")
-            .On("DescribeSubnets", "<XResponse><subnetSet/></XResponse>").On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item></subnetSet></XResponse>");
+        test.Instead(
+                "DescribeSubnets",
+                "<XResponse><subnetSet><item><subnetId>subnet-9</subnetId><vpcId>vpc-9</vpcId><availabilityZone>eu-west-1c</"
+                    + "availabilityZone><cidrBlock>10.9.0.0/24</cidrBlock><availableIpAddressCount>7</availableIpAddressCount></item></"
+                    + "subnetSet></XResponse>"
+            )
+            .On("DescribeSubnets", "<XResponse><subnetSet/></XResponse>")
+            .On(
+                "DescribeSubnets",
+                "<XResponse><subnetSet><item><subnetId>subnet-6</subnetId><ipv6Native>true</ipv6Native></item></subnetSet></XResponse>"
+            );
 
         var found = (await test.Cloud.FindSubnetAsync("subnet-9", default))!;
 
-        Assert.Equal(("subnet-9", "vpc-9", "eu-west-1c", "10.9.0.0/24", 7), (found.Id, found.NetworkId, found.Zone, found.Range.ToString(), found.FreeAddresses));
+        Assert.Equal(
+            ("subnet-9", "vpc-9", "eu-west-1c", "10.9.0.0/24", 7),
+            (found.Id, found.NetworkId, found.Zone, found.Range.ToString(), found.FreeAddresses)
+        );
         Assert.Null(await test.Cloud.FindSubnetAsync("subnet-0", default));
         var refused = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.FindSubnetAsync("subnet-6", default));
         Assert.Equal((CloudErrorKind.Invalid, "DescribeSubnets: NoIpv4Range: subnet-6 has no IPv4 range"), (refused.Kind, refused.Message));
-        Assert.Equal(["Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-9", "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-0", "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-6"], test.Calls("DescribeSubnets"));
+        Assert.Equal(
+            [
+                "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-9",
+                "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-0",
+                "Filter.1.Name=subnet-id&Filter.1.Value.1=subnet-6",
+            ],
+            test.Calls("DescribeSubnets")
+        );
     }
 
     [Fact]
@@ -400,12 +649,16 @@ public sealed class AwsCloudTests
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
-        test.On("ModifyNetworkInterfaceAttribute", CloudUnderTest.Error("Unavailable", "lost", 503)).On("ModifyNetworkInterfaceAttribute", "<XResponse/>");
+        test.On("ModifyNetworkInterfaceAttribute", CloudUnderTest.Error("Unavailable", "lost", 503))
+            .On("ModifyNetworkInterfaceAttribute", "<XResponse/>");
 
         Assert.Equal(["sg-1", "sg-2"], await test.Cloud.HintSecurityGroupsAsync(default));
         await test.Cloud.SetSecurityGroupsAsync(Eni, ["sg-2", "sg-3"], default);
 
-        Assert.Equal(Enumerable.Repeat("NetworkInterfaceId=eni-2&SecurityGroupId.1=sg-2&SecurityGroupId.2=sg-3", 2), test.Calls("ModifyNetworkInterfaceAttribute"));
+        Assert.Equal(
+            Enumerable.Repeat("NetworkInterfaceId=eni-2&SecurityGroupId.1=sg-2&SecurityGroupId.2=sg-3", 2),
+            test.Calls("ModifyNetworkInterfaceAttribute")
+        );
     }
 
     [Theory]
@@ -416,28 +669,46 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.SetPrimary("security-group-ids", text);
 
-        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.HintSecurityGroupsAsync(default))).Code);
+        Assert.Equal(
+            "MetadataMalformed",
+            (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.HintSecurityGroupsAsync(default))).Code
+        );
     }
 
     [Fact]
     public async Task Delete_of_what_is_gone_is_done_but_of_what_is_in_use_is_a_conflict()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DeleteNetworkInterface", CloudUnderTest.Error("InvalidNetworkInterfaceID.NotFound", "gone")).On("DeleteNetworkInterface", CloudUnderTest.Error("InvalidNetworkInterface.InUse", "in use"));
+        test.On("DeleteNetworkInterface", CloudUnderTest.Error("InvalidNetworkInterfaceID.NotFound", "gone"))
+            .On("DeleteNetworkInterface", CloudUnderTest.Error("InvalidNetworkInterface.InUse", "in use"));
 
         await test.Cloud.DeleteInterfaceAsync(Eni, default);
 
-        Assert.Equal(CloudErrorKind.Conflict, (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DeleteInterfaceAsync(Eni, default))).Kind);
+        Assert.Equal(
+            CloudErrorKind.Conflict,
+            (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DeleteInterfaceAsync(Eni, default))).Kind
+        );
     }
 
     [Theory]
     [InlineData("<bareMetal>false</bareMetal><hypervisor>nitro</hypervisor>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
     [InlineData("<bareMetal>false</bareMetal><hypervisor>xen</hypervisor>", "<ipv6Supported>false</ipv6Supported>", 0, false)]
     [InlineData("<bareMetal>true</bareMetal>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
-    public async Task Limits_of_a_type_that_is_not_in_the_table_are_asked_for(string platform, string ipv6, int ipv6Addresses, bool prefixes)
+    public async Task Limits_of_a_type_that_is_not_in_the_table_are_asked_for(
+        string platform,
+        string ipv6,
+        int ipv6Addresses,
+        bool prefixes
+    )
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", $"<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType>{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces><ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>{ipv6}</networkInfo></item></instanceTypeSet></XResponse>");
+        test.On(
+            "DescribeInstanceTypes",
+            "<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType>"
+                + $"{platform}<networkInfo><maximumNetworkInterfaces>3</maximumNetworkInterfaces>"
+                + "<ipv4AddressesPerInterface>10</ipv4AddressesPerInterface><ipv6AddressesPerInterface>10</ipv6AddressesPerInterface>"
+                + $"{ipv6}</networkInfo></item></instanceTypeSet></XResponse>"
+        );
 
         Assert.Equal(new NodeLimits(3, 10, ipv6Addresses, prefixes), await test.Cloud.DescribeLimitsAsync("m99.large", default));
         Assert.Equal(["InstanceType.1=m99.large"], test.Calls("DescribeInstanceTypes"));
@@ -447,7 +718,14 @@ public sealed class AwsCloudTests
     public async Task Interfaces_of_other_network_cards_are_not_among_the_limits()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", "<XResponse><instanceTypeSet><item><instanceType>p99.48xlarge</instanceType><hypervisor>nitro</hypervisor><networkInfo><maximumNetworkInterfaces>30</maximumNetworkInterfaces><networkCards><item><networkCardIndex>1</networkCardIndex><maximumNetworkInterfaces>28</maximumNetworkInterfaces></item><item><networkCardIndex>0</networkCardIndex><maximumNetworkInterfaces>2</maximumNetworkInterfaces></item></networkCards><ipv4AddressesPerInterface>50</ipv4AddressesPerInterface></networkInfo></item></instanceTypeSet></XResponse>");
+        test.On(
+            "DescribeInstanceTypes",
+            "<XResponse><instanceTypeSet><item><instanceType>p99.48xlarge</instanceType><hypervisor>nitro</hypervisor><networkInfo>"
+                + "<maximumNetworkInterfaces>30</maximumNetworkInterfaces><networkCards><item><networkCardIndex>1</networkCardIndex>"
+                + "<maximumNetworkInterfaces>28</maximumNetworkInterfaces></item><item><networkCardIndex>0</networkCardIndex>"
+                + "<maximumNetworkInterfaces>2</maximumNetworkInterfaces></item></networkCards><ipv4AddressesPerInterface>50</"
+                + "ipv4AddressesPerInterface></networkInfo></item></instanceTypeSet></XResponse>"
+        );
 
         Assert.Equal(2, (await test.Cloud.DescribeLimitsAsync("p99.48xlarge", default)).MaxInterfaces);
         Assert.Equal(15, (await test.Cloud.DescribeLimitsAsync("p4d.24xlarge", default)).MaxInterfaces);
@@ -469,7 +747,11 @@ public sealed class AwsCloudTests
     public async Task Limits_that_are_missing_are_not_guessed()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeInstanceTypes", "<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType></item></instanceTypeSet></XResponse>").On("DescribeInstanceTypes", "<XResponse/>");
+        test.On(
+                "DescribeInstanceTypes",
+                "<XResponse><instanceTypeSet><item><instanceType>m99.large</instanceType></item></instanceTypeSet></XResponse>"
+            )
+            .On("DescribeInstanceTypes", "<XResponse/>");
 
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeLimitsAsync("m99.large", default));
@@ -507,9 +789,14 @@ public sealed class AwsCloudTests
         await using var test = await CloudUnderTest.StartAsync();
         test.On("AssignPrivateIpAddresses", CloudUnderTest.Error("RequestLimitExceeded", "Request limit exceeded.", 503));
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+        );
 
-        Assert.Equal((CloudErrorKind.Throttled, "AssignPrivateIpAddresses", "RequestLimitExceeded", "req-1"), (failure.Kind, failure.Operation, failure.Code, failure.RequestId));
+        Assert.Equal(
+            (CloudErrorKind.Throttled, "AssignPrivateIpAddresses", "RequestLimitExceeded", "req-1"),
+            (failure.Kind, failure.Operation, failure.Code, failure.RequestId)
+        );
         var attempt = Assert.Single(test.Attempts);
         Assert.Equal(("AssignPrivateIpAddresses", "RequestLimitExceeded", 503), (attempt.Operation, attempt.Code, attempt.Status));
     }
@@ -522,7 +809,9 @@ public sealed class AwsCloudTests
         await closed.DisposeAsync();
         await using var test = await CloudUnderTest.StartAsync(options => options with { Endpoint = url });
 
-        var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            test.Cloud.AssignBlocksAsync(Eni, new BlockRequest(BlockKind.Ipv4Address, 1), default)
+        );
 
         Assert.Equal((CloudErrorKind.Transient, Ec2ErrorCodes.NoConnection), (failure.Kind, failure.Code));
         Assert.Equal(3, test.Attempts.Count);
@@ -530,7 +819,9 @@ public sealed class AwsCloudTests
 
     private static List<IPNetwork> Networks(params string[] networks) => [.. networks.Select(network => IPNetwork.Parse(network))];
 
-    private static string Page(string items, string? next = null) => $"<XResponse><networkInterfaceSet>{items}</networkInterfaceSet>{(next is null ? "" : $"<nextToken>{next}</nextToken>")}</XResponse>";
+    private static string Page(string items, string? next = null) =>
+        $"<XResponse><networkInterfaceSet>{items}</networkInterfaceSet>"
+        + $"{(next is null ? "" : $"<nextToken>{next}</nextToken>")}</XResponse>";
 
     private static string Members(string item) => item.Trim()["<item>".Length..^"</item>".Length];
 }

@@ -16,22 +16,92 @@ public sealed class Ec2CallerTests
     private readonly List<Ec2Attempt> _attempts = [];
 
     public static TheoryData<Case> Cases =>
-    [
-        new Case("throttled", () => Error("RequestLimitExceeded", 503), nameof(CloudErrorKind.Throttled), "RequestLimitExceeded", HarmlessCalls: 1, HarmfulCalls: 1),
-        new Case("refused", () => Error("UnauthorizedOperation", 403), nameof(CloudErrorKind.NotPermitted), "UnauthorizedOperation", 1, 1),
-        new Case("subnet full", () => Error("InsufficientCidrBlocks", 400), nameof(CloudErrorKind.SubnetExhausted), "InsufficientCidrBlocks", 1, 1),
-        new Case("internal error", () => Error("InternalError", 500), nameof(CloudErrorKind.Transient), "InternalError", 3, 1),
-        new Case("error without code", () => Error("", 502), nameof(CloudErrorKind.Transient), "BadGateway", 3, 1),
-        new Case("clock skew", () => Error("RequestExpired", 400), nameof(CloudErrorKind.Transient), "RequestExpired", 3, 3),
-        new Case("connection refused", () => new HttpRequestException(HttpRequestError.ConnectionError, "Connection refused", new SocketException(111)), nameof(CloudErrorKind.Transient), "NoConnection", 3, 3),
-        new Case("no such host", () => new HttpRequestException(HttpRequestError.NameResolutionError, "Name or service not known"), nameof(CloudErrorKind.Transient), "NoConnection", 3, 3),
-        new Case("connection lost", () => new HttpRequestException(HttpRequestError.ResponseEnded, "The response ended prematurely"), nameof(CloudErrorKind.Transient), "NoAnswer", 3, 1),
-        new Case("connection reset", () => new IOException("reset", new SocketException(104)), nameof(CloudErrorKind.Transient), "NoAnswer", 3, 1),
-        new Case("timeout inside the SDK", () => new TimeoutException(), nameof(CloudErrorKind.Transient), "NoAnswer", 3, 1),
-        new Case("unreadable answer", () => new AmazonUnmarshallingException("r", "x", new FormatException("bad"), HttpStatusCode.OK), nameof(CloudErrorKind.Transient), "UnreadableAnswer", 3, 1),
-        new Case("no credentials", () => new AmazonClientException("Failed to resolve AWS credentials."), nameof(CloudErrorKind.NotPermitted), "CredentialsUnavailable", 1, 1),
-        new Case("no credentials from the metadata", () => new AmazonServiceException("Unable to get IAM security credentials from EC2 Instance Metadata Service."), nameof(CloudErrorKind.NotPermitted), "CredentialsUnavailable", 1, 1),
-    ];
+        [
+            new Case(
+                "throttled",
+                () => Error("RequestLimitExceeded", 503),
+                nameof(CloudErrorKind.Throttled),
+                "RequestLimitExceeded",
+                HarmlessCalls: 1,
+                HarmfulCalls: 1
+            ),
+            new Case(
+                "refused",
+                () => Error("UnauthorizedOperation", 403),
+                nameof(CloudErrorKind.NotPermitted),
+                "UnauthorizedOperation",
+                1,
+                1
+            ),
+            new Case(
+                "subnet full",
+                () => Error("InsufficientCidrBlocks", 400),
+                nameof(CloudErrorKind.SubnetExhausted),
+                "InsufficientCidrBlocks",
+                1,
+                1
+            ),
+            new Case("internal error", () => Error("InternalError", 500), nameof(CloudErrorKind.Transient), "InternalError", 3, 1),
+            new Case("error without code", () => Error("", 502), nameof(CloudErrorKind.Transient), "BadGateway", 3, 1),
+            new Case("clock skew", () => Error("RequestExpired", 400), nameof(CloudErrorKind.Transient), "RequestExpired", 3, 3),
+            new Case(
+                "connection refused",
+                () => new HttpRequestException(HttpRequestError.ConnectionError, "Connection refused", new SocketException(111)),
+                nameof(CloudErrorKind.Transient),
+                "NoConnection",
+                3,
+                3
+            ),
+            new Case(
+                "no such host",
+                () => new HttpRequestException(HttpRequestError.NameResolutionError, "Name or service not known"),
+                nameof(CloudErrorKind.Transient),
+                "NoConnection",
+                3,
+                3
+            ),
+            new Case(
+                "connection lost",
+                () => new HttpRequestException(HttpRequestError.ResponseEnded, "The response ended prematurely"),
+                nameof(CloudErrorKind.Transient),
+                "NoAnswer",
+                3,
+                1
+            ),
+            new Case(
+                "connection reset",
+                () => new IOException("reset", new SocketException(104)),
+                nameof(CloudErrorKind.Transient),
+                "NoAnswer",
+                3,
+                1
+            ),
+            new Case("timeout inside the SDK", () => new TimeoutException(), nameof(CloudErrorKind.Transient), "NoAnswer", 3, 1),
+            new Case(
+                "unreadable answer",
+                () => new AmazonUnmarshallingException("r", "x", new FormatException("bad"), HttpStatusCode.OK),
+                nameof(CloudErrorKind.Transient),
+                "UnreadableAnswer",
+                3,
+                1
+            ),
+            new Case(
+                "no credentials",
+                () => new AmazonClientException("Failed to resolve AWS credentials."),
+                nameof(CloudErrorKind.NotPermitted),
+                "CredentialsUnavailable",
+                1,
+                1
+            ),
+            new Case(
+                "no credentials from the metadata",
+                () => new AmazonServiceException("Unable to get IAM security credentials from EC2 Instance Metadata Service."),
+                nameof(CloudErrorKind.NotPermitted),
+                "CredentialsUnavailable",
+                1,
+                1
+            ),
+        ];
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -43,9 +113,24 @@ public sealed class Ec2CallerTests
             var calls = 0;
             var thrown = sample.Make();
 
-            var failure = await Assert.ThrowsAsync<CloudException>(() => Caller(TimeProvider.System).CallAsync<int>("AssignPrivateIpAddresses", repeat, _ => { calls++; throw thrown; }, default));
+            var failure = await Assert.ThrowsAsync<CloudException>(() =>
+                Caller(TimeProvider.System)
+                    .CallAsync<int>(
+                        "AssignPrivateIpAddresses",
+                        repeat,
+                        _ =>
+                        {
+                            calls++;
+                            throw thrown;
+                        },
+                        default
+                    )
+            );
 
-            Assert.Equal((sample.Kind, sample.Code, "AssignPrivateIpAddresses"), (failure.Kind.ToString(), failure.Code, failure.Operation));
+            Assert.Equal(
+                (sample.Kind, sample.Code, "AssignPrivateIpAddresses"),
+                (failure.Kind.ToString(), failure.Code, failure.Operation)
+            );
             Assert.Same(thrown, failure.InnerException);
             Assert.Equal(expected, calls);
             Assert.Equal(Enumerable.Repeat(sample.Code, expected), _attempts.Select(attempt => attempt.Code));
@@ -55,7 +140,9 @@ public sealed class Ec2CallerTests
     [Fact]
     public async Task Error_keeps_request_id_and_status()
     {
-        var failure = await Assert.ThrowsAsync<CloudException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Idempotency.Unsafe, _ => throw Error("AuthFailure", 401), default));
+        var failure = await Assert.ThrowsAsync<CloudException>(() =>
+            Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Idempotency.Unsafe, _ => throw Error("AuthFailure", 401), default)
+        );
 
         Assert.Equal("req-1", failure.RequestId);
         Assert.Equal(401, Assert.Single(_attempts).Status);
@@ -67,7 +154,13 @@ public sealed class Ec2CallerTests
     {
         var calls = 0;
 
-        var result = await Caller(TimeProvider.System).CallAsync("DescribeSubnets", Idempotency.Safe, _ => ++calls == 1 ? throw Error("InternalError", 500) : Task.FromResult(7), default);
+        var result = await Caller(TimeProvider.System)
+            .CallAsync(
+                "DescribeSubnets",
+                Idempotency.Safe,
+                _ => ++calls == 1 ? throw Error("InternalError", 500) : Task.FromResult(7),
+                default
+            );
 
         Assert.Equal(7, result);
         Assert.Equal([("InternalError", 500), ("", 200)], _attempts.Select(attempt => (attempt.Code, attempt.Status)));
@@ -96,13 +189,24 @@ public sealed class Ec2CallerTests
         var time = new ManualTimeProvider();
         var calls = 0;
 
-        var call = Caller(time).CallAsync("DescribeSubnets", Idempotency.Safe, _ => { calls++; return new TaskCompletionSource<int>().Task; }, default);
+        var call = Caller(time)
+            .CallAsync(
+                "DescribeSubnets",
+                Idempotency.Safe,
+                _ =>
+                {
+                    calls++;
+                    return new TaskCompletionSource<int>().Task;
+                },
+                default
+            );
         for (var attempt = 1; attempt <= 3; attempt++)
         {
             var expected = attempt;
             await Eventually.TrueAsync(() => Volatile.Read(ref calls) == expected);
             time.Advance(TimeSpan.FromSeconds(10));
-            if (attempt < 3) await Eventually.TrueAsync(() => time.PendingTimers == 1);
+            if (attempt < 3)
+                await Eventually.TrueAsync(() => time.PendingTimers == 1);
             time.Advance(TimeSpan.FromMilliseconds(10));
         }
 
@@ -125,7 +229,10 @@ public sealed class Ec2CallerTests
 
     [Fact]
     public async Task Defect_of_ours_is_not_dressed_as_a_cloud_failure() =>
-        await Assert.ThrowsAsync<InvalidOperationException>(() => Caller(TimeProvider.System).CallAsync<int>("DescribeSubnets", Idempotency.Safe, _ => throw new InvalidOperationException("bug"), default));
+        await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            Caller(TimeProvider.System)
+                .CallAsync<int>("DescribeSubnets", Idempotency.Safe, _ => throw new InvalidOperationException("bug"), default)
+        );
 
     [Fact]
     public void Jitter_is_bounded_by_base_attempt_and_cap()
@@ -134,7 +241,10 @@ public sealed class Ec2CallerTests
         for (var attempt = 1; attempt <= 60; attempt++)
         {
             var bound = TimeSpan.FromMilliseconds(Math.Min(200 * Math.Pow(2, attempt - 1), 2000));
-            var pauses = Enumerable.Range(0, 50).Select(_ => Backoff.FullJitter(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2), attempt, random)).ToList();
+            var pauses = Enumerable
+                .Range(0, 50)
+                .Select(_ => Backoff.FullJitter(TimeSpan.FromMilliseconds(200), TimeSpan.FromSeconds(2), attempt, random))
+                .ToList();
             Assert.All(pauses, pause => Assert.InRange(pause, TimeSpan.Zero, bound));
             Assert.True(pauses.Distinct().Count() > 10, "no jitter");
         }
@@ -142,7 +252,8 @@ public sealed class Ec2CallerTests
 
     private Ec2Caller Caller(TimeProvider time) => new(Options, time, new Random(1), _attempts.Add);
 
-    private static AmazonEC2Exception Error(string code, int status) => new($"message of {code}", ErrorType.Unknown, code, "req-1", (HttpStatusCode)status);
+    private static AmazonEC2Exception Error(string code, int status) =>
+        new($"message of {code}", ErrorType.Unknown, code, "req-1", (HttpStatusCode)status);
 
     public sealed record Case(string Name, Func<Exception> Make, string Kind, string Code, int HarmlessCalls, int HarmfulCalls)
     {

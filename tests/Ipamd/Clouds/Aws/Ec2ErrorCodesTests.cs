@@ -16,17 +16,42 @@ public sealed class Ec2ErrorCodesTests
     [InlineData("RequestThrottled", "", 400, "Throttled")]
     [InlineData("EC2ThrottledException", "", 400, "Throttled")]
     [InlineData("TooManyRequests", "", 429, "Throttled")]
-    [InlineData("InsufficientCidrBlocks", "The specified subnet does not have enough free cidr blocks to satisfy the request.", 400, "SubnetExhausted")]
-    [InlineData("InsufficientFreeAddressesInSubnet", "The specified subnet does not have enough free addresses to satisfy the request.", 400, "SubnetExhausted")]
+    [InlineData(
+        "InsufficientCidrBlocks",
+        "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+        400,
+        "SubnetExhausted"
+    )]
+    [InlineData(
+        "InsufficientFreeAddressesInSubnet",
+        "The specified subnet does not have enough free addresses to satisfy the request.",
+        400,
+        "SubnetExhausted"
+    )]
     [InlineData("InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", 400, "SubnetExhausted")]
     [InlineData("InvalidParameterValue", "There aren't sufficient free Ipv6 addresses or prefixes", 400, "SubnetExhausted")]
     [InlineData("SomethingNew", "Insufficient free addresses in subnet subnet-1", 400, "SubnetExhausted")]
     [InlineData("Client.InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes", 400, "SubnetExhausted")]
     [InlineData("InvalidParameterValue", "Insufficient Free IP Addresses in subnet.", 400, "SubnetExhausted")]
-    [InlineData("InvalidParameterValue", "The specified subnet does not have enough free cidr blocks to satisfy the request.", 400, "SubnetExhausted")]
+    [InlineData(
+        "InvalidParameterValue",
+        "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+        400,
+        "SubnetExhausted"
+    )]
     [InlineData("Client.InsufficientFreeAddressesInSubnet", "", 400, "SubnetExhausted")]
-    [InlineData("InvalidInterface.IpAddressLimitExceeded", "Address count 7 on interface-087bf941f13a906b1 exceeds the limit for t3.medium", 400, "AddressLimit")]
-    [InlineData("InvalidParameterValue", "Address count 7 on interface-087bf941f13a906b1 exceeds the limit for t3.medium", 400, "AddressLimit")]
+    [InlineData(
+        "InvalidInterface.IpAddressLimitExceeded",
+        "Address count 7 on interface-087bf941f13a906b1 exceeds the limit for t3.medium",
+        400,
+        "AddressLimit"
+    )]
+    [InlineData(
+        "InvalidParameterValue",
+        "Address count 7 on interface-087bf941f13a906b1 exceeds the limit for t3.medium",
+        400,
+        "AddressLimit"
+    )]
     [InlineData("Ipv6AddressLimitExceeded", "", 400, "AddressLimit")]
     [InlineData("PrivateIpAddressLimitExceeded", "Number of private addresses will exceed limit.", 400, "AddressLimit")]
     [InlineData("InvalidParameterValue", "Number of private addresses will exceed limit.", 400, "AddressLimit")]
@@ -95,10 +120,17 @@ public sealed class Ec2ErrorCodesTests
     [Fact]
     public void Unassign_of_a_foreign_address_is_recognised()
     {
-        var failure = new CloudException(CloudErrorKind.Invalid, "UnassignPrivateIpAddresses", "InvalidParameterValue", "Some of the specified addresses are not assigned to interface eni-1");
+        var failure = new CloudException(
+            CloudErrorKind.Invalid,
+            "UnassignPrivateIpAddresses",
+            "InvalidParameterValue",
+            "Some of the specified addresses are not assigned to interface eni-1"
+        );
 
         Assert.True(Ec2ErrorCodes.IsNotAssigned(failure));
-        Assert.False(Ec2ErrorCodes.IsNotAssigned(new CloudException(CloudErrorKind.Throttled, "X", "Throttling", "not assigned to interface")));
+        Assert.False(
+            Ec2ErrorCodes.IsNotAssigned(new CloudException(CloudErrorKind.Throttled, "X", "Throttling", "not assigned to interface"))
+        );
         Assert.False(Ec2ErrorCodes.IsNotAssigned(new CloudException(CloudErrorKind.Invalid, "X", "InvalidParameterValue", "bad address")));
     }
 }

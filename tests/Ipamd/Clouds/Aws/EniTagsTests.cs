@@ -17,25 +17,41 @@ public sealed class EniTagsTests
         Assert.Equal("aws-K8S-i-1", tags.Description);
         Assert.Equal(
             [
-                ("node.k8s.amazonaws.com/instance_id", "i-1"), ("cluster.k8s.amazonaws.com/name", "prod"), ("eks:eni:owner", "amazon-vpc-cni"), ("cost", ""), ("team", "net"),
+                ("node.k8s.amazonaws.com/instance_id", "i-1"),
+                ("cluster.k8s.amazonaws.com/name", "prod"),
+                ("eks:eni:owner", "amazon-vpc-cni"),
+                ("cost", ""),
+                ("team", "net"),
                 ("node.k8s.amazonaws.com/createdAt", "2026-01-02T03:04:05Z"),
             ],
-            tags.ForNew(Created).Select(tag => (tag.Key!, tag.Value!)));
+            tags.ForNew(Created).Select(tag => (tag.Key!, tag.Value!))
+        );
     }
 
     [Fact]
     public void Existing_interface_gets_no_creation_time_and_without_cluster_no_cluster_tags() =>
-        Assert.Equal([("node.k8s.amazonaws.com/instance_id", "i-1")], new EniTags("i-1", "", new Dictionary<string, string>()).ForExisting().Select(tag => (tag.Key!, tag.Value!)));
+        Assert.Equal(
+            [("node.k8s.amazonaws.com/instance_id", "i-1")],
+            new EniTags("i-1", "", new Dictionary<string, string>()).ForExisting().Select(tag => (tag.Key!, tag.Value!))
+        );
 
     [Fact]
     public void Additional_tags_that_belong_to_others_are_dropped_and_reported()
     {
         var additional = new Dictionary<string, string>
         {
-            ["node.k8s.amazonaws.com/instance_id"] = "i-evil", ["aws:x"] = "1", [""] = "1", ["long"] = new('v', 256), [new string('k', 128)] = "1", ["fine"] = "1",
+            ["node.k8s.amazonaws.com/instance_id"] = "i-evil",
+            ["aws:x"] = "1",
+            [""] = "1",
+            ["long"] = new('v', 256),
+            [new string('k', 128)] = "1",
+            ["fine"] = "1",
         };
 
-        Assert.Equal(["node.k8s.amazonaws.com/instance_id", "fine"], new EniTags("i-1", null, additional).ForExisting().Select(tag => tag.Key!));
+        Assert.Equal(
+            ["node.k8s.amazonaws.com/instance_id", "fine"],
+            new EniTags("i-1", null, additional).ForExisting().Select(tag => tag.Key!)
+        );
         Assert.Equal(5, EniTags.Ignored(additional).Count());
     }
 

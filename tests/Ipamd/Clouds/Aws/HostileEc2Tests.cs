@@ -7,25 +7,36 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>What an endpoint can do to the daemon with answers that EC2 never gives: every one ends, within its bounds, as a failure of a kind, and the next call works.</summary>
+/// <summary>
+/// What an endpoint can do to the daemon with answers that EC2 never gives: every one ends, within its bounds, as a failure of a kind, and
+/// the next call works.
+/// </summary>
 public sealed class HostileEc2Tests
 {
     private const string Nothing = "<DescribeNetworkInterfacesResponse><networkInterfaceSet/></DescribeNetworkInterfacesResponse>";
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static TheoryData<string, string> Unreadable => new()
-    {
-        { "nothing", "" },
-        { "a page of a captive portal", "<html><body>sign in<br></body></html>" },
-        { "a page that is well-formed", "<html><body>sign in</body></html>" },
-        { "JSON", "{\"NetworkInterfaces\":[]}" },
-        { "cut off", Nothing[..40] },
-        { "entities that grow", """<!DOCTYPE x [<!ENTITY a "xxxxxxxxxx"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><XResponse>&b;</XResponse>""" },
-        { "an external entity", """<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><XResponse>&a;</XResponse>""" },
-        { "elements nested without end", string.Concat(Enumerable.Repeat("<a>", 1_000_000)) },
-        { "a number that is none", "<XResponse><networkInterfaceSet><item><attachment><deviceIndex>one</deviceIndex></attachment></item></networkInterfaceSet></XResponse>" },
-    };
+    public static TheoryData<string, string> Unreadable =>
+        new()
+        {
+            { "nothing", "" },
+            { "a page of a captive portal", "<html><body>sign in<br></body></html>" },
+            { "a page that is well-formed", "<html><body>sign in</body></html>" },
+            { "JSON", "{\"NetworkInterfaces\":[]}" },
+            { "cut off", Nothing[..40] },
+            {
+                "entities that grow",
+                """<!DOCTYPE x [<!ENTITY a "xxxxxxxxxx"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><XResponse>&b;</XResponse>"""
+            },
+            { "an external entity", """<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/hostname">]><XResponse>&a;</XResponse>""" },
+            { "elements nested without end", string.Concat(Enumerable.Repeat("<a>", 1_000_000)) },
+            {
+                "a number that is none",
+                "<XResponse><networkInterfaceSet><item><attachment><deviceIndex>one</deviceIndex></attachment></item></"
+                    + "networkInterfaceSet></XResponse>"
+            },
+        };
 
     [Theory]
     [MemberData(nameof(Unreadable))]
@@ -46,23 +57,38 @@ public sealed class HostileEc2Tests
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
         var chunk = Encoding.ASCII.GetBytes(new string('x', 64 * 1024));
-        test.On("DescribeNetworkInterfaces", new Reply(status, "")
-        {
-            Raw = async context =>
+        test.On(
+            "DescribeNetworkInterfaces",
+            new Reply(status, "")
             {
-                while (!context.RequestAborted.IsCancellationRequested) await context.Response.Body.WriteAsync(chunk, context.RequestAborted);
-            },
-        });
-        Assert.Equal(CloudErrorKind.Transient, (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token))).Kind);
+                Raw = async context =>
+                {
+                    while (!context.RequestAborted.IsCancellationRequested)
+                        await context.Response.Body.WriteAsync(chunk, context.RequestAborted);
+                },
+            }
+        );
+        Assert.Equal(
+            CloudErrorKind.Transient,
+            (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token))).Kind
+        );
     }
 
     [Fact]
     public async Task Compressed_answer_is_not_unpacked()
     {
         var packed = new MemoryStream();
-        await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) await gzip.WriteAsync(new byte[256 * 1024 * 1024], Token);
+        await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            await gzip.WriteAsync(new byte[256 * 1024 * 1024], Token);
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
-        test.On("DescribeNetworkInterfaces", new Reply(200, "") { Headers = new Dictionary<string, string> { ["Content-Encoding"] = "gzip" }, Raw = context => context.Response.Body.WriteAsync(packed.ToArray()).AsTask() });
+        test.On(
+            "DescribeNetworkInterfaces",
+            new Reply(200, "")
+            {
+                Headers = new Dictionary<string, string> { ["Content-Encoding"] = "gzip" },
+                Raw = context => context.Response.Body.WriteAsync(packed.ToArray()).AsTask(),
+            }
+        );
         var before = GC.GetTotalAllocatedBytes(precise: true);
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token));
         Assert.InRange(GC.GetTotalAllocatedBytes(precise: true) - before, 0, 64 * 1024 * 1024);
@@ -75,7 +101,10 @@ public sealed class HostileEc2Tests
     {
         await using var elsewhere = await ScriptedHttpServer.StartAsync(_ => Reply.Ok(Nothing));
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
-        test.On("DescribeNetworkInterfaces", new Reply(status, "") { Headers = new Dictionary<string, string> { ["Location"] = elsewhere.Url.ToString() } });
+        test.On(
+            "DescribeNetworkInterfaces",
+            new Reply(status, "") { Headers = new Dictionary<string, string> { ["Location"] = elsewhere.Url.ToString() } }
+        );
         await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token));
         Assert.Empty(elsewhere.Requests);
     }
@@ -83,16 +112,25 @@ public sealed class HostileEc2Tests
     [Fact]
     public async Task Answer_that_stalls_ends_at_the_deadline()
     {
-        await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1, HttpTimeout = TimeSpan.FromMilliseconds(300) });
-        test.On("DescribeNetworkInterfaces", new Reply(200, "")
-        {
-            Raw = async context =>
+        await using var test = await CloudUnderTest.StartAsync(options =>
+            options with
             {
-                await context.Response.WriteAsync("<XResponse>");
-                await context.Response.Body.FlushAsync();
-                await Task.Delay(Timeout.Infinite, context.RequestAborted);
-            },
-        });
+                MaxAttempts = 1,
+                HttpTimeout = TimeSpan.FromMilliseconds(300),
+            }
+        );
+        test.On(
+            "DescribeNetworkInterfaces",
+            new Reply(200, "")
+            {
+                Raw = async context =>
+                {
+                    await context.Response.WriteAsync("<XResponse>");
+                    await context.Response.Body.FlushAsync();
+                    await Task.Delay(Timeout.Infinite, context.RequestAborted);
+                },
+            }
+        );
         Assert.Equal("NoAnswer", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token))).Code);
     }
 
@@ -111,11 +149,23 @@ public sealed class HostileEc2Tests
 
     [Theory]
     [InlineData("<networkInterfaceId>eni-\u202e1</networkInterfaceId><subnetId>subnet-1</subnetId>")]
-    [InlineData("<networkInterfaceId>eni-1</networkInterfaceId><subnetId>subnet-1</subnetId><groupSet><item><groupId>sg 1</groupId></item></groupSet>")]
+    [InlineData(
+        "<networkInterfaceId>eni-1</networkInterfaceId><subnetId>subnet-1</subnetId><groupSet><item><groupId>sg "
+            + "1</groupId></item></groupSet>"
+    )]
     public async Task Id_that_is_none_goes_no_further(string ids)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
-        test.On("DescribeNetworkInterfaces", $"<XResponse><networkInterfaceSet><item>{ids}<status>available</status><macAddress>02:00:00:00:00:03</macAddress><privateIpAddress>10.0.0.3</privateIpAddress></item></networkInterfaceSet></XResponse>");
-        Assert.Contains("expected an id", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeUnattachedInterfacesAsync(Token))).Message, StringComparison.Ordinal);
+        test.On(
+            "DescribeNetworkInterfaces",
+            "<XResponse><networkInterfaceSet><item>"
+                + $"{ids}<status>available</status><macAddress>02:00:00:00:00:03</macAddress>"
+                + "<privateIpAddress>10.0.0.3</privateIpAddress></item></networkInterfaceSet></XResponse>"
+        );
+        Assert.Contains(
+            "expected an id",
+            (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeUnattachedInterfacesAsync(Token))).Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -12,7 +12,13 @@ namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 public sealed class MetadataCloudTests : IAsyncLifetime
 {
     private static readonly NetworkInterfaceId Eni = new("eni-00000000000000001");
-    private static readonly CreateInterfaceRequest Create = new("token-1", DateTimeOffset.UnixEpoch, "subnet-1", ["sg-1"], new BlockRequest(BlockKind.Ipv4Address, 1));
+    private static readonly CreateInterfaceRequest Create = new(
+        "token-1",
+        DateTimeOffset.UnixEpoch,
+        "subnet-1",
+        ["sg-1"],
+        new BlockRequest(BlockKind.Ipv4Address, 1)
+    );
 
     private FakeImds _imds = null!;
     private MetadataCloud _cloud = null!;
@@ -38,7 +44,10 @@ public sealed class MetadataCloudTests : IAsyncLifetime
         Assert.Equal("i-0123456789abcdef0", (await _cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal([IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("100.64.0.0/16")], await _cloud.DescribeNetworkRangesAsync(default));
         var primary = Assert.Single(await _cloud.DescribeAttachedInterfacesAsync(default));
-        Assert.Equal((Eni, 0, 0, IPAddress.Parse("10.0.0.10")), (primary.Id, primary.DeviceIndex, primary.NetworkCard, primary.PrimaryAddress));
+        Assert.Equal(
+            (Eni, 0, 0, IPAddress.Parse("10.0.0.10")),
+            (primary.Id, primary.DeviceIndex, primary.NetworkCard, primary.PrimaryAddress)
+        );
         Assert.Equal([IPNetwork.Parse("10.0.0.11/32")], primary.Blocks);
         Assert.Equal(primary.Blocks, Assert.Single(await _cloud.HintAttachedInterfacesAsync(default)).Blocks);
         Assert.Equal(1, _imds.Count("meta-data/instance-id"));

@@ -5,7 +5,10 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>Which interface is the primary one, and the range of its subnet: both by the instance metadata, whatever EC2 shows at which index and whatever the role may describe.</summary>
+/// <summary>
+/// Which interface is the primary one, and the range of its subnet: both by the instance metadata, whatever EC2 shows at which index and
+/// whatever the role may describe.
+/// </summary>
 public sealed class PrimaryInterfaceTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -14,7 +17,10 @@ public sealed class PrimaryInterfaceTests
     public async Task Mac_of_the_metadata_says_which_interface_is_the_primary_one()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeNetworkInterfaces", Page(Item(7, FakeImds.Mac, index: 1), Item(8, "02:00:00:00:00:08", index: 0), Item(9, "02:00:00:00:00:09", index: 2)))
+        test.On(
+                "DescribeNetworkInterfaces",
+                Page(Item(7, FakeImds.Mac, index: 1), Item(8, "02:00:00:00:00:08", index: 0), Item(9, "02:00:00:00:00:09", index: 2))
+            )
             .On("AttachNetworkInterface", "<XResponse><attachmentId>eni-attach-1</attachmentId></XResponse>");
         var interfaces = await test.Cloud.DescribeAttachedInterfacesAsync(Token);
         Assert.Equal([("eni-7", 0), ("eni-8", 1), ("eni-9", 2)], interfaces.Select(item => (item.Id.Value, item.DeviceIndex!.Value)));
@@ -22,7 +28,11 @@ public sealed class PrimaryInterfaceTests
         // And back again: what the daemon calls 1 is EC2's 0.
         await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-10"), 1, Token);
         await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-11"), 3, Token);
-        Assert.Equal(["0", "3"], test.Ec2.Requests.Where(request => request.Form["Action"] == "AttachNetworkInterface").Select(request => request.Form["DeviceIndex"]));
+        Assert.Equal(
+            ["0", "3"],
+            test.Ec2.Requests.Where(request => request.Form["Action"] == "AttachNetworkInterface")
+                .Select(request => request.Form["DeviceIndex"])
+        );
     }
 
     [Fact]
@@ -41,7 +51,11 @@ public sealed class PrimaryInterfaceTests
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Instead("DescribeSubnets", "<XResponse><subnetSet/></XResponse>");
-        if (isRefused) test.On("DescribeSubnets", CloudUnderTest.Error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403));
+        if (isRefused)
+            test.On(
+                "DescribeSubnets",
+                CloudUnderTest.Error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+            );
         test.On("DescribeNetworkInterfaces", Page(Item(7, FakeImds.Mac, index: 0)));
         test.Imds.SetPrimary("subnet-ipv4-cidr-block", "10.0.0.0/20");
         Assert.Equal("10.0.0.0/20", Assert.Single(await test.Cloud.DescribeAttachedInterfacesAsync(Token)).SubnetRange.ToString());
@@ -52,14 +66,24 @@ public sealed class PrimaryInterfaceTests
     public async Task Refused_call_names_the_permission_that_the_role_lacks()
     {
         await using var test = await CloudUnderTest.StartAsync();
-        test.On("DescribeNetworkInterfaces", CloudUnderTest.Error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403));
+        test.On(
+            "DescribeNetworkInterfaces",
+            CloudUnderTest.Error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        );
         var failure = await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token));
-        Assert.EndsWith("; allow ec2:DescribeNetworkInterfaces in the policy of the daemon's role", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "; allow ec2:DescribeNetworkInterfaces in the policy of the daemon's role",
+            failure.Message,
+            StringComparison.Ordinal
+        );
     }
 
-    private static string Page(params string[] items) => $"<XResponse><networkInterfaceSet>{string.Concat(items)}</networkInterfaceSet></XResponse>";
+    private static string Page(params string[] items) =>
+        $"<XResponse><networkInterfaceSet>{string.Concat(items)}</networkInterfaceSet></XResponse>";
 
     private static string Item(int number, string mac, int index) =>
-        $"<item><networkInterfaceId>eni-{number}</networkInterfaceId><subnetId>subnet-1</subnetId><status>in-use</status><macAddress>{mac}</macAddress><privateIpAddress>10.0.0.{number}</privateIpAddress>"
-        + $"<attachment><attachmentId>eni-attach-{number}</attachmentId><deviceIndex>{index}</deviceIndex><status>attached</status></attachment></item>";
+        $"<item><networkInterfaceId>eni-{number}</networkInterfaceId><subnetId>subnet-1</subnetId><status>in-use</status><macAddress>"
+        + $"{mac}</macAddress><privateIpAddress>10.0.0.{number}</privateIpAddress>"
+        + $"<attachment><attachmentId>eni-attach-{number}</attachmentId><deviceIndex>"
+        + $"{index}</deviceIndex><status>attached</status></attachment></item>";
 }

@@ -32,24 +32,26 @@ public sealed class AwsCniRulesTests
         """;
 
     [Fact]
-    public void Exactly_what_the_reference_wrote_is_removed_a_transaction_for_each_table() => Assert.Equal(
-        """
-        *mangle
-        -D PREROUTING -i eth0 -m comment --comment "AWS, primary ENI" -m addrtype --dst-type LOCAL --limit-iface-in -j CONNMARK --set-xmark 0x80/0x80
-        -D PREROUTING -i eni+ -m comment --comment "AWS, primary ENI" -j CONNMARK --restore-mark --nfmask 0x80 --ctmask 0x80
-        COMMIT
-        *nat
-        -D PREROUTING -i eni+ -m comment --comment "AWS, outbound connections" -j AWS-CONNMARK-CHAIN-0
-        -D PREROUTING -m comment --comment "AWS, CONNMARK" -j CONNMARK --restore-mark --nfmask 0x80 --ctmask 0x80
-        -D POSTROUTING -m comment --comment "AWS SNAT CHAIN" -j AWS-SNAT-CHAIN-0
-        -F AWS-CONNMARK-CHAIN-0
-        -F AWS-SNAT-CHAIN-0
-        -X AWS-CONNMARK-CHAIN-0
-        -X AWS-SNAT-CHAIN-0
-        COMMIT
+    public void Exactly_what_the_reference_wrote_is_removed_a_transaction_for_each_table() =>
+        Assert.Equal(
+            """
+            *mangle
+            -D PREROUTING -i eth0 -m comment --comment "AWS, primary ENI" -m addrtype --dst-type LOCAL --limit-iface-in -j CONNMARK --set-xmark 0x80/0x80
+            -D PREROUTING -i eni+ -m comment --comment "AWS, primary ENI" -j CONNMARK --restore-mark --nfmask 0x80 --ctmask 0x80
+            COMMIT
+            *nat
+            -D PREROUTING -i eni+ -m comment --comment "AWS, outbound connections" -j AWS-CONNMARK-CHAIN-0
+            -D PREROUTING -m comment --comment "AWS, CONNMARK" -j CONNMARK --restore-mark --nfmask 0x80 --ctmask 0x80
+            -D POSTROUTING -m comment --comment "AWS SNAT CHAIN" -j AWS-SNAT-CHAIN-0
+            -F AWS-CONNMARK-CHAIN-0
+            -F AWS-SNAT-CHAIN-0
+            -X AWS-CONNMARK-CHAIN-0
+            -X AWS-SNAT-CHAIN-0
+            COMMIT
 
-        """,
-        AwsCniRules.Find(Saved).Removal);
+            """,
+            AwsCniRules.Find(Saved).Removal
+        );
 
     [Theory]
     [InlineData("")]
@@ -60,14 +62,22 @@ public sealed class AwsCniRulesTests
 
     [Theory]
     [InlineData("-A POSTROUTING -j AWS-SNAT-CHAIN-0", "-D POSTROUTING -j AWS-SNAT-CHAIN-0")]
-    [InlineData("-A POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0", "-D POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0")]
+    [InlineData(
+        "-A POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0",
+        "-D POSTROUTING -m comment --comment \"by hand: -j ACCEPT\" -g AWS-SNAT-CHAIN-0"
+    )]
     [InlineData("-A MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0", "-D MINE -s 10.0.0.0/8 -j AWS-SNAT-CHAIN-0")]
-    public void Whatever_leads_to_its_chains_goes_with_them(string rule, string expected)
-        => Assert.Equal($"*nat\n{expected}\n-F AWS-SNAT-CHAIN-0\n-X AWS-SNAT-CHAIN-0\nCOMMIT\n", AwsCniRules.Find($"*nat\n:AWS-SNAT-CHAIN-0 - [0:0]\n{rule}\n-A AWS-SNAT-CHAIN-0 -j RETURN\nCOMMIT\n").Removal);
+    public void Whatever_leads_to_its_chains_goes_with_them(string rule, string expected) =>
+        Assert.Equal(
+            $"*nat\n{expected}\n-F AWS-SNAT-CHAIN-0\n-X AWS-SNAT-CHAIN-0\nCOMMIT\n",
+            AwsCniRules.Find($"*nat\n:AWS-SNAT-CHAIN-0 - [0:0]\n{rule}\n-A AWS-SNAT-CHAIN-0 -j RETURN\nCOMMIT\n").Removal
+        );
 
     [Fact]
-    public void A_rule_that_only_speaks_of_its_chains_stays()
-        => Assert.Null(AwsCniRules.Find("*nat\n-A POSTROUTING -m comment --comment \"instead of -j AWS-SNAT-CHAIN-0\" -j MASQUERADE\nCOMMIT\n").Removal);
+    public void A_rule_that_only_speaks_of_its_chains_stays() =>
+        Assert.Null(
+            AwsCniRules.Find("*nat\n-A POSTROUTING -m comment --comment \"instead of -j AWS-SNAT-CHAIN-0\" -j MASQUERADE\nCOMMIT\n").Removal
+        );
 
     [Fact]
     public void What_ended_POSTROUTING_before_its_jump_is_named()

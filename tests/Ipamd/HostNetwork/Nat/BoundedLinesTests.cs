@@ -9,14 +9,25 @@ public sealed class BoundedLinesTests
     [Fact]
     public async Task Lines_that_matter_are_kept_whatever_stands_between_them()
     {
-        var text = string.Concat(Enumerable.Range(0, 50_000).Select(number => number % 10_000 == 0 ? $"keep {number}\n" : $"-A KUBE-SVC-{number} -j KUBE-SEP-{number}\n"));
-        Assert.Equal(("keep 0\nkeep 10000\nkeep 20000\nkeep 30000\nkeep 40000\n", true), await ReadAsync(text, line => line.StartsWith("keep"), limit: 1000));
+        var text = string.Concat(
+            Enumerable
+                .Range(0, 50_000)
+                .Select(number => number % 10_000 == 0 ? $"keep {number}\n" : $"-A KUBE-SVC-{number} -j KUBE-SEP-{number}\n")
+        );
+        Assert.Equal(
+            ("keep 0\nkeep 10000\nkeep 20000\nkeep 30000\nkeep 40000\n", true),
+            await ReadAsync(text, line => line.StartsWith("keep"), limit: 1000)
+        );
     }
 
     [Fact]
     public async Task What_does_not_matter_costs_no_memory()
     {
-        var text = string.Concat(Enumerable.Range(0, 50_000).Select(number => $"-A KUBE-SVC-{number} -m comment --comment \"default/service-{number}\" -j KUBE-SEP-{number}\n"));
+        var text = string.Concat(
+            Enumerable
+                .Range(0, 50_000)
+                .Select(number => $"-A KUBE-SVC-{number} -m comment --comment \"default/service-{number}\" -j KUBE-SEP-{number}\n")
+        );
         var before = GC.GetAllocatedBytesForCurrentThread();
         var reading = ReadAsync(text, line => line.StartsWith("keep"), limit: 1000);
         // Of a string it is read at once, so all of it was on this thread.
@@ -26,10 +37,12 @@ public sealed class BoundedLinesTests
     }
 
     [Fact]
-    public async Task A_last_line_without_an_end_is_a_line() => Assert.Equal(("a\nb\n", true), await ReadAsync("a\nb", keep: null, limit: 100));
+    public async Task A_last_line_without_an_end_is_a_line() =>
+        Assert.Equal(("a\nb\n", true), await ReadAsync("a\nb", keep: null, limit: 100));
 
     [Fact]
-    public async Task Beyond_the_limit_nothing_is_kept_and_that_is_said() => Assert.Equal(("aaaa\n", false), await ReadAsync("aaaa\nbbbb\nc\n", keep: null, limit: 8));
+    public async Task Beyond_the_limit_nothing_is_kept_and_that_is_said() =>
+        Assert.Equal(("aaaa\n", false), await ReadAsync("aaaa\nbbbb\nc\n", keep: null, limit: 8));
 
     [Fact]
     public async Task A_line_without_end_is_cut_off()

@@ -8,38 +8,46 @@ namespace VpcCni.Ipamd.Tests.HostNetwork.Nat;
 
 public sealed class NatRulesTests
 {
-    private static readonly NatSettings Defaults = new("eth0", IPAddress.Parse("10.0.0.5"), Ranges("10.0.0.0/16", "100.64.0.0/16"), new HostNetworkOptions());
+    private static readonly NatSettings Defaults = new(
+        "eth0",
+        IPAddress.Parse("10.0.0.5"),
+        Ranges("10.0.0.0/16", "100.64.0.0/16"),
+        new HostNetworkOptions()
+    );
 
     [Fact]
-    public void The_defaults_give_the_whole_table_in_one_transaction() => Assert.Equal(
-        """
-        add table ip vpccni
-        delete table ip vpccni
-        table ip vpccni {
-          set inside { type ipv4_addr; flags interval; elements = { 10.0.0.0/16, 100.64.0.0/16 }; }
-          chain from_outside {
-            type filter hook prerouting priority mangle; policy accept;
-            iifname "eth0" ct direction original fib daddr . iif type local ct mark set ct mark or 0x80
-          }
-          chain from_pods {
-            type filter hook prerouting priority dstnat + 10; policy accept;
-            iifname "eni*" ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct mark or 0x80
-            iifname "eni*" ct mark and 0x80 == 0x80 meta mark set meta mark or 0x80
-          }
-          chain to_outside {
-            type nat hook postrouting priority srcnat + 10; policy accept;
-            oifname != "vlan*" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to 10.0.0.5 fully-random
-          }
-        }
+    public void The_defaults_give_the_whole_table_in_one_transaction() =>
+        Assert.Equal(
+            """
+            add table ip vpccni
+            delete table ip vpccni
+            table ip vpccni {
+              set inside { type ipv4_addr; flags interval; elements = { 10.0.0.0/16, 100.64.0.0/16 }; }
+              chain from_outside {
+                type filter hook prerouting priority mangle; policy accept;
+                iifname "eth0" ct direction original fib daddr . iif type local ct mark set ct mark or 0x80
+              }
+              chain from_pods {
+                type filter hook prerouting priority dstnat + 10; policy accept;
+                iifname "eni*" ct direction original ct state new ip daddr != @inside fib daddr type != local counter ct mark set ct mark or 0x80
+                iifname "eni*" ct mark and 0x80 == 0x80 meta mark set meta mark or 0x80
+              }
+              chain to_outside {
+                type nat hook postrouting priority srcnat + 10; policy accept;
+                oifname != "vlan*" ip daddr != @inside fib saddr type != local fib daddr type != local counter snat to 10.0.0.5 fully-random
+              }
+            }
 
-        """,
-        NatRules.Script(Defaults));
+            """,
+            NatRules.Script(Defaults)
+        );
 
     public sealed class Case
     {
         private readonly string _name;
 
-        internal Case(string name, HostNetworkOptions options, string[] has, string[] hasNot) => (_name, Options, Has, HasNot) = (name, options, has, hasNot);
+        internal Case(string name, HostNetworkOptions options, string[] has, string[] hasNot) =>
+            (_name, Options, Has, HasNot) = (name, options, has, hasNot);
 
         internal HostNetworkOptions Options { get; }
         internal string[] Has { get; }
@@ -48,18 +56,59 @@ public sealed class NatRulesTests
         public override string ToString() => _name;
     }
 
-    public static TheoryData<Case> Cases => new()
-    {
-        new Case("external SNAT: marks for node ports only", new HostNetworkOptions { ExternalSnat = true }, ["from_outside", "meta mark set"], ["snat", "inside", "ct state new"]),
-        new Case("no node ports: pods still leave by the primary interface", new HostNetworkOptions { NodePorts = false }, ["snat to", "ct state new", "meta mark set"], ["from_outside"]),
-        new Case("neither: no table", new HostNetworkOptions { ExternalSnat = true, NodePorts = false }, ["delete table ip vpccni"], ["{"]),
-        new Case("everything is excluded", new HostNetworkOptions { ExcludedRanges = Ranges("0.0.0.0/0") }, ["from_outside"], ["snat", "ct state new"]),
-        new Case("excluded ranges are inside", new HostNetworkOptions { ExcludedRanges = Ranges("198.18.0.0/24") }, ["10.0.0.0/16, 100.64.0.0/16, 198.18.0.0/24"], []),
-        new Case("an excluded range that holds one of the VPC's", new HostNetworkOptions { ExcludedRanges = Ranges("10.0.0.0/8") }, ["{ 10.0.0.0/8, 100.64.0.0/16 }"], ["10.0.0.0/16"]),
-        new Case("ports from a hash", new HostNetworkOptions { SnatPorts = SnatPorts.HashRandom }, ["snat to 10.0.0.5 random\n"], ["fully"]),
-        new Case("ports kept", new HostNetworkOptions { SnatPorts = SnatPorts.Kept }, ["snat to 10.0.0.5\n"], ["random"]),
-        new Case("another mark and prefix", new HostNetworkOptions { ConnectionMark = 0x100, VethPrefix = "pod" }, ["ct mark and 0x100 == 0x100", "\"pod*\""], ["0x80", "eni"]),
-    };
+    public static TheoryData<Case> Cases =>
+        new()
+        {
+            new Case(
+                "external SNAT: marks for node ports only",
+                new HostNetworkOptions { ExternalSnat = true },
+                ["from_outside", "meta mark set"],
+                ["snat", "inside", "ct state new"]
+            ),
+            new Case(
+                "no node ports: pods still leave by the primary interface",
+                new HostNetworkOptions { NodePorts = false },
+                ["snat to", "ct state new", "meta mark set"],
+                ["from_outside"]
+            ),
+            new Case(
+                "neither: no table",
+                new HostNetworkOptions { ExternalSnat = true, NodePorts = false },
+                ["delete table ip vpccni"],
+                ["{"]
+            ),
+            new Case(
+                "everything is excluded",
+                new HostNetworkOptions { ExcludedRanges = Ranges("0.0.0.0/0") },
+                ["from_outside"],
+                ["snat", "ct state new"]
+            ),
+            new Case(
+                "excluded ranges are inside",
+                new HostNetworkOptions { ExcludedRanges = Ranges("198.18.0.0/24") },
+                ["10.0.0.0/16, 100.64.0.0/16, 198.18.0.0/24"],
+                []
+            ),
+            new Case(
+                "an excluded range that holds one of the VPC's",
+                new HostNetworkOptions { ExcludedRanges = Ranges("10.0.0.0/8") },
+                ["{ 10.0.0.0/8, 100.64.0.0/16 }"],
+                ["10.0.0.0/16"]
+            ),
+            new Case(
+                "ports from a hash",
+                new HostNetworkOptions { SnatPorts = SnatPorts.HashRandom },
+                ["snat to 10.0.0.5 random\n"],
+                ["fully"]
+            ),
+            new Case("ports kept", new HostNetworkOptions { SnatPorts = SnatPorts.Kept }, ["snat to 10.0.0.5\n"], ["random"]),
+            new Case(
+                "another mark and prefix",
+                new HostNetworkOptions { ConnectionMark = 0x100, VethPrefix = "pod" },
+                ["ct mark and 0x100 == 0x100", "\"pod*\""],
+                ["0x80", "eni"]
+            ),
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -71,8 +120,8 @@ public sealed class NatRulesTests
     }
 
     [Fact]
-    public void The_order_in_which_ranges_are_known_makes_no_other_table()
-        => Assert.Equal(NatRules.Script(Defaults), NatRules.Script(Defaults with { VpcRanges = [.. Defaults.VpcRanges.Reverse()] }));
+    public void The_order_in_which_ranges_are_known_makes_no_other_table() =>
+        Assert.Equal(NatRules.Script(Defaults), NatRules.Script(Defaults with { VpcRanges = [.. Defaults.VpcRanges.Reverse()] }));
 
     private static IPNetwork[] Ranges(params string[] ranges) => [.. ranges.Select(IPNetwork.Parse)];
 }

@@ -21,10 +21,13 @@ public sealed class RecurrenceBackoffTests
         {
             var now = Start.AddSeconds(second);
             isThere |= second % every == 0;
-            if (now < last + pacing.Pause) continue;
+            if (now < last + pacing.Pause)
+                continue;
             (last, looks) = (now, looks + 1);
-            if (isThere && pacing.Removed(now)) said++;
-            if (!isThere) pacing.Clean(now);
+            if (isThere && pacing.Removed(now))
+                said++;
+            if (!isThere)
+                pacing.Clean(now);
             isThere = false;
         }
 

@@ -42,7 +42,12 @@ public sealed class HttpEndpointTests
         using var client = served.Connect();
         await client.SendAsync(Encoding.ASCII.GetBytes(request));
         var answer = await ReadToEndAsync(client);
-        Assert.True(status.Length == 0 ? !answer.Contains(Body, StringComparison.Ordinal) : answer.StartsWith($"HTTP/1.1 {status}", StringComparison.Ordinal), answer);
+        Assert.True(
+            status.Length == 0
+                ? !answer.Contains(Body, StringComparison.Ordinal)
+                : answer.StartsWith($"HTTP/1.1 {status}", StringComparison.Ordinal),
+            answer
+        );
         Assert.Equal(HttpStatusCode.OK, (await served.AskAsync(HttpMethod.Get, "/metrics")).Status);
     }
 
@@ -71,12 +76,17 @@ public sealed class HttpEndpointTests
     public async Task Slow_and_idle_clients_are_cut_off_and_too_many_are_refused_at_once()
     {
         await using var served = await Served.StartAsync();
-        var slow = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsOfOne)}")).ToArray();
+        var slow = Enumerable
+            .Range(0, HttpEndpoint.MaxConnections)
+            .Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsOfOne)}"))
+            .ToArray();
         try
         {
             // An answer proves that the connection is among those that count: Kestrel takes connections in, and counts them, in any order.
-            foreach (var client in slow) await AskKeepingOpenAsync(client);
-            foreach (var client in slow[1..]) await client.SendAsync("GET /met"u8.ToArray());
+            foreach (var client in slow)
+                await AskKeepingOpenAsync(client);
+            foreach (var client in slow[1..])
+                await client.SendAsync("GET /met"u8.ToArray());
             // One more is closed without an answer.
             await Eventually.TrueAsync(async () =>
             {
@@ -89,7 +99,8 @@ public sealed class HttpEndpointTests
         }
         finally
         {
-            foreach (var client in slow) client.Dispose();
+            foreach (var client in slow)
+                client.Dispose();
         }
 
         await Eventually.TrueAsync(async () => await TryAskAsync(served));
@@ -116,7 +127,8 @@ public sealed class HttpEndpointTests
         var held = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(_ => served.Connect("127.0.0.2")).ToArray();
         try
         {
-            foreach (var client in held) await TrySendAsync(client, "GET /met"u8.ToArray());
+            foreach (var client in held)
+                await TrySendAsync(client, "GET /met"u8.ToArray());
             Assert.Equal((HttpStatusCode.OK, Body), await served.AskAsync(HttpMethod.Get, "/metrics"));
             // The others were closed at once; these have the time of every client.
             var ends = await Task.WhenAll(held.Select(ReadToEndAsync));
@@ -127,20 +139,24 @@ public sealed class HttpEndpointTests
         }
         finally
         {
-            foreach (var client in held) client.Dispose();
+            foreach (var client in held)
+                client.Dispose();
         }
     }
 
     [Fact]
     public async Task A_client_that_asks_on_and_on_and_reads_nothing_is_cut_off()
     {
-        await using var served = await Served.StartAsync(new HttpPage("/metrics", "text/plain", output => output.Write(new byte[256 * 1024])));
+        await using var served = await Served.StartAsync(
+            new HttpPage("/metrics", "text/plain", output => output.Write(new byte[256 * 1024]))
+        );
         using var client = served.Connect();
         var request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray();
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         await Assert.ThrowsAsync<SocketException>(async () =>
         {
-            while (true) await client.SendAsync(request, deadline.Token);
+            while (true)
+                await client.SendAsync(request, deadline.Token);
         });
     }
 
@@ -164,8 +180,10 @@ public sealed class HttpEndpointTests
     public async Task A_unix_socket_that_a_crash_left_is_taken_over_and_removed_at_the_end()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("vpccni-http").FullName, "look.sock");
-        using (var crashed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)) crashed.Bind(new UnixDomainSocketEndPoint(path));
-        if (!File.Exists(path)) await File.WriteAllTextAsync(path, "");
+        using (var crashed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+            crashed.Bind(new UnixDomainSocketEndPoint(path));
+        if (!File.Exists(path))
+            await File.WriteAllTextAsync(path, "");
         await using (var served = Served.Begin(new UnixDomainSocketEndPoint(path), TimeProvider.System))
         {
             await served.ReadyAsync();
@@ -213,7 +231,8 @@ public sealed class HttpEndpointTests
         var text = new StringBuilder();
         try
         {
-            while (await client.ReceiveAsync(buffer, deadline.Token) is > 0 and var read) text.Append(Encoding.ASCII.GetString(buffer, 0, read));
+            while (await client.ReceiveAsync(buffer, deadline.Token) is > 0 and var read)
+                text.Append(Encoding.ASCII.GetString(buffer, 0, read));
         }
         catch (SocketException)
         {

@@ -15,8 +15,12 @@ public sealed class HttpPagesTests
     {
         var time = new ManualTimeProvider();
         var written = 0;
-        var pages = new HttpPages([new HttpPage("/x", "text/plain", output => output.Write(Encoding.ASCII.GetBytes($"{++written}")))], time);
-        for (var request = 0; request < 1000; request++) Assert.Equal("1", await AskAsync(pages));
+        var pages = new HttpPages(
+            [new HttpPage("/x", "text/plain", output => output.Write(Encoding.ASCII.GetBytes($"{++written}")))],
+            time
+        );
+        for (var request = 0; request < 1000; request++)
+            Assert.Equal("1", await AskAsync(pages));
         time.Advance(HttpPages.Freshness);
         Assert.Equal("2", await AskAsync(pages));
         Assert.Equal(2, written);
@@ -26,7 +30,16 @@ public sealed class HttpPagesTests
     public async Task A_page_that_could_not_be_written_is_tried_again_by_the_next_who_asks()
     {
         var fails = true;
-        var pages = new HttpPages([new HttpPage("/x", "text/plain", output => output.Write(fails ? throw new InvalidOperationException("made to fail") : "ok"u8))], new ManualTimeProvider());
+        var pages = new HttpPages(
+            [
+                new HttpPage(
+                    "/x",
+                    "text/plain",
+                    output => output.Write(fails ? throw new InvalidOperationException("made to fail") : "ok"u8)
+                ),
+            ],
+            new ManualTimeProvider()
+        );
         await Assert.ThrowsAsync<InvalidOperationException>(() => AskAsync(pages));
         fails = false;
         Assert.Equal("ok", await AskAsync(pages));

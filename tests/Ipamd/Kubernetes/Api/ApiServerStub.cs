@@ -34,17 +34,32 @@ internal sealed class ApiServerStub : IAsyncDisposable
         builder.Logging.ClearProviders();
         builder.WebHost.UseShutdownTimeout(TimeSpan.Zero);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
-        {
-            if (certificate is not null) listen.UseHttps(certificate);
-        }));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+            kestrel.Listen(
+                IPAddress.Loopback,
+                0,
+                listen =>
+                {
+                    if (certificate is not null)
+                        listen.UseHttps(certificate);
+                }
+            )
+        );
         var app = builder.Build();
         var stub = new ApiServerStub(app);
         app.Run(async context =>
         {
             using var reader = new StreamReader(context.Request.Body);
-            stub._arrivals.Enqueue(new Arrival(
-                context.Request.Method, context.Request.GetEncodedPathAndQuery(), await reader.ReadToEndAsync(), context.Request.ContentType, context.Request.Headers.Authorization, context.Request.Protocol));
+            stub._arrivals.Enqueue(
+                new Arrival(
+                    context.Request.Method,
+                    context.Request.GetEncodedPathAndQuery(),
+                    await reader.ReadToEndAsync(),
+                    context.Request.ContentType,
+                    context.Request.Headers.Authorization,
+                    context.Request.Protocol
+                )
+            );
             context.Response.ContentType = "application/json";
             await answer(context);
         });
@@ -56,10 +71,17 @@ internal sealed class ApiServerStub : IAsyncDisposable
     /// <param name="change">Of its options.</param>
     /// <param name="time">Of watches.</param>
     /// <param name="timeout">Of requests.</param>
-    public KubernetesConnection Connection(Func<ClusterOptions, ClusterOptions>? change = null, TimeProvider? time = null, TimeSpan? timeout = null)
+    public KubernetesConnection Connection(
+        Func<ClusterOptions, ClusterOptions>? change = null,
+        TimeProvider? time = null,
+        TimeSpan? timeout = null
+    )
     {
         var options = new ClusterOptions { Endpoint = new Uri(Url), NodeName = "n" };
-        return new KubernetesConnection(change?.Invoke(options) ?? options, "test", time ?? TimeProvider.System) { RequestTimeout = timeout ?? TimeSpan.FromSeconds(10) };
+        return new KubernetesConnection(change?.Invoke(options) ?? options, "test", time ?? TimeProvider.System)
+        {
+            RequestTimeout = timeout ?? TimeSpan.FromSeconds(10),
+        };
     }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
@@ -68,7 +90,9 @@ internal sealed class ApiServerStub : IAsyncDisposable
     public static Task RefuseAsync(HttpContext context, int code, string reason, string message)
     {
         context.Response.StatusCode = code;
-        return context.Response.WriteAsync($$"""{"status":"Failure","code":{{code}},"reason":{{JsonSerializer.Serialize(reason)}},"message":{{JsonSerializer.Serialize(message)}}}""");
+        return context.Response.WriteAsync(
+            $$"""{"status":"Failure","code":{{code}},"reason":{{JsonSerializer.Serialize(reason)}},"message":{{JsonSerializer.Serialize(message)}}}"""
+        );
     }
 
     /// <summary>Writes until the client has gone.</summary>
@@ -76,6 +100,7 @@ internal sealed class ApiServerStub : IAsyncDisposable
     {
         await context.Response.WriteAsync(beginning);
         var bytes = System.Text.Encoding.ASCII.GetBytes(chunk);
-        while (!context.RequestAborted.IsCancellationRequested) await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
+        while (!context.RequestAborted.IsCancellationRequested)
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted);
     }
 }

@@ -50,7 +50,9 @@ public sealed class CredentialTests : IDisposable
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), content, Token);
         using var connection = Connect(server, _authority);
         Assert.Contains("holds no bearer token", (await FailureAsync(connection)).Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(1), _ => { }, Token));
+        await Assert.ThrowsAsync<ClusterException>(() =>
+            new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(1), _ => { }, Token)
+        );
         Assert.Empty(server.Arrivals);
     }
 
@@ -97,17 +99,27 @@ public sealed class CredentialTests : IDisposable
         return server.Connection(options => options with { ServiceAccountPath = _folder });
     }
 
-    private static Task<ApiServerStub> StartAsync(X509Certificate2 certificate) => ApiServerStub.StartAsync(context => context.Response.WriteAsync(EmptyList), certificate);
+    private static Task<ApiServerStub> StartAsync(X509Certificate2 certificate) =>
+        ApiServerStub.StartAsync(context => context.Response.WriteAsync(EmptyList), certificate);
 
-    private static Task<ListedObject<NodeFacts>> ListAsync(KubernetesConnection connection) => new KubernetesNodes(connection).ListAsync("n", "0", Token);
+    private static Task<ListedObject<NodeFacts>> ListAsync(KubernetesConnection connection) =>
+        new KubernetesNodes(connection).ListAsync("n", "0", Token);
 
-    private static Task<ClusterException> FailureAsync(KubernetesConnection connection) => Assert.ThrowsAsync<ClusterException>(() => ListAsync(connection));
+    private static Task<ClusterException> FailureAsync(KubernetesConnection connection) =>
+        Assert.ThrowsAsync<ClusterException>(() => ListAsync(connection));
 
     private static X509Certificate2 Authority(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, pathLengthConstraint: 0, critical: true));
+        request.CertificateExtensions.Add(
+            new X509BasicConstraintsExtension(
+                certificateAuthority: true,
+                hasPathLengthConstraint: false,
+                pathLengthConstraint: 0,
+                critical: true
+            )
+        );
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
     }
 
@@ -118,7 +130,12 @@ public sealed class CredentialTests : IDisposable
         var names = new SubjectAlternativeNameBuilder();
         names.AddIpAddress(address);
         request.CertificateExtensions.Add(names.Build());
-        using var issued = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), validUntil ?? DateTimeOffset.UtcNow.AddHours(1), [1, 2, 3, 4]);
+        using var issued = request.Create(
+            authority,
+            DateTimeOffset.UtcNow.AddHours(-1),
+            validUntil ?? DateTimeOffset.UtcNow.AddHours(1),
+            [1, 2, 3, 4]
+        );
         using var paired = issued.CopyWithPrivateKey(key);
         return X509CertificateLoader.LoadPkcs12(paired.Export(X509ContentType.Pkcs12), null);
     }

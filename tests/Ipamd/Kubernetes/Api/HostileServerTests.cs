@@ -8,7 +8,9 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
-/// <summary>What a server can do to the daemon with answers that no API server gives: every one ends, within its bounds, as a failure of a kind.</summary>
+/// <summary>
+/// What a server can do to the daemon with answers that no API server gives: every one ends, within its bounds, as a failure of a kind.
+/// </summary>
 public sealed class HostileServerTests
 {
     private const string Node = """{"metadata":{"name":"n","resourceVersion":"1"} }""";
@@ -18,7 +20,9 @@ public sealed class HostileServerTests
     [Fact]
     public async Task Endless_answer_is_unreadable()
     {
-        await using var server = await ApiServerStub.StartAsync(context => ApiServerStub.EndlessAsync(context, "{\"x\":[", "\"" + new string('x', 64 * 1024) + "\","));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            ApiServerStub.EndlessAsync(context, "{\"x\":[", "\"" + new string('x', 64 * 1024) + "\",")
+        );
         Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
     }
 
@@ -40,7 +44,8 @@ public sealed class HostileServerTests
     public async Task Compressed_answer_is_not_unpacked()
     {
         var packed = new MemoryStream();
-        await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true)) await gzip.WriteAsync(new byte[64 * 1024 * 1024], Token);
+        await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            await gzip.WriteAsync(new byte[64 * 1024 * 1024], Token);
         await using var server = await ApiServerStub.StartAsync(context =>
         {
             context.Response.Headers.ContentEncoding = "gzip";
@@ -59,7 +64,8 @@ public sealed class HostileServerTests
     {
         await using var server = await ApiServerStub.StartAsync(async context =>
         {
-            if (stalls == "refusal") context.Response.StatusCode = 500;
+            if (stalls == "refusal")
+                context.Response.StatusCode = 500;
             if (stalls != "nothing")
             {
                 await context.Response.WriteAsync("{\"metadata\":");
@@ -89,8 +95,15 @@ public sealed class HostileServerTests
     [Fact]
     public async Task Name_with_several_addresses_is_reached_at_the_one_that_answers()
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{Node}}]}"""));
-        using var connection = server.Connection(options => options with { Endpoint = new Uri(server.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal)) });
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{Node}}]}""")
+        );
+        using var connection = server.Connection(options =>
+            options with
+            {
+                Endpoint = new Uri(server.Url.Replace("127.0.0.1", "localhost", StringComparison.Ordinal)),
+            }
+        );
         Assert.NotNull((await new KubernetesNodes(connection).ListAsync("n", "0", Token)).Item);
     }
 
@@ -153,7 +166,10 @@ public sealed class HostileServerTests
         var writer = new KubernetesWriter(connection, "node-1");
         Assert.Null(await writer.FindPodAsync(new("prod", name), Token));
         Assert.Null(await writer.FindPodAsync(new(name, "web"), Token));
-        Assert.Equal(ClusterErrorKind.Refused, (await Assert.ThrowsAsync<ClusterException>(() => writer.AnnotatePodAsync(new("prod", name), null, "a", "b", Token))).Kind);
+        Assert.Equal(
+            ClusterErrorKind.Refused,
+            (await Assert.ThrowsAsync<ClusterException>(() => writer.AnnotatePodAsync(new("prod", name), null, "a", "b", Token))).Kind
+        );
         Assert.Empty(server.Arrivals);
     }
 
@@ -169,7 +185,9 @@ public sealed class HostileServerTests
     [InlineData("""{"type":"ADDED","object":{"spec":""")]
     public async Task Line_that_is_no_event_ends_the_watch(string line)
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(line + "\r\n\n" + Event(Node) + "\n"));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Response.WriteAsync(line + "\r\n\n" + Event(Node) + "\n")
+        );
         var (news, failure) = await WatchAsync(server);
         Assert.Empty(news);
         Assert.Equal(ClusterErrorKind.Unreadable, failure?.Kind);
@@ -178,7 +196,9 @@ public sealed class HostileServerTests
     [Fact]
     public async Task Last_line_that_was_cut_off_is_no_event()
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(Event(Node) + "\n" + Event(Node)[..30]));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Response.WriteAsync(Event(Node) + "\n" + Event(Node)[..30])
+        );
         var (news, failure) = await WatchAsync(server);
         Assert.Equal(("1", 1), (Assert.Single(news).Version, news.Count));
         Assert.Null(failure);
@@ -188,11 +208,21 @@ public sealed class HostileServerTests
     public async Task Long_lines_and_short_ones_are_read_whatever_the_pieces_they_come_in()
     {
         var random = new Random(1);
-        string[] versions = [.. Enumerable.Range(0, 200).Select(number => new string((char)('a' + (number % 26)), random.Next(10) == 0 ? random.Next(1, 100_000) : random.Next(1, 300)))];
-        var text = System.Text.Encoding.ASCII.GetBytes(string.Concat(versions.Select(version => Event($$"""{"metadata":{"name":"n","resourceVersion":"{{version}}"} }""") + "\n")));
+        string[] versions =
+        [
+            .. Enumerable
+                .Range(0, 200)
+                .Select(number => new string(
+                    (char)('a' + (number % 26)),
+                    random.Next(10) == 0 ? random.Next(1, 100_000) : random.Next(1, 300)
+                )),
+        ];
+        var text = System.Text.Encoding.ASCII.GetBytes(
+            string.Concat(versions.Select(version => Event($$"""{"metadata":{"name":"n","resourceVersion":"{{version}}"} }""") + "\n"))
+        );
         await using var server = await ApiServerStub.StartAsync(async context =>
         {
-            for (var at = 0; at < text.Length;)
+            for (var at = 0; at < text.Length; )
             {
                 var piece = Math.Min(random.Next(1, 20_000), text.Length - at);
                 await context.Response.Body.WriteAsync(text.AsMemory(at, piece));
@@ -208,7 +238,9 @@ public sealed class HostileServerTests
     [Fact]
     public async Task Endless_line_ends_the_watch()
     {
-        await using var server = await ApiServerStub.StartAsync(context => ApiServerStub.EndlessAsync(context, "", new string('x', 64 * 1024)));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            ApiServerStub.EndlessAsync(context, "", new string('x', 64 * 1024))
+        );
         Assert.Equal(ClusterErrorKind.Unreadable, (await WatchAsync(server)).Failure?.Kind);
     }
 
@@ -224,7 +256,9 @@ public sealed class HostileServerTests
             context.Abort();
         });
         using var connection = server.Connection();
-        var failure = await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), _ => read.SetResult(), Token));
+        var failure = await Assert.ThrowsAsync<ClusterException>(() =>
+            new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), _ => read.SetResult(), Token)
+        );
         Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
     }
 
@@ -254,8 +288,10 @@ public sealed class HostileServerTests
         await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), Token);
     }
 
-    private static string ListWithCapacity(string pods)
-        => "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[" + $$"""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"{{pods}}"} } }""" + "]}";
+    private static string ListWithCapacity(string pods) =>
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":["
+        + $$"""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"{{pods}}"} } }"""
+        + "]}";
 
     private static string Event(string item) => $$"""{"type":"ADDED","object":{{item}} }""";
 
@@ -265,7 +301,10 @@ public sealed class HostileServerTests
         return await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
     }
 
-    private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(ApiServerStub server, TimeSpan? timeout = null)
+    private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(
+        ApiServerStub server,
+        TimeSpan? timeout = null
+    )
     {
         using var connection = server.Connection(timeout: timeout);
         List<ObjectNews<NodeFacts>> news = [];

@@ -27,10 +27,20 @@ public sealed class KubernetesConnectionTests : IDisposable
     {
         await File.WriteAllTextAsync(AuthorityFile, Authority(), TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "token", TestContext.Current.CancellationToken);
-        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri("https://127.0.0.1:1"), NodeName = "n", ServiceAccountPath = _folder }, "test", TimeProvider.System);
+        using var connection = new KubernetesConnection(
+            new ClusterOptions
+            {
+                Endpoint = new Uri("https://127.0.0.1:1"),
+                NodeName = "n",
+                ServiceAccountPath = _folder,
+            },
+            "test",
+            TimeProvider.System
+        );
         var before = await AskAsync(connection);
         File.Delete(AuthorityFile);
-        if (becomes == "folder") Directory.CreateDirectory(AuthorityFile);
+        if (becomes == "folder")
+            Directory.CreateDirectory(AuthorityFile);
         if (becomes == Unreadable)
         {
             Requirement.Need(File.Exists(Unreadable), Unreadable);
@@ -48,19 +58,33 @@ public sealed class KubernetesConnectionTests : IDisposable
     {
         await File.WriteAllTextAsync(AuthorityFile, authority, TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "token", TestContext.Current.CancellationToken);
-        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri("https://127.0.0.1:1"), NodeName = "n", ServiceAccountPath = _folder }, "test", TimeProvider.System);
+        using var connection = new KubernetesConnection(
+            new ClusterOptions
+            {
+                Endpoint = new Uri("https://127.0.0.1:1"),
+                NodeName = "n",
+                ServiceAccountPath = _folder,
+            },
+            "test",
+            TimeProvider.System
+        );
         Assert.Contains("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
         await File.WriteAllTextAsync(AuthorityFile, Authority(), TestContext.Current.CancellationToken);
         Assert.DoesNotContain("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
     }
 
-    private static Task<ClusterException> AskAsync(KubernetesConnection connection)
-        => Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", TestContext.Current.CancellationToken));
+    private static Task<ClusterException> AskAsync(KubernetesConnection connection) =>
+        Assert.ThrowsAsync<ClusterException>(() =>
+            new KubernetesNodes(connection).ListAsync("n", "0", TestContext.Current.CancellationToken)
+        );
 
     private static string Authority()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var certificate = new CertificateRequest("CN=test", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(100));
+        using var certificate = new CertificateRequest("CN=test", key, HashAlgorithmName.SHA256).CreateSelfSigned(
+            DateTimeOffset.UnixEpoch,
+            DateTimeOffset.UnixEpoch.AddYears(100)
+        );
         return certificate.ExportCertificatePem();
     }
 }

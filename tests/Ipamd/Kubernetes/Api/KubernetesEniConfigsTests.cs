@@ -14,23 +14,38 @@ public sealed class KubernetesEniConfigsTests
     [Fact]
     public async Task ENIConfig_is_listed_and_watched_by_name()
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(
-            context.Request.Query["watch"] == "true"
-                ? """{"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"8"},"spec":{"subnet":"subnet-2"}}}""" + "\n"
-                : """{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"other"}},{"metadata":{"name":"a"},"spec":{"subnet":"subnet-1","securityGroups":["sg-1","sg-2"]}}]}"""));
-        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" }, "test", TimeProvider.System);
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Response.WriteAsync(
+                context.Request.Query["watch"] == "true"
+                    ? """{"type":"MODIFIED","object":{"metadata":{"name":"a","resourceVersion":"8"},"spec":{"subnet":"subnet-2"}}}""" + "\n"
+                    : """{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"other"}},{"metadata":{"name":"a"},"spec":{"subnet":"subnet-1","securityGroups":["sg-1","sg-2"]}}]}"""
+            )
+        );
+        using var connection = new KubernetesConnection(
+            new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" },
+            "test",
+            TimeProvider.System
+        );
         var source = new KubernetesEniConfigs(connection);
         var listed = await source.ListAsync("a", "0", Token);
-        Assert.Equal(("7", "subnet-1", "sg-1 sg-2"), (listed.Version, listed.Item!.SubnetId, string.Join(' ', listed.Item.SecurityGroupIds)));
+        Assert.Equal(
+            ("7", "subnet-1", "sg-1 sg-2"),
+            (listed.Version, listed.Item!.SubnetId, string.Join(' ', listed.Item.SecurityGroupIds))
+        );
         List<ObjectNews<EniConfigFacts>> news = [];
         await source.WatchAsync("a", "7", TimeSpan.FromMinutes(5), news.Add, Token);
-        Assert.Equal(("8", "subnet-2", 0), (news.Single().Version, news.Single().Item!.SubnetId, news.Single().Item!.SecurityGroupIds.Count));
+        Assert.Equal(
+            ("8", "subnet-2", 0),
+            (news.Single().Version, news.Single().Item!.SubnetId, news.Single().Item!.SecurityGroupIds.Count)
+        );
         Assert.Equal(
             [
                 "/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs?fieldSelector=metadata.name%3Da&resourceVersion=0&watch=false",
-                "/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs?allowWatchBookmarks=true&fieldSelector=metadata.name%3Da&resourceVersion=7&timeoutSeconds=300&watch=true",
+                "/apis/crd.k8s.amazonaws.com/v1alpha1/eniconfigs?allowWatchBookmarks=true&fieldSelector=metadata.name%3Da&"
+                    + "resourceVersion=7&timeoutSeconds=300&watch=true",
             ],
-            server.Arrivals.Select(arrival => arrival.Url));
+            server.Arrivals.Select(arrival => arrival.Url)
+        );
     }
 
     [Theory]

@@ -19,17 +19,28 @@ public sealed class KubernetesNodesTests
     [Fact]
     public async Task Node_is_listed_by_name_with_what_the_pool_wants_to_know()
     {
-        var (listed, urls) = await ListAsync(context => context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{Cordoned}}]}"""));
+        var (listed, urls) = await ListAsync(context =>
+            context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{Cordoned}}]}""")
+        );
         Assert.Equal("12", listed.Version);
-        Assert.Equal(("u", 29, true, "a", "y"), (listed.Item!.Uid, listed.Item.MaxPods, listed.Item.IsUnschedulable, listed.Item.Labels["topology.kubernetes.io/zone"], listed.Item.Annotations["x"]));
+        Assert.Equal(
+            ("u", 29, true, "a", "y"),
+            (
+                listed.Item!.Uid,
+                listed.Item.MaxPods,
+                listed.Item.IsUnschedulable,
+                listed.Item.Labels["topology.kubernetes.io/zone"],
+                listed.Item.Annotations["x"]
+            )
+        );
         Assert.Equal(["/api/v1/nodes?fieldSelector=metadata.name%3Dn&resourceVersion=0&watch=false"], urls);
     }
 
     [Theory]
     [InlineData("""{"metadata":{"resourceVersion":"12"},"items":[]}""")]
     [InlineData("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"other"}}]}""")]
-    public async Task Node_that_is_not_in_the_list_is_none(string body)
-        => Assert.Equal(new ListedObject<NodeFacts>(null, "12"), (await ListAsync(context => context.Response.WriteAsync(body))).Listed);
+    public async Task Node_that_is_not_in_the_list_is_none(string body) =>
+        Assert.Equal(new ListedObject<NodeFacts>(null, "12"), (await ListAsync(context => context.Response.WriteAsync(body))).Listed);
 
     [Theory]
     [InlineData("""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"0"}}}""")]
@@ -38,7 +49,9 @@ public sealed class KubernetesNodesTests
     [InlineData("""{"metadata":{"name":"n"}}""")]
     public async Task Node_that_says_nothing_usable_has_no_capacity_and_no_cordon(string node)
     {
-        var (listed, _) = await ListAsync(context => context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{node}}]}"""));
+        var (listed, _) = await ListAsync(context =>
+            context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{node}}]}""")
+        );
         Assert.Equal((null, false), (listed.Item!.MaxPods, listed.Item.IsUnschedulable));
     }
 
@@ -47,32 +60,44 @@ public sealed class KubernetesNodesTests
     [InlineData("""{"unschedulable":true}""")]
     public async Task Cordon_is_the_field_and_the_taint_that_follows_it(string spec)
     {
-        var (listed, _) = await ListAsync(context => context.Response.WriteAsync("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"n"},"spec":""" + spec + "}]}"));
+        var (listed, _) = await ListAsync(context =>
+            context.Response.WriteAsync("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"n"},"spec":""" + spec + "}]}")
+        );
         Assert.True(listed.Item!.IsUnschedulable);
     }
 
-    public static TheoryData<int, string, string, string, int?> Refusals => new()
-    {
-        { 410, "Expired", nameof(ClusterErrorKind.Expired), "", null },
-        { 404, "NotFound", nameof(ClusterErrorKind.NotFound), "", null },
-        { 403, "Forbidden", nameof(ClusterErrorKind.NotPermitted), "", null },
-        { 401, "Unauthorized", nameof(ClusterErrorKind.NotPermitted), "", null },
-        { 429, "TooManyRequests", nameof(ClusterErrorKind.Throttled), "12", 12 },
-        { 503, "ServiceUnavailable", nameof(ClusterErrorKind.Unreachable), "3", 3 },
-        { 500, "InternalError", nameof(ClusterErrorKind.Unreachable), "Wed, 21 Oct 2026 07:28:00 GMT", null },
-        { 422, "Invalid", nameof(ClusterErrorKind.Refused), "", null },
-        { 302, "Found", nameof(ClusterErrorKind.Unreadable), "", null },
-    };
+    public static TheoryData<int, string, string, string, int?> Refusals =>
+        new()
+        {
+            { 410, "Expired", nameof(ClusterErrorKind.Expired), "", null },
+            { 404, "NotFound", nameof(ClusterErrorKind.NotFound), "", null },
+            { 403, "Forbidden", nameof(ClusterErrorKind.NotPermitted), "", null },
+            { 401, "Unauthorized", nameof(ClusterErrorKind.NotPermitted), "", null },
+            { 429, "TooManyRequests", nameof(ClusterErrorKind.Throttled), "12", 12 },
+            { 503, "ServiceUnavailable", nameof(ClusterErrorKind.Unreachable), "3", 3 },
+            { 500, "InternalError", nameof(ClusterErrorKind.Unreachable), "Wed, 21 Oct 2026 07:28:00 GMT", null },
+            { 422, "Invalid", nameof(ClusterErrorKind.Refused), "", null },
+            { 302, "Found", nameof(ClusterErrorKind.Unreadable), "", null },
+        };
 
     [Theory]
     [MemberData(nameof(Refusals))]
-    public async Task Refusal_says_its_kind_the_servers_words_and_its_wish(int code, string reason, string kind, string retryAfter, int? seconds)
+    public async Task Refusal_says_its_kind_the_servers_words_and_its_wish(
+        int code,
+        string reason,
+        string kind,
+        string retryAfter,
+        int? seconds
+    )
     {
-        var failure = await Assert.ThrowsAsync<ClusterException>(() => ListAsync(context =>
-        {
-            if (retryAfter.Length > 0) context.Response.Headers.RetryAfter = retryAfter;
-            return ApiServerStub.RefuseAsync(context, code, reason, "the server's words");
-        }));
+        var failure = await Assert.ThrowsAsync<ClusterException>(() =>
+            ListAsync(context =>
+            {
+                if (retryAfter.Length > 0)
+                    context.Response.Headers.RetryAfter = retryAfter;
+                return ApiServerStub.RefuseAsync(context, code, reason, "the server's words");
+            })
+        );
         Assert.Equal((kind, seconds), (failure.Kind.ToString(), (int?)failure.RetryAfter?.TotalSeconds));
         Assert.Equal($"list node n: HTTP {code}: the server's words", failure.Message);
     }
@@ -80,7 +105,9 @@ public sealed class KubernetesNodesTests
     [Fact]
     public async Task Version_that_the_server_has_not_reached_is_as_good_as_forgotten()
     {
-        var failure = await Assert.ThrowsAsync<ClusterException>(() => ListAsync(context => ApiServerStub.RefuseAsync(context, 504, "Timeout", "Timeout: Too large resource version: 12, current: 5")));
+        var failure = await Assert.ThrowsAsync<ClusterException>(() =>
+            ListAsync(context => ApiServerStub.RefuseAsync(context, 504, "Timeout", "Timeout: Too large resource version: 12, current: 5"))
+        );
         Assert.Equal(ClusterErrorKind.Expired, failure.Kind);
     }
 
@@ -97,7 +124,11 @@ public sealed class KubernetesNodesTests
     [Fact]
     public async Task Server_that_is_not_there_is_unreachable()
     {
-        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri("http://127.0.0.1:1"), NodeName = "n" }, "test", TimeProvider.System);
+        using var connection = new KubernetesConnection(
+            new ClusterOptions { Endpoint = new Uri("http://127.0.0.1:1"), NodeName = "n" },
+            "test",
+            TimeProvider.System
+        );
         var failure = await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
         Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
     }
@@ -105,7 +136,16 @@ public sealed class KubernetesNodesTests
     [Fact]
     public async Task Service_account_without_files_is_unreachable_and_names_the_file()
     {
-        using var connection = new KubernetesConnection(new ClusterOptions { Endpoint = new Uri("https://127.0.0.1:1"), NodeName = "n", ServiceAccountPath = "/nowhere" }, "test", TimeProvider.System);
+        using var connection = new KubernetesConnection(
+            new ClusterOptions
+            {
+                Endpoint = new Uri("https://127.0.0.1:1"),
+                NodeName = "n",
+                ServiceAccountPath = "/nowhere",
+            },
+            "test",
+            TimeProvider.System
+        );
         var failure = await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
         Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
         Assert.Contains("/nowhere/ca.crt", failure.Message, StringComparison.Ordinal);
@@ -118,14 +158,21 @@ public sealed class KubernetesNodesTests
             Line("MODIFIED", Cordoned),
             Line("BOOKMARK", """{"metadata":{"resourceVersion":"9"} }"""),
             Line("ADDED", """{"metadata":{"name":"other","resourceVersion":"10"} }"""),
-            Line("DELETED", Cordoned.Replace("\"8\"", "\"11\"", StringComparison.Ordinal)));
+            Line("DELETED", Cordoned.Replace("\"8\"", "\"11\"", StringComparison.Ordinal))
+        );
         Assert.Null(failure);
-        Assert.Equal([("8", true, false), ("9", false, true), ("10", false, true), ("11", false, false)], news.Select(item => (item.Version, item.Item is not null, item.IsBookmark)));
+        Assert.Equal(
+            [("8", true, false), ("9", false, true), ("10", false, true), ("11", false, false)],
+            news.Select(item => (item.Version, item.Item is not null, item.IsBookmark))
+        );
     }
 
     [Theory]
     [InlineData("""{"type":"ERROR","object":{"code":410,"reason":"Expired","message":"too old"} }""", nameof(ClusterErrorKind.Expired))]
-    [InlineData("""{"type":"ERROR","object":{"code":500,"reason":"InternalError","message":"no"} }""", nameof(ClusterErrorKind.Unreachable))]
+    [InlineData(
+        """{"type":"ERROR","object":{"code":500,"reason":"InternalError","message":"no"} }""",
+        nameof(ClusterErrorKind.Unreachable)
+    )]
     [InlineData("<html>", nameof(ClusterErrorKind.Unreadable))]
     [InlineData("""{"type":"ADDED","object":{"metadata":{"name":"n"} } }""", nameof(ClusterErrorKind.Unreadable))]
     public async Task First_error_in_a_watch_ends_it(string line, string kind)
@@ -141,7 +188,8 @@ public sealed class KubernetesNodesTests
         await using var server = await ApiServerStub.StartAsync(async context =>
         {
             var garbage = System.Text.Encoding.ASCII.GetBytes(new string('x', 100) + "\n");
-            while (!context.RequestAborted.IsCancellationRequested) await context.Response.Body.WriteAsync(garbage, context.RequestAborted);
+            while (!context.RequestAborted.IsCancellationRequested)
+                await context.Response.Body.WriteAsync(garbage, context.RequestAborted);
         });
         var failure = await Assert.ThrowsAsync<ClusterException>(() => WatchAsync(server, TimeProvider.System, _ => { }, Token));
         Assert.Equal(ClusterErrorKind.Unreadable, failure.Kind);
@@ -163,7 +211,10 @@ public sealed class KubernetesNodesTests
         time.Advance(TimeSpan.FromSeconds(1));
         var failure = await Assert.ThrowsAsync<ClusterException>(() => watching.WaitAsync(TimeSpan.FromSeconds(10), Token));
         Assert.Equal(ClusterErrorKind.Unreachable, failure.Kind);
-        Assert.Equal("/api/v1/nodes?allowWatchBookmarks=true&fieldSelector=metadata.name%3Dn&resourceVersion=7&timeoutSeconds=300&watch=true", server.Arrivals.Single().Url);
+        Assert.Equal(
+            "/api/v1/nodes?allowWatchBookmarks=true&fieldSelector=metadata.name%3Dn&resourceVersion=7&timeoutSeconds=300&watch=true",
+            server.Arrivals.Single().Url
+        );
     }
 
     private static async Task<(ListedObject<NodeFacts> Listed, string[] Urls)> ListAsync(RequestDelegate answer)
@@ -175,7 +226,9 @@ public sealed class KubernetesNodesTests
 
     private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(params string[] lines)
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(string.Concat(lines.Select(line => line + "\n"))));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Response.WriteAsync(string.Concat(lines.Select(line => line + "\n")))
+        );
         List<ObjectNews<NodeFacts>> news = [];
         try
         {
@@ -188,13 +241,19 @@ public sealed class KubernetesNodesTests
         }
     }
 
-    private static async Task WatchAsync(ApiServerStub server, TimeProvider time, Action<ObjectNews<NodeFacts>> told, CancellationToken cancellationToken)
+    private static async Task WatchAsync(
+        ApiServerStub server,
+        TimeProvider time,
+        Action<ObjectNews<NodeFacts>> told,
+        CancellationToken cancellationToken
+    )
     {
         using var connection = server.Connection(time: time);
         await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), told, cancellationToken);
     }
 
-    private static KubernetesConnection To(ApiServerStub server) => new(new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" }, "test", TimeProvider.System);
+    private static KubernetesConnection To(ApiServerStub server) =>
+        new(new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" }, "test", TimeProvider.System);
 
     private static string Line(string type, string item) => $$"""{"type":"{{type}}","object":{{item}} }""";
 }

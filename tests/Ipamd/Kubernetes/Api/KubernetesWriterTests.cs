@@ -20,13 +20,26 @@ public sealed class KubernetesWriterTests
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
         using var connection = To(server);
         var writer = new KubernetesWriter(connection, "node-1");
-        await writer.CreateEventAsync(new EventRecord("web.1", new EventSubject("prod", "web"), "u", "Throttled", "slow", 2, At, At.AddSeconds(9)), Token);
-        await writer.CreateEventAsync(new EventRecord("node-1.1", new EventSubject("", "node-1"), "n", "Throttled", "slow", 1, At, At), Token);
-        Assert.Equal(["/api/v1/namespaces/prod/events", "/api/v1/namespaces/default/events"], server.Arrivals.Select(arrival => arrival.Url));
+        await writer.CreateEventAsync(
+            new EventRecord("web.1", new EventSubject("prod", "web"), "u", "Throttled", "slow", 2, At, At.AddSeconds(9)),
+            Token
+        );
+        await writer.CreateEventAsync(
+            new EventRecord("node-1.1", new EventSubject("", "node-1"), "n", "Throttled", "slow", 1, At, At),
+            Token
+        );
+        Assert.Equal(
+            ["/api/v1/namespaces/prod/events", "/api/v1/namespaces/default/events"],
+            server.Arrivals.Select(arrival => arrival.Url)
+        );
         AssertJson(
             """{"metadata":{"name":"web.1","namespace":"prod"},"involvedObject":{"apiVersion":"v1","kind":"Pod","name":"web","namespace":"prod","uid":"u"},"reason":"Throttled","message":"slow","type":"Warning","source":{"component":"vpc-cni","host":"node-1"},"count":2,"firstTimestamp":"2026-01-02T01:04:05Z","lastTimestamp":"2026-01-02T01:04:14Z"}""",
-            server.Arrivals[0].Body);
-        AssertJson("""{"apiVersion":"v1","kind":"Node","name":"node-1","uid":"n"}""", JsonNode.Parse(server.Arrivals[1].Body)!["involvedObject"]!.ToJsonString());
+            server.Arrivals[0].Body
+        );
+        AssertJson(
+            """{"apiVersion":"v1","kind":"Node","name":"node-1","uid":"n"}""",
+            JsonNode.Parse(server.Arrivals[1].Body)!["involvedObject"]!.ToJsonString()
+        );
     }
 
     [Fact]
@@ -34,11 +47,20 @@ public sealed class KubernetesWriterTests
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
         using var connection = To(server);
-        await new KubernetesWriter(connection, "node-1").UpdateEventAsync(new EventRecord("web.1", new EventSubject("prod", "web"), "u", "Throttled", "\"slow\"", 7, At, At), Token);
+        await new KubernetesWriter(connection, "node-1").UpdateEventAsync(
+            new EventRecord("web.1", new EventSubject("prod", "web"), "u", "Throttled", "\"slow\"", 7, At, At),
+            Token
+        );
         var arrival = server.Arrivals.Single();
         Assert.Equal(
-            ("PATCH", "/api/v1/namespaces/prod/events/web.1", "application/merge-patch+json; charset=utf-8", """{"count":7,"lastTimestamp":"2026-01-02T01:04:05Z","message":"\u0022slow\u0022"}"""),
-            (arrival.Method, arrival.Url, arrival.ContentType, arrival.Body));
+            (
+                "PATCH",
+                "/api/v1/namespaces/prod/events/web.1",
+                "application/merge-patch+json; charset=utf-8",
+                """{"count":7,"lastTimestamp":"2026-01-02T01:04:05Z","message":"\u0022slow\u0022"}"""
+            ),
+            (arrival.Method, arrival.Url, arrival.ContentType, arrival.Body)
+        );
     }
 
     [Theory]
@@ -55,16 +77,20 @@ public sealed class KubernetesWriterTests
     [Fact]
     public async Task Pod_is_found_with_uid_and_node_or_not_at_all()
     {
-        await using var server = await ApiServerStub.StartAsync(context => context.Request.Path.Value!.EndsWith("/web", StringComparison.Ordinal)
-            ? context.Response.WriteAsync("""{"metadata":{"uid":"u"},"spec":{"nodeName":"node-1","containers":[]}}""")
-            : ApiServerStub.RefuseAsync(context, 404, "NotFound", "no"));
+        await using var server = await ApiServerStub.StartAsync(context =>
+            context.Request.Path.Value!.EndsWith("/web", StringComparison.Ordinal)
+                ? context.Response.WriteAsync("""{"metadata":{"uid":"u"},"spec":{"nodeName":"node-1","containers":[]}}""")
+                : ApiServerStub.RefuseAsync(context, 404, "NotFound", "no")
+        );
         using var connection = To(server);
         var writer = new KubernetesWriter(connection, "node-1");
         Assert.Equal(new PodFacts("u", "node-1"), await writer.FindPodAsync(new PodReference("prod", "web"), Token));
         Assert.Null(await writer.FindPodAsync(new PodReference("prod", "gone"), Token));
     }
 
-    private static void AssertJson(string expected, string actual) => Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(actual)), actual);
+    private static void AssertJson(string expected, string actual) =>
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(actual)), actual);
 
-    private static KubernetesConnection To(ApiServerStub server) => new(new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" }, "test", TimeProvider.System);
+    private static KubernetesConnection To(ApiServerStub server) =>
+        new(new ClusterOptions { Endpoint = new Uri(server.Url), NodeName = "n" }, "test", TimeProvider.System);
 }

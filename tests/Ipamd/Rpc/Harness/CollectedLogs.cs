@@ -15,17 +15,21 @@ internal sealed class CollectedLogs : ILoggerProvider, ILogger
     public ILogger CreateLogger(string categoryName) => this;
 
     public IDisposable? BeginScope<TState>(TState state)
-        where TState : notnull
-        => null;
+        where TState : notnull => null;
 
     public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel,
+        EventId eventId,
+        TState state,
+        Exception? exception,
+        Func<TState, Exception?, string> formatter
+    )
     {
-        if (IsEnabled(logLevel)) _entries.Enqueue((logLevel, LogFields.Text(state, formatter), exception));
+        if (IsEnabled(logLevel))
+            _entries.Enqueue((logLevel, LogFields.Text(state, formatter), exception));
     }
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

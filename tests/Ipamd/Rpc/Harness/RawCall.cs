@@ -36,20 +36,29 @@ internal sealed class RawCall
     {
         var call = new RawCall();
         configure?.Invoke(call);
-        using var request = new HttpRequestMessage(call.Method, new Uri(server.Address, call.Path)) { Version = call.Version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(call.Method, new Uri(server.Address, call.Path))
+        {
+            Version = call.Version,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         if (call.Method != HttpMethod.Get)
         {
             request.Content = new ByteArrayContent(body);
-            if (call.ContentType is not null) request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(call.ContentType);
+            if (call.ContentType is not null)
+                request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(call.ContentType);
         }
 
         request.Headers.TryAddWithoutValidation("te", "trailers");
-        if (call.Timeout is not null) request.Headers.TryAddWithoutValidation("grpc-timeout", call.Timeout);
-        foreach (var (name, value) in call.Headers) request.Headers.TryAddWithoutValidation(name, value);
+        if (call.Timeout is not null)
+            request.Headers.TryAddWithoutValidation("grpc-timeout", call.Timeout);
+        foreach (var (name, value) in call.Headers)
+            request.Headers.TryAddWithoutValidation(name, value);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         using var response = await server.RawClient().SendAsync(request, deadline.Token);
         var bytes = await response.Content.ReadAsByteArrayAsync(deadline.Token);
-        var fields = response.Headers.NonValidated.Concat(response.TrailingHeaders.NonValidated).ToDictionary(field => field.Key, field => field.Value.ToString(), StringComparer.OrdinalIgnoreCase);
+        var fields = response
+            .Headers.NonValidated.Concat(response.TrailingHeaders.NonValidated)
+            .ToDictionary(field => field.Key, field => field.Value.ToString(), StringComparer.OrdinalIgnoreCase);
         return new RawAnswer(response.StatusCode, fields, bytes);
     }
 }

@@ -8,6 +8,7 @@ internal static class RpcOutcome
 {
     public static async Task<RpcException> FailureOf<TResponse>(AsyncUnaryCall<TResponse> call)
     {
-        using (call) return await Xunit.Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20)));
+        using (call)
+            return await Xunit.Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20)));
     }
 }

@@ -8,9 +8,7 @@ namespace VpcCni.Tests.GrpcHarness;
 internal sealed class ScriptedBackend(Func<AddNetworkRequest, ServerCallContext, Task<AddNetworkReply>> onAdd) : CNIBackend.CNIBackendBase
 {
     public ScriptedBackend()
-        : this((request, _) => Task.FromResult(new AddNetworkReply { Success = true, PodENIMAC = request.K8SPODNAME }))
-    {
-    }
+        : this((request, _) => Task.FromResult(new AddNetworkReply { Success = true, PodENIMAC = request.K8SPODNAME })) { }
 
     public override Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context) => onAdd(request, context);
 }

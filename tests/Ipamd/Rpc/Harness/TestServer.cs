@@ -22,7 +22,10 @@ public enum Transport
     LoopbackTcp,
 }
 
-/// <summary>A real Kestrel on a Unix socket or on loopback, with the limits of the daemon's server, and clients for it; that of the Unix socket is the one of the daemon's commands.</summary>
+/// <summary>
+/// A real Kestrel on a Unix socket or on loopback, with the limits of the daemon's server, and clients for it; that of the Unix socket is
+/// the one of the daemon's commands.
+/// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -45,29 +48,43 @@ internal sealed class TestServer : IAsyncDisposable
 
     public Uri Address => Transport == Transport.UnixSocket ? new Uri("http://localhost") : new Uri(_app.Urls.Single());
 
-    public static Task<TestServer> StartAsync(Transport transport, Func<AddNetworkRequest, ServerCallContext, Task<AddNetworkReply>> onAdd, Action<GrpcServiceOptions>? options = null)
-        => StartAsync(transport, new ScriptedBackend(onAdd), options);
+    public static Task<TestServer> StartAsync(
+        Transport transport,
+        Func<AddNetworkRequest, ServerCallContext, Task<AddNetworkReply>> onAdd,
+        Action<GrpcServiceOptions>? options = null
+    ) => StartAsync(transport, new ScriptedBackend(onAdd), options);
 
-    public static Task<TestServer> StartAsync(Transport transport, ScriptedBackend backend, Action<GrpcServiceOptions>? options = null)
-        => StartAsync(
+    public static Task<TestServer> StartAsync(Transport transport, ScriptedBackend backend, Action<GrpcServiceOptions>? options = null) =>
+        StartAsync(
             transport,
-            services => services.AddSingleton(backend).AddGrpc(grpc =>
-            {
-                GrpcLimits.Apply(grpc);
-                options?.Invoke(grpc);
-            }),
+            services =>
+                services
+                    .AddSingleton(backend)
+                    .AddGrpc(grpc =>
+                    {
+                        GrpcLimits.Apply(grpc);
+                        options?.Invoke(grpc);
+                    }),
             app =>
             {
                 app.Use(GrpcTimeout.InvokeAsync);
                 app.MapGrpcService<ScriptedBackend>();
-            });
+            }
+        );
 
-    /// <summary>A server that answers every request with <paramref name="respond"/>: for what a gRPC server of ours would never send.</summary>
-    public static Task<TestServer> StartRawAsync(RequestDelegate respond)
-        => StartAsync(Transport.LoopbackTcp, _ => { }, app => app.Run(respond));
+    /// <summary>
+    /// A server that answers every request with <paramref name="respond"/>: for what a gRPC server of ours would never send.
+    /// </summary>
+    public static Task<TestServer> StartRawAsync(RequestDelegate respond) =>
+        StartAsync(Transport.LoopbackTcp, _ => { }, app => app.Run(respond));
 
     public static async Task<TestServer> StartAsync(
-        Transport transport, Action<IServiceCollection> register, Action<WebApplication> map, HttpProtocols protocols = HttpProtocols.Http2, Action<KestrelServerOptions>? kestrelOptions = null)
+        Transport transport,
+        Action<IServiceCollection> register,
+        Action<WebApplication> map,
+        HttpProtocols protocols = HttpProtocols.Http2,
+        Action<KestrelServerOptions>? kestrelOptions = null
+    )
     {
         var logs = new CollectedLogs();
         var folder = transport == Transport.UnixSocket ? Directory.CreateTempSubdirectory("grpc-test-").FullName : null;
@@ -93,7 +110,14 @@ internal sealed class TestServer : IAsyncDisposable
 
     public GrpcChannel Channel(Action<GrpcChannelOptions>? configure = null)
     {
-        var options = _socketFolder is null ? new GrpcChannelOptions { HttpHandler = Handler(), DisposeHttpClient = true, CompressionProviders = [] } : DaemonChannel.OptionsFor(SocketPath);
+        var options = _socketFolder is null
+            ? new GrpcChannelOptions
+            {
+                HttpHandler = Handler(),
+                DisposeHttpClient = true,
+                CompressionProviders = [],
+            }
+            : DaemonChannel.OptionsFor(SocketPath);
         configure?.Invoke(options);
         var channel = GrpcChannel.ForAddress(Address, options);
         _clients.Add(channel);
@@ -113,10 +137,13 @@ internal sealed class TestServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var client in _clients) client.Dispose();
+        foreach (var client in _clients)
+            client.Dispose();
         await _app.DisposeAsync();
-        if (_socketFolder is not null) Directory.Delete(_socketFolder, recursive: true);
+        if (_socketFolder is not null)
+            Directory.Delete(_socketFolder, recursive: true);
     }
 
-    private SocketsHttpHandler Handler() => _socketFolder is null ? new SocketsHttpHandler { EnableMultipleHttp2Connections = true } : UnixSocketHandler(SocketPath);
+    private SocketsHttpHandler Handler() =>
+        _socketFolder is null ? new SocketsHttpHandler { EnableMultipleHttp2Connections = true } : UnixSocketHandler(SocketPath);
 }

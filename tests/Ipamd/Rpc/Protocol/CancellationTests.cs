@@ -18,23 +18,32 @@ public sealed class CancellationTests
     {
         var entered = new TaskCompletionSource();
         var fired = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(transport, async (_, context) =>
-        {
-            using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
-            entered.SetResult();
-            await fired.Task;
-            context.CancellationToken.ThrowIfCancellationRequested();
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            transport,
+            async (_, context) =>
+            {
+                using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
+                entered.SetResult();
+                await fired.Task;
+                context.CancellationToken.ThrowIfCancellationRequested();
+                return new AddNetworkReply();
+            }
+        );
         using var source = new CancellationTokenSource();
         var channel = server.Channel();
         var call = new CNIBackend.CNIBackendClient(channel).AddNetworkAsync(new AddNetworkRequest(), cancellationToken: source.Token);
         await entered.Task.WaitAsync(TimeSpan.FromSeconds(20));
         switch (how)
         {
-            case "token": await source.CancelAsync(); break;
-            case "dispose": call.Dispose(); break;
-            case "channel": channel.Dispose(); break;
+            case "token":
+                await source.CancelAsync();
+                break;
+            case "dispose":
+                call.Dispose();
+                break;
+            case "channel":
+                channel.Dispose();
+                break;
         }
 
         var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync.WaitAsync(TimeSpan.FromSeconds(20)));
@@ -48,12 +57,17 @@ public sealed class CancellationTests
     public async Task Token_that_fired_before_the_call_sends_nothing()
     {
         var called = false;
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (_, _) =>
-        {
-            called = true;
-            return Task.FromResult(new AddNetworkReply());
-        });
-        var error = await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest(), cancellationToken: new CancellationToken(canceled: true)));
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (_, _) =>
+            {
+                called = true;
+                return Task.FromResult(new AddNetworkReply());
+            }
+        );
+        var error = await RpcOutcome.FailureOf(
+            server.Client().AddNetworkAsync(new AddNetworkRequest(), cancellationToken: new CancellationToken(canceled: true))
+        );
         Assert.Equal(StatusCode.Cancelled, error.StatusCode);
         Assert.False(called);
     }

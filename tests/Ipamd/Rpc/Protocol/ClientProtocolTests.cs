@@ -7,48 +7,93 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Rpc.Protocol;
 
-/// <summary>What the client makes of answers that a gRPC server of good faith does not give: every one is an RpcException with a status. The statuses are those of Grpc.Net.Client.</summary>
+/// <summary>
+/// What the client makes of answers that a gRPC server of good faith does not give: every one is an RpcException with a status. The
+/// statuses are those of Grpc.Net.Client.
+/// </summary>
 public sealed class ClientProtocolTests
 {
     private static readonly byte[] Good = RawCall.Frame(new AddNetworkReply { Success = true });
 
     public static TheoryData<AnswerCase> Answers =>
-    [
-        new AnswerCase("HTTP 400", StatusCode.Internal, "400") { Http = 400 },
-        new AnswerCase("HTTP 401", StatusCode.Unauthenticated, "401") { Http = 401 },
-        new AnswerCase("HTTP 403", StatusCode.PermissionDenied, "403") { Http = 403 },
-        new AnswerCase("HTTP 404", StatusCode.Unimplemented, "404") { Http = 404 },
-        new AnswerCase("HTTP 418", StatusCode.Unknown, "418") { Http = 418 },
-        new AnswerCase("HTTP 429", StatusCode.Unavailable, "429") { Http = 429 },
-        new AnswerCase("HTTP 500", StatusCode.Unknown, "500") { Http = 500 },
-        new AnswerCase("HTTP 502", StatusCode.Unavailable, "502") { Http = 502 },
-        new AnswerCase("HTTP 503", StatusCode.Unavailable, "503") { Http = 503 },
-        new AnswerCase("HTTP 504", StatusCode.Unavailable, "504") { Http = 504 },
-        new AnswerCase("HTTP 503 with a grpc-status", StatusCode.Aborted, "said so") { Http = 503, Headers = { ["grpc-status"] = "10", ["grpc-message"] = "said so" } },
-        new AnswerCase("HTTP 503 with grpc-status 0", StatusCode.Internal, "") { Http = 503, Headers = { ["grpc-status"] = "0" } },
-        new AnswerCase("no content type", StatusCode.Cancelled, "") { ContentType = null },
-        new AnswerCase("wrong content type", StatusCode.Cancelled, "") { ContentType = "text/html" },
-        new AnswerCase("no status at all", StatusCode.Cancelled, "") { Body = Good },
-        new AnswerCase("nothing but headers", StatusCode.Cancelled, ""),
-        new AnswerCase("status is not a number", StatusCode.Cancelled, "") { Body = Good, Trailers = { ["grpc-status"] = "x" } },
-        new AnswerCase("status without a name", (StatusCode)17, "") { Body = Good, Trailers = { ["grpc-status"] = "17" } },
-        new AnswerCase("negative status", (StatusCode)(-1), "") { Body = Good, Trailers = { ["grpc-status"] = "-1" } },
-        new AnswerCase("OK without a message", StatusCode.Internal, "") { Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("OK without a message, trailers only", StatusCode.Internal, "") { Headers = { ["grpc-status"] = "0" } },
-        new AnswerCase("OK with two messages", StatusCode.Internal, "") { Body = [.. Good, .. Good], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("failure after a message", StatusCode.DataLoss, "lost") { Body = Good, Trailers = { ["grpc-status"] = "15", ["grpc-message"] = "lost" } },
-        new AnswerCase("failure after half a message", StatusCode.Internal, "") { Body = Good[..^1], Trailers = { ["grpc-status"] = "15", ["grpc-message"] = "lost" } },
-        new AnswerCase("OK after half a message", StatusCode.Internal, "") { Body = Good[..^1], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("OK after half a header", StatusCode.Internal, "") { Body = [0, 0], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("message above the limit", StatusCode.Internal, "") { Body = [0, 0xff, 0, 0, 0], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("compressed as gzip", StatusCode.Unimplemented, "") { Body = [1, .. Good[1..]], Headers = { ["grpc-encoding"] = "gzip" }, Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("compressed without an encoding", StatusCode.Internal, "") { Body = [1, .. Good[1..]], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("flag 7", StatusCode.Internal, "") { Body = [7, .. Good[1..]], Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("not protobuf", StatusCode.Unavailable, "") { Body = RawCall.Frame([0xff, 0xff]), Trailers = { ["grpc-status"] = "0" } },
-        new AnswerCase("lower-case escapes", StatusCode.NotFound, "gr\u00fcn") { Headers = { ["grpc-status"] = "5", ["grpc-message"] = "gr%c3%bcn" } },
-        new AnswerCase("broken escapes stay", StatusCode.NotFound, "100% %4 %zz %") { Headers = { ["grpc-status"] = "5", ["grpc-message"] = "100% %4 %zz %" } },
-        new AnswerCase("escapes that are not UTF-8", StatusCode.NotFound, "%ff") { Headers = { ["grpc-status"] = "5", ["grpc-message"] = "%ff" } },
-    ];
+        [
+            new AnswerCase("HTTP 400", StatusCode.Internal, "400") { Http = 400 },
+            new AnswerCase("HTTP 401", StatusCode.Unauthenticated, "401") { Http = 401 },
+            new AnswerCase("HTTP 403", StatusCode.PermissionDenied, "403") { Http = 403 },
+            new AnswerCase("HTTP 404", StatusCode.Unimplemented, "404") { Http = 404 },
+            new AnswerCase("HTTP 418", StatusCode.Unknown, "418") { Http = 418 },
+            new AnswerCase("HTTP 429", StatusCode.Unavailable, "429") { Http = 429 },
+            new AnswerCase("HTTP 500", StatusCode.Unknown, "500") { Http = 500 },
+            new AnswerCase("HTTP 502", StatusCode.Unavailable, "502") { Http = 502 },
+            new AnswerCase("HTTP 503", StatusCode.Unavailable, "503") { Http = 503 },
+            new AnswerCase("HTTP 504", StatusCode.Unavailable, "504") { Http = 504 },
+            new AnswerCase("HTTP 503 with a grpc-status", StatusCode.Aborted, "said so")
+            {
+                Http = 503,
+                Headers = { ["grpc-status"] = "10", ["grpc-message"] = "said so" },
+            },
+            new AnswerCase("HTTP 503 with grpc-status 0", StatusCode.Internal, "") { Http = 503, Headers = { ["grpc-status"] = "0" } },
+            new AnswerCase("no content type", StatusCode.Cancelled, "") { ContentType = null },
+            new AnswerCase("wrong content type", StatusCode.Cancelled, "") { ContentType = "text/html" },
+            new AnswerCase("no status at all", StatusCode.Cancelled, "") { Body = Good },
+            new AnswerCase("nothing but headers", StatusCode.Cancelled, ""),
+            new AnswerCase("status is not a number", StatusCode.Cancelled, "") { Body = Good, Trailers = { ["grpc-status"] = "x" } },
+            new AnswerCase("status without a name", (StatusCode)17, "") { Body = Good, Trailers = { ["grpc-status"] = "17" } },
+            new AnswerCase("negative status", (StatusCode)(-1), "") { Body = Good, Trailers = { ["grpc-status"] = "-1" } },
+            new AnswerCase("OK without a message", StatusCode.Internal, "") { Trailers = { ["grpc-status"] = "0" } },
+            new AnswerCase("OK without a message, trailers only", StatusCode.Internal, "") { Headers = { ["grpc-status"] = "0" } },
+            new AnswerCase("OK with two messages", StatusCode.Internal, "")
+            {
+                Body = [.. Good, .. Good],
+                Trailers = { ["grpc-status"] = "0" },
+            },
+            new AnswerCase("failure after a message", StatusCode.DataLoss, "lost")
+            {
+                Body = Good,
+                Trailers = { ["grpc-status"] = "15", ["grpc-message"] = "lost" },
+            },
+            new AnswerCase("failure after half a message", StatusCode.Internal, "")
+            {
+                Body = Good[..^1],
+                Trailers = { ["grpc-status"] = "15", ["grpc-message"] = "lost" },
+            },
+            new AnswerCase("OK after half a message", StatusCode.Internal, "") { Body = Good[..^1], Trailers = { ["grpc-status"] = "0" } },
+            new AnswerCase("OK after half a header", StatusCode.Internal, "") { Body = [0, 0], Trailers = { ["grpc-status"] = "0" } },
+            new AnswerCase("message above the limit", StatusCode.Internal, "")
+            {
+                Body = [0, 0xff, 0, 0, 0],
+                Trailers = { ["grpc-status"] = "0" },
+            },
+            new AnswerCase("compressed as gzip", StatusCode.Unimplemented, "")
+            {
+                Body = [1, .. Good[1..]],
+                Headers = { ["grpc-encoding"] = "gzip" },
+                Trailers = { ["grpc-status"] = "0" },
+            },
+            new AnswerCase("compressed without an encoding", StatusCode.Internal, "")
+            {
+                Body = [1, .. Good[1..]],
+                Trailers = { ["grpc-status"] = "0" },
+            },
+            new AnswerCase("flag 7", StatusCode.Internal, "") { Body = [7, .. Good[1..]], Trailers = { ["grpc-status"] = "0" } },
+            new AnswerCase("not protobuf", StatusCode.Unavailable, "")
+            {
+                Body = RawCall.Frame([0xff, 0xff]),
+                Trailers = { ["grpc-status"] = "0" },
+            },
+            new AnswerCase("lower-case escapes", StatusCode.NotFound, "gr\u00fcn")
+            {
+                Headers = { ["grpc-status"] = "5", ["grpc-message"] = "gr%c3%bcn" },
+            },
+            new AnswerCase("broken escapes stay", StatusCode.NotFound, "100% %4 %zz %")
+            {
+                Headers = { ["grpc-status"] = "5", ["grpc-message"] = "100% %4 %zz %" },
+            },
+            new AnswerCase("escapes that are not UTF-8", StatusCode.NotFound, "%ff")
+            {
+                Headers = { ["grpc-status"] = "5", ["grpc-message"] = "%ff" },
+            },
+        ];
 
     [Theory]
     [MemberData(nameof(Answers))]
@@ -86,12 +131,21 @@ public sealed class ClientProtocolTests
         var seen = new Dictionary<string, string>();
         await using var server = await TestServer.StartRawAsync(context =>
         {
-            foreach (var (name, value) in context.Request.Headers) seen[name.ToLowerInvariant()] = value.ToString();
+            foreach (var (name, value) in context.Request.Headers)
+                seen[name.ToLowerInvariant()] = value.ToString();
             seen["path"] = context.Request.Path;
             seen["method"] = context.Request.Method;
             return Task.CompletedTask;
         });
-        await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest(), new Metadata { { "blob-bin", new byte[] { 1, 2 } } }, DateTime.UtcNow.AddSeconds(30)));
+        await RpcOutcome.FailureOf(
+            server
+                .Client()
+                .AddNetworkAsync(
+                    new AddNetworkRequest(),
+                    new Metadata { { "blob-bin", new byte[] { 1, 2 } } },
+                    DateTime.UtcNow.AddSeconds(30)
+                )
+        );
         Assert.Equal(("POST", "/rpc.CNIBackend/AddNetwork"), (seen["method"], seen["path"]));
         Assert.Equal("application/grpc", seen["content-type"]);
         Assert.Equal("trailers", seen["te"]);
@@ -117,10 +171,14 @@ public sealed class ClientProtocolTests
         internal async Task RespondAsync(HttpContext context)
         {
             context.Response.StatusCode = Http;
-            if (ContentType is not null) context.Response.ContentType = ContentType;
-            foreach (var (name, value) in Headers) context.Response.Headers[name] = value;
-            if (Body.Length > 0 || Trailers.Count > 0) await context.Response.Body.WriteAsync(Body);
-            foreach (var (name, value) in Trailers) context.Response.AppendTrailer(name, value);
+            if (ContentType is not null)
+                context.Response.ContentType = ContentType;
+            foreach (var (name, value) in Headers)
+                context.Response.Headers[name] = value;
+            if (Body.Length > 0 || Trailers.Count > 0)
+                await context.Response.Body.WriteAsync(Body);
+            foreach (var (name, value) in Trailers)
+                context.Response.AppendTrailer(name, value);
         }
     }
 }

@@ -14,7 +14,10 @@ public sealed class ConnectionTests
     [Fact]
     public async Task Unix_socket_that_does_not_exist_is_unavailable_with_the_cause()
     {
-        using var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler("/nonexistent/grpc.sock"), DisposeHttpClient = true });
+        using var channel = GrpcChannel.ForAddress(
+            "http://localhost",
+            new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler("/nonexistent/grpc.sock"), DisposeHttpClient = true }
+        );
         var error = await RpcOutcome.FailureOf(new CNIBackend.CNIBackendClient(channel).AddNetworkAsync(new AddNetworkRequest()));
         Assert.Equal(StatusCode.Unavailable, error.StatusCode);
         Assert.IsType<SocketException>(Assert.IsType<HttpRequestException>(error.Status.DebugException).InnerException);
@@ -29,7 +32,10 @@ public sealed class ConnectionTests
         var client = server.Client();
         await client.AddNetworkAsync(new AddNetworkRequest());
         await server.StopAsync();
-        await Eventually.TrueAsync(async () => (await RpcOutcome.FailureOf(client.AddNetworkAsync(new AddNetworkRequest()))).Status is { StatusCode: StatusCode.Unavailable, DebugException: not null });
+        await Eventually.TrueAsync(async () =>
+            (await RpcOutcome.FailureOf(client.AddNetworkAsync(new AddNetworkRequest()))).Status
+                is { StatusCode: StatusCode.Unavailable, DebugException: not null }
+        );
     }
 
     [Theory]
@@ -37,12 +43,18 @@ public sealed class ConnectionTests
     [InlineData(Transport.LoopbackTcp)]
     public async Task Connection_lost_in_the_middle_of_a_call_is_unavailable(Transport transport)
     {
-        await using var server = await TestServer.StartAsync(transport, async (_, context) =>
-        {
-            context.GetHttpContext().Features.Get<Microsoft.AspNetCore.Connections.Features.IConnectionSocketFeature>()!.Socket.Close(timeout: 0);
-            await Task.Delay(Timeout.Infinite, context.CancellationToken);
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            transport,
+            async (_, context) =>
+            {
+                context
+                    .GetHttpContext()
+                    .Features.Get<Microsoft.AspNetCore.Connections.Features.IConnectionSocketFeature>()!
+                    .Socket.Close(timeout: 0);
+                await Task.Delay(Timeout.Infinite, context.CancellationToken);
+                return new AddNetworkReply();
+            }
+        );
         var error = await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest()));
         Assert.Equal(StatusCode.Unavailable, error.StatusCode);
         Assert.NotNull(error.Status.DebugException);
@@ -67,7 +79,10 @@ public sealed class ConnectionTests
     {
         var folder = Directory.CreateTempSubdirectory("grpc-test-").FullName;
         var path = Path.Combine(folder, "link.sock");
-        using var channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler(path), DisposeHttpClient = true });
+        using var channel = GrpcChannel.ForAddress(
+            "http://localhost",
+            new GrpcChannelOptions { HttpHandler = TestServer.UnixSocketHandler(path), DisposeHttpClient = true }
+        );
         var client = new CNIBackend.CNIBackendClient(channel);
         for (var round = 0; round < 2; round++)
         {

@@ -20,14 +20,17 @@ public sealed class DeadlineTests
         var deadline = DateTime.UtcNow + Short;
         DateTime? seen = null;
         var fired = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(transport, async (_, context) =>
-        {
-            seen = context.Deadline;
-            using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
-            await fired.Task;
-            context.CancellationToken.ThrowIfCancellationRequested();
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            transport,
+            async (_, context) =>
+            {
+                seen = context.Deadline;
+                using var registration = context.CancellationToken.Register(() => fired.TrySetResult());
+                await fired.Task;
+                context.CancellationToken.ThrowIfCancellationRequested();
+                return new AddNetworkReply();
+            }
+        );
         var error = await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest(), deadline: deadline));
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
         await fired.Task.WaitAsync(TimeSpan.FromSeconds(20));
@@ -52,11 +55,17 @@ public sealed class DeadlineTests
     public async Task Client_gives_up_while_it_connects()
     {
         // The server's backlog: a socket that is bound and listens but whose owner never accepts, behind a stream that never answers.
-        using var listener = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.InterNetwork, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp);
+        using var listener = new System.Net.Sockets.Socket(
+            System.Net.Sockets.AddressFamily.InterNetwork,
+            System.Net.Sockets.SocketType.Stream,
+            System.Net.Sockets.ProtocolType.Tcp
+        );
         listener.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
         listener.Listen(1);
         using var channel = global::Grpc.Net.Client.GrpcChannel.ForAddress($"http://{listener.LocalEndPoint}");
-        var error = await RpcOutcome.FailureOf(new CNIBackend.CNIBackendClient(channel).AddNetworkAsync(new AddNetworkRequest(), deadline: DateTime.UtcNow + Short));
+        var error = await RpcOutcome.FailureOf(
+            new CNIBackend.CNIBackendClient(channel).AddNetworkAsync(new AddNetworkRequest(), deadline: DateTime.UtcNow + Short)
+        );
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
     }
 
@@ -64,11 +73,14 @@ public sealed class DeadlineTests
     public async Task Deadline_in_the_past_fails_without_a_call()
     {
         var called = false;
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (_, _) =>
-        {
-            called = true;
-            return Task.FromResult(new AddNetworkReply());
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (_, _) =>
+            {
+                called = true;
+                return Task.FromResult(new AddNetworkReply());
+            }
+        );
         var client = server.Client();
         var error = await RpcOutcome.FailureOf(client.AddNetworkAsync(new AddNetworkRequest(), deadline: DateTime.UtcNow.AddSeconds(-1)));
         Assert.Equal(StatusCode.DeadlineExceeded, error.StatusCode);
@@ -81,7 +93,9 @@ public sealed class DeadlineTests
     public async Task Deadline_in_local_time_is_refused()
     {
         await using var server = await TestServer.StartAsync(Transport.UnixSocket, new ScriptedBackend());
-        Assert.Throws<InvalidOperationException>(() => server.Client().AddNetworkAsync(new AddNetworkRequest(), deadline: DateTime.Now.AddSeconds(5)));
+        Assert.Throws<InvalidOperationException>(() =>
+            server.Client().AddNetworkAsync(new AddNetworkRequest(), deadline: DateTime.Now.AddSeconds(5))
+        );
     }
 
     [Theory]
@@ -93,15 +107,18 @@ public sealed class DeadlineTests
         using var release = new ManualResetEventSlim();
         var released = new TaskCompletionSource();
         var left = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, _) =>
-        {
-            if (how == "blocks")
-                release.Wait(TimeSpan.FromSeconds(20));
-            else
-                await released.Task;
-            left.SetResult();
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            async (_, _) =>
+            {
+                if (how == "blocks")
+                    release.Wait(TimeSpan.FromSeconds(20));
+                else
+                    await released.Task;
+                left.SetResult();
+                return new AddNetworkReply();
+            }
+        );
         try
         {
             var answer = await RawCall.PostAsync(server, RawCall.Frame(new AddNetworkRequest()), call => call.Timeout = "100m");
@@ -122,12 +139,15 @@ public sealed class DeadlineTests
     public async Task Headers_after_the_deadline_are_refused()
     {
         var refused = new TaskCompletionSource<Exception?>();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, context) =>
-        {
-            await Eventually.TrueAsync(() => context.GetHttpContext().Response.HasStarted);
-            refused.SetResult(await Record.ExceptionAsync(() => context.WriteResponseHeadersAsync([])));
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            async (_, context) =>
+            {
+                await Eventually.TrueAsync(() => context.GetHttpContext().Response.HasStarted);
+                refused.SetResult(await Record.ExceptionAsync(() => context.WriteResponseHeadersAsync([])));
+                return new AddNetworkReply();
+            }
+        );
         var answer = await RawCall.PostAsync(server, RawCall.Frame(new AddNetworkRequest()), call => call.Timeout = "50m");
         Assert.Equal(StatusCode.DeadlineExceeded, answer.GrpcStatus);
         Assert.IsType<InvalidOperationException>(await refused.Task.WaitAsync(TimeSpan.FromSeconds(20)));

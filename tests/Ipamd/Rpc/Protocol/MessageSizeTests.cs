@@ -19,7 +19,11 @@ public sealed class MessageSizeTests
     [InlineData(Transport.LoopbackTcp)]
     public async Task Large_messages_travel_whole(Transport transport)
     {
-        await using var server = await TestServer.StartAsync(transport, new ScriptedBackend((request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns })), options => options.MaxReceiveMessageSize = null);
+        await using var server = await TestServer.StartAsync(
+            transport,
+            new ScriptedBackend((request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns })),
+            options => options.MaxReceiveMessageSize = null
+        );
         var client = server.Client(options => options.MaxReceiveMessageSize = null);
         var text = string.Concat(Enumerable.Range(0, 16 * Megabyte / 8).Select(i => i.ToString("x8")));
         Assert.Equal(text, (await client.AddNetworkAsync(new AddNetworkRequest { Netns = text })).PodENIMAC);
@@ -41,13 +45,18 @@ public sealed class MessageSizeTests
             new ScriptedBackend((request, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = request.Netns })),
             options =>
             {
-                if (limited == "server receives") options.MaxReceiveMessageSize = Limit;
-                if (limited == "server sends") options.MaxSendMessageSize = Limit;
-            });
+                if (limited == "server receives")
+                    options.MaxReceiveMessageSize = Limit;
+                if (limited == "server sends")
+                    options.MaxSendMessageSize = Limit;
+            }
+        );
         var client = server.Client(options =>
         {
-            if (limited == "client receives") options.MaxReceiveMessageSize = Limit;
-            if (limited == "client sends") options.MaxSendMessageSize = Limit;
+            if (limited == "client receives")
+                options.MaxReceiveMessageSize = Limit;
+            if (limited == "client sends")
+                options.MaxSendMessageSize = Limit;
         });
         var request = new AddNetworkRequest { Netns = new string('x', Limit - Overhead + (beyond ? 1 : 0)) };
         Assert.Equal(beyond ? Limit + 1 : Limit, request.CalculateSize());
@@ -67,16 +76,27 @@ public sealed class MessageSizeTests
     [Fact]
     public async Task Server_takes_a_mebibyte_and_no_more()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, new ScriptedBackend((_, _) => Task.FromResult(new AddNetworkReply())));
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            new ScriptedBackend((_, _) => Task.FromResult(new AddNetworkReply()))
+        );
         await server.Client().AddNetworkAsync(new AddNetworkRequest { Netns = new string('x', Megabyte - 16) });
-        var error = await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest { Netns = new string('x', Megabyte + 1) }));
+        var error = await RpcOutcome.FailureOf(
+            server.Client().AddNetworkAsync(new AddNetworkRequest { Netns = new string('x', Megabyte + 1) })
+        );
         Assert.Equal(StatusCode.ResourceExhausted, error.StatusCode);
     }
 
     [Fact]
     public async Task Client_takes_four_mebibytes_and_no_more()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, new ScriptedBackend((_, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = new string('x', 4 * Megabyte) })));
-        Assert.Equal(StatusCode.ResourceExhausted, (await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest()))).StatusCode);
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            new ScriptedBackend((_, _) => Task.FromResult(new AddNetworkReply { PodENIMAC = new string('x', 4 * Megabyte) }))
+        );
+        Assert.Equal(
+            StatusCode.ResourceExhausted,
+            (await RpcOutcome.FailureOf(server.Client().AddNetworkAsync(new AddNetworkRequest()))).StatusCode
+        );
     }
 }

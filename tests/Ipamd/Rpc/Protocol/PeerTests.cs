@@ -14,11 +14,14 @@ public sealed partial class PeerTests
     public async Task Credentials_of_a_unix_client_are_the_kernels()
     {
         PeerCredentials? credentials = null;
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (_, context) =>
-        {
-            credentials = PeerCredentials.FromHttpContext(context.GetHttpContext());
-            return Task.FromResult(new AddNetworkReply());
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (_, context) =>
+            {
+                credentials = PeerCredentials.FromHttpContext(context.GetHttpContext());
+                return Task.FromResult(new AddNetworkReply());
+            }
+        );
         await server.Client().AddNetworkAsync(new AddNetworkRequest());
         Assert.Equal(new PeerCredentials(Environment.ProcessId, EffectiveUserId(), EffectiveGroupId()), credentials);
         Assert.Equal(Environment.IsPrivilegedProcess, credentials!.Value.IsRoot);
@@ -34,10 +37,18 @@ public sealed partial class PeerTests
         using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen(1);
-        using var child = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(python)
-        {
-            ArgumentList = { "-c", "import os,socket,sys; p=sys.argv[1]; os.chmod(os.path.dirname(p),0o755); os.chmod(p,0o777); os.setegid(4321); os.seteuid(1234); s=socket.socket(socket.AF_UNIX); s.connect(p); s.recv(1)", path },
-        })!;
+        using var child = System.Diagnostics.Process.Start(
+            new System.Diagnostics.ProcessStartInfo(python)
+            {
+                ArgumentList =
+                {
+                    "-c",
+                    "import os,socket,sys; p=sys.argv[1]; os.chmod(os.path.dirname(p),0o755); os.chmod(p,0o777); os.setegid(4321); "
+                        + "os.seteuid(1234); s=socket.socket(socket.AF_UNIX); s.connect(p); s.recv(1)",
+                    path,
+                },
+            }
+        )!;
         try
         {
             using var accepted = await listener.AcceptAsync().WaitAsync(TimeSpan.FromSeconds(20));
@@ -56,12 +67,15 @@ public sealed partial class PeerTests
         string? peer = null;
         var none = false;
         string? host = null;
-        await using var server = await TestServer.StartAsync(Transport.LoopbackTcp, (_, context) =>
-        {
-            (peer, host) = (context.Peer, context.Host);
-            none = PeerCredentials.FromHttpContext(context.GetHttpContext()) is null;
-            return Task.FromResult(new AddNetworkReply());
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.LoopbackTcp,
+            (_, context) =>
+            {
+                (peer, host) = (context.Peer, context.Host);
+                none = PeerCredentials.FromHttpContext(context.GetHttpContext()) is null;
+                return Task.FromResult(new AddNetworkReply());
+            }
+        );
         await server.Client().AddNetworkAsync(new AddNetworkRequest());
         Assert.Matches("^ipv4:127\\.0\\.0\\.1:[0-9]+$", peer!);
         Assert.Equal(server.Address.Authority, host);
@@ -71,12 +85,18 @@ public sealed partial class PeerTests
     [Fact]
     public async Task Context_offers_the_method_and_a_place_for_state()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (_, context) =>
-        {
-            context.UserState["k"] = "v";
-            return Task.FromResult(new AddNetworkReply { Success = context.UserState.Count == 1, PodENIMAC = context.Method });
-        });
-        Assert.Equal(new AddNetworkReply { Success = true, PodENIMAC = "/rpc.CNIBackend/AddNetwork" }, await server.Client().AddNetworkAsync(new AddNetworkRequest()));
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (_, context) =>
+            {
+                context.UserState["k"] = "v";
+                return Task.FromResult(new AddNetworkReply { Success = context.UserState.Count == 1, PodENIMAC = context.Method });
+            }
+        );
+        Assert.Equal(
+            new AddNetworkReply { Success = true, PodENIMAC = "/rpc.CNIBackend/AddNetwork" },
+            await server.Client().AddNetworkAsync(new AddNetworkRequest())
+        );
     }
 
     [System.Runtime.InteropServices.LibraryImport("libc", EntryPoint = "geteuid")]

@@ -38,7 +38,11 @@ public sealed class UnaryCallTests
     [Fact]
     public async Task Message_of_no_bytes_travels_both_ways()
     {
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, (request, _) => Task.FromResult(Equals(request, new AddNetworkRequest()) ? new AddNetworkReply() : new AddNetworkReply { Success = true }));
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            (request, _) =>
+                Task.FromResult(Equals(request, new AddNetworkRequest()) ? new AddNetworkReply() : new AddNetworkReply { Success = true })
+        );
         Assert.Equal(new AddNetworkReply(), await server.Client().AddNetworkAsync(new AddNetworkRequest()));
     }
 
@@ -50,17 +54,23 @@ public sealed class UnaryCallTests
         const int Calls = 200;
         var running = 0;
         var atOnce = 0;
-        await using var server = await TestServer.StartAsync(transport, async (request, _) =>
-        {
-            // Held until many run together, so that the test cannot pass by running one after the other. Kestrel admits 100 streams a connection.
-            var now = Interlocked.Increment(ref running);
-            InterlockedMax(ref atOnce, now);
-            await VpcCni.Tests.Shared.Eventually.TrueAsync(() => Volatile.Read(ref atOnce) >= 50);
-            Interlocked.Decrement(ref running);
-            return new AddNetworkReply { PodENIMAC = request.K8SPODNAME };
-        });
+        await using var server = await TestServer.StartAsync(
+            transport,
+            async (request, _) =>
+            {
+                // Held until many run together, so that the test cannot pass by running one after the other. Kestrel admits 100 streams a
+                // connection.
+                var now = Interlocked.Increment(ref running);
+                InterlockedMax(ref atOnce, now);
+                await VpcCni.Tests.Shared.Eventually.TrueAsync(() => Volatile.Read(ref atOnce) >= 50);
+                Interlocked.Decrement(ref running);
+                return new AddNetworkReply { PodENIMAC = request.K8SPODNAME };
+            }
+        );
         var client = server.Client();
-        var replies = await Task.WhenAll(Enumerable.Range(0, Calls).Select(i => client.AddNetworkAsync(new AddNetworkRequest { K8SPODNAME = $"pod-{i}" }).ResponseAsync));
+        var replies = await Task.WhenAll(
+            Enumerable.Range(0, Calls).Select(i => client.AddNetworkAsync(new AddNetworkRequest { K8SPODNAME = $"pod-{i}" }).ResponseAsync)
+        );
         Assert.Equal(Enumerable.Range(0, Calls).Select(i => $"pod-{i}"), replies.Select(reply => reply.PodENIMAC));
         Assert.True(atOnce >= 50, $"only {atOnce} calls ran together");
     }
@@ -72,7 +82,8 @@ public sealed class UnaryCallTests
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
             services => services.AddSingleton(counter).AddGrpc(),
-            app => app.MapGrpcService<PerCallBackend>());
+            app => app.MapGrpcService<PerCallBackend>()
+        );
         var client = server.Client();
         await client.AddNetworkAsync(new AddNetworkRequest());
         await client.AddNetworkAsync(new AddNetworkRequest());
@@ -89,21 +100,32 @@ public sealed class UnaryCallTests
             {
                 app.MapGrpcService<ScriptedBackend>();
                 app.MapGrpcService<Config>();
-            });
+            }
+        );
         var channel = server.Channel();
         Assert.True((await new CNIBackend.CNIBackendClient(channel).AddNetworkAsync(new AddNetworkRequest())).Success);
-        Assert.Equal("strict", (await new ConfigServerBackend.ConfigServerBackendClient(channel).GetNetworkPolicyConfigsAsync(new Google.Protobuf.WellKnownTypes.Empty())).NetworkPolicyMode);
+        Assert.Equal(
+            "strict",
+            (
+                await new ConfigServerBackend.ConfigServerBackendClient(channel).GetNetworkPolicyConfigsAsync(
+                    new Google.Protobuf.WellKnownTypes.Empty()
+                )
+            ).NetworkPolicyMode
+        );
     }
 
     [Fact]
     public async Task Status_asked_before_the_end_is_refused()
     {
         var release = new TaskCompletionSource();
-        await using var server = await TestServer.StartAsync(Transport.UnixSocket, async (_, _) =>
-        {
-            await release.Task;
-            return new AddNetworkReply();
-        });
+        await using var server = await TestServer.StartAsync(
+            Transport.UnixSocket,
+            async (_, _) =>
+            {
+                await release.Task;
+                return new AddNetworkReply();
+            }
+        );
         using var call = server.Client().AddNetworkAsync(new AddNetworkRequest());
         Assert.Throws<InvalidOperationException>(() => call.GetStatus());
         Assert.Throws<InvalidOperationException>(() => call.GetTrailers());
@@ -114,18 +136,21 @@ public sealed class UnaryCallTests
 
     private static void InterlockedMax(ref int target, int value)
     {
-        for (var seen = Volatile.Read(ref target); seen < value;)
+        for (var seen = Volatile.Read(ref target); seen < value; )
         {
             var before = Interlocked.CompareExchange(ref target, value, seen);
-            if (before == seen) return;
+            if (before == seen)
+                return;
             seen = before;
         }
     }
 
     private sealed class Config : ConfigServerBackend.ConfigServerBackendBase
     {
-        public override Task<NetworkPolicyAgentConfigReply> GetNetworkPolicyConfigs(Google.Protobuf.WellKnownTypes.Empty request, ServerCallContext context)
-            => Task.FromResult(new NetworkPolicyAgentConfigReply { NetworkPolicyMode = "strict" });
+        public override Task<NetworkPolicyAgentConfigReply> GetNetworkPolicyConfigs(
+            Google.Protobuf.WellKnownTypes.Empty request,
+            ServerCallContext context
+        ) => Task.FromResult(new NetworkPolicyAgentConfigReply { NetworkPolicyMode = "strict" });
     }
 
     private sealed class Counter
@@ -145,7 +170,8 @@ public sealed class UnaryCallTests
             _counter.Made++;
         }
 
-        public override Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context) => Task.FromResult(new AddNetworkReply());
+        public override Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context) =>
+            Task.FromResult(new AddNetworkReply());
 
         public void Dispose() => _counter.Disposed++;
     }

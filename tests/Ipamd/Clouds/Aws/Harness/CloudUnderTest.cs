@@ -36,8 +36,16 @@ internal sealed class CloudUnderTest : IAsyncDisposable
             Credentials = new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             BackoffBase = TimeSpan.FromMilliseconds(1),
         };
-        test.Cloud = new AwsCloud(change?.Invoke(options) ?? options, TimeProvider.System, new Random(1), attempt => (attempt.Operation == ImdsClient.MetadataOperation ? test.MetadataAttempts : test.Attempts).Enqueue(attempt));
-        test.On("DescribeSubnets", "<XResponse><subnetSet><item><subnetId>subnet-1</subnetId><cidrBlock>10.0.0.0/24</cidrBlock></item></subnetSet></XResponse>");
+        test.Cloud = new AwsCloud(
+            change?.Invoke(options) ?? options,
+            TimeProvider.System,
+            new Random(1),
+            attempt => (attempt.Operation == ImdsClient.MetadataOperation ? test.MetadataAttempts : test.Attempts).Enqueue(attempt)
+        );
+        test.On(
+            "DescribeSubnets",
+            "<XResponse><subnetSet><item><subnetId>subnet-1</subnetId><cidrBlock>10.0.0.0/24</cidrBlock></item></subnetSet></XResponse>"
+        );
         return test;
     }
 
@@ -58,14 +66,27 @@ internal sealed class CloudUnderTest : IAsyncDisposable
     }
 
     public static Reply Error(string code, string message, int status = 400) =>
-        new(status, $"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>req-1</RequestID></Response>");
+        new(
+            status,
+            $"<Response><Errors><Error><Code>{code}</Code><Message>"
+                + $"{message}</Message></Error></Errors><RequestID>req-1</RequestID></Response>"
+        );
 
     /// <summary>Decoded forms of the calls of one action, without Action and Version, sorted.</summary>
     public List<string> Calls(string action) =>
-    [
-        .. Ec2.Requests.Select(request => request.Form).Where(form => form["Action"] == action)
-            .Select(form => string.Join('&', form.Where(pair => pair.Key is not ("Action" or "Version")).OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}={pair.Value}"))),
-    ];
+        [
+            .. Ec2
+                .Requests.Select(request => request.Form)
+                .Where(form => form["Action"] == action)
+                .Select(form =>
+                    string.Join(
+                        '&',
+                        form.Where(pair => pair.Key is not ("Action" or "Version"))
+                            .OrderBy(pair => pair.Key, StringComparer.Ordinal)
+                            .Select(pair => $"{pair.Key}={pair.Value}")
+                    )
+                ),
+        ];
 
     public async ValueTask DisposeAsync()
     {
@@ -76,8 +97,10 @@ internal sealed class CloudUnderTest : IAsyncDisposable
 
     private Reply Answer(ReceivedRequest request)
     {
-        if (!_answers.TryGetValue(request.Form["Action"], out var queue)) return Error("InvalidAction", $"no answer for {request.Form["Action"]}");
-        if (queue.Count > 1 && queue.TryDequeue(out var reply)) return reply;
+        if (!_answers.TryGetValue(request.Form["Action"], out var queue))
+            return Error("InvalidAction", $"no answer for {request.Form["Action"]}");
+        if (queue.Count > 1 && queue.TryDequeue(out var reply))
+            return reply;
         return queue.TryPeek(out var last) ? last : Error("InvalidAction", "empty queue");
     }
 }

@@ -4,7 +4,8 @@ using System.Collections.Concurrent;
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>
-/// The instance metadata service, version 2, over real HTTP: issues tokens, refuses requests without a valid one, answers values by path, 404 for the rest. Tokens can be forgotten, answers overridden.
+/// The instance metadata service, version 2, over real HTTP: issues tokens, refuses requests without a valid one, answers values by path,
+/// 404 for the rest. Tokens can be forgotten, answers overridden.
 /// </summary>
 internal sealed class FakeImds : IAsyncDisposable
 {
@@ -56,7 +57,8 @@ internal sealed class FakeImds : IAsyncDisposable
     public void SetPrimaryMac(string mac)
     {
         const string old = $"meta-data/network/interfaces/macs/{Mac}/";
-        foreach (var (key, value) in Values.Where(pair => pair.Key.StartsWith(old, StringComparison.Ordinal)).ToArray()) SetInterface(mac, key[old.Length..], value);
+        foreach (var (key, value) in Values.Where(pair => pair.Key.StartsWith(old, StringComparison.Ordinal)).ToArray())
+            SetInterface(mac, key[old.Length..], value);
         RemoveInterface(Mac);
         Set("mac", mac);
     }
@@ -65,7 +67,12 @@ internal sealed class FakeImds : IAsyncDisposable
 
     public void RemoveInterface(string mac)
     {
-        foreach (var key in Values.Keys.Where(key => key.StartsWith($"meta-data/network/interfaces/macs/{mac}/", StringComparison.Ordinal)).ToArray()) Values.TryRemove(key, out _);
+        foreach (
+            var key in Values
+                .Keys.Where(key => key.StartsWith($"meta-data/network/interfaces/macs/{mac}/", StringComparison.Ordinal))
+                .ToArray()
+        )
+            Values.TryRemove(key, out _);
     }
 
     /// <summary>As after a restart of the service: every token is unknown.</summary>
@@ -77,23 +84,38 @@ internal sealed class FakeImds : IAsyncDisposable
     {
         if (request is { Method: "PUT", Path: "/latest/api/token" })
         {
-            if (!request.Headers.TryGetValue("X-aws-ec2-metadata-token-ttl-seconds", out var seconds)) return new Reply(400, "");
+            if (!request.Headers.TryGetValue("X-aws-ec2-metadata-token-ttl-seconds", out var seconds))
+                return new Reply(400, "");
             var token = $"token-{Interlocked.Increment(ref _issued)}==";
             _tokens[token] = 0;
-            return new Reply(200, token) { Headers = new Dictionary<string, string> { ["X-aws-ec2-metadata-token-ttl-seconds"] = GrantedSeconds?.ToString() ?? seconds } };
+            return new Reply(200, token)
+            {
+                Headers = new Dictionary<string, string>
+                {
+                    ["X-aws-ec2-metadata-token-ttl-seconds"] = GrantedSeconds?.ToString() ?? seconds,
+                },
+            };
         }
 
-        if (!request.Headers.TryGetValue("X-aws-ec2-metadata-token", out var given) || !_tokens.ContainsKey(given)) return new Reply(401, "");
+        if (!request.Headers.TryGetValue("X-aws-ec2-metadata-token", out var given) || !_tokens.ContainsKey(given))
+            return new Reply(401, "");
         var path = request.Path["/latest/".Length..];
-        return request.Method == "GET" && (Values.GetValueOrDefault(path) ?? Children(path)) is { } value ? new Reply(200, value) : new Reply(404, "<html>404</html>");
+        return request.Method == "GET" && (Values.GetValueOrDefault(path) ?? Children(path)) is { } value
+            ? new Reply(200, value)
+            : new Reply(404, "<html>404</html>");
     }
 
     /// <summary>What is below a path, one a line, with a slash where there is more below; null for nothing.</summary>
     private string? Children(string path)
     {
         var prefix = path.TrimEnd('/') + "/";
-        var children = Values.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal)).Select(key => key[prefix.Length..]).Select(rest => rest.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? rest[..(slash + 1)] : rest)
-            .Distinct().Order(StringComparer.Ordinal).ToList();
+        var children = Values
+            .Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal))
+            .Select(key => key[prefix.Length..])
+            .Select(rest => rest.IndexOf('/', StringComparison.Ordinal) is >= 0 and var slash ? rest[..(slash + 1)] : rest)
+            .Distinct()
+            .Order(StringComparer.Ordinal)
+            .ToList();
         return children.Count == 0 ? null : string.Join('\n', children);
     }
 }

@@ -14,11 +14,21 @@ namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 /// <param name="Headers">Case-insensitive.</param>
 /// <param name="Body">Whole body.</param>
 /// <param name="Aborted">Fires when the client has gone.</param>
-internal sealed record ReceivedRequest(string Method, string Path, IReadOnlyDictionary<string, string> Headers, string Body, CancellationToken Aborted)
+internal sealed record ReceivedRequest(
+    string Method,
+    string Path,
+    IReadOnlyDictionary<string, string> Headers,
+    string Body,
+    CancellationToken Aborted
+)
 {
     /// <summary>The body as a decoded form.</summary>
-    public IReadOnlyDictionary<string, string> Form => Body.Length == 0 ? new Dictionary<string, string>() : Body.Split('&').Select(pair => pair.Split('=', 2))
-        .ToDictionary(pair => WebUtility.UrlDecode(pair[0]), pair => WebUtility.UrlDecode(pair[1]));
+    public IReadOnlyDictionary<string, string> Form =>
+        Body.Length == 0
+            ? new Dictionary<string, string>()
+            : Body.Split('&')
+                .Select(pair => pair.Split('=', 2))
+                .ToDictionary(pair => WebUtility.UrlDecode(pair[0]), pair => WebUtility.UrlDecode(pair[1]));
 }
 
 /// <summary>What to answer.</summary>
@@ -51,7 +61,8 @@ internal sealed class ScriptedHttpServer : IAsyncDisposable
 
     public IReadOnlyList<ReceivedRequest> Requests => [.. _requests];
 
-    public static Task<ScriptedHttpServer> StartAsync(Func<ReceivedRequest, Reply> answer) => StartAsync(request => Task.FromResult(answer(request)));
+    public static Task<ScriptedHttpServer> StartAsync(Func<ReceivedRequest, Reply> answer) =>
+        StartAsync(request => Task.FromResult(answer(request)));
 
     public static async Task<ScriptedHttpServer> StartAsync(Func<ReceivedRequest, Task<Reply>> answer)
     {
@@ -74,8 +85,18 @@ internal sealed class ScriptedHttpServer : IAsyncDisposable
     private async Task HandleAsync(HttpContext context, Func<ReceivedRequest, Task<Reply>> answer)
     {
         using var reader = new StreamReader(context.Request.Body);
-        var headers = context.Request.Headers.ToDictionary(header => header.Key, header => header.Value.ToString(), StringComparer.OrdinalIgnoreCase);
-        var request = new ReceivedRequest(context.Request.Method, context.Request.Path.Value ?? "", headers, await reader.ReadToEndAsync(), context.RequestAborted);
+        var headers = context.Request.Headers.ToDictionary(
+            header => header.Key,
+            header => header.Value.ToString(),
+            StringComparer.OrdinalIgnoreCase
+        );
+        var request = new ReceivedRequest(
+            context.Request.Method,
+            context.Request.Path.Value ?? "",
+            headers,
+            await reader.ReadToEndAsync(),
+            context.RequestAborted
+        );
         _requests.Enqueue(request);
         var reply = await answer(request);
         if (reply.Abort)
@@ -86,7 +107,8 @@ internal sealed class ScriptedHttpServer : IAsyncDisposable
 
         context.Response.StatusCode = reply.Status;
         context.Response.ContentType = reply.ContentType;
-        foreach (var (name, value) in reply.Headers) context.Response.Headers[name] = value;
+        foreach (var (name, value) in reply.Headers)
+            context.Response.Headers[name] = value;
         await (reply.Raw is { } raw ? raw(context) : context.Response.WriteAsync(reply.Body));
     }
 }

@@ -146,7 +146,11 @@ public sealed class ImdsClientTests
         await using var imds = await FakeImds.StartAsync();
         imds.Override = request => Task.FromResult(request.Method == "GET" ? new Reply(503, "") : null);
         // Without a deadline on requests the only timer is the pause between two of them.
-        using var client = new ImdsClient(new ImdsOptions { Endpoint = imds.Url, RequestTimeout = Timeout.InfiniteTimeSpan }, _time, new FixedRandom(1));
+        using var client = new ImdsClient(
+            new ImdsOptions { Endpoint = imds.Url, RequestTimeout = Timeout.InfiniteTimeSpan },
+            _time,
+            new FixedRandom(1)
+        );
 
         var call = client.TryGetAsync(Key, default);
         var sent = 1;
@@ -191,7 +195,11 @@ public sealed class ImdsClientTests
         var imds = await FakeImds.StartAsync();
         var url = imds.Url;
         await imds.DisposeAsync();
-        using var client = new ImdsClient(new ImdsOptions { Endpoint = url, BackoffBase = TimeSpan.FromMilliseconds(1) }, TimeProvider.System, new Random(1));
+        using var client = new ImdsClient(
+            new ImdsOptions { Endpoint = url, BackoffBase = TimeSpan.FromMilliseconds(1) },
+            TimeProvider.System,
+            new Random(1)
+        );
 
         var error = await Assert.ThrowsAsync<CloudException>(() => client.TryGetAsync(Key, default));
 
@@ -232,7 +240,12 @@ public sealed class ImdsClientTests
     public async Task Redirect_is_not_followed()
     {
         await using var imds = await FakeImds.StartAsync();
-        imds.Override = request => Task.FromResult(request.Method == "GET" ? new Reply(302, "") { Headers = new Dictionary<string, string> { ["Location"] = "/latest/meta-data/mac" } } : null);
+        imds.Override = request =>
+            Task.FromResult(
+                request.Method == "GET"
+                    ? new Reply(302, "") { Headers = new Dictionary<string, string> { ["Location"] = "/latest/meta-data/mac" } }
+                    : null
+            );
         using var client = Client(imds);
 
         var error = await Assert.ThrowsAsync<CloudException>(() => client.TryGetAsync(Key, default));
@@ -261,7 +274,16 @@ public sealed class ImdsClientTests
     }
 
     private ImdsClient Client(FakeImds imds, TimeProvider? time = null) =>
-        new(new ImdsOptions { Endpoint = imds.Url, BackoffBase = TimeSpan.FromMilliseconds(1), RequestTimeout = TimeSpan.FromSeconds(20) }, time ?? _time, new Random(1));
+        new(
+            new ImdsOptions
+            {
+                Endpoint = imds.Url,
+                BackoffBase = TimeSpan.FromMilliseconds(1),
+                RequestTimeout = TimeSpan.FromSeconds(20),
+            },
+            time ?? _time,
+            new Random(1)
+        );
 
     private sealed class FixedRandom(double sample) : Random
     {

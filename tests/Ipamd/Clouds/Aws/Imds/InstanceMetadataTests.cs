@@ -104,7 +104,8 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
 
         Assert.Equal(
             [IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("100.64.0.0/16"), IPNetwork.Parse("2600:1f13::/56")],
-            await _metadata.ReadNetworkRangesAsync(FakeImds.Mac, default));
+            await _metadata.ReadNetworkRangesAsync(FakeImds.Mac, default)
+        );
     }
 
     [Fact]

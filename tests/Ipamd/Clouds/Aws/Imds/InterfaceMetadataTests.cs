@@ -43,7 +43,10 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
 
         Assert.Equal(["eni-1", "eni-2"], hints.Select(hint => hint.Id.Value));
         Assert.Empty(hints[0].Blocks);
-        Assert.Equal(["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"], hints[1].Blocks.Select(block => block.ToString()));
+        Assert.Equal(
+            ["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"],
+            hints[1].Blocks.Select(block => block.ToString())
+        );
     }
 
     [Fact]
@@ -51,7 +54,11 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         await _interfaces.ReadHintsAsync(default);
 
-        Assert.DoesNotContain(_imds.Requests, request => request.Path.Contains(FakeImds.Mac, StringComparison.Ordinal) && request.Path.Contains("prefix", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            _imds.Requests,
+            request =>
+                request.Path.Contains(FakeImds.Mac, StringComparison.Ordinal) && request.Path.Contains("prefix", StringComparison.Ordinal)
+        );
         Assert.Equal(1, _imds.Count($"meta-data/network/interfaces/macs/{Second}/ipv4-prefix"));
     }
 
@@ -76,12 +83,24 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
 
         Assert.Equal(2, all.Count);
         var (first, second) = (all[0], all[1]);
-        Assert.Equal(("eni-1", FakeImds.Mac, "subnet-1", IPAddress.Parse("10.0.0.10"), 0, 0), (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.DeviceIndex, first.NetworkCard));
-        Assert.Equal((IPNetwork.Parse("10.0.0.0/24"), CloudInterfaceState.InUse, "interface", "not-in-instance-metadata"), (first.SubnetRange, first.State, first.InterfaceType, first.AttachmentId));
+        Assert.Equal(
+            ("eni-1", FakeImds.Mac, "subnet-1", IPAddress.Parse("10.0.0.10"), 0, 0),
+            (first.Id.Value, first.Mac, first.SubnetId, first.PrimaryAddress, first.DeviceIndex, first.NetworkCard)
+        );
+        Assert.Equal(
+            (IPNetwork.Parse("10.0.0.0/24"), CloudInterfaceState.InUse, "interface", "not-in-instance-metadata"),
+            (first.SubnetRange, first.State, first.InterfaceType, first.AttachmentId)
+        );
         Assert.Equal(["sg-1", "sg-2"], first.SecurityGroupIds);
         Assert.Empty(first.Tags);
-        Assert.Equal(("eni-2", 1, 1, IPAddress.Parse("10.0.0.20")), (second.Id.Value, second.DeviceIndex, second.NetworkCard, second.PrimaryAddress));
-        Assert.Equal(["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"], second.Blocks.Select(block => block.ToString()));
+        Assert.Equal(
+            ("eni-2", 1, 1, IPAddress.Parse("10.0.0.20")),
+            (second.Id.Value, second.DeviceIndex, second.NetworkCard, second.PrimaryAddress)
+        );
+        Assert.Equal(
+            ["10.0.0.21/32", "10.0.0.22/32", "2600::5/128", "10.0.0.32/28", "10.0.0.48/28", "2600:1f13:a:b:1::/80"],
+            second.Blocks.Select(block => block.ToString())
+        );
     }
 
     [Fact]
@@ -112,7 +131,10 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
 
         var item = (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Single(item => item.Id.Value == "eni-3");
 
-        Assert.Equal((IPAddress.Parse("2600::7"), IPNetwork.Parse("2600::/64"), "interface"), (item.PrimaryAddress, item.SubnetRange, item.InterfaceType));
+        Assert.Equal(
+            (IPAddress.Parse("2600::7"), IPNetwork.Parse("2600::/64"), "interface"),
+            (item.PrimaryAddress, item.SubnetRange, item.InterfaceType)
+        );
         Assert.Equal([IPNetwork.Parse("2600::8/128")], item.Blocks);
     }
 
@@ -133,7 +155,8 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.Override = request =>
         {
-            if (request.Path.EndsWith($"{Second}/interface-id", StringComparison.Ordinal)) Add(Third, "eni-3", device: 2, "10.0.0.30");
+            if (request.Path.EndsWith($"{Second}/interface-id", StringComparison.Ordinal))
+                Add(Third, "eni-3", device: 2, "10.0.0.30");
             return Task.FromResult<Reply?>(null);
         };
 
@@ -162,7 +185,10 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.SetInterface(Second, key, value);
 
-        Assert.Equal("MetadataMalformed", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default))).Code);
+        Assert.Equal(
+            "MetadataMalformed",
+            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadAllAsync(FakeImds.Mac, default))).Code
+        );
     }
 
     [Theory]
@@ -183,18 +209,27 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     {
         _imds.Set("network/interfaces/macs/", string.Join('\n', Enumerable.Range(0, 129).Select(number => $"02:00:00:00:00:{number:x2}/")));
 
-        Assert.Contains("at most 128 interfaces", (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "at most 128 interfaces",
+            (await Assert.ThrowsAsync<CloudException>(() => _interfaces.ReadHintsAsync(default))).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public async Task The_whole_reading_has_one_deadline_however_fast_each_request_fails()
     {
-        using var patient = new ImdsClient(new ImdsOptions { Endpoint = _imds.Url, RequestTimeout = TimeSpan.FromMinutes(5) }, _time, new Random(1));
+        using var patient = new ImdsClient(
+            new ImdsOptions { Endpoint = _imds.Url, RequestTimeout = TimeSpan.FromMinutes(5) },
+            _time,
+            new Random(1)
+        );
         var never = new TaskCompletionSource<Reply?>();
         var asked = new TaskCompletionSource();
         _imds.Override = request =>
         {
-            if (!request.Path.EndsWith($"{Second}/local-ipv4s", StringComparison.Ordinal)) return Task.FromResult<Reply?>(null);
+            if (!request.Path.EndsWith($"{Second}/local-ipv4s", StringComparison.Ordinal))
+                return Task.FromResult<Reply?>(null);
             asked.TrySetResult();
             return never.Task;
         };
@@ -224,18 +259,20 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
         _imds.SetInterface(mac, "subnet-id", "subnet-1");
         _imds.SetInterface(mac, "subnet-ipv4-cidr-block", "10.0.0.0/24");
         _imds.SetInterface(mac, "mac", mac);
-        if (addresses is not null) _imds.SetInterface(mac, "local-ipv4s", addresses);
+        if (addresses is not null)
+            _imds.SetInterface(mac, "local-ipv4s", addresses);
     }
 
     /// <summary>The second interface is gone at the moment when a key of it (empty: its list of keys) is asked for.</summary>
-    private void VanishWhenAskedFor(string key, int times) => _imds.Override = request =>
-    {
-        if (times > 0 && request.Path.EndsWith($"{Second}/{key}", StringComparison.Ordinal))
+    private void VanishWhenAskedFor(string key, int times) =>
+        _imds.Override = request =>
         {
-            times--;
-            _imds.RemoveInterface(Second);
-        }
+            if (times > 0 && request.Path.EndsWith($"{Second}/{key}", StringComparison.Ordinal))
+            {
+                times--;
+                _imds.RemoveInterface(Second);
+            }
 
-        return Task.FromResult<Reply?>(null);
-    };
+            return Task.FromResult<Reply?>(null);
+        };
 }

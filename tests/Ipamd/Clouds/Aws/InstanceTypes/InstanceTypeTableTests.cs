@@ -55,19 +55,23 @@ public sealed class InstanceTypeTableTests
         Assert.StartsWith("# Source: ", lines[1], StringComparison.Ordinal);
         var rows = lines[3..^1].Select(line => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(line))).ToList();
 
-        // As many as amazon-vpc-cni-k8s v1.23.1 knows: a node that switches over is not asked for ec2:DescribeInstanceTypes, which it may not have.
+        // As many as amazon-vpc-cni-k8s v1.23.1 knows: a node that switches over is not asked for ec2:DescribeInstanceTypes, which it may
+        // not have.
         Assert.True(rows.Count >= 1_391, $"{rows.Count} types");
         var names = rows.Select(row => row.Name).ToList();
         Assert.Equal(names.Distinct().Order(StringComparer.Ordinal), names);
-        Assert.All(rows, row =>
-        {
-            Assert.InRange(row.CardInterfaces, 1, row.Interfaces);
-            Assert.InRange(row.Ipv4PerInterface, 2, 100);
-            Assert.True(row.Ipv6PerInterface == 0 || row.Ipv6PerInterface == row.Ipv4PerInterface, row.Name);
-            Assert.True(row.NetworkCards > 1 || row.CardInterfaces == row.Interfaces, row.Name);
-            Assert.Equal(row.Name.Contains("metal", StringComparison.Ordinal), row.Hypervisor == "none");
-            Assert.Equal(row, InstanceTypeTable.Find(row.Name));
-        });
+        Assert.All(
+            rows,
+            row =>
+            {
+                Assert.InRange(row.CardInterfaces, 1, row.Interfaces);
+                Assert.InRange(row.Ipv4PerInterface, 2, 100);
+                Assert.True(row.Ipv6PerInterface == 0 || row.Ipv6PerInterface == row.Ipv4PerInterface, row.Name);
+                Assert.True(row.NetworkCards > 1 || row.CardInterfaces == row.Interfaces, row.Name);
+                Assert.Equal(row.Name.Contains("metal", StringComparison.Ordinal), row.Hypervisor == "none");
+                Assert.Equal(row, InstanceTypeTable.Find(row.Name));
+            }
+        );
     }
 
     [Theory]
@@ -77,5 +81,6 @@ public sealed class InstanceTypeTableTests
     [InlineData("m5.large 3 3 10 10 hyperv 1")]
     [InlineData("m5.large 3 3 10 -1 nitro 1")]
     [InlineData("")]
-    public void A_row_of_another_form_is_refused(string row) => Assert.Throws<InvalidDataException>(() => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(row)));
+    public void A_row_of_another_form_is_refused(string row) =>
+        Assert.Throws<InvalidDataException>(() => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(row)));
 }
