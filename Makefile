@@ -7,7 +7,7 @@ RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
-FOLDERS := protos netlink logging missed-dels ipamd cni-shim lab
+FOLDERS := protos datapath netlink logging missed-dels ipamd cni-shim lab
 SOURCES := $(shell find $(FOLDERS) -name bin -prune -o -name obj -prune \
 	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
@@ -53,7 +53,7 @@ bench: build out/vpc-cni-floor ## beside ptp + host-local and the kernel alone; 
 	@dotnet build tests/Simulation -c Release --nologo -v quiet
 	@tests/Simulation/bin/Release/net10.0/VpcCni.Simulation.Tests simulate --rows
 
-FLOOR := $(shell find bench/Floor netlink cni-shim/Wiring -name bin -prune -o -name obj -prune -o -name '*.cs' -print)
+FLOOR := $(shell find bench/Floor netlink datapath -name bin -prune -o -name obj -prune -o -name '*.cs' -print)
 out/vpc-cni-floor: $(FLOOR)
 	$(PUBLISH) bench/Floor -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni-floor
 	@ln -sfn native/vpc-cni-floor/vpc-cni-floor out/vpc-cni-floor

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
+using VpcCni.Datapath;
 
 namespace VpcCni.Shim;
 
@@ -13,6 +14,9 @@ internal sealed record Invocation(
     bool AllowOwnNamespace
 )
 {
+    /// <summary>What the names of the pod's links are built from.</summary>
+    public PodLinkKey LinkKey => new(Pod.Namespace, Pod.Name, ContainerId, InterfaceName);
+
     private delegate string? Validator(string value);
 
     private sealed record Variable(string Name, CniCommand RequiredFor, CniCommand CheckedFor, Validator Validate);

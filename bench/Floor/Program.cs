@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
-using VpcCni.Shim.Wiring;
 
 // The kernel's floor under the plugin: a process that sends the plugin's changes and nothing else. No configuration, no daemon, no checks,
 // no result. vpc-cni-floor add|del NETNS HOST_VETH POD_VETH ADDRESS TABLE
@@ -17,7 +17,7 @@ using var host = RouteNetlink.Open();
 var requests = new List<NetlinkRequest>();
 if (verb == "del")
 {
-    PodRouting.RemoveRules(requests, address);
+    PodPathRequests.RemoveRules(requests, address);
     requests.Add(LinkRequests.Delete(hostVeth));
     host.Execute(requests);
     return 0;
@@ -43,10 +43,10 @@ pod.Execute(
 );
 var created = pod.FindLink(podVeth)!;
 requests.Add(LinkRequests.SetUp(created.PeerIndex!.Value, up: true));
-PodRouting.AddHostSide(requests, address, created.PeerIndex.Value, int.Parse(table));
+PodPathRequests.AddHostSide(requests, address, created.PeerIndex.Value, Egress.ByTable(int.Parse(table)));
 host.Execute(requests);
 requests.Clear();
 requests.Add(LinkRequests.SetUp(created.Index, up: true));
-PodRouting.AddPodSide(requests, address, created.Index, index: 0, hostMac);
+PodPathRequests.AddPodSide(requests, address, created.Index, index: 0, hostMac);
 pod.Execute(requests);
 return 0;

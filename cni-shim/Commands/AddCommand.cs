@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
@@ -33,7 +34,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             var reply = ReserveOnce(hostNamespace, podNamespace, ipamd);
             undo.Push("give the address back", () => ReleaseUnlessAttached(pod, ipamd));
             RefuseStrictPolicy(reply);
-            var interfaces = PodInterface.FromReply(reply, invocation, config);
+            var interfaces = PodInterfaces.FromReply(reply, invocation, config);
 
             var wiring = new PodWiring(host, hostNamespace, pod, podNamespace, config.Mtu, plugin.Random, log);
             var wired = new List<WiredInterface>(interfaces.Count);
@@ -47,7 +48,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
                     (FieldNames.Ip, string.Join(',', interfaces.SelectMany(static link => link.Addresses))),
                     (FieldNames.Link, interfaces[0].HostName)
                 );
-            return Result(wired).After(config.PreviousResult);
+            return Result(wired, reply.IPAllocationMetadata[0].DeviceNumber).After(config.PreviousResult);
         }
         catch (NetlinkException exception)
         {
@@ -206,7 +207,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
         }
     }
 
-    private CniResult Result(List<WiredInterface> wired)
+    private CniResult Result(List<WiredInterface> wired, int deviceNumber)
     {
         var interfaces = new List<CniInterface>((2 * wired.Count) + 1);
         var addresses = new List<CniAddress>(wired.Count);
@@ -218,7 +219,7 @@ internal sealed class AddCommand(PluginHost plugin, Invocation invocation, Netwo
             interfaces.Add(new CniInterface(link.Name, podMac.ToString(), invocation.Netns, config.Mtu));
         }
         // For the plugin of aws-node, should the node be switched back: VLAN 0 says that this is no branch interface pod.
-        interfaces.Add(new CniInterface(InterfaceNames.Marker(invocation), "0", wired[0].Interface.DeviceNumber.ToString()));
+        interfaces.Add(new CniInterface(PodLinkNames.Marker(invocation.LinkKey), "0", deviceNumber.ToString()));
         return new CniResult(interfaces, addresses);
     }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 using VpcCni.Protos.V1;
 using VpcCni.Shim.Ipamd;
-using VpcCni.Shim.Wiring;
 
 namespace VpcCni.Shim.Commands;
 
@@ -79,12 +79,12 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
         if (!pod.GetAddresses(family, inside.Index).Any(present => present.Address.Equals(address)))
             _problems.Add($"{inside.Name} does not have {address}");
 
-        var gateway = PodRouting.Gateway(family, index: 0);
+        var gateway = PodPath.Gateway(family, index: 0);
         var neighbour = pod.GetNeighbours(family, inside.Index).FirstOrDefault(present => present.Address.Equals(gateway));
         if (neighbour is null || neighbour.Mac != outside.Mac)
             _problems.Add($"the pod's neighbour entry for {gateway} is {neighbour?.Mac?.ToString() ?? "missing"}, expected {outside.Mac}");
 
-        var destination = PodRouting.Host(address);
+        var destination = PodPath.Host(address);
         var route = host.GetRoutes(family, RouteTable.Main).FirstOrDefault(present => present.Destination == destination);
         if (route is null)
             _problems.Add($"the host has no route to {address}");
@@ -92,20 +92,16 @@ internal sealed class CheckCommand(PluginHost plugin, Invocation invocation, Net
             _problems.Add($"the host routes {address} to link {route.LinkIndex}, expected {outside.Name} ({outside.Index})");
 
         var rules = host.GetRules(family);
-        if (
-            !rules.Any(rule =>
-                rule.Priority == PodRouting.ToPodPriority && rule.Destination == destination && rule.Table == RouteTable.Main
-            )
-        )
-            _problems.Add($"the host has no rule {PodRouting.ToPodPriority} to {address}");
+        if (!rules.Any(rule => rule.Priority == RulePriorities.ToPod && rule.Destination == destination && rule.Table == RouteTable.Main))
+            _problems.Add($"the host has no rule {RulePriorities.ToPod} to {address}");
         if (
             attachment is { RouteTable: not 0 and not RouteTable.Main }
             && attachment.Addresses.Contains(address.ToString())
             && !rules.Any(rule =>
-                rule.Priority == PodRouting.FromPodPriority && rule.Source == destination && rule.Table == (int)attachment.RouteTable
+                rule.Priority == RulePriorities.FromPod && rule.Source == destination && rule.Table == (int)attachment.RouteTable
             )
         )
-            _problems.Add($"the host has no rule {PodRouting.FromPodPriority} from {address} to table {attachment.RouteTable}");
+            _problems.Add($"the host has no rule {RulePriorities.FromPod} from {address} to table {attachment.RouteTable}");
     }
 
     /// <summary>The addresses that prevResult has on our interface.</summary>

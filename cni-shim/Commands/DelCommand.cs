@@ -103,7 +103,7 @@ internal sealed class DelCommand(PluginHost plugin, Invocation invocation, Netwo
         {
             try
             {
-                addresses.AddRange(PodInterface.AddressesOf(allocation));
+                addresses.AddRange(PodInterfaces.AddressesOf(allocation));
             }
             catch (CniException exception)
             {

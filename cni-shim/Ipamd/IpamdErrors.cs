@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Shim.Interop;
 
 namespace VpcCni.Shim.Ipamd;
@@ -7,19 +8,6 @@ namespace VpcCni.Shim.Ipamd;
 /// <summary>The one place that turns the daemon's gRPC statuses into CNI errors. The daemon's own words are carried, each once.</summary>
 internal static class IpamdErrors
 {
-    /// <summary>
-    /// The daemon of aws-node reports an attachment that it does not know by this text, with status UNKNOWN; ours does the same.
-    /// </summary>
-    private const string UnknownPod = "datastore: unknown pod";
-
-    private const string WrongVersion = "wrong client version";
-
-    /// <summary>
-    /// Trailers of a failed call of our daemon: the typed reason, and what to do about it. That of aws-node sends neither.
-    /// </summary>
-    private const string Reason = "vpccni-reason";
-    private const string Hint = "vpccni-hint";
-
     /// <summary>Characters of the daemon's words in a message; a longer text goes to the details.</summary>
     private const int LongestSentence = 300;
     private const int LongestDetail = 1000;
@@ -54,10 +42,10 @@ internal static class IpamdErrors
             ),
             _ => (CniErrorCode.IpamdFailed, $"ipamd failed: {said}"),
         };
-        if (Trailer(exception, Hint) is { } hint)
+        if (Trailer(exception, Contract.HintTrailer) is { } hint)
             message = $"{message}; {hint}";
 
-        var reason = Trailer(exception, Reason) is { } typed ? $", {typed}" : "";
+        var reason = Trailer(exception, Contract.ReasonTrailer) is { } typed ? $", {typed}" : "";
         // The words are in the message, unless they were cut or the message has its own.
         var evidence =
             detail.Length > 0 && !message.Contains(detail, StringComparison.Ordinal) ? Excerpt(detail, LongestDetail)
@@ -104,7 +92,7 @@ internal static class IpamdErrors
         && exception.Status.DebugException is not ConnectException { IsNobodyThere: false };
 
     public static bool IsUnknownAttachment(RpcException exception) =>
-        exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(UnknownPod, StringComparison.Ordinal);
+        exception.StatusCode == StatusCode.NotFound || exception.Status.Detail.Contains(Contract.UnknownPod, StringComparison.Ordinal);
 
     /// <summary>
     /// The daemon of aws-node talks to plugins of its own version only: FAILED_PRECONDITION <c>wrong client version "a" (!= "b")</c>. It
@@ -115,7 +103,7 @@ internal static class IpamdErrors
         if (exception.StatusCode != StatusCode.FailedPrecondition)
             return null;
         var detail = exception.Status.Detail;
-        if (!detail.Contains(WrongVersion, StringComparison.Ordinal))
+        if (!detail.Contains(Contract.WrongVersion, StringComparison.Ordinal))
             return null;
         var end = detail.LastIndexOf('"');
         var start = end > 0 ? detail.LastIndexOf('"', end - 1) : -1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.MissedDels;
 using VpcCni.Shim.Interop;

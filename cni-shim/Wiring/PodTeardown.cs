@@ -2,6 +2,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.Netlink;
 
@@ -134,9 +135,9 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
                 links[holder] = link;
             }
             var first = requests.Count;
-            PodRouting.RemoveRules(requests, address);
+            PodPathRequests.RemoveRules(requests, address);
             if (own.ContainsKey(holder))
-                requests.Add(PodRouting.RemoveHostRoute(address, holder));
+                requests.Add(PodPathRequests.RemoveHostRoute(address, holder));
             parts.Add((address, first, requests.Count));
             _handled.Add(address);
         }
@@ -173,9 +174,8 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var routes = new Dictionary<IPAddress, int>();
         foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
         {
-            var bits = family == AddressFamily.InterNetwork ? 32 : 128;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
-                if (route.Destination is { } destination && destination.PrefixLength == bits && route.Type == RouteType.Unicast)
+                if (route.Destination is { } destination && PodPath.IsHost(destination) && route.Type == RouteType.Unicast)
                     routes[destination.BaseAddress] = route.LinkIndex;
         }
         return routes;
@@ -194,10 +194,9 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
             // With an own link of unknown addresses both families can be behind it.
             if (own.Count == 0 && !candidates.Any(address => address.AddressFamily == family))
                 continue;
-            var bits = family == AddressFamily.InterNetwork ? 32 : 128;
             foreach (var route in host.GetRoutes(family, RouteTable.Main))
             {
-                if (route.Destination is not { } destination || destination.PrefixLength != bits || route.Type != RouteType.Unicast)
+                if (route.Destination is not { } destination || !PodPath.IsHost(destination) || route.Type != RouteType.Unicast)
                     continue;
                 if (own.ContainsKey(route.LinkIndex))
                     routed.Add(destination.BaseAddress);
@@ -250,9 +249,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
     /// </summary>
     private void RemoveBranchInterface(Dictionary<int, LinkInfo> own)
     {
-        const int branchPriority = 10;
-        const int firstBranchTable = 100;
-        var marker = InterfaceNames.Marker(invocation);
+        var marker = PodLinkNames.Marker(invocation.LinkKey);
         var vlan = previous?.Interfaces.FirstOrDefault(link => link.Name == marker)?.Mac;
         if (vlan is null || !int.TryParse(vlan, NumberStyles.None, CultureInfo.InvariantCulture, out var id) || id is < 1 or > 4094)
             return;
@@ -263,14 +260,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         {
             foreach (var family in (ReadOnlySpan<AddressFamily>)[AddressFamily.InterNetwork, AddressFamily.InterNetworkV6])
             {
-                var rule = new RuleInfo
-                {
-                    Family = family,
-                    Priority = branchPriority,
-                    InputInterface = name,
-                    Table = id + firstBranchTable,
-                    Action = RuleAction.ToTable,
-                };
+                var rule = PodPath.FromBranch(family, name, new Egress.Vlan(id));
                 requests.Add(RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
             }
         }
@@ -282,7 +272,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         if (name == invocation.InterfaceName)
             return true;
         for (var index = 1; index <= Limits.InterfacesPerPod; index++)
-            if (name == InterfaceNames.Pod(invocation.InterfaceName, index))
+            if (name == PodLinkNames.InPod(invocation.InterfaceName, index))
                 return true;
         return false;
     }
@@ -293,7 +283,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         if (link.Kind != "veth")
             return false;
         for (var index = 0; index < HostNameHashes; index++)
-            if (link.Name.EndsWith(InterfaceNames.Hash(invocation, index), StringComparison.Ordinal))
+            if (link.Name.EndsWith(PodLinkNames.Hash(invocation.LinkKey, index), StringComparison.Ordinal))
                 return true;
         return false;
     }
@@ -304,7 +294,7 @@ internal sealed class PodTeardown(RouteNetlink host, Invocation invocation, CniR
         var addresses = new List<IPAddress>();
         foreach (var address in result?.Addresses ?? [])
         {
-            var isHost = address.PrefixLength == PodRouting.Host(address.Address).PrefixLength;
+            var isHost = address.PrefixLength == PodPath.Host(address.Address).PrefixLength;
             var isOurs =
                 address.Interface is not { } index
                 || (index >= 0 && index < result!.Interfaces.Count && IsNamedInPod(result.Interfaces[index].Name));

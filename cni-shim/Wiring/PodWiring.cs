@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 using VpcCni.Netlink;
 
@@ -36,12 +37,12 @@ internal sealed class PodWiring(
         undo.Push($"remove the rules of {string.Join(", ", link.Addresses)}", () => RemoveRules(link));
         var requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(hostIndex, up: true) };
         foreach (var address in link.Addresses)
-            PodRouting.AddHostSide(requests, address, hostIndex, link.RouteTable);
+            PodPathRequests.AddHostSide(requests, address, hostIndex, link.Egress);
         host.Execute(requests);
 
         requests = new List<NetlinkRequest>(8) { LinkRequests.SetUp(podIndex, up: true) };
         foreach (var address in link.Addresses)
-            PodRouting.AddPodSide(requests, address, podIndex, link.Index, hostMac);
+            PodPathRequests.AddPodSide(requests, address, podIndex, link.Index, hostMac);
         pod.Execute(requests);
         return new WiredInterface(link, hostMac, podMac);
     }
@@ -115,7 +116,7 @@ internal sealed class PodWiring(
     {
         var requests = new List<NetlinkRequest>();
         foreach (var address in link.Addresses)
-            PodRouting.RemoveRules(requests, address);
+            PodPathRequests.RemoveRules(requests, address);
         host.Execute(requests);
     }
 }

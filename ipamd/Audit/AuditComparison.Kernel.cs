@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Net;
-using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Netlink;
@@ -75,11 +75,7 @@ internal static partial class AuditComparison
             );
         else if (!link.IsUp)
             yield return new Finding(Severity.Critical, "pod-link", subject, $"its link {link.Name} is down", KeeperShould);
-        if (
-            !kernel.Rules.Any(rule =>
-                rule.Priority == RouteTables.ToPodPriority && rule.Destination == host && rule.Table == RouteTables.Main
-            )
-        )
+        if (!kernel.Rules.Any(rule => rule.Priority == RulePriorities.ToPod && rule.Destination == host && rule.Table == RouteTables.Main))
             yield return new Finding(
                 Severity.Critical,
                 "pod-rule",
@@ -89,8 +85,8 @@ internal static partial class AuditComparison
             );
         if (held.Place is not { } place)
             yield break;
-        var table = RouteTables.For(place.DeviceIndex, place.NetworkCard);
-        RuleInfo[] from = [.. kernel.Rules.Where(rule => rule.Priority == RouteTables.FromPodPriority && rule.Source == host)];
+        var table = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
+        RuleInfo[] from = [.. kernel.Rules.Where(rule => rule.Priority == RulePriorities.FromPod && rule.Source == host)];
         if (from.FirstOrDefault(rule => rule.Table != table) is { } wrong)
             yield return new Finding(
                 Severity.Critical,
@@ -218,8 +214,8 @@ internal static partial class AuditComparison
     private static IPAddress? PodOf(RuleInfo rule) =>
         rule switch
         {
-            { Priority: RouteTables.ToPodPriority, Destination: { } to } when AddressBlocks.IsSingle(to) => to.BaseAddress,
-            { Priority: RouteTables.FromPodPriority, Source: { } from } when AddressBlocks.IsSingle(from) => from.BaseAddress,
+            { Priority: RulePriorities.ToPod, Destination: { } to } when AddressBlocks.IsSingle(to) => to.BaseAddress,
+            { Priority: RulePriorities.FromPod, Source: { } from } when AddressBlocks.IsSingle(from) => from.BaseAddress,
             _ => null,
         };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
-using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Netlink;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Audit;
@@ -113,7 +113,7 @@ internal static partial class AuditComparison
                 );
             if (
                 !kernel.Rules.Any(rule =>
-                    rule.Priority == RouteTables.FromInterfacePriority
+                    rule.Priority == RulePriorities.FromInterface
                     && rule.Source == Host(item.PrimaryAddress)
                     && rule.Table == wired.RouteTable
                 )

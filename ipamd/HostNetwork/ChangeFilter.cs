@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -37,7 +38,7 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
             return true;
         return change switch
         {
-            RouteNotification.RuleChanged { Rule.Priority: RouteTables.FromInterfacePriority } => true,
+            RouteNotification.RuleChanged { Rule.Priority: RulePriorities.FromInterface } => true,
             RouteNotification.RuleChanged rule => rule.Change == RouteChange.Removed && IsOurs(rule.Rule.Priority),
             RouteNotification.RouteChanged { Route.Table: RouteTables.Main } route => InMain(route, scope),
             RouteNotification.RouteChanged route => interfaces.HasTable(route.Route.Table),
@@ -64,17 +65,17 @@ internal sealed class ChangeFilter(WiredInterfaces interfaces)
         if (change.Change == RouteChange.Set)
             return false;
         return route.Destination is { BaseAddress: var address } destination
-            && destination == HostNetworkState.Host(address)
+            && destination == PodPath.Host(address)
             && (scope.Pods.Contains(address) || scope.PodRanges.Any(range => range.Contains(address)));
     }
 
     private static bool IsOurs(int priority) =>
         priority
-            is RouteTables.ToPodPriority
-                or RouteTables.MarkPriority
-                or RouteTables.ExternalServicePriority
-                or RouteTables.FromPodPriority
-                or RouteTables.MainPriority;
+            is RulePriorities.ToPod
+                or RulePriorities.Mark
+                or RulePriorities.ExternalService
+                or RulePriorities.FromPod
+                or RulePriorities.Main;
 
     private sealed record Scope(
         IReadOnlyList<IPNetwork> PodRanges,

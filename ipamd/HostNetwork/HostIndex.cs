@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -23,9 +24,9 @@ internal sealed class HostIndex
         foreach (var rule in observed.Rules)
         {
             HasMain |= RuleDiff.IsMain(rule);
-            if (rule.Priority is RouteTables.MarkPriority or RouteTables.ExternalServicePriority)
+            if (rule.Priority is RulePriorities.Mark or RulePriorities.ExternalService)
                 NodeRules.Add(rule);
-            else if ((rule.Priority == RouteTables.ToPodPriority ? rule.Destination : rule.Source) is { } host)
+            else if ((rule.Priority == RulePriorities.ToPod ? rule.Destination : rule.Source) is { } host)
                 Append(_rules, (rule.Priority, host), rule);
         }
 
@@ -38,7 +39,7 @@ internal sealed class HostIndex
             }
 
             Append(_mainByLink, route.LinkIndex, route);
-            if (route.Destination is not { } destination || destination != HostNetworkState.Host(destination.BaseAddress))
+            if (route.Destination is not { } destination || !PodPath.IsHost(destination))
                 continue;
             _routed.Add(destination.BaseAddress);
             _routedTo.Add((destination.BaseAddress, route.LinkIndex));
@@ -72,7 +73,7 @@ internal sealed class HostIndex
             Link = link,
             Addresses = [.. _observed.Addresses.Where(address => address.LinkIndex == link.Index)],
             Routes = [.. _byTable.GetValueOrDefault(wiring.RouteTable, []), .. _mainByLink.GetValueOrDefault(link.Index, [])],
-            Rules = Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress)),
+            Rules = Rules(RulePriorities.FromInterface, PodPath.Host(wiring.PrimaryAddress)),
         };
 
     /// <summary>

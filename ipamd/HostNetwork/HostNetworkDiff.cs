@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -105,7 +106,7 @@ internal static class HostNetworkDiff
             .Where(route =>
                 route is { Family: var family, Type: RouteType.Unicast, Destination: { } destination }
                 && family == pod.Address.AddressFamily
-                && destination == HostNetworkState.Host(destination.BaseAddress)
+                && PodPath.IsHost(destination)
                 && !held.Contains(destination.BaseAddress)
                 && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress))
             )
@@ -116,13 +117,7 @@ internal static class HostNetworkDiff
     {
         if (index.IsRouted(pod.Address))
             yield break;
-        var wanted = new RouteInfo
-        {
-            Family = pod.Address.AddressFamily,
-            Destination = HostNetworkState.Host(pod.Address),
-            LinkIndex = link.Index,
-            Scope = RouteScope.Link,
-        };
+        var wanted = PodPath.HostRoute(pod.Address, link.Index);
         // The link may go down or away at any time: its pod is being deleted.
         yield return new Repair(RepairKind.Route, RouteRequests.Add(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
     }

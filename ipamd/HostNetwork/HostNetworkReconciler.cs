@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Netlink;
@@ -335,8 +336,8 @@ internal sealed partial class HostNetworkReconciler : IDisposable
             .Select(route => route.Destination!.Value)
             .ToHashSet();
         pass.Apply([
-            .. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(HostNetworkState.Host(pod.Address)))
-                .SelectMany(HostNetworkState.RulesOf)
+            .. gone.Where(pod => !held.Contains(pod.Address) || !routed.Contains(PodPath.Host(pod.Address)))
+                .SelectMany(pod => PodPath.Rules(pod.Address, pod.Egress))
                 .Select(RuleDiff.Remove),
         ]);
     }

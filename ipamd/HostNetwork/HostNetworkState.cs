@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -18,8 +19,8 @@ internal sealed record NodeFacts
 /// <summary>An address that a pod holds, and what the host has for it.</summary>
 /// <param name="LinkSuffix">End of the name of the pod's host link; the prefix is the plugin's configuration.</param>
 /// <param name="Address">The pod's address.</param>
-/// <param name="RouteTable">Table of the interface that carries it; null while that is not known.</param>
-internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, int? RouteTable)
+/// <param name="Egress">How its traffic leaves the node; null while that is not known.</param>
+internal sealed record PodEndpoint(string LinkSuffix, IPAddress Address, Egress? Egress)
 {
     /// <summary>The kernel's route is all that is known of it: see <see cref="PodWirings"/>.</summary>
     public bool IsRecovered { get; init; }
@@ -76,7 +77,7 @@ internal sealed record HostNetworkState
                     new RuleInfo
                     {
                         Family = AddressFamily.InterNetwork,
-                        Priority = RouteTables.MarkPriority,
+                        Priority = RulePriorities.Mark,
                         Mark = Options.ConnectionMark,
                         MarkMask = Options.ConnectionMark,
                     },
@@ -85,32 +86,8 @@ internal sealed record HostNetworkState
             .. Options.ExternalServiceRanges.Select(range => new RuleInfo
             {
                 Family = AddressFamily.InterNetwork,
-                Priority = RouteTables.ExternalServicePriority,
+                Priority = RulePriorities.ExternalService,
                 Destination = range,
             }),
         ];
-
-    /// <summary>
-    /// The rules of one pod: to it by its link, and, when another interface than the primary one carries its address, from it by that one.
-    /// </summary>
-    public static IEnumerable<RuleInfo> RulesOf(PodEndpoint pod)
-    {
-        var host = Host(pod.Address);
-        yield return new RuleInfo
-        {
-            Family = pod.Address.AddressFamily,
-            Priority = RouteTables.ToPodPriority,
-            Destination = host,
-        };
-        if (pod.RouteTable is { } table and not RouteTables.Main)
-            yield return new RuleInfo
-            {
-                Family = pod.Address.AddressFamily,
-                Priority = RouteTables.FromPodPriority,
-                Source = host,
-                Table = table,
-            };
-    }
-
-    public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -96,7 +97,7 @@ internal sealed record InterfaceWiring
     /// <summary>Bytes.</summary>
     public required int Mtu { get; init; }
 
-    public int RouteTable => RouteTables.For(DeviceIndex, NetworkCard);
+    public int RouteTable => RouteTables.Of(DeviceIndex, NetworkCard);
     public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
 }
 

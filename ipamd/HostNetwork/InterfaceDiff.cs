@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -116,7 +117,7 @@ internal static class InterfaceDiff
         new()
         {
             Family = primaryAddress.AddressFamily,
-            Priority = RouteTables.FromInterfacePriority,
+            Priority = RulePriorities.FromInterface,
             Source = new IPNetwork(primaryAddress, FullLength(primaryAddress)),
             Table = table,
         };

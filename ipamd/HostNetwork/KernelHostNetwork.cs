@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -69,7 +70,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             lock (_changing)
             {
                 Wired.Remove(primaryAddress);
-                _netlink.Execute(RemoveRule(primaryAddress, RouteTables.For(deviceIndex, networkCard)));
+                _netlink.Execute(RemoveRule(primaryAddress, RouteTables.Of(deviceIndex, networkCard)));
             }
         }
         catch (NetlinkException exception)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
-using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -14,9 +14,6 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </summary>
 internal sealed class PodGateways
 {
-    /// <summary>The gateway of every pod's first interface, with both plugins.</summary>
-    private static readonly IPAddress Gateway = new([169, 254, 1, 1]);
-
     /// <summary>By link index: what the kernel reported first, which is when the link was made unless this daemon is younger.</summary>
     private readonly ConcurrentDictionary<int, MacAddress> _first = [];
 
@@ -93,7 +90,10 @@ internal sealed class PodGateways
                 return null;
             return netlink
                 .GetNeighbours(AddressFamily.InterNetwork, index)
-                .FirstOrDefault(item => item.State.HasFlag(NeighbourState.Permanent) && item.Address.Equals(Gateway))
+                .FirstOrDefault(item =>
+                    item.State.HasFlag(NeighbourState.Permanent)
+                    && item.Address.Equals(PodPath.Gateway(AddressFamily.InterNetwork, index: 0))
+                )
                 ?.Mac;
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -11,23 +11,13 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </summary>
 internal static class PodLinks
 {
-    private static readonly SearchValues<char> Digits = SearchValues.Create("0123456789abcdef");
-
-    /// <summary>Hexadecimal digits after the prefix, with both plugins.</summary>
-    public const int SuffixLength = 11;
-
     public static bool IsPods(LinkInfo link, string prefix) => WhyNot(link, prefix) is null;
 
     /// <summary>Half a sentence; null when it can be a pod's.</summary>
     public static string? WhyNot(LinkInfo? link, string prefix) =>
         link is null ? "the link went away"
         : link.Kind != "veth" ? "it is not a veth"
-        : !IsNamed(link.Name, prefix) ? $"its name is not {prefix} and {SuffixLength} hexadecimal digits"
+        : !PodLinkNames.IsHost(link.Name, prefix) ? $"its name is not {prefix} and {PodLinkNames.HashLength} hexadecimal digits"
         : link.PeerNamespaceId is null ? "its peer is in no other network namespace"
         : null;
-
-    private static bool IsNamed(string name, string prefix) =>
-        name.Length == prefix.Length + SuffixLength
-        && name.StartsWith(prefix, StringComparison.Ordinal)
-        && name.AsSpan(prefix.Length).IndexOfAnyExcept(Digits) < 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -16,7 +17,7 @@ internal static class RuleDiff
     {
         var present = index.NodeRules;
         if (!index.HasMain)
-            yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RouteTables.MainPriority });
+            yield return Add(new RuleInfo { Family = AddressFamily.InterNetwork, Priority = RulePriorities.Main });
         var wanted = state.NodeRules;
         RuleInfo[] ours = [.. present.Where(rule => IsMark(rule, state.Options.ConnectionMark) || IsExternalService(rule))];
         foreach (var rule in wanted.Where(rule => !ours.Any(item => Same(item, rule))))
@@ -27,17 +28,18 @@ internal static class RuleDiff
 
     public static IEnumerable<Repair> Pod(PodEndpoint pod, HostIndex present)
     {
-        var host = HostNetworkState.Host(pod.Address);
+        var host = PodPath.Host(pod.Address);
         foreach (
-            var rule in HostNetworkState
-                .RulesOf(pod)
+            var rule in PodPath
+                .Rules(pod.Address, pod.Egress)
                 .Where(rule => !present.Rules(rule.Priority, host).Any(item => IsPlain(item) && Same(item, rule)))
         )
             yield return Add(rule);
-        if (pod.RouteTable is not { } table)
+        if (pod.Egress is null)
             yield break;
-        // An earlier holder of the address, on another interface.
-        foreach (var rule in present.Rules(RouteTables.FromPodPriority, host).Where(rule => IsFromPod(rule) && rule.Table != table))
+        // An earlier pod had the address, on another interface.
+        var table = pod.Egress is Egress.Table { Number: var number } ? number : RouteTables.Main;
+        foreach (var rule in present.Rules(RulePriorities.FromPod, host).Where(rule => IsFromPod(rule) && rule.Table != table))
             yield return Remove(rule);
     }
 
@@ -61,7 +63,7 @@ internal static class RuleDiff
         wiring.IsPrimary
             ? []
             : present
-                .Rules(RouteTables.FromInterfacePriority, HostNetworkState.Host(wiring.PrimaryAddress))
+                .Rules(RulePriorities.FromInterface, PodPath.Host(wiring.PrimaryAddress))
                 .Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
 
     private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
@@ -74,29 +76,27 @@ internal static class RuleDiff
         && IsPlain(rule);
 
     private static bool IsMark(RuleInfo rule, uint mark) =>
-        rule is { Priority: RouteTables.MarkPriority, Table: RouteTables.Main, Source: null, Destination: null }
+        rule is { Priority: RulePriorities.Mark, Table: RouteTables.Main, Source: null, Destination: null }
         && rule.Mark == mark
         && rule.MarkMask == mark
         && IsPlain(rule);
 
     private static bool IsExternalService(RuleInfo rule) =>
-        rule is { Priority: RouteTables.ExternalServicePriority, Table: RouteTables.Main, Source: null, Destination: not null, MarkMask: 0 }
+        rule is { Priority: RulePriorities.ExternalService, Table: RouteTables.Main, Source: null, Destination: not null, MarkMask: 0 }
         && IsPlain(rule);
 
     private static bool IsToPod(RuleInfo rule) =>
-        rule is { Priority: RouteTables.ToPodPriority, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 }
-        && IsHost(host)
+        rule is { Priority: RulePriorities.ToPod, Table: RouteTables.Main, Source: null, Destination: { } host, MarkMask: 0 }
+        && PodPath.IsHost(host)
         && IsPlain(rule);
 
     private static bool IsFromPod(RuleInfo rule) =>
-        rule is { Priority: RouteTables.FromPodPriority, Source: { } host, Destination: null, MarkMask: 0 }
-        && IsHost(host)
+        rule is { Priority: RulePriorities.FromPod, Source: { } host, Destination: null, MarkMask: 0 }
+        && PodPath.IsHost(host)
         && IsPlain(rule);
 
     internal static bool IsPlain(RuleInfo rule) =>
         rule is { Invert: false, HasOtherSelectors: false, InputInterface: null, OutputInterface: null, Action: RuleAction.ToTable };
-
-    private static bool IsHost(IPNetwork range) => range == HostNetworkState.Host(range.BaseAddress);
 
     private static bool Same(RuleInfo one, RuleInfo other) =>
         one.Family == other.Family

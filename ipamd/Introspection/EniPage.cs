@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
-using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Introspection;
@@ -65,7 +65,7 @@ internal static class EniPage
         }
 
         writer.WriteBoolean("IsExcludedForPodIPs", item.IsExcluded || !item.CarriesPods);
-        writer.WriteNumber("RouteTableID", RouteTables.For(item.DeviceIndex, item.NetworkCard));
+        writer.WriteNumber("RouteTableID", RouteTables.Of(item.DeviceIndex, item.NetworkCard));
         writer.WriteString("SubnetID", item.SubnetId);
         writer.WriteEndObject();
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
@@ -96,7 +97,7 @@ internal sealed class RecoveredPods(
         foreach (var attachment in nameless)
         {
             var link = attachment.Key.ContainerId;
-            if (link.Length > KernelUsage.LinkSuffixLength && bySuffix.TryGetValue(link[^KernelUsage.LinkSuffixLength..], out var pod))
+            if (link.Length > PodLinkNames.HashLength && bySuffix.TryGetValue(link[^PodLinkNames.HashLength..], out var pod))
             {
                 if (ledger.Identify(attachment.Key, pod) is { } named)
                     identified(named);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -36,7 +37,7 @@ internal static class HostNetworkDeclaration
         return attachment.Addresses.Select(held => new PodEndpoint(
             suffix,
             held.Address,
-            held.Place is { } place ? RouteTables.For(place.DeviceIndex, place.NetworkCard) : null
+            held.Place is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : null
         )
         {
             IsRecovered = attachment.IsRecovered,

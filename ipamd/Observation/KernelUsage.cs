@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
@@ -220,22 +219,15 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         public required HashSet<string> TakenLinks { get; init; }
     }
 
-    /// <summary>
-    /// What follows the prefix in the name of a pod's host interface: 11 hexadecimal digits of SHA-1 of namespace and name, with the plugin
-    /// and with the reference's. Outside Kubernetes, where there is no name, the plugin takes container id, interface name and the
-    /// interface's place in the pod. A name, not a secret.
-    /// </summary>
+    /// <summary>What follows the prefix in the name of the host end of an attachment's link.</summary>
     internal static string LinkSuffix(Attachment attachment) =>
-        attachment.Pod.Name is { Length: > 0 }
-            ? LinkSuffix(attachment.Pod)
-            : Hash($"{attachment.Key.ContainerId}.{attachment.Key.InterfaceName}.0");
+        PodLinkNames.Hash(
+            new PodLinkKey(attachment.Pod.Namespace, attachment.Pod.Name, attachment.Key.ContainerId, attachment.Key.InterfaceName),
+            index: 0
+        );
 
-    /// <summary>Characters of <see cref="LinkSuffix(Attachment)"/>.</summary>
-    internal const int LinkSuffixLength = PodLinks.SuffixLength;
-
-    internal static string LinkSuffix(PodReference pod) => Hash($"{pod.Namespace}.{pod.Name}");
-
-    private static string Hash(string text) => Convert.ToHexStringLower(SHA1.HashData(Encoding.UTF8.GetBytes(text)))[..LinkSuffixLength];
+    /// <summary>The same of a pod of which the API server gives the name.</summary>
+    internal static string LinkSuffix(PodReference pod) => PodLinkNames.Hash(new PodLinkKey(pod.Namespace, pod.Name, "", ""), index: 0);
 
     /// <summary>
     /// Without the routes that a pod's earlier sandbox left on a link of the same name: a link has one address of a family, and where an

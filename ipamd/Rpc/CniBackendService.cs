@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Observation;
 using VpcCni.Protos.Rpc;
@@ -41,9 +41,6 @@ internal sealed class CniBackendService(
     /// </summary>
     internal const string OtherNamespace = "vpccni-other-namespace";
 
-    /// <summary>The text by which the reference's plugin recognises that there is nothing to delete.</summary>
-    private const string UnknownPod = "datastore: unknown pod";
-
     public override async Task<AddNetworkReply> AddNetwork(AddNetworkRequest request, ServerCallContext context)
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
@@ -80,7 +77,7 @@ internal sealed class CniBackendService(
             addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), CancellationToken.None)
         );
         if (released is null)
-            throw new RpcException(new Status(StatusCode.Unknown, UnknownPod));
+            throw new RpcException(new Status(StatusCode.Unknown, Contract.UnknownPod));
         if (deleteLinks is not null)
         {
             context.ResponseTrailers.Add(DeletesLinks, "1");
@@ -114,7 +111,7 @@ internal sealed class CniBackendService(
         if (held.Place is { } place)
         {
             metadata.DeviceNumber = place.DeviceIndex;
-            metadata.RouteTableId = RouteTables.For(place.DeviceIndex, place.NetworkCard);
+            metadata.RouteTableId = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
         }
 
         return metadata;

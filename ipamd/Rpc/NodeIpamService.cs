@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
 using VpcCni.Ipamd.History;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Protos.V1;
@@ -147,7 +147,7 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
         {
             wire.InterfaceId = place.Id.Value;
             wire.DeviceIndex = (uint)place.DeviceIndex;
-            wire.RouteTable = (uint)RouteTables.For(place.DeviceIndex, place.NetworkCard);
+            wire.RouteTable = (uint)RouteTables.Of(place.DeviceIndex, place.NetworkCard);
         }
 
         return wire;

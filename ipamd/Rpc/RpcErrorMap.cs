@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Grpc.Core;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Allocation;
 using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Planning;
@@ -12,12 +13,6 @@ namespace VpcCni.Ipamd.Rpc;
 /// </summary>
 internal static class RpcErrorMap
 {
-    /// <summary>Trailer with the typed reason, for programs; the status detail is for people.</summary>
-    public const string ReasonTrailer = "vpccni-reason";
-
-    /// <summary>Trailer with what to do about it, in words, where that is known: the plugin puts it into its message.</summary>
-    public const string HintTrailer = "vpccni-hint";
-
     public static RpcException ToException(AddOutcome outcome) =>
         outcome switch
         {
@@ -27,7 +22,7 @@ internal static class RpcErrorMap
             ),
             AddOutcome.NotObserved { Reason: var reason } => new RpcException(
                 new Status(StatusCode.Unavailable, reason.Trim()),
-                new Metadata { { ReasonTrailer, "Starting" } }
+                new Metadata { { Contract.ReasonTrailer, "Starting" } }
             ),
             AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(
                 new Status(
@@ -41,9 +36,9 @@ internal static class RpcErrorMap
 
     private static Metadata Trailers(GrowthObstacleKind? kind)
     {
-        var trailers = new Metadata { { ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } };
+        var trailers = new Metadata { { Contract.ReasonTrailer, kind?.ToString() ?? "PoolEmpty" } };
         if (kind is { } known)
-            trailers.Add(HintTrailer, Hints.Of(known));
+            trailers.Add(Contract.HintTrailer, Hints.Of(known));
         return trailers;
     }
 

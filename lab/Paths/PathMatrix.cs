@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Lab.Fabric;
 using VpcCni.Lab.Hosting;
 using VpcCni.Netlink;
@@ -97,9 +98,15 @@ internal sealed class PathMatrix
     {
         var rules = await _lab.ExecAsync(One.Name, ["ip", "rule"], Short, cancellationToken);
         var routes = await _lab.ExecAsync(One.Name, ["ip", "route", "show", "table", "2"], Short, cancellationToken);
-        return ((string[])["512:", "1024:", "1536:", "32765:", "32766:"]).All(priority =>
-                rules.Output.Contains(priority, StringComparison.Ordinal)
-            )
+        int[] priorities =
+        [
+            RulePriorities.ToPod,
+            RulePriorities.Mark,
+            RulePriorities.FromPod,
+            RulePriorities.FromInterface,
+            RulePriorities.Main,
+        ];
+        return priorities.All(priority => rules.Output.Contains($"{priority}:", StringComparison.Ordinal))
             && routes.Output.Contains("default", StringComparison.Ordinal)
             && (await TableAsync(cancellationToken)).Contains("snat to", StringComparison.Ordinal);
     }

@@ -18,22 +18,22 @@ public sealed partial class ArrowTests
             { "Ledger", ["Files", "Logging"] },
             { "Clouds", ["Ledger", "Logging"] },
             { "Hosting", ["Files", "Logging"] },
-            { "HostNetwork", ["Hosting", "Logging", "Netlink"] },
+            { "HostNetwork", ["Datapath", "Hosting", "Logging", "Netlink"] },
             { "Planning", ["Ledger"] },
             { "Events", ["Clouds", "HostNetwork", "Ledger", "Planning"] },
             { "Placement", ["Clouds", "Planning"] },
-            { "Observation", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
+            { "Observation", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Placement", "Planning"] },
             { "Allocation", ["Clouds", "Events", "Ledger", "Observation", "Planning"] },
             { "Provisioning", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Observation", "Placement", "Planning"] },
             { "MissedDels", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Readiness", ["Clouds", "Events", "Ledger", "Observation", "Planning", "Provisioning"] },
             { "History", ["Allocation", "Events", "Ledger", "Planning"] },
             { "Metrics", ["Allocation", "Clouds", "Events", "HostNetwork", "Ledger", "Planning", "Provisioning", "Readiness"] },
-            { "Kubernetes", ["Clouds", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
-            { "Audit", ["Clouds", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
+            { "Kubernetes", ["Clouds", "Datapath", "Events", "Hosting", "Ledger", "Logging", "Observation", "Placement", "Planning"] },
+            { "Audit", ["Clouds", "Datapath", "Events", "HostNetwork", "Ledger", "Netlink", "Observation"] },
             { "Install", ["Files"] },
             { "Options", ["Clouds", "HostNetwork", "Install", "Kubernetes", "Logging", "Planning"] },
-            { "Introspection", ["HostNetwork", "Hosting", "Ledger", "Options", "Placement", "Planning"] },
+            { "Introspection", ["Datapath", "HostNetwork", "Hosting", "Ledger", "Options", "Placement", "Planning"] },
             {
                 "Startup",
                 [
@@ -59,6 +59,7 @@ public sealed partial class ArrowTests
                     "Allocation",
                     "Audit",
                     "Clouds",
+                    "Datapath",
                     "Events",
                     "History",
                     "HostNetwork",
@@ -152,7 +153,7 @@ public sealed partial class ArrowTests
         );
 
     /// <summary>Projects of their own, and what they are built from.</summary>
-    private static readonly string[] Shared = ["Lab", "Logging", "Netlink", "Protos"];
+    private static readonly string[] Shared = ["Datapath", "Lab", "Logging", "Netlink", "Protos"];
 
     private static string Sources([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "ipamd"));

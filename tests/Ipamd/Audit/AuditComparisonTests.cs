@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Audit;
-using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.Ledger;
 using VpcCni.Netlink;
 using Xunit;
@@ -100,7 +100,7 @@ public sealed class AuditComparisonTests
             new RuleInfo
             {
                 Family = AddressFamily.InterNetwork,
-                Priority = RouteTables.ToPodPriority,
+                Priority = RulePriorities.ToPod,
                 Destination = Host("192.0.2.1"),
             }
         );
@@ -174,7 +174,7 @@ public sealed class AuditComparisonTests
                     new RuleInfo
                     {
                         Family = AddressFamily.InterNetwork,
-                        Priority = RouteTables.FromPodPriority,
+                        Priority = RulePriorities.FromPod,
                         Source = Host(OnPrimary),
                         Table = 2,
                     }
@@ -409,7 +409,7 @@ public sealed class AuditComparisonTests
             "interface-rule",
             "eni-1",
             false,
-            world => world.Rules.RemoveAll(rule => rule.Priority == RouteTables.FromInterfacePriority)
+            world => world.Rules.RemoveAll(rule => rule.Priority == RulePriorities.FromInterface)
         );
         yield return New(
             "namespace of a pod is gone",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork;
@@ -40,7 +41,7 @@ internal sealed class AuditWorld : INodeView
             new RuleInfo
             {
                 Family = AddressFamily.InterNetwork,
-                Priority = RouteTables.FromInterfacePriority,
+                Priority = RulePriorities.FromInterface,
                 Source = IPNetwork.Parse("10.0.0.8/32"),
                 Table = 2,
             },
@@ -144,7 +145,7 @@ internal sealed class AuditWorld : INodeView
             new RuleInfo
             {
                 Family = AddressFamily.InterNetwork,
-                Priority = RouteTables.ToPodPriority,
+                Priority = RulePriorities.ToPod,
                 Destination = host,
             }
         );
@@ -153,7 +154,7 @@ internal sealed class AuditWorld : INodeView
                 new RuleInfo
                 {
                     Family = AddressFamily.InterNetwork,
-                    Priority = RouteTables.FromPodPriority,
+                    Priority = RulePriorities.FromPod,
                     Source = host,
                     Table = place.DeviceIndex + 1,
                 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using Xunit;
@@ -36,10 +37,10 @@ public sealed class ChangeFilterTests
     public static TheoryData<Case> Cases =>
         new()
         {
-            new Case("a rule to a pod goes", matters: true, Rule(RouteChange.Removed, RouteTables.ToPodPriority)),
-            new Case("a rule to a pod comes", matters: false, Rule(RouteChange.Set, RouteTables.ToPodPriority)),
-            new Case("the rule for marks goes", matters: true, Rule(RouteChange.Removed, RouteTables.MarkPriority)),
-            new Case("a rule from an interface comes", matters: true, Rule(RouteChange.Set, RouteTables.FromInterfacePriority)),
+            new Case("a rule to a pod goes", matters: true, Rule(RouteChange.Removed, RulePriorities.ToPod)),
+            new Case("a rule to a pod comes", matters: false, Rule(RouteChange.Set, RulePriorities.ToPod)),
+            new Case("the rule for marks goes", matters: true, Rule(RouteChange.Removed, RulePriorities.Mark)),
+            new Case("a rule from an interface comes", matters: true, Rule(RouteChange.Set, RulePriorities.FromInterface)),
             new Case("a rule of somebody else goes", matters: false, Rule(RouteChange.Removed, 100)),
             new Case("the route of a pod goes", matters: true, Route(RouteChange.Removed, "10.0.0.21/32", Web)),
             new Case("the route of an address that pods may have goes", matters: true, Route(RouteChange.Removed, "10.0.0.99/32", Web)),
@@ -50,7 +51,7 @@ public sealed class ChangeFilterTests
             new Case("the subnet is routed by the secondary interface", matters: true, Route(RouteChange.Set, "10.0.0.0/24", Secondary)),
             new Case("the secondary interface's table changes", matters: true, Route(RouteChange.Set, "0.0.0.0/0", Secondary, table: 2)),
             new Case("another table changes", matters: false, Route(RouteChange.Removed, "0.0.0.0/0", Primary, table: 77)),
-            new Case("an address of the host", matters: false, Route(RouteChange.Set, "172.20.0.1/32", Other, table: RouteTables.Local)),
+            new Case("an address of the host", matters: false, Route(RouteChange.Set, "172.20.0.1/32", Other, table: RouteTable.Local)),
             new Case("an interface's link changes", matters: true, Link(Secondary, SecondaryMac, up: true)),
             new Case("an interface's link comes back under another number", matters: true, Link(40, SecondaryMac, up: true)),
             new Case("a link with the primary's address", matters: true, Link(41, PrimaryMac, up: true)),
@@ -129,7 +130,7 @@ public sealed class ChangeFilterTests
                     PrimaryMac = PrimaryMac,
                     VpcRanges = [IPNetwork.Parse("10.0.0.0/16")],
                 },
-                Pods = [new PodEndpoint("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), 2)],
+                Pods = [new PodEndpoint("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), Egress.ByTable(2))],
                 PodRanges = [IPNetwork.Parse("10.0.0.0/25")],
             },
             Options = new HostNetworkOptions(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Netlink;
 using Xunit;
@@ -16,7 +17,7 @@ public sealed class HostNetworkDiffTests
         Web = 10;
     private static readonly MacAddress PrimaryMac = MacAddress.Parse("02:00:00:00:00:01"),
         SecondaryMac = MacAddress.Parse("02:00:00:00:00:02");
-    private static readonly PodEndpoint WebPod = new("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), 2);
+    private static readonly PodEndpoint WebPod = new("aaaaaaaaaaa", IPAddress.Parse("10.0.0.21"), Egress.ByTable(2));
 
     public sealed class Case
     {
@@ -121,13 +122,13 @@ public sealed class HostNetworkDiffTests
                 "the pod moved to the primary interface",
                 host => host,
                 ["ip rule delete from 10.0.0.21/32 table 2 priority 1536 protocol 4"],
-                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = RouteTables.Main }] } }
+                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { Egress = Egress.Main }] } }
             ),
             new Case(
                 "the interface of the pod is not known",
                 host => host with { Rules = Without(host, 1536) },
                 [],
-                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { RouteTable = null }] } }
+                state => state with { Inputs = state.Inputs with { Pods = [WebPod with { Egress = null }] } }
             ),
             new Case(
                 "an external service is no longer one",
@@ -343,7 +344,7 @@ public sealed class HostNetworkDiffTests
         var route = new RouteInfo
         {
             Family = V4,
-            Destination = HostNetworkState.Host(old),
+            Destination = PodPath.Host(old),
             LinkIndex = Web,
             Scope = RouteScope.Link,
         };

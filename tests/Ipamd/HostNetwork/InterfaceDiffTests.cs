@@ -19,15 +19,6 @@ public sealed class InterfaceDiffTests
         Mtu = 9001,
     };
 
-    [Theory]
-    [InlineData(0, 0, 254)]
-    [InlineData(1, 0, 2)]
-    [InlineData(1, 1, 10101)]
-    [InlineData(3, 2, 10203)]
-    [InlineData(0, 1, 10100)]
-    public void Route_tables_are_those_of_the_reference(int device, int card, int table) =>
-        Assert.Equal(table, RouteTables.For(device, card));
-
     [Fact]
     public void A_new_link_gets_everything_in_the_order_in_which_the_kernel_can_take_it()
     {

@@ -6,6 +6,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging.Abstractions;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Cli;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.Events;
@@ -229,7 +230,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         var failure = await Assert.ThrowsAsync<RpcException>(() => waiting);
         Assert.Equal(StatusCode.ResourceExhausted, failure.StatusCode);
         Assert.Contains("3 attached, 3 assigned, 0 cooling", failure.Status.Detail, StringComparison.Ordinal);
-        Assert.Equal("ProvisioningDisabled", failure.Trailers.GetValue(RpcErrorMap.ReasonTrailer));
+        Assert.Equal("ProvisioningDisabled", failure.Trailers.GetValue(Contract.ReasonTrailer));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Kernel.Tests.Netlink;
@@ -156,7 +157,7 @@ internal sealed class HostLab : IAsyncDisposable
         Netlink.Execute([
             LinkRequests.SetUp(index, true),
             RouteRequests.Add(RouteTo(endpoint.Address, index)),
-            .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST)),
+            .. PodPath.Rules(endpoint.Address, endpoint.Egress).Select(rule => RuleRequests.Add(rule).Tolerating(Errno.EEXIST)),
         ]);
         ns.IpBatch(
             "",
@@ -196,13 +197,13 @@ internal sealed class HostLab : IAsyncDisposable
             Netlink.Execute([
                 LinkRequests.SetUp(index, true),
                 RouteRequests.Add(RouteTo(endpoint.Address, index)),
-                .. HostNetworkState.RulesOf(endpoint).Select(rule => RuleRequests.Add(rule)),
+                .. PodPath.Rules(endpoint.Address, endpoint.Egress).Select(rule => RuleRequests.Add(rule)),
             ]);
         }
     }
 
     public void Hold(string name, string address, int table = Table) =>
-        _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), table);
+        _held[name] = new PodEndpoint(Suffix(name), IPAddress.Parse(address), Egress.ByTable(table));
 
     public void Release(string name) => _held.TryRemove(name, out _);
 
@@ -350,12 +351,12 @@ internal sealed class HostLab : IAsyncDisposable
         new()
         {
             Family = AddressFamily.InterNetwork,
-            Destination = HostNetworkState.Host(address),
+            Destination = PodPath.Host(address),
             LinkIndex = link,
             Scope = RouteScope.Link,
         };
 
-    private static string Suffix(string name) => Shim.InterfaceNames.Hash($"default.{name}");
+    private static string Suffix(string name) => PodLinkNames.Hash(new PodLinkKey("default", name, "", ""), index: 0);
 
     private static void Set(params (string Name, string Value)[] settings)
     {

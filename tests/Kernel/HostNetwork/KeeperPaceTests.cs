@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;

@@ -2,6 +2,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Netlink;
@@ -206,7 +207,7 @@ public sealed class KeeperTests
             var name = $"p{round}";
             lab.AddPod(name, $"10.0.0.{21 + (round % 8)}");
             Assert.Equal(2, lab.Netlink.GetRules(AddressFamily.InterNetwork).Count(rule => rule.Priority is 512 or 1536));
-            var address = HostNetworkState.Host(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
+            var address = PodPath.Host(IPAddress.Parse($"10.0.0.{21 + (round % 8)}"));
             lab.Netlink.Execute([
                 RuleRequests.Remove(
                     new RuleInfo

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.Audit;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
@@ -85,7 +86,7 @@ public sealed class KernelNodeViewTests
         Assert.Contains(facts.Routes, route => route.Destination == IPNetwork.Parse("10.0.0.5/32") && route.Table == RouteTables.Main);
         Assert.Contains(
             facts.Rules,
-            rule => rule is { Priority: RouteTables.FromPodPriority, Table: 7 } && rule.Source == IPNetwork.Parse("10.0.0.5/32")
+            rule => rule is { Priority: RulePriorities.FromPod, Table: 7 } && rule.Source == IPNetwork.Parse("10.0.0.5/32")
         );
     }
 

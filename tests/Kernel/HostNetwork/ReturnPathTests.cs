@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
+using VpcCni.Datapath;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Kernel.Tests.Netlink;
 using VpcCni.Tests.Shared;

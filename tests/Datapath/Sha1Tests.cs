@@ -2,12 +2,12 @@
 using System.Security.Cryptography;
 using Xunit;
 
-namespace VpcCni.Shim.Tests;
+namespace VpcCni.Datapath.Tests;
 
 public sealed class Sha1Tests
 {
     [Fact]
-    public void Hash_is_that_of_the_framework_for_every_length_around_the_blocks()
+    public void Hash_of_any_length_equals_the_frameworks()
     {
         var random = new Random(1);
         for (var length = 0; length < 300; length++)

@@ -2,13 +2,13 @@
 using System.Buffers.Binary;
 using System.Numerics;
 
-namespace VpcCni.Shim;
+namespace VpcCni.Datapath;
 
 /// <summary>
 /// SHA-1 (FIPS 180-4, 6.1) of a short text, for names and nothing else. The framework's own loads OpenSSL, which costs several milliseconds
 /// in each process: more than the whole wiring of a pod.
 /// </summary>
-internal static class Sha1
+public static class Sha1
 {
     public const int DigestBytes = 20;
     private const int BlockBytes = 64;

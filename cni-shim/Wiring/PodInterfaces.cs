@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Net.Sockets;
+using VpcCni.Datapath;
 using VpcCni.Netlink;
 using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Shim.Wiring;
 
-/// <summary>One interface that a pod gets: a veth with one address of each family at most.</summary>
-/// <param name="Index">Position in the pod; 0 is the one that CNI_IFNAME names and that carries the default route.</param>
-/// <param name="DeviceNumber">Device index of the network interface that carries the addresses. Only reported.</param>
-/// <param name="RouteTable">
-/// Table for what the pod sends; <see cref="Netlink.RouteTable.Main"/> if it leaves through the primary interface.
-/// </param>
-internal sealed record PodInterface(
-    int Index,
-    string Name,
-    string HostName,
-    IReadOnlyList<IPAddress> Addresses,
-    int DeviceNumber,
-    int RouteTable
-)
+/// <summary>Reads the interfaces of a pod from the daemon's reply.</summary>
+internal static class PodInterfaces
 {
     /// <summary>Checks the daemon's reply: what it says is about to become routes and rules of the host.</summary>
     /// <exception cref="CniException">The reply makes no sense, or asks for something that this plugin cannot do.</exception>
@@ -46,11 +35,10 @@ internal sealed record PodInterface(
             var allocation = reply.IPAllocationMetadata[index];
             interfaces[index] = new PodInterface(
                 index,
-                InterfaceNames.Pod(invocation.InterfaceName, index),
-                InterfaceNames.HostVeth(config.VethPrefix, invocation, index),
+                PodLinkNames.InPod(invocation.InterfaceName, index),
+                PodLinkNames.Host(config.VethPrefix, invocation.LinkKey, index),
                 AddressesOf(allocation),
-                allocation.DeviceNumber,
-                TableOf(allocation)
+                EgressOf(allocation)
             );
         }
         return interfaces;
@@ -75,16 +63,15 @@ internal sealed record PodInterface(
     }
 
     /// <summary>
-    /// Daemons before multi-card support give the device number only; its table is the main one for the primary interface, else one more
-    /// than the number.
+    /// Daemons before multi-card support give the device number only: main for the primary interface, else one more than the number.
     /// </summary>
-    private static int TableOf(IPAllocationMetadata allocation)
+    private static Egress EgressOf(IPAllocationMetadata allocation)
     {
         if (allocation.RouteTableId < 0 || allocation.DeviceNumber < 0)
             throw InvalidReply($"table {allocation.RouteTableId}, device {allocation.DeviceNumber}");
-        return allocation.RouteTableId is var table and not Netlink.RouteTable.Unspecified ? table
-            : allocation.DeviceNumber == 0 ? Netlink.RouteTable.Main
-            : allocation.DeviceNumber + 1;
+        return allocation.RouteTableId != RouteTable.Unspecified
+            ? Egress.ByTable(allocation.RouteTableId)
+            : Egress.OfSlot(allocation.DeviceNumber, networkCard: 0);
     }
 
     /// <summary>A host route for any other address would take the node off the network.</summary>

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Datapath;
+
+/// <summary>
+/// The routes, rules and neighbours of a pod interface, as values: the plugin makes them, CHECK and audit look for them, the daemon repairs
+/// them.
+/// </summary>
+public static class PodPath
+{
+    private static readonly IPAddress Gateway4 = new([169, 254, 1, 1]);
+    private static readonly IPAddress Gateway6 = new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+
+    /// <summary>The address as a range of one: /32 or /128.</summary>
+    public static IPNetwork Host(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
+
+    /// <summary>Whether a range is a single address.</summary>
+    public static bool IsHost(IPNetwork range) =>
+        range.PrefixLength == (range.BaseAddress.AddressFamily == AddressFamily.InterNetworkV6 ? 128 : 32);
+
+    /// <summary>
+    /// The gateway of a pod: 169.254.1.1 or fe80::1 for its first interface. No link has the address; a permanent neighbour entry leads to
+    /// the host end of the veth.
+    /// </summary>
+    public static IPAddress Gateway(AddressFamily family, int index) =>
+        (family, index) switch
+        {
+            (AddressFamily.InterNetworkV6, 0) => Gateway6,
+            (AddressFamily.InterNetworkV6, _) => new([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (byte)(index + 1)]),
+            (_, 0) => Gateway4,
+            _ => new([169, 254, 1, (byte)(index + 1)]),
+        };
+
+    /// <summary>On the host: the route to an address, <c>ADDRESS dev VETH scope link</c> in main.</summary>
+    public static RouteInfo HostRoute(IPAddress address, int hostIndex) =>
+        new()
+        {
+            Family = address.AddressFamily,
+            Destination = Host(address),
+            LinkIndex = hostIndex,
+            Scope = RouteScope.Link,
+        };
+
+    /// <summary>On the host: the rules of an address.</summary>
+    /// <param name="address">The pod's.</param>
+    /// <param name="egress">How its traffic leaves the node; null while that is not known: only the rule to the pod.</param>
+    public static IEnumerable<RuleInfo> Rules(IPAddress address, Egress? egress)
+    {
+        yield return ToPod(address);
+        if (egress is Egress.Table { Number: var table })
+            yield return FromPod(address, table);
+    }
+
+    /// <summary>On the host: traffic to the address uses main, where <see cref="HostRoute"/> is.</summary>
+    public static RuleInfo ToPod(IPAddress address) =>
+        new()
+        {
+            Family = address.AddressFamily,
+            Priority = RulePriorities.ToPod,
+            Destination = Host(address),
+        };
+
+    /// <summary>On the host: traffic from the address uses the table of its network interface.</summary>
+    public static RuleInfo FromPod(IPAddress address, int table) =>
+        new()
+        {
+            Family = address.AddressFamily,
+            Priority = RulePriorities.FromPod,
+            Source = Host(address),
+            Table = table,
+        };
+
+    /// <summary>On the host: traffic that arrives by a link of a branch pod uses the table of its VLAN.</summary>
+    public static RuleInfo FromBranch(AddressFamily family, string linkName, Egress.Vlan vlan) =>
+        new()
+        {
+            Family = family,
+            Priority = RulePriorities.Branch,
+            InputInterface = linkName,
+            Table = vlan.Number,
+        };
+
+    /// <summary>In the pod: the gateway is on the link, and everything goes through it, also to the pod's own node.</summary>
+    public static IEnumerable<RouteInfo> InPod(AddressFamily family, int podIndex, int index)
+    {
+        var gateway = Gateway(family, index);
+        // Interfaces after the first do not compete for the default route: their routes are for traffic from their own address.
+        var table = index == 0 ? RouteTables.Main : index;
+        yield return new RouteInfo
+        {
+            Family = family,
+            Destination = Host(gateway),
+            LinkIndex = podIndex,
+            Table = table,
+            Scope = RouteScope.Link,
+        };
+        yield return new RouteInfo
+        {
+            Family = family,
+            Gateway = gateway,
+            LinkIndex = podIndex,
+            Table = table,
+            Scope = RouteScope.Global,
+        };
+    }
+
+    /// <summary>In the pod: the neighbour entry of the gateway.</summary>
+    public static NeighbourInfo GatewayNeighbour(AddressFamily family, int podIndex, int index, MacAddress hostMac) =>
+        new()
+        {
+            LinkIndex = podIndex,
+            Address = Gateway(family, index),
+            Mac = hostMac,
+            State = NeighbourState.Permanent,
+        };
+
+    /// <summary>In the pod: traffic from the address of an interface after the first uses that interface's table; null for the first.</summary>
+    public static RuleInfo? InPodRule(IPAddress address, int index) =>
+        index == 0
+            ? null
+            : new RuleInfo
+            {
+                Family = address.AddressFamily,
+                Priority = RulePriorities.PodInterface,
+                Source = Host(address),
+                Table = index,
+            };
+}

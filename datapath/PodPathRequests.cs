@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Net;
+using System.Net.Sockets;
+using VpcCni.Netlink;
+
+namespace VpcCni.Datapath;
+
+/// <summary><see cref="PodPath"/> as netlink requests, for one batch on each side. Appends to the list that it is given.</summary>
+public static class PodPathRequests
+{
+    /// <summary>
+    /// From-pod rules of an address that are replaced: an earlier pod with the address leaves one when its DEL is lost. More than one is
+    /// another program's.
+    /// </summary>
+    private const int StaleRules = 2;
+
+    /// <summary>
+    /// Makes the host's side of one address. Takes the address over from the link of a pod whose DEL was lost, and replaces from-pod rules
+    /// that lead to the network interface of an earlier pod.
+    /// </summary>
+    public static void AddHostSide(List<NetlinkRequest> requests, IPAddress address, int hostIndex, Egress egress)
+    {
+        RemoveFromPodRules(requests, address);
+        requests.Add(RouteRequests.Replace(PodPath.HostRoute(address, hostIndex)));
+        foreach (var rule in PodPath.Rules(address, egress))
+            requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+    }
+
+    /// <summary>Removes the rules of an address, whatever table they lead to; succeeds when there are none.</summary>
+    public static void RemoveRules(List<NetlinkRequest> requests, IPAddress address)
+    {
+        requests.Add(RuleRequests.Remove(PodPath.ToPod(address)).Tolerating(Errno.ENOENT));
+        RemoveFromPodRules(requests, address);
+    }
+
+    /// <summary>Removes the route of an address to a link that stays for a while; succeeds when there is none.</summary>
+    public static NetlinkRequest RemoveHostRoute(IPAddress address, int hostIndex) =>
+        RouteRequests.Remove(PodPath.HostRoute(address, hostIndex)).Tolerating(Errno.ESRCH);
+
+    /// <summary>Makes the pod's side of one address.</summary>
+    /// <param name="requests">Gets the requests.</param>
+    /// <param name="address">The pod's.</param>
+    /// <param name="podIndex">The link in the pod.</param>
+    /// <param name="index">Position of the interface in the pod.</param>
+    /// <param name="hostMac">MAC address of the host end.</param>
+    public static void AddPodSide(List<NetlinkRequest> requests, IPAddress address, int podIndex, int index, MacAddress hostMac)
+    {
+        var family = address.AddressFamily;
+        // The VPC gives an address to one interface only, and the veth has one peer: duplicate address detection would only delay the pod
+        // by a second.
+        var options = family == AddressFamily.InterNetworkV6 ? new AddressOptions { NoDad = true } : null;
+        requests.Add(AddressRequests.Add(podIndex, address, PodPath.Host(address).PrefixLength, options));
+        foreach (var route in PodPath.InPod(family, podIndex, index))
+            requests.Add(RouteRequests.Add(route));
+        requests.Add(NeighbourRequests.Replace(PodPath.GatewayNeighbour(family, podIndex, index, hostMac)));
+        if (PodPath.InPodRule(address, index) is { } rule)
+            requests.Add(RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+    }
+
+    private static void RemoveFromPodRules(List<NetlinkRequest> requests, IPAddress address)
+    {
+        var remove = RuleRequests.Remove(PodPath.FromPod(address, RouteTable.Unspecified)).Tolerating(Errno.ENOENT);
+        for (var count = 0; count < StaleRules; count++)
+            requests.Add(remove);
+    }
+}

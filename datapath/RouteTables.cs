@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace VpcCni.Datapath;
+
+/// <summary>
+/// Numbers of route tables. They are those of the AWS VPC CNI and of amazon-ec2-net-utils.
+/// </summary>
+public static class RouteTables
+{
+    /// <summary>RT_TABLE_MAIN (linux/rtnetlink.h).</summary>
+    public const int Main = 254;
+
+    private const int FirstOfCards = 10_000;
+    private const int PerCard = 100;
+    private const int FirstOfVlans = 100;
+
+    /// <summary>
+    /// The table of the network interface in a slot: main for the primary interface, device + 1 on the first network card,
+    /// 10000 + device + 100 * card on the others.
+    /// </summary>
+    public static int Of(int deviceIndex, int networkCard) =>
+        (deviceIndex, networkCard) switch
+        {
+            (0, 0) => Main,
+            (_, 0) => deviceIndex + 1,
+            _ => FirstOfCards + deviceIndex + (PerCard * networkCard),
+        };
+
+    /// <summary>The table of a branch interface: VLAN id + 100.</summary>
+    public static int OfVlan(int vlanId) => FirstOfVlans + vlanId;
+}
