@@ -7,7 +7,7 @@ RID := linux-$(subst aarch64,arm64,$(subst x86_64,x64,$(shell uname -m)))
 # The native linker's front end: clang where there is one, else gcc.
 CC := $(shell command -v clang >/dev/null 2>&1 && echo clang || echo gcc)
 PUBLISH := dotnet publish -c Release --nologo -v quiet
-FOLDERS := protos datapath netlink logging missed-dels ipamd cni-shim lab
+FOLDERS := protos datapath netlink logging missed-dels ipamd simulation kubectl-plugin cni-shim lab
 SOURCES := $(shell find $(FOLDERS) -name bin -prune -o -name obj -prune \
 	-o \( -name '*.cs' -o -name '*.csproj' -o -name '*.proto' -o -name '*.xml' -o -name '*.gz' \) -print) \
 	global.json Directory.Build.props Directory.Build.targets Directory.Packages.props
@@ -20,15 +20,17 @@ help: ## this list
 tools: ## install what building, the demo and the tests need
 	@scripts/install-tools
 
-build: tools out/.built ## out/ipamd and out/vpc-cni as native code, and out/vpc-lab
+build: tools out/.built ## out/ipamd, out/vpc-cni and out/kubectl-vpccni as native code, and out/vpc-lab
 
 out/.built: $(SOURCES)
 	@mkdir -p out
 	$(PUBLISH) ipamd -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/ipamd
 	$(PUBLISH) cni-shim -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/vpc-cni
+	$(PUBLISH) kubectl-plugin -r $(RID) -p:CppCompilerAndLinker=$(CC) -o out/native/kubectl-plugin
 	$(PUBLISH) lab -o out/lab
 	@ln -sfn native/ipamd/ipamd out/ipamd
 	@ln -sfn native/vpc-cni/vpc-cni out/vpc-cni
+	@ln -sfn native/kubectl-plugin/kubectl-vpccni out/kubectl-vpccni
 	@ln -sfn lab/vpc-lab out/vpc-lab
 	@touch $@
 

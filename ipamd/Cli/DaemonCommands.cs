@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
-using System.CommandLine.Help;
-using System.CommandLine.Invocation;
 using Grpc.Core;
 using VpcCni.Ipamd.Clouds;
 using VpcCni.Ipamd.HostNetwork.Nat;
@@ -42,20 +40,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     /// <param name="args">The command line.</param>
     /// <param name="options">What the environment amounts to: defaults of the options, and where the daemon's files are.</param>
-    public Task<int> InvokeAsync(string[] args, IpamdOptions options)
-    {
-        var result = Create(options).Parse(args);
-        return result.Action is ParseErrorAction
-            ? Task.FromResult(UsageErrors.Write(result, console.Error))
-            : result.InvokeAsync(
-                new InvocationConfiguration
-                {
-                    Output = console.Output,
-                    Error = console.Error,
-                    ProcessTerminationTimeout = null,
-                }
-            );
-    }
+    public Task<int> InvokeAsync(string[] args, IpamdOptions options) => CommandLine.InvokeAsync(Create(options), "ipamd", args, console);
 
     internal RootCommand Create(IpamdOptions options)
     {
@@ -74,34 +59,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             Audit(socket, json),
             Health(socket, json),
             Access(socket, json),
-            WhatIfCommand.Create(console, json),
             CompletionCommand.Create(console),
         };
         foreach (var command in new InstallCommand(console, options.Install, time, RemoveTranslation).Create(socket))
             root.Subcommands.Add(command);
         foreach (var create in NodeCommands)
             root.Subcommands.Add(create(json));
-        // Before the command, too; where the command has no use for it, that is said.
-        foreach (var option in (Option[])[socket, json])
-        {
-            root.Options.Add(option);
-            foreach (var command in root.Subcommands.Where(command => !command.Options.Contains(option)))
-            {
-                command.Validators.Add(result =>
-                {
-                    if (result.GetResult(option) is { Implicit: false })
-                        result.AddError($"'{command.Name}' has no {option.Name}");
-                });
-            }
-        }
-
-        root.Options.Remove(root.Options.OfType<HelpOption>().Single());
-        var help = new HelpOption("--help", "-h") { Description = "show this help" };
-        help.Action = new CommandHelp((HelpAction)help.Action!, console.Columns);
-        root.Options.Add(help);
-        root.Options.OfType<VersionOption>().Single().Description = "show the version";
-        root.SetAction(result => ((CommandHelp)help.Action).Invoke(result));
-        return root;
+        return CommandLine.Complete(root, console, socket, json);
     }
 
     private DocumentedCommand Run()

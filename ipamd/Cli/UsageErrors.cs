@@ -9,7 +9,10 @@ namespace VpcCni.Ipamd.Cli;
 internal static class UsageErrors
 {
     /// <returns><see cref="ExitCodes.Usage"/>.</returns>
-    public static int Write(ParseResult result, TextWriter error)
+    /// <param name="result">Of the parser.</param>
+    /// <param name="program">The name of the program.</param>
+    /// <param name="error">Gets a line for each problem.</param>
+    public static int Write(ParseResult result, string program, TextWriter error)
     {
         var command = result.CommandResult.Command;
         foreach (var problem in result.Errors)
@@ -18,10 +21,10 @@ internal static class UsageErrors
                 .UnmatchedTokens.Where(token => problem.Message.Contains($"'{token}'", StringComparison.Ordinal))
                 .Select(token => Nearest(command, token))
                 .FirstOrDefault(name => name is not null);
-            error.WriteLine($"ipamd: {Truncate.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
+            error.WriteLine($"{program}: {Truncate.Of(problem.Message).TrimEnd('.')}{(near is null ? "" : $"; did you mean '{near}'?")}");
         }
 
-        error.WriteLine($"See `ipamd {(command is RootCommand ? "" : command.Name + " ")}--help`.");
+        error.WriteLine($"See `{program} {(command is RootCommand ? "" : command.Name + " ")}--help`.");
         return ExitCodes.Usage;
     }
 

@@ -74,38 +74,8 @@ public sealed partial class ArrowTests
                 ]
             },
             {
-                "WhatIf",
-                [
-                    "Allocation",
-                    "Clouds",
-                    "HostNetwork",
-                    "Hosting",
-                    "Lab",
-                    "Ledger",
-                    "MissedDels",
-                    "Options",
-                    "Placement",
-                    "Planning",
-                    "Readiness",
-                    "Startup",
-                ]
-            },
-            {
                 "Cli",
-                [
-                    "Clouds",
-                    "Files",
-                    "History",
-                    "HostNetwork",
-                    "Hosting",
-                    "Install",
-                    "Ledger",
-                    "Logging",
-                    "MissedDels",
-                    "Options",
-                    "Protos",
-                    "WhatIf",
-                ]
+                ["Clouds", "Files", "History", "HostNetwork", "Hosting", "Install", "Ledger", "Logging", "MissedDels", "Options", "Protos"]
             },
         };
 
@@ -153,7 +123,7 @@ public sealed partial class ArrowTests
         );
 
     /// <summary>Projects of their own, and what they are built from.</summary>
-    private static readonly string[] Shared = ["Datapath", "Lab", "Logging", "Netlink", "Protos"];
+    private static readonly string[] Shared = ["Datapath", "Logging", "Netlink", "Protos"];
 
     private static string Sources([CallerFilePath] string here = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "ipamd"));

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation.Tests;

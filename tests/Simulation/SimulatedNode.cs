@@ -10,7 +10,6 @@ using VpcCni.Ipamd.MissedDels;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Startup;
-using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
 using VpcCni.MissedDels;
 using VpcCni.Simulation.Tests.Checker;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
-using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Simulation.Tests;
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using VpcCni.Ipamd.WhatIf;
 using VpcCni.Tests.Shared;
 
 namespace VpcCni.Simulation.Tests;

@@ -33,8 +33,6 @@ public sealed class CommandLineTests
     [InlineData("status --jsno", "did you mean '--json'?")]
     [InlineData("status more", "Unrecognized command or argument 'more'")]
     [InlineData("--json run", "'run' has no --json")]
-    [InlineData("whatif --pods 1", "Option '--instance-type' is required")]
-    [InlineData("whatif --instance-type m5.huge --pods x", "--pods: 'x'")]
     [InlineData("access all", "Must be one of: 'full' 'no-releases' 'no-calls'")]
     [InlineData("explain", "Required argument 'pod' missing for command")]
     [InlineData("completion powershell", "'bash'")]

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net;
-using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
 
 namespace VpcCni.Simulation.Tests.Comparison;

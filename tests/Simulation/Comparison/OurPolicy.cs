@@ -7,7 +7,6 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Startup;
-using VpcCni.Ipamd.WhatIf;
 
 namespace VpcCni.Simulation.Tests.Comparison;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Ledger.Checkpoint;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>The disk of the model's node: one file. Outlives daemons.</summary>
 internal sealed class ModelDisk

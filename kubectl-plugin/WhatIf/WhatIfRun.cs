@@ -12,8 +12,9 @@ using VpcCni.Ipamd.Planning;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Startup;
 using VpcCni.Lab.VpcModel;
+using VpcCni.Simulation;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.KubectlPlugin.WhatIf;
 
 /// <summary>What one interface has at rest.</summary>
 /// <param name="DeviceIndex">0 is the primary interface.</param>

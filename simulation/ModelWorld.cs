@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Lab.VpcModel;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>Lets the model of EC2 live in virtual time.</summary>
 internal static class ModelWorld

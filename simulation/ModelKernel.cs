@@ -3,7 +3,7 @@ using System.Net;
 using VpcCni.Ipamd.HostNetwork;
 using VpcCni.Lab.VpcModel;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>
 /// The kernel of the model's node: links that come and go with the attachments of the model of EC2, and what the plugin has put there for

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>
 /// How long the model's calls take: evenly spread between two bounds, and a share of them much longer. The effect comes halfway.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>
 /// One life of a daemon in virtual time: its view of the clock, and the owner of all of its work. When it is killed, whatever it was about

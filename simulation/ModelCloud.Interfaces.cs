@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Clouds.Aws;
 using VpcCni.Ipamd.Ledger;
 using Model = VpcCni.Lab.VpcModel;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
 internal sealed partial class ModelCloud

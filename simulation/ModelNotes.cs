@@ -2,7 +2,7 @@
 using VpcCni.Ipamd.MissedDels;
 using VpcCni.MissedDels;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>The folder of notes of the model's node: what its plugin has left of DELs, by file. Outlives daemons.</summary>
 internal sealed class ModelNotes

@@ -9,11 +9,10 @@ using VpcCni.Ipamd.Ledger;
 using VpcCni.Ipamd.Options;
 using VpcCni.Ipamd.Readiness;
 using VpcCni.Ipamd.Startup;
-using VpcCni.Ipamd.WhatIf;
 using VpcCni.Lab.VpcModel;
 using Xunit;
 
-namespace VpcCni.Ipamd.Tests.WhatIf;
+namespace VpcCni.Simulation.Tests.Model;
 
 /// <summary>The real pool engine on the model, in virtual time.</summary>
 public sealed class ModelDaemonTests

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
-using VpcCni.Ipamd.WhatIf;
+using VpcCni.Ipamd.Cli;
 
-namespace VpcCni.Ipamd.Cli;
+namespace VpcCni.KubectlPlugin.WhatIf;
 
 /// <summary>
-/// <c>ipamd whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.
+/// <c>kubectl vpccni whatif</c>: what the pool would hold on a type of node under some options, found out by running it on a model of EC2.
 /// </summary>
 internal static class WhatIfCommand
 {
@@ -42,7 +42,7 @@ internal static class WhatIfCommand
         if (request is null)
         {
             foreach (var problem in problems)
-                await console.Error.WriteLineAsync($"ipamd whatif: {problem}");
+                await console.Error.WriteLineAsync($"{Program.Name} whatif: {problem}");
             return ExitCodes.Usage;
         }
 

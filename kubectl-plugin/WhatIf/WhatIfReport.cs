@@ -2,7 +2,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.KubectlPlugin.WhatIf;
 
 /// <summary>The steps as a table for people, within 80 columns, or as JSON.</summary>
 internal static class WhatIfReport

@@ -5,7 +5,7 @@ using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Options;
 using VpcCni.Lab.VpcModel;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.KubectlPlugin.WhatIf;
 
 /// <summary>A question that makes sense: instance type, options and numbers of pods.</summary>
 internal sealed record WhatIfRequest(InstanceType Type, IpamdOptions Options, IReadOnlyList<int> Pods, IReadOnlyList<string> Warnings)

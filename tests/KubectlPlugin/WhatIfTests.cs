@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using VpcCni.Ipamd.Cli;
-using VpcCni.Ipamd.Options;
 using Xunit;
 
-namespace VpcCni.Ipamd.Tests.WhatIf;
+namespace VpcCni.KubectlPlugin.Tests;
 
 /// <summary>
-/// <c>ipamd whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).
+/// <c>kubectl vpccni whatif</c> from its command line; its answers against the tables of the AWS VPC CNI (docs/eni-and-ip-target.md).
 /// </summary>
 public sealed class WhatIfTests
 {
@@ -203,13 +202,7 @@ public sealed class WhatIfTests
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
-        var commands = new DaemonCommands(
-            new CommandConsole(output, error),
-            "test",
-            TimeProvider.System,
-            _ => throw new InvalidOperationException("not the daemon")
-        );
-        var code = await commands.InvokeAsync(args, new IpamdOptions());
+        var code = await Program.InvokeAsync(args, new CommandConsole(output, error));
         return (code, output.ToString(), error.ToString());
     }
 }

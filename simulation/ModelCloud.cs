@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 using VpcCni.Ipamd.Ledger;
 using Model = VpcCni.Lab.VpcModel;
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>Where a call of the model cloud has come to.</summary>
 internal enum CallPhase
@@ -105,7 +105,7 @@ internal sealed partial class ModelCloud : ICloud
                         ToCloudInterface(pair.Interface) with
                         {
                             Tags = NoTags,
-                            AttachmentId = Clouds.Aws.Imds.InterfaceMetadata.UnknownAttachment,
+                            AttachmentId = Ipamd.Clouds.Aws.Imds.InterfaceMetadata.UnknownAttachment,
                             Description = "",
                         }
                     ),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-namespace VpcCni.Ipamd.WhatIf;
+namespace VpcCni.Simulation;
 
 /// <summary>
 /// A clock and everything that happens by it, on one thread. What is ready runs in the order in which it became ready; when nothing is,

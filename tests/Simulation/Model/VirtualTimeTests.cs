@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using VpcCni.Ipamd.Hosting;
-using VpcCni.Ipamd.WhatIf;
 using Xunit;
 
-namespace VpcCni.Ipamd.Tests.WhatIf;
+namespace VpcCni.Simulation.Tests.Model;
 
 public sealed class VirtualTimeTests
 {
