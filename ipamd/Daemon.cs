@@ -8,6 +8,7 @@ using VpcCni.Ipamd.History;
 using VpcCni.Ipamd.Hosting;
 using VpcCni.Ipamd.Hosting.Http;
 using VpcCni.Ipamd.HostNetwork;
+using VpcCni.Ipamd.HostNetwork.Nat;
 using VpcCni.Ipamd.Install;
 using VpcCni.Ipamd.Introspection;
 using VpcCni.Ipamd.Kubernetes;
@@ -77,11 +78,10 @@ internal sealed partial class Daemon : IAsyncDisposable
         // Ports.
         using var releasedLinks = new ReleasedLinks(_loggers.CreateLogger<ReleasedLinks>());
         using var host = new KernelHostNetwork(
+            new RtnetlinkKernel(ns: null, options.KernelSettingsFolder),
+            options.HostNetwork.VethPrefix,
             _time,
-            _loggers.CreateLogger<KernelHostNetwork>(),
-            ns: null,
-            options.KernelSettingsFolder,
-            options.HostNetwork.VethPrefix
+            _loggers.CreateLogger<KernelHostNetwork>()
         );
         var aws = ToAwsOptions(options);
         DaemonMetrics? metrics = null;
@@ -115,6 +115,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         // The host's network follows what the core knows, whoever else changes it.
         using var keeper = new HostNetworkReconciler(
             host,
+            new RtnetlinkKernel(ns: null, options.KernelSettingsFolder),
+            new NetfilterProgram(ns: null, _time),
             options.HostNetwork,
             () => HostNetworkDeclaration.Of(engine.Ledger, state.Identity, engine.Ranges, _time.GetUtcNow()),
             _time,

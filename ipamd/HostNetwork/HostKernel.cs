@@ -9,12 +9,9 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// The keeper's own way to the kernel: a socket that nobody else waits for. A dump of a busy node's tables is repeated until nothing
 /// changed in between, and ADDs must not stand in line behind it.
 /// </summary>
-/// <param name="ns">Null: the process's own namespace.</param>
-/// <param name="settings">Of the same namespace.</param>
-internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) : IDisposable
+/// <param name="kernel">Of the reconciler alone.</param>
+internal sealed class HostKernel(IHostKernel kernel)
 {
-    private readonly RouteNetlink _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
-
     /// <summary>
     /// What concerns these interfaces and the pods. Of other tables nothing (the kernel's local one, with every service address under IPVS;
     /// what routing daemons learn), nor addresses of other links: they are many, and nobody's business here.
@@ -27,13 +24,13 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         int[] tables = [.. interfaces.Select(item => item.RouteTable).Append(RouteTables.Main).Distinct()];
         foreach (var family in families)
         {
-            rules.AddRange(_netlink.GetRules(family));
+            rules.AddRange(kernel.Rules(family));
             foreach (var table in tables)
-                routes.AddRange(_netlink.GetRoutes(family, table));
+                routes.AddRange(kernel.Routes(family, table));
         }
 
-        var links = _netlink.GetLinks();
-        var configurations = _netlink.GetConfigurations(AddressFamily.InterNetwork).ToDictionary(item => item.LinkIndex);
+        var links = kernel.Links();
+        var configurations = kernel.Configurations();
         return new ObservedHost
         {
             Families = families,
@@ -54,7 +51,7 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
                 continue;
             try
             {
-                addresses.AddRange(_netlink.GetAddresses(wiring.PrimaryAddress.AddressFamily, link.Index));
+                addresses.AddRange(kernel.Addresses(wiring.PrimaryAddress.AddressFamily, link.Index));
             }
             catch (NetlinkException exception) when (exception.Errno == Errno.ENODEV)
             {
@@ -66,10 +63,10 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     }
 
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
-    public IReadOnlySet<int> LinkIndexes() => _netlink.GetLinks().Select(link => link.Index).ToHashSet();
+    public IReadOnlySet<int> LinkIndexes() => kernel.Links().Select(link => link.Index).ToHashSet();
 
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
-    public IReadOnlyList<RouteInfo> MainRoutes(AddressFamily family) => _netlink.GetRoutes(family, RouteTables.Main);
+    public IReadOnlyList<RouteInfo> MainRoutes(AddressFamily family) => kernel.Routes(family, RouteTables.Main);
 
     /// <summary>All of them, whatever becomes of the others.</summary>
     public AppliedRepairs Apply(IReadOnlyList<Repair> repairs)
@@ -80,7 +77,7 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
         NetlinkException? failure = null;
         try
         {
-            _netlink.Execute([.. repairs.Select(repair => repair.Request)], idle);
+            kernel.Apply([.. repairs.Select(repair => repair.Change)], idle);
         }
         catch (NetlinkException exception)
         {
@@ -95,15 +92,7 @@ internal sealed class HostKernel(NetworkNamespace? ns, KernelSettings settings) 
     }
 
     /// <exception cref="HostNetworkException">The setting cannot be written.</exception>
-    public void Apply(SettingRepair setting)
-    {
-        if (setting.Link is { } link)
-            settings.WriteOfLink(link, setting.Name, setting.Value);
-        else
-            settings.Write(setting.Name, setting.Value);
-    }
-
-    public void Dispose() => _netlink.Dispose();
+    public void Apply(SettingRepair setting) => kernel.Write(setting.Path, setting.Value);
 }
 
 /// <summary>What became of repairs.</summary>

@@ -86,9 +86,9 @@ internal static class HostNetworkDiff
     private static IEnumerable<Repair> Link(LinkInfo link, ObservedHost observed)
     {
         if (observed.GatewayMacs.TryGetValue(link.Index, out var mac))
-            yield return new Repair(RepairKind.PodLink, LinkRequests.SetMac(link.Index, mac).Tolerating(Errno.ENODEV));
+            yield return new Repair(RepairKind.PodLink, new HostChange.SetMac(link.Index, mac).Tolerating(Errno.ENODEV));
         if (!link.IsUp)
-            yield return new Repair(RepairKind.PodLink, LinkRequests.SetUp(link.Index, up: true).Tolerating(Errno.ENODEV));
+            yield return new Repair(RepairKind.PodLink, new HostChange.SetUp(link.Index).Tolerating(Errno.ENODEV));
     }
 
     /// <summary>
@@ -110,7 +110,7 @@ internal static class HostNetworkDiff
                 && !held.Contains(destination.BaseAddress)
                 && state.Inputs.PodRanges.Any(range => range.Contains(destination.BaseAddress))
             )
-            .Select(route => new Repair(RepairKind.Leftover, RouteRequests.Remove(route).Tolerating(Errno.ESRCH, Errno.ENODEV)));
+            .Select(route => new Repair(RepairKind.Leftover, new HostChange.RemoveRoute(route).Tolerating(Errno.ESRCH, Errno.ENODEV)));
 
     /// <summary>Only where no route leads to the address: one that does, by whatever link, is the plugin's.</summary>
     private static IEnumerable<Repair> Route(PodEndpoint pod, LinkInfo link, HostIndex index)
@@ -119,6 +119,6 @@ internal static class HostNetworkDiff
             yield break;
         var wanted = PodPath.HostRoute(pod.Address, link.Index);
         // The link may go down or away at any time: its pod is being deleted.
-        yield return new Repair(RepairKind.Route, RouteRequests.Add(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
+        yield return new Repair(RepairKind.Route, new HostChange.AddRoute(wanted).Tolerating(Errno.EEXIST, Errno.ENODEV, Errno.ENETDOWN));
     }
 }

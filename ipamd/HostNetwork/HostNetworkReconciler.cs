@@ -37,6 +37,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private const int Interruptions = 5;
 
     private readonly KernelHostNetwork _host;
+    private readonly IHostKernel _port;
     private readonly HostKernel _kernel;
     private readonly HostNetworkOptions _options;
     private readonly Func<HostNetworkInputs> _inputs;
@@ -50,7 +51,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private readonly StaleRules _stale = new();
     private readonly ConcurrentQueue<IPAddress> _abandoned = new();
     private readonly DownLinks _down = new();
-    private readonly PodGateways _gateways = new();
+    private readonly PodGateways _gateways;
     private readonly Supervisor _loops;
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite }
@@ -61,32 +62,32 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     private bool _isSettled;
     private int _interrupted;
 
-    /// <param name="host">The kernel, and what is wired in it.</param>
+    /// <param name="host">What is wired in the kernel.</param>
+    /// <param name="kernel">Of the reconciler alone; disposed with it.</param>
+    /// <param name="netfilter">The programs that change nftables.</param>
     /// <param name="options">What the operator decided.</param>
-    /// <param name="inputs">What is known now; asked at each look, from any thread.</param>
+    /// <param name="inputs">What is known now; called at each sync, from any thread.</param>
     /// <param name="time">For pauses.</param>
     /// <param name="random">For jitter.</param>
-    /// <param name="logger">Repairs, one line for each look and kind.</param>
-    /// <param name="ns">Null: the process's own namespace; else that of <paramref name="host"/>.</param>
-    /// <param name="program">Null: the programs of the machine.</param>
+    /// <param name="logger">Repairs, one line for each sync and kind.</param>
     public HostNetworkReconciler(
         KernelHostNetwork host,
+        IHostKernel kernel,
+        NetfilterProgram netfilter,
         HostNetworkOptions options,
         Func<HostNetworkInputs> inputs,
         TimeProvider time,
         Random random,
-        ILogger<HostNetworkReconciler> logger,
-        NetworkNamespace? ns = null,
-        NetfilterProgram? program = null
+        ILogger<HostNetworkReconciler> logger
     )
     {
         (_host, _options, _inputs, _time, _random, _logger) = (host, options, inputs, time, random, logger);
-        _kernel = new HostKernel(ns, host.Settings);
+        (_port, _kernel, _gateways) = (kernel, new HostKernel(kernel), new PodGateways(kernel.GatewaySeenBy));
         _journal = new RepairJournal(time, logger);
-        _nat = new NatReconciler(program ?? new NetfilterProgram(ns, time), _journal, time, random, logger);
+        _nat = new NatReconciler(netfilter, _journal, time, random, logger);
         _filter = new ChangeFilter(host.Wired);
         _loops = new Supervisor(time, logger);
-        _monitors = new KernelMonitors(ns, time, logger, OnChange, _nat.OnTableChange);
+        _monitors = new KernelMonitors(kernel, time, logger, OnChange, _nat.OnTableChange);
     }
 
     /// <summary>What had to be put right because somebody else had changed it.</summary>
@@ -141,7 +142,7 @@ internal sealed partial class HostNetworkReconciler : IDisposable
     public void Dispose()
     {
         _monitors.Dispose();
-        _kernel.Dispose();
+        _port.Dispose();
     }
 
     /// <summary>One look at everything, and what follows from it.</summary>

@@ -29,9 +29,9 @@ internal static class InterfaceDiff
         List<Repair> requests = [];
         var link = state.Link;
         if (link.Mtu != wiring.Mtu)
-            requests.Add(new Repair(RepairKind.Link, LinkRequests.SetMtu(link.Index, wiring.Mtu)));
+            requests.Add(new Repair(RepairKind.Link, new HostChange.SetMtu(link.Index, wiring.Mtu)));
         if (!link.IsUp)
-            requests.Add(new Repair(RepairKind.Link, LinkRequests.SetUp(link.Index, up: true)));
+            requests.Add(new Repair(RepairKind.Link, new HostChange.SetUp(link.Index)));
         // The primary interface is configured by the distribution (DHCP); everything but its MTU is left alone.
         if (wiring.IsPrimary)
             return requests;
@@ -45,7 +45,7 @@ internal static class InterfaceDiff
     /// The primary address and no other: a distribution's network tool may have put secondary ones on the link, which would make the host
     /// answer for pods.
     /// </summary>
-    private static IEnumerable<NetlinkRequest> Addresses(InterfaceWiring wiring, InterfaceState state)
+    private static IEnumerable<HostChange> Addresses(InterfaceWiring wiring, InterfaceState state)
     {
         var present = false;
         foreach (
@@ -57,24 +57,24 @@ internal static class InterfaceDiff
             if (item.Address.Equals(wiring.PrimaryAddress) && item.PrefixLength == wiring.SubnetRange.PrefixLength)
                 present = true;
             else
-                yield return AddressRequests.Remove(item.LinkIndex, item.Address, item.PrefixLength).Tolerating(Errno.EADDRNOTAVAIL);
+                yield return new HostChange.RemoveAddress(item.LinkIndex, item.Address, item.PrefixLength).Tolerating(Errno.EADDRNOTAVAIL);
         }
 
         // Without the prefix route: the subnet is reached through the primary interface, or through this one's own table.
         if (!present)
         {
-            yield return AddressRequests
-                .Add(state.Link.Index, wiring.PrimaryAddress, wiring.SubnetRange.PrefixLength, new AddressOptions { NoPrefixRoute = true })
-                .Tolerating(Errno.EEXIST);
+            yield return new HostChange.AddAddress(state.Link.Index, wiring.PrimaryAddress, wiring.SubnetRange.PrefixLength).Tolerating(
+                Errno.EEXIST
+            );
         }
     }
 
-    private static IEnumerable<NetlinkRequest> Routes(InterfaceWiring wiring, InterfaceState state)
+    private static IEnumerable<HostChange> Routes(InterfaceWiring wiring, InterfaceState state)
     {
         foreach (var wanted in Wanted(wiring, state.Link.Index))
         {
             if (!state.Routes.Any(route => Same(route, wanted)))
-                yield return RouteRequests.Replace(wanted);
+                yield return new HostChange.ReplaceRoute(wanted);
         }
 
         // What a distribution's tool made of the address: it would send the subnet's traffic out of the wrong interface.
@@ -84,11 +84,11 @@ internal static class InterfaceDiff
             )
         )
         {
-            yield return RouteRequests.Remove(stray).Tolerating(Errno.ESRCH);
+            yield return new HostChange.RemoveRoute(stray).Tolerating(Errno.ESRCH);
         }
     }
 
-    private static IEnumerable<NetlinkRequest> Rules(InterfaceWiring wiring, InterfaceState state)
+    private static IEnumerable<HostChange> Rules(InterfaceWiring wiring, InterfaceState state)
     {
         var wanted = FromInterface(wiring.PrimaryAddress, wiring.RouteTable);
         var present = false;
@@ -105,11 +105,11 @@ internal static class InterfaceDiff
             if (rule.Table == wanted.Table && !present)
                 present = true;
             else
-                yield return RuleRequests.Remove(rule).Tolerating(Errno.ENOENT);
+                yield return new HostChange.RemoveRule(rule).Tolerating(Errno.ENOENT);
         }
 
         if (!present)
-            yield return RuleRequests.Add(wanted).Tolerating(Errno.EEXIST);
+            yield return new HostChange.AddRule(wanted).Tolerating(Errno.EEXIST);
     }
 
     /// <summary>The host's own packets with the interface's primary address leave through that interface.</summary>
@@ -118,7 +118,7 @@ internal static class InterfaceDiff
         {
             Family = primaryAddress.AddressFamily,
             Priority = RulePriorities.FromInterface,
-            Source = new IPNetwork(primaryAddress, FullLength(primaryAddress)),
+            Source = PodPath.Host(primaryAddress),
             Table = table,
         };
 
@@ -131,7 +131,7 @@ internal static class InterfaceDiff
             new RouteInfo
             {
                 Family = family,
-                Destination = new IPNetwork(gateway, FullLength(gateway)),
+                Destination = PodPath.Host(gateway),
                 LinkIndex = linkIndex,
                 Table = wiring.RouteTable,
                 Scope = RouteScope.Link,
@@ -163,6 +163,4 @@ internal static class InterfaceDiff
         octets[3]++;
         return new IPAddress(octets);
     }
-
-    private static int FullLength(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
 }

@@ -6,15 +6,13 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
 
-/// <summary>
-/// The host's network namespace, through rtnetlink. One instance a daemon; the socket is bound to the namespace in which it was opened.
-/// </summary>
+/// <summary>The host's network namespace, as the pool uses it. One instance a daemon.</summary>
 internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
 {
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
 
-    private readonly RouteNetlink _netlink;
-    private readonly RouteMonitor _links;
+    private readonly IHostKernel _kernel;
+    private readonly IKernelReports _links;
     private readonly TimeProvider _time;
     private readonly ILogger<KernelHostNetwork> _logger;
     private readonly string _vethPrefix;
@@ -24,25 +22,14 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     private readonly Lock _changing = new();
     private TaskCompletionSource _linkChanged = NewSignal();
 
+    /// <param name="kernel">Of this instance alone; disposed with it.</param>
+    /// <param name="vethPrefix">How the names of pods' links begin.</param>
     /// <param name="time">For deadlines.</param>
     /// <param name="logger">Changes, one line each.</param>
-    /// <param name="ns">Null: the process's own namespace.</param>
-    /// <param name="settingsFolder">Where the kernel parameters may be written.</param>
-    /// <param name="vethPrefix">How the names of pods' links begin; null: the default.</param>
-    public KernelHostNetwork(
-        TimeProvider time,
-        ILogger<KernelHostNetwork> logger,
-        NetworkNamespace? ns = null,
-        string settingsFolder = KernelSettings.Folder,
-        string? vethPrefix = null
-    )
+    public KernelHostNetwork(IHostKernel kernel, string vethPrefix, TimeProvider time, ILogger<KernelHostNetwork> logger)
     {
-        _time = time;
-        _logger = logger;
-        _vethPrefix = vethPrefix ?? new HostNetworkOptions().VethPrefix;
-        Settings = new KernelSettings(ns, settingsFolder);
-        _netlink = ns?.OpenRouteNetlink() ?? RouteNetlink.Open();
-        _links = RouteMonitor.Start(ns, RouteMonitorGroups.Links, OnLinkChange, exception => Log.MonitorFailed(_logger, exception));
+        (_kernel, _vethPrefix, _time, _logger) = (kernel, vethPrefix, time, logger);
+        _links = kernel.Watch(RouteMonitorGroups.Links, OnLinkChange, exception => Log.MonitorFailed(_logger, exception));
     }
 
     public async Task EnsureInterfaceAsync(InterfaceWiring wiring, TimeSpan linkDeadline, CancellationToken cancellationToken)
@@ -70,7 +57,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             lock (_changing)
             {
                 Wired.Remove(primaryAddress);
-                _netlink.Execute(RemoveRule(primaryAddress, RouteTables.Of(deviceIndex, networkCard)));
+                _kernel.Apply([RemoveRule(primaryAddress, RouteTables.Of(deviceIndex, networkCard))]);
             }
         }
         catch (NetlinkException exception)
@@ -83,14 +70,13 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var links = _netlink.GetLinks().ToDictionary(link => link.Index);
+            var links = _kernel.Links().ToDictionary(link => link.Index);
             List<PodRoute> routes = [];
             foreach (var family in new[] { AddressFamily.InterNetwork, AddressFamily.InterNetworkV6 })
             {
-                var length = family == AddressFamily.InterNetwork ? 32 : 128;
-                foreach (var route in _netlink.GetRoutes(family, RouteTable.Main))
+                foreach (var route in _kernel.Routes(family, RouteTable.Main))
                 {
-                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || destination.PrefixLength != length)
+                    if (route is not { Destination: { } destination, Type: RouteType.Unicast } || !PodPath.IsHost(destination))
                         continue;
                     var link = links.GetValueOrDefault(route.LinkIndex);
                     routes.Add(
@@ -114,12 +100,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            var links = _netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
+            var links = _kernel.Links().ToDictionary(link => link.Index, link => link.Name);
             // A link that came between the two questions has no name yet: its index does as well.
             return
             [
-                .. _netlink
-                    .GetAddresses(AddressFamily.Unspecified)
+                .. _kernel
+                    .Addresses(AddressFamily.Unspecified)
                     .Select(item => new LinkAddress(links.GetValueOrDefault(item.LinkIndex) ?? $"if{item.LinkIndex}", item.Address)),
             ];
         }
@@ -133,7 +119,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            return [.. _netlink.GetLinks().Where(link => link.Kind == "veth").Select(link => link.Name)];
+            return [.. _kernel.Links().Where(link => link.Kind == "veth").Select(link => link.Name)];
         }
         catch (NetlinkException exception)
         {
@@ -141,20 +127,11 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         }
     }
 
-    /// <summary>
-    /// A path below /proc names a process of the runtime's PID namespace, which is not this one's: its absence proves nothing.
-    /// </summary>
-    public NamespacePresence NamespaceAt(string path) =>
-        path.Length == 0 ? NamespacePresence.Unknown
-        : File.Exists(path) ? NamespacePresence.Present
-        : !path.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(Path.GetDirectoryName(path)) ? NamespacePresence.Gone
-        : NamespacePresence.Unknown;
+    public NamespacePresence NamespaceAt(string path) => _kernel.NamespaceAt(path);
 
     public Action<string?> LinkSeen { get; set; } = _ => { };
 
     public Action<string> LinkLost { get; set; } = _ => { };
-
-    public KernelSettings Settings { get; }
 
     public WiredInterfaces Wired { get; } = new();
 
@@ -183,7 +160,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         // Declared first: from here on it is kept, whoever undoes it.
         var superseded = Wired.Add(wiring, link.Index);
         // Whose interface is gone without anybody having said so: the rule leads to a table that is another one's now.
-        NetlinkRequest[] stale =
+        HostChange[] stale =
         [
             .. superseded
                 .Where(earlier => !earlier.IsPrimary && !earlier.PrimaryAddress.Equals(wiring.PrimaryAddress))
@@ -192,12 +169,12 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         var requests = InterfaceDiff.Compute(wiring, Observe(wiring, link));
         if (requests.Count + stale.Length == 0)
             return;
-        _netlink.Execute([.. stale, .. requests.Select(repair => repair.Request)]);
+        _kernel.Apply([.. stale, .. requests.Select(repair => repair.Change)]);
         Log.Wired(_logger, link.Name, wiring.DeviceIndex, wiring.RouteTable, requests.Count);
     }
 
-    private static NetlinkRequest RemoveRule(IPAddress primaryAddress, int table) =>
-        RuleRequests.Remove(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
+    private static HostChange RemoveRule(IPAddress primaryAddress, int table) =>
+        new HostChange.RemoveRule(InterfaceDiff.FromInterface(primaryAddress, table)).Tolerating(Errno.ENOENT);
 
     /// <summary>
     /// Pods' traffic works without it but for node ports of other interfaces, and in a container /proc/sys may be read-only: the keeper
@@ -207,8 +184,9 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     {
         try
         {
-            if (Settings.ReadOfLink(link, KernelSettings.ReversePathFilter) != "2")
-                Settings.WriteOfLink(link, KernelSettings.ReversePathFilter, "2");
+            var filter = KernelSettings.OfLink(link, KernelSettings.ReversePathFilter);
+            if (_kernel.Read(filter) != "2")
+                _kernel.Write(filter, "2");
         }
         catch (HostNetworkException exception)
         {
@@ -219,7 +197,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
     public void Dispose()
     {
         _links.Dispose();
-        _netlink.Dispose();
+        _kernel.Dispose();
     }
 
     private InterfaceState Observe(InterfaceWiring wiring, LinkInfo link)
@@ -228,15 +206,15 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
         return new InterfaceState
         {
             Link = link,
-            Addresses = _netlink.GetAddresses(family, link.Index),
+            Addresses = _kernel.Addresses(family, link.Index),
             Routes = wiring.IsPrimary
                 ? []
                 :
                 [
-                    .. _netlink.GetRoutes(family, wiring.RouteTable),
-                    .. _netlink.GetRoutes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index),
+                    .. _kernel.Routes(family, wiring.RouteTable),
+                    .. _kernel.Routes(family, RouteTable.Main).Where(route => route.LinkIndex == link.Index),
                 ],
-            Rules = wiring.IsPrimary ? [] : _netlink.GetRules(family),
+            Rules = wiring.IsPrimary ? [] : _kernel.Rules(family),
         };
     }
 
@@ -253,7 +231,7 @@ internal sealed partial class KernelHostNetwork : IHostNetwork, IDisposable
             Task changed;
             lock (_lock)
                 changed = _linkChanged.Task;
-            if (_netlink.FindLinkByMac(address) is { } link)
+            if (_kernel.FindLink(address) is { } link)
                 return link;
             var left = deadline - _time.GetElapsedTime(started);
             if (left <= TimeSpan.Zero)

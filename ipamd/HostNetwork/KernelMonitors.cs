@@ -6,13 +6,13 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// <summary>The kernel's reports on links, addresses, routes, rules, settings and nftables tables. Each of the two kinds is started again
 /// when its socket failed, whatever becomes of the other; one report that
 /// cannot be understood is as good as a lost one.</summary>
-/// <param name="ns">Null: the process's own namespace.</param>
+/// <param name="kernel">Reports.</param>
 /// <param name="time">For how often a failure is said.</param>
 /// <param name="logger">Failures.</param>
 /// <param name="onChange">A report on anything but nftables.</param>
 /// <param name="onTableChange">A table of nftables changed; null: any may have.</param>
 internal sealed partial class KernelMonitors(
-    NetworkNamespace? ns,
+    IHostKernel kernel,
     TimeProvider time,
     ILogger logger,
     Action<RouteNotification> onChange,
@@ -29,11 +29,8 @@ internal sealed partial class KernelMonitors(
 
     private readonly Lock _lock = new();
     private DateTimeOffset _said = DateTimeOffset.MinValue;
-    private RouteMonitor? _routes;
-    private NftMonitor? _nft;
-
-    /// <summary>How reports on nftables are had.</summary>
-    internal Func<NetworkNamespace?, Action<string?>, Action<Exception>, NftMonitor> StartNft { get; init; } = NftMonitor.Start;
+    private IKernelReports? _routes;
+    private IKernelReports? _nft;
 
     /// <summary>
     /// Everything but nftables is reported, from before this returns. True when that was started just now: what changed before was not
@@ -46,7 +43,7 @@ internal sealed partial class KernelMonitors(
             return false;
         _routes?.Dispose();
         _routes = null;
-        _routes = RouteMonitor.Start(ns, Groups, onChange, OnError);
+        _routes = kernel.Watch(Groups, onChange, OnError);
         return true;
     }
 
@@ -58,7 +55,7 @@ internal sealed partial class KernelMonitors(
             return false;
         _nft?.Dispose();
         _nft = null;
-        _nft = StartNft(ns, onTableChange, OnError);
+        _nft = kernel.WatchTables(onTableChange, OnError);
         return true;
     }
 

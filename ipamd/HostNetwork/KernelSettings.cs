@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// </summary>
 /// <param name="ns">Null: the process's own.</param>
 /// <param name="folder">VPCCNI_PROC_SYS_NET: where they are and may be written.</param>
-internal sealed class KernelSettings(NetworkNamespace? ns, string folder = KernelSettings.Folder)
+internal sealed class KernelSettings(NetworkNamespace? ns, string folder = KernelSettings.Folder) : IKernelSettings
 {
     public const string ReversePathFilter = "rp_filter";
 
@@ -22,17 +22,11 @@ internal sealed class KernelSettings(NetworkNamespace? ns, string folder = Kerne
     /// <summary>Of every process; read-only in a container that is not privileged.</summary>
     public const string Folder = "/proc/sys/net";
 
-    /// <summary>Null: there is no such link or setting.</summary>
-    public string? ReadOfLink(string link, string name) => Read($"conf/{link}/{name}");
+    /// <summary>The path of a link's parameter.</summary>
+    public static string OfLink(string link, string name) => $"conf/{link}/{name}";
 
-    /// <returns>False: it is there no more.</returns>
-    /// <exception cref="HostNetworkException">The kernel refuses.</exception>
-    public bool WriteOfLink(string link, string name, string value) => Write($"conf/{link}/{name}", value);
-
-    /// <param name="name">A setting of the whole namespace, such as <c>tcp_early_demux</c>.</param>
     public string? Read(string name) => Run(() => ReadFile(name));
 
-    /// <inheritdoc cref="WriteOfLink"/>
     public bool Write(string name, string value) =>
         Run(() =>
         {

@@ -25,13 +25,13 @@ internal static class NodeSettings
     /// that was found early is answered by another).
     /// </param>
     /// <exception cref="HostNetworkException">A parameter is not there or cannot be set.</exception>
-    public static IReadOnlyList<SettingOutcome> Apply(KernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
+    public static IReadOnlyList<SettingOutcome> Apply(IKernelSettings settings, string primaryLink, bool earlyDemuxDisabled) =>
         [
-            Set(settings, $"conf/{primaryLink}/{KernelSettings.ReversePathFilter}", "2"),
+            Set(settings, KernelSettings.OfLink(primaryLink, KernelSettings.ReversePathFilter), "2"),
             Set(settings, "tcp_early_demux", earlyDemuxDisabled ? "0" : "1"),
         ];
 
-    private static SettingOutcome Set(KernelSettings settings, string path, string value)
+    private static SettingOutcome Set(IKernelSettings settings, string path, string value)
     {
         var name = $"net.ipv4.{path.Replace('/', '.')}";
         var previous = settings.Read(path) ?? throw new HostNetworkException($"this kernel has no parameter {name}");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using System.Net.Sockets;
-using VpcCni.Datapath;
 using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.HostNetwork;
@@ -12,16 +11,14 @@ namespace VpcCni.Ipamd.HostNetwork;
 /// entered when its link is new and when its MAC address differs from what it was, not at every look. That needs CAP_SYS_ADMIN, which the
 /// chart does not give: without it the address is right that the kernel reported first.
 /// </summary>
-internal sealed class PodGateways
+/// <param name="read">The MAC address that a pod has for its gateway, by the path of its namespace and the host end of its link; null: not known.</param>
+internal sealed class PodGateways(Func<string, LinkInfo, MacAddress?> read)
 {
     /// <summary>By link index: what the kernel reported first, which is when the link was made unless this daemon is younger.</summary>
     private readonly ConcurrentDictionary<int, MacAddress> _first = [];
 
     /// <summary>By link index: what is right, or was there first where the namespace cannot be entered.</summary>
     private readonly Dictionary<int, MacAddress> _right = [];
-
-    /// <summary>How the MAC address is read that a pod knows; replaced in tests.</summary>
-    internal Func<string, LinkInfo, MacAddress?> Read { get; init; } = ReadInside;
 
     /// <summary>The kernel reports a veth. From any thread.</summary>
     public void Reported(RouteNotification.LinkChanged report)
@@ -59,9 +56,9 @@ internal sealed class PodGateways
             // What a pod says decides over its own link only: not an address that another link of the host has.
             var inside =
                 pod.NetnsPath.Length > 0
-                && Read(pod.NetnsPath, link) is { } read
-                && !links.Any(other => other.Index != link.Index && other.Mac == read)
-                    ? read
+                && read(pod.NetnsPath, link) is { } seen
+                && !links.Any(other => other.Index != link.Index && other.Mac == seen)
+                    ? seen
                     : (MacAddress?)null;
             var wanted =
                 inside
@@ -77,29 +74,5 @@ internal sealed class PodGateways
         }
 
         return different;
-    }
-
-    /// <summary>Null where the namespace is gone, cannot be entered, is not at the other end of the link, or has no such entry.</summary>
-    private static MacAddress? ReadInside(string path, LinkInfo link)
-    {
-        try
-        {
-            using var sandbox = NetworkNamespace.Open(path);
-            using var netlink = sandbox.OpenRouteNetlink();
-            if (link.PeerIndex is not { } index || netlink.FindLink(index) is not { Kind: "veth" } peer || peer.PeerIndex != link.Index)
-                return null;
-            return netlink
-                .GetNeighbours(AddressFamily.InterNetwork, index)
-                .FirstOrDefault(item =>
-                    item.State.HasFlag(NeighbourState.Permanent)
-                    && item.Address.Equals(PodPath.Gateway(AddressFamily.InterNetwork, index: 0))
-                )
-                ?.Mac;
-        }
-        catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)
-        {
-            // Not visible from here, or going away: then what the link had first is all that is known.
-            return null;
-        }
     }
 }

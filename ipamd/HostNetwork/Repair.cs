@@ -28,10 +28,10 @@ internal enum RepairKind
 }
 
 /// <summary>One change of the kernel's network state.</summary>
-internal sealed record Repair(RepairKind Kind, NetlinkRequest Request)
+internal sealed record Repair(RepairKind Kind, HostChange Change)
 {
     /// <summary>The equivalent <c>ip</c> command.</summary>
-    public string Description => Request.Description;
+    public string Description => Change.Description;
 }
 
 /// <summary>A kernel parameter under net.ipv4 that has to be written.</summary>
@@ -40,6 +40,9 @@ internal sealed record Repair(RepairKind Kind, NetlinkRequest Request)
 /// <param name="Value">What it must be.</param>
 internal sealed record SettingRepair(string? Link, string Name, string Value)
 {
+    /// <summary>Below net/ipv4.</summary>
+    public string Path => Link is null ? Name : KernelSettings.OfLink(Link, Name);
+
     public override string ToString() => $"sysctl -w net.ipv4.{(Link is null ? "" : $"conf.{Link}.")}{Name}={Value}";
 }
 

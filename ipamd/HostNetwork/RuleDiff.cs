@@ -66,9 +66,9 @@ internal static class RuleDiff
                 .Rules(RulePriorities.FromInterface, PodPath.Host(wiring.PrimaryAddress))
                 .Where(rule => rule is { Destination: null, MarkMask: 0 } && rule.Table == wiring.RouteTable && IsPlain(rule));
 
-    private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, RuleRequests.Add(rule).Tolerating(Errno.EEXIST));
+    private static Repair Add(RuleInfo rule) => new(RepairKind.Rule, new HostChange.AddRule(rule).Tolerating(Errno.EEXIST));
 
-    public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, RuleRequests.Remove(rule).Tolerating(Errno.ENOENT));
+    public static Repair Remove(RuleInfo rule) => new(RepairKind.Leftover, new HostChange.RemoveRule(rule).Tolerating(Errno.ENOENT));
 
     /// <summary>At any priority: what leads there is looked at, not who wrote it.</summary>
     public static bool IsMain(RuleInfo rule) =>

@@ -403,7 +403,7 @@ public sealed class HostNetworkDiffTests
         var (right, wrong) = (MacAddress.Parse("0a:00:00:00:00:01"), MacAddress.Parse("0a:00:00:00:00:02"));
         LinkInfo Web(MacAddress mac) => Link(HostNetworkDiffTests.Web, "eniaaaaaaaaaaa", mac, "veth");
         MacAddress? inside = right;
-        var gateways = new PodGateways { Read = (_, _) => inside };
+        var gateways = new PodGateways((_, _) => inside);
         IReadOnlyDictionary<int, MacAddress> Different(PodGateways all, LinkInfo link, string path = "/run/netns/web") =>
             all.Different([(WebPod with { NetnsPath = path }, link)], [link, Link(Secondary, "ens6", SecondaryMac, kind: null)]);
         Assert.Empty(Different(gateways, Web(right)));
@@ -412,7 +412,7 @@ public sealed class HostNetworkDiffTests
         inside = SecondaryMac;
         Assert.Equal(right, Assert.Single(Different(gateways, Web(wrong))).Value);
         // Not visible from here.
-        var blind = new PodGateways { Read = (_, _) => null };
+        var blind = new PodGateways((_, _) => null);
         Assert.Empty(Different(blind, Web(right), path: ""));
         Assert.Equal(right, Assert.Single(Different(blind, Web(wrong), path: "")).Value);
     }

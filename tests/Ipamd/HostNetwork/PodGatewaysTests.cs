@@ -12,7 +12,7 @@ public sealed class PodGatewaysTests
     private static readonly MacAddress Foreign = MacAddress.Parse("0a:00:00:00:99:99");
 
     /// <summary>As in the chart, without CAP_SYS_ADMIN.</summary>
-    private readonly PodGateways _gateways = new() { Read = (_, _) => null };
+    private readonly PodGateways _gateways = new((_, _) => null);
 
     [Fact]
     public void Link_whose_MAC_changed_before_the_first_look_gets_the_one_that_it_was_made_with()

@@ -18,7 +18,12 @@ public sealed class HostAddressesTests
         host.Ip("link add eth0 type veth peer name other");
         foreach (var address in new[] { "10.0.0.10/24 dev eth0", "10.0.0.11/32 dev lo", "fd00::5/64 dev eth0" })
             host.Ip($"address add {address}");
-        using var kernel = new KernelHostNetwork(TimeProvider.System, NullLogger<KernelHostNetwork>.Instance, host);
+        using var kernel = new KernelHostNetwork(
+            new RtnetlinkKernel(host),
+            "eni",
+            TimeProvider.System,
+            NullLogger<KernelHostNetwork>.Instance
+        );
         Assert.Equal(
             [
                 new LinkAddress("eth0", IPAddress.Parse("10.0.0.10")),
@@ -51,7 +56,12 @@ public sealed class HostAddressesTests
         string[] links = ["eni0123456789a", "cilium_host", "eni0123456789b", "lxc0123456789a", "ens6"];
         foreach (var (link, number) in links.Select((link, number) => (link, number)))
             host.IpBatch("", [$"link set {link} up", $"route add 10.0.0.{number}/32 dev {link}"]);
-        using var kernel = new KernelHostNetwork(TimeProvider.System, NullLogger<KernelHostNetwork>.Instance, host);
+        using var kernel = new KernelHostNetwork(
+            new RtnetlinkKernel(host),
+            "eni",
+            TimeProvider.System,
+            NullLogger<KernelHostNetwork>.Instance
+        );
         var routes = kernel
             .PodRoutes()
             .Where(route => route.Address.ToString().StartsWith("10.0.0.", StringComparison.Ordinal))

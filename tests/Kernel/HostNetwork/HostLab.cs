@@ -44,16 +44,21 @@ internal sealed class HostLab : IAsyncDisposable
         Connect("ens6", SecondaryMac, Second);
         Host.Ip($"address add {PrimaryAddress}/24 dev eth0");
         Host.Ip("route add default via 10.0.0.1");
-        _kernel = new KernelHostNetwork(TimeProvider.System, Logger<KernelHostNetwork>(), Host, settings);
+        _kernel = new KernelHostNetwork(
+            new RtnetlinkKernel(Host, settings),
+            options.VethPrefix,
+            TimeProvider.System,
+            Logger<KernelHostNetwork>()
+        );
         Keeper = new HostNetworkReconciler(
             _kernel,
+            new RtnetlinkKernel(Host, settings),
+            Program(programs),
             options,
             Inputs,
             TimeProvider.System,
             new Random(1),
-            Logger<HostNetworkReconciler>(),
-            Host,
-            Program(programs)
+            Logger<HostNetworkReconciler>()
         );
     }
 

@@ -17,7 +17,8 @@ public sealed class KernelMonitorsTests
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
         var (lost, tables, said) = (0, 0, new Counting());
-        using var monitors = new KernelMonitors(ns, TimeProvider.System, said, Handle, _ => Interlocked.Increment(ref tables));
+        using var kernel = new RtnetlinkKernel(ns);
+        using var monitors = new KernelMonitors(kernel, TimeProvider.System, said, Handle, _ => Interlocked.Increment(ref tables));
         Assert.True(monitors.EnsureRoutes());
         Assert.True(monitors.EnsureTables());
         for (var number = 0; number < 20; number++)
@@ -43,10 +44,14 @@ public sealed class KernelMonitorsTests
         Iproute.Need();
         using var ns = NetworkNamespace.CreateAnonymous();
         var reports = 0;
-        using var monitors = new KernelMonitors(ns, TimeProvider.System, new Counting(), _ => Interlocked.Increment(ref reports), _ => { })
-        {
-            StartNft = (_, _, _) => throw new NetlinkException("socket", Errno.EPROTONOSUPPORT, extendedMessage: null),
-        };
+        using var kernel = new KernelWithoutNftables(new RtnetlinkKernel(ns));
+        using var monitors = new KernelMonitors(
+            kernel,
+            TimeProvider.System,
+            new Counting(),
+            _ => Interlocked.Increment(ref reports),
+            _ => { }
+        );
         Assert.True(monitors.EnsureRoutes());
         Assert.Throws<NetlinkException>(() => monitors.EnsureTables());
         Assert.False(monitors.EnsureRoutes());
