@@ -122,6 +122,22 @@ public sealed partial class ArrowTests
             Directory.GetFiles(Sources(), "*.cs").Select(Path.GetFileName).Order(StringComparer.Ordinal)
         );
 
+    /// <summary>An id means one message, in every build.</summary>
+    [Fact]
+    public void Log_event_ids_are_unique()
+    {
+        var ids = Directory
+            .GetFiles(Sources(), "*.cs", SearchOption.AllDirectories)
+            .SelectMany(file => EventId().Matches(File.ReadAllText(file)).Select(match => (Id: match.Groups["id"].Value, File: file)))
+            .ToArray();
+        Assert.True(ids.Length > 50);
+        var shared = ids.GroupBy(item => item.Id).Where(group => group.Skip(1).Any());
+        Assert.All(shared, group => Assert.Fail($"{group.Key}: {string.Join(", ", group.Select(item => Path.GetFileName(item.File)))}"));
+    }
+
+    [GeneratedRegex(@"LoggerMessage\(\s*(?<id>\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex EventId();
+
     /// <summary>Projects of their own, and what they are built from.</summary>
     private static readonly string[] Shared = ["Datapath", "Logging", "Netlink", "Protos"];
 
