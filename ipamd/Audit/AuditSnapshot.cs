@@ -7,19 +7,19 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>The kernel's side, raw: nothing of it has been compared with anything.</summary>
+/// <summary>The kernel's view, unprocessed.</summary>
 internal sealed record KernelFacts(IReadOnlyList<LinkInfo> Links, IReadOnlyList<RouteInfo> Routes, IReadOnlyList<RuleInfo> Rules)
 {
-    /// <summary>Settings of IPv4, conf/all among them.</summary>
+    /// <summary>IPv4 settings, including conf/all.</summary>
     public IReadOnlyList<LinkConfiguration> Settings { get; init; } = [];
 }
 
-/// <summary>A network namespace as it is from within.</summary>
-/// <param name="Path">A path that leads to it.</param>
-/// <param name="Addresses">Of its links, with their names; without those of the loopback link.</param>
+/// <summary>The view from inside a network namespace.</summary>
+/// <param name="Path">Path of the namespace.</param>
+/// <param name="Addresses">Addresses with their links' names, without those of the loopback link.</param>
 /// <param name="Gateways">
-/// MAC addresses of its permanent neighbours. Both plugins enter the pod's link of the host there, which has a random one: the proof that
-/// it is a pod of this node, and not of another that runs on the same machine.
+/// MAC addresses of its permanent neighbours. Both plugins add the MAC address of the pod's link on the host, which is random, so that it
+/// proves that the pod is of this node, and not of another node on the same machine.
 /// </param>
 internal sealed record SandboxFacts(
     string Path,
@@ -28,54 +28,55 @@ internal sealed record SandboxFacts(
 )
 {
     /// <summary>
-    /// How the host numbers it, where it was looked at by its number and not from within: links and addresses are known then, neighbours
-    /// are not (<see cref="Gateways"/> is empty). Null: from within.
+    /// The host's number of the namespace, if it was read by number and not from inside; <see cref="Gateways"/> is then empty. Null: read
+    /// from inside.
     /// </summary>
     public int? NamespaceId { get; init; }
 }
 
-/// <summary>The runtime's side: the namespaces that it keeps.</summary>
-/// <param name="Sandboxes">Each once, whatever paths lead to it.</param>
-/// <param name="Folders">Those that were looked into: what is missing there is gone.</param>
+/// <summary>The runtime's view: its namespaces.</summary>
+/// <param name="Sandboxes">The namespaces, each once, even if several paths lead to it.</param>
+/// <param name="Folders">The folders that were read; a namespace missing there does not exist.</param>
 internal sealed record RuntimeFacts(IReadOnlyList<SandboxFacts> Sandboxes, IReadOnlySet<string> Folders);
 
-/// <summary>What an audit sees of the node itself; one implementation on the kernel, one in tests.</summary>
+/// <summary>Port to the node's own state; implemented by the kernel and in tests.</summary>
 internal interface INodeView
 {
     /// <exception cref="HostNetworkException">The kernel did not answer.</exception>
     KernelFacts Kernel();
 
-    /// <param name="paths">Namespaces of attachments, as the runtime named them.</param>
-    /// <param name="cancellationToken">Ends it between two namespaces.</param>
-    /// <exception cref="HostNetworkException">Namespaces cannot be entered from here.</exception>
+    /// <param name="paths">Paths of the attachments' namespaces, as given by the runtime.</param>
+    /// <param name="cancellationToken">Cancels between two namespaces.</param>
+    /// <exception cref="HostNetworkException">The namespaces cannot be read.</exception>
     RuntimeFacts Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken);
 }
 
 /// <summary>
-/// All sides at about one moment: the ledger first, so that what comes and goes meanwhile differs in one look and not in two.
+/// All views at about the same moment. The ledger is read first, so that a pod that starts or stops meanwhile differs in one pass and not
+/// in both.
 /// </summary>
-internal sealed record AuditLook
+internal sealed record AuditSnapshot
 {
     public required DateTimeOffset At { get; init; }
     public required LedgerView Ledger { get; init; }
     public required IReadOnlyList<Attachment> Attachments { get; init; }
     public required IReadOnlySet<IPAddress> Cooling { get; init; }
 
-    /// <summary>The interfaces that the daemon has wired.</summary>
+    /// <summary>The wired interfaces.</summary>
     public required IReadOnlyList<InterfaceWiring> Wirings { get; init; }
 
-    /// <summary>How names of pods' links begin.</summary>
+    /// <summary>Prefix of the names of pods' links.</summary>
     public required string VethPrefix { get; init; }
 
-    /// <summary>Null when it did not answer.</summary>
+    /// <summary>The kernel's view; null if the kernel did not answer.</summary>
     public KernelFacts? Kernel { get; init; }
 
-    /// <summary>Null when namespaces cannot be seen from here.</summary>
+    /// <summary>The runtime's view; null if namespaces cannot be read.</summary>
     public RuntimeFacts? Runtime { get; init; }
 
-    /// <summary>Null when it was not asked, or did not answer.</summary>
+    /// <summary>EC2's view; null if it was not requested, or EC2 did not answer.</summary>
     public IReadOnlyList<CloudInterface>? Cloud { get; init; }
 
-    /// <summary>Interfaces that are being changed, or were a moment ago: descriptions of them may be late.</summary>
-    public IReadOnlySet<NetworkInterfaceId> Unsettled { get; init; } = new HashSet<NetworkInterfaceId>();
+    /// <summary>Interfaces that are being changed or were changed recently; EC2's description of them may lag.</summary>
+    public IReadOnlySet<NetworkInterfaceId> RecentlyChanged { get; init; } = new HashSet<NetworkInterfaceId>();
 }
