@@ -159,7 +159,7 @@ internal sealed partial class Daemon : IAsyncDisposable
                 Health = health.Report,
             }
         );
-        engine.Events.Subscribe(metrics.Happened);
+        engine.Events.Subscribe(metrics.OnEvent);
         engine.Budget.Answered = metrics.Called;
 
         var idle = new IdleCollection(new ResidentMemory(_logger).CollectGarbage, _time);
@@ -174,7 +174,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             _time
         )
         {
-            ObserveSoon = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()),
+            RequestObservation = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()),
         };
         engine.Events.Subscribe(auditor.Observe);
 
@@ -186,7 +186,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
-            new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DeleteAsked),
+            new CniBackendService(engine.Addresses, engine.Ranges, settings, releasedLinks.Request, metrics.DelRequested),
             new ConfigServerService(state, settings, warning => Log.Warning(_logger, warning)),
             new NodeIpamService(
                 new NodeIpamParts(
@@ -312,7 +312,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         if (_startIsOver is not null)
             return;
         var memory = new ResidentMemory(_logger);
-        memory.Look();
+        memory.Scan();
         _startIsOver = _time.CreateTimer(
             _ =>
             {

@@ -87,7 +87,7 @@ internal static class Program
         {
             // The log has it too, but a log file inside a container is gone with the container. The stack is for defects.
             await Console.Error.WriteLineAsync(
-                $"ipamd: stopped: {(LogEntry.IsExpected(exception) ? LogEntry.WordsOf(exception) : exception)}"
+                $"ipamd: stopped: {(LogEntry.IsExpected(exception) ? LogEntry.MessageOf(exception) : exception)}"
             );
             return 1;
         }

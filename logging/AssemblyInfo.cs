@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 
-// Every P/Invoke here passes blittable values, SafeHandles or UTF-8 strings, so the runtime has nothing to marshal (and NativeAOT nothing
-// to generate).
+// Every P/Invoke of this assembly passes blittable values, SafeHandles or UTF-8 strings, so neither the runtime nor NativeAOT needs
+// marshalling code.
 [assembly: DisableRuntimeMarshalling]

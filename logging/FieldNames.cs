@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace VpcCni.Logging;
 
-/// <summary>Names of fields that both programs write. Others exist, and each means the same in every line.</summary>
+/// <summary>Names of log fields that both programs write. Other fields exist; each name has the same meaning in every line.</summary>
 public static class FieldNames
 {
     public const string Time = "time";
@@ -11,13 +11,13 @@ public static class FieldNames
     /// <summary>namespace/name of the pod.</summary>
     public const string Pod = "pod";
 
-    /// <summary>CNI_CONTAINERID: the sandbox.</summary>
+    /// <summary>CNI_CONTAINERID, the id of the sandbox.</summary>
     public const string ContainerId = "containerId";
 
-    /// <summary>CNI_IFNAME: the interface in the pod.</summary>
+    /// <summary>CNI_IFNAME, the interface in the pod.</summary>
     public const string InterfaceName = "ifName";
 
-    /// <summary>The name of the network configuration.</summary>
+    /// <summary>Name of the network configuration.</summary>
     public const string Network = "network";
 
     /// <summary>Path of the pod's network namespace.</summary>
@@ -26,24 +26,24 @@ public static class FieldNames
     /// <summary>CNI_COMMAND.</summary>
     public const string Command = "command";
 
-    /// <summary>One address, or several with commas.</summary>
+    /// <summary>An address, or several separated by commas.</summary>
     public const string Ip = "ip";
 
     /// <summary>A network interface of the cloud.</summary>
     public const string Eni = "eni";
 
-    /// <summary>An interface of the host.</summary>
+    /// <summary>A link of the host.</summary>
     public const string Link = "link";
 
-    /// <summary>What failed, in the words of who refused it.</summary>
+    /// <summary>The error, in the words of the program that reported it.</summary>
     public const string Error = "error";
 
-    /// <summary>The kind of an expected failure, for machines.</summary>
+    /// <summary>Kind of an expected failure, for programs.</summary>
     public const string Kind = "kind";
 
-    /// <summary>The code of an error, as the cloud or the CNI specification numbers it.</summary>
+    /// <summary>Error code of the cloud or of the CNI specification.</summary>
     public const string Code = "code";
 
-    /// <summary>The stack of a defect; never of an expected failure.</summary>
+    /// <summary>Stack trace of a defect; never of an expected failure.</summary>
     public const string Stack = "stack";
 }

@@ -2,12 +2,14 @@
 
 namespace VpcCni.Logging;
 
-/// <summary>An exception that says what others refused or could not do: its words and its kind are logged, never a stack.</summary>
+/// <summary>
+/// An exception for something that another program rejected or failed to do. Its message and kind are logged, never its stack trace.
+/// </summary>
 public interface IExpectedFailure
 {
-    /// <summary>The kind of the failure, for machines.</summary>
+    /// <summary>Kind of the failure, for programs.</summary>
     string FailureKind { get; }
 
-    /// <summary>By which the other side finds the call; null if it gave none.</summary>
+    /// <summary>Request id by which the other program identifies the call; null if it gave none.</summary>
     string? RequestId { get; }
 }

@@ -6,8 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// System calls that .NET has no equivalent for: an open that neither waits nor follows a link, O_APPEND, the type of what was opened,
-/// and a wait with a deadline.
+/// System calls without an equivalent in .NET: opening a file without blocking or following links, O_APPEND, the type of an open file, and
+/// waiting with a timeout.
 /// </summary>
 internal static partial class LogCalls
 {
@@ -29,7 +29,7 @@ internal static partial class LogCalls
     private const int O_CLOEXEC = 0x80000;
     private const short POLLOUT = 0x4;
 
-    /// <summary>asm/fcntl.h: arm64 numbers it differently.</summary>
+    /// <summary>O_NOFOLLOW, whose value differs on arm64 (asm/fcntl.h).</summary>
     private static int NoFollow => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
     [StructLayout(LayoutKind.Sequential)]
@@ -55,7 +55,7 @@ internal static partial class LogCalls
         return null;
     }
 
-    /// <summary>The length of a regular file; null for anything else, which <paramref name="type"/> names.</summary>
+    /// <summary>Returns the length of a regular file; null for anything else, whose type is in <paramref name="type"/>.</summary>
     public static unsafe long? RegularLength(SafeFileHandle file, out string type)
     {
         const int AT_EMPTY_PATH = 0x1000;
@@ -70,7 +70,7 @@ internal static partial class LogCalls
         }
         if (result != 0)
         {
-            type = "thing of unknown type";
+            type = "file of unknown type";
             return null;
         }
         type = (BinaryPrimitives.ReadUInt16LittleEndian(status[28..]) & 0xF000) switch
@@ -81,12 +81,12 @@ internal static partial class LogCalls
             0x6000 => "block device",
             0x8000 => "regular file",
             0xC000 => "socket",
-            _ => "thing of unknown type",
+            _ => "file of unknown type",
         };
         return type == "regular file" ? (long)BinaryPrimitives.ReadUInt64LittleEndian(status[40..]) : null;
     }
 
-    /// <summary>One write(2). Returns an errno, or 0.</summary>
+    /// <summary>Calls write(2) once. Returns an errno, or 0.</summary>
     public static unsafe int Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, out int written)
     {
         fixed (byte* start = bytes)
@@ -103,7 +103,7 @@ internal static partial class LogCalls
         }
     }
 
-    /// <summary>As the other, to a descriptor that the process was started with.</summary>
+    /// <summary>Calls write(2) once for an inherited descriptor. Returns an errno, or 0.</summary>
     public static unsafe int WriteStandard(int descriptor, ReadOnlySpan<byte> bytes, out int written)
     {
         fixed (byte* start = bytes)
@@ -120,16 +120,16 @@ internal static partial class LogCalls
         }
     }
 
-    public static unsafe bool WaitWritable(int descriptor, TimeSpan patience)
+    public static unsafe bool WaitWritable(int descriptor, TimeSpan timeout)
     {
         var poll = new PollFd { Fd = descriptor, Events = POLLOUT };
         int ready;
-        do ready = Poll(&poll, 1, (int)patience.TotalMilliseconds);
+        do ready = Poll(&poll, 1, (int)timeout.TotalMilliseconds);
         while (ready < 0 && Marshal.GetLastPInvokeError() == EINTR);
         return ready > 0;
     }
 
-    /// <summary>Of an open that failed, by what such an errno means for a log file.</summary>
+    /// <summary>Describes the errno of a failed open of a log file.</summary>
     public static string DescribeOpen(int errno) =>
         errno switch
         {
@@ -146,7 +146,7 @@ internal static partial class LogCalls
             EACCES => "permission denied",
             ENOSPC => "no space left on device",
             EROFS => "read-only file system",
-            EPIPE => "nobody reads it",
+            EPIPE => "no process reads it",
             _ => $"errno {errno}",
         };
 

@@ -4,13 +4,12 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// A log file in append mode, which several processes may share: each line is one write(2), so lines do not mix. Only a regular file that
-/// is no symbolic link will do, and opening it never waits: a FIFO without a reader, a device or a socket would hang the writer. Nothing
-/// here throws. Not thread-safe.
+/// A log file in append mode that several processes may share: each line is one write(2), so lines do not mix. It must be a regular file,
+/// and not a symbolic link; opening it never blocks, as a FIFO without a reader, a device or a socket could. Never throws. Not thread-safe.
 /// </summary>
-/// <param name="path">Absolute. The folder is made when it is missing.</param>
-/// <param name="rotateAt">Bytes. A file that has as many is renamed to <c>.1</c>, and the older ones are moved along.</param>
-/// <param name="kept">Renamed files that are kept beside the one in use.</param>
+/// <param name="path">Absolute path. A missing folder is created.</param>
+/// <param name="rotateAt">Size in bytes at which the file is renamed to <c>.1</c>, and older files to the next number.</param>
+/// <param name="kept">Number of renamed files to keep.</param>
 public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
 {
     private SafeFileHandle? _file;
@@ -18,7 +17,7 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
 
     public string Path => path;
 
-    /// <summary>Null when the line is in the file; otherwise why it is not.</summary>
+    /// <summary>Writes a line. Returns null, or why it was not written.</summary>
     public string? TryWrite(ReadOnlySpan<byte> line)
     {
         if ((_file is null || _length >= rotateAt) && OpenOrRotate() is { } problem)
@@ -47,7 +46,8 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         if (_length < rotateAt)
             return null;
         Dispose();
-        // Two processes may both get here: the second moves a nearly empty file over an older one. That loses lines, never a pod.
+        // Two processes may rotate at the same time; the second then overwrites an older file with a nearly empty one. That loses lines,
+        // never a pod.
         return Rotate() ?? Open();
     }
 
@@ -73,7 +73,7 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         var file = LogCalls.OpenForAppend(path, out var errno);
         if (file is null && errno == LogCalls.ENOENT)
         {
-            if (MakeFolder() is { } problem)
+            if (CreateFolder() is { } problem)
                 return problem;
             file = LogCalls.OpenForAppend(path, out errno);
         }
@@ -88,7 +88,7 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         return null;
     }
 
-    private string? MakeFolder()
+    private string? CreateFolder()
     {
         try
         {
@@ -97,7 +97,7 @@ public sealed class LogFile(string path, long rotateAt, int kept) : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return $"its folder does not exist and cannot be made: {exception.Message}";
+            return $"its folder does not exist and cannot be created: {exception.Message}";
         }
     }
 }

@@ -6,8 +6,8 @@ using System.Text;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// Builds one line: time, level, msg, then fields in the order in which they are added. Reusable, not thread-safe. Quoted values are
-/// escaped as in JSON in both formats, and characters that would break a line or turn a terminal's direction never leave it.
+/// Builds a log line: time, level, msg, then fields in the order of their addition. Reusable; not thread-safe. Both formats escape quoted
+/// values as in JSON, including characters that would break a line or change the text direction of a terminal.
 /// </summary>
 public sealed class LogLine(LogFormat format)
 {
@@ -34,7 +34,7 @@ public sealed class LogLine(LogFormat format)
         Text(message, LogLimits.Message);
     }
 
-    /// <summary>Null and empty values are left out.</summary>
+    /// <summary>Adds a string. Null and empty values are left out.</summary>
     public void Add(string name, string? value, int longest = LogLimits.Value)
     {
         if (string.IsNullOrEmpty(value) || !Field(name))
@@ -48,7 +48,7 @@ public sealed class LogLine(LogFormat format)
             Formatted(value, default);
     }
 
-    /// <summary>At most three decimal places; what JSON has no number for is written as a string.</summary>
+    /// <summary>Adds a number with at most three decimals; a value that JSON has no number for becomes a string.</summary>
     public void Add(string name, double value)
     {
         if (!Field(name))
@@ -65,7 +65,7 @@ public sealed class LogLine(LogFormat format)
             Write(value ? "true"u8 : "false"u8);
     }
 
-    /// <summary>The line with its end; valid until the next <see cref="Start"/>.</summary>
+    /// <summary>Returns the line with its terminator; valid until the next <see cref="Start"/>.</summary>
     public ReadOnlySpan<byte> End()
     {
         if (_fields > LogLimits.Fields)
@@ -108,7 +108,7 @@ public sealed class LogLine(LogFormat format)
         where T : IUtf8SpanFormattable
     {
         var span = _buffer.GetSpan(64);
-        // 64 bytes hold every long; a double of more digits than that is shown as one of the shortest form.
+        // 64 bytes fit every long; a double with more digits gets its shortest form.
         if (!value.TryFormat(span, out var length, format, CultureInfo.InvariantCulture))
             value.TryFormat(span, out length, "R", CultureInfo.InvariantCulture);
         _buffer.Advance(length);
@@ -149,7 +149,7 @@ public sealed class LogLine(LogFormat format)
             value = value[plain..];
             if (value.IsEmpty)
                 return;
-            // Half of a surrogate pair decodes as U+FFFD.
+            // A lone surrogate decodes as U+FFFD.
             _ = Rune.DecodeFromUtf16(value, out var rune, out var consumed);
             Escaped(rune);
             value = value[consumed..];
@@ -176,7 +176,8 @@ public sealed class LogLine(LogFormat format)
                 Write("\\t"u8);
                 return;
         }
-        // Control, format (bidirectional overrides among them), line and paragraph separators, and what is no character.
+        // Escapes control and format characters (including bidirectional overrides), line and paragraph separators, and unassigned code
+        // points.
         var isShown =
             Rune.GetUnicodeCategory(rune)
             is not (

@@ -2,19 +2,19 @@
 namespace VpcCni.Logging;
 
 /// <summary>
-/// Standard output or standard error as a target of lines. A pipe that nobody reads is waited for once, for <see cref="Patience"/>; from
-/// then on lines are dropped and counted until there is room again. Not thread-safe.
+/// Writes lines to standard output or standard error. Waits once, for <see cref="Patience"/>, for a pipe that is not read; from then on it
+/// drops and counts lines until there is room. Not thread-safe.
 /// </summary>
 public sealed class LogStream(int descriptor)
 {
-    /// <summary>Of PIPE_BUF: poll(2) says that so much can be written without waiting.</summary>
+    /// <summary>PIPE_BUF: the number of bytes that poll(2) guarantees can be written without blocking.</summary>
     private const int Piece = 4096;
 
     private bool _isStuck;
 
     public static TimeSpan Patience { get; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Lines that were dropped.</summary>
+    /// <summary>Number of dropped lines.</summary>
     public long Dropped { get; private set; }
 
     public void Write(ReadOnlySpan<byte> line)

@@ -5,26 +5,26 @@ using System.Text;
 namespace VpcCni.Logging;
 
 /// <summary>
-/// Text from outside (EC2, instance metadata, Kubernetes, kernel, programs), as much of it as belongs into a log line, a reply or on a
-/// screen: one line, of bounded length, without characters that control a terminal or reorder what is read (U+202A..U+202E, U+2066..U+2069
-/// and the other format characters). Applied where such text enters, so that nothing behind has to.
+/// Sanitizes text from outside (EC2, instance metadata, Kubernetes, kernel, programs) for logs, replies and screens: one line of bounded
+/// length, without characters that control a terminal or reorder text (U+202A..U+202E, U+2066..U+2069 and the other format characters).
+/// Applied where such text enters, so that later code need not.
 /// </summary>
 public static class Truncate
 {
-    /// <summary>Characters that are kept of a sentence.</summary>
+    /// <summary>Maximum length of a sentence, in characters.</summary>
     public const int Longest = 300;
 
-    /// <summary>Characters of a code, a name or an id.</summary>
+    /// <summary>Maximum length of a code, a name or an id.</summary>
     public const int LongestWord = 100;
 
-    /// <summary>Characters of a message of ours that quotes others: the quotation and what to do about it.</summary>
+    /// <summary>Maximum length of this program's own message that quotes another text and adds advice.</summary>
     public const int LongestMessage = 1_000;
 
-    private const int DeepestCause = 4;
-    private const string More = " ...";
+    private const int MaxCauses = 4;
+    private const string Ellipsis = " ...";
     private const char Replacement = '\ufffd';
 
-    /// <summary>The beginning of a text. Reads no more of it than it keeps.</summary>
+    /// <summary>Returns the beginning of a text. Reads no more of it than it returns.</summary>
     public static string Of(string? text, int longest = Longest)
     {
         if (string.IsNullOrEmpty(text))
@@ -34,13 +34,13 @@ public static class Truncate
         if (!isCut)
             rest = rest.TrimEnd();
         else
-            rest = rest[..(longest - More.Length)];
+            rest = rest[..(longest - Ellipsis.Length)];
         if (!NeedsCleaning(rest))
-            return isCut ? string.Concat(rest.TrimEnd(), More)
+            return isCut ? string.Concat(rest.TrimEnd(), Ellipsis)
                 : rest.Length == text.Length ? text
                 : rest.ToString();
 
-        var clean = new StringBuilder(rest.Length + More.Length);
+        var clean = new StringBuilder(rest.Length + Ellipsis.Length);
         foreach (var rune in rest.EnumerateRunes())
         {
             var isBreak =
@@ -58,17 +58,15 @@ public static class Truncate
             return clean.ToString();
         while (clean.Length > 0 && clean[^1] is ' ' or Replacement)
             clean.Length--;
-        return clean.Append(More).ToString();
+        return clean.Append(Ellipsis).ToString();
     }
 
-    /// <summary>
-    /// A failure with its causes, each as an excerpt, and where it was thrown: what a log shows of an exception that quotes others.
-    /// </summary>
+    /// <summary>Formats an exception that quotes other texts, with its truncated causes and its stack trace.</summary>
     public static string Of(Exception exception, string message)
     {
         var text = new StringBuilder(exception.GetType().FullName).Append(": ").Append(message);
         var depth = 0;
-        for (var cause = exception.InnerException; cause is not null && depth < DeepestCause; cause = cause.InnerException, depth++)
+        for (var cause = exception.InnerException; cause is not null && depth < MaxCauses; cause = cause.InnerException, depth++)
             text.Append(" <- ").Append(cause.GetType().FullName).Append(": ").Append(Of(cause.Message));
         if (exception.StackTrace is { } trace)
             text.AppendLine().Append(trace);

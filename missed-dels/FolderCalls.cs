@@ -6,8 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.MissedDels;
 
 /// <summary>
-/// The system calls of openat(2) and its relatives, for which .NET has no equivalent: whatever is done in a folder is done relative to a
-/// descriptor of it, so that nobody can put another folder in its way, and a symbolic link is never followed.
+/// System calls of the openat(2) family, which .NET does not have. All operations in a folder are relative to its descriptor, so that the
+/// folder cannot be replaced in between, and never follow a symbolic link.
 /// </summary>
 internal static partial class FolderCalls
 {
@@ -37,23 +37,23 @@ internal static partial class FolderCalls
     public const int S_IFREG = 0x8000;
     public const int S_IFDIR = 0x4000;
 
-    // asm/fcntl.h: arm64 numbers these two differently.
+    // The values of these two differ on arm64 (asm/fcntl.h).
     public static int O_DIRECTORY => IsArm ? 0x4000 : 0x10000;
 
     public static int O_NOFOLLOW => IsArm ? 0x8000 : 0x20000;
 
     private static bool IsArm => RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm;
 
-    /// <summary>What statx(2) says of an open file.</summary>
+    /// <summary>Result of statx(2) for an open file.</summary>
     /// <param name="Type">S_IFREG, S_IFDIR and so on.</param>
-    /// <param name="Rights">The low nine bits of the mode.</param>
+    /// <param name="Rights">Permissions: the low nine bits of the mode.</param>
     /// <param name="Owner">User id.</param>
-    /// <param name="Length">In bytes.</param>
-    /// <param name="Inode">Of its file system.</param>
+    /// <param name="Length">Length in bytes.</param>
+    /// <param name="Inode">Inode number.</param>
     public readonly record struct Status(int Type, int Rights, uint Owner, long Length, ulong Inode);
 
-    /// <summary>Null if it cannot be opened; <paramref name="errno"/> says why.</summary>
-    /// <param name="follows">A path that ends with a symbolic link is followed.</param>
+    /// <summary>Opens a file. Returns null if that fails; <paramref name="errno"/> then has the reason.</summary>
+    /// <param name="follows">Whether to follow a symbolic link as the last component.</param>
     public static SafeFileHandle? TryOpen(int folder, string path, int flags, out int errno, int rights = 0, bool follows = false)
     {
         SafeFileHandle handle;
@@ -94,7 +94,7 @@ internal static partial class FolderCalls
         );
     }
 
-    /// <summary>An errno, or 0.</summary>
+    /// <summary>Creates a folder. Returns an errno, or 0.</summary>
     public static int MakeFolder(SafeFileHandle parent, string name, int rights) =>
         MkdirAt(parent, name, rights) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
@@ -104,8 +104,8 @@ internal static partial class FolderCalls
     public static int Unlink(SafeFileHandle folder, string name, int flags) =>
         UnlinkAt(folder, name, flags) == 0 ? 0 : Marshal.GetLastPInvokeError();
 
-    /// <summary>Bytes of directory entries (getdents(2), struct linux_dirent64); 0 at the end.</summary>
-    /// <exception cref="IOException">It cannot be listed.</exception>
+    /// <summary>Reads directory entries (getdents(2), struct linux_dirent64). Returns the number of bytes; 0 at the end.</summary>
+    /// <exception cref="IOException">The folder cannot be listed.</exception>
     public static unsafe int ReadEntries(SafeFileHandle folder, Span<byte> buffer)
     {
         fixed (byte* start = buffer)
@@ -115,8 +115,8 @@ internal static partial class FolderCalls
         }
     }
 
-    /// <summary>Fills the buffer, or less at the end of the file.</summary>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Reads until the buffer is full or the file ends. Returns the number of bytes.</summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public static unsafe int Read(SafeFileHandle file, Span<byte> buffer)
     {
         var length = 0;
@@ -136,7 +136,7 @@ internal static partial class FolderCalls
         return length;
     }
 
-    /// <exception cref="IOException">Not all of it was written.</exception>
+    /// <exception cref="IOException">Some bytes were not written.</exception>
     public static unsafe void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty)
@@ -158,7 +158,7 @@ internal static partial class FolderCalls
             ENXIO => "it is a FIFO or a socket",
             EACCES => "permission denied",
             EEXIST => "it exists already",
-            ENOTDIR => "it is no directory",
+            ENOTDIR => "it is not a directory",
             EISDIR => "it is a directory",
             ENOSPC => "no space left on device",
             EROFS => "read-only file system",

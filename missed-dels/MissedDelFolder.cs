@@ -5,28 +5,29 @@ using Microsoft.Win32.SafeHandles;
 namespace VpcCni.MissedDels;
 
 /// <summary>
-/// The folder of notes, <c>missed-dels</c> beside the daemon's socket: its user's alone, bounded, and reached through one descriptor. Each
-/// daemon of a machine has its own. Failures are <see cref="IOException"/> with a sentence that names the path.
+/// The folder <c>missed-dels</c> beside the daemon's socket, with records of missed DELs. Only its owner may access it; its size is
+/// bounded; all access is relative to one descriptor. Each daemon of a machine has its own. Failures are <see cref="IOException"/> whose
+/// message names the path.
 /// </summary>
 public sealed class MissedDelFolder : IDisposable
 {
     public const string Name = "missed-dels";
 
-    /// <summary>Files in the folder, notes or not: a node runs some hundred pods, and each has one or two interfaces.</summary>
+    /// <summary>Maximum number of files in the folder; a node runs some hundred pods with one or two interfaces each.</summary>
     public const int MaxFiles = 4096;
 
-    /// <summary>Bytes of a note; it has some 300.</summary>
+    /// <summary>Maximum size of a record in bytes; typical records have about 300.</summary>
     public const int MaxBytes = 4096;
 
-    /// <summary>What a plugin writes before it is renamed; a crash leaves it.</summary>
+    /// <summary>Ending of a record before it is renamed; a crash may leave such a file.</summary>
     private const string Unfinished = ".tmp";
 
     private const string Finished = ".json";
 
-    /// <summary>Hexadecimal digits of SHA-1.</summary>
+    /// <summary>Length of a SHA-1 hash in hexadecimal digits.</summary>
     private const int HashLength = 40;
 
-    /// <summary>A dot and eight hexadecimal digits.</summary>
+    /// <summary>Length of the unique part: a dot and eight hexadecimal digits.</summary>
     private const int UniqueLength = 9;
 
     private const int OwnerOnlyFolder = 0x1C0; // 0700
@@ -43,15 +44,15 @@ public sealed class MissedDelFolder : IDisposable
 
     private static int ReadFolder => FolderCalls.O_RDONLY | FolderCalls.O_DIRECTORY;
 
-    /// <summary>Tells this folder from one that took its place.</summary>
+    /// <summary>Inode of the folder, which distinguishes it from one that replaced it.</summary>
     public ulong Inode { get; }
 
-    /// <summary>Of the daemon that listens on that socket.</summary>
+    /// <summary>Returns the path of the folder for a daemon's socket.</summary>
     public static string PathBeside(string socketPath) =>
         System.IO.Path.Combine(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(socketPath)) ?? "/", Name);
 
-    /// <summary>Opens it, and makes it first where the socket's folder has none.</summary>
-    /// <exception cref="IOException">There is something else, or others may write to it, or the socket's folder does not exist.</exception>
+    /// <summary>Opens the folder, and creates it if it does not exist.</summary>
+    /// <exception cref="IOException">The path is not a folder, others may write to it, or the socket's folder does not exist.</exception>
     public static MissedDelFolder Open(string socketPath)
     {
         var path = PathBeside(socketPath);
@@ -65,9 +66,9 @@ public sealed class MissedDelFolder : IDisposable
         return OpenIn(parent, path, out errno) ?? throw new IOException($"open {path}: {FolderCalls.Describe(errno)}");
     }
 
-    /// <summary>Removes it with all notes, for a node that no daemon of ours comes back to.</summary>
-    /// <returns>How many other files are in it, for which it stays; 0: it is gone.</returns>
-    /// <exception cref="IOException">It cannot be removed, or is no such folder.</exception>
+    /// <summary>Deletes the folder with all records, for a node without a daemon.</summary>
+    /// <returns>The number of foreign files, because of which the folder stays; 0: it is deleted.</returns>
+    /// <exception cref="IOException">The folder cannot be deleted, or is not a valid one.</exception>
     public static int Delete(string socketPath)
     {
         var path = PathBeside(socketPath);
@@ -86,7 +87,7 @@ public sealed class MissedDelFolder : IDisposable
         {
             if (folder is null)
                 return 0;
-            foreach (var name in folder.Names(2 * MaxFiles).Where(name => IsNote(name) || IsUnfinished(name)))
+            foreach (var name in folder.Names(2 * MaxFiles).Where(name => IsRecord(name) || IsUnfinished(name)))
                 folder.Remove(name);
             if (folder.Names(2 * MaxFiles) is { Count: > 0 } others)
                 return others.Count;
@@ -96,7 +97,7 @@ public sealed class MissedDelFolder : IDisposable
         return errno is 0 or FolderCalls.ENOENT ? 0 : throw new IOException($"rmdir {path}: {FolderCalls.Describe(errno)}");
     }
 
-    /// <summary>Null when there is none.</summary>
+    /// <summary>Returns null if the folder does not exist.</summary>
     private static MissedDelFolder? OpenIn(SafeFileHandle parent, string path, out int errno)
     {
         var folder = FolderCalls.TryOpen((int)parent.DangerousGetHandle(), Name, ReadFolder, out errno);
@@ -112,7 +113,7 @@ public sealed class MissedDelFolder : IDisposable
                 throw new IOException(
                     $"{path} belongs to user {status.Owner} and has mode {Convert.ToString(status.Rights, 8)}, expected user "
                         + $"{FolderCalls.EffectiveUser()} and 700: "
-                        + "remove it, it is made anew"
+                        + "remove it, so that it is recreated"
                 );
             }
 
@@ -125,31 +126,34 @@ public sealed class MissedDelFolder : IDisposable
         }
     }
 
-    /// <summary>The file of a note: of a hash of its key, so that the DEL of the same attachment again replaces it.</summary>
+    /// <summary>
+    /// Returns the file name of a record. It is the hash of the attachment's key, so that a repeated DEL replaces the record.
+    /// </summary>
     public static string FileName(string hash) => hash + Finished;
 
-    /// <summary>Such a name is a note's.</summary>
-    public static bool IsNote(string fileName) => fileName.Length == HashLength + Finished.Length && IsHashed(fileName, Finished);
+    /// <summary>Whether a file has the name of a record.</summary>
+    public static bool IsRecord(string fileName) => fileName.Length == HashLength + Finished.Length && IsHashed(fileName, Finished);
 
-    /// <summary>Such a name is that of a note which is being written, or was when its plugin was killed.</summary>
+    /// <summary>Whether a file has the name of a record that is being written, or whose plugin was killed.</summary>
     public static bool IsUnfinished(string fileName) =>
         fileName.Length == HashLength + UniqueLength + Unfinished.Length && IsHashed(fileName, Unfinished);
 
     /// <summary>
-    /// Puts a note there, whole or not at all. Not flushed to disk: a crash of the machine ends the boot, and with it what a note is good
-    /// for.
+    /// Writes a record atomically. Does not flush it to disk: a crash of the machine ends the boot, and with it the record's validity.
     /// </summary>
-    /// <param name="hash">Of the attachment; see <see cref="FileName"/>.</param>
-    /// <param name="content">At most <see cref="MaxBytes"/>.</param>
-    /// <param name="unique">A number that no other plugin at work draws.</param>
-    /// <exception cref="IOException">Not written; the folder is full, or the note too large, included.</exception>
+    /// <param name="hash">Hash of the attachment; see <see cref="FileName"/>.</param>
+    /// <param name="content">The record, at most <see cref="MaxBytes"/> long.</param>
+    /// <param name="unique">A number that no other running plugin uses.</param>
+    /// <exception cref="IOException">
+    /// The record was not written, for example because the folder is full or the record too large.
+    /// </exception>
     public void Write(string hash, ReadOnlySpan<byte> content, uint unique)
     {
         if (content.Length > MaxBytes)
-            throw new IOException($"the note has {content.Length} bytes, at most {MaxBytes} are written");
+            throw new IOException($"the record has {content.Length} bytes, expected at most {MaxBytes}");
         var name = FileName(hash);
         if (Names(MaxFiles) is { Count: >= MaxFiles } names && !names.Contains(name, StringComparer.Ordinal))
-            throw new IOException($"{Path} has {MaxFiles} files, and no more are written: does the daemon run?");
+            throw new IOException($"{Path} has {MaxFiles} files, the maximum: check whether the daemon is running");
         var unfinished = $"{hash}.{unique:x8}{Unfinished}";
         var flags = FolderCalls.O_WRONLY | FolderCalls.O_CREAT | FolderCalls.O_EXCL;
         using (
@@ -176,21 +180,21 @@ public sealed class MissedDelFolder : IDisposable
         }
     }
 
-    /// <summary>Names of what is in the folder, in no order.</summary>
-    /// <param name="most">No more than this.</param>
+    /// <summary>Returns the names of the files in the folder, unordered.</summary>
+    /// <param name="max">Maximum number of names.</param>
     /// <exception cref="IOException">It cannot be listed.</exception>
-    public List<string> Names(int most)
+    public List<string> Names(int max)
     {
-        // A descriptor of its own: that of the folder remembers how far it was read.
+        // Uses its own descriptor, because the folder's keeps its read position.
         using var reader =
             FolderCalls.TryOpen(Descriptor, ".", ReadFolder, out var errno)
             ?? throw new IOException($"open {Path}: {FolderCalls.Describe(errno)}");
         List<string> names = [];
         var buffer = new byte[32 * 1024];
-        while (names.Count < most && FolderCalls.ReadEntries(reader, buffer) is > 0 and var length)
+        while (names.Count < max && FolderCalls.ReadEntries(reader, buffer) is > 0 and var length)
         {
-            // struct linux_dirent64: the length of the entry at 16, its name, with an end, from 19.
-            for (var at = 0; at < length && names.Count < most; at += BitConverter.ToUInt16(buffer, at + 16))
+            // struct linux_dirent64: entry length at offset 16, NUL-terminated name from offset 19.
+            for (var at = 0; at < length && names.Count < max; at += BitConverter.ToUInt16(buffer, at + 16))
             {
                 var name = buffer.AsSpan(at + 19);
                 name = name[..name.IndexOf((byte)0)];
@@ -202,9 +206,11 @@ public sealed class MissedDelFolder : IDisposable
         return names;
     }
 
-    /// <summary>The content of a note; null when it is not there any more.</summary>
-    /// <exception cref="FormatException">It is no regular file, somebody else's, or too large: nothing of it was read.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Returns the content of a record; null if it does not exist.</summary>
+    /// <exception cref="FormatException">
+    /// The file is not a regular file, belongs to another user, or is too large; it was not read.
+    /// </exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     public byte[]? Read(string name)
     {
         using var file = FolderCalls.TryOpen(Descriptor, name, FolderCalls.O_RDONLY | FolderCalls.O_NONBLOCK, out var errno);
@@ -214,14 +220,14 @@ public sealed class MissedDelFolder : IDisposable
             {
                 FolderCalls.ENOENT => null,
                 FolderCalls.ELOOP or FolderCalls.ENXIO => throw new FormatException(FolderCalls.Describe(errno)),
-                // It says nothing of the file: too many are open, for one.
+                // The error may not be the file's fault, for example if too many files are open.
                 _ => throw new IOException($"open {Path}/{name}: {FolderCalls.Describe(errno)}"),
             };
         }
 
         var status = FolderCalls.StatusOf(file);
         if (status.Type != FolderCalls.S_IFREG)
-            throw new FormatException("it is no regular file");
+            throw new FormatException("it is not a regular file");
         if (status.Owner != FolderCalls.EffectiveUser())
             throw new FormatException($"it belongs to user {status.Owner}");
         if (status.Length > MaxBytes)
@@ -230,8 +236,8 @@ public sealed class MissedDelFolder : IDisposable
         return content[..FolderCalls.Read(file, content)];
     }
 
-    /// <summary>Removes a file, a link (not what it leads to), or an empty folder. Nothing happens if it is not there.</summary>
-    /// <exception cref="IOException">It is still there.</exception>
+    /// <summary>Removes a file, a link (not its target), or an empty folder. No effect if it does not exist.</summary>
+    /// <exception cref="IOException">The file was not removed.</exception>
     public void Remove(string name)
     {
         var errno = FolderCalls.Unlink(_folder, name, 0);
@@ -258,7 +264,7 @@ public sealed class MissedDelFolder : IDisposable
         errno switch
         {
             // With O_DIRECTORY a symbolic link is ENOTDIR, too (open(2)).
-            FolderCalls.ENOTDIR => "it is no folder, or a symbolic link",
+            FolderCalls.ENOTDIR => "it is not a folder, or is a symbolic link",
             _ => FolderCalls.Describe(errno),
         };
 }

@@ -6,39 +6,41 @@ using System.Text.Json;
 
 namespace VpcCni.MissedDels;
 
-/// <summary>A note as JSON. Unknown members are ignored, so that a newer plugin may say more to an older daemon.</summary>
+/// <summary>
+/// Reads and writes records of missed DELs as JSON. Unknown members are ignored, so that a newer plugin may write more to an older daemon.
+/// </summary>
 public static class MissedDelFormat
 {
-    /// <summary>Raised when a reader of the version before would misunderstand a note.</summary>
+    /// <summary>Format version; raised when older readers would misinterpret a record.</summary>
     private const int Version = 1;
 
-    /// <summary>A name or an id; far more than runtimes use.</summary>
+    /// <summary>Maximum length of a name or id; far more than runtimes use.</summary>
     private const int MaxNameLength = 1024;
 
     private static readonly JsonWriterOptions Writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private static readonly JsonDocumentOptions Reading = new() { MaxDepth = 8 };
 
-    public static byte[] Write(MissedDel note)
+    public static byte[] Write(MissedDel del)
     {
         var output = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(output, Writing))
         {
             json.WriteStartObject();
             json.WriteNumber("version"u8, Version);
-            json.WriteString("networkName"u8, note.NetworkName);
-            json.WriteString("containerID"u8, note.ContainerId);
-            json.WriteString("ifName"u8, note.InterfaceName);
-            json.WriteString("at"u8, note.At.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
-            json.WriteNumber("sinceBootNanoseconds"u8, note.SinceBoot.Ticks * TimeSpan.NanosecondsPerTick);
-            json.WriteString("bootID"u8, note.BootId);
+            json.WriteString("networkName"u8, del.NetworkName);
+            json.WriteString("containerID"u8, del.ContainerId);
+            json.WriteString("ifName"u8, del.InterfaceName);
+            json.WriteString("at"u8, del.At.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture));
+            json.WriteNumber("sinceBootNanoseconds"u8, del.SinceBoot.Ticks * TimeSpan.NanosecondsPerTick);
+            json.WriteString("bootID"u8, del.BootId);
             json.WriteEndObject();
         }
 
         return output.WrittenSpan.ToArray();
     }
 
-    /// <exception cref="FormatException">It is no note; the message says what was expected.</exception>
+    /// <exception cref="FormatException">The content is not a record; the message says what was expected.</exception>
     public static MissedDel Read(ReadOnlyMemory<byte> content)
     {
         try
@@ -60,15 +62,15 @@ public static class MissedDelFormat
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            // The second for a string with half a surrogate pair, which a decoded document refuses late.
-            throw new FormatException($"it is no JSON: {exception.Message}", exception);
+            // InvalidOperationException: a string has a lone surrogate, which is only detected when it is read.
+            throw new FormatException($"it is not JSON: {exception.Message}", exception);
         }
     }
 
     private static string Text(JsonElement root, string name, bool mayBeEmpty = false)
     {
         if (!root.TryGetProperty(name, out var value) || value.ValueKind != JsonValueKind.String)
-            throw new FormatException($"{name} is no string");
+            throw new FormatException($"{name} is not a string");
         var text = value.GetString()!;
         return text.Length > MaxNameLength || (text.Length == 0 && !mayBeEmpty)
             ? throw new FormatException($"{name} has {text.Length} characters, expected {(mayBeEmpty ? 0 : 1)} to {MaxNameLength}")
@@ -78,7 +80,7 @@ public static class MissedDelFormat
     private static long Number(JsonElement root, string name) =>
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number)
             ? number
-            : throw new FormatException($"{name} is no whole number");
+            : throw new FormatException($"{name} is not an integer");
 
     private static TimeSpan Duration(JsonElement root, string name) =>
         Number(root, name) is >= 0 and var nanoseconds
@@ -88,5 +90,5 @@ public static class MissedDelFormat
     private static DateTimeOffset Time(JsonElement root, string name) =>
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String && value.TryGetDateTimeOffset(out var at)
             ? at.ToUniversalTime()
-            : throw new FormatException($"{name} is no time, expected e.g. 2026-01-02T03:04:05.678Z");
+            : throw new FormatException($"{name} is not a time, expected e.g. 2026-01-02T03:04:05.678Z");
 }

@@ -8,14 +8,16 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>The ledger and the kernel: what each pod needs, and what nobody needs any more.</summary>
+/// <summary>Compares the ledger with the kernel: what each pod needs, and what is left over.</summary>
 internal static partial class AuditComparison
 {
-    private static IEnumerable<Finding> Pods(AuditLook look, KernelFacts kernel)
+    private static IEnumerable<Finding> Pods(AuditSnapshot snapshot, KernelFacts kernel)
     {
         var veths = kernel.Links.Where(link => link.Kind == "veth").ToDictionary(link => link.Index);
         foreach (
-            var attachment in look.Attachments.Where(attachment => !attachment.IsHostOwned && look.At - attachment.AssignedAt >= Wiring)
+            var attachment in snapshot.Attachments.Where(attachment =>
+                !attachment.IsHostOwned && snapshot.At - attachment.AssignedAt >= WiringTime
+            )
         )
         {
             foreach (var held in attachment.Addresses)
@@ -35,7 +37,7 @@ internal static partial class AuditComparison
         );
         if (route is null)
         {
-            // Of one that was recovered from the kernel the link is all that is known.
+            // Of an attachment recovered from the kernel, only the link is known.
             var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelUsage.LinkSuffix(attachment);
             var isGone = !veths.Values.Any(link => link.Name.EndsWith(suffix, StringComparison.Ordinal));
             yield return attachment.IsRecovered && !isGone
@@ -43,24 +45,24 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "pod-route",
                     subject,
-                    "it was recovered from the kernel's route, and there is no route to it any more: nothing is made for it",
-                    "if that pod runs, delete it, so that it is made anew; the address is released when its link is gone"
+                    "the attachment was recovered from the kernel's route, which no longer exists; the daemon does not recreate it",
+                    "if the pod runs, delete it, so that it is recreated; the daemon releases the address once the link is gone"
                 )
             : isGone
                 ? new Finding(
                     Severity.Warning,
                     "lost-delete",
                     subject,
-                    "the ledger says that it holds this address, and the kernel has neither its link nor a route: its DEL was "
+                    "the ledger assigns this address to the pod, but the kernel has neither its link nor a route: its DEL was "
                         + "probably lost",
-                    "the daemon gives it back by itself once the namespace is gone, too; a runtime's GC does it at once"
+                    "the daemon releases the address once the namespace is gone, too; a runtime's GC releases it at once"
                 )
             : new Finding(
                 Severity.Critical,
                 "pod-route",
                 subject,
-                "there is no route to it: the node and its other pods cannot reach it",
-                KeeperShould
+                "the route to the pod is missing: the node and its other pods cannot reach it",
+                RepairedByDaemon
             );
             yield break;
         }
@@ -70,18 +72,18 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "pod-route",
                 subject,
-                $"it is routed to link {link?.Name ?? route.LinkIndex.ToString(CultureInfo.InvariantCulture)}, which is no pod's",
-                $"ip route get {held.Address} shows where it goes; remove that route"
+                $"its route leads to link {link?.Name ?? route.LinkIndex.ToString(CultureInfo.InvariantCulture)}, which is not a pod's",
+                $"ip route get {held.Address} shows the route; remove it"
             );
         else if (!link.IsUp)
-            yield return new Finding(Severity.Critical, "pod-link", subject, $"its link {link.Name} is down", KeeperShould);
+            yield return new Finding(Severity.Critical, "pod-link", subject, $"its link {link.Name} is down", RepairedByDaemon);
         if (!kernel.Rules.Any(rule => rule.Priority == RulePriorities.ToPod && rule.Destination == host && rule.Table == RouteTables.Main))
             yield return new Finding(
                 Severity.Critical,
                 "pod-rule",
                 subject,
-                "the rule to it is missing: pods of other interfaces send what is meant for it to the VPC's router",
-                KeeperShould
+                "the rule to the pod is missing: pods of other interfaces send its packets to the VPC's router",
+                RepairedByDaemon
             );
         if (held.Place is not { } place)
             yield break;
@@ -92,24 +94,24 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "pod-table",
                 subject,
-                $"what it sends is looked up in table {wrong.Table}, but {place.Id} has table {table}: EC2 drops packets that leave "
-                    + "by another interface",
-                KeeperShould
+                $"its packets are routed by table {wrong.Table}, but {place.Id} has table {table}: EC2 drops packets that leave "
+                    + "through another interface",
+                RepairedByDaemon
             );
         else if (from.Length == 0 && table != RouteTables.Main)
             yield return new Finding(
                 Severity.Critical,
                 "pod-table",
                 subject,
-                $"the rule from it to table {table} of {place.Id} is missing: EC2 drops packets that leave by another interface",
-                KeeperShould
+                $"the rule from the pod to table {table} of {place.Id} is missing: EC2 drops packets that leave through another interface",
+                RepairedByDaemon
             );
     }
 
-    private static IEnumerable<Finding> Leftovers(AuditLook look, KernelFacts kernel)
+    private static IEnumerable<Finding> Leftovers(AuditSnapshot snapshot, KernelFacts kernel)
     {
-        var held = Held(look);
-        var named = look
+        var held = AssignedAddresses(snapshot);
+        var named = snapshot
             .Attachments.Where(attachment => !attachment.IsRecovered)
             .SelectMany(attachment => attachment.Addresses)
             .Select(item => item.Address)
@@ -123,38 +125,42 @@ internal static partial class AuditComparison
         )
         {
             routed.Add(route.LinkIndex);
-            if (route.Destination is not { } destination || !AddressBlocks.IsSingle(destination) || !IsOurs(look, destination.BaseAddress))
+            if (
+                route.Destination is not { } destination
+                || !AddressBlocks.IsSingle(destination)
+                || !IsOfPool(snapshot, destination.BaseAddress)
+            )
                 continue;
             var (address, link) = (destination.BaseAddress, veths[route.LinkIndex]);
-            if (!named.Contains(address) && OwnerOf(look, kernel, link, address) is { } owner)
+            if (!named.Contains(address) && OwnerOf(snapshot, kernel, link, address) is { } owner)
             {
                 yield return new Finding(
                     Severity.Warning,
                     "link-addresses",
                     link.Name,
-                    $"{address} and {owner.Addresses[0].Address} are both routed to it, and it is the link of {Name(owner)}, which "
-                        + $"holds {owner.Addresses[0].Address} only: the other one is left from an earlier sandbox of the pod",
-                    KeeperShould
+                    $"{address} and {owner.Addresses[0].Address} are both routed to this link of {Name(owner)}, which "
+                        + $"has only {owner.Addresses[0].Address}: the other one is left over from an earlier sandbox of the pod",
+                    RepairedByDaemon
                 );
                 continue;
             }
 
-            if (held.Contains(address) || !IsPodLink(link.Name, look.VethPrefix) || link.PeerNamespaceId is null)
+            if (held.Contains(address) || !IsPodLink(link.Name, snapshot.VethPrefix) || link.PeerNamespaceId is null)
                 continue;
-            yield return look.Cooling.Contains(address)
+            yield return snapshot.Cooling.Contains(address)
                 ? new Finding(
                     Severity.Warning,
                     "leftover-route",
                     address.ToString(),
-                    $"it cools, and the kernel still routes it to {link.Name}",
-                    "the daemon holds it back as long as the route is there; the runtime's DEL, or `ip link delete`, ends that"
+                    $"the address is in cooldown, but the kernel still routes it to {link.Name}",
+                    "the daemon does not reuse the address while the route exists; the runtime's DEL, or `ip link delete`, removes it"
                 )
                 : new Finding(
                     Severity.Critical,
                     "unknown-route",
                     address.ToString(),
-                    $"the kernel routes it to {link.Name}, and the ledger has it free: the next pod could get the same",
-                    $"the daemon holds it at its next look; if {link.Name} is no pod's any more, ip link delete {link.Name}"
+                    $"the kernel routes it to {link.Name}, but the ledger has it free: the next pod could get the same address",
+                    $"the daemon reserves it at its next check; if no pod uses {link.Name}, run ip link delete {link.Name}"
                 );
         }
 
@@ -163,43 +169,43 @@ internal static partial class AuditComparison
                 .Rules.Select(PodOf)
                 .OfType<IPAddress>()
                 .Distinct()
-                .Where(address => !held.Contains(address) && IsOurs(look, address))
+                .Where(address => !held.Contains(address) && IsOfPool(snapshot, address))
         )
             yield return new Finding(
                 Severity.Warning,
                 "leftover-rule",
                 address.ToString(),
-                "there are rules for it, and no pod holds it: they would send the next holder's packets the wrong way",
-                KeeperShould
+                "there are rules for this address, but no pod has it: they would misroute the packets of the next pod",
+                RepairedByDaemon
             );
 
-        var suffixes = look
+        var suffixes = snapshot
             .Attachments.Where(attachment => attachment.Pod.Name is { Length: > 0 })
             .Select(attachment => KernelUsage.LinkSuffix(attachment.Pod))
             .ToHashSet(StringComparer.Ordinal);
-        // Where a sandbox without a pod's name holds an address, its link may be any.
-        if (look.Attachments.Any(attachment => attachment.Pod.Name is not { Length: > 0 }))
+        // The link of a sandbox without a pod name may have any name.
+        if (snapshot.Attachments.Any(attachment => attachment.Pod.Name is not { Length: > 0 }))
             yield break;
         foreach (
             var link in veths.Values.Where(link =>
                 !routed.Contains(link.Index)
                 && link.Group != LinkGroups.Released
-                && IsPodLink(link.Name, look.VethPrefix)
-                && !suffixes.Contains(link.Name[look.VethPrefix.Length..])
+                && IsPodLink(link.Name, snapshot.VethPrefix)
+                && !suffixes.Contains(link.Name[snapshot.VethPrefix.Length..])
             )
         )
             yield return new Finding(
                 Severity.Warning,
                 "leftover-link",
                 link.Name,
-                "it is named like a pod's link, nothing is routed to it, and no pod of that name holds an address",
-                $"ip link delete {link.Name}, once you are sure that nobody uses it"
+                "its name is that of a pod's link, but nothing is routed to it, and no such pod has an address",
+                $"ip link delete {link.Name}, once you are sure that it is unused"
             );
     }
 
-    /// <summary>Who holds another address of the family that is routed to the link, which is named after it.</summary>
-    private static Attachment? OwnerOf(AuditLook look, KernelFacts kernel, LinkInfo link, IPAddress other) =>
-        look.Attachments.FirstOrDefault(attachment =>
+    /// <summary>Returns the attachment that the link is named after and that has another address of the family routed to it.</summary>
+    private static Attachment? OwnerOf(AuditSnapshot snapshot, KernelFacts kernel, LinkInfo link, IPAddress other) =>
+        snapshot.Attachments.FirstOrDefault(attachment =>
             !attachment.IsRecovered
             && link.Name.EndsWith(KernelUsage.LinkSuffix(attachment), StringComparison.Ordinal)
             && attachment.Addresses.Any(held =>
@@ -219,7 +225,7 @@ internal static partial class AuditComparison
             _ => null,
         };
 
-    /// <summary>The prefix and 11 hexadecimal digits, as both plugins name them.</summary>
+    /// <summary>Whether a link has the name of a pod's link: the prefix and 11 hexadecimal digits, as both plugins name them.</summary>
     private static bool IsPodLink(string name, string prefix) =>
         name.Length == prefix.Length + 11
         && name.StartsWith(prefix, StringComparison.Ordinal)

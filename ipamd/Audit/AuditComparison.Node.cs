@@ -6,13 +6,13 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>The node's own network, as far as pods depend on it: what other programs route, the way out, and kernel parameters.</summary>
+/// <summary>Checks what pods need of the node's own network: routes of other programs, the default route, kernel parameters.</summary>
 internal static partial class AuditComparison
 {
-    /// <summary>Routes of others to addresses of the pool.</summary>
-    private static IEnumerable<Finding> ForeignRoutes(AuditLook look, KernelFacts kernel)
+    /// <summary>Finds routes of other programs to addresses of the pool.</summary>
+    private static IEnumerable<Finding> ForeignRoutes(AuditSnapshot snapshot, KernelFacts kernel)
     {
-        var pods = look
+        var pods = snapshot
             .Attachments.Where(attachment => !attachment.IsHostOwned)
             .SelectMany(attachment => attachment.Addresses)
             .Select(held => held.Address)
@@ -23,24 +23,30 @@ internal static partial class AuditComparison
         )
         {
             var destination = route.Destination!.Value;
-            if (!AddressBlocks.IsSingle(destination) || pods.Contains(destination.BaseAddress) || !IsOurs(look, destination.BaseAddress))
+            if (
+                !AddressBlocks.IsSingle(destination)
+                || pods.Contains(destination.BaseAddress)
+                || !IsOfPool(snapshot, destination.BaseAddress)
+            )
                 continue;
             var link = links.GetValueOrDefault(route.LinkIndex);
-            if (link is { Kind: "veth", PeerNamespaceId: not null } && IsPodLink(link.Name, look.VethPrefix))
+            if (link is { Kind: "veth", PeerNamespaceId: not null } && IsPodLink(link.Name, snapshot.VethPrefix))
                 continue;
             yield return new Finding(
                 Severity.Warning,
                 "foreign-route",
                 destination.BaseAddress.ToString(),
-                $"it is an address of the pool, and another program routes it to {link?.Name ?? $"link {route.LinkIndex}"}, "
-                    + "which is no pod's: no pod gets it as long as that is so",
-                $"ip route show {destination.BaseAddress} shows the route; whoever made it must use another address"
+                $"another program routes this address of the pool to {link?.Name ?? $"link {route.LinkIndex}"}, "
+                    + "which is not a pod's link: no pod gets the address while the route exists",
+                $"ip route show {destination.BaseAddress} shows the route; the program that added it must use another address"
             );
         }
     }
 
-    /// <summary>The lowest metric is taken, and the first of equal ones.</summary>
-    private static IEnumerable<Finding> DefaultRoute(AuditLook look, KernelFacts kernel)
+    /// <summary>
+    /// Finds a default route through a secondary interface. The kernel uses the route with the lowest metric, and the first of equal ones.
+    /// </summary>
+    private static IEnumerable<Finding> DefaultRoute(AuditSnapshot snapshot, KernelFacts kernel)
     {
         var preferred = kernel
             .Routes.Where(route => route is { Table: RouteTables.Main, Family: AddressFamily.InterNetwork, Destination: null })
@@ -48,10 +54,10 @@ internal static partial class AuditComparison
             .MinBy(route => route.Metric);
         if (preferred is null)
             yield break;
-        foreach (var item in look.Ledger.Interfaces.Where(item => !item.IsPrimary))
+        foreach (var item in snapshot.Ledger.Interfaces.Where(item => !item.IsPrimary))
         {
             if (
-                LinkOf(look, kernel, item) is not { } link
+                LinkOf(snapshot, kernel, item) is not { } link
                 || (preferred.LinkIndex != link.Index && preferred.NextHops.All(hop => hop.LinkIndex != link.Index))
             )
                 continue;
@@ -59,15 +65,15 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "default-route",
                 item.Id.Value,
-                $"the default route of table main leads by its link {link.Name}, with metric {preferred.Metric}: what the node sends, "
-                    + "and what is translated for pods, leaves by the wrong interface and EC2 drops it",
+                $"the default route of table main uses its link {link.Name}, with metric {preferred.Metric}: packets of the node, "
+                    + "and translated packets of pods, leave through the wrong interface, and EC2 drops them",
                 $"ip route del default dev {link.Name}{(preferred.Metric == 0 ? "" : $" metric {preferred.Metric}")}, "
                     + $"and stop the DHCP client on {link.Name} from using routes"
             );
         }
     }
 
-    private static IEnumerable<Finding> Settings(AuditLook look, KernelFacts kernel)
+    private static IEnumerable<Finding> Settings(AuditSnapshot snapshot, KernelFacts kernel)
     {
         var settings = kernel.Settings.ToDictionary(item => item.LinkIndex);
         if (settings.TryGetValue(LinkConfiguration.All, out var all) && !all.Forwards)
@@ -76,14 +82,14 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "forwarding",
                 "net.ipv4.ip_forward",
-                "it is 0: the node forwards nothing from and to its pods",
-                KeeperShould
+                "it is 0: the node forwards no packets from and to its pods",
+                RepairedByDaemon
             );
-            // Those of the links go with it.
+            // The kernel resets the links' settings with it.
             yield break;
         }
 
-        foreach (var (link, isEni) in Forwarding(look, kernel))
+        foreach (var (link, isEni) in Forwarding(snapshot, kernel))
         {
             if (!settings.TryGetValue(link.Index, out var setting))
                 continue;
@@ -92,30 +98,30 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "forwarding",
                     $"net.ipv4.conf.{link.Name}.forwarding",
-                    $"it is 0: what arrives by {link.Name} is not forwarded",
-                    KeeperShould
+                    $"it is 0: packets that arrive through {link.Name} are not forwarded",
+                    RepairedByDaemon
                 );
             if (isEni && setting.ReversePathFilter == 1 && settings.GetValueOrDefault(LinkConfiguration.All)?.ReversePathFilter != 2)
                 yield return new Finding(
                     Severity.Warning,
                     "reverse-path-filter",
                     $"net.ipv4.conf.{link.Name}.rp_filter",
-                    "it is 1 (strict): packets whose source is routed by another interface are dropped",
-                    KeeperShould
+                    "it is 1 (strict): the kernel drops packets whose source is routed through another interface",
+                    RepairedByDaemon
                 );
         }
     }
 
-    /// <summary>Links by which something arrives that is forwarded: those of interfaces, and pods'.</summary>
-    private static IEnumerable<(LinkInfo Link, bool IsEni)> Forwarding(AuditLook look, KernelFacts kernel)
+    /// <summary>Returns the links whose incoming packets are forwarded: those of interfaces and of pods.</summary>
+    private static IEnumerable<(LinkInfo Link, bool IsEni)> Forwarding(AuditSnapshot snapshot, KernelFacts kernel)
     {
-        foreach (var item in look.Ledger.Interfaces.Where(item => item.CarriesPods))
+        foreach (var item in snapshot.Ledger.Interfaces.Where(item => item.CarriesPods))
         {
-            if (LinkOf(look, kernel, item) is { } link)
+            if (LinkOf(snapshot, kernel, item) is { } link)
                 yield return (link, true);
         }
 
-        var pods = look
+        var pods = snapshot
             .Attachments.Where(attachment => !attachment.IsHostOwned)
             .SelectMany(attachment => attachment.Addresses)
             .Select(held => Host(held.Address))
@@ -128,8 +134,9 @@ internal static partial class AuditComparison
             yield return (link, false);
     }
 
-    private static LinkInfo? LinkOf(AuditLook look, KernelFacts kernel, InterfaceView item) =>
-        look.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard) is { } wired
+    private static LinkInfo? LinkOf(AuditSnapshot snapshot, KernelFacts kernel, InterfaceView item) =>
+        snapshot.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard)
+            is { } wired
             ? kernel.Links.FirstOrDefault(link => link.Mac == MacAddress.Parse(wired.Mac) && link.ParentIndex is null)
             : null;
 }

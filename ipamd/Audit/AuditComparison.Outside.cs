@@ -7,15 +7,15 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>The ledger against the runtime's namespaces, and against EC2.</summary>
+/// <summary>Compares the ledger with the runtime's namespaces and with EC2.</summary>
 internal static partial class AuditComparison
 {
-    private static IEnumerable<Finding> Sandboxes(AuditLook look, RuntimeFacts runtime)
+    private static IEnumerable<Finding> Sandboxes(AuditSnapshot snapshot, RuntimeFacts runtime)
     {
         var byPath = runtime.Sandboxes.ToDictionary(sandbox => sandbox.Path, StringComparer.Ordinal);
         foreach (
-            var attachment in look.Attachments.Where(attachment =>
-                attachment.NetnsPath.Length > 0 && look.At - attachment.AssignedAt >= Wiring
+            var attachment in snapshot.Attachments.Where(attachment =>
+                attachment.NetnsPath.Length > 0 && snapshot.At - attachment.AssignedAt >= WiringTime
             )
         )
         {
@@ -28,12 +28,12 @@ internal static partial class AuditComparison
                         "sandbox-gone",
                         subject,
                         $"its namespace {attachment.NetnsPath} is gone, and no DEL came",
-                        "the daemon gives the address back by itself once link and route are gone, too; a runtime's GC does it at once"
+                        "the daemon releases the address once link and route are gone, too; a runtime's GC releases it at once"
                     );
                 continue;
             }
 
-            if (Gateway(look, attachment, sandbox) is { } gateway)
+            if (Gateway(snapshot, attachment, sandbox) is { } gateway)
                 yield return gateway with
                 {
                     Subject = subject,
@@ -51,15 +51,15 @@ internal static partial class AuditComparison
                     $"inside its namespace {attachment.Key.InterfaceName} has "
                         + $"{(inside.Length == 0 ? "no address" : string.Join(", ", inside.Select(address => address.ToString())))} "
                         + $"instead of {held.Address}",
-                    Remake
+                    RecreatePod
                 );
             }
         }
 
-        var named = look.Attachments.Select(attachment => attachment.NetnsPath).ToHashSet(StringComparer.Ordinal);
-        var links = (look.Kernel?.Links ?? []).Select(link => link.Mac).OfType<MacAddress>().ToHashSet();
-        // Seen by its number, it is a pod of this node when a link of the host leads there.
-        var led = (look.Kernel?.Links ?? [])
+        var named = snapshot.Attachments.Select(attachment => attachment.NetnsPath).ToHashSet(StringComparer.Ordinal);
+        var links = (snapshot.Kernel?.Links ?? []).Select(link => link.Mac).OfType<MacAddress>().ToHashSet();
+        // A namespace that was read by its number belongs to a pod of this node if a link of the host leads there.
+        var led = (snapshot.Kernel?.Links ?? [])
             .Where(link => link.Kind == "veth")
             .Select(link => link.PeerNamespaceId)
             .OfType<int>()
@@ -69,7 +69,7 @@ internal static partial class AuditComparison
         );
         foreach (
             var shared in ours.SelectMany(sandbox => sandbox.Addresses.Select(item => (sandbox.Path, item.Address)))
-                .Where(item => IsOurs(look, item.Address))
+                .Where(item => IsOfPool(snapshot, item.Address))
                 .GroupBy(item => item.Address)
         )
         {
@@ -82,21 +82,24 @@ internal static partial class AuditComparison
                     $"{paths.Length} namespaces use it: {string.Join(", ", paths)}",
                     "delete all but the pod that `ipamd pods` shows"
                 );
-            else if (!Held(look).Contains(shared.Key))
+            else if (!AssignedAddresses(snapshot).Contains(shared.Key))
                 yield return new Finding(
                     Severity.Critical,
                     "unknown-sandbox",
                     shared.Key.ToString(),
-                    $"namespace {paths[0]} uses it, and the ledger has nobody for it: another pod could get the same",
-                    Remake
+                    $"namespace {paths[0]} uses it, but the ledger has it free: another pod could get the same address",
+                    RecreatePod
                 );
         }
     }
 
-    /// <summary>What a pod sends goes to the MAC address of its permanent neighbour entry; a link that has another one drops it.</summary>
-    private static Finding? Gateway(AuditLook look, Attachment attachment, SandboxFacts sandbox)
+    /// <summary>
+    /// Compares the MAC address of a pod's permanent neighbour entry, to which its packets go, with that of its link, which drops packets
+    /// to another address.
+    /// </summary>
+    private static Finding? Gateway(AuditSnapshot snapshot, Attachment attachment, SandboxFacts sandbox)
     {
-        if (look.Kernel is not { } kernel || sandbox.Gateways.Count == 0)
+        if (snapshot.Kernel is not { } kernel || sandbox.Gateways.Count == 0)
             return null;
         var route = kernel.Routes.FirstOrDefault(route =>
             route.Table == RouteTables.Main && route.Destination == Host(attachment.Addresses[0].Address)
@@ -111,16 +114,16 @@ internal static partial class AuditComparison
             Severity.Critical,
             "pod-neighbour",
             "",
-            $"inside its namespace the gateway has the MAC address {sandbox.Gateways[0]}, and its link {link.Name} has {mac}: the "
-                + "node drops what it sends",
-            KeeperShould
+            $"inside its namespace the gateway has the MAC address {sandbox.Gateways[0]}, but its link {link.Name} has {mac}: the "
+                + "node drops its packets",
+            RepairedByDaemon
         );
     }
 
-    private static IEnumerable<Finding> Cloud(AuditLook look, IReadOnlyList<CloudInterface> cloud)
+    private static IEnumerable<Finding> Cloud(AuditSnapshot snapshot, IReadOnlyList<CloudInterface> cloud)
     {
         var described = cloud.Where(item => item.DeviceIndex is not null).ToDictionary(item => item.Id);
-        foreach (var known in look.Ledger.Interfaces.Where(item => !look.Unsettled.Contains(item.Id)))
+        foreach (var known in snapshot.Ledger.Interfaces.Where(item => !snapshot.RecentlyChanged.Contains(item.Id)))
         {
             if (!described.TryGetValue(known.Id, out var real))
             {
@@ -128,9 +131,9 @@ internal static partial class AuditComparison
                     known.Assigned > 0 ? Severity.Critical : Severity.Warning,
                     "cloud-interface",
                     known.Id.Value,
-                    $"the ledger has it as device {known.DeviceIndex} with {known.Assigned} addresses in use, and EC2 does not show "
+                    $"the ledger has it as device {known.DeviceIndex} with {known.Assigned} addresses in use, but EC2 does not show "
                         + "it attached",
-                    "somebody detached it: its pods are unreachable and have to be made anew"
+                    "somebody detached it; its pods are unreachable and must be recreated"
                 );
                 continue;
             }
@@ -144,9 +147,9 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "cloud-block",
                     block.Range.ToString(),
-                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} and EC2 does not: "
-                        + "what is sent to it does not arrive",
-                    block.Assigned > 0 ? Remake : Observes
+                    $"the ledger has it on {known.Id}{(block.Assigned > 0 ? $", {block.Assigned} in use," : "")} but EC2 does not: "
+                        + "packets to it do not arrive",
+                    block.Assigned > 0 ? RecreatePod : AdoptedByDaemon
                 );
             }
 
@@ -156,22 +159,22 @@ internal static partial class AuditComparison
                     Severity.Warning,
                     "cloud-block-unknown",
                     block.ToString(),
-                    $"EC2 has it on {known.Id} and the ledger does not: it is paid for and not used",
-                    Observes
+                    $"EC2 has it on {known.Id}, but the ledger does not: it is unused",
+                    AdoptedByDaemon
                 );
         }
 
-        var all = look.Ledger.Interfaces.Select(item => item.Id).ToHashSet();
-        foreach (var extra in described.Values.Where(item => !all.Contains(item.Id) && !look.Unsettled.Contains(item.Id)))
+        var all = snapshot.Ledger.Interfaces.Select(item => item.Id).ToHashSet();
+        foreach (var extra in described.Values.Where(item => !all.Contains(item.Id) && !snapshot.RecentlyChanged.Contains(item.Id)))
             yield return new Finding(
                 Severity.Warning,
                 "cloud-interface-unknown",
                 extra.Id.Value,
-                $"EC2 shows it attached as device {extra.DeviceIndex}, and the ledger does not have it",
-                Observes
+                $"EC2 shows it attached as device {extra.DeviceIndex}, but the ledger does not have it",
+                AdoptedByDaemon
             );
     }
 
-    private const string Observes =
-        "the daemon describes the interfaces every quarter of an hour and takes over what it finds; this answer makes it look now";
+    private const string AdoptedByDaemon =
+        "the daemon describes the interfaces every 15 minutes and adopts what it finds; this audit has triggered it now";
 }

@@ -6,33 +6,33 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>
-/// Compares the sides of one look. Pure, and written from what a pod needs, not from what the daemon declares: it shares no comparison with
-/// the keeper of the host's network, so that what that one does not see is found here.
+/// Compares the views of one pass. Pure. Derived from what a pod needs, not from what the daemon declares, and without code of the
+/// reconciler of the host's network, so that it finds what the reconciler misses.
 /// </summary>
 internal static partial class AuditComparison
 {
-    /// <summary>Between the reply to an ADD and the end of the plugin's wiring, which a loaded node makes long.</summary>
-    public static readonly TimeSpan Wiring = TimeSpan.FromSeconds(30);
+    /// <summary>Time allowed for the plugin's wiring after an ADD, long enough for a loaded node.</summary>
+    public static readonly TimeSpan WiringTime = TimeSpan.FromSeconds(30);
 
-    private const string Remake = "delete the pod, so that it is made anew with an address of its own";
+    private const string RecreatePod = "delete the pod, so that it is recreated with its own address";
 
-    public static IReadOnlyList<Finding> Of(AuditLook look)
+    public static IReadOnlyList<Finding> Of(AuditSnapshot snapshot)
     {
-        List<Finding> findings = [.. Orphans(look)];
-        if (look.Kernel is { } kernel)
+        List<Finding> findings = [.. Orphans(snapshot)];
+        if (snapshot.Kernel is { } kernel)
         {
-            findings.AddRange(Pods(look, kernel));
-            findings.AddRange(Leftovers(look, kernel));
-            findings.AddRange(ForeignRoutes(look, kernel));
-            findings.AddRange(Interfaces(look, kernel));
-            findings.AddRange(DefaultRoute(look, kernel));
-            findings.AddRange(Settings(look, kernel));
+            findings.AddRange(Pods(snapshot, kernel));
+            findings.AddRange(Leftovers(snapshot, kernel));
+            findings.AddRange(ForeignRoutes(snapshot, kernel));
+            findings.AddRange(Interfaces(snapshot, kernel));
+            findings.AddRange(DefaultRoute(snapshot, kernel));
+            findings.AddRange(Settings(snapshot, kernel));
         }
 
-        if (look.Runtime is { } runtime)
-            findings.AddRange(Sandboxes(look, runtime));
-        if (look.Cloud is { } cloud && look.Ledger.IsObserved)
-            findings.AddRange(Cloud(look, cloud));
+        if (snapshot.Runtime is { } runtime)
+            findings.AddRange(Sandboxes(snapshot, runtime));
+        if (snapshot.Cloud is { } cloud && snapshot.Ledger.IsObserved)
+            findings.AddRange(Cloud(snapshot, cloud));
         return
         [
             .. findings
@@ -47,33 +47,35 @@ internal static partial class AuditComparison
         : attachment.Pod.Name is { Length: > 0 } ? attachment.Pod.ToString()
         : $"sandbox {attachment.Key.ContainerId}";
 
-    private static bool IsOurs(AuditLook look, IPAddress address) =>
-        look.Ledger.Interfaces.Any(item => item.CarriesPods && item.Blocks.Any(block => block.Range.Contains(address)));
+    private static bool IsOfPool(AuditSnapshot snapshot, IPAddress address) =>
+        snapshot.Ledger.Interfaces.Any(item => item.CarriesPods && item.Blocks.Any(block => block.Range.Contains(address)));
 
-    private static HashSet<IPAddress> Held(AuditLook look) =>
-        [.. look.Attachments.SelectMany(attachment => attachment.Addresses).Select(held => held.Address)];
+    private static HashSet<IPAddress> AssignedAddresses(AuditSnapshot snapshot) =>
+        [.. snapshot.Attachments.SelectMany(attachment => attachment.Addresses).Select(held => held.Address)];
 
     private static IPNetwork Host(IPAddress address) => AddressBlocks.Single(address);
 
-    private static IEnumerable<Finding> Orphans(AuditLook look) =>
+    private static IEnumerable<Finding> Orphans(AuditSnapshot snapshot) =>
         AddressLoss
-            .Of(look.Ledger)
+            .Of(snapshot.Ledger)
             .Select(loss => new Finding(
                 Severity.Critical,
                 "orphan",
                 loss.Interface?.Value ?? "no interface",
-                $"{loss.Sentence}: nothing that is sent to them arrives",
-                "delete these pods, so that they are made anew with addresses of their own"
+                $"{loss.Sentence}: packets to them do not arrive",
+                "delete these pods, so that they are recreated with new addresses"
             ));
 
-    private static IEnumerable<Finding> Interfaces(AuditLook look, KernelFacts kernel)
+    private static IEnumerable<Finding> Interfaces(AuditSnapshot snapshot, KernelFacts kernel)
     {
         foreach (
-            var item in look.Ledger.Interfaces.Where(item => item.CarriesPods && !item.IsDraining && !look.Unsettled.Contains(item.Id))
+            var item in snapshot.Ledger.Interfaces.Where(item =>
+                item.CarriesPods && !item.IsDraining && !snapshot.RecentlyChanged.Contains(item.Id)
+            )
         )
         {
             if (
-                look.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard)
+                snapshot.Wirings.FirstOrDefault(wiring => wiring.DeviceIndex == item.DeviceIndex && wiring.NetworkCard == item.NetworkCard)
                 is not { } wired
             )
             {
@@ -81,8 +83,8 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "interface-not-wired",
                     item.Id.Value,
-                    $"device {item.DeviceIndex} carries pods' addresses and has never been wired",
-                    "see the daemon's log for why"
+                    $"device {item.DeviceIndex} has addresses for pods, but was never wired",
+                    "the daemon's log has the reason"
                 );
                 continue;
             }
@@ -96,7 +98,9 @@ internal static partial class AuditComparison
                     "interface-link",
                     item.Id.Value,
                     link is null ? $"there is no link with its MAC address {wired.Mac}" : $"its link {link.Name} is down",
-                    link is null ? "is it still attached? compare with EC2" : $"ip link set {link.Name} up, and find out who set it down"
+                    link is null
+                        ? "check in EC2 whether it is still attached"
+                        : $"ip link set {link.Name} up, and find out what set it down"
                 );
                 continue;
             }
@@ -108,8 +112,8 @@ internal static partial class AuditComparison
                     Severity.Critical,
                     "interface-route",
                     item.Id.Value,
-                    $"table {wired.RouteTable} has no default route by {link.Name}: its pods reach nothing outside of the node",
-                    KeeperShould
+                    $"table {wired.RouteTable} has no default route through {link.Name}: its pods cannot reach anything outside the node",
+                    RepairedByDaemon
                 );
             if (
                 !kernel.Rules.Any(rule =>
@@ -123,11 +127,11 @@ internal static partial class AuditComparison
                     "interface-rule",
                     item.Id.Value,
                     $"there is no rule from {item.PrimaryAddress} to table {wired.RouteTable}",
-                    KeeperShould
+                    RepairedByDaemon
                 );
         }
     }
 
-    private const string KeeperShould =
-        "the daemon repairs this within seconds; if it stays, another program undoes it: see `ipamd status` and the daemon's log";
+    private const string RepairedByDaemon =
+        "the daemon repairs this within seconds; if it persists, another program undoes it: see `ipamd status` and the daemon's log";
 }

@@ -6,13 +6,13 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Audit;
 
-/// <summary>The node as it is: rtnetlink in the daemon's namespace, and in those that the runtime keeps.</summary>
-/// <param name="entersNamespaces">False: as without CAP_SYS_ADMIN, whatever the process may do (tests).</param>
+/// <summary>Reads the node by rtnetlink: in the daemon's namespace and in those of the runtime.</summary>
+/// <param name="entersNamespaces">False: never enter namespaces, as without CAP_SYS_ADMIN (for tests).</param>
 internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
 {
     private static readonly AddressFamily[] Families = [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6];
 
-    /// <summary>More sandboxes than any node runs; what is beyond is not looked at.</summary>
+    /// <summary>Maximum number of sandboxes: more than any node runs; further ones are not read.</summary>
     private const int MaxSandboxes = 2048;
 
     public KernelFacts Kernel()
@@ -36,7 +36,7 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         }
     }
 
-    /// <summary>All namespaces in the folders in which those of attachments are: a runtime keeps its own in one.</summary>
+    /// <summary>Reads all namespaces in the folders of the attachments' namespaces; a runtime keeps its namespaces in one folder.</summary>
     public RuntimeFacts Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
         HashSet<string> folders =
@@ -47,13 +47,13 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
                 .Where(folder => !folder.StartsWith("/proc/", StringComparison.Ordinal) && Directory.Exists(folder)),
         ];
         if (paths.Count > 0 && folders.Count == 0 && !paths.Any(File.Exists))
-            throw new HostNetworkException($"the runtime's folder {Path.GetDirectoryName(paths[0])} cannot be seen from here");
+            throw new HostNetworkException($"the runtime's folder {Path.GetDirectoryName(paths[0])} is not visible to the daemon");
         Dictionary<NamespaceIdentity, SandboxFacts> sandboxes = [];
         using var host = OpenHost();
-        // A link is numbered when it is asked for.
+        // The kernel assigns a namespace number when a link to it is listed.
         _ = host.GetLinks();
         var mayEnter = entersNamespaces;
-        // Those that attachments name come first, so that each goes by the name that the ledger has for it.
+        // Attachments' paths come first, so that a namespace is listed by the ledger's path.
         foreach (var path in paths.Concat(folders.SelectMany(FilesOf)).Distinct(StringComparer.Ordinal).Take(MaxSandboxes))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -93,7 +93,7 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         }
     }
 
-    /// <summary>Null for a file that is no namespace, or is none any more.</summary>
+    /// <summary>Returns null for a file that is not, or no longer, a namespace.</summary>
     private static NetworkNamespace? Open(string path)
     {
         try
@@ -107,10 +107,10 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
     }
 
     /// <summary>
-    /// From within, where that is allowed: it takes CAP_SYS_ADMIN. Else by the number that the host has for it, for which CAP_NET_ADMIN is
-    /// enough; neighbours cannot be had that way. Null when it went away meanwhile.
+    /// Reads a namespace from inside, which needs CAP_SYS_ADMIN, or else by the host's number, which needs only CAP_NET_ADMIN but has no
+    /// neighbours. Returns null if it disappears meanwhile.
     /// </summary>
-    /// <exception cref="HostNetworkException">It can be seen in neither way.</exception>
+    /// <exception cref="HostNetworkException">The namespace cannot be read either way.</exception>
     private static SandboxFacts? Read(string path, NetworkNamespace sandbox, RouteNetlink host, ref bool mayEnter)
     {
         try
@@ -120,7 +120,7 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
         }
         catch (NetworkNamespaceException exception) when (exception.Errno == Errno.EPERM)
         {
-            // And so for all.
+            // The same applies to all namespaces.
             mayEnter = false;
         }
         catch (Exception exception) when (exception is NetworkNamespaceException or NetlinkException)
@@ -130,13 +130,13 @@ internal sealed class KernelNodeView(bool entersNamespaces = true) : INodeView
 
         try
         {
-            // Without a number no link of the host leads there: whatever is inside, it is not wired.
+            // Without a number, no link of the host leads there, so the namespace is not wired.
             return host.FindNamespaceId(sandbox) is { } number ? ByNumber(path, host, number) : new SandboxFacts(path, [], []);
         }
         catch (NetlinkException exception) when (exception.Errno is Errno.EPERM or Errno.EACCES)
         {
             throw new HostNetworkException(
-                "the daemon may not look into them (it lacks CAP_NET_ADMIN, or CAP_SYS_ADMIN on this kernel)",
+                "the daemon may not read them (it lacks CAP_NET_ADMIN, or CAP_SYS_ADMIN on this kernel)",
                 exception
             );
         }

@@ -7,17 +7,17 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Audit;
 
 /// <summary>
-/// Looks at ledger, kernel, namespaces and EC2, and at what differs once more some seconds later: pods come and go meanwhile, and only what
-/// two looks find is a finding. EC2 is asked once, out of the node's budget. Runs in the daemon, which alone has the ledger and its
-/// intents; repairs nothing.
+/// Compares ledger, kernel, namespaces and EC2 in two passes some seconds apart: pods start and stop meanwhile, so only a mismatch of both
+/// passes is a finding. Calls EC2 once, out of the node's budget. Runs in the daemon, which alone has the ledger and its intents; repairs
+/// nothing.
 /// </summary>
-/// <param name="ledger">The daemon's side.</param>
-/// <param name="cloud">Budgeted.</param>
-/// <param name="node">Kernel and namespaces.</param>
-/// <param name="wirings">The interfaces that the daemon has wired.</param>
-/// <param name="vethPrefix">How names of pods' links begin.</param>
-/// <param name="startObstacle">What the daemon's start waits for; null when it is over.</param>
-/// <param name="time">For the pause between two looks.</param>
+/// <param name="ledger">The daemon's view.</param>
+/// <param name="cloud">The cloud; rate limited.</param>
+/// <param name="node">Views of kernel and namespaces.</param>
+/// <param name="wirings">Returns the wired interfaces.</param>
+/// <param name="vethPrefix">Prefix of the names of pods' links.</param>
+/// <param name="startObstacle">Returns what the daemon's start waits for; null after the start.</param>
+/// <param name="time">Clock for the pause between the passes.</param>
 internal sealed class NodeAuditor(
     IpLedger ledger,
     ICloud cloud,
@@ -28,34 +28,36 @@ internal sealed class NodeAuditor(
     TimeProvider time
 ) : IDisposable
 {
-    /// <summary>Longer than a DEL takes from its first request of the kernel to the daemon, on a node that is not overloaded.</summary>
+    /// <summary>
+    /// Pause between the passes; longer than a DEL takes on a node that is not overloaded, from its first call of the kernel to the daemon.
+    /// </summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
 
     private readonly SemaphoreSlim _one = new(1);
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _changed = [];
 
-    /// <summary>Told when something of the cloud was found that the ledger does not have.</summary>
-    public Action ObserveSoon { get; init; } = () => { };
+    /// <summary>Called when the cloud has something that the ledger lacks.</summary>
+    public Action RequestObservation { get; init; } = () => { };
 
-    /// <summary>To be subscribed to the pool's events: what is being changed is not compared.</summary>
-    public void Observe(PoolEvent happened)
+    /// <summary>Records changes in flight, which are not compared; subscribes to the pool's events.</summary>
+    public void Observe(PoolEvent poolEvent)
     {
-        var intent = happened switch
+        var intent = poolEvent switch
         {
             PoolEvent.ChangeBegan began => began.Intent,
             PoolEvent.ChangeAdvanced advanced => advanced.Intent,
             PoolEvent.ChangeEnded ended => ended.Intent,
             _ => null,
         };
-        if (intent?.InterfaceId is not { } concerned)
+        if (intent?.InterfaceId is not { } id)
             return;
         lock (_lock)
         {
-            _changed[concerned] = happened.At;
+            _changed[id] = poolEvent.At;
             foreach (
                 var settled in _changed
-                    .Where(pair => happened.At - pair.Value > IpLedger.ConsistencyWindow)
+                    .Where(pair => poolEvent.At - pair.Value > IpLedger.ConsistencyWindow)
                     .Select(pair => pair.Key)
                     .ToArray()
             )
@@ -63,8 +65,8 @@ internal sealed class NodeAuditor(
         }
     }
 
-    /// <param name="asksCloud">False: EC2 is left out.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="asksCloud">Whether to call EC2.</param>
+    /// <param name="cancellationToken">Cancels the audit.</param>
     public async Task<AuditResult> RunAsync(bool asksCloud, CancellationToken cancellationToken)
     {
         await _one.WaitAsync(cancellationToken);
@@ -73,31 +75,31 @@ internal sealed class NodeAuditor(
             List<string> notCompared = [];
             var described = asksCloud ? await DescribeAsync(notCompared, cancellationToken) : null;
             if (!asksCloud)
-                notCompared.Add("EC2: left out as asked");
-            var first = Look(described, notCompared, cancellationToken);
+                notCompared.Add("EC2: left out on request");
+            var first = TakeSnapshot(described, notCompared, cancellationToken);
             if (!first.Ledger.IsObserved)
                 notCompared.Add(
-                    "interfaces and their addresses: this daemon has not yet observed which are "
-                        + $"attached{(startObstacle() is { } obstacle ? $" ({obstacle})" : "")}, so nothing is said of them"
+                    "interfaces and their addresses: this daemon has not yet observed what is "
+                        + $"attached{(startObstacle() is { } obstacle ? $" ({obstacle})" : "")}, so they are not compared"
                 );
             var found = AuditComparison.Of(first);
             var last = first;
             if (found.Count > 0)
             {
                 await Task.Delay(Pause, time, cancellationToken);
-                last = Look(described, [], cancellationToken);
+                last = TakeSnapshot(described, [], cancellationToken);
                 var before = found.Select(finding => (finding.Kind, finding.Subject)).ToHashSet();
                 found = [.. AuditComparison.Of(last).Where(finding => before.Contains((finding.Kind, finding.Subject)))];
             }
 
             if (found.Any(finding => finding.Kind.StartsWith("cloud-", StringComparison.Ordinal)))
-                ObserveSoon();
+                RequestObservation();
             return new AuditResult(
                 found,
                 Compared(last),
                 notCompared,
                 IsComplete: last.Kernel is not null && last.Ledger.IsObserved && (!asksCloud || described is not null),
-                Looks: ReferenceEquals(first, last) ? 1 : 2
+                Passes: ReferenceEquals(first, last) ? 1 : 2
             );
         }
         finally
@@ -121,10 +123,14 @@ internal sealed class NodeAuditor(
         }
     }
 
-    private AuditLook Look(IReadOnlyList<CloudInterface>? described, List<string> notCompared, CancellationToken cancellationToken)
+    private AuditSnapshot TakeSnapshot(
+        IReadOnlyList<CloudInterface>? described,
+        List<string> notCompared,
+        CancellationToken cancellationToken
+    )
     {
         var now = time.GetUtcNow();
-        var look = new AuditLook
+        var snapshot = new AuditSnapshot
         {
             At = now,
             Ledger = ledger.View(now),
@@ -133,16 +139,16 @@ internal sealed class NodeAuditor(
             Wirings = wirings(),
             VethPrefix = vethPrefix,
             Cloud = described,
-            Unsettled = Unsettled(now),
+            RecentlyChanged = RecentlyChanged(now),
         };
-        look = look with { Kernel = Try("kernel", node.Kernel, notCompared) };
-        return look with
+        snapshot = snapshot with { Kernel = Try("kernel", node.Kernel, notCompared) };
+        return snapshot with
         {
             Runtime = Try(
                 "namespaces",
                 () =>
                     node.Runtime(
-                        [.. look.Attachments.Select(attachment => attachment.NetnsPath).Where(path => path.Length > 0)],
+                        [.. snapshot.Attachments.Select(attachment => attachment.NetnsPath).Where(path => path.Length > 0)],
                         cancellationToken
                     ),
                 notCompared
@@ -150,12 +156,12 @@ internal sealed class NodeAuditor(
         };
     }
 
-    private static T? Try<T>(string what, Func<T> look, List<string> notCompared)
+    private static T? Try<T>(string what, Func<T> read, List<string> notCompared)
         where T : class
     {
         try
         {
-            return look();
+            return read();
         }
         catch (HostNetworkException exception)
         {
@@ -164,28 +170,30 @@ internal sealed class NodeAuditor(
         }
     }
 
-    private HashSet<NetworkInterfaceId> Unsettled(DateTimeOffset now)
+    private HashSet<NetworkInterfaceId> RecentlyChanged(DateTimeOffset now)
     {
-        HashSet<NetworkInterfaceId> unsettled =
+        HashSet<NetworkInterfaceId> changed =
         [
             .. ledger.OpenIntents().Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>(),
         ];
         lock (_lock)
-            unsettled.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.ConsistencyWindow).Select(pair => pair.Key));
-        return unsettled;
+            changed.UnionWith(_changed.Where(pair => now - pair.Value <= IpLedger.ConsistencyWindow).Select(pair => pair.Key));
+        return changed;
     }
 
-    private static List<string> Compared(AuditLook look)
+    private static List<string> Compared(AuditSnapshot snapshot)
     {
-        List<string> compared = [$"{look.Attachments.Count} attachments", $"{look.Ledger.Interfaces.Count} interfaces"];
-        if (look.Kernel is { } kernel)
+        List<string> compared = [$"{snapshot.Attachments.Count} attachments", $"{snapshot.Ledger.Interfaces.Count} interfaces"];
+        if (snapshot.Kernel is { } kernel)
             compared.Add($"{kernel.Links.Count} links, {kernel.Routes.Count} routes, {kernel.Rules.Count} rules of the kernel");
-        if (look.Runtime is { } runtime)
+        if (snapshot.Runtime is { } runtime)
             compared.Add($"{runtime.Sandboxes.Count} namespaces");
-        if (look.Cloud is { } cloud)
-            compared.Add(
-                $"{cloud.Count} interfaces of EC2{(look.Unsettled.Count > 0 ? $" ({look.Unsettled.Count} left out: just changed)" : "")}"
-            );
+        if (snapshot.Cloud is { } cloud)
+        {
+            var excluded = snapshot.RecentlyChanged.Count > 0 ? $" ({snapshot.RecentlyChanged.Count} left out: just changed)" : "";
+            compared.Add($"{cloud.Count} interfaces of EC2{excluded}");
+        }
+
         return compared;
     }
 }

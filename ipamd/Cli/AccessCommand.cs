@@ -3,14 +3,16 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd access</c>: the switch for the time of an incident. VPCCNI_CLOUD_ACCESS is the same at a start.</summary>
+/// <summary>
+/// Implements <c>ipamd access</c>, which limits the calls of the cloud during an incident. VPCCNI_CLOUD_ACCESS sets the initial level.
+/// </summary>
 internal static class AccessCommand
 {
-    /// <param name="client">Of the daemon.</param>
-    /// <param name="level">The level to set; null shows the one in force.</param>
-    /// <param name="json">As JSON.</param>
-    /// <param name="output">Where to write.</param>
-    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="client">Client of the daemon.</param>
+    /// <param name="level">Level to set; null shows the current one.</param>
+    /// <param name="json">Whether to print JSON.</param>
+    /// <param name="output">Writer of the result.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
     public static async Task<int> RunAsync(
         DaemonClient client,
         string? level,

@@ -4,7 +4,7 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd audit</c>: mismatches, the worst first.</summary>
+/// <summary>Implements <c>ipamd audit</c>: prints findings, worst first.</summary>
 internal static class AuditReport
 {
     private const int Column = 10;
@@ -30,30 +30,30 @@ internal static class AuditReport
 
     internal static string Text(AuditReply reply)
     {
-        var screen = new TableWriter();
+        var table = new TableWriter();
         foreach (var finding in reply.Findings)
         {
-            screen.Beside(finding.Severity, Column, $"{finding.Subject} [{finding.Kind}]");
-            screen.Beside("", Column, finding.Detail);
-            screen.Beside("  do", Column, finding.Advice);
+            table.WriteLabeled(finding.Severity, Column, $"{finding.Subject} [{finding.Kind}]");
+            table.WriteLabeled("", Column, finding.Detail);
+            table.WriteLabeled("  do", Column, finding.Advice);
         }
 
         if (reply.Findings.Count > 0)
-            screen.Line();
+            table.WriteText();
         foreach (var missing in reply.NotCompared)
-            screen.Beside("not seen", Column, missing);
-        screen.Beside("compared", Column, string.Join("; ", reply.Compared));
+            table.WriteLabeled("not seen", Column, missing);
+        table.WriteLabeled("compared", Column, string.Join("; ", reply.Compared));
         var found =
             reply.Findings.Count == 0
                 ? "no mismatch"
-                : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen twice";
-        screen.Beside(
+                : $"{reply.Findings.Count} {(reply.Findings.Count == 1 ? "mismatch" : "mismatches")}, seen in both passes";
+        table.WriteLabeled(
             reply.Findings.Count > 0 ? "MISMATCH"
                 : reply.Complete ? "CLEAN"
                 : "UNKNOWN",
             Column,
             $"{found}; took {DurationText.Of(reply.Took.ToTimeSpan())}"
         );
-        return screen.ToString();
+        return table.ToString();
     }
 }

@@ -4,9 +4,8 @@ using System.CommandLine;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// <c>ipamd completion</c>: a script that makes a shell ask this program, by the directive <c>[suggest:POSITION]</c> of System.CommandLine,
-/// what may stand where the cursor is.
-/// The package leaves this script to dotnet-suggest, a tool of the SDK that no node has.
+/// Implements <c>ipamd completion</c>: prints a script with which a shell gets completions from this program, by the directive
+/// <c>[suggest:POSITION]</c> of System.CommandLine. The package leaves this to dotnet-suggest, an SDK tool that nodes do not have.
 /// </summary>
 internal static class CompletionCommand
 {

@@ -5,13 +5,13 @@ using Grpc.Net.Client;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// A channel to the daemon over its Unix socket. The address only fills the request's authority. Proxies of the environment are not used,
-/// and answers are not unpacked: the package would do both.
+/// Creates gRPC channels to the daemon over its Unix socket. The URL only supplies the request's authority. Proxies of the environment and
+/// compression, which the package would use, are off.
 /// </summary>
 internal static class DaemonChannel
 {
-    /// <param name="socketPath">The daemon's Unix socket.</param>
-    /// <param name="connected">Called with each connection that was made.</param>
+    /// <param name="socketPath">Path of the daemon's Unix socket.</param>
+    /// <param name="connected">Called with each new connection.</param>
     public static GrpcChannel Connect(string socketPath, Action<Socket>? connected = null) =>
         GrpcChannel.ForAddress("http://localhost", OptionsFor(socketPath, connected));
 

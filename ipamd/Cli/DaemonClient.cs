@@ -7,13 +7,13 @@ using Health = Grpc.Health.V1.Health;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>A connection to the running daemon, for the commands that ask it something.</summary>
+/// <summary>A client of the running daemon.</summary>
 internal sealed class DaemonClient : IDisposable
 {
     private readonly GrpcChannel _channel;
 
-    /// <param name="socketPath">The daemon's Unix socket.</param>
-    /// <param name="deadline">Of every call.</param>
+    /// <param name="socketPath">Path of the daemon's Unix socket.</param>
+    /// <param name="deadline">Deadline of each call.</param>
     public DaemonClient(string socketPath, DateTime deadline)
     {
         SocketPath = socketPath;
@@ -28,7 +28,7 @@ internal sealed class DaemonClient : IDisposable
     public NodeIpam.NodeIpamClient Node { get; }
     public Health.HealthClient Health { get; }
 
-    /// <summary>The process that serves the socket; null while nobody was reached, or where its pid namespace is out of sight.</summary>
+    /// <summary>Process id of the socket's server; null before a connection, or if the process is in another PID namespace.</summary>
     public int? Server { get; private set; }
 
     public void Dispose() => _channel.Dispose();

@@ -8,38 +8,40 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>Where commands write: results to the first, everything else to the second.</summary>
+/// <summary>Output streams of commands: results go to <c>Output</c>, everything else to <c>Error</c>.</summary>
 internal sealed record CommandConsole(TextWriter Output, TextWriter Error)
 {
-    /// <summary>Columns that tables have; null: as many as they need (a file, a pipe). Asked only by who prints one.</summary>
+    /// <summary>
+    /// Returns the maximum width of tables, in columns; null: unlimited (a file or pipe). Called only when a table is printed.
+    /// </summary>
     public Func<int?> Columns { get; init; } = () => null;
 }
 
 /// <summary>
-/// The command line: which commands there are, what each takes and what its exit codes mean. A command line that is wrong is
-/// <see cref="ExitCodes.Usage"/>; no command at all prints the help.
+/// Defines the command line: the commands, their options and their exit codes. An invalid command line returns
+/// <see cref="ExitCodes.Usage"/>; no command prints the help.
 /// </summary>
-/// <param name="console">Where to write.</param>
-/// <param name="version">Of this program.</param>
-/// <param name="time">For deadlines.</param>
-/// <param name="runDaemon">Runs it; with the plugin's file it installs itself, with null it does not.</param>
+/// <param name="console">Output streams.</param>
+/// <param name="version">Version of this program.</param>
+/// <param name="time">Clock for deadlines.</param>
+/// <param name="runDaemon">Runs the daemon. The argument is the plugin's file for a daemon that installs itself, otherwise null.</param>
 internal sealed class DaemonCommands(CommandConsole console, string version, TimeProvider time, Func<string?, Task<int>> runDaemon)
 {
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(5);
 
-    /// <summary>Two looks, and a call of EC2 that may wait for the node's budget.</summary>
+    /// <summary>Deadline of an audit: two passes, and a call of EC2 that may wait for the node's budget.</summary>
     private static readonly TimeSpan AuditDeadline = TimeSpan.FromSeconds(60);
 
     private static readonly ExitCode NoAnswer = (ExitCodes.NoAnswer, "the daemon does not answer");
 
-    /// <summary>Commands that change the node instead of asking the daemon; each is given the option for JSON.</summary>
+    /// <summary>Creates commands that change the node without the daemon; the argument is the option <c>--json</c>.</summary>
     public IReadOnlyList<Func<Option<bool>, Command>> NodeCommands { get; init; } = [];
 
-    /// <summary>What <c>uninstall</c> does about source NAT; null: nothing. See <see cref="InstallCommand"/>.</summary>
+    /// <summary>Removes source NAT in <c>uninstall</c>; null: not available. See <see cref="InstallCommand"/>.</summary>
     public Func<bool, CancellationToken, Task<NatRemovalOutcome>>? RemoveTranslation { get; init; }
 
     /// <param name="args">The command line.</param>
-    /// <param name="options">What the environment amounts to: defaults of the options, and where the daemon's files are.</param>
+    /// <param name="options">Settings of the environment, as defaults of the options and for the paths of the daemon's files.</param>
     public Task<int> InvokeAsync(string[] args, IpamdOptions options) => CommandLine.InvokeAsync(Create(options), "ipamd", args, console);
 
     internal RootCommand Create(IpamdOptions options)
@@ -49,8 +51,8 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
             Description = "the daemon's Unix socket",
             DefaultValueFactory = _ => options.SocketPath,
         };
-        var json = new Option<bool>("--json") { Description = "print JSON for machines" };
-        var root = new RootCommand($"ipamd {version}: keeps a warm pool of VPC addresses on this node and serves them to pods")
+        var json = new Option<bool>("--json") { Description = "print JSON" };
+        var root = new RootCommand($"ipamd {version}: maintains a warm pool of VPC addresses on this node and assigns them to pods")
         {
             Run(),
             Status(socket, json, options),
@@ -72,14 +74,14 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var installs = new Option<bool>("--install")
         {
-            Description = "also install: the plugin at the start, the network configuration once an ADD can be served",
+            Description = "also install the plugin at the start, and the network configuration once the daemon can serve an ADD",
         };
         var plugin = InstallCommand.PluginOption();
         var command = new DocumentedCommand(
             "run",
-            "run the daemon; it is configured by environment variables",
-            (ExitCodes.Done, "it was asked to stop"),
-            (ExitCodes.Failed, "the environment is invalid, or it cannot go on")
+            "run the daemon, which is configured by environment variables",
+            (ExitCodes.Done, "the daemon was asked to stop"),
+            (ExitCodes.Failed, "the environment is invalid, or the daemon cannot continue")
         )
         {
             installs,
@@ -93,13 +95,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var offline = new Option<bool>("--offline")
         {
-            Description = "do not ask the daemon: read its checkpoint and the end of its log, and change neither",
+            Description = "read the daemon's checkpoint and the end of its log instead of calling the daemon; changes neither",
         };
         var command = new DocumentedCommand(
             "status",
-            "what the daemon has, what it waits for, and how well it serves pods",
+            "show the node's health, the pool, pending ADDs and problems",
             (ExitCodes.Done, "ready; with --offline: the checkpoint was read"),
-            (ExitCodes.Failed, "not ready; with --offline: there is no checkpoint that can be read"),
+            (ExitCodes.Failed, "not ready; with --offline: no readable checkpoint"),
             NoAnswer,
             (StatusReport.Degraded, "degraded")
         )
@@ -126,7 +128,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     private DocumentedCommand Pods(Option<string> socket, Option<bool> json)
     {
-        var command = new DocumentedCommand("pods", "which pod holds which address", (ExitCodes.Done, "done"), NoAnswer) { socket, json };
+        var command = new DocumentedCommand("pods", "list pods and their addresses", (ExitCodes.Done, "done"), NoAnswer) { socket, json };
         command.SetAction(
             (result, cancellationToken) =>
                 AskAsync(
@@ -141,15 +143,15 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var subject = new Argument<string>("pod")
         {
-            Description = "NAMESPACE/POD, a pod's name alone, or the beginning of a sandbox's id (6 characters or more)",
+            Description = "NAMESPACE/POD, a pod's name, or the first 6 or more characters of a sandbox id",
         };
         var command = new DocumentedCommand(
             "explain",
-            "why a pod waits or failed, or how it got its address, step by step",
-            (ExitCodes.Done, "it has its address, or gave it back"),
-            (ExitCodes.Failed, "it waits, failed, or its address is on no interface"),
+            "show step by step how a pod got its address, or why it waits or failed",
+            (ExitCodes.Done, "the pod has its address, or released it"),
+            (ExitCodes.Failed, "the pod waits, its ADD failed, or no interface has its address"),
             NoAnswer,
-            (ExplainReport.Unknown, "nothing is known of it, or several pods have that name")
+            (ExplainReport.Unknown, "the pod is unknown, or several pods have that name")
         )
         {
             subject,
@@ -175,7 +177,7 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
 
     private DocumentedCommand Audit(Option<string> socket, Option<bool> json)
     {
-        var withoutCloud = new Option<bool>("--without-cloud") { Description = "leave EC2 out: no call is made" };
+        var withoutCloud = new Option<bool>("--without-cloud") { Description = "do not call EC2" };
         var command = new DocumentedCommand(
             "audit",
             "compare the ledger with the kernel, the pods' namespaces and EC2",
@@ -210,13 +212,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var service = new Option<string>("--service")
         {
-            Description = "empty: an ADD can be served; liveness: the daemon answers",
+            Description = "empty: the daemon can serve an ADD; liveness: the daemon answers",
             DefaultValueFactory = _ => "",
         };
-        var verbose = new Option<bool>("--verbose") { Description = "say what is wrong, with the exit codes of `status`" };
+        var verbose = new Option<bool>("--verbose") { Description = "print the causes of bad health, with the exit codes of `status`" };
         var command = new DocumentedCommand(
             "health",
-            "whether the daemon serves, for probes",
+            "check for probes whether the daemon is serving",
             (ExitCodes.Done, "serving"),
             (ExitCodes.Failed, "not serving"),
             NoAnswer,
@@ -245,13 +247,13 @@ internal sealed class DaemonCommands(CommandConsole console, string version, Tim
     {
         var level = new Argument<string?>("level")
         {
-            Description = "full, no-releases (grow, give nothing back) or no-calls (serve from what is attached)",
+            Description = "full, no-releases (the pool only grows) or no-calls (serve from what is attached)",
             Arity = ArgumentArity.ZeroOrOne,
         };
         level.AcceptOnlyFromAmong([.. Enum.GetValues<CloudAccess>().Select(CloudAccessText.Of)]);
         var command = new DocumentedCommand(
             "access",
-            "show, or set until the daemon restarts, how much of the cloud's control plane this node may use",
+            "show, or set until the daemon restarts, which calls of the cloud this node may make",
             (ExitCodes.Done, "done"),
             NoAnswer
         )

@@ -6,22 +6,20 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>
-/// Why a question to the daemon has no answer, in words for the person who asked: never those of gRPC or HTTP, which know no socket.
-/// </summary>
-/// <param name="What">What is the matter.</param>
-/// <param name="Advice">What to do; empty for nothing that is known.</param>
+/// <summary>Describes for people why a call of the daemon failed. gRPC's own messages mention HTTP instead of the socket.</summary>
+/// <param name="What">What happened.</param>
+/// <param name="Advice">What to do; empty if unknown.</param>
 internal sealed record DaemonFailure(string What, string Advice = "")
 {
-    /// <summary>What the daemon of the AWS VPC CNI calls itself in the health protocol.</summary>
+    /// <summary>Service name of the AWS VPC CNI's daemon in the health protocol.</summary>
     private const string ReferenceService = "grpc.health.v1.aws-node";
 
-    private const string OtherSocket = "Where its socket is another: --socket, or VPCCNI_SOCKET_PATH.";
+    private const string OtherSocket = "If the daemon uses another socket, set --socket or VPCCNI_SOCKET_PATH.";
 
     private const string LookAround =
-        $"Start it, or see why it does not run: its log, and `ipamd status --offline`, which reads what it left. {OtherSocket}";
+        $"Start it, or find the reason in its log and with `ipamd status --offline`, which reads its files. {OtherSocket}";
 
-    /// <summary>Asks whoever serves the socket who it is, where that helps.</summary>
+    /// <summary>Describes a failure; asks the server of the socket for its identity if that helps.</summary>
     public static async Task<DaemonFailure> OfAsync(RpcException exception, DaemonClient client)
     {
         if (!IsForeign(exception) || !await IsReferenceAsync(client))
@@ -30,63 +28,60 @@ internal sealed record DaemonFailure(string What, string Advice = "")
         return new DaemonFailure(
             $"{client.SocketPath} is served by the daemon of the AWS VPC CNI (aws-node{process}), which does not have the service of ipamd "
                 + $"({Protos.V1.NodeIpam.Descriptor.FullName})",
-            "Ask aws-node itself: curl http://127.0.0.1:61679/v1/enis. How ipamd takes its place: docs/switch-over.md."
+            "To query aws-node: curl http://127.0.0.1:61679/v1/enis. To migrate to ipamd: docs/switch-over.md."
         );
     }
 
     /// <param name="exception">The failure.</param>
-    /// <param name="socket">Of the daemon.</param>
-    /// <param name="server">The process that serves it, if one was reached and can be seen.</param>
+    /// <param name="socket">Path of the daemon's socket.</param>
+    /// <param name="server">Process id of the socket's server, if it is known.</param>
     public static DaemonFailure Of(RpcException exception, string socket, int? server)
     {
         var who = server is { } process ? $"{NameOf(process)} (process {process})" : "another program";
         return (exception.StatusCode, Innermost(exception)) switch
         {
-            // How .NET names ENOENT, ENOTDIR of connect(2).
+            // .NET's code for ENOENT and ENOTDIR of connect(2).
             (_, SocketException { SocketErrorCode: SocketError.AddressNotAvailable }) => new(
-                $"the daemon is not running: there is no socket {socket}",
+                $"the daemon is not running: the socket {socket} does not exist",
                 LookAround
             ),
             (_, SocketException { SocketErrorCode: SocketError.ConnectionRefused }) => new(
-                $"the daemon is not running: nobody listens on {socket}",
+                $"the daemon is not running: no process listens on {socket}",
                 LookAround
             ),
             (_, SocketException { SocketErrorCode: SocketError.AccessDenied }) or (StatusCode.PermissionDenied, _) => new(
-                $"only root may ask the daemon on {socket}",
-                "Run this as root."
+                $"only root may call the daemon on {socket}",
+                "Run this command as root."
             ),
-            // ECONNRESET, ECONNABORTED, EPIPE: somebody was reached, and hung up.
+            // ECONNRESET, ECONNABORTED and EPIPE: the server closed the connection.
             (
                 _,
                 SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown }
-            ) => BrokeOff(socket, who),
+            ) => Disconnected(socket, who),
             (_, SocketException unreachable) => new($"the daemon cannot be reached on {socket}: {unreachable.Message}", LookAround),
-            (_, ArgumentException invalid) => new($"{socket} cannot be a socket: {Truncate.Of(invalid.Message)}"),
+            (_, ArgumentException invalid) => new($"{socket} is not a valid socket path: {Truncate.Of(invalid.Message)}"),
             (StatusCode.DeadlineExceeded, _) => new(
                 $"the daemon on {socket} did not answer in time",
-                "Its log says what it does; one that is stuck is restarted by its liveness probe (`ipamd health --service liveness`)."
+                "See the daemon's log. The liveness probe (`ipamd health --service liveness`) restarts a daemon that hangs."
             ),
-            (StatusCode.Unimplemented, _) when IsForeign(exception) => new(
-                $"{socket} is served by {who}, which is no daemon of this kind",
-                OtherSocket
-            ),
+            (StatusCode.Unimplemented, _) when IsForeign(exception) => new($"{socket} is served by {who}, which is not ipamd", OtherSocket),
             (StatusCode.Unimplemented, _) => new(
-                $"the daemon on {socket} does not know the question: it is of another version than this program"
+                $"the daemon on {socket} does not support this call: its version differs from this program's"
             ),
-            (_, not RpcException) => BrokeOff(socket, who),
-            _ => new($"the daemon on {socket} refuses: {Truncate.Of(exception.Status.Detail)}"),
+            (_, not RpcException) => Disconnected(socket, who),
+            _ => new($"the daemon on {socket} rejected the call: {Truncate.Of(exception.Status.Detail)}"),
         };
     }
 
     public override string ToString() => Advice.Length == 0 ? What : $"{What}\n{Advice}";
 
-    private static DaemonFailure BrokeOff(string socket, string who) =>
+    private static DaemonFailure Disconnected(string socket, string who) =>
         new(
-            $"{socket} is served by {who}, which broke off or does not speak the daemon's protocol",
-            "If that is ipamd, its log says why it ended."
+            $"{socket} is served by {who}, which closed the connection or does not speak the daemon's protocol",
+            "If that is ipamd, its log has the reason."
         );
 
-    /// <summary>Servers written in Go, and with ASP.NET Core.</summary>
+    /// <summary>Whether the server does not have the service, by the messages of Go servers and of ASP.NET Core.</summary>
     private static bool IsForeign(RpcException exception) =>
         exception.StatusCode == StatusCode.Unimplemented
         && (
@@ -103,7 +98,7 @@ internal sealed record DaemonFailure(string What, string Advice = "")
         }
         catch (RpcException)
         {
-            return false; // a name that it does not know, or no health at all
+            return false; // unknown service name, or no health service
         }
     }
 
@@ -123,7 +118,7 @@ internal sealed record DaemonFailure(string What, string Advice = "")
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return "a program"; // it has ended
+            return "a program"; // the process has ended
         }
     }
 }

@@ -3,17 +3,15 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd explain</c>: one pod's story.</summary>
+/// <summary>Implements <c>ipamd explain</c>: prints a pod's timeline.</summary>
 internal static class ExplainReport
 {
-    /// <summary>Exit code: nothing is known of it, or it is not clear which pod is meant.</summary>
+    /// <summary>Exit code: the pod is unknown or ambiguous.</summary>
     internal const int Unknown = 3;
 
     private const int Column = 32;
 
-    /// <summary>
-    /// A question from what a person wrote: NAMESPACE/POD, or a name alone, which may be the beginning of a sandbox's id.
-    /// </summary>
+    /// <summary>Parses NAMESPACE/POD, or a name, which may also be the beginning of a sandbox id.</summary>
     public static ExplainRequest Parse(string subject)
     {
         var slash = subject.IndexOf('/', StringComparison.Ordinal);
@@ -42,10 +40,10 @@ internal static class ExplainReport
 
     internal static string Text(ExplainReply reply)
     {
-        var screen = new TableWriter();
-        screen.Line(reply.Summary);
+        var table = new TableWriter();
+        table.WriteText(reply.Summary);
         if (reply.Steps.Count > 0)
-            screen.Line();
+            table.WriteText();
         DateTimeOffset? before = null,
             asked = null;
         for (var index = 0; index < reply.Steps.Count; index++)
@@ -53,23 +51,23 @@ internal static class ExplainReport
             var step = reply.Steps[index];
             var at = step.At.ToDateTimeOffset();
             if (before?.Date != at.Date)
-                screen.Line($"{at:yyyy-MM-dd} (UTC)");
+                table.WriteText($"{at:yyyy-MM-dd} (UTC)");
             if (index == 1 && reply.StepsLeftOut > 0)
-                screen.Line($"... {reply.StepsLeftOut} steps are forgotten ...");
-            // A request and its answer belong together; anything later is told by the clock.
+                table.WriteText($"... {reply.StepsLeftOut} steps are omitted ...");
+            // Times are relative to the request, until its answer.
             if (step.Kind is "asked" or "waits")
                 asked = at;
             var since = asked is { } start && at > start ? $"+{(at - start).TotalSeconds:0.000}" : "";
-            screen.Beside($"{at:HH:mm:ss.fff} {since, 9} {step.Kind}", Column, step.What);
+            table.WriteLabeled($"{at:HH:mm:ss.fff} {since, 9} {step.Kind}", Column, step.What);
             if (step.Kind is "answered" or "failed")
                 asked = null;
             before = at;
         }
 
         if (reply.Hints.Count > 0)
-            screen.Line();
+            table.WriteText();
         foreach (var hint in reply.Hints)
-            screen.Beside("next", 6, hint);
-        return screen.ToString();
+            table.WriteLabeled("next", 6, hint);
+        return table.ToString();
     }
 }

@@ -6,17 +6,16 @@ using VpcCni.Protos.V1;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// <c>ipamd health</c>: the standard health question, for probes that execute a program. A Unix socket is out of reach of kubelet's own
-/// gRPC probes.
+/// Implements <c>ipamd health</c>: the standard health check, for exec probes. Kubelet's own gRPC probes cannot use a Unix socket.
 /// </summary>
 internal static class HealthCommand
 {
     /// <param name="client">Of the daemon.</param>
-    /// <param name="service">Empty: an ADD can be served. <c>liveness</c>: the process answers.</param>
+    /// <param name="service">Empty: the daemon can serve an ADD. <c>liveness</c>: the process answers.</param>
     /// <param name="json">As JSON.</param>
     /// <param name="console">Where to write.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <returns>0 serving, 1 not serving or not known.</returns>
+    /// <returns>0: serving; 1: not serving or unknown service.</returns>
     /// <exception cref="RpcException">No answer.</exception>
     public static async Task<int> RunAsync(
         DaemonClient client,
@@ -48,7 +47,7 @@ internal static class HealthCommand
         }
     }
 
-    /// <summary>For people and scripts: the level with its causes, in the words and with the exit codes of <c>ipamd status</c>.</summary>
+    /// <summary>Prints the health with its causes, as <c>ipamd status</c> does, with the same exit codes.</summary>
     /// <param name="client">Of the daemon.</param>
     /// <param name="json">As JSON.</param>
     /// <param name="console">Where to write.</param>
@@ -67,11 +66,11 @@ internal static class HealthCommand
         }
         else
         {
-            var screen = new TableWriter();
-            StatusReport.Head(screen, status.Health);
+            var table = new TableWriter();
+            StatusReport.Head(table, status.Health);
             if (status.Health.Causes.Count == 0)
-                screen.Row("READY");
-            await console.Output.WriteAsync(screen.ToString());
+                table.WriteRow("READY");
+            await console.Output.WriteAsync(table.ToString());
         }
 
         return StatusReport.ExitCodeOf(status.Health);

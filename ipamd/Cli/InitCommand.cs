@@ -6,13 +6,13 @@ using VpcCni.Ipamd.Options;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd init</c>, for an init container or a unit that runs before the daemon.</summary>
+/// <summary>Implements <c>ipamd init</c>, for an init container or a unit that runs before the daemon.</summary>
 internal static class InitCommand
 {
-    /// <param name="console">Where to write.</param>
-    /// <param name="json">The option of all commands.</param>
-    /// <param name="bound">What the environment amounts to.</param>
-    /// <param name="apply">Does it.</param>
+    /// <param name="console">Output streams.</param>
+    /// <param name="json">The option <c>--json</c>.</param>
+    /// <param name="bound">Settings of the environment.</param>
+    /// <param name="apply">Sets the kernel parameters.</param>
     public static Command Create(
         CommandConsole console,
         Option<bool> json,
@@ -22,9 +22,9 @@ internal static class InitCommand
     {
         var command = new DocumentedCommand(
             "init",
-            "set the kernel parameters that the node needs, before the daemon starts; may be repeated",
-            (ExitCodes.Done, "all are set"),
-            (ExitCodes.Failed, "the environment is invalid, or something could not be set")
+            "set the kernel parameters that the node needs, before the daemon starts; idempotent",
+            (ExitCodes.Done, "all parameters are set"),
+            (ExitCodes.Failed, "the environment is invalid, or a parameter could not be set")
         )
         {
             json,

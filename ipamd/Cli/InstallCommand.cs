@@ -9,12 +9,12 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd install</c> and <c>ipamd uninstall</c>: see Install/README.md.</summary>
-/// <param name="console">Where to write.</param>
-/// <param name="options">Where the runtime looks.</param>
-/// <param name="time">For waiting.</param>
+/// <summary>Implements <c>ipamd install</c> and <c>ipamd uninstall</c>; see Install/README.md.</summary>
+/// <param name="console">Output streams.</param>
+/// <param name="options">Folders of the runtime, and settings of the conflist.</param>
+/// <param name="time">Clock for waiting.</param>
 /// <param name="removeTranslation">
-/// Removes the table of source NAT from the node; its argument is whether also when nothing takes its place. Null: there is none.
+/// Removes the table of source NAT. The argument is whether to remove it even if nothing replaces it. Null: not available.
 /// </param>
 internal sealed class InstallCommand(
     CommandConsole console,
@@ -25,11 +25,11 @@ internal sealed class InstallCommand(
 {
     private const int DefaultWaitSeconds = 60;
     private const int MaxWaitSeconds = 3600;
-    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReadyPollInterval = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan NatPollInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>The default is the file beside this program.</summary>
+    /// <summary>Creates the option for the plugin's file; the default is beside this program.</summary>
     public static Option<string> PluginOption() =>
         new("--plugin")
         {
@@ -47,10 +47,10 @@ internal sealed class InstallCommand(
         };
         var install = new DocumentedCommand(
             "install",
-            "put the CNI plugin, and the network configuration once the daemon is ready, where the container runtime looks",
+            "install the CNI plugin and, once the daemon is ready, the network configuration",
             (ExitCodes.Done, "done"),
             (ExitCodes.Failed, "failed"),
-            (ExitCodes.NoAnswer, "the daemon was not ready in time: the plugin is there, the configuration is as it was")
+            (ExitCodes.NoAnswer, "the daemon was not ready in time; the plugin is installed, the configuration unchanged")
         )
         {
             plugin,
@@ -68,18 +68,18 @@ internal sealed class InstallCommand(
         );
         var replaced = new Option<int>("--wait")
         {
-            Description = "seconds to wait for the rules of the AWS VPC CNI, after which our table of source NAT is removed",
+            Description = "seconds to wait for the rules of the AWS VPC CNI, to remove the table of source NAT then",
             DefaultValueFactory = _ => 0,
         };
         var nat = new Option<bool>("--nat")
         {
             Description =
-                "remove our table of source NAT even if nothing takes its place: pods that run reach nothing outside of the VPC then",
+                "remove the table of source NAT even if nothing replaces it; running pods then cannot reach anything outside the VPC",
         };
         var uninstall = new DocumentedCommand(
             "uninstall",
-            "take away what install put there, put back what it replaced, and remove our table of source NAT "
-                + "when the AWS VPC CNI's rules are there, and the notes of DELs that nobody takes any more",
+            "remove what install installed, restore what it replaced, remove the table of source NAT "
+                + "once the AWS VPC CNI's rules exist, and delete the records of missed DELs",
             (ExitCodes.Done, "done"),
             (ExitCodes.Failed, "failed")
         )
@@ -109,7 +109,7 @@ internal sealed class InstallCommand(
         {
             await console.Error.WriteLineAsync(
                 $"ipamd install: the daemon on {socket} was not ready within {wait.TotalSeconds:0} s ({reason}); the network "
-                    + "configuration was left as it was"
+                    + "configuration is unchanged"
             );
             return ExitCodes.NoAnswer;
         }
@@ -129,17 +129,17 @@ internal sealed class InstallCommand(
             NatRemovalOutcome outcome;
             while (
                 (outcome = await removeTranslation(always, cancellationToken)) == NatRemovalOutcome.Kept
-                && time.GetElapsedTime(started) + LookEvery <= wait
+                && time.GetElapsedTime(started) + NatPollInterval <= wait
             )
-                await Task.Delay(LookEvery, time, cancellationToken);
+                await Task.Delay(NatPollInterval, time, cancellationToken);
             await console.Output.WriteLineAsync(
                 outcome switch
                 {
                     NatRemovalOutcome.Removed => $"table ip {NatRules.Table} is removed",
-                    NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} is not there",
+                    NatRemovalOutcome.NotThere => $"table ip {NatRules.Table} does not exist",
                     NatRemovalOutcome.Kept =>
-                        $"table ip {NatRules.Table} stays: nothing else translates for the pods that run; again when the AWS VPC CNI "
-                            + "runs (or --wait SECONDS, or --nat)",
+                        $"table ip {NatRules.Table} stays, because nothing else translates for running pods; uninstall again when the AWS "
+                            + "VPC CNI is running, or use --wait SECONDS or --nat",
                     _ => throw new ArgumentOutOfRangeException(nameof(always), outcome, "unknown outcome"),
                 }
             );
@@ -173,27 +173,28 @@ internal sealed class InstallCommand(
         Files("uninstall").Uninstall();
         if (MissedDelFolder.Delete(socket) is > 0 and var others)
             console.Error.WriteLine(
-                $"ipamd uninstall: warning: {MissedDelFolder.PathBeside(socket)} stays: {others} files in it are no notes of DELs"
+                $"ipamd uninstall: warning: {MissedDelFolder.PathBeside(socket)} stays: it has {others} files that are not "
+                    + "records of missed DELs"
             );
         return Task.CompletedTask;
     }
 
-    /// <summary>Null as soon as an ADD can be served.</summary>
+    /// <summary>Waits until the daemon can serve an ADD. Returns null then, or the reason after the timeout.</summary>
     private async Task<string?> WhyNotReadyAsync(string socket, TimeSpan wait, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         while (true)
         {
             var reason = await AskAsync(socket, cancellationToken);
-            if (reason is null || time.GetElapsedTime(started) + AskEvery > wait)
+            if (reason is null || time.GetElapsedTime(started) + ReadyPollInterval > wait)
                 return reason;
-            await Task.Delay(AskEvery, time, cancellationToken);
+            await Task.Delay(ReadyPollInterval, time, cancellationToken);
         }
     }
 
     private async Task<string?> AskAsync(string socket, CancellationToken cancellationToken)
     {
-        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + AnswerWithin);
+        using var client = new DaemonClient(socket, time.GetUtcNow().UtcDateTime + CallTimeout);
         try
         {
             var status = await client.Node.GetStatusAsync(

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>JSON of answers that are no message of the protocol: one object and a line end.</summary>
+/// <summary>Writes JSON results that are not messages of the protocol: one object and a line end.</summary>
 internal static class JsonText
 {
     /// <param name="write">Writes the members.</param>
@@ -21,7 +21,7 @@ internal static class JsonText
         return Encoding.UTF8.GetString(buffer.ToArray()) + "\n";
     }
 
-    /// <summary>A member that is a list of objects.</summary>
+    /// <summary>Writes a member that is a list of objects.</summary>
     public static void WriteObjects<T>(this Utf8JsonWriter writer, string name, IEnumerable<T> items, Action<T> write)
     {
         writer.WriteStartArray(name);
@@ -35,7 +35,7 @@ internal static class JsonText
         writer.WriteEndArray();
     }
 
-    /// <summary>A member that is a list of strings.</summary>
+    /// <summary>Writes a member that is a list of strings.</summary>
     public static void WriteStrings(this Utf8JsonWriter writer, string name, IEnumerable<string> items)
     {
         writer.WriteStartArray(name);

@@ -4,13 +4,13 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd status --offline</c>: what a dead daemon left, marked as such.</summary>
+/// <summary>Implements <c>ipamd status --offline</c>: prints the files of a daemon that does not run.</summary>
 internal static class OfflineReport
 {
     private const int Column = 11;
 
-    /// <summary>Pods that the screen shows; JSON has all.</summary>
-    private const int MostPods = 256;
+    /// <summary>Maximum number of pods in the text; JSON has all.</summary>
+    private const int MaxPods = 256;
 
     public static async Task<int> WriteAsync(OfflineStatus status, bool json, TextWriter output)
     {
@@ -20,16 +20,16 @@ internal static class OfflineReport
 
     internal static string Text(OfflineStatus status)
     {
-        var screen = new TableWriter();
-        screen.Beside("OFFLINE", Column, "read from files; the daemon was not asked, and nothing here need be true any more");
-        screen.Beside(
+        var table = new TableWriter();
+        table.WriteLabeled("OFFLINE", Column, "read from files without calling the daemon; may be outdated");
+        table.WriteLabeled(
             "daemon",
             Column,
             status.IsServed
-                ? $"somebody listens on {status.SocketPath}: `ipamd status` asks the daemon itself"
-                : $"not running: nobody listens on {status.SocketPath}"
+                ? $"a process listens on {status.SocketPath}: `ipamd status` calls the daemon itself"
+                : $"not running: no process listens on {status.SocketPath}"
         );
-        screen.Beside(
+        table.WriteLabeled(
             "checkpoint",
             Column,
             status.CheckpointPath
@@ -41,8 +41,8 @@ internal static class OfflineReport
                 )
         );
         if (status.Record is { } record)
-            Describe(screen, record, status.Now);
-        screen.Beside(
+            Describe(table, record, status.Now);
+        table.WriteLabeled(
             "log",
             Column,
             status.LogPath
@@ -53,8 +53,8 @@ internal static class OfflineReport
                 )
         );
         foreach (var line in status.Log)
-            screen.Row(line);
-        return screen.ToString();
+            table.WriteRow(line);
+        return table.ToString();
     }
 
     internal static string Json(OfflineStatus status) =>
@@ -117,26 +117,26 @@ internal static class OfflineReport
             writer.WriteEndObject();
         });
 
-    private static void Describe(TableWriter screen, LedgerRecord record, DateTimeOffset now)
+    private static void Describe(TableWriter table, LedgerRecord record, DateTimeOffset now)
     {
         var total = record.Interfaces.Sum(item => item.Blocks.Sum(block => (long)AddressBlocks.Count(block)));
-        screen.Beside(
+        table.WriteLabeled(
             "addresses",
             Column,
             $"{total} on {record.Interfaces.Count} interfaces, as last seen: "
                 + $"{record.Attachments.Count} assigned, {record.Cooling.Count} cooling"
         );
         foreach (var intent in record.Intents)
-            screen.Beside("under way", Column, $"{intent.Description}, begun {DurationText.Ago(now - intent.Since)}");
-        foreach (var attachment in record.Attachments.Take(MostPods))
+            table.WriteLabeled("under way", Column, $"{intent.Description}, started {DurationText.Ago(now - intent.Since)}");
+        foreach (var attachment in record.Attachments.Take(MaxPods))
         {
             var address = string.Join(",", attachment.Addresses.Select(held => held.Address));
             var name = attachment.Pod.Name is { Length: > 0 } ? attachment.Pod.ToString() : $"sandbox {attachment.Key.ContainerId}";
             var where = attachment.Addresses[0].Place is { } place ? $", on {place.Id.Value}" : "";
-            screen.Beside("pod", Column, $"{address} {name}, for {DurationText.Of(now - attachment.AssignedAt)}{where}");
+            table.WriteLabeled("pod", Column, $"{address} {name}, for {DurationText.Of(now - attachment.AssignedAt)}{where}");
         }
 
-        if (record.Attachments.Count > MostPods)
-            screen.Beside("", Column, $"and {record.Attachments.Count - MostPods} more (--json has all)");
+        if (record.Attachments.Count > MaxPods)
+            table.WriteLabeled("", Column, $"and {record.Attachments.Count - MaxPods} more (--json has all)");
     }
 }

@@ -9,41 +9,39 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>
-/// What a daemon left in its files: the checkpoint and the end of the log. Read within bounds, whatever is there, and never changed.
-/// </summary>
+/// <summary>Reads the checkpoint and the end of the log of a daemon that may not run. Reads are bounded, and change nothing.</summary>
 internal sealed record OfflineStatus
 {
-    /// <summary>Lines of the log, and how much of the file is read for them.</summary>
+    /// <summary>Maximum number of log lines.</summary>
     public const int LogLines = 20;
     private const int LogBytes = 64 * 1024;
 
-    /// <summary>Of the node's root, as a container mounts it: on the node itself the same files are without it.</summary>
+    /// <summary>Mount point of the node's root in a container; on the node itself, paths do not have it.</summary>
     private const string HostFolder = "/host";
 
     public required DateTimeOffset Now { get; init; }
 
     public required string SocketPath { get; init; }
 
-    /// <summary>Somebody listens on the socket: the daemon can be asked.</summary>
+    /// <summary>Whether a process listens on the socket, so that the daemon can be called.</summary>
     public required bool IsServed { get; init; }
 
     public required string CheckpointPath { get; init; }
 
-    /// <summary>Null where <see cref="CheckpointProblem"/> says why.</summary>
+    /// <summary>The checkpoint; null if <see cref="CheckpointProblem"/> is set.</summary>
     public LedgerRecord? Record { get; init; }
 
     public string? CheckpointProblem { get; init; }
 
     public required string LogPath { get; init; }
 
-    /// <summary>Oldest first.</summary>
+    /// <summary>The last lines, oldest first.</summary>
     public IReadOnlyList<string> Log { get; init; } = [];
 
     public string? LogProblem { get; init; }
 
-    /// <param name="options">Where the files are.</param>
-    /// <param name="time">For ages.</param>
+    /// <param name="options">Paths of the files.</param>
+    /// <param name="time">Clock for ages.</param>
     public static OfflineStatus Read(IpamdOptions options, TimeProvider time)
     {
         var (record, checkpointProblem) = ReadCheckpoint(options.CheckpointPath);
@@ -74,30 +72,30 @@ internal sealed record OfflineStatus
                 ? (CheckpointFormat.Read(content), null)
                 : (
                     null,
-                    "there is none: no daemon has run here since the node was booted, or it is elsewhere "
+                    "it does not exist: no daemon has run since the node booted, or it has another path "
                         + "(AWS_VPC_K8S_CNI_BACKING_STORE)"
                 );
         }
         catch (Exception exception) when (exception is IOException or CheckpointFormatException)
         {
-            return (null, $"it cannot be used: {Truncate.Of(exception.Message)}");
+            return (null, $"it is unusable: {Truncate.Of(exception.Message)}");
         }
     }
 
     private static (IReadOnlyList<string> Lines, string? Problem) ReadLog(string path)
     {
         if (path is "stdout" or "stderr" or "/dev/stdout" or "/dev/stderr")
-            return ([], $"it goes to {path}: kubectl logs, or the journal, has it");
+            return ([], $"the daemon logs to {path}: see kubectl logs, or the journal");
         try
         {
             using var handle = PosixFile.Open(path, OpenMode.Read);
             if (handle is null)
-                return ([], "there is none, or it is elsewhere (AWS_VPC_K8S_CNI_LOG_FILE)");
+                return ([], "it does not exist, or has another path (AWS_VPC_K8S_CNI_LOG_FILE)");
             var length = RandomAccess.GetLength(handle);
             var buffer = new byte[Math.Min(length, LogBytes)];
             var read = RandomAccess.Read(handle, buffer, length - buffer.Length);
             var lines = Encoding.UTF8.GetString(buffer, 0, read).Split('\n', StringSplitOptions.RemoveEmptyEntries);
-            // The first one is a part only, where it was not the file's.
+            // The first line may be partial if the file is longer than the buffer.
             return (
                 [
                     .. lines

@@ -4,16 +4,16 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary><c>ipamd pods</c>: who holds what.</summary>
+/// <summary>Implements <c>ipamd pods</c>: lists attachments.</summary>
 internal static class PodReport
 {
-    /// <summary>The same as container runtimes show.</summary>
-    private const int ShortId = 12;
+    /// <summary>Length of a shortened sandbox id, as in container runtimes.</summary>
+    private const int ShortIdLength = 12;
 
-    /// <summary>A name that is shorter than this says nothing: a terminal that has not even room for it gets longer lines.</summary>
-    private const int ShortestName = 16;
+    /// <summary>Minimum length of a truncated name; a terminal without room for it gets longer lines.</summary>
+    private const int MinNameLength = 16;
 
-    private const string Omission = "...";
+    private const string Ellipsis = "...";
 
     public static async Task<int> WriteAsync(
         DaemonClient client,
@@ -33,12 +33,12 @@ internal static class PodReport
     }
 
     /// <summary>
-    /// One line a pod, so that it can be searched; a pod's name comes last. On a terminal that is too narrow the sandboxes are left out,
-    /// then names are cut in their middle: their ends tell pods apart.
+    /// Formats one line per pod, so that it can be searched, with the pod's name last. On a narrow terminal, the sandboxes are left out,
+    /// and then names are truncated in the middle, because their ends distinguish pods.
     /// </summary>
     /// <param name="reply">The attachments.</param>
-    /// <param name="now">For ages.</param>
-    /// <param name="columns">The terminal's; null for no limit.</param>
+    /// <param name="now">Current time, for ages.</param>
+    /// <param name="columns">Width of the terminal; null: unlimited.</param>
     internal static string Text(ListAttachmentsReply reply, DateTimeOffset now, int? columns)
     {
         Row[] pods =
@@ -48,28 +48,28 @@ internal static class PodReport
                 string.Join(",", item.Addresses),
                 $"{item.DeviceIndex}",
                 DurationText.Of(now - item.AssignedAt.ToDateTimeOffset()),
-                item.Key.ContainerId.Length > ShortId ? item.Key.ContainerId[..ShortId] : item.Key.ContainerId,
+                item.Key.ContainerId.Length > ShortIdLength ? item.Key.ContainerId[..ShortIdLength] : item.Key.ContainerId,
                 NameOf(item)
             )),
         ];
         var address = Math.Max(15, pods.Max(pod => pod.Address.Length));
         var before = address + " DEV FOR.... ".Length;
-        var hasSandbox = columns is not { } width || before + ShortId + 1 + pods.Max(pod => pod.Name.Length) <= width;
-        var room = columns is { } narrow && !hasSandbox ? Math.Max(ShortestName, narrow - before) : int.MaxValue;
-        var screen = new TableWriter();
+        var hasSandbox = columns is not { } width || before + ShortIdLength + 1 + pods.Max(pod => pod.Name.Length) <= width;
+        var room = columns is { } narrow && !hasSandbox ? Math.Max(MinNameLength, narrow - before) : int.MaxValue;
+        var table = new TableWriter();
         foreach (var pod in pods)
         {
-            var sandbox = hasSandbox ? pod.Sandbox.PadRight(ShortId) + " " : "";
-            screen.Row($"{pod.Address.PadRight(address)} {pod.Device, 3} {pod.Age, -7} {sandbox}{Shorten(pod.Name, room)}");
+            var sandbox = hasSandbox ? pod.Sandbox.PadRight(ShortIdLength) + " " : "";
+            table.WriteRow($"{pod.Address.PadRight(address)} {pod.Device, 3} {pod.Age, -7} {sandbox}{Shorten(pod.Name, room)}");
         }
 
-        return screen.ToString();
+        return table.ToString();
     }
 
     private static string Shorten(string name, int room) =>
         name.Length <= room
             ? name
-            : $"{name[..((room - Omission.Length) / 2)]}{Omission}{name[^(room - Omission.Length - (room - Omission.Length) / 2)..]}";
+            : $"{name[..((room - Ellipsis.Length) / 2)]}{Ellipsis}{name[^(room - Ellipsis.Length - (room - Ellipsis.Length) / 2)..]}";
 
     private static string NameOf(Attachment item) =>
         item.PodName.Length > 0
@@ -78,7 +78,7 @@ internal static class PodReport
             {
                 Ledger.Attachment.RecoveredNetwork => $"(recovered from the kernel: link {item.Key.ContainerId})",
                 Ledger.Attachment.HostNetwork => $"(configured on {item.Key.ContainerId} of the host)",
-                _ => "(the runtime named no pod)",
+                _ => "(no pod name)",
             };
 
     private sealed record Row(string Address, string Device, string Age, string Sandbox, string Name);

@@ -5,7 +5,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Cli;
 
 /// <summary>
-/// Text for a terminal of 80 columns: labels on the left, words wrapped beside them. No line is longer, whatever a message brings along.
+/// Builds text for a terminal of 80 columns: labels on the left, wrapped text beside them. Only <see cref="WriteRow"/> can write a longer
+/// line.
 /// </summary>
 internal sealed class TableWriter
 {
@@ -15,30 +16,30 @@ internal sealed class TableWriter
 
     public override string ToString() => _text.ToString();
 
-    /// <summary>A line of its own; wrapped from its beginning.</summary>
-    public void Line(string words = "") => Beside("", indent: 0, words);
+    /// <summary>Writes text, wrapped.</summary>
+    public void WriteText(string words = "") => WriteLabeled("", indent: 0, words);
 
-    /// <summary>A row of a table, of which the caller has seen to the width.</summary>
-    public void Row(string row) => _text.Append(row.TrimEnd()).Append('\n');
+    /// <summary>Writes a row of a table; the caller is responsible for its width.</summary>
+    public void WriteRow(string row) => _text.Append(row.TrimEnd()).Append('\n');
 
-    /// <summary>A label, and words that begin in a column and go on there.</summary>
-    public void Beside(string label, int indent, string words)
+    /// <summary>Writes a label and, from a column on, wrapped text.</summary>
+    public void WriteLabeled(string label, int indent, string words)
     {
         var lines = Wrap(Printable(words), Width - indent);
         for (var index = 0; index < lines.Count; index++)
         {
-            // A label that is too long has a line to itself.
+            // A long label gets a line of its own.
             if (index == 0 && label.Length >= indent && indent > 0)
             {
-                Row(label);
+                WriteRow(label);
                 label = "";
             }
 
-            Row((index == 0 ? label : "").PadRight(indent) + lines[index]);
+            WriteRow((index == 0 ? label : "").PadRight(indent) + lines[index]);
         }
     }
 
-    /// <summary>At spaces; a word that is longer than a line is cut.</summary>
+    /// <summary>Wraps at spaces; splits a word that is longer than a line.</summary>
     internal static IReadOnlyList<string> Wrap(string words, int width)
     {
         List<string> lines = [];
@@ -67,6 +68,6 @@ internal sealed class TableWriter
         return lines;
     }
 
-    /// <summary>Messages of others may have line ends and worse in them.</summary>
+    /// <summary>Escapes line ends and control characters, which messages of other programs may contain.</summary>
     private static string Printable(string words) => Truncate.Of(words, int.MaxValue);
 }

@@ -3,13 +3,13 @@ using System.Globalization;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>How wide a table may be.</summary>
+/// <summary>Determines the maximum width of tables.</summary>
 internal static class Terminal
 {
-    /// <param name="isRedirected">The output is no terminal.</param>
-    /// <param name="window">The terminal's width; 0 where it has none (a serial console).</param>
-    /// <param name="variable">COLUMNS, which a shell exports only when it is told to.</param>
-    /// <returns>Null: a pipe or a file, where nothing is to be cut.</returns>
+    /// <param name="isRedirected">Whether the output is not a terminal.</param>
+    /// <param name="window">Returns the terminal's width; 0 if it has none (a serial console).</param>
+    /// <param name="variable">COLUMNS, which shells do not export by default.</param>
+    /// <returns>The width in columns; null for a pipe or file, where nothing is truncated.</returns>
     public static int? Columns(bool isRedirected, Func<int> window, string? variable)
     {
         if (!isRedirected && window() is var width and > 0)

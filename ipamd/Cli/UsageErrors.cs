@@ -5,7 +5,7 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Cli;
 
-/// <summary>What is wrong with a command line, on standard error, with what was probably meant.</summary>
+/// <summary>Prints errors of a command line to standard error, with suggestions.</summary>
 internal static class UsageErrors
 {
     /// <returns><see cref="ExitCodes.Usage"/>.</returns>
@@ -28,7 +28,7 @@ internal static class UsageErrors
         return ExitCodes.Usage;
     }
 
-    /// <summary>Of the commands and options that could stand there. A third of the letters may be wrong.</summary>
+    /// <summary>Returns the nearest command or option that is valid there; up to a third of the letters may be wrong.</summary>
     private static string? Nearest(Command command, string token)
     {
         var names = command

@@ -3,26 +3,26 @@
 namespace VpcCni.Ipamd.Files;
 
 /// <summary>
-/// Replaces a file whole: written beside it, synced, renamed, and the folder synced, as rename(2) alone survives a crash of the process but
-/// not one of the machine.
+/// Replaces a file atomically and durably: writes a temporary file, syncs it, renames it, and syncs the folder, because rename(2) alone
+/// survives a crash of the process but not of the machine.
 /// </summary>
 internal static class DurableFile
 {
-    /// <summary>Below the size from which an array is collected late only.</summary>
+    /// <summary>64 KiB, below the threshold of the large object heap.</summary>
     private const int CopyBuffer = 64 * 1024;
 
-    /// <param name="path">The file.</param>
+    /// <param name="path">Path of the replaced file.</param>
     /// <param name="beside">
-    /// Where it is written first, in the same folder. A fixed name: what a crash left there is removed by the next run.
+    /// Path of the temporary file, in the same folder. A fixed name, so that the next run replaces what a crash left.
     /// </param>
-    /// <param name="content">What it holds when this returns.</param>
-    /// <param name="mode">Its rights from the first byte on.</param>
-    /// <exception cref="IOException">Not written; the old content is still there.</exception>
+    /// <param name="content">New content.</param>
+    /// <param name="mode">Permissions, set before the first byte is written.</param>
+    /// <exception cref="IOException">The file was not replaced and has its old content.</exception>
     public static void Replace(string path, string beside, ReadOnlySpan<byte> content, UnixFileMode mode)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         Directory.CreateDirectory(folder);
-        // Never written through: what a crash, or anybody else, left at that name is removed, and a link is not followed.
+        // Delete a leftover of a crash or of another program instead of opening it, so that a link is not followed.
         File.Delete(beside);
         using (
             var handle =
@@ -38,11 +38,11 @@ internal static class DurableFile
         FolderSync.Flush(folder);
     }
 
-    /// <summary>The same with the content, and the time of the last change, of another file, which may be large.</summary>
-    /// <param name="source">What is copied.</param>
-    /// <param name="path">The file.</param>
-    /// <param name="beside">As above.</param>
-    /// <param name="mode">Its rights from the first byte on.</param>
+    /// <summary>Replaces a file by a copy of another one, with its modification time. The source may be large.</summary>
+    /// <param name="source">Path of the source.</param>
+    /// <param name="path">Path of the replaced file.</param>
+    /// <param name="beside">Path of the temporary file.</param>
+    /// <param name="mode">Permissions, set before the first byte is written.</param>
     /// <exception cref="IOException">Not written; the old content is still there, and nothing is left beside it.</exception>
     public static void Copy(string source, string path, string beside, UnixFileMode mode)
     {
@@ -70,7 +70,7 @@ internal static class DurableFile
         }
         catch
         {
-            // On a full disk, where this is most likely, the part that was written would stay.
+            // On a full disk, the likeliest cause, the partial file would take up space.
             File.Delete(beside);
             throw;
         }

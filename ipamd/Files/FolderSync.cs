@@ -3,16 +3,16 @@ using System.Runtime.InteropServices;
 
 namespace VpcCni.Ipamd.Files;
 
-/// <summary>Makes a rename durable: rename(2) alone survives a crash of the process, but not one of the machine.</summary>
+/// <summary>Makes renames durable: rename(2) alone survives a crash of the process, but not of the machine.</summary>
 internal static partial class FolderSync
 {
     private const int O_RDONLY = 0;
     private const int O_CLOEXEC = 0x80000;
 
-    /// <exception cref="IOException">It cannot be opened or synced.</exception>
+    /// <exception cref="IOException">The folder cannot be opened or synced.</exception>
     public static void Flush(string folder)
     {
-        // .NET cannot open a folder; the three calls below are open(2), fsync(2), close(2).
+        // .NET cannot open a folder, so the calls are open(2), fsync(2) and close(2).
         var descriptor = Open(folder, O_RDONLY | O_CLOEXEC);
         if (descriptor < 0)
             throw new IOException($"open {folder}: errno {Marshal.GetLastPInvokeError()}");

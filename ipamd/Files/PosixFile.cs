@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace VpcCni.Ipamd.Files;
 
-/// <summary>How <see cref="PosixFile.Open"/> opens; open(2).</summary>
+/// <summary>Flags of <see cref="PosixFile.Open"/>; open(2).</summary>
 [Flags]
 internal enum OpenMode
 {
@@ -20,20 +20,20 @@ internal enum OpenMode
     /// <summary>O_CREAT.</summary>
     Create = 0x40,
 
-    /// <summary>O_EXCL: fails when the file exists.</summary>
+    /// <summary>O_EXCL: fails if the file exists.</summary>
     Exclusive = 0x80,
 }
 
 /// <summary>
-/// open(2) with the flags that .NET has no name for: a symbolic link is refused, and a FIFO or device blocks nobody. Files in a folder that
-/// others may write to are opened this way.
+/// Opens files by open(2) with flags that .NET does not offer: it rejects symbolic links and never blocks on a FIFO or device. For files in
+/// folders that others can write to.
 /// </summary>
 internal static partial class PosixFile
 {
     private const int O_NONBLOCK = 0x800;
     private const int O_CLOEXEC = 0x80000;
 
-    /// <summary>The octal 0100000 of arm, the octal 0400000 of every other architecture that .NET runs on (asm/fcntl.h).</summary>
+    /// <summary>Octal 0100000 on arm, octal 0400000 on all other architectures of .NET (asm/fcntl.h).</summary>
     private static readonly int O_NOFOLLOW = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm
         ? 0x8000
         : 0x20000;
@@ -59,12 +59,12 @@ internal static partial class PosixFile
     private const int S_IFREG = 0x8000;
     private const int S_IFDIR = 0x4000;
 
-    /// <summary>Opens a regular file. Null when there is none.</summary>
-    /// <param name="path">Its last component is not followed when it is a symbolic link.</param>
-    /// <param name="mode">How.</param>
-    /// <param name="rights">Of a file that is created, whatever the umask.</param>
-    /// <exception cref="NotRegularFileException">There is something else at the path.</exception>
-    /// <exception cref="IOException">It cannot be opened; an existing one under <see cref="OpenMode.Exclusive"/> included.</exception>
+    /// <summary>Opens a regular file. Returns null if it does not exist.</summary>
+    /// <param name="path">Path; a symbolic link as its last component is not followed.</param>
+    /// <param name="mode">Flags.</param>
+    /// <param name="rights">Permissions of a created file, regardless of the umask.</param>
+    /// <exception cref="NotRegularFileException">The path is not a regular file.</exception>
+    /// <exception cref="IOException">The file cannot be opened, or exists with <see cref="OpenMode.Exclusive"/>.</exception>
     public static SafeFileHandle? Open(string path, OpenMode mode, UnixFileMode rights = UnixFileMode.UserRead | UnixFileMode.UserWrite)
     {
         int descriptor;
@@ -79,7 +79,7 @@ internal static partial class PosixFile
                 ELOOP => throw new NotRegularFileException($"{path} is a symbolic link"),
                 EISDIR => throw new NotRegularFileException($"{path} is a directory"),
                 // A FIFO without a reader, or a socket.
-                ENXIO => throw new NotRegularFileException($"{path} is no regular file"),
+                ENXIO => throw new NotRegularFileException($"{path} is not a regular file"),
                 EEXIST => throw new IOException($"{path} exists already"),
                 _ => throw new IOException($"open {path}: {Marshal.GetPInvokeErrorMessage(errno)}"),
             };
@@ -90,7 +90,7 @@ internal static partial class PosixFile
         {
             var kind = Stat(handle).Mode & S_IFMT;
             if (kind != S_IFREG)
-                throw new NotRegularFileException($"{path} is {(kind == S_IFDIR ? "a directory" : "no regular file")}");
+                throw new NotRegularFileException($"{path} is {(kind == S_IFDIR ? "a directory" : "not a regular file")}");
             if (mode.HasFlag(OpenMode.Create))
                 File.SetUnixFileMode(handle, rights);
             return handle;
@@ -102,8 +102,8 @@ internal static partial class PosixFile
         }
     }
 
-    /// <summary>Takes flock(2) exclusively, without waiting. False: somebody else holds it.</summary>
-    /// <exception cref="IOException">The file system has no locks.</exception>
+    /// <summary>Takes an exclusive flock(2) without waiting. Returns false if another process has it.</summary>
+    /// <exception cref="IOException">The file system does not support locks.</exception>
     public static bool TryLock(SafeFileHandle handle)
     {
         if (Flock((int)handle.DangerousGetHandle(), LOCK_EX | LOCK_NB) == 0)
@@ -112,11 +112,11 @@ internal static partial class PosixFile
         return errno == EWOULDBLOCK ? false : throw new IOException($"flock: {Marshal.GetPInvokeErrorMessage(errno)}");
     }
 
-    /// <summary>The number of its inode, by which /proc/locks names it.</summary>
+    /// <summary>Returns the inode number, by which /proc/locks identifies the file.</summary>
     public static ulong InodeOf(SafeFileHandle handle) => Stat(handle).Inode;
 
-    /// <summary>Replaces the target by rename(2), whatever kind either is.</summary>
-    /// <exception cref="IOException">Not done.</exception>
+    /// <summary>Replaces the target by rename(2), whatever the types of the two files.</summary>
+    /// <exception cref="IOException">The rename failed.</exception>
     public static void Rename(string from, string to)
     {
         if (RenameFile(from, to) != 0)
@@ -145,5 +145,5 @@ internal static partial class PosixFile
     private static partial int Statx(int folder, string path, int flags, uint mask, ref byte buffer);
 }
 
-/// <summary>A path leads to a directory, link, FIFO, device or socket where a file belongs.</summary>
+/// <summary>The path is a directory, link, FIFO, device or socket instead of a regular file.</summary>
 internal sealed class NotRegularFileException(string message) : IOException(message);

@@ -2,10 +2,10 @@
 
 namespace VpcCni.Ipamd.History;
 
-/// <summary>Times as people say them.</summary>
+/// <summary>Formats durations for people.</summary>
 internal static class DurationText
 {
-    /// <summary>Two units at most: 1.4 ms, 3.2 s, 4m05s, 3h12m, 5d02h.</summary>
+    /// <summary>Formats with at most two units: 1.4 ms, 3.2 s, 4m05s, 3h12m, 5d02h. Negative values become 0 s.</summary>
     public static string Of(TimeSpan span) =>
         span switch
         {

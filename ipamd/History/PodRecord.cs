@@ -4,13 +4,13 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.History;
 
-/// <summary>What is remembered of one pod: the first thing that happened and the last ones. Not thread-safe; its owner locks.</summary>
+/// <summary>The events of one pod: the first one and the latest ones. Not thread-safe; the owner locks.</summary>
 internal sealed class PodRecord(PodReference pod)
 {
-    /// <summary>A pod that is served at once leaves one event, one that waits for an interface about ten.</summary>
+    /// <summary>Maximum number of events. A pod that is served at once has one, a pod that waits for an interface about ten.</summary>
     public const int MaxEvents = 32;
 
-    /// <summary>Sandboxes of one pod whose later events are found again: a crash loop makes many.</summary>
+    /// <summary>Maximum number of sandboxes per pod; a crash loop creates many.</summary>
     private const int MaxKeys = 8;
 
     private readonly List<PoolEvent> _events = [];
@@ -18,51 +18,51 @@ internal sealed class PodRecord(PodReference pod)
 
     public PodReference Pod { get; } = pod;
 
-    /// <summary>Its place in the order in which pods are forgotten; its owner's.</summary>
-    public LinkedListNode<PodRecord>? Place { get; set; }
+    /// <summary>Its node in the owner's eviction list.</summary>
+    public LinkedListNode<PodRecord>? ListNode { get; set; }
 
-    /// <summary>Between the first event and those that follow it.</summary>
-    public int LeftOut { get; private set; }
+    /// <summary>Number of events that were dropped after the first one.</summary>
+    public int Dropped { get; private set; }
 
     public IReadOnlyList<PoolEvent> Events => [.. _events];
     public IReadOnlyList<AttachmentKey> Keys => _keys;
 
-    public void Add(PoolEvent happened)
+    public void Add(PoolEvent poolEvent)
     {
         if (_events.Count == MaxEvents)
         {
             _events.RemoveAt(1);
-            LeftOut++;
+            Dropped++;
         }
 
-        _events.Add(happened);
+        _events.Add(poolEvent);
     }
 
-    /// <summary>Returns the key that is forgotten in its place, if one is.</summary>
-    public AttachmentKey? Know(AttachmentKey key)
+    /// <summary>Adds a sandbox and returns the one that is dropped for it, if any.</summary>
+    public AttachmentKey? AddKey(AttachmentKey key)
     {
         if (_keys.Contains(key))
             return null;
-        AttachmentKey? forgotten = null;
+        AttachmentKey? dropped = null;
         if (_keys.Count == MaxKeys)
         {
-            forgotten = _keys[0];
+            dropped = _keys[0];
             _keys.RemoveAt(0);
         }
 
         _keys.Add(key);
-        return forgotten;
+        return dropped;
     }
 }
 
-/// <summary>What is remembered of a pod, at one moment.</summary>
-/// <param name="Pod">Its name.</param>
-/// <param name="Events">Oldest first.</param>
-/// <param name="LeftOut">How many are forgotten between the first and those that follow it.</param>
-internal sealed record PodMemory(PodReference Pod, IReadOnlyList<PoolEvent> Events, int LeftOut);
+/// <summary>A snapshot of a pod's events.</summary>
+/// <param name="Pod">Name of the pod.</param>
+/// <param name="Events">Events, oldest first.</param>
+/// <param name="Dropped">Number of events that were dropped after the first one.</param>
+internal sealed record PodHistory(PodReference Pod, IReadOnlyList<PoolEvent> Events, int Dropped);
 
-/// <summary>A failure, and how often one of its kind was seen.</summary>
-/// <param name="At">The last time.</param>
-/// <param name="Count">Since the daemon's start, as long as it is remembered.</param>
-/// <param name="What">A sentence, of the last time.</param>
+/// <summary>A failure and its number of occurrences.</summary>
+/// <param name="At">Time of the last occurrence.</param>
+/// <param name="Count">Occurrences since the daemon's start, or since the failure was last dropped.</param>
+/// <param name="What">Description of the last occurrence.</param>
 internal sealed record RecentFailure(DateTimeOffset At, int Count, string What);

@@ -4,19 +4,19 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.History;
 
-/// <summary>Events of the pool as steps of one pod's story.</summary>
+/// <summary>Converts events of the pool to steps of a pod's timeline.</summary>
 internal static class PodTimeline
 {
-    public static IEnumerable<ExplainedStep> Of(PoolEvent happened, TimeSpan cooldown)
+    public static IEnumerable<ExplainedStep> Of(PoolEvent poolEvent, TimeSpan cooldown)
     {
-        var at = happened.At;
-        switch (happened)
+        var at = poolEvent.At;
+        switch (poolEvent)
         {
             case PoolEvent.AddWaits waits:
                 yield return new ExplainedStep(
                     at,
                     "waits",
-                    $"the runtime asked for an address (sandbox {Short(waits.Key)}) and none was free: {Behind(waits.Ahead)}, until "
+                    $"ADD (sandbox {Short(waits.Key)}): no address was free; {QueuePosition(waits.Ahead)}, until "
                         + $"{waits.Deadline:HH:mm:ss} at most"
                 );
                 break;
@@ -24,47 +24,38 @@ internal static class PodTimeline
                 yield return new ExplainedStep(
                     at,
                     "answered",
-                    $"the runtime asked again (sandbox {Short(served.Attachment.Key)}): answered with {Places(served.Attachment)}, "
-                        + "which it holds"
+                    $"repeated ADD (sandbox {Short(served.Attachment.Key)}): replied with the pod's address "
+                        + $"{AddressesOf(served.Attachment)}"
                 );
                 break;
             case PoolEvent.AddServed served:
                 if (served.Waited == TimeSpan.Zero)
-                    yield return new ExplainedStep(
-                        at - served.Took,
-                        "asked",
-                        $"the runtime asked for an address (sandbox {Short(served.Attachment.Key)})"
-                    );
-                var how = served.Waited > TimeSpan.Zero ? $"came free after {DurationText.Of(served.Waited)} in line" : "was free";
-                var before = served.ReusedAfter is { } reused ? $"; its last holder gave it back {DurationText.Of(reused)} before" : "";
-                yield return new ExplainedStep(at - served.Durable, "chosen", $"{Places(served.Attachment)} {how}{before}");
+                    yield return new ExplainedStep(at - served.Took, "asked", $"ADD (sandbox {Short(served.Attachment.Key)})");
+                var how = served.Waited > TimeSpan.Zero ? $"became free after {DurationText.Of(served.Waited)} in the queue" : "was free";
+                var before = served.ReusedAfter is { } reused ? $"; its last pod released it {DurationText.Of(reused)} before" : "";
+                yield return new ExplainedStep(at - served.Durable, "chosen", $"{AddressesOf(served.Attachment)} {how}{before}");
                 yield return new ExplainedStep(
                     at,
                     "answered",
-                    $"on disk after {DurationText.Of(served.Durable)}; answered, {DurationText.Of(served.Took)} after the request"
+                    $"on disk after {DurationText.Of(served.Durable)}; replied {DurationText.Of(served.Took)} after the request"
                 );
                 break;
             case PoolEvent.AddFailed failed:
                 yield return new ExplainedStep(
                     at,
                     "failed",
-                    $"answered with a failure, {DurationText.Of(failed.Took)} after the request (sandbox {Short(failed.Key)}): "
-                        + $"{failed.Reason}"
+                    $"failed {DurationText.Of(failed.Took)} after the request (sandbox {Short(failed.Key)}): " + $"{failed.Reason}"
                 );
                 break;
             case PoolEvent.Planned { Plan.Obstacle: { } obstacle }:
                 yield return new ExplainedStep(
                     at,
                     "obstacle",
-                    $"growth is held up: {obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}" : "")}"
+                    $"the pool cannot grow: {obstacle.Detail}{(obstacle.Until is { } until ? $"; retry at {until:HH:mm:ss}" : "")}"
                 );
                 break;
             case PoolEvent.ChangeBegan began:
-                yield return new ExplainedStep(
-                    at,
-                    "growth",
-                    $"{(began.IsRepeated ? "EC2 is asked again to" : "EC2 is asked to")} {began.Intent.Description}"
-                );
+                yield return new ExplainedStep(at, "growth", $"{(began.IsRepeated ? "retried" : "started")}: {began.Intent.Description}");
                 break;
             case PoolEvent.ChangeAdvanced advanced:
                 yield return new ExplainedStep(at, "growth", Stage(advanced.Intent));
@@ -80,79 +71,75 @@ internal static class PodTimeline
                 );
                 break;
             case PoolEvent.Checked held:
-                yield return new ExplainedStep(
-                    at,
-                    "checked",
-                    held.Held is null ? "CHECK: it holds nothing" : $"CHECK: it holds {Places(held.Held)}"
-                );
+                yield return new ExplainedStep(at, "checked", held.Held is null ? "CHECK: no address" : $"CHECK: {AddressesOf(held.Held)}");
                 break;
             case PoolEvent.Deleted { Released: { } released }:
                 yield return new ExplainedStep(
                     at,
                     "deleted",
-                    $"DEL (sandbox {Short(released.Key)}): {Places(released)} was given back; it cools until "
-                        + $"{at + cooldown:HH:mm:ss} and may go to another pod then"
+                    $"DEL (sandbox {Short(released.Key)}): {AddressesOf(released)} was released; it cools until "
+                        + $"{at + cooldown:HH:mm:ss} and may then go to another pod"
                 );
                 break;
             case PoolEvent.Deleted deleted:
-                yield return new ExplainedStep(at, "deleted", $"DEL (sandbox {Short(deleted.Key)}): there was nothing to give back");
+                yield return new ExplainedStep(at, "deleted", $"DEL (sandbox {Short(deleted.Key)}): there was nothing to release");
                 break;
             case PoolEvent.LostDelete { Released: var lost }:
                 yield return new ExplainedStep(
                     at,
                     "lost-delete",
-                    $"nothing of it is left in the kernel and no DEL came: {Places(lost)} was given back; it cools until "
+                    $"no DEL came, but the kernel no longer uses {AddressesOf(lost)}: it was released and cools until "
                         + $"{at + cooldown:HH:mm:ss}"
                 );
                 break;
             case PoolEvent.MissedDelete { Released: { } missed } note:
-                // An address that was away for longer than its cooldown cools a moment more: the kernel is asked.
+                // The cooldown's end is not given: an address released longer ago than its cooldown cools only until the kernel's usage was
+                // read.
                 yield return new ExplainedStep(
                     at,
                     "missed-delete",
-                    $"DEL at {note.AskedAt:HH:mm:ss} (sandbox {Short(missed.Key)}), while the daemon was away: {Places(missed)} was "
-                        + "given back and cools"
+                    $"DEL at {note.AskedAt:HH:mm:ss} (sandbox {Short(missed.Key)}), while the daemon was down: {AddressesOf(missed)} was "
+                        + "released and cools"
                 );
                 break;
             case PoolEvent.AddressesLost { Loss: var loss }:
-                yield return new ExplainedStep(loss.Since ?? at, "lost", $"its address was lost: {loss.Sentence}");
+                yield return new ExplainedStep(loss.Since ?? at, "lost", $"the pod lost its address: {loss.Sentence}");
                 break;
             case PoolEvent.Recovered { Attachment: var recovered }:
                 yield return new ExplainedStep(
                     at,
                     "recovered",
-                    $"the kernel routes {Places(recovered)} to {recovered.Key.ContainerId} and no record has it: held as long as the "
-                        + "route is there"
+                    $"the kernel routes {AddressesOf(recovered)} to {recovered.Key.ContainerId}, and no attachment has it: reserved "
+                        + "while the route exists"
                 );
                 break;
             case PoolEvent.Identified { Attachment: var named }:
                 yield return new ExplainedStep(
                     at,
                     "recovered",
-                    $"after a lost checkpoint the kernel routes {Places(named)} to {named.Key.ContainerId}, which is this pod's "
-                        + "link: held as long as it is there"
+                    $"after the loss of the checkpoint, the kernel routes {AddressesOf(named)} to {named.Key.ContainerId}, which is this "
+                        + "pod's link: reserved while the route exists"
                 );
                 break;
             default:
-                throw new InvalidOperationException($"{happened} is nobody's story");
+                throw new InvalidOperationException($"{poolEvent} has no step");
         }
     }
 
-    public static string Behind(int ahead) => ahead == 0 ? "first in line" : $"in line behind {ahead} {(ahead == 1 ? "other" : "others")}";
+    public static string QueuePosition(int ahead) =>
+        ahead == 0 ? "first in the queue" : $"in the queue behind {ahead} {(ahead == 1 ? "other" : "others")}";
 
-    public static string Places(Attachment attachment) => string.Join(", ", attachment.Addresses.Select(Place));
+    public static string AddressesOf(Attachment attachment) => string.Join(", ", attachment.Addresses.Select(AddressOf));
 
-    public static string Place(HeldAddress held) =>
-        held.Place is { } place
-            ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})"
-            : $"{held.Address} (on no interface that is known)";
+    public static string AddressOf(HeldAddress held) =>
+        held.Place is { } place ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})" : $"{held.Address} (on no known interface)";
 
     private static string Stage(Intent intent) =>
         intent switch
         {
-            Intent.AddInterface { IsUndoing: true } add => $"it is of no use and is taken back: {add.Created}",
+            Intent.AddInterface { IsUndoing: true } add => $"{add.Created} cannot be used and is deleted",
             Intent.AddInterface { AttachmentId: { }, Created: { } id } add =>
-                $"{id} is attached as device {add.DeviceIndex}; its link is awaited and wired",
+                $"{id} is attached as device {add.DeviceIndex}; the daemon waits for its link",
             Intent.AddInterface { Created: { } id } => $"{id} is created; it is being attached",
             _ => intent.Description,
         };

@@ -5,18 +5,17 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.History;
 
 /// <summary>
-/// The daemon's memory of what happened to each pod, those that are gone included, and of what failed last. Bounded: pods that are gone are
-/// forgotten first, those of which nothing was heard for the longest time before others. It keeps the events as they come, so an ADD costs
-/// it a few pointers; words are made when somebody asks.
+/// Keeps the latest events of each pod, deleted pods included, and the latest failures. Bounded: it drops deleted pods first, then those
+/// with the oldest last event. It stores events as they are, so an ADD costs a few references; texts are built on request. Thread-safe.
 /// </summary>
 internal sealed class PoolHistory
 {
     /// <summary>
-    /// More pods than any instance type runs, so that those of a full node are remembered along with some hundreds that are gone.
+    /// Maximum number of pods: more than any instance type runs, so that a full node also keeps some hundreds of deleted pods.
     /// </summary>
     public const int MaxPods = 1024;
 
-    /// <summary>Kinds of failure that are told apart.</summary>
+    /// <summary>Maximum number of distinct failures.</summary>
     public const int MaxFailures = 8;
 
     private readonly Lock _lock = new();
@@ -26,81 +25,81 @@ internal sealed class PoolHistory
     private readonly LinkedList<PodRecord> _gone = new();
     private readonly Dictionary<AttachmentKey, PodRecord> _waiting = [];
 
-    /// <summary>Changes under way that bring addresses, by number: as many as the planner starts at the same time.</summary>
+    /// <summary>Changes in flight that add addresses, by number; their count is bounded by the planner.</summary>
     private readonly Dictionary<long, PoolEvent> _growing = [];
     private readonly List<(string Kind, RecentFailure Failure)> _failures = [];
 
-    /// <summary>To be subscribed to the pool's events.</summary>
-    public void Observe(PoolEvent happened)
+    /// <summary>Records an event; subscribes to the pool's events.</summary>
+    public void Observe(PoolEvent poolEvent)
     {
         lock (_lock)
         {
-            switch (happened)
+            switch (poolEvent)
             {
                 case PoolEvent.AddWaits waits:
-                    var waiter = Note_NeedsLock(waits.Pod, waits.Key, happened, isGone: false);
+                    var waiter = Record_NeedsLock(waits.Pod, waits.Key, poolEvent, isGone: false);
                     foreach (var change in _growing.Values)
                         waiter.Add(change);
                     _waiting[waits.Key] = waiter;
                     break;
                 case PoolEvent.AddServed { Attachment: var served }:
                     _waiting.Remove(served.Key);
-                    Note_NeedsLock(served.Pod, served.Key, happened, isGone: false);
+                    Record_NeedsLock(served.Pod, served.Key, poolEvent, isGone: false);
                     break;
                 case PoolEvent.AddFailed failed:
                     _waiting.Remove(failed.Key);
-                    Note_NeedsLock(failed.Pod, failed.Key, happened, isGone: true);
-                    Failed_NeedsLock(
+                    Record_NeedsLock(failed.Pod, failed.Key, poolEvent, isGone: true);
+                    RecordFailure_NeedsLock(
                         $"add {failed.Kind} {failed.Obstacle}",
                         failed.At,
                         $"ADD of {Name(failed.Pod, failed.Key)}: {failed.Reason}"
                     );
                     break;
                 case PoolEvent.Deleted { Released: { } released }:
-                    Note_NeedsLock(released.Pod, released.Key, happened, isGone: true);
+                    Record_NeedsLock(released.Pod, released.Key, poolEvent, isGone: true);
                     break;
                 case PoolEvent.Deleted { Key: var key }:
                     if (_owners.TryGetValue(key, out var owner))
-                        owner.Add(happened);
+                        owner.Add(poolEvent);
                     break;
                 case PoolEvent.Checked { Key: var key }:
                     if (_owners.TryGetValue(key, out var asked))
-                        asked.Add(happened);
+                        asked.Add(poolEvent);
                     break;
                 case PoolEvent.LostDelete { Released: var lost }:
-                    Note_NeedsLock(lost.Pod, lost.Key, happened, isGone: true);
+                    Record_NeedsLock(lost.Pod, lost.Key, poolEvent, isGone: true);
                     break;
                 case PoolEvent.MissedDelete { Released: { } missed }:
-                    Note_NeedsLock(missed.Pod, missed.Key, happened, isGone: true);
+                    Record_NeedsLock(missed.Pod, missed.Key, poolEvent, isGone: true);
                     break;
                 case PoolEvent.Recovered { Attachment: var recovered }:
-                    Note_NeedsLock(recovered.Pod, recovered.Key, happened, isGone: false);
+                    Record_NeedsLock(recovered.Pod, recovered.Key, poolEvent, isGone: false);
                     break;
                 case PoolEvent.Identified { Attachment: var named }:
-                    Note_NeedsLock(named.Pod, named.Key, happened, isGone: false);
+                    Record_NeedsLock(named.Pod, named.Key, poolEvent, isGone: false);
                     break;
                 case PoolEvent.Planned { Plan.Obstacle: not null }:
                     foreach (var waiting in _waiting.Values)
-                        waiting.Add(happened);
+                        waiting.Add(poolEvent);
                     break;
                 case PoolEvent.ChangeBegan { Intent: var intent } when intent.IsGrowth:
-                    _growing[intent.Number] = happened;
+                    _growing[intent.Number] = poolEvent;
                     foreach (var waiting in _waiting.Values)
-                        waiting.Add(happened);
+                        waiting.Add(poolEvent);
                     break;
                 case PoolEvent.ChangeAdvanced { Intent: var intent } when intent.IsGrowth:
                     foreach (var waiting in _waiting.Values)
-                        waiting.Add(happened);
+                        waiting.Add(poolEvent);
                     break;
                 case PoolEvent.ChangeEnded ended:
                     if (_growing.Remove(ended.Intent.Number))
                     {
                         foreach (var waiting in _waiting.Values)
-                            waiting.Add(happened);
+                            waiting.Add(poolEvent);
                     }
 
                     if (ended.Failure is { } failure)
-                        Failed_NeedsLock(
+                        RecordFailure_NeedsLock(
                             $"change {ended.Intent.GetType().Name} {failure}",
                             ended.At,
                             $"{ended.Intent.Description}: {ended.Reason}"
@@ -108,101 +107,101 @@ internal sealed class PoolHistory
                     break;
                 case PoolEvent.AddressesLost { Loss: var loss }:
                     foreach (var orphan in loss.Orphans)
-                        Note_NeedsLock(orphan.Attachment.Pod, orphan.Attachment.Key, happened, isGone: false);
-                    Failed_NeedsLock($"lost {loss.Interface}", happened.At, loss.Sentence);
+                        Record_NeedsLock(orphan.Attachment.Pod, orphan.Attachment.Key, poolEvent, isGone: false);
+                    RecordFailure_NeedsLock($"lost {loss.Interface}", poolEvent.At, loss.Sentence);
                     break;
                 case PoolEvent.ObserveFailed observe:
-                    Failed_NeedsLock($"observe {observe.Failure}", observe.At, $"describe what is attached: {observe.Reason}");
+                    RecordFailure_NeedsLock($"observe {observe.Failure}", observe.At, $"describe what is attached: {observe.Reason}");
                     break;
                 case PoolEvent.GroupsChanged { Failure: not null } groups:
-                    Failed_NeedsLock(
+                    RecordFailure_NeedsLock(
                         $"groups {groups.Failure}",
                         groups.At,
                         $"set the security groups of {groups.Interface}: {groups.Reason}"
                     );
                     break;
                 case PoolEvent.CheckpointWritten { Failure: { } reason }:
-                    Failed_NeedsLock("checkpoint", happened.At, $"write the checkpoint: {reason}");
+                    RecordFailure_NeedsLock("checkpoint", poolEvent.At, $"write the checkpoint: {reason}");
                     break;
                 default:
-                    // Of no pod in particular, and no failure.
+                    // Neither about a pod nor a failure.
                     break;
             }
         }
     }
 
-    /// <summary>Null when nothing is remembered of it.</summary>
-    public PodMemory? Find(PodReference pod)
+    /// <summary>Returns the events of a pod, or null if there are none.</summary>
+    public PodHistory? Find(PodReference pod)
     {
         lock (_lock)
-            return _pods.TryGetValue(pod, out var record) ? MemoryOf(record) : null;
+            return _pods.TryGetValue(pod, out var record) ? HistoryOf(record) : null;
     }
 
-    /// <summary>The pods of whose sandboxes' ids this is the beginning.</summary>
-    public IReadOnlyList<PodMemory> FindByContainer(string beginning)
+    /// <summary>Returns the pods with a sandbox whose id begins with the prefix.</summary>
+    public IReadOnlyList<PodHistory> FindByContainer(string idPrefix)
     {
         lock (_lock)
         {
             return
             [
                 .. _owners
-                    .Where(pair => pair.Key.ContainerId.StartsWith(beginning, StringComparison.Ordinal))
+                    .Where(pair => pair.Key.ContainerId.StartsWith(idPrefix, StringComparison.Ordinal))
                     .Select(pair => pair.Value)
                     .Distinct()
-                    .Select(MemoryOf),
+                    .Select(HistoryOf),
             ];
         }
     }
 
-    /// <summary>All that are remembered, in no order: what somebody may have meant.</summary>
+    /// <summary>Returns all recorded pods, unordered.</summary>
     public IReadOnlyList<PodReference> Pods()
     {
         lock (_lock)
             return [.. _pods.Keys];
     }
 
-    /// <summary>Newest first.</summary>
+    /// <summary>Returns the latest failures, newest first.</summary>
     public IReadOnlyList<RecentFailure> Failures()
     {
         lock (_lock)
             return [.. _failures.Select(item => item.Failure).OrderByDescending(failure => failure.At)];
     }
 
-    /// <summary>How a pod is called: by its name, or by its sandbox where the runtime gave none.</summary>
+    /// <summary>Returns the pod's name, or its sandbox if the runtime gave no name.</summary>
     public static string Name(PodReference pod, AttachmentKey key) =>
         pod.Name is { Length: > 0 } ? pod.ToString() : $"sandbox {key.ContainerId}";
 
-    private static PodMemory MemoryOf(PodRecord record) => new(record.Pod, record.Events, record.LeftOut);
+    private static PodHistory HistoryOf(PodRecord record) => new(record.Pod, record.Events, record.Dropped);
 
-    private PodRecord Note_NeedsLock(PodReference pod, AttachmentKey key, PoolEvent happened, bool isGone)
+    private PodRecord Record_NeedsLock(PodReference pod, AttachmentKey key, PoolEvent poolEvent, bool isGone)
     {
         var name = pod.Name is { Length: > 0 } ? pod : new PodReference("", key.ContainerId);
         if (!_pods.TryGetValue(name, out var record))
         {
             if (_pods.Count == MaxPods)
-                Forget_NeedsLock((_gone.First ?? _present.First)!.Value);
+                Evict_NeedsLock((_gone.First ?? _present.First)!.Value);
             _pods.Add(name, record = new PodRecord(name));
         }
 
-        if (record.Know(key) is { } forgotten)
-            _owners.Remove(forgotten);
+        if (record.AddKey(key) is { } dropped)
+            _owners.Remove(dropped);
         _owners[key] = record;
-        record.Add(happened);
-        if (record.Place is { } place)
-            place.List!.Remove(place);
-        record.Place = (isGone ? _gone : _present).AddLast(record);
+        record.Add(poolEvent);
+        if (record.ListNode is { } node)
+            node.List!.Remove(node);
+        record.ListNode = (isGone ? _gone : _present).AddLast(record);
         return record;
     }
 
-    private void Forget_NeedsLock(PodRecord record)
+    private void Evict_NeedsLock(PodRecord record)
     {
-        record.Place!.List!.Remove(record.Place);
+        record.ListNode!.List!.Remove(record.ListNode);
         _pods.Remove(record.Pod);
         foreach (var key in record.Keys)
             _owners.Remove(key);
     }
 
-    private void Failed_NeedsLock(string kind, DateTimeOffset at, string what)
+    private void RecordFailure_NeedsLock(string kind, DateTimeOffset at, string what)
     {
         var index = _failures.FindIndex(item => item.Kind == kind);
         var count = index < 0 ? 1 : _failures[index].Failure.Count + 1;

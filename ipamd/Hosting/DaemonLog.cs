@@ -4,8 +4,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// The daemon's log: the framework's loggers in front, one line an entry (docs/logs.md) to a <see cref="LogTarget"/> behind. Thread-safe;
-/// an entry is written before the call returns.
+/// The daemon's log: connects the framework's loggers to a <see cref="LogTarget"/>, one line per entry (docs/logs.md). Thread-safe; an
+/// entry is written before the call returns.
 /// </summary>
 internal sealed class DaemonLog : ILoggerProvider
 {
@@ -17,10 +17,10 @@ internal sealed class DaemonLog : ILoggerProvider
     public DaemonLog(LogTarget target, LogFormat format, TimeProvider time) =>
         (_target, _line, _time) = (target, new LogLine(format), time);
 
-    /// <summary>Why the log is not where it should be; null when it is.</summary>
+    /// <summary>Why the log is not written to its file; null if it is.</summary>
     public string? Problem => _target.Problem;
 
-    /// <param name="level">Ours; frameworks below us only speak when something is wrong.</param>
+    /// <param name="level">Level of the daemon's own entries; frameworks log warnings and errors only.</param>
     public ILoggerFactory CreateFactory(LogLevel level) =>
         LoggerFactory.Create(builder =>
             builder.SetMinimumLevel(level).AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning).AddProvider(this)

@@ -3,8 +3,7 @@
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// One source of chance for all of the daemon's threads: <see cref="Random"/> made by <c>new</c> is not safe for several, and breaks for
-/// good when it is used so.
+/// Thread-safe source of randomness. An instance of <see cref="Random"/> is not thread-safe, and concurrent use can corrupt it permanently.
 /// </summary>
 internal sealed class LockedRandom(Random inner) : Random
 {

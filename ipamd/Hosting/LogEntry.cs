@@ -8,9 +8,9 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// One entry as a line. The values of an entry become fields under the names that they have in code, but for those that stand in the
-/// message already; an attachment becomes its parts. Of an expected failure the words, the kind and the request's id are written; of any
-/// other exception the type and the stack.
+/// Writes a log entry as a line. Values become fields under their names in code, except those that the message contains; an attachment
+/// becomes several fields. An expected failure is written with its message, kind and request id; any other exception with its type and
+/// stack.
 /// </summary>
 internal static class LogEntry
 {
@@ -30,7 +30,7 @@ internal static class LogEntry
         {
             var template = state.Count > 0 && state[^1] is { Key: OriginalFormat, Value: string text } ? text : "";
             foreach (var (name, value) in state)
-                if (name != OriginalFormat && !Names(template, name))
+                if (name != OriginalFormat && !HasPlaceholder(template, name))
                     Add(line, name, value);
         }
 
@@ -48,8 +48,8 @@ internal static class LogEntry
             _ => "fatal",
         };
 
-    /// <summary>Has the template this placeholder?</summary>
-    private static bool Names(string template, string name)
+    /// <summary>Whether the template has a placeholder of that name.</summary>
+    private static bool HasPlaceholder(string template, string name)
     {
         for (var at = template.IndexOf('{', StringComparison.Ordinal); at >= 0; at = template.IndexOf('{', at + 1))
         {
@@ -105,7 +105,7 @@ internal static class LogEntry
     private static void Add(LogLine line, Exception exception)
     {
         var expected = IsExpected(exception);
-        line.Add(FieldNames.Error, expected ? WordsOf(exception) : $"{exception.GetType().Name}: {WordsOf(exception)}");
+        line.Add(FieldNames.Error, expected ? MessageOf(exception) : $"{exception.GetType().Name}: {MessageOf(exception)}");
         if (exception is IExpectedFailure failure)
         {
             line.Add(FieldNames.Kind, failure.FailureKind);
@@ -116,7 +116,7 @@ internal static class LogEntry
             line.Add(FieldNames.Stack, exception.StackTrace, LogLimits.Stack);
     }
 
-    /// <summary>Broken I/O and what others refused. Anything else is a defect.</summary>
+    /// <summary>Whether an exception is broken I/O or a rejection by another program; anything else is a defect.</summary>
     public static bool IsExpected(Exception exception) =>
         exception switch
         {
@@ -133,21 +133,21 @@ internal static class LogEntry
         };
 
     /// <summary>
-    /// The exception's message and those of its causes, each once. A cause whose message is only the name of its type is left out, as the
-    /// SDK's below a refusal of EC2.
+    /// Returns the messages of an exception and its causes, each once. A cause whose message is only its type's name is left out, as the
+    /// SDK's below a rejection by EC2.
     /// </summary>
-    public static string WordsOf(Exception exception)
+    public static string MessageOf(Exception exception)
     {
         if (exception is AggregateException several)
-            return string.Join("; ", several.InnerExceptions.Take(5).Select(WordsOf));
-        var words = exception is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : exception.Message;
+            return string.Join("; ", several.InnerExceptions.Take(5).Select(MessageOf));
+        var message = exception is RpcException { Status: var status } ? $"{status.StatusCode}: {status.Detail}" : exception.Message;
         for (var (inner, depth) = (exception.InnerException, 0); inner is not null && depth < 5; inner = inner.InnerException, depth++)
-            if (!words.Contains(inner.Message, StringComparison.Ordinal) && !IsDefaultMessage(inner))
-                words = $"{words}: {inner.Message}";
-        return words;
+            if (!message.Contains(inner.Message, StringComparison.Ordinal) && !IsDefaultMessage(inner))
+                message = $"{message}: {inner.Message}";
+        return message;
     }
 
-    /// <summary>The text that .NET gives an exception without a message.</summary>
+    /// <summary>Whether .NET supplied the message.</summary>
     private static bool IsDefaultMessage(Exception exception) =>
         exception.Message.Contains(exception.GetType().FullName!, StringComparison.Ordinal);
 }

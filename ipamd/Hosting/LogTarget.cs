@@ -4,15 +4,14 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Where lines go: a file that is rotated, or a standard stream. While the file cannot be written they go to standard output, where
-/// <c>kubectl logs</c> shows them, after one line that says so; the file is tried again once a minute. Not thread-safe but for
-/// <see cref="Problem"/>.
+/// Writes lines to a rotated file or a standard stream. While the file cannot be written, lines go to standard output, where <c>kubectl
+/// logs</c> shows them, after a line that reports this; the file is retried once a minute. Only <see cref="Problem"/> is thread-safe.
 /// </summary>
 internal sealed class LogTarget : IDisposable
 {
     private const long RotateAt = 100 * 1024 * 1024;
     private const int FilesKept = 4;
-    private const string Unwritable = "the log file cannot be written: lines go to standard output, the file is tried again every minute";
+    private const string Unwritable = "the log file cannot be written: lines go to standard output, and the file is retried every minute";
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMinutes(1);
 
     private readonly LogFile? _file;
@@ -23,7 +22,7 @@ internal sealed class LogTarget : IDisposable
     private DateTimeOffset _retryAt = DateTimeOffset.MinValue;
     private long _dropsReported;
 
-    /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>, or the device of one of them.</param>
+    /// <param name="target">A path, <c>stdout</c> or <c>stderr</c>, or the device of one of the two.</param>
     public LogTarget(string target, LogFormat format, TimeProvider time)
         : this(
             IsStream(target) ? null : new LogFile(target, RotateAt, FilesKept),
@@ -78,7 +77,7 @@ internal sealed class LogTarget : IDisposable
         _stream.Write(line);
         if (_stream.Dropped != before || before == _dropsReported)
             return;
-        _stream.Write(Notice("warn", "lines were dropped because nobody read the stream", ("count", $"{before - _dropsReported}")));
+        _stream.Write(Notice("warn", "lines were dropped because the stream was not read", ("count", $"{before - _dropsReported}")));
         _dropsReported = before;
     }
 

@@ -3,9 +3,9 @@
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// The wall clock of one moment, carried on by the monotonic clock: setting the machine's clock later does not touch what is measured with
-/// it (cooldowns, pauses, deadlines), in either direction. Right as long as the wall clock was right at the start; its drift since then is
-/// that of the machine's oscillator.
+/// Clock that starts at the current wall-clock time and then follows the monotonic clock, so that setting the machine's clock does not
+/// affect cooldowns, pauses or deadlines. It is as accurate as the wall clock was at the start, plus the drift of the machine's oscillator
+/// since.
 /// </summary>
 internal sealed class MonotonicTime(TimeProvider inner) : TimeProvider
 {

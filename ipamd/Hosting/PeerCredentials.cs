@@ -6,12 +6,12 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Credentials of the process that connected to a Unix socket, as the kernel recorded them at that moment. Source: unix(7), SO_PEERCRED;
+/// Credentials of the process at the other end of a Unix socket, as recorded by the kernel when it connected. Source: unix(7), SO_PEERCRED;
 /// struct ucred.
 /// </summary>
-/// <param name="ProcessId">0 when the process lives in a pid namespace that ours cannot see.</param>
-/// <param name="UserId">Effective user id, in our user namespace.</param>
-/// <param name="GroupId">Effective group id, in our user namespace.</param>
+/// <param name="ProcessId">Process id; 0 if the process is in a PID namespace that this process cannot see.</param>
+/// <param name="UserId">Effective user id, in this process's user namespace.</param>
+/// <param name="GroupId">Effective group id, in this process's user namespace.</param>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct PeerCredentials(int ProcessId, uint UserId, uint GroupId)
 {
@@ -21,7 +21,7 @@ internal readonly record struct PeerCredentials(int ProcessId, uint UserId, uint
 
     public bool IsRoot => UserId == 0;
 
-    /// <summary>Null when the request did not come over a Unix socket.</summary>
+    /// <summary>Returns null if the request did not come over a Unix socket.</summary>
     public static PeerCredentials? FromHttpContext(HttpContext context)
     {
         return context.Features.Get<IConnectionSocketFeature>() is { Socket: { AddressFamily: AddressFamily.Unix } socket }
@@ -29,7 +29,7 @@ internal readonly record struct PeerCredentials(int ProcessId, uint UserId, uint
             : null;
     }
 
-    /// <exception cref="SocketException">The kernel refuses; its reason is the error code.</exception>
+    /// <exception cref="SocketException">The kernel returned an error; see its error code.</exception>
     public static PeerCredentials FromSocket(Socket socket)
     {
         Span<byte> ucred = stackalloc byte[UcredSize];

@@ -5,41 +5,41 @@ using System.Runtime.InteropServices;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Gives back what is not in use: the garbage of the start, and mapped pages of code and constants. A page that is needed again is mapped
-/// again by the kernel, from its cache: a minor page fault. Sixteen pages are mapped at every fault and none is ever unmapped while memory
-/// is plenty, so without this nearly the whole program is resident, and counted, in a daemon that uses a tenth of it once it has started.
+/// Releases unused memory: garbage of the start, and mapped pages of code and constants. If a page is needed again, the kernel maps it from
+/// its cache, at the cost of a minor page fault. The kernel maps sixteen pages per fault and unmaps none while memory is plentiful, so
+/// nearly the whole program would stay resident in a daemon that uses a tenth of it after its start.
 /// </summary>
-/// <param name="logger">Told when it cannot be done. Nothing is thrown: it saves memory, and must not cost a daemon.</param>
-/// <param name="mappings">Where the kernel lists them; the file is missing in some sandboxes.</param>
+/// <param name="logger">Logs failures. The class never throws, because saving memory must not end the daemon.</param>
+/// <param name="mappings">File in which the kernel lists the mappings; missing in some sandboxes.</param>
 internal sealed partial class ResidentMemory(ILogger logger, string mappings = "/proc/self/smaps")
 {
     private const int MADV_DONTNEED = 4;
 
-    private IReadOnlyCollection<(ulong Start, ulong Length)> _seen = [];
+    private IReadOnlyCollection<(ulong Start, ulong Length)> _scanned = [];
 
     /// <summary>
-    /// The first of two looks: a library that is being loaded at one of them looks other than at the other, and its pages are about to be
-    /// written.
+    /// Records the current mappings. A library that is being loaded differs between this scan and <see cref="ReleasePages"/>, and its pages
+    /// are about to be written.
     /// </summary>
-    public void Look() => Try(() => _seen = CleanFileMappings(File.ReadLines(mappings)));
+    public void Scan() => Try(() => _scanned = CleanFileMappings(File.ReadLines(mappings)));
 
-    /// <summary>For the end of the start: once, it moves every object.</summary>
+    /// <summary>Collects and compacts the whole heap. Meant for the end of the start, because it moves every object.</summary>
     public void CollectGarbage() =>
         Try(static () => GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true));
 
     /// <summary>
-    /// Of the mappings that <see cref="Look"/> saw and that are still the same. A millisecond for the list of them, and as much for the
+    /// Releases the mappings that <see cref="Scan"/> recorded and that have not changed. Takes about a millisecond, and as much for the
     /// page faults that follow.
     /// </summary>
-    /// <returns>Bytes of address space that were given back.</returns>
+    /// <returns>Bytes of released address space.</returns>
     public long ReleasePages()
     {
         var released = 0L;
         Try(() =>
         {
-            foreach (var (start, length) in CleanFileMappings(File.ReadLines(mappings)).Intersect(_seen))
+            foreach (var (start, length) in CleanFileMappings(File.ReadLines(mappings)).Intersect(_scanned))
             {
-                // Hints: a mapping that is locked or gone keeps its pages, which harms nobody.
+                // madvise(2) is a hint: a locked or removed mapping keeps its pages, which is harmless.
                 if (Advise((nint)start, (nint)length, MADV_DONTNEED) == 0)
                     released += (long)length;
             }
@@ -48,8 +48,8 @@ internal sealed partial class ResidentMemory(ILogger logger, string mappings = "
     }
 
     /// <summary>
-    /// Mappings of files that cannot be written through and have no page of their own (<c>Anonymous: 0 kB</c>): dropping a page loses
-    /// nothing. Relocated data has pages of its own and is left alone. Format: proc_pid_smaps(5).
+    /// Returns file mappings that are not writable and have no anonymous pages (<c>Anonymous: 0 kB</c>), so that dropping a page loses
+    /// nothing. Relocated data has anonymous pages and is excluded. Format: proc_pid_smaps(5).
     /// </summary>
     internal static IReadOnlyList<(ulong Start, ulong Length)> CleanFileMappings(IEnumerable<string> smaps)
     {
@@ -81,8 +81,8 @@ internal sealed partial class ResidentMemory(ILogger logger, string mappings = "
         }
         catch (Exception exception)
         {
-            // Of whatever kind: on a timer's thread it would end the process.
-            Log.Kept(logger, exception);
+            // Any exception would end the process, because this runs on a timer's thread.
+            Log.NotReleased(logger, exception);
         }
     }
 
@@ -95,7 +95,7 @@ internal sealed partial class ResidentMemory(ILogger logger, string mappings = "
 
     private static partial class Log
     {
-        [LoggerMessage(105, LogLevel.Warning, "memory that is not in use could not be given back; the daemon works without that")]
-        public static partial void Kept(ILogger logger, Exception exception);
+        [LoggerMessage(105, LogLevel.Warning, "unused memory could not be released; the daemon works without that")]
+        public static partial void NotReleased(ILogger logger, Exception exception);
     }
 }

@@ -6,8 +6,9 @@ using VpcCni.Ipamd.Files;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// A lock file that one daemon holds for its life; the kernel releases the lock when the process ends, however it ends. A short wait covers
-/// a predecessor that is still stopping. The file is root's alone: whoever can open a file can lock it.
+/// Ensures that one daemon runs per checkpoint, by a lock file. The kernel releases the lock when the process ends, however it ends.
+/// Acquiring waits briefly for a predecessor that is still stopping. Only root can open the file, because any process that can open it can
+/// lock it.
 /// </summary>
 internal static class SingleInstance
 {
@@ -15,7 +16,7 @@ internal static class SingleInstance
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     /// <exception cref="IOException">
-    /// Somebody else holds it, named if /proc shows who; or the path leads to something that is no file.
+    /// Another process has the lock (its name is in the message if /proc shows it), or the path is not a regular file.
     /// </exception>
     public static async Task<IDisposable> AcquireAsync(string path, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -28,7 +29,7 @@ internal static class SingleInstance
             {
                 if (time.GetElapsedTime(started) > Deadline)
                     throw new IOException(
-                        $"{Holder(handle)} holds {path}: stop it first, or give this daemon a checkpoint and a socket of its own"
+                        $"{Holder(handle)} has locked {path}; stop it first, or give this daemon its own checkpoint and socket"
                     );
                 await Task.Delay(Pause, time, cancellationToken);
             }
@@ -47,19 +48,19 @@ internal static class SingleInstance
         try
         {
             return PosixFile.Open(path, OpenMode.ReadWrite | OpenMode.Create)
-                ?? throw new IOException($"{path} could not be created: its folder is gone");
+                ?? throw new IOException($"{path} could not be created: its folder does not exist");
         }
         catch (NotRegularFileException exception)
         {
             throw new IOException(
-                $"the lock of the checkpoint cannot be had: {exception.Message}; remove it, or set AWS_VPC_K8S_CNI_BACKING_STORE to "
+                $"the checkpoint cannot be locked: {exception.Message}; remove it, or set AWS_VPC_K8S_CNI_BACKING_STORE to "
                     + "another path",
                 exception
             );
         }
     }
 
-    /// <summary>Who holds the lock, as far as /proc shows it from within this process's PID namespace.</summary>
+    /// <summary>Returns the lock's owner, if /proc shows it in this process's PID namespace.</summary>
     private static string Holder(SafeFileHandle handle)
     {
         try
@@ -72,13 +73,13 @@ internal static class SingleInstance
                 if (fields is not [_, "FLOCK", _, _, var process, var file, ..] || !file.EndsWith(":" + inode, StringComparison.Ordinal))
                     continue;
                 if (!int.TryParse(process, CultureInfo.InvariantCulture, out var id) || id <= 0)
-                    return "a process outside of this container";
+                    return "a process outside this container";
                 return $"process {id} ({File.ReadAllText($"/proc/{id}/comm").TrimEnd()})";
             }
         }
         catch (IOException)
         {
-            // It ended meanwhile, or /proc is not here: the message names nobody.
+            // The process ended meanwhile, or /proc is not mounted.
         }
 
         return "another process";

@@ -4,30 +4,30 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Hosting;
 
 /// <summary>
-/// Runs what the daemon does beside serving pods. An unforeseen failure of such a part is a defect of ours, and must neither end the daemon
-/// nor spin: it is logged, shown, and after a pause the part begins again. No ADD fails because metrics did.
+/// Runs the daemon's background services. An unexpected exception of a service is a defect, and must neither end the daemon nor cause a
+/// busy loop: the supervisor logs and reports it, and restarts the service after a pause. No ADD fails because of metrics.
 /// </summary>
 internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
 {
     public static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
 
     private readonly Lock _lock = new();
-    private readonly SortedDictionary<string, string> _broken = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, string> _failures = new(StringComparer.Ordinal);
 
-    /// <summary>Parts that stand still now, and why; null when all run.</summary>
+    /// <summary>Services that wait for their restart, and why; null if all run.</summary>
     public string? Problem
     {
         get
         {
             lock (_lock)
-                return _broken.Count == 0 ? null : string.Join("; ", _broken.Values);
+                return _failures.Count == 0 ? null : string.Join("; ", _failures.Values);
         }
     }
 
-    /// <summary>Runs a part until cancelled. Throws nothing.</summary>
-    /// <param name="name">For the log and <see cref="Problem"/>.</param>
-    /// <param name="run">Begun anew after each failure; that it ends by itself is one.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <summary>Runs a service until cancelled. Never throws.</summary>
+    /// <param name="name">Name for the log and <see cref="Problem"/>.</param>
+    /// <param name="run">Runs the service. Called again after each failure; returning early is one.</param>
+    /// <param name="cancellationToken">Stops the service.</param>
     public async Task RunAsync(string name, Func<CancellationToken, Task> run, CancellationToken cancellationToken)
     {
         while (!cancellationToken.IsCancellationRequested)
@@ -37,7 +37,7 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
                 await run(cancellationToken);
                 if (cancellationToken.IsCancellationRequested)
                     return;
-                throw new InvalidOperationException($"{name} ended by itself");
+                throw new InvalidOperationException($"{name} returned early");
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -45,10 +45,10 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
             }
             catch (Exception exception)
             {
-                Log.Broken(logger, name, exception);
+                Log.Failed(logger, name, exception);
                 lock (_lock)
-                    _broken[name] =
-                        $"{name} failed unexpectedly, which is a defect, and begins again at {time.GetUtcNow() + Pause:HH:mm:ss}Z: "
+                    _failures[name] =
+                        $"{name} failed because of a defect and restarts at {time.GetUtcNow() + Pause:HH:mm:ss}Z: "
                         + $"{Truncate.Of(exception.Message)}";
             }
 
@@ -62,17 +62,13 @@ internal sealed partial class Supervisor(TimeProvider time, ILogger logger)
             }
 
             lock (_lock)
-                _broken.Remove(name);
+                _failures.Remove(name);
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(
-            124,
-            LogLevel.Error,
-            "a part of the daemon failed unexpectedly and begins again in a minute; this is a defect, please report it"
-        )]
-        public static partial void Broken(ILogger logger, string part, Exception exception);
+        [LoggerMessage(124, LogLevel.Error, "a background service failed and restarts in a minute; this is a defect, please report it")]
+        public static partial void Failed(ILogger logger, string part, Exception exception);
     }
 }

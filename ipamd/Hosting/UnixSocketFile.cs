@@ -3,13 +3,13 @@ using System.Net.Sockets;
 
 namespace VpcCni.Ipamd.Hosting;
 
-/// <summary>The file of a Unix socket that is about to be listened on.</summary>
+/// <summary>Prepares the path of a Unix socket for listening.</summary>
 internal static class UnixSocketFile
 {
-    /// <summary>Makes its folder, and removes the file when nobody listens on it, which is what a crash leaves.</summary>
-    /// <param name="path">Where.</param>
-    /// <param name="inUse">What to tell when somebody answers there.</param>
-    /// <exception cref="IOException">Somebody listens on it, or the file cannot be removed.</exception>
+    /// <summary>Creates the folder, and deletes a stale socket file, as a crash leaves.</summary>
+    /// <param name="path">Path of the socket.</param>
+    /// <param name="inUse">Message of the exception if the socket is in use.</param>
+    /// <exception cref="IOException">A process listens on the socket, or the file cannot be deleted.</exception>
     public static void Prepare(string path, string inUse)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -25,7 +25,7 @@ internal static class UnixSocketFile
             catch (SocketException exception)
                 when (exception.SocketErrorCode is SocketError.ConnectionRefused or SocketError.AddressNotAvailable)
             {
-                // Nobody listens.
+                // No process listens.
             }
         }
 

@@ -5,36 +5,36 @@ using System.Text.Json;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// The network configuration that the runtime reads. Name of file and network are the reference's, so that the runtime's cached results,
-/// and the keys of the checkpoint, stay valid when a node is switched over; the plugin's file name is ours, so that the reference's plugin
-/// stays beside it for the way back.
+/// Renders and parses the runtime's network configuration. File name and network name are the reference's, so that the runtime's cached
+/// results and the checkpoint's keys stay valid when a node is migrated. The plugin's file name differs, so that the reference's plugin can
+/// stay for a migration back.
 /// </summary>
 internal static class Conflist
 {
     public const string FileName = "10-aws.conflist";
 
-    /// <summary>The copy of another's configuration that ours replaced. Runtimes read .conf, .conflist and .json only.</summary>
+    /// <summary>Copy of the replaced configuration of another network. Runtimes read only .conf, .conflist and .json.</summary>
     public const string KeptFileName = FileName + ".before-vpc-cni";
 
     public const string PluginType = "vpc-cni";
 
-    /// <summary>The oldest version with STATUS and GC.</summary>
+    /// <summary>Oldest CNI version with STATUS and GC.</summary>
     public const string StatusVersion = "1.1.0";
 
-    /// <summary>Every runtime in use reads it, and libraries older than 1.2 read no other key than cniVersion.</summary>
+    /// <summary>CNI version that every runtime in use supports; libraries older than 1.2 read only the key cniVersion.</summary>
     private const string BaseVersion = "1.0.0";
 
     /// <summary>
-    /// What this daemon and the AWS VPC CNI write into their conflists: rewritten from the settings, or not wanted any more.
+    /// Types of plugins that this daemon and the AWS VPC CNI write themselves; they are rewritten from the settings, or dropped.
     /// </summary>
     private static readonly string[] WrittenTypes = [PluginType, "aws-cni", "egress-cni", "portmap", "bandwidth"];
 
-    /// <summary>The keys of the AWS VPC CNI's conflist, which also writes numbers as strings.</summary>
-    /// <param name="options">What it says.</param>
-    /// <param name="chained">Of others, called after ours in this order.</param>
+    /// <summary>Renders the conflist, with the keys of the AWS VPC CNI, which also writes numbers as strings.</summary>
+    /// <param name="options">Settings of the conflist.</param>
+    /// <param name="chained">Other programs' plugins, called after this network's, in this order.</param>
     /// <param name="withStatus">
-    /// Also offers 1.1.0, whose STATUS and GC a runtime then calls. One plugin of the chain that does not support it makes every ADD and
-    /// DEL fail.
+    /// Whether to offer 1.1.0, with which a runtime calls STATUS and GC. If one plugin of the chain does not support it, every ADD and DEL
+    /// fails.
     /// </param>
     public static byte[] Render(InstallOptions options, IReadOnlyList<ChainedPlugin> chained, bool withStatus)
     {
@@ -89,7 +89,7 @@ internal static class Conflist
         return [.. buffer.ToArray(), .. "\n"u8];
     }
 
-    /// <summary>Whether it offers 1.1.0 to the runtime; false for what cannot be read.</summary>
+    /// <summary>Whether the conflist offers 1.1.0; false if it cannot be parsed.</summary>
     public static bool HasStatus(ReadOnlySpan<byte> content)
     {
         try
@@ -108,20 +108,20 @@ internal static class Conflist
         }
     }
 
-    /// <summary>The plugins that a configuration made of these calls, in their order.</summary>
+    /// <summary>Returns the plugins that a rendered conflist calls, in order.</summary>
     public static IReadOnlyList<string> PluginsOf(InstallOptions options, IReadOnlyList<ChainedPlugin> chained) =>
         [PluginType, "portmap", .. options.Bandwidth ? (string[])["bandwidth"] : [], .. chained.Select(plugin => plugin.Type)];
 
-    /// <summary>The plugins that it calls, in their order; none for what is not a list.</summary>
+    /// <summary>Returns the plugins that a conflist calls, in order; empty if it cannot be parsed.</summary>
     public static IReadOnlyList<string> PluginsOf(ReadOnlySpan<byte> content) =>
         [.. Plugins(content).Select(plugin => plugin.Type).Where(type => type.Length > 0)];
 
-    /// <summary>Is it one of ours, of this or another version? Undecided is no: what is not certainly ours is kept.</summary>
+    /// <summary>Whether the conflist is this network's, of any version. False if that is uncertain, so that it is kept.</summary>
     public static bool IsOurs(ReadOnlySpan<byte> content) => Plugins(content) is [{ Type: PluginType }, ..];
 
     /// <summary>
-    /// The plugins that others, a mesh for instance, appended to a conflist of ours or of the AWS VPC CNI: pods that start without them
-    /// would bypass what they do. None in anybody else's conflist: those belong to that network.
+    /// Returns the plugins that other programs, such as a mesh, appended to a conflist of this network or of the AWS VPC CNI; pods that
+    /// start without them would bypass the mesh. Empty for any other network's conflist, whose plugins belong to that network.
     /// </summary>
     public static IReadOnlyList<ChainedPlugin> ChainedByOthers(ReadOnlySpan<byte> content)
     {
@@ -132,8 +132,8 @@ internal static class Conflist
     }
 
     /// <summary>
-    /// All entries; none of what is not a list. A document that is no valid Unicode is found out only when its strings are read: that is no
-    /// list either.
+    /// Returns all entries; empty if the content is not a list. Invalid Unicode is only detected when a string is read, and counts as no
+    /// list.
     /// </summary>
     private static IReadOnlyList<ChainedPlugin> Plugins(ReadOnlySpan<byte> content)
     {
@@ -153,7 +153,7 @@ internal static class Conflist
         }
     }
 
-    /// <summary>Empty when there is none.</summary>
+    /// <summary>Returns the type of an entry; empty if it has none.</summary>
     private static string TypeOf(JsonElement plugin) =>
         plugin.ValueKind == JsonValueKind.Object && plugin.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String
             ? type.GetString()!
@@ -168,6 +168,6 @@ internal static class Conflist
 }
 
 /// <summary>An entry of a conflist that neither this daemon nor the AWS VPC CNI wrote.</summary>
-/// <param name="Type">The file name of its plugin.</param>
-/// <param name="Entry">The whole of it.</param>
+/// <param name="Type">File name of the plugin.</param>
+/// <param name="Entry">The complete entry.</param>
 internal sealed record ChainedPlugin(string Type, JsonElement Entry);

@@ -4,16 +4,16 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// The version of a core plugin (github.com/containernetworking/plugins, since 0.8.0), from the line that it prints on stderr when it is
-/// executed without CNI_COMMAND: <c>CNI portmap plugin v1.7.1</c>. Builds of distributions often say <c>CNI portmap plugin version
+/// The version of a core plugin (github.com/containernetworking/plugins, since 0.8.0), parsed from the line that it prints on stderr when
+/// it is executed without CNI_COMMAND: <c>CNI portmap plugin v1.7.1</c>. Distributions' builds often print <c>CNI portmap plugin version
 /// unknown</c>.
 /// </summary>
-/// <param name="Release">Null: the build does not say.</param>
+/// <param name="Release">Release; null if the build does not print it.</param>
 internal sealed partial record CorePluginVersion(Version? Release)
 {
-    /// <param name="name">The plugin's file name, which the line has to name.</param>
-    /// <param name="introduction">What was printed.</param>
-    /// <returns>Null: it is no core plugin of that name.</returns>
+    /// <param name="name">File name of the plugin, which the line must contain.</param>
+    /// <param name="introduction">Printed text.</param>
+    /// <returns>The version; null if the text is not that of the core plugin.</returns>
     public static CorePluginVersion? Parse(string name, string introduction)
     {
         var match = Introduction().Match(introduction);
@@ -22,7 +22,7 @@ internal sealed partial record CorePluginVersion(Version? Release)
         return new CorePluginVersion(match.Groups["release"] is { Success: true } release ? Version.Parse(release.Value) : null);
     }
 
-    /// <summary>By release where both say theirs, else by the newest protocol version. What cannot be told apart is not older.</summary>
+    /// <summary>Compares by release if both are known, else by the newest protocol version. Returns false if neither is known.</summary>
     public bool IsOlderThan(CorePluginVersion other, ProtocolSupport protocols, ProtocolSupport othersProtocols) =>
         Release is not null && other.Release is not null
             ? Release < other.Release

@@ -3,15 +3,15 @@
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// <c>ipamd run --install</c>: the daemon installs itself, so that one container does all. The plugin at the start; the configuration when
-/// an ADD can be served for the first time; and again when it is gone. Another's configuration in the place of ours is told and left: two
-/// networks that overwrite each other every minute are worse than either.
+/// Implements <c>ipamd run --install</c>: the daemon installs itself, so that one container suffices. It installs the plugin at the start,
+/// the configuration once the daemon can serve an ADD, and both again if they disappear. It reports another network's configuration in
+/// their place, but does not replace it: two networks that overwrite each other every minute are worse than either.
 /// </summary>
-/// <param name="options">Where to.</param>
-/// <param name="plugin">The plugin's file.</param>
-/// <param name="isReady">An ADD can be served.</param>
-/// <param name="time">For the pauses.</param>
-/// <param name="logger">One line for each thing done.</param>
+/// <param name="options">Folders and settings.</param>
+/// <param name="plugin">Path of the plugin's file.</param>
+/// <param name="isReady">Whether the daemon can serve an ADD.</param>
+/// <param name="time">Clock for the pauses.</param>
+/// <param name="logger">Logs each action.</param>
 internal sealed partial class Installation(
     InstallOptions options,
     string plugin,
@@ -20,19 +20,19 @@ internal sealed partial class Installation(
     ILogger<Installation> logger
 )
 {
-    private static readonly TimeSpan AskEvery = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ReadyPollInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
-    /// <summary>Many more than there are plugins on a node.</summary>
+    /// <summary>Maximum number of distinct warnings; far more than a node has plugins.</summary>
     private const int MaxWarnings = 256;
 
-    public static readonly TimeSpan LookEvery = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan CheckInterval = TimeSpan.FromMinutes(1);
 
     private readonly PluginInquiry _inquiry = new(time);
     private readonly HashSet<string> _warnings = new(StringComparer.Ordinal);
     private volatile string? _problem;
 
-    /// <summary>Why new pods do not reach this daemon; null when they do, or when nothing was tried yet.</summary>
+    /// <summary>Why new pods do not reach this daemon; null if they do, or before the first attempt.</summary>
     public string? Problem => _problem;
 
     private Installer Files => new(options, _inquiry, sentence => Log.Done(logger, sentence), WarnOnce);
@@ -44,25 +44,25 @@ internal sealed partial class Installation(
     {
         await UntilDoneAsync(InstallPluginsAsync, cancellationToken);
         while (!isReady())
-            await Task.Delay(AskEvery, time, cancellationToken);
+            await Task.Delay(ReadyPollInterval, time, cancellationToken);
         await UntilDoneAsync(Files.InstallConfigurationAsync, cancellationToken);
-        Judge();
+        UpdateProblem();
         while (true)
         {
-            // After the configuration: a node is not ready later because of plugins that few pods need.
+            // Core plugins that few pods need come after the configuration, so that they do not delay the node's readiness.
             await UntilDoneAsync(token => Files.InstallCorePluginsAsync(CorePlugins, token), cancellationToken);
-            await Task.Delay(LookEvery, time, cancellationToken);
-            await UntilDoneAsync(KeepAsync, cancellationToken);
+            await Task.Delay(CheckInterval, time, cancellationToken);
+            await UntilDoneAsync(RepairAsync, cancellationToken);
         }
     }
 
-    private async Task KeepAsync(CancellationToken cancellationToken)
+    private async Task RepairAsync(CancellationToken cancellationToken)
     {
         if (Files.IsConfigurationOfAnother())
         {
-            Tell(
-                $"{Path.Combine(options.ConfigurationFolder, Conflist.FileName)} is another network's now: new pods are not ours. "
-                    + "Two networks on one node (aws-node beside this one)?"
+            ReportProblem(
+                $"{Path.Combine(options.ConfigurationFolder, Conflist.FileName)} belongs to another network now, so new pods do not use "
+                    + "this one. Check whether two networks are installed on the node, such as aws-node."
             );
             return;
         }
@@ -78,17 +78,17 @@ internal sealed partial class Installation(
             await Files.UpdateVersionsAsync(cancellationToken);
         }
 
-        Judge();
+        UpdateProblem();
     }
 
-    /// <summary>After all was done that can be.</summary>
-    private void Judge()
+    /// <summary>Updates the problem after an installation or repair.</summary>
+    private void UpdateProblem()
     {
         if (Files.MissingPlugins() is { Count: > 0 } missing)
         {
-            Tell(
+            ReportProblem(
                 $"{string.Join(", ", missing)}, which {Conflist.FileName} calls, is not in {options.PluginFolder}: ADDs fail, and so "
-                    + "do the DELs of pods that run; put it there"
+                    + "do the DELs of running pods; install it there"
             );
             return;
         }
@@ -113,30 +113,30 @@ internal sealed partial class Installation(
             }
             catch (UnauthorizedAccessException exception)
             {
-                // Root without this capability is anybody in a folder of another user's.
-                Tell(
-                    $"{exception.Message} If the folder belongs to another user, give it to root or the container the capability "
-                        + "DAC_OVERRIDE; SELinux may be what denies it, too."
+                // Without this capability, root has no special rights in a folder of another user.
+                ReportProblem(
+                    $"{exception.Message} If the folder belongs to another user, change its owner to root, or give the container the "
+                        + "capability DAC_OVERRIDE. SELinux may deny access, too."
                 );
             }
             catch (IOException exception)
             {
-                Tell(exception.Message);
+                ReportProblem(exception.Message);
             }
 
             await Task.Delay(RetryAfter, time, cancellationToken);
         }
     }
 
-    /// <summary>What is found again every minute is said once.</summary>
+    /// <summary>Logs a warning once, however often it recurs.</summary>
     private void WarnOnce(string sentence)
     {
         if (_warnings.Count < MaxWarnings && _warnings.Add(sentence))
             Log.Warning(logger, sentence);
     }
 
-    /// <summary>Once for each thing that is wrong, however long it lasts.</summary>
-    private void Tell(string problem)
+    /// <summary>Reports a problem once, however long it lasts.</summary>
+    private void ReportProblem(string problem)
     {
         if (problem == _problem)
             return;

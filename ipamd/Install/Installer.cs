@@ -4,20 +4,19 @@ using VpcCni.Ipamd.Files;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// Puts the plugin and its configuration where the container runtime looks, and takes them away again. Files appear whole or not at all:
-/// written beside, synced, renamed. Running it twice changes nothing the second time. What another network put in the configuration's place
-/// is kept beside it and put back.
+/// Installs the plugin and its configuration into the container runtime's folders, and uninstalls them. Files are replaced atomically. A
+/// second run changes nothing. Another network's configuration in that place is kept, and restored by the uninstallation.
 /// </summary>
-/// <param name="options">Where to.</param>
-/// <param name="inquiry">Asks the plugins on the node.</param>
-/// <param name="report">One sentence for each thing done.</param>
-/// <param name="warn">One sentence for each thing that somebody should know.</param>
+/// <param name="options">Folders and settings.</param>
+/// <param name="inquiry">Queries the plugins on the node.</param>
+/// <param name="report">Called with one sentence for each action.</param>
+/// <param name="warn">Called with one sentence for each warning.</param>
 internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, Action<string> report, Action<string> warn)
 {
     private const UnixFileMode ForAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode Executable = ForAll | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
-    /// <summary>Of a configuration that another program changes while plugins are asked.</summary>
+    /// <summary>Maximum number of reads of a configuration that another program changes while plugins are queried.</summary>
     private const int MaxReadings = 3;
 
     private string Plugin => Path.Combine(options.PluginFolder, Conflist.PluginType);
@@ -26,21 +25,22 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
 
     private string Kept => Path.Combine(options.ConfigurationFolder, Conflist.KeptFileName);
 
-    /// <summary>The folder of the core plugins that an image carries beside ours.</summary>
+    /// <summary>Returns the folder of the image's core plugins, which is beside the plugin.</summary>
     public static string CorePluginsBeside(string plugin) => Path.Combine(Path.GetDirectoryName(plugin) ?? "/", "cni");
 
     /// <summary>
-    /// The plugin: harmless as long as no configuration names it. By rename, because a runtime may be executing the old one (ETXTBSY).
+    /// Installs the plugin, which has no effect until a configuration names it. Replaces the file by rename, because a runtime may be
+    /// executing the old one (ETXTBSY).
     /// </summary>
     public void InstallPlugin(string source) => Replace(Plugin, File.ReadAllBytes(source), Executable);
 
     /// <summary>
-    /// Those of the core plugins that a pod cannot start without: what the configuration calls after ours, and loopback, which the
-    /// runtime calls itself. See <see cref="InstallCorePluginsAsync"/>.
+    /// Installs the core plugins that every pod needs: those of the configuration, and loopback, which the runtime calls itself. See
+    /// <see cref="InstallCorePluginsAsync"/>.
     /// </summary>
-    /// <param name="folder">Beside the plugin in the image; none where the node is known to have them.</param>
-    /// <param name="cancellationToken">Ends it between two files.</param>
-    /// <exception cref="IOException">One cannot be written.</exception>
+    /// <param name="folder">Folder of the image's core plugins; may be missing.</param>
+    /// <param name="cancellationToken">Cancels between two files.</param>
+    /// <exception cref="IOException">A plugin cannot be written.</exception>
     public async Task InstallNeededPluginsAsync(string folder, CancellationToken cancellationToken)
     {
         string[] needed = ["loopback", .. Conflist.PluginsOf(options, [])];
@@ -49,12 +49,12 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     }
 
     /// <summary>
-    /// The core plugins that the image carries, where the node has none or an older one: pods with further interfaces (Multus) need them.
-    /// A newer one, and a file that is no core plugin, stays as it is. Uninstall takes none away: other networks use them, too. One that
-    /// cannot be written is a warning.
+    /// Installs the image's core plugins where the node has none or an older one; pods with further interfaces (Multus) need them. A newer
+    /// plugin, and a file that is not a core plugin, stays. Uninstalling removes none of them, because other networks use them, too. A
+    /// plugin that cannot be written causes a warning.
     /// </summary>
-    /// <param name="folder">Beside the plugin in the image; none where the node is known to have them.</param>
-    /// <param name="cancellationToken">Ends it between two files.</param>
+    /// <param name="folder">Folder of the image's core plugins; may be missing.</param>
+    /// <param name="cancellationToken">Cancels between two files.</param>
     public async Task InstallCorePluginsAsync(string folder, CancellationToken cancellationToken)
     {
         foreach (var source in CorePlugins(folder))
@@ -71,9 +71,8 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     }
 
     /// <summary>
-    /// The configuration: from now on the runtime calls our plugin, also for the DELs of pods that are running. Only when the daemon can
-    /// serve, or the runtime would say the node is ready when it is not. It offers CNI 1.1.0 when every plugin of the chain supports
-    /// that.
+    /// Installs the configuration, after which the runtime calls this plugin, even for DELs of running pods. Call it only when the daemon
+    /// can serve, because the runtime then reports the node as ready. It offers CNI 1.1.0 if every plugin of the chain supports it.
     /// </summary>
     public async Task InstallConfigurationAsync(CancellationToken cancellationToken)
     {
@@ -97,8 +96,8 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     }
 
     /// <summary>
-    /// Makes the versions that the configuration offers true again after a plugin of the chain was replaced or appended: with one that
-    /// does not support 1.1.0 every ADD and DEL fails. Only ours is touched.
+    /// Updates the versions that the configuration offers, after a plugin of the chain was replaced or appended: with a plugin that does
+    /// not support 1.1.0, every ADD and DEL fails. Changes only this network's configuration.
     /// </summary>
     public async Task UpdateVersionsAsync(CancellationToken cancellationToken)
     {
@@ -108,26 +107,26 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         var unsupported = await FindPluginWithoutStatusAsync(chained, cancellationToken);
         if (Conflist.HasStatus(present) == (unsupported is null))
             return;
-        // A program that changed it while plugins were asked is not overwritten: the next look compares again.
+        // Another program changed it while plugins were queried; the next check compares again.
         if (!IsSame(present, ReadConfiguration()))
             return;
         report(
             unsupported is null
-                ? $"{Configuration}: every plugin of the chain supports CNI {Conflist.StatusVersion} now"
+                ? $"{Configuration}: every plugin of the chain now supports CNI {Conflist.StatusVersion}"
                 : OldVersion(unsupported)
         );
         Replace(Configuration, Conflist.Render(options, chained, withStatus: unsupported is null), ForAll);
     }
 
-    /// <summary>The runtime would call somebody else's plugin.</summary>
+    /// <summary>Whether the configuration is another network's.</summary>
     public bool IsConfigurationOfAnother() => File.Exists(Configuration) && !Conflist.IsOurs(File.ReadAllBytes(Configuration));
 
-    /// <summary>Both files are there.</summary>
+    /// <summary>Whether plugin and configuration exist.</summary>
     public bool IsInstalled() => File.Exists(Plugin) && File.Exists(Configuration);
 
     /// <summary>
-    /// Plugins that the configuration calls and that are not in the folder. Each makes every ADD fail, and, what is worse, every DEL of a
-    /// pod that runs: runtimes call the chain from its end, stop at the first error and try again for ever.
+    /// Returns the plugins that the configuration calls but the folder lacks. Each makes every ADD fail and, what is worse, every DEL of a
+    /// running pod: runtimes call the chain from its end, stop at the first error, and retry forever.
     /// </summary>
     public IReadOnlyList<string> MissingPlugins() =>
         File.Exists(Configuration)
@@ -139,16 +138,16 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             ]
             : [];
 
-    /// <summary>The way back: the configuration first, so that the runtime never has one whose plugin is gone.</summary>
+    /// <summary>Uninstalls. Removes the configuration first, so that the runtime never has one without its plugin.</summary>
     public void Uninstall()
     {
         if (!File.Exists(Configuration))
         {
-            report($"{Configuration} is not there");
+            report($"{Configuration} does not exist");
         }
         else if (!Conflist.IsOurs(File.ReadAllBytes(Configuration)))
         {
-            report($"{Configuration} is not ours and stays");
+            report($"{Configuration} belongs to another network and stays");
         }
         else
         {
@@ -156,16 +155,16 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             RemoveConfiguration();
         }
 
-        // Left by an uninstall that was interrupted, or overtaken by somebody else's installer: of no use any more.
+        // Left by an interrupted uninstallation or obsoleted by another installer; no longer of use.
         if (File.Exists(Kept))
             Delete(Kept);
         if (File.Exists(Plugin))
             Delete(Plugin);
         else
-            report($"{Plugin} is not there");
+            report($"{Plugin} does not exist");
     }
 
-    /// <summary>Only programs: an archive of plugins has a licence and a page beside them.</summary>
+    /// <summary>Returns the executables; archives of plugins also contain a licence and a readme.</summary>
     private static IEnumerable<string> CorePlugins(string folder) =>
         Directory.Exists(folder)
             ? Directory
@@ -180,7 +179,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         cancellationToken.ThrowIfCancellationRequested();
         if (Directory.Exists(path))
         {
-            warn($"{path} is a folder: the core plugin of that name is not installed");
+            warn($"{path} is a folder, so the core plugin of that name is not installed");
             return;
         }
 
@@ -190,7 +189,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             return;
         }
 
-        // A copy keeps the time, so that megabytes of equal files are not compared at every start.
+        // A copy keeps the modification time, so that equal files of megabytes are not compared at every start.
         if (
             new FileInfo(source) is var ours
             && new FileInfo(path) is var theirs
@@ -200,7 +199,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             return;
         if (await inquiry.GetCoreVersionAsync(path, cancellationToken) is not { } present)
         {
-            warn($"{path} is no core plugin that runs here and says so: it stays; remove it to have that of the image");
+            warn($"{path} does not identify itself as a core plugin, so it stays; remove it to install that of the image");
             return;
         }
 
@@ -211,20 +210,20 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
             CopyCorePlugin(source, path, $" in place of the core plugin {present}");
     }
 
-    /// <summary>By rename: a runtime may be executing the old one.</summary>
+    /// <summary>Copies by rename, because a runtime may be executing the old file.</summary>
     private void CopyCorePlugin(string source, string path, string instead)
     {
         DurableFile.Copy(source, path, Beside(path), Executable);
         report($"{path} is written{instead}");
     }
 
-    /// <summary>The first plugin of the chain that does not say that it supports 1.1.0, and why; null: all do.</summary>
+    /// <summary>Returns the first plugin of the chain without support for 1.1.0, and why; null if all support it.</summary>
     private async Task<string?> FindPluginWithoutStatusAsync(IReadOnlyList<ChainedPlugin> chained, CancellationToken cancellationToken)
     {
         foreach (var type in Conflist.PluginsOf(options, chained))
         {
             if (type != Path.GetFileName(type))
-                return $"{type} is no file name";
+                return $"{type} is not a file name";
             var support = await inquiry.GetProtocolSupportAsync(Path.Combine(options.PluginFolder, type), cancellationToken);
             if (support.Supports(Conflist.StatusVersion))
                 continue;
@@ -237,7 +236,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
     }
 
     private string OldVersion(string why) =>
-        $"{Configuration} offers CNI 1.0.0 only, so that the runtime calls neither STATUS nor GC: {why}; "
+        $"{Configuration} offers only CNI 1.0.0, so the runtime calls neither STATUS nor GC: {why}; "
         + $"expected {Conflist.StatusVersion} of every plugin in the chain (core plugins: release 1.6 or later)";
 
     private static bool IsSame(byte[]? content, byte[]? other) =>
@@ -255,17 +254,20 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
 
         File.Move(Kept, Configuration, overwrite: true);
         FolderSync.Flush(options.ConfigurationFolder);
-        report($"{Configuration} is again what it was before");
+        report($"{Configuration} is restored");
     }
 
-    /// <summary>An ADD or DEL fails with any plugin of the chain, and the runtime's message does not say who put it there.</summary>
+    /// <summary>
+    /// Returns the warning about a chained plugin: an ADD or DEL fails with any plugin of the chain, and the runtime's message does not say
+    /// who added it.
+    /// </summary>
     private string Chained(ChainedPlugin plugin)
     {
-        var kept = $"{Configuration}: the plugin {plugin.Type}, which another program appended, stays and is called after ours";
+        var kept = $"{Configuration}: the plugin {plugin.Type}, which another program appended, stays and is called last";
         return File.Exists(Path.Combine(options.PluginFolder, Path.GetFileName(plugin.Type)))
             ? kept
-            : $"{kept}, but {options.PluginFolder} does not have it: if no other folder of the runtime does, every ADD fails until "
-                + "it is installed or its entry removed";
+            : $"{kept}, but it is not in {options.PluginFolder}: if no other folder of the runtime has it, every ADD fails until "
+                + "it is installed or its entry is removed";
     }
 
     private void WarnOfLostPlugins()
@@ -273,7 +275,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         var before = File.Exists(Kept) ? Conflist.ChainedByOthers(File.ReadAllBytes(Kept)).Select(plugin => plugin.Type).ToList() : [];
         foreach (var plugin in Conflist.ChainedByOthers(File.ReadAllBytes(Configuration)).Where(plugin => !before.Contains(plugin.Type)))
             warn(
-                $"{Configuration}: the plugin {plugin.Type}, which another program appended, goes with it; that program has to "
+                $"{Configuration}: the plugin {plugin.Type}, which another program appended, is removed, too; that program has to "
                     + "append it again"
             );
     }
@@ -290,7 +292,7 @@ internal sealed class Installer(InstallOptions options, PluginInquiry inquiry, A
         report($"{path} is written");
     }
 
-    /// <summary>It ends in nothing that a runtime reads.</summary>
+    /// <summary>Returns the name of the temporary file, whose ending no runtime reads.</summary>
     private static string Beside(string path) => Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.new");
 
     private void Delete(string path)

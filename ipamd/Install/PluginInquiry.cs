@@ -7,17 +7,17 @@ using System.Text.Json;
 namespace VpcCni.Ipamd.Install;
 
 /// <summary>
-/// Executes CNI plugins to ask what they are: the protocol versions that they support (the command VERSION), and the line with which a
-/// core plugin introduces itself when no command is given. Each run has a deadline and bounded output. An answer is kept until the file
-/// changes; a failure is not kept. Not thread-safe.
+/// Executes CNI plugins to find out their protocol versions (the command VERSION), and the line that a core plugin prints without a
+/// command. Each run has a deadline and bounded output. An answer is cached until the file changes; a failure is not cached. Not
+/// thread-safe.
 /// </summary>
-/// <param name="time">For the deadline.</param>
+/// <param name="time">Clock for the deadline.</param>
 internal sealed class PluginInquiry(TimeProvider time)
 {
-    /// <summary>A plugin answers within milliseconds; a node that is starting forty pods is slower.</summary>
+    /// <summary>Deadline of a run. Plugins answer within milliseconds, but more slowly on a node that is starting many pods.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(5);
 
-    /// <summary>Of each stream, in octets. An answer is a few hundred.</summary>
+    /// <summary>Maximum output per stream, in bytes; answers have a few hundred.</summary>
     public const int MaxOutput = 64 * 1024;
 
     private const int ETXTBSY = 26;
@@ -26,12 +26,12 @@ internal sealed class PluginInquiry(TimeProvider time)
     private readonly Dictionary<string, (FileStamp Stamp, ProtocolSupport Answer)> _support = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (FileStamp Stamp, CorePluginVersion? Answer)> _introductions = new(StringComparer.Ordinal);
 
-    /// <summary>Which protocol versions the plugin supports.</summary>
+    /// <summary>Returns the protocol versions that the plugin supports.</summary>
     public async Task<ProtocolSupport> GetProtocolSupportAsync(string path, CancellationToken cancellationToken)
     {
         var stamp = FileStamp.Of(path);
         if (stamp is null)
-            return ProtocolSupport.Unknown("is not there");
+            return ProtocolSupport.Unknown("does not exist");
         if (_support.TryGetValue(path, out var kept) && kept.Stamp == stamp)
             return kept.Answer;
         var (run, problem) = await RunAsync(path, "VERSION", """{"cniVersion":"1.0.0"}""", cancellationToken);
@@ -41,7 +41,10 @@ internal sealed class PluginInquiry(TimeProvider time)
         return answer;
     }
 
-    /// <summary>The version of a core plugin (github.com/containernetworking/plugins); null: it is none, or does not run here.</summary>
+    /// <summary>
+    /// Returns the version of a core plugin (github.com/containernetworking/plugins); null if it is not a core plugin or cannot be
+    /// executed.
+    /// </summary>
     public async Task<CorePluginVersion?> GetCoreVersionAsync(string path, CancellationToken cancellationToken)
     {
         var stamp = FileStamp.Of(path);
@@ -57,7 +60,7 @@ internal sealed class PluginInquiry(TimeProvider time)
         return answer;
     }
 
-    /// <returns>Null and the reason when the plugin did not run to its end.</returns>
+    /// <returns>Null and the reason if the plugin did not run to its end.</returns>
     private async Task<(PluginRun? Run, string Problem)> RunAsync(
         string path,
         string? command,
@@ -75,7 +78,7 @@ internal sealed class PluginInquiry(TimeProvider time)
                 var output = ReadAsync(process.StandardOutput.BaseStream, both.Token);
                 var errors = ReadAsync(process.StandardError.BaseStream, both.Token);
                 await FeedAsync(process, input, both.Token);
-                // As they end: one that prints without end is not waited for because the other is open.
+                // Handles the streams as they end, because a plugin that prints endlessly may keep the other one open.
                 await foreach (var text in Task.WhenEach(output, errors))
                 {
                     if (await text is null)
@@ -87,7 +90,7 @@ internal sealed class PluginInquiry(TimeProvider time)
             }
             finally
             {
-                // A script's children hold its streams open.
+                // Kills the whole tree, because a script's children keep its streams open.
                 if (!process.HasExited)
                     process.Kill(entireProcessTree: true);
             }
@@ -112,13 +115,13 @@ internal sealed class PluginInquiry(TimeProvider time)
             RedirectStandardError = true,
             WorkingDirectory = "/",
         };
-        // Nothing of ours: credentials among it.
+        // The plugin must not inherit the daemon's environment, which may have credentials.
         start.Environment.Clear();
         start.Environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         if (command is not null)
         {
             start.Environment["CNI_COMMAND"] = command;
-            // Not of the command; plugins built with old libraries demand them all the same, and libcni sends these words, too.
+            // VERSION does not need these, but plugins built with old libraries require them; libcni sends the same values.
             foreach (var name in (string[])["CNI_NETNS", "CNI_IFNAME", "CNI_PATH"])
                 start.Environment[name] = "dummy";
         }
@@ -131,7 +134,8 @@ internal sealed class PluginInquiry(TimeProvider time)
             }
             catch (Win32Exception exception) when (exception.NativeErrorCode == ETXTBSY)
             {
-                // A child of this process, started while the file was written, has it open for writing until it executes its own program.
+                // Another child of this process was forked while the file was being written, and keeps it open for writing until its own
+                // exec.
                 await Task.Delay(BusyRetry, time, cancellationToken);
             }
         }
@@ -146,11 +150,11 @@ internal sealed class PluginInquiry(TimeProvider time)
         }
         catch (IOException)
         {
-            // It ended without reading, as a core plugin does without a command; what it printed counts.
+            // The plugin exited without reading, as a core plugin does without a command; its output counts.
         }
     }
 
-    /// <summary>Null when there is more than <see cref="MaxOutput"/>; the rest stays unread.</summary>
+    /// <summary>Returns null if there is more than <see cref="MaxOutput"/>.</summary>
     private static async Task<string?> ReadAsync(Stream stream, CancellationToken cancellationToken)
     {
         var buffer = new byte[MaxOutput + 1];
@@ -160,7 +164,7 @@ internal sealed class PluginInquiry(TimeProvider time)
 
     private sealed record PluginRun(int ExitCode, string Output, string Errors);
 
-    /// <summary>What tells one file at a path from the next.</summary>
+    /// <summary>Identifies a version of the file at a path.</summary>
     private readonly record struct FileStamp(long Length, DateTime Written)
     {
         public static FileStamp? Of(string path) =>
@@ -169,21 +173,21 @@ internal sealed class PluginInquiry(TimeProvider time)
 }
 
 /// <summary>The protocol versions that a plugin supports, or why they are unknown.</summary>
-/// <param name="Versions">As the plugin printed them; empty when unknown.</param>
-/// <param name="Problem">Continues "the plugin"; empty when known.</param>
+/// <param name="Versions">Versions as printed by the plugin; empty if unknown.</param>
+/// <param name="Problem">Reason in words that follow "the plugin"; empty if known.</param>
 internal sealed record ProtocolSupport(IReadOnlyList<string> Versions, string Problem)
 {
     private const int MaxVersions = 64;
 
     public static ProtocolSupport Unknown(string problem) => new([], problem);
 
-    /// <summary>The newest; null when unknown.</summary>
+    /// <summary>The newest version; null if unknown.</summary>
     public Version? Newest => Versions.Select(text => Version.TryParse(text, out var version) ? version : null).Max();
 
     public bool Supports(string version) => Versions.Contains(version, StringComparer.Ordinal);
 
     /// <summary>
-    /// The object that the CNI specification has for VERSION: <c>{"cniVersion": "1.0.0", "supportedVersions": ["0.3.1", "1.0.0"]}</c>.
+    /// Parses the answer to VERSION, as in the CNI specification: <c>{"cniVersion": "1.0.0", "supportedVersions": ["0.3.1", "1.0.0"]}</c>.
     /// </summary>
     public static ProtocolSupport Parse(int exitCode, string output)
     {
@@ -203,9 +207,9 @@ internal sealed record ProtocolSupport(IReadOnlyList<string> Versions, string Pr
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
-            // Told below. The second: text that is no valid Unicode.
+            // Handled below. InvalidOperationException: the text is not valid Unicode.
         }
 
-        return Unknown("answered VERSION with something else than an object with supportedVersions");
+        return Unknown("answered VERSION without an object with supportedVersions");
     }
 }

@@ -9,8 +9,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Introspection;
 
 /// <summary>
-/// <c>/v1/enis</c>: the reference's data store as Go's encoding/json writes it (masks in base64, times in RFC 3339, the zero time for
-/// never). Like there, only addresses that are or were in use are named below their block.
+/// Writes <c>/v1/enis</c>: the reference's data store in the format of Go's encoding/json (masks in base64, times in RFC 3339, the zero
+/// time for never). As there, a block lists only addresses that are or were in use.
 /// </summary>
 internal static class EniPage
 {
@@ -29,7 +29,7 @@ internal static class EniPage
 
         var cooling = ledger.Record().Record.Cooling.ToDictionary(item => item.Address, item => item.ReleasedAt);
         writer.WriteStartObject();
-        // By network card; others than the first carry no pods.
+        // Network cards by index; only card 0 has pods.
         writer.WriteStartObject("0");
         writer.WriteNumber("TotalIPs", view.Total);
         writer.WriteNumber("AssignedIPs", view.Assigned);
@@ -128,7 +128,7 @@ internal static class EniPage
         return mask;
     }
 
-    /// <summary>time.RFC3339Nano: no more digits than there are.</summary>
+    /// <summary>Formats as time.RFC3339Nano does, without trailing zeros.</summary>
     private static string Time(DateTimeOffset at) =>
         at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 }

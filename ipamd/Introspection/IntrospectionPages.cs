@@ -10,11 +10,11 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Introspection;
 
-/// <summary>What is looked at.</summary>
-/// <param name="Ledger">Addresses and who holds them.</param>
-/// <param name="Options">As the operator set them.</param>
-/// <param name="Targets">Those in force.</param>
-/// <param name="EniConfig">What the cluster names.</param>
+/// <summary>Sources of the introspection pages.</summary>
+/// <param name="Ledger">Addresses and attachments.</param>
+/// <param name="Options">The operator's settings.</param>
+/// <param name="Targets">Returns the targets in force.</param>
+/// <param name="EniConfig">The node's ENIConfig.</param>
 /// <param name="Time">The clock.</param>
 internal sealed record IntrospectionSources(
     IpLedger Ledger,
@@ -25,9 +25,9 @@ internal sealed record IntrospectionSources(
 );
 
 /// <summary>
-/// The pages of the AWS VPC CNI's introspection with their members, for the tools that read them. As there, sandboxes' ids and interface
-/// names are blank: who knows them could ask the daemon for a pod's address to be given back. Nothing is changed by looking, and nobody is
-/// asked.
+/// Serves the AWS VPC CNI's introspection pages with the same fields, for tools that read them. As there, sandbox ids and interface names
+/// are blank, because with them anyone could make the daemon release a pod's address. Read-only, and without any call of the cloud or the
+/// kernel.
 /// </summary>
 internal sealed class IntrospectionPages
 {
@@ -55,8 +55,8 @@ internal sealed class IntrospectionPages
     }
 
     /// <summary>
-    /// A <see cref="RequestDelegate"/>. A browser on this machine can be made to ask for a name that somebody else lets point here; it says
-    /// that name, and is refused. Tools say an address or localhost.
+    /// Handles a request; a <see cref="RequestDelegate"/>. Rejects host names other than localhost, which protects against DNS rebinding: a
+    /// web page could otherwise read the pages through a browser on the node. Tools use an address or localhost.
     /// </summary>
     public Task HandleAsync(HttpContext context)
     {
@@ -85,7 +85,7 @@ internal sealed class IntrospectionPages
         writer.WriteEndObject();
     }
 
-    /// <summary>Its name; empty when the cluster names none, or custom networking is off.</summary>
+    /// <summary>Writes the name of the ENIConfig; empty if the node names none, or without custom networking.</summary>
     private void EniConfig(Utf8JsonWriter writer) =>
         writer.WriteStringValue(
             _sources.EniConfig.Current switch

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Introspection;
 
-/// <summary>Settings under the names of their variables.</summary>
+/// <summary>Writes the settings pages, with variable names as keys.</summary>
 internal static class SettingsPage
 {
     public static void HostNetwork(Utf8JsonWriter writer, IpamdOptions options)
@@ -20,7 +20,7 @@ internal static class SettingsPage
         writer.WriteNumber(OptionTable.InterfaceMtu.Name, options.InterfaceMtu);
         writer.WriteString(OptionTable.VethPrefix.Name, host.VethPrefix);
         writer.WriteBoolean(OptionTable.NodePorts.Name, host.NodePorts);
-        // As there: the number of the choice, not its word.
+        // The reference writes the index of the choice, not its name.
         writer.WriteNumber(
             OptionTable.RandomizeSnat.Name,
             host.SnatPorts switch

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Pauses after failures in a row: half fixed, half random, so that the nodes of a cluster whose API server comes back do not come at once,
-/// and none spins.
+/// Computes pauses after consecutive failures: exponential, half fixed and half random, so that the nodes of a cluster do not all return at
+/// once when its API server does.
 /// </summary>
 internal sealed class ClusterBackoff(Random random)
 {
@@ -12,22 +12,22 @@ internal sealed class ClusterBackoff(Random random)
 
     public static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
 
-    /// <summary>However long the server asks for: it may be another one by then.</summary>
-    private static readonly TimeSpan LongestAskedFor = TimeSpan.FromMinutes(5);
+    /// <summary>Upper bound of the server's Retry-After: a longer one may come from a server that is replaced meanwhile.</summary>
+    private static readonly TimeSpan MaxRetryAfter = TimeSpan.FromMinutes(5);
 
     private int _failures;
 
     public void Succeeded() => _failures = 0;
 
-    /// <summary>How long to wait after one more failure.</summary>
-    /// <param name="retryAfter">At least this long, if the server said so.</param>
+    /// <summary>Counts a failure and returns how long to wait.</summary>
+    /// <param name="retryAfter">Minimum that the server asked for, if any.</param>
     public TimeSpan Failed(TimeSpan? retryAfter)
     {
         var ceiling = Math.Min(First.TotalSeconds * Math.Pow(2, Math.Min(_failures++, 10)), Longest.TotalSeconds);
         var pause = TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
-        if (retryAfter is not { } wish || wish <= pause)
+        if (retryAfter is not { } requested || requested <= pause)
             return pause;
-        // Everybody was told the same: spread over a tenth more.
-        return (wish < LongestAskedFor ? wish : LongestAskedFor) * (1 + (random.NextDouble() / 10));
+        // All nodes may have received the same value, so up to a tenth is added at random.
+        return (requested < MaxRetryAfter ? requested : MaxRetryAfter) * (1 + (random.NextDouble() / 10));
     }
 }

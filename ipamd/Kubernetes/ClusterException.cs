@@ -3,38 +3,38 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>What a failure of the API server means to its caller.</summary>
+/// <summary>How a caller should treat a failure of the API server.</summary>
 internal enum ClusterErrorKind
 {
-    /// <summary>No answer, or one that only says that the server cannot now.</summary>
+    /// <summary>No answer, or one that says that the server is unavailable.</summary>
     Unreachable,
 
-    /// <summary>An answer that is not what the API says: something else listens there, or stands between.</summary>
+    /// <summary>An answer outside the API's format, from another program or a proxy.</summary>
     Unreadable,
 
     /// <summary>
-    /// The server cannot go on from the version it was given: it has forgotten it, or has none as new (its state was restored). List again,
-    /// without a bound.
+    /// The server cannot continue from the given version: the version is too old, or is from before the server's state was restored. List
+    /// again, without a lower bound.
     /// </summary>
     Expired,
 
     NotFound,
 
-    /// <summary>The service account lacks a permission, or its token is not accepted.</summary>
+    /// <summary>The service account lacks a permission, or the server rejects its token.</summary>
     NotPermitted,
 
     Throttled,
 
-    /// <summary>Refused as it stands; the same again will be refused again.</summary>
+    /// <summary>The server rejects the request; a retry would fail again.</summary>
     Refused,
 }
 
-/// <summary>The boundary's one exception.</summary>
-/// <param name="kind">What it means.</param>
-/// <param name="operation">What was asked, in words.</param>
-/// <param name="message">What came back.</param>
-/// <param name="retryAfter">The server's wish.</param>
-/// <param name="innerException">The evidence.</param>
+/// <summary>The only exception of the API server's port.</summary>
+/// <param name="kind">How to treat it.</param>
+/// <param name="operation">The attempted operation, in words.</param>
+/// <param name="message">What went wrong; truncated.</param>
+/// <param name="retryAfter">Retry-After of the server.</param>
+/// <param name="innerException">The cause.</param>
 internal sealed class ClusterException(
     ClusterErrorKind kind,
     string operation,
@@ -47,7 +47,7 @@ internal sealed class ClusterException(
 
     string IExpectedFailure.FailureKind => Kind.ToString();
 
-    /// <summary>The API server gives none.</summary>
+    /// <summary>Null: the API server has no request ids.</summary>
     public string? RequestId => null;
 
     public string Operation { get; } = Truncate.Of(operation);

@@ -4,17 +4,17 @@ using VpcCni.Ipamd.Hosting;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// All that the daemon does with the API server, each part on its own. None of it is needed to serve pods: a part that cannot reach the
-/// server keeps what it knows and tries on, and one that breaks is begun again.
+/// Runs the daemon's background tasks at the API server, each independently. Serving pods needs none of them: a task that cannot reach the
+/// server keeps its last state and retries; one that throws is restarted. Thread-safe, except <see cref="Add"/>.
 /// </summary>
 internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink> logger)
 {
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, string> _problems = new(StringComparer.Ordinal);
     private readonly List<(string Name, Func<CancellationToken, Task> Run)> _parts = [];
-    private readonly Supervisor _kept = new(time, logger);
+    private readonly Supervisor _supervisor = new(time, logger);
 
-    /// <summary>What does not work now, one sentence a part; null when all is well.</summary>
+    /// <summary>The current failures, joined; null if there are none.</summary>
     public string? Problem
     {
         get
@@ -22,16 +22,16 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
             string[] all;
             lock (_lock)
                 all = [.. _problems.Values];
-            if (_kept.Problem is { } broken)
+            if (_supervisor.Problem is { } broken)
                 all = [.. all, broken];
             return all.Length == 0 ? null : string.Join("; ", all);
         }
     }
 
-    /// <summary>Before they run.</summary>
+    /// <summary>Adds a task. Call before <see cref="RunAsync"/>.</summary>
     public void Add(string name, Func<CancellationToken, Task> run) => _parts.Add((name, run));
 
-    /// <summary>A part's failure, or null when it is well again. Said once in the log each way, not at every attempt.</summary>
+    /// <summary>Reports a task's failure, or null for its recovery. Logs each change once, not each attempt.</summary>
     public void Failed(string part, ClusterException? failure)
     {
         string? before;
@@ -57,11 +57,11 @@ internal sealed partial class ClusterLink(TimeProvider time, ILogger<ClusterLink
 
     /// <summary>Runs until cancelled.</summary>
     public Task RunAsync(CancellationToken cancellationToken) =>
-        Task.WhenAll(_parts.Select(part => _kept.RunAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
+        Task.WhenAll(_parts.Select(part => _supervisor.RunAsync($"Kubernetes, {part.Name}", part.Run, cancellationToken)));
 
     private static partial class Log
     {
-        [LoggerMessage(122, LogLevel.Warning, "the API server failed: pods are served without it, it is tried again")]
+        [LoggerMessage(122, LogLevel.Warning, "the API server failed; the daemon serves pods without it and retries")]
         public static partial void Failed(ILogger logger, string part, Exception exception);
 
         [LoggerMessage(123, LogLevel.Information, "the API server works again")]

@@ -2,10 +2,12 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>The cluster that this node is part of, as far as the daemon is told.</summary>
+/// <summary>Settings of the API server and of this node's name in the cluster.</summary>
 internal sealed record ClusterOptions
 {
-    /// <summary>CLUSTER_ENDPOINT, else KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT; null: no cluster is looked at.</summary>
+    /// <summary>
+    /// CLUSTER_ENDPOINT, or else KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT; null: the daemon uses no API server.
+    /// </summary>
     public Uri? Endpoint { get; init; }
 
     /// <summary>VPCCNI_SERVICE_ACCOUNT_PATH: the folder with <c>token</c> and <c>ca.crt</c> that kubelet projects.</summary>
@@ -22,9 +24,9 @@ internal sealed record ClusterOptions
     /// </summary>
     public string EniConfigLabel { get; init; } = "k8s.amazonaws.com/eniConfig";
 
-    /// <summary>ANNOTATE_POD_IP: pods carry their address as an annotation.</summary>
+    /// <summary>ANNOTATE_POD_IP: the daemon writes a pod's address to an annotation.</summary>
     public bool AnnotatesPods { get; init; }
 
-    /// <summary>There is an API server to talk to, and a node to ask it about.</summary>
+    /// <summary>Whether the API server and the node's name are known.</summary>
     public bool IsEnabled => Endpoint is not null && NodeName.Length > 0;
 }

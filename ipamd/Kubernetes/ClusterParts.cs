@@ -7,12 +7,12 @@ using VpcCni.Ipamd.Placement;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>What the cluster is told of, and what it tells about.</summary>
-/// <param name="Conditions">What the node object says.</param>
-/// <param name="Signal">Raised when that changes.</param>
-/// <param name="EniConfig">Told the node's ENIConfig; null without custom networking, and then none is looked for.</param>
-/// <param name="Events">What happens in the pool; the cluster is told of some of it.</param>
-/// <param name="Ledger">Who holds which address.</param>
+/// <summary>What the tasks at the API server read and update.</summary>
+/// <param name="Conditions">Receives the state of the node object.</param>
+/// <param name="Signal">Raised when that state changes.</param>
+/// <param name="EniConfig">Receives the node's ENIConfig; null without custom networking.</param>
+/// <param name="Events">Source of the events to write to the cluster.</param>
+/// <param name="Ledger">Source of the attachments.</param>
 internal sealed record ClusterSubjects(
     NodeConditions Conditions,
     PoolSignal Signal,
@@ -21,7 +21,7 @@ internal sealed record ClusterSubjects(
     IpLedger Ledger
 );
 
-/// <summary>The parts that talk to the API server, put together.</summary>
+/// <summary>Composes the tasks at the API server.</summary>
 internal sealed class ClusterParts : IDisposable
 {
     private readonly KubernetesConnection _connection;
@@ -56,19 +56,19 @@ internal sealed class ClusterParts : IDisposable
 
         var node = new NodeWatch(options.NodeName, pool.Conditions, pool.Signal, loggers.CreateLogger<NodeWatch>())
         {
-            Seen = facts => eniConfig?.Seen(facts),
-            Absent = reason => eniConfig?.NodeUnknown(reason),
+            NodeUpdated = facts => eniConfig?.OnNodeUpdated(facts),
+            NodeMissing = reason => eniConfig?.OnNodeUnavailable(reason),
         };
         void NodeFailed(ClusterException? failure)
         {
             Link.Failed(watchOfNode, failure);
             if (failure is not null)
-                eniConfig?.NodeUnknown(failure.Message);
+                eniConfig?.OnNodeUnavailable(failure.Message);
         }
 
         Link.Add(
             watchOfNode,
-            new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.Told, NodeFailed, time, random).RunAsync
+            new ObjectWatch<NodeFacts>(new KubernetesNodes(_connection), options.NodeName, node.OnUpdate, NodeFailed, time, random).RunAsync
         );
         Events = ComposeWriters(options, pool, () => node.Last?.Uid ?? "", time, random);
     }
@@ -118,7 +118,9 @@ internal sealed class ClusterParts : IDisposable
         return reporter;
     }
 
-    /// <summary>Of the newest sandbox: one of the same pod that is being torn down may hold another.</summary>
+    /// <summary>
+    /// Returns the attachment of the pod's newest sandbox; an older one that is being torn down may still have an address.
+    /// </summary>
     private static Attachment? NewestOf(IpLedger ledger, PodReference pod) =>
         ledger.Attachments().Where(item => item.Pod == pod).MaxBy(item => item.AssignedAt);
 

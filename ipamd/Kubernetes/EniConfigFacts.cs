@@ -2,23 +2,23 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>What an ENIConfig (crd.k8s.amazonaws.com/v1alpha1) says.</summary>
-/// <param name="SubnetId">spec.subnet; empty when it says none.</param>
+/// <summary>The content of an ENIConfig (crd.k8s.amazonaws.com/v1alpha1).</summary>
+/// <param name="SubnetId">spec.subnet; empty if absent.</param>
 /// <param name="SecurityGroupIds">spec.securityGroups.</param>
 internal sealed record EniConfigFacts(string SubnetId, IReadOnlyList<string> SecurityGroupIds);
 
-/// <summary>Which ENIConfig a node wants.</summary>
-/// <param name="Name">Of the object.</param>
-/// <param name="Origin">Where the name comes from, in words.</param>
+/// <summary>The ENIConfig that a node names.</summary>
+/// <param name="Name">Name of the ENIConfig; may be invalid.</param>
+/// <param name="Origin">Source of the name, in words.</param>
 internal sealed record EniConfigReference(string Name, string Origin)
 {
-    /// <summary>Label that wins over everything else: for configurations that something outside of the cluster manages.</summary>
+    /// <summary>Label that overrides everything else, for systems outside the cluster that manage ENIConfigs.</summary>
     private const string ExternalLabel = "vpc.amazonaws.com/externalEniConfig";
 
-    /// <summary>Whether there can be an object of that name.</summary>
-    public bool IsName => ObjectName.IsValid(Name);
+    /// <summary>Whether an object can have that name.</summary>
+    public bool IsValid => ObjectName.IsValid(Name);
 
-    /// <summary>The reference's order: the external label, the annotation, the label, else <c>default</c>.</summary>
+    /// <summary>Applies the reference's order: the external label, the annotation, the label, or else <c>default</c>.</summary>
     public static EniConfigReference Of(NodeFacts node, ClusterOptions options)
     {
         if (node.Labels.TryGetValue(ExternalLabel, out var external))

@@ -4,14 +4,14 @@ using VpcCni.Ipamd.Placement;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Follows the ENIConfig that the node names: when the node names another one, that; when the object changes, its new content. While
-/// nothing is heard the last one that was heard stays in force, also when the node names another one since; then the pool is told that the
-/// new one is not known, so that it makes nothing more after the old one.
+/// Watches the ENIConfig that the node names, and switches when the node names another one. On failures the last known ENIConfig stays in
+/// force, even if the node names another one meanwhile; the pool then learns that the new one is unknown and adds no interfaces for the old
+/// one.
 /// </summary>
-/// <param name="source">Where ENIConfigs are.</param>
-/// <param name="pool">Told what there is, or why there is none.</param>
-/// <param name="options">Which annotation and label name it.</param>
-/// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
+/// <param name="source">Lists and watches ENIConfigs.</param>
+/// <param name="pool">Receives the ENIConfig, or the reason why there is none.</param>
+/// <param name="options">Names of the annotation and the label that name the ENIConfig.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
 internal sealed partial class EniConfigWatch(
     IObjectSource<EniConfigFacts> source,
     EniConfigSource pool,
@@ -26,8 +26,8 @@ internal sealed partial class EniConfigWatch(
     private EniConfigReference? _wanted;
     private TaskCompletionSource _changed = new();
 
-    /// <summary>The node was seen.</summary>
-    public void Seen(NodeFacts node)
+    /// <summary>Updates the wanted ENIConfig from the node object.</summary>
+    public void OnNodeUpdated(NodeFacts node)
     {
         var wanted = EniConfigReference.Of(node, options);
         TaskCompletionSource changed;
@@ -43,8 +43,10 @@ internal sealed partial class EniConfigWatch(
         changed.TrySetResult();
     }
 
-    /// <summary>The node could not be asked which one it wants.</summary>
-    public void NodeUnknown(string reason)
+    /// <summary>
+    /// Reports to the pool that the node object, and so its ENIConfig, is unknown. No effect once an ENIConfig is wanted.
+    /// </summary>
+    public void OnNodeUnavailable(string reason)
     {
         lock (_lock)
         {
@@ -66,7 +68,8 @@ internal sealed partial class EniConfigWatch(
                 (_changed, wanted) = (changed, _wanted);
             using var other = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var following = wanted is null ? Task.CompletedTask : FollowAsync(wanted, other.Token);
-            // One that ends well has told all there is to tell; one that fails is a defect, and whoever runs this begins it again.
+            // A task that completes had an invalid name, which it reported. One that throws has a defect; the supervisor restarts this
+            // loop.
             if (await Task.WhenAny(changed.Task, following) == following)
             {
                 await following;
@@ -92,14 +95,14 @@ internal sealed partial class EniConfigWatch(
 
     private async Task FollowAsync(EniConfigReference wanted, CancellationToken cancellationToken)
     {
-        if (!wanted.IsName)
+        if (!wanted.IsValid)
         {
-            pool.Tell(new EniConfigState.Missing(wanted.Name, $"this is no name of an object ({wanted.Origin})"));
+            pool.Tell(new EniConfigState.Missing(wanted.Name, $"this is not a valid object name ({wanted.Origin})"));
             return;
         }
 
         if (NameOf(pool.Current) is { } before && before != wanted.Name)
-            pool.Tell(new EniConfigState.Unknown($"the node names '{wanted.Name}' now, which has not been read yet ({wanted.Origin})"));
+            pool.Tell(new EniConfigState.Unknown($"the node now names '{wanted.Name}', which has not been read yet ({wanted.Origin})"));
         await new ObjectWatch<EniConfigFacts>(
             source,
             wanted.Name,
@@ -131,7 +134,7 @@ internal sealed partial class EniConfigWatch(
         failed(failure);
         if (failure is null)
             return;
-        // The whole resource is not there: as sure an answer as "no such object".
+        // The resource itself is missing, which is as definite as a missing object.
         if (failure.Kind == ClusterErrorKind.NotFound)
             pool.Tell(
                 new EniConfigState.Missing(

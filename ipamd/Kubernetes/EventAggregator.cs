@@ -2,10 +2,10 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>An event that is to be written now.</summary>
-/// <param name="Subject">With <paramref name="Reason"/> the key of its series.</param>
-/// <param name="WrittenAs">Its object's name if it stands in the cluster already.</param>
-/// <param name="WrittenUid">Of the subject, as written.</param>
+/// <summary>An event that is due.</summary>
+/// <param name="Subject">With <paramref name="Reason"/>, the key of its series.</param>
+/// <param name="WrittenAs">Name of its event object, if the cluster has one.</param>
+/// <param name="WrittenUid">UID of the subject in that event object.</param>
 internal sealed record PendingEvent(
     EventSubject Subject,
     string Reason,
@@ -18,18 +18,17 @@ internal sealed record PendingEvent(
 );
 
 /// <summary>
-/// What the cluster is to be told, and when: the same reason for the same subject is one event with a count. First at once, again after
-/// half a minute, then less and less often; all together within a budget, so that a node in trouble is no trouble for the API server. What
-/// cannot be written stands behind everything else, is tried less and less often, and is given up after an hour. Of bounded size: it keeps
-/// what happened last. Safe for several threads; no I/O.
+/// Decides which events to write, and when. Occurrences with the same reason and subject are one event with a count. It is written at once,
+/// again after 30 s, and then at growing intervals. A token bucket limits the writes of the node. A series that fails comes after the
+/// others, is retried at growing intervals, and is dropped after an hour. Keeps the latest <see cref="MaxSeries"/> series. Thread-safe; no
+/// I/O.
 /// </summary>
 internal sealed class EventAggregator
 {
     public const int MaxSeries = 256;
 
     /// <summary>
-    /// Events that may be written at once, and how long one more takes to be allowed (client-go's recorder: 25, and five minutes an
-    /// object).
+    /// Size of the token bucket, and time per token. client-go's recorder allows 25 events, and then one per object every five minutes.
     /// </summary>
     private const int Burst = 25;
 
@@ -39,15 +38,15 @@ internal sealed class EventAggregator
 
     private static readonly TimeSpan LongestInterval = TimeSpan.FromMinutes(10);
 
-    /// <summary>The cluster drops events after an hour by default; what happens later is a new one.</summary>
+    /// <summary>Clusters drop events after an hour by default; a later occurrence is a new event.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromHours(1);
 
-    /// <summary>After a first failure to write; twice as long after each further one.</summary>
+    /// <summary>Pause after the first failure; each further failure doubles it.</summary>
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
-    /// <summary>Messages of events are for one line of a terminal; newer APIs allow 1 KiB.</summary>
+    /// <summary>Maximum message length, in characters; events.k8s.io allows 1 KiB.</summary>
     private const int LongestMessage = 1000;
 
     private readonly Lock _lock = new();
@@ -55,10 +54,10 @@ internal sealed class EventAggregator
     private double _tokens = Burst;
     private DateTimeOffset _refilledAt = DateTimeOffset.MinValue;
 
-    /// <summary>Series that had to go before they were written.</summary>
+    /// <summary>Number of series that were dropped before they were written.</summary>
     public long Dropped { get; private set; }
 
-    /// <summary>Something is to be written that could not be at the last attempt.</summary>
+    /// <summary>Whether the last attempt to write some series failed.</summary>
     public bool IsFailing
     {
         get
@@ -95,8 +94,8 @@ internal sealed class EventAggregator
     }
 
     /// <summary>
-    /// What is due longest, of what failed least; null when nothing is, and then how long until something may be (null: not before
-    /// something happens).
+    /// Returns the next event: fewest failures first, then earliest due. Returns null if none is due; <paramref name="wait"/> is then the
+    /// time until one is, or null if there is none.
     /// </summary>
     public PendingEvent? Next(DateTimeOffset now, out TimeSpan? wait)
     {
@@ -123,7 +122,7 @@ internal sealed class EventAggregator
         }
     }
 
-    /// <summary>It stands in the cluster as it was given out.</summary>
+    /// <summary>Records that the event was written.</summary>
     public void Written(PendingEvent item, string name, string uid, DateTimeOffset now)
     {
         lock (_lock)
@@ -137,7 +136,7 @@ internal sealed class EventAggregator
         }
     }
 
-    /// <summary>It could not be written, and may be later.</summary>
+    /// <summary>Records a failure that may be temporary.</summary>
     public void Failed(PendingEvent item, DateTimeOffset now)
     {
         lock (_lock)
@@ -158,7 +157,7 @@ internal sealed class EventAggregator
         }
     }
 
-    /// <summary>There is nobody to tell, or the cluster does not take it.</summary>
+    /// <summary>Drops an event: its subject is gone, or the cluster rejects it.</summary>
     public void Forget(PendingEvent item)
     {
         lock (_lock)
@@ -190,7 +189,7 @@ internal sealed class EventAggregator
         public TimeSpan Interval { get; set; } = FirstInterval;
         public int WrittenCount { get; set; }
 
-        /// <summary>In a row.</summary>
+        /// <summary>Consecutive failures.</summary>
         public int Failures { get; set; }
 
         public DateTimeOffset? FailingSince { get; set; }

@@ -6,13 +6,10 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>Something that the cluster is told, once.</summary>
+/// <summary>An occurrence to report as an event.</summary>
 internal readonly record struct Occurrence(EventSubject Subject, string Reason, string Message);
 
-/// <summary>
-/// Which happenings of the pool are events of the cluster, and under which reason. Reasons are for machines: they are documented and stay
-/// as they are.
-/// </summary>
+/// <summary>Maps events of the pool to events of the cluster. Reasons are for programs: they are documented and never change.</summary>
 internal static class EventReasons
 {
     public const string InsufficientAddresses = nameof(InsufficientAddresses);
@@ -21,45 +18,45 @@ internal static class EventReasons
 
     public const string DaemonStarting = nameof(DaemonStarting);
 
-    /// <summary>The node serves pods as it should, again. The only event that is no warning.</summary>
+    /// <summary>The node serves pods normally again. The only event of type Normal.</summary>
     public const string PodNetworkReady = nameof(PodNetworkReady);
 
-    /// <summary>The node serves pods, and something is wrong that an operator should look at.</summary>
+    /// <summary>The node serves pods, but has a problem that an operator should fix.</summary>
     public const string PodNetworkDegraded = nameof(PodNetworkDegraded);
 
     /// <summary>The node serves no new pods.</summary>
     public const string PodNetworkNotReady = nameof(PodNetworkNotReady);
 
-    /// <summary>The reference's word for it.</summary>
+    /// <summary>The reason that the reference uses.</summary>
     public const string MissingPermissions = "MissingIAMPermissions";
 
-    /// <summary>Events on pods for one cause; the event on the node says how many there are.</summary>
+    /// <summary>Maximum number of pods that get an event for one cause; the event on the node has their total number.</summary>
     private const int MaxPodsOfLoss = 50;
 
-    /// <summary>Empty for what concerns nobody outside.</summary>
-    public static IReadOnlyList<Occurrence> Of(PoolEvent happened, string nodeName)
+    /// <summary>Returns the occurrences to report; may be empty.</summary>
+    public static IReadOnlyList<Occurrence> Of(PoolEvent poolEvent, string nodeName)
     {
-        if (happened is PoolEvent.AddressesLost { Loss: var loss })
-            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. OfPods(loss)];
-        return Single(happened, nodeName) is { } single ? [single] : [];
+        if (poolEvent is PoolEvent.AddressesLost { Loss: var loss })
+            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. PodOccurrences(loss)];
+        return Single(poolEvent, nodeName) is { } single ? [single] : [];
     }
 
-    private static IEnumerable<Occurrence> OfPods(AddressLoss loss) =>
+    private static IEnumerable<Occurrence> PodOccurrences(AddressLoss loss) =>
         loss
             .Orphans.Where(orphan => ObjectName.IsValid(orphan.Attachment.Pod.Namespace) && ObjectName.IsValid(orphan.Attachment.Pod.Name))
             .Take(MaxPodsOfLoss)
             .Select(orphan => new Occurrence(
                 new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name),
                 AddressLost,
-                $"the pod has no network: {orphan.Attachment.Addresses[0].Address} is gone "
+                $"the pod has no network: its address {orphan.Attachment.Addresses[0].Address} is gone "
                     + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; "
-                    + "delete the pod, so that it gets another address"
+                    + "delete the pod to get a new address"
             ));
 
-    private static Occurrence? Single(PoolEvent happened, string nodeName)
+    private static Occurrence? Single(PoolEvent poolEvent, string nodeName)
     {
         var node = new EventSubject("", nodeName);
-        switch (happened)
+        switch (poolEvent)
         {
             case PoolEvent.AddFailed { Kind: not AddFailureKind.ClientGone, Pod: var pod } failed
                 when ObjectName.IsValid(pod.Namespace) && ObjectName.IsValid(pod.Name):
@@ -105,7 +102,7 @@ internal static class EventReasons
             _ => InsufficientAddresses,
         };
 
-    /// <summary>Not the limits of the node: a node that is full is no reason for a warning until a pod wants more than it has.</summary>
+    /// <summary>Excludes the node's own limits: a full node is normal until a pod needs an address.</summary>
     private static bool ConcernsNode(GrowthObstacleKind kind) =>
         kind
             is GrowthObstacleKind.SubnetExhausted

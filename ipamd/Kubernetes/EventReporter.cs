@@ -5,13 +5,13 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Writes what the pool tells as events on the pod or the node that it concerns, in its own time. While the API server is away it goes on
-/// counting.
+/// Writes events of the pool to the cluster, on the pod or node concerned, asynchronously. It keeps counting while the API server is
+/// unavailable.
 /// </summary>
-/// <param name="writer">The cluster.</param>
-/// <param name="nodeName">This node.</param>
-/// <param name="nodeUid">Its uid as last seen; empty when it has not been seen.</param>
-/// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
+/// <param name="writer">Writes to the cluster.</param>
+/// <param name="nodeName">Name of this node.</param>
+/// <param name="nodeUid">Returns the node's last known UID; empty if unknown.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
 internal sealed class EventReporter(
     IClusterWriter writer,
     string nodeName,
@@ -23,26 +23,26 @@ internal sealed class EventReporter(
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
-    private readonly EventAggregator _book = new();
+    private readonly EventAggregator _aggregator = new();
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
     private readonly WriterHealth _health = new(failed);
 
-    /// <summary>Takes note and returns at once: called on the thread that it happened on.</summary>
-    public void Record(PoolEvent happened)
+    /// <summary>Records an event of the pool. Does not block, because the publisher's thread calls it.</summary>
+    public void Record(PoolEvent poolEvent)
     {
-        var occurrences = EventReasons.Of(happened, nodeName);
+        var occurrences = EventReasons.Of(poolEvent, nodeName);
         if (occurrences.Count == 0)
             return;
         foreach (var occurrence in occurrences)
-            _book.Record(occurrence, happened.At);
+            _aggregator.Record(occurrence, poolEvent.At);
         _signal.Raise();
     }
 
-    /// <summary>As <see cref="Record(PoolEvent)"/>, for what the daemon says of the node as a whole.</summary>
+    /// <summary>Records an event on the node.</summary>
     public void Record(string reason, string message, DateTimeOffset at)
     {
-        _book.Record(new Occurrence(new EventSubject("", nodeName), reason, message), at);
+        _aggregator.Record(new Occurrence(new EventSubject("", nodeName), reason, message), at);
         _signal.Raise();
     }
 
@@ -51,7 +51,7 @@ internal sealed class EventReporter(
     {
         while (true)
         {
-            if (_book.Next(time.GetUtcNow(), out var wait) is not { } item)
+            if (_aggregator.Next(time.GetUtcNow(), out var wait) is not { } item)
             {
                 await _signal.WaitAsync(wait ?? LongestWait, time, cancellationToken);
                 continue;
@@ -61,8 +61,8 @@ internal sealed class EventReporter(
             {
                 var wrote = await WriteAsync(item, cancellationToken);
                 _backoff.Succeeded();
-                // What the server takes says nothing of what it still owes.
-                if (_book.IsFailing)
+                // A successful write does not mean recovery while another series still fails.
+                if (_aggregator.IsFailing)
                     continue;
                 if (wrote)
                     _health.Written();
@@ -74,24 +74,24 @@ internal sealed class EventReporter(
                 _health.Failed(failure);
                 if (failure.Kind is ClusterErrorKind.Unreachable or ClusterErrorKind.Unreadable or ClusterErrorKind.Throttled)
                 {
-                    _book.Failed(item, time.GetUtcNow());
+                    _aggregator.Failed(item, time.GetUtcNow());
                     await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
                     continue;
                 }
 
-                // Not permitted, a namespace that is being deleted, a rule that we do not know: the same again would be refused again.
-                _book.Forget(item);
+                // Not permitted, a terminating namespace, or an admission rule: a retry would be rejected again.
+                _aggregator.Forget(item);
             }
         }
     }
 
-    /// <summary>False when there was nobody to write about.</summary>
+    /// <summary>Returns false if the subject no longer exists.</summary>
     private async Task<bool> WriteAsync(PendingEvent item, CancellationToken cancellationToken)
     {
-        // kubectl looks for events by uid: a pod of the same name may be another one by now.
+        // kubectl finds events by UID, and the pod of that name may be a new one.
         if (await UidAsync(item.Subject, cancellationToken) is not { } uid)
         {
-            _book.Forget(item);
+            _aggregator.Forget(item);
             return false;
         }
 
@@ -101,18 +101,18 @@ internal sealed class EventReporter(
             try
             {
                 await writer.UpdateEventAsync(Record(known), cancellationToken);
-                _book.Written(item, known, uid, time.GetUtcNow());
+                _aggregator.Written(item, known, uid, time.GetUtcNow());
                 return true;
             }
             catch (ClusterException failure) when (failure.Kind == ClusterErrorKind.NotFound)
             {
-                // Expired in the cluster: written anew.
+                // The cluster dropped it, so a new one is created.
             }
         }
 
         var name = NewName(item.Subject.Name);
         await writer.CreateEventAsync(Record(name), cancellationToken);
-        _book.Written(item, name, uid, time.GetUtcNow());
+        _aggregator.Written(item, name, uid, time.GetUtcNow());
         return true;
     }
 
@@ -123,7 +123,7 @@ internal sealed class EventReporter(
         return (await writer.FindPodAsync(new PodReference(subject.Namespace, subject.Name), cancellationToken))?.Uid;
     }
 
-    /// <summary>As client-go names them: the subject, and something unique.</summary>
+    /// <summary>Builds a name as client-go does: the subject and a unique suffix.</summary>
     private string NewName(string subject)
     {
         const int longestSubject = 200;

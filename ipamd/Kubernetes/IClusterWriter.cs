@@ -3,13 +3,13 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>A pod, as far as it is written about.</summary>
-/// <param name="Uid">Tells it from others that had or will have its name.</param>
-/// <param name="NodeName">Where it runs; empty before it is scheduled.</param>
-/// <param name="CreatedAt">When the object was created, to the second, by the API server's clock; null when it does not say.</param>
+/// <summary>Metadata of a pod.</summary>
+/// <param name="Uid">UID, which distinguishes it from other pods of that name.</param>
+/// <param name="NodeName">Its node; empty before it is scheduled.</param>
+/// <param name="CreatedAt">Creation time, to the second, by the API server's clock; null if absent.</param>
 internal sealed record PodFacts(string Uid, string NodeName, DateTimeOffset? CreatedAt = null);
 
-/// <summary>What an event is about: a pod, or the node when <paramref name="Namespace"/> is empty.</summary>
+/// <summary>Subject of an event: a pod, or the node if <paramref name="Namespace"/> is empty.</summary>
 internal readonly record struct EventSubject(string Namespace, string Name)
 {
     public bool IsNode => Namespace.Length == 0;
@@ -17,15 +17,15 @@ internal readonly record struct EventSubject(string Namespace, string Name)
     public override string ToString() => IsNode ? $"node {Name}" : $"pod {Namespace}/{Name}";
 }
 
-/// <summary>An event as it is to stand in the cluster.</summary>
-/// <param name="Name">Of the event object.</param>
-/// <param name="Subject">What it is about.</param>
-/// <param name="Uid">Of that.</param>
-/// <param name="Reason">For machines.</param>
-/// <param name="Message">For people.</param>
-/// <param name="Count">How often it happened.</param>
-/// <param name="First">When it happened first.</param>
-/// <param name="Last">When it happened last.</param>
+/// <summary>An event to write.</summary>
+/// <param name="Name">Name of the event object.</param>
+/// <param name="Subject">Subject of the event.</param>
+/// <param name="Uid">UID of the subject.</param>
+/// <param name="Reason">Reason, for programs.</param>
+/// <param name="Message">Message, for people.</param>
+/// <param name="Count">Number of occurrences.</param>
+/// <param name="First">Time of the first occurrence.</param>
+/// <param name="Last">Time of the last occurrence.</param>
 internal sealed record EventRecord(
     string Name,
     EventSubject Subject,
@@ -37,25 +37,24 @@ internal sealed record EventRecord(
     DateTimeOffset Last
 );
 
-/// <summary>What the daemon writes into the cluster. All of it throws <see cref="ClusterException"/>.</summary>
+/// <summary>Writes to the cluster. All methods throw <see cref="ClusterException"/>.</summary>
 internal interface IClusterWriter
 {
-    /// <summary>Null when there is no such pod.</summary>
+    /// <summary>Returns null if the pod does not exist.</summary>
     Task<PodFacts?> FindPodAsync(PodReference pod, CancellationToken cancellationToken);
 
     Task CreateEventAsync(EventRecord item, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Message, count and last time of an event; <see cref="ClusterErrorKind.NotFound"/> when the cluster has dropped it, as it does after
-    /// an hour.
+    /// Updates message, count and last time of an event. Fails with <see cref="ClusterErrorKind.NotFound"/> if the cluster has dropped it.
     /// </summary>
     Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken);
 
     /// <param name="pod">The pod.</param>
-    /// <param name="uid">Refused when the pod has another one; null: whichever has the name.</param>
-    /// <param name="annotation">Its name.</param>
-    /// <param name="value">Its value.</param>
-    /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The UID of the pod that has it now; empty when the server does not say.</returns>
+    /// <param name="uid">Required UID; fails if the pod has another one. Null: any pod of that name.</param>
+    /// <param name="annotation">Name of the annotation.</param>
+    /// <param name="value">Value of the annotation.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <returns>The UID of the annotated pod; empty if the server does not return it.</returns>
     Task<string> AnnotatePodAsync(PodReference pod, string? uid, string annotation, string value, CancellationToken cancellationToken);
 }

@@ -2,14 +2,14 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>What the daemon wants to know of its node object.</summary>
-/// <param name="Uid">For events on the node.</param>
-/// <param name="MaxPods">status.capacity.pods; null before kubelet has said it.</param>
+/// <summary>The fields of the node object that the daemon uses.</summary>
+/// <param name="Uid">UID, for events on the node.</param>
+/// <param name="MaxPods">status.capacity.pods; null before kubelet sets it.</param>
 /// <param name="IsUnschedulable">
-/// Cordoned: spec.unschedulable, and the taint node.kubernetes.io/unschedulable:NoSchedule that follows it.
+/// Whether the node is cordoned: spec.unschedulable, or the taint node.kubernetes.io/unschedulable:NoSchedule that follows it.
 /// </param>
-/// <param name="Labels">All of them.</param>
-/// <param name="Annotations">All of them.</param>
+/// <param name="Labels">All labels.</param>
+/// <param name="Annotations">All annotations.</param>
 internal sealed record NodeFacts(
     string Uid,
     int? MaxPods,

@@ -4,30 +4,30 @@ using VpcCni.Ipamd.Observation;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>What the node object says, told to the pool: how many pods the node runs at most, and whether it takes new ones.</summary>
-/// <param name="name">The node.</param>
-/// <param name="conditions">Kept up to date; while nothing is heard they stay as they are.</param>
-/// <param name="signal">Raised when the pool may plan otherwise.</param>
+/// <summary>Applies the node object to the pool: the maximum number of pods, and whether the node is cordoned.</summary>
+/// <param name="name">Name of the node.</param>
+/// <param name="conditions">Updated with each change; keeps its values on failures.</param>
+/// <param name="signal">Raised when the conditions change.</param>
 internal sealed partial class NodeWatch(string name, NodeConditions conditions, PoolSignal signal, ILogger<NodeWatch> logger)
 {
     private volatile NodeFacts? _last;
 
-    /// <summary>As last seen; null before that.</summary>
+    /// <summary>The last known node object; null before the first.</summary>
     public NodeFacts? Last => _last;
 
-    /// <summary>Called with every new sight of the node.</summary>
-    public Action<NodeFacts> Seen { get; init; } = _ => { };
+    /// <summary>Called with each version of the node object.</summary>
+    public Action<NodeFacts> NodeUpdated { get; init; } = _ => { };
 
-    /// <summary>Called, with a sentence, when the server has no such node.</summary>
-    public Action<string> Absent { get; init; } = _ => { };
+    /// <summary>Called with a message when the server has no such node.</summary>
+    public Action<string> NodeMissing { get; init; } = _ => { };
 
-    public void Told(NodeFacts? node)
+    public void OnUpdate(NodeFacts? node)
     {
         if (node is null)
         {
-            // Not registered yet, or removed while its pods run on: no reason to change anything here.
+            // The node is not registered yet, or was removed while its pods still run; the pool stays as it is.
             Log.Gone(logger, name);
-            Absent($"the API server has no node {name}");
+            NodeMissing($"the API server has no node {name}");
             return;
         }
 
@@ -40,7 +40,7 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
             signal.Raise();
         }
 
-        Seen(node);
+        NodeUpdated(node);
     }
 
     private static partial class Log
@@ -51,7 +51,7 @@ internal sealed partial class NodeWatch(string name, NodeConditions conditions, 
         [LoggerMessage(
             121,
             LogLevel.Warning,
-            "the API server has no such node: what is known of it stays; if this lasts, check MY_NODE_NAME"
+            "the API server has no such node; the daemon keeps the last known state; if this persists, check MY_NODE_NAME"
         )]
         public static partial void Gone(ILogger logger, string node);
     }

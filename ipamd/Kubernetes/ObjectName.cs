@@ -2,14 +2,15 @@
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>Which texts can be the name of an object of the cluster.</summary>
+/// <summary>Validates names of cluster objects.</summary>
 internal static class ObjectName
 {
-    /// <summary>Of a DNS subdomain (RFC 1123).</summary>
+    /// <summary>Maximum length of a DNS subdomain (RFC 1123).</summary>
     private const int Longest = 253;
 
     /// <summary>
-    /// Anything may stand in an annotation or in what a runtime passes, also what would select other objects or climb in a path.
+    /// Whether a text is a valid name. Annotations and values from a runtime may contain anything, even text that would select other
+    /// objects or escape a URL path.
     /// </summary>
     public static bool IsValid(string? name) =>
         name is { Length: > 0 and <= Longest }

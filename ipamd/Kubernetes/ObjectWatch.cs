@@ -3,55 +3,58 @@
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Follows one object: list, then watch, on and on (Kubernetes API concepts, "Efficient detection of changes"). While the API server is
-/// away nothing is told, so that whoever listens keeps what it heard last; when it returns, what was missed comes as one change.
+/// Keeps a listener up to date with one object: lists it, then watches it, in a loop (Kubernetes API concepts, "Efficient detection of
+/// changes"). While the API server is unavailable the listener keeps the last state; afterwards it gets one update with all changes.
 /// </summary>
-/// <param name="source">Where the object is.</param>
-/// <param name="name">Its name.</param>
-/// <param name="told">Called with the object, or null when there is none of that name; also when nothing changed.</param>
-/// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
+/// <param name="source">Lists and watches the object.</param>
+/// <param name="name">Name of the object.</param>
+/// <param name="onUpdate">Called with the object, or null if it does not exist; also without a change.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
 internal sealed class ObjectWatch<T>(
     IObjectSource<T> source,
     string name,
-    Action<T?> told,
+    Action<T?> onUpdate,
     Action<ClusterException?> failed,
     TimeProvider time,
     Random random
 )
     where T : class
 {
-    /// <summary>Watches of a cluster's nodes end at different times; the server's own choice would be half an hour and more.</summary>
+    /// <summary>
+    /// Minimum duration to request; a random part is added, so that the watches of a cluster's nodes end at different times. The server's
+    /// default is 30 minutes and more.
+    /// </summary>
     private static readonly TimeSpan ShortestWatch = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// A watch that the server ends sooner is followed by a pause: else a server that accepts and closes would be asked without one. It
-    /// grows unless something was told.
+    /// Minimum duration of a healthy watch. A shorter one is followed by a pause, because a server may accept watches and close them at
+    /// once. The pause grows unless the watch delivered an event.
     /// </summary>
-    private static readonly TimeSpan TooShort = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MinHealthyDuration = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// After so many failures in a row a list's bound is given up, in case it is what fails. Fewer would send every node of a cluster to
-    /// etcd after an outage of seconds.
+    /// Consecutive failures after which a list drops its lower bound, in case the bound is the cause. A smaller number would send every
+    /// node of a cluster to etcd after a short outage.
     /// </summary>
     private const int BoundedAttempts = 5;
 
-    /// <summary>Bound that every server meets.</summary>
-    private const string Anything = "0";
+    /// <summary>Lower bound that any cached state satisfies.</summary>
+    private const string AnyVersion = "0";
 
     private readonly ClusterBackoff _backoff = new(random);
 
-    /// <summary>Where to go on; null: list first.</summary>
+    /// <summary>Version from which to continue; null: list first.</summary>
     private string? _version;
 
     /// <summary>
-    /// The list's lower bound; empty: the newest. At first whatever the server has at hand: thousands of daemons that start together must
-    /// not all read from etcd.
+    /// Lower bound of a list; empty: the latest. Starts with any cached state, because thousands of daemons that start together must not
+    /// all read from etcd.
     /// </summary>
-    private string _atLeast = Anything;
+    private string _minVersion = AnyVersion;
 
     private bool _isFailing;
 
-    /// <summary>In a row, other than for asking too often.</summary>
+    /// <summary>Consecutive failures except throttling.</summary>
     private int _failures;
 
     /// <summary>Runs until cancelled.</summary>
@@ -83,13 +86,13 @@ internal sealed class ObjectWatch<T>(
 
     private async Task ListAsync(CancellationToken cancellationToken)
     {
-        var listed = await source.ListAsync(name, _atLeast, cancellationToken);
-        _version = _atLeast = listed.Version;
-        Well();
-        told(listed.Item);
+        var listed = await source.ListAsync(name, _minVersion, cancellationToken);
+        _version = _minVersion = listed.Version;
+        ReportRecovery();
+        onUpdate(listed.Item);
     }
 
-    /// <summary>False when it ended at once.</summary>
+    /// <summary>Returns false if the watch ended too soon.</summary>
     private async Task<bool> WatchAsync(string version, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
@@ -97,20 +100,20 @@ internal sealed class ObjectWatch<T>(
             name,
             version,
             ShortestWatch * (1 + random.NextDouble()),
-            news =>
+            change =>
             {
-                _version = _atLeast = news.Version;
+                _version = _minVersion = change.Version;
                 _backoff.Succeeded();
-                Well();
-                if (!news.IsBookmark)
-                    told(news.Item);
+                ReportRecovery();
+                if (!change.IsBookmark)
+                    onUpdate(change.Item);
             },
             cancellationToken
         );
-        if (time.GetElapsedTime(began) < TooShort)
+        if (time.GetElapsedTime(began) < MinHealthyDuration)
             return false;
         _backoff.Succeeded();
-        Well();
+        ReportRecovery();
         return true;
     }
 
@@ -118,10 +121,10 @@ internal sealed class ObjectWatch<T>(
     {
         if (failure.Kind != ClusterErrorKind.Throttled)
         {
-            // The bound may be forgotten, or newer than what a restored cluster has. Otherwise a list says at once whether the server is
-            // well again; a watch may be silent for minutes.
-            if (failure.Kind == ClusterErrorKind.Expired || (++_failures >= BoundedAttempts && _atLeast != Anything))
-                _atLeast = "";
+            // The server may have dropped the lower bound's version, or was restored to an older one. In other cases the next call is a
+            // list, because it shows at once whether the server has recovered; a watch may be silent for minutes.
+            if (failure.Kind == ClusterErrorKind.Expired || (++_failures >= BoundedAttempts && _minVersion != AnyVersion))
+                _minVersion = "";
             _version = null;
         }
 
@@ -130,7 +133,7 @@ internal sealed class ObjectWatch<T>(
         return _backoff.Failed(failure.RetryAfter);
     }
 
-    private void Well()
+    private void ReportRecovery()
     {
         if (!_isFailing)
             return;
@@ -146,7 +149,7 @@ internal sealed class ObjectWatch<T>(
         }
         catch (OperationCanceledException)
         {
-            // The loop's condition ends it.
+            // The loop's condition ends the run.
         }
     }
 }

@@ -5,14 +5,14 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Keeps the annotation vpc.amazonaws.com/pod-ips of this node's pods as the ledger has it: the pod's address, and empty when it holds
-/// none. Written after the ADD is answered: an API server that is slow or away delays the annotation, never the pod. What is queued are
-/// pods and not values, so that the last state wins, whatever was missed in between.
+/// Writes the annotation vpc.amazonaws.com/pod-ips of this node's pods: the pod's address, or empty without one. It writes after the ADD,
+/// so a slow or unavailable API server delays the annotation, never the pod. The queue has pods, not values, so that the latest state is
+/// written.
 /// </summary>
-/// <param name="writer">The cluster.</param>
-/// <param name="newestOf">The newest attachment of a pod in the ledger; null when it holds none.</param>
-/// <param name="nodeName">This node.</param>
-/// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
+/// <param name="writer">Writes to the cluster.</param>
+/// <param name="newestOf">Returns a pod's newest attachment; null if it has none.</param>
+/// <param name="nodeName">Name of this node.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
 internal sealed class PodAnnotator(
     IClusterWriter writer,
     Func<PodReference, Attachment?> newestOf,
@@ -24,17 +24,17 @@ internal sealed class PodAnnotator(
 {
     public const string Annotation = "vpc.amazonaws.com/pod-ips";
 
-    /// <summary>More than any node runs.</summary>
+    /// <summary>Maximum queue length: more than any node runs.</summary>
     public const int MaxQueued = 1024;
 
-    /// <summary>Attachments that a daemon made this shortly before it ended may have no annotation yet.</summary>
-    public static readonly TimeSpan CatchUp = TimeSpan.FromMinutes(5);
+    /// <summary>How far back <see cref="Resume"/> goes: the previous daemon may have ended before it annotated these attachments.</summary>
+    public static readonly TimeSpan ResumeWindow = TimeSpan.FromMinutes(5);
 
     /// <summary>
-    /// A pod that was served this lately runs here. Later its name may be that of another one elsewhere: a StatefulSet's, while this node
-    /// could not reach the API server.
+    /// Age up to which an event is written without reading the pod first. Later, the name may belong to a pod on another node (a
+    /// StatefulSet's, while the API server was unreachable).
     /// </summary>
-    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxUnverifiedAge = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
@@ -42,25 +42,25 @@ internal sealed class PodAnnotator(
     private readonly LinkedList<QueuedPod> _queue = [];
     private readonly Dictionary<PodReference, LinkedListNode<QueuedPod>> _queued = [];
 
-    /// <summary>The objects that were annotated, by the sandbox that they were annotated for.</summary>
+    /// <summary>UIDs of annotated pods, with the sandbox that they were annotated for.</summary>
     private readonly Dictionary<PodReference, (AttachmentKey Sandbox, string Uid)> _annotated = [];
     private readonly PoolSignal _signal = new();
     private readonly ClusterBackoff _backoff = new(random);
     private readonly WriterHealth _health = new(failed);
 
-    /// <param name="Pod">Whose annotation is to be written.</param>
-    /// <param name="Sandbox">Of the attachment that was served or released.</param>
-    /// <param name="ServedAt">When that was served.</param>
-    /// <param name="HappenedAt">When the daemon had to do with it; null when that was an attempt or a daemon ago.</param>
+    /// <param name="Pod">The pod to annotate.</param>
+    /// <param name="Sandbox">Key of the attachment that was served or released.</param>
+    /// <param name="ServedAt">When that attachment was served.</param>
+    /// <param name="HappenedAt">When the ADD or DEL happened; null after a failed attempt or a restart.</param>
     private readonly record struct QueuedPod(PodReference Pod, AttachmentKey Sandbox, DateTimeOffset ServedAt, DateTimeOffset? HappenedAt);
 
-    /// <summary>Pods whose annotation was not written because more than <see cref="MaxQueued"/> waited.</summary>
+    /// <summary>Number of pods that were dropped from a full queue.</summary>
     public long Dropped { get; private set; }
 
-    /// <summary>Takes note and returns at once: called on the thread that it happened on, an ADD's among them.</summary>
-    public void Record(PoolEvent happened)
+    /// <summary>Queues the pod of an event. Does not block, because the publisher's thread calls it, which may be serving an ADD.</summary>
+    public void Record(PoolEvent poolEvent)
     {
-        switch (happened)
+        switch (poolEvent)
         {
             case PoolEvent.AddServed served:
                 Enqueue(served.Attachment, time.GetUtcNow());
@@ -77,10 +77,10 @@ internal sealed class PodAnnotator(
         }
     }
 
-    /// <summary>What the daemon before may have left undone.</summary>
+    /// <summary>Queues recent attachments that the previous daemon may not have annotated.</summary>
     public void Resume(IEnumerable<Attachment> attachments)
     {
-        foreach (var attachment in attachments.Where(item => !item.IsRecovered && item.AssignedAt > time.GetUtcNow() - CatchUp))
+        foreach (var attachment in attachments.Where(item => !item.IsRecovered && item.AssignedAt > time.GetUtcNow() - ResumeWindow))
             Enqueue(attachment, happenedAt: null);
     }
 
@@ -89,7 +89,7 @@ internal sealed class PodAnnotator(
     {
         while (true)
         {
-            if (First() is not { } queued)
+            if (Dequeue() is not { } queued)
             {
                 await _signal.WaitAsync(LongestWait, time, cancellationToken);
                 continue;
@@ -112,31 +112,31 @@ internal sealed class PodAnnotator(
                             or ClusterErrorKind.NotPermitted
                 )
             {
-                // A server that has just started forbids everything until it has read its roles.
+                // NotPermitted is retried, too: a server that has just started forbids everything until it has loaded its roles.
                 _health.Failed(failure);
                 Enqueue(queued with { HappenedAt = null });
                 await Task.Delay(_backoff.Failed(failure.RetryAfter), time, cancellationToken);
             }
             catch (ClusterException)
             {
-                // The pod is gone, or another one has its name: nothing to annotate.
+                // The pod is gone, or another one has its name.
             }
         }
     }
 
-    /// <summary>False when there was nothing to annotate.</summary>
+    /// <summary>Returns false if there is no pod to annotate.</summary>
     private async Task<bool> WriteAsync(QueuedPod queued, CancellationToken cancellationToken)
     {
         var pod = queued.Pod;
         var held = newestOf(pod);
         var (sandbox, servedAt) = held is null ? (queued.Sandbox, queued.ServedAt) : (held.Key, held.AssignedAt);
         string? uid = null;
-        if (held is null || queued.HappenedAt is not { } at || time.GetUtcNow() - at > Fresh)
+        if (held is null || queued.HappenedAt is not { } at || time.GetUtcNow() - at > MaxUnverifiedAge)
         {
             if (
                 await writer.FindPodAsync(pod, cancellationToken) is not { } found
                 || found.NodeName != nodeName
-                || !IsOf(found, pod, sandbox, servedAt)
+                || !IsPodOf(found, pod, sandbox, servedAt)
             )
                 return false;
             uid = found.Uid;
@@ -148,10 +148,10 @@ internal sealed class PodAnnotator(
     }
 
     /// <summary>
-    /// Whether the object is the one for which the sandbox was served: a pod that was deleted and created again under its name (a
-    /// StatefulSet's) is another. By its UID where that is known, else by its age: no sandbox is served before its pod exists.
+    /// Whether a pod object is the one that the sandbox was created for, and not a later pod of the same name (a StatefulSet's). Compares
+    /// the UID if it is known, or else the creation time: a pod is created before its sandbox is served.
     /// </summary>
-    private bool IsOf(PodFacts found, PodReference pod, AttachmentKey sandbox, DateTimeOffset servedAt) =>
+    private bool IsPodOf(PodFacts found, PodReference pod, AttachmentKey sandbox, DateTimeOffset servedAt) =>
         _annotated.TryGetValue(pod, out var known) && known.Sandbox == sandbox ? known.Uid == found.Uid : !(found.CreatedAt > servedAt);
 
     private void Remember(PodReference pod, AttachmentKey sandbox, string uid)
@@ -159,7 +159,7 @@ internal sealed class PodAnnotator(
         _annotated.Remove(pod);
         if (uid.Length == 0)
             return;
-        // What is forgotten is judged by its age.
+        // Entries that are cleared fall back to the comparison by creation time.
         if (_annotated.Count >= MaxQueued)
             _annotated.Clear();
         _annotated.Add(pod, (sandbox, uid));
@@ -176,7 +176,7 @@ internal sealed class PodAnnotator(
         {
             if (_queued.TryGetValue(queued.Pod, out var entry))
             {
-                // Of two sandboxes the later served one.
+                // The sandbox that was served later wins.
                 if (queued.ServedAt >= entry.Value.ServedAt)
                     entry.Value = queued;
                 return;
@@ -195,8 +195,10 @@ internal sealed class PodAnnotator(
         _signal.Raise();
     }
 
-    /// <summary>Taken out before it is written: what happens to the pod meanwhile queues it again.</summary>
-    private QueuedPod? First()
+    /// <summary>
+    /// Removes and returns the first entry. It is removed before the write, so that an event during the write queues the pod again.
+    /// </summary>
+    private QueuedPod? Dequeue()
     {
         lock (_lock)
         {

@@ -6,25 +6,25 @@ using VpcCni.Ipamd.Observation;
 
 namespace VpcCni.Ipamd.Kubernetes;
 
-/// <summary>Which pods the cluster has scheduled to a node.</summary>
+/// <summary>Lists the pods of a node.</summary>
 internal interface IPodSource
 {
-    /// <exception cref="ClusterException">The API server did not answer, or refused.</exception>
+    /// <exception cref="ClusterException">The API server did not answer, or rejected the call.</exception>
     Task<IReadOnlyList<PodReference>> ListAsync(string nodeName, CancellationToken cancellationToken);
 }
 
 /// <summary>
-/// After a lost checkpoint an address that the kernel routes to a pod is known by its link alone. The link's name is made from the pod's,
-/// so the pods that the API server has on this node say whose it is. Asked only while such an attachment is without a name, and a bounded
-/// number of times for each set of them: a pod that the cluster has forgotten is not found.
+/// Finds the pods of attachments that were recovered from the kernel. After the loss of the checkpoint, the daemon knows only the link of
+/// such an attachment. The link's name is derived from the pod's, so the node's pods in the API server identify it. The task lists them
+/// only while an attachment has no name, and at most <see cref="MaxAttempts"/> times for each: the cluster may no longer have the pod.
 /// </summary>
-/// <param name="pods">The cluster.</param>
-/// <param name="nodeName">This node.</param>
-/// <param name="ledger">Given the names.</param>
-/// <param name="identified">Called with each attachment that got its name.</param>
-/// <param name="failed">Called with each failure, and with null after one when all is well again.</param>
-/// <param name="time">For pauses.</param>
-/// <param name="random">For jitter.</param>
+/// <param name="pods">Lists the pods.</param>
+/// <param name="nodeName">Name of this node.</param>
+/// <param name="ledger">Receives the names.</param>
+/// <param name="identified">Called with each attachment that was identified.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
+/// <param name="time">Clock for pauses.</param>
+/// <param name="random">Source of jitter.</param>
 internal sealed class RecoveredPods(
     IPodSource pods,
     string nodeName,
@@ -35,10 +35,10 @@ internal sealed class RecoveredPods(
     Random random
 )
 {
-    /// <summary>Answers that lack a name before it is not asked for any more.</summary>
+    /// <summary>Lists without a match after which an attachment is given up.</summary>
     public const int MaxAttempts = 3;
 
-    /// <summary>Between two answers: a pod may be on its way into the API server's cache.</summary>
+    /// <summary>Pause between two lists: the API server's cache may not have a new pod yet.</summary>
     public static readonly TimeSpan Pause = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
@@ -47,7 +47,7 @@ internal sealed class RecoveredPods(
     private readonly ClusterBackoff _backoff = new(random);
     private readonly Dictionary<AttachmentKey, int> _attempts = [];
 
-    /// <summary>Returns at once: called on the thread that it happened on.</summary>
+    /// <summary>Wakes the task after a recovery. Does not block, because the publisher's thread calls it.</summary>
     public void Record(PoolEvent happened)
     {
         if (happened is PoolEvent.Recovered)

@@ -3,11 +3,10 @@
 namespace VpcCni.Ipamd.Kubernetes;
 
 /// <summary>
-/// Whether a writer is well: any answer shows that the server is there again, but only a write shows that it is permitted. Without the
-/// difference what was given up (its pod is gone) would make a writer that is forbidden everything look well every other time. Not safe for
-/// several threads.
+/// Decides when a writer has recovered. Any answer ends an outage, but only a successful write ends a rejection: a lookup that finds no pod
+/// would otherwise report recovery for a writer that lacks permission. Not thread-safe.
 /// </summary>
-/// <param name="failed">Called with each failure, and with null when all is well.</param>
+/// <param name="failed">Called with each failure, and with null on recovery.</param>
 internal sealed class WriterHealth(Action<ClusterException?> failed)
 {
     private bool _isRefused;
@@ -18,14 +17,14 @@ internal sealed class WriterHealth(Action<ClusterException?> failed)
         failed(failure);
     }
 
-    /// <summary>The server did what it was asked to.</summary>
+    /// <summary>Reports a successful write.</summary>
     public void Written()
     {
         _isRefused = false;
         failed(null);
     }
 
-    /// <summary>The server answered, and there was nothing to write.</summary>
+    /// <summary>Reports an answer without a write.</summary>
     public void Answered()
     {
         if (!_isRefused)

@@ -9,12 +9,12 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>
-/// The daemon's metrics: counts what the pool and the cloud tell, reads the rest when it is asked, and writes it all as text. What is told
-/// is counted on the thread that tells: some tens of nanoseconds, and nothing is allocated but the labels' array on the stack.
+/// Collects the daemon's metrics: counts events of the pool and the cloud, reads all other values at a scrape, and writes the text format.
+/// An event is counted on the publisher's thread, which costs some tens of nanoseconds and no heap allocation.
 /// </summary>
 internal sealed class DaemonMetrics : IDisposable
 {
-    /// <summary>The name of requests to the instance metadata, which are not EC2's.</summary>
+    /// <summary>Name of requests to the instance metadata, which are not EC2 calls.</summary>
     private const string MetadataRequest = "GetMetadata";
 
     private readonly MetricRegistry<NodeReading> _registry;
@@ -83,16 +83,16 @@ internal sealed class DaemonMetrics : IDisposable
         _changeDuration = _registry.Histogram(MetricTable.ChangeDuration);
     }
 
-    /// <summary>Metrics of the table that nothing is measured with: a defect.</summary>
+    /// <summary>Metrics of the table without an instrument; not empty: a defect.</summary>
     public IReadOnlyList<Metric> WithoutInstrument => _registry.WithoutInstrument;
 
-    /// <summary>All of it, in the Prometheus text format. Not for two threads at once.</summary>
+    /// <summary>Writes all metrics in the Prometheus text format. Not thread-safe.</summary>
     public void Write(IBufferWriter<byte> output) => _registry.Write(output);
 
-    /// <summary>A subscriber of <see cref="PoolEvents"/>.</summary>
-    public void Happened(PoolEvent happened)
+    /// <summary>Counts an event; subscribes to <see cref="PoolEvents"/>.</summary>
+    public void OnEvent(PoolEvent poolEvent)
     {
-        switch (happened)
+        switch (poolEvent)
         {
             case PoolEvent.AddWaits:
                 _noAddress.Add(1);
@@ -126,11 +126,11 @@ internal sealed class DaemonMetrics : IDisposable
                 _recovered.Add(1);
                 break;
             case PoolEvent.ChangeEnded ended:
-                Ended(ended);
+                ChangeEnded(ended);
                 break;
             case PoolEvent.Observed observed:
                 _observations.Add(1, Label("outcome", "ok"));
-                Drifted(observed.Changes);
+                DriftFound(observed.Changes);
                 break;
             case PoolEvent.ObserveFailed:
                 _observations.Add(1, Label("outcome", "failed"));
@@ -146,15 +146,15 @@ internal sealed class DaemonMetrics : IDisposable
         }
     }
 
-    /// <summary>The plugin asked for a DEL and gave this reason.</summary>
-    public void DeleteAsked(string reason) =>
+    /// <summary>Counts a DEL by the reason that the plugin gave.</summary>
+    public void DelRequested(string reason) =>
         _dels.Add(1, Label("reason", reason is "PodDeleted" or "SetupNSFailed" ? reason : Metric.Overflow));
 
-    /// <summary>An attempt of a call of the cloud's own API, or of a request to the instance metadata.</summary>
-    /// <param name="api">The cloud's name of the call.</param>
-    /// <param name="code">The error code; empty for success.</param>
-    /// <param name="status">Of the answer; 0 without one.</param>
-    /// <param name="took">How long it took.</param>
+    /// <summary>Counts an attempt of a call of the cloud's API, or of a request to the instance metadata.</summary>
+    /// <param name="api">Name of the call in the cloud's API.</param>
+    /// <param name="code">Error code; empty for success.</param>
+    /// <param name="status">HTTP status; 0 without a response.</param>
+    /// <param name="took">Duration of the attempt.</param>
     public void Attempted(string api, string code, int status, TimeSpan took)
     {
         var isEc2 = api != MetadataRequest;
@@ -173,7 +173,7 @@ internal sealed class DaemonMetrics : IDisposable
         _apiErrors.Add(1, Label("api", api), Label("error", code));
     }
 
-    /// <summary>A call of the cloud port was answered.</summary>
+    /// <summary>Records a completed call of the cloud port.</summary>
     public void Called(string operation, CloudErrorKind? failure, TimeSpan took) =>
         _callDuration.Record(
             took.TotalSeconds,
@@ -181,9 +181,12 @@ internal sealed class DaemonMetrics : IDisposable
             Label("outcome", failure is null ? "ok" : "failed")
         );
 
-    /// <summary>After a step of the pool: the first one ends the initialization of the node, the first ready one the start.</summary>
-    /// <param name="at">When.</param>
-    /// <param name="withApiServer">The cluster's API server is used.</param>
+    /// <summary>
+    /// Records start-up times after a step of the pool: the first step ends the node's initialization, the first one when ready ends the
+    /// start.
+    /// </summary>
+    /// <param name="at">Time of the step.</param>
+    /// <param name="withApiServer">Whether the daemon uses the cluster's API server.</param>
     public void Stepped(DateTimeOffset at, bool withApiServer)
     {
         if (_started == 2)
@@ -207,7 +210,7 @@ internal sealed class DaemonMetrics : IDisposable
 
     public void Dispose() => _registry.Dispose();
 
-    private void Ended(PoolEvent.ChangeEnded ended)
+    private void ChangeEnded(PoolEvent.ChangeEnded ended)
     {
         var failed = ended.Failure is not null;
         _changeDuration.Record(
@@ -219,7 +222,7 @@ internal sealed class DaemonMetrics : IDisposable
             _errors.Add(1, Label("fn", ended.Intent.IsGrowth ? "increaseDatastorePool" : "decreaseDatastorePool"));
     }
 
-    private void Drifted(ObservationChanges changes)
+    private void DriftFound(ObservationChanges changes)
     {
         Count(changes.InterfacesAdded.Count, "interface_added", "eniReconcileAdd");
         Count(changes.InterfacesLost.Count, "interface_lost", "eniReconcileDel");

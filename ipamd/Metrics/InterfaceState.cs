@@ -3,32 +3,32 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>What a network interface is used for, as status and metrics report it.</summary>
+/// <summary>Use of a network interface, as status and metrics report it.</summary>
 internal enum InterfaceState
 {
-    /// <summary>New pods may get its addresses.</summary>
+    /// <summary>Its addresses may be assigned to pods.</summary>
     InUse,
 
     /// <summary>It is being removed.</summary>
     Draining,
 
     /// <summary>
-    /// The primary interface under AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods are on the interfaces of the ENIConfig's subnet.
+    /// The primary interface with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG, which leaves pods to interfaces in the ENIConfig's subnet.
     /// </summary>
     CustomNetworking,
 
-    /// <summary>Its subnet is not one for pods: by its tags, or because the ENIConfig names another one.</summary>
+    /// <summary>Its subnet is not for pods: by its tags, or because the ENIConfig names another one.</summary>
     SubnetExcluded,
 
     /// <summary>The daemon does not manage it.</summary>
     NotForPods,
 }
 
-/// <summary>States of interfaces and their words.</summary>
+/// <summary>Determines and describes states of interfaces.</summary>
 internal static class InterfaceStates
 {
     /// <param name="item">The interface.</param>
-    /// <param name="usesPrimary">False under custom networking.</param>
+    /// <param name="usesPrimary">False with custom networking.</param>
     public static InterfaceState Of(InterfaceView item, bool usesPrimary) =>
         item.IsDraining ? InterfaceState.Draining
         : item is { IsExcluded: true, IsPrimary: true } && !usesPrimary ? InterfaceState.CustomNetworking
@@ -36,7 +36,7 @@ internal static class InterfaceStates
         : item.CarriesPods ? InterfaceState.InUse
         : InterfaceState.NotForPods;
 
-    /// <summary>For people, in the last column of <c>ipamd status</c>.</summary>
+    /// <summary>Description in the last column of <c>ipamd status</c>.</summary>
     public static string InWords(this InterfaceState state) =>
         state switch
         {

@@ -2,66 +2,64 @@
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>The types of the text format.</summary>
+/// <summary>Types of the Prometheus text format.</summary>
 internal enum MetricType
 {
-    /// <summary>Goes up and down; read when it is asked for.</summary>
+    /// <summary>A value that may fall, read at a scrape.</summary>
     Gauge,
 
-    /// <summary>Only goes up while the daemon lives.</summary>
+    /// <summary>A value that only grows while the daemon runs.</summary>
     Counter,
 
     /// <summary>Counts observations in buckets.</summary>
     Histogram,
 
-    /// <summary>Sum and count of observations, without quantiles: as the reference has it.</summary>
+    /// <summary>Sum and count of observations, without quantiles, as in the reference.</summary>
     Summary,
 }
 
-/// <summary>A label, and which values it can have: never more than can be told beforehand.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Values">All of them; empty when only their meaning is known.</param>
-/// <param name="Meaning">What bounds them, for people; empty when they are listed.</param>
+/// <summary>A label with a bounded set of values.</summary>
+/// <param name="Name">Name of the label.</param>
+/// <param name="Values">All values; empty if they cannot be listed.</param>
+/// <param name="Meaning">Description of the values; empty if they are listed.</param>
 internal sealed record MetricLabel(string Name, IReadOnlyList<string> Values, string Meaning)
 {
     public static MetricLabel Of(string name, params IReadOnlyList<string> values) => new(name, values, "");
 
-    /// <summary>The names of an enumeration, as <see cref="SnakeCase"/> spells them.</summary>
+    /// <summary>Creates a label whose values are the names of an enumeration, in <see cref="SnakeCase"/>.</summary>
     public static MetricLabel Of<TEnum>(string name)
         where TEnum : struct, Enum => new(name, [.. Enum.GetNames<TEnum>().Select(SnakeCase.Of)], "");
 
     public static MetricLabel Open(string name, string meaning) => new(name, [], meaning);
 }
 
-/// <summary>
-/// One row of the table that everything else follows from: the instrument that measures it, what is served, and docs/metrics.md.
-/// </summary>
-/// <param name="Name">As it is served.</param>
-/// <param name="Type">Its type.</param>
-/// <param name="Unit">Of the value; empty for a plain number.</param>
-/// <param name="Help">One sentence.</param>
-/// <param name="Labels">In the order in which they are given and served.</param>
+/// <summary>Definition of one metric. Its instrument, the served text and docs/metrics.md are derived from it.</summary>
+/// <param name="Name">Served name.</param>
+/// <param name="Type">Type of the metric.</param>
+/// <param name="Unit">Unit of the value; empty for a plain number.</param>
+/// <param name="Help">Help text; one sentence.</param>
+/// <param name="Labels">Labels, in the served order.</param>
 internal sealed record Metric(string Name, MetricType Type, string Unit, string Help, params IReadOnlyList<MetricLabel> Labels)
 {
     /// <summary>
-    /// Beyond this many combinations of labels a counter or histogram counts under <see cref="Overflow"/>: a bound, should one be wrong
-    /// about the values.
+    /// Maximum number of label combinations of a counter or histogram; further ones are counted under <see cref="Overflow"/>. Guards
+    /// against label values that turn out to be unbounded.
     /// </summary>
     public const int MaxSeries = 256;
 
     public const string Overflow = "other";
 
-    /// <summary>Upper bounds, ascending, without the infinite one. Histograms only.</summary>
+    /// <summary>Ascending upper bounds without the infinite one; for histograms only.</summary>
     public IReadOnlyList<double> Buckets { get; init; } = [];
 
-    /// <summary>The AWS VPC CNI serves it too, with the same type and labels.</summary>
+    /// <summary>Whether the AWS VPC CNI serves this metric, too, with the same type and labels.</summary>
     public bool IsReference => !Name.StartsWith("vpccni_", StringComparison.Ordinal);
 
-    /// <summary>How the meaning differs from the reference's; empty when it does not.</summary>
+    /// <summary>Difference from the reference's meaning; empty if there is none.</summary>
     public string Deviation { get; init; } = "";
 }
 
-/// <summary>How names of the code are spelled in label values: <c>SubnetExhausted</c> is <c>subnet_exhausted</c>.</summary>
+/// <summary>Converts names of the code to label values: <c>SubnetExhausted</c> becomes <c>subnet_exhausted</c>.</summary>
 internal static class SnakeCase
 {
     public static string Of(string name)
@@ -80,7 +78,7 @@ internal static class SnakeCase
     public static string Of<TEnum>(TEnum value)
         where TEnum : struct, Enum => Names<TEnum>.Of.TryGetValue(value, out var name) ? name : Of(value.ToString());
 
-    /// <summary>Spelled once: they are asked for at every scrape.</summary>
+    /// <summary>Cache, because every scrape needs the names.</summary>
     private static class Names<TEnum>
         where TEnum : struct, Enum
     {

@@ -5,14 +5,14 @@ using System.Text;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>A value that was read, with its labels in the order of the table.</summary>
+/// <summary>A value with its labels, in the order of the table.</summary>
 internal readonly record struct Sample(double Value, params string[] Labels);
 
 /// <summary>
-/// The instruments of the metrics table (System.Diagnostics.Metrics) and the values that were measured with them. What happens is added to
-/// counters and histograms when it happens; what is is read when somebody asks, for all metrics from one reading.
+/// Owns the instruments of the metrics table (System.Diagnostics.Metrics) and their values. Counters and histograms record events when they
+/// happen; all other values are read at a scrape, from one reading.
 /// </summary>
-/// <typeparam name="TReading">What values are read from.</typeparam>
+/// <typeparam name="TReading">Source of the values of one scrape.</typeparam>
 internal sealed class MetricRegistry<TReading> : IDisposable
     where TReading : class
 {
@@ -24,9 +24,9 @@ internal sealed class MetricRegistry<TReading> : IDisposable
     private readonly HashSet<MetricSeries> _isRead = [];
     private TReading? _reading;
 
-    /// <param name="table">Every metric that there is.</param>
-    /// <param name="version">Of the daemon.</param>
-    /// <param name="read">Makes a reading: called once for everybody who asks.</param>
+    /// <param name="table">All metrics.</param>
+    /// <param name="version">Version of the daemon.</param>
+    /// <param name="read">Creates the reading of one scrape.</param>
     public MetricRegistry(IReadOnlyList<Metric> table, string version, Func<TReading> read)
     {
         _read = read;
@@ -39,11 +39,11 @@ internal sealed class MetricRegistry<TReading> : IDisposable
                 listener.EnableMeasurementEvents(instrument, _byName[instrument.Name]);
         };
         _listener.SetMeasurementEventCallback<long>(static (_, value, tags, state) => ((MetricSeries)state!).Add(value, tags));
-        _listener.SetMeasurementEventCallback<double>((_, value, tags, state) => Measured((MetricSeries)state!, value, tags));
+        _listener.SetMeasurementEventCallback<double>((_, value, tags, state) => Record((MetricSeries)state!, value, tags));
         _listener.Start();
     }
 
-    /// <summary>Metrics of the table that nothing is measured with.</summary>
+    /// <summary>Metrics of the table without an instrument.</summary>
     public IReadOnlyList<Metric> WithoutInstrument =>
         [.. _series.Select(series => series.Metric).Where(metric => !Instruments.Contains(metric.Name))];
 
@@ -55,18 +55,18 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         return _meter.CreateCounter<long>(metric.Name, metric.Unit, metric.Help);
     }
 
-    /// <summary>For histograms and summaries.</summary>
+    /// <summary>Creates the instrument of a histogram or summary.</summary>
     public Histogram<double> Histogram(Metric metric)
     {
         Claim(metric, MetricType.Histogram, MetricType.Summary);
         return _meter.CreateHistogram<double>(metric.Name, metric.Unit, metric.Help);
     }
 
-    /// <summary>A metric without labels; null where there is no value now.</summary>
+    /// <summary>Reads a metric without labels at each scrape; null: no value at present.</summary>
     public void Read(Metric metric, Func<TReading, double?> value) =>
         ReadAll(metric, reading => value(reading) is { } known ? [new Sample(known)] : []);
 
-    /// <summary>A metric with labels: a series is there for as long as it is read.</summary>
+    /// <summary>Reads a metric with labels at each scrape. A series exists only while it is read.</summary>
     public void ReadAll(Metric metric, Func<TReading, IEnumerable<Sample>> values)
     {
         Claim(metric, MetricType.Gauge, MetricType.Counter);
@@ -79,8 +79,8 @@ internal sealed class MetricRegistry<TReading> : IDisposable
     }
 
     /// <summary>
-    /// Everything, as text. Not for two threads at once. A metric that cannot be read, say because file descriptors have run out, is left
-    /// out, and a comment says why: the others are wanted all the more then.
+    /// Writes all metrics as text. A metric that cannot be read, for example because file descriptors have run out, is replaced by a
+    /// comment with the reason; the others are still written. Not thread-safe.
     /// </summary>
     public void Write(IBufferWriter<byte> output)
     {
@@ -93,9 +93,9 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         }
         catch (AggregateException failures)
         {
-            // Thrown when all have been asked.
+            // Thrown after all instruments were read.
             foreach (var failure in failures.InnerExceptions)
-                output.Write(Encoding.UTF8.GetBytes($"# A metric cannot be read: {failure.Message.ReplaceLineEndings(" ")}\n"));
+                output.Write(Encoding.UTF8.GetBytes($"# A metric could not be read: {failure.Message.ReplaceLineEndings(" ")}\n"));
         }
         finally
         {
@@ -112,7 +112,7 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         _meter.Dispose();
     }
 
-    private void Measured(MetricSeries series, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+    private void Record(MetricSeries series, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         if (_isRead.Contains(series))
             series.Set(value, tags);
@@ -127,12 +127,12 @@ internal sealed class MetricRegistry<TReading> : IDisposable
         if (!types.Contains(metric.Type))
             throw new InvalidOperationException($"{metric.Name} is a {metric.Type}");
         if (!Instruments.Add(metric.Name))
-            throw new InvalidOperationException($"{metric.Name} is measured twice");
+            throw new InvalidOperationException($"{metric.Name} already has an instrument");
     }
 
     private static Measurement<double> ToMeasurement(Metric metric, Sample sample)
     {
-        // The default value of the struct has no array.
+        // default(Sample) has no array.
         if (sample.Labels is not { Length: > 0 } labels)
             return new Measurement<double>(sample.Value);
         var tags = new KeyValuePair<string, object?>[labels.Length];

@@ -3,9 +3,7 @@ using System.Buffers;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>
-/// The values of one metric, one a combination of labels. Thread-safe; adding to a value allocates nothing once its labels have been seen.
-/// </summary>
+/// <summary>The values of one metric, by combination of labels. Thread-safe; adding to an existing value allocates nothing.</summary>
 internal sealed class MetricSeries
 {
     private readonly Lock _lock = new();
@@ -14,7 +12,7 @@ internal sealed class MetricSeries
     public MetricSeries(Metric metric)
     {
         Metric = metric;
-        // Known combinations are there from the beginning: what appears with its first event hides that event from rate() and increase().
+        // Known combinations start at 0, because rate() and increase() miss the event with which a series appears.
         if (metric.Type is not (MetricType.Counter or MetricType.Histogram) || metric.Labels.Any(label => label.Values.Count == 0))
             return;
         IEnumerable<string[]> combinations =
@@ -28,7 +26,7 @@ internal sealed class MetricSeries
 
     public Metric Metric { get; }
 
-    /// <summary>A counter or a summary grows, a histogram gets one more observation.</summary>
+    /// <summary>Adds to a counter or summary, or records an observation of a histogram.</summary>
     public void Add(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         lock (_lock)
@@ -46,14 +44,14 @@ internal sealed class MetricSeries
         }
     }
 
-    /// <summary>For values that are read: those of the last reading are gone, whatever they were about.</summary>
+    /// <summary>Removes all values before they are read again.</summary>
     public void Clear()
     {
         lock (_lock)
             _cells.Clear();
     }
 
-    /// <summary>One that was read; its labels have not been set since the last <see cref="Clear"/>.</summary>
+    /// <summary>Sets a value that was read. Its labels must be new since the last <see cref="Clear"/>.</summary>
     public void Set(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         lock (_lock)
@@ -110,11 +108,11 @@ internal sealed class MetricSeries
                 return cell;
         }
 
-        return Begin_NeedsLock(LabelsOf(tags));
+        return Create_NeedsLock(LabelsOf(tags));
     }
 
-    /// <summary>Apart from finding one, as what it captures would be allocated there.</summary>
-    private Cell Begin_NeedsLock(string[] labels)
+    /// <summary>A method of its own, because its closure would otherwise be allocated in every lookup.</summary>
+    private Cell Create_NeedsLock(string[] labels)
     {
         if (_cells.Count >= Metric.MaxSeries)
         {
@@ -131,7 +129,7 @@ internal sealed class MetricSeries
     private string[] LabelsOf(ReadOnlySpan<KeyValuePair<string, object?>> tags)
     {
         if (tags.Length != Metric.Labels.Count)
-            throw new InvalidOperationException($"{Metric.Name} has {Metric.Labels.Count} labels and was given {tags.Length}");
+            throw new InvalidOperationException($"{Metric.Name} has {Metric.Labels.Count} labels, but got {tags.Length}");
         if (tags.IsEmpty)
             return [];
         var labels = new string[tags.Length];
@@ -139,7 +137,7 @@ internal sealed class MetricSeries
         {
             if (tags[index].Key != Metric.Labels[index].Name)
                 throw new InvalidOperationException(
-                    $"{Metric.Name} was given {tags[index].Key} in the place of {Metric.Labels[index].Name}"
+                    $"{Metric.Name} got the label {tags[index].Key} instead of {Metric.Labels[index].Name}"
                 );
             labels[index] = (string)tags[index].Value!;
         }

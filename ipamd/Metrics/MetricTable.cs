@@ -8,9 +8,8 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>
-/// Every metric that the daemon serves, one row each: name, type, unit, meaning, labels with the values that they can have. Instruments,
-/// what is served and docs/metrics.md follow from it. Values of labels are bounded: by an enumeration, or by what one node can carry; no
-/// pod, address or container is ever one.
+/// All metrics that the daemon serves, one row each. Instruments, served text and docs/metrics.md are derived from them. Values of labels
+/// are bounded, by an enumeration or by what one node can have; no pod, address or container is a label.
 /// </summary>
 internal static class MetricTable
 {
@@ -47,34 +46,34 @@ internal static class MetricTable
         "vpccni_start_time_seconds",
         MetricType.Gauge,
         "s",
-        "When the daemon started, as seconds since 1970"
+        "Start time of the daemon, in seconds since 1970"
     );
     public static readonly Metric Phase = new(
         "vpccni_phase",
         MetricType.Gauge,
         "",
-        "1 for the phase that the daemon is in",
+        "1 for the daemon's current phase, else 0",
         MetricLabel.Of<DaemonPhase>("phase")
     );
     public static readonly Metric Ready = new(
         "vpccni_ready",
         MetricType.Gauge,
         "",
-        "1 when ADDs can be served: the readiness of the gRPC health service"
+        "1 if the daemon can serve ADDs: the readiness of the gRPC health service"
     );
 
     public static readonly Metric Health = new(
         "vpccni_health",
         MetricType.Gauge,
         "",
-        "1 for how well the node serves pods: the first line of ipamd status",
+        "1 for the node's current health, as in the first line of ipamd status, else 0",
         MetricLabel.Of<HealthLevel>("level")
     );
     public static readonly Metric HealthReasons = new(
         "vpccni_health_reason",
         MetricType.Gauge,
         "",
-        "1 for each reason why the node is not as well as it should be",
+        "1 for each cause that degrades the node's health, else 0",
         MetricLabel.Of<HealthReason>("reason")
     );
 
@@ -82,33 +81,33 @@ internal static class MetricTable
         "vpccni_pool_addresses",
         MetricType.Gauge,
         "",
-        "Addresses attached for pods; withheld ones are on their way back to the cloud or in an excluded subnet",
+        "Addresses attached for pods; withheld ones are being released or are in an excluded subnet",
         MetricLabel.Of("state", "free", "assigned", "cooling", "withheld")
     );
     public static readonly Metric PoolShort = new(
         "vpccni_pool_short_addresses",
         MetricType.Gauge,
         "",
-        "Addresses missing against targets and waiting ADDs at the last plan"
+        "Shortage of the last plan: addresses missing for targets and pending ADDs"
     );
     public static readonly Metric PoolOver = new(
         "vpccni_pool_over_addresses",
         MetricType.Gauge,
         "",
-        "Free addresses beyond the targets at the last plan"
+        "Surplus of the last plan: free addresses beyond the targets"
     );
     public static readonly Metric PoolTarget = new(
         "vpccni_pool_target",
         MetricType.Gauge,
         "",
-        "Targets in force, by the variable that sets them",
+        "Targets in force, by variable",
         MetricLabel.Of("target", "WARM_ENI_TARGET", "WARM_PREFIX_TARGET", "WARM_IP_TARGET", "MINIMUM_IP_TARGET")
     );
     public static readonly Metric PoolMaxPods = new(
         "vpccni_pool_max_pods",
         MetricType.Gauge,
         "",
-        "Pods that the node can run: the pool does not grow beyond it"
+        "Maximum number of pods of the node; the pool does not grow beyond it"
     );
     public static readonly Metric PoolInterfaces = new(
         "vpccni_pool_interfaces",
@@ -121,83 +120,82 @@ internal static class MetricTable
         "vpccni_pool_interface_limit",
         MetricType.Gauge,
         "",
-        "Network interfaces that the node can have: of its type, or MAX_ENI"
+        "Maximum number of network interfaces: the limit of the instance type, or MAX_ENI"
     );
     public static readonly Metric PoolOrphans = new(
         "vpccni_pool_orphaned_attachments",
         MetricType.Gauge,
         "",
-        "Attachments whose address no interface of the node carries; 0 until what is attached has been observed since the start"
+        "Attachments whose address no interface of the node has; 0 until the first observation after the start"
     );
     public static readonly Metric PoolBlocked = new(
         "vpccni_pool_growth_blocked",
         MetricType.Gauge,
         "",
-        "1 for what keeps the pool from covering its shortage",
+        "1 for the obstacle that keeps the pool from covering its shortage, else 0",
         MetricLabel.Of<GrowthObstacleKind>("kind")
     );
     public static readonly Metric PoolObstacles = new(
         "vpccni_pool_obstacles",
         MetricType.Gauge,
         "",
-        "What the cloud refused and is not asked for again yet: subnets, interfaces, new interfaces, everything",
+        "Obstacles in backoff after the cloud rejected a call: for a subnet, an interface, new interfaces or everything",
         MetricLabel.Of<GrowthObstacleKind>("kind")
     );
     public static readonly Metric PoolResyncAge = new(
         "vpccni_pool_resync_age_seconds",
         MetricType.Gauge,
         "s",
-        "Time since what is attached was last described by the cloud with success"
+        "Time since the last successful observation of what is attached"
     );
     public static readonly Metric PoolDrift = new(
         "vpccni_pool_drift_total",
         MetricType.Counter,
         "",
-        "Differences between the cloud's description and the ledger, each put right by the observation that found it",
+        "Differences between the cloud and the ledger that an observation found and corrected",
         MetricLabel.Of("kind", "interface_added", "interface_lost", "block_added", "block_lost")
     );
     public static readonly Metric PoolObservations = new(
         "vpccni_pool_observations_total",
         MetricType.Counter,
         "",
-        "Descriptions of what is attached, asked of the cloud",
+        "Observations of what is attached",
         MetricLabel.Of("outcome", "ok", "failed")
     );
     public static readonly Metric PoolLostDeletes = new(
         "vpccni_pool_lost_deletes_total",
         MetricType.Counter,
         "",
-        "Attachments given back because nothing of them was left in the kernel and no DEL had come"
+        "Attachments released without a DEL, because the kernel no longer used their addresses"
     );
     public static readonly Metric MissedDels = new(
         "vpccni_missed_dels_total",
         MetricType.Counter,
         "",
-        "Notes that the plugin left of DELs while the daemon was away, by what came of them; outdated ones are of an attachment that "
-            + "was added again since",
+        "DELs that the plugin recorded while the daemon was down, by outcome; outdated: the attachment was " + "added again since",
         MetricLabel.Of<MissedDelOutcome>("outcome")
     );
     public static readonly Metric PoolRecovered = new(
         "vpccni_pool_recovered_addresses_total",
         MetricType.Counter,
         "",
-        "Addresses that the kernel routed to a pod while nobody held them; held since"
+        "Addresses without an attachment that the kernel routed to a pod; reserved since"
     );
     public static readonly Metric SubnetFree = new(
         "vpccni_subnet_free_addresses",
         MetricType.Gauge,
         "",
-        "Free addresses of the subnets that pods may get addresses from: as last described, less what the node took since, "
-            + "and no more than a refusal since leaves possible",
+        "Free addresses of the subnets for pods: as last described, minus what the node assigned since, "
+            + "and limited by a later rejection",
         MetricLabel.Open("subnet", "subnets of the node's zone in its VPC")
     );
 
-    public static readonly Metric Waiting = new("vpccni_add_waiting", MetricType.Gauge, "", "ADDs that wait for an address now");
+    public static readonly Metric Waiting = new("vpccni_add_waiting", MetricType.Gauge, "", "Pending ADDs: ADDs that wait for an address");
     public static readonly Metric AddDuration = new(
         "vpccni_add_duration_seconds",
         MetricType.Histogram,
         "s",
-        "ADDs from request to answer, by how they ended",
+        "Duration of ADDs from request to reply, by outcome",
         MetricLabel.Of("outcome", "served", "repeated", "no_address", "orphaned", "not_observed", "client_gone", "not_durable")
     )
     {
@@ -207,7 +205,7 @@ internal static class MetricTable
         "vpccni_add_wait_seconds",
         MetricType.Histogram,
         "s",
-        "Time that ADDs waited which found the pool empty",
+        "Time that ADDs waited for an address because the pool was empty",
         MetricLabel.Of("outcome", "served", "no_address")
     )
     {
@@ -217,14 +215,14 @@ internal static class MetricTable
         "vpccni_add_no_address_total",
         MetricType.Counter,
         "",
-        "ADDs that ended without an address, by what stood against growth; none when the wait was too short",
+        "ADDs that ended without an address, by obstacle to growth; none: no obstacle, but the wait was too short",
         [MetricLabel.Of("kind", [.. Enum.GetValues<GrowthObstacleKind>().Select(kind => SnakeCase.Of(kind)), "none"])]
     );
     public static readonly Metric DelDuration = new(
         "vpccni_del_duration_seconds",
         MetricType.Histogram,
         "s",
-        "DELs from request to answer; unknown ones named nothing that holds an address",
+        "Duration of DELs from request to reply; unknown: no such attachment",
         MetricLabel.Of("outcome", "released", "unknown")
     )
     {
@@ -244,7 +242,7 @@ internal static class MetricTable
         "vpccni_checkpoint_write_duration_seconds",
         MetricType.Histogram,
         "s",
-        "Writes of the checkpoint that succeeded, flushed to disk; one serves many ADDs"
+        "Duration of successful checkpoint writes, including the flush to disk; one write may serve many ADDs"
     )
     {
         Buckets = DiskBuckets,
@@ -253,14 +251,14 @@ internal static class MetricTable
         "vpccni_checkpoint_errors_total",
         MetricType.Counter,
         "",
-        "Writes of the checkpoint that failed"
+        "Failed checkpoint writes"
     );
 
     public static readonly Metric CloudCalls = new(
         "vpccni_cloud_calls_total",
         MetricType.Counter,
         "",
-        "Calls of the cloud's control plane, and calls that were not sent (local_budget, disabled, canceled)",
+        "Calls of the cloud's control plane, including those not sent (local_budget, disabled, canceled)",
         Operation,
         MetricLabel.Open("outcome", "ok, local_budget, canceled, or a kind of failure: 13")
     );
@@ -268,7 +266,7 @@ internal static class MetricTable
         "vpccni_cloud_call_duration_seconds",
         MetricType.Histogram,
         "s",
-        "Calls that were answered, with success or not; repeated attempts and pauses included",
+        "Duration of completed calls, including retries and pauses",
         Operation,
         MetricLabel.Of("outcome", "ok", "failed")
     )
@@ -279,42 +277,42 @@ internal static class MetricTable
         "vpccni_cloud_access",
         MetricType.Gauge,
         "",
-        "1 for how much of the control plane the node may use (VPCCNI_CLOUD_ACCESS, ipamd access)",
+        "1 for the current level of cloud access (VPCCNI_CLOUD_ACCESS, ipamd access), else 0",
         MetricLabel.Of("level", "full", "no-releases", "no-calls")
     );
     public static readonly Metric BudgetTokens = new(
         "vpccni_cloud_budget_tokens",
         MetricType.Gauge,
         "",
-        "Calls that the node may make at once",
+        "Available tokens, one per call",
         Bucket
     );
     public static readonly Metric BudgetCapacity = new(
         "vpccni_cloud_budget_capacity",
         MetricType.Gauge,
         "",
-        "Tokens of a full budget",
+        "Capacity of the token bucket",
         Bucket
     );
     public static readonly Metric BudgetRate = new(
         "vpccni_cloud_budget_tokens_per_second",
         MetricType.Gauge,
         "",
-        "How fast tokens return; lower than usual after the cloud has throttled the node",
+        "Refill rate of the token bucket; reduced after the cloud throttled the node",
         Bucket
     );
     public static readonly Metric BudgetWaiting = new(
         "vpccni_cloud_budget_waiting_calls",
         MetricType.Gauge,
         "",
-        "Calls that wait for tokens now",
+        "Calls that wait for a token",
         Bucket
     );
     public static readonly Metric ChangesOpen = new(
         "vpccni_changes_open",
         MetricType.Gauge,
         "",
-        "Changes of the cloud whose outcome is not certain yet",
+        "Changes of the cloud without a known outcome; in_doubt: no longer in flight",
         Change,
         MetricLabel.Of("state", "running", "in_doubt")
     );
@@ -322,7 +320,7 @@ internal static class MetricTable
         "vpccni_change_duration_seconds",
         MetricType.Histogram,
         "s",
-        "Changes of the cloud from their beginning, or from being gone on with, to their end",
+        "Duration of changes of the cloud, from start or resumption to end",
         Change,
         MetricLabel.Of("outcome", "ok", "failed")
     )
@@ -334,50 +332,50 @@ internal static class MetricTable
         "vpccni_log_ok",
         MetricType.Gauge,
         "",
-        "0 while the log file cannot be written and lines go to standard output"
+        "0 while the log file cannot be written and the daemon logs to standard output"
     );
     public static readonly Metric HostOk = new(
         "vpccni_host_network_ok",
         MetricType.Gauge,
         "",
-        "1 when links, routes, rules, parameters and NAT of the host are what they must be"
+        "1 while links, routes, rules, parameters and NAT of the host match the desired state"
     );
     public static readonly Metric HostRepairs = new(
         "vpccni_host_network_repairs_total",
         MetricType.Counter,
         "",
-        "Things of the host's network that were not as they must be, found and put right",
+        "Repairs of drift in the host's network",
         Repair
     );
     public static readonly Metric HostDisputes = new(
         "vpccni_host_network_disputes_total",
         MetricType.Counter,
         "",
-        "How often another program undid repairs over and over",
+        "Disputes: times that another program kept undoing repairs",
         Repair
     );
     public static readonly Metric HostDisputed = new(
         "vpccni_host_network_disputed",
         MetricType.Gauge,
         "",
-        "1 while another program undoes repairs, which are made ever more rarely",
+        "1 while another program keeps undoing repairs, which are then made less and less often",
         Repair
     );
     public static readonly Metric HostLookAge = new(
         "vpccni_host_network_look_age_seconds",
         MetricType.Gauge,
         "s",
-        "Time since the host's network was last looked at as a whole"
+        "Time since the last full reconciliation of the host's network"
     );
 
     public static readonly Metric ClusterOk = new(
         "vpccni_cluster_ok",
         MetricType.Gauge,
         "",
-        "1 when the API server is followed; absent where the daemon does not talk to one"
+        "1 while the tasks at the API server succeed; absent if the daemon uses none"
     );
 
-    public static readonly Metric HeapBytes = new("vpccni_runtime_heap_bytes", MetricType.Gauge, "By", "Managed memory in use");
+    public static readonly Metric HeapBytes = new("vpccni_runtime_heap_bytes", MetricType.Gauge, "By", "Managed heap memory in use");
     public static readonly Metric Collections = new(
         "vpccni_runtime_collections_total",
         MetricType.Counter,
@@ -386,7 +384,7 @@ internal static class MetricTable
         MetricLabel.Of("generation", "0", "1", "2")
     );
 
-    /// <summary>In the order in which they are served.</summary>
+    /// <summary>All metrics, in the served order.</summary>
     public static IReadOnlyList<Metric> All { get; } =
     [
         .. ReferenceMetrics.All,

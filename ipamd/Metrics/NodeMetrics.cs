@@ -7,7 +7,7 @@ using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>How each value that is read is read: one statement a row of the table.</summary>
+/// <summary>Reads the values of a scrape: one statement per row of the table.</summary>
 internal static class NodeMetrics
 {
     private static readonly string Runtime = RuntimeInformation.FrameworkDescription;
@@ -219,7 +219,7 @@ internal static class NodeMetrics
         );
     }
 
-    /// <summary>The label <c>kind</c> of what changes the cloud.</summary>
+    /// <summary>Value of the label <c>kind</c> for an intent.</summary>
     public static string KindOf(Intent intent) =>
         intent switch
         {
@@ -238,7 +238,7 @@ internal static class NodeMetrics
     private static IEnumerable<BlockView> Blocks(NodeReading reading) =>
         reading.Ledger.Interfaces.Where(item => item.CarriesPods).SelectMany(item => item.Blocks);
 
-    /// <summary>Those that count: what is overruled by another is not there.</summary>
+    /// <summary>Returns the targets in force, without those that another one overrides.</summary>
     private static IEnumerable<Sample> TargetsOf(PoolTargets targets)
     {
         if (targets.UsesAddressTargets)
@@ -263,7 +263,7 @@ internal static class NodeMetrics
         }
     }
 
-    /// <summary>1 for the value, 0 for every other.</summary>
+    /// <summary>Returns 1 for the value and 0 for every other.</summary>
     private static IEnumerable<Sample> OneOf<TEnum>(TEnum? value)
         where TEnum : struct, Enum =>
         Enum.GetValues<TEnum>()

@@ -9,22 +9,20 @@ using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Metrics;
 
-/// <summary>Where values that are read come from.</summary>
+/// <summary>Sources of the values that are read at a scrape.</summary>
 internal sealed record MetricSources(DaemonState State, IpLedger Ledger, PendingAddQueue Waiting, ApiRateLimiter Budget, TimeProvider Time)
 {
-    /// <summary>There is an API server to talk to.</summary>
+    /// <summary>Whether the daemon uses an API server.</summary>
     public bool UsesCluster { get; init; }
 
-    /// <summary>How well the node serves pods.</summary>
+    /// <summary>Reports the node's health.</summary>
     public required Func<HealthReport> Health { get; init; }
 
-    /// <summary>What of the host's network was put right.</summary>
+    /// <summary>Reports repairs of the host's network.</summary>
     public Func<RepairReport> HostNetwork { get; init; } = () => RepairReport.Empty;
 }
 
-/// <summary>
-/// The daemon at one moment: each of its locks is taken once for a whole scrape, and for as long as a step of the pool takes it.
-/// </summary>
+/// <summary>Snapshot of the daemon for one scrape. It takes each of the daemon's locks once and briefly.</summary>
 internal sealed class NodeReading(MetricSources sources)
 {
     private readonly DateTimeOffset _now = sources.Time.GetUtcNow();
@@ -39,7 +37,7 @@ internal sealed class NodeReading(MetricSources sources)
     public RepairReport HostNetwork { get; } = sources.HostNetwork();
     public HealthReport Health { get; } = sources.Health();
 
-    /// <summary>Null before the first look.</summary>
+    /// <summary>Null before the first reconciliation.</summary>
     public TimeSpan? HostLookAge => HostNetwork.LastLook is { } at ? _now - at : null;
 
     /// <summary>Null before the first observation.</summary>

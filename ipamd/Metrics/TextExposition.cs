@@ -6,8 +6,8 @@ using System.Text;
 namespace VpcCni.Ipamd.Metrics;
 
 /// <summary>
-/// The Prometheus text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/): one line a value, after two
-/// that say what it is. Written straight into the response's bytes.
+/// Writes the Prometheus text format, version 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/), straight into the
+/// response's buffer: two header lines per metric and one line per value.
 /// </summary>
 internal static class TextExposition
 {
@@ -23,12 +23,12 @@ internal static class TextExposition
         Write(output, $"# TYPE {metric.Name} {TypeOf(metric.Type)}\n");
     }
 
-    /// <param name="output">Where to.</param>
-    /// <param name="metric">Whose.</param>
-    /// <param name="suffix">Of the name, for the parts of a histogram or summary.</param>
-    /// <param name="labels">Values, in the order of the metric's labels.</param>
+    /// <param name="output">Buffer to write to.</param>
+    /// <param name="metric">Metric of the value.</param>
+    /// <param name="suffix">Suffix of the name, for the parts of a histogram or summary.</param>
+    /// <param name="labels">Label values, in the order of the metric's labels.</param>
     /// <param name="value">The value.</param>
-    /// <param name="bound">The bucket's, if it is one.</param>
+    /// <param name="bound">Upper bound of the bucket; null for other values.</param>
     public static void WriteSample(
         IBufferWriter<byte> output,
         Metric metric,
@@ -88,7 +88,7 @@ internal static class TextExposition
             Write(output, value > 0 ? "+Inf" : "-Inf");
         else
         {
-            // The shortest text that reads as the same number; 32 bytes hold any.
+            // Writes the shortest text that parses to the same number; 32 bytes fit any.
             Utf8Formatter.TryFormat(value, output.GetSpan(32), out var written);
             output.Advance(written);
         }

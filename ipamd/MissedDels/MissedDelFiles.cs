@@ -4,19 +4,20 @@ using VpcCni.MissedDels;
 namespace VpcCni.Ipamd.MissedDels;
 
 /// <summary>
-/// The folder beside the daemon's socket. Made at the first read, so that the plugin finds one that is right; opened again for each.
+/// Reads the folder of missed DELs beside the daemon's socket. The first read creates it, so that the plugin finds it with the right
+/// permissions; each read opens it again.
 /// </summary>
 internal sealed partial class MissedDelFiles(string socketPath, TimeProvider time, ILogger<MissedDelFiles> logger)
     : IMissedDels,
         IDisposable
 {
-    /// <summary>Twice what plugins write; what is beyond is not looked at.</summary>
-    private const int MostNames = 2 * MissedDelFolder.MaxFiles;
+    /// <summary>Maximum number of files to read: twice what plugins write.</summary>
+    private const int MaxNames = 2 * MissedDelFolder.MaxFiles;
 
-    /// <summary>A plugin that is at work needs microseconds from the first to the last byte of a note.</summary>
-    internal static readonly TimeSpan UnfinishedFor = TimeSpan.FromMinutes(1);
+    /// <summary>Age after which an unfinished record is abandoned. A running plugin needs microseconds to write one.</summary>
+    internal static readonly TimeSpan AbandonedAfter = TimeSpan.FromMinutes(1);
 
-    /// <summary>Since when notes have been seen that are being written.</summary>
+    /// <summary>When each unfinished record was first seen.</summary>
     private readonly Dictionary<string, long> _unfinished = new(StringComparer.Ordinal);
 
     private FileSystemWatcher? _watcher;
@@ -28,26 +29,26 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
     public MissedDelReading Read()
     {
         using var folder = MissedDelFolder.Open(socketPath);
-        // Before the look: what comes after it is announced.
+        // Watch before reading, so that nothing in between is missed.
         Watch(folder);
         List<MissedDelEntry> entries = [];
         List<string> unfinished = [];
         var foreign = 0;
         string? problem = null;
-        foreach (var name in folder.Names(MostNames))
+        foreach (var name in folder.Names(MaxNames))
         {
             try
             {
                 if (MissedDelFolder.IsUnfinished(name))
                     unfinished.Add(name);
-                else if (!MissedDelFolder.IsNote(name))
+                else if (!MissedDelFolder.IsRecord(name))
                     foreign++;
                 else if (ReadEntry(folder, name) is { } entry)
                     entries.Add(entry);
             }
             catch (IOException exception)
             {
-                // The others must not wait for it.
+                // Continue with the other files.
                 problem ??= exception.Message;
             }
         }
@@ -59,8 +60,8 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
     public void Remove(MissedDelEntry entry)
     {
         using var folder = MissedDelFolder.Open(socketPath);
-        // The DEL of a newer ADD of the same attachment may have been missed, too.
-        if (ReadEntry(folder, entry.Name) is { } present && present.Note == entry.Note)
+        // Do not remove a newer record: the DEL of a later ADD of this attachment may have been missed, too.
+        if (ReadEntry(folder, entry.Name) is { } present && present.Del == entry.Del)
             folder.Remove(entry.Name);
     }
 
@@ -78,7 +79,7 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         }
     }
 
-    /// <summary>What a plugin that was killed had begun to write.</summary>
+    /// <summary>Removes records that a killed plugin left unfinished.</summary>
     private void RemoveAbandoned(MissedDelFolder folder, List<string> unfinished)
     {
         foreach (var gone in _unfinished.Keys.Except(unfinished, StringComparer.Ordinal).ToArray())
@@ -87,7 +88,7 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         {
             if (!_unfinished.TryGetValue(name, out var seen))
                 _unfinished[name] = time.GetTimestamp();
-            else if (time.GetElapsedTime(seen) >= UnfinishedFor)
+            else if (time.GetElapsedTime(seen) >= AbandonedAfter)
                 folder.Remove(name);
         }
     }
@@ -109,7 +110,7 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
         }
         catch (Exception exception) when (exception is IOException or ArgumentException)
         {
-            // The second: the folder went away. The next look finds another one.
+            // ArgumentException: the folder was removed. The next read creates it again.
             _isWatchLost = true;
             Log.NotWatched(logger, folder.Path, exception.Message);
         }
@@ -117,7 +118,7 @@ internal sealed partial class MissedDelFiles(string socketPath, TimeProvider tim
 
     private static partial class Log
     {
-        [LoggerMessage(150, LogLevel.Warning, "notes of missed DELs are not announced and are found up to half a minute later")]
+        [LoggerMessage(150, LogLevel.Warning, "missed DELs are not notified and are found up to half a minute later")]
         public static partial void NotWatched(ILogger logger, string path, string error);
     }
 }

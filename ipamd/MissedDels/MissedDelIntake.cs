@@ -9,8 +9,9 @@ using VpcCni.MissedDels;
 namespace VpcCni.Ipamd.MissedDels;
 
 /// <summary>
-/// Takes the notes that the plugin left of DELs: releases what was held before the DEL, and removes a note when that is durable. At the
-/// start, before the cloud is asked for anything; then whenever one arrives, and every half minute in case that was not announced.
+/// Processes the records that the plugin left of missed DELs: releases attachments assigned before the DEL, and removes a record once the
+/// release is durable. Runs at the start, before any call of the cloud; then whenever a record arrives, and every 30 seconds in case a
+/// notification was lost.
 /// </summary>
 internal sealed partial class MissedDelIntake(
     IMissedDels notes,
@@ -26,20 +27,20 @@ internal sealed partial class MissedDelIntake(
 {
     internal static readonly TimeSpan RescanInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>After a look, a write or a removal that failed.</summary>
+    /// <summary>Pause after a failed read, write or removal.</summary>
     internal static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(5);
 
     private readonly PoolSignal _signal = new();
 
-    /// <summary>Entries that were dealt with and are not removed yet, and the note that each was.</summary>
+    /// <summary>Processed entries that are not removed yet, and their records.</summary>
     private readonly Dictionary<string, MissedDel?> _done = new(StringComparer.Ordinal);
 
     private string? _reported;
 
-    /// <summary>What keeps DELs from being taken, or lies in their way; null when nothing does.</summary>
+    /// <summary>What prevents or disturbs the processing; null if nothing does.</summary>
     public string? Problem { get; private set; }
 
-    /// <summary>Runs until cancelled. The notes that are there are taken before this returns its task.</summary>
+    /// <summary>Runs until cancelled. Processes the present records before it first awaits.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         notes.Arrived = _signal.Raise;
@@ -53,7 +54,7 @@ internal sealed partial class MissedDelIntake(
         }
     }
 
-    /// <summary>Takes what is there. False: not all of it could be; <see cref="Problem"/> says why.</summary>
+    /// <summary>Processes all records. Returns false if some could not be processed; <see cref="Problem"/> has the reason.</summary>
     private async Task<bool> TakeAsync(CancellationToken cancellationToken)
     {
         try
@@ -62,20 +63,20 @@ internal sealed partial class MissedDelIntake(
             Forget(reading.Entries);
             if (reading.Entries.Count > 0)
             {
-                Release(reading.Entries.Where(entry => !_done.TryGetValue(entry.Name, out var done) || done != entry.Note));
-                // A note goes when nothing that it brought about can be lost any more, whichever of the looks released it.
+                Release(reading.Entries.Where(entry => !_done.TryGetValue(entry.Name, out var done) || done != entry.Del));
+                // A record is removed only after its release is durable, whichever pass made the release.
                 await checkpoint.PersistAsync(cancellationToken);
                 Remove(reading.Entries);
             }
 
             if (reading.Problem is { } unread)
                 throw new IOException(unread);
-            Problem = reading.Foreign > 0 ? $"the folder of missed DELs has {reading.Foreign} files that are none: remove them" : null;
+            Problem = reading.Foreign > 0 ? $"the folder of missed DELs has {reading.Foreign} foreign files: remove them" : null;
             return true;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            Problem = $"DELs that came while the daemon was away cannot all be taken: {exception.Message}";
+            Problem = $"some missed DELs cannot be processed: {exception.Message}";
             return false;
         }
     }
@@ -96,10 +97,10 @@ internal sealed partial class MissedDelIntake(
         var unusable = 0;
         foreach (var entry in entries)
         {
-            _done[entry.Name] = entry.Note;
-            var outcome = entry.Note is { } note ? Release(note, clock) : new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unusable);
+            _done[entry.Name] = entry.Del;
+            var outcome = entry.Del is { } note ? Release(note, clock) : new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unusable);
             happened.Add(outcome);
-            // The first of many says enough.
+            // One log line suffices for many.
             if (outcome.Outcome == MissedDelOutcome.Unusable && unusable++ == 0)
                 Log.Unusable(logger, entry.Name, entry.Problem ?? "the boot id of this machine cannot be read");
         }
@@ -116,7 +117,7 @@ internal sealed partial class MissedDelIntake(
     {
         if (clock.BootId is null)
             return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unusable);
-        // What held an address then ended with that boot.
+        // Attachments of another boot ended with that boot.
         if (note.BootId != clock.BootId)
             return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.OtherBoot);
         var at = clock.Carry(note.At, new ClockReading(note.At, note.SinceBoot) { BootId = note.BootId });
@@ -127,7 +128,7 @@ internal sealed partial class MissedDelIntake(
         switch (attachment, isReleased)
         {
             case (null, _):
-                // The daemon had carried it out, and the plugin did not hear of it.
+                // The daemon processed the DEL, but the plugin did not get the reply.
                 Log.NothingHeld(logger, key, at);
                 return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.Unknown);
             case (_, false):
@@ -140,8 +141,8 @@ internal sealed partial class MissedDelIntake(
     }
 
     /// <summary>
-    /// The cooldown began with the DEL; but so much of it is kept that the kernel is asked first whether the plugin has torn everything
-    /// down.
+    /// Returns the start of the cooldown: the time of the DEL, but late enough that the kernel's usage is read before the address is free,
+    /// in case the plugin has not torn down everything.
     /// </summary>
     private DateTimeOffset CoolsSince(DateTimeOffset at, DateTimeOffset now)
     {
@@ -161,7 +162,7 @@ internal sealed partial class MissedDelIntake(
             }
             catch (IOException exception)
             {
-                // The others must not stay for it.
+                // Continue with the other records.
                 failure ??= exception;
             }
         }
@@ -172,7 +173,7 @@ internal sealed partial class MissedDelIntake(
 
     private static partial class Log
     {
-        [LoggerMessage(151, LogLevel.Information, "address released by a DEL that came while the daemon was away, it cools")]
+        [LoggerMessage(151, LogLevel.Information, "address released by a missed DEL; it cools")]
         public static partial void Released(
             ILogger logger,
             PodReference pod,
@@ -181,7 +182,7 @@ internal sealed partial class MissedDelIntake(
             DateTimeOffset at
         );
 
-        [LoggerMessage(152, LogLevel.Information, "a DEL that came while the daemon was away is older than the ADD: the address stays")]
+        [LoggerMessage(152, LogLevel.Information, "a missed DEL is older than the ADD; the address stays assigned")]
         public static partial void Outdated(
             ILogger logger,
             PodReference pod,
@@ -190,10 +191,10 @@ internal sealed partial class MissedDelIntake(
             DateTimeOffset since
         );
 
-        [LoggerMessage(153, LogLevel.Debug, "a DEL that came while the daemon was away names nothing that holds an address")]
+        [LoggerMessage(153, LogLevel.Debug, "a missed DEL names an unknown attachment")]
         public static partial void NothingHeld(ILogger logger, AttachmentKey attachment, DateTimeOffset at);
 
-        [LoggerMessage(154, LogLevel.Warning, "what lies in the folder of missed DELs is none: it is removed")]
+        [LoggerMessage(154, LogLevel.Warning, "a file in the folder of missed DELs is invalid and is removed")]
         public static partial void Unusable(ILogger logger, string file, string error);
 
         [LoggerMessage(155, LogLevel.Warning, "{Problem}")]

@@ -2,7 +2,7 @@
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>docs/configuration.md, made from <see cref="OptionTable"/>.</summary>
+/// <summary>Renders docs/configuration.md from <see cref="OptionTable"/>.</summary>
 internal static class ConfigurationPage
 {
     public static string Render()
@@ -10,31 +10,26 @@ internal static class ConfigurationPage
         var text = new StringWriter { NewLine = "\n" };
         text.WriteLine("# Configuration");
         text.WriteLine();
-        text.WriteLine("<!-- Made from ipamd/Options/OptionTable*.cs by a test; edit those. -->");
+        text.WriteLine("<!-- Generated from ipamd/Options/OptionTable*.cs by a test; edit those. -->");
         text.WriteLine();
         text.WriteLine(
-            "Everything is set by environment variables, read once at the start; a restart of the daemon applies a change, and pods "
-                + "keep their addresses and connections meanwhile. Variables of the AWS VPC CNI keep their"
+            "The daemon reads environment variables once, at its start. Restart it to apply a change; pods keep their addresses and "
+                + "connections meanwhile. Variables of the AWS VPC CNI keep their names; further ones begin with"
         );
-        text.WriteLine(
-            "names; what is ours begins with `VPCCNI_`. A variable that is set to nothing counts as not set. A flag may be `true`, "
-                + "`false`, `1`, `0`, `t` or `f`."
-        );
+        text.WriteLine("`VPCCNI_`. An empty variable counts as not set. A flag is `true`, `false`, `1`, `0`, `t` or `f`.");
         text.WriteLine();
         text.WriteLine(
-            "A value that is not allowed forbids the start: exit code 1, and all problems of the environment at once on stderr. "
-                + "Where the table says what happens *otherwise*, the daemon starts with a warning, as the AWS VPC CNI does;"
+            "With an invalid value, the daemon does not start: it prints all problems on stderr and exits with code 1 "
+                + "([why](adr/0009-deviations.md)). Where the table says what happens *otherwise*, the daemon starts with a"
         );
         text.WriteLine(
-            "a number above its bound counts as the bound there. An unknown variable that looks meant for us, and a combination in "
-                + "which one setting wins over another, is a warning, too: in the log and in `ipamd status`, which also"
+            "warning, as the AWS VPC CNI does, and replaces a number above its bound by the bound. It also warns of an unknown variable "
+                + "that resembles one of these, and of a setting that another one overrides. Warnings are in"
         );
-        text.WriteLine(
-            "shows where each target comes from. Why the other values are refused: [adr/0009-deviations.md](adr/0009-deviations.md)."
-        );
+        text.WriteLine("the log and in `ipamd status`, which also shows where each target comes from.");
         text.WriteLine();
         text.WriteLine(
-            "Read by: **d** the daemon (`ipamd run`), **i** the init container (`ipamd init`), **p** the installation of the plugin "
+            "Read by: **d** the daemon (`ipamd run`), **i** the init container (`ipamd init`), **p** the installer of the plugin "
                 + "and its configuration (`ipamd install`)."
         );
         foreach (var group in OptionTable.Groups)
@@ -43,8 +38,8 @@ internal static class ConfigurationPage
         text.WriteLine("## Credentials, and variables that the AWS SDK reads");
         text.WriteLine();
         text.WriteLine(
-            "Credentials are looked for as by every AWS program, in this order. What is found is renewed before it expires; "
-                + "nothing of it is logged."
+            "The daemon looks for credentials in this order, as every AWS SDK does, and renews them before they expire. It "
+                + "never logs them."
         );
         text.WriteLine();
         text.WriteLine("| Source | Variables |");
@@ -53,24 +48,24 @@ internal static class ConfigurationPage
             text.WriteLine($"| {source} | {variables} |");
         text.WriteLine();
         text.WriteLine(
-            "The profile's own `region`, and `endpoint_url` of EC2 and STS, count where no variable says otherwise. "
-                + "A role of a profile is assumed with `source_profile` (one with an access key) or `credential_source`."
+            "The profile's `region`, and its `endpoint_url` of EC2 and STS, apply where no variable is set. "
+                + "A profile with a role needs a `source_profile` (with an access key) or a `credential_source`."
         );
         text.WriteLine(
-            "`AWS_ENDPOINT_URL_STS` is STS's URL, as `AWS_ENDPOINT_URL_EC2` is EC2's. `AWS_USE_FIPS_ENDPOINT` and "
-                + "`AWS_USE_DUALSTACK_ENDPOINT` choose among the region's; `HTTPS_PROXY` and `NO_PROXY` are followed."
+            "`AWS_ENDPOINT_URL_STS` is the URL of STS, as `AWS_ENDPOINT_URL_EC2` is that of EC2. `AWS_USE_FIPS_ENDPOINT` and "
+                + "`AWS_USE_DUALSTACK_ENDPOINT` select among the region's endpoints. `HTTPS_PROXY` and `NO_PROXY` are respected."
         );
         text.WriteLine();
         text.WriteLine("## Variables of the AWS VPC CNI without effect");
         text.WriteLine();
-        text.WriteLine("| Variable | Instead |");
+        text.WriteLine("| Variable | Reason |");
         text.WriteLine("|---|---|");
         foreach (var option in OptionTable.Ignored.OrderBy(option => option.Name, StringComparer.Ordinal))
             text.WriteLine($"| `{option.Name}` | {Cell(option.Why)} |");
         return text.ToString();
     }
 
-    /// <summary>Read by the SDK, and by nothing of ours; tests/EndToEnd/Daemon/AwsVariablesTests.cs has one test for each.</summary>
+    /// <summary>Variables that only the AWS SDK reads; tests/EndToEnd/Daemon/AwsVariablesTests.cs has one test for each.</summary>
     private static IEnumerable<(string Source, string Variables)> SdkCredentials =>
         [
             ("access key", "`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`"),
@@ -96,7 +91,8 @@ internal static class ConfigurationPage
             text.WriteLine(
                 $"| `{option.Name}` | {Default(option)} | "
                     + $"{Cell(Values(option))}{(option.Otherwise is { } otherwise ? $"; otherwise {otherwise}" : "")} | "
-                    + $"{Cell(option.Meaning)} | {Cell(option.IsOurs ? "ours" : option.Deviation ?? "")} | {Readers(option.ReadBy)} |"
+                    + $"{Cell(option.Meaning)} | {Cell(option.IsOurs ? "not in the AWS VPC CNI" : option.Deviation ?? "")} | "
+                    + $"{Readers(option.ReadBy)} |"
             );
         }
     }

@@ -10,8 +10,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>
-/// Everything an operator can set, bound once from the environment. Variables of the AWS VPC CNI keep their names, units and defaults; what
-/// is ours starts with <c>VPCCNI_</c>. Components receive values from here, never the environment.
+/// All settings of an operator, bound once from the environment; immutable. Variables of the AWS VPC CNI keep their names, units and
+/// defaults; further ones begin with <c>VPCCNI_</c>. Components receive values from here and never read the environment.
 /// </summary>
 internal sealed record IpamdOptions
 {
@@ -22,7 +22,8 @@ internal sealed record IpamdOptions
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// VPCCNI_ADD_WAIT_SECONDS: how long an ADD waits for an empty pool to grow; 0 fails at once. Below the plugin's own deadline of 30 s.
+    /// VPCCNI_ADD_WAIT_SECONDS: how long an ADD waits for an empty pool to grow; 0: not at all. Must stay below the plugin's own deadline
+    /// of 30 s.
     /// </summary>
     public TimeSpan AddWait { get; init; } = TimeSpan.FromSeconds(20);
 
@@ -36,7 +37,7 @@ internal sealed record IpamdOptions
     public string LogFile { get; init; } = "/host/var/log/aws-routed-eni/ipamd.log";
 
     /// <summary>
-    /// AWS_VPC_K8S_CNI_LOGLEVEL. The reference logs DEBUG by default and its users ask for less; we say what changed on the node.
+    /// AWS_VPC_K8S_CNI_LOGLEVEL. The reference's default is DEBUG, which its users often lower; this one logs what changed on the node.
     /// </summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
@@ -47,8 +48,8 @@ internal sealed record IpamdOptions
     public EndPoint? IntrospectionEndPoint { get; init; } = new IPEndPoint(IPAddress.Loopback, 61679);
 
     /// <summary>
-    /// VPCCNI_METRICS_BIND_ADDRESS: where metrics are served; null with DISABLE_METRICS. All addresses and the port of the reference,
-    /// unless set.
+    /// VPCCNI_METRICS_BIND_ADDRESS: the endpoint of the metrics; null with DISABLE_METRICS. Default: all addresses, on the reference's
+    /// port.
     /// </summary>
     public EndPoint? MetricsEndPoint { get; init; } = new IPEndPoint(IPAddress.IPv6Any, 61678);
 
@@ -58,38 +59,39 @@ internal sealed record IpamdOptions
     /// <summary>NAT, marks and rules of the host.</summary>
     public HostNetworkOptions HostNetwork { get; init; } = new();
 
-    /// <summary>The API server and this node's place in the cluster.</summary>
+    /// <summary>The API server, and this node's name in the cluster.</summary>
     public ClusterOptions Cluster { get; init; } = new();
 
-    /// <summary>For <c>ipamd install</c> and <c>uninstall</c>.</summary>
+    /// <summary>Settings of <c>ipamd install</c> and <c>ipamd uninstall</c>.</summary>
     public InstallOptions Install { get; init; } = new();
 
     /// <summary>
-    /// VPCCNI_RANGE_INTERVAL_SECONDS: how often the instance metadata is asked for the VPC's ranges, which may change while the node runs.
+    /// VPCCNI_RANGE_INTERVAL_SECONDS: how often the daemon reads the VPC's CIDR blocks from the instance metadata; they may change at run
+    /// time.
     /// </summary>
     public TimeSpan RangeInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>VPCCNI_PROC_SYS_NET: where the node's kernel parameters may be written.</summary>
+    /// <summary>VPCCNI_PROC_SYS_NET: the folder in which the daemon writes the node's kernel parameters.</summary>
     public string KernelSettingsFolder { get; init; } = KernelSettings.Folder;
 
-    /// <summary>DISABLE_TCP_EARLY_DEMUX: for <c>ipamd init</c>.</summary>
+    /// <summary>DISABLE_TCP_EARLY_DEMUX; only <c>ipamd init</c> reads it.</summary>
     public bool TcpEarlyDemuxDisabled { get; init; }
 
     /// <summary>
-    /// AWS_ENDPOINT_URL_EC2, AWS_EC2_ENDPOINT or AWS_ENDPOINT_URL; null for that of the profile, else the public endpoint of the region.
+    /// AWS_ENDPOINT_URL_EC2, AWS_EC2_ENDPOINT or AWS_ENDPOINT_URL; null: the profile's endpoint, or else the region's public one.
     /// </summary>
     public Uri? Ec2Endpoint { get; init; }
 
-    /// <summary>AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too; null for the link-local address.</summary>
+    /// <summary>AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK also reads; null: the link-local address.</summary>
     public Uri? ImdsEndpoint { get; init; }
 
     /// <summary>HTTP_TIMEOUT, seconds, at least 10.</summary>
     public TimeSpan HttpTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>AWS_REGION or AWS_DEFAULT_REGION; null: from the profile, else from the instance metadata.</summary>
+    /// <summary>AWS_REGION or AWS_DEFAULT_REGION; null: the profile's region, or else that of the instance metadata.</summary>
     public string? Region { get; init; }
 
-    /// <summary>AWS_PROFILE, which the SDK reads too.</summary>
+    /// <summary>AWS_PROFILE, which the SDK also reads.</summary>
     public string Profile { get; init; } = "default";
 
     /// <summary>CLUSTER_NAME; null when unknown.</summary>
@@ -108,7 +110,7 @@ internal sealed record IpamdOptions
     public bool SubnetDiscovery { get; init; } = true;
 
     /// <summary>
-    /// AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of the subnet that the node's ENIConfig names, on secondary interfaces only.
+    /// AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses from the subnet of the node's ENIConfig, on secondary interfaces only.
     /// </summary>
     public bool CustomNetworking { get; init; }
 
@@ -118,12 +120,12 @@ internal sealed record IpamdOptions
     /// <summary>AWS_MANAGE_ENIS_NON_SCHEDULABLE.</summary>
     public bool ManagesUnschedulable { get; init; }
 
-    /// <summary>ENABLE_IMDS_ONLY_MODE: no control-plane call at all; implies <see cref="ProvisioningDisabled"/>.</summary>
+    /// <summary>ENABLE_IMDS_ONLY_MODE: the daemon never calls the control plane; implies <see cref="ProvisioningDisabled"/>.</summary>
     public bool MetadataOnly { get; init; }
 
-    /// <summary>DISABLE_NETWORK_RESOURCE_PROVISIONING: observe and serve, never change anything in the cloud.</summary>
+    /// <summary>DISABLE_NETWORK_RESOURCE_PROVISIONING: the daemon observes and serves, but changes nothing in the cloud.</summary>
     public bool ProvisioningDisabled { get; init; }
 
-    /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c> or <c>standard</c>; told to the plugin and to the policy agent.</summary>
+    /// <summary>NETWORK_POLICY_ENFORCING_MODE: empty, <c>none</c> or <c>standard</c>; sent to the plugin and to the policy agent.</summary>
     public string NetworkPolicyMode { get; init; } = "";
 }

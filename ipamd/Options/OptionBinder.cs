@@ -8,13 +8,11 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>
-/// What the environment amounts to: options, the problems that forbid a start, and combinations that make no sense but do no harm.
-/// </summary>
-/// <param name="Options">Values, those of the environment and the defaults.</param>
-/// <param name="Problems">Each forbids a start.</param>
+/// <summary>The result of binding the environment: options, the problems that prevent a start, and warnings.</summary>
+/// <param name="Options">Values of the environment, or else the defaults.</param>
+/// <param name="Problems">Each prevents a start.</param>
 /// <param name="Warnings">Each is a sentence for the log and for <c>ipamd status</c>.</param>
-/// <param name="Set">Names of the variables that the environment sets; everything else is the default.</param>
+/// <param name="Set">Names of the variables that the environment sets; all others have their defaults.</param>
 internal sealed record BoundOptions(
     IpamdOptions Options,
     IReadOnlyList<string> Problems,
@@ -23,23 +21,22 @@ internal sealed record BoundOptions(
 )
 {
     /// <summary>
-    /// Those of the warnings that are about a value that is not allowed: somebody who types it, and is there to correct it, is better
-    /// refused.
+    /// The subset of the warnings about an invalid value. Interactive commands reject such a value, because the user can correct it.
     /// </summary>
     public IReadOnlyList<string> NotAllowed { get; init; } = [];
 
     /// <summary>
-    /// Each is a sentence for the log at level information: a default of the AWS VPC CNI's manifest that nobody chose, and that matters
-    /// only where something else is in use.
+    /// Sentences for the log at level information. Each is about a default of the AWS VPC CNI's manifest that nobody chose and that matters
+    /// only together with another component.
     /// </summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>Environment variables to values. What each variable is, and its bounds, says <see cref="OptionTable"/>.</summary>
+/// <summary>Binds environment variables to options. <see cref="OptionTable"/> defines each variable and its bounds.</summary>
 internal static class OptionBinder
 {
     /// <summary>
-    /// The reference's manifest sets WARM_ENI_TARGET and WARM_PREFIX_TARGET to this whether they mean anything or not: no reason for a
+    /// Value that the reference's manifest sets for WARM_ENI_TARGET and WARM_PREFIX_TARGET even where they have no effect; not worth a
     /// warning.
     /// </summary>
     private const string ManifestDefault = "1";
@@ -98,7 +95,7 @@ internal static class OptionBinder
             NetworkPolicyMode = reader.Choice(OptionTable.NetworkPolicyMode),
         };
         options = options with { Install = Install(reader, options) };
-        RefuseOtherModes(reader);
+        RejectMissingModes(reader);
         if (options is { CustomNetworking: true, Cluster.IsEnabled: false })
         {
             reader.Problem(
@@ -111,8 +108,8 @@ internal static class OptionBinder
         if (options.Targets is { WarmIpTarget: 0, MinimumIpTarget: > 0 })
         {
             warnings.Add(
-                "MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum the pool grows only when it is empty; set "
-                    + "WARM_IP_TARGET to keep addresses ready"
+                "MINIMUM_IP_TARGET without WARM_IP_TARGET: above the minimum, the pool grows only when it is empty; set "
+                    + "WARM_IP_TARGET to keep free addresses"
             );
         }
 
@@ -125,57 +122,53 @@ internal static class OptionBinder
         {
             warnings.Add(
                 "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect: DISABLE_NETWORK_RESOURCE_PROVISIONING or ENABLE_IMDS_ONLY_MODE is "
-                    + "true, so nothing is changed on any node"
+                    + "true, so the daemon changes nothing in EC2"
             );
         }
 
         if (options is { CustomNetworking: true, Targets.MaxEni: 1 })
         {
             warnings.Add(
-                "MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary interface carries no pods then, and there is no "
-                    + "other; no pod gets an address"
+                "MAX_ENI=1 with AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true: the primary ENI serves no pods with custom networking, and no "
+                    + "other ENI is allowed, so no pod gets an address; raise MAX_ENI"
             );
         }
 
         if (options.CloudAccess != CloudAccess.Full)
         {
             warnings.Add(
-                $"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for the time of an incident; unset it, "
-                    + "or set it to full, when that is over"
+                $"{CloudAccessText.Option}={CloudAccessText.Of(options.CloudAccess)}: meant for incidents only; unset it, "
+                    + "or set it to full, after the incident"
             );
         }
 
         if (options.HostNetwork is { ExternalSnat: true, ExcludedRanges.Count: > 0 })
         {
-            warnings.Add(
-                "AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node translates nothing"
-            );
+            warnings.Add("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS has no effect: with AWS_VPC_K8S_CNI_EXTERNALSNAT=true the node does no SNAT");
         }
 
         List<string> notes = [];
         if (options.NetworkPolicyMode == OptionTable.StandardPolicyMode)
         {
-            notes.Add(
-                "NETWORK_POLICY_ENFORCING_MODE=standard matters only with a network policy agent on the node, and none has asked yet"
-            );
+            notes.Add("NETWORK_POLICY_ENFORCING_MODE=standard has an effect only with a network policy agent, and none has called yet");
         }
 
         if (options.Cluster is { Endpoint: not null, IsEnabled: false })
         {
-            warnings.Add("MY_NODE_NAME is not set: the daemon does not know which node of the cluster it is, and uses no API server");
+            warnings.Add("MY_NODE_NAME is not set, so the daemon cannot identify its node and does not use the API server");
         }
 
         if (options.Cluster is { AnnotatesPods: true, IsEnabled: false })
         {
             warnings.Add(
-                "ANNOTATE_POD_IP has no effect: there is no API server (KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME)"
+                "ANNOTATE_POD_IP has no effect without an API server (KUBERNETES_SERVICE_HOST or CLUSTER_ENDPOINT, and MY_NODE_NAME)"
             );
         }
 
         if (options.AddWait > TimeSpan.FromSeconds(25))
         {
             warnings.Add(
-                "VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's own deadline of 30 s (ipamdTimeoutSeconds); raise that too"
+                "VPCCNI_ADD_WAIT_SECONDS is close to or above the plugin's deadline of 30 s; raise ipamdTimeoutSeconds in the conflist, too"
             );
         }
 
@@ -184,46 +177,47 @@ internal static class OptionBinder
         return new BoundOptions(options, reader.Problems, warnings, reader.Set) { NotAllowed = reader.Warnings, Notes = notes };
     }
 
-    /// <summary>Which of several targets wins, in the reference's order.</summary>
+    /// <summary>Warns of targets that another one overrides, in the reference's order of precedence.</summary>
     private static void WarnOfTargets(PoolTargets targets, Func<string, bool> isSet, List<string> warnings)
     {
-        const string addressTargets = "WARM_IP_TARGET or MINIMUM_IP_TARGET is set and wins";
+        const string overridden = "WARM_IP_TARGET or MINIMUM_IP_TARGET is set and overrides it";
         if (targets.UsesAddressTargets && isSet("WARM_ENI_TARGET"))
-            warnings.Add($"WARM_ENI_TARGET has no effect: {addressTargets}");
+            warnings.Add($"WARM_ENI_TARGET has no effect: {overridden}");
         else if (targets.UsesPrefixes && isSet("WARM_ENI_TARGET"))
             warnings.Add(
-                "WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION prefixes are counted; use WARM_PREFIX_TARGET, "
+                "WARM_ENI_TARGET has no effect: with ENABLE_PREFIX_DELEGATION, targets count prefixes; use WARM_PREFIX_TARGET, "
                     + "WARM_IP_TARGET or MINIMUM_IP_TARGET"
             );
         if (targets is { UsesPrefixes: true, UsesAddressTargets: true } && isSet("WARM_PREFIX_TARGET"))
-            warnings.Add($"WARM_PREFIX_TARGET has no effect: {addressTargets}");
+            warnings.Add($"WARM_PREFIX_TARGET has no effect: {overridden}");
         if (!targets.UsesPrefixes && isSet("WARM_PREFIX_TARGET"))
             warnings.Add("WARM_PREFIX_TARGET has no effect without ENABLE_PREFIX_DELEGATION=true");
         if (targets is { UsesPrefixes: true, UsesAddressTargets: false, WarmPrefixTarget: 0 })
         {
             warnings.Add(
-                "WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so that "
+                "WARM_PREFIX_TARGET=0 without WARM_IP_TARGET and MINIMUM_IP_TARGET: the pool grows only when it is empty, so "
                     + "pods wait for the cloud"
             );
         }
     }
 
     /// <summary>
-    /// The variable of the service before that of all, as in every AWS SDK, and our alias between them: it names the service, too.
+    /// Returns the endpoint of EC2: the service's variable first, then its alias, then the variable of all services. Every AWS SDK prefers
+    /// the service's variable; the alias names the service, too.
     /// </summary>
     private static Uri? Ec2Endpoint(OptionReader reader, List<string> warnings)
     {
-        var ofService = reader.HttpUrl(OptionTable.Ec2EndpointUrl);
+        var serviceUrl = reader.HttpUrl(OptionTable.Ec2EndpointUrl);
         var alias = reader.HttpUrl(OptionTable.Ec2Endpoint);
-        var ofAll = reader.HttpUrl(OptionTable.EndpointUrl);
+        var globalUrl = reader.HttpUrl(OptionTable.EndpointUrl);
         if (reader.Flag(OptionTable.EndpointUrlsIgnored))
             return alias;
-        if (ofService is not null && alias is not null && ofService != alias)
+        if (serviceUrl is not null && alias is not null && serviceUrl != alias)
         {
-            warnings.Add("AWS_EC2_ENDPOINT has no effect: AWS_ENDPOINT_URL_EC2 is set, too, and wins");
+            warnings.Add("AWS_EC2_ENDPOINT has no effect: AWS_ENDPOINT_URL_EC2 is set and overrides it");
         }
 
-        return ofService ?? alias ?? ofAll;
+        return serviceUrl ?? alias ?? globalUrl;
     }
 
     private static string? Region(OptionReader reader) =>
@@ -231,7 +225,7 @@ internal static class OptionBinder
 
     private static ClusterOptions Cluster(OptionReader reader)
     {
-        // A name alone is https, as for the AWS VPC CNI's client library.
+        // A name without a scheme means https, as in the AWS VPC CNI's client library.
         var endpoint = reader.HttpUrl(OptionTable.ClusterEndpoint, Uri.UriSchemeHttps);
         var host = reader.Text(OptionTable.ServiceHost);
         var port = reader.Number(OptionTable.ServicePort);
@@ -302,9 +296,9 @@ internal static class OptionBinder
         CloudAccessText.TryParse(reader.Choice(OptionTable.CloudAccessLevel), out var access) ? access : CloudAccess.Full;
 
     /// <summary>
-    /// Modes of the reference that this version does not have are refused: running without them would break the pods that rely on them.
+    /// Rejects modes of the reference that this version does not have. Starting without them would break the pods that rely on them.
     /// </summary>
-    private static void RefuseOtherModes(OptionReader reader)
+    private static void RejectMissingModes(OptionReader reader)
     {
         if (!reader.Flag(OptionTable.ServesIpv4))
             reader.Problem(OptionTable.ServesIpv4, "false", "true: this version serves IPv4 pods only");

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>Where the table's defaults come from: the initializers of the records that hold the values.</summary>
+/// <summary>Source of the defaults in <see cref="OptionTable"/>: instances with the initial values of the option records.</summary>
 internal static class OptionDefaults
 {
     public static readonly IpamdOptions Daemon = new();

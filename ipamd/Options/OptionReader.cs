@@ -9,21 +9,21 @@ using System.Text.Json;
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>
-/// Reads typed values from environment variables and collects every problem instead of stopping at the first, so that an operator repairs a
-/// manifest once. A variable that is set to the empty string counts as unset, as templates often render it.
+/// Reads typed values from environment variables. It collects all problems instead of stopping at the first, so that an operator repairs a
+/// manifest once. An empty variable counts as unset, because templates often render one.
 /// </summary>
 internal sealed class OptionReader(IReadOnlyDictionary<string, string> environment)
 {
     private readonly List<string> _problems = [];
     private readonly List<string> _warnings = [];
 
-    /// <summary>One sentence each: the variable, its value, what was expected.</summary>
+    /// <summary>Values that prevent the start; one sentence each with the variable, its value, and what was expected.</summary>
     public IReadOnlyList<string> Problems => _problems;
 
-    /// <summary>The same of values that are not used and do not forbid the start, with what is used instead.</summary>
+    /// <summary>Values that are replaced; one sentence each, like <see cref="Problems"/>, with what is used instead.</summary>
     public IReadOnlyList<string> Warnings => _warnings;
 
-    /// <summary>Names that the environment gives a value.</summary>
+    /// <summary>Names of the variables with a value.</summary>
     public IReadOnlySet<string> Set { get; } =
         environment.Where(pair => pair.Value.Length > 0).Select(pair => pair.Key).ToHashSet(StringComparer.Ordinal);
 
@@ -37,20 +37,20 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         if (isNumber && value >= option.Minimum && value <= option.Maximum)
             return value;
 
-        // Whoever asks for more than there may be wants more than the default.
+        // A value above the maximum means "as much as possible", so the maximum is closer to it than the default.
         var used = isNumber && value > option.Maximum && option.Otherwise is not null ? option.Maximum : fallback;
-        Reject(option, text, used == fallback && option.Fallback is null ? $"{option.DefaultWords} is used" : $"{used} is used");
+        Reject(option, text, used == fallback && option.Fallback is null ? $"{option.DefaultText} is used" : $"{used} is used");
         return used;
     }
 
     public int Number(NumberOption option) => Number(option, option.Fallback ?? 0);
 
-    /// <summary>A number of which zero and less mean "not set".</summary>
+    /// <summary>Reads a number for which zero and negative values mean "not set".</summary>
     public int? Limit(NumberOption option) => Number(option) is var value and > 0 ? value : null;
 
     public TimeSpan Seconds(NumberOption option) => TimeSpan.FromSeconds(Number(option));
 
-    /// <summary>The spellings that the reference accepts (Go, strconv.ParseBool).</summary>
+    /// <summary>Reads a Boolean in the spellings that the reference accepts (Go, strconv.ParseBool).</summary>
     public bool Flag(FlagOption option)
     {
         switch (Raw(option))
@@ -68,7 +68,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     }
 
     /// <param name="option">The variable.</param>
-    /// <param name="defaultScheme">Of a value that names none; null: such a value is not allowed.</param>
+    /// <param name="defaultScheme">Scheme of a value without one; null: such a value is invalid.</param>
     public Uri? HttpUrl(TextOption option, string? defaultScheme = null)
     {
         if (Raw(option) is not { } raw)
@@ -81,9 +81,9 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     }
 
     /// <summary>
-    /// Where to listen: an address and a port (<c>127.0.0.1:61678</c>, <c>[::1]:61678</c>), a port on all addresses (<c>:61678</c>, read as
-    /// that of <see cref="IPAddress.IPv6Any"/>), or a Unix socket (<c>unix:/path</c>). Null when the value is not allowed: a page that
-    /// somebody wanted elsewhere is not opened at the default address.
+    /// Reads a listen address: an address and a port (<c>127.0.0.1:61678</c>, <c>[::1]:61678</c>), a port on all addresses (<c>:61678</c>,
+    /// which becomes <see cref="IPAddress.IPv6Any"/>), or a Unix socket (<c>unix:/path</c>). Returns null for an invalid value: falling
+    /// back to the default address could expose a page to the network.
     /// </summary>
     public EndPoint? Listen(TextOption option)
     {
@@ -104,7 +104,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return option.Fallback;
     }
 
-    /// <summary>As the option spells it.</summary>
+    /// <summary>Reads one of a set of words, in any case. Returns the option's spelling.</summary>
     public string Choice(ChoiceOption option)
     {
         if (Raw(option) is not { } text)
@@ -115,7 +115,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return option.Fallback;
     }
 
-    /// <summary>IPv4 ranges with commas between them; bits beyond a prefix are ignored, as by Go's net.ParseCIDR.</summary>
+    /// <summary>Reads IPv4 ranges separated by commas. Bits beyond a prefix are ignored, as Go's net.ParseCIDR does.</summary>
     public IReadOnlyList<IPNetwork> Ipv4Ranges(TextOption option)
     {
         List<IPNetwork> ranges = [];
@@ -143,7 +143,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return ranges;
     }
 
-    /// <summary>A mark: decimal, or hexadecimal after 0x; not zero.</summary>
+    /// <summary>Reads a mark: decimal, or hexadecimal after 0x; not zero.</summary>
     public uint Mark(TextOption option, uint fallback)
     {
         if (Raw(option) is not { } text)
@@ -163,7 +163,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         return fallback;
     }
 
-    /// <summary>The reference's names, in any case.</summary>
+    /// <summary>Reads a log level by the reference's names, in any case.</summary>
     public LogLevel Level(ChoiceOption option)
     {
         switch ((Raw(option) ?? option.Fallback).ToUpperInvariant())
@@ -204,7 +204,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
         }
         catch (JsonException)
         {
-            // Reported below, like JSON of another shape.
+            // Rejected below, like JSON of another shape.
         }
 
         Reject(option, text, option.Otherwise);
@@ -216,7 +216,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     public void Problem(OptionDefinition option, string value, string expected) =>
         _problems.Add($"{option.Name}='{value}': expected {expected}");
 
-    /// <summary>A value that is not allowed: a problem, or a warning where the option says what happens otherwise.</summary>
+    /// <summary>Records an invalid value: as a warning if the option has a replacement for it, else as a problem.</summary>
     private void Reject(OptionDefinition option, string value, string? instead)
     {
         if (option.Otherwise is null)
@@ -229,7 +229,7 @@ internal sealed class OptionReader(IReadOnlyDictionary<string, string> environme
     {
         if (text.StartsWith("unix:/", StringComparison.Ordinal))
         {
-            // A file in a folder, and not longer than the kernel takes: with its NUL, 108 octets (unix(7)).
+            // The path names a file, not a folder, and with its NUL fits the kernel's 108 bytes (unix(7)).
             var path = text["unix:".Length..];
             return path.EndsWith('/') || path.Contains('\0', StringComparison.Ordinal) || Encoding.UTF8.GetByteCount(path) > 107
                 ? null

@@ -2,43 +2,43 @@
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>What the daemon does with the API server, and how it finds it.</summary>
+/// <summary>Variables of the API server: how the daemon finds it, and for what it uses it.</summary>
 internal static partial class OptionTable
 {
     public static readonly TextOption ClusterEndpoint = new(
         "CLUSTER_ENDPOINT",
         "",
-        "a URL that starts with http:// or https://, or a name without either, which is https://"
+        "a URL that starts with http:// or https://, or a host name, which means https://"
     )
     {
         Meaning =
-            "The API server, reached without the cluster's service address (and so without kube-proxy). Plain HTTP is for tests: no "
-            + "token is sent over it",
-        Deviation = "Wins over KUBERNETES_SERVICE_HOST at all times, not only until kube-proxy works",
+            "URL of the API server, to reach it without the service address and kube-proxy. Plain HTTP is for tests: the daemon "
+            + "sends no token over it",
+        Deviation = "Always overrides KUBERNETES_SERVICE_HOST, not only until kube-proxy works",
     };
 
     public static readonly TextOption ServiceHost = new("KUBERNETES_SERVICE_HOST", "", "an address or a name")
     {
         Meaning =
-            "The API server's service address; kubelet sets it. Unset, and CLUSTER_ENDPOINT too: no API server is used, and nothing "
-            + "waits for one",
+            "Service address of the API server; kubelet sets it. If CLUSTER_ENDPOINT is not set either, the daemon uses no API server "
+            + "and does not wait for one",
     };
 
     public static readonly NumberOption ServicePort = new("KUBERNETES_SERVICE_PORT", 443, 1, 65535)
     {
-        Meaning = "The port of that address; kubelet sets it",
+        Meaning = "Port of that address; kubelet sets it",
     };
 
     public static readonly PathOption ServiceAccountPath = new("VPCCNI_SERVICE_ACCOUNT_PATH", OptionDefaults.Cluster.ServiceAccountPath)
     {
         Meaning =
-            "The folder with token and ca.crt of the service account. The token is read for every request, and ca.crt again when the "
-            + "server cannot be trusted any more",
+            "Folder with token and ca.crt of the service account. The daemon reads the token for every request, and ca.crt again when "
+            + "it no longer trusts the server",
     };
 
     public static readonly TextOption NodeName = new("MY_NODE_NAME", "", "the name of the node")
     {
-        Meaning = "The node object that is watched: capacity of pods, cordon, labels and annotations. Without it no API server is used",
+        Meaning = "Name of the node object that the daemon watches (pod capacity, cordon, labels, annotations). Without it, no API server",
     };
 
     public static readonly TextOption EniConfigAnnotation = new(
@@ -47,7 +47,7 @@ internal static partial class OptionTable
         "the name of an annotation"
     )
     {
-        Meaning = "With custom networking: the annotation of the node that names its ENIConfig",
+        Meaning = "With custom networking: annotation of the node that names its ENIConfig",
     };
 
     public static readonly TextOption EniConfigLabel = new(
@@ -57,16 +57,17 @@ internal static partial class OptionTable
     )
     {
         Meaning =
-            "With custom networking: the label of the node that names its ENIConfig, when there is no annotation; "
-            + "topology.kubernetes.io/zone for one a zone. Neither: the ENIConfig default",
+            "With custom networking: label of the node that names its ENIConfig if the annotation is missing; "
+            + "topology.kubernetes.io/zone for one per zone. Without both, the node uses the ENIConfig named default",
     };
 
     public static readonly FlagOption AnnotatePods = new("ANNOTATE_POD_IP", false)
     {
-        Meaning = "Pods carry their address as the annotation vpc.amazonaws.com/pod-ips, before kubelet reports it; empty after the pod",
+        Meaning =
+            "Writes a pod's address to its annotation vpc.amazonaws.com/pod-ips before kubelet reports it, and empties that after the DEL",
         Deviation =
-            "Written right after the ADD is answered, and again until the API server takes it, instead of within the ADD, which then "
-            + "fails with it",
+            "Written after the ADD and retried until the API server accepts it; the AWS VPC CNI writes it within the ADD, which "
+            + "fails if the write fails",
     };
 
     private static IReadOnlyList<OptionDefinition> ClusterOptions =>

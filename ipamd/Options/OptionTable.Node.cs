@@ -2,43 +2,43 @@
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>What the daemon does on the node itself.</summary>
+/// <summary>Variables of what the daemon does on the node: host network, installation, logs, sockets.</summary>
 internal static partial class OptionTable
 {
-    /// <summary>Octets: the least that every IPv4 link carries (RFC 791), and the most of an ENI.</summary>
+    /// <summary>Bytes: the minimum of every IPv4 link (RFC 791), and the maximum of an ENI.</summary>
     private const int MinMtu = 576;
     private const int MaxMtu = 9001;
 
     private const string ListenExpected = "an IP address and a port, e.g. 127.0.0.1:61678, or :61678 for all addresses, or unix:/path";
 
-    private const string RangesExpected = "IPv4 ranges with commas between them, e.g. 10.1.0.0/16,192.168.0.0/24";
+    private const string RangesExpected = "IPv4 ranges separated by commas, e.g. 10.1.0.0/16,192.168.0.0/24";
 
     public static readonly FlagOption ExternalSnat = new("AWS_VPC_K8S_CNI_EXTERNALSNAT", OptionDefaults.Host.ExternalSnat)
     {
-        Meaning = "Something outside of the node translates addresses (a NAT gateway); pods keep theirs everywhere",
+        Meaning = "The node does no SNAT, because something else does (a NAT gateway); packets leave the node with the pod's address",
     };
 
     public static readonly ChoiceOption RandomizeSnat = new("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "prng", "prng", "hashrandom", "none")
     {
-        Meaning = "How source ports of translated connections are chosen",
+        Meaning = "How SNAT chooses source ports: at random, at random by hash, or unchanged where possible",
         Otherwise = DefaultInstead,
     };
 
     public static readonly TextOption ExcludedRanges = new("AWS_VPC_K8S_CNI_EXCLUDE_SNAT_CIDRS", "", RangesExpected)
     {
-        Meaning = "Reached with the pod's own address, like the VPC itself",
-        Deviation = "A malformed range is refused instead of skipped",
+        Meaning = "Destinations outside the VPC to which the node does no SNAT, like the VPC itself",
+        Deviation = "A malformed range is rejected instead of skipped",
     };
 
     public static readonly TextOption ExternalServiceRanges = new("AWS_EXTERNAL_SERVICE_CIDRS", "", RangesExpected)
     {
-        Meaning = "Reached through the primary ENI",
-        Deviation = "A malformed range is refused instead of skipped",
+        Meaning = "Destinations that pods reach through the primary ENI",
+        Deviation = "A malformed range is rejected instead of skipped",
     };
 
     public static readonly FlagOption NodePorts = new("AWS_VPC_CNI_NODE_PORT_SUPPORT", OptionDefaults.Host.NodePorts)
     {
-        Meaning = "What came in for a node port by the primary ENI is answered by it, whatever ENI the pod has",
+        Meaning = "Replies to node port traffic leave through the primary ENI, by which the traffic came, whatever ENI the pod uses",
     };
 
     public static readonly TextOption ConnectionMark = new(
@@ -47,7 +47,7 @@ internal static partial class OptionTable
         "a mark that is not zero, e.g. 0x80"
     )
     {
-        Meaning = "Bits of packet and connection marks that nobody else may use",
+        Meaning = "Bits of packet and connection marks that the node's rules use; no other program may use them",
     };
 
     public static readonly TextOption VethPrefix = new(
@@ -57,14 +57,14 @@ internal static partial class OptionTable
     )
     {
         ReadBy = OptionReaders.Daemon | OptionReaders.Install,
-        Meaning = "How the names of the hosts' ends of pods' links begin",
+        Meaning = "Prefix of the names of pods' host-side veth interfaces",
     };
 
     public static readonly NumberOption InterfaceMtu = new("AWS_VPC_ENI_MTU", OptionDefaults.Daemon.InterfaceMtu, MinMtu, MaxMtu)
     {
-        Unit = "octets",
+        Unit = "bytes",
         ReadBy = OptionReaders.Daemon | OptionReaders.Install,
-        Meaning = "Of ENIs",
+        Meaning = "MTU of ENIs",
     };
 
     public static readonly NumberOption RangeInterval = new(
@@ -75,41 +75,41 @@ internal static partial class OptionTable
     )
     {
         Unit = "s",
-        Meaning = "How often the instance metadata is asked for the VPC's ranges, which may change while the node runs",
+        Meaning = "How often the daemon reads the VPC's CIDR blocks from the instance metadata; they may change while the node runs",
     };
 
     public static readonly FlagOption TcpEarlyDemuxDisabled = new("DISABLE_TCP_EARLY_DEMUX", false)
     {
         ReadBy = OptionReaders.Init,
-        Meaning = "Sets net.ipv4.tcp_early_demux to 0, so that a kubelet can probe pods that have security groups of their own",
+        Meaning = "Sets net.ipv4.tcp_early_demux to 0, so that kubelet can probe pods that have their own security groups",
     };
 
     public static readonly PathOption KernelSettingsFolder = new("VPCCNI_PROC_SYS_NET", OptionDefaults.Daemon.KernelSettingsFolder)
     {
         ReadBy = OptionReaders.Daemon | OptionReaders.Init,
         Meaning =
-            "Where the node's kernel parameters may be written. In a container that is not privileged /proc/sys is read-only, so the "
-            + "chart mounts the node's /proc/sys/net beside it",
+            "Folder for writing the node's kernel parameters. /proc/sys is read-only in an unprivileged container, so the "
+            + "chart mounts the node's /proc/sys/net at another path",
     };
 
     public static readonly PathOption PluginFolder = new("HOST_CNI_BIN_PATH", OptionDefaults.Install.PluginFolder)
     {
         ReadBy = OptionReaders.Install,
-        Meaning = "The runtime's folder of plugins, as mounted here",
+        Meaning = "The runtime's folder of CNI plugins, as mounted in the container",
     };
 
     public static readonly PathOption ConfigurationFolder = new("HOST_CNI_CONFDIR_PATH", OptionDefaults.Install.ConfigurationFolder)
     {
         ReadBy = OptionReaders.Install,
-        Meaning = "The runtime's folder of network configurations, as mounted here",
+        Meaning = "The runtime's folder of network configurations, as mounted in the container",
     };
 
     public static readonly NumberOption PodMtu = new("POD_MTU", null, MinMtu, MaxMtu)
     {
-        Unit = "octets",
-        DefaultWords = "AWS_VPC_ENI_MTU",
+        Unit = "bytes",
+        DefaultText = "AWS_VPC_ENI_MTU",
         ReadBy = OptionReaders.Install,
-        Meaning = "Of pods' links",
+        Meaning = "MTU of pods' interfaces",
     };
 
     public static readonly ChoiceOption EnforcingMode = new(
@@ -128,43 +128,43 @@ internal static partial class OptionTable
     public static readonly PathOption PluginLogFile = new("AWS_VPC_K8S_PLUGIN_LOG_FILE", OptionDefaults.Install.PluginLogFile, "stderr")
     {
         ReadBy = OptionReaders.Install,
-        Meaning = "Where the plugin logs, by its path on the host",
+        Meaning = "Log file of the plugin; a path on the host",
     };
 
     public static readonly TextOption PluginLogLevel = new("AWS_VPC_K8S_PLUGIN_LOG_LEVEL", OptionDefaults.Install.PluginLogLevel, "a level")
     {
         ReadBy = OptionReaders.Install,
-        Meaning = "What the plugin logs: DEBUG, INFO, WARN, ERROR or FATAL",
+        Meaning = "Log level of the plugin: DEBUG, INFO, WARN, ERROR or FATAL",
     };
 
     public static readonly FlagOption Bandwidth = new("ENABLE_BANDWIDTH_PLUGIN", OptionDefaults.Install.Bandwidth)
     {
         ReadBy = OptionReaders.Install,
-        Meaning = "The conflist calls the bandwidth plugin after ours",
+        Meaning = "The conflist also calls the bandwidth plugin, after this one",
     };
 
     public static readonly PathOption SocketPath = new("VPCCNI_SOCKET_PATH", OptionDefaults.Daemon.SocketPath)
     {
         ReadBy = OptionReaders.Daemon | OptionReaders.Install,
-        Meaning = "The Unix socket of the gRPC services",
+        Meaning = "Unix socket of the gRPC services",
     };
 
     public static readonly PathOption CheckpointPath = new("AWS_VPC_K8S_CNI_BACKING_STORE", OptionDefaults.Daemon.CheckpointPath)
     {
-        Meaning = "The checkpoint; a lock file stands beside it",
-        Deviation = "A file that cannot be used is kept aside, and addresses in use are rebuilt from the kernel, instead of a crash loop",
+        Meaning = "Checkpoint file; the daemon's lock file is in the same folder",
+        Deviation = "The daemon sets an unusable file aside and rebuilds the addresses in use from the kernel, instead of a crash loop",
     };
 
     public static readonly PathOption LogFile = new("AWS_VPC_K8S_CNI_LOG_FILE", OptionDefaults.Daemon.LogFile, "stdout", "stderr")
     {
         Meaning =
-            "Where the daemon logs, one line an entry (docs/logs.md). A file that cannot be written is reported, and lines go "
+            "Log file of the daemon, one line per entry (docs/logs.md). If the file cannot be written, the daemon reports that and logs "
             + "to standard output",
     };
 
     public static readonly ChoiceOption LogLevel = new("AWS_VPC_K8S_CNI_LOGLEVEL", "INFO", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
     {
-        Meaning = "What the daemon logs; INFO: what changed on the node",
+        Meaning = "Log level of the daemon; INFO logs what changed on the node",
         Otherwise = DefaultInstead,
         Deviation = "Default INFO instead of DEBUG",
     };
@@ -172,28 +172,28 @@ internal static partial class OptionTable
     public static readonly ChoiceOption LogFormat = new("VPCCNI_LOG_FORMAT", "text", "text", "json")
     {
         ReadBy = OptionReaders.Daemon | OptionReaders.Install,
-        Meaning = "How the daemon's and the plugin's log lines are written (docs/logs.md)",
+        Meaning = "Format of the log lines of daemon and plugin (docs/logs.md)",
     };
 
     public static readonly FlagOption IntrospectionDisabled = new("DISABLE_INTROSPECTION", false)
     {
-        Meaning = "No introspection is served",
+        Meaning = "The daemon serves no introspection",
     };
 
     public static readonly TextOption IntrospectionBindAddress = new("INTROSPECTION_BIND_ADDRESS", "127.0.0.1:61679", ListenExpected)
     {
-        Meaning = "Where introspection listens; whoever reaches it reads which pod has which address",
+        Meaning = "Listen address of introspection. Anyone who can reach it can read which pod has which address",
         Otherwise = "introspection is not served",
     };
 
-    public static readonly FlagOption MetricsDisabled = new("DISABLE_METRICS", false) { Meaning = "No metrics are served" };
+    public static readonly FlagOption MetricsDisabled = new("DISABLE_METRICS", false) { Meaning = "The daemon serves no metrics" };
 
     public static readonly TextOption MetricsBindAddress = new("VPCCNI_METRICS_BIND_ADDRESS", ":61678", ListenExpected)
     {
-        Meaning = "Where metrics are served, under /metrics; the default is every address of the node, as with the AWS VPC CNI",
+        Meaning = "Listen address of /metrics; by default all addresses of the node, as with the AWS VPC CNI",
     };
 
-    /// <summary>What the AWS VPC CNI's chart always sets, with an agent or without.</summary>
+    /// <summary>Value that the AWS VPC CNI's chart always sets, with a policy agent or without.</summary>
     public const string StandardPolicyMode = "standard";
 
     public static readonly ChoiceOption NetworkPolicyMode = new(
@@ -203,34 +203,34 @@ internal static partial class OptionTable
         StandardPolicyMode
     )
     {
-        Meaning = "Told to the plugin and to the network policy agent",
+        Meaning = "Mode that the daemon sends to the plugin and to the network policy agent",
         Deviation =
-            "strict is refused, and standard does not make the plugin call the agent in this version: a warning says so once "
-            + "an agent has asked the daemon for the mode",
+            "strict is rejected. With standard, this version of the plugin does not call the agent; a warning says so once "
+            + "an agent has called the daemon",
     };
 
     public static readonly FlagOption ServesIpv4 = new("ENABLE_IPv4", true)
     {
         Meaning = "Pods get IPv4 addresses",
-        Deviation = "Default true as in the manifest of the AWS VPC CNI; false is refused: this version serves IPv4 pods only",
+        Deviation = "Default true as in the manifest of the AWS VPC CNI; false is rejected: this version serves IPv4 pods only",
     };
 
     public static readonly FlagOption ServesIpv6 = new("ENABLE_IPv6", false)
     {
         Meaning = "Pods get IPv6 addresses",
-        Deviation = "true is refused: this version does not have that mode",
+        Deviation = "true is rejected: this version does not have that mode",
     };
 
     public static readonly FlagOption PodEni = new("ENABLE_POD_ENI", false)
     {
         Meaning = "Security groups for pods",
-        Deviation = "true is refused: this version does not have that mode",
+        Deviation = "true is rejected: this version does not have that mode",
     };
 
     public static readonly FlagOption MultiNic = new("ENABLE_MULTI_NIC", false)
     {
-        Meaning = "Several network cards",
-        Deviation = "true is refused: this version does not have that mode",
+        Meaning = "Pods with interfaces on several network cards",
+        Deviation = "true is rejected: this version does not have that mode",
     };
 
     private static IReadOnlyList<OptionDefinition> HostNetworkOptions =>

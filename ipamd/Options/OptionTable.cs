@@ -3,12 +3,12 @@
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>
-/// Every variable there is, in the order of the documentation. A new one is a row in one of the groups and a line in
-/// <see cref="OptionBinder"/>; docs/configuration.md follows by its test.
+/// All environment variables, in the order of the documentation. A new one needs a row in one of the groups and a line in
+/// <see cref="OptionBinder"/>; a test then generates docs/configuration.md.
 /// </summary>
 internal static partial class OptionTable
 {
-    /// <summary>More than any instance can carry; a larger number is a typing error.</summary>
+    /// <summary>Upper bound of targets: more than any instance supports, so a larger number is a typo.</summary>
     private const int MaxTarget = 100_000;
 
     private const string DefaultInstead = "the default is used";
@@ -25,18 +25,18 @@ internal static partial class OptionTable
 
     public static IEnumerable<OptionDefinition> All => Groups.SelectMany(group => group.Options);
 
-    /// <summary>Variables of the AWS VPC CNI that a manifest may carry over and that have no effect here.</summary>
+    /// <summary>Variables of the AWS VPC CNI that a manifest may still set but that have no effect here.</summary>
     public static IReadOnlyList<IgnoredOption> Ignored =>
         [
-            new("VPC_ID", "the VPC is read from the instance metadata"),
-            new("VPC_CNI_VERSION", "the version is the binary's own"),
-            new("MY_POD_NAME", "the daemon needs no name of its own pod"),
-            new("ENABLE_V4_EGRESS", "only nodes that serve IPv6 pods need it"),
+            new("VPC_ID", "the daemon reads the VPC from the instance metadata"),
+            new("VPC_CNI_VERSION", "the version is that of the binary"),
+            new("MY_POD_NAME", "the daemon does not need the name of its pod"),
+            new("ENABLE_V4_EGRESS", "only nodes with IPv6 pods need it"),
             new("ENABLE_V6_EGRESS", "pods have IPv4 only", "", "false"),
-            new("DISABLE_POD_V6", "pods get no IPv6 address; link-local addresses are left to the kernel", "", "false"),
+            new("DISABLE_POD_V6", "pods get no IPv6 address except the kernel's link-local one", "", "false"),
             new(
                 "AWS_VPC_K8S_CNI_CONFIGURE_RPFILTER",
-                "the reverse path filter of the interfaces is always set to loose; the AWS VPC CNI dropped the variable as well"
+                "the reverse path filter of the interfaces is always loose; the AWS VPC CNI removed the variable, too"
             ),
         ];
 }

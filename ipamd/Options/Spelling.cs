@@ -2,10 +2,10 @@
 
 namespace VpcCni.Ipamd.Options;
 
-/// <summary>Finds what somebody probably meant.</summary>
+/// <summary>Finds the likely intended name for a misspelt one.</summary>
 internal static class Spelling
 {
-    /// <summary>The names that are at most so many letters away, nearest first; upper and lower case are one letter.</summary>
+    /// <summary>Returns the names within <paramref name="within"/> edits, nearest first; case-insensitive.</summary>
     public static IEnumerable<string> Near(string name, IEnumerable<string> names, int within) =>
         names
             .Select(other => (Name: other, Distance: Distance(name, other)))
@@ -14,7 +14,7 @@ internal static class Spelling
             .ThenBy(item => item.Name, StringComparer.Ordinal)
             .Select(item => item.Name);
 
-    /// <summary>Levenshtein's: letters to change, add or leave out.</summary>
+    /// <summary>The Levenshtein distance, case-insensitive.</summary>
     internal static int Distance(string a, string b)
     {
         var row = Enumerable.Range(0, b.Length + 1).ToArray();

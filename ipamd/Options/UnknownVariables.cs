@@ -4,13 +4,13 @@ using System.Text.RegularExpressions;
 namespace VpcCni.Ipamd.Options;
 
 /// <summary>
-/// Variables that look meant for us and are not known: a misspelt name would otherwise be ignored in silence. Variables of others (AWS
-/// SDKs, Kubernetes, the runtime) are left alone.
+/// Warns of unknown variables that resemble the daemon's: a misspelt name would otherwise be ignored silently. Variables of others (AWS
+/// SDKs, Kubernetes, the runtime) are not reported.
 /// </summary>
 internal static partial class UnknownVariables
 {
-    /// <summary>Nobody else uses these: whatever begins so is meant for us.</summary>
-    private static readonly string[] Families =
+    /// <summary>Prefixes that no other program uses; a variable with one of them is meant for the daemon.</summary>
+    private static readonly string[] OwnPrefixes =
     [
         "AWS_VPC_",
         "AWS_EXTERNAL_SERVICE_",
@@ -32,10 +32,10 @@ internal static partial class UnknownVariables
         "HOST_CNI_",
     ];
 
-    /// <summary>Of others; the names of some are near to ours.</summary>
-    private static readonly string[] Foreign = ["AWS_", "KUBERNETES_", "DOTNET_", "ASPNETCORE_", "GODEBUG", "SSL_", "LC_"];
+    /// <summary>Prefixes of other programs; some of their names resemble the daemon's.</summary>
+    private static readonly string[] ForeignPrefixes = ["AWS_", "KUBERNETES_", "DOTNET_", "ASPNETCORE_", "GODEBUG", "SSL_", "LC_"];
 
-    /// <summary>Shorter names are near to many words.</summary>
+    /// <summary>Minimum length of a name to correct; shorter ones resemble many words.</summary>
     private const int ShortestNameToGuess = 6;
 
     public static IEnumerable<string> Warnings(IReadOnlyDictionary<string, string> environment)
@@ -55,25 +55,25 @@ internal static partial class UnknownVariables
 
             if (IsServiceLink().IsMatch(name))
                 continue;
-            var isOurs = Families.Any(family => name.StartsWith(family, StringComparison.OrdinalIgnoreCase));
-            if (!isOurs && Foreign.Any(family => name.StartsWith(family, StringComparison.Ordinal)))
+            var hasOwnPrefix = OwnPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase));
+            if (!hasOwnPrefix && ForeignPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
                 continue;
-            // One slip in six letters, two or more in long names; of what is surely ours, more.
+            // Allows one edit per six letters, at most two; more for a name that is surely meant for the daemon.
             var within =
-                isOurs ? Math.Max(2, name.Length / 4)
+                hasOwnPrefix ? Math.Max(2, name.Length / 4)
                 : name.Length < ShortestNameToGuess ? 0
                 : Math.Min(2, name.Length / 6);
             var near = Spelling.Near(name, known.Concat(ignored.Keys), within).FirstOrDefault();
             if (near is not null)
                 yield return $"{name} is not known and has no effect; did you mean {near}?";
-            else if (isOurs)
-                yield return $"{name} is not known and has no effect; docs/configuration.md lists what there is";
+            else if (hasOwnPrefix)
+                yield return $"{name} is not known and has no effect; docs/configuration.md lists all variables";
         }
     }
 
     /// <summary>
-    /// What kubelet sets for every service of the namespace (Kubernetes, "Service: environment variables"); a service may be called
-    /// warm-cache.
+    /// Matches the variables that kubelet sets for every service of the namespace (Kubernetes, "Service: environment variables"); a service
+    /// may be called warm-cache.
     /// </summary>
     [GeneratedRegex(
         "_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$",

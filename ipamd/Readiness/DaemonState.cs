@@ -4,28 +4,28 @@ using VpcCni.Ipamd.Provisioning;
 
 namespace VpcCni.Ipamd.Readiness;
 
-/// <summary>Where the daemon is in its life.</summary>
+/// <summary>Phase of the daemon.</summary>
 internal enum DaemonPhase
 {
-    /// <summary>The socket is open; attachments of the checkpoint are answered, new ones wait.</summary>
+    /// <summary>The socket is open: known attachments are served, new ADDs wait.</summary>
     Starting,
 
-    /// <summary>The pool runs.</summary>
+    /// <summary>The pool is running.</summary>
     Serving,
 
-    /// <summary>Asked to stop: nothing new is begun.</summary>
+    /// <summary>The daemon was asked to stop and starts nothing new.</summary>
     Stopping,
 }
 
-/// <summary>A setting, and where its value comes from.</summary>
-/// <param name="Name">Of the variable that decides it.</param>
-/// <param name="Value">What holds now.</param>
+/// <summary>A setting in force, and the source of its value.</summary>
+/// <param name="Name">Name of the variable.</param>
+/// <param name="Value">Current value.</param>
 /// <param name="Source"><c>environment</c>, <c>default</c>, <c>node</c> (the instance type) or <c>cluster</c> (the API server).</param>
-/// <param name="OverruledBy">Why it has no effect; null when it has.</param>
+/// <param name="OverruledBy">Why it has no effect; null if it has one.</param>
 internal sealed record SettingInForce(string Name, string Value, string Source, string? OverruledBy = null);
 
 /// <summary>
-/// What the daemon knows of itself, for health, status and the policy agent. Written by the start-up and the pool's loop, read by anybody.
+/// State of the daemon, for health, status and the policy agent. Written by the start-up and the pool's loop; read by any thread.
 /// </summary>
 internal sealed class DaemonState
 {
@@ -47,36 +47,36 @@ internal sealed class DaemonState
     public DateTimeOffset StartedAt { get; }
     public DaemonPhase Phase => (DaemonPhase)_phase;
 
-    /// <summary>What the start-up waits for or why it failed last; null when it is done.</summary>
+    /// <summary>What the start-up waits for, or why it failed last; null after the start.</summary>
     public string? StartObstacle => _obstacle;
     public NodeIdentity? Identity => _identity;
     public PoolReconciler? Pool => _reconciler;
 
-    /// <summary>Why the host's network is not what it must be; null when it is.</summary>
+    /// <summary>Returns how the host's network differs from the desired state; null if it does not.</summary>
     public Func<string?> HostNetworkProblem { get; set; } = () => null;
 
-    /// <summary>Why the cluster's API server is not heard; null when it is, or is not needed.</summary>
+    /// <summary>Returns the failures at the API server; null if there are none, or if the daemon uses none.</summary>
     public Func<string?> ClusterProblem { get; set; } = () => null;
 
-    /// <summary>Why new pods do not reach this daemon; null when they do, or when somebody else installs it.</summary>
+    /// <summary>Returns why new pods do not reach this daemon; null if they do, or if something else installs the plugin.</summary>
     public Func<string?> InstallationProblem { get; set; } = () => null;
 
-    /// <summary>Which parts of the daemon stand still because of a defect; null when none does.</summary>
+    /// <summary>Returns which background services failed because of a defect; null if none did.</summary>
     public Func<string?> DefectProblem { get; set; } = () => null;
 
-    /// <summary>Where the checkpoint of the last run was kept because it could not be used; null when it could.</summary>
+    /// <summary>Path of the previous checkpoint, which was set aside because it was unusable; null if it was usable.</summary>
     public string? CheckpointSetAside { get; set; }
 
-    /// <summary>Why the log is not where it should be; null when it is.</summary>
+    /// <summary>Returns why the log is not written to its file; null if it is.</summary>
     public Func<string?> LogProblem { get; set; } = () => null;
 
-    /// <summary>Why DELs that came while the daemon was away are not taken; null when they are.</summary>
+    /// <summary>Returns why missed DELs are not processed; null if they are.</summary>
     public Func<string?> MissedDelProblem { get; set; } = () => null;
 
-    /// <summary>What is odd about the environment, one sentence each.</summary>
+    /// <summary>Warnings about the environment, one sentence each.</summary>
     public IReadOnlyList<string> Warnings { get; set; } = [];
 
-    /// <summary>Adds a warning that only the running daemon can give. False: it is there already. Thread-safe.</summary>
+    /// <summary>Adds a warning at run time. Returns false if it exists already. Thread-safe.</summary>
     public bool AddWarning(string warning)
     {
         lock (_warningsLock)
@@ -88,17 +88,15 @@ internal sealed class DaemonState
         }
     }
 
-    /// <summary>What decides how much the pool holds.</summary>
+    /// <summary>Returns the settings that determine the size of the pool.</summary>
     public Func<IReadOnlyList<SettingInForce>> Settings { get; set; } = () => [];
 
-    /// <summary>
-    /// Completed with the first observation of the cloud; those who await it go on on another thread than the start-up's.
-    /// </summary>
+    /// <summary>Completes with the first observation of the cloud. Continuations run on another thread than the start-up's.</summary>
     public Task Observed { get; }
 
     /// <summary>
-    /// An ADD can be served: an address was free at some time since the start, or the node runs pods and is full. An exhausted pool later
-    /// does not change it: a node that has no address left for new pods must not lose those it runs.
+    /// Whether the daemon can serve ADDs: an address was free at some time since the start, or the node runs pods and is full. A pool that
+    /// is exhausted later stays ready: a node without free addresses must not lose the pods that it runs.
     /// </summary>
     public bool Ready => _ready && Phase == DaemonPhase.Serving;
 
@@ -114,11 +112,11 @@ internal sealed class DaemonState
     }
 
     /// <summary>
-    /// The cloud has been observed. Not the same moment as <see cref="Serving"/>: what checkpoint and metadata agree on is served before.
+    /// Reports the first observation of the cloud. <see cref="Serving"/> may come earlier, with what checkpoint and metadata agree on.
     /// </summary>
     public void MembershipObserved() => _observed.TrySetResult();
 
-    /// <summary>After each step of the pool. True when this one made the daemon ready.</summary>
+    /// <summary>Updates readiness after a step of the pool. Returns true for the step that made the daemon ready.</summary>
     public bool Stepped(StepOutcome outcome)
     {
         if (_ready)

@@ -2,92 +2,92 @@
 
 namespace VpcCni.Ipamd.Readiness;
 
-/// <summary>How well the node serves pods.</summary>
+/// <summary>Health of the node.</summary>
 internal enum HealthLevel
 {
-    /// <summary>ADDs are served, and nothing that is known of will change that.</summary>
+    /// <summary>The daemon serves ADDs, and no known problem will change that.</summary>
     Ready,
 
-    /// <summary>ADDs are served, or some of them; something is broken that an operator should look at.</summary>
+    /// <summary>The daemon serves at least some ADDs, but has a problem that an operator should fix.</summary>
     Degraded,
 
-    /// <summary>No ADD of a new pod can be served.</summary>
+    /// <summary>The daemon cannot serve ADDs of new pods.</summary>
     NotReady,
 }
 
-/// <summary>Why a node is not as well as it should be. For machines: documented, and never renamed.</summary>
+/// <summary>Causes of bad health. Names are for programs: documented, and never changed.</summary>
 internal enum HealthReason
 {
-    /// <summary>The daemon has been asked to stop.</summary>
+    /// <summary>The daemon was asked to stop.</summary>
     Stopping,
 
-    /// <summary>The daemon has not found out yet what the node is and carries, or has never had an address to give.</summary>
+    /// <summary>The daemon has not identified the node yet, or has never had a free address.</summary>
     Starting,
 
-    /// <summary>The last write of the checkpoint failed: an address cannot be promised.</summary>
+    /// <summary>The last write of the checkpoint failed, so no address can be assigned.</summary>
     CheckpointNotWritten,
 
-    /// <summary>Pods hold addresses that no interface of this node carries.</summary>
+    /// <summary>Pods have addresses that no interface of this node has.</summary>
     AddressLost,
 
     /// <summary>The subnet has no free address, and the pool needs one.</summary>
     SubnetExhausted,
 
-    /// <summary>The cloud, or the node's own budget of calls, keeps the pool from growing.</summary>
+    /// <summary>The cloud or the node's own API budget keeps the pool from growing.</summary>
     Throttled,
 
-    /// <summary>The node's role lacks a permission.</summary>
+    /// <summary>The node's IAM role lacks a permission.</summary>
     MissingPermissions,
 
     /// <summary>An operator's setting keeps the pool from growing, and no address is free.</summary>
     ProvisioningDisabled,
 
-    /// <summary>The cloud does not answer, or answers with failures.</summary>
+    /// <summary>The cloud does not answer, or its calls fail.</summary>
     CloudUnavailable,
 
     /// <summary>Custom networking: there is no usable ENIConfig.</summary>
     EniConfigUnusable,
 
-    /// <summary>Every subnet that the node could use is tagged as not for pods.</summary>
+    /// <summary>Every subnet for the node is tagged as not for pods.</summary>
     NoSubnetForPods,
 
-    /// <summary>The instance type carries no more interfaces, no address is free, and the node may run more pods.</summary>
+    /// <summary>The instance type allows no more interfaces, no address is free, and the node may run more pods.</summary>
     EniLimitReached,
 
-    /// <summary>As <see cref="EniLimitReached"/>, for addresses.</summary>
+    /// <summary>Like <see cref="EniLimitReached"/>, for addresses.</summary>
     AddressLimitReached,
 
     /// <summary>
-    /// What is attached was not observed yet in this run: what the checkpoint and the metadata agree on is served, and the pool does not
+    /// What is attached was not observed since the start: the daemon serves what checkpoint and metadata agree on, and the pool does not
     /// grow.
     /// </summary>
     NotObserved,
 
-    /// <summary>The host's routes, rules, links, settings or NAT are not what they must be.</summary>
+    /// <summary>The host's routes, rules, links, settings or NAT differ from the desired state.</summary>
     HostNetwork,
 
     /// <summary>The plugin or its network configuration is not installed.</summary>
     Installation,
 
-    /// <summary>A part of the daemon stands still because of a defect.</summary>
+    /// <summary>A background service of the daemon failed because of a defect.</summary>
     PartStopped,
 
-    /// <summary>The log file cannot be written; lines go to the standard stream.</summary>
+    /// <summary>The log file cannot be written; the daemon logs to the standard stream.</summary>
     LogNotWritten,
 
-    /// <summary>The folder in which the plugin leaves notes of DELs cannot be used, or holds what does not belong there.</summary>
+    /// <summary>The folder of missed DELs cannot be used, or has files of other programs.</summary>
     MissedDels,
 
     /// <summary>The API server does not answer.</summary>
     ClusterUnavailable,
 }
 
-/// <summary>One reason, and what it is in this case.</summary>
-/// <param name="Level">What it does to the node; never <see cref="HealthLevel.Ready"/>.</param>
-/// <param name="Reason">For machines.</param>
-/// <param name="Detail">A sentence for a person.</param>
+/// <summary>A cause with its details.</summary>
+/// <param name="Level">Effect on the node; never <see cref="HealthLevel.Ready"/>.</param>
+/// <param name="Reason">Reason, for programs.</param>
+/// <param name="Detail">Description, for people.</param>
 internal sealed record HealthCause(HealthLevel Level, HealthReason Reason, string Detail)
 {
-    /// <summary>It counts only when it has lasted this long: such things come and go by themselves.</summary>
+    /// <summary>Time after which the cause counts, because such problems often end by themselves.</summary>
     public TimeSpan MinimumDuration { get; init; }
 }

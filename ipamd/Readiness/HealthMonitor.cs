@@ -6,16 +6,16 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Readiness;
 
-/// <summary>The health of the node at one moment.</summary>
-/// <param name="Level">Of the worst cause.</param>
-/// <param name="Causes">What is wrong, the worst first.</param>
+/// <summary>Health of the node at one moment.</summary>
+/// <param name="Level">Level of the worst cause.</param>
+/// <param name="Causes">Causes, worst first.</param>
 internal sealed record HealthReport(HealthLevel Level, IReadOnlyList<LastingCause> Causes)
 {
     /// <summary><c>READY</c>, or the level with its first cause: <c>DEGRADED SubnetExhausted: ...</c>.</summary>
     public string Headline =>
         Causes.Count == 0 ? LevelText(Level) : $"{LevelText(Level)} {Causes[0].Cause.Reason}: {Causes[0].Cause.Detail}";
 
-    /// <summary>As it is shown to people.</summary>
+    /// <summary>The level as text, for people.</summary>
     public static string LevelText(HealthLevel level) =>
         level switch
         {
@@ -26,18 +26,18 @@ internal sealed record HealthReport(HealthLevel Level, IReadOnlyList<LastingCaus
         };
 }
 
-/// <summary>A cause, and since when it has been one.</summary>
+/// <summary>A cause and its start.</summary>
 internal readonly record struct LastingCause(HealthCause Cause, DateTimeOffset Since);
 
 /// <summary>
-/// Judges the node's health when asked and every few seconds, remembers since when each cause has lasted, and tells changes of the level or
-/// of the reasons: one log line and one call each. Safe for several threads.
+/// Determines the node's health on request and every few seconds, tracks the start of each cause, and reports changes of the level or of
+/// the reasons with one log line and one callback each. Thread-safe.
 /// </summary>
-/// <param name="state">What the daemon knows of itself.</param>
-/// <param name="ledger">Who holds which address.</param>
-/// <param name="changed">Called with each change, and when.</param>
+/// <param name="state">State of the daemon.</param>
+/// <param name="ledger">Ledger of the pool.</param>
+/// <param name="changed">Called with each change and its time.</param>
 /// <param name="time">The clock.</param>
-/// <param name="logger">One line for each change.</param>
+/// <param name="logger">Logs each change.</param>
 internal sealed partial class HealthMonitor(
     DaemonState state,
     IpLedger ledger,
@@ -48,19 +48,19 @@ internal sealed partial class HealthMonitor(
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>A daemon that starts is not ready for a moment, which nobody needs to be told.</summary>
+    /// <summary>A starting daemon is briefly not ready, which is not worth reporting.</summary>
     private static readonly TimeSpan StartGrace = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<HealthReason, DateTimeOffset> _since = [];
     private string? _checkpointFailure;
     private (GrowthObstacleKind Kind, string Detail)? _observationFailure;
-    private (HealthLevel Level, string Reasons)? _told;
+    private (HealthLevel Level, string Reasons)? _lastReported;
 
-    /// <summary>To be subscribed to the pool's events.</summary>
-    public void Observe(PoolEvent happened)
+    /// <summary>Records an event; subscribes to the pool's events.</summary>
+    public void Observe(PoolEvent poolEvent)
     {
-        switch (happened)
+        switch (poolEvent)
         {
             case PoolEvent.CheckpointWritten written:
                 lock (_lock)
@@ -79,7 +79,7 @@ internal sealed partial class HealthMonitor(
         }
     }
 
-    /// <summary>The health now.</summary>
+    /// <summary>Returns the current health.</summary>
     public HealthReport Report()
     {
         var now = time.GetUtcNow();
@@ -100,8 +100,8 @@ internal sealed partial class HealthMonitor(
         }
     }
 
-    /// <summary>Tells what has changed since the last time.</summary>
-    public void Tell()
+    /// <summary>Reports the change since the last call, if there is one.</summary>
+    public void ReportChange()
     {
         var report = Report();
         var now = time.GetUtcNow();
@@ -112,11 +112,11 @@ internal sealed partial class HealthMonitor(
         lock (_lock)
         {
             var current = (report.Level, Reasons: string.Join(',', Reasons(report)));
-            if (_told == current)
+            if (_lastReported == current)
                 return;
-            var isFirst = _told is null;
-            _told = current;
-            // That all is well at the start is told as such by the daemon.
+            var isFirst = _lastReported is null;
+            _lastReported = current;
+            // The daemon reports a healthy start itself.
             if (isFirst && report.Level == HealthLevel.Ready)
                 return;
         }
@@ -124,7 +124,7 @@ internal sealed partial class HealthMonitor(
         if (report.Level == HealthLevel.Ready)
             Log.Ready(logger);
         else
-            Log.NotWell(
+            Log.Unhealthy(
                 logger,
                 HealthReport.LevelText(report.Level),
                 string.Join(", ", Reasons(report)),
@@ -138,12 +138,12 @@ internal sealed partial class HealthMonitor(
     {
         while (true)
         {
-            Tell();
+            ReportChange();
             await Task.Delay(Interval, time, cancellationToken);
         }
     }
 
-    /// <summary>One reason may have several causes: what is attached cannot be described, and the pool cannot grow.</summary>
+    /// <summary>Several causes may have the same reason: a failed observation and a pool that cannot grow.</summary>
     private static IEnumerable<HealthReason> Reasons(HealthReport report) => report.Causes.Select(item => item.Cause.Reason).Distinct();
 
     private HealthFacts Facts_NeedsLock(DateTimeOffset now) =>
@@ -168,7 +168,7 @@ internal sealed partial class HealthMonitor(
     private static partial class Log
     {
         [LoggerMessage(107, LogLevel.Warning, "the node does not serve pods as it should")]
-        public static partial void NotWell(ILogger logger, string level, string reasons, string detail);
+        public static partial void Unhealthy(ILogger logger, string level, string reasons, string detail);
 
         [LoggerMessage(108, LogLevel.Information, "the node serves pods as it should")]
         public static partial void Ready(ILogger logger);

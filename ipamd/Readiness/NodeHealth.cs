@@ -4,7 +4,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Readiness;
 
-/// <summary>All that the health of a node is judged by, at one moment.</summary>
+/// <summary>Input of the health check: a snapshot of all that it depends on.</summary>
 internal sealed record HealthFacts
 {
     public required DaemonPhase Phase { get; init; }
@@ -12,20 +12,20 @@ internal sealed record HealthFacts
     /// <summary>See <see cref="DaemonState.Ready"/>.</summary>
     public required bool IsReady { get; init; }
 
-    /// <summary>What the start waits for; null when it is over.</summary>
+    /// <summary>What the start waits for; null after the start.</summary>
     public string? StartObstacle { get; init; }
     public required LedgerView Ledger { get; init; }
 
     /// <summary>The last plan; null before the first.</summary>
     public PoolPlan? Plan { get; init; }
 
-    /// <summary>Pods that the node may run.</summary>
+    /// <summary>Maximum number of pods.</summary>
     public int MaxPods { get; init; }
 
-    /// <summary>Why the last write of the checkpoint failed; null when it did not.</summary>
+    /// <summary>Why the last write of the checkpoint failed; null if it succeeded.</summary>
     public string? CheckpointFailure { get; init; }
 
-    /// <summary>Why the last observation of the cloud failed; null when it did not.</summary>
+    /// <summary>Why the last observation of the cloud failed; null if it succeeded.</summary>
     public (GrowthObstacleKind Kind, string Detail)? ObservationFailure { get; init; }
     public string? HostNetworkProblem { get; init; }
     public string? InstallationProblem { get; init; }
@@ -35,17 +35,15 @@ internal sealed record HealthFacts
     public string? ClusterProblem { get; init; }
 }
 
-/// <summary>What is wrong with the node, the worst first. Pure: what lasts how long is <see cref="HealthMonitor"/>'s.</summary>
+/// <summary>Determines the causes of bad health, worst first. Pure; <see cref="HealthMonitor"/> tracks their duration.</summary>
 internal static class NodeHealth
 {
-    /// <summary>
-    /// Throttling, failed calls and an API server that is away come and go; what lasts longer is worth an operator's look.
-    /// </summary>
-    private static readonly TimeSpan Passing = TimeSpan.FromMinutes(1);
+    /// <summary>Duration after which throttling, failed calls and an unavailable API server count; they often end by themselves.</summary>
+    private static readonly TimeSpan TransientDuration = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// Pods with the host's network, which need no address: Amazon's formula for max pods adds two of them on each node (EKS User Guide,
-    /// "Choose an instance type").
+    /// Number of pods in the host's network, which need no address: Amazon's formula for max pods adds two of them on each node (EKS User
+    /// Guide, "Choose an instance type").
     /// </summary>
     private const int HostNetworkPods = 2;
 
@@ -76,17 +74,17 @@ internal static class NodeHealth
             yield return new HealthCause(
                 HealthLevel.Degraded,
                 HealthReason.NotObserved,
-                "what checkpoint and instance metadata agree on is served, and the pool does not grow until the cloud says what is "
+                "the daemon serves what checkpoint and instance metadata agree on, and the pool does not grow until EC2 reports what is "
                     + $"attached{(facts.StartObstacle is { } start ? $": {start}" : "")}"
             );
         else if (facts is { IsReady: true, ObservationFailure: { } observation })
             yield return new HealthCause(
                 HealthLevel.Degraded,
                 ReasonOf(observation.Kind),
-                $"what is attached could not be described: {observation.Detail}"
+                $"the attached interfaces could not be described: {observation.Detail}"
             )
             {
-                MinimumDuration = Passing,
+                MinimumDuration = TransientDuration,
             };
         if (facts.HostNetworkProblem is { } network)
             yield return new HealthCause(HealthLevel.Degraded, HealthReason.HostNetwork, network);
@@ -99,7 +97,10 @@ internal static class NodeHealth
         if (facts.MissedDelProblem is { } missed)
             yield return new HealthCause(HealthLevel.Degraded, HealthReason.MissedDels, missed);
         if (facts.ClusterProblem is { } cluster)
-            yield return new HealthCause(HealthLevel.Degraded, HealthReason.ClusterUnavailable, cluster) { MinimumDuration = Passing };
+            yield return new HealthCause(HealthLevel.Degraded, HealthReason.ClusterUnavailable, cluster)
+            {
+                MinimumDuration = TransientDuration,
+            };
     }
 
     private static HealthCause Start(HealthFacts facts) =>
@@ -113,7 +114,7 @@ internal static class NodeHealth
         : new HealthCause(HealthLevel.NotReady, HealthReason.Starting, "the first addresses are being added");
 
     /// <summary>
-    /// The pool needs addresses that it cannot get. A node that runs as many pods as it may is full, which is no trouble.
+    /// Returns the cause if the pool cannot cover a shortage. A node that runs its maximum of pods is full, which is no problem.
     /// </summary>
     private static HealthCause? Growth(HealthFacts facts)
     {
@@ -126,12 +127,12 @@ internal static class NodeHealth
             || (isLimit && (!isEmpty || facts.Ledger.Assigned + HostNetworkPods >= facts.MaxPods))
         )
             return null;
-        // The operator's own wish, as long as there is something to give.
+        // The operator disabled growth on purpose, and addresses are still free.
         if (obstacle.Kind == GrowthObstacleKind.ProvisioningDisabled && !isEmpty)
             return null;
-        var isPassing = obstacle.Kind is GrowthObstacleKind.Throttled or GrowthObstacleKind.CloudFailure;
-        // What cools is free again soon.
-        var endsByItself = (isPassing && !isEmpty) || (isLimit && facts.Ledger.Cooling > 0);
+        var isTransient = obstacle.Kind is GrowthObstacleKind.Throttled or GrowthObstacleKind.CloudFailure;
+        // Addresses in cooldown will be free soon.
+        var endsByItself = (isTransient && !isEmpty) || (isLimit && facts.Ledger.Cooling > 0);
         var left =
             isEmpty ? "no address is free"
             : facts.Ledger.Free == 1 ? "1 address is free"
@@ -139,10 +140,10 @@ internal static class NodeHealth
         return new HealthCause(
             HealthLevel.Degraded,
             ReasonOf(obstacle.Kind),
-            $"{left}, {plan.Shortage} short of the targets, and the pool cannot grow: {obstacle.Detail}"
+            $"{left}, {plan.Shortage} below the targets, and the pool cannot grow: {obstacle.Detail}"
         )
         {
-            MinimumDuration = endsByItself ? Passing : TimeSpan.Zero,
+            MinimumDuration = endsByItself ? TransientDuration : TimeSpan.Zero,
         };
     }
 

@@ -5,7 +5,7 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>The result of an audit, as <c>Audit</c> tells it.</summary>
+/// <summary>Converts the result of an audit to the reply of <c>Audit</c>.</summary>
 internal static class AuditReplies
 {
     public static AuditReply Of(AuditResult result, DateTimeOffset at, TimeSpan took)
@@ -13,7 +13,7 @@ internal static class AuditReplies
         var reply = new AuditReply
         {
             Complete = result.IsComplete,
-            Looks = (uint)result.Looks,
+            Looks = (uint)result.Passes,
             At = Timestamp.FromDateTimeOffset(at),
             Took = Duration.FromTimeSpan(took),
         };

@@ -9,22 +9,23 @@ using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>What every ADD reply carries besides the address.</summary>
+/// <summary>Settings of the node that every ADD reply carries besides the address.</summary>
 /// <param name="ExternalSnat">AWS_VPC_K8S_CNI_EXTERNALSNAT.</param>
-/// <param name="NetworkPolicyMode">NETWORK_POLICY_ENFORCING_MODE; empty keeps the plugin from calling the policy agent.</param>
+/// <param name="NetworkPolicyMode">NETWORK_POLICY_ENFORCING_MODE; when empty, the plugin does not call the policy agent.</param>
 internal sealed record CniReplySettings(bool ExternalSnat, string NetworkPolicyMode);
 
 /// <summary>
-/// <c>rpc.CNIBackend</c>, the contract with the plugin, ours or the reference's. Idempotent by the attachment's key. A request that cannot
-/// be served ends with a gRPC status that says why, not with <c>Success = false</c>; both plugins report a status with its text.
+/// Implements <c>rpc.CNIBackend</c>, the contract with the plugin, this project's or the reference's. Requests are idempotent by attachment
+/// key. A request that cannot be served ends with a gRPC status that gives the reason, not with <c>Success = false</c>; both plugins print
+/// the text of a status.
 /// </summary>
-/// <param name="addresses">Gives and takes them.</param>
-/// <param name="ranges">The VPC's.</param>
-/// <param name="settings">The same for all.</param>
+/// <param name="addresses">Assigns and releases addresses.</param>
+/// <param name="ranges">CIDR blocks of the VPC.</param>
+/// <param name="settings">Copied into every reply.</param>
 /// <param name="deleteLinks">
-/// Called after a DEL; deletes the links that the plugin has put in the group of released ones. Null: the plugin does it.
+/// Called after a DEL; deletes the links that the plugin moved to the group of released links. Null: the plugin deletes them itself.
 /// </param>
-/// <param name="deleteAsked">Told of every DEL, with the reason that the plugin gives.</param>
+/// <param name="deleteAsked">Called for every DEL with the reason that the plugin gives.</param>
 internal sealed class CniBackendService(
     AddressService addresses,
     NetworkRanges ranges,
@@ -33,11 +34,11 @@ internal sealed class CniBackendService(
     Action<string>? deleteAsked = null
 ) : CNIBackend.CNIBackendBase
 {
-    /// <summary>Trailer that tells our plugin so; that of aws-node does not look for it.</summary>
+    /// <summary>Trailer that tells the plugin that the daemon deletes the links. The plugin of aws-node ignores it.</summary>
     internal const string DeletesLinks = "vpccni-deletes-links";
 
     /// <summary>
-    /// Trailer that tells our plugin that the attachment exists already, made for another namespace than the one that is asked for now.
+    /// Trailer that tells the plugin that the attachment already exists, for a network namespace other than the requested one.
     /// </summary>
     internal const string OtherNamespace = "vpccni-other-namespace";
 
@@ -72,7 +73,7 @@ internal sealed class CniBackendService(
     {
         var key = KeyOf(request.NetworkName, request.ContainerID, request.IfName);
         deleteAsked?.Invoke(request.Reason);
-        // A client that gives up meanwhile has asked for it all the same: the sandbox is gone, and nobody may ask again.
+        // The release ignores the client's cancellation: the sandbox is gone, and no second DEL may come.
         var released = await RpcErrorMap.GuardAsync(() =>
             addresses.DeleteAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), CancellationToken.None)
         );

@@ -7,18 +7,18 @@ using Attachment = VpcCni.Ipamd.Ledger.Attachment;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>One pod's story, as <c>Explain</c> tells it.</summary>
+/// <summary>Builds the reply of <c>Explain</c> for one pod.</summary>
 internal static class ExplainReplies
 {
-    /// <summary>Shorter beginnings of a sandbox's id name several.</summary>
-    private const int ShortestId = 6;
+    /// <summary>Minimum length of a sandbox id prefix, in characters; shorter ones match several sandboxes.</summary>
+    private const int MinIdPrefixLength = 6;
 
-    /// <summary>What is wrong with a question; null for nothing.</summary>
+    /// <summary>Returns why a request is invalid, or null if it is valid.</summary>
     public static string? Problem(ExplainRequest request) =>
         request.ContainerId.Length > 0
             ? (
-                request.PodName.Length > 0 ? "either a pod or a sandbox"
-                : request.ContainerId.Length < ShortestId ? $"at least {ShortestId} characters of a sandbox's id"
+                request.PodName.Length > 0 ? "pod_name and container_id exclude each other"
+                : request.ContainerId.Length < MinIdPrefixLength ? $"container_id needs at least {MinIdPrefixLength} characters"
                 : null
             )
         : request.PodName.Length == 0 ? "missing: pod_name"
@@ -37,16 +37,16 @@ internal static class ExplainReplies
             .ToArray();
         var namesakes = pods.Where(pod => request.PodName.Length > 0 && pod.Name == request.PodName).ToArray();
         request = Complete(parts, request, namesakes);
-        var (name, memory) = Find(parts.History, request);
-        var attachments = parts.Ledger.Attachments().Where(attachment => Concerns(attachment, request, memory)).ToArray();
+        var (name, history) = Find(parts.History, request);
+        var attachments = parts.Ledger.Attachments().Where(attachment => Concerns(attachment, request, history)).ToArray();
         var explanation = Explanation.Of(
             new ExplainedFacts
             {
                 Now = now,
                 Name = name,
-                Memory = memory,
+                History = history,
                 Attachments = attachments,
-                Line = parts.Waiting.Entries(),
+                PendingAdds = parts.Waiting.Entries(),
                 Cooldown = parts.Ledger.Cooldown,
                 Since = parts.State.StartedAt,
                 View = parts.Ledger.View(now),
@@ -61,7 +61,7 @@ internal static class ExplainReplies
         {
             State = explanation.State.ToString().ToLowerInvariant(),
             Summary = explanation.Summary,
-            StepsLeftOut = (uint)(memory?.LeftOut ?? 0),
+            StepsLeftOut = (uint)(history?.Dropped ?? 0),
             Now = Timestamp.FromDateTimeOffset(now),
         };
         reply.Attachments.AddRange(attachments.Select(NodeIpamService.ToWire));
@@ -77,27 +77,28 @@ internal static class ExplainReplies
         return reply;
     }
 
-    private static (string Name, PodMemory? Memory) Find(PoolHistory history, ExplainRequest request)
+    private static (string Name, PodHistory? History) Find(PoolHistory events, ExplainRequest request)
     {
         if (request.ContainerId.Length == 0)
         {
             var pod = new PodReference(request.PodNamespace, request.PodName);
-            return (pod.Namespace.Length == 0 ? pod.Name : pod.ToString(), history.Find(pod));
+            return (pod.Namespace.Length == 0 ? pod.Name : pod.ToString(), events.Find(pod));
         }
 
-        // Of several the one that was heard of last.
-        var memory = history.FindByContainer(request.ContainerId).OrderBy(item => item.Events[^1].At).LastOrDefault();
-        return (memory is { Pod: { Namespace.Length: > 0 } found } ? found.ToString() : $"sandbox {request.ContainerId}", memory);
+        // Several sandboxes may match; the one with the latest event wins.
+        var history = events.FindByContainer(request.ContainerId).OrderBy(item => item.Events[^1].At).LastOrDefault();
+        return (history is { Pod: { Namespace.Length: > 0 } found } ? found.ToString() : $"sandbox {request.ContainerId}", history);
     }
 
-    private static bool Concerns(Attachment attachment, ExplainRequest request, PodMemory? memory) =>
+    private static bool Concerns(Attachment attachment, ExplainRequest request, PodHistory? history) =>
         request.ContainerId.Length > 0
             ? attachment.Key.ContainerId.StartsWith(request.ContainerId, StringComparison.Ordinal)
-                || (memory is { Pod: { Namespace.Length: > 0 } pod } && attachment.Pod == pod)
+                || (history is { Pod: { Namespace.Length: > 0 } pod } && attachment.Pod == pod)
             : attachment.Pod == new PodReference(request.PodNamespace, request.PodName);
 
     /// <summary>
-    /// A name without a namespace is that of the only pod that has it; where none has, it may be the beginning of a sandbox's id.
+    /// Completes a name without a namespace: with the namespace of the only pod of that name; if no pod has the name and it is a prefix of
+    /// a sandbox id, as a request for that sandbox.
     /// </summary>
     private static ExplainRequest Complete(NodeIpamParts parts, ExplainRequest request, PodReference[] namesakes)
     {
@@ -111,12 +112,15 @@ internal static class ExplainReplies
             && Problem(sandbox) is null
             && (
                 parts.History.FindByContainer(request.PodName).Count > 0
-                || parts.Ledger.Attachments().Any(attachment => Concerns(attachment, sandbox, memory: null))
+                || parts.Ledger.Attachments().Any(attachment => Concerns(attachment, sandbox, history: null))
             );
         return isSandbox ? sandbox : request;
     }
 
-    /// <summary>A workload's pods (<c>web</c>: <c>web-5968-x7k2p</c>): those of the namespace, or of all where it has none.</summary>
+    /// <summary>
+    /// Finds pods whose name begins with the requested one, as the pods of a workload do (<c>web</c>: <c>web-5968-x7k2p</c>): those of the
+    /// requested namespace, or of all namespaces if it has none.
+    /// </summary>
     private static PodReference[] Similar(PodReference[] pods, ExplainRequest request)
     {
         if (request.PodName.Length == 0)

@@ -6,19 +6,21 @@ using Grpc.Net.Compression;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// Where the server on the socket is stricter than its package. By default that takes messages of 4 MiB and unpacks gzip and deflate to any
-/// size; callers here send some hundred bytes, uncompressed.
+/// Message limits of the server on the socket, stricter than those of Grpc.AspNetCore. Its defaults are messages of up to 4 MiB, and gzip
+/// and deflate decompressed to any size; the callers of this socket send a few hundred bytes, uncompressed.
 /// </summary>
 internal static class GrpcLimits
 {
-    /// <summary>An ADD or DEL is some hundred bytes; the largest request is a garbage collection with every attachment of a node.</summary>
+    /// <summary>
+    /// 1 MiB. An ADD or DEL has a few hundred bytes; the largest request is a garbage collection that lists every attachment of a node.
+    /// </summary>
     public const int MaxRequestBytes = 1024 * 1024;
 
     public static void Apply(GrpcServiceOptions options)
     {
         options.MaxReceiveMessageSize = MaxRequestBytes;
         options.EnableDetailedErrors = false;
-        // An empty list is replaced by the defaults.
+        // The package replaces an empty list by its defaults.
         options.CompressionProviders.Clear();
         options.CompressionProviders.Add(new NoCompression());
     }

@@ -5,15 +5,15 @@ using Grpc.Core;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// Refuses a <c>grpc-timeout</c> that is malformed, and answers one of nothing at once. The package takes both for no deadline, and its
-/// caller would wait for as long as the daemon does. Source: grpc/doc/PROTOCOL-HTTP2.md, Timeout.
+/// Rejects a malformed <c>grpc-timeout</c> and ends a call with a zero timeout at once. Grpc.AspNetCore treats both as no deadline, so the
+/// caller would wait without bound. Source: grpc/doc/PROTOCOL-HTTP2.md, Timeout.
 /// </summary>
 internal static class GrpcTimeout
 {
     private const string Header = "grpc-timeout";
     private const int MaxDigits = 8;
 
-    /// <summary>The package counts in ticks; less than one is zero to it.</summary>
+    /// <summary>Grpc.AspNetCore counts in ticks and rounds less than one to zero.</summary>
     private const int NanosecondsPerTick = 100;
 
     public static Task InvokeAsync(HttpContext context, RequestDelegate next)
@@ -26,18 +26,18 @@ internal static class GrpcTimeout
             || !"HMSmun".Contains(text[^1])
             || !uint.TryParse(text.AsSpan()[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var amount)
         )
-            return Answer(
+            return RespondAsync(
                 context,
                 StatusCode.Internal,
                 $"{Header} is malformed, expected 1 to {MaxDigits} digits and one of H, M, S, m, u, n"
             );
         return amount == 0 || (text[^1] == 'n' && amount < NanosecondsPerTick)
-            ? Answer(context, StatusCode.DeadlineExceeded, "Deadline Exceeded")
+            ? RespondAsync(context, StatusCode.DeadlineExceeded, "Deadline Exceeded")
             : next(context);
     }
 
-    /// <summary>A response of trailers only: they are the headers.</summary>
-    private static Task Answer(HttpContext context, StatusCode code, string message)
+    /// <summary>Writes a trailers-only response, in which the trailers are the headers.</summary>
+    private static Task RespondAsync(HttpContext context, StatusCode code, string message)
     {
         context.Response.ContentType = "application/grpc";
         context.Response.Headers["grpc-status"] = ((int)code).ToString(CultureInfo.InvariantCulture);

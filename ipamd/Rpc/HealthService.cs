@@ -6,8 +6,9 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// <c>grpc.health.v1.Health</c>. The whole server ("") and <c>grpc.health.v1.aws-node</c> serve when an ADD can be served; <c>liveness</c>
-/// serves as long as the process answers, so that a node whose cloud does not answer is not ready, but is not restarted for it either.
+/// Implements <c>grpc.health.v1.Health</c>. The whole server ("") and <c>grpc.health.v1.aws-node</c> are serving while the daemon can serve
+/// an ADD. <c>liveness</c> is serving while the process answers: an unreachable cloud makes the node not ready, but does not restart the
+/// daemon.
 /// </summary>
 internal sealed class HealthService(DaemonState state) : Health.HealthBase
 {

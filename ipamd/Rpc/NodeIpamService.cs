@@ -16,7 +16,7 @@ using WireAttachment = VpcCni.Protos.V1.Attachment;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>What the answers are made from.</summary>
+/// <summary>Dependencies of <see cref="NodeIpamService"/>.</summary>
 internal sealed record NodeIpamParts(
     IpLedger Ledger,
     AddressService Addresses,
@@ -30,17 +30,22 @@ internal sealed record NodeIpamParts(
     TimeProvider Time
 )
 {
-    /// <summary>What those that wait are waiting for.</summary>
+    /// <summary>Finds what the pending ADDs wait for.</summary>
     public WaitReason WaitReason { get; } = new(Ledger, Waiting, Budget, Time);
 
-    /// <summary>Null: there is nothing to audit (tests).</summary>
+    /// <summary>Null in tests that have nothing to audit.</summary>
     public NodeAuditor? Auditor { get; init; }
 }
 
-/// <summary><c>vpccni.v1.NodeIpam</c>: what only this daemon answers.</summary>
+/// <summary>
+/// Implements <c>vpccni.v1.NodeIpam</c>, which aws-node does not have: CHECK, garbage collection, status, explain, audit.
+/// </summary>
 internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBase
 {
-    /// <summary>The runtime lists its attachments before it calls; one that was added since then is not garbage.</summary>
+    /// <summary>
+    /// Minimum age of an attachment that garbage collection may release. The runtime lists its attachments before it calls, so a younger
+    /// one may be missing from the list.
+    /// </summary>
     private static readonly TimeSpan MinimumGarbageAge = TimeSpan.FromMinutes(1);
 
     public override Task<CheckAttachmentReply> CheckAttachment(CheckAttachmentRequest request, ServerCallContext context)
@@ -51,20 +56,20 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
         var held = parts.Ledger.Find(key);
         parts.Events.Publish(new PoolEvent.Checked(parts.Time.GetUtcNow(), key, held));
         if (held is not { } attachment)
-            throw new RpcException(new Status(StatusCode.NotFound, $"{key} holds no address"));
+            throw new RpcException(new Status(StatusCode.NotFound, $"{key} has no address"));
         return Task.FromResult(new CheckAttachmentReply { Attachment = ToWire(attachment) });
     }
 
-    /// <summary>An absent list is "unknown", never "none": it releases nothing.</summary>
+    /// <summary>Releases attachments that the request does not list. An absent list means unknown, not none, and is rejected.</summary>
     public override async Task<CollectGarbageReply> CollectGarbage(CollectGarbageRequest request, ServerCallContext context)
     {
         List<string> problems = [];
         if (request.NetworkName.Length == 0)
             problems.Add("missing: network_name");
         if (request.ValidAttachments.Count == 0 && !request.ValidAttachmentsGiven)
-            problems.Add("the list of valid attachments is absent; an empty one must be marked by valid_attachments_given");
+            problems.Add("missing: valid_attachments; set valid_attachments_given if the list is empty on purpose");
         if (request.ValidAttachments.Any(item => item.ContainerId.Length == 0 || item.InterfaceName.Length == 0))
-            problems.Add("a valid attachment lacks container_id or interface_name");
+            problems.Add("a valid attachment has no container_id or interface_name");
         if (problems.Count > 0)
             throw new RpcException(new Status(StatusCode.InvalidArgument, string.Join("; ", problems)));
 
@@ -106,7 +111,7 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
 
     public override async Task<AuditReply> Audit(AuditRequest request, ServerCallContext context)
     {
-        var auditor = parts.Auditor ?? throw new RpcException(new Status(StatusCode.Unimplemented, "this daemon cannot audit"));
+        var auditor = parts.Auditor ?? throw new RpcException(new Status(StatusCode.Unimplemented, "this daemon has no auditor"));
         var started = parts.Time.GetTimestamp();
         var result = await auditor.RunAsync(asksCloud: !request.WithoutCloud, context.CancellationToken);
         return AuditReplies.Of(result, parts.Time.GetUtcNow(), parts.Time.GetElapsedTime(started));
@@ -116,7 +121,7 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
     {
         if (!CloudAccessText.TryParse(request.Access, out var access))
             throw new RpcException(
-                new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not a level of access: expected {CloudAccessText.Expected}")
+                new Status(StatusCode.InvalidArgument, $"'{request.Access}' is not an access level; expected {CloudAccessText.Expected}")
             );
         var previous = parts.Budget.Access;
         parts.Budget.Access = access;

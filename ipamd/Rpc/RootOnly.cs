@@ -4,13 +4,14 @@ using VpcCni.Ipamd.Hosting;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// Refuses callers that are not root. The socket's mode says the same; this also holds when somebody loosens it, or mounts the socket's
-/// folder into a container.
+/// Middleware that rejects callers other than root. The socket's mode does so too; this check still holds if the mode is loosened or the
+/// socket's folder is mounted into a container.
 /// </summary>
 internal static class RootOnly
 {
     /// <summary>
-    /// PERMISSION_DENIED for the gRPC client: HTTP 403, https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
+    /// Calls <paramref name="next"/> for root and answers HTTP 403 to others, which a gRPC client reports as PERMISSION_DENIED. Source:
+    /// https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md.
     /// </summary>
     public static Task InvokeAsync(HttpContext context, RequestDelegate next)
     {

@@ -8,8 +8,8 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// The one place where outcomes and failures of the daemon become gRPC statuses. Texts from outside are trimmed: the server sends spaces at
-/// the ends as they are, HTTP/2 forbids them there (RFC 9113, section 8.2.1), and some clients then drop the whole text.
+/// Maps outcomes and failures of the daemon to gRPC statuses; no other code does. Texts from outside are trimmed: the server sends leading
+/// and trailing spaces unchanged, HTTP/2 forbids them (RFC 9113, section 8.2.1), and some clients then drop the whole text.
 /// </summary>
 internal static class RpcErrorMap
 {
@@ -27,7 +27,7 @@ internal static class RpcErrorMap
             AddOutcome.Orphaned { Attachment: var attachment } => new RpcException(
                 new Status(
                     StatusCode.FailedPrecondition,
-                    $"{attachment.Key} holds {attachment.Addresses[0].Address}, which no interface of this node carries any more; "
+                    $"{attachment.Key} has {attachment.Addresses[0].Address}, which no interface of this node has any more; "
                         + "delete the attachment and add it again"
                 )
             ),
@@ -42,7 +42,7 @@ internal static class RpcErrorMap
         return trailers;
     }
 
-    /// <summary>Runs a call of the core and translates what broke.</summary>
+    /// <summary>Runs a call and maps a failed checkpoint write to UNAVAILABLE.</summary>
     public static async Task<T> GuardAsync<T>(Func<Task<T>> call)
     {
         try

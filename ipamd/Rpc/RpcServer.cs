@@ -5,7 +5,7 @@ using VpcCni.Ipamd.Hosting;
 namespace VpcCni.Ipamd.Rpc;
 
 /// <summary>
-/// The Unix socket and the services on it. Only root may call: checked by the socket's mode and by the peer's credentials.
+/// Serves the gRPC services on the Unix socket. Only root may call: the socket's mode and the peer's credentials are checked.
 /// </summary>
 internal sealed class RpcServer : IAsyncDisposable
 {
@@ -29,15 +29,15 @@ internal sealed class RpcServer : IAsyncDisposable
         CancellationToken cancellationToken
     )
     {
-        // One that answers belongs to a living daemon, and two daemons would give one address to two pods.
-        UnixSocketFile.Prepare(socketPath, $"{socketPath} is served by another daemon; stop it first, or set VPCCNI_SOCKET_PATH");
-        // Empty: the other builders watch the whole folder in which the process stands, and what is below it, for settings files. In a
-        // container that is the root of everything.
+        // A socket that answers belongs to a running daemon; two daemons would assign one address to two pods.
+        UnixSocketFile.Prepare(socketPath, $"{socketPath} is served by another daemon; stop that one first, or set VPCCNI_SOCKET_PATH");
+        // The other builders watch the working directory and everything below it for settings files. In a container the working directory
+        // is the root of the file system.
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(loggers);
-        // The daemon's own handler decides when to stop; the host's would stop the socket first and the pool never.
+        // The daemon handles signals itself; the host's handler would stop the socket first and the pool never.
         builder.Services.AddSingleton<IHostLifetime, DaemonLifetime>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -62,7 +62,7 @@ internal sealed class RpcServer : IAsyncDisposable
         return new RpcServer(application, socketPath);
     }
 
-    /// <summary>Lets calls that are under way finish, within the token's bound, and removes the socket.</summary>
+    /// <summary>Stops accepting calls, waits for those in flight until the token fires, and deletes the socket.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _application.StopAsync(cancellationToken);

@@ -11,7 +11,7 @@ using HealthCause = VpcCni.Ipamd.Readiness.HealthCause;
 
 namespace VpcCni.Ipamd.Rpc;
 
-/// <summary>The daemon at one moment, as <c>GetStatus</c> tells it.</summary>
+/// <summary>Builds the reply of <c>GetStatus</c>: a snapshot of the daemon.</summary>
 internal static class StatusReplies
 {
     public static GetStatusReply Of(NodeIpamParts parts)
@@ -19,7 +19,7 @@ internal static class StatusReplies
         var now = parts.Time.GetUtcNow();
         var state = parts.State;
         var view = parts.Ledger.View(now);
-        var line = parts.Waiting.Entries();
+        var pending = parts.Waiting.Entries();
         var reply = new GetStatusReply
         {
             Ready = state.Ready,
@@ -29,19 +29,19 @@ internal static class StatusReplies
             Now = Timestamp.FromDateTimeOffset(now),
             NodeId = state.Identity?.NodeId ?? "",
             InstanceType = state.Identity?.NodeType ?? "",
-            WaitingAdds = (uint)line.Count,
+            WaitingAdds = (uint)pending.Count,
             HostNetworkProblem = state.HostNetworkProblem() ?? "",
             Pool = PoolOf(view, state.Pool),
             Cloud = CloudOf(parts, view),
-            Line = new Line { Length = (uint)line.Count },
+            Line = new Line { Length = (uint)pending.Count },
         };
         var health = parts.Health.Report();
         reply.Health = HealthOf(health);
-        if (line.Count > 0)
+        if (pending.Count > 0)
         {
-            reply.Line.Longest = Duration.FromTimeSpan(now - line[0].Since);
-            reply.Line.NextDeadline = Timestamp.FromDateTimeOffset(line.Min(place => place.Deadline));
-            reply.Line.WaitsFor = WaitsFor(parts, view, line[0].Deadline);
+            reply.Line.Longest = Duration.FromTimeSpan(now - pending[0].Since);
+            reply.Line.NextDeadline = Timestamp.FromDateTimeOffset(pending.Min(add => add.Deadline));
+            reply.Line.WaitsFor = WaitsFor(parts, view, pending[0].Deadline);
         }
 
         reply.Warnings.AddRange(state.Warnings);
@@ -100,7 +100,7 @@ internal static class StatusReplies
         return reply;
     }
 
-    /// <summary>One sentence for each cause, whether it is worth an alarm or not.</summary>
+    /// <summary>Returns one sentence for each cause of bad health, and for problems too small to affect it.</summary>
     private static IEnumerable<string> Problems(NodeIpamParts parts, HealthReport health)
     {
         foreach (var (cause, _) in health.Causes)
@@ -111,11 +111,11 @@ internal static class StatusReplies
             parts.State.Pool?.LastPlan is { Shortage: > 0, Obstacle: { } obstacle } plan
             && !health.Causes.Any(item => item.Cause.Detail.Contains(obstacle.Detail, StringComparison.Ordinal))
         )
-            yield return $"{plan.Shortage} addresses short of the targets: {obstacle.Detail}";
+            yield return $"{plan.Shortage} addresses below the targets: {obstacle.Detail}";
         if (parts.Budget.Access != CloudAccess.Full)
-            yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` ends that";
+            yield return $"cloud access is {CloudAccessText.Of(parts.Budget.Access)}; `ipamd access full` restores it";
         if (parts.State.CheckpointSetAside is { } aside)
-            yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were taken "
+            yield return $"the checkpoint of the last run could not be used and is kept as {aside}; the addresses in use were read "
                 + "from the kernel";
     }
 
@@ -161,9 +161,7 @@ internal static class StatusReplies
             ObservedAt = membership?.LastObservedAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
             DriftFound = (uint)Math.Min(membership?.DriftFound ?? 0, uint.MaxValue),
         };
-        cloud.OpenChanges.AddRange(
-            view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome in doubt)")}")
-        );
+        cloud.OpenChanges.AddRange(view.Intents.Select(open => $"{open.Intent.Description}{(open.IsRunning ? "" : " (outcome unknown)")}"));
         cloud.Budget.AddRange(
             spent.Buckets.Select(bucket => new CallBudget
             {
@@ -185,7 +183,7 @@ internal static class StatusReplies
         return cloud;
     }
 
-    /// <summary>What the first in line is about to get, if all goes well.</summary>
+    /// <summary>Describes what the oldest pending ADD waits for.</summary>
     private static string WaitsFor(NodeIpamParts parts, LedgerView view, DateTimeOffset deadline)
     {
         if (parts.State.StartObstacle is { } start)
@@ -194,7 +192,7 @@ internal static class StatusReplies
         if (CooldownWait.EndFor(view, ahead: 0, deadline, reason) is { } end)
             return $"an address that cools until {end:HH:mm:ss}Z{(reason is { } other ? $"; {other.Detail}" : "")}";
         if (reason is { } obstacle)
-            return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "")}";
+            return $"{obstacle.Detail}{(obstacle.Until is { } until ? $"; retry at {until:HH:mm:ss}Z" : "")}";
         return "the next plan";
     }
 
@@ -219,7 +217,7 @@ internal static class StatusReplies
             }
         }
 
-        // The node's own limits are not the cloud's to refuse: only the plan knows them.
+        // The node's own limits are no refusal of the cloud, so only the plan has them.
         if (
             plan is
             {

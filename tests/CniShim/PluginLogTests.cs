@@ -103,7 +103,7 @@ public sealed class PluginLogTests : IDisposable
     [InlineData("fifo", "it is a FIFO or a socket, expected a regular file")]
     [InlineData("link", "it is a symbolic link, expected a regular file")]
     [InlineData("device", "it is a character device, expected a regular file")]
-    [InlineData("no folder", "its folder does not exist and cannot be made")]
+    [InlineData("no folder", "its folder does not exist and cannot be created")]
     public void File_that_cannot_be_written_goes_to_stderr_at_once_and_is_reported_once(string what, string problem)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);

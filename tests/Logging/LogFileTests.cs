@@ -15,7 +15,7 @@ public sealed class LogFileTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void Folder_is_made_and_lines_are_appended()
+    public void Folder_is_created_and_lines_are_appended()
     {
         using (var file = Open())
             Assert.Null(file.TryWrite("one\n"u8));
@@ -25,7 +25,7 @@ public sealed class LogFileTests : IDisposable
     }
 
     [Fact]
-    public void Full_file_is_renamed_and_only_so_many_are_kept()
+    public void Full_file_is_rotated_and_old_files_are_deleted()
     {
         using (var file = Open(rotateAt: 8, kept: 2))
             for (var i = 0; i < 7; i++)
@@ -40,7 +40,7 @@ public sealed class LogFileTests : IDisposable
     }
 
     [Fact]
-    public void Fifo_with_and_without_a_reader_is_refused_at_once()
+    public void Fifo_with_or_without_a_reader_is_rejected_at_once()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(LogPath)!);
         using (var make = Process.Start("mkfifo", [LogPath]))
@@ -48,7 +48,7 @@ public sealed class LogFileTests : IDisposable
         using (var file = Open())
             Assert.Equal("it is a FIFO or a socket, expected a regular file", file.TryWrite("x\n"u8));
 
-        // Opened for both, so that this open does not wait either.
+        // Opened for reading and writing, so that this open does not block either.
         using var reader = new FileStream(
             LogPath,
             new FileStreamOptions
@@ -63,7 +63,7 @@ public sealed class LogFileTests : IDisposable
     }
 
     [Fact]
-    public void Whatever_is_no_regular_file_is_refused_with_its_name()
+    public void File_that_is_not_regular_is_rejected_by_type()
     {
         using (var device = new LogFile("/dev/null", 1000, 1))
             Assert.Equal("it is a character device, expected a regular file", device.TryWrite("x\n"u8));
@@ -85,17 +85,17 @@ public sealed class LogFileTests : IDisposable
     }
 
     [Fact]
-    public void Folder_that_cannot_be_made_is_named()
+    public void Folder_that_cannot_be_created_is_named()
     {
         File.WriteAllText(Path.Combine(_folder, "sub"), "");
         using var file = Open();
         Assert.NotNull(file.TryWrite("x\n"u8));
         using var proc = new LogFile("/proc/no-such-folder/x.log", 1000, 1);
-        Assert.StartsWith("its folder does not exist and cannot be made", proc.TryWrite("x\n"u8), StringComparison.Ordinal);
+        Assert.StartsWith("its folder does not exist and cannot be created", proc.TryWrite("x\n"u8), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void File_that_failed_is_opened_again_with_the_next_line()
+    public void Failed_file_is_opened_again_with_the_next_line()
     {
         Directory.CreateDirectory(LogPath);
         using var file = Open();

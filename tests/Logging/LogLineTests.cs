@@ -10,7 +10,7 @@ public sealed class LogLineTests
     private static readonly DateTimeOffset Time = new(2026, 3, 1, 12, 0, 5, 42, TimeSpan.FromHours(2));
 
     [Fact]
-    public void Text_has_time_level_and_message_first_and_quotes_what_needs_it()
+    public void Text_starts_with_time_level_and_message_and_is_quoted_as_needed()
     {
         var line = Line(
             LogFormat.Text,
@@ -34,7 +34,7 @@ public sealed class LogLineTests
     }
 
     [Fact]
-    public void Json_has_the_same_fields_in_the_same_order_and_numbers_are_numbers()
+    public void Json_has_the_same_fields_in_order_and_unquoted_numbers()
     {
         var line = Line(
             LogFormat.Json,
@@ -96,7 +96,7 @@ public sealed class LogLineTests
             }
         );
 
-        // An escaped character has six bytes.
+        // An escaped character takes six bytes.
         Assert.InRange(line.Length, 0, (LogLimits.Fields * LogLimits.Value * 6) + LogLimits.Stack + 2000);
         var json = JsonDocument.Parse(line).RootElement;
         Assert.True(json.GetProperty("truncated").GetBoolean());
@@ -105,7 +105,7 @@ public sealed class LogLineTests
     }
 
     [Fact]
-    public void Line_can_be_used_again()
+    public void Line_can_be_reused()
     {
         var line = new LogLine(LogFormat.Text);
         line.Start(Time, "info", "a long first message");

@@ -8,7 +8,7 @@ namespace VpcCni.Logging.Tests;
 public sealed class LogStreamTests
 {
     [Fact]
-    public void Pipe_that_nobody_reads_drops_lines_after_one_wait_and_works_again()
+    public void Unread_pipe_drops_lines_after_one_wait_and_recovers()
     {
         using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
         using var reader = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace VpcCni.MissedDels.Tests;
 
-/// <summary>The folder of notes, and everything that may lie where one is expected.</summary>
+/// <summary>Tests the folder of missed DELs, and every type of file that may be in the place of a record.</summary>
 public sealed class FolderTests : IDisposable
 {
     private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
@@ -18,7 +18,7 @@ public sealed class FolderTests : IDisposable
     public void Dispose() => Directory.Delete(_parent, recursive: true);
 
     [Fact]
-    public void A_folder_is_made_for_its_owner_alone_and_so_are_its_files()
+    public void Folder_and_files_are_created_for_the_owner_only()
     {
         using var folder = MissedDelFolder.Open(Socket);
 
@@ -32,7 +32,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void The_same_attachment_again_replaces_its_note()
+    public void Repeated_del_of_an_attachment_replaces_its_record()
     {
         using var folder = MissedDelFolder.Open(Socket);
         folder.Write(Hash, "first, and longer"u8, unique: 1);
@@ -44,7 +44,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_others_may_write_to_is_refused()
+    public void Folder_writable_by_others_is_rejected()
     {
         Directory.CreateDirectory(Folder);
         File.SetUnixFileMode(Folder, Owner | UnixFileMode.GroupWrite);
@@ -56,7 +56,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_link_or_a_file_in_the_place_of_the_folder_is_refused()
+    public void Link_or_file_with_the_name_of_the_folder_is_rejected()
     {
         var elsewhere = Directory.CreateDirectory(Path.Combine(_parent, "elsewhere")).FullName;
         Directory.CreateSymbolicLink(Folder, elsewhere);
@@ -64,11 +64,11 @@ public sealed class FolderTests : IDisposable
         File.Delete(Folder);
 
         File.WriteAllText(Folder, "");
-        Assert.Contains("no folder", Assert.Throws<IOException>(() => MissedDelFolder.Open(Socket)).Message, StringComparison.Ordinal);
+        Assert.Contains("not a folder", Assert.Throws<IOException>(() => MissedDelFolder.Open(Socket)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_socket_in_a_folder_that_does_not_exist_has_no_notes() =>
+    public void Missing_folder_of_the_socket_has_no_records() =>
         Assert.Contains(
             "no such file",
             Assert.Throws<IOException>(() => MissedDelFolder.Open(Path.Combine(_parent, "none", "ipamd.sock"))).Message,
@@ -76,7 +76,7 @@ public sealed class FolderTests : IDisposable
         );
 
     [Fact]
-    public void A_full_folder_takes_no_new_note_and_replaces_old_ones()
+    public void Full_folder_rejects_new_records_and_replaces_old_ones()
     {
         using var folder = MissedDelFolder.Open(Socket);
         folder.Write(Hash, "{}"u8, unique: 1);
@@ -92,7 +92,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_note_that_is_too_large_is_neither_written_nor_read()
+    public void Record_that_is_too_large_is_neither_written_nor_read()
     {
         using var folder = MissedDelFolder.Open(Socket);
         Assert.Throws<IOException>(() => folder.Write(Hash, new byte[MissedDelFolder.MaxBytes + 1], unique: 1));
@@ -107,7 +107,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_no_regular_file_is_not_read_and_is_removed()
+    public void File_that_is_not_regular_is_not_read_and_can_be_removed()
     {
         using var folder = MissedDelFolder.Open(Socket);
         var secret = Path.Combine(_parent, "secret");
@@ -127,7 +127,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_holds_something_stays()
+    public void Directory_that_is_not_empty_stays()
     {
         using var folder = MissedDelFolder.Open(Socket);
         Directory.CreateDirectory(Path.Combine(Folder, "folder", "inner"));
@@ -136,7 +136,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void What_is_not_there_is_null_and_is_removed_already()
+    public void Missing_record_is_null_and_its_removal_succeeds()
     {
         using var folder = MissedDelFolder.Open(Socket);
 
@@ -146,7 +146,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void A_link_under_the_name_of_a_note_being_written_is_not_followed()
+    public void Link_with_the_name_of_an_unfinished_record_is_not_followed()
     {
         using var folder = MissedDelFolder.Open(Socket);
         var target = Path.Combine(_parent, "target");
@@ -158,7 +158,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void Deleting_takes_the_notes_and_the_folder_and_leaves_what_is_none()
+    public void Delete_removes_records_and_folder_and_keeps_foreign_files()
     {
         Assert.Equal(0, MissedDelFolder.Delete(Socket));
         using (var folder = MissedDelFolder.Open(Socket))
@@ -173,7 +173,7 @@ public sealed class FolderTests : IDisposable
     }
 
     [Fact]
-    public void Deleting_follows_no_link()
+    public void Delete_follows_no_link()
     {
         var elsewhere = Directory.CreateDirectory(Path.Combine(_parent, "elsewhere")).FullName;
         File.WriteAllText(Path.Combine(elsewhere, MissedDelFolder.FileName(Hash)), "");
@@ -192,11 +192,11 @@ public sealed class FolderTests : IDisposable
     [InlineData("a.json", false, false)]
     [InlineData(".tmp", false, false)]
     [InlineData("", false, false)]
-    public void A_name_says_what_a_file_is(string name, bool isNote, bool isUnfinished) =>
-        Assert.Equal((isNote, isUnfinished), (MissedDelFolder.IsNote(name), MissedDelFolder.IsUnfinished(name)));
+    public void Name_identifies_the_type_of_file(string name, bool isRecord, bool isUnfinished) =>
+        Assert.Equal((isRecord, isUnfinished), (MissedDelFolder.IsRecord(name), MissedDelFolder.IsUnfinished(name)));
 
     [Fact]
-    public void Names_of_a_large_folder_are_all_there()
+    public void Names_of_a_large_folder_are_complete()
     {
         using var folder = MissedDelFolder.Open(Socket);
         string[] names = [.. Enumerable.Range(0, 2000).Select(index => $"{index:0000}-ü")];

@@ -17,10 +17,10 @@ public sealed class FormatTests
     );
 
     [Fact]
-    public void A_note_is_read_as_it_was_written() => Assert.Equal(Note, MissedDelFormat.Read(MissedDelFormat.Write(Note)));
+    public void Record_is_read_as_written() => Assert.Equal(Note, MissedDelFormat.Read(MissedDelFormat.Write(Note)));
 
     [Fact]
-    public void Names_of_any_characters_are_read_as_they_were_written()
+    public void Names_with_any_characters_are_read_as_written()
     {
         var note = Note with { NetworkName = "", ContainerId = "a\"b\\c\u0001\u00fc\U0001f600/..", InterfaceName = new string('x', 1024) };
 
@@ -28,7 +28,7 @@ public sealed class FormatTests
     }
 
     [Fact]
-    public void Members_of_a_newer_plugin_are_ignored()
+    public void Unknown_members_are_ignored()
     {
         var json = JsonNode.Parse(MissedDelFormat.Write(Note))!.AsObject();
         json["reason"] = new JsonObject { ["deep"] = 1 };
@@ -37,13 +37,13 @@ public sealed class FormatTests
     }
 
     [Theory]
-    [InlineData("", "no JSON")]
-    [InlineData("{", "no JSON")]
+    [InlineData("", "not JSON")]
+    [InlineData("{", "not JSON")]
     [InlineData("[]", "expected an object")]
-    [InlineData("{}", "version is no whole number")]
+    [InlineData("{}", "version is not an integer")]
     [InlineData("""{"version":2}""", "expected 1")]
-    [InlineData("""{"version":1}""", "networkName is no string")]
-    public void What_is_no_note_is_refused_with_a_reason(string content, string reason) =>
+    [InlineData("""{"version":1}""", "networkName is not a string")]
+    public void Invalid_record_is_rejected_with_a_reason(string content, string reason) =>
         Assert.Contains(
             reason,
             Assert.Throws<FormatException>(() => MissedDelFormat.Read(Encoding.UTF8.GetBytes(content))).Message,
@@ -52,13 +52,13 @@ public sealed class FormatTests
 
     [Theory]
     [InlineData("containerID", "\"\"", "containerID has 0 characters")]
-    [InlineData("containerID", "7", "containerID is no string")]
-    [InlineData("containerID", "\"\\ud800\"", "no JSON")]
-    [InlineData("at", "\"yesterday\"", "at is no time")]
+    [InlineData("containerID", "7", "containerID is not a string")]
+    [InlineData("containerID", "\"\\ud800\"", "not JSON")]
+    [InlineData("at", "\"yesterday\"", "at is not a time")]
     [InlineData("sinceBootNanoseconds", "-1", "negative")]
-    [InlineData("sinceBootNanoseconds", "1e400", "no whole number")]
-    [InlineData("bootID", "null", "bootID is no string")]
-    public void A_member_that_is_wrong_is_named(string member, string value, string reason)
+    [InlineData("sinceBootNanoseconds", "1e400", "not an integer")]
+    [InlineData("bootID", "null", "bootID is not a string")]
+    public void Invalid_member_is_named(string member, string value, string reason)
     {
         var json = JsonNode.Parse(MissedDelFormat.Write(Note))!.AsObject();
         json.Remove(member);
@@ -68,10 +68,10 @@ public sealed class FormatTests
     }
 
     /// <summary>
-    /// A write that was cut anywhere, and one octet of each note that is another: refused, or read as something; never another exception.
+    /// A record that is truncated at any byte, or has any one byte changed, is rejected or read as something; no other exception occurs.
     /// </summary>
     [Fact]
-    public void Damage_is_refused_or_read()
+    public void Damaged_record_is_rejected_or_read()
     {
         var content = MissedDelFormat.Write(Note);
         for (var length = 0; length < content.Length; length++)
@@ -87,7 +87,7 @@ public sealed class FormatTests
             }
             catch (FormatException)
             {
-                // As it should be.
+                // Expected.
             }
         }
     }

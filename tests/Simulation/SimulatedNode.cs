@@ -186,7 +186,7 @@ internal sealed class SimulatedNode
                 {
                     if (Notes.Entries.Contains(entry))
                         Checker.Fail($"{TakesNotes.TotalSeconds} s after the daemon's start the note {entry} is still there");
-                    if (entry.Note is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId))
+                    if (entry.Del is not { BootId: BootId } note || !_deleted.Contains(note.ContainerId))
                         continue;
                     if (engine.Ledger.Find(new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName)) is { } held)
                         Checker.Fail(

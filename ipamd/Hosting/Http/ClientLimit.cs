@@ -5,16 +5,16 @@ using Microsoft.AspNetCore.Connections;
 namespace VpcCni.Ipamd.Hosting.Http;
 
 /// <summary>
-/// So many connections from one address at once; more are closed without an answer. It stands behind the limit of all connections, so that
-/// it counts for no more addresses than that has connections. Clients of a Unix socket have no address and are not counted.
+/// Limits the connections of one client address and closes further ones without an answer. It runs after the limit of all connections,
+/// which also bounds the number of addresses. Clients of a Unix socket have no address and are not counted.
 /// </summary>
-/// <param name="most">Connections of one address.</param>
-internal sealed class ClientLimit(int most)
+/// <param name="max">Maximum number of connections of one address.</param>
+internal sealed class ClientLimit(int max)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<IPAddress, int> _open = [];
 
-    /// <summary>A part of Kestrel's way to a connection.</summary>
+    /// <summary>Kestrel connection middleware.</summary>
     public ConnectionDelegate Before(ConnectionDelegate next) =>
         async connection =>
         {
@@ -45,7 +45,7 @@ internal sealed class ClientLimit(int most)
         lock (_lock)
         {
             var open = _open.GetValueOrDefault(address);
-            if (open >= most)
+            if (open >= max)
                 return false;
             _open[address] = open + 1;
             return true;

@@ -10,17 +10,16 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace VpcCni.Ipamd.Hosting.Http;
 
 /// <summary>
-/// One plain HTTP listener by which others look at the daemon. It reads requests without a body, and is bounded against clients that are
-/// slow, many or endless: nothing that they do costs more than <see cref="MaxConnections"/> connections and their small buffers. Kestrel
-/// without a host around it: no services, no routing, no configuration.
+/// A plain HTTP listener for monitoring the daemon. It accepts requests without a body. Slow, numerous or endless clients cost at most
+/// <see cref="MaxConnections"/> connections and their small buffers. It is Kestrel without a host: no services, routing or configuration.
 /// </summary>
-/// <param name="name">For the log.</param>
+/// <param name="name">Name for the log.</param>
 /// <param name="endPoint">
-/// Address and port, or a Unix socket. <see cref="IPAddress.IPv6Any"/> stands for every address of both families, where the node has both.
+/// Address and port, or a Unix socket. <see cref="IPAddress.IPv6Any"/> means every address, of both families if the node has both.
 /// </param>
-/// <param name="handler">Answers a request.</param>
-/// <param name="time">For pauses.</param>
-/// <param name="loggers">What becomes of the listener.</param>
+/// <param name="handler">Handles a request.</param>
+/// <param name="time">Clock for pauses.</param>
+/// <param name="loggers">Loggers of the listener.</param>
 internal sealed partial class HttpEndpoint(
     string name,
     EndPoint endPoint,
@@ -29,19 +28,21 @@ internal sealed partial class HttpEndpoint(
     ILoggerFactory loggers
 )
 {
-    /// <summary>Others are refused until one ends. A scraper or two, and people.</summary>
+    /// <summary>Maximum number of connections; enough for a few scrapers and people.</summary>
     public const int MaxConnections = 16;
 
-    /// <summary>From one address: whoever keeps connections open, say a pod that reaches the node, does not keep the scraper out.</summary>
-    public const int MaxConnectionsOfOne = 4;
+    /// <summary>
+    /// Maximum number of connections of one address, so that a pod that keeps connections open does not lock out the scraper.
+    /// </summary>
+    public const int MaxConnectionsPerClient = 4;
 
-    /// <summary>For the head of a request, and between two requests.</summary>
+    /// <summary>Timeout for the head of a request, and between two requests.</summary>
     private static readonly TimeSpan ClientTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Whoever does not take an answer within <see cref="ClientTimeout"/>, or at this rate where it is larger than that gives time for, is
-    /// cut off. What the kernel's buffers took counts as taken, and they take megabytes: with a lower rate a client that asks on and on and
-    /// reads nothing would earn minutes.
+    /// Minimum rate at which a client must read a response, after a grace period of <see cref="ClientTimeout"/>; slower clients are
+    /// disconnected. Data in the kernel's buffers counts as read, and these hold megabytes: at a lower rate, a client that requests pages
+    /// without reading them could stay connected for minutes.
     /// </summary>
     private const double SlowestReaderBytesPerSecond = 1024 * 1024;
 
@@ -51,12 +52,10 @@ internal sealed partial class HttpEndpoint(
 
     private readonly ILogger _logger = loggers.CreateLogger<HttpEndpoint>();
 
-    /// <summary>Where it listens, a port of 0 replaced by the one that was taken; null before that.</summary>
+    /// <summary>The address in use, with port 0 replaced by the actual port; null before listening.</summary>
     public EndPoint? BoundTo { get; private set; }
 
-    /// <summary>
-    /// Serves until cancelled. An address that is taken is tried again: a daemon that cannot be looked at still serves its pods.
-    /// </summary>
+    /// <summary>Serves until cancelled. Retries an address in use, because the daemon serves pods even if it cannot be monitored.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -74,7 +73,7 @@ internal sealed partial class HttpEndpoint(
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // Before it could listen.
+            // Cancelled before it listened.
         }
     }
 
@@ -129,10 +128,10 @@ internal sealed partial class HttpEndpoint(
     private static void Configure(ListenOptions listen)
     {
         listen.Protocols = HttpProtocols.Http1;
-        listen.Use(new ClientLimit(MaxConnectionsOfOne).Before);
+        listen.Use(new ClientLimit(MaxConnectionsPerClient).Before);
     }
 
-    /// <summary>Only of interest with port 0, which tests ask for.</summary>
+    /// <summary>Matters only for port 0, which tests use.</summary>
     private EndPoint Resolve(KestrelServer server) =>
         endPoint is IPEndPoint { Port: 0 } asked
         && server.Features.Get<IServerAddressesFeature>()?.Addresses.FirstOrDefault() is { } address
@@ -147,7 +146,7 @@ internal sealed partial class HttpEndpoint(
 
         public void DisposeContext(HttpContext context, Exception? exception)
         {
-            // Nothing was made but the context.
+            // The context owns no resources.
         }
     }
 
@@ -156,7 +155,7 @@ internal sealed partial class HttpEndpoint(
         [LoggerMessage(270, LogLevel.Information, "listening")]
         public static partial void Listening(ILogger logger, string name, EndPoint endPoint);
 
-        [LoggerMessage(271, LogLevel.Warning, "cannot listen: tried again")]
+        [LoggerMessage(271, LogLevel.Warning, "cannot listen; retrying")]
         public static partial void NotListening(ILogger logger, string name, EndPoint endPoint, double retryInSeconds, Exception exception);
     }
 }

@@ -3,31 +3,31 @@ using System.Buffers;
 
 namespace VpcCni.Ipamd.Hosting.Http;
 
-/// <summary>What is served under one path.</summary>
-/// <param name="Path">Exact, without a query.</param>
-/// <param name="ContentType">With its parameters.</param>
-/// <param name="Write">Writes the body. Called by one thread at a time.</param>
+/// <summary>A page at one path.</summary>
+/// <param name="Path">Exact path, without a query.</param>
+/// <param name="ContentType">Content type with its parameters.</param>
+/// <param name="Write">Renders the body. Called by one thread at a time.</param>
 internal sealed record HttpPage(string Path, string ContentType, Action<IBufferWriter<byte>> Write);
 
 /// <summary>
-/// Answers GET and HEAD for a few pages. A page that was written a moment ago is sent again: however many ask, and however fast, a page is
-/// written a few times a second at most.
+/// Answers GET and HEAD for a few pages. A page that was rendered within <see cref="Freshness"/> is sent from the cache, so a page is
+/// rendered only a few times a second, however many clients request it.
 /// </summary>
 internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time)
 {
-    /// <summary>Nobody who looks sees anything older than this.</summary>
+    /// <summary>Maximum age of a cached page.</summary>
     public static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Path of the page that answers every path that none has; null: 404.</summary>
+    /// <summary>Path of the page for unknown paths; null: 404.</summary>
     public string? Fallback { get; init; }
 
-    private readonly CachedPage[] _shelves = [.. pages.Select(page => new CachedPage(page))];
+    private readonly CachedPage[] _pages = [.. pages.Select(page => new CachedPage(page))];
 
-    /// <summary>A <see cref="RequestDelegate"/>.</summary>
+    /// <summary>Handles a request; a <see cref="RequestDelegate"/>.</summary>
     public async Task HandleAsync(HttpContext context)
     {
         var response = context.Response;
-        if ((Find(context.Request.Path.Value) ?? Find(Fallback)) is not { } shelf)
+        if ((Find(context.Request.Path.Value) ?? Find(Fallback)) is not { } cached)
         {
             response.StatusCode = StatusCodes.Status404NotFound;
             return;
@@ -40,17 +40,17 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
             return;
         }
 
-        var body = shelf.Take(time);
-        response.ContentType = shelf.Page.ContentType;
+        var body = cached.Render(time);
+        response.ContentType = cached.Page.ContentType;
         response.ContentLength = body.Length;
-        // Outside of the lock: a slow client waits for itself only.
+        // Outside the lock, so that a slow client delays only itself.
         if (HttpMethods.IsGet(context.Request.Method))
             await response.BodyWriter.WriteAsync(body, context.RequestAborted);
     }
 
-    private CachedPage? Find(string? path) => Array.Find(_shelves, item => item.Page.Path == path);
+    private CachedPage? Find(string? path) => Array.Find(_pages, item => item.Page.Path == path);
 
-    /// <summary>A page, and what was last written of it.</summary>
+    /// <summary>A page and its last rendering.</summary>
     private sealed class CachedPage(HttpPage page)
     {
         private const int FirstCapacity = 4096;
@@ -61,8 +61,8 @@ internal sealed class HttpPages(IReadOnlyList<HttpPage> pages, TimeProvider time
 
         public HttpPage Page { get; } = page;
 
-        /// <summary>Nobody writes to it any more.</summary>
-        public ReadOnlyMemory<byte> Take(TimeProvider time)
+        /// <summary>Returns the body, which never changes afterwards.</summary>
+        public ReadOnlyMemory<byte> Render(TimeProvider time)
         {
             lock (_lock)
             {

@@ -7,17 +7,17 @@ using k8s.Models;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// JSON of the objects that the daemon reads and writes. The package has metadata for every type of the API; behind a pod's specification
-/// alone are more than a hundred. In native code that is 18 MB of the file and 10 MiB of the daemon's memory, for a dozen members that are
-/// read here. So nodes and pods are read by <see cref="ModelReader"/>, small objects by metadata of our own, and a native build drops the
+/// Serializes the objects that the daemon reads and writes. The package's metadata covers every type of the API, more than a hundred for a
+/// pod's specification alone; in native code that costs 18 MB of file size and 10 MiB of memory, for a dozen fields. So
+/// <see cref="ModelReader"/> reads nodes and pods, source-generated metadata handles small objects, and the native build drops the
 /// package's (KubernetesClient.Aot.Substitutions.xml).
 /// </summary>
 internal static class ApiServerJson
 {
     private static readonly JsonSerializerOptions Reading = new() { TypeInfoResolver = new Resolver() };
 
-    /// <summary>Makes a client read and write this way; its converters for times stay.</summary>
-    /// <param name="options">The client's.</param>
+    /// <summary>Applies this serialization to a client; its converters for times stay.</summary>
+    /// <param name="options">Options of the client; changed in place.</param>
     public static void Apply(JsonSerializerOptions options) => options.TypeInfoResolver = new Resolver();
 
     /// <exception cref="JsonException">The text is not an object of that type.</exception>
@@ -54,11 +54,11 @@ internal static class ApiServerJson
         }
 
         public override void Write(Utf8JsonWriter writer, T value, JsonSerializerOptions options) =>
-            throw new NotSupportedException($"{typeof(T).Name} is only read");
+            throw new NotSupportedException($"{typeof(T).Name} cannot be written");
     }
 }
 
-/// <summary>Generated at compile time: native code has no reflection to fall back on.</summary>
+/// <summary>Metadata generated at compile time; native code has no reflection.</summary>
 [JsonSourceGenerationOptions(
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     GenerationMode = JsonSourceGenerationMode.Metadata

@@ -13,18 +13,15 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>The only place that knows what the client throws.</summary>
+/// <summary>Maps exceptions of the client to <see cref="ClusterException"/>; no other code handles them.</summary>
 internal static class ClusterErrors
 {
     /// <summary>
-    /// The API server's words when it is asked for a version that it has not reached (k8s.io/apiserver, a 504). They are what tells it from
-    /// other timeouts.
+    /// Text of the API server's 504 for a version that it has not reached (k8s.io/apiserver); distinguishes it from other timeouts.
     /// </summary>
     private const string TooLargeVersion = "Too large resource version";
 
-    /// <summary>
-    /// Null for what is neither the server's failure nor the way's to it: a bug, or a cancellation that the caller asked for.
-    /// </summary>
+    /// <summary>Returns null for anything but a failure of the server or the connection: a defect, or the caller's cancellation.</summary>
     public static ClusterException? From(string operation, Exception exception, CancellationToken cancellationToken)
     {
         ClusterException Failure(ClusterErrorKind kind, string message, TimeSpan? retryAfter = null) =>
@@ -33,17 +30,17 @@ internal static class ClusterErrors
         {
             HttpOperationException { Response: { } response } => Failure(
                 KindOf((int)response.StatusCode, StatusOf(response)),
-                Words(response),
+                DescriptionOf(response),
                 RetryAfter(response)
             ),
             KubernetesException { Status: { } status } => Failure(
                 KindOf(status.Code ?? 0, status),
-                Words(status),
+                DescriptionOf(status),
                 Seconds(status.Details?.RetryAfterSeconds)
             ),
             JsonException => Failure(
                 ClusterErrorKind.Unreadable,
-                $"the answer is not what the API server says: {Truncate.Of(exception.Message)}; check what listens at that address"
+                $"the response is not one of an API server: {Truncate.Of(exception.Message)}; check what listens at that address"
             ),
             HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => Failure(
                 ClusterErrorKind.Unreadable,
@@ -68,11 +65,11 @@ internal static class ClusterErrors
         };
     }
 
-    private static ClusterErrorKind KindOf(int code, V1Status? said) =>
+    private static ClusterErrorKind KindOf(int code, V1Status? status) =>
         code switch
         {
-            (int)HttpStatusCode.GatewayTimeout when said?.Message?.Contains(TooLargeVersion, StringComparison.OrdinalIgnoreCase) == true =>
-                ClusterErrorKind.Expired,
+            (int)HttpStatusCode.GatewayTimeout
+                when status?.Message?.Contains(TooLargeVersion, StringComparison.OrdinalIgnoreCase) == true => ClusterErrorKind.Expired,
             (int)HttpStatusCode.Gone => ClusterErrorKind.Expired,
             (int)HttpStatusCode.NotFound => ClusterErrorKind.NotFound,
             (int)HttpStatusCode.Unauthorized or (int)HttpStatusCode.Forbidden => ClusterErrorKind.NotPermitted,
@@ -82,18 +79,20 @@ internal static class ClusterErrors
             _ => ClusterErrorKind.Refused,
         };
 
-    private static string Words(HttpResponseMessageWrapper response)
+    private static string DescriptionOf(HttpResponseMessageWrapper response)
     {
         var code = (int)response.StatusCode;
-        return StatusOf(response) is { Message: { Length: > 0 } said }
-            ? $"HTTP {code}: {Truncate.Of(said)}"
+        return StatusOf(response) is { Message: { Length: > 0 } message }
+            ? $"HTTP {code}: {Truncate.Of(message)}"
             : $"HTTP {code}: {Truncate.Of(response.Content ?? "")}";
     }
 
-    private static string Words(V1Status status) =>
+    private static string DescriptionOf(V1Status status) =>
         $"{status.Code} {Truncate.Of(status.Reason, Truncate.LongestWord)}: {Truncate.Of(status.Message ?? "")}";
 
-    /// <summary>A header in seconds (its other form, a date, the API server does not send), or the same in the body.</summary>
+    /// <summary>
+    /// Returns Retry-After from the header, or else from the body. The API server sends the header in seconds, never as a date.
+    /// </summary>
     private static TimeSpan? RetryAfter(HttpResponseMessageWrapper response) =>
         response.Headers.TryGetValue("Retry-After", out var values)
         && int.TryParse(values.FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out var seconds)
@@ -110,7 +109,7 @@ internal static class ClusterErrors
         }
         catch (JsonException)
         {
-            // A proxy's page; its text is what there is to say.
+            // A proxy's error page; its text serves as the message.
             return null;
         }
     }

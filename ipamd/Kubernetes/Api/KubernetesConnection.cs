@@ -9,8 +9,8 @@ using k8s.Autorest;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// The client of the API server. It is made when it is first needed, and made anew when the file of the certificate authority has changed:
-/// the daemon outlives both. Failures come as <see cref="ClusterException"/>. Thread-safe.
+/// Creates and shares the client of the API server. It creates the client on first use, and again after the certificate authority's file
+/// changed, because the daemon may outlive the authority. Failures are <see cref="ClusterException"/>. Thread-safe.
 /// </summary>
 internal sealed class KubernetesConnection(ClusterOptions options, string version, TimeProvider time) : IDisposable
 {
@@ -18,7 +18,7 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
     private ApiClient? _client;
     private byte[] _authority = [];
 
-    /// <summary>Deadline of a request and its answer, and of the headers of a watch.</summary>
+    /// <summary>Deadline of a request with its response, and of the headers of a watch.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     private string AuthorityFile => Path.Combine(options.ServiceAccountPath, "ca.crt");
@@ -27,13 +27,13 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
         GuardAsync(operation, client => call(client.Kubernetes), cancellationToken);
 
     /// <summary>
-    /// Follows a watch until the server ends it: the package for native code has none. <paramref name="received"/> is called for each
-    /// event, in order; the first line that is not an event, or that reports an error, ends the watch with an exception.
+    /// Runs a watch until the server ends it; the package has none for native code. Calls <paramref name="received"/> for each event, in
+    /// order. A line that is not an event, or that reports an error, ends the watch with an exception.
     /// </summary>
-    /// <param name="operation">For messages.</param>
-    /// <param name="path">Of the resource, with its query, relative to the server.</param>
-    /// <param name="received">The kind of event and the object.</param>
-    /// <param name="duration">Bound of the whole watch.</param>
+    /// <param name="operation">Description for error messages.</param>
+    /// <param name="path">Path and query of the resource, relative to the server.</param>
+    /// <param name="received">Called with the type of the event and the object.</param>
+    /// <param name="duration">Maximum duration of the watch.</param>
     /// <param name="cancellationToken">Ends the watch.</param>
     public Task WatchAsync<T>(
         string operation,
@@ -50,7 +50,7 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
                 using var ended = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
                 using var response = await OpenAsync(client, path, ended.Token);
                 await using var stream = await response.Content.ReadAsStreamAsync(ended.Token);
-                await foreach (var line in Lines.ReadAsync(stream, ApiServerTransport.MaxAnswerBytes, ended.Token))
+                await foreach (var line in Lines.ReadAsync(stream, ApiServerTransport.MaxResponseBytes, ended.Token))
                 {
                     var (type, item) = WatchLine.Parse(line.Span, client.TypeOf<T>());
                     received(type, item);
@@ -85,12 +85,12 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
             if (ClusterErrors.From(operation, exception, cancellationToken) is not { } failure)
                 throw;
             if (failure.Kind == ClusterErrorKind.Unreachable)
-                Reconsider();
+                DiscardIfAuthorityChanged();
             throw failure;
         }
     }
 
-    /// <summary>The response as soon as its headers are there, if they mean success.</summary>
+    /// <summary>Returns a successful response once its headers have arrived.</summary>
     private async Task<HttpResponseMessage> OpenAsync(ApiClient client, string path, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(RequestTimeout, time);
@@ -120,7 +120,7 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
 
     private ApiClient Make_NeedsLock()
     {
-        var endpoint = options.Endpoint ?? throw new InvalidOperationException("there is no endpoint to connect to");
+        var endpoint = options.Endpoint ?? throw new InvalidOperationException("no endpoint is configured");
         var configuration = new KubernetesClientConfiguration
         {
             Host = endpoint.AbsoluteUri,
@@ -128,26 +128,30 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
             UserAgent = $"vpc-cni-ipamd/{version}",
         };
         X509Certificate2Collection? authorities = null;
-        // Over plain HTTP anybody on the way could read the token: none is sent.
+        // The token is not sent over plain HTTP, where anyone on the path could read it.
         if (endpoint.Scheme == Uri.UriSchemeHttps)
         {
             configuration.TokenProvider = new ServiceAccountToken(Path.Combine(options.ServiceAccountPath, "token"));
             _authority = File.ReadAllBytes(AuthorityFile);
             authorities = [];
             authorities.ImportFromPem(Encoding.UTF8.GetString(_authority));
-            // Without one, the token would go to anybody with a public certificate.
+            // Without any, the handler would accept every public certificate, and send the token to its owner.
             if (authorities.Count == 0)
-                throw new InvalidDataException($"{AuthorityFile} holds no certificate");
+                throw new InvalidDataException($"{AuthorityFile} has no certificate");
         }
 
-        // Not as SslCaCerts: with these the package replaces the check of the certificate by its own, which ignores the host name.
+        // The authorities are not set as SslCaCerts, because the package would then check certificates itself, and it ignores the host
+        // name.
         configuration.FirstMessageHandlerSetup = handler => ApiServerTransport.Configure(handler, authorities);
         ApiServerJson.Apply(configuration.JsonSerializerOptions);
-        return new ApiClient(new k8s.Kubernetes(configuration, new ApiServerTransport.BoundedAnswers()), configuration);
+        return new ApiClient(new k8s.Kubernetes(configuration, new ApiServerTransport.BoundedResponses()), configuration);
     }
 
-    /// <summary>After a failure: a cluster may replace its certificate authority, and kubelet the file.</summary>
-    private void Reconsider()
+    /// <summary>
+    /// Discards the client if its certificate authority's file has changed, as it does when a cluster replaces its authority. Called after
+    /// a failure.
+    /// </summary>
+    private void DiscardIfAuthorityChanged()
     {
         lock (_lock)
         {
@@ -160,11 +164,11 @@ internal sealed class KubernetesConnection(ClusterOptions options, string versio
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // Being replaced, or not readable now; the next failure looks again.
+                // The file is being replaced or is unreadable; the next failure checks again.
                 return;
             }
 
-            // Requests in flight fail, and are made again like all that fail.
+            // Requests in flight fail and are retried.
             _client.Dispose();
             _client = null;
         }

@@ -4,7 +4,7 @@ using k8s;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>ENIConfigs of the cluster.</summary>
+/// <summary>Lists and watches ENIConfigs.</summary>
 internal sealed class KubernetesEniConfigs(KubernetesConnection connection) : IObjectSource<EniConfigFacts>
 {
     private const string Group = "crd.k8s.amazonaws.com";
@@ -40,7 +40,7 @@ internal sealed class KubernetesEniConfigs(KubernetesConnection connection) : IO
         string name,
         string version,
         TimeSpan duration,
-        Action<ObjectNews<EniConfigFacts>> told,
+        Action<ObjectEvent<EniConfigFacts>> onEvent,
         CancellationToken cancellationToken
     ) =>
         KubernetesWatch.FollowAsync<JsonElement, EniConfigFacts>(
@@ -48,8 +48,8 @@ internal sealed class KubernetesEniConfigs(KubernetesConnection connection) : IO
             Resource,
             name,
             version,
-            item => NewsOf(item, name),
-            told,
+            item => EventOf(item, name),
+            onEvent,
             duration,
             cancellationToken
         );
@@ -65,12 +65,12 @@ internal sealed class KubernetesEniConfigs(KubernetesConnection connection) : IO
         );
     }
 
-    private static ObjectNews<EniConfigFacts> NewsOf(JsonElement item, string name)
+    private static ObjectEvent<EniConfigFacts> EventOf(JsonElement item, string name)
     {
         var version = KubernetesWatch.VersionOf(Text(item, "metadata", "resourceVersion"));
         return Text(item, "metadata", "name") == name
-            ? new ObjectNews<EniConfigFacts>(FactsOf(item), version, IsBookmark: false)
-            : new ObjectNews<EniConfigFacts>(null, version, IsBookmark: true);
+            ? new ObjectEvent<EniConfigFacts>(FactsOf(item), version, IsBookmark: false)
+            : new ObjectEvent<EniConfigFacts>(null, version, IsBookmark: true);
     }
 
     private static JsonElement Json(object item) => item is JsonElement element ? element : throw new JsonException("not an object");

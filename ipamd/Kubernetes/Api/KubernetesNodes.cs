@@ -5,8 +5,8 @@ using k8s.Models;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// Nodes of the cluster. Asked for by a selector, which the permission to list and watch needs, and of which the server sends this one node
-/// only.
+/// Lists and watches nodes by name with a field selector: the server then sends this one node only, and the permissions list and watch
+/// suffice.
 /// </summary>
 internal sealed class KubernetesNodes(KubernetesConnection connection) : IObjectSource<NodeFacts>
 {
@@ -35,7 +35,7 @@ internal sealed class KubernetesNodes(KubernetesConnection connection) : IObject
         string name,
         string version,
         TimeSpan duration,
-        Action<ObjectNews<NodeFacts>> told,
+        Action<ObjectEvent<NodeFacts>> onEvent,
         CancellationToken cancellationToken
     ) =>
         KubernetesWatch.FollowAsync<V1Node, NodeFacts>(
@@ -45,9 +45,9 @@ internal sealed class KubernetesNodes(KubernetesConnection connection) : IObject
             version,
             node =>
                 node.Metadata?.Name == name
-                    ? new ObjectNews<NodeFacts>(FactsOf(node), KubernetesWatch.VersionOf(node.Metadata.ResourceVersion), IsBookmark: false)
-                    : new ObjectNews<NodeFacts>(null, KubernetesWatch.VersionOf(node.Metadata?.ResourceVersion), IsBookmark: true),
-            told,
+                    ? new ObjectEvent<NodeFacts>(FactsOf(node), KubernetesWatch.VersionOf(node.Metadata.ResourceVersion), IsBookmark: false)
+                    : new ObjectEvent<NodeFacts>(null, KubernetesWatch.VersionOf(node.Metadata?.ResourceVersion), IsBookmark: true),
+            onEvent,
             duration,
             cancellationToken
         );
@@ -56,14 +56,14 @@ internal sealed class KubernetesNodes(KubernetesConnection connection) : IObject
         new(
             node.Metadata?.Uid ?? "",
             MaxPods(node),
-            // The taint follows the field, by a controller; either is enough.
+            // A controller adds the taint after the field is set; either is enough.
             node.Spec?.Unschedulable == true
                 || (node.Spec?.Taints?.Any(taint => taint is { Key: "node.kubernetes.io/unschedulable", Effect: "NoSchedule" }) ?? false),
             node.Metadata?.Labels?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>(),
             node.Metadata?.Annotations?.AsReadOnly() ?? (IReadOnlyDictionary<string, string>)new Dictionary<string, string>()
         );
 
-    /// <summary>A number beyond reason, or none, says nothing.</summary>
+    /// <summary>Returns null if the capacity is absent or implausible.</summary>
     private static int? MaxPods(V1Node node) =>
         node.Status?.Capacity?.TryGetValue("pods", out var pods) == true && pods.ToDecimal() is > 0 and <= 100_000 ? pods.ToInt32() : null;
 }

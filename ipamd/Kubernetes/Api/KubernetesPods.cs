@@ -4,12 +4,12 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>Pods of this node.</summary>
+/// <summary>Lists the pods of a node.</summary>
 internal sealed class KubernetesPods(KubernetesConnection connection) : IPodSource
 {
     private const int PageSize = 250;
 
-    /// <summary>More pods than any node runs; what is beyond is not read.</summary>
+    /// <summary>Page limit: more pods than any node runs; further ones are not read.</summary>
     private const int MaxPages = 8;
 
     public async Task<IReadOnlyList<PodReference>> ListAsync(string nodeName, CancellationToken cancellationToken)

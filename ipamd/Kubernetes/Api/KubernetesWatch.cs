@@ -3,32 +3,34 @@ using System.Text.Json;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>What the watches of both resources have in common.</summary>
+/// <summary>Common parts of the watches of nodes and ENIConfigs.</summary>
 internal static class KubernetesWatch
 {
-    /// <summary>A healthy server ends a watch by itself, at the time it was asked to.</summary>
+    /// <summary>Time after the requested duration until the client ends a watch that the server did not end.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(30);
 
-    /// <summary>The version of an object or list.</summary>
-    /// <exception cref="JsonException">It has none: it is something else. An empty object must not count as an empty list.</exception>
+    /// <summary>Returns the version of an object or list.</summary>
+    /// <exception cref="JsonException">
+    /// The version is missing, so the JSON is something else. An empty object must not count as an empty list.
+    /// </exception>
     public static string VersionOf(string? resourceVersion) =>
         resourceVersion is { Length: > 0 } ? resourceVersion : throw new JsonException("no metadata.resourceVersion");
 
-    /// <param name="connection">To the API server.</param>
-    /// <param name="resource">Path of the resource's list.</param>
-    /// <param name="name">The one object that is watched.</param>
-    /// <param name="version">Where the watch goes on.</param>
-    /// <param name="read">An object as news.</param>
-    /// <param name="told">Called for every event.</param>
-    /// <param name="duration">The server ends the watch after it.</param>
-    /// <param name="cancellationToken">Ends it before.</param>
+    /// <param name="connection">Connection to the API server.</param>
+    /// <param name="resource">The watched resource.</param>
+    /// <param name="name">Name of the watched object.</param>
+    /// <param name="version">Version from which the watch continues.</param>
+    /// <param name="read">Converts an object to an event.</param>
+    /// <param name="onEvent">Called for every event.</param>
+    /// <param name="duration">Duration to request from the server.</param>
+    /// <param name="cancellationToken">Ends the watch earlier.</param>
     public static Task FollowAsync<TItem, T>(
         KubernetesConnection connection,
         WatchedResource resource,
         string name,
         string version,
-        Func<TItem, ObjectNews<T>> read,
-        Action<ObjectNews<T>> told,
+        Func<TItem, ObjectEvent<T>> read,
+        Action<ObjectEvent<T>> onEvent,
         TimeSpan duration,
         CancellationToken cancellationToken
     )
@@ -39,15 +41,15 @@ internal static class KubernetesWatch
                 + $"{Uri.EscapeDataString(version)}&timeoutSeconds={(int)duration.TotalSeconds}&watch=true",
             (type, item) =>
             {
-                var news = read(item);
-                // Another object than was asked for is no news either, whoever sent it.
-                told(
+                var change = read(item);
+                // An event of another object only advances the version.
+                onEvent(
                     type switch
                     {
-                        _ when news.IsBookmark => news,
-                        WatchEventType.Bookmark => new ObjectNews<T>(null, news.Version, IsBookmark: true),
-                        WatchEventType.Deleted => news with { Item = null },
-                        _ => news,
+                        _ when change.IsBookmark => change,
+                        WatchEventType.Bookmark => new ObjectEvent<T>(null, change.Version, IsBookmark: true),
+                        WatchEventType.Deleted => change with { Item = null },
+                        _ => change,
                     }
                 );
             },
@@ -58,6 +60,6 @@ internal static class KubernetesWatch
     public static string SelectorOf(string name) => $"metadata.name={name}";
 }
 
-/// <param name="Kind">For messages.</param>
-/// <param name="Path">Relative to the server.</param>
+/// <param name="Kind">Kind of object, for messages.</param>
+/// <param name="Path">Path of the list, relative to the server.</param>
 internal readonly record struct WatchedResource(string Kind, string Path);

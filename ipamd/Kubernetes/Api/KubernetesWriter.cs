@@ -8,12 +8,12 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>Events and annotations through the client.</summary>
+/// <summary>Writes events and annotations with the client package.</summary>
 internal sealed class KubernetesWriter(KubernetesConnection connection, string nodeName) : IClusterWriter
 {
     private const string Component = "vpc-cni";
 
-    /// <summary>Events about what has no namespace are in this one.</summary>
+    /// <summary>Namespace of events on cluster-scoped objects.</summary>
     private const string NamespaceOfNodeEvents = "default";
 
     public async Task<PodFacts?> FindPodAsync(PodReference pod, CancellationToken cancellationToken)
@@ -116,8 +116,7 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
     }
 
     /// <summary>
-    /// The package puts names into paths as they are, and these come from the container runtime: one that is no name of an object is not
-    /// sent.
+    /// Sends a call only if its names are valid: the package copies names into URL paths, and these come from the container runtime.
     /// </summary>
     private Task<T> CallAsync<T>(
         string operation,
@@ -132,13 +131,13 @@ internal sealed class KubernetesWriter(KubernetesConnection connection, string n
                 new ClusterException(
                     ClusterErrorKind.Refused,
                     operation,
-                    $"'{inNamespace}/{name}' is not the name of an object; nothing was sent"
+                    $"'{inNamespace}/{name}' is not a valid object name; nothing was sent"
                 )
             );
 
     private static string NamespaceOf(EventRecord item) => item.Subject.IsNode ? NamespaceOfNodeEvents : item.Subject.Namespace;
 
-    /// <summary>The API keeps whole seconds.</summary>
+    /// <summary>Truncates to whole seconds, the resolution of the API.</summary>
     private static DateTime Seconds(DateTimeOffset at) => new(at.UtcTicks - (at.UtcTicks % TimeSpan.TicksPerSecond), DateTimeKind.Utc);
 
     private static V1Patch MergePatch(Action<Utf8JsonWriter> write)

@@ -5,14 +5,14 @@ using System.Runtime.CompilerServices;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>Lines of a stream, as they come, each within a bound.</summary>
+/// <summary>Reads lines of bounded length from a stream, as they arrive.</summary>
 internal static class Lines
 {
     private const int BufferBytes = 16 * 1024;
 
     /// <summary>
-    /// Yields every line that is not blank, without its end; each is valid until the next one is asked for. A last line that was cut off is
-    /// none.
+    /// Returns each non-blank line without its terminator. A line is valid until the next one is requested. An unterminated last line is
+    /// dropped.
     /// </summary>
     /// <exception cref="HttpRequestException">A line is longer than <paramref name="maxBytes"/>.</exception>
     public static async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(

@@ -6,12 +6,12 @@ using k8s.Models;
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
 /// <summary>
-/// Nodes and pods of the API, with the members that the daemon uses; the others stay null. A member that is absent or null is null. Throws
-/// <see cref="JsonException"/> for a member of another kind than the API's.
+/// Reads nodes and pods, with only the fields that the daemon uses. An absent or null field is null. Throws <see cref="JsonException"/> for
+/// a field of the wrong kind.
 /// </summary>
 internal static class ModelReader
 {
-    /// <summary>The one resource of a node's capacity that is read. Other quantities need arithmetic without bounds.</summary>
+    /// <summary>The only resource of a node's capacity that is read; parsing other quantities may need unbounded arithmetic.</summary>
     private const string Pods = "pods";
 
     private const int MaxQuantityLength = 32;
@@ -95,13 +95,13 @@ internal static class ModelReader
                 StringComparer.Ordinal
             );
 
-    /// <exception cref="JsonException">It is no quantity, or none that a decimal can hold.</exception>
+    /// <exception cref="JsonException">The text is not a quantity, or does not fit a decimal.</exception>
     private static ResourceQuantity Quantity(string text)
     {
-        // The package computes 1e99999999 exactly, digit by digit. No quantity of the API needs an exponent of three digits.
+        // The package expands an exponent like that of 1e99999999 digit by digit. No quantity of the API needs an exponent of three digits.
         var exponent = text.AsSpan()[(text.AsSpan().IndexOfAny('e', 'E') + 1)..];
         if (text.Length is 0 or > MaxQuantityLength || (exponent.Length < text.Length && exponent.TrimStart("+-0").Length > 2))
-            throw new JsonException($"'{Truncated(text)}' is no quantity");
+            throw new JsonException($"'{Truncated(text)}' is not a quantity");
         try
         {
             var quantity = new ResourceQuantity(text);
@@ -110,7 +110,7 @@ internal static class ModelReader
         }
         catch (Exception exception) when (exception is FormatException or ArgumentException or OverflowException)
         {
-            throw new JsonException($"'{text}' is no quantity: {exception.Message}", exception);
+            throw new JsonException($"'{text}' is not a quantity: {exception.Message}", exception);
         }
     }
 
@@ -120,7 +120,7 @@ internal static class ModelReader
 
     private static string? Text(JsonElement json, string name) => Member(json, name, JsonValueKind.String)?.GetString();
 
-    /// <summary>RFC 3339, in UTC.</summary>
+    /// <summary>Reads an RFC 3339 time as UTC.</summary>
     private static DateTime? Time(JsonElement json, string name) =>
         Text(json, name) is not { } text ? null
         : DateTime.TryParse(
@@ -130,16 +130,16 @@ internal static class ModelReader
             out var time
         )
             ? time
-        : throw new JsonException($"{name} is no time: '{Truncated(text)}'");
+        : throw new JsonException($"{name} is not a time: '{Truncated(text)}'");
 
     private static bool? Flag(JsonElement json, string name) => Member(json, name, JsonValueKind.True, JsonValueKind.False)?.GetBoolean();
 
     private static JsonElement? Member(JsonElement json, string name, params ReadOnlySpan<JsonValueKind> kinds)
     {
         if (json.ValueKind != JsonValueKind.Object)
-            throw new JsonException($"an object was expected where {name} was looked for");
+            throw new JsonException($"expected an object with the field {name}");
         if (!json.TryGetProperty(name, out var member) || member.ValueKind == JsonValueKind.Null)
             return null;
-        return kinds.Contains(member.ValueKind) ? member : throw new JsonException($"{name} is of the kind {member.ValueKind}");
+        return kinds.Contains(member.ValueKind) ? member : throw new JsonException($"{name} has the wrong kind {member.ValueKind}");
     }
 }

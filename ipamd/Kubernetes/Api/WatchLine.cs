@@ -6,7 +6,7 @@ using k8s.Models;
 
 namespace VpcCni.Ipamd.Kubernetes.Api;
 
-/// <summary>Kinds of events of a watch (k8s.io/apimachinery, watch.EventType).</summary>
+/// <summary>Types of watch events (k8s.io/apimachinery, watch.EventType).</summary>
 internal enum WatchEventType
 {
     Added,
@@ -16,7 +16,7 @@ internal enum WatchEventType
     Error,
 }
 
-/// <summary>One event of a watch: a line of JSON with <c>type</c> and <c>object</c>, in any order.</summary>
+/// <summary>Parses an event of a watch: a line of JSON with <c>type</c> and <c>object</c>, in any order.</summary>
 internal static class WatchLine
 {
     /// <exception cref="JsonException">The line is not an event.</exception>
@@ -42,7 +42,7 @@ internal static class WatchLine
                 item = line[start..(int)reader.BytesConsumed];
         }
 
-        // To the end of the line: a second value behind the first is not an event either.
+        // Reads to the end of the line: a second value after the first is an error.
         while (reader.Read()) { }
 
         if (kind is not { } known || item.IsEmpty)

@@ -57,7 +57,7 @@ public sealed class CommandLineTests
             var missing = await RunAsync([.. command, "--socket", "/nonexistent/ipamd.sock"]);
             Assert.Equal((2, ""), (missing.Code, missing.Output));
             Assert.StartsWith(
-                "ipamd: the daemon is not running: there is no socket /nonexistent/ipamd.sock\n",
+                "ipamd: the daemon is not running: the socket /nonexistent/ipamd.sock does not exist\n",
                 missing.Error,
                 StringComparison.Ordinal
             );
@@ -117,7 +117,7 @@ public sealed class CommandLineTests
         environment["COLUMNS"] = "60";
         Assert.All((await RunAsync(["pods"], environment)).Output.Split('\n'), line => Assert.True(line.Length <= 60, line));
         Assert.StartsWith(
-            $"default/{pod} holds",
+            $"default/{pod} has",
             (await RunAsync(["explain", pod], environment)).Output.Replace('\n', ' '),
             StringComparison.Ordinal
         );
@@ -154,13 +154,13 @@ public sealed class CommandLineTests
             ["AWS_VPC_K8S_CNI_LOG_FILE"] = paths.IpamdLog,
         };
         Assert.Contains(
-            "`ipamd status` asks the daemon itself",
+            "`ipamd status` calls the daemon itself",
             (await RunAsync(["status", "--offline"], environment)).Output.Replace("\n           ", " ", StringComparison.Ordinal),
             StringComparison.Ordinal
         );
         await node.TheNode.Ipamd!.KillAsync(TestContext.Current.CancellationToken);
         Assert.StartsWith(
-            "ipamd: the daemon is not running: nobody listens on ",
+            "ipamd: the daemon is not running: no process listens on ",
             (await RunAsync(["status"], environment)).Error,
             StringComparison.Ordinal
         );

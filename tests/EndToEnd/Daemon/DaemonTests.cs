@@ -215,7 +215,7 @@ public sealed class DaemonTests
             .WaitForExitAsync(TestContext.Current.CancellationToken)
             .WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
         Assert.Equal(1, second.ExitCode);
-        Assert.Contains("(ipamd) holds ", await error, StringComparison.Ordinal);
+        Assert.Contains("(ipamd) has locked ", await error, StringComparison.Ordinal);
         await node.AddAsync("a");
     }
 

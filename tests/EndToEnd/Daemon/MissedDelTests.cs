@@ -35,7 +35,7 @@ public sealed class MissedDelTests
         Assert.Equal((3, Ended.Length), (pool.GetProperty("assigned").GetInt32(), pool.GetProperty("cooling").GetInt32()));
         foreach (var pod in after.Keys)
             Assert.True(await node.PingAsync(pod, node.TheNode.Address.ToString()), pod);
-        Assert.Contains("while the daemon was away", await ExplainAsync(node, Ended[0]), StringComparison.Ordinal);
+        Assert.Contains("while the daemon was down", await ExplainAsync(node, Ended[0]), StringComparison.Ordinal);
         Assert.Contains("vpccni_missed_dels_total{outcome=\"released\"} 3", await MetricsAsync(node), StringComparison.Ordinal);
     }
 
@@ -128,7 +128,7 @@ public sealed class MissedDelTests
         // Once for all of them.
         Assert.Single(
             node.Log.Split('\n'),
-            line => line.Contains("what lies in the folder of missed DELs is none", StringComparison.Ordinal)
+            line => line.Contains("a file in the folder of missed DELs is invalid", StringComparison.Ordinal)
         );
     }
 

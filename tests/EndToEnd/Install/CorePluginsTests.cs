@@ -32,7 +32,7 @@ public sealed class CorePluginsTests
 
         var installed = await InstallAsync(node, image.FullName);
         Assert.Contains(
-            "offers CNI 1.0.0 only, so that the runtime calls neither STATUS nor GC: the plugin portmap supports 1.0.0 at most",
+            "offers only CNI 1.0.0, so the runtime calls neither STATUS nor GC: the plugin portmap supports 1.0.0 at most",
             installed,
             StringComparison.Ordinal
         );

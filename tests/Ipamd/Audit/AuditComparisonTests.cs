@@ -24,15 +24,15 @@ public sealed class AuditComparisonTests
     public static TheoryData<Case> Cases => [.. AllCases()];
 
     [Fact]
-    public void A_node_on_which_everything_agrees_has_no_finding() => Assert.Empty(AuditComparison.Of(new AuditWorld().Look()));
+    public void Consistent_node_has_no_finding() => Assert.Empty(AuditComparison.Of(new AuditWorld().Snapshot()));
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void One_thing_that_is_broken_is_one_finding(Case broken)
+    public void One_mismatch_is_one_finding(Case broken)
     {
         var world = new AuditWorld();
         broken.Break(world);
-        var finding = Assert.Single(AuditComparison.Of(world.Look()));
+        var finding = Assert.Single(AuditComparison.Of(world.Snapshot()));
         Assert.Equal(
             (broken.Kind, broken.Subject, broken.Critical),
             (finding.Kind, finding.Subject, finding.Severity == Severity.Critical)
@@ -40,9 +40,9 @@ public sealed class AuditComparisonTests
         Assert.All([finding.Detail, finding.Advice], sentence => Assert.NotEmpty(sentence));
     }
 
-    /// <summary>Somebody who has just got its address may not be wired yet, and has nothing but its attachment.</summary>
+    /// <summary>A pod that has just got its address may not be wired yet.</summary>
     [Fact]
-    public void A_pod_that_is_being_wired_is_not_expected_to_be()
+    public void Pod_that_is_being_wired_has_no_finding()
     {
         var world = new AuditWorld();
         world.Run("d", TimeSpan.FromSeconds(5));
@@ -52,20 +52,20 @@ public sealed class AuditComparisonTests
         world.Sandboxes.Clear();
         foreach (var (pod, address) in new[] { ("a", OnPrimary), ("b", "10.0.0.6"), ("c", OnSecond) })
             world.Sandboxes.Add(AuditWorld.Sandbox(pod, address));
-        Assert.Empty(AuditComparison.Of(world.Look()));
+        Assert.Empty(AuditComparison.Of(world.Snapshot()));
     }
 
     [Fact]
-    public void What_was_changed_a_moment_ago_is_not_compared_with_ec2()
+    public void Recently_changed_interface_is_not_compared_with_ec2()
     {
         var world = new AuditWorld();
         world.Cloud.RemoveAt(1);
-        world.Unsettled.Add(new NetworkInterfaceId("eni-1"));
-        Assert.Empty(AuditComparison.Of(world.Look()));
+        world.RecentlyChanged.Add(new NetworkInterfaceId("eni-1"));
+        Assert.Empty(AuditComparison.Of(world.Snapshot()));
     }
 
     [Fact]
-    public void The_links_and_rules_of_others_are_left_alone()
+    public void Links_and_rules_of_others_are_no_finding()
     {
         var world = new AuditWorld();
         world.Links.Add(
@@ -113,11 +113,11 @@ public sealed class AuditComparisonTests
             }
         );
         world.Sandboxes.Add(AuditWorld.Sandbox("other", "192.0.2.1"));
-        // No link of ours leads there.
+        // No link of this node leads there.
         world.Sandboxes.Add(AuditWorld.Sandbox("numbered", OnPrimary) with { NamespaceId = 4711 });
-        // A pod of another node on this machine, as in the lab: its gateway is no link of ours.
+        // A pod of another node on this machine, as in the lab; its gateway is not a link of this node.
         world.Sandboxes.Add(AuditWorld.Sandbox("elsewhere", OnPrimary, MacAddress.Parse("0a:00:00:00:01:01")));
-        Assert.Empty(AuditComparison.Of(world.Look()));
+        Assert.Empty(AuditComparison.Of(world.Snapshot()));
     }
 
     private static IEnumerable<Case> AllCases()
@@ -494,7 +494,7 @@ public sealed class AuditComparisonTests
             PeerNamespaceId = 98,
         };
 
-    /// <summary>With a route to the address that is free.</summary>
+    /// <summary>Adds a route to the free address.</summary>
     private static void AddLink(AuditWorld world, LinkInfo link)
     {
         world.Links.Add(link);

@@ -11,7 +11,7 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Tests.Audit;
 
-/// <summary>A node on which everything agrees: two interfaces, a pod on each. Tests break one thing.</summary>
+/// <summary>A consistent node with two interfaces and a pod on each; a test breaks one thing.</summary>
 internal sealed class AuditWorld : INodeView
 {
     private const string Prefix = "eni";
@@ -56,7 +56,7 @@ internal sealed class AuditWorld : INodeView
                 Gateway = IPAddress.Parse("10.0.0.1"),
             },
         ];
-        // Packs: the first interface first.
+        // The ledger fills the first interface first.
         Run("a");
         Run("b");
         Run("c");
@@ -70,10 +70,10 @@ internal sealed class AuditWorld : INodeView
     public List<LinkConfiguration> Settings { get; } = [new(LinkConfiguration.All, Forwards: true, ReversePathFilter: 0)];
     public List<SandboxFacts> Sandboxes { get; } = [];
     public List<CloudInterface> Cloud { get; }
-    public HashSet<NetworkInterfaceId> Unsettled { get; } = [];
+    public HashSet<NetworkInterfaceId> RecentlyChanged { get; } = [];
     public string? KernelRefuses { get; set; }
 
-    /// <summary>Called after each look at the kernel, with its number.</summary>
+    /// <summary>Called after each read of the kernel, with its number.</summary>
     public Action<int> Looked { get; set; } = _ => { };
 
     private int _looks;
@@ -81,7 +81,7 @@ internal sealed class AuditWorld : INodeView
     public static IReadOnlyList<InterfaceWiring> Wirings { get; } =
     [Wiring("02:00:00:00:00:01", 0, "10.0.0.4"), Wiring("02:00:00:00:00:02", 1, "10.0.0.8")];
 
-    public AuditLook Look() =>
+    public AuditSnapshot Snapshot() =>
         new()
         {
             At = Now,
@@ -93,7 +93,7 @@ internal sealed class AuditWorld : INodeView
             Kernel = new KernelFacts([.. Links], [.. Routes], [.. Rules]) { Settings = [.. Settings] },
             Runtime = new RuntimeFacts([.. Sandboxes], new HashSet<string> { "/run/netns" }),
             Cloud = Cloud,
-            Unsettled = Unsettled,
+            RecentlyChanged = RecentlyChanged,
         };
 
     KernelFacts INodeView.Kernel()
@@ -108,7 +108,7 @@ internal sealed class AuditWorld : INodeView
     RuntimeFacts INodeView.Runtime(IReadOnlyList<string> paths, CancellationToken cancellationToken) =>
         new([.. Sandboxes], new HashSet<string> { "/run/netns" });
 
-    /// <summary>A pod with all that it needs.</summary>
+    /// <summary>Adds a pod with all that it needs.</summary>
     public Attachment Run(string name, TimeSpan? ago = null)
     {
         var assigned = Ledger.Assign(
@@ -163,7 +163,7 @@ internal sealed class AuditWorld : INodeView
         return attachment;
     }
 
-    /// <summary>A namespace with an address.</summary>
+    /// <summary>Adds a namespace with an address.</summary>
     public static SandboxFacts Sandbox(string name, string address, params MacAddress[] gateways) =>
         new($"/run/netns/{name}", [("eth0", IPAddress.Parse(address))], gateways);
 

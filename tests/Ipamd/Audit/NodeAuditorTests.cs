@@ -21,36 +21,36 @@ public sealed class NodeAuditorTests : IDisposable
     public NodeAuditorTests() =>
         _auditor = new NodeAuditor(_world.Ledger, _cloud, _world, () => AuditWorld.Wirings, "eni", () => null, _time)
         {
-            ObserveSoon = () => _observesSoon = true,
+            RequestObservation = () => _observesSoon = true,
         };
 
     public void Dispose() => _auditor.Dispose();
 
     [Fact]
-    public async Task A_first_look_that_finds_nothing_is_enough()
+    public async Task First_pass_without_a_mismatch_is_enough()
     {
         var result = await _auditor.RunAsync(asksCloud: false, CancellationToken.None);
-        Assert.Equal((0, 1, true), (result.Findings.Count, result.Looks, result.IsComplete));
+        Assert.Equal((0, 1, true), (result.Findings.Count, result.Passes, result.IsComplete));
         Assert.Empty(_cloud.Calls);
     }
 
     [Fact]
-    public async Task What_only_one_look_finds_is_no_finding()
+    public async Task Mismatch_of_one_pass_is_no_finding()
     {
         var route = _world.Routes[^1];
         _world.Routes.Remove(route);
-        // A pod that was just being torn down, or wired, when the kernel was looked at.
+        // A pod was being torn down or wired while the kernel was read.
         _world.Looked = number =>
         {
             if (number == 1)
                 _world.Routes.Add(route);
         };
         var result = await RunAsync(asksCloud: false);
-        Assert.Equal((0, 2), (result.Findings.Count, result.Looks));
+        Assert.Equal((0, 2), (result.Findings.Count, result.Passes));
     }
 
     [Fact]
-    public async Task What_both_looks_find_is_told_and_ec2_is_asked_once()
+    public async Task Mismatch_of_both_passes_is_reported_with_one_call_of_ec2()
     {
         _world.Links.RemoveAll(link => link.Name == "eth1");
         var result = await RunAsync(asksCloud: true);
@@ -61,7 +61,7 @@ public sealed class NodeAuditorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_side_that_does_not_answer_makes_the_audit_incomplete()
+    public async Task View_that_does_not_answer_makes_the_audit_incomplete()
     {
         _world.KernelRefuses = "No buffer space available";
         _cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled);
@@ -72,7 +72,7 @@ public sealed class NodeAuditorTests : IDisposable
     }
 
     [Fact]
-    public async Task Mismatches_are_told_with_what_to_do()
+    public async Task Findings_are_printed_with_advice()
     {
         _world.Routes.RemoveAll(route => route.Table == 2);
         _world.Sandboxes.Add(AuditWorld.Sandbox("cni-0f3a", "10.0.0.5", _world.Links[^1].Mac!.Value));
@@ -83,7 +83,7 @@ public sealed class NodeAuditorTests : IDisposable
     }
 
     [Fact]
-    public async Task A_clean_audit_says_what_was_compared()
+    public async Task Clean_audit_prints_what_was_compared()
     {
         var result = await _auditor.RunAsync(asksCloud: false, CancellationToken.None);
         GoldenScreen.Check("audit-clean", AuditReport.Text(AuditReplies.Of(result, AuditWorld.Now, TimeSpan.FromMilliseconds(8))));

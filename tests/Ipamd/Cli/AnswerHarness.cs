@@ -10,7 +10,7 @@ using VpcCni.Protos.V1;
 
 namespace VpcCni.Ipamd.Tests.Cli;
 
-/// <summary>A pool in memory with all that answers questions about it, in virtual time.</summary>
+/// <summary>An in-memory pool with the daemon's replies, in virtual time.</summary>
 internal sealed class AnswerHarness
 {
     public AnswerHarness(PoolHarness pool)
@@ -48,10 +48,10 @@ internal sealed class AnswerHarness
     public NodeIpamParts Parts { get; }
     public HealthMonitor Health { get; }
 
-    /// <summary>Headlines of the changes that were told.</summary>
+    /// <summary>Headlines of the reported changes.</summary>
     public List<string> Changes { get; } = [];
 
-    /// <summary>As the start does when the node is known.</summary>
+    /// <summary>Starts serving as the daemon does once the node is known.</summary>
     public async Task ServeAsync()
     {
         State.Identified(await Pool.Cloud.IdentifyNodeAsync(CancellationToken.None));

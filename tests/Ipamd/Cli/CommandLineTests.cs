@@ -36,7 +36,7 @@ public sealed class CommandLineTests
     [InlineData("access all", "Must be one of: 'full' 'no-releases' 'no-calls'")]
     [InlineData("explain", "Required argument 'pod' missing for command")]
     [InlineData("completion powershell", "'bash'")]
-    public async Task A_wrong_command_line_has_its_own_exit_code_and_says_what_was_meant(string line, string expected)
+    public async Task Invalid_command_line_has_its_own_exit_code_and_a_suggestion(string line, string expected)
     {
         var outcome = await RunAsync(line.Split(' '));
         Assert.Equal((64, ""), (outcome.Code, outcome.Output));
@@ -44,7 +44,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public async Task Nothing_is_suggested_that_is_not_like_it() =>
+    public async Task Unrelated_name_is_not_suggested() =>
         Assert.DoesNotContain("did you mean", (await RunAsync("decommission")).Error, StringComparison.Ordinal);
 
     [Theory]
@@ -55,11 +55,11 @@ public sealed class CommandLineTests
         Assert.Equal(0, outcome.Code);
         Assert.All(outcome.Output.Split('\n'), line => Assert.True(line.Length <= 100, line));
         Assert.Contains("  0   ", outcome.Output, StringComparison.Ordinal);
-        Assert.Contains("  64  the command line is wrong", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("  64  the command line is invalid", outcome.Output, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Help_of_all_fits_100_columns_and_a_narrower_terminal()
+    public async Task Help_of_every_command_fits_100_columns_and_a_narrow_terminal()
     {
         Assert.All((await RunAsync("--help")).Output.Split('\n'), line => Assert.True(line.Length <= 100, line));
         using var output = new StringWriter { NewLine = "\n" };
@@ -68,9 +68,9 @@ public sealed class CommandLineTests
         Assert.All(output.ToString().Split('\n'), line => Assert.True(line.Length <= 80, line));
     }
 
-    /// <summary>A code that answers a question and one for a wrong question are not the same.</summary>
+    /// <summary>The exit code of usage errors must differ from every result.</summary>
     [Fact]
-    public void No_command_answers_with_the_code_of_usage_errors()
+    public void No_command_uses_the_code_of_usage_errors_as_a_result()
     {
         var commands = Create(new CommandConsole(TextWriter.Null, TextWriter.Null)).Create(new IpamdOptions()).Subcommands;
         Assert.All(
@@ -88,7 +88,7 @@ public sealed class CommandLineTests
     [InlineData("access ", "no-releases")]
     [InlineData("status --", "--offline")]
     [InlineData("completion ", "zsh")]
-    public void Completion_offers_what_may_stand_there(string line, string expected) =>
+    public void Completion_offers_valid_words(string line, string expected) =>
         Assert.Contains(
             Create(new CommandConsole(TextWriter.Null, TextWriter.Null)).Create(new IpamdOptions()).Parse(line).GetCompletions(line.Length),
             item => item.Label == expected
@@ -106,9 +106,9 @@ public sealed class CommandLineTests
         Assert.Contains("[suggest:", outcome.Output, StringComparison.Ordinal);
     }
 
-    /// <summary>protobuf's JSON writes integers of 64 bits as strings: none is in an answer.</summary>
+    /// <summary>protobuf's JSON writes 64-bit integers as strings, so replies have none.</summary>
     [Fact]
-    public void Numbers_of_JSON_answers_are_numbers()
+    public void Numbers_in_json_are_numbers()
     {
         var fields = NodeIpamReflection
             .Descriptor.MessageTypes.SelectMany(WithNested)
@@ -131,12 +131,8 @@ public sealed class CommandLineTests
     [InlineData(true, 120, "60", 60)]
     [InlineData(true, 120, "wide", null)]
     [InlineData(true, 120, "0", null)]
-    public void Columns_are_the_terminals_else_those_of_the_variable_else_unlimited(
-        bool isRedirected,
-        int window,
-        string? variable,
-        int? expected
-    ) => Assert.Equal(expected, Terminal.Columns(isRedirected, () => window, variable));
+    public void Columns_come_from_terminal_then_variable_or_are_unlimited(bool isRedirected, int window, string? variable, int? expected) =>
+        Assert.Equal(expected, Terminal.Columns(isRedirected, () => window, variable));
 
     private static IEnumerable<MessageDescriptor> WithNested(MessageDescriptor message) =>
         message.NestedTypes.SelectMany(WithNested).Prepend(message);

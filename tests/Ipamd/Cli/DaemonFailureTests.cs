@@ -13,7 +13,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Cli;
 
-/// <summary>What an operator reads when nobody, or somebody else, is behind the socket.</summary>
+/// <summary>Tests the messages when no process, or another one, serves the socket.</summary>
 public sealed class DaemonFailureTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-socket-");
@@ -23,11 +23,11 @@ public sealed class DaemonFailureTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task No_socket_is_a_daemon_that_does_not_run() =>
-        await FailsAsync($"the daemon is not running: there is no socket {SocketPath}", SocketPath);
+    public async Task Missing_socket_means_that_the_daemon_does_not_run() =>
+        await FailsAsync($"the daemon is not running: the socket {SocketPath} does not exist", SocketPath);
 
     [Fact]
-    public async Task A_socket_that_a_crash_left_is_a_daemon_that_does_not_run()
+    public async Task Stale_socket_means_that_the_daemon_does_not_run()
     {
         using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
@@ -35,19 +35,19 @@ public sealed class DaemonFailureTests : IDisposable
             File.Move(SocketPath + ".dead", SocketPath);
         }
 
-        await FailsAsync($"the daemon is not running: nobody listens on {SocketPath}", SocketPath);
+        await FailsAsync($"the daemon is not running: no process listens on {SocketPath}", SocketPath);
     }
 
     [Fact]
-    public async Task A_path_that_is_too_long_is_no_socket()
+    public async Task Path_that_is_too_long_is_not_a_socket()
     {
         var path = "/" + new string('a', 200);
-        await FailsAsync($"{path} cannot be a socket", path);
+        await FailsAsync($"{path} is not a valid socket path", path);
     }
 
-    /// <summary>Its plain gRPC says "unknown service", as servers written in Go do.</summary>
+    /// <summary>The fake's gRPC server answers "unknown service", as servers written in Go do.</summary>
     [Fact]
-    public async Task The_daemon_of_the_reference_is_named()
+    public async Task Daemon_of_the_reference_is_named()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
@@ -64,16 +64,16 @@ public sealed class DaemonFailureTests : IDisposable
     }
 
     [Fact]
-    public async Task Another_gRPC_server_is_told_by_its_process()
+    public async Task Other_grpc_server_is_named_by_its_process()
     {
         await using var server = await TestServer.StartAsync(Transport.UnixSocket, _ => { }, app => app.MapFallback(UnknownService));
         var error = await FailsAsync($"{server.SocketPath} is served by ", server.SocketPath);
-        Assert.Contains($"(process {Environment.ProcessId}), which is no daemon of this kind", error, StringComparison.Ordinal);
+        Assert.Contains($"(process {Environment.ProcessId}), which is not ipamd", error, StringComparison.Ordinal);
         Assert.DoesNotContain("aws-node", error, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_server_of_another_protocol_is_told_by_its_process()
+    public async Task Server_of_another_protocol_is_named_by_its_process()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
@@ -81,21 +81,21 @@ public sealed class DaemonFailureTests : IDisposable
             app => app.MapFallback(() => "hello"),
             HttpProtocols.Http1
         );
-        await FailsAsync("which broke off or does not speak the daemon's protocol", server.SocketPath);
+        await FailsAsync("which closed the connection or does not speak the daemon's protocol", server.SocketPath);
     }
 
-    /// <summary>Which of them is seen depends on who was faster: the program that hangs up, or the request.</summary>
+    /// <summary>Which error occurs depends on the timing of the request and the disconnect.</summary>
     [Theory]
     [InlineData(SocketError.ConnectionReset)]
     [InlineData(SocketError.ConnectionAborted)]
     [InlineData(SocketError.Shutdown)]
-    public void A_server_that_hangs_up_in_the_middle_is_told_the_same_way(SocketError error)
+    public void Server_that_disconnects_is_reported_the_same_way(SocketError error)
     {
         var failure = new RpcException(
             new Status(StatusCode.Unavailable, "broken", new HttpRequestException("broken", new SocketException((int)error)))
         );
         Assert.StartsWith(
-            "/run/x.sock is served by another program, which broke off",
+            "/run/x.sock is served by another program, which closed the connection",
             DaemonFailure.Of(failure, "/run/x.sock", null).What,
             StringComparison.Ordinal
         );

@@ -14,7 +14,7 @@ public sealed class ExplainReportTests
     private readonly AnswerHarness _node = new(new PoolHarness(new FakeCloud().WithPrimary()));
 
     [Fact]
-    public async Task A_pod_that_was_served_at_once_from_its_add_to_its_del()
+    public async Task Pod_that_was_served_at_once_is_explained_from_add_to_del()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("web-1");
@@ -34,7 +34,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_pod_that_waited_for_a_new_interface_tells_what_the_cloud_was_asked_for()
+    public async Task Pod_that_waited_is_explained_with_the_changes_of_the_cloud()
     {
         await _node.ServeAsync();
         foreach (var pod in new[] { "a", "b", "c" })
@@ -53,7 +53,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_pod_that_failed_tells_why_and_what_to_do()
+    public async Task Failed_pod_is_explained_with_reason_and_hint()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         await node.ServeAsync();
@@ -69,7 +69,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_pod_that_nobody_knows_gets_a_hint_where_to_look_and_its_namesakes()
+    public async Task Unknown_pod_gets_hints_and_its_namesakes()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("web-1");
@@ -79,19 +79,19 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_name_without_namespace_is_that_of_the_only_pod_that_has_it()
+    public async Task Name_without_namespace_finds_the_only_pod_of_that_name()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("web-12");
-        Assert.StartsWith("default/web-12 holds ", _node.Explain("web-12").Summary, StringComparison.Ordinal);
-        // As one of an earlier daemon, too.
+        Assert.StartsWith("default/web-12 has ", _node.Explain("web-12").Summary, StringComparison.Ordinal);
+        // The same for a pod of an earlier daemon.
         var next = new AnswerHarness(_node.Pool);
         next.State.Serving(_node.Pool.Reconciler);
         Assert.Equal("holding", next.Explain("web-12").State);
     }
 
     [Fact]
-    public async Task A_name_of_several_pods_offers_them()
+    public async Task Ambiguous_name_lists_the_pods()
     {
         await _node.ServeAsync();
         foreach (var ns in new[] { "shop", "default" })
@@ -111,7 +111,7 @@ public sealed class ExplainReportTests
     [InlineData("web", "default/web-5968-a, default/web-5968-b")]
     [InlineData("shop/web", "default/web-5968-a, default/web-5968-b")]
     [InlineData("shop/data", null)]
-    public async Task A_workloads_name_offers_its_pods(string subject, string? pods)
+    public async Task Name_of_a_workload_lists_its_pods(string subject, string? pods)
     {
         await _node.ServeAsync();
         foreach (var pod in new[] { "web-5968-b", "web-5968-a", "job-1" })
@@ -119,13 +119,13 @@ public sealed class ExplainReportTests
         var reply = _node.Explain(subject);
         Assert.Equal("unknown", reply.State);
         Assert.Equal(
-            pods is null ? null : $"pods whose names begin like that: {pods}",
+            pods is null ? null : $"pods whose names begin with it: {pods}",
             reply.Hints.FirstOrDefault(hint => hint.StartsWith("pods whose", StringComparison.Ordinal))
         );
     }
 
     [Fact]
-    public async Task A_pod_of_an_earlier_daemon_is_explained_by_its_checkpoint()
+    public async Task Pod_of_an_earlier_daemon_is_explained_from_the_checkpoint()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("old");
@@ -138,7 +138,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_pod_whose_interface_is_gone_is_told_that_nothing_reaches_it()
+    public async Task Pod_whose_interface_is_gone_is_explained_as_unreachable()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("web-1");
@@ -152,7 +152,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task A_sandbox_is_found_by_the_beginning_of_its_id()
+    public async Task Sandbox_is_found_by_the_beginning_of_its_id()
     {
         await _node.ServeAsync();
         await _node.Pool.AddAsync("0123456789abcdef");
@@ -163,7 +163,7 @@ public sealed class ExplainReportTests
     }
 
     [Fact]
-    public async Task Throttled_growth_shows_in_the_story_of_who_waits_for_it()
+    public async Task Throttled_growth_is_in_the_timeline_of_waiting_pods()
     {
         await _node.ServeAsync();
         foreach (var pod in new[] { "a", "b", "c" })

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Cli;
 
-/// <summary>A screen as people see it, kept beside the tests: a change of it is looked at, not noticed later.</summary>
+/// <summary>Compares a screen with a file beside the tests, so that a review shows each change.</summary>
 internal static class GoldenScreen
 {
     private const int Columns = 80;

@@ -15,14 +15,14 @@ public sealed class InitCommandTests
     ];
 
     [Fact]
-    public async Task What_was_set_and_what_it_was_is_told()
+    public async Task Changed_parameters_are_printed_with_their_previous_values()
     {
         var (code, output, _) = await RunAsync(_ => Outcomes, "init");
         Assert.Equal((0, "net.ipv4.conf.eth0.rp_filter = 2 (was 1)\nnet.ipv4.tcp_early_demux = 1\n"), (code, output));
     }
 
     [Fact]
-    public async Task For_machines_it_is_JSON()
+    public async Task Json_option_prints_json()
     {
         var (code, output, _) = await RunAsync(_ => Outcomes, "init", "--json");
         Assert.Equal(0, code);
@@ -34,14 +34,14 @@ public sealed class InitCommandTests
     }
 
     [Fact]
-    public async Task What_could_not_be_set_is_told_and_fails()
+    public async Task Parameter_that_cannot_be_set_is_a_failure()
     {
         var (code, output, error) = await RunAsync(_ => throw new HostNetworkException("/proc/sys is read-only"), "init");
         Assert.Equal((1, "", "ipamd init: /proc/sys is read-only\n"), (code, output, error));
     }
 
     [Fact]
-    public async Task An_invalid_environment_sets_nothing()
+    public async Task Invalid_environment_sets_nothing()
     {
         var (code, _, error) = await RunInAsync(
             _ => throw new InvalidOperationException("nothing is set"),
@@ -53,7 +53,7 @@ public sealed class InitCommandTests
     }
 
     [Fact]
-    public async Task The_options_reach_it()
+    public async Task Options_are_passed_on()
     {
         var seen = false;
         await RunInAsync(

@@ -22,7 +22,7 @@ public sealed class OfflineStatusTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task Files_of_a_dead_daemon_are_shown_as_such_and_stay_as_they_are()
+    public async Task Files_of_a_stopped_daemon_are_printed_and_not_changed()
     {
         WriteCheckpoint();
         File.WriteAllLines(Log, Enumerable.Range(1, 30_000).Select(line => $"time=2026-03-01T12:00:00Z level=info msg=\"line {line}\""));
@@ -30,7 +30,7 @@ public sealed class OfflineStatusTests : IDisposable
         var (code, output) = await RunAsync();
         Assert.Equal(0, code);
         Assert.StartsWith("OFFLINE ", output, StringComparison.Ordinal);
-        Assert.Contains("not running: nobody listens", output, StringComparison.Ordinal);
+        Assert.Contains("not running: no process listens", output, StringComparison.Ordinal);
         Assert.Contains("17 on 2 interfaces, as last seen: 1 assigned, 1 cooling", output, StringComparison.Ordinal);
         Assert.Contains("10.0.0.9 default/web-1", output, StringComparison.Ordinal);
         Assert.Contains("remove eni-1", output, StringComparison.Ordinal);
@@ -40,7 +40,7 @@ public sealed class OfflineStatusTests : IDisposable
     }
 
     [Fact]
-    public async Task Json_has_the_same()
+    public async Task Json_has_the_same_content()
     {
         WriteCheckpoint();
         File.WriteAllText(Log, "one\ntwo\n");
@@ -63,12 +63,12 @@ public sealed class OfflineStatusTests : IDisposable
     }
 
     [Theory]
-    [InlineData("nothing", "there is none")]
-    [InlineData("garbage", "it cannot be used: not a checkpoint")]
-    [InlineData("folder", "it cannot be used: ")]
+    [InlineData("nothing", "it does not exist")]
+    [InlineData("garbage", "it is unusable: not a checkpoint")]
+    [InlineData("folder", "it is unusable: ")]
     [InlineData("link", "is a symbolic link")]
     [InlineData("huge", "expected at most")]
-    public async Task A_checkpoint_that_cannot_be_read_says_why_and_is_left_alone(string kind, string expected)
+    public async Task Unreadable_checkpoint_is_reported_and_not_changed(string kind, string expected)
     {
         if (kind == "garbage")
             File.WriteAllText(Checkpoint, "{");
@@ -96,12 +96,12 @@ public sealed class OfflineStatusTests : IDisposable
     }
 
     [Fact]
-    public async Task A_log_that_goes_elsewhere_is_not_looked_for()
+    public async Task Log_on_a_stream_is_not_read()
     {
         WriteCheckpoint();
         using var output = new StringWriter { NewLine = "\n" };
         Assert.Equal(0, await OfflineReport.WriteAsync(OfflineStatus.Read(Options with { LogFile = "stdout" }, Time), json: false, output));
-        Assert.Contains("it goes to stdout", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("the daemon logs to stdout", output.ToString(), StringComparison.Ordinal);
     }
 
     private IpamdOptions Options =>

@@ -12,24 +12,24 @@ public sealed class PodReportTests
     private static readonly DateTimeOffset Now = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void A_pipe_gets_every_column_and_every_name_in_full()
+    public void Pipe_gets_every_column_and_full_names()
     {
         var lines = Lines(columns: null);
         Assert.Equal($"10.0.0.12         1 4m05s   0123456789ab default/{LongName}", lines[1]);
     }
 
     [Fact]
-    public void A_terminal_with_room_is_no_different() => Assert.Equal(Lines(columns: null), Lines(columns: 120));
+    public void Wide_terminal_gets_the_same_text() => Assert.Equal(Lines(columns: null), Lines(columns: 120));
 
     [Fact]
-    public void A_narrower_terminal_gets_no_sandboxes() =>
+    public void Narrow_terminal_gets_no_sandboxes() =>
         Assert.Equal($"10.0.0.12         1 4m05s   default/{LongName}", Lines(columns: 90)[1]);
 
     [Theory]
     [InlineData(80)]
     [InlineData(60)]
     [InlineData(50)]
-    public void A_name_that_has_no_room_is_cut_in_its_middle(int columns)
+    public void Long_name_is_truncated_in_the_middle(int columns)
     {
         var lines = Lines(columns);
         Assert.All(lines, line => Assert.True(line.Length <= columns, line));

@@ -14,7 +14,7 @@ namespace VpcCni.Ipamd.Tests.Cli;
 public sealed class StatusReportTests
 {
     [Fact]
-    public async Task A_node_on_which_all_is_well_fits_on_half_a_screen()
+    public async Task Status_of_a_healthy_node_fits_half_a_screen()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         await node.ServeAsync();
@@ -34,7 +34,7 @@ public sealed class StatusReportTests
     }
 
     [Fact]
-    public async Task A_surplus_is_told_with_the_reason_why_it_is_still_there()
+    public async Task Surplus_is_printed_with_the_reason_for_keeping_it()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), new PoolTargets { WarmIpTarget = 1 }));
         await node.ServeAsync();
@@ -49,7 +49,7 @@ public sealed class StatusReportTests
         node.Pool.Time.Advance(TimeSpan.FromSeconds(40));
         await node.Pool.StepAsync();
         Assert.Contains(
-            "surplus    2 addresses more than the targets ask for: kept in case the load",
+            "surplus    2 addresses beyond the targets: kept in case the load",
             StatusReport.Text(node.Status()),
             StringComparison.Ordinal
         );
@@ -61,7 +61,7 @@ public sealed class StatusReportTests
     }
 
     [Fact]
-    public async Task A_pod_that_waits_for_a_cooldown_is_told_when_it_ends()
+    public async Task Pod_that_waits_for_a_cooldown_is_printed_with_its_end()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         await node.ServeAsync();
@@ -75,11 +75,11 @@ public sealed class StatusReportTests
         node.Pool.Reconciler.Step(CancellationToken.None);
         var status = node.Status();
         Assert.StartsWith($"an address that cools until {end}; ", status.Line.WaitsFor, StringComparison.Ordinal);
-        Assert.EndsWith($"; it gets the address that cools until {end}", node.Explain("default/d").Summary, StringComparison.Ordinal);
+        Assert.EndsWith($"; it gets an address that cools until {end}", node.Explain("default/d").Summary, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_node_with_trouble_says_what_it_is_and_when_it_ends()
+    public async Task Problems_of_a_node_are_printed_with_their_end()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         await node.ServeAsync();
@@ -124,18 +124,18 @@ public sealed class StatusReportTests
     }
 
     [Fact]
-    public void Another_network_in_our_place_and_a_part_that_stands_still_are_shown()
+    public void Foreign_configuration_and_failed_service_are_printed()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
-        node.State.InstallationProblem = () => "10-aws.conflist is another network's now";
-        node.State.DefectProblem = () => "metrics failed unexpectedly";
+        node.State.InstallationProblem = () => "10-aws.conflist belongs to another network now";
+        node.State.DefectProblem = () => "metrics failed because of a defect";
         var text = StatusReport.Text(node.Status());
-        Assert.Contains("Installation: 10-aws.conflist is another network's now", text, StringComparison.Ordinal);
-        Assert.Contains("PartStopped: metrics failed unexpectedly", text, StringComparison.Ordinal);
+        Assert.Contains("Installation: 10-aws.conflist belongs to another network now", text, StringComparison.Ordinal);
+        Assert.Contains("PartStopped: metrics failed because of a defect", text, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_daemon_that_starts_says_what_it_waits_for()
+    public void Starting_daemon_prints_what_it_waits_for()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         node.State.Starting("identify this node (instance metadata)");
@@ -156,7 +156,7 @@ public sealed class StatusReportTests
         Assert.InRange(row.Length, 1, TableWriter.Width);
     }
 
-    /// <summary>Two addresses that it carries are counted, and the state is wrapped.</summary>
+    /// <summary>The interface has two addresses, so they are counted, and the state is wrapped.</summary>
     [Fact]
     public async Task Long_state_of_an_interface_with_addresses_keeps_its_counts()
     {
@@ -174,7 +174,7 @@ public sealed class StatusReportTests
     [InlineData("1", "environment", 0)]
     [InlineData("3", "default", 0)]
     [InlineData("3", "environment", 1)]
-    public void Setting_without_effect_is_said_of_what_somebody_set(string value, string source, int lines)
+    public void Setting_without_effect_is_printed_if_it_was_chosen(string value, string source, int lines)
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         node.State.Settings = () => [new SettingInForce("WARM_PREFIX_TARGET", value, source, "ENABLE_PREFIX_DELEGATION is false")];
@@ -187,7 +187,7 @@ public sealed class StatusReportTests
     }
 
     [Fact]
-    public void Setting_without_effect_is_said_once()
+    public void Setting_without_effect_is_printed_once()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary()));
         var bound = OptionBinder.Bind(new Dictionary<string, string> { ["WARM_PREFIX_TARGET"] = "3" });
@@ -196,9 +196,9 @@ public sealed class StatusReportTests
         Assert.Equal(2, StatusReport.Text(node.Status()).Split("WARM_PREFIX_TARGET").Length);
     }
 
-    /// <summary>Programs find every member, whatever its value.</summary>
+    /// <summary>Programs find every member, even one with a default value.</summary>
     [Fact]
-    public void The_json_of_an_empty_answer_has_the_same_shape()
+    public void Json_of_an_empty_reply_has_every_member()
     {
         var json = StatusReport.Json.Format(new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary())).Status());
         foreach (

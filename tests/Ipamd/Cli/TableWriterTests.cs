@@ -7,10 +7,10 @@ namespace VpcCni.Ipamd.Tests.Cli;
 public sealed class TableWriterTests
 {
     [Fact]
-    public void Words_are_wrapped_beside_their_label()
+    public void Text_is_wrapped_beside_its_label()
     {
         var screen = new TableWriter();
-        screen.Beside("label", 8, string.Join(' ', Enumerable.Repeat("word", 20)));
+        screen.WriteLabeled("label", 8, string.Join(' ', Enumerable.Repeat("word", 20)));
         Assert.Equal(
             "label   word word word word word word word word word word word word word word\n        word word word word word word\n",
             screen.ToString()
@@ -18,21 +18,21 @@ public sealed class TableWriterTests
     }
 
     [Fact]
-    public void A_word_that_is_longer_than_a_line_is_cut() => Assert.Equal(["abcdef", "gh ij"], TableWriter.Wrap("abcdefgh ij", 6));
+    public void Word_longer_than_a_line_is_split() => Assert.Equal(["abcdef", "gh ij"], TableWriter.Wrap("abcdefgh ij", 6));
 
     [Fact]
-    public void A_label_that_is_too_long_has_a_line_of_its_own()
+    public void Long_label_has_its_own_line()
     {
         var screen = new TableWriter();
-        screen.Beside("a long label", 6, "words");
+        screen.WriteLabeled("a long label", 6, "words");
         Assert.Equal("a long label\n      words\n", screen.ToString());
     }
 
     [Fact]
-    public void Control_characters_of_messages_do_not_reach_the_terminal()
+    public void Control_characters_are_escaped()
     {
         var screen = new TableWriter();
-        screen.Line("a\nb\u001b[31mc");
+        screen.WriteText("a\nb\u001b[31mc");
         Assert.Equal("a b [31mc\n", screen.ToString());
     }
 }

@@ -14,7 +14,7 @@ public sealed class PoolHistoryTests
     private readonly PoolHistory _history = new();
 
     [Fact]
-    public void Pods_that_are_gone_are_forgotten_before_those_that_run()
+    public void Deleted_pod_is_dropped_before_running_ones()
     {
         Served("runs");
         for (var index = 0; index < PoolHistory.MaxPods * 2; index++)
@@ -30,7 +30,7 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
-    public void When_all_run_the_one_that_was_heard_of_longest_ago_is_forgotten()
+    public void Running_pod_with_the_oldest_last_event_is_dropped()
     {
         for (var index = 0; index <= PoolHistory.MaxPods; index++)
             Served($"pod-{index}");
@@ -39,25 +39,25 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
-    public void A_pod_keeps_its_first_event_and_the_last_ones()
+    public void Pod_keeps_its_first_event_and_the_latest_ones()
     {
         Served("a");
         for (var index = 0; index < 100; index++)
             _history.Observe(new PoolEvent.Checked(Start.AddSeconds(index), Key("a"), null));
         var memory = _history.Find(Pod("a"))!;
-        Assert.Equal((PodRecord.MaxEvents, 101 - PodRecord.MaxEvents), (memory.Events.Count, memory.LeftOut));
+        Assert.Equal((PodRecord.MaxEvents, 101 - PodRecord.MaxEvents), (memory.Events.Count, memory.Dropped));
         Assert.IsType<PoolEvent.AddServed>(memory.Events[0]);
         Assert.Equal(Start.AddSeconds(99), memory.Events[^1].At);
     }
 
     [Fact]
-    public void A_note_of_a_DEL_ends_a_pod_and_its_time_is_told()
+    public void Missed_del_ends_a_pod_at_its_own_time()
     {
         Served("a");
         _history.Observe(
             new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Released) { Released = Of("a"), AskedAt = Start.AddMinutes(1) }
         );
-        // Of no pod.
+        // An outdated missed DEL belongs to no pod.
         _history.Observe(new PoolEvent.MissedDelete(Start.AddMinutes(2), MissedDelOutcome.Outdated));
 
         var explanation = Explanation.Of(
@@ -65,9 +65,9 @@ public sealed class PoolHistoryTests
             {
                 Now = Start.AddMinutes(3),
                 Name = "default/a",
-                Memory = _history.Find(Pod("a")),
+                History = _history.Find(Pod("a")),
                 Attachments = [],
-                Line = [],
+                PendingAdds = [],
                 Cooldown = TimeSpan.FromSeconds(30),
                 Since = Start,
                 View = new IpLedger(TimeSpan.FromSeconds(30)).View(Start),
@@ -75,13 +75,13 @@ public sealed class PoolHistoryTests
         );
 
         Assert.Equal(PodState.Gone, explanation.State);
-        Assert.Contains("DEL at 03:05:05, while the daemon was away", explanation.Summary, StringComparison.Ordinal);
+        Assert.Contains("DEL at 03:05:05, while the daemon was down", explanation.Summary, StringComparison.Ordinal);
         var step = Assert.Single(explanation.Steps, step => step.Kind == "missed-delete");
         Assert.Contains("10.0.0.5 on eni-1", step.What, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_crash_loop_of_sandboxes_leaves_a_bounded_number_of_keys()
+    public void Crash_loop_of_sandboxes_keeps_a_bounded_number_of_keys()
     {
         for (var index = 0; index < 100; index++)
             _history.Observe(
@@ -100,7 +100,7 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
-    public void Growth_is_remembered_of_those_who_wait_for_it_and_of_nobody_else()
+    public void Growth_is_recorded_only_with_waiting_pods()
     {
         Served("served");
         var under = new Intent.AssignBlocks(1, Start, new NetworkInterfaceId("eni-1"), new BlockRequest(BlockKind.Ipv4Address, 3));
@@ -120,7 +120,7 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
-    public void A_pod_without_a_name_is_known_by_its_sandbox()
+    public void Pod_without_a_name_is_found_by_its_sandbox()
     {
         var attachment = Of("x") with { Pod = default };
         _history.Observe(new PoolEvent.AddServed(Start, attachment, true, TimeSpan.Zero, TimeSpan.Zero, null));
@@ -128,7 +128,7 @@ public sealed class PoolHistoryTests
     }
 
     [Fact]
-    public void Failures_of_one_kind_are_counted_and_the_newest_comes_first()
+    public void Failures_of_one_kind_are_counted_and_listed_newest_first()
     {
         for (var index = 0; index < 3; index++)
             _history.Observe(

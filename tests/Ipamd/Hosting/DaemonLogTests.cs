@@ -26,7 +26,7 @@ public sealed partial class DaemonLogTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void Values_become_fields_under_the_names_of_the_plugin()
+    public void Values_become_fields_with_the_names_of_the_plugin()
     {
         var line = Text(logger =>
             Log.Assigned(
@@ -48,11 +48,11 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void Values_that_stand_in_the_message_are_not_repeated() =>
+    public void Values_in_the_message_are_not_repeated() =>
         Assert.Equal("level=warn msg=\"the pool has 3 addresses\" subnet=subnet-1", Text(logger => Log.Inline(logger, 3, "subnet-1")));
 
     [Fact]
-    public void Refusal_of_the_cloud_has_kind_and_request_and_no_stack()
+    public void Rejection_by_the_cloud_has_kind_and_request_id_and_no_stack()
     {
         var line = Text(logger =>
             Log.Failed(
@@ -78,7 +78,7 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void Cause_without_a_message_of_its_own_is_left_out()
+    public void Cause_without_its_own_message_is_left_out()
     {
         var cause = new HttpErrorResponseException(response: null);
         Assert.Contains(nameof(HttpErrorResponseException), cause.Message, StringComparison.Ordinal);
@@ -91,7 +91,7 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void Failures_that_are_expected_have_no_stack()
+    public void Expected_failure_has_no_stack()
     {
         Exception[] expected =
         [
@@ -115,7 +115,7 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void Texts_of_others_are_bounded()
+    public void Texts_of_others_are_truncated()
     {
         var line = Text(logger =>
             Log.Failed(
@@ -127,7 +127,7 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void Json_is_one_object_a_line()
+    public void Json_is_one_object_per_line()
     {
         using (var log = new DaemonLog(new LogTarget(LogPath, LogFormat.Json, _time), LogFormat.Json, _time))
         using (var factory = log.CreateFactory(LogLevel.Information))
@@ -138,7 +138,7 @@ public sealed partial class DaemonLogTests : IDisposable
     }
 
     [Fact]
-    public void File_that_cannot_be_written_is_a_problem_until_it_can()
+    public void Unwritable_file_is_a_problem_until_it_is_writable()
     {
         using var pipe = new AnonymousPipeServerStream(PipeDirection.Out);
         using var stdout = new AnonymousPipeClientStream(PipeDirection.In, pipe.ClientSafePipeHandle);
@@ -170,7 +170,7 @@ public sealed partial class DaemonLogTests : IDisposable
         Assert.Contains("can be written again", File.ReadAllLines(LogPath)[1], StringComparison.Ordinal);
     }
 
-    /// <summary>The line without its time.</summary>
+    /// <summary>Returns the line without its time.</summary>
     private string Text(Action<ILogger> write)
     {
         File.Delete(LogPath);

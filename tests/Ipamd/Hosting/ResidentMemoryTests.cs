@@ -6,11 +6,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Hosting;
 
-/// <summary>Which mappings may lose their pages: a wrong one would be a crash of the daemon.</summary>
+/// <summary>Tests which mappings lose their pages; a wrong one would crash the daemon.</summary>
 public sealed class ResidentMemoryTests
 {
     [Fact]
-    public void Only_file_mappings_without_pages_of_their_own_are_given_back()
+    public void Only_file_mappings_without_anonymous_pages_are_released()
     {
         const string smaps = """
             560000000000-560000700000 r--p 00000000 fe:00 1234                       /opt/ipamd
@@ -38,33 +38,33 @@ public sealed class ResidentMemoryTests
     }
 
     [Fact]
-    public void Nonsense_gives_nothing_back() =>
+    public void Malformed_mappings_release_nothing() =>
         Assert.Empty(ResidentMemory.CleanFileMappings(["", "Anonymous: 0 kB", "x-y r-xp 0 0:0 1 /a", "1-2", "Anonymous: 0 kB"]));
 
     [Fact]
-    public void A_process_goes_on_after_its_memory_was_given_back()
+    public void Process_keeps_running_after_its_pages_were_released()
     {
         var memory = new ResidentMemory(NullLogger.Instance);
-        memory.Look();
+        memory.Scan();
         memory.CollectGarbage();
         Assert.InRange(memory.ReleasePages(), 1, long.MaxValue);
         Assert.Equal(5050, Enumerable.Range(1, 100).Sum());
     }
 
-    /// <summary>A library that is being loaded: its pages are about to be relocated, and dropping them would undo that.</summary>
+    /// <summary>The pages of a library that is being loaded are about to be relocated; dropping them would undo that.</summary>
     [Fact]
-    public void A_mapping_that_was_not_there_before_keeps_its_pages() =>
-        Assert.Equal(0, new ResidentMemory(NullLogger.Instance).ReleasePages());
+    public void Mapping_that_was_not_scanned_keeps_its_pages() => Assert.Equal(0, new ResidentMemory(NullLogger.Instance).ReleasePages());
 
     /// <summary>
-    /// A kernel without CONFIG_PROC_PAGE_MONITOR, or no file descriptor left: on a timer's thread an exception would end the daemon.
+    /// The kernel may lack CONFIG_PROC_PAGE_MONITOR, or no file descriptor may be left. An exception on a timer's thread would end the
+    /// daemon.
     /// </summary>
     [Fact]
-    public void Without_a_list_of_mappings_it_is_said_and_nothing_is_thrown()
+    public void Missing_list_of_mappings_is_logged_without_an_exception()
     {
         var log = new CountingLogger();
         var memory = new ResidentMemory(log, "/nowhere/smaps");
-        memory.Look();
+        memory.Scan();
         Assert.Equal(0, memory.ReleasePages());
         Assert.Equal(2, log.Warnings);
     }

@@ -14,7 +14,7 @@ public sealed class SingleInstanceTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task A_lock_left_readable_for_all_is_made_private()
+    public async Task Lock_file_readable_by_all_is_made_private()
     {
         File.WriteAllText(Lock, "");
         File.SetUnixFileMode(Lock, (UnixFileMode)0b110_100_100);
@@ -23,7 +23,7 @@ public sealed class SingleInstanceTests : IDisposable
     }
 
     [Fact]
-    public async Task A_lock_that_is_held_names_its_holder()
+    public async Task Acquired_lock_names_its_owner()
     {
         var time = new ManualTimeProvider();
         using var held = await SingleInstance.AcquireAsync(Lock, time, TestContext.Current.CancellationToken);
@@ -35,7 +35,7 @@ public sealed class SingleInstanceTests : IDisposable
     }
 
     [Fact]
-    public async Task A_link_in_the_locks_place_is_not_followed()
+    public async Task Symbolic_link_as_lock_file_is_not_followed()
     {
         var target = Path.Combine(_folder.FullName, "target");
         File.CreateSymbolicLink(Lock, target);

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Hosting;
 
-/// <summary>What runs beside the pool may break; it must not take the daemon along.</summary>
+/// <summary>A failing background service must not end the daemon.</summary>
 public sealed class SupervisorTests
 {
     private readonly ManualTimeProvider _time = new();
@@ -17,7 +17,7 @@ public sealed class SupervisorTests
     public SupervisorTests() => _parts = new Supervisor(_time, NullLogger.Instance);
 
     [Fact]
-    public async Task A_part_that_breaks_is_shown_and_begins_again_after_a_minute()
+    public async Task Failed_service_is_reported_and_restarted_after_a_minute()
     {
         using var stop = new CancellationTokenSource();
         var kept = _parts.RunAsync(
@@ -25,7 +25,7 @@ public sealed class SupervisorTests
             token => _begun++ == 0 ? throw new InvalidOperationException("a null") : Task.Delay(Timeout.Infinite, token),
             stop.Token
         );
-        Assert.Contains("metrics failed unexpectedly", _parts.Problem, StringComparison.Ordinal);
+        Assert.Contains("metrics failed because of a defect", _parts.Problem, StringComparison.Ordinal);
         Assert.Contains("a null", _parts.Problem, StringComparison.Ordinal);
         _time.Advance(Supervisor.Pause - TimeSpan.FromSeconds(1));
         Assert.Equal((1, false), (_begun, kept.IsCompleted));
@@ -36,17 +36,17 @@ public sealed class SupervisorTests
     }
 
     [Fact]
-    public async Task A_part_that_ends_by_itself_is_broken_too()
+    public async Task Service_that_returns_early_is_reported()
     {
         using var stop = new CancellationTokenSource();
         var kept = _parts.RunAsync("metrics", _ => Task.CompletedTask, stop.Token);
-        Assert.Contains("ended by itself", _parts.Problem, StringComparison.Ordinal);
+        Assert.Contains("returned early", _parts.Problem, StringComparison.Ordinal);
         await stop.CancelAsync();
         await kept;
     }
 
     [Fact]
-    public async Task A_stop_is_no_defect()
+    public async Task Cancelled_service_is_not_reported()
     {
         using var stop = new CancellationTokenSource();
         var kept = _parts.RunAsync("metrics", token => Task.Delay(Timeout.Infinite, token), stop.Token);
@@ -56,7 +56,7 @@ public sealed class SupervisorTests
     }
 
     [Fact]
-    public void A_long_message_is_cut()
+    public void Long_message_is_truncated()
     {
         _ = _parts.RunAsync(
             "metrics",

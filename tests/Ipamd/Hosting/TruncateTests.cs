@@ -12,10 +12,10 @@ namespace VpcCni.Ipamd.Tests.Hosting;
 public sealed class TruncateTests
 {
     [Fact]
-    public void A_text_that_fits_is_kept() => Assert.Equal("Error: no", new ProgramOutcome(1, "", "\n Error: no\n").Message);
+    public void Text_that_fits_is_kept() => Assert.Equal("Error: no", new ProgramOutcome(1, "", "\n Error: no\n").Message);
 
     [Fact]
-    public void Of_a_program_that_says_too_much_the_beginning_is_kept()
+    public void Long_program_output_keeps_its_beginning()
     {
         var message = new ProgramOutcome(1, "", "Error: no\n" + new string('x', 16_000)).Message;
         Assert.Equal(Truncate.Longest, message.Length);
@@ -30,18 +30,17 @@ public sealed class TruncateTests
     [InlineData("größer \U0001f600", "größer \U0001f600")]
     [InlineData("  ", "")]
     [InlineData(null, "")]
-    public void What_steers_a_terminal_or_reorders_a_line_is_replaced(string? text, string expected) =>
-        Assert.Equal(expected, Truncate.Of(text));
+    public void Control_and_direction_characters_are_replaced(string? text, string expected) => Assert.Equal(expected, Truncate.Of(text));
 
     [Fact]
-    public void Half_of_a_surrogate_pair_is_replaced() => Assert.Equal("half \ufffd", Truncate.Of("half \ud83d"));
+    public void Lone_surrogate_is_replaced() => Assert.Equal("half \ufffd", Truncate.Of("half \ud83d"));
 
     [Fact]
-    public void No_surrogate_pair_is_cut() =>
+    public void Surrogate_pair_is_not_split() =>
         Assert.DoesNotContain('\ufffd', Truncate.Of(string.Concat(Enumerable.Repeat("\U0001f600", 400)), Truncate.Longest + 1));
 
     [Fact]
-    public void Log_of_an_exception_is_bounded_with_all_its_causes()
+    public void Logged_exception_is_bounded_with_all_its_causes()
     {
         Exception cause = new IOException(new string('x', 1_000_000));
         for (var depth = 0; depth < 50; depth++)

@@ -6,12 +6,12 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
 
-/// <summary>Which core plugins of the image go to the node, and which versions the configuration offers because of what is there.</summary>
+/// <summary>Tests which core plugins of the image are installed, and which versions the configuration then offers.</summary>
 public sealed class CorePluginTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-core-");
     private readonly PluginInquiry _inquiry = new(TimeProvider.System);
-    private readonly List<string> _said = [];
+    private readonly List<string> _reports = [];
     private readonly List<string> _warned = [];
 
     private string Bin => Path.Combine(_folder.FullName, "bin");
@@ -35,7 +35,7 @@ public sealed class CorePluginTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task Node_without_core_plugins_gets_all_of_the_image_as_programs_and_nothing_else()
+    public async Task Node_without_core_plugins_gets_all_executables_of_the_image()
     {
         await InstallCoreAsync();
         Assert.Equal(["bridge", "loopback", "macvlan", "portmap"], Names());
@@ -48,9 +48,9 @@ public sealed class CorePluginTests : IDisposable
             }
         );
         Assert.Empty(_warned);
-        _said.Clear();
+        _reports.Clear();
         await InstallCoreAsync();
-        Assert.Empty(_said);
+        Assert.Empty(_reports);
     }
 
     [Theory]
@@ -63,9 +63,9 @@ public sealed class CorePluginTests : IDisposable
         using var running = new StreamReader(OnNode("bridge"));
         await InstallCoreAsync();
         Assert.Equal(OfImage("bridge"), File.ReadAllText(OnNode("bridge")));
-        // A runtime that executes the old one goes on with that.
+        // A runtime that executes the old file keeps it.
         Assert.Contains(version, await running.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
-        Assert.Single(_said, sentence => sentence.Contains("bridge is written in place of the core plugin", StringComparison.Ordinal));
+        Assert.Single(_reports, sentence => sentence.Contains("bridge is written in place of the core plugin", StringComparison.Ordinal));
         Assert.Equal(["bridge", "loopback", "macvlan", "portmap"], Names());
     }
 
@@ -88,17 +88,17 @@ public sealed class CorePluginTests : IDisposable
     [InlineData("#!/bin/sh\necho 'somebody else'\n")]
     [InlineData("#!/bin/sh\ncat /dev/zero >&2\n")]
     [InlineData("no program")]
-    public async Task File_that_is_no_core_plugin_stays_and_is_named(string content)
+    public async Task File_that_is_not_a_core_plugin_stays_with_a_warning(string content)
     {
         TestPlugin.Write(OnNode("bridge"), content);
         await InstallCoreAsync();
         Assert.Equal(content, File.ReadAllText(OnNode("bridge")));
-        Assert.Contains($"{OnNode("bridge")} is no core plugin", Assert.Single(_warned), StringComparison.Ordinal);
+        Assert.Contains($"{OnNode("bridge")} does not identify itself as a core plugin", Assert.Single(_warned), StringComparison.Ordinal);
         Assert.Contains("portmap", Names());
     }
 
     [Fact]
-    public async Task Folder_in_the_place_of_a_core_plugin_does_not_keep_the_others_away()
+    public async Task Folder_with_the_name_of_a_core_plugin_does_not_block_the_others()
     {
         Directory.CreateDirectory(OnNode("bridge"));
         await InstallCoreAsync();
@@ -106,9 +106,9 @@ public sealed class CorePluginTests : IDisposable
         Assert.Equal(["loopback", "macvlan", "portmap"], Names());
     }
 
-    /// <summary>The link stays a name of the node's; the program that it names, of a package, is not written to.</summary>
+    /// <summary>The link is replaced; its target, which belongs to a package, is not written to.</summary>
     [Fact]
-    public async Task Link_to_an_older_core_plugin_is_replaced_and_its_target_stays()
+    public async Task Link_to_an_older_core_plugin_is_replaced_and_its_target_kept()
     {
         var target = Path.Combine(_folder.FullName, "package", "bridge");
         TestPlugin.WriteCore(target, "v1.1.1", TestPlugin.Old);
@@ -120,9 +120,9 @@ public sealed class CorePluginTests : IDisposable
         Assert.Null(File.ResolveLinkTarget(OnNode("bridge"), returnFinalTarget: false));
     }
 
-    /// <summary>What a crash left is in the way of nothing.</summary>
+    /// <summary>The leftover of a crash must not block an installation.</summary>
     [Fact]
-    public async Task Half_written_copy_of_a_crash_is_written_over()
+    public async Task Partial_copy_of_a_crash_is_overwritten()
     {
         await File.WriteAllTextAsync(Path.Combine(Bin, ".bridge.new"), "half", TestContext.Current.CancellationToken);
         await InstallCoreAsync();
@@ -139,7 +139,7 @@ public sealed class CorePluginTests : IDisposable
     }
 
     [Fact]
-    public async Task Plugin_that_every_pod_needs_and_that_cannot_be_written_is_a_failure()
+    public async Task Needed_plugin_that_cannot_be_written_is_a_failure()
     {
         Directory.CreateDirectory(Path.Combine(Bin, ".portmap.new"));
         var installing = Installer().InstallNeededPluginsAsync(Image, TestContext.Current.CancellationToken);
@@ -151,7 +151,7 @@ public sealed class CorePluginTests : IDisposable
     {
         await InstallAllAsync();
         Assert.Equal(("1.0.0", "1.0.0,1.1.0"), Versions());
-        Assert.DoesNotContain(_said, sentence => sentence.Contains("offers CNI 1.0.0 only", StringComparison.Ordinal));
+        Assert.DoesNotContain(_reports, sentence => sentence.Contains("offers only CNI 1.0.0", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -159,7 +159,7 @@ public sealed class CorePluginTests : IDisposable
     [InlineData("portmap")]
     [InlineData("bandwidth")]
     [InlineData("istio-cni")]
-    public async Task Configuration_offers_only_the_old_version_when_one_plugin_does_not_and_names_it(string old)
+    public async Task One_plugin_without_status_leads_to_the_old_version_and_is_named(string old)
     {
         File.Delete(Path.Combine(Image, "portmap"));
         foreach (var name in (string[])["portmap", "bandwidth", "istio-cni"])
@@ -173,16 +173,16 @@ public sealed class CorePluginTests : IDisposable
         );
         await InstallAllAsync();
         Assert.Equal(("1.0.0", null), Versions());
-        Assert.Single(_said, sentence => sentence.Contains($"the plugin {old} supports 1.0.0 at most", StringComparison.Ordinal));
+        Assert.Single(_reports, sentence => sentence.Contains($"the plugin {old} supports 1.0.0 at most", StringComparison.Ordinal));
     }
 
     [Fact]
-    public async Task Plugin_of_the_chain_that_is_not_there_or_not_a_file_name_leads_to_the_old_version()
+    public async Task Missing_or_invalid_plugin_of_the_chain_leads_to_the_old_version()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Configuration)!);
         foreach (
             var (type, reason) in (IEnumerable<(string, string)>)
-                [("linkerd-cni", "the plugin linkerd-cni is not there"), ("../bin/portmap", "is no file name")]
+                [("linkerd-cni", "the plugin linkerd-cni does not exist"), ("../bin/portmap", "is not a file name")]
         )
         {
             await File.WriteAllTextAsync(
@@ -190,14 +190,14 @@ public sealed class CorePluginTests : IDisposable
                 $$"""{"cniVersion":"1.0.0","name":"aws-cni","plugins":[{"type":"vpc-cni"},{"type":"{{type}}"}]}""",
                 TestContext.Current.CancellationToken
             );
-            _said.Clear();
+            _reports.Clear();
             await InstallAllAsync();
             Assert.Equal(("1.0.0", null), Versions());
-            Assert.Single(_said, sentence => sentence.Contains(reason, StringComparison.Ordinal));
+            Assert.Single(_reports, sentence => sentence.Contains(reason, StringComparison.Ordinal));
         }
     }
 
-    /// <summary>A package manager puts its own portmap there, or a mesh appends a plugin: every DEL would fail with 1.1.0.</summary>
+    /// <summary>A package manager may install its own portmap, or a mesh append a plugin; with 1.1.0, every DEL would then fail.</summary>
     [Fact]
     public async Task Versions_follow_the_plugins_of_the_chain_while_the_daemon_runs()
     {
@@ -218,14 +218,14 @@ public sealed class CorePluginTests : IDisposable
         Assert.Equal(["istio-cni"], Conflist.ChainedByOthers(File.ReadAllBytes(Configuration)).Select(plugin => plugin.Type));
 
         var written = File.GetLastWriteTimeUtc(Configuration);
-        _said.Clear();
+        _reports.Clear();
         await UpdateAsync();
         Assert.Equal(written, File.GetLastWriteTimeUtc(Configuration));
-        Assert.Empty(_said);
+        Assert.Empty(_reports);
     }
 
     [Fact]
-    public async Task Configuration_of_another_network_is_not_changed_by_a_look()
+    public async Task Configuration_of_another_network_is_not_changed()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Configuration)!);
         const string other = """{"cniVersion":"1.0.0","cniVersions":["1.1.0"],"plugins":[{"type":"bridge"}]}""";
@@ -234,9 +234,9 @@ public sealed class CorePluginTests : IDisposable
         Assert.Equal(other, File.ReadAllText(Configuration));
     }
 
-    /// <summary>The real thing: Debian's and Ubuntu's 1.1.1 speak 1.0.0, and 1.1.0 would break every DEL with them.</summary>
+    /// <summary>Tests with real plugins: Debian's and Ubuntu's 1.1.1 support 1.0.0, and 1.1.0 would break every DEL with them.</summary>
     [Fact]
-    public async Task Portmap_of_the_distribution_leads_to_the_old_version_and_is_replaced_by_a_current_one()
+    public async Task Portmap_of_the_distribution_leads_to_the_old_version_until_replaced()
     {
         Requirement.Need(File.Exists("/usr/lib/cni/portmap"), "/usr/lib/cni/portmap (containernetworking-plugins)");
         Requirement.Need(
@@ -248,7 +248,7 @@ public sealed class CorePluginTests : IDisposable
         File.Copy("/usr/lib/cni/portmap", OnNode("portmap"));
         await InstallAllAsync();
         Assert.Equal(("1.0.0", null), Versions());
-        Assert.Single(_said, sentence => sentence.Contains("the plugin portmap supports 1.0.0 at most", StringComparison.Ordinal));
+        Assert.Single(_reports, sentence => sentence.Contains("the plugin portmap supports 1.0.0 at most", StringComparison.Ordinal));
 
         TestPlugin.Write(Path.Combine(Image, "portmap"), current);
         await InstallAllAsync();
@@ -282,7 +282,7 @@ public sealed class CorePluginTests : IDisposable
                 Bandwidth = File.Exists(OnNode("bandwidth")),
             },
             _inquiry,
-            _said.Add,
+            _reports.Add,
             _warned.Add
         );
 

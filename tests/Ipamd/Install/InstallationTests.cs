@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
 
-/// <summary>The daemon that installs itself: when, what, and what it does when others change it.</summary>
+/// <summary>Tests the daemon's installation of itself, and its repair of later changes.</summary>
 public sealed class InstallationTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-installation-");
@@ -35,7 +35,7 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
-    public async Task Configuration_waits_until_an_ADD_can_be_served_and_the_plugin_does_not()
+    public async Task Configuration_waits_for_readiness_and_the_plugin_does_not()
     {
         var (installation, running) = Start();
         Assert.True(File.Exists(Path.Combine(Bin, "vpc-cni")));
@@ -49,41 +49,41 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_gone_comes_back_within_a_minute()
+    public async Task Deleted_files_are_restored_within_a_minute()
     {
         _isReady = true;
         var (_, running) = Start();
         Pass(TimeSpan.FromSeconds(1));
         File.Delete(Configuration);
         File.Delete(Path.Combine(Bin, "vpc-cni"));
-        Pass(Installation.LookEvery);
+        Pass(Installation.CheckInterval);
         Assert.True(File.Exists(Configuration));
         Assert.True(File.Exists(Path.Combine(Bin, "vpc-cni")));
         await StopAsync(running);
     }
 
     [Fact]
-    public async Task Another_s_configuration_is_told_once_and_left()
+    public async Task Configuration_of_another_network_is_reported_once_and_kept()
     {
         _isReady = true;
         var (installation, running) = Start();
         Pass(TimeSpan.FromSeconds(1));
         const string other = """{"cniVersion":"0.4.0","name":"aws-cni","plugins":[{"type":"aws-cni"}]}""";
         File.WriteAllText(Configuration, other);
-        Pass(3 * Installation.LookEvery);
+        Pass(3 * Installation.CheckInterval);
         Assert.Equal(other, File.ReadAllText(Configuration));
-        Assert.Contains("another network's", installation.Problem, StringComparison.Ordinal);
+        Assert.Contains("belongs to another network", installation.Problem, StringComparison.Ordinal);
         Assert.Single(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
 
         File.Delete(Configuration);
-        Pass(Installation.LookEvery);
+        Pass(Installation.CheckInterval);
         Assert.Null(installation.Problem);
         Assert.True(Conflist.IsOurs(File.ReadAllBytes(Configuration)));
         await StopAsync(running);
     }
 
     [Fact]
-    public async Task A_chained_plugin_of_another_program_outlives_a_restart_of_the_daemon_with_a_warning()
+    public async Task Chained_plugin_survives_a_restart_with_a_warning()
     {
         Directory.CreateDirectory(Options.ConfigurationFolder);
         File.WriteAllText(Configuration, """{"cniVersion":"1.0.0","name":"aws-cni","plugins":[{"type":"vpc-cni"},{"type":"istio-cni"}]}""");
@@ -99,7 +99,7 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_cannot_be_written_is_told_once_and_tried_again()
+    public async Task Unwritable_folder_is_reported_once_and_retried()
     {
         File.WriteAllText(Bin, "a file where the folder should be");
         var (installation, running) = Start();
@@ -114,9 +114,9 @@ public sealed class InstallationTests : IDisposable
         await StopAsync(running);
     }
 
-    /// <summary>Opening a folder as a file is refused to root, too, in the words in which a folder of another user's is.</summary>
+    /// <summary>Opening a folder as a file fails even for root, with the message of a folder of another user.</summary>
     [Fact]
-    public async Task What_is_denied_names_the_capability_that_is_missing()
+    public async Task Denied_access_names_the_missing_capability()
     {
         File.Delete(Plugin);
         Directory.CreateDirectory(Plugin);
@@ -126,7 +126,7 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
-    public async Task Plugins_that_the_node_has_are_not_replaced_by_those_of_the_image()
+    public async Task Plugins_of_the_node_are_not_replaced_by_those_of_the_image()
     {
         var (_, running) = Start();
         Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
@@ -135,36 +135,36 @@ public sealed class InstallationTests : IDisposable
         List<string> warned = [];
         var installer = new Installer(Options, new PluginInquiry(TimeProvider.System), _ => { }, warned.Add);
         await installer.InstallCorePluginsAsync(Installer.CorePluginsBeside(Plugin), TestContext.Current.CancellationToken);
-        Assert.Contains("is no core plugin", Assert.Single(warned), StringComparison.Ordinal);
+        Assert.Contains("does not identify itself as a core plugin", Assert.Single(warned), StringComparison.Ordinal);
         Assert.Equal("of the node", File.ReadAllText(Path.Combine(Bin, "portmap")));
     }
 
     [Fact]
-    public async Task A_plugin_of_the_chain_that_is_gone_comes_back_or_is_a_problem()
+    public async Task Missing_plugin_of_the_chain_is_restored_or_a_problem()
     {
         _isReady = true;
         var (installation, running) = Start();
         Pass(TimeSpan.FromSeconds(1));
         File.Delete(Path.Combine(Bin, "portmap"));
-        Pass(Installation.LookEvery);
+        Pass(Installation.CheckInterval);
         Assert.Equal("of the image", File.ReadAllText(Path.Combine(Bin, "portmap")));
         Assert.Null(installation.Problem);
 
         File.Delete(Path.Combine(_folder.FullName, "app", "cni", "portmap"));
         File.Delete(Path.Combine(Bin, "portmap"));
-        Pass(3 * Installation.LookEvery);
+        Pass(3 * Installation.CheckInterval);
         Assert.StartsWith("portmap, which 10-aws.conflist calls, is not in", installation.Problem, StringComparison.Ordinal);
         Assert.Single(_log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal));
 
         File.WriteAllText(Path.Combine(Bin, "portmap"), "of somebody");
-        Pass(Installation.LookEvery);
+        Pass(Installation.CheckInterval);
         Assert.Null(installation.Problem);
         await StopAsync(running);
     }
 
-    /// <summary>Real programs, asked in real time while the daemon's time stands still.</summary>
+    /// <summary>Real programs run in real time while the daemon's clock stands still.</summary>
     [Fact]
-    public async Task Core_plugins_that_no_pod_waits_for_come_after_the_configuration_and_versions_follow_the_chain()
+    public async Task Optional_core_plugins_come_later_and_versions_follow_the_chain()
     {
         var image = Path.Combine(_folder.FullName, "app", "cni");
         TestPlugin.WriteCore(Plugin, "v0");
@@ -178,17 +178,17 @@ public sealed class InstallationTests : IDisposable
         await Eventually.TrueAsync(() => File.Exists(Path.Combine(Bin, "macvlan")));
         Assert.True(Conflist.HasStatus(File.ReadAllBytes(Configuration)));
 
-        // Newer by its release and without 1.1.0: it stays, and the configuration follows.
+        // A newer release without 1.1.0 stays, and the configuration follows it.
         TestPlugin.WriteCore(Path.Combine(Bin, "portmap"), "v2.0.0", TestPlugin.Old);
         await Eventually.TrueAsync(() => _time.PendingTimers == 1, what: "the daemon waits for its next look");
-        Pass(Installation.LookEvery);
+        Pass(Installation.CheckInterval);
         await Eventually.TrueAsync(() => !Conflist.HasStatus(File.ReadAllBytes(Configuration)));
         Assert.Single(_log.Lines, line => line.Contains("the plugin portmap supports 1.0.0 at most", StringComparison.Ordinal));
         await StopAsync(running);
     }
 
     [Fact]
-    public async Task Plugin_that_hangs_delays_the_configuration_by_its_deadline_and_no_more()
+    public async Task Hanging_plugin_delays_the_configuration_by_its_deadline_only()
     {
         TestPlugin.WriteCore(Plugin, "v0");
         var started = Path.Combine(_folder.FullName, "started");
@@ -205,15 +205,15 @@ public sealed class InstallationTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_no_core_plugin_is_told_once()
+    public async Task File_that_is_not_a_core_plugin_is_reported_once()
     {
         TestPlugin.Write(Path.Combine(_folder.FullName, "app", "cni", "macvlan"), "of the image");
         Directory.CreateDirectory(Bin);
         File.WriteAllText(Path.Combine(Bin, "macvlan"), "of somebody");
         _isReady = true;
         var (_, running) = Start();
-        Pass(3 * Installation.LookEvery);
-        Assert.Single(_log.Lines, line => line.Contains("macvlan is no core plugin", StringComparison.Ordinal));
+        Pass(3 * Installation.CheckInterval);
+        Assert.Single(_log.Lines, line => line.Contains("macvlan does not identify itself as a core plugin", StringComparison.Ordinal));
         await StopAsync(running);
     }
 
@@ -225,7 +225,7 @@ public sealed class InstallationTests : IDisposable
         return (installation, installation.RunAsync(_stop.Token));
     }
 
-    /// <summary>In small steps, so that every timer that becomes due on the way has its turn.</summary>
+    /// <summary>Advances in small steps, so that every timer fires in order.</summary>
     private void Pass(TimeSpan duration)
     {
         for (var passed = TimeSpan.Zero; passed < duration; passed += TimeSpan.FromMilliseconds(100))

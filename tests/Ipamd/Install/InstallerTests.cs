@@ -9,15 +9,15 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
 
-/// <summary>What install and uninstall leave in the runtime's two folders, in every order.</summary>
+/// <summary>Tests what install and uninstall leave in the runtime's two folders, in every order.</summary>
 public sealed class InstallerTests : IDisposable
 {
-    /// <summary>As aws-node's container writes it.</summary>
+    /// <summary>The conflist as written by aws-node's container.</summary>
     private const string Reference =
         """{"cniVersion":"0.4.0","name":"aws-cni","disableCheck":true,"plugins":[{"name":"aws-cni","type":"aws-cni","vethPrefix":"eni","mtu":"9001","podSGEnforcingMode":"strict","pluginLogFile":"/var/log/aws-routed-eni/plugin.log","pluginLogLevel":"DEBUG"},{"name":"egress-cni","type":"egress-cni","enabled":"false"},{"type":"portmap","capabilities":{"portMappings":true},"snat":true}]}""";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-install-");
-    private readonly List<string> _said = [];
+    private readonly List<string> _reports = [];
     private readonly List<string> _warned = [];
 
     private string Bin => Path.Combine(_folder.FullName, "bin");
@@ -41,7 +41,7 @@ public sealed class InstallerTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task Install_makes_both_files_readable_for_the_runtime_and_no_others()
+    public async Task Install_writes_exactly_the_two_files_readable_for_the_runtime()
     {
         await InstallAsync();
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
@@ -64,19 +64,19 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Second_install_touches_nothing()
+    public async Task Second_install_changes_nothing()
     {
         await InstallAsync();
         var written = (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni")));
-        _said.Clear();
+        _reports.Clear();
         await InstallAsync();
         Assert.Equal(written, (File.GetLastWriteTimeUtc(Configuration), Inode(Configuration), Inode(Path.Combine(Bin, "vpc-cni"))));
-        Assert.DoesNotContain(_said, sentence => sentence.Contains("written", StringComparison.Ordinal));
-        Assert.Equal(2, _said.Count(sentence => sentence.EndsWith("is up to date", StringComparison.Ordinal)));
+        Assert.DoesNotContain(_reports, sentence => sentence.Contains("written", StringComparison.Ordinal));
+        Assert.Equal(2, _reports.Count(sentence => sentence.EndsWith("is up to date", StringComparison.Ordinal)));
     }
 
     [Fact]
-    public async Task New_version_replaces_the_plugin_by_rename_because_the_old_one_may_be_running()
+    public async Task New_version_replaces_the_plugin_by_rename()
     {
         await InstallAsync();
         var old = Inode(Path.Combine(Bin, "vpc-cni"));
@@ -87,7 +87,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_after_install_leaves_what_was_there_before()
+    public async Task Uninstall_after_install_restores_the_previous_state()
     {
         Directory.CreateDirectory(Bin);
         File.WriteAllText(Path.Combine(Bin, "portmap"), "foreign");
@@ -99,7 +99,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Node_of_aws_node_gets_its_own_configuration_back_byte_for_byte()
+    public async Task Uninstall_restores_the_configuration_of_aws_node_byte_for_byte()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
@@ -113,19 +113,19 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_does_not_touch_a_configuration_that_aws_node_has_written_since()
+    public async Task Uninstall_keeps_a_configuration_that_aws_node_wrote_later()
     {
         await InstallAsync();
         File.WriteAllText(Configuration, Reference);
         Uninstall();
         Assert.Equal(["conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
-        Assert.Contains(_said, sentence => sentence.Contains("not ours", StringComparison.Ordinal));
+        Assert.Contains(_reports, sentence => sentence.Contains("belongs to another network", StringComparison.Ordinal));
     }
 
-    /// <summary>A mesh appends its plugin to the conflist that it finds; pods that start without it bypass the mesh.</summary>
+    /// <summary>A mesh appends its plugin to the existing conflist; pods that start without it bypass the mesh.</summary>
     [Fact]
-    public async Task What_another_program_appended_stays_behind_our_plugins_with_a_warning()
+    public async Task Appended_plugin_stays_last_with_a_warning()
     {
         await InstallAsync();
         Assert.Empty(_warned);
@@ -142,18 +142,18 @@ public sealed class InstallerTests : IDisposable
         );
         Assert.Equal(2, _warned.Count);
         Assert.Contains("istio-cni", _warned[0], StringComparison.Ordinal);
-        Assert.Contains("does not have it", _warned[0], StringComparison.Ordinal);
+        Assert.Contains("it is not in ", _warned[0], StringComparison.Ordinal);
 
         var written = (File.ReadAllText(Configuration), Inode(Configuration));
         File.WriteAllText(Path.Combine(Bin, "istio-cni"), "mesh");
         _warned.Clear();
         await InstallAsync();
         Assert.Equal(written, (File.ReadAllText(Configuration), Inode(Configuration)));
-        Assert.DoesNotContain("does not have it", _warned[0], StringComparison.Ordinal);
+        Assert.DoesNotContain("it is not in ", _warned[0], StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Our_entries_behind_ours_follow_the_settings_and_are_not_taken_for_others()
+    public async Task Own_entries_follow_the_settings_and_are_not_chained_plugins()
     {
         await InstallAsync();
         Append("""{"type":"bandwidth","capabilities":{"bandwidth":true}}""", """{"type":"vpc-cni"}""", """{"type":7}""", "3");
@@ -165,7 +165,7 @@ public sealed class InstallerTests : IDisposable
     [Theory]
     [InlineData("""{"plugins":[{"type":"\ud800"},{"type":"istio-cni"}]}""")]
     [InlineData("""{"plugins":[{"\ud800":"aws-cni"}]}""")]
-    public async Task A_configuration_with_text_that_is_no_valid_Unicode_is_another_s_and_kept(string content)
+    public async Task Configuration_with_invalid_unicode_is_kept_as_another_networks(string content)
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, content);
@@ -176,7 +176,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task What_was_appended_to_the_configuration_of_aws_node_is_taken_over_and_its_own_plugins_are_not()
+    public async Task Only_appended_plugins_of_the_configuration_of_aws_node_are_kept()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
@@ -191,7 +191,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Plugins_of_another_network_are_not_taken_over()
+    public async Task Plugins_of_another_network_are_not_kept()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, """{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"bridge"},{"type":"firewall"}]}""");
@@ -200,7 +200,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_names_what_another_program_has_to_append_again()
+    public async Task Uninstall_names_plugins_that_must_be_appended_again()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
@@ -217,7 +217,7 @@ public sealed class InstallerTests : IDisposable
     [InlineData("[]")]
     [InlineData("{\"plugins\":[]}")]
     [InlineData("{\"plugins\":[{\"type\":7}]}")]
-    public async Task Undecidable_configuration_is_not_ours_and_is_kept(string content)
+    public async Task Uncertain_configuration_is_kept_as_another_networks(string content)
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, content);
@@ -227,7 +227,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task What_a_crashed_install_left_is_written_over()
+    public async Task Leftover_of_a_crashed_install_is_overwritten()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Path.Combine(Conf, ".10-aws.conflist.new"), "half a fi");
@@ -236,7 +236,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Without_a_ready_daemon_the_plugin_is_installed_and_the_configuration_stays_as_it_was()
+    public async Task Missing_daemon_installs_the_plugin_and_keeps_the_configuration()
     {
         Directory.CreateDirectory(Conf);
         File.WriteAllText(Configuration, Reference);
@@ -256,7 +256,7 @@ public sealed class InstallerTests : IDisposable
         );
         Assert.Equal(["bin/vpc-cni", "conf/10-aws.conflist"], Files());
         Assert.Equal(Reference, File.ReadAllText(Configuration));
-        Assert.Contains("left as it was", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("configuration is unchanged", error.ToString(), StringComparison.Ordinal);
 
         Assert.Equal(
             1,
@@ -267,7 +267,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_removes_source_NAT_when_something_takes_its_place_or_when_told_to()
+    public async Task Uninstall_removes_source_nat_if_it_is_replaced_or_on_request()
     {
         List<bool> asked = [];
         var outcomes = new Queue<NatRemovalOutcome>([
@@ -302,7 +302,7 @@ public sealed class InstallerTests : IDisposable
     }
 
     [Fact]
-    public async Task Uninstall_removes_the_notes_of_missed_dels_and_nothing_else_that_lies_there()
+    public async Task Uninstall_removes_records_of_missed_dels_and_no_other_files()
     {
         using (var folder = MissedDelFolder.Open(Socket))
             folder.Write(new string('a', 40), "{}"u8, unique: 1);
@@ -318,7 +318,7 @@ public sealed class InstallerTests : IDisposable
 
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(notes).Select(Path.GetFileName));
-        Assert.Contains("1 files in it are no notes", error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("it has 1 files that are not records", error.ToString(), StringComparison.Ordinal);
         File.Delete(Path.Combine(notes, "README"));
         Assert.Equal(0, await commands.InvokeAsync(["uninstall"], new IpamdOptions { Install = Options, SocketPath = Socket }));
         Assert.False(Directory.Exists(notes));
@@ -326,7 +326,7 @@ public sealed class InstallerTests : IDisposable
 
     private string Configuration => Path.Combine(Conf, Conflist.FileName);
 
-    /// <summary>Of a daemon that is not there.</summary>
+    /// <summary>Socket of a daemon that does not run.</summary>
     private string Socket => Path.Combine(_folder.FullName, "none.sock");
 
     private List<string?> Types() =>
@@ -355,7 +355,7 @@ public sealed class InstallerTests : IDisposable
 
     private void Uninstall() => Installer().Uninstall();
 
-    private Installer Installer() => new(Options, new PluginInquiry(TimeProvider.System), _said.Add, _warned.Add);
+    private Installer Installer() => new(Options, new PluginInquiry(TimeProvider.System), _reports.Add, _warned.Add);
 
     private List<string> Files() =>
         [

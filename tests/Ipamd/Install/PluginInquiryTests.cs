@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Install;
 
-/// <summary>What plugins say of themselves when they are executed, and what becomes of those that say nothing useful.</summary>
+/// <summary>Tests what plugins print when executed, and how useless answers are handled.</summary>
 public sealed class PluginInquiryTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-inquiry-");
@@ -15,7 +15,7 @@ public sealed class PluginInquiryTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public async Task Versions_are_those_that_the_plugin_prints_after_it_has_read_its_input()
+    public async Task Versions_are_those_that_the_plugin_prints()
     {
         TestPlugin.WriteCore(Plugin, "v1.7.1");
         var support = await AskAsync();
@@ -25,18 +25,18 @@ public sealed class PluginInquiryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("echo garbage", "something else than an object with supportedVersions")]
-    [InlineData("echo '[]'", "something else")]
-    [InlineData("echo '{\"supportedVersions\":\"1.1.0\"}'", "something else")]
-    [InlineData("echo '{\"supportedVersions\":[]}'", "something else")]
-    [InlineData("echo '{\"supportedVersions\":[1.1]}'", "something else")]
-    [InlineData("printf '{\"supportedVersions\":[\"\\\\ud800\"]}'", "something else")]
-    [InlineData("exit 0", "something else")]
+    [InlineData("echo garbage", "without an object with supportedVersions")]
+    [InlineData("echo '[]'", "without an object")]
+    [InlineData("echo '{\"supportedVersions\":\"1.1.0\"}'", "without an object")]
+    [InlineData("echo '{\"supportedVersions\":[]}'", "without an object")]
+    [InlineData("echo '{\"supportedVersions\":[1.1]}'", "without an object")]
+    [InlineData("printf '{\"supportedVersions\":[\"\\\\ud800\"]}'", "without an object")]
+    [InlineData("exit 0", "without an object")]
     [InlineData("echo '{\"supportedVersions\":[\"1.1.0\"]}'; exit 1", "exit code 1")]
     [InlineData("head -c 70000 /dev/zero | tr '\\0' x", "more than 64 KiB")]
     [InlineData("head -c 70000 /dev/zero | tr '\\0' x >&2; echo '{\"supportedVersions\":[\"1.1.0\"]}'", "more than 64 KiB")]
     [InlineData("exec cat /dev/zero", "more than 64 KiB")]
-    public async Task Any_other_answer_is_a_problem_and_no_version(string command, string expected)
+    public async Task Invalid_answer_is_a_problem_without_versions(string command, string expected)
     {
         TestPlugin.WriteAnswer(Plugin, command);
         var support = await AskAsync();
@@ -45,9 +45,9 @@ public sealed class PluginInquiryTests : IDisposable
         Assert.Null(support.Newest);
     }
 
-    /// <summary>The script's child has its streams, and would hold them open for an hour.</summary>
+    /// <summary>The script's child inherits its streams and would keep them open for an hour.</summary>
     [Fact]
-    public async Task Plugin_that_does_not_end_is_killed_with_its_children_at_the_deadline()
+    public async Task Hanging_plugin_is_killed_with_its_children_at_the_deadline()
     {
         TestPlugin.WriteAnswer(Plugin, $"echo $$ > {_folder.FullName}/pid; sleep 3600 & echo $! > {_folder.FullName}/child; wait");
         var time = new ManualTimeProvider();
@@ -66,18 +66,18 @@ public sealed class PluginInquiryTests : IDisposable
     }
 
     [Fact]
-    public async Task Files_that_cannot_be_executed_are_a_problem()
+    public async Task File_that_cannot_be_executed_is_a_problem()
     {
-        Assert.Equal("is not there", (await AskAsync()).Problem);
+        Assert.Equal("does not exist", (await AskAsync()).Problem);
         await File.WriteAllTextAsync(Plugin, "#!/bin/sh\n", TestContext.Current.CancellationToken);
         Assert.Contains("cannot be executed", (await AskAsync()).Problem, StringComparison.Ordinal);
         TestPlugin.Write(Plugin, "neither a script nor a program");
         Assert.Contains("cannot be executed", (await AskAsync()).Problem, StringComparison.Ordinal);
     }
 
-    /// <summary>A foreign program has no business with the daemon's credentials.</summary>
+    /// <summary>Another program must not receive the daemon's credentials.</summary>
     [Fact]
-    public async Task Environment_of_the_plugin_is_that_of_the_protocol_alone()
+    public async Task Environment_of_the_plugin_has_only_variables_of_the_protocol()
     {
         TestPlugin.WriteAnswer(Plugin, $"env | cut -d= -f1 | sort > {_folder.FullName}/names; pwd >> {_folder.FullName}/names");
         await AskAsync();
@@ -89,7 +89,7 @@ public sealed class PluginInquiryTests : IDisposable
     }
 
     [Fact]
-    public async Task Answer_is_kept_until_the_file_changes_and_a_failure_is_not_kept()
+    public async Task Answer_is_cached_until_the_file_changes_and_a_failure_is_not()
     {
         var inquiry = new PluginInquiry(TimeProvider.System);
         var calls = Path.Combine(_folder.FullName, "calls");
@@ -118,7 +118,7 @@ public sealed class PluginInquiryTests : IDisposable
     [InlineData("portmap", "CNI portmap plugin v99999999999.1.1\n", null)]
     [InlineData("portmap", "CNI portmap plugin (devel)\n", null)]
     [InlineData("portmap", "", null)]
-    public void Core_plugin_is_recognised_by_its_introduction(string name, string text, string? expected) =>
+    public void Core_plugin_is_recognised_by_the_line_that_it_prints(string name, string text, string? expected) =>
         Assert.Equal(expected, CorePluginVersion.Parse(name, text)?.ToString());
 
     [Theory]
@@ -134,12 +134,12 @@ public sealed class PluginInquiryTests : IDisposable
     [InlineData(TestPlugin.Current, TestPlugin.Current, false)]
     [InlineData(TestPlugin.Current, TestPlugin.Old, false)]
     [InlineData("nothing", TestPlugin.Current, false)]
-    public void Builds_that_do_not_say_their_release_are_compared_by_their_protocol(string present, string offered, bool expected) =>
+    public void Builds_without_a_release_are_compared_by_protocol_version(string present, string offered, bool expected) =>
         Assert.Equal(expected, Core("version unknown").IsOlderThan(Core("v1.7.1"), Support(present), Support(offered)));
 
-    /// <summary>Debian's 1.1.1: what real plugins print.</summary>
+    /// <summary>Tests with real plugins: Debian's 1.1.1.</summary>
     [Fact]
-    public async Task Plugins_of_the_distribution_say_what_they_are()
+    public async Task Plugins_of_the_distribution_are_recognised()
     {
         var plugins = Directory.Exists("/usr/lib/cni") ? Directory.GetFiles("/usr/lib/cni") : [];
         Requirement.Need(plugins.Length > 10, "the core plugins in /usr/lib/cni (containernetworking-plugins)");
@@ -155,7 +155,7 @@ public sealed class PluginInquiryTests : IDisposable
 
     private static ProtocolSupport Support(string versions) => ProtocolSupport.Parse(0, $"{{\"supportedVersions\":{versions}}}");
 
-    /// <summary>A process that has ended and waits for its parent counts as ended.</summary>
+    /// <summary>A zombie process counts as ended.</summary>
     private static bool IsRunning(string pid)
     {
         try

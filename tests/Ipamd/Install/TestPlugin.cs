@@ -2,13 +2,13 @@
 
 namespace VpcCni.Ipamd.Tests.Install;
 
-/// <summary>Plugins that are shell scripts, and answer as real ones do.</summary>
+/// <summary>Creates plugins as shell scripts that answer like real ones.</summary>
 internal static class TestPlugin
 {
     public const string Old = """["0.3.1","0.4.0","1.0.0"]""";
     public const string Current = """["0.3.1","0.4.0","1.0.0","1.1.0"]""";
 
-    /// <summary>A file that may be executed.</summary>
+    /// <summary>Creates an executable file.</summary>
     public static void Write(string path, string content)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -17,12 +17,12 @@ internal static class TestPlugin
     }
 
     /// <summary>
-    /// As the library of the CNI project has it: introduces itself on stderr without a command, answers VERSION with the versions that it
-    /// supports after it has read its input, and fails on anything else.
+    /// Creates a plugin that behaves like the CNI project's library: it prints its version on stderr without a command, answers VERSION
+    /// with the supported versions after it has read its input, and fails otherwise.
     /// </summary>
-    /// <param name="path">Its file.</param>
+    /// <param name="path">Path of the file.</param>
     /// <param name="introduction">For example "v1.7.1", or "version unknown".</param>
-    /// <param name="versions">A JSON array.</param>
+    /// <param name="versions">Versions as a JSON array.</param>
     public static void WriteCore(string path, string introduction, string versions = Current) =>
         Write(
             path,
@@ -39,6 +39,6 @@ internal static class TestPlugin
             """
         );
 
-    /// <summary>Answers VERSION by a shell command.</summary>
+    /// <summary>Creates a plugin that answers VERSION by a shell command.</summary>
     public static void WriteAnswer(string path, string command) => Write(path, $"#!/bin/sh\n{command}\n");
 }

@@ -40,7 +40,7 @@ public sealed class IntrospectionPagesTests
     }
 
     [Fact]
-    public async Task The_index_names_the_pages_and_each_of_them_is_there()
+    public async Task Index_lists_pages_that_exist()
     {
         var paths = (await GetAsync("/"))
             .RootElement.GetProperty("AvailableCommands")
@@ -51,12 +51,12 @@ public sealed class IntrospectionPagesTests
         foreach (var path in paths)
             Assert.NotEqual(JsonValueKind.Undefined, (await GetAsync(path)).RootElement.ValueKind);
 
-        // As with the AWS VPC CNI.
+        // As in the AWS VPC CNI.
         Assert.Equal((await AskAsync("/")).Body, (await AskAsync("/v1/pods")).Body);
     }
 
     [Fact]
-    public async Task Interfaces_have_the_shape_of_the_references_data_store()
+    public async Task Interfaces_have_the_format_of_the_references_data_store()
     {
         Assign("a");
         Assign("b");
@@ -65,7 +65,7 @@ public sealed class IntrospectionPagesTests
     }
 
     [Fact]
-    public async Task What_names_a_sandbox_is_not_told()
+    public async Task Sandbox_ids_and_interface_names_are_blank()
     {
         Assign("secret-sandbox");
         var text = (await AskAsync("/v1/enis")).Body;
@@ -103,7 +103,7 @@ public sealed class IntrospectionPagesTests
     }
 
     [Fact]
-    public async Task The_name_of_the_eni_config_is_a_json_string()
+    public async Task Name_of_the_eniconfig_is_a_json_string()
     {
         Assert.Equal("\"\"", (await AskAsync("/v1/eni-configs")).Body);
         _eniConfig.Tell(new EniConfigState.Present("us-east-1a", "subnet-2", []));
@@ -118,7 +118,7 @@ public sealed class IntrospectionPagesTests
     [InlineData("", 200)]
     [InlineData("attacker.example:61679", 403)]
     [InlineData("127.0.0.1.attacker.example", 403)]
-    public async Task A_request_by_a_name_that_somebody_points_here_is_refused(string host, int status) =>
+    public async Task Request_with_a_foreign_host_name_is_rejected(string host, int status) =>
         Assert.Equal(status, (await AskAsync("/v1/enis", host)).Status);
 
     private void Assign(string name) =>

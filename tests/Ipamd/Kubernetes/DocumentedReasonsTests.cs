@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes;
 
-/// <summary>Reasons are for machines: whoever acts on them reads them in the documentation.</summary>
+/// <summary>Event reasons are for programs, whose authors find them in the documentation.</summary>
 public sealed class DocumentedReasonsTests
 {
     [Theory]

@@ -31,36 +31,33 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     [InlineData("topology.kubernetes.io/zone=zone", "k8s.amazonaws.com/eniConfig=note", "note")]
     [InlineData("topology.kubernetes.io/zone=zone", "other=x", "zone")]
     [InlineData("k8s.amazonaws.com/eniConfig=unused-label", "", "default")]
-    public void Name_comes_from_the_external_label_the_annotation_or_the_label_else_it_is_default(
-        string labels,
-        string annotations,
-        string name
-    ) => Assert.Equal(name, EniConfigReference.Of(Node(labels, annotations), Options).Name);
+    public void Name_comes_from_external_label_annotation_label_or_default(string labels, string annotations, string name) =>
+        Assert.Equal(name, EniConfigReference.Of(Node(labels, annotations), Options).Name);
 
     [Fact]
-    public async Task Pool_learns_what_the_named_object_says_and_every_change_of_it()
+    public async Task Pool_receives_the_named_eniconfig_and_its_changes()
     {
         Start();
-        _watch!.Seen(Node("topology.kubernetes.io/zone=a"));
+        _watch!.OnNodeUpdated(Node("topology.kubernetes.io/zone=a"));
         await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
-        _source.Tell(new EniConfigFacts("subnet-2", []), "6");
+        _source.Publish(new EniConfigFacts("subnet-2", []), "6");
         await ToldAsync(new EniConfigState.Present("a", "subnet-2", []));
-        _source.Tell(null, "7");
+        _source.Publish(null, "7");
         await ToldAsync(new EniConfigState.Missing("a", "there is no such object (label topology.kubernetes.io/zone of the node)"));
-        _source.Tell(new EniConfigFacts("", ["sg-1"]), "8");
+        _source.Publish(new EniConfigFacts("", ["sg-1"]), "8");
         await ToldAsync(new EniConfigState.Missing("a", "its spec.subnet is empty (label topology.kubernetes.io/zone of the node)"));
         Assert.Equal(["list a 0", "watch a 5"], _source.Calls);
     }
 
     [Fact]
-    public async Task Node_that_names_another_one_is_followed_there_and_the_old_one_no_more()
+    public async Task Node_that_names_another_eniconfig_switches_the_watch()
     {
         Start();
-        _watch!.Seen(Node("topology.kubernetes.io/zone=a"));
+        _watch!.OnNodeUpdated(Node("topology.kubernetes.io/zone=a"));
         await ToldAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
-        _watch.Seen(Node("topology.kubernetes.io/zone=a", "unrelated=x"));
+        _watch.OnNodeUpdated(Node("topology.kubernetes.io/zone=a", "unrelated=x"));
         _source.Item = new EniConfigFacts("subnet-b", []);
-        _watch.Seen(Node("topology.kubernetes.io/zone=a", "k8s.amazonaws.com/eniConfig=b"));
+        _watch.OnNodeUpdated(Node("topology.kubernetes.io/zone=a", "k8s.amazonaws.com/eniConfig=b"));
         await ToldAsync(new EniConfigState.Present("b", "subnet-b", []));
         await Eventually.TrueAsync(() => _source.Calls.Count == 4);
         Assert.Equal(["list a 0", "watch a 5", "list b 0", "watch b 5"], _source.Calls);
@@ -72,22 +69,22 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     [InlineData("")]
     [InlineData("-a")]
     [InlineData("a/../b")]
-    public async Task Text_that_names_no_object_is_never_asked_for(string name)
+    public async Task Invalid_name_is_missing_without_a_request(string name)
     {
         Start();
-        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=" + name));
+        _watch!.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=" + name));
         await ToldAsync(
-            new EniConfigState.Missing(name, "this is no name of an object (annotation k8s.amazonaws.com/eniConfig of the node)")
+            new EniConfigState.Missing(name, "this is not a valid object name (annotation k8s.amazonaws.com/eniConfig of the node)")
         );
         Assert.Empty(_source.Calls);
     }
 
     [Fact]
-    public async Task Cluster_without_the_resource_is_an_answer_and_its_installation_is_noticed()
+    public async Task Missing_resource_is_reported_and_its_installation_is_detected()
     {
         _source.Fail(ClusterErrorKind.NotFound);
         Start();
-        _watch!.Seen(Node(""));
+        _watch!.OnNodeUpdated(Node(""));
         await ToldAsync(
             new EniConfigState.Missing(
                 "default",
@@ -101,23 +98,23 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Before_anything_is_heard_the_pool_knows_why()
+    public async Task Unread_eniconfig_is_unknown_with_a_reason()
     {
         _source.Fail(ClusterErrorKind.NotPermitted);
         Start();
-        _watch!.NodeUnknown("the API server has no node n");
+        _watch!.OnNodeUnavailable("the API server has no node n");
         await ToldAsync(new EniConfigState.Unknown("the API server has no node n"));
-        _watch.Seen(Node(""));
+        _watch.OnNodeUpdated(Node(""));
         await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
-        _watch.NodeUnknown("too late");
+        _watch.OnNodeUnavailable("too late");
         await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
     }
 
     [Fact]
-    public async Task While_the_server_is_away_the_last_one_stays()
+    public async Task Unavailable_server_leaves_the_last_eniconfig_in_force()
     {
         Start();
-        _watch!.Seen(Node(""));
+        _watch!.OnNodeUpdated(Node(""));
         await WatchedAsync(new EniConfigState.Present("default", "subnet-1", ["sg-1"]));
         for (var times = 0; times < 5; times++)
             _source.Fail(ClusterErrorKind.Unreachable);
@@ -127,46 +124,46 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Another_one_that_cannot_be_read_is_not_known_and_the_old_one_counts_only_for_what_is_there()
+    public async Task Unreadable_new_eniconfig_is_unknown_and_adds_no_interfaces()
     {
         Start();
-        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=a"));
+        _watch!.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=a"));
         await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
-        List<EniConfigState> told = [];
-        _pool.Changed = () => told.Add(_pool.Current);
+        List<EniConfigState> states = [];
+        _pool.Changed = () => states.Add(_pool.Current);
         _source.Item = new EniConfigFacts("subnet-b", []);
         _source.Fail(ClusterErrorKind.NotPermitted);
-        _watch.Seen(Node("", "k8s.amazonaws.com/eniConfig=b"));
+        _watch.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=b"));
         await ToldAsync(new EniConfigState.Unknown("call: NotPermitted"));
         await Eventually.TrueAsync(() => _time.PendingTimers == 1);
         _time.Advance(ClusterBackoff.First);
         await WatchedAsync(new EniConfigState.Present("b", "subnet-b", []));
         Assert.Equal(
             new EniConfigState.Unknown(
-                "the node names 'b' now, which has not been read yet (annotation k8s.amazonaws.com/eniConfig of the node)"
+                "the node now names 'b', which has not been read yet (annotation k8s.amazonaws.com/eniConfig of the node)"
             ),
-            told[0]
+            states[0]
         );
     }
 
     [Fact]
-    public async Task Same_one_named_in_another_way_stays_known()
+    public async Task Same_name_from_another_source_keeps_the_state()
     {
         Start();
-        _watch!.Seen(Node("", "k8s.amazonaws.com/eniConfig=a"));
+        _watch!.OnNodeUpdated(Node("", "k8s.amazonaws.com/eniConfig=a"));
         await WatchedAsync(new EniConfigState.Present("a", "subnet-1", ["sg-1"]));
         _source.Fail(ClusterErrorKind.Unreachable);
-        _watch.Seen(Node("topology.kubernetes.io/zone=a"));
+        _watch.OnNodeUpdated(Node("topology.kubernetes.io/zone=a"));
         await Eventually.TrueAsync(() => _failed.Count == 1);
         Assert.Equal(new EniConfigState.Present("a", "subnet-1", ["sg-1"]), _pool.Current);
     }
 
     [Fact]
-    public async Task Defect_while_it_is_followed_ends_the_run_and_the_next_run_goes_on()
+    public async Task Exception_in_the_watch_ends_the_run_and_the_next_run_continues()
     {
         _pool.Changed = () => throw new InvalidOperationException("defect");
         Start();
-        _watch!.Seen(Node(""));
+        _watch!.OnNodeUpdated(Node(""));
         var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => _running!.WaitAsync(TimeSpan.FromSeconds(10)));
         Assert.Equal("defect", failure.Message);
         _pool.Changed = () => { };
@@ -193,7 +190,7 @@ public sealed class EniConfigWatchTests : IAsyncDisposable
         Eventually.TrueAsync(() => _pool.Current.Equals(expected), what: expected.ToString());
 
     /// <summary>
-    /// The state is told between the list and the watch; only behind both does the next call of the server come from the test.
+    /// Waits for the call after list and watch. The state is published between those two, so only the next call comes from the test.
     /// </summary>
     private Task WatchedAsync(EniConfigState expected) =>
         Eventually.TrueAsync(() => _pool.Current.Equals(expected) && _source.IsWatched, what: expected.ToString());

@@ -10,14 +10,14 @@ public sealed class EventAggregatorTests
     private readonly EventAggregator _book = new();
 
     [Fact]
-    public void Empty_book_has_nothing_to_say()
+    public void Empty_aggregator_has_no_event()
     {
         Assert.Null(_book.Next(Start, out var wait));
         Assert.Null(wait);
     }
 
     [Fact]
-    public void Book_keeps_the_latest_and_counts_what_had_to_go()
+    public void Full_aggregator_drops_the_oldest_series_and_counts_it()
     {
         for (var number = 0; number < EventAggregator.MaxSeries + 44; number++)
             _book.Record(About(number), Start + TimeSpan.FromSeconds(number));
@@ -26,7 +26,7 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void Intervals_grow_to_ten_minutes_and_no_further()
+    public void Interval_grows_to_ten_minutes()
     {
         List<double> waits = [];
         var now = Start;
@@ -45,7 +45,7 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void What_happens_again_after_an_hour_is_a_new_event()
+    public void Occurrence_after_an_hour_is_a_new_event()
     {
         _book.Record(About(1), Start);
         _book.Written(_book.Next(Start, out _)!, "name", "uid", Start);
@@ -55,14 +55,14 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void Message_without_an_end_is_cut()
+    public void Long_message_is_truncated()
     {
         _book.Record(new Occurrence(new EventSubject("default", "p"), "R", new string('x', 100_000)), Start);
         Assert.Equal(1000, _book.Next(Start, out _)?.Message.Length);
     }
 
     [Fact]
-    public void What_happened_while_it_was_written_is_written_again()
+    public void Occurrence_during_a_write_is_written_later()
     {
         _book.Record(About(1), Start);
         var item = _book.Next(Start, out _)!;
@@ -75,7 +75,7 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void What_failed_less_often_comes_first()
+    public void Series_with_fewer_failures_comes_first()
     {
         _book.Record(About(1), Start);
         _book.Failed(_book.Next(Start, out _)!, Start);
@@ -85,7 +85,7 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void What_always_fails_is_tried_less_and_less_and_given_up_after_an_hour()
+    public void Failing_series_backs_off_and_is_dropped_after_an_hour()
     {
         _book.Record(About(1), Start);
         List<double> waits = [];
@@ -115,7 +115,7 @@ public sealed class EventAggregatorTests
     }
 
     [Fact]
-    public void What_was_written_after_all_starts_anew()
+    public void Successful_write_resets_the_failures()
     {
         _book.Record(About(1), Start);
         _book.Failed(_book.Next(Start, out _)!, Start);

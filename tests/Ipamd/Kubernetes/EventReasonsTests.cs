@@ -15,7 +15,7 @@ public sealed class EventReasonsTests
         Node = new("", "node-1");
 
     [Fact]
-    public void Every_obstacle_has_a_reason_of_its_own()
+    public void Every_obstacle_has_a_distinct_reason()
     {
         string[] reasons = [.. Enum.GetValues<GrowthObstacleKind>().Select(EventReasons.ReasonOf)];
         Assert.Equal(reasons.Distinct(), reasons);
@@ -23,7 +23,7 @@ public sealed class EventReasonsTests
     }
 
     [Fact]
-    public void Pod_without_an_address_is_told_why()
+    public void Failed_add_is_an_event_on_the_pod()
     {
         Assert.Equal(
             new Occurrence(Pod, "SubnetExhausted", "because"),
@@ -35,7 +35,7 @@ public sealed class EventReasonsTests
     }
 
     [Fact]
-    public void Client_that_left_and_a_container_outside_Kubernetes_are_nobodys_event()
+    public void Cancelled_add_and_container_outside_kubernetes_are_no_event()
     {
         Assert.Null(Of(Failed(AddFailureKind.ClientGone, null)));
         Assert.Null(Of(Failed(AddFailureKind.NoAddress, null) with { Pod = new PodReference("", "") }));
@@ -48,7 +48,7 @@ public sealed class EventReasonsTests
     [InlineData("EniConfig", true)]
     [InlineData("InterfaceLimit", false)]
     [InlineData("MaxPods", false)]
-    public void Node_is_told_what_stands_against_growth_unless_it_is_simply_full(string kind, bool isTold)
+    public void Growth_obstacle_is_an_event_on_the_node_unless_it_is_full(string kind, bool isTold)
     {
         var plan = new PoolPlan
         {
@@ -63,7 +63,7 @@ public sealed class EventReasonsTests
     }
 
     [Fact]
-    public void Node_is_told_what_the_role_may_not_do_and_that_the_disk_fails()
+    public void Missing_permission_and_failed_disk_are_events_on_the_node()
     {
         Assert.Equal(
             new Occurrence(Node, "MissingIAMPermissions", "DescribeNetworkInterfaces"),

@@ -42,7 +42,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task First_failure_of_a_pod_is_an_event_at_once_with_the_pods_uid()
+    public async Task First_failure_of_a_pod_is_written_at_once_with_its_uid()
     {
         Fail(1);
         await EventsAsync(1);
@@ -55,7 +55,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Same_again_is_counted_and_written_after_half_a_minute_then_a_minute()
+    public async Task Repeated_failure_is_counted_and_written_after_30_then_60_seconds()
     {
         Fail(1);
         await EventsAsync(1);
@@ -78,7 +78,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Storm_of_failures_is_written_within_the_budget()
+    public async Task Burst_of_failures_is_written_within_the_budget()
     {
         for (var number = 0; number < 100; number++)
             Fail(number);
@@ -91,7 +91,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_of_the_same_name_that_is_another_one_gets_an_event_of_its_own()
+    public async Task New_pod_of_the_same_name_gets_a_new_event()
     {
         Fail(1);
         await EventsAsync(1);
@@ -103,7 +103,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Event_that_the_cluster_has_dropped_is_written_anew()
+    public async Task Event_that_the_cluster_dropped_is_created_again()
     {
         Fail(1);
         await EventsAsync(1);
@@ -115,7 +115,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Server_that_is_away_gets_the_count_when_it_returns()
+    public async Task Unavailable_server_gets_the_count_when_it_returns()
     {
         for (var times = 0; times < 6; times++)
             _cluster.Fail(ClusterErrorKind.Unreachable);
@@ -135,7 +135,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Event_that_is_refused_is_dropped_and_the_next_one_is_written()
+    public async Task Rejected_event_is_dropped_and_the_next_one_is_written()
     {
         _cluster.Pods.Remove(Pod(0));
         Fail(0);
@@ -150,7 +150,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Event_that_is_forgotten_is_no_sign_that_events_are_permitted()
+    public async Task Dropped_event_does_not_clear_a_missing_permission()
     {
         _cluster.Pods.Remove(Pod(2));
         Fail(1);
@@ -167,7 +167,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Event_that_is_forgotten_is_a_sign_that_the_server_is_there_again()
+    public async Task Dropped_event_clears_an_outage()
     {
         _cluster.Fail(ClusterErrorKind.Unreachable);
         Fail(1);
@@ -179,7 +179,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Namespace_whose_events_always_fail_does_not_stand_before_the_others()
+    public async Task Namespace_whose_events_fail_does_not_delay_the_others()
     {
         _cluster.Broken.Add("broken");
         for (var number = 0; number < 5; number++)
@@ -198,7 +198,7 @@ public sealed class EventReporterTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Event_of_the_node_carries_the_nodes_uid()
+    public async Task Event_of_the_node_has_its_uid()
     {
         _reporter.Record(new PoolEvent.CheckpointWritten(_time.GetUtcNow(), TimeSpan.Zero, "disk full"));
         await EventsAsync(1);
@@ -230,7 +230,7 @@ public sealed class EventReporterTests : IAsyncDisposable
             )
         );
 
-    /// <summary>Waits until the reporter waits for time, so that it does not miss any.</summary>
+    /// <summary>Waits until the reporter waits on the clock, so that it sees the next advance.</summary>
     private async Task AdvanceAsync(TimeSpan by)
     {
         await Eventually.TrueAsync(() => _time.PendingTimers > 0);

@@ -4,25 +4,25 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes;
 
-/// <summary>A cluster with pods and events that does what it is asked at once, or fails.</summary>
+/// <summary>An in-memory cluster with pods and events that succeeds at once, or fails on request.</summary>
 internal sealed class FakeClusterWriter : IClusterWriter
 {
     private readonly Queue<ClusterException> _failures = new();
 
     public Dictionary<PodReference, PodFacts> Pods { get; } = [];
 
-    /// <summary>By name, as they stand in the cluster.</summary>
+    /// <summary>Events by name.</summary>
     public Dictionary<string, EventRecord> Events { get; } = [];
 
-    /// <summary>Of each of <see cref="Annotated"/>, as asked for.</summary>
+    /// <summary>Requested UID for each of <see cref="Annotated"/>.</summary>
     public List<string?> Uids { get; } = [];
 
-    /// <summary>What was written, e.g. <c>default/web pod-ips=10.0.0.1 (uid)</c>.</summary>
+    /// <summary>Written annotations, e.g. <c>default/web pod-ips=10.0.0.1 (uid)</c>.</summary>
     public List<string> Annotated { get; } = [];
 
     public int Calls { get; private set; }
 
-    /// <summary>Events of these namespaces are answered with an error, as by an admission webhook that is broken.</summary>
+    /// <summary>Namespaces whose events fail, as with a broken admission webhook.</summary>
     public HashSet<string> Broken { get; } = [];
 
     /// <summary>Attempts at <see cref="Broken"/> namespaces.</summary>
@@ -40,14 +40,14 @@ internal sealed class FakeClusterWriter : IClusterWriter
             if (Broken.Contains(item.Subject.Namespace))
             {
                 Rejected++;
-                throw Refusal(ClusterErrorKind.Unreachable);
+                throw Failure(ClusterErrorKind.Unreachable);
             }
 
-            return Events.TryAdd(item.Name, item) ? item : throw Refusal(ClusterErrorKind.Refused);
+            return Events.TryAdd(item.Name, item) ? item : throw Failure(ClusterErrorKind.Refused);
         });
 
     public Task UpdateEventAsync(EventRecord item, CancellationToken cancellationToken) =>
-        CallAsync(() => Events.ContainsKey(item.Name) ? Events[item.Name] = item : throw Refusal(ClusterErrorKind.NotFound));
+        CallAsync(() => Events.ContainsKey(item.Name) ? Events[item.Name] = item : throw Failure(ClusterErrorKind.NotFound));
 
     public Task<string> AnnotatePodAsync(
         PodReference pod,
@@ -59,9 +59,9 @@ internal sealed class FakeClusterWriter : IClusterWriter
         CallAsync(() =>
         {
             if (Pods.GetValueOrDefault(pod) is not { } facts)
-                throw Refusal(ClusterErrorKind.NotFound);
+                throw Failure(ClusterErrorKind.NotFound);
             if (uid is not null && uid != facts.Uid)
-                throw Refusal(ClusterErrorKind.Refused);
+                throw Failure(ClusterErrorKind.Refused);
             Annotated.Add($"{pod} {annotation}={value}");
             Uids.Add(uid);
             return facts.Uid;
@@ -74,11 +74,11 @@ internal sealed class FakeClusterWriter : IClusterWriter
         {
             return _failures.TryDequeue(out var failure) ? Task.FromException<TResult>(failure) : Task.FromResult(answer());
         }
-        catch (ClusterException refusal)
+        catch (ClusterException failure)
         {
-            return Task.FromException<TResult>(refusal);
+            return Task.FromException<TResult>(failure);
         }
     }
 
-    private static ClusterException Refusal(ClusterErrorKind kind) => new(kind, "call", kind.ToString());
+    private static ClusterException Failure(ClusterErrorKind kind) => new(kind, "call", kind.ToString());
 }

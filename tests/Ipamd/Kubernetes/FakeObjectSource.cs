@@ -3,27 +3,28 @@ using VpcCni.Ipamd.Kubernetes;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes;
 
-/// <summary>An API server with one object, whose watches a test feeds and ends. Everything runs on the test's thread.</summary>
+/// <summary>An API server with one object, whose watches a test feeds and ends. Runs on the test's thread.</summary>
 internal sealed class FakeObjectSource<T> : IObjectSource<T>
     where T : class
 {
     private readonly Queue<ClusterException> _failures = new();
-    private (Action<ObjectNews<T>> Told, TaskCompletionSource End)? _watch;
+    private (Action<ObjectEvent<T>> OnEvent, TaskCompletionSource End)? _watch;
 
     public T? Item { get; set; }
 
     public string Version { get; set; } = "1";
 
-    /// <summary>What was asked, e.g. <c>list n 0</c>, <c>watch n 7</c>.</summary>
+    /// <summary>The calls, e.g. <c>list n 0</c>, <c>watch n 7</c>.</summary>
     public List<string> Calls { get; } = [];
 
     public List<TimeSpan> Durations { get; } = [];
 
     public bool IsWatched => _watch is not null;
 
-    private (Action<ObjectNews<T>> Told, TaskCompletionSource End) Watch => _watch ?? throw new InvalidOperationException("nobody watches");
+    private (Action<ObjectEvent<T>> OnEvent, TaskCompletionSource End) Watch =>
+        _watch ?? throw new InvalidOperationException("no watch is open");
 
-    /// <summary>The next call fails.</summary>
+    /// <summary>Makes the next call fail.</summary>
     public void Fail(ClusterErrorKind kind, TimeSpan? retryAfter = null) =>
         _failures.Enqueue(new ClusterException(kind, "call", kind.ToString(), retryAfter));
 
@@ -39,7 +40,7 @@ internal sealed class FakeObjectSource<T> : IObjectSource<T>
         string name,
         string version,
         TimeSpan duration,
-        Action<ObjectNews<T>> told,
+        Action<ObjectEvent<T>> onEvent,
         CancellationToken cancellationToken
     )
     {
@@ -48,7 +49,7 @@ internal sealed class FakeObjectSource<T> : IObjectSource<T>
         if (_failures.TryDequeue(out var failure))
             throw failure;
         var end = new TaskCompletionSource();
-        _watch = (told, end);
+        _watch = (onEvent, end);
         await using var registration = cancellationToken.Register(() => end.TrySetCanceled(cancellationToken));
         try
         {
@@ -60,11 +61,11 @@ internal sealed class FakeObjectSource<T> : IObjectSource<T>
         }
     }
 
-    public void Tell(T? item, string version) => Watch.Told(new ObjectNews<T>(item, Version = version, IsBookmark: false));
+    public void Publish(T? item, string version) => Watch.OnEvent(new ObjectEvent<T>(item, Version = version, IsBookmark: false));
 
-    public void Bookmark(string version) => Watch.Told(new ObjectNews<T>(null, Version = version, IsBookmark: true));
+    public void Bookmark(string version) => Watch.OnEvent(new ObjectEvent<T>(null, Version = version, IsBookmark: true));
 
-    /// <summary>The server ends the watch, with an error or without.</summary>
+    /// <summary>Ends the watch, with or without an error.</summary>
     public void End(ClusterErrorKind? kind = null)
     {
         var end = Watch.End;

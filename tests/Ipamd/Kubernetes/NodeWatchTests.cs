@@ -15,34 +15,34 @@ public sealed class NodeWatchTests
     private readonly List<NodeFacts> _seen = [];
 
     [Fact]
-    public async Task Capacity_and_cordon_reach_the_pool_and_wake_it()
+    public async Task Capacity_and_cordon_are_applied_and_raise_the_signal()
     {
         var watch = Watch();
-        watch.Told(Node(maxPods: 29));
+        watch.OnUpdate(Node(maxPods: 29));
         await AssertPoolAsync(29, isUnschedulable: false, isWoken: true);
-        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        watch.OnUpdate(Node(maxPods: 29, isUnschedulable: true));
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: true);
-        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        watch.OnUpdate(Node(maxPods: 29, isUnschedulable: true));
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: false);
-        watch.Told(Node(maxPods: 110));
+        watch.OnUpdate(Node(maxPods: 110));
         await AssertPoolAsync(110, isUnschedulable: false, isWoken: true);
         Assert.Equal(4, _seen.Count);
     }
 
     [Fact]
-    public async Task Node_that_is_gone_or_says_no_capacity_changes_nothing()
+    public async Task Missing_node_or_capacity_changes_nothing()
     {
         var watch = Watch();
-        watch.Told(null);
+        watch.OnUpdate(null);
         await AssertPoolAsync(null, isUnschedulable: false, isWoken: false);
-        watch.Told(Node(maxPods: 29, isUnschedulable: true));
+        watch.OnUpdate(Node(maxPods: 29, isUnschedulable: true));
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: true);
-        watch.Told(null);
-        watch.Told(Node(maxPods: null, isUnschedulable: true));
+        watch.OnUpdate(null);
+        watch.OnUpdate(Node(maxPods: null, isUnschedulable: true));
         await AssertPoolAsync(29, isUnschedulable: true, isWoken: false);
     }
 
-    private NodeWatch Watch() => new("n", _conditions, _signal, NullLogger<NodeWatch>.Instance) { Seen = _seen.Add };
+    private NodeWatch Watch() => new("n", _conditions, _signal, NullLogger<NodeWatch>.Instance) { NodeUpdated = _seen.Add };
 
     private static NodeFacts Node(int? maxPods, bool isUnschedulable = false) =>
         new("uid", maxPods, isUnschedulable, new Dictionary<string, string>(), new Dictionary<string, string>());

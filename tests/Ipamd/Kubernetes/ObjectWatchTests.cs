@@ -9,7 +9,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
 {
     private readonly ManualTimeProvider _time = new();
     private readonly FakeObjectSource<string> _source = new() { Item = "a", Version = "5" };
-    private readonly List<string?> _told = [];
+    private readonly List<string?> _updates = [];
     private readonly List<string?> _failed = [];
     private readonly CancellationTokenSource _stop = new();
     private Task? _running;
@@ -22,33 +22,33 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Object_is_listed_once_and_then_watched_from_the_lists_version_on()
+    public void Object_is_listed_once_and_watched_from_the_version_of_the_list()
     {
         Start();
-        _source.Tell("b", "6");
-        _source.Tell(null, "7");
-        _source.Tell("c", "8");
-        Assert.Equal(["a", "b", null, "c"], _told);
+        _source.Publish("b", "6");
+        _source.Publish(null, "7");
+        _source.Publish("c", "8");
+        Assert.Equal(["a", "b", null, "c"], _updates);
         Assert.Equal(["list n 0", "watch n 5"], _source.Calls);
         Assert.Empty(_failed);
     }
 
     [Fact]
-    public void Watch_that_ends_in_time_goes_on_at_once_where_the_last_event_was()
+    public void Watch_that_ends_in_time_continues_at_once_from_its_last_event()
     {
         Start();
-        _source.Tell("b", "6");
+        _source.Publish("b", "6");
         _source.Bookmark("90");
         _time.Advance(TimeSpan.FromMinutes(6));
         _source.End();
         Assert.Equal(["list n 0", "watch n 5", "watch n 90"], _source.Calls);
-        Assert.Equal(["a", "b"], _told);
+        Assert.Equal(["a", "b"], _updates);
         Assert.Equal(0, _time.PendingTimers);
         Assert.Empty(_failed);
     }
 
     [Fact]
-    public void Watches_last_five_to_ten_minutes_each_another_time()
+    public void Watch_duration_is_random_between_five_and_ten_minutes()
     {
         Start();
         for (var round = 0; round < 20; round++)
@@ -62,7 +62,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Server_that_closes_every_watch_at_once_is_asked_less_and_less()
+    public void Watches_closed_at_once_are_retried_with_backoff()
     {
         Start();
         for (var second = 0; second < 600; second++)
@@ -73,16 +73,16 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         }
 
         Assert.InRange(_source.Calls.Count, 20, 60);
-        Assert.Equal(["a"], _told);
+        Assert.Equal(["a"], _updates);
     }
 
     [Fact]
-    public void Server_that_says_a_word_and_closes_is_not_asked_again_without_a_pause()
+    public void Watch_closed_after_one_event_is_followed_by_a_pause()
     {
         Start();
         for (var round = 6; round < 12; round++)
         {
-            _source.Tell("b", $"{round}");
+            _source.Publish("b", $"{round}");
             _source.End();
             Assert.False(_source.IsWatched);
             _time.Advance(ClusterBackoff.First);
@@ -93,19 +93,19 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Forgotten_version_leads_to_a_list_of_the_newest_state()
+    public void Expired_version_leads_to_a_list_of_the_latest_state()
     {
         Start();
-        _source.Tell("b", "6");
+        _source.Publish("b", "6");
         (_source.Item, _source.Version) = ("z", "900");
         _source.End(ClusterErrorKind.Expired);
         _time.Advance(ClusterBackoff.First);
         Assert.Equal(["list n 0", "watch n 5", "list n", "watch n 900"], _source.Calls);
-        Assert.Equal(["a", "b", "z"], _told);
+        Assert.Equal(["a", "b", "z"], _updates);
     }
 
     [Fact]
-    public void Server_that_goes_away_changes_nothing_and_what_was_missed_comes_as_one_change()
+    public void Outage_changes_nothing_and_ends_with_one_update()
     {
         Start();
         _source.End(ClusterErrorKind.Unreachable);
@@ -113,15 +113,15 @@ public sealed class ObjectWatchTests : IAsyncDisposable
             _source.Fail(ClusterErrorKind.Unreachable);
         (_source.Item, _source.Version) = ("b", "9");
         _time.Advance(ClusterBackoff.First);
-        Assert.Equal(["a"], _told);
+        Assert.Equal(["a"], _updates);
         _time.Advance(TimeSpan.FromMinutes(5));
-        Assert.Equal(["a", "b"], _told);
+        Assert.Equal(["a", "b"], _updates);
         Assert.Equal(["list n 5", "list n", "watch n 9"], _source.Calls.Distinct().TakeLast(3));
         Assert.Equal([.. Enumerable.Repeat<string?>("Unreachable", 6), null], _failed);
     }
 
     [Fact]
-    public void Outage_of_seconds_sends_nobody_to_the_newest_state()
+    public void Short_outage_keeps_the_lower_bound_of_the_list()
     {
         Start();
         for (var times = 0; times < 3; times++)
@@ -132,7 +132,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Outages_do_not_add_up()
+    public void Separate_outages_are_counted_separately()
     {
         Start();
         for (var outage = 0; outage < 4; outage++)
@@ -146,20 +146,20 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Server_that_is_away_from_the_start_is_found_when_it_comes()
+    public void Server_that_is_down_at_the_start_is_found_later()
     {
         for (var times = 0; times < 8; times++)
             _source.Fail(ClusterErrorKind.Unreachable);
         Start();
-        Assert.Empty(_told);
+        Assert.Empty(_updates);
         _time.Advance(TimeSpan.FromMinutes(8));
-        Assert.Equal(["a"], _told);
+        Assert.Equal(["a"], _updates);
         Assert.Equal([.. Enumerable.Repeat("list n 0", 9), "watch n 5"], _source.Calls);
         Assert.Null(_failed[^1]);
     }
 
     [Fact]
-    public void Pauses_grow_to_half_a_minute_and_no_further()
+    public void Pause_grows_to_30_seconds()
     {
         for (var times = 0; times < 60; times++)
             _source.Fail(ClusterErrorKind.Unreachable);
@@ -169,7 +169,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Garbage_leads_to_a_new_list_and_does_not_reach_the_listener()
+    public void Unreadable_event_leads_to_a_list_and_not_to_an_update()
     {
         Start();
         _source.End(ClusterErrorKind.Unreadable);
@@ -179,7 +179,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Throttled_call_is_repeated_when_the_server_wants_it_and_not_before()
+    public void Throttled_call_is_retried_after_its_retry_after()
     {
         _source.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(40));
         Start();
@@ -190,7 +190,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Server_that_wants_an_hour_is_asked_again_after_five_minutes()
+    public void Retry_after_is_limited_to_five_minutes()
     {
         _source.Fail(ClusterErrorKind.Throttled, TimeSpan.FromHours(1));
         Start();
@@ -199,13 +199,13 @@ public sealed class ObjectWatchTests : IAsyncDisposable
     }
 
     [Fact]
-    public void Watch_that_tells_something_makes_the_next_pause_short_again()
+    public void Watch_with_an_event_resets_the_backoff()
     {
         for (var times = 0; times < 10; times++)
             _source.Fail(ClusterErrorKind.Unreachable);
         Start();
         _time.Advance(TimeSpan.FromMinutes(20));
-        _source.Tell("b", "6");
+        _source.Publish("b", "6");
         _source.End(ClusterErrorKind.Unreachable);
         _time.Advance(ClusterBackoff.First);
         Assert.True(_source.IsWatched);
@@ -215,7 +215,7 @@ public sealed class ObjectWatchTests : IAsyncDisposable
         _running = new ObjectWatch<string>(
             _source,
             "n",
-            _told.Add,
+            _updates.Add,
             failure => _failed.Add(failure?.Kind.ToString()),
             _time,
             new Random(1)

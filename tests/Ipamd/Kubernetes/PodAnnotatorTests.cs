@@ -57,7 +57,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_of_that_name_on_another_node_is_left_alone_and_one_that_is_gone_too()
+    public async Task Pod_on_another_node_or_deleted_is_not_annotated()
     {
         Start();
         _cluster.Pods[Web] = new PodFacts("new", "node-2");
@@ -70,7 +70,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_that_moved_while_the_server_was_away_keeps_the_address_of_its_new_node()
+    public async Task Pod_that_moved_during_an_outage_keeps_its_new_address()
     {
         _cluster.Fail(ClusterErrorKind.Unreachable);
         Start();
@@ -84,7 +84,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_that_moved_before_the_daemon_started_again_keeps_the_address_of_its_new_node()
+    public async Task Pod_that_moved_before_a_restart_keeps_its_new_address()
     {
         (_addresses[Web], _addresses[Db]) = ("10.0.0.5", "10.0.0.9");
         _cluster.Pods[Web] = new PodFacts("new", "node-2");
@@ -94,7 +94,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Only_what_has_just_happened_is_written_without_a_look_at_the_pod()
+    public async Task Only_a_fresh_event_is_written_without_reading_the_pod()
     {
         _cluster.Pods[new PodReference("default", "api")] = new PodFacts("uid-api", "node-1");
         _cluster.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(10));
@@ -110,7 +110,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_that_is_gone_does_not_make_a_missing_permission_look_well()
+    public async Task Deleted_pod_does_not_clear_a_missing_permission()
     {
         _cluster.Fail(ClusterErrorKind.NotPermitted);
         _cluster.Pods.Remove(Web);
@@ -126,7 +126,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Server_that_is_away_gets_the_last_state_of_each_pod_when_it_returns()
+    public async Task Unavailable_server_gets_the_last_state_of_each_pod_when_it_returns()
     {
         _cluster.Fail(ClusterErrorKind.Unreachable);
         _cluster.Fail(ClusterErrorKind.Throttled, TimeSpan.FromSeconds(20));
@@ -145,7 +145,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Missing_permission_is_told_does_not_stop_the_next_one_and_may_come_yet()
+    public async Task Missing_permission_is_reported_and_retried()
     {
         _cluster.Fail(ClusterErrorKind.NotPermitted);
         Start();
@@ -161,7 +161,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     [InlineData("default", "..")]
     [InlineData(".", "web")]
     [InlineData("default", "Web")]
-    public async Task Name_that_no_pod_has_is_not_asked_for(string inNamespace, string name)
+    public async Task Invalid_pod_name_is_not_requested(string inNamespace, string name)
     {
         Start();
         Add(new PodReference(inNamespace, name), "10.0.0.5");
@@ -171,17 +171,23 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task What_a_daemon_before_may_have_left_undone_is_written_at_the_start()
+    public async Task Recent_attachments_of_the_previous_daemon_are_annotated()
     {
         _addresses[Web] = "10.0.0.5";
         _addresses[Db] = "10.0.0.9";
-        _annotator.Resume([Held(Web, "10.0.0.5"), Held(Db, "10.0.0.9") with { AssignedAt = _time.GetUtcNow() - PodAnnotator.CatchUp }]);
+        _annotator.Resume([
+            Held(Web, "10.0.0.5"),
+            Held(Db, "10.0.0.9") with
+            {
+                AssignedAt = _time.GetUtcNow() - PodAnnotator.ResumeWindow,
+            },
+        ]);
         Start();
         await AnnotatedAsync("default/web vpc.amazonaws.com/pod-ips=10.0.0.5");
     }
 
     [Fact]
-    public async Task Queue_is_bounded_and_keeps_the_latest()
+    public async Task Full_queue_drops_the_oldest_pod()
     {
         for (var number = 0; number < PodAnnotator.MaxQueued + 10; number++)
         {
@@ -197,7 +203,7 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Container_outside_Kubernetes_is_nobody_to_annotate()
+    public async Task Container_outside_kubernetes_is_not_annotated()
     {
         Start();
         Add(new PodReference("", "box"), "10.0.0.5");
@@ -214,11 +220,11 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
             : null;
 
     /// <summary>
-    /// A StatefulSet's pod that was deleted and created again while the daemon was down: the ledger has the old sandbox, the object is
-    /// another pod.
+    /// A StatefulSet's pod was deleted and created again while the daemon was down: the ledger has the old sandbox, the object is the new
+    /// pod.
     /// </summary>
     [Fact]
-    public async Task Object_that_is_younger_than_the_sandbox_gets_neither_its_address_nor_its_end()
+    public async Task Pod_created_after_the_sandbox_is_not_annotated()
     {
         var old = Held(Web, "10.0.0.5");
         (_served[Web], _addresses[Web], _addresses[Db]) = (old, "10.0.0.5", "10.0.0.9");
@@ -234,9 +240,9 @@ public sealed class PodAnnotatorTests : IAsyncDisposable
         Assert.DoesNotContain(_cluster.Annotated, line => line.StartsWith("default/web", StringComparison.Ordinal));
     }
 
-    /// <summary>Clocks of node and API server differ: the UID that was annotated says whose sandbox it was.</summary>
+    /// <summary>The clocks of node and API server differ, so the annotated UID identifies the pod.</summary>
     [Fact]
-    public async Task Object_that_was_annotated_is_known_by_its_UID()
+    public async Task Annotated_pod_is_recognised_by_its_uid()
     {
         _cluster.Pods[Web] = new PodFacts("uid-web", "node-1", _time.GetUtcNow() + TimeSpan.FromMinutes(1));
         Start();

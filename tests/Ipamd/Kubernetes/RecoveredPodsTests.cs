@@ -43,7 +43,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     [Theory]
     [InlineData("eni")]
     [InlineData("cali")]
-    public async Task Link_whose_name_is_made_from_a_pods_is_that_pods(string prefix)
+    public async Task Attachment_is_identified_by_its_link_name(string prefix)
     {
         _pods.Answers.Enqueue([new PodReference("default", "other"), Web]);
         Recover(prefix + KernelUsage.LinkSuffix(Web), "10.0.0.5");
@@ -54,7 +54,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Server_that_is_away_is_asked_again_and_nothing_is_asked_without_need()
+    public async Task Pods_are_listed_only_when_needed_and_again_after_a_failure()
     {
         Start();
         Assert.Equal(0, _pods.Calls);
@@ -68,7 +68,7 @@ public sealed class RecoveredPodsTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task Pod_that_the_cluster_does_not_have_is_asked_for_a_bounded_number_of_times()
+    public async Task Unknown_pod_is_looked_up_a_bounded_number_of_times()
     {
         Start();
         Recover("eni0123456789a", "10.0.0.5");

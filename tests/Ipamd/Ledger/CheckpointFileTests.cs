@@ -31,8 +31,8 @@ public sealed class CheckpointFileTests : IDisposable
         new()
         {
             { "directory", "is a directory" },
-            { "fifo", "is no regular file" },
-            { "socket", "is no regular file" },
+            { "fifo", "is not a regular file" },
+            { "socket", "is not a regular file" },
             { "link", "is a symbolic link" },
             { "3 GB", "bytes, expected at most" },
         };

@@ -17,7 +17,7 @@ namespace VpcCni.Ipamd.Tests.Metrics;
 public sealed class DaemonMetricsTests
 {
     [Fact]
-    public void A_daemon_that_has_just_started_is_served_as_such()
+    public void Starting_daemon_is_not_ready()
     {
         using var node = new MeasuredNode();
         var scrape = node.Scrape();
@@ -40,7 +40,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task The_pool_is_served_in_numbers_from_one_reading()
+    public async Task Pool_is_served_from_one_reading()
     {
         using var node = new MeasuredNode(new PoolTargets { WarmIpTarget = 1 });
         await node.ServeAsync();
@@ -79,7 +79,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task A_series_of_a_block_ends_when_the_block_leaves_the_node()
+    public async Task Series_of_a_block_ends_with_its_release()
     {
         using var node = new MeasuredNode(new PoolTargets { WarmIpTarget = 2 });
         await node.ServeAsync();
@@ -91,7 +91,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task An_add_that_waited_in_vain_is_counted_with_what_stood_against_it()
+    public async Task Add_without_an_address_is_counted_by_obstacle()
     {
         using var node = new MeasuredNode(provisioningDisabled: true);
         var add = node.Pool.AddAsync("a");
@@ -113,7 +113,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task An_address_that_is_used_again_is_counted_with_the_time_that_it_lay_idle()
+    public async Task Reused_address_is_counted_with_its_idle_time()
     {
         using var node = new MeasuredNode(new PoolTargets { WarmIpTarget = 1 }, maxInterfaces: 1, blocksPerInterface: 1);
         await node.ServeAsync();
@@ -133,7 +133,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task Checkpoints_that_cannot_be_written_are_counted_apart()
+    public async Task Failed_checkpoint_writes_are_counted_separately()
     {
         using var node = new MeasuredNode();
         await node.ServeAsync();
@@ -151,7 +151,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Drift_is_counted_by_kind_and_under_the_names_of_the_reference()
+    public void Drift_is_counted_by_kind_and_by_name_of_the_reference()
     {
         using var node = new MeasuredNode();
         var changes = new ObservationChanges
@@ -162,7 +162,7 @@ public sealed class DaemonMetricsTests
             BlocksLost = 2,
             Orphaned = [],
         };
-        node.Metrics.Happened(new PoolEvent.Observed(default, changes, TimeSpan.Zero));
+        node.Metrics.OnEvent(new PoolEvent.Observed(default, changes, TimeSpan.Zero));
         var scrape = node.Scrape();
         Assert.Equal(
             (1, 0, 3, 2),
@@ -184,7 +184,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Attempts_of_ec2_calls_are_counted_as_the_reference_counts_them()
+    public void Attempts_of_ec2_calls_are_counted_as_in_the_reference()
     {
         using var node = new MeasuredNode();
         node.Metrics.Attempted("CreateNetworkInterface", "", 200, TimeSpan.FromMilliseconds(250));
@@ -204,7 +204,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task Calls_of_the_cloud_are_counted_by_operation_and_outcome_with_their_latency()
+    public async Task Cloud_calls_are_counted_by_operation_and_outcome_with_latency()
     {
         using var node = new MeasuredNode();
         var call = new BudgetedCall("AssignBlocks", CallKind.Assign, CallPriority.Growth, 1);
@@ -246,7 +246,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task The_start_is_measured_once()
+    public async Task Start_is_measured_once()
     {
         using var node = new MeasuredNode();
         node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
@@ -266,7 +266,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Repairs_of_the_host_network_and_who_disputes_them_are_served_by_kind()
+    public void Repairs_and_disputes_of_the_host_network_are_served_by_kind()
     {
         using var node = new MeasuredNode();
         var rules = new RepairCount
@@ -297,7 +297,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Requests_to_the_instance_metadata_are_attempts_and_no_calls_of_ec2()
+    public void Metadata_request_is_an_attempt_and_not_an_ec2_call()
     {
         using var node = new MeasuredNode();
         node.Metrics.Attempted("GetMetadata", "", 404, TimeSpan.FromMilliseconds(1));
@@ -307,7 +307,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Whether_the_api_server_is_followed_is_served_where_there_is_one()
+    public void Cluster_metric_is_served_only_with_an_api_server()
     {
         using var alone = new MeasuredNode();
         Assert.False(alone.Scrape().Has("vpccni_cluster_ok"), "there is no cluster");
@@ -318,11 +318,11 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public void Notes_of_missed_dels_are_counted_by_what_came_of_them()
+    public void Missed_dels_are_counted_by_outcome()
     {
         using var node = new MeasuredNode();
         foreach (var outcome in (MissedDelOutcome[])[MissedDelOutcome.Released, MissedDelOutcome.Released, MissedDelOutcome.OtherBoot])
-            node.Metrics.Happened(new PoolEvent.MissedDelete(default, outcome));
+            node.Metrics.OnEvent(new PoolEvent.MissedDelete(default, outcome));
         var scrape = node.Scrape();
         Assert.Equal(2, scrape["vpccni_missed_dels_total{outcome=\"released\"}"]);
         Assert.Equal(1, scrape["vpccni_missed_dels_total{outcome=\"other_boot\"}"]);
@@ -330,7 +330,7 @@ public sealed class DaemonMetricsTests
     }
 
     [Fact]
-    public async Task What_is_told_on_the_path_of_an_add_is_counted_without_allocating()
+    public async Task Events_of_an_add_are_counted_without_allocation()
     {
         using var node = new MeasuredNode();
         var attachment = new Attachment
@@ -357,7 +357,7 @@ public sealed class DaemonMetricsTests
         void Tell()
         {
             foreach (var item in told)
-                node.Metrics.Happened(item);
+                node.Metrics.OnEvent(item);
         }
 
         long AllocatedByThousand()
@@ -368,16 +368,16 @@ public sealed class DaemonMetricsTests
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        // Until the runtime has compiled it for good, it boxes each number.
+        // The runtime boxes each number until it has compiled the method at the highest tier.
         await Eventually.TrueAsync(() => AllocatedByThousand() < 1000);
     }
 
     [Fact]
-    public void Reasons_of_deletes_that_nobody_knows_are_counted_together()
+    public void Unknown_reasons_of_dels_are_counted_together()
     {
         using var node = new MeasuredNode();
-        node.Metrics.DeleteAsked("PodDeleted");
-        node.Metrics.DeleteAsked("a\"b");
+        node.Metrics.DelRequested("PodDeleted");
+        node.Metrics.DelRequested("a\"b");
         Assert.Equal(
             (1, 0, 1),
             (
@@ -398,7 +398,7 @@ public sealed class DaemonMetricsTests
             Blocks = [],
         };
 
-    /// <summary>A pool in memory, and the metrics of a daemon that runs it.</summary>
+    /// <summary>An in-memory pool with the metrics of its daemon.</summary>
     private sealed class MeasuredNode : IDisposable
     {
         public MeasuredNode(
@@ -427,7 +427,7 @@ public sealed class DaemonMetricsTests
                     UsesCluster = usesCluster,
                 }
             );
-            Pool.Pool.Subscribe(Metrics.Happened);
+            Pool.Pool.Subscribe(Metrics.OnEvent);
             Budget.Answered = Metrics.Called;
         }
 
@@ -439,7 +439,7 @@ public sealed class DaemonMetricsTests
 
         public Scrape Scrape() => Tests.Metrics.Scrape.Of(Metrics.Write);
 
-        /// <summary>The daemon's steps until nothing is left to do.</summary>
+        /// <summary>Runs steps of the pool until there is nothing left to do.</summary>
         public async Task ServeAsync()
         {
             State.Serving(Pool.Reconciler);

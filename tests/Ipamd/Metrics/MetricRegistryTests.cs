@@ -4,7 +4,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Metrics;
 
-/// <summary>The registry with a small table of its own.</summary>
+/// <summary>Tests the registry with a small table.</summary>
 public sealed class MetricRegistryTests
 {
     private static readonly Metric First = new("first", MetricType.Gauge, "", "First");
@@ -12,7 +12,7 @@ public sealed class MetricRegistryTests
     private static readonly Metric Last = new("last", MetricType.Gauge, "", "Last");
 
     [Fact]
-    public void A_metric_that_cannot_be_read_is_left_out_with_the_reason_and_comes_back()
+    public void Metric_that_cannot_be_read_is_replaced_by_a_comment_and_returns()
     {
         var canRead = false;
         using var registry = new MetricRegistry<string>([First, Broken, Last], "1", () => "reading");
@@ -22,7 +22,7 @@ public sealed class MetricRegistryTests
         var text = Scrape.Of(registry.Write).Text;
         Assert.Contains("\nfirst 7\n", text, StringComparison.Ordinal);
         Assert.Contains("\nlast 7\n", text, StringComparison.Ordinal);
-        Assert.Contains("# A metric cannot be read: Too many open files\n", text, StringComparison.Ordinal);
+        Assert.Contains("# A metric could not be read: Too many open files\n", text, StringComparison.Ordinal);
         Assert.DoesNotContain("\nbroken", text, StringComparison.Ordinal);
         canRead = true;
         text = Scrape.Of(registry.Write).Text;

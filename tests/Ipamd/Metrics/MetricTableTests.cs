@@ -12,7 +12,7 @@ namespace VpcCni.Ipamd.Tests.Metrics;
 
 public sealed partial class MetricTableTests
 {
-    /// <summary>Name, type and labels of every metric that the AWS VPC CNI v1.23.1 serves.</summary>
+    /// <summary>Name, type and labels of each metric of the AWS VPC CNI v1.23.1.</summary>
     public static TheoryData<string, string, string[]> OfTheReference =>
         new()
         {
@@ -47,7 +47,7 @@ public sealed partial class MetricTableTests
 
     [Theory]
     [MemberData(nameof(OfTheReference))]
-    public void Every_metric_of_the_reference_is_there_with_its_type_and_labels(string name, string type, string[] labels)
+    public void Every_metric_of_the_reference_is_in_the_table(string name, string type, string[] labels)
     {
         var metric = Assert.Single(MetricTable.All, metric => metric.Name == name);
         Assert.Equal(type, metric.Type.ToString(), ignoreCase: true);
@@ -55,7 +55,7 @@ public sealed partial class MetricTableTests
     }
 
     [Fact]
-    public void No_metric_takes_a_name_of_the_reference_that_the_reference_does_not_have() =>
+    public void No_own_metric_has_the_prefix_of_the_reference() =>
         Assert.Equal(
             OfTheReference.Select(row => row.Data.Item1).Order(StringComparer.Ordinal),
             MetricTable
@@ -65,7 +65,7 @@ public sealed partial class MetricTableTests
         );
 
     [Fact]
-    public void Names_of_ours_follow_the_rules_of_prometheus()
+    public void Own_names_follow_the_rules_of_prometheus()
     {
         Assert.Equal(MetricTable.All.Count, MetricTable.All.Select(metric => metric.Name).Distinct().Count());
         Assert.All(
@@ -86,7 +86,7 @@ public sealed partial class MetricTableTests
     }
 
     [Fact]
-    public void No_label_names_a_pod_a_container_or_a_text_without_bound() =>
+    public void No_label_has_pods_containers_or_unbounded_text() =>
         Assert.All(
             MetricTable.All.SelectMany(metric => metric.Labels),
             label =>
@@ -97,7 +97,7 @@ public sealed partial class MetricTableTests
         );
 
     [Fact]
-    public void Every_row_of_the_table_is_measured()
+    public void Every_row_of_the_table_has_an_instrument()
     {
         var time = new ManualTimeProvider();
         var ledger = new IpLedger(TimeSpan.FromSeconds(30));

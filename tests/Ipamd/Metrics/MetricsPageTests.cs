@@ -7,11 +7,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Metrics;
 
-/// <summary>docs/metrics.md is made from the table of the code.</summary>
+/// <summary>Generates docs/metrics.md from the metrics table.</summary>
 public sealed partial class MetricsPageTests
 {
     [Fact]
-    public void The_page_of_metrics_is_what_the_table_says() => GeneratedFile.Check("docs/metrics.md", Page());
+    public void Page_in_the_repository_matches_the_table() => GeneratedFile.Check("docs/metrics.md", Page());
 
     private static string Page()
     {
@@ -22,12 +22,12 @@ public sealed partial class MetricsPageTests
             $"""
             # Metrics
 
-            Served as text on `:61678/metrics` (`VPCCNI_METRICS_BIND_ADDRESS`, `DISABLE_METRICS`), {MetricTable.All.Count} metrics: {own.Length} of ours and the {reference.Length} that the AWS VPC CNI serves. Labels only have values that
-            can be told beforehand: a list, or what one node can carry. No pod, address or container is a label, but for `awscni_assigned_ip_per_cidr`, which the AWS VPC CNI has, too.
+            The daemon serves {MetricTable.All.Count} metrics as text on `:61678/metrics` (`VPCCNI_METRICS_BIND_ADDRESS`, `DISABLE_METRICS`): {own.Length} of its own, and the {reference.Length} of the AWS VPC CNI. Labels have a bounded
+            set of values: a list, or what one node can have. No pod, address or container is a label, except in `awscni_assigned_ip_per_cidr`, which the AWS VPC CNI has, too.
 
-            Counters and histograms whose labels are listed are there from the start of the daemon, at 0. Times are in seconds unless the name says otherwise.
+            Counters and histograms with listed label values exist from the daemon's start, at 0. Times are in seconds unless the name says otherwise.
 
-            ## Of this daemon
+            ## Metrics of this daemon
 
             | name | type | labels | meaning |
             |---|---|---|---|
@@ -39,11 +39,11 @@ public sealed partial class MetricsPageTests
         page.Append(
             """
 
-            ## Of the AWS VPC CNI
+            ## Metrics of the AWS VPC CNI
 
-            The same names, types and labels; `promtool check metrics` objects to some of the names, which are kept for the sake of dashboards and alerts that know them.
+            Names, types and labels are those of the AWS VPC CNI, so that existing dashboards and alerts keep working. `promtool check metrics` objects to some of the names.
 
-            | name | type | labels | meaning | differs |
+            | name | type | labels | meaning | difference |
             |---|---|---|---|---|
 
             """
@@ -54,8 +54,8 @@ public sealed partial class MetricsPageTests
         foreach (var metric in MetricTable.All.Where(metric => metric.Type == MetricType.Histogram))
             page.Append($"| `{metric.Name}` | {string.Join(" ", metric.Buckets)} |\n");
         page.Append(
-            "\n## Alerts\n\nOf the chart's rules (`prometheusRule.create`; `helm/vpc-cni/files/alerts.yaml` is a plain rule "
-                + "file).\n\n| alert | severity | fires when |\n|---|---|---|\n"
+            "\n## Alerts\n\nThe chart installs these rules (`prometheusRule.create`); `helm/vpc-cni/files/alerts.yaml` is a plain rule "
+                + "file.\n\n| alert | severity | fires when |\n|---|---|---|\n"
         );
         foreach (Match alert in Alerts().Matches(GeneratedFile.Read("helm/vpc-cni/files/alerts.yaml")))
         {

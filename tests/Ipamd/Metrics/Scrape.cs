@@ -5,12 +5,12 @@ using System.Text;
 
 namespace VpcCni.Ipamd.Tests.Metrics;
 
-/// <summary>What was served, line by line: a reader of its own for what the tests need of the format.</summary>
+/// <summary>A minimal parser of the text format.</summary>
 internal sealed class Scrape(string text)
 {
     public string Text { get; } = text;
 
-    /// <summary>The samples, by everything before the value.</summary>
+    /// <summary>Values, by everything before the value.</summary>
     public IReadOnlyDictionary<string, double> Samples { get; } =
         text.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Where(line => !line.StartsWith('#'))

@@ -8,7 +8,7 @@ namespace VpcCni.Ipamd.Tests.Metrics;
 public sealed class TextExpositionTests
 {
     [Fact]
-    public void A_counter_is_served_with_its_help_its_type_and_one_line_a_combination_of_labels()
+    public void Counter_has_help_type_and_one_line_per_label_combination()
     {
         var series = new MetricSeries(
             new Metric(
@@ -34,7 +34,7 @@ public sealed class TextExpositionTests
     }
 
     [Fact]
-    public void A_histogram_is_served_in_cumulative_buckets_with_sum_and_count()
+    public void Histogram_has_cumulative_buckets_sum_and_count()
     {
         var series = new MetricSeries(new Metric("wait_seconds", MetricType.Histogram, "s", "Waits") { Buckets = [0.5, 1, 2.5] });
         foreach (var value in new[] { 0.1, 0.5, 1, 2, 100 })
@@ -56,7 +56,7 @@ public sealed class TextExpositionTests
     }
 
     [Fact]
-    public void A_summary_is_served_as_sum_and_count()
+    public void Summary_has_sum_and_count()
     {
         var series = new MetricSeries(new Metric("latency_ms", MetricType.Summary, "ms", "Latency", MetricLabel.Open("api", "calls")));
         series.Add(1.5, [new("api", "a")]);
@@ -83,7 +83,7 @@ public sealed class TextExpositionTests
     [InlineData(double.PositiveInfinity, "+Inf")]
     [InlineData(double.NegativeInfinity, "-Inf")]
     [InlineData(double.NaN, "NaN")]
-    public void Numbers_are_served_as_every_parser_of_floats_reads_them(double value, string expected)
+    public void Number_is_written_as_its_shortest_exact_text(double value, string expected)
     {
         var series = new MetricSeries(new Metric("x", MetricType.Gauge, "", "x"));
         series.Set(value, []);
@@ -91,11 +91,11 @@ public sealed class TextExpositionTests
     }
 
     [Fact]
-    public void A_metric_without_a_value_is_not_served_at_all() =>
+    public void Metric_without_a_value_is_not_served() =>
         Assert.Empty(Scrape.Of(new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any"))).Write).Text);
 
     [Fact]
-    public void Combinations_of_labels_beyond_the_bound_are_counted_together()
+    public void Label_combinations_beyond_the_bound_are_counted_together()
     {
         var series = new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any")));
         for (var index = 0; index < Metric.MaxSeries + 10; index++)
@@ -107,7 +107,7 @@ public sealed class TextExpositionTests
     }
 
     [Fact]
-    public void Labels_that_are_not_those_of_the_table_are_a_defect()
+    public void Labels_that_differ_from_the_table_throw()
     {
         var series = new MetricSeries(new Metric("x", MetricType.Counter, "", "x", MetricLabel.Open("a", "any")));
         Assert.Throws<InvalidOperationException>(() => series.Add(1, []));

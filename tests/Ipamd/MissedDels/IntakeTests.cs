@@ -11,7 +11,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.MissedDels;
 
-/// <summary>What a note of a DEL releases, and what it never does.</summary>
+/// <summary>Tests what the record of a missed DEL releases, and what it never does.</summary>
 public sealed class IntakeTests : IDisposable
 {
     private const string Boot = "this boot";
@@ -23,7 +23,7 @@ public sealed class IntakeTests : IDisposable
     public void Dispose() => _stop.Dispose();
 
     [Fact]
-    public async Task A_note_releases_the_address_and_goes_when_that_is_durable()
+    public async Task Record_releases_the_address_and_is_removed_once_durable()
     {
         await AddAsync("a", "b");
         Pass(5);
@@ -36,7 +36,7 @@ public sealed class IntakeTests : IDisposable
         Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("b")));
         Assert.Empty(_notes.Entries);
         Assert.DoesNotContain("\"a\"", System.Text.Encoding.UTF8.GetString(_pool.File.Content!), StringComparison.Ordinal);
-        // It has cooled since the DEL, not since the daemon heard of it.
+        // The cooldown started at the DEL, not when the daemon read the record.
         Pass(26);
         Assert.Equal(1, _pool.View.Cooling);
         Pass(2);
@@ -46,9 +46,9 @@ public sealed class IntakeTests : IDisposable
         await StopAsync(running);
     }
 
-    /// <summary>A daemon that was away for longer than the cooldown asks the kernel first all the same.</summary>
+    /// <summary>A daemon that was down for longer than the cooldown still reads the kernel's usage first.</summary>
     [Fact]
-    public async Task An_old_DEL_leaves_the_kernel_time_to_be_asked()
+    public async Task Old_del_cools_until_the_kernel_usage_is_read()
     {
         await AddAsync("a");
         Pass(1);
@@ -63,7 +63,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_note_that_is_older_than_the_ADD_releases_nothing_and_goes()
+    public async Task Record_older_than_the_add_is_removed_without_a_release()
     {
         var note = NoteOf("a");
         Pass(1);
@@ -71,12 +71,9 @@ public sealed class IntakeTests : IDisposable
         await AssertOutdatedAsync(note);
     }
 
-    /// <summary>
-    /// The runtime deleted the sandbox, the daemon has not seen the note yet, and the same sandbox is added again: it has the address that
-    /// it had.
-    /// </summary>
+    /// <summary>The runtime deleted the sandbox and adds it again before the daemon reads the record; it keeps its address.</summary>
     [Fact]
-    public async Task A_sandbox_that_was_added_again_keeps_its_address()
+    public async Task Sandbox_that_was_added_again_keeps_its_address()
     {
         await AddAsync("a");
         Pass(1);
@@ -86,9 +83,9 @@ public sealed class IntakeTests : IDisposable
         await AssertOutdatedAsync(note);
     }
 
-    /// <summary>As above, and the daemon was restarted after the ADD: that it came again is on disk.</summary>
+    /// <summary>The daemon was restarted after the repeated ADD, which is on disk.</summary>
     [Fact]
-    public async Task A_repeated_ADD_survives_a_restart()
+    public async Task Repeated_add_survives_a_restart()
     {
         await AddAsync("a");
         Pass(1);
@@ -107,7 +104,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task Notes_of_another_boot_or_of_nothing_go_and_release_nothing()
+    public async Task Record_of_another_boot_or_unknown_attachment_is_removed()
     {
         await AddAsync("a");
         Pass(1);
@@ -123,7 +120,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_note_by_a_clock_that_was_set_counts_by_the_time_since_boot()
+    public async Task Record_before_a_clock_change_counts_by_the_time_since_boot()
     {
         await AddAsync("a");
         Pass(2);
@@ -136,9 +133,9 @@ public sealed class IntakeTests : IDisposable
         await StopAsync(running);
     }
 
-    /// <summary>No machine has one; whoever wrote it, nothing is released by it.</summary>
+    /// <summary>No plugin writes such a record; nothing is released by it.</summary>
     [Fact]
-    public async Task A_note_of_the_future_releases_nothing()
+    public async Task Record_from_the_future_releases_nothing()
     {
         await AddAsync("a");
         _notes.Leave(NoteOf("a") with { SinceBoot = _pool.Time.GetElapsedTime(0) + TimeSpan.FromDays(1) });
@@ -150,7 +147,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_note_stays_until_the_checkpoint_can_be_written_and_is_counted_once()
+    public async Task Record_stays_until_the_checkpoint_is_written_and_is_counted_once()
     {
         await AddAsync("a");
         Pass(1);
@@ -169,9 +166,9 @@ public sealed class IntakeTests : IDisposable
         await StopAsync(running);
     }
 
-    /// <summary>Something under the name of a note that cannot be removed stands in nobody's way.</summary>
+    /// <summary>A directory under a record's name may be impossible to remove, and must not block other records.</summary>
     [Fact]
-    public async Task What_cannot_be_removed_is_reported_once_and_holds_up_no_other()
+    public async Task Record_that_cannot_be_removed_is_reported_once_and_blocks_no_other()
     {
         await AddAsync("a");
         Pass(1);
@@ -183,15 +180,15 @@ public sealed class IntakeTests : IDisposable
         Assert.Null(_pool.Ledger.Find(PoolHarness.Key("a")));
         Assert.Equal("1-folder", Assert.Single(_notes.Entries).Name);
         Assert.Contains("1-folder", intake.Problem, StringComparison.Ordinal);
-        var looks = _notes.Looks;
+        var reads = _notes.Reads;
         Pass(MissedDelIntake.RetryAfter.TotalSeconds);
-        await VpcCni.Tests.Shared.Eventually.TrueAsync(() => _notes.Looks > looks);
+        await VpcCni.Tests.Shared.Eventually.TrueAsync(() => _notes.Reads > reads);
         Assert.Single(Outcomes(), MissedDelOutcome.Unusable);
         await StopAsync(running);
     }
 
     [Fact]
-    public async Task A_note_that_arrives_is_taken_at_once_and_one_without_a_word_within_half_a_minute()
+    public async Task New_record_is_processed_at_once_or_unnotified_within_30_seconds()
     {
         await AddAsync("a", "b");
         var running = Start();
@@ -201,7 +198,7 @@ public sealed class IntakeTests : IDisposable
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() => _pool.Ledger.Find(PoolHarness.Key("a")) is null);
 
         _notes.Leave(NoteOf("b"));
-        // The next wait may begin a moment after the note was taken.
+        // The next wait may begin a moment after the record was processed.
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() =>
         {
             Pass(MissedDelIntake.RescanInterval.TotalSeconds);
@@ -211,7 +208,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_folder_that_cannot_be_read_is_a_problem_until_it_can()
+    public async Task Unreadable_folder_is_a_problem_until_it_is_readable()
     {
         _notes.Refusal = "it is a symbolic link";
         var (intake, running) = StartIntake(_pool);
@@ -224,7 +221,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_file_that_cannot_be_read_now_is_a_problem_and_holds_up_no_other()
+    public async Task Unreadable_file_is_a_problem_and_blocks_no_other()
     {
         await AddAsync("a");
         Pass(1);
@@ -238,18 +235,18 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task Files_that_are_no_notes_are_a_problem_and_stay()
+    public async Task Foreign_files_are_a_problem_and_stay()
     {
         _notes.Foreign = 3;
         var (intake, running) = StartIntake(_pool);
 
-        Assert.Equal("the folder of missed DELs has 3 files that are none: remove them", intake.Problem);
+        Assert.Equal("the folder of missed DELs has 3 foreign files: remove them", intake.Problem);
         await StopAsync(running);
     }
 
-    /// <summary>Of a pod that aws-node took over from a runtime without knowing its network.</summary>
+    /// <summary>aws-node may have recorded a pod without its network name.</summary>
     [Fact]
-    public async Task A_note_releases_what_aws_node_recorded_under_the_container_alone()
+    public async Task Record_releases_an_attachment_that_aws_node_keyed_by_container()
     {
         await AddAsync("other");
         var key = new AttachmentKey("_migrated-from-cri", "a", "unknown");
@@ -269,7 +266,7 @@ public sealed class IntakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_node_has_an_address_again_once_the_kernel_was_asked()
+    public async Task Full_node_has_an_address_once_the_kernel_usage_was_read()
     {
         await AddAsync("a", "b", "c");
         Pass(1);
@@ -284,7 +281,7 @@ public sealed class IntakeTests : IDisposable
         await StopAsync(running);
     }
 
-    /// <summary>The note goes, and its sandbox keeps what it holds.</summary>
+    /// <summary>The record is removed, and its sandbox keeps its address.</summary>
     private async Task AssertOutdatedAsync(MissedDel note)
     {
         _notes.Leave(note);
@@ -343,7 +340,7 @@ public sealed class IntakeTests : IDisposable
         public string? Refusal { get; set; }
         public string? Unread { get; set; }
         public int Foreign { get; set; }
-        public int Looks { get; private set; }
+        public int Reads { get; private set; }
 
         public IReadOnlyList<MissedDelEntry> Entries
         {
@@ -366,7 +363,7 @@ public sealed class IntakeTests : IDisposable
         {
             lock (_lock)
             {
-                Looks++;
+                Reads++;
                 return Refusal is { } refusal
                     ? throw new IOException(refusal)
                     : new MissedDelReading([.. _entries.Values], Foreign, Unread);

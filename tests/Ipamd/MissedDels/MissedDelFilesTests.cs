@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.MissedDels;
 
-/// <summary>The folder as the daemon reads it, with everything in it that may be there.</summary>
+/// <summary>Tests the folder with everything that may be in it.</summary>
 public sealed class MissedDelFilesTests : IDisposable
 {
     private static readonly MissedDel Note = new("aws-cni", "c1", "eth0", DateTimeOffset.UnixEpoch, TimeSpan.FromSeconds(7), "boot");
@@ -29,7 +29,7 @@ public sealed class MissedDelFilesTests : IDisposable
     }
 
     [Fact]
-    public void The_first_look_makes_the_folder()
+    public void First_read_creates_the_folder()
     {
         Assert.Empty(_files.Read().Entries);
 
@@ -37,7 +37,7 @@ public sealed class MissedDelFilesTests : IDisposable
     }
 
     [Fact]
-    public void Notes_are_read_and_the_rest_is_told_from_them()
+    public void Records_are_distinguished_from_other_files()
     {
         Leave('a', MissedDelFormat.Write(Note));
         Leave('b', "{\"version\":1"u8);
@@ -51,15 +51,15 @@ public sealed class MissedDelFilesTests : IDisposable
 
         Assert.Equal(1, reading.Foreign);
         Assert.Equal(6, reading.Entries.Count);
-        Assert.Equal(Note, Assert.Single(reading.Entries, entry => entry.Problem is null).Note);
-        Assert.All(reading.Entries.Where(entry => entry.Note is null), entry => Assert.NotEmpty(entry.Problem!));
+        Assert.Equal(Note, Assert.Single(reading.Entries, entry => entry.Problem is null).Del);
+        Assert.All(reading.Entries.Where(entry => entry.Del is null), entry => Assert.NotEmpty(entry.Problem!));
         foreach (var entry in reading.Entries)
             _files.Remove(entry);
         Assert.Equal(["README"], Directory.EnumerateFileSystemEntries(Folder).Select(Path.GetFileName));
     }
 
     [Fact]
-    public void A_newer_note_that_took_the_place_of_one_that_was_read_stays()
+    public void Newer_record_of_the_same_name_is_not_removed()
     {
         Leave('a', MissedDelFormat.Write(Note));
         var read = Assert.Single(_files.Read().Entries);
@@ -67,18 +67,18 @@ public sealed class MissedDelFilesTests : IDisposable
 
         _files.Remove(read);
 
-        Assert.Equal(TimeSpan.FromSeconds(8), Assert.Single(_files.Read().Entries).Note!.SinceBoot);
+        Assert.Equal(TimeSpan.FromSeconds(8), Assert.Single(_files.Read().Entries).Del!.SinceBoot);
     }
 
     [Fact]
-    public void What_a_killed_plugin_had_begun_to_write_goes_after_a_minute()
+    public void Unfinished_record_is_removed_after_a_minute()
     {
         _files.Read();
         var unfinished = Path.Combine(Folder, $"{new string('a', 40)}.00000001.tmp");
         File.WriteAllText(unfinished, "{");
 
         Assert.Empty(_files.Read().Entries);
-        _time.Advance(MissedDelFiles.UnfinishedFor - TimeSpan.FromSeconds(1));
+        _time.Advance(MissedDelFiles.AbandonedAfter - TimeSpan.FromSeconds(1));
         _files.Read();
         Assert.True(File.Exists(unfinished));
         _time.Advance(TimeSpan.FromSeconds(1));
@@ -87,7 +87,7 @@ public sealed class MissedDelFilesTests : IDisposable
     }
 
     [Fact]
-    public async Task A_note_that_arrives_is_announced_also_in_a_folder_that_was_made_anew()
+    public async Task New_record_is_notified_even_in_a_recreated_folder()
     {
         var arrived = 0;
         _files.Arrived = () => Interlocked.Increment(ref arrived);
@@ -103,7 +103,7 @@ public sealed class MissedDelFilesTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_is_a_link_is_not_read()
+    public void Folder_that_is_a_link_is_not_read()
     {
         Directory.CreateSymbolicLink(Folder, Directory.CreateDirectory(Path.Combine(_parent, "elsewhere")).FullName);
 
@@ -116,7 +116,7 @@ public sealed class MissedDelFilesTests : IDisposable
         return Path.Combine(Folder, MissedDelFolder.FileName(new string(digit, 40)));
     }
 
-    /// <summary>As the plugin does.</summary>
+    /// <summary>Writes a record as the plugin does.</summary>
     private void Leave(char digit, ReadOnlySpan<byte> content)
     {
         using var folder = MissedDelFolder.Open(Socket);

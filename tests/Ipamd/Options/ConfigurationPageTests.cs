@@ -10,27 +10,26 @@ namespace VpcCni.Ipamd.Tests.Options;
 public sealed class ConfigurationPageTests
 {
     [Fact]
-    public void The_page_in_the_repository_is_what_the_table_says() =>
-        GeneratedFile.Check("docs/configuration.md", ConfigurationPage.Render());
+    public void Page_in_the_repository_matches_the_table() => GeneratedFile.Check("docs/configuration.md", ConfigurationPage.Render());
 
     [Fact]
-    public void Every_variable_of_the_table_is_read_and_every_variable_that_is_read_is_in_the_table()
+    public void Table_has_exactly_the_variables_that_are_read()
     {
-        var environment = new AskedEnvironment();
+        var environment = new RecordingEnvironment();
         OptionBinder.Bind(environment);
-        Assert.Equal(OptionTable.All.Select(option => option.Name).Order(StringComparer.Ordinal), environment.Asked);
+        Assert.Equal(OptionTable.All.Select(option => option.Name).Order(StringComparer.Ordinal), environment.NamesRead);
     }
 
     [Fact]
-    public void No_variable_is_there_twice()
+    public void Table_has_no_duplicate_variable()
     {
         string[] names = [.. OptionTable.All.Select(option => option.Name), .. OptionTable.Ignored.Select(option => option.Name)];
         Assert.Equal(names.Distinct(StringComparer.Ordinal), names);
     }
 
-    /// <summary>The default that is documented is a value that may be written, and means the same as none.</summary>
+    /// <summary>A documented default is a valid value and has the same effect as no value.</summary>
     [Fact]
-    public void Writing_every_default_out_changes_nothing()
+    public void Setting_every_variable_to_its_default_changes_nothing()
     {
         var written = OptionTable
             .All.Where(option => option is not NumberOption { Fallback: null })
@@ -42,7 +41,7 @@ public sealed class ConfigurationPageTests
         Assert.Equal(Plain(defaults), Plain(bound.Options));
     }
 
-    /// <summary>Lists compare by identity; those of the defaults are empty.</summary>
+    /// <summary>Lists compare by identity, so each is replaced; those of the defaults are empty.</summary>
     private static IpamdOptions Plain(IpamdOptions options)
     {
         Assert.Empty(options.AdditionalTags);
@@ -58,10 +57,10 @@ public sealed class ConfigurationPageTests
     private static readonly System.Net.IPNetwork[] NoRanges = [];
     private static readonly Dictionary<string, string> NoTags = [];
 
-    /// <summary>Remembers what it was asked for.</summary>
-    private sealed class AskedEnvironment : IReadOnlyDictionary<string, string>
+    /// <summary>Records which variables are read.</summary>
+    private sealed class RecordingEnvironment : IReadOnlyDictionary<string, string>
     {
-        public SortedSet<string> Asked { get; } = new(StringComparer.Ordinal);
+        public SortedSet<string> NamesRead { get; } = new(StringComparer.Ordinal);
 
         public IEnumerable<string> Keys => [];
 
@@ -75,7 +74,7 @@ public sealed class ConfigurationPageTests
 
         public bool TryGetValue(string key, [MaybeNullWhen(false)] out string value)
         {
-            Asked.Add(key);
+            NamesRead.Add(key);
             value = null;
             return false;
         }

@@ -9,7 +9,7 @@ namespace VpcCni.Ipamd.Tests.Options;
 public sealed class OptionBinderTests
 {
     [Fact]
-    public void An_empty_environment_gives_the_documented_defaults()
+    public void Empty_environment_gives_the_documented_defaults()
     {
         var bound = Bind();
         Assert.Empty(bound.Problems);
@@ -37,7 +37,7 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void The_variables_of_aws_node_keep_their_meaning()
+    public void Variables_of_aws_node_keep_their_meaning()
     {
         var options = Bind(
             ("WARM_ENI_TARGET", "2"),
@@ -106,9 +106,7 @@ public sealed class OptionBinderTests
             { "VPCCNI_MAX_PODS", "-1" },
         };
 
-    /// <summary>
-    /// Values with which the AWS VPC CNI starts, and on which neither a pod's address nor the path of its packets depends.
-    /// </summary>
+    /// <summary>Values that the AWS VPC CNI accepts, and on which neither a pod's address nor the path of its packets depends.</summary>
     public static TheoryData<string, string, string> NotUsed =>
         new()
         {
@@ -128,14 +126,14 @@ public sealed class OptionBinderTests
             { "AWS_VPC_K8S_CNI_LOGLEVEL", "LOUD", "INFO is used" },
             { "POD_SECURITY_GROUP_ENFORCING_MODE", "lax", "strict is used" },
             { "INTROSPECTION_BIND_ADDRESS", "unix:/", "introspection is not served" },
-            { "ADDITIONAL_ENI_TAGS", "{", "no further tags are used" },
-            { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no further tags are used" },
-            { "ADDITIONAL_ENI_TAGS", "[]", "no further tags are used" },
+            { "ADDITIONAL_ENI_TAGS", "{", "no additional tags are used" },
+            { "ADDITIONAL_ENI_TAGS", """{"a":1}""", "no additional tags are used" },
+            { "ADDITIONAL_ENI_TAGS", "[]", "no additional tags are used" },
         };
 
     [Theory]
     [MemberData(nameof(NotUsed))]
-    public void A_value_with_which_the_reference_starts_is_a_warning_that_says_what_is_used(string name, string value, string instead)
+    public void Invalid_value_that_the_reference_accepts_warns_with_its_replacement(string name, string value, string instead)
     {
         var bound = Bind((name, value));
         Assert.Empty(bound.Problems);
@@ -147,7 +145,7 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void What_a_warning_says_is_used_is_used()
+    public void Replacement_in_a_warning_is_the_value_in_use()
     {
         var options = Bind(
             ("HTTP_TIMEOUT", "900"),
@@ -164,26 +162,26 @@ public sealed class OptionBinderTests
     [InlineData("k8s.amazonaws.com/x")]
     [InlineData("aws:x")]
     [InlineData("")]
-    public void A_tag_that_is_ignored_does_not_forbid_the_start(string key)
+    public void Ignored_tag_does_not_prevent_the_start(string key)
     {
         var bound = Daemon.WithChecksOfCloud(Bind(("ADDITIONAL_ENI_TAGS", $$"""{"{{key}}":"y","team":"net"}""")));
         Assert.Empty(bound.Problems);
         Assert.StartsWith($"ADDITIONAL_ENI_TAGS: tag '{key}' is ignored: ", Assert.Single(bound.Warnings), StringComparison.Ordinal);
     }
 
-    /// <summary>What the kernel would not take is found before anything is started.</summary>
+    /// <summary>A path that the kernel would reject is reported before anything starts.</summary>
     [Theory]
     [InlineData(107, true)]
     [InlineData(108, false)]
-    public void A_socket_that_metrics_are_served_on_is_not_longer_than_the_kernel_takes(int length, bool isTaken) =>
+    public void Metrics_socket_path_longer_than_the_kernel_allows_is_rejected(int length, bool isValid) =>
         Assert.Equal(
-            isTaken,
+            isValid,
             Bind(("VPCCNI_METRICS_BIND_ADDRESS", "unix:/run/".PadRight("unix:".Length + length, 'a'))).Problems.Count == 0
         );
 
     [Theory]
     [MemberData(nameof(Malformed))]
-    public void A_malformed_value_is_a_problem_that_names_variable_value_and_expectation(string name, string value)
+    public void Malformed_value_is_a_problem_with_variable_value_and_expectation(string name, string value)
     {
         var problem = Assert.Single(Bind((name, value)).Problems);
         Assert.StartsWith($"{name}='{value}': expected ", problem, StringComparison.Ordinal);
@@ -194,8 +192,7 @@ public sealed class OptionBinderTests
         Assert.Equal(3, Bind(("IP_COOLDOWN_PERIOD", "a"), ("MANAGE_UNTAGGED_ENI", "b"), ("ENABLE_IPv6", "true")).Problems.Count);
 
     [Fact]
-    public void A_variable_that_is_set_but_empty_counts_as_unset() =>
-        Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
+    public void Empty_variable_counts_as_unset() => Assert.Empty(Bind(("WARM_IP_TARGET", ""), ("AWS_EC2_ENDPOINT", "")).Problems);
 
     [Theory]
     [InlineData("http://ec2/", "AWS_ENDPOINT_URL_EC2=http://ec2", "AWS_ENDPOINT_URL=http://all")]
@@ -209,7 +206,7 @@ public sealed class OptionBinderTests
     )]
     [InlineData(null, "AWS_ENDPOINT_URL=http://all", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")]
     [InlineData(null, "AWS_ENDPOINT_URL_STS=http://sts")]
-    public void Endpoint_of_EC2_is_the_service_s_own_then_the_alias_then_that_of_all(string? expected, params string[] variables)
+    public void Ec2_endpoint_prefers_its_own_variable_then_the_alias_then_the_global_one(string? expected, params string[] variables)
     {
         var bound = Bind([.. variables.Select(variable => variable.Split('=', 2)).Select(pair => (pair[0], pair[1]))]);
         Assert.Equal(expected, bound.Options.Ec2Endpoint?.ToString());
@@ -236,7 +233,7 @@ public sealed class OptionBinderTests
         );
 
     [Fact]
-    public void Combinations_that_make_no_sense_warn()
+    public void Conflicting_targets_warn()
     {
         Assert.Contains(
             "MINIMUM_IP_TARGET without WARM_IP_TARGET",
@@ -261,8 +258,8 @@ public sealed class OptionBinderTests
         "true",
         "AWS_MANAGE_ENIS_NON_SCHEDULABLE has no effect"
     )]
-    [InlineData("VPCCNI_CLOUD_ACCESS", "no-releases", "ENABLE_IPv4", "true", "meant for the time of an incident")]
-    public void Options_that_another_one_makes_pointless_warn(string name, string value, string other, string otherValue, string words) =>
+    [InlineData("VPCCNI_CLOUD_ACCESS", "no-releases", "ENABLE_IPv4", "true", "meant for incidents only")]
+    public void Option_without_effect_because_of_another_warns(string name, string value, string other, string otherValue, string words) =>
         Assert.Contains(
             words,
             Assert.Single(Bind((name, value), (other, otherValue), ("AWS_VPC_K8S_CNI_EXTERNALSNAT", "true")).Warnings),
@@ -270,7 +267,7 @@ public sealed class OptionBinderTests
         );
 
     [Fact]
-    public void The_defaults_of_the_references_manifest_do_not_warn() =>
+    public void Defaults_of_the_references_manifest_do_not_warn() =>
         Assert.Empty(
             Bind(
                 ("WARM_ENI_TARGET", "1"),
@@ -281,7 +278,7 @@ public sealed class OptionBinderTests
         );
 
     [Fact]
-    public void The_pools_modes_are_options()
+    public void Pool_modes_are_bound()
     {
         var options = Bind(
             ("ENABLE_PREFIX_DELEGATION", "true"),
@@ -307,7 +304,7 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void The_options_of_nat_and_marks_are_bound()
+    public void Nat_and_mark_options_are_bound()
     {
         var bound = Bind(
             ("AWS_VPC_K8S_CNI_RANDOMIZESNAT", "hashrandom"),
@@ -345,7 +342,7 @@ public sealed class OptionBinderTests
     [InlineData("https://abc.eks.amazonaws.com", "10.100.0.1", "https://abc.eks.amazonaws.com/")]
     [InlineData("http://127.0.0.1:8001", "", "http://127.0.0.1:8001/")]
     [InlineData("abc.eks.amazonaws.com:8443", "10.100.0.1", "https://abc.eks.amazonaws.com:8443/")]
-    public void API_server_is_where_the_cluster_says_unless_the_operator_says_otherwise(string endpoint, string host, string expected)
+    public void Api_server_is_the_cluster_endpoint_or_else_the_service_address(string endpoint, string host, string expected)
     {
         var bound = OptionBinder.Bind(
             new Dictionary<string, string>
@@ -360,7 +357,7 @@ public sealed class OptionBinderTests
     }
 
     [Fact]
-    public void Without_an_API_server_or_a_name_there_is_no_cluster_and_without_a_cluster_no_custom_networking()
+    public void Missing_api_server_or_node_name_disables_cluster_and_custom_networking()
     {
         Assert.False(OptionBinder.Bind(new Dictionary<string, string> { ["MY_NODE_NAME"] = "n" }).Options.Cluster.IsEnabled);
         var nameless = OptionBinder.Bind(

@@ -17,11 +17,11 @@ public sealed class UnknownVariablesTests
     [InlineData("VPCCNI_MAXPODS", "VPCCNI_MAX_PODS")]
     [InlineData("CLUSTERNAME", "CLUSTER_NAME")]
     [InlineData("DISABLE_LEAKED_ENI_CLEAN_UP", "DISABLE_LEAKED_ENI_CLEANUP")]
-    public void A_misspelt_name_is_reported_with_the_one_that_was_meant(string name, string meant) =>
+    public void Misspelt_name_is_reported_with_the_likely_one(string name, string meant) =>
         Assert.Equal($"{name} is not known and has no effect; did you mean {meant}?", Assert.Single(Warnings((name, "1"))));
 
     [Fact]
-    public void A_name_of_our_families_that_is_like_nothing_is_reported_too() =>
+    public void Unknown_name_with_an_own_prefix_is_reported() =>
         Assert.Contains(
             "docs/configuration.md",
             Assert.Single(Warnings(("VPCCNI_COLOUR_OF_THE_BIKESHED", "blue"))),
@@ -54,15 +54,15 @@ public sealed class UnknownVariablesTests
     [InlineData("INVOCATION_ID")]
     [InlineData("JOURNAL_STREAM")]
     [InlineData("OTEL_SERVICE_NAME")]
-    public void Variables_of_others_are_left_alone(string name) => Assert.Empty(Warnings((name, "us-east-1")));
+    public void Variables_of_others_are_not_reported(string name) => Assert.Empty(Warnings((name, "us-east-1")));
 
     [Fact]
-    public void What_the_reference_has_and_we_do_not_says_so() =>
+    public void Variable_of_the_reference_without_effect_is_reported() =>
         Assert.Equal("ENABLE_V6_EGRESS has no effect: pods have IPv4 only", Assert.Single(Warnings(("ENABLE_V6_EGRESS", "true"))));
 
-    /// <summary>The environment of the DaemonSet of aws-node, as its chart renders it for an IPv4 cluster.</summary>
+    /// <summary>The environment of aws-node's DaemonSet, as its chart renders it for an IPv4 cluster.</summary>
     [Fact]
-    public void The_references_manifest_warns_of_nothing()
+    public void Manifest_of_the_reference_does_not_warn()
     {
         var bound = OptionBinder.Bind(
             new Dictionary<string, string>
@@ -111,7 +111,7 @@ public sealed class UnknownVariablesTests
     [InlineData("abc", "abd", 1)]
     [InlineData("abc", "", 3)]
     [InlineData("kitten", "sitting", 3)]
-    public void The_distance_counts_letters(string a, string b, int letters) => Assert.Equal(letters, Spelling.Distance(a, b));
+    public void Distance_counts_edits(string a, string b, int letters) => Assert.Equal(letters, Spelling.Distance(a, b));
 
     private static IReadOnlyList<string> Warnings(params (string Name, string Value)[] variables) =>
         OptionBinder.Bind(variables.ToDictionary(item => item.Name, item => item.Value)).Warnings;

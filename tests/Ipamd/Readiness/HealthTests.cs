@@ -10,54 +10,54 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Readiness;
 
 /// <summary>
-/// The first line of <c>ipamd status</c>, its exit code and what is told of changes, in the states that an operator meets.
+/// Tests the first line of <c>ipamd status</c>, its exit code and the reported changes, in the states that an operator meets.
 /// </summary>
 public sealed class HealthTests
 {
     private readonly AnswerHarness _node = new(new PoolHarness(new FakeCloud().WithPrimary()));
 
     [Fact]
-    public async Task A_node_that_serves_is_ready_and_says_nothing()
+    public async Task Serving_node_is_ready_and_reports_nothing()
     {
         await _node.ServeAsync();
-        _node.Health.Tell();
+        _node.Health.ReportChange();
         Assert.Equal(("READY", 0), (_node.Health.Report().Headline, StatusReport.ExitCodeOf(_node.Status().Health)));
         Assert.Empty(_node.Changes);
     }
 
     [Fact]
-    public void A_node_that_starts_is_not_ready_and_names_what_it_waits_for()
+    public void Starting_node_is_not_ready_and_names_what_it_waits_for()
     {
         _node.State.Starting("identify this node (instance metadata)");
         Assert.Equal("NOT READY Starting: identify this node (instance metadata)", _node.Health.Report().Headline);
         Assert.Equal(1, StatusReport.ExitCodeOf(_node.Status().Health));
 
-        // For a moment every daemon starts.
-        _node.Health.Tell();
+        // A brief start is not reported.
+        _node.Health.ReportChange();
         Assert.Empty(_node.Changes);
         _node.Pool.Time.Advance(TimeSpan.FromSeconds(6));
-        _node.Health.Tell();
+        _node.Health.ReportChange();
         Assert.Single(_node.Changes);
     }
 
     [Fact]
-    public async Task A_checkpoint_that_cannot_be_written_makes_the_node_not_ready_until_it_can()
+    public async Task Failed_checkpoint_write_makes_the_node_not_ready_until_one_succeeds()
     {
         await _node.ServeAsync();
         _node.Pool.File.RefuseWrites = true;
         await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
         Assert.StartsWith("NOT READY CheckpointNotWritten: ", _node.Health.Report().Headline, StringComparison.Ordinal);
-        _node.Health.Tell();
+        _node.Health.ReportChange();
 
         _node.Pool.File.RefuseWrites = false;
         await _node.Pool.Writer.PersistAsync(default);
-        _node.Health.Tell();
+        _node.Health.ReportChange();
         Assert.Equal("READY", _node.Changes[^1]);
         Assert.Equal(2, _node.Changes.Count);
     }
 
     [Fact]
-    public async Task A_full_subnet_degrades_the_node_also_while_addresses_are_free()
+    public async Task Full_subnet_degrades_the_node_even_while_addresses_are_free()
     {
         _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.SubnetExhausted, 9);
         await _node.ServeAsync();
@@ -68,9 +68,9 @@ public sealed class HealthTests
         Assert.Equal(3, StatusReport.ExitCodeOf(_node.Status().Health));
     }
 
-    /// <summary>Throttling comes and goes: it is worth a word when nothing is free, or when it stays.</summary>
+    /// <summary>Throttling often ends by itself, so it counts at once only for an empty pool.</summary>
     [Fact]
-    public async Task Throttling_degrades_a_node_without_a_free_address_at_once_and_another_after_a_minute()
+    public async Task Throttling_degrades_an_empty_pool_at_once_and_others_after_a_minute()
     {
         for (var attempt = 0; attempt < 99; attempt++)
             _node.Pool.Cloud.FailNext("CreateInterface", CloudErrorKind.Throttled);
@@ -82,7 +82,7 @@ public sealed class HealthTests
         {
             _node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
             await _node.Pool.StepAsync();
-            _node.Health.Tell();
+            _node.Health.ReportChange();
         }
 
         Assert.Equal((HealthLevel.Degraded, HealthReason.Throttled), Worst());
@@ -101,9 +101,9 @@ public sealed class HealthTests
         Assert.StartsWith("DEGRADED Throttled: no address is free, ", full.Health.Report().Headline, StringComparison.Ordinal);
     }
 
-    /// <summary>A node that runs all the pods that it may is full, which is no trouble.</summary>
+    /// <summary>A node that runs its maximum of pods is full, which is no problem.</summary>
     [Fact]
-    public async Task A_node_that_is_full_is_ready()
+    public async Task Full_node_is_ready()
     {
         var node = new AnswerHarness(new PoolHarness(new FakeCloud().WithPrimary(), maxInterfaces: 1));
         node.Pool.Conditions.MaxPods = 3;
@@ -113,14 +113,14 @@ public sealed class HealthTests
         await node.Pool.StepAsync();
         Assert.Equal((0, HealthLevel.Ready), (node.Pool.View.Free, node.Health.Report().Level));
 
-        // One that may run more is not.
+        // A node that may run more pods is not full.
         node.Pool.Conditions.MaxPods = 10;
         await node.Pool.StepAsync();
         Assert.StartsWith("DEGRADED EniLimitReached: no address is free, ", node.Health.Report().Headline, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task A_detached_interface_is_one_cause_with_its_pods()
+    public async Task Detached_interface_is_one_cause_with_its_pods()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var node = new AnswerHarness(new PoolHarness(cloud));
@@ -150,9 +150,9 @@ public sealed class HealthTests
         Assert.Contains(explained.Steps, step => step.Kind == "lost" && step.What.Contains(second.Value, StringComparison.Ordinal));
     }
 
-    /// <summary>Nothing is judged before it was observed: a restart with the cloud out of reach makes no pod an orphan.</summary>
+    /// <summary>A restart while the cloud is unreachable must not report orphans.</summary>
     [Fact]
-    public async Task Before_the_first_observation_no_pod_is_lost()
+    public async Task Unobserved_node_reports_no_lost_address()
     {
         var before = new PoolHarness(new FakeCloud().WithPrimary());
         await before.StepAsync();
@@ -171,11 +171,11 @@ public sealed class HealthTests
     }
 
     [Fact]
-    public async Task Several_causes_are_all_there_the_worst_first()
+    public async Task Several_causes_are_listed_worst_first()
     {
         await _node.ServeAsync();
         _node.State.HostNetworkProblem = () => "nft: Operation not permitted";
-        _node.State.DefectProblem = () => "metrics failed unexpectedly";
+        _node.State.DefectProblem = () => "metrics failed because of a defect";
         _node.Pool.File.RefuseWrites = true;
         await Assert.ThrowsAsync<IOException>(() => _node.Pool.AddAsync("a"));
         var health = _node.Status().Health;

@@ -24,7 +24,7 @@ using Health = Grpc.Health.V1.Health;
 
 namespace VpcCni.Ipamd.Tests.Rpc;
 
-/// <summary>The services on a real socket over a pool in memory.</summary>
+/// <summary>Runs the services on a real socket over an in-memory pool.</summary>
 public sealed class RpcServerTests : IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vpccni-rpc-");
@@ -59,17 +59,16 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public void The_socket_is_for_root_only() =>
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
+    public void Socket_is_for_root_only() => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(SocketPath));
 
     [Fact]
-    public async Task A_second_server_on_a_living_socket_is_refused_and_a_dead_socket_is_replaced()
+    public async Task Second_server_on_a_live_socket_is_refused_and_a_stale_one_replaced()
     {
         var exception = await Assert.ThrowsAsync<IOException>(() => StartAsync(new NetworkRanges(), new CniReplySettings(false, "")));
         Assert.Contains("served by another daemon", exception.Message, StringComparison.Ordinal);
         await _server.DisposeAsync();
         File.Delete(SocketPath);
-        // What a crash leaves: a socket file behind which nobody listens. Moved, because .NET removes the file that it bound.
+        // A crash leaves a socket file without a listener. The file is moved, because .NET deletes a socket file that it bound.
         using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
             dead.Bind(new UnixDomainSocketEndPoint(SocketPath + ".dead"));
@@ -81,7 +80,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Health_serves_when_an_add_can_be_served_and_liveness_from_the_beginning()
+    public async Task Health_is_serving_once_an_add_can_be_served_and_liveness_always()
     {
         var health = new Health.HealthClient(_channel);
         Assert.Equal(HealthCheckResponse.Types.ServingStatus.NotServing, (await health.CheckAsync(new HealthCheckRequest())).Status);
@@ -105,7 +104,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Health_command_tells_probes_by_its_exit_code()
+    public async Task Health_command_reports_by_exit_code()
     {
         Assert.Equal((1, "not serving\n", ""), await CommandAsync("health"));
         Assert.Equal((0, "serving\n", ""), await CommandAsync("health", "--service", "liveness"));
@@ -118,7 +117,7 @@ public sealed class RpcServerTests : IAsyncLifetime
         Assert.Equal(2, (await CommandAsync("health", "--service", "liveness")).Code);
     }
 
-    /// <summary>Behind the arguments, before the command, and in every command that offers it.</summary>
+    /// <summary>Places the option behind the arguments and before the command, for every command that has it.</summary>
     [Theory]
     [InlineData(0, "pods", "--json")]
     [InlineData(0, "--json", "pods")]
@@ -128,7 +127,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     [InlineData(3, "explain", "default/nobody", "--json")]
     [InlineData(0, "access", "--json")]
     [InlineData(0, "access", "no-releases", "--json")]
-    public async Task Json_is_one_object_wherever_the_option_stands(int code, params string[] arguments)
+    public async Task Json_option_at_any_position_prints_one_object(int code, params string[] arguments)
     {
         var outcome = await CommandAsync(arguments);
         Assert.Equal((code, ""), (outcome.Code, outcome.Error));
@@ -161,7 +160,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Add_is_idempotent_and_carries_what_the_plugin_needs()
+    public async Task Add_is_idempotent_and_fills_the_reply()
     {
         await _pool.StepAsync();
         var backend = new CNIBackend.CNIBackendClient(_channel);
@@ -176,7 +175,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Add_of_what_is_held_for_another_namespace_says_so_in_a_trailer()
+    public async Task Add_for_another_namespace_than_recorded_sets_a_trailer()
     {
         await _pool.StepAsync();
         Assert.Null(await OtherNamespaceAsync("/run/netns/a"));
@@ -195,7 +194,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Del_of_an_unknown_attachment_says_it_in_the_words_of_the_reference()
+    public async Task Del_of_an_unknown_attachment_has_the_text_of_the_reference()
     {
         var failure = await Assert.ThrowsAsync<RpcException>(async () =>
             await new CNIBackend.CNIBackendClient(_channel).DelNetworkAsync(Del("nobody"))
@@ -218,7 +217,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_exhausted_pool_is_a_status_with_the_reason_as_text_and_as_a_word()
+    public async Task Exhausted_pool_is_resource_exhausted_with_text_and_typed_reason()
     {
         await _pool.StepAsync();
         var backend = new CNIBackend.CNIBackendClient(_channel);
@@ -234,7 +233,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_checkpoint_that_cannot_be_written_is_unavailable()
+    public async Task Checkpoint_that_cannot_be_written_is_unavailable()
     {
         await _pool.StepAsync();
         _pool.File.RefuseWrites = true;
@@ -246,7 +245,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Garbage_is_what_the_runtime_does_not_list_and_is_not_brand_new()
+    public async Task Garbage_collection_releases_what_is_unlisted_and_not_new()
     {
         await _pool.StepAsync();
         await _pool.AddAsync("valid");
@@ -270,7 +269,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_absent_list_of_valid_attachments_releases_nothing_and_an_empty_one_everything()
+    public async Task Absent_list_of_valid_attachments_is_rejected_and_empty_one_releases_all()
     {
         await _pool.StepAsync();
         await _pool.AddAsync("a");
@@ -287,7 +286,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Check_list_and_status_tell_what_is_held()
+    public async Task Check_list_and_status_report_the_attachment()
     {
         await _pool.StepAsync();
         await _pool.AddAsync("a");
@@ -322,9 +321,9 @@ public sealed class RpcServerTests : IAsyncLifetime
         );
     }
 
-    /// <summary>Only an agent that enforces policies asks; without one the mode is no reason for a warning.</summary>
+    /// <summary>Only an agent that enforces policies calls; without one, the mode is no reason for a warning.</summary>
     [Fact]
-    public async Task Policy_agent_that_asks_is_warned_of_once()
+    public async Task Policy_agent_request_warns_once()
     {
         Assert.Empty((await new NodeIpam.NodeIpamClient(_channel).GetStatusAsync(new GetStatusRequest())).Warnings);
         var agent = new ConfigServerBackend.ConfigServerBackendClient(_channel);
@@ -336,7 +335,7 @@ public sealed class RpcServerTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_level_of_cloud_access_is_set_and_shown_and_a_wrong_one_is_refused()
+    public async Task Cloud_access_is_set_and_reported_and_an_invalid_one_is_rejected()
     {
         var node = new NodeIpam.NodeIpamClient(_channel);
         Assert.Equal("full", (await node.SetCloudAccessAsync(new SetCloudAccessRequest { Access = "no-releases" })).Previous);

@@ -20,9 +20,9 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Rpc;
 
 /// <summary>
-/// Random and damaged input on the daemon's socket for a bounded time: bytes, HTTP/2 frames, gRPC messages and protobuf fields. Afterwards
-/// the daemon must answer, hold nothing that was not asked for well-formedly, and have nobody waiting. The seed is printed with a failure;
-/// FUZZ_SEED runs it again.
+/// Sends random and damaged input to the daemon's socket for a bounded time: bytes, HTTP/2 frames, gRPC messages and protobuf fields.
+/// Afterwards the daemon must answer, hold only attachments that well-formed requests created, and have no pending ADD. A failure prints
+/// the seed; FUZZ_SEED runs it again.
 /// </summary>
 public sealed class SocketFuzzTests : IAsyncLifetime
 {
@@ -84,7 +84,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_daemon_survives_random_and_damaged_input_and_holds_nothing_afterwards()
+    public async Task Random_and_damaged_input_leaves_the_daemon_serving_and_empty()
     {
         await _pool.StepAsync();
         var seed = int.TryParse(Environment.GetEnvironmentVariable("FUZZ_SEED"), out var given) ? given : Random.Shared.Next();
@@ -110,8 +110,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         using var channel = DaemonChannel.Connect(SocketPath);
         var node = new NodeIpam.NodeIpamClient(channel);
         var deadline = DateTime.UtcNow.AddSeconds(10);
-        // What well-formed requests among them reserved goes back by the daemon's own list; nothing may be left that the list does not
-        // know.
+        // Releases what the well-formed requests reserved, by the daemon's own list; nothing outside that list may remain.
         foreach (var attachment in (await node.ListAttachmentsAsync(new ListAttachmentsRequest(), deadline: deadline)).Attachments)
         {
             Assert.NotEmpty(attachment.Key.ContainerId);
@@ -150,7 +149,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
             ],
         };
 
-    /// <summary>Writes, sometimes reads a little, and goes away without a goodbye.</summary>
+    /// <summary>Writes, sometimes reads a little, and closes the connection without a shutdown.</summary>
     private async Task SendAsync(byte[] input, bool read)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -167,7 +166,7 @@ public sealed class SocketFuzzTests : IAsyncLifetime
         }
         catch (SocketException)
         {
-            // The daemon hung up on nonsense, as it should.
+            // The daemon closed the connection on malformed input, as it should.
         }
     }
 

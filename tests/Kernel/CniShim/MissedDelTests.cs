@@ -103,9 +103,9 @@ public sealed class MissedDelTests : IDisposable
 
     [Theory]
     [InlineData("link", "symbolic link")]
-    [InlineData("file", "no folder")]
+    [InlineData("file", "not a folder")]
     [InlineData("writable", "expected user")]
-    [InlineData("full", "no more are written")]
+    [InlineData("full", ", the maximum")]
     [InlineData("no parent", "no such file or directory")]
     public async Task Del_succeeds_when_no_note_can_be_left(string obstacle, string said)
     {
@@ -148,7 +148,7 @@ public sealed class MissedDelTests : IDisposable
     {
         using var folder = MissedDelFolder.Open(socket ?? Socket);
         var names = folder.Names(10);
-        Assert.All(names, name => Assert.True(MissedDelFolder.IsNote(name), name));
+        Assert.All(names, name => Assert.True(MissedDelFolder.IsRecord(name), name));
         return [.. names.Select(name => MissedDelFormat.Read(folder.Read(name)))];
     }
 }

@@ -24,7 +24,7 @@ public sealed class KeeperPaceTests
         lab.Keeper.RequestSync();
         await Eventually.TrueAsync(() =>
             lab.Keeper.Problem is { } problem
-            && problem.Contains("repair of routes and rules failed unexpectedly", StringComparison.Ordinal)
+            && problem.Contains("repair of routes and rules failed because of a defect", StringComparison.Ordinal)
         );
         lab.Nft("delete table ip vpccni");
         await Eventually.TrueAsync(() => lab.Nft("list tables").Contains("vpccni", StringComparison.Ordinal));

@@ -82,7 +82,7 @@ public sealed class ModelDaemonTests
         );
         Add(daemon, 0);
         Assert.True(_time.RunUntil(() => daemon.Engine.Background.Problem is not null, _time.GetUtcNow().AddMinutes(10)));
-        Assert.Contains("watch of security groups failed unexpectedly", daemon.Engine.Background.Problem, StringComparison.Ordinal);
+        Assert.Contains("watch of security groups failed because of a defect", daemon.Engine.Background.Problem, StringComparison.Ordinal);
         // More than are warm: only a pool that goes on serves them.
         Assert.Equal(20, Enumerable.Range(0, 20).Select(pod => Add(daemon, pod)).Distinct().Count());
     }

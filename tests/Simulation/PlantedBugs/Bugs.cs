@@ -239,7 +239,7 @@ internal static class Bugs
                     .. reading.Entries.Select(entry =>
                         entry with
                         {
-                            Note = entry.Note is { } note ? note with { SinceBoot = time.GetElapsedTime(0) } : null,
+                            Del = entry.Del is { } note ? note with { SinceBoot = time.GetElapsedTime(0) } : null,
                         }
                     ),
                 ],

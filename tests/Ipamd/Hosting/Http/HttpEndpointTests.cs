@@ -12,14 +12,14 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Hosting.Http;
 
-/// <summary>The listener on real sockets, asked by clients that know no manners.</summary>
+/// <summary>Tests the listener on real sockets with badly behaved clients.</summary>
 public sealed class HttpEndpointTests
 {
     private const string Body = "body\n";
     private static readonly HttpPage Page = new("/metrics", "text/plain", output => output.Write(Encoding.UTF8.GetBytes(Body)));
 
     [Fact]
-    public async Task A_page_is_served_to_get_and_head_and_nothing_else_is()
+    public async Task Only_get_and_head_are_served()
     {
         await using var served = await Served.StartAsync();
         Assert.Equal((HttpStatusCode.OK, Body), await served.AskAsync(HttpMethod.Get, "/metrics"));
@@ -36,7 +36,7 @@ public sealed class HttpEndpointTests
     [InlineData("GET /metrics HTTP/1.1\r\n\r\n", "400")]
     [InlineData("GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "400")]
     [InlineData("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "")]
-    public async Task A_broken_request_is_refused_and_the_connection_closed(string request, string status)
+    public async Task Malformed_request_is_rejected_and_the_connection_closed(string request, string status)
     {
         await using var served = await Served.StartAsync();
         using var client = served.Connect();
@@ -54,7 +54,7 @@ public sealed class HttpEndpointTests
     [Theory]
     [InlineData("GET /{0} HTTP/1.1\r\nHost: x\r\n\r\n", 3_000, "414")]
     [InlineData("GET /metrics HTTP/1.1\r\nHost: x\r\nA: {0}\r\n\r\n", 9_000, "431")]
-    public async Task A_request_without_end_is_cut_off_where_the_limit_is(string request, int length, string status)
+    public async Task Endless_request_is_rejected_at_the_limit(string request, int length, string status)
     {
         await using var served = await Served.StartAsync();
         using var client = served.Connect();
@@ -63,7 +63,7 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task A_body_is_never_read()
+    public async Task Request_body_is_rejected()
     {
         await using var served = await Served.StartAsync();
         using var client = served.Connect();
@@ -73,21 +73,21 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task Slow_and_idle_clients_are_cut_off_and_too_many_are_refused_at_once()
+    public async Task Slow_clients_are_disconnected_and_excess_ones_closed_at_once()
     {
         await using var served = await Served.StartAsync();
         var slow = Enumerable
             .Range(0, HttpEndpoint.MaxConnections)
-            .Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsOfOne)}"))
+            .Select(index => served.Connect($"127.0.0.{2 + (index / HttpEndpoint.MaxConnectionsPerClient)}"))
             .ToArray();
         try
         {
-            // An answer proves that the connection is among those that count: Kestrel takes connections in, and counts them, in any order.
+            // An answer proves that the connection is counted; Kestrel accepts and counts connections in any order.
             foreach (var client in slow)
                 await AskKeepingOpenAsync(client);
             foreach (var client in slow[1..])
                 await client.SendAsync("GET /met"u8.ToArray());
-            // One more is closed without an answer.
+            // The next connection is closed without an answer.
             await Eventually.TrueAsync(async () =>
             {
                 using var late = served.Connect();
@@ -121,7 +121,7 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task A_client_that_holds_connections_does_not_keep_others_out()
+    public async Task Client_with_many_connections_does_not_lock_out_others()
     {
         await using var served = await Served.StartAsync();
         var held = Enumerable.Range(0, HttpEndpoint.MaxConnections).Select(_ => served.Connect("127.0.0.2")).ToArray();
@@ -130,9 +130,9 @@ public sealed class HttpEndpointTests
             foreach (var client in held)
                 await TrySendAsync(client, "GET /met"u8.ToArray());
             Assert.Equal((HttpStatusCode.OK, Body), await served.AskAsync(HttpMethod.Get, "/metrics"));
-            // The others were closed at once; these have the time of every client.
+            // Excess connections were closed at once; these ones have the usual timeout.
             var ends = await Task.WhenAll(held.Select(ReadToEndAsync));
-            Assert.Equal(HttpEndpoint.MaxConnectionsOfOne, ends.Count(end => end.StartsWith("HTTP/1.1 408", StringComparison.Ordinal)));
+            Assert.Equal(HttpEndpoint.MaxConnectionsPerClient, ends.Count(end => end.StartsWith("HTTP/1.1 408", StringComparison.Ordinal)));
             using var again = served.Connect("127.0.0.2");
             await again.SendAsync("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"u8.ToArray());
             Assert.EndsWith(Body, await ReadToEndAsync(again), StringComparison.Ordinal);
@@ -145,7 +145,7 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task A_client_that_asks_on_and_on_and_reads_nothing_is_cut_off()
+    public async Task Client_that_requests_without_reading_is_disconnected()
     {
         await using var served = await Served.StartAsync(
             new HttpPage("/metrics", "text/plain", output => output.Write(new byte[256 * 1024]))
@@ -161,7 +161,7 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task An_address_that_is_taken_is_tried_again_until_it_is_free()
+    public async Task Address_in_use_is_retried_until_it_is_free()
     {
         using var other = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         other.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -177,7 +177,7 @@ public sealed class HttpEndpointTests
     }
 
     [Fact]
-    public async Task A_unix_socket_that_a_crash_left_is_taken_over_and_removed_at_the_end()
+    public async Task Stale_unix_socket_is_replaced_and_deleted_at_the_end()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("vpccni-http").FullName, "look.sock");
         using (var crashed = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
@@ -210,7 +210,7 @@ public sealed class HttpEndpointTests
         }
     }
 
-    /// <summary>To a connection that may have been closed already.</summary>
+    /// <summary>Writes to a connection that may be closed.</summary>
     private static async Task TrySendAsync(Socket client, byte[] data)
     {
         try
@@ -219,11 +219,11 @@ public sealed class HttpEndpointTests
         }
         catch (SocketException)
         {
-            // That is what is asked afterwards.
+            // The test reads the result afterwards.
         }
     }
 
-    /// <summary>What comes until the server closes; empty when it only closes, or resets.</summary>
+    /// <summary>Reads until the server closes the connection; empty if it sends nothing or resets it.</summary>
     private static async Task<string> ReadToEndAsync(Socket client)
     {
         using var deadline = new CancellationTokenSource(Eventually.DefaultDeadline);
@@ -236,13 +236,13 @@ public sealed class HttpEndpointTests
         }
         catch (SocketException)
         {
-            // Reset: what came before it counts.
+            // Reset; the data before it counts.
         }
 
         return text.ToString();
     }
 
-    /// <summary>An endpoint that runs.</summary>
+    /// <summary>A running endpoint.</summary>
     private sealed class Served : IAsyncDisposable
     {
         private readonly CancellationTokenSource _stop = new();
@@ -271,7 +271,7 @@ public sealed class HttpEndpointTests
             return served;
         }
 
-        /// <summary>What the handler throws becomes a 500, and a test that fails.</summary>
+        /// <summary>An exception of the handler becomes a 500, and fails the test.</summary>
         private async Task HandleAsync(HttpContext context)
         {
             try

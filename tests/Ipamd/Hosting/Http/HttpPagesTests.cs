@@ -11,7 +11,7 @@ namespace VpcCni.Ipamd.Tests.Hosting.Http;
 public sealed class HttpPagesTests
 {
     [Fact]
-    public async Task A_page_is_written_a_few_times_a_second_at_most_however_many_ask()
+    public async Task Page_is_rendered_a_few_times_a_second_at_most()
     {
         var time = new ManualTimeProvider();
         var written = 0;
@@ -27,7 +27,7 @@ public sealed class HttpPagesTests
     }
 
     [Fact]
-    public async Task A_page_that_could_not_be_written_is_tried_again_by_the_next_who_asks()
+    public async Task Failed_page_is_rendered_again_by_the_next_request()
     {
         var fails = true;
         var pages = new HttpPages(

@@ -13,10 +13,10 @@ using VpcCni.Ipamd.Kubernetes.Api;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
-/// <summary>What a stub received.</summary>
+/// <summary>A request that the stub received.</summary>
 internal sealed record Arrival(string Method, string Url, string Body, string? ContentType, string? Authorization, string Protocol);
 
-/// <summary>An HTTP server on a free loopback port that answers as a test says, as long and as badly as it likes.</summary>
+/// <summary>An HTTP server on a free loopback port that answers as a test defines, even endlessly or malformed.</summary>
 internal sealed class ApiServerStub : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -67,10 +67,10 @@ internal sealed class ApiServerStub : IAsyncDisposable
         return stub;
     }
 
-    /// <summary>A connection as the daemon makes it.</summary>
-    /// <param name="change">Of its options.</param>
-    /// <param name="time">Of watches.</param>
-    /// <param name="timeout">Of requests.</param>
+    /// <summary>Creates a connection as the daemon does.</summary>
+    /// <param name="change">Changes its options.</param>
+    /// <param name="time">Clock of watches.</param>
+    /// <param name="timeout">Timeout of requests.</param>
     public KubernetesConnection Connection(
         Func<ClusterOptions, ClusterOptions>? change = null,
         TimeProvider? time = null,
@@ -86,8 +86,8 @@ internal sealed class ApiServerStub : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    /// <summary>An answer of the API server that is not an object.</summary>
-    public static Task RefuseAsync(HttpContext context, int code, string reason, string message)
+    /// <summary>Writes an error response of the API server.</summary>
+    public static Task RejectAsync(HttpContext context, int code, string reason, string message)
     {
         context.Response.StatusCode = code;
         return context.Response.WriteAsync(
@@ -95,7 +95,7 @@ internal sealed class ApiServerStub : IAsyncDisposable
         );
     }
 
-    /// <summary>Writes until the client has gone.</summary>
+    /// <summary>Writes until the client disconnects.</summary>
     public static async Task EndlessAsync(HttpContext context, string beginning, string chunk)
     {
         await context.Response.WriteAsync(beginning);

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
-/// <summary>Who gets the token, and whose answers are believed.</summary>
+/// <summary>Tests which servers receive the token, and which certificates are trusted.</summary>
 public sealed class CredentialTests : IDisposable
 {
     private const string EmptyList = """{"metadata":{"resourceVersion":"1"},"items":[]}""";
@@ -28,7 +28,7 @@ public sealed class CredentialTests : IDisposable
     }
 
     [Fact]
-    public async Task Token_that_kubelet_replaces_is_used_from_the_next_request_on()
+    public async Task Replaced_token_is_used_from_the_next_request()
     {
         await using var server = await StartAsync(Issue(_authority, IPAddress.Loopback));
         using var connection = Connect(server, _authority);
@@ -49,7 +49,7 @@ public sealed class CredentialTests : IDisposable
         await using var server = await StartAsync(Issue(_authority, IPAddress.Loopback));
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), content, Token);
         using var connection = Connect(server, _authority);
-        Assert.Contains("holds no bearer token", (await FailureAsync(connection)).Message, StringComparison.Ordinal);
+        Assert.Contains("has no bearer token", (await FailureAsync(connection)).Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<ClusterException>(() =>
             new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(1), _ => { }, Token)
         );
@@ -57,7 +57,7 @@ public sealed class CredentialTests : IDisposable
     }
 
     [Fact]
-    public async Task Server_of_another_authority_gets_no_request()
+    public async Task Server_of_another_authority_receives_no_request()
     {
         using var other = Authority("others");
         await using var server = await StartAsync(Issue(other, IPAddress.Loopback));
@@ -67,7 +67,7 @@ public sealed class CredentialTests : IDisposable
     }
 
     [Fact]
-    public async Task Server_of_another_name_gets_no_request_although_its_authority_is_ours()
+    public async Task Server_of_another_name_receives_no_request()
     {
         await using var server = await StartAsync(Issue(_authority, IPAddress.Parse("192.0.2.1")));
         using var connection = Connect(server, _authority);
@@ -76,7 +76,7 @@ public sealed class CredentialTests : IDisposable
     }
 
     [Fact]
-    public async Task Server_whose_certificate_has_expired_gets_no_request()
+    public async Task Server_with_an_expired_certificate_receives_no_request()
     {
         await using var server = await StartAsync(Issue(_authority, IPAddress.Loopback, validUntil: DateTimeOffset.UtcNow.AddMinutes(-1)));
         using var connection = Connect(server, _authority);
@@ -85,7 +85,7 @@ public sealed class CredentialTests : IDisposable
     }
 
     [Fact]
-    public async Task Over_plain_http_no_token_is_sent()
+    public async Task Plain_http_request_has_no_token()
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(EmptyList));
         using var connection = Connect(server, _authority);

@@ -8,9 +8,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
-/// <summary>
-/// What a server can do to the daemon with answers that no API server gives: every one ends, within its bounds, as a failure of a kind.
-/// </summary>
+/// <summary>Sends responses that no API server sends. Each call ends, within its bounds, as a failure of the right kind.</summary>
 public sealed class HostileServerTests
 {
     private const string Node = """{"metadata":{"name":"n","resourceVersion":"1"} }""";
@@ -18,7 +16,7 @@ public sealed class HostileServerTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Endless_answer_is_unreadable()
+    public async Task Endless_response_is_unreadable()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             ApiServerStub.EndlessAsync(context, "{\"x\":[", "\"" + new string('x', 64 * 1024) + "\",")
@@ -27,7 +25,7 @@ public sealed class HostileServerTests
     }
 
     [Fact]
-    public async Task Endless_refusal_keeps_its_status_and_the_beginning_of_its_text()
+    public async Task Endless_error_response_keeps_its_status_and_truncated_text()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
         {
@@ -41,7 +39,7 @@ public sealed class HostileServerTests
     }
 
     [Fact]
-    public async Task Compressed_answer_is_not_unpacked()
+    public async Task Compressed_response_is_not_decompressed()
     {
         var packed = new MemoryStream();
         await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
@@ -60,7 +58,7 @@ public sealed class HostileServerTests
     [InlineData("answer")]
     [InlineData("refusal")]
     [InlineData("nothing")]
-    public async Task Answer_that_stalls_ends_at_the_request_s_deadline(string stalls)
+    public async Task Stalled_response_ends_at_the_deadline_of_the_request(string stalls)
     {
         await using var server = await ApiServerStub.StartAsync(async context =>
         {
@@ -91,9 +89,9 @@ public sealed class HostileServerTests
         Assert.Single(server.Arrivals);
     }
 
-    /// <summary>"localhost" is ::1 first, where nothing listens.</summary>
+    /// <summary>"localhost" resolves to ::1 first, where nothing listens.</summary>
     [Fact]
-    public async Task Name_with_several_addresses_is_reached_at_the_one_that_answers()
+    public async Task Host_name_with_several_addresses_is_reached_at_one_that_listens()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"1"},"items":[{{Node}}]}""")
@@ -119,7 +117,7 @@ public sealed class HostileServerTests
     [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n"},"spec":{"taints":[null]} }]}""")]
     [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"n"},"spec":{"unschedulable":"yes"} }]}""")]
     [InlineData("""{"metadata":{"resourceVersion":"1"},"items":[""")]
-    public async Task Answer_of_another_shape_is_unreadable(string body)
+    public async Task Response_of_another_shape_is_unreadable(string body)
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(body));
         Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
@@ -134,7 +132,7 @@ public sealed class HostileServerTests
     [InlineData("0x10")]
     [InlineData("1Kb")]
     [InlineData("")]
-    public async Task Capacity_that_is_no_quantity_is_unreadable(string pods)
+    public async Task Capacity_that_is_not_a_quantity_is_unreadable(string pods)
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(ListWithCapacity(pods)));
         Assert.Equal(ClusterErrorKind.Unreadable, (await ListFailureAsync(server)).Kind);
@@ -148,7 +146,7 @@ public sealed class HostileServerTests
     [InlineData("5E", null)]
     [InlineData("99999999999999999999", null)]
     [InlineData("-1", null)]
-    public async Task Capacity_is_the_quantity_or_nothing_where_no_node_runs_so_many(string pods, int? expected)
+    public async Task Implausible_capacity_is_ignored(string pods, int? expected)
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync(ListWithCapacity(pods)));
         using var connection = server.Connection();
@@ -159,7 +157,7 @@ public sealed class HostileServerTests
     [InlineData("..")]
     [InlineData("a/../b")]
     [InlineData("")]
-    public async Task Name_that_would_be_another_path_is_not_sent(string name)
+    public async Task Name_that_would_change_the_path_is_not_sent(string name)
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
         using var connection = server.Connection();
@@ -183,29 +181,29 @@ public sealed class HostileServerTests
     [InlineData("""{"type":"ADDED","object":[1]}""")]
     [InlineData("""{"type":"ADDED","object":{}} {"type":"ADDED","object":{}}""")]
     [InlineData("""{"type":"ADDED","object":{"spec":""")]
-    public async Task Line_that_is_no_event_ends_the_watch(string line)
+    public async Task Line_that_is_not_an_event_ends_the_watch(string line)
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Response.WriteAsync(line + "\r\n\n" + Event(Node) + "\n")
         );
-        var (news, failure) = await WatchAsync(server);
-        Assert.Empty(news);
+        var (events, failure) = await WatchAsync(server);
+        Assert.Empty(events);
         Assert.Equal(ClusterErrorKind.Unreadable, failure?.Kind);
     }
 
     [Fact]
-    public async Task Last_line_that_was_cut_off_is_no_event()
+    public async Task Unterminated_last_line_is_dropped()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Response.WriteAsync(Event(Node) + "\n" + Event(Node)[..30])
         );
-        var (news, failure) = await WatchAsync(server);
-        Assert.Equal(("1", 1), (Assert.Single(news).Version, news.Count));
+        var (events, failure) = await WatchAsync(server);
+        Assert.Equal(("1", 1), (Assert.Single(events).Version, events.Count));
         Assert.Null(failure);
     }
 
     [Fact]
-    public async Task Long_lines_and_short_ones_are_read_whatever_the_pieces_they_come_in()
+    public async Task Lines_are_read_whole_in_chunks_of_any_size()
     {
         var random = new Random(1);
         string[] versions =
@@ -230,9 +228,9 @@ public sealed class HostileServerTests
                 at += piece;
             }
         });
-        var (news, failure) = await WatchAsync(server);
+        var (events, failure) = await WatchAsync(server);
         Assert.Null(failure);
-        Assert.Equal(versions, news.Select(item => item.Version));
+        Assert.Equal(versions, events.Select(item => item.Version));
     }
 
     [Fact]
@@ -245,7 +243,7 @@ public sealed class HostileServerTests
     }
 
     [Fact]
-    public async Task Watch_whose_connection_breaks_is_unreachable_and_what_came_before_counts()
+    public async Task Watch_whose_connection_breaks_is_unreachable_after_its_events()
     {
         var read = new TaskCompletionSource();
         await using var server = await ApiServerStub.StartAsync(async context =>
@@ -263,14 +261,14 @@ public sealed class HostileServerTests
     }
 
     [Fact]
-    public async Task Watch_that_is_not_opened_ends_at_the_request_s_deadline()
+    public async Task Watch_without_a_response_ends_at_the_deadline_of_the_request()
     {
         await using var server = await ApiServerStub.StartAsync(context => Task.Delay(Timeout.Infinite, context.RequestAborted));
         Assert.Equal(ClusterErrorKind.Unreachable, (await WatchAsync(server, TimeSpan.FromMilliseconds(200))).Failure?.Kind);
     }
 
     [Fact]
-    public async Task Watch_that_is_cancelled_frees_the_server()
+    public async Task Cancelled_watch_closes_its_connection()
     {
         var gone = new TaskCompletionSource();
         await using var server = await ApiServerStub.StartAsync(async context =>
@@ -301,21 +299,21 @@ public sealed class HostileServerTests
         return await Assert.ThrowsAsync<ClusterException>(() => new KubernetesNodes(connection).ListAsync("n", "0", Token));
     }
 
-    private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(
+    private static async Task<(List<ObjectEvent<NodeFacts>> News, ClusterException? Failure)> WatchAsync(
         ApiServerStub server,
         TimeSpan? timeout = null
     )
     {
         using var connection = server.Connection(timeout: timeout);
-        List<ObjectNews<NodeFacts>> news = [];
+        List<ObjectEvent<NodeFacts>> events = [];
         try
         {
-            await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), news.Add, Token);
-            return (news, null);
+            await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), events.Add, Token);
+            return (events, null);
         }
         catch (ClusterException failure)
         {
-            return (news, failure);
+            return (events, failure);
         }
     }
 }

@@ -10,7 +10,7 @@ namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
 public sealed class KubernetesConnectionTests : IDisposable
 {
-    /// <summary>Write-only, and sysfs holds root to it.</summary>
+    /// <summary>A file of sysfs that is write-only, even for root.</summary>
     private const string Unreadable = "/sys/bus/platform/drivers_probe";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("vpccni-authority-").FullName;
@@ -23,7 +23,7 @@ public sealed class KubernetesConnectionTests : IDisposable
     [InlineData("gone")]
     [InlineData("folder")]
     [InlineData(Unreadable)]
-    public async Task Authority_that_cannot_be_read_for_a_while_leaves_the_failure_what_it_was(string becomes)
+    public async Task Unreadable_authority_file_keeps_the_original_failure(string becomes)
     {
         await File.WriteAllTextAsync(AuthorityFile, Authority(), TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "token", TestContext.Current.CancellationToken);
@@ -54,7 +54,7 @@ public sealed class KubernetesConnectionTests : IDisposable
     [Theory]
     [InlineData("")]
     [InlineData("no certificate\n")]
-    public async Task Without_an_authority_nobody_is_trusted_until_there_is_one(string authority)
+    public async Task Missing_authority_rejects_every_server_until_it_exists(string authority)
     {
         await File.WriteAllTextAsync(AuthorityFile, authority, TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(Path.Combine(_folder, "token"), "token", TestContext.Current.CancellationToken);
@@ -68,9 +68,9 @@ public sealed class KubernetesConnectionTests : IDisposable
             "test",
             TimeProvider.System
         );
-        Assert.Contains("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
+        Assert.Contains("has no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
         await File.WriteAllTextAsync(AuthorityFile, Authority(), TestContext.Current.CancellationToken);
-        Assert.DoesNotContain("holds no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("has no certificate", (await AskAsync(connection)).Message, StringComparison.Ordinal);
     }
 
     private static Task<ClusterException> AskAsync(KubernetesConnection connection) =>

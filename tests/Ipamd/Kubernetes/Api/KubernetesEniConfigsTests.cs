@@ -12,7 +12,7 @@ public sealed class KubernetesEniConfigsTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task ENIConfig_is_listed_and_watched_by_name()
+    public async Task EniConfig_is_listed_and_watched_by_name()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Response.WriteAsync(
@@ -32,11 +32,11 @@ public sealed class KubernetesEniConfigsTests
             ("7", "subnet-1", "sg-1 sg-2"),
             (listed.Version, listed.Item!.SubnetId, string.Join(' ', listed.Item.SecurityGroupIds))
         );
-        List<ObjectNews<EniConfigFacts>> news = [];
-        await source.WatchAsync("a", "7", TimeSpan.FromMinutes(5), news.Add, Token);
+        List<ObjectEvent<EniConfigFacts>> events = [];
+        await source.WatchAsync("a", "7", TimeSpan.FromMinutes(5), events.Add, Token);
         Assert.Equal(
             ("8", "subnet-2", 0),
-            (news.Single().Version, news.Single().Item!.SubnetId, news.Single().Item!.SecurityGroupIds.Count)
+            (events.Single().Version, events.Single().Item!.SubnetId, events.Single().Item!.SecurityGroupIds.Count)
         );
         Assert.Equal(
             [
@@ -53,7 +53,7 @@ public sealed class KubernetesEniConfigsTests
     [InlineData("""{"spec":null}""")]
     [InlineData("""{"spec":{"subnet":5,"securityGroups":"sg-1"}}""")]
     [InlineData("[]")]
-    public void Content_of_another_form_says_nothing(string json)
+    public void Content_of_another_shape_is_empty(string json)
     {
         using var document = JsonDocument.Parse(json);
         var facts = KubernetesEniConfigs.FactsOf(document.RootElement);

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Kubernetes.Api;
 
-/// <summary>The port on the client and a real HTTP server that says what a test wants.</summary>
+/// <summary>Tests the port with the client package and a real HTTP server.</summary>
 public sealed class KubernetesNodesTests
 {
     private const string Cordoned =
@@ -17,7 +17,7 @@ public sealed class KubernetesNodesTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Node_is_listed_by_name_with_what_the_pool_wants_to_know()
+    public async Task Node_is_listed_by_name_with_the_fields_of_the_pool()
     {
         var (listed, urls) = await ListAsync(context =>
             context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{Cordoned}}]}""")
@@ -39,7 +39,7 @@ public sealed class KubernetesNodesTests
     [Theory]
     [InlineData("""{"metadata":{"resourceVersion":"12"},"items":[]}""")]
     [InlineData("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"other"}}]}""")]
-    public async Task Node_that_is_not_in_the_list_is_none(string body) =>
+    public async Task Node_that_is_not_in_the_list_is_null(string body) =>
         Assert.Equal(new ListedObject<NodeFacts>(null, "12"), (await ListAsync(context => context.Response.WriteAsync(body))).Listed);
 
     [Theory]
@@ -47,7 +47,7 @@ public sealed class KubernetesNodesTests
     [InlineData("""{"metadata":{"name":"n"},"status":{"capacity":{"pods":"5E"}}}""")]
     [InlineData("""{"metadata":{"name":"n"},"spec":{"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoExecute"}]}}""")]
     [InlineData("""{"metadata":{"name":"n"}}""")]
-    public async Task Node_that_says_nothing_usable_has_no_capacity_and_no_cordon(string node)
+    public async Task Node_without_usable_fields_has_no_capacity_and_no_cordon(string node)
     {
         var (listed, _) = await ListAsync(context =>
             context.Response.WriteAsync($$"""{"metadata":{"resourceVersion":"12"},"items":[{{node}}]}""")
@@ -58,7 +58,7 @@ public sealed class KubernetesNodesTests
     [Theory]
     [InlineData("""{"taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"}]}""")]
     [InlineData("""{"unschedulable":true}""")]
-    public async Task Cordon_is_the_field_and_the_taint_that_follows_it(string spec)
+    public async Task Node_with_the_field_or_the_taint_is_cordoned(string spec)
     {
         var (listed, _) = await ListAsync(context =>
             context.Response.WriteAsync("""{"metadata":{"resourceVersion":"12"},"items":[{"metadata":{"name":"n"},"spec":""" + spec + "}]}")
@@ -66,7 +66,7 @@ public sealed class KubernetesNodesTests
         Assert.True(listed.Item!.IsUnschedulable);
     }
 
-    public static TheoryData<int, string, string, string, int?> Refusals =>
+    public static TheoryData<int, string, string, string, int?> Rejections =>
         new()
         {
             { 410, "Expired", nameof(ClusterErrorKind.Expired), "", null },
@@ -81,21 +81,15 @@ public sealed class KubernetesNodesTests
         };
 
     [Theory]
-    [MemberData(nameof(Refusals))]
-    public async Task Refusal_says_its_kind_the_servers_words_and_its_wish(
-        int code,
-        string reason,
-        string kind,
-        string retryAfter,
-        int? seconds
-    )
+    [MemberData(nameof(Rejections))]
+    public async Task Error_response_has_kind_message_and_retry_after(int code, string reason, string kind, string retryAfter, int? seconds)
     {
         var failure = await Assert.ThrowsAsync<ClusterException>(() =>
             ListAsync(context =>
             {
                 if (retryAfter.Length > 0)
                     context.Response.Headers.RetryAfter = retryAfter;
-                return ApiServerStub.RefuseAsync(context, code, reason, "the server's words");
+                return ApiServerStub.RejectAsync(context, code, reason, "the server's words");
             })
         );
         Assert.Equal((kind, seconds), (failure.Kind.ToString(), (int?)failure.RetryAfter?.TotalSeconds));
@@ -103,10 +97,10 @@ public sealed class KubernetesNodesTests
     }
 
     [Fact]
-    public async Task Version_that_the_server_has_not_reached_is_as_good_as_forgotten()
+    public async Task Version_that_the_server_has_not_reached_is_expired()
     {
         var failure = await Assert.ThrowsAsync<ClusterException>(() =>
-            ListAsync(context => ApiServerStub.RefuseAsync(context, 504, "Timeout", "Timeout: Too large resource version: 12, current: 5"))
+            ListAsync(context => ApiServerStub.RejectAsync(context, 504, "Timeout", "Timeout: Too large resource version: 12, current: 5"))
         );
         Assert.Equal(ClusterErrorKind.Expired, failure.Kind);
     }
@@ -115,14 +109,14 @@ public sealed class KubernetesNodesTests
     [InlineData("<html>sign in</html>")]
     [InlineData("{}")]
     [InlineData("""{"metadata":{},"items":[]}""")]
-    public async Task Success_that_is_no_list_is_not_taken_for_an_empty_one(string body)
+    public async Task Success_without_a_list_is_unreadable(string body)
     {
         var failure = await Assert.ThrowsAsync<ClusterException>(() => ListAsync(context => context.Response.WriteAsync(body)));
         Assert.Equal(ClusterErrorKind.Unreadable, failure.Kind);
     }
 
     [Fact]
-    public async Task Server_that_is_not_there_is_unreachable()
+    public async Task Server_that_does_not_listen_is_unreachable()
     {
         using var connection = new KubernetesConnection(
             new ClusterOptions { Endpoint = new Uri("http://127.0.0.1:1"), NodeName = "n" },
@@ -134,7 +128,7 @@ public sealed class KubernetesNodesTests
     }
 
     [Fact]
-    public async Task Service_account_without_files_is_unreachable_and_names_the_file()
+    public async Task Missing_service_account_file_is_unreachable_and_named()
     {
         using var connection = new KubernetesConnection(
             new ClusterOptions
@@ -152,9 +146,9 @@ public sealed class KubernetesNodesTests
     }
 
     [Fact]
-    public async Task Watch_tells_changes_bookmarks_and_the_end_of_the_object()
+    public async Task Watch_reports_changes_bookmarks_and_deletion()
     {
-        var (news, failure) = await WatchAsync(
+        var (events, failure) = await WatchAsync(
             Line("MODIFIED", Cordoned),
             Line("BOOKMARK", """{"metadata":{"resourceVersion":"9"} }"""),
             Line("ADDED", """{"metadata":{"name":"other","resourceVersion":"10"} }"""),
@@ -163,7 +157,7 @@ public sealed class KubernetesNodesTests
         Assert.Null(failure);
         Assert.Equal(
             [("8", true, false), ("9", false, true), ("10", false, true), ("11", false, false)],
-            news.Select(item => (item.Version, item.Item is not null, item.IsBookmark))
+            events.Select(item => (item.Version, item.Item is not null, item.IsBookmark))
         );
     }
 
@@ -177,13 +171,13 @@ public sealed class KubernetesNodesTests
     [InlineData("""{"type":"ADDED","object":{"metadata":{"name":"n"} } }""", nameof(ClusterErrorKind.Unreadable))]
     public async Task First_error_in_a_watch_ends_it(string line, string kind)
     {
-        var (news, failure) = await WatchAsync(line, Line("ADDED", Cordoned));
-        Assert.Empty(news);
+        var (events, failure) = await WatchAsync(line, Line("ADDED", Cordoned));
+        Assert.Empty(events);
         Assert.Equal(kind, failure?.Kind.ToString());
     }
 
     [Fact]
-    public async Task Garbage_without_an_end_ends_at_its_first_line()
+    public async Task Endless_garbage_ends_the_watch_at_its_first_line()
     {
         await using var server = await ApiServerStub.StartAsync(async context =>
         {
@@ -196,7 +190,7 @@ public sealed class KubernetesNodesTests
     }
 
     [Fact]
-    public async Task Server_that_forgets_to_end_a_watch_is_left_half_a_minute_after_its_time()
+    public async Task Watch_that_the_server_does_not_end_is_ended_30_seconds_late()
     {
         var time = new ManualTimeProvider();
         await using var server = await ApiServerStub.StartAsync(async context =>
@@ -224,32 +218,32 @@ public sealed class KubernetesNodesTests
         return (await new KubernetesNodes(connection).ListAsync("n", "0", Token), [.. server.Arrivals.Select(arrival => arrival.Url)]);
     }
 
-    private static async Task<(List<ObjectNews<NodeFacts>> News, ClusterException? Failure)> WatchAsync(params string[] lines)
+    private static async Task<(List<ObjectEvent<NodeFacts>> News, ClusterException? Failure)> WatchAsync(params string[] lines)
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Response.WriteAsync(string.Concat(lines.Select(line => line + "\n")))
         );
-        List<ObjectNews<NodeFacts>> news = [];
+        List<ObjectEvent<NodeFacts>> events = [];
         try
         {
-            await WatchAsync(server, TimeProvider.System, news.Add, Token);
-            return (news, null);
+            await WatchAsync(server, TimeProvider.System, events.Add, Token);
+            return (events, null);
         }
         catch (ClusterException failure)
         {
-            return (news, failure);
+            return (events, failure);
         }
     }
 
     private static async Task WatchAsync(
         ApiServerStub server,
         TimeProvider time,
-        Action<ObjectNews<NodeFacts>> told,
+        Action<ObjectEvent<NodeFacts>> onEvent,
         CancellationToken cancellationToken
     )
     {
         using var connection = server.Connection(time: time);
-        await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), told, cancellationToken);
+        await new KubernetesNodes(connection).WatchAsync("n", "7", TimeSpan.FromMinutes(5), onEvent, cancellationToken);
     }
 
     private static KubernetesConnection To(ApiServerStub server) =>

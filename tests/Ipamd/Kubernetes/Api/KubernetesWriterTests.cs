@@ -15,7 +15,7 @@ public sealed class KubernetesWriterTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Event_of_a_pod_is_in_its_namespace_and_one_of_the_node_in_default()
+    public async Task Event_of_a_pod_is_in_its_namespace_and_of_a_node_in_default()
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
         using var connection = To(server);
@@ -66,7 +66,7 @@ public sealed class KubernetesWriterTests
     [Theory]
     [InlineData(null, """{"metadata":{"annotations":{"a/b":"10.0.0.1"}}}""")]
     [InlineData("u", """{"metadata":{"uid":"u","annotations":{"a/b":"10.0.0.1"}}}""")]
-    public async Task Pod_is_annotated_by_a_merge_patch_for_one_uid_or_any(string? uid, string body)
+    public async Task Pod_is_annotated_by_a_merge_patch_with_optional_uid(string? uid, string body)
     {
         await using var server = await ApiServerStub.StartAsync(context => context.Response.WriteAsync("{}"));
         using var connection = To(server);
@@ -75,12 +75,12 @@ public sealed class KubernetesWriterTests
     }
 
     [Fact]
-    public async Task Pod_is_found_with_uid_and_node_or_not_at_all()
+    public async Task Pod_is_found_with_uid_and_node_or_is_null()
     {
         await using var server = await ApiServerStub.StartAsync(context =>
             context.Request.Path.Value!.EndsWith("/web", StringComparison.Ordinal)
                 ? context.Response.WriteAsync("""{"metadata":{"uid":"u"},"spec":{"nodeName":"node-1","containers":[]}}""")
-                : ApiServerStub.RefuseAsync(context, 404, "NotFound", "no")
+                : ApiServerStub.RejectAsync(context, 404, "NotFound", "no")
         );
         using var connection = To(server);
         var writer = new KubernetesWriter(connection, "node-1");

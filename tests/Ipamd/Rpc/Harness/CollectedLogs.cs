@@ -5,7 +5,7 @@ using VpcCni.Tests.Shared;
 
 namespace VpcCni.Tests.GrpcHarness;
 
-/// <summary>Keeps what the server logged.</summary>
+/// <summary>Collects the log of the server.</summary>
 internal sealed class CollectedLogs : ILoggerProvider, ILogger
 {
     private readonly ConcurrentQueue<(LogLevel Level, string Text, Exception? Error)> _entries = new();

@@ -6,7 +6,7 @@ using Grpc.Core;
 
 namespace VpcCni.Tests.GrpcHarness;
 
-/// <summary>A call made by hand, for what our client would never send.</summary>
+/// <summary>Builds a call byte by byte, for requests that the client would never send.</summary>
 internal sealed class RawCall
 {
     public string Path { get; set; } = "/rpc.CNIBackend/AddNetwork";
@@ -63,7 +63,7 @@ internal sealed class RawCall
     }
 }
 
-/// <summary>Headers and trailers together, as the status may be in either.</summary>
+/// <summary>An answer with headers and trailers merged, because the status may be in either.</summary>
 internal sealed record RawAnswer(HttpStatusCode HttpStatus, IReadOnlyDictionary<string, string> Fields, byte[] Body)
 {
     public StatusCode? GrpcStatus => Fields.TryGetValue("grpc-status", out var text) ? (StatusCode)int.Parse(text) : null;

@@ -3,7 +3,7 @@ using Grpc.Core;
 
 namespace VpcCni.Tests.GrpcHarness;
 
-/// <summary>How a call ended, as a value to assert on.</summary>
+/// <summary>Returns how a call ended as a value to assert on.</summary>
 internal static class RpcOutcome
 {
     public static async Task<RpcException> FailureOf<TResponse>(AsyncUnaryCall<TResponse> call)

@@ -4,7 +4,7 @@ using VpcCni.Protos.Rpc;
 
 namespace VpcCni.Tests.GrpcHarness;
 
-/// <summary>The generated service with a method body that each test brings along.</summary>
+/// <summary>Implements the generated service with a method body that each test supplies.</summary>
 internal sealed class ScriptedBackend(Func<AddNetworkRequest, ServerCallContext, Task<AddNetworkReply>> onAdd) : CNIBackend.CNIBackendBase
 {
     public ScriptedBackend()

@@ -23,8 +23,8 @@ public enum Transport
 }
 
 /// <summary>
-/// A real Kestrel on a Unix socket or on loopback, with the limits of the daemon's server, and clients for it; that of the Unix socket is
-/// the one of the daemon's commands.
+/// Runs a real Kestrel on a Unix socket or on loopback, with the limits of the daemon's server, and creates clients for it. The client for
+/// the Unix socket is the one of the daemon's commands.
 /// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
@@ -73,7 +73,7 @@ internal sealed class TestServer : IAsyncDisposable
         );
 
     /// <summary>
-    /// A server that answers every request with <paramref name="respond"/>: for what a gRPC server of ours would never send.
+    /// Starts a server that answers every request with <paramref name="respond"/>, for answers that a gRPC server would never send.
     /// </summary>
     public static Task<TestServer> StartRawAsync(RequestDelegate respond) =>
         StartAsync(Transport.LoopbackTcp, _ => { }, app => app.Run(respond));

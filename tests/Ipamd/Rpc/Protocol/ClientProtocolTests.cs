@@ -8,8 +8,8 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Rpc.Protocol;
 
 /// <summary>
-/// What the client makes of answers that a gRPC server of good faith does not give: every one is an RpcException with a status. The
-/// statuses are those of Grpc.Net.Client.
+/// Sends answers that no well-behaved gRPC server sends. The client turns each into an RpcException with a status. The statuses are those
+/// of Grpc.Net.Client.
 /// </summary>
 public sealed class ClientProtocolTests
 {
@@ -36,7 +36,7 @@ public sealed class ClientProtocolTests
             new AnswerCase("no content type", StatusCode.Cancelled, "") { ContentType = null },
             new AnswerCase("wrong content type", StatusCode.Cancelled, "") { ContentType = "text/html" },
             new AnswerCase("no status at all", StatusCode.Cancelled, "") { Body = Good },
-            new AnswerCase("nothing but headers", StatusCode.Cancelled, ""),
+            new AnswerCase("headers only", StatusCode.Cancelled, ""),
             new AnswerCase("status is not a number", StatusCode.Cancelled, "") { Body = Good, Trailers = { ["grpc-status"] = "x" } },
             new AnswerCase("status without a name", (StatusCode)17, "") { Body = Good, Trailers = { ["grpc-status"] = "17" } },
             new AnswerCase("negative status", (StatusCode)(-1), "") { Body = Good, Trailers = { ["grpc-status"] = "-1" } },

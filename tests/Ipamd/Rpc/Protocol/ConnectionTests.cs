@@ -26,7 +26,7 @@ public sealed class ConnectionTests
     [Theory]
     [InlineData(Transport.UnixSocket)]
     [InlineData(Transport.LoopbackTcp)]
-    public async Task Socket_that_nobody_serves_any_more_is_unavailable(Transport transport)
+    public async Task Socket_whose_server_stopped_is_unavailable(Transport transport)
     {
         await using var server = await TestServer.StartAsync(transport, new ScriptedBackend());
         var client = server.Client();
@@ -75,7 +75,7 @@ public sealed class ConnectionTests
     }
 
     [Fact]
-    public async Task Channel_reconnects_to_a_server_that_came_back()
+    public async Task Channel_reconnects_to_a_restarted_server()
     {
         var folder = Directory.CreateTempSubdirectory("grpc-test-").FullName;
         var path = Path.Combine(folder, "link.sock");
@@ -89,7 +89,7 @@ public sealed class ConnectionTests
             await using var server = await TestServer.StartAsync(Transport.UnixSocket, new ScriptedBackend());
             File.CreateSymbolicLink(path, server.SocketPath);
 
-            // A connection of the last round can still be in the pool for a moment; it is found broken by its first call.
+            // A connection of the previous round may still be in the pool; its first call finds it broken.
             await Eventually.TrueAsync(async () =>
             {
                 try

@@ -39,7 +39,7 @@ public sealed class DeadlineTests
     }
 
     [Fact]
-    public async Task Client_gives_up_by_itself_when_the_server_says_nothing()
+    public async Task Client_times_out_when_the_server_never_answers()
     {
         // A server that ignores grpc-timeout altogether.
         var release = new TaskCompletionSource();
@@ -52,9 +52,9 @@ public sealed class DeadlineTests
     }
 
     [Fact]
-    public async Task Client_gives_up_while_it_connects()
+    public async Task Client_times_out_while_it_connects()
     {
-        // The server's backlog: a socket that is bound and listens but whose owner never accepts, behind a stream that never answers.
+        // A socket that is bound and listens but never accepts; the connection stays in its backlog.
         using var listener = new System.Net.Sockets.Socket(
             System.Net.Sockets.AddressFamily.InterNetwork,
             System.Net.Sockets.SocketType.Stream,
@@ -101,9 +101,9 @@ public sealed class DeadlineTests
     [Theory]
     [InlineData("awaits")]
     [InlineData("blocks")]
-    public async Task Server_answers_at_the_deadline_although_the_method_goes_on(string how)
+    public async Task Server_answers_at_the_deadline_while_the_method_still_runs(string how)
     {
-        // A raw client: no deadline of its own, so the answer can only come from the server.
+        // The raw client has no deadline of its own, so only the server can have sent the answer.
         using var release = new ManualResetEventSlim();
         var released = new TaskCompletionSource();
         var left = new TaskCompletionSource();

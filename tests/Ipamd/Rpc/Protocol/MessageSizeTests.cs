@@ -17,7 +17,7 @@ public sealed class MessageSizeTests
     [Theory]
     [InlineData(Transport.UnixSocket)]
     [InlineData(Transport.LoopbackTcp)]
-    public async Task Large_messages_travel_whole(Transport transport)
+    public async Task Large_message_is_sent_and_received_whole(Transport transport)
     {
         await using var server = await TestServer.StartAsync(
             transport,

@@ -28,7 +28,7 @@ public sealed partial class PeerTests
     }
 
     [Fact]
-    public async Task Credentials_of_another_process_and_user_are_told_apart()
+    public async Task Credentials_are_those_of_the_calling_process_and_user()
     {
         VpcCni.Tests.Shared.Requirement.NeedRoot();
         var python = VpcCni.Tests.Shared.Requirement.NeedProgram("python3");
@@ -83,7 +83,7 @@ public sealed partial class PeerTests
     }
 
     [Fact]
-    public async Task Context_offers_the_method_and_a_place_for_state()
+    public async Task Context_has_the_method_and_user_state()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,

@@ -11,8 +11,8 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Rpc.Protocol;
 
 /// <summary>
-/// What the server makes of requests that no gRPC client of good faith sends: every one is answered, and the next call works. The statuses
-/// are those of Grpc.AspNetCore.Server.
+/// Sends requests that no well-behaved gRPC client sends. The server answers each, and the next call works. The statuses are those of
+/// Grpc.AspNetCore.Server.
 /// </summary>
 public sealed class ServerProtocolTests
 {
@@ -94,7 +94,7 @@ public sealed class ServerProtocolTests
     [InlineData("0n")]
     [InlineData("1n")]
     [InlineData("00000000S")]
-    public async Task Timeout_of_nothing_is_deadline_exceeded(string timeout)
+    public async Task Zero_timeout_is_deadline_exceeded(string timeout)
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,

@@ -71,7 +71,7 @@ public sealed class StatusTests
     }
 
     [Fact]
-    public async Task Other_exception_is_unknown_tells_nothing_and_is_logged()
+    public async Task Other_exception_is_unknown_without_its_text_and_is_logged()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
@@ -85,7 +85,7 @@ public sealed class StatusTests
     }
 
     [Fact]
-    public async Task Other_exception_with_detailed_errors_tells_its_text()
+    public async Task Other_exception_with_detailed_errors_has_its_text()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,

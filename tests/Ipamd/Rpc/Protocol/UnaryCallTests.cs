@@ -36,7 +36,7 @@ public sealed class UnaryCallTests
     }
 
     [Fact]
-    public async Task Message_of_no_bytes_travels_both_ways()
+    public async Task Empty_message_is_sent_and_received()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
@@ -58,8 +58,8 @@ public sealed class UnaryCallTests
             transport,
             async (request, _) =>
             {
-                // Held until many run together, so that the test cannot pass by running one after the other. Kestrel admits 100 streams a
-                // connection.
+                // The calls wait until many run at once, so that the test cannot pass by running them one after the other. Kestrel admits
+                // 100 streams per connection.
                 var now = Interlocked.Increment(ref running);
                 InterlockedMax(ref atOnce, now);
                 await VpcCni.Tests.Shared.Eventually.TrueAsync(() => Volatile.Read(ref atOnce) >= 50);
@@ -76,7 +76,7 @@ public sealed class UnaryCallTests
     }
 
     [Fact]
-    public async Task Service_that_is_not_registered_is_made_for_each_call_and_disposed()
+    public async Task Service_that_is_not_registered_is_created_and_disposed_per_call()
     {
         var counter = new Counter();
         await using var server = await TestServer.StartAsync(
@@ -91,7 +91,7 @@ public sealed class UnaryCallTests
     }
 
     [Fact]
-    public async Task Two_services_on_one_server_are_told_apart()
+    public async Task Two_services_on_one_server_are_routed_by_name()
     {
         await using var server = await TestServer.StartAsync(
             Transport.UnixSocket,
@@ -115,7 +115,7 @@ public sealed class UnaryCallTests
     }
 
     [Fact]
-    public async Task Status_asked_before_the_end_is_refused()
+    public async Task Status_read_before_the_end_is_refused()
     {
         var release = new TaskCompletionSource();
         await using var server = await TestServer.StartAsync(
