@@ -26,7 +26,12 @@ internal static partial class AuditComparison
         }
     }
 
-    private static IEnumerable<Finding> Pod(Attachment attachment, HeldAddress held, Dictionary<int, LinkInfo> veths, KernelFacts kernel)
+    private static IEnumerable<Finding> Pod(
+        Attachment attachment,
+        AttachmentAddress held,
+        Dictionary<int, LinkInfo> veths,
+        KernelFacts kernel
+    )
     {
         var (name, host) = (Name(attachment), Host(held.Address));
         var subject = $"{name} {held.Address}";
@@ -83,7 +88,7 @@ internal static partial class AuditComparison
                 "the rule to it is missing: pods of other interfaces send what is meant for it to the VPC's router",
                 KeeperShould
             );
-        if (held.Place is not { } place)
+        if (held.Slot is not { } place)
             yield break;
         var table = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
         RuleInfo[] from = [.. kernel.Rules.Where(rule => rule.Priority == RulePriorities.FromPod && rule.Source == host)];

@@ -62,7 +62,7 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "orphan",
                 loss.Interface?.Value ?? "no interface",
-                $"{loss.Sentence}: nothing that is sent to them arrives",
+                $"{loss.Description}: nothing that is sent to them arrives",
                 "delete these pods, so that they are made anew with addresses of their own"
             ));
 

@@ -12,7 +12,7 @@ internal static class PodTimeline
         var at = happened.At;
         switch (happened)
         {
-            case PoolEvent.AddWaits waits:
+            case PoolEvent.AddQueued waits:
                 yield return new ExplainedStep(
                     at,
                     "waits",
@@ -83,7 +83,7 @@ internal static class PodTimeline
                 yield return new ExplainedStep(
                     at,
                     "checked",
-                    held.Held is null ? "CHECK: it holds nothing" : $"CHECK: it holds {Places(held.Held)}"
+                    held.Attachment is null ? "CHECK: it holds nothing" : $"CHECK: it holds {Places(held.Attachment)}"
                 );
                 break;
             case PoolEvent.Deleted { Released: { } released }:
@@ -115,7 +115,7 @@ internal static class PodTimeline
                 );
                 break;
             case PoolEvent.AddressesLost { Loss: var loss }:
-                yield return new ExplainedStep(loss.Since ?? at, "lost", $"its address was lost: {loss.Sentence}");
+                yield return new ExplainedStep(loss.Since ?? at, "lost", $"its address was lost: {loss.Description}");
                 break;
             case PoolEvent.Recovered { Attachment: var recovered }:
                 yield return new ExplainedStep(
@@ -142,8 +142,8 @@ internal static class PodTimeline
 
     public static string Places(Attachment attachment) => string.Join(", ", attachment.Addresses.Select(Place));
 
-    public static string Place(HeldAddress held) =>
-        held.Place is { } place
+    public static string Place(AttachmentAddress held) =>
+        held.Slot is { } place
             ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})"
             : $"{held.Address} (on no interface that is known)";
 

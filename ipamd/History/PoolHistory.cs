@@ -37,7 +37,7 @@ internal sealed class PoolHistory
         {
             switch (happened)
             {
-                case PoolEvent.AddWaits waits:
+                case PoolEvent.AddQueued waits:
                     var waiter = Note_NeedsLock(waits.Pod, waits.Key, happened, isGone: false);
                     foreach (var change in _growing.Values)
                         waiter.Add(change);
@@ -109,7 +109,7 @@ internal sealed class PoolHistory
                 case PoolEvent.AddressesLost { Loss: var loss }:
                     foreach (var orphan in loss.Orphans)
                         Note_NeedsLock(orphan.Attachment.Pod, orphan.Attachment.Key, happened, isGone: false);
-                    Failed_NeedsLock($"lost {loss.Interface}", happened.At, loss.Sentence);
+                    Failed_NeedsLock($"lost {loss.Interface}", happened.At, loss.Description);
                     break;
                 case PoolEvent.ObserveFailed observe:
                     Failed_NeedsLock($"observe {observe.Failure}", observe.At, $"describe what is attached: {observe.Reason}");

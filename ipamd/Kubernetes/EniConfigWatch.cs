@@ -52,7 +52,7 @@ internal sealed partial class EniConfigWatch(
                 return;
         }
 
-        pool.Tell(new EniConfigState.Unknown(reason));
+        pool.Set(new EniConfigState.Unknown(reason));
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -94,16 +94,16 @@ internal sealed partial class EniConfigWatch(
     {
         if (!wanted.IsName)
         {
-            pool.Tell(new EniConfigState.Missing(wanted.Name, $"this is no name of an object ({wanted.Origin})"));
+            pool.Set(new EniConfigState.Missing(wanted.Name, $"this is no name of an object ({wanted.Origin})"));
             return;
         }
 
         if (NameOf(pool.Current) is { } before && before != wanted.Name)
-            pool.Tell(new EniConfigState.Unknown($"the node names '{wanted.Name}' now, which has not been read yet ({wanted.Origin})"));
+            pool.Set(new EniConfigState.Unknown($"the node names '{wanted.Name}' now, which has not been read yet ({wanted.Origin})"));
         await new ObjectWatch<EniConfigFacts>(
             source,
             wanted.Name,
-            found => pool.Tell(StateOf(wanted, found)),
+            found => pool.Set(StateOf(wanted, found)),
             failure => Failed(wanted, failure),
             time,
             random
@@ -133,14 +133,14 @@ internal sealed partial class EniConfigWatch(
             return;
         // The whole resource is not there: as sure an answer as "no such object".
         if (failure.Kind == ClusterErrorKind.NotFound)
-            pool.Tell(
+            pool.Set(
                 new EniConfigState.Missing(
                     wanted.Name,
                     "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"
                 )
             );
         else if (pool.Current is EniConfigState.Unknown)
-            pool.Tell(new EniConfigState.Unknown(failure.Message));
+            pool.Set(new EniConfigState.Unknown(failure.Message));
     }
 
     private static partial class Log

@@ -40,7 +40,7 @@ internal static class EventReasons
     public static IReadOnlyList<Occurrence> Of(PoolEvent happened, string nodeName)
     {
         if (happened is PoolEvent.AddressesLost { Loss: var loss })
-            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. OfPods(loss)];
+            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Description), .. OfPods(loss)];
         return Single(happened, nodeName) is { } single ? [single] : [];
     }
 
@@ -52,7 +52,7 @@ internal static class EventReasons
                 new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name),
                 AddressLost,
                 $"the pod has no network: {orphan.Attachment.Addresses[0].Address} is gone "
-                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; "
+                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceDetached ? "" : "an address of ")}{id}" : "from this node")}; "
                     + "delete the pod, so that it gets another address"
             ));
 
