@@ -25,17 +25,15 @@ using VpcCni.Ipamd.Startup;
 namespace VpcCni.Ipamd;
 
 /// <summary>
-/// The daemon's parts and the order of their start, top to bottom: options, ports, core, socket, pool. Read this first.
+/// Composes the daemon and starts its parts in order, top to bottom: options, ports, core, socket, pool. Read this first.
 /// </summary>
 internal sealed partial class Daemon : IAsyncDisposable
 {
-    /// <summary>
-    /// Calls under way get this long to finish after a stop was asked for: less than a DaemonSet's usual grace period of 10 s.
-    /// </summary>
+    /// <summary>Time for calls in flight to finish after a stop: less than a DaemonSet's usual grace period of 10 s.</summary>
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
-    /// <summary>After the daemon is ready: by then the first look around is over.</summary>
-    private static readonly TimeSpan StartIsOver = TimeSpan.FromSeconds(2);
+    /// <summary>Time after readiness by which the work of the start is done.</summary>
+    private static readonly TimeSpan StartupCleanupDelay = TimeSpan.FromSeconds(2);
 
     private readonly BoundOptions _bound;
     private readonly TimeProvider _time;
@@ -44,12 +42,11 @@ internal sealed partial class Daemon : IAsyncDisposable
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly string _version;
-    private ITimer? _startIsOver;
+    private ITimer? _startupCleanup;
 
     public Daemon(BoundOptions bound, string version, TimeProvider time, Random random)
     {
-        // One clock for everything: a cooldown that one part measures with another clock than the rest would end when somebody sets the
-        // machine's.
+        // One clock for everything: a part with another clock would end a cooldown when someone sets the machine's clock.
         (_bound, _version, _time, _random) = (bound, version, new MonotonicTime(time), random);
         _log = new DaemonLog(new LogTarget(bound.Options.LogFile, bound.Options.LogFormat, time), bound.Options.LogFormat, time);
         _loggers = _log.CreateFactory(bound.Options.LogLevel);
@@ -57,22 +54,22 @@ internal sealed partial class Daemon : IAsyncDisposable
     }
 
     /// <summary>
-    /// The plugin's file: install it, and the network configuration when an ADD can be served. Null: whoever starts the daemon does that.
+    /// The plugin file to install, with the network configuration once ADDs can be served. Null: the starter of the daemon installs it.
     /// </summary>
     public string? PluginToInstall { get; init; }
 
-    /// <summary>Runs until cancelled, or until something broke that a restart may repair.</summary>
+    /// <summary>Runs until cancelled, or until a failure that a restart may repair.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var options = _bound.Options;
-        Log.Starting(_logger, _version, options.SocketPath, options.Targets.InWords());
+        Log.Starting(_logger, _version, options.SocketPath, options.Targets.Describe());
         foreach (var warning in _bound.Warnings)
             Log.Warning(_logger, warning);
         foreach (var note in _bound.Notes)
             Log.Note(_logger, note);
         var state = new DaemonState(_version, _time) { Warnings = _bound.Warnings };
 
-        // Alone: a second daemon on the same checkpoint would give one address to two pods.
+        // One instance only: a second daemon on the same checkpoint would assign one address to two pods.
         using var single = await SingleInstance.AcquireAsync(options.CheckpointPath + ".lock", _time, cancellationToken);
 
         // Ports.
@@ -103,7 +100,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         var health = new HealthMonitor(
             state,
             engine.Ledger,
-            (report, at) => TellCluster(cluster, report, at),
+            (report, at) => ReportToCluster(cluster, report, at),
             _time,
             _loggers.CreateLogger<HealthMonitor>()
         );
@@ -112,8 +109,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         engine.Events.Subscribe(history.Observe);
         state.Settings = () => SettingsInForce.Of(_bound, state.Pool, engine.Conditions);
 
-        // The host's network follows what the core knows, whoever else changes it.
-        using var keeper = new HostNetworkReconciler(
+        // Keeps the host's network in its desired state, whoever else changes it.
+        using var hostNetwork = new HostNetworkReconciler(
             host,
             new RtnetlinkKernel(ns: null, options.KernelSettingsFolder),
             new NetfilterProgram(ns: null, _time),
@@ -123,16 +120,16 @@ internal sealed partial class Daemon : IAsyncDisposable
             _random,
             _loggers.CreateLogger<HostNetworkReconciler>()
         );
-        keeper.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
-        engine.Ranges.Changed = keeper.RequestSync;
-        engine.Events.Subscribe(happened =>
+        hostNetwork.Repaired = made => engine.Events.Publish(new PoolEvent.HostRepaired(_time.GetUtcNow(), made));
+        engine.Ranges.Changed = hostNetwork.RequestSync;
+        engine.Events.Subscribe(poolEvent =>
         {
-            var released = happened is PoolEvent.LostDelete lost ? lost.Released : (happened as PoolEvent.MissedDelete)?.Released;
+            var released = poolEvent is PoolEvent.LostDelete lost ? lost.Released : (poolEvent as PoolEvent.MissedDelete)?.Released;
             if (released is not null)
-                keeper.Abandoned(released.Addresses.Select(held => held.Address));
+                hostNetwork.Abandoned(released.Addresses.Select(item => item.Address));
         });
         state.HostNetworkProblem = () =>
-            ((string?[])[keeper.Problem, state.Pool?.Membership.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
+            ((string?[])[hostNetwork.Problem, state.Pool?.Sync.Awaited.Problem]).OfType<string>().ToArray() is { Length: > 0 } problems
                 ? string.Join("; ", problems)
                 : null;
         var ranges = new NetworkRangeWatch(
@@ -144,17 +141,17 @@ internal sealed partial class Daemon : IAsyncDisposable
             _loggers.CreateLogger<NetworkRangeWatch>()
         );
 
-        // The cluster, if there is one to talk to: nothing waits for it.
+        // The cluster, if there is one: nothing waits for it.
         using var connected = cluster = options.Cluster.IsEnabled
             ? new ClusterParts(options.Cluster, _version, ToSubjects(engine, options), _time, _random, _loggers)
             : null;
         state.ClusterProblem = () => cluster?.Link.Problem;
 
-        // Metrics: what the pool and the cloud tell is counted whether somebody reads it or not.
+        // Metrics: events of the pool and the cloud are counted whether they are scraped or not.
         using var measured = metrics = new DaemonMetrics(
             new MetricSources(state, engine.Ledger, engine.Waiting, engine.Budget, _time)
             {
-                HostNetwork = () => keeper.Report,
+                HostNetwork = () => hostNetwork.Report,
                 UsesCluster = cluster is not null,
                 Health = health.Report,
             }
@@ -174,7 +171,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             _time
         )
         {
-            RequestObservation = () => state.Pool?.Membership.RequestAt(_time.GetUtcNow()),
+            RequestObservation = () => state.Pool?.Sync.RequestAt(_time.GetUtcNow()),
         };
         engine.Events.Subscribe(auditor.Observe);
 
@@ -182,7 +179,7 @@ internal sealed partial class Daemon : IAsyncDisposable
             new IntrospectionSources(engine.Ledger, options, () => state.Pool?.Targets ?? options.Targets, engine.EniConfig, _time)
         );
 
-        // Socket: from here on, what the checkpoint held is answered; new pods wait.
+        // Socket: from here on attachments of the checkpoint are served; new pods wait.
         var settings = new CniReplySettings(options.HostNetwork.ExternalSnat, options.NetworkPolicyMode);
         await using var server = await RpcServer.StartAsync(
             options.SocketPath,
@@ -215,26 +212,26 @@ internal sealed partial class Daemon : IAsyncDisposable
         state.InstallationProblem = () => installation?.Problem;
         state.DefectProblem = () => engine.Background.Problem;
         state.LogProblem = () => _log.Problem;
-        List<(string Name, Func<CancellationToken, Task> Run)> beside =
+        List<(string Name, Func<CancellationToken, Task> Run)> background =
         [
             ("health", health.RunAsync),
             ("collection of garbage", idle.RunAsync),
-            ("host network", keeper.RunAsync),
+            ("host network", hostNetwork.RunAsync),
             ("watch of the VPC's ranges", ranges.RunAsync),
             .. Listeners(metrics, introspection),
         ];
         if (installation is not null)
-            beside.Add(("installation", installation.RunAsync));
+            background.Add(("installation", installation.RunAsync));
         if (cluster is not null)
-            beside.Add(("cluster", cluster.Link.RunAsync));
+            background.Add(("cluster", cluster.Link.RunAsync));
         try
         {
-            // Only the engine may end the daemon: no pod waits for the others.
+            // Only the engine may end the daemon: no pod waits for the other services.
             await RunAllAsync(
                 [
                     token => engine.RunAsync(outcome => AfterStep(state, metrics, outcome), token),
-                    .. beside.Select(part =>
-                        (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(part.Name, part.Run, token))
+                    .. background.Select(service =>
+                        (Func<CancellationToken, Task>)(token => engine.Background.RunAsync(service.Name, service.Run, token))
                     ),
                 ],
                 cancellationToken
@@ -246,7 +243,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            Log.CannotGoOn(_logger, exception);
+            Log.CannotContinue(_logger, exception);
             throw;
         }
         finally
@@ -260,12 +257,12 @@ internal sealed partial class Daemon : IAsyncDisposable
 
     public ValueTask DisposeAsync()
     {
-        _startIsOver?.Dispose();
+        _startupCleanup?.Dispose();
         _loggers.Dispose();
         return ValueTask.CompletedTask;
     }
 
-    /// <summary>Null where /proc does not say: then no checkpoint is taken for one of an earlier boot.</summary>
+    /// <summary>The boot id; null when /proc lacks it, which disables the detection of an earlier boot's checkpoint.</summary>
     private static string? BootId()
     {
         try
@@ -278,7 +275,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         }
     }
 
-    /// <summary>All of them until one ends or all are cancelled; none is left running.</summary>
+    /// <summary>Runs all until one ends or all are cancelled; returns when none is running.</summary>
     private static async Task RunAllAsync(IReadOnlyList<Func<CancellationToken, Task>> parts, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -288,7 +285,7 @@ internal sealed partial class Daemon : IAsyncDisposable
         await Task.WhenAll(running);
     }
 
-    /// <summary>By which others look at the daemon.</summary>
+    /// <summary>The HTTP endpoints of the daemon.</summary>
     private IEnumerable<(string Name, Func<CancellationToken, Task> Run)> Listeners(DaemonMetrics metrics, IntrospectionPages introspection)
     {
         if (_bound.Options.IntrospectionEndPoint is { } inside)
@@ -308,24 +305,24 @@ internal sealed partial class Daemon : IAsyncDisposable
             return;
         var view = outcome.Ledger;
         Log.Ready(_logger, view.Free, view.Total, (_time.GetUtcNow() - state.StartedAt).TotalMilliseconds);
-        // Once: what the start needed and nothing after it does. What is used from then on stays.
-        if (_startIsOver is not null)
+        // Once: frees what only the start needed. Memory in use from then on stays.
+        if (_startupCleanup is not null)
             return;
         var memory = new ResidentMemory(_logger);
         memory.Scan();
-        _startIsOver = _time.CreateTimer(
+        _startupCleanup = _time.CreateTimer(
             _ =>
             {
                 memory.CollectGarbage();
                 memory.ReleasePages();
             },
             state: null,
-            StartIsOver,
+            StartupCleanupDelay,
             Timeout.InfiniteTimeSpan
         );
     }
 
-    private static void TellCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at) =>
+    private static void ReportToCluster(ClusterParts? cluster, HealthReport report, DateTimeOffset at) =>
         cluster?.Events.Record(
             report.Level switch
             {
@@ -340,8 +337,8 @@ internal sealed partial class Daemon : IAsyncDisposable
     private static ClusterSubjects ToSubjects(PoolEngine engine, IpamdOptions options) =>
         new(engine.Conditions, engine.Signal, options.CustomNetworking ? engine.EniConfig : null, engine.Events, engine.Ledger);
 
-    /// <summary>With what the adapter of EC2 says of its options.</summary>
-    internal static BoundOptions WithChecksOfCloud(BoundOptions bound)
+    /// <summary>Adds the EC2 adapter's errors and warnings about its options.</summary>
+    internal static BoundOptions WithCloudChecks(BoundOptions bound)
     {
         if (bound.Problems.Count > 0)
             return bound;
@@ -375,8 +372,8 @@ internal sealed partial class Daemon : IAsyncDisposable
         [LoggerMessage(102, LogLevel.Information, "ready: ADDs can be served")]
         public static partial void Ready(ILogger logger, int free, int total, double sinceStartMs);
 
-        [LoggerMessage(106, LogLevel.Critical, "the daemon cannot go on: a restart may help, if what failed is put right")]
-        public static partial void CannotGoOn(ILogger logger, Exception exception);
+        [LoggerMessage(106, LogLevel.Critical, "the daemon cannot continue: restart it after fixing the cause")]
+        public static partial void CannotContinue(ILogger logger, Exception exception);
 
         [LoggerMessage(103, LogLevel.Information, "stopped; pods keep their addresses")]
         public static partial void Stopped(ILogger logger);

@@ -10,7 +10,7 @@ using VpcCni.Ipamd.Startup;
 
 namespace VpcCni.Ipamd;
 
-/// <summary>The process's edge: the only place that reads the environment, the real clock and the console.</summary>
+/// <summary>The process's entry point: the only place that reads the environment, the real clock and the console.</summary>
 internal static class Program
 {
     private static async Task<int> Main(string[] args)
@@ -49,8 +49,7 @@ internal static class Program
         typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     /// <summary>
-    /// The one handler of the signal: the host of the socket brings none of its own (see <see cref="Rpc.RpcServer"/>), nor does the command
-    /// line.
+    /// Registers the only handler of the signal: neither the socket's host (see <see cref="Rpc.RpcServer"/>) nor the command line has one.
     /// </summary>
     private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stop) =>
         PosixSignalRegistration.Create(
@@ -62,10 +61,10 @@ internal static class Program
             }
         );
 
-    /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot go on.</summary>
+    /// <summary>Exit code: 0 after a requested stop, 1 when the environment is invalid or the daemon cannot continue.</summary>
     private static async Task<int> RunAsync(BoundOptions bound, string? plugin, CancellationToken cancellationToken)
     {
-        bound = Daemon.WithChecksOfCloud(bound);
+        bound = Daemon.WithCloudChecks(bound);
         if (bound.Problems.Count > 0)
         {
             await Console.Error.WriteLineAsync($"ipamd: the environment has {bound.Problems.Count} problem(s); nothing was started:");
@@ -85,7 +84,7 @@ internal static class Program
         }
         catch (Exception exception)
         {
-            // The log has it too, but a log file inside a container is gone with the container. The stack is for defects.
+            // The log has it too, but a log file inside a container is lost with the container. The stack is for defects.
             await Console.Error.WriteLineAsync(
                 $"ipamd: stopped: {(LogEntry.IsExpected(exception) ? LogEntry.MessageOf(exception) : exception)}"
             );

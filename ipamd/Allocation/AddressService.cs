@@ -8,66 +8,68 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Allocation;
 
-/// <summary>How an ADD ended.</summary>
+/// <summary>Outcome of an ADD.</summary>
 internal abstract record AddOutcome
 {
     private AddOutcome() { }
 
-    /// <summary>The addresses, each with its place, durable.</summary>
-    internal sealed record Held(Attachment Attachment) : AddOutcome;
+    /// <summary>The attachment has its addresses, each on a known interface, recorded in the checkpoint.</summary>
+    internal sealed record Assigned(Attachment Attachment) : AddOutcome;
 
     /// <summary>No address in time.</summary>
-    /// <param name="Reason">A sentence that says why and what is known about when.</param>
-    /// <param name="Kind">What stands against growth; null when the wait was simply too short.</param>
+    /// <param name="Reason">One sentence: the cause, and when to expect an address if known.</param>
+    /// <param name="Kind">The obstacle to growth; null when the wait was too short.</param>
     internal sealed record NoAddress(string Reason, GrowthObstacleKind? Kind) : AddOutcome;
 
-    /// <summary>The attachment holds an address that no interface of this node carries any more.</summary>
+    /// <summary>The attachment has an address that no interface of this node carries.</summary>
     internal sealed record Orphaned(Attachment Attachment) : AddOutcome;
 
-    /// <summary>The attachment holds an address, and which interface carries it is not known yet: the daemon is starting.</summary>
-    /// <param name="Attachment">What it holds.</param>
+    /// <summary>The attachment has an address whose interface is still unknown, because the daemon is starting.</summary>
+    /// <param name="Attachment">The attachment.</param>
     /// <param name="Reason">What the start waits for.</param>
     internal sealed record NotObserved(Attachment Attachment, string Reason) : AddOutcome;
 }
 
 /// <summary>
-/// ADD and DEL: the hot path. Memory and one grouped write to disk, nothing else; when the pool is empty, a bounded wait in which the
-/// demand is part of the pool's plan.
+/// ADD and DEL, the hot path: memory and one grouped write to disk. When the pool is empty, an ADD waits for a bounded time, and the
+/// planner counts it as demand.
 /// </summary>
 internal sealed partial class AddressService(
     IpLedger ledger,
     CheckpointWriter checkpoint,
-    PendingAddQueue waiting,
-    KernelUsage evidence,
+    PendingAddQueue pending,
+    KernelUsage usage,
     PoolSignal signal,
     TimeProvider time,
     TimeSpan addWait
 )
 {
-    private readonly KeyedLock _turns = new();
+    private readonly KeyedLock _attachmentLock = new();
 
-    /// <summary>Completed when membership has been observed once: from then on the place of every address is known that has one.</summary>
+    /// <summary>
+    /// Completes with the first observation of the attached interfaces. From then on every attached address has a known interface.
+    /// </summary>
     public required Task Observed { get; init; }
     public required ILogger<AddressService> Logger { get; init; }
 
-    /// <summary>Told how every ADD and DEL ended.</summary>
+    /// <summary>Publishes the outcome of every ADD and DEL.</summary>
     public PoolEvents Events { get; init; } = new();
 
-    /// <summary>What the start waits for; null when the daemon has started.</summary>
+    /// <summary>Returns what the start waits for; null when the daemon has started.</summary>
     public Func<string?> StartObstacle { get; init; } = () => null;
 
-    /// <summary>What holds up those who wait; null when nothing is known to.</summary>
-    public Func<GrowthObstacle?> HeldUpBy { get; init; } = () => waiting.Obstacle;
+    /// <summary>Returns the obstacle that delays the pending ADDs; null when none is known.</summary>
+    public Func<GrowthObstacle?> CurrentObstacle { get; init; } = () => pending.Obstacle;
 
-    /// <exception cref="OperationCanceledException">The client went away; it holds nothing that it did not hold before.</exception>
-    /// <exception cref="IOException">The checkpoint could not be written; nothing is held.</exception>
+    /// <exception cref="OperationCanceledException">The client went away. A new assignment is rolled back.</exception>
+    /// <exception cref="IOException">The checkpoint could not be written. A new assignment is rolled back.</exception>
     public async Task<AddOutcome> AddAsync(AttachmentKey key, PodReference pod, string netnsPath, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         try
         {
-            var (outcome, timing) = await AddInTurnAsync(key, pod, netnsPath, cancellationToken);
-            Tell(outcome, key, pod, timing with { Took = time.GetElapsedTime(started) });
+            var (outcome, timing) = await AddSerializedAsync(key, pod, netnsPath, cancellationToken);
+            Report(outcome, key, pod, timing with { Took = time.GetElapsedTime(started) });
             return outcome;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
@@ -81,23 +83,26 @@ internal sealed partial class AddressService(
         }
     }
 
-    private async Task<(AddOutcome Outcome, AddTiming Timing)> AddInTurnAsync(
+    private async Task<(AddOutcome Outcome, AddTiming Timing)> AddSerializedAsync(
         AttachmentKey key,
         PodReference pod,
         string netnsPath,
         CancellationToken cancellationToken
     )
     {
-        using var turn = await _turns.EnterAsync(key, cancellationToken);
+        using var entry = await _attachmentLock.EnterAsync(key, cancellationToken);
         var waited = TimeSpan.Zero;
         var request = new AddRequest(key, pod, netnsPath, [AddressFamily.InterNetwork]);
         WaitOutcome outcome;
-        // Whoever holds an address already gets it again at once; everybody else stands in line behind those who wait.
+        // An attachment that has an address gets it again at once; any other ADD queues behind the pending ones.
         if (ledger.Renew(key, time.GetUtcNow()) is { } known)
         {
             outcome = new WaitOutcome.Served(known, IsNew: false);
         }
-        else if (waiting.Demand == 0 && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held)
+        else if (
+            pending.Demand == 0
+            && ledger.Assign(key, pod, netnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Assigned held
+        )
         {
             outcome = new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter);
         }
@@ -110,19 +115,19 @@ internal sealed partial class AddressService(
                 return (ToNoAddress(outcome), new AddTiming { Waited = waited });
         }
 
-        // The pool has less than before: the plan may want more.
+        // The pool has fewer free addresses than before, so the plan may change.
         signal.Raise();
         var served = (WaitOutcome.Served)outcome;
         var assigned = time.GetTimestamp();
         await MakeDurableAsync(served, cancellationToken);
         var durable = time.GetElapsedTime(assigned);
-        var attachment = await WithPlacesAsync(served.Attachment, cancellationToken);
+        var attachment = await WithInterfacesAsync(served.Attachment, cancellationToken);
         AddOutcome answer =
-            attachment.Addresses.All(item => item.Place is not null) ? new AddOutcome.Held(attachment)
+            attachment.Addresses.All(item => item.Slot is not null) ? new AddOutcome.Assigned(attachment)
             : Observed.IsCompleted ? new AddOutcome.Orphaned(attachment)
             : new AddOutcome.NotObserved(
                 attachment,
-                $"it holds {attachment.Addresses[0].Address}, and which interface carries it is not known before EC2 has "
+                $"it holds {attachment.Addresses[0].Address}, and the interface of that address is unknown until EC2 has "
                     + $"answered{Because()}"
             );
         return (
@@ -137,18 +142,18 @@ internal sealed partial class AddressService(
         );
     }
 
-    private void Tell(AddOutcome outcome, AttachmentKey key, PodReference pod, AddTiming timing)
+    private void Report(AddOutcome outcome, AttachmentKey key, PodReference pod, AddTiming timing)
     {
         var now = time.GetUtcNow();
         switch (outcome)
         {
-            case AddOutcome.Held { Attachment: var attachment }:
+            case AddOutcome.Assigned { Attachment: var attachment }:
                 Log.Added(
                     Logger,
                     pod,
                     key,
                     attachment.Addresses[0].Address,
-                    attachment.Addresses[0].Place!.Value.Id,
+                    attachment.Addresses[0].Slot!.Value.Id,
                     timing.IsNew,
                     timing.Took.TotalMilliseconds
                 );
@@ -184,21 +189,21 @@ internal sealed partial class AddressService(
                 );
                 break;
             default:
-                throw new InvalidOperationException($"unnamed outcome {outcome}");
+                throw new InvalidOperationException($"unknown outcome {outcome}");
         }
     }
 
     /// <summary>
-    /// Releases the addresses. Null when the key holds nothing, and nothing was recovered from the kernel for that pod. A checkpoint that
-    /// cannot be written does not stop it: a file that still shows the attachment after a crash holds too much, never too little, and the
-    /// kernel's evidence corrects it.
+    /// Releases the addresses of an attachment. Returns null when the key has none and nothing was recovered from the kernel for the pod. A
+    /// failed checkpoint write does not undo the release: after a crash the file shows an attachment too many, never one too few, and
+    /// kernel usage corrects it.
     /// </summary>
     public async Task<Attachment?> DeleteAsync(AttachmentKey key, PodReference pod, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        using var turn = await _turns.EnterAsync(key, cancellationToken);
+        using var entry = await _attachmentLock.EnterAsync(key, cancellationToken);
         if (
-            (ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow()) ?? evidence.ReleaseRecovered(pod))
+            (ledger.Release(key, time.GetUtcNow()) ?? ledger.Release(MigratedKey(key), time.GetUtcNow()) ?? usage.ReleaseRecovered(pod))
             is not { } released
         )
         {
@@ -216,8 +221,8 @@ internal sealed partial class AddressService(
         }
         finally
         {
-            // Also when the client is gone: the addresses are on their way back all the same.
-            waiting.Serve();
+            // Also when the client went away: the addresses are released regardless.
+            pending.Serve();
             signal.Raise();
             Events.Publish(new PoolEvent.Deleted(time.GetUtcNow(), key, released, time.GetElapsedTime(started)));
         }
@@ -227,8 +232,8 @@ internal sealed partial class AddressService(
     }
 
     /// <summary>
-    /// How the reference recorded pods that it took over from a runtime without knowing network and interface; their DEL comes with the
-    /// real ones.
+    /// The key under which the reference recorded pods that it adopted from a runtime without knowing network and interface. Their DEL
+    /// carries the real ones.
     /// </summary>
     internal static AttachmentKey MigratedKey(AttachmentKey key) => new("_migrated-from-cri", key.ContainerId, "unknown");
 
@@ -239,16 +244,18 @@ internal sealed partial class AddressService(
         var deadline = time.GetUtcNow() + addWait;
         try
         {
-            Events.Publish(new PoolEvent.AddWaits(time.GetUtcNow(), request.Key, request.Pod, waiting.Demand, deadline));
-            var turn = waiting.WaitAsync(request, deadline, either.Token);
+            Events.Publish(new PoolEvent.AddQueued(time.GetUtcNow(), request.Key, request.Pod, pending.Demand, deadline));
+            var wait = pending.WaitAsync(request, deadline, either.Token);
             signal.Raise();
-            return await turn;
+            return await wait;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // An address may have left cooldown since the pool's last step. Whoever came before has timed out before, so that nobody is
-            // passed over.
-            return ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow()) is AssignOutcome.Held held
+            // An address may have left cooldown since the pool's last step. Earlier ADDs have timed out already, so this one skips none of
+            // them.
+            return
+                ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
+                    is AssignOutcome.Assigned held
                 ? new WaitOutcome.Served(held.Attachment, held.IsNew, held.ReusedAfter)
                 : new WaitOutcome.TimedOut();
         }
@@ -263,20 +270,20 @@ internal sealed partial class AddressService(
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or OperationCanceledException)
         {
-            // Nobody was told: the addresses go straight back. A repeated ADD keeps what it held before.
+            // No client has received the addresses: roll back. A repeated ADD keeps what it had before.
             if (served.IsNew)
             {
                 ledger.Rollback(served.Attachment.Key);
-                waiting.Serve();
+                pending.Serve();
             }
 
             throw;
         }
     }
 
-    private async Task<Attachment> WithPlacesAsync(Attachment attachment, CancellationToken cancellationToken)
+    private async Task<Attachment> WithInterfacesAsync(Attachment attachment, CancellationToken cancellationToken)
     {
-        if (attachment.Addresses.All(item => item.Place is not null))
+        if (attachment.Addresses.All(item => item.Slot is not null))
             return attachment;
         try
         {
@@ -293,34 +300,34 @@ internal sealed partial class AddressService(
     private AddOutcome.NoAddress ToNoAddress(WaitOutcome outcome)
     {
         var view = ledger.View(time.GetUtcNow());
-        var soonest =
+        var firstCooldown =
             view.CooldownEnds.Count > 0
-                ? $", the first of them until {Math.Max(Math.Ceiling((view.CooldownEnds[0] - time.GetUtcNow()).TotalSeconds), 0):0} "
-                    + "s from now"
+                ? $", the first of them for another {Math.Max(Math.Ceiling((view.CooldownEnds[0] - time.GetUtcNow()).TotalSeconds), 0):0} "
+                    + "s"
                 : "";
-        var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling{soonest}";
+        var pool = $"no free address: {view.Total} attached, {view.Assigned} assigned, {view.Cooling} cooling{firstCooldown}";
         return outcome switch
         {
             WaitOutcome.TimedOut => new AddOutcome.NoAddress(
                 $"{pool}; none became free within {addWait.TotalSeconds:0.#} s{Because()}",
-                HeldUpBy()?.Kind
+                CurrentObstacle()?.Kind
             ),
-            WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} pods wait already", null),
-            WaitOutcome.Unservable { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Sentence(obstacle)}", obstacle.Kind),
+            WaitOutcome.Refused => new AddOutcome.NoAddress($"{pool}; {PoolLimits.MaxWaiting} ADDs are already pending", null),
+            WaitOutcome.Unservable { Obstacle: var obstacle } => new AddOutcome.NoAddress($"{pool}; {Describe(obstacle)}", obstacle.Kind),
             _ => throw new InvalidOperationException($"{outcome} is not a failure"),
         };
     }
 
     private string Because() =>
         StartObstacle() is { } start ? $"; the daemon is starting: {start}"
-        : HeldUpBy() is { } obstacle ? $"; {Sentence(obstacle)}"
+        : CurrentObstacle() is { } obstacle ? $"; {Describe(obstacle)}"
         : "";
 
-    private static string Sentence(GrowthObstacle obstacle) =>
-        $"{(obstacle.IsLocalBudget ? "this node's budget of calls is used up" : Words(obstacle.Kind))}: {obstacle.Detail}"
+    private static string Describe(GrowthObstacle obstacle) =>
+        $"{(obstacle.IsLocalBudget ? "this node's budget of calls is used up" : Describe(obstacle.Kind))}: {obstacle.Detail}"
         + (obstacle.Until is { } until ? $"; tried again at {until:HH:mm:ss}Z" : "");
 
-    private static string Words(GrowthObstacleKind kind) =>
+    private static string Describe(GrowthObstacleKind kind) =>
         kind switch
         {
             GrowthObstacleKind.InterfaceLimit => "interface limit reached",
@@ -331,9 +338,9 @@ internal sealed partial class AddressService(
             GrowthObstacleKind.NotPermitted => "not permitted",
             GrowthObstacleKind.ProvisioningDisabled => "provisioning is disabled",
             GrowthObstacleKind.CloudFailure => "could not grow in time",
-            GrowthObstacleKind.NoSubnet => "no subnet is for pods",
-            GrowthObstacleKind.EniConfig => "custom networking has no network for this node's pods",
-            _ => throw new InvalidOperationException($"unnamed obstacle {kind}"),
+            GrowthObstacleKind.NoSubnet => "no subnet is available to pods",
+            GrowthObstacleKind.EniConfig => "custom networking has no usable ENIConfig for this node",
+            _ => throw new InvalidOperationException($"unknown obstacle {kind}"),
         };
 
     private readonly record struct AddTiming(TimeSpan Took, TimeSpan Waited, TimeSpan Durable, TimeSpan? ReusedAfter, bool IsNew);
@@ -361,13 +368,13 @@ internal sealed partial class AddressService(
             double waitedMs
         );
 
-        [LoggerMessage(5, LogLevel.Warning, "the pod holds an address that no interface of this node carries any more: delete the pod")]
+        [LoggerMessage(5, LogLevel.Warning, "the pod has an address that no interface of this node carries: delete the pod")]
         public static partial void RefusedOrphan(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
 
-        [LoggerMessage(6, LogLevel.Warning, "the pod's address cannot be given out yet: the daemon is starting")]
+        [LoggerMessage(6, LogLevel.Warning, "the interface of the pod's address is not known yet: the daemon is starting")]
         public static partial void RefusedUnobserved(ILogger logger, PodReference pod, AttachmentKey attachment, string error);
 
-        [LoggerMessage(2, LogLevel.Information, "address released, it cools")]
+        [LoggerMessage(2, LogLevel.Information, "address released, cooldown started")]
         public static partial void Deleted(ILogger logger, PodReference pod, AttachmentKey attachment, System.Net.IPAddress ip);
 
         [LoggerMessage(3, LogLevel.Error, "the address is released, but the checkpoint still shows it because it could not be written")]

@@ -4,32 +4,33 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Allocation;
 
 /// <summary>
-/// One ADD or DEL of an attachment at a time, in the order of arrival. Runtimes promise that, and a retry after a lost connection breaks
-/// it: without turns, undoing an ADD whose client is gone could free the address that the retry of the same ADD has just been promised.
+/// Runs one ADD or DEL per attachment at a time, in order of arrival. Runtimes serialize them, but a retry after a lost connection does
+/// not: without this lock, rolling back an ADD whose client went away could free the address just assigned to its retry. Thread-safe.
 /// </summary>
 internal sealed class KeyedLock
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<AttachmentKey, Queue<TaskCompletionSource>> _busy = [];
 
-    /// <exception cref="OperationCanceledException">The client went away before its turn came.</exception>
+    /// <summary>Waits until the key is free. Disposing the result frees it.</summary>
+    /// <exception cref="OperationCanceledException">The client went away before the key was free.</exception>
     public async Task<IDisposable> EnterAsync(AttachmentKey key, CancellationToken cancellationToken)
     {
-        TaskCompletionSource mine;
+        TaskCompletionSource entered;
         lock (_lock)
         {
             if (_busy.TryAdd(key, new Queue<TaskCompletionSource>()))
-                return new Turn(this, key);
-            mine = new TaskCompletionSource();
-            _busy[key].Enqueue(mine);
+                return new Entry(this, key);
+            entered = new TaskCompletionSource();
+            _busy[key].Enqueue(entered);
         }
 
-        using var registration = cancellationToken.Register(() => mine.TrySetCanceled(cancellationToken));
-        await mine.Task;
-        return new Turn(this, key);
+        using var registration = cancellationToken.Register(() => entered.TrySetCanceled(cancellationToken));
+        await entered.Task;
+        return new Entry(this, key);
     }
 
-    private void Leave(AttachmentKey key)
+    private void Exit(AttachmentKey key)
     {
         while (true)
         {
@@ -43,22 +44,22 @@ internal sealed class KeyedLock
                 }
             }
 
-            // False: its client is gone.
+            // False when its client went away.
             if (next.TrySetResult())
                 return;
         }
     }
 
-    private sealed class Turn(KeyedLock turns, AttachmentKey key) : IDisposable
+    private sealed class Entry(KeyedLock owner, AttachmentKey key) : IDisposable
     {
-        private bool _left;
+        private bool _exited;
 
         public void Dispose()
         {
-            if (_left)
+            if (_exited)
                 return;
-            _left = true;
-            turns.Leave(key);
+            _exited = true;
+            owner.Exit(key);
         }
     }
 }

@@ -5,42 +5,42 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Allocation;
 
-/// <summary>What an ADD asks of the ledger.</summary>
+/// <summary>The parameters of an assignment.</summary>
 internal sealed record AddRequest(AttachmentKey Key, PodReference Pod, string NetnsPath, IReadOnlyList<AddressFamily> Families);
 
-/// <summary>How a wait ended.</summary>
+/// <summary>Outcome of a wait.</summary>
 internal abstract record WaitOutcome
 {
     private WaitOutcome() { }
 
     internal sealed record Served(Attachment Attachment, bool IsNew, TimeSpan? ReusedAfter = null) : WaitOutcome;
 
-    /// <summary>Nothing that the pool can do brings an address in time.</summary>
+    /// <summary>No action of the pool can provide an address in time.</summary>
     internal sealed record Unservable(GrowthObstacle Obstacle) : WaitOutcome;
 
-    /// <summary>The time is up, and nothing speaks against an address coming later.</summary>
+    /// <summary>The time is up, although an address may still become free later.</summary>
     internal sealed record TimedOut : WaitOutcome;
 
     /// <summary>The queue is full.</summary>
     internal sealed record Refused : WaitOutcome;
 }
 
-/// <summary>Who waits, since when, and until when.</summary>
+/// <summary>An entry of the queue: the attachment, its start and its deadline.</summary>
 internal readonly record struct QueuedAdd(AttachmentKey Key, PodReference Pod, DateTimeOffset Since, DateTimeOffset Deadline);
 
 /// <summary>
-/// ADDs that found the pool empty, first come, first served. Their number is demand that the planner sees. Every place in the queue is left
-/// exactly once: served, hopeless, or given up by its client (cancelled or out of time), who then holds nothing.
+/// ADDs that found the pool empty, first come, first served. The planner counts them as demand. Every entry ends exactly once: served,
+/// unservable, or given up by its client (cancelled or timed out), which then has no address. Thread-safe.
 /// </summary>
 internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
 {
     private readonly Lock _lock = new();
-    private readonly LinkedList<Waiter> _queue = new();
+    private readonly LinkedList<Entry> _queue = new();
 
     private long _lastNumber;
     private GrowthObstacle? _obstacle;
 
-    /// <summary>What stood against growth when it was last planned, for those whose time is up.</summary>
+    /// <summary>The obstacle to growth at the last plan, for the error of an ADD that times out.</summary>
     public GrowthObstacle? Obstacle
     {
         get
@@ -50,7 +50,7 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         }
     }
 
-    /// <summary>Addresses that are waited for.</summary>
+    /// <summary>Number of pending ADDs.</summary>
     public int Demand
     {
         get
@@ -60,54 +60,54 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         }
     }
 
-    /// <summary>Those who wait, in the order of their arrival. An attachment waits once: its repeated ADDs take turns.</summary>
+    /// <summary>The pending ADDs, in order of arrival. An attachment has at most one entry: its repeated ADDs are serialized.</summary>
     public IReadOnlyList<PendingAdd> Waiting()
     {
         lock (_lock)
-            return [.. _queue.Select(waiter => new PendingAdd(waiter.Number, waiter.Deadline))];
+            return [.. _queue.Select(entry => new PendingAdd(entry.Number, entry.Deadline))];
     }
 
-    /// <summary>The line as people see it, first come first.</summary>
+    /// <summary>The queue as operators see it, in order of arrival.</summary>
     public IReadOnlyList<QueuedAdd> Entries()
     {
         lock (_lock)
-            return [.. _queue.Select(waiter => new QueuedAdd(waiter.Request.Key, waiter.Request.Pod, waiter.Since, waiter.Deadline))];
+            return [.. _queue.Select(entry => new QueuedAdd(entry.Request.Key, entry.Request.Pod, entry.Since, entry.Deadline))];
     }
 
-    /// <summary>Takes a place and waits for its turn. The caller bounds the wait by the token.</summary>
-    /// <exception cref="OperationCanceledException">The client gave up; it holds nothing.</exception>
+    /// <summary>Enqueues the request and waits for its outcome. The caller bounds the wait by the token.</summary>
+    /// <exception cref="OperationCanceledException">The client gave up; it has no address.</exception>
     public async Task<WaitOutcome> WaitAsync(AddRequest request, DateTimeOffset deadline, CancellationToken cancellationToken)
     {
-        LinkedListNode<Waiter> place;
+        LinkedListNode<Entry> node;
         lock (_lock)
         {
             if (_queue.Count >= PoolLimits.MaxWaiting)
                 return new WaitOutcome.Refused();
-            place = _queue.AddLast(new Waiter(++_lastNumber, request, time.GetUtcNow(), deadline));
+            node = _queue.AddLast(new Entry(++_lastNumber, request, time.GetUtcNow(), deadline));
         }
 
-        var waiter = place.Value;
+        var entry = node.Value;
 
         using var registration = cancellationToken.Register(() =>
         {
             lock (_lock)
             {
-                if (place.List is null)
+                if (node.List is null)
                     return;
-                _queue.Remove(place);
+                _queue.Remove(node);
             }
 
-            waiter.Outcome.TrySetCanceled(cancellationToken);
+            entry.Outcome.TrySetCanceled(cancellationToken);
         });
-        // An address may have come free between the caller's look and its place in the queue.
+        // An address may have become free between the caller's check and the enqueue.
         Serve();
-        return await waiter.Outcome.Task;
+        return await entry.Outcome.Task;
     }
 
-    /// <summary>Gives free addresses to those who wait longest. Called after everything that may have made one free.</summary>
+    /// <summary>Assigns free addresses to the oldest entries. Call it after everything that may free an address.</summary>
     public void Serve()
     {
-        List<(Waiter Waiter, WaitOutcome Outcome)> served = [];
+        List<(Entry Entry, WaitOutcome Outcome)> served = [];
         lock (_lock)
         {
             while (_queue.First is { } head)
@@ -115,7 +115,7 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
                 var request = head.Value.Request;
                 if (
                     ledger.Assign(request.Key, request.Pod, request.NetnsPath, request.Families, time.GetUtcNow())
-                    is not AssignOutcome.Held held
+                    is not AssignOutcome.Assigned held
                 )
                     break;
                 _queue.RemoveFirst();
@@ -124,41 +124,41 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         }
 
         // Completed outside the lock: continuations run on this thread.
-        foreach (var (waiter, outcome) in served)
-            waiter.Outcome.TrySetResult(outcome);
+        foreach (var (entry, outcome) in served)
+            entry.Outcome.TrySetResult(outcome);
     }
 
     /// <summary>
-    /// What stands against growth now; null for nothing. Some of those who wait are told that it is useless. Whoever would still be there
-    /// when the obstacle is gone stays.
+    /// Records the obstacle to growth, null for none, and fails the given entries with it. Entries whose deadline is later than the
+    /// obstacle's end stay queued.
     /// </summary>
     public void FailUnservable(IReadOnlyList<long> numbers, GrowthObstacle? obstacle)
     {
-        List<Waiter> hopeless = [];
+        List<Entry> unservable = [];
         lock (_lock)
         {
             _obstacle = obstacle;
             if (obstacle is null or { MayEndAnyMoment: true })
                 return;
-            var named = numbers.ToHashSet();
-            for (var place = _queue.First; place is not null; )
+            var failing = numbers.ToHashSet();
+            for (var node = _queue.First; node is not null; )
             {
-                var next = place.Next;
-                if (named.Contains(place.Value.Number) && (obstacle.Until is not { } until || until >= place.Value.Deadline))
+                var next = node.Next;
+                if (failing.Contains(node.Value.Number) && (obstacle.Until is not { } until || until >= node.Value.Deadline))
                 {
-                    _queue.Remove(place);
-                    hopeless.Add(place.Value);
+                    _queue.Remove(node);
+                    unservable.Add(node.Value);
                 }
 
-                place = next;
+                node = next;
             }
         }
 
-        foreach (var waiter in hopeless)
-            waiter.Outcome.TrySetResult(new WaitOutcome.Unservable(obstacle));
+        foreach (var entry in unservable)
+            entry.Outcome.TrySetResult(new WaitOutcome.Unservable(obstacle));
     }
 
-    private sealed class Waiter(long number, AddRequest request, DateTimeOffset since, DateTimeOffset deadline)
+    private sealed class Entry(long number, AddRequest request, DateTimeOffset since, DateTimeOffset deadline)
     {
         public DateTimeOffset Since { get; } = since;
         public long Number { get; } = number;
@@ -166,7 +166,7 @@ internal sealed class PendingAddQueue(IpLedger ledger, TimeProvider time)
         public DateTimeOffset Deadline { get; } = deadline;
 
         /// <summary>
-        /// Continues where it is completed: in production that is the pool's loop or another RPC, in the simulation its one thread.
+        /// Continuations run where it is completed: on the pool's loop or another RPC; in the simulation, on its one thread.
         /// </summary>
         public TaskCompletionSource<WaitOutcome> Outcome { get; } = new();
     }

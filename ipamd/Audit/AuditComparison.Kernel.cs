@@ -28,7 +28,12 @@ internal static partial class AuditComparison
         }
     }
 
-    private static IEnumerable<Finding> Pod(Attachment attachment, HeldAddress held, Dictionary<int, LinkInfo> veths, KernelFacts kernel)
+    private static IEnumerable<Finding> Pod(
+        Attachment attachment,
+        AttachmentAddress held,
+        Dictionary<int, LinkInfo> veths,
+        KernelFacts kernel
+    )
     {
         var (name, host) = (Name(attachment), Host(held.Address));
         var subject = $"{name} {held.Address}";
@@ -85,7 +90,7 @@ internal static partial class AuditComparison
                 "the rule to the pod is missing: pods of other interfaces send its packets to the VPC's router",
                 RepairedByDaemon
             );
-        if (held.Place is not { } place)
+        if (held.Slot is not { } place)
             yield break;
         var table = RouteTables.Of(place.DeviceIndex, place.NetworkCard);
         RuleInfo[] from = [.. kernel.Rules.Where(rule => rule.Priority == RulePriorities.FromPod && rule.Source == host)];

@@ -62,7 +62,7 @@ internal static partial class AuditComparison
                 Severity.Critical,
                 "orphan",
                 loss.Interface?.Value ?? "no interface",
-                $"{loss.Sentence}: packets to them do not arrive",
+                $"{loss.Description}: packets to them do not arrive",
                 "delete these pods, so that they are recreated with new addresses"
             ));
 

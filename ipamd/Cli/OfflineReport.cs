@@ -82,7 +82,7 @@ internal static class OfflineReport
                         writer.WriteString("containerId", item.Key.ContainerId);
                         writer.WriteString("interfaceName", item.Key.InterfaceName);
                         writer.WriteStrings("addresses", item.Addresses.Select(held => held.Address.ToString()));
-                        writer.WriteString("interfaceId", item.Addresses[0].Place?.Id.Value ?? "");
+                        writer.WriteString("interfaceId", item.Addresses[0].Slot?.Id.Value ?? "");
                         writer.WriteString("assignedAt", item.AssignedAt.UtcDateTime);
                     }
                 );
@@ -132,7 +132,7 @@ internal static class OfflineReport
         {
             var address = string.Join(",", attachment.Addresses.Select(held => held.Address));
             var name = attachment.Pod.Name is { Length: > 0 } ? attachment.Pod.ToString() : $"sandbox {attachment.Key.ContainerId}";
-            var where = attachment.Addresses[0].Place is { } place ? $", on {place.Id.Value}" : "";
+            var where = attachment.Addresses[0].Slot is { } place ? $", on {place.Id.Value}" : "";
             table.WriteLabeled("pod", Column, $"{address} {name}, for {DurationText.Of(now - attachment.AssignedAt)}{where}");
         }
 

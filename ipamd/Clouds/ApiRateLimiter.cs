@@ -2,59 +2,58 @@
 
 namespace VpcCni.Ipamd.Clouds;
 
-/// <summary>One control-plane call as the budget sees it.</summary>
+/// <summary>One control-plane call, as the rate limiter sees it.</summary>
 /// <param name="Operation">Name for counters and errors.</param>
-/// <param name="Kind">The bucket.</param>
-/// <param name="Priority">Its place in the line.</param>
-/// <param name="Cost">Tokens; 0 for a call that an earlier one has paid for.</param>
+/// <param name="Kind">Selects the bucket.</param>
+/// <param name="Priority">Order among waiting calls.</param>
+/// <param name="Cost">Tokens; 0 for a call that an earlier one paid for.</param>
 internal readonly record struct BudgetedCall(string Operation, CallKind Kind, CallPriority Priority, int Cost);
 
 /// <summary>A bucket at one moment, for metrics and status.</summary>
-/// <param name="Kind">Whose.</param>
-/// <param name="Tokens">Left.</param>
-/// <param name="PerSecond">The rate now.</param>
-/// <param name="Allowance">When full, and the rate when nothing was throttled.</param>
-/// <param name="Waiting">Calls waiting for tokens.</param>
+/// <param name="Kind">The kind of its calls.</param>
+/// <param name="Tokens">Available tokens.</param>
+/// <param name="PerSecond">Current rate.</param>
+/// <param name="Allowance">Capacity, and rate without throttling.</param>
+/// <param name="Waiting">Number of calls waiting for tokens.</param>
 internal sealed record BucketView(CallKind Kind, double Tokens, double PerSecond, CallAllowance Allowance, int Waiting);
 
 /// <summary>
-/// Calls of one operation with one outcome: <c>Ok</c>, <c>Canceled</c>, <c>LocalBudget</c>, or the name of a <see cref="CloudErrorKind"/>.
+/// Number of calls of one operation with one outcome: <c>Ok</c>, <c>Canceled</c>, <c>LocalBudget</c>, or the name of a <see
+/// cref="CloudErrorKind"/>.
 /// </summary>
 internal sealed record CallCount(string Operation, string Outcome, long Count);
 
-/// <summary>A call of growth that waits for tokens.</summary>
-/// <param name="Kind">The bucket.</param>
-/// <param name="TokensIn">When it has its tokens, at today's rate.</param>
-/// <param name="PerSecond">Today's rate.</param>
-/// <param name="Allowance">The rate when nothing was throttled.</param>
+/// <summary>A growth call that waits for tokens.</summary>
+/// <param name="Kind">Its kind.</param>
+/// <param name="TokensIn">Time until it has its tokens, at the current rate.</param>
+/// <param name="PerSecond">Current rate.</param>
+/// <param name="Allowance">Rate without throttling.</param>
 internal sealed record BudgetWait(CallKind Kind, TimeSpan TokensIn, double PerSecond, CallAllowance Allowance)
 {
-    /// <summary>For a person; the subject is the call.</summary>
+    /// <summary>A phrase for people, whose subject is the call.</summary>
     public string Sentence =>
         $"waits for this node's budget of {Kind} calls: {ApiRateLimiter.TokensReturn(TokensIn, PerSecond, Allowance)}";
 }
 
-/// <summary>The budget at one moment.</summary>
+/// <summary>The rate limiter's state at one moment.</summary>
 internal sealed record BudgetView(CloudAccess Access, IReadOnlyList<BucketView> Buckets, IReadOnlyList<CallCount> Calls);
 
 /// <summary>
-/// What this node may spend on the control plane: token buckets for each kind of call, and the level of access. A call waits for its tokens
-/// behind those of its own or a higher priority and never behind lower ones; if it would wait longer than
-/// <see cref="ApiBudgetOptions.MaxWait"/> it is refused at once, so nothing queues without end. Refusals of ours never slow the buckets
-/// down; the cloud's do. Thread-safe. Waits by the injected clock only and resumes on the caller's context.
+/// Limits this node's control-plane calls by a token bucket per kind and by the level of access. A call waits behind calls of the same or a
+/// higher priority, never behind lower ones. A call that would wait longer than <see cref="ApiBudgetOptions.MaxWait"/> is rejected at once,
+/// so the queue is bounded. Only throttling by the cloud slows a bucket down, not local rejections. Thread-safe. Waits on the injected
+/// clock only and resumes on the caller's context.
 /// </summary>
 internal sealed class ApiRateLimiter
 {
-    /// <summary>Code of a call refused for want of tokens; nothing was sent.</summary>
+    /// <summary>Code of a call rejected for lack of tokens; nothing was sent.</summary>
     public const string LocalBudgetCode = "LocalBudget";
 
-    /// <summary>Code of a call refused by the level of access; nothing was sent.</summary>
+    /// <summary>Code of a call rejected by the level of access; nothing was sent.</summary>
     public const string CloudAccessCode = "CloudAccess";
 
-    /// <summary>
-    /// The longest sleep of a call that waits: those ahead may give up, the rate may recover, the level of access may change.
-    /// </summary>
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(1);
+    /// <summary>Longest sleep of a waiting call: calls ahead may be cancelled, and rate and level of access may change.</summary>
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private const string Ok = "Ok";
     private const string Canceled = "Canceled";
@@ -65,7 +64,7 @@ internal sealed class ApiRateLimiter
     private readonly long _started;
     private readonly Lock _lock = new();
     private readonly Dictionary<CallKind, TokenBucket> _buckets;
-    private readonly List<Waiter> _waiting = [];
+    private readonly List<WaitingCall> _waiting = [];
     private readonly Dictionary<(string Operation, string Outcome), long> _calls = [];
     private CloudAccess _access;
 
@@ -75,7 +74,7 @@ internal sealed class ApiRateLimiter
         _buckets = Enum.GetValues<CallKind>().ToDictionary(kind => kind, kind => new TokenBucket(AllowanceOf(kind), TimeSpan.Zero));
     }
 
-    /// <summary>Takes effect for every call that has not been sent, those that wait included.</summary>
+    /// <summary>Level of access; applies to every call that has not been sent, waiting ones included.</summary>
     public CloudAccess Access
     {
         get
@@ -91,8 +90,7 @@ internal sealed class ApiRateLimiter
     }
 
     /// <summary>
-    /// Told of every call that was answered: its operation, why it failed (null for success), and how long it took. Not under the budget's
-    /// lock.
+    /// Called after every answered call with its operation, its failure (null for success) and its duration, outside the lock.
     /// </summary>
     public Action<string, CloudErrorKind?, TimeSpan>? Answered { get; set; }
 
@@ -113,7 +111,7 @@ internal sealed class ApiRateLimiter
                             pair.Value.Tokens,
                             pair.Value.Rate,
                             pair.Value.Allowance,
-                            _waiting.Count(waiter => waiter.Call.Kind == pair.Key)
+                            _waiting.Count(entry => entry.Call.Kind == pair.Key)
                         )),
                 ],
                 [
@@ -126,12 +124,12 @@ internal sealed class ApiRateLimiter
         }
     }
 
-    /// <summary>The call of growth that has waited longest for tokens; null when none waits.</summary>
+    /// <summary>The growth call that has waited longest for tokens; null when none waits.</summary>
     public BudgetWait? GrowthWait()
     {
         lock (_lock)
         {
-            var first = _waiting.Find(waiter => waiter.Call is { Priority: CallPriority.Growth, Kind: CallKind.Mutate or CallKind.Assign });
+            var first = _waiting.Find(entry => entry.Call is { Priority: CallPriority.Growth, Kind: CallKind.Mutate or CallKind.Assign });
             if (first is null)
                 return null;
             var bucket = _buckets[first.Call.Kind];
@@ -141,16 +139,14 @@ internal sealed class ApiRateLimiter
         }
     }
 
-    /// <summary>When tokens return and why not sooner, for a person.</summary>
+    /// <summary>Describes for people when tokens return, and why not sooner.</summary>
     internal static string TokensReturn(TimeSpan pause, double rate, CallAllowance allowance) =>
         $"tokens return in {pause.TotalSeconds:0.0} s at {rate:0.###} a second"
         + (rate < allowance.PerSecond ? $", slowed down from {allowance.PerSecond:0.###} because the cloud throttled this node" : "");
 
-    /// <summary>Runs a call when it has its tokens, and learns from its outcome.</summary>
-    /// <exception cref="CloudException">
-    /// The call's own; or <see cref="CloudErrorKind.Throttled"/> with <see cref="LocalBudgetCode"/>, or
-    /// <see cref="CloudErrorKind.Disabled"/>: then nothing was sent.
-    /// </exception>
+    /// <summary>Runs a call when it has its tokens, and adapts the rate to its outcome.</summary>
+    /// <exception cref="CloudException">The call's own failure. Or <see cref="CloudErrorKind.Throttled"/> with <see
+    /// cref="LocalBudgetCode"/>, or <see cref="CloudErrorKind.Disabled"/>: then nothing was sent.</exception>
     public async Task<T> ExecuteAsync<T>(BudgetedCall call, Func<CancellationToken, Task<T>> run, CancellationToken cancellationToken)
     {
         try
@@ -172,12 +168,12 @@ internal sealed class ApiRateLimiter
         try
         {
             var result = await run(cancellationToken);
-            Ended(call, Ok, began, failure: null);
+            Finish(call, Ok, began, failure: null);
             return result;
         }
         catch (CloudException exception)
         {
-            Ended(call, exception.Kind.ToString(), began, exception.Kind);
+            Finish(call, exception.Kind.ToString(), began, exception.Kind);
             throw;
         }
         catch (OperationCanceledException)
@@ -191,7 +187,7 @@ internal sealed class ApiRateLimiter
     {
         cancellationToken.ThrowIfCancellationRequested();
         var deadline = Now() + _options.MaxWait;
-        Waiter? waiter = null;
+        WaitingCall? entry = null;
         try
         {
             while (true)
@@ -199,26 +195,26 @@ internal sealed class ApiRateLimiter
                 TimeSpan pause;
                 lock (_lock)
                 {
-                    RefuseByAccess_NeedsLock(call);
+                    RejectByAccess_NeedsLock(call);
                     if (call.Cost == 0)
                         return;
                     var now = Now();
                     var bucket = _buckets[call.Kind];
                     bucket.Refill(now);
-                    var needed = call.Cost + ReserveOf(call) + TokensAhead_NeedsLock(call, waiter);
+                    var needed = call.Cost + ReserveOf(call) + TokensAhead_NeedsLock(call, entry);
                     if (bucket.Has(needed))
                     {
                         bucket.Take(call.Cost);
                         return;
                     }
 
-                    // Whole milliseconds, upwards: the clock's timers know nothing finer, and waking too early is a round for nothing.
+                    // Rounded up to whole milliseconds, the resolution of timers: waking too early would be a wasted round.
                     pause = TimeSpan.FromMilliseconds(Math.Ceiling(bucket.TimeUntil(needed).TotalMilliseconds));
                     if (now + pause > deadline)
                         throw Exhausted(call, bucket, pause);
-                    if (waiter is null)
-                        _waiting.Add(waiter = new Waiter(call));
-                    var jittered = (pause < LookAgain ? pause : LookAgain) + Jitter();
+                    if (entry is null)
+                        _waiting.Add(entry = new WaitingCall(call));
+                    var jittered = (pause < LongestSleep ? pause : LongestSleep) + Jitter();
                     pause = now + jittered < deadline ? jittered : deadline - now;
                 }
 
@@ -227,16 +223,16 @@ internal sealed class ApiRateLimiter
         }
         finally
         {
-            if (waiter is not null)
+            if (entry is not null)
             {
                 lock (_lock)
-                    _waiting.Remove(waiter);
+                    _waiting.Remove(entry);
             }
         }
     }
 
-    /// <summary>What others take first: everything of a higher priority that waits, and what of the same came earlier.</summary>
-    private int TokensAhead_NeedsLock(BudgetedCall call, Waiter? self)
+    /// <summary>Tokens of the calls ahead: those of a higher priority, and earlier ones of the same.</summary>
+    private int TokensAhead_NeedsLock(BudgetedCall call, WaitingCall? self)
     {
         var ahead = 0;
         var earlier = true;
@@ -260,7 +256,7 @@ internal sealed class ApiRateLimiter
             CallPriority.Growth => 0,
             CallPriority.Release => AllowanceOf(call.Kind).Capacity / 4,
             CallPriority.CleanUp => AllowanceOf(call.Kind).Capacity / 2,
-            _ => throw new ArgumentOutOfRangeException(nameof(call), call.Priority, "unnamed priority"),
+            _ => throw new ArgumentOutOfRangeException(nameof(call), call.Priority, "unknown priority"),
         };
 
     private CallAllowance AllowanceOf(CallKind kind) =>
@@ -269,26 +265,26 @@ internal sealed class ApiRateLimiter
             CallKind.Describe => _options.Describe,
             CallKind.Mutate => _options.Mutate,
             CallKind.Assign => _options.Assign,
-            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unnamed kind of call"),
+            _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown kind of call"),
         };
 
-    private void RefuseByAccess_NeedsLock(BudgetedCall call)
+    private void RejectByAccess_NeedsLock(BudgetedCall call)
     {
-        var refused = _access switch
+        var rejection = _access switch
         {
             CloudAccess.Full => null,
             CloudAccess.NoReleases when call.Priority == CallPriority.Growth => null,
-            CloudAccess.NoReleases => "refuses everything that gives back or cleans up",
-            CloudAccess.NoCalls => "refuses every call to the cloud's control plane",
-            _ => throw new InvalidOperationException($"unnamed level {_access}"),
+            CloudAccess.NoReleases => "rejects all releases and cleanups",
+            CloudAccess.NoCalls => "rejects every call to the cloud's control plane",
+            _ => throw new InvalidOperationException($"unknown level {_access}"),
         };
-        if (refused is null)
+        if (rejection is null)
             return;
         throw new CloudException(
             CloudErrorKind.Disabled,
             call.Operation,
             CloudAccessCode,
-            $"{CloudAccessText.Option}={CloudAccessText.Of(_access)} {refused}; set "
+            $"{CloudAccessText.Option}={CloudAccessText.Of(_access)} {rejection}; set "
                 + $"{CloudAccessText.Option}={CloudAccessText.Of(CloudAccess.Full)} to allow it again"
         );
     }
@@ -304,7 +300,7 @@ internal sealed class ApiRateLimiter
             RetryAfter = pause,
         };
 
-    private void Ended(BudgetedCall call, string outcome, TimeSpan began, CloudErrorKind? failure)
+    private void Finish(BudgetedCall call, string outcome, TimeSpan began, CloudErrorKind? failure)
     {
         lock (_lock)
         {
@@ -327,18 +323,18 @@ internal sealed class ApiRateLimiter
     private void Count_NeedsLock(BudgetedCall call, string outcome) =>
         _calls[(call.Operation, outcome)] = _calls.GetValueOrDefault((call.Operation, outcome)) + 1;
 
-    /// <summary>The source of chance is shared with others, who lock it too.</summary>
+    /// <summary>Jitter; the random source is shared with others, who lock it too.</summary>
     private TimeSpan Jitter()
     {
         lock (_random)
             return _options.MaxJitter * _random.NextDouble();
     }
 
-    /// <summary>Since the budget was made; immune to changes of the wall clock.</summary>
+    /// <summary>Time since construction; independent of the wall clock.</summary>
     private TimeSpan Now() => _time.GetElapsedTime(_started);
 
-    /// <summary>A place in the line; two calls that look the same have two.</summary>
-    private sealed class Waiter(BudgetedCall call)
+    /// <summary>A waiting call. A class, so that two equal calls are distinct.</summary>
+    private sealed class WaitingCall(BudgetedCall call)
     {
         public BudgetedCall Call { get; } = call;
     }

@@ -5,14 +5,13 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// A cloud whose control-plane calls are paid for out of an <see cref="ApiRateLimiter"/>. One call of the port is one call of the cloud as
-/// a rule, and counts as one; what the implementation repeats after a lost answer, or asks once in the daemon's life, is not charged.
-/// Instance metadata is free.
-///
-/// The priority follows from the call: what gives back is a release, what looks for leftovers of others is clean-up, all else is growth.
-/// Where that is not so (a half-done addition is taken back, a leftover is deleted) the caller takes a view with <see cref="For"/>.
-///
-/// Creating an interface pays for attaching it and for its termination flag too: an interface is never left half-made for want of a token.
+/// Charges the control-plane calls of a cloud to an <see cref="ApiRateLimiter"/>. One call of the port counts as one call of the cloud;
+/// repetitions after a lost answer and calls made once per daemon run are not charged. Instance metadata is free.
+/// <para>The priority follows from the call: releases have <see cref="CallPriority.Release"/>, searches for leaked interfaces <see
+/// cref="CallPriority.CleanUp"/>, all others <see cref="CallPriority.Growth"/>. Where that is wrong (undoing an addition, deleting a leaked
+/// interface) the caller uses a view from <see cref="For"/>.</para>
+/// <para>Creating an interface also pays for attaching it and for its termination flag: an interface is never left incomplete for lack of a
+/// token.</para>
 /// </summary>
 internal sealed class BudgetedCloud : ICloud
 {
@@ -29,7 +28,7 @@ internal sealed class BudgetedCloud : ICloud
     private BudgetedCloud(ICloud inner, ApiRateLimiter budget, CallPriority? priority) =>
         (_inner, _budget, _priority) = (inner, budget, priority);
 
-    /// <summary>The same cloud and budget, every call with this priority.</summary>
+    /// <summary>The same cloud and rate limiter with this priority for every call.</summary>
     public ICloud For(CallPriority priority) => new BudgetedCloud(_inner, _budget, priority);
 
     public Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken) => _inner.IdentifyNodeAsync(cancellationToken);

@@ -3,20 +3,20 @@
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// How much of the control plane this node may use: VPCCNI_CLOUD_ACCESS. For an operator whose account is being throttled, or who wants to
-/// see a node stand still; may change while the daemon runs. Instance metadata is read at every level.
+/// How much of the control plane this node may use: VPCCNI_CLOUD_ACCESS. For operators whose account is throttled, or who want a node to
+/// stay as it is. May change at run time. Instance metadata is read at every level.
 /// </summary>
 internal enum CloudAccess
 {
     /// <summary><c>full</c>: everything.</summary>
     Full,
 
-    /// <summary><c>no-releases</c>: the node grows and is observed; it gives nothing back and cleans nothing up.</summary>
+    /// <summary><c>no-releases</c>: the node grows and is observed, but releases and cleans up nothing.</summary>
     NoReleases,
 
     /// <summary>
-    /// <c>no-calls</c>: no call at all, not even describing. Pods are served from what is attached; a daemon that starts at this level does
-    /// not know what that is, answers for the pods that its checkpoint holds, and goes on when the level is raised.
+    /// <c>no-calls</c>: no calls, not even describes. Pods are served from the attached interfaces. A daemon that starts at this level does
+    /// not know them, serves the attachments of its checkpoint, and continues its start when the level is raised.
     /// </summary>
     NoCalls,
 }
@@ -33,7 +33,7 @@ internal static class CloudAccessText
             CloudAccess.Full => "full",
             CloudAccess.NoReleases => "no-releases",
             CloudAccess.NoCalls => "no-calls",
-            _ => throw new ArgumentOutOfRangeException(nameof(access), access, "unnamed level"),
+            _ => throw new ArgumentOutOfRangeException(nameof(access), access, "unknown level"),
         };
 
     public static bool TryParse(string text, out CloudAccess access)

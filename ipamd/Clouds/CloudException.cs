@@ -3,7 +3,7 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Clouds;
 
-/// <summary>Why a cloud call failed, as far as the pool's decisions depend on it.</summary>
+/// <summary>Why a cloud call failed, as far as decisions depend on it.</summary>
 internal enum CloudErrorKind
 {
     /// <summary>Anything that no other kind describes; retried slowly.</summary>
@@ -15,19 +15,19 @@ internal enum CloudErrorKind
     /// <summary>The subnet has no free address, or no free contiguous prefix.</summary>
     SubnetExhausted,
 
-    /// <summary>The interface carries as many addresses as its type allows.</summary>
+    /// <summary>The interface has as many addresses as its type allows.</summary>
     AddressLimit,
 
-    /// <summary>The node carries as many interfaces as its type allows, or the account's quota is used up.</summary>
+    /// <summary>The node has as many interfaces as its type allows, or the account's quota is used up.</summary>
     InterfaceLimit,
 
-    /// <summary>The thing named in the call does not exist (any more, or not yet: the control plane is eventually consistent).</summary>
+    /// <summary>The object of the call does not exist: not any more or, the control plane being eventually consistent, not yet.</summary>
     NotFound,
 
     /// <summary>The node's role lacks a permission, or its credentials are not valid.</summary>
     NotPermitted,
 
-    /// <summary>The thing is in a state that does not allow the call now, e.g. a device index in use, an interface in use.</summary>
+    /// <summary>The object's state does not allow the call now, such as a device index or an interface in use.</summary>
     Conflict,
 
     /// <summary>No answer, or a failure of the service: the call may or may not have taken effect.</summary>
@@ -36,14 +36,14 @@ internal enum CloudErrorKind
     /// <summary>The call itself is wrong; repeating it cannot help.</summary>
     Invalid,
 
-    /// <summary>Refused by this daemon's own configuration; nothing was sent. The message names the option.</summary>
+    /// <summary>Rejected by this daemon's own configuration; nothing was sent. The message names the option.</summary>
     Disabled,
 }
 
-/// <summary>A cloud call that did not succeed. Carries the evidence for the log and the kind for the decision.</summary>
+/// <summary>A failed cloud call: details for the log, and the kind for decisions.</summary>
 internal sealed class CloudException : Exception, IExpectedFailure
 {
-    /// <summary>Texts may be others': they are kept as excerpts.</summary>
+    /// <summary>Texts of the cloud are truncated.</summary>
     public CloudException(
         CloudErrorKind kind,
         string operation,
@@ -67,14 +67,14 @@ internal sealed class CloudException : Exception, IExpectedFailure
 
     string IExpectedFailure.FailureKind => Kind.ToString();
 
-    /// <summary>The cloud's name of the call, e.g. <c>AssignPrivateIpAddresses</c>.</summary>
+    /// <summary>The cloud's name of the call, such as <c>AssignPrivateIpAddresses</c>.</summary>
     public string Operation { get; }
 
-    /// <summary>The cloud's error code, e.g. <c>InsufficientCidrBlocks</c>; or our own word when there was no answer.</summary>
+    /// <summary>The cloud's error code, such as <c>InsufficientCidrBlocks</c>, or this daemon's code when there was no answer.</summary>
     public string Code { get; }
     public string? RequestId { get; }
 
-    /// <summary>When the call may succeed, where that is known: tokens of our own budget return. Null: not known.</summary>
+    /// <summary>When the call may succeed, if known: the time until local tokens return. Otherwise null.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
     public override string ToString() => Truncate.Of(this, Message);

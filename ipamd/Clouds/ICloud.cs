@@ -5,112 +5,112 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// What the pool needs of a cloud: this node's network interfaces and the address blocks on them. A block is a single address (/32, /128)
-/// or a prefix (/28, /80), always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model. Every method
-/// has a deadline of its own inside the implementation, retries only what is safe to retry, and throws <see cref="CloudException"/> for
-/// every answer that is not success and for every failure to get one.
+/// The port to the cloud: this node's network interfaces and the address blocks on them. A block is a single address (/32, /128) or a
+/// prefix (/28, /80), always an <see cref="IPNetwork"/>. Implemented by <c>Aws</c> and, in tests, by a fake over a model. Every method
+/// bounds its own time, retries only what is safe to retry, and throws <see cref="CloudException"/> for every failure.
 /// </summary>
 internal interface ICloud
 {
-    /// <summary>Who and where this node is, from the instance metadata. Constant for the life of the node.</summary>
+    /// <summary>Returns the node's identity from the instance metadata. Constant for the life of the node.</summary>
     Task<NodeIdentity> IdentifyNodeAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// What <see cref="DescribeLimitsAsync"/> would answer, where that is known without a control-plane call; null where it must be asked.
+    /// Returns the result of <see cref="DescribeLimitsAsync"/> when it is known without a control-plane call; otherwise null.
     /// </summary>
     NodeLimits? KnownLimits(string nodeType) => null;
 
-    /// <summary>How many interfaces and addresses a node of this type can carry.</summary>
+    /// <summary>Returns the interface and address limits of a node type.</summary>
     Task<NodeLimits> DescribeLimitsAsync(string nodeType, CancellationToken cancellationToken);
 
     /// <summary>
-    /// The truth: every interface attached to this node, as the control plane sees it (one call, by attachment). Instance metadata is never
-    /// consulted.
+    /// Returns every interface attached to this node, from the control plane (one call, by attachment). Authoritative; never uses instance
+    /// metadata.
     /// </summary>
     Task<IReadOnlyList<CloudInterface>> DescribeAttachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// What the instance metadata shows of the interfaces attached to this node: no control-plane call, and no truth either. It may be
-    /// late, early or incomplete; a difference to the ledger is a reason to ask for the truth, never one to act.
+    /// Returns the attached interfaces from the instance metadata, without a control-plane call. Only a hint: it may be late, early or
+    /// incomplete. A difference from the ledger is a reason to call <see cref="DescribeAttachedInterfacesAsync"/>, never to act.
     /// </summary>
     Task<IReadOnlyList<InterfaceHint>> HintAttachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// The attached interfaces as far as the instance metadata shows them: what they are wired with and their blocks, without tags, types
-    /// and attachments. No truth either: it may confirm what was known before, while the control plane does not answer.
+    /// Returns the attached interfaces as far as the instance metadata shows them: link parameters and blocks, without tags, types and
+    /// attachments. Only a hint: it may confirm earlier knowledge while the control plane does not answer.
     /// </summary>
     Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// The security groups of the primary interface as the instance metadata shows them: no control-plane call, and no truth either (see
-    /// <see cref="HintAttachedInterfacesAsync"/>).
+    /// Returns the primary interface's security groups from the instance metadata, without a control-plane call. Only a hint (see <see
+    /// cref="HintAttachedInterfacesAsync"/>).
     /// </summary>
     Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Interfaces with this node's tag that are attached to nothing: what a crash between create and attach, or detach and delete, leaves.
+    /// Returns unattached interfaces with this node's tag, left by a crash between create and attach or between detach and delete.
     /// </summary>
     Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Interfaces that any node's daemon created (by tag and description, of the same cluster where one is named) and that are attached to
-    /// nothing now. One describe; nobody will wire these, so <see cref="CloudInterface.SubnetRange"/> is not looked up and is the primary
-    /// address alone.
+    /// Returns unattached interfaces that any node's daemon created (by tag and description, of the same cluster if one is named). One
+    /// describe call. They are never used, so <see cref="CloudInterface.SubnetRange"/> is not looked up and contains the primary address
+    /// only.
     /// </summary>
     Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// The subnets of the node's network and zone, the primary interface's among them, with their tags and free addresses. One describe.
+    /// Returns the subnets of the node's network and zone, the primary interface's included, with tags and free addresses. One describe
+    /// call.
     /// </summary>
     Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken);
 
-    /// <summary>A subnet wherever it is, in another zone or network, too; null when there is none of that id. One describe.</summary>
+    /// <summary>Returns a subnet in any zone and network; null when the id does not exist. One describe call.</summary>
     Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken);
 
-    /// <summary>The address ranges of the virtual network now; they may grow at run time. From the instance metadata.</summary>
+    /// <summary>Returns the address ranges of the virtual network from the instance metadata; they may grow at run time.</summary>
     Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Creates an interface, tagged as ours, not attached. Repeating a call with the same
-    /// <see cref="CreateInterfaceRequest.IdempotencyToken"/> returns the interface that the first one created.
+    /// Creates an unattached interface with this daemon's tags. A repeated call with the same <see
+    /// cref="CreateInterfaceRequest.IdempotencyToken"/> returns the interface of the first call.
     /// </summary>
     Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken);
 
-    /// <summary>Attaches it to this node at a device index. Returns the attachment's id.</summary>
+    /// <summary>Attaches an interface to this node at a device index. Returns the attachment's id.</summary>
     Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken);
 
-    /// <summary>Makes the cloud delete the interface together with the node, so that a node that dies leaks nothing.</summary>
+    /// <summary>Sets the interface to be deleted with the instance, so that a terminated node leaks nothing.</summary>
     Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
 
-    /// <summary>Replaces the interface's security groups by these. Repeating it changes nothing.</summary>
+    /// <summary>Replaces the interface's security groups. Idempotent.</summary>
     Task SetSecurityGroupsAsync(NetworkInterfaceId id, IReadOnlyList<string> securityGroupIds, CancellationToken cancellationToken);
 
     /// <summary>Starts the detachment; the interface can be deleted when it is described as available.</summary>
     Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken);
 
-    /// <summary>Deletes a detached interface. One that no longer exists counts as deleted.</summary>
+    /// <summary>Deletes a detached interface. Succeeds when it no longer exists.</summary>
     Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken);
 
-    /// <summary>Adds blocks to an interface and returns exactly the blocks that were added. All or nothing.</summary>
+    /// <summary>Adds blocks to an interface and returns exactly the added blocks. All or nothing.</summary>
     Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(NetworkInterfaceId id, BlockRequest request, CancellationToken cancellationToken);
 
-    /// <summary>Takes blocks from an interface. Blocks that it no longer has count as taken.</summary>
+    /// <summary>Removes blocks from an interface. Succeeds for blocks that it no longer has.</summary>
     Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Adds our tags to an interface that lacks some of them; or, with a time, its creation tag and nothing else, since it may be another
+    /// Adds this daemon's tags to an interface that lacks some; or, with a time, only the creation tag, since the interface may be another
     /// node's.
     /// </summary>
     Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken);
 }
 
-/// <summary>Everything that a new interface is created with.</summary>
+/// <summary>The parameters of a new interface.</summary>
 /// <param name="IdempotencyToken">At most 64 ASCII characters (EC2 ClientToken).</param>
 /// <param name="RequestedAt">
-/// When the intent was recorded; becomes the creation tag. Part of the request because a repeated call must be the same call, byte for
-/// byte, also after a restart.
+/// When the intent was recorded; becomes the creation tag. Part of the request because a repeated call must be identical, also after a
+/// restart.
 /// </param>
-/// <param name="SubnetId">Where; must be in the node's zone.</param>
+/// <param name="SubnetId">The interface's subnet; must be in the node's zone.</param>
 /// <param name="SecurityGroupIds">Usually those of the primary interface.</param>
 /// <param name="Blocks">Blocks to create it with, besides its primary address.</param>
 internal sealed record CreateInterfaceRequest(
@@ -121,7 +121,7 @@ internal sealed record CreateInterfaceRequest(
     BlockRequest Blocks
 );
 
-/// <summary>What the instance metadata says of this node.</summary>
+/// <summary>The node's identity in the instance metadata.</summary>
 internal sealed record NodeIdentity
 {
     public required string NodeId { get; init; }
@@ -135,24 +135,26 @@ internal sealed record NodeIdentity
     public required string PrimarySubnetId { get; init; }
 }
 
-/// <summary>What a node type can carry.</summary>
+/// <summary>Limits of a node type.</summary>
 /// <param name="MaxInterfaces">Interfaces on the first network card, the primary one included; other cards carry no pods.</param>
-/// <param name="Ipv4AddressesPerInterface">The primary address included; blocks of an interface are at most one less.</param>
-/// <param name="Ipv6AddressesPerInterface">Zero where the type has no IPv6.</param>
-/// <param name="SupportsPrefixes">Nitro or bare metal: prefix delegation works.</param>
+/// <param name="Ipv4AddressesPerInterface">
+/// IPv4 addresses per interface, the primary address included; an interface has at most one block less.
+/// </param>
+/// <param name="Ipv6AddressesPerInterface">IPv6 addresses per interface; 0 when the type has no IPv6.</param>
+/// <param name="SupportsPrefixes">Whether prefix delegation works: Nitro or bare metal.</param>
 internal sealed record NodeLimits(int MaxInterfaces, int Ipv4AddressesPerInterface, int Ipv6AddressesPerInterface, bool SupportsPrefixes);
 
-/// <summary>An interface as the instance metadata shows it.</summary>
+/// <summary>An interface in the instance metadata.</summary>
 /// <param name="Id">The interface.</param>
 /// <param name="Blocks">As <see cref="CloudInterface.Blocks"/>, without the primary address; in any order.</param>
 internal sealed record InterfaceHint(NetworkInterfaceId Id, IReadOnlyList<IPNetwork> Blocks);
 
 /// <summary>A subnet.</summary>
-/// <param name="Id">The subnet.</param>
-/// <param name="NetworkId">The virtual network that it is in.</param>
-/// <param name="Zone">The zone that it is in.</param>
+/// <param name="Id">The subnet's id.</param>
+/// <param name="NetworkId">Its virtual network.</param>
+/// <param name="Zone">Its zone.</param>
 /// <param name="Range">Its IPv4 range.</param>
-/// <param name="FreeAddresses">IPv4 addresses that nobody holds; says nothing of how many aligned prefixes they make.</param>
+/// <param name="FreeAddresses">Number of unassigned IPv4 addresses; says nothing about aligned prefixes.</param>
 /// <param name="Tags">All of its tags.</param>
 internal sealed record CloudSubnet(
     string Id,
@@ -172,19 +174,19 @@ internal enum CloudInterfaceState
     Detaching,
 }
 
-/// <summary>One interface as the control plane describes it.</summary>
+/// <summary>One interface, as the control plane describes it.</summary>
 internal sealed record CloudInterface
 {
     public required NetworkInterfaceId Id { get; init; }
 
-    /// <summary>Lower-case, colon-separated.</summary>
+    /// <summary>MAC address, lower-case with colons.</summary>
     public required string Mac { get; init; }
     public required string SubnetId { get; init; }
 
-    /// <summary>The subnet's range of the family of the primary address; the gateway is its base + 1.</summary>
+    /// <summary>The subnet's range of the primary address's family; the gateway is its base + 1.</summary>
     public required IPNetwork SubnetRange { get; init; }
 
-    /// <summary><see cref="IPAddress.Any"/> of an interface that has no address at all (<c>efa-only</c>).</summary>
+    /// <summary>Primary address; <see cref="IPAddress.Any"/> for an interface without addresses (<c>efa-only</c>).</summary>
     public required IPAddress PrimaryAddress { get; init; }
 
     /// <summary>All blocks without the primary address, in the order of the answer.</summary>
@@ -193,17 +195,17 @@ internal sealed record CloudInterface
     public required IReadOnlyDictionary<string, string> Tags { get; init; }
     public required CloudInterfaceState State { get; init; }
 
-    /// <summary>Null when attached to nothing.</summary>
+    /// <summary>The attachment's id; null when unattached.</summary>
     public string? AttachmentId { get; init; }
 
-    /// <summary>On card 0, 0 is the primary interface, whatever index the cloud has for it; null when attached to nothing.</summary>
+    /// <summary>Device index; null when unattached. On card 0, 0 is the primary interface, whatever index the cloud gives it.</summary>
     public int? DeviceIndex { get; init; }
     public int NetworkCard { get; init; }
     public bool DeleteOnTermination { get; init; }
     public string Description { get; init; } = "";
 
     /// <summary>
-    /// <c>interface</c>, <c>trunk</c>, <c>branch</c>, <c>efa</c>, <c>efa-only</c>: only the first carries pod addresses of ours.
+    /// <c>interface</c>, <c>trunk</c>, <c>branch</c>, <c>efa</c> or <c>efa-only</c>; only the first carries pod addresses.
     /// </summary>
     public string InterfaceType { get; init; } = "interface";
 }

@@ -3,24 +3,21 @@
 namespace VpcCni.Ipamd.Clouds;
 
 /// <summary>
-/// A token bucket that gives way: its rate and what was saved up are halved when the cloud says that calls come too fast, and the rate is
-/// raised again in equal steps by time and by success. So many nodes that share a limit nobody told them come to share it fairly. Not
-/// thread-safe; takes the time as an argument.
+/// A token bucket that adapts: throttling by the cloud halves its rate and its tokens, and time and successes raise the rate in equal
+/// steps. Nodes that share an unknown limit so come to share it fairly. Not thread-safe; takes the time as an argument.
 /// </summary>
 internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
 {
-    /// <summary>
-    /// The rate never falls below this part of the full one: a node that is throttled forever still finds out that it is not any more.
-    /// </summary>
-    private const double LowestPart = 1.0 / 8;
+    /// <summary>Lowest rate, as a fraction of the full one: a node that is always throttled still detects when throttling ends.</summary>
+    private const double LowestFraction = 1.0 / 8;
 
-    /// <summary>Part of the full rate that a success gives back.</summary>
+    /// <summary>Fraction of the full rate that a success restores.</summary>
     private const double SuccessStep = 1.0 / 10;
 
-    /// <summary>From nothing to the full rate without any call.</summary>
+    /// <summary>Time from zero to the full rate without any call.</summary>
     private static readonly TimeSpan RecoveryTime = TimeSpan.FromMinutes(5);
 
-    /// <summary>Sums of fractions are not exact; a token short by this much is a token.</summary>
+    /// <summary>Tolerance for rounding in sums of fractions.</summary>
     private const double Rounding = 1e-6;
 
     private TimeSpan _at = now;
@@ -32,7 +29,7 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
     /// <summary>Tokens per second now.</summary>
     public double Rate { get; private set; } = allowance.PerSecond;
 
-    /// <summary>Brings tokens and rate up to a time; one that is not later changes nothing.</summary>
+    /// <summary>Advances tokens and rate to a time; no-op when it is not later.</summary>
     public void Refill(TimeSpan now)
     {
         if (now <= _at)
@@ -48,20 +45,21 @@ internal sealed class TokenBucket(CallAllowance allowance, TimeSpan now)
 
     public void Take(double tokens) => Tokens = Math.Max(0, Tokens - tokens);
 
-    /// <summary>How long until there are so many, at today's rate; it may turn out shorter.</summary>
+    /// <summary>Time until that many tokens are available, at the current rate; it may turn out shorter.</summary>
     public TimeSpan TimeUntil(double tokens) => Has(tokens) ? TimeSpan.Zero : TimeSpan.FromSeconds((tokens - Tokens) / Rate);
 
-    /// <summary>A call that began at a time was throttled. Calls already under way when the rate was last halved say nothing new.</summary>
+    /// <summary>Records a throttled call. Ignores calls that were in flight when the rate was last halved.</summary>
     public void Throttled(TimeSpan began, TimeSpan now)
     {
         if (began < _slowedAt)
             return;
         Refill(now);
         _slowedAt = now;
-        Rate = Math.Max(Rate / 2, Allowance.PerSecond * LowestPart);
+        Rate = Math.Max(Rate / 2, Allowance.PerSecond * LowestFraction);
         Tokens /= 2;
     }
 
+    /// <summary>Records a successful call.</summary>
     public void Succeeded(TimeSpan began)
     {
         if (began >= _slowedAt)

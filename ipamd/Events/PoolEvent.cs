@@ -6,16 +6,16 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Events;
 
-/// <summary>How an ADD ended without an address, apart from what stands against growth.</summary>
+/// <summary>Why an ADD failed, apart from obstacles to growth.</summary>
 internal enum AddFailureKind
 {
-    /// <summary>None was free in time, or none can come.</summary>
+    /// <summary>No address was free in time, or none can become free.</summary>
     NoAddress,
 
     /// <summary>The attachment's address is on no interface of this node.</summary>
     Orphaned,
 
-    /// <summary>It holds an address, and the daemon does not know yet which interface carries it.</summary>
+    /// <summary>The attachment has an address whose interface is not known yet.</summary>
     NotObserved,
 
     /// <summary>The client gave up or was cut off.</summary>
@@ -25,50 +25,48 @@ internal enum AddFailureKind
     NotDurable,
 }
 
-/// <summary>What came of a note of a DEL that came while the daemon was away.</summary>
+/// <summary>Outcome of a note about a DEL that the plugin executed while the daemon was away.</summary>
 internal enum MissedDelOutcome
 {
-    /// <summary>The address was given back.</summary>
+    /// <summary>The address was released.</summary>
     Released,
 
-    /// <summary>Nothing was held: the daemon had carried the DEL out before it went away.</summary>
+    /// <summary>There was no attachment: the daemon had executed the DEL before it stopped.</summary>
     Unknown,
 
-    /// <summary>The address was handed out again since then, and stays.</summary>
+    /// <summary>The address has been assigned again since, and stays.</summary>
     Outdated,
 
-    /// <summary>Of a time before the machine was started.</summary>
+    /// <summary>The note is from before the last boot.</summary>
     OtherBoot,
 
-    /// <summary>No note, or half of one.</summary>
+    /// <summary>The file is not a note, or incomplete.</summary>
     Unusable,
 }
 
 /// <summary>
-/// Something that happened in the pool, told once, when it is certain. Metrics count these, <c>ipamd explain</c> remembers them and the
-/// cluster is told of some; nothing in the pool depends on them.
+/// A certain event of the pool, published once. Metrics count events, <c>ipamd explain</c> records them, and some are reported to the
+/// cluster. Nothing in the pool depends on them.
 /// </summary>
-/// <param name="At">When.</param>
+/// <param name="At">Time of the event.</param>
 internal abstract record PoolEvent(DateTimeOffset At)
 {
-    /// <summary>An ADD found no free address and stands in line.</summary>
-    /// <param name="At">When it began to wait.</param>
+    /// <summary>An ADD found no free address and was queued.</summary>
+    /// <param name="At">When it was queued.</param>
     /// <param name="Key">The attachment.</param>
-    /// <param name="Pod">Its pod.</param>
-    /// <param name="Ahead">How many stood there already.</param>
-    /// <param name="Deadline">When it gives up.</param>
-    internal sealed record AddWaits(DateTimeOffset At, AttachmentKey Key, PodReference Pod, int Ahead, DateTimeOffset Deadline)
+    /// <param name="Pod">The pod.</param>
+    /// <param name="Ahead">Number of ADDs ahead in the queue.</param>
+    /// <param name="Deadline">When it expires.</param>
+    internal sealed record AddQueued(DateTimeOffset At, AttachmentKey Key, PodReference Pod, int Ahead, DateTimeOffset Deadline)
         : PoolEvent(At);
 
     /// <summary>An ADD was answered with addresses.</summary>
     /// <param name="At">When the answer was ready.</param>
-    /// <param name="Attachment">What it holds.</param>
-    /// <param name="IsNew">False when it held them before: the same ADD again.</param>
-    /// <param name="Waited">Time in the line; zero when an address was free.</param>
-    /// <param name="Took">From the request to the answer, the write to disk included.</param>
-    /// <param name="ReusedAfter">
-    /// Since the first of the addresses was given back by its holder before; null when it had none in this daemon's memory.
-    /// </param>
+    /// <param name="Attachment">The attachment.</param>
+    /// <param name="IsNew">Whether it is new; false for a repeated ADD.</param>
+    /// <param name="Waited">Time in the queue; zero when an address was free.</param>
+    /// <param name="Took">Time from the request to the answer, the write to disk included.</param>
+    /// <param name="ReusedAfter">Time since the first address was last released; null when this daemon has no record of that.</param>
     internal sealed record AddServed(
         DateTimeOffset At,
         Attachment Attachment,
@@ -78,20 +76,18 @@ internal abstract record PoolEvent(DateTimeOffset At)
         TimeSpan? ReusedAfter
     ) : PoolEvent(At)
     {
-        /// <summary>
-        /// From holding the addresses to their being on disk, which was shared with other ADDs; part of <see cref="Took"/>.
-        /// </summary>
+        /// <summary>Time from the assignment until it was on disk, in a write shared with other ADDs; part of <see cref="Took"/>.</summary>
         public TimeSpan Durable { get; init; }
     }
 
     /// <summary>An ADD ended without an address.</summary>
-    /// <param name="At">When.</param>
+    /// <param name="At">When it ended.</param>
     /// <param name="Key">The attachment.</param>
-    /// <param name="Pod">Its pod.</param>
-    /// <param name="Kind">How it ended.</param>
-    /// <param name="Obstacle">What stands against growth; null when nothing does, or it is not about growth.</param>
-    /// <param name="Reason">A sentence for a person.</param>
-    /// <param name="Took">From the request to the answer.</param>
+    /// <param name="Pod">The pod.</param>
+    /// <param name="Kind">Kind of failure.</param>
+    /// <param name="Obstacle">The obstacle to growth; null when there is none, or the failure has another cause.</param>
+    /// <param name="Reason">One sentence for a person.</param>
+    /// <param name="Took">Time from the request to the answer.</param>
     internal sealed record AddFailed(
         DateTimeOffset At,
         AttachmentKey Key,
@@ -102,78 +98,76 @@ internal abstract record PoolEvent(DateTimeOffset At)
         TimeSpan Took
     ) : PoolEvent(At);
 
-    /// <summary>A DEL was carried out.</summary>
-    /// <param name="At">When.</param>
-    /// <param name="Key">What it named.</param>
-    /// <param name="Released">What was given back; null when the key held nothing.</param>
-    /// <param name="Took">From the request to the answer.</param>
+    /// <summary>A DEL was executed.</summary>
+    /// <param name="At">When it was executed.</param>
+    /// <param name="Key">The key of the request.</param>
+    /// <param name="Released">The released attachment; null when the key had none.</param>
+    /// <param name="Took">Time from the request to the answer.</param>
     internal sealed record Deleted(DateTimeOffset At, AttachmentKey Key, Attachment? Released, TimeSpan Took) : PoolEvent(At);
 
     /// <summary>A CHECK was answered.</summary>
-    /// <param name="At">When.</param>
-    /// <param name="Key">What it named.</param>
-    /// <param name="Held">What it holds; null for nothing.</param>
-    internal sealed record Checked(DateTimeOffset At, AttachmentKey Key, Attachment? Held) : PoolEvent(At);
+    /// <param name="At">When it was answered.</param>
+    /// <param name="Key">The key of the request.</param>
+    /// <param name="Attachment">The key's attachment; null for none.</param>
+    internal sealed record Checked(DateTimeOffset At, AttachmentKey Key, Attachment? Attachment) : PoolEvent(At);
 
-    /// <summary>Nothing of this attachment is left in the kernel, and no DEL came: given back.</summary>
+    /// <summary>The kernel shows nothing of the attachment and no DEL came: it was released.</summary>
     internal sealed record LostDelete(DateTimeOffset At, Attachment Released) : PoolEvent(At);
 
-    /// <summary>A note of a DEL that came while the daemon was away was dealt with.</summary>
+    /// <summary>A note about a DEL that the daemon missed was processed.</summary>
     internal sealed record MissedDelete(DateTimeOffset At, MissedDelOutcome Outcome) : PoolEvent(At)
     {
-        /// <summary>What was given back; null for every other outcome.</summary>
+        /// <summary>The released attachment; null for every other outcome.</summary>
         public Attachment? Released { get; init; }
 
-        /// <summary>When the plugin carried the DEL out; with <see cref="Released"/>.</summary>
+        /// <summary>When the plugin executed the DEL; set with <see cref="Released"/>.</summary>
         public DateTimeOffset AskedAt { get; init; }
     }
 
-    /// <summary>The kernel routes this address to a pod, and nobody held it: held from now on.</summary>
+    /// <summary>The kernel routes an unassigned address to a pod: it was reserved.</summary>
     internal sealed record Recovered(DateTimeOffset At, Attachment Attachment) : PoolEvent(At);
 
-    /// <summary>The cluster says which pod a recovered attachment is of.</summary>
+    /// <summary>The cluster identified the pod of a recovered attachment.</summary>
     internal sealed record Identified(DateTimeOffset At, Attachment Attachment) : PoolEvent(At);
 
-    /// <summary>A plan that does something, or names another obstacle than the one before.</summary>
+    /// <summary>A plan has actions, or another obstacle than the previous plan.</summary>
     internal sealed record Planned(DateTimeOffset At, PoolPlan Plan) : PoolEvent(At);
 
-    /// <summary>
-    /// A change of the cloud begins, or is gone on with. Told by its number again when a stage is certain and when it ends.
-    /// </summary>
+    /// <summary>A change of the cloud began or was resumed. Later events of the change have the same number.</summary>
     internal sealed record ChangeBegan(DateTimeOffset At, Intent Intent, bool IsRepeated) : PoolEvent(At);
 
-    /// <summary>A stage of a change is certain.</summary>
+    /// <summary>A stage of a change was completed.</summary>
     internal sealed record ChangeAdvanced(DateTimeOffset At, Intent Intent) : PoolEvent(At);
 
-    /// <summary>A change ended, or stopped until somebody goes on with it.</summary>
-    /// <param name="At">When.</param>
-    /// <param name="Intent">As it began.</param>
-    /// <param name="Took">Since it began or was gone on with.</param>
+    /// <summary>A change ended, or paused until it is resumed.</summary>
+    /// <param name="At">When it ended.</param>
+    /// <param name="Intent">The intent at its start.</param>
+    /// <param name="Took">Time since it began or was resumed.</param>
     /// <param name="Failure">
-    /// Null for success; <see cref="CloudErrorKind.Unknown"/> when the cloud had no part in it (the kernel did not follow, the daemon
-    /// stops).
+    /// The kind of failure; null for success; <see cref="CloudErrorKind.Unknown"/> when the cloud was not the cause (a kernel error, a stop
+    /// of the daemon).
     /// </param>
-    /// <param name="Reason">What went wrong; empty for success.</param>
+    /// <param name="Reason">Cause of the failure; empty for success.</param>
     internal sealed record ChangeEnded(DateTimeOffset At, Intent Intent, TimeSpan Took, CloudErrorKind? Failure, string Reason)
         : PoolEvent(At);
 
-    /// <summary>What is attached was described, and the ledger holds it now.</summary>
+    /// <summary>The attached interfaces were observed and the ledger updated.</summary>
     internal sealed record Observed(DateTimeOffset At, ObservationChanges Changes, TimeSpan Took) : PoolEvent(At);
 
-    /// <summary>An observation found pods whose addresses no interface carries any more; told once for each cause.</summary>
+    /// <summary>An observation found pods whose addresses are on no interface; published once per cause.</summary>
     internal sealed record AddressesLost(DateTimeOffset At, AddressLoss Loss) : PoolEvent(At);
 
-    /// <summary>What is attached could not be described.</summary>
+    /// <summary>The attached interfaces could not be observed.</summary>
     internal sealed record ObserveFailed(DateTimeOffset At, CloudErrorKind Failure, string Reason) : PoolEvent(At);
 
-    /// <summary>An interface was given other security groups, or could not be; it is tried again then.</summary>
-    /// <param name="At">When.</param>
-    /// <param name="Interface">Which.</param>
-    /// <param name="Before">As it was last described.</param>
-    /// <param name="Groups">Those that it shall have.</param>
-    /// <param name="Took">The call.</param>
-    /// <param name="Failure">Null for success.</param>
-    /// <param name="Reason">What went wrong; empty for success.</param>
+    /// <summary>An interface's security groups were changed, or could not be and are retried.</summary>
+    /// <param name="At">When the call ended.</param>
+    /// <param name="Interface">The interface.</param>
+    /// <param name="Before">Its groups as last described.</param>
+    /// <param name="Groups">The desired groups.</param>
+    /// <param name="Took">Duration of the call.</param>
+    /// <param name="Failure">The kind of failure; null for success.</param>
+    /// <param name="Reason">Cause of the failure; empty for success.</param>
     internal sealed record GroupsChanged(
         DateTimeOffset At,
         NetworkInterfaceId Interface,
@@ -184,12 +178,12 @@ internal abstract record PoolEvent(DateTimeOffset At)
         string Reason
     ) : PoolEvent(At);
 
-    /// <summary>The checkpoint was written, or not.</summary>
-    /// <param name="At">When.</param>
-    /// <param name="Took">Formatting, writing and flushing.</param>
-    /// <param name="Failure">Null for success.</param>
+    /// <summary>The checkpoint was written, or could not be.</summary>
+    /// <param name="At">When the write ended.</param>
+    /// <param name="Took">Time for formatting, writing and flushing.</param>
+    /// <param name="Failure">Cause of the failure; null for success.</param>
     internal sealed record CheckpointWritten(DateTimeOffset At, TimeSpan Took, string? Failure) : PoolEvent(At);
 
-    /// <summary>Something of the host's network was not as it must be, and was put right.</summary>
+    /// <summary>The host's network differed from the desired state and was repaired.</summary>
     internal sealed record HostRepaired(DateTimeOffset At, RepairsMade Repairs) : PoolEvent(At);
 }

@@ -4,60 +4,60 @@ using System.Diagnostics;
 namespace VpcCni.Ipamd.Events;
 
 /// <summary>
-/// "Something changed": wakes the pool's loop at once. Any number of raises before the loop looks count as one, so that a storm of events
-/// costs one plan.
+/// Wakes the pool's loop when something changed. Raises before the loop runs count as one, so that a storm of events costs one plan.
+/// Thread-safe.
 /// </summary>
 internal sealed class PoolSignal
 {
     private readonly Lock _lock = new();
-    private TaskCompletionSource? _waiter;
+    private TaskCompletionSource? _completion;
     private bool _raised;
 
     public void Raise()
     {
-        TaskCompletionSource? waiter;
+        TaskCompletionSource? completion;
         lock (_lock)
         {
             _raised = true;
-            waiter = _waiter;
+            completion = _completion;
         }
 
-        waiter?.TrySetResult();
+        completion?.TrySetResult();
     }
 
-    /// <summary>Returns when raised since the last return, or when <paramref name="limit"/> has passed. One caller at a time.</summary>
+    /// <summary>Returns when raised since the last return, or after <paramref name="limit"/>. One caller at a time.</summary>
     public async Task WaitAsync(TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
-        // The loop goes on elsewhere: an ADD that raises the signal must not run the pool's plan on its own thread. Awaited itself, not
-        // through WaitAsync, which would add a turn on the thread pool.
-        var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // The loop continues on another thread: an ADD that raises the signal must not run the plan itself. Awaits the task directly,
+        // because Task.WaitAsync would add a turn on the thread pool.
+        var completion = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
-            Debug.Assert(_waiter is null, "one loop waits");
+            Debug.Assert(_completion is null, "only one loop may wait");
             if (_raised)
             {
                 _raised = false;
                 return;
             }
 
-            _waiter = waiter;
+            _completion = completion;
         }
 
         try
         {
             await using var timer = time.CreateTimer(
                 static state => ((TaskCompletionSource)state!).TrySetResult(),
-                waiter,
+                completion,
                 limit,
                 Timeout.InfiniteTimeSpan
             );
-            using var registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
-            await waiter.Task;
+            using var registration = cancellationToken.Register(() => completion.TrySetCanceled(cancellationToken));
+            await completion.Task;
         }
         finally
         {
             lock (_lock)
-                (_waiter, _raised) = (null, false);
+                (_completion, _raised) = (null, false);
         }
     }
 }

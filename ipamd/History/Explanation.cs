@@ -134,7 +134,7 @@ internal sealed record Explanation(PodState State, string Summary, IReadOnlyList
         var held = string.Join(", ", facts.Attachments.SelectMany(attachment => attachment.Addresses).Select(PodTimeline.AddressOf));
         var lost =
             facts.View.IsObserved
-            && facts.Attachments.Any(attachment => !attachment.IsRecovered && attachment.Addresses.Any(address => address.Place is null));
+            && facts.Attachments.Any(attachment => !attachment.IsRecovered && attachment.Addresses.Any(address => address.Slot is null));
         var since = facts.Attachments.Min(attachment => attachment.AssignedAt);
         return new Explanation(
             lost ? PodState.Orphaned : PodState.Holding,

@@ -12,7 +12,7 @@ internal static class PodTimeline
         var at = poolEvent.At;
         switch (poolEvent)
         {
-            case PoolEvent.AddWaits waits:
+            case PoolEvent.AddQueued waits:
                 yield return new ExplainedStep(
                     at,
                     "waits",
@@ -71,7 +71,11 @@ internal static class PodTimeline
                 );
                 break;
             case PoolEvent.Checked held:
-                yield return new ExplainedStep(at, "checked", held.Held is null ? "CHECK: no address" : $"CHECK: {AddressesOf(held.Held)}");
+                yield return new ExplainedStep(
+                    at,
+                    "checked",
+                    held.Attachment is null ? "CHECK: no address" : $"CHECK: {AddressesOf(held.Attachment)}"
+                );
                 break;
             case PoolEvent.Deleted { Released: { } released }:
                 yield return new ExplainedStep(
@@ -103,7 +107,7 @@ internal static class PodTimeline
                 );
                 break;
             case PoolEvent.AddressesLost { Loss: var loss }:
-                yield return new ExplainedStep(loss.Since ?? at, "lost", $"the pod lost its address: {loss.Sentence}");
+                yield return new ExplainedStep(loss.Since ?? at, "lost", $"the pod lost its address: {loss.Description}");
                 break;
             case PoolEvent.Recovered { Attachment: var recovered }:
                 yield return new ExplainedStep(
@@ -131,8 +135,8 @@ internal static class PodTimeline
 
     public static string AddressesOf(Attachment attachment) => string.Join(", ", attachment.Addresses.Select(AddressOf));
 
-    public static string AddressOf(HeldAddress held) =>
-        held.Place is { } place ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})" : $"{held.Address} (on no known interface)";
+    public static string AddressOf(AttachmentAddress held) =>
+        held.Slot is { } place ? $"{held.Address} on {place.Id} (device {place.DeviceIndex})" : $"{held.Address} (on no known interface)";
 
     private static string Stage(Intent intent) =>
         intent switch

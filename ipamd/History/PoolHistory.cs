@@ -36,7 +36,7 @@ internal sealed class PoolHistory
         {
             switch (poolEvent)
             {
-                case PoolEvent.AddWaits waits:
+                case PoolEvent.AddQueued waits:
                     var waiter = Record_NeedsLock(waits.Pod, waits.Key, poolEvent, isGone: false);
                     foreach (var change in _growing.Values)
                         waiter.Add(change);
@@ -108,7 +108,7 @@ internal sealed class PoolHistory
                 case PoolEvent.AddressesLost { Loss: var loss }:
                     foreach (var orphan in loss.Orphans)
                         Record_NeedsLock(orphan.Attachment.Pod, orphan.Attachment.Key, poolEvent, isGone: false);
-                    RecordFailure_NeedsLock($"lost {loss.Interface}", poolEvent.At, loss.Sentence);
+                    RecordFailure_NeedsLock($"lost {loss.Interface}", poolEvent.At, loss.Description);
                     break;
                 case PoolEvent.ObserveFailed observe:
                     RecordFailure_NeedsLock($"observe {observe.Failure}", observe.At, $"describe what is attached: {observe.Reason}");

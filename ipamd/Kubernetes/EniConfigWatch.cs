@@ -54,7 +54,7 @@ internal sealed partial class EniConfigWatch(
                 return;
         }
 
-        pool.Tell(new EniConfigState.Unknown(reason));
+        pool.Set(new EniConfigState.Unknown(reason));
     }
 
     /// <summary>Runs until cancelled.</summary>
@@ -97,16 +97,16 @@ internal sealed partial class EniConfigWatch(
     {
         if (!wanted.IsValid)
         {
-            pool.Tell(new EniConfigState.Missing(wanted.Name, $"this is not a valid object name ({wanted.Origin})"));
+            pool.Set(new EniConfigState.Missing(wanted.Name, $"this is not a valid object name ({wanted.Origin})"));
             return;
         }
 
         if (NameOf(pool.Current) is { } before && before != wanted.Name)
-            pool.Tell(new EniConfigState.Unknown($"the node now names '{wanted.Name}', which has not been read yet ({wanted.Origin})"));
+            pool.Set(new EniConfigState.Unknown($"the node now names '{wanted.Name}', which has not been read yet ({wanted.Origin})"));
         await new ObjectWatch<EniConfigFacts>(
             source,
             wanted.Name,
-            found => pool.Tell(StateOf(wanted, found)),
+            found => pool.Set(StateOf(wanted, found)),
             failure => Failed(wanted, failure),
             time,
             random
@@ -136,14 +136,14 @@ internal sealed partial class EniConfigWatch(
             return;
         // The resource itself is missing, which is as definite as a missing object.
         if (failure.Kind == ClusterErrorKind.NotFound)
-            pool.Tell(
+            pool.Set(
                 new EniConfigState.Missing(
                     wanted.Name,
                     "the cluster has no resource eniconfigs.crd.k8s.amazonaws.com: its definition is not installed"
                 )
             );
         else if (pool.Current is EniConfigState.Unknown)
-            pool.Tell(new EniConfigState.Unknown(failure.Message));
+            pool.Set(new EniConfigState.Unknown(failure.Message));
     }
 
     private static partial class Log

@@ -37,7 +37,7 @@ internal static class EventReasons
     public static IReadOnlyList<Occurrence> Of(PoolEvent poolEvent, string nodeName)
     {
         if (poolEvent is PoolEvent.AddressesLost { Loss: var loss })
-            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Sentence), .. PodOccurrences(loss)];
+            return [new Occurrence(new EventSubject("", nodeName), AddressLost, loss.Description), .. PodOccurrences(loss)];
         return Single(poolEvent, nodeName) is { } single ? [single] : [];
     }
 
@@ -49,7 +49,7 @@ internal static class EventReasons
                 new EventSubject(orphan.Attachment.Pod.Namespace, orphan.Attachment.Pod.Name),
                 AddressLost,
                 $"the pod has no network: its address {orphan.Attachment.Addresses[0].Address} is gone "
-                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceGone ? "" : "an address of ")}{id}" : "from this node")}; "
+                    + $"{(loss.Interface is { } id ? $"with {(loss.IsInterfaceDetached ? "" : "an address of ")}{id}" : "from this node")}; "
                     + "delete the pod to get a new address"
             ));
 

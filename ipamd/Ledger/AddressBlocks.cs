@@ -11,16 +11,14 @@ namespace VpcCni.Ipamd.Ledger;
 internal static class AddressBlocks
 {
     /// <summary>
-    /// The largest number of addresses that the ledger counts in one block: an IPv6 /80 has 2^48, of which a node never uses more than a
-    /// few hundred.
+    /// Most addresses that the ledger counts in one block. An IPv6 /80 has 2^48, of which a node uses at most a few hundred.
     /// </summary>
     public const int MaxCountedPerBlock = 1 << 16;
 
     public static IPNetwork Single(IPAddress address) => new(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128);
 
     /// <summary>
-    /// The prefix that an address would be of: a /28, or an IPv6 /80 (EC2 User Guide, "Prefix delegation for Amazon EC2 network
-    /// interfaces").
+    /// The prefix that contains an address: a /28, or an IPv6 /80 (EC2 User Guide, "Prefix delegation for Amazon EC2 network interfaces").
     /// </summary>
     public static IPNetwork PrefixOf(IPAddress address)
     {

@@ -2,32 +2,30 @@
 
 namespace VpcCni.Ipamd.Ledger;
 
-/// <summary>
-/// Pods that lost their addresses by one cause: an interface that is not attached any more, or addresses that were taken from one that is.
-/// </summary>
-/// <param name="Interface">The interface that carried them last; null when none is known.</param>
-/// <param name="IsInterfaceGone">It is not attached to this node any more.</param>
-/// <param name="Since">When the first of them was found missing; null when that was before this run.</param>
-/// <param name="Orphans">At least one.</param>
+/// <summary>Pods that lost their addresses from one cause: a detached interface, or addresses removed from an attached one.</summary>
+/// <param name="Interface">The interface that carried them last; null when unknown.</param>
+/// <param name="IsInterfaceDetached">Whether that interface is no longer attached to this node.</param>
+/// <param name="Since">When the first of them was found missing; null when that was before this daemon run.</param>
+/// <param name="Orphans">The pods; at least one.</param>
 internal sealed record AddressLoss(
     NetworkInterfaceId? Interface,
-    bool IsInterfaceGone,
+    bool IsInterfaceDetached,
     DateTimeOffset? Since,
     IReadOnlyList<Orphan> Orphans
 )
 {
-    /// <summary>Names in a sentence; a node may run hundreds of pods.</summary>
+    /// <summary>Most pods that <see cref="Description"/> names; a node may run hundreds.</summary>
     private const int NamedPods = 5;
 
-    /// <summary>One for each cause, the oldest first.</summary>
+    /// <summary>Groups the orphans by cause, oldest first.</summary>
     public static IReadOnlyList<AddressLoss> Of(LedgerView view) => Of(view.Orphans, view.Interfaces.Select(item => item.Id).ToHashSet());
 
-    /// <param name="orphans">All of them, or those of one observation.</param>
-    /// <param name="attached">The interfaces of this node now.</param>
+    /// <param name="orphans">All orphans, or those of one observation.</param>
+    /// <param name="attached">The interfaces attached to this node.</param>
     public static IReadOnlyList<AddressLoss> Of(IReadOnlyList<Orphan> orphans, IReadOnlySet<NetworkInterfaceId> attached) =>
         [
             .. orphans
-                .GroupBy(orphan => orphan.LastPlace?.Id)
+                .GroupBy(orphan => orphan.LastSlot?.Id)
                 .Select(group => new AddressLoss(
                     group.Key,
                     group.Key is { } id && !attached.Contains(id),
@@ -37,16 +35,16 @@ internal sealed record AddressLoss(
                 .OrderBy(loss => loss.Since ?? DateTimeOffset.MinValue),
         ];
 
-    /// <summary>What happened, to whom, and since when.</summary>
-    public string Sentence
+    /// <summary>One sentence: what happened, to which pods, and when.</summary>
+    public string Description
     {
         get
         {
             var when = Since is { } since ? $" at {since:HH:mm:ss}Z" : " before this daemon started";
             var what =
-                IsInterfaceGone ? $"{Interface} disappeared{when} with {Count(Orphans.Count, "pod")}"
+                IsInterfaceDetached ? $"{Interface} disappeared{when} with {Count(Orphans.Count, "pod")}"
                 : Interface is { } id ? $"{Count(Orphans.Count, "address", "addresses")} of pods disappeared from {id}{when}"
-                : $"{Count(Orphans.Count, "pod")} {(Orphans.Count == 1 ? "holds an address" : "hold addresses")} that no interface "
+                : $"{Count(Orphans.Count, "pod")} {(Orphans.Count == 1 ? "has an address" : "have addresses")} that no interface "
                     + $"of this node carries{(Since is null ? "" : $", found{when}")}";
             return $"{what}: "
                 + $"{string.Join(", ", Orphans.Take(NamedPods).Select(Name))}"

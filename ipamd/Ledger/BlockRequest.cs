@@ -2,7 +2,7 @@
 
 namespace VpcCni.Ipamd.Ledger;
 
-/// <summary>Which kind of block to add.</summary>
+/// <summary>Kind of an address block.</summary>
 internal enum BlockKind
 {
     /// <summary>A single IPv4 address, /32.</summary>
@@ -18,5 +18,5 @@ internal enum BlockKind
     Ipv6Prefix,
 }
 
-/// <summary>So many blocks of one kind.</summary>
+/// <summary>A number of blocks of one kind.</summary>
 internal readonly record struct BlockRequest(BlockKind Kind, int Count);

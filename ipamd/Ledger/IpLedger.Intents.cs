@@ -3,22 +3,20 @@ using System.Net;
 
 namespace VpcCni.Ipamd.Ledger;
 
-/// <summary>
-/// The journal: changes of the cloud from the decision to the certain outcome. Its entries are part of what the checkpoint makes durable.
-/// </summary>
+/// <summary>The intent journal: changes of the cloud from decision to certain outcome. The checkpoint includes it.</summary>
 internal sealed partial class IpLedger
 {
     private readonly SortedDictionary<long, OpenIntent> _intents = [];
     private long _lastIntent;
 
-    /// <summary>In the order in which they were recorded.</summary>
+    /// <summary>The open intents, in order of recording.</summary>
     public IReadOnlyList<OpenIntent> OpenIntents()
     {
         lock (_lock)
             return [.. _intents.Values];
     }
 
-    /// <summary>Null: the interface is unknown, on its way out, or something else is being done to it.</summary>
+    /// <summary>Opens an assignment. Returns null when the interface is unknown, or has an open intent.</summary>
     public Intent.AssignBlocks? BeginAssign(NetworkInterfaceId id, BlockRequest blocks, DateTimeOffset now)
     {
         lock (_lock)
@@ -45,8 +43,8 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// Takes unused blocks out of use so that they can be given back to the cloud; those that got a holder since the plan was made are left
-    /// out. Null when none is left, or something else is being done to the interface.
+    /// Opens a release and stops assigning from the blocks. Leaves out blocks that came into use since the plan was made. Returns null when
+    /// no block is left, or the interface has an open intent.
     /// </summary>
     public Intent.ReleaseBlocks? BeginRelease(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, DateTimeOffset now)
     {
@@ -69,8 +67,8 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// Takes an unused secondary interface out of use so that it can be detached. Null when it is in use or must stay, or something else is
-    /// being done to it.
+    /// Opens the removal of an unused secondary interface and stops assigning from it. Returns null when it is in use, must stay, or has an
+    /// open intent.
     /// </summary>
     public Intent.RemoveInterface? BeginRemove(NetworkInterfaceId id, string attachmentId, DateTimeOffset now)
     {
@@ -83,16 +81,16 @@ internal sealed partial class IpLedger
                 || entry.Blocks.Values.Any(block => !block.IsUnused)
             )
                 return null;
-            if (MayHoldOrphans(id, SuspectedCarriers_NeedsLock(now)))
+            if (MayHoldOrphans(id, PossibleOrphanCarriers_NeedsLock(now)))
                 return null;
             entry.IsDraining = true;
             return Open_NeedsLock(
-                new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Place, entry.PrimaryAddress)
+                new Intent.RemoveInterface(NextIntent_NeedsLock(), now, id, attachmentId, entry.Slot, entry.PrimaryAddress)
             );
         }
     }
 
-    /// <summary>A stage of an addition or a removal is certain.</summary>
+    /// <summary>Records a completed stage of an addition or a removal.</summary>
     public void Advance(Intent progressed, DateTimeOffset now)
     {
         lock (_lock)
@@ -100,26 +98,26 @@ internal sealed partial class IpLedger
             if (!_intents.TryGetValue(progressed.Number, out var open))
                 return;
             _intents[progressed.Number] = open with { Intent = progressed };
-            // From here on nothing of it may come back with an observation that is late.
+            // From here on a late observation must not bring the interface back.
             if (progressed is Intent.RemoveInterface { IsDetached: true } removal)
-                Drop_NeedsLock(removal.Interface, now);
+                RemoveDetached_NeedsLock(removal.Interface, now);
             Changed_NeedsLock();
         }
     }
 
-    /// <summary>The blocks are on the interface.</summary>
+    /// <summary>Closes an assignment: the blocks are on the interface.</summary>
     public void CompleteAssign(Intent.AssignBlocks intent, IReadOnlyList<IPNetwork> added, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            // Unknown: somebody detached it meanwhile.
+            // Unknown when someone detached it meanwhile.
             if (_interfaces.TryGetValue(intent.Interface, out var entry))
                 AddBlocks_NeedsLock(entry, added, now);
         }
     }
 
-    /// <summary>The interface is attached and wired.</summary>
+    /// <summary>Closes an addition: the interface is attached and its link configured.</summary>
     public void CompleteAdd(Intent.AddInterface intent, InterfaceObservation created, DateTimeOffset now)
     {
         lock (_lock)
@@ -132,7 +130,7 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>The blocks are no longer on the interface.</summary>
+    /// <summary>Closes a release: the blocks are no longer on the interface.</summary>
     public void CompleteRelease(Intent.ReleaseBlocks intent, DateTimeOffset now)
     {
         lock (_lock)
@@ -147,17 +145,17 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>The interface is gone.</summary>
+    /// <summary>Closes a removal: the interface is deleted.</summary>
     public void CompleteRemove(Intent.RemoveInterface intent, DateTimeOffset now)
     {
         lock (_lock)
         {
             Close_NeedsLock(intent);
-            Drop_NeedsLock(intent.Interface, now);
+            RemoveDetached_NeedsLock(intent.Interface, now);
         }
     }
 
-    /// <summary>Certainly without effect, or taken back: what was to be given back is usable again.</summary>
+    /// <summary>Closes an intent that had no effect or was undone; what it was to release is assignable again.</summary>
     public void Abort(Intent intent, DateTimeOffset now)
     {
         lock (_lock)
@@ -177,13 +175,14 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>Nobody carries it out any more. Closed already: nothing happens.</summary>
-    /// <param name="intent">Which.</param>
-    /// <param name="inDoubt">
-    /// The last call may have had an effect; else it certainly had none, and what is known of those before stays as it is.
+    /// <summary>Marks an intent idle; no-op when it is closed.</summary>
+    /// <param name="intent">The intent.</param>
+    /// <param name="isOutcomeUnknown">
+    /// Whether the last call may have had an effect. When false, the call certainly had none, and an earlier unknown outcome stays
+    /// recorded.
     /// </param>
     /// <param name="now">The time now.</param>
-    public void Pause(Intent intent, bool inDoubt, DateTimeOffset now)
+    public void Pause(Intent intent, bool isOutcomeUnknown, DateTimeOffset now)
     {
         lock (_lock)
         {
@@ -191,12 +190,12 @@ internal sealed partial class IpLedger
                 _intents[intent.Number] = open with
                 {
                     IsRunning = false,
-                    DoubtSince = inDoubt || open.DoubtSince is null ? now : open.DoubtSince,
+                    OutcomeUnknownSince = isOutcomeUnknown || open.OutcomeUnknownSince is null ? now : open.OutcomeUnknownSince,
                 };
         }
     }
 
-    /// <summary>Somebody carries it out again. Null when it is closed, or somebody does already.</summary>
+    /// <summary>Marks an intent running again. Returns null when it is closed or already running.</summary>
     public Intent? Resume(long number)
     {
         lock (_lock)
@@ -209,8 +208,8 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// Whether a release or a removal may be carried out again: not when something of it is in use by now. What the first call did is not
-    /// known then, so all of it stays out of use until an observation tells.
+    /// Whether a release or a removal may be repeated: not when one of its addresses is in use again. The first call's effect is unknown
+    /// then, so all of it stays unassignable until an observation shows the outcome.
     /// </summary>
     public bool MayRepeat(Intent intent)
     {
@@ -218,7 +217,7 @@ internal sealed partial class IpLedger
         {
             return intent switch
             {
-                Intent.ReleaseBlocks release => !release.Blocks.Any(range => _holders.Keys.Any(range.Contains)),
+                Intent.ReleaseBlocks release => !release.Blocks.Any(range => _owners.Keys.Any(range.Contains)),
                 Intent.RemoveInterface { IsDetached: false } removal => !_interfaces.TryGetValue(removal.Interface, out var entry)
                     || entry.Blocks.Values.All(block => block.Assigned == 0),
                 _ => true,
@@ -226,44 +225,44 @@ internal sealed partial class IpLedger
         }
     }
 
-    private void RestoreIntents_NeedsLock(LedgerRecord record, Func<DateTimeOffset, DateTimeOffset> carried, DateTimeOffset now)
+    private void RestoreIntents_NeedsLock(LedgerRecord record, Func<DateTimeOffset, DateTimeOffset> convert, DateTimeOffset now)
     {
         foreach (var intent in record.Intents)
         {
-            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent with { Since = carried(intent.Since) }, IsRunning: false, now)))
+            if (!_intents.TryAdd(intent.Number, new OpenIntent(intent with { Since = convert(intent.Since) }, IsRunning: false, now)))
                 continue;
             _lastIntent = Math.Max(_lastIntent, intent.Number);
         }
 
         foreach (var (range, at) in record.RecentlyReleased)
-            _recentlyReleased[range] = carried(at);
+            _recentlyReleased[range] = convert(at);
         foreach (var (id, at) in record.RecentlyDetached)
-            _recentlyDetached[id] = carried(at);
+            _recentlyDetached[id] = convert(at);
     }
 
     /// <summary>
-    /// What an observation says of changes in doubt that nobody carries out: an assignment shows some seconds later or did not happen. What
-    /// was to be given back is believed to be there, or gone, only when everything has settled since the last call that may have taken it.
+    /// Resolves idle intents with an unknown outcome by an observation. An assignment shows within <see cref="OutcomeWindow"/> or did not
+    /// happen. A release or removal is resolved once the <see cref="ConsistencyWindow"/> has passed since its last call.
     /// </summary>
     private void Resolve_NeedsLock(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset askedAt, DateTimeOffset now)
     {
-        foreach (var (intent, isRunning, doubtSince) in _intents.Values.ToArray())
+        foreach (var (intent, isRunning, unknownSince) in _intents.Values.ToArray())
         {
-            if (isRunning || doubtSince is not { } since)
+            if (isRunning || unknownSince is not { } since)
                 continue;
             switch (intent)
             {
-                case Intent.AssignBlocks when askedAt - since >= DoubtWindow:
+                case Intent.AssignBlocks when askedAt - since >= OutcomeWindow:
                     Close_NeedsLock(intent);
                     break;
                 case Intent.ReleaseBlocks release when askedAt - since >= ConsistencyWindow:
                     Close_NeedsLock(intent);
-                    var there = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
+                    var present = observed.FirstOrDefault(seen => seen.Id == release.Interface)?.Blocks ?? [];
                     foreach (var range in release.Blocks)
                     {
                         if (!_index.TryGetValue(range, out var known) || known.Interface.Id != release.Interface)
                             continue;
-                        if (there.Contains(range))
+                        if (present.Contains(range))
                             known.Block.IsReleasing = false;
                         else
                             RemoveBlock_NeedsLock(known.Interface, range);
@@ -279,12 +278,12 @@ internal sealed partial class IpLedger
                     }
                     else
                     {
-                        // Detached; what is left to do is to delete it.
+                        // Detached; only the deletion remains.
                         _intents[removal.Number] = _intents[removal.Number] with
                         {
                             Intent = removal with { IsDetached = true },
                         };
-                        Drop_NeedsLock(removal.Interface, now);
+                        RemoveDetached_NeedsLock(removal.Interface, now);
                         Changed_NeedsLock();
                     }
 
@@ -294,24 +293,24 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// A pod's address that no interface seems to carry may be on the one that carried it last, or, after a restart, on any, if the
-    /// descriptions since were late or short. Not for ever: several looks at the metadata and the cloud lie within
-    /// <see cref="OrphanWindow"/>.
+    /// Interfaces that may carry a pod's address that no interface seems to carry: the one that carried it last, or, after a restart, any,
+    /// when the descriptions since were late or incomplete. Limited to <see cref="OrphanWindow"/>, within which metadata and cloud are read
+    /// several times.
     /// </summary>
-    /// <returns>Of each such address the interface that it may be on; null: any.</returns>
-    private HashSet<NetworkInterfaceId?> SuspectedCarriers_NeedsLock(DateTimeOffset now)
+    /// <returns>Ids of such interfaces; null stands for any interface.</returns>
+    private HashSet<NetworkInterfaceId?> PossibleOrphanCarriers_NeedsLock(DateTimeOffset now)
     {
         HashSet<NetworkInterfaceId?> suspects = [];
-        foreach (var held in _attachments.Values.SelectMany(attachment => attachment.Addresses))
+        foreach (var item in _attachments.Values.SelectMany(attachment => attachment.Addresses))
         {
-            if (BlockOf_NeedsLock(held.Address) is not null)
+            if (BlockOf_NeedsLock(item.Address) is not null)
                 continue;
-            var (place, since) =
-                held.Place is { } believed ? (believed, now)
-                : _lastPlaces.TryGetValue(held.Address, out var last) ? last
+            var (slot, since) =
+                item.Slot is { } recorded ? (recorded, now)
+                : _lastSlots.TryGetValue(item.Address, out var last) ? last
                 : (null, _restoredAt ?? DateTimeOffset.MinValue);
             if (now - since < OrphanWindow)
-                suspects.Add(place?.Id);
+                suspects.Add(slot?.Id);
         }
 
         return suspects;
@@ -327,7 +326,7 @@ internal sealed partial class IpLedger
     private T Open_NeedsLock<T>(T intent)
         where T : Intent
     {
-        _intents.Add(intent.Number, new OpenIntent(intent, IsRunning: true, DoubtSince: null));
+        _intents.Add(intent.Number, new OpenIntent(intent, IsRunning: true, OutcomeUnknownSince: null));
         Changed_NeedsLock();
         return intent;
     }

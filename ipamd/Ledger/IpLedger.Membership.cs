@@ -4,44 +4,43 @@ using System.Net.Sockets;
 
 namespace VpcCni.Ipamd.Ledger;
 
-/// <summary>Interfaces and blocks: what the cloud says is attached to this node, and what is on its way out.</summary>
+/// <summary>The attached interfaces and their blocks, as observed in the cloud and changed by this daemon.</summary>
 internal sealed partial class IpLedger
 {
     /// <summary>
-    /// The control plane is eventually consistent: for this long after a change of ours, an observation that does not show it yet does not
-    /// undo it. What we added stays although it is not described, and what we gave back does not return although it still is.
+    /// The control plane is eventually consistent: for this long after a change by this daemon, an observation that does not show the
+    /// change yet does not undo it. Added blocks stay although they are not described; released blocks do not return although they still
+    /// are.
     /// </summary>
     public static readonly TimeSpan ConsistencyWindow = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// An assignment whose answer was lost shows in an observation that is asked for this long after it, or it did not happen.
+    /// An assignment whose answer was lost appears in an observation requested at least this long after it, or it did not happen.
     /// </summary>
-    public static readonly TimeSpan DoubtWindow = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan OutcomeWindow = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<IPNetwork, DateTimeOffset> _recentlyReleased = [];
     private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _recentlyDetached = [];
 
-    /// <summary>Every block by its range, on whichever interface: how an address finds its block.</summary>
+    /// <summary>All blocks by range, for finding an address's block.</summary>
     private readonly Dictionary<IPNetwork, (Interface Interface, Block Block)> _index = [];
     private DateTimeOffset? _restoredAt;
-    private IReadOnlyList<KnownInterface> _remembered = [];
+    private IReadOnlyList<KnownInterface> _checkpointInterfaces = [];
     private bool _isObserved;
 
-    /// <summary>An interface that carried the address of a pod, and does not seem to any more, is not removed for this long.</summary>
+    /// <summary>How long an interface that last carried a missing pod address is protected from removal.</summary>
     public static readonly TimeSpan OrphanWindow = TimeSpan.FromMinutes(5);
 
-    /// <summary>
-    /// Of addresses that are held and on no known interface: the one that carried them last, and when it was seen to carry them no more.
-    /// </summary>
-    private readonly Dictionary<IPAddress, (InterfaceSlot? Place, DateTimeOffset Since)> _lastPlaces = [];
+    /// <summary>For pod addresses on no known interface: the interface that carried them last, and when they were found missing.</summary>
+    private readonly Dictionary<IPAddress, (InterfaceSlot? Slot, DateTimeOffset Since)> _lastSlots = [];
 
     /// <summary>
-    /// Makes membership equal to a complete and authoritative observation. Attachments are untouched; those that lose their block become
-    /// orphans. What an open intent is about is left to it.
+    /// Replaces the attached interfaces and blocks by a complete, authoritative observation. Attachments stay; one whose block is missing
+    /// becomes an orphan. Interfaces and blocks of open intents are not changed.
     /// </summary>
-    /// <param name="observed">Every interface that is attached to the node.</param>
+    /// <param name="observed">Every interface attached to the node.</param>
     /// <param name="now">The time now.</param>
-    /// <param name="askedAt">When the question was asked; null: now.</param>
+    /// <param name="askedAt">When the observation was requested; null for now.</param>
     public ObservationChanges Observe(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now, DateTimeOffset? askedAt = null)
     {
         lock (_lock)
@@ -49,21 +48,21 @@ internal sealed partial class IpLedger
             var before = Orphans_NeedsLock().Select(orphan => orphan.Attachment.Key).ToHashSet();
             var changes = Apply_NeedsLock(observed, now);
             _isObserved = true;
-            _remembered = [];
+            _checkpointInterfaces = [];
             Resolve_NeedsLock(observed, askedAt ?? now, now);
-            // Right after a start the description may lag behind what the checkpoint knows: a recorded place is believed for as long as a
-            // change of ours would be.
-            RefreshPlaces_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= ConsistencyWindow, now);
+            // Right after a start the description may lag behind the checkpoint: a recorded slot is trusted for the consistency window,
+            // like a change by this daemon.
+            RefreshSlots_NeedsLock(complete: _restoredAt is not { } restored || now - restored >= ConsistencyWindow, now);
             Orphan[] orphaned = [.. Orphans_NeedsLock().Where(orphan => !before.Contains(orphan.Attachment.Key))];
             return changes with { Orphaned = orphaned, Losses = AddressLoss.Of(orphaned, _interfaces.Keys.ToHashSet()) };
         }
     }
 
     /// <summary>
-    /// When another observation is due because a recorded place was not confirmed by the last one, which may have been late; null when all
-    /// places are confirmed, or known to be lost.
+    /// When the next observation is due because the last one, possibly late, did not confirm a recorded slot; null when every slot is
+    /// confirmed or known to be lost.
     /// </summary>
-    public DateTimeOffset? ConfirmPlacesAt
+    public DateTimeOffset? ConfirmSlotsAt
     {
         get
         {
@@ -72,7 +71,8 @@ internal sealed partial class IpLedger
                 return
                     _restoredAt is { } restored
                     && _attachments.Values.Any(item =>
-                        !item.IsRecovered && item.Addresses.Any(held => held.Place is not null && BlockOf_NeedsLock(held.Address) is null)
+                        !item.IsRecovered
+                        && item.Addresses.Any(address => address.Slot is not null && BlockOf_NeedsLock(address.Address) is null)
                     )
                     ? restored + ConsistencyWindow
                     : null;
@@ -80,41 +80,41 @@ internal sealed partial class IpLedger
         }
     }
 
-    /// <summary>Interfaces that the checkpoint held; none any more once the cloud has been observed.</summary>
-    public IReadOnlyList<KnownInterface> Remembered
+    /// <summary>The interfaces in the checkpoint; empty once the cloud has been observed.</summary>
+    public IReadOnlyList<KnownInterface> CheckpointInterfaces
     {
         get
         {
             lock (_lock)
-                return _remembered;
+                return _checkpointInterfaces;
         }
     }
 
     /// <summary>
-    /// Before the first observation: makes membership equal to what the checkpoint held and the instance metadata shows, both. A block that
-    /// either lacks may have been taken from the node and is not given to a pod. Nothing is concluded from it: no attachment loses its
-    /// place and no intent its end. Without effect once the cloud has been observed.
+    /// Before the first observation, sets the attached interfaces and blocks to the intersection of checkpoint and instance metadata. A
+    /// block that either lacks may have been taken from the node and is not assigned. Attachments keep their slots and intents stay open.
+    /// No-op once the cloud has been observed.
     /// </summary>
-    /// <param name="shown">What the metadata shows, of interfaces for pods.</param>
+    /// <param name="shown">Interfaces for pods in the metadata.</param>
     /// <param name="now">The time now.</param>
-    /// <returns>Addresses of the interfaces for pods.</returns>
-    public int Presume(IReadOnlyList<InterfaceObservation> shown, DateTimeOffset now)
+    /// <returns>Number of addresses on interfaces for pods.</returns>
+    public int ApplyHint(IReadOnlyList<InterfaceObservation> shown, DateTimeOffset now)
     {
         lock (_lock)
         {
             if (_isObserved)
                 return 0;
-            List<InterfaceObservation> agreed = [];
+            List<InterfaceObservation> matching = [];
             foreach (var seen in shown)
             {
                 if (
-                    _remembered.FirstOrDefault(known =>
+                    _checkpointInterfaces.FirstOrDefault(known =>
                         known.Id == seen.Id && known.DeviceIndex == seen.DeviceIndex && known.NetworkCard == seen.NetworkCard
                     )
                     is not { } known
                 )
                     continue;
-                agreed.Add(
+                matching.Add(
                     seen with
                     {
                         IsExcluded = seen.IsExcluded || known.IsExcluded,
@@ -123,9 +123,9 @@ internal sealed partial class IpLedger
                 );
             }
 
-            Apply_NeedsLock(agreed, now);
-            RefreshPlaces_NeedsLock(complete: false, now);
-            return agreed.Where(item => item.CarriesPods).Sum(item => item.Blocks.Sum(AddressBlocks.Count));
+            Apply_NeedsLock(matching, now);
+            RefreshSlots_NeedsLock(complete: false, now);
+            return matching.Where(item => item.CarriesPods).Sum(item => item.Blocks.Sum(AddressBlocks.Count));
         }
     }
 
@@ -144,13 +144,13 @@ internal sealed partial class IpLedger
                 )),
         ];
 
-    /// <summary>Interfaces and blocks as seen, apart from what has not settled and what open intents are about.</summary>
+    /// <summary>Applies the observed interfaces and blocks, except recent changes and those of open intents.</summary>
     private ObservationChanges Apply_NeedsLock(IReadOnlyList<InterfaceObservation> observed, DateTimeOffset now)
     {
         List<NetworkInterfaceId> added = [],
             lost = [];
-        var (blocksAdded, blocksLost, isOtherwise) = (0, 0, false);
-        ForgetSettled_NeedsLock(now);
+        var (blocksAdded, blocksLost, isReclassified) = (0, 0, false);
+        ExpireRecent_NeedsLock(now);
         foreach (
             var known in _interfaces
                 .Values.Where(item => now - item.AddedAt >= ConsistencyWindow && observed.All(seen => seen.Id != item.Id))
@@ -165,7 +165,7 @@ internal sealed partial class IpLedger
 
         foreach (var seen in observed)
         {
-            // Detached by us and still described; or created by us and not finished.
+            // Detached by this daemon and still described, or created by it and not finished.
             if (
                 _recentlyDetached.ContainsKey(seen.Id)
                 || _intents.Values.Any(open => open.Intent is Intent.AddInterface add && add.Created == seen.Id)
@@ -178,17 +178,19 @@ internal sealed partial class IpLedger
                 added.Add(seen.Id);
             }
 
-            isOtherwise |= (known.CarriesPods, known.IsExcluded) != (seen.CarriesPods, seen.IsExcluded);
+            isReclassified |= (known.CarriesPods, known.IsExcluded) != (seen.CarriesPods, seen.IsExcluded);
             (known.CarriesPods, known.IsExcluded) = (seen.CarriesPods, seen.IsExcluded);
             known.IsDraining = _intents.Values.Any(open => open.Intent is Intent.RemoveInterface remove && remove.Interface == seen.Id);
             foreach (var range in seen.Blocks)
             {
                 if (_recentlyReleased.ContainsKey(range))
                     continue;
-                // Moved to another interface, or made part of a prefix, by us a moment ago: the description is late.
+                // This daemon moved it to another interface or into a prefix a moment ago: the description is late.
                 if (
                     Overlapping_NeedsLock(range)
-                        .Any(here => (here.Interface != known || here.Block.Range != range) && now - here.Block.AddedAt < ConsistencyWindow)
+                        .Any(other =>
+                            (other.Interface != known || other.Block.Range != range) && now - other.Block.AddedAt < ConsistencyWindow
+                        )
                 )
                     continue;
                 if (AddBlock_NeedsLock(known, range, addedAt: DateTimeOffset.MinValue, now))
@@ -204,7 +206,7 @@ internal sealed partial class IpLedger
             }
         }
 
-        if (isOtherwise || added.Count + lost.Count + blocksAdded + blocksLost > 0)
+        if (isReclassified || added.Count + lost.Count + blocksAdded + blocksLost > 0)
             Changed_NeedsLock();
         return new ObservationChanges
         {
@@ -216,23 +218,21 @@ internal sealed partial class IpLedger
         };
     }
 
-    /// <summary>
-    /// Whether what the instance metadata shows is what the ledger holds, open intents and everything that has not settled yet aside.
-    /// </summary>
+    /// <summary>Whether the instance metadata matches the ledger, apart from open intents and recent changes.</summary>
     /// <param name="hinted">Interfaces and their blocks, complete or not.</param>
     /// <param name="now">The time now.</param>
     public bool MatchesHint(IReadOnlyDictionary<NetworkInterfaceId, IReadOnlyList<IPNetwork>> hinted, DateTimeOffset now)
     {
         lock (_lock)
         {
-            ForgetSettled_NeedsLock(now);
-            bool Unsettled(NetworkInterfaceId id) =>
+            ExpireRecent_NeedsLock(now);
+            bool IsChanging(NetworkInterfaceId id) =>
                 _recentlyDetached.ContainsKey(id)
                 || IsBusy_NeedsLock(id)
                 || (_interfaces.TryGetValue(id, out var entry) && now - entry.AddedAt < ConsistencyWindow);
-            if (hinted.Keys.Any(id => !_interfaces.ContainsKey(id) && !Unsettled(id)))
+            if (hinted.Keys.Any(id => !_interfaces.ContainsKey(id) && !IsChanging(id)))
                 return false;
-            foreach (var entry in _interfaces.Values.Where(entry => !Unsettled(entry.Id)))
+            foreach (var entry in _interfaces.Values.Where(entry => !IsChanging(entry.Id)))
             {
                 if (!hinted.TryGetValue(entry.Id, out var blocks))
                     return false;
@@ -247,30 +247,30 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// Which interfaces get no new pods (<see cref="InterfaceObservation.IsExcluded"/>), as somebody decided anew; those that are not named
-    /// stay as they are.
+    /// Sets which interfaces get no new pods (<see cref="InterfaceObservation.IsExcluded"/>). Interfaces that are not named keep their
+    /// setting.
     /// </summary>
-    /// <returns>Whether that made a difference.</returns>
-    public bool Exclude(IReadOnlyDictionary<NetworkInterfaceId, bool> verdicts)
+    /// <returns>Whether any setting changed.</returns>
+    public bool Exclude(IReadOnlyDictionary<NetworkInterfaceId, bool> exclusions)
     {
         lock (_lock)
         {
-            var any = false;
-            foreach (var (id, isExcluded) in verdicts)
+            var isChanged = false;
+            foreach (var (id, isExcluded) in exclusions)
             {
                 if (!_interfaces.TryGetValue(id, out var entry) || entry.IsExcluded == isExcluded)
                     continue;
                 entry.IsExcluded = isExcluded;
-                any = true;
+                isChanged = true;
             }
 
-            if (any)
+            if (isChanged)
                 Changed_NeedsLock();
-            return any;
+            return isChanged;
         }
     }
 
-    /// <summary>It is known and gets no new pods (<see cref="InterfaceObservation.IsExcluded"/>).</summary>
+    /// <summary>Whether the interface is known and gets no new pods (<see cref="InterfaceObservation.IsExcluded"/>).</summary>
     public bool IsExcluded(NetworkInterfaceId id)
     {
         lock (_lock)
@@ -285,21 +285,21 @@ internal sealed partial class IpLedger
             AddBlock_NeedsLock(entry, range, addedAt: now, now);
         }
 
-        RefreshPlaces_NeedsLock(complete: false, now);
+        RefreshSlots_NeedsLock(complete: false, now);
     }
 
     private bool AddBlock_NeedsLock(Interface entry, IPNetwork range, DateTimeOffset addedAt, DateTimeOffset now)
     {
         if (_index.TryGetValue(range, out var same) && same.Interface == entry)
             return false;
-        // On another interface until a moment ago, or a single address that is part of a prefix now, or the other way round: the cloud
-        // moved it, as no address is in two blocks.
+        // No address is in two blocks. An overlapping block was on another interface, or is a single address that joined a prefix or the
+        // reverse: the cloud moved it.
         foreach (var (interfaceBefore, blockBefore) in Overlapping_NeedsLock(range))
             RemoveBlock_NeedsLock(interfaceBefore, blockBefore.Range);
 
         var block = new Block(range, addedAt, seenAt: now)
         {
-            Assigned = _holders.Keys.Count(range.Contains),
+            Assigned = _owners.Keys.Count(range.Contains),
             Cooling = _cooling.Keys.Count(range.Contains),
             IsReleasing = _intents.Values.Any(open =>
                 open.Intent is Intent.ReleaseBlocks release && release.Interface == entry.Id && release.Blocks.Contains(range)
@@ -328,15 +328,15 @@ internal sealed partial class IpLedger
         _interfaces.Remove(entry.Id);
     }
 
-    /// <summary>Gone by our own doing.</summary>
-    private void Drop_NeedsLock(NetworkInterfaceId id, DateTimeOffset at)
+    /// <summary>Removes an interface that this daemon detached.</summary>
+    private void RemoveDetached_NeedsLock(NetworkInterfaceId id, DateTimeOffset at)
     {
         _recentlyDetached[id] = at;
         if (_interfaces.TryGetValue(id, out var entry))
             RemoveInterface_NeedsLock(entry);
     }
 
-    private void ForgetSettled_NeedsLock(DateTimeOffset now)
+    private void ExpireRecent_NeedsLock(DateTimeOffset now)
     {
         foreach (var range in _recentlyReleased.Where(pair => now - pair.Value >= ConsistencyWindow).Select(pair => pair.Key).ToArray())
             _recentlyReleased.Remove(range);
@@ -348,26 +348,26 @@ internal sealed partial class IpLedger
     }
 
     /// <summary>
-    /// Attachments that were restored without a place, or whose address moved, learn it from membership. After a complete observation, one
-    /// whose address is nowhere loses it.
+    /// Updates the slot of attachments that were restored without one or whose address moved. After a complete observation, an attachment
+    /// whose address is on no interface loses its slot.
     /// </summary>
-    private void RefreshPlaces_NeedsLock(bool complete, DateTimeOffset now)
+    private void RefreshSlots_NeedsLock(bool complete, DateTimeOffset now)
     {
         foreach (var attachment in _attachments.Values.ToArray())
         {
-            var held = attachment.Addresses;
-            HeldAddress[]? refreshed = null;
-            for (var index = 0; index < held.Count; index++)
+            var addresses = attachment.Addresses;
+            AttachmentAddress[]? refreshed = null;
+            for (var index = 0; index < addresses.Count; index++)
             {
-                var place = PlaceOf_NeedsLock(held[index].Address);
-                if (place == held[index].Place || (place is null && !complete))
+                var slot = SlotOf_NeedsLock(addresses[index].Address);
+                if (slot == addresses[index].Slot || (slot is null && !complete))
                     continue;
-                if (place is null)
-                    _lastPlaces[held[index].Address] = (held[index].Place, now);
+                if (slot is null)
+                    _lastSlots[addresses[index].Address] = (addresses[index].Slot, now);
                 else
-                    _lastPlaces.Remove(held[index].Address);
-                refreshed ??= [.. held];
-                refreshed[index] = held[index] with { Place = place };
+                    _lastSlots.Remove(addresses[index].Address);
+                refreshed ??= [.. addresses];
+                refreshed[index] = addresses[index] with { Slot = slot };
             }
 
             if (refreshed is null)
@@ -377,11 +377,11 @@ internal sealed partial class IpLedger
         }
     }
 
-    private InterfaceSlot? PlaceOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.Place;
+    private InterfaceSlot? SlotOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Interface.Slot;
 
     private Block? BlockOf_NeedsLock(IPAddress address) => OwnerOf_NeedsLock(address)?.Block;
 
-    /// <summary>A block is a single address or a prefix of the one length that the cloud has for its family.</summary>
+    /// <summary>Finds the block of an address: a single address, or a prefix of its family's fixed length.</summary>
     private (Interface Interface, Block Block)? OwnerOf_NeedsLock(IPAddress address) =>
         _index.TryGetValue(AddressBlocks.Single(address), out var single) ? single
         : _index.TryGetValue(AddressBlocks.PrefixOf(address), out var prefix) ? prefix
@@ -399,8 +399,8 @@ internal sealed partial class IpLedger
             IsExcluded = entry.IsExcluded,
             MayHoldOrphans = MayHoldOrphans(entry.Id, suspects),
             IsDraining = entry.IsDraining,
-            SeenAt = entry.SeenAt,
-            UnheldSince = entry.UnheldSince,
+            FirstSeenAt = entry.SeenAt,
+            UnusedSince = entry.UnusedSince,
             Blocks =
             [
                 .. entry.Blocks.Values.Select(block => new BlockView(
@@ -411,7 +411,7 @@ internal sealed partial class IpLedger
                     block.IsReleasing
                 )
                 {
-                    UnheldSince = block.UnheldSince,
+                    UnusedSince = block.UnusedSince,
                 }),
             ],
         };
@@ -425,10 +425,10 @@ internal sealed partial class IpLedger
         public string SubnetId { get; } = seen.SubnetId;
         public DateTimeOffset SeenAt { get; } = seenAt;
 
-        /// <summary>When the last holder of one of its addresses gave it back; when it was first seen, if there was none.</summary>
-        public DateTimeOffset UnheldSince { get; set; } = seenAt;
+        /// <summary>When the last address was released; when first seen, if none was ever assigned.</summary>
+        public DateTimeOffset UnusedSince { get; set; } = seenAt;
 
-        /// <summary>When this daemon attached it; the beginning of time for one that was found attached.</summary>
+        /// <summary>When this daemon attached it; <see cref="DateTimeOffset.MinValue"/> for one that it found attached.</summary>
         public DateTimeOffset AddedAt { get; } = addedAt;
         public bool CarriesPods { get; set; } = seen.CarriesPods;
         public bool IsExcluded { get; set; } = seen.IsExcluded;
@@ -437,9 +437,9 @@ internal sealed partial class IpLedger
         public SortedDictionary<IPAddress, Block> Blocks { get; } = new(Comparer<IPAddress>.Create(AddressBlocks.Compare));
         public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
         public int Assigned => Blocks.Values.Sum(block => block.Assigned);
-        public InterfaceSlot Place => new(Id, DeviceIndex, NetworkCard);
+        public InterfaceSlot Slot => new(Id, DeviceIndex, NetworkCard);
 
-        /// <summary>The order in which interfaces were plugged in; decides between equally full ones.</summary>
+        /// <summary>Order of attachment; decides between equally full interfaces.</summary>
         public bool Precedes(Interface other) =>
             NetworkCard != other.NetworkCard ? NetworkCard < other.NetworkCard : DeviceIndex < other.DeviceIndex;
     }
@@ -449,8 +449,8 @@ internal sealed partial class IpLedger
         public IPNetwork Range { get; } = range;
         public DateTimeOffset AddedAt { get; } = addedAt;
 
-        /// <summary>As for an interface.</summary>
-        public DateTimeOffset UnheldSince { get; set; } = seenAt;
+        /// <summary>See <see cref="Interface.UnusedSince"/>.</summary>
+        public DateTimeOffset UnusedSince { get; set; } = seenAt;
         public AddressFamily Family => Range.BaseAddress.AddressFamily;
         public int Capacity { get; } = AddressBlocks.Count(range);
         public int Assigned { get; set; }

@@ -5,43 +5,43 @@ using System.Net.Sockets;
 namespace VpcCni.Ipamd.Ledger;
 
 /// <summary>
-/// The one truth in memory about this node's addresses: which interfaces and blocks there are, who holds which address, what cools.
-/// Synchronous, without I/O and without a clock; every transition is one method that takes <c>now</c> and runs under one lock for
-/// microseconds. Nothing else may change this state.
+/// The authoritative in-memory state of this node's addresses: interfaces and blocks, attachments, and cooldowns. Synchronous, without I/O
+/// or a clock. Every transition is one method that takes <c>now</c> and holds one lock for microseconds. Thread-safe; nothing else changes
+/// this state.
 /// </summary>
 /// <remarks>
-/// Two sources feed it: attachments come from ADD and DEL (and, after a restart, from the checkpoint), membership comes from observations
-/// of the cloud. They are kept apart on purpose: an observation never removes an attachment. One whose address is on no known interface
-/// becomes an orphan, which is reported and kept.
+/// Attachments come from ADD and DEL (after a restart, from the checkpoint); interfaces and blocks come from observations of the cloud. An
+/// observation never removes an attachment. An attachment whose address is on no known interface becomes an orphan, which is reported and
+/// kept.
 /// </remarks>
 /// <param name="cooldown">See <see cref="Cooldown"/>.</param>
 /// <param name="prefersPrefixes">
-/// Prefixes are what the pool grows by: they are filled before single addresses are used. False: the other way round, so that the kind that
-/// is left over empties.
+/// Whether the pool grows by prefixes, which are then filled before single addresses; when false, single addresses first. So the leftover
+/// kind empties.
 /// </param>
 internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes = false)
 {
-    /// <summary>More addresses than any instance type carries.</summary>
+    /// <summary>More than the addresses of any instance type.</summary>
     private const int MaxLastReleases = 8192;
 
-    /// <summary>How many assignments <see cref="LedgerView.RecentAssignments"/> goes back.</summary>
+    /// <summary>Most entries of <see cref="LedgerView.RecentAssignments"/>.</summary>
     public const int MaxRecentAssignments = 64;
 
     private readonly Lock _lock = new();
     private readonly Dictionary<NetworkInterfaceId, Interface> _interfaces = [];
     private readonly Dictionary<AttachmentKey, Attachment> _attachments = [];
-    private readonly Dictionary<IPAddress, AttachmentKey> _holders = [];
+    private readonly Dictionary<IPAddress, AttachmentKey> _owners = [];
     private readonly Dictionary<IPAddress, DateTimeOffset> _cooling = [];
 
-    /// <summary>When addresses were last given back, for how soon they are used again.</summary>
+    /// <summary>When addresses were last released, for the time until they are reused.</summary>
     private readonly Dictionary<IPAddress, DateTimeOffset> _lastReleases = [];
     private readonly Queue<DateTimeOffset> _recentAssignments = new(MaxRecentAssignments);
     private long _version;
 
-    /// <summary>Time for which a released address is not given out again; zero means none.</summary>
+    /// <summary>How long a released address is not assigned again; zero disables the cooldown.</summary>
     public TimeSpan Cooldown { get; } = cooldown;
 
-    /// <summary>Grows with every change of what <see cref="Record"/> returns.</summary>
+    /// <summary>Increases with every change of the result of <see cref="Record"/>.</summary>
     public long Version
     {
         get
@@ -51,7 +51,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>What must be durable now, and the version of it.</summary>
+    /// <summary>The state that must be durable, and its version.</summary>
     public (LedgerRecord Record, long Version) Record()
     {
         lock (_lock)
@@ -64,11 +64,11 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             return (
                 new LedgerRecord(attachments, cooling)
                 {
-                    Interfaces = _isObserved ? Known_NeedsLock() : _remembered,
+                    Interfaces = _isObserved ? Known_NeedsLock() : _checkpointInterfaces,
                     Intents = [.. _intents.Values.Select(open => open.Intent)],
                     RecentlyReleased = [.. _recentlyReleased.Select(pair => (pair.Key, pair.Value))],
                     RecentlyDetached = [.. _recentlyDetached.Select(pair => (pair.Key, pair.Value))],
-                    Lost = [.. _lastPlaces.Select(pair => new LostAddress(pair.Key, pair.Value.Place, pair.Value.Since))],
+                    LostAddresses = [.. _lastSlots.Select(pair => new LostAddress(pair.Key, pair.Value.Slot, pair.Value.Since))],
                 },
                 _version
             );
@@ -76,29 +76,29 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// Takes over what a checkpoint held, before anything is assigned or observed. An address that two attachments claim stays with the
-    /// older one; the other is returned as refused, since handing one address to two pods is the one thing that must never happen.
+    /// Restores the state of a checkpoint, before anything is assigned or observed. When two attachments claim one address, the older one
+    /// keeps it and the other is returned as rejected: one address must never be assigned to two pods.
     /// </summary>
-    /// <param name="record">What was recorded.</param>
+    /// <param name="record">The checkpoint's content.</param>
     /// <param name="clock">The clocks now.</param>
     public IReadOnlyList<Attachment> Restore(LedgerRecord record, ClockReading clock)
     {
         var now = clock.Now;
-        // Without a reading a time in the future means that the clock was set back: what it is the time of counts from now.
-        DateTimeOffset Carried(DateTimeOffset at) =>
-            record.WrittenAt is { } writtenAt ? clock.Carry(at, writtenAt)
+        // Without a reading, a time in the future means that the clock was set back: it counts as now.
+        DateTimeOffset Convert(DateTimeOffset at) =>
+            record.WrittenAt is { } writtenAt ? clock.Convert(at, writtenAt)
             : at < now ? at
             : now;
         lock (_lock)
         {
             if (_attachments.Count > 0 || _interfaces.Count > 0)
                 throw new InvalidOperationException("a ledger is restored before it is used");
-            List<Attachment> refused = [];
+            List<Attachment> rejected = [];
             foreach (var attachment in record.Attachments.OrderBy(item => item.AssignedAt))
             {
-                if (_attachments.ContainsKey(attachment.Key) || attachment.Addresses.Any(held => _holders.ContainsKey(held.Address)))
+                if (_attachments.ContainsKey(attachment.Key) || attachment.Addresses.Any(item => _owners.ContainsKey(item.Address)))
                 {
-                    refused.Add(attachment);
+                    rejected.Add(attachment);
                     continue;
                 }
 
@@ -106,42 +106,42 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                     attachment.Key,
                     attachment with
                     {
-                        AssignedAt = Carried(attachment.AssignedAt),
-                        UnusedSince = attachment.UnusedSince is { } unused ? Carried(unused) : null,
+                        AssignedAt = Convert(attachment.AssignedAt),
+                        UnusedSince = attachment.UnusedSince is { } unused ? Convert(unused) : null,
                     }
                 );
-                foreach (var held in attachment.Addresses)
-                    _holders.Add(held.Address, attachment.Key);
+                foreach (var item in attachment.Addresses)
+                    _owners.Add(item.Address, attachment.Key);
             }
 
             _restoredAt = now;
-            _remembered = record.Interfaces;
-            RestoreIntents_NeedsLock(record, Carried, now);
+            _checkpointInterfaces = record.Interfaces;
+            RestoreIntents_NeedsLock(record, Convert, now);
 
-            foreach (var lost in record.Lost)
+            foreach (var lost in record.LostAddresses)
             {
-                if (_holders.ContainsKey(lost.Address))
-                    _lastPlaces[lost.Address] = (lost.LastPlace, Carried(lost.Since));
+                if (_owners.ContainsKey(lost.Address))
+                    _lastSlots[lost.Address] = (lost.LastSlot, Convert(lost.Since));
             }
 
             foreach (var (address, releasedAt) in record.Cooling)
             {
-                if (!_holders.ContainsKey(address))
-                    SetCooling_NeedsLock(address, Carried(releasedAt));
+                if (!_owners.ContainsKey(address))
+                    SetCooling_NeedsLock(address, Convert(releasedAt));
             }
 
             _version++;
-            return refused;
+            return rejected;
         }
     }
 
     /// <summary>
-    /// Holds addresses that the kernel shows in use by pods of which there is no record, so that nobody else gets them. The key is invented
-    /// from the host's interface and the address; no DEL can name it, so the kernel's evidence also decides when the address is free again.
+    /// Reserves addresses that the kernel shows in use by pods without a record, so that no other pod gets them. The key is made of the
+    /// host's link and the address. No DEL can name it, so kernel usage also decides when the address is released.
     /// </summary>
-    /// <param name="inUse">What the kernel routes to pods.</param>
+    /// <param name="inUse">The addresses that the kernel routes to pods.</param>
     /// <param name="lead">
-    /// Addresses that cool for longer than this are left to cool: whoever gave them back may not have torn down its route yet.
+    /// Addresses whose cooldown lasts longer than this are skipped: the route of their last pod may not be removed yet.
     /// </param>
     /// <param name="now">The time now.</param>
     public IReadOnlyList<Attachment> Recover(
@@ -154,7 +154,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             return Recover_NeedsLock(Attachment.RecoveredNetwork, inUse, lead, now);
     }
 
-    /// <summary>A recovered attachment turns out to be that of this pod. Null when it is gone, or has a name already.</summary>
+    /// <summary>Sets the pod of a recovered attachment. Returns null when the attachment is released or already has a pod.</summary>
     public Attachment? Identify(AttachmentKey key, PodReference pod)
     {
         lock (_lock)
@@ -168,13 +168,13 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// Holds addresses of blocks that are configured on a link of the host: the host answers for them, so a pod that got one would not be
-    /// reached, and whoever put them there needs them. The kernel's evidence decides here, too, when they are free again.
+    /// Reserves pool addresses that are configured on a link of the host: the host answers for them, so a pod could not be reached at one.
+    /// Kernel usage decides when they are released.
     /// </summary>
-    /// <param name="configured">The host's addresses, of blocks or not.</param>
+    /// <param name="configured">The host's addresses, in blocks or not.</param>
     /// <param name="lead">As for <see cref="Recover"/>.</param>
     /// <param name="now">The time now.</param>
-    public IReadOnlyList<Attachment> HoldForHost(
+    public IReadOnlyList<Attachment> ReserveForHost(
         IEnumerable<(string Link, IPAddress Address)> configured,
         TimeSpan lead,
         DateTimeOffset now
@@ -189,8 +189,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             );
     }
 
-    /// <summary>Cooldowns that end before then end then instead: nobody could look whether the addresses are still in use.</summary>
-    public void ProlongCooling(DateTimeOffset until)
+    /// <summary>Extends cooldowns that end earlier to <paramref name="until"/>: use of their addresses could not be checked.</summary>
+    public void ExtendCooldowns(DateTimeOffset until)
     {
         lock (_lock)
         {
@@ -206,8 +206,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// What the key holds, asked for again: handed out anew from now on, so that a DEL of before does not end it. Null when it holds
-    /// nothing.
+    /// Handles a repeated ADD: sets the assignment time to <paramref name="now"/>, so that an earlier DEL does not end it. Returns null
+    /// when the key has no attachment.
     /// </summary>
     public Attachment? Renew(AttachmentKey key, DateTimeOffset now)
     {
@@ -222,7 +222,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// Holds one address of each family for an attachment: all or none. The same key again gets the same answer (<see cref="Renew"/>).
+    /// Assigns one address of each family, all or none. The same key returns the same addresses again (<see cref="Renew"/>).
     /// </summary>
     public AssignOutcome Assign(
         AttachmentKey key,
@@ -235,21 +235,21 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         lock (_lock)
         {
             if (Renew_NeedsLock(key, now) is { } existing)
-                return new AssignOutcome.Held(existing, IsNew: false, ReusedAfter: null);
+                return new AssignOutcome.Assigned(existing, IsNew: false, ReusedAfter: null);
             EndCooldowns_NeedsLock(now);
-            var held = new HeldAddress[families.Count];
+            var addresses = new AttachmentAddress[families.Count];
             for (var index = 0; index < families.Count; index++)
             {
                 if (Choose_NeedsLock(families[index]) is not { } chosen)
                     return new AssignOutcome.NoAddress();
-                held[index] = chosen;
+                addresses[index] = chosen;
             }
 
             var attachment = new Attachment
             {
                 Key = key,
                 Pod = pod,
-                Addresses = held,
+                Addresses = addresses,
                 NetnsPath = netnsPath,
                 AssignedAt = now,
             };
@@ -257,26 +257,26 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
             if (_recentAssignments.Count == MaxRecentAssignments)
                 _recentAssignments.Dequeue();
             _recentAssignments.Enqueue(now);
-            foreach (var item in held)
-                Hold_NeedsLock(item.Address, key);
+            foreach (var item in addresses)
+                Reserve_NeedsLock(item.Address, key);
             Changed_NeedsLock();
-            TimeSpan? reusedAfter = _lastReleases.Remove(held[0].Address, out var releasedAt) ? now - releasedAt : null;
-            return new AssignOutcome.Held(attachment, IsNew: true, reusedAfter);
+            TimeSpan? reusedAfter = _lastReleases.Remove(addresses[0].Address, out var releasedAt) ? now - releasedAt : null;
+            return new AssignOutcome.Assigned(attachment, IsNew: true, reusedAfter);
         }
     }
 
-    /// <summary>Takes the addresses back; they cool from now on. Null when nobody holds them under that key.</summary>
+    /// <summary>Releases an attachment's addresses, whose cooldown starts now. Returns null when the key has no attachment.</summary>
     public Attachment? Release(AttachmentKey key, DateTimeOffset now)
     {
         lock (_lock)
             return Release_NeedsLock(key, now);
     }
 
-    /// <summary>As <see cref="Release"/>, for a DEL of an earlier time: what was handed out since then stays.</summary>
-    /// <param name="key">The attachment.</param>
-    /// <param name="at">When the DEL was asked for.</param>
-    /// <param name="coolsSince">When the cooldown began.</param>
-    /// <returns>What the key held, null for nothing; and whether it was released.</returns>
+    /// <summary>As <see cref="Release"/>, for a DEL received late: assignments after <paramref name="at"/> stay.</summary>
+    /// <param name="key">The attachment's key.</param>
+    /// <param name="at">When the DEL was requested.</param>
+    /// <param name="coolsSince">Start of the cooldown.</param>
+    /// <returns>The attachment, null for none, and whether it was released.</returns>
     public (Attachment? Attachment, bool IsReleased) ReleaseAssignedBefore(AttachmentKey key, DateTimeOffset at, DateTimeOffset coolsSince)
     {
         lock (_lock)
@@ -287,11 +287,11 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>What a look at the kernel showed: of these attachments nothing is left, of all others something is.</summary>
-    /// <param name="unused">Their keys.</param>
-    /// <param name="confirmation">How long nothing may have been left of an attachment before that is certain.</param>
-    /// <param name="now">When the look was made.</param>
-    /// <returns>Those of which nothing has been left for so long, and when the next one may be certain; null when there is none.</returns>
+    /// <summary>Records a check of the kernel: the given attachments are unused, all others are in use.</summary>
+    /// <param name="unused">Keys of the unused attachments.</param>
+    /// <param name="confirmation">How long an attachment must be unused before that is certain.</param>
+    /// <param name="now">When the kernel was checked.</param>
+    /// <returns>The attachments unused for that long, and when the next one may be; null when there is none.</returns>
     public (IReadOnlyList<Attachment> Certain, DateTimeOffset? NextAt) MarkUnused(
         IReadOnlySet<AttachmentKey> unused,
         TimeSpan confirmation,
@@ -310,17 +310,17 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                     !unused.Contains(attachment.Key) ? null
                     : attachment.UnusedSince is { } before && before <= now ? before
                     : now;
-                var marked = attachment;
+                var updated = attachment;
                 if (since != attachment.UnusedSince)
                 {
-                    _attachments[attachment.Key] = marked = attachment with { UnusedSince = since };
+                    _attachments[attachment.Key] = updated = attachment with { UnusedSince = since };
                     Changed_NeedsLock();
                 }
 
                 if (since is not { } at)
                     continue;
                 if (now - at >= confirmation)
-                    certain.Add(marked);
+                    certain.Add(updated);
                 else if (next is null || at + confirmation < next)
                     next = at + confirmation;
             }
@@ -329,7 +329,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>Undoes an <see cref="Assign"/> of which nobody was told: the addresses are free at once.</summary>
+    /// <summary>Undoes an <see cref="Assign"/> whose result no client has seen: the addresses are free at once.</summary>
     public void Rollback(AttachmentKey key)
     {
         lock (_lock)
@@ -340,7 +340,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// When each cooldown ends, soonest first: also where no pod gets an address now, since that may have changed by then.
+    /// Ends of all cooldowns, earliest first; includes addresses that cannot be assigned now, since that may change until then.
     /// </summary>
     public IReadOnlyList<DateTimeOffset> CooldownEnds(DateTimeOffset now)
     {
@@ -351,13 +351,13 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>The whole state at one moment, for the planner and for people.</summary>
+    /// <summary>The whole state at one moment, for the planner and for operators.</summary>
     public LedgerView View(DateTimeOffset now)
     {
         lock (_lock)
         {
             EndCooldowns_NeedsLock(now);
-            var suspects = SuspectedCarriers_NeedsLock(now);
+            var suspects = PossibleOrphanCarriers_NeedsLock(now);
             return new LedgerView
             {
                 Interfaces =
@@ -377,7 +377,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         }
     }
 
-    /// <summary>A recorded place is believed until a complete observation contradicts it.</summary>
+    /// <summary>Attachments without a slot. A recorded slot is trusted until a complete observation contradicts it.</summary>
     private Orphan[] Orphans_NeedsLock()
     {
         if (!_isObserved)
@@ -386,13 +386,13 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         foreach (var attachment in _attachments.Values.Where(item => !item.IsRecovered).OrderBy(item => item.AssignedAt))
         {
             if (
-                attachment.Addresses.FirstOrDefault(held => held.Place is null && BlockOf_NeedsLock(held.Address) is null)
+                attachment.Addresses.FirstOrDefault(item => item.Slot is null && BlockOf_NeedsLock(item.Address) is null)
                 is not { Address: { } address }
             )
                 continue;
             orphans.Add(
-                _lastPlaces.TryGetValue(address, out var last)
-                    ? new Orphan(attachment, last.Place, last.Since)
+                _lastSlots.TryGetValue(address, out var last)
+                    ? new Orphan(attachment, last.Slot, last.Since)
                     : new Orphan(attachment, null, null)
             );
         }
@@ -401,10 +401,10 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     }
 
     /// <summary>
-    /// The kind of block that the pool grows by, then the fullest block, then the fullest interface, then the lowest address: so that whole
-    /// blocks and interfaces become free and can go back.
+    /// Chooses the next address: the kind of block that the pool grows by, then the fullest block, then the fullest interface, then the
+    /// lowest address, so that whole blocks and interfaces become free and can be released.
     /// </summary>
-    private HeldAddress? Choose_NeedsLock(AddressFamily family)
+    private AttachmentAddress? Choose_NeedsLock(AddressFamily family)
     {
         (Interface Interface, Block Block)? best = null;
         var bestRank = (IsOther: true, Block: -1, Interface: -1);
@@ -422,7 +422,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                     Block: block.Capacity > 1 ? block.Assigned : 0,
                     Interface: used
                 );
-                var better =
+                var isBetter =
                     best is null
                     || (
                         rank.IsOther != bestRank.IsOther ? bestRank.IsOther
@@ -430,7 +430,7 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
                         : rank.Interface != bestRank.Interface ? rank.Interface > bestRank.Interface
                         : entry != best.Value.Interface && entry.Precedes(best.Value.Interface)
                     );
-                if (better)
+                if (isBetter)
                     (best, bestRank) = ((entry, block), rank);
             }
         }
@@ -440,8 +440,8 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         for (var offset = 0; offset < chosen.Capacity; offset++)
         {
             var address = AddressBlocks.AddressAt(chosen.Range, offset);
-            if (!_holders.ContainsKey(address) && !_cooling.ContainsKey(address))
-                return new HeldAddress(address, owner.Place);
+            if (!_owners.ContainsKey(address) && !_cooling.ContainsKey(address))
+                return new AttachmentAddress(address, owner.Slot);
         }
 
         throw new LedgerCorruptException($"block {chosen.Range} counts a free address but has none");
@@ -457,19 +457,19 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
         List<Attachment> recovered = [];
         foreach (var (hostInterface, address) in inUse)
         {
-            if (_holders.ContainsKey(address) || (_cooling.TryGetValue(address, out var releasedAt) && releasedAt + Cooldown > now + lead))
+            if (_owners.ContainsKey(address) || (_cooling.TryGetValue(address, out var releasedAt) && releasedAt + Cooldown > now + lead))
                 continue;
             var key = new AttachmentKey(network, hostInterface, address.ToString());
             var attachment = new Attachment
             {
                 Key = key,
                 Pod = default,
-                Addresses = [new HeldAddress(address, PlaceOf_NeedsLock(address))],
+                Addresses = [new AttachmentAddress(address, SlotOf_NeedsLock(address))],
                 AssignedAt = now,
             };
             EndCooling_NeedsLock(address);
             _attachments.Add(key, attachment);
-            Hold_NeedsLock(address, key);
+            Reserve_NeedsLock(address, key);
             recovered.Add(attachment);
         }
 
@@ -495,16 +495,16 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     {
         if (!Remove_NeedsLock(key, out var attachment))
             return null;
-        foreach (var held in attachment.Addresses)
+        foreach (var item in attachment.Addresses)
         {
-            if (OwnerOf_NeedsLock(held.Address) is { } owner)
-                owner.Interface.UnheldSince = owner.Block.UnheldSince = releasedAt;
+            if (OwnerOf_NeedsLock(item.Address) is { } owner)
+                owner.Interface.UnusedSince = owner.Block.UnusedSince = releasedAt;
             if (Cooldown > TimeSpan.Zero)
-                SetCooling_NeedsLock(held.Address, releasedAt);
-            // What is forgotten is missing in a histogram and nowhere else.
+                SetCooling_NeedsLock(item.Address, releasedAt);
+            // A cleared entry is missing in a histogram and nowhere else.
             if (_lastReleases.Count >= MaxLastReleases)
                 _lastReleases.Clear();
-            _lastReleases[held.Address] = releasedAt;
+            _lastReleases[item.Address] = releasedAt;
         }
 
         Changed_NeedsLock();
@@ -515,19 +515,19 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     {
         if (!_attachments.Remove(key, out attachment))
             return false;
-        foreach (var held in attachment.Addresses)
+        foreach (var item in attachment.Addresses)
         {
-            _lastPlaces.Remove(held.Address);
-            if (_holders.Remove(held.Address) && BlockOf_NeedsLock(held.Address) is { } block)
+            _lastSlots.Remove(item.Address);
+            if (_owners.Remove(item.Address) && BlockOf_NeedsLock(item.Address) is { } block)
                 block.Assigned--;
         }
 
         return true;
     }
 
-    private void Hold_NeedsLock(IPAddress address, AttachmentKey key)
+    private void Reserve_NeedsLock(IPAddress address, AttachmentKey key)
     {
-        _holders.Add(address, key);
+        _owners.Add(address, key);
         if (BlockOf_NeedsLock(address) is { } block)
             block.Assigned++;
     }
@@ -569,5 +569,5 @@ internal sealed partial class IpLedger(TimeSpan cooldown, bool prefersPrefixes =
     private void Changed_NeedsLock() => _version++;
 }
 
-/// <summary>The ledger contradicts itself: a bug. The daemon stops rather than hand out an address on wrong books.</summary>
+/// <summary>The ledger contradicts itself: a bug. The daemon stops rather than assign addresses from inconsistent state.</summary>
 internal sealed class LedgerCorruptException(string message) : Exception(message);

@@ -3,35 +3,35 @@ using System.Net;
 
 namespace VpcCni.Ipamd.Ledger;
 
-/// <summary>What the ledger is told of a network interface that is attached to this node.</summary>
+/// <summary>A network interface attached to this node, as observed.</summary>
 internal sealed record InterfaceObservation
 {
     public required NetworkInterfaceId Id { get; init; }
 
-    /// <summary>0 is the primary interface.</summary>
+    /// <summary>Index on the network card; 0 on card 0 is the primary interface.</summary>
     public required int DeviceIndex { get; init; }
     public int NetworkCard { get; init; }
     public required IPAddress PrimaryAddress { get; init; }
     public required string SubnetId { get; init; }
 
-    /// <summary>Address blocks without the primary address.</summary>
+    /// <summary>Address blocks, without the primary address.</summary>
     public required IReadOnlyList<IPNetwork> Blocks { get; init; }
 
-    /// <summary>False: its addresses are never given to pods (not managed by us, a trunk, an EFA-only interface).</summary>
+    /// <summary>Whether pods get its addresses; false for an unmanaged interface, a trunk, or an EFA-only interface.</summary>
     public bool CarriesPods { get; init; } = true;
 
-    /// <summary>Its subnet must not be used for pods any more: it carries those that it has, and goes when the last one has gone.</summary>
+    /// <summary>Whether its subnet is no longer for pods: its pods stay, new ones do not use it, and it is removed when empty.</summary>
     public bool IsExcluded { get; init; }
 }
 
 /// <summary>
-/// An interface for pods as it was when the checkpoint was written: what the next daemon may presume as long as the cloud does not answer.
+/// An interface for pods as recorded in the checkpoint, which the next daemon run may use while the cloud does not answer.
 /// </summary>
 /// <param name="Id">The interface.</param>
-/// <param name="DeviceIndex">With the card, where it was attached.</param>
-/// <param name="NetworkCard">See <paramref name="DeviceIndex"/>.</param>
+/// <param name="DeviceIndex">Index on the network card.</param>
+/// <param name="NetworkCard">The network card.</param>
 /// <param name="IsExcluded">See <see cref="InterfaceObservation.IsExcluded"/>.</param>
-/// <param name="Blocks">Those that were not on their way back to the cloud.</param>
+/// <param name="Blocks">Its blocks, except those being released.</param>
 internal sealed record KnownInterface(
     NetworkInterfaceId Id,
     int DeviceIndex,
@@ -45,8 +45,8 @@ internal readonly record struct BlockView(IPNetwork Range, int Capacity, int Ass
 {
     public int Free => IsReleasing ? 0 : Capacity - Assigned - Cooling;
 
-    /// <summary>When its last holder gave an address back; when this daemon first saw it, if there was none.</summary>
-    public DateTimeOffset UnheldSince { get; init; }
+    /// <summary>When the last address was released; when this daemon first saw the block, if none was ever assigned.</summary>
+    public DateTimeOffset UnusedSince { get; init; }
 
     public bool IsUnused => Assigned == 0 && Cooling == 0 && !IsReleasing;
     public bool IsSingle => AddressBlocks.IsSingle(Range);
@@ -65,19 +65,19 @@ internal sealed record InterfaceView
     /// <summary>See <see cref="InterfaceObservation.IsExcluded"/>.</summary>
     public bool IsExcluded { get; init; }
 
-    /// <summary>A pod's address that no interface seems to carry may be on this one: it stays.</summary>
+    /// <summary>Whether a pod address that seems to be on no interface may be on this one, which must then stay.</summary>
     public bool MayHoldOrphans { get; init; }
 
-    /// <summary>On its way out: nothing new is assigned from it.</summary>
+    /// <summary>Whether the interface is being removed: no address of it is assigned.</summary>
     public required bool IsDraining { get; init; }
 
     /// <summary>When this daemon first saw it.</summary>
-    public required DateTimeOffset SeenAt { get; init; }
+    public required DateTimeOffset FirstSeenAt { get; init; }
 
-    /// <summary>When the last holder of one of its addresses gave it back; when this daemon first saw it, if there was none.</summary>
-    public DateTimeOffset UnheldSince { get; init; }
+    /// <summary>When the last address was released; when this daemon first saw the interface, if none was ever assigned.</summary>
+    public DateTimeOffset UnusedSince { get; init; }
 
-    /// <summary>In address order.</summary>
+    /// <summary>The blocks, in address order.</summary>
     public required IReadOnlyList<BlockView> Blocks { get; init; }
 
     public bool IsPrimary => DeviceIndex == 0 && NetworkCard == 0;
@@ -89,35 +89,33 @@ internal sealed record InterfaceView
 }
 
 /// <summary>A pod whose address no interface of this node carries.</summary>
-/// <param name="Attachment">What it holds.</param>
-/// <param name="LastPlace">The interface that carried it last; null when none is known.</param>
+/// <param name="Attachment">The pod's attachment.</param>
+/// <param name="LastSlot">The interface that carried the address last; null when unknown.</param>
 /// <param name="Since">When it was found missing; null when that was before the first observation of this run.</param>
-internal sealed record Orphan(Attachment Attachment, InterfaceSlot? LastPlace, DateTimeOffset? Since);
+internal sealed record Orphan(Attachment Attachment, InterfaceSlot? LastSlot, DateTimeOffset? Since);
 
-/// <summary>The whole ledger at one moment: what the planner plans on and what an operator is shown.</summary>
+/// <summary>The whole ledger at one moment, for the planner and for operators.</summary>
 internal sealed record LedgerView
 {
     public required IReadOnlyList<InterfaceView> Interfaces { get; init; }
 
-    /// <summary>When each cooling address that can be given out again becomes free, soonest first.</summary>
+    /// <summary>Ends of the cooldowns of assignable addresses, earliest first.</summary>
     public required IReadOnlyList<DateTimeOffset> CooldownEnds { get; init; }
 
     /// <summary>
     /// Attachments whose address no known interface carries: kept and reported, never dropped. Empty until the cloud has been observed
-    /// (<see cref="IsObserved"/>): before that nobody can say.
+    /// (<see cref="IsObserved"/>), since it is unknown before.
     /// </summary>
     public required IReadOnlyList<Orphan> Orphans { get; init; }
 
-    /// <summary>The cloud's control plane has said in this run what is attached.</summary>
+    /// <summary>Whether this run has observed the attached interfaces through the cloud's control plane.</summary>
     public required bool IsObserved { get; init; }
     public required int Attachments { get; init; }
 
-    /// <summary>What is being done, or has to be done, in the cloud.</summary>
+    /// <summary>Open changes of the cloud, running or to be resumed.</summary>
     public IReadOnlyList<OpenIntent> Intents { get; init; } = [];
 
-    /// <summary>
-    /// When the last attachments of this run were made, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.
-    /// </summary>
+    /// <summary>Times of the last new attachments of this run, oldest first; at most <see cref="IpLedger.MaxRecentAssignments"/>.</summary>
     public IReadOnlyList<DateTimeOffset> RecentAssignments { get; init; } = [];
 
     public int Total => Interfaces.Where(item => item.CarriesPods).Sum(item => item.Total);

@@ -94,7 +94,7 @@ internal sealed class DaemonMetrics : IDisposable
     {
         switch (poolEvent)
         {
-            case PoolEvent.AddWaits:
+            case PoolEvent.AddQueued:
                 _noAddress.Add(1);
                 break;
             case PoolEvent.AddServed served:
@@ -231,7 +231,7 @@ internal sealed class DaemonMetrics : IDisposable
         if (changes.Orphaned.Count == 0)
             return;
         _forcedIps.Add(changes.Orphaned.Count);
-        var lost = changes.Losses.Count(loss => loss.IsInterfaceGone);
+        var lost = changes.Losses.Count(loss => loss.IsInterfaceDetached);
         if (lost > 0)
             _forcedEnis.Add(lost);
     }

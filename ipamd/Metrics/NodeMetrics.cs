@@ -61,7 +61,7 @@ internal static class NodeMetrics
                     new Sample(reading.Pool is null ? 1 : 0, "nodeInit"),
                     new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && open.Intent.IsGrowth), "increaseDatastorePool"),
                     new Sample(reading.Ledger.Intents.Count(open => open.IsRunning && !open.Intent.IsGrowth), "decreaseDatastorePool"),
-                    new Sample(reading.Pool is { } pool && !pool.Membership.IdleAsync().IsCompleted ? 1 : 0, "nodeIPPoolReconcile"),
+                    new Sample(reading.Pool is { } pool && !pool.Sync.IdleAsync().IsCompleted ? 1 : 0, "nodeIPPoolReconcile"),
                 ]
         );
     }

@@ -41,5 +41,5 @@ internal sealed class NodeReading(MetricSources sources)
     public TimeSpan? HostLookAge => HostNetwork.LastLook is { } at ? _now - at : null;
 
     /// <summary>Null before the first observation.</summary>
-    public TimeSpan? ResyncAge => Pool?.Membership.LastObservedAt is { } at ? _now - at : null;
+    public TimeSpan? ResyncAge => Pool?.Sync.LastObservedAt is { } at ? _now - at : null;
 }

@@ -120,7 +120,7 @@ internal sealed partial class MissedDelIntake(
         // Attachments of another boot ended with that boot.
         if (note.BootId != clock.BootId)
             return new PoolEvent.MissedDelete(clock.Now, MissedDelOutcome.OtherBoot);
-        var at = clock.Carry(note.At, new ClockReading(note.At, note.SinceBoot) { BootId = note.BootId });
+        var at = clock.Convert(note.At, new ClockReading(note.At, note.SinceBoot) { BootId = note.BootId });
         var key = new AttachmentKey(note.NetworkName, note.ContainerId, note.InterfaceName);
         var (attachment, isReleased) = ledger.ReleaseAssignedBefore(key, at, CoolsSince(at, clock.Now));
         if (attachment is null)
@@ -146,7 +146,7 @@ internal sealed partial class MissedDelIntake(
     /// </summary>
     private DateTimeOffset CoolsSince(DateTimeOffset at, DateTimeOffset now)
     {
-        var latest = now - ledger.Cooldown + (ledger.Cooldown < PoolLimits.EvidenceLead ? ledger.Cooldown : PoolLimits.EvidenceLead);
+        var latest = now - ledger.Cooldown + (ledger.Cooldown < PoolLimits.KernelCheckLead ? ledger.Cooldown : PoolLimits.KernelCheckLead);
         return at > latest ? at : latest;
     }
 

@@ -6,9 +6,9 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Interfaces that are attached and could not be wired, most of them because the guest has no link of them yet. Asks for another
-/// observation when a link with their MAC address is reported, and says for how many addresses a pod can wait. As many entries as there
-/// are interfaces. From any thread.
+/// Interfaces that are attached but whose link could not be configured, mostly because the guest does not have it yet. Requests an
+/// observation when a link with the MAC address appears, and reports how many addresses pods can wait for. One entry per interface.
+/// Thread-safe.
 /// </summary>
 internal sealed class AwaitedLinks(TimeProvider time)
 {
@@ -16,7 +16,7 @@ internal sealed class AwaitedLinks(TimeProvider time)
     private readonly Dictionary<NetworkInterfaceId, Entry> _entries = [];
     private Action<DateTimeOffset>? _observeAt;
 
-    /// <summary>What pods can wait for now.</summary>
+    /// <summary>The addresses that pods can wait for now.</summary>
     public AwaitedAddresses Addresses
     {
         get
@@ -36,8 +36,8 @@ internal sealed class AwaitedLinks(TimeProvider time)
                     new GrowthObstacle(
                         GrowthObstacleKind.CloudFailure,
                         expected.Max(entry => entry.Until),
-                        $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses and not wired yet: "
-                            + expected[0].Failure
+                        $"{names} {(expected.Length == 1 ? "is" : "are")} attached with {count} addresses, and the link is not "
+                            + $"configured yet: {expected[0].Failure}"
                     )
                     {
                         MayEndAnyMoment = true,
@@ -47,7 +47,9 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>Which interfaces have not been wired for longer than a link takes to appear; null when there is none.</summary>
+    /// <summary>
+    /// The interfaces whose link has been missing for longer than <see cref="PoolLimits.LinkDeadline"/>; null when there are none.
+    /// </summary>
     public string? Problem
     {
         get
@@ -60,8 +62,8 @@ internal sealed class AwaitedLinks(TimeProvider time)
                         .Values.Where(entry => entry.Failure is not null && time.GetUtcNow() >= entry.Until)
                         .OrderBy(entry => entry.Item.Id.Value, StringComparer.Ordinal)
                         .Select(entry =>
-                            $"{entry.Item.Id} is attached and not wired, so no pod gets one of its {entry.Addresses} addresses: "
-                            + entry.Failure
+                            $"{entry.Item.Id} is attached and its link is not configured, so no pod gets one of its "
+                            + $"{entry.Addresses} addresses: {entry.Failure}"
                         ),
                 ];
                 return late.Length == 0 ? null : string.Join("; ", late);
@@ -69,9 +71,7 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>
-    /// From now on <paramref name="observeAt"/> is called when an observation is worth while, also for links that appeared before.
-    /// </summary>
+    /// <summary>Sets the callback that requests an observation, and calls it for links that have already appeared.</summary>
     public void Watch(Action<DateTimeOffset> observeAt)
     {
         lock (_lock)
@@ -82,7 +82,7 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>Before it is tried: a link that appears meanwhile is not missed.</summary>
+    /// <summary>Adds an interface before its link is configured, so that a link that appears meanwhile is not missed.</summary>
     public void Begin(CloudInterface item)
     {
         lock (_lock)
@@ -112,17 +112,17 @@ internal sealed class AwaitedLinks(TimeProvider time)
         }
     }
 
-    /// <summary>Those that are not attached any more, or carry no pods.</summary>
+    /// <summary>Removes the interfaces that are not in the set: they are detached or carry no pods.</summary>
     public void Keep(IReadOnlySet<NetworkInterfaceId> ids)
     {
         lock (_lock)
         {
-            foreach (var gone in _entries.Keys.Where(id => !ids.Contains(id)).ToArray())
-                _entries.Remove(gone);
+            foreach (var id in _entries.Keys.Where(known => !ids.Contains(known)).ToArray())
+                _entries.Remove(id);
         }
     }
 
-    /// <summary>There is a link with this MAC address; null: there may be any.</summary>
+    /// <summary>Reports that a link with this MAC address exists; null stands for any link.</summary>
     public void Seen(string? mac)
     {
         lock (_lock)
@@ -141,7 +141,8 @@ internal sealed class AwaitedLinks(TimeProvider time)
     }
 
     /// <summary>
-    /// At once, and ever later when that has not helped: a link that is reported again and again must not cost a call each time.
+    /// Requests an observation at once, and with growing pauses when that has not helped: a link that is reported repeatedly must not cost
+    /// a call each time.
     /// </summary>
     private void Request_NeedsLock(Entry entry)
     {
@@ -156,13 +157,13 @@ internal sealed class AwaitedLinks(TimeProvider time)
     {
         public required CloudInterface Item { get; set; }
 
-        /// <summary>Until then its link can be expected.</summary>
+        /// <summary>End of the time in which the link is expected.</summary>
         public required DateTimeOffset Until { get; init; }
 
-        /// <summary>Null while it is tried for the first time.</summary>
+        /// <summary>Why configuring it failed; null during the first attempt.</summary>
         public string? Failure { get; set; }
 
-        /// <summary>Since it was tried last.</summary>
+        /// <summary>Whether the link was reported since the last attempt.</summary>
         public bool HasAppeared { get; set; }
         public int Requests { get; set; }
         public int Addresses => Item.Blocks.Sum(AddressBlocks.Count);

@@ -4,7 +4,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>Maps failures of the cloud to the planner's obstacles, which have no word of a cloud.</summary>
+/// <summary>Maps failures of the cloud to the planner's obstacles.</summary>
 internal static class CloudObstacles
 {
     public static GrowthObstacleKind KindOf(CloudErrorKind kind) =>

@@ -7,12 +7,12 @@ using VpcCni.Netlink;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>What the ledger and the metadata mean for the host's network.</summary>
+/// <summary>Derives the desired state of the host's network from ledger and metadata.</summary>
 internal static class HostNetworkDeclaration
 {
-    /// <param name="ledger">Who holds which address, and where.</param>
-    /// <param name="identity">Null until the metadata has answered.</param>
-    /// <param name="ranges">The network's; empty until the metadata has answered.</param>
+    /// <param name="ledger">The attachments and their interfaces.</param>
+    /// <param name="identity">The node's identity; null until the metadata has been read.</param>
+    /// <param name="ranges">The network's ranges; empty until the metadata has been read.</param>
     /// <param name="now">The time now.</param>
     public static HostNetworkInputs Of(IpLedger ledger, NodeIdentity? identity, NetworkRanges ranges, DateTimeOffset now) =>
         new()
@@ -32,12 +32,12 @@ internal static class HostNetworkDeclaration
 
     private static IEnumerable<PodEndpoint> Endpoints(Attachment attachment)
     {
-        // Of one that was rebuilt from the kernel, the link is all that is known.
+        // Of an attachment recovered from the kernel only the link is known.
         var suffix = attachment.IsRecovered ? attachment.Key.ContainerId : KernelUsage.LinkSuffix(attachment);
-        return attachment.Addresses.Select(held => new PodEndpoint(
+        return attachment.Addresses.Select(item => new PodEndpoint(
             suffix,
-            held.Address,
-            held.Place is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : null
+            item.Address,
+            item.Slot is { } slot ? Egress.OfSlot(slot.DeviceIndex, slot.NetworkCard) : null
         )
         {
             IsRecovered = attachment.IsRecovered,

@@ -8,8 +8,8 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Observes: asks the cloud for this node's interfaces, wires those that carry pods, and tells the ledger. Remembers what the last
-/// observation said of each interface, which the pool needs to detach it and to create the next one like it.
+/// Observes this node's interfaces in the cloud, configures the links of those that carry pods, and updates the ledger. Keeps the last
+/// description of each interface, for detaching it and creating the next one.
 /// </summary>
 internal sealed partial class InterfaceInventory(
     ICloud cloud,
@@ -25,23 +25,23 @@ internal sealed partial class InterfaceInventory(
     private readonly Lock _lock = new();
 
     /// <summary>
-    /// Held from deciding which interfaces are excluded until the ledger has it, so that an older decision never comes after a newer one.
+    /// Held from choosing the excluded interfaces until the ledger has them, so that an older choice never overwrites a newer one.
     /// </summary>
-    private readonly Lock _verdicts = new();
+    private readonly Lock _exclusionLock = new();
     private readonly Dictionary<NetworkInterfaceId, CloudInterface> _known = [];
 
-    /// <summary>When this daemon took over those that a late description may lack.</summary>
+    /// <summary>When this daemon added the interfaces that a late description may lack.</summary>
     private readonly Dictionary<NetworkInterfaceId, DateTimeOffset> _adopted = [];
 
-    /// <summary>Security groups that this daemon gave, and when: a late description may still show those before.</summary>
+    /// <summary>Security groups that this daemon set, and when: a late description may still show the previous ones.</summary>
     private readonly Dictionary<NetworkInterfaceId, (IReadOnlyList<string> Groups, DateTimeOffset At)> _groups = [];
 
-    /// <summary>Those of ours that would outlive the node.</summary>
-    private readonly HashSet<NetworkInterfaceId> _untied = [];
+    /// <summary>Interfaces of this daemon that would outlive the instance.</summary>
+    private readonly HashSet<NetworkInterfaceId> _notDeletedWithInstance = [];
     private readonly AwaitedLinks _awaited = new(time);
-    private bool _allWired = true;
+    private bool _isEachLinkConfigured = true;
 
-    /// <summary>Those that are attached and not wired.</summary>
+    /// <summary>Attached interfaces whose link is not configured.</summary>
     public AwaitedLinks Awaited => _awaited;
 
     public CloudInterface? Find(NetworkInterfaceId id)
@@ -61,10 +61,10 @@ internal sealed partial class InterfaceInventory(
     }
 
     /// <summary>
-    /// Whether this is the MAC address of an interface of the node, and nothing of ours takes it away: then a link that goes means that
-    /// somebody else does.
+    /// Whether the MAC address belongs to an interface of the node that this daemon is not changing, so that someone else detaches it when
+    /// its link disappears.
     /// </summary>
-    public bool IsTakenAway(string mac)
+    public bool IsDetachedExternally(string mac)
     {
         NetworkInterfaceId[] ids;
         lock (_lock)
@@ -72,44 +72,44 @@ internal sealed partial class InterfaceInventory(
             [
                 .. _known.Values.Where(item => string.Equals(item.Mac, mac, StringComparison.OrdinalIgnoreCase)).Select(item => item.Id),
             ];
-        return ids.Length > 0 && !ledger.OpenIntents().Any(open => open.Intent.InterfaceId is { } concerned && ids.Contains(concerned));
+        return ids.Length > 0 && !ledger.OpenIntents().Any(open => open.Intent.InterfaceId is { } changing && ids.Contains(changing));
     }
 
-    /// <summary>Somebody else's detachment of an interface was under way at the last observation: it is over soon.</summary>
-    public bool IsAnyLeaving
+    /// <summary>Whether the last observation showed a detachment by someone else in progress, which ends soon.</summary>
+    public bool IsAnyDetaching
     {
         get
         {
-            NetworkInterfaceId[] leaving;
+            NetworkInterfaceId[] detaching;
             lock (_lock)
-                leaving = [.. _known.Values.Where(item => item.State == CloudInterfaceState.Detaching).Select(item => item.Id)];
-            return leaving.Length > 0
-                && !ledger.OpenIntents().Any(open => open.Intent.InterfaceId is { } concerned && leaving.Contains(concerned));
+                detaching = [.. _known.Values.Where(item => item.State == CloudInterfaceState.Detaching).Select(item => item.Id)];
+            return detaching.Length > 0
+                && !ledger.OpenIntents().Any(open => open.Intent.InterfaceId is { } changing && detaching.Contains(changing));
         }
     }
 
-    /// <summary>There is something that <see cref="PresumeAsync"/> could confirm.</summary>
-    public bool MayPresume => ledger.Remembered.Count > 0;
+    /// <summary>Whether the checkpoint has interfaces that <see cref="ApplyHintAsync"/> could confirm.</summary>
+    public bool CanApplyHint => ledger.CheckpointInterfaces.Count > 0;
 
-    /// <summary>Some interface carries addresses for pods.</summary>
+    /// <summary>Whether some interface has addresses for pods.</summary>
     public bool HasAddresses => ledger.View(time.GetUtcNow()).Total > 0;
 
     /// <summary>
-    /// False: an interface that should carry pods could not be wired, or one of ours would outlive the node. Worth looking again soon.
+    /// Whether every interface for pods has its link configured and none would outlive the instance. When false, observe again soon.
     /// </summary>
-    public bool AllMended
+    public bool IsRepaired
     {
         get
         {
             lock (_lock)
-                return _allWired && _untied.Count == 0;
+                return _isEachLinkConfigured && _notDeletedWithInstance.Count == 0;
         }
     }
 
-    /// <summary>See <see cref="IpLedger.ConfirmPlacesAt"/>.</summary>
-    public DateTimeOffset? ConfirmPlacesAt => ledger.ConfirmPlacesAt;
+    /// <summary>See <see cref="IpLedger.ConfirmSlotsAt"/>.</summary>
+    public DateTimeOffset? ConfirmSlotsAt => ledger.ConfirmSlotsAt;
 
-    /// <summary>One authoritative observation; the ledger equals it afterwards, as far as it has settled.</summary>
+    /// <summary>Observes the cloud once and updates the ledger to match, except for recent changes.</summary>
     /// <exception cref="CloudException">The cloud did not answer; nothing changed.</exception>
     /// <returns>How the ledger differed.</returns>
     public async Task<ObservationChanges> ObserveAsync(CancellationToken cancellationToken)
@@ -124,8 +124,7 @@ internal sealed partial class InterfaceInventory(
         var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
             .Where(item => item.DeviceIndex is not null)
             .ToArray();
-        // A node always has a primary interface: an answer without one is not the truth about this node, and acting on it would orphan
-        // every pod.
+        // A node always has a primary interface. An answer without one is not about this node, and applying it would orphan every pod.
         if (!attached.Any(item => item is { DeviceIndex: 0, NetworkCard: 0 }))
             throw new CloudException(
                 CloudErrorKind.Transient,
@@ -134,27 +133,27 @@ internal sealed partial class InterfaceInventory(
                 "the answer shows no primary interface"
             );
         List<(CloudInterface Item, bool CarriesPods)> observed = [];
-        var allWired = true;
-        HashSet<NetworkInterfaceId> mended = [],
-            untied = [];
+        var isEachLinkConfigured = true;
+        HashSet<NetworkInterfaceId> repaired = [],
+            failed = [];
         foreach (var item in attached)
         {
-            // Created by us and not finished: whoever does that wires it, and may yet take it back.
+            // Created by this daemon and not finished: its addition configures the link, and may yet be undone.
             if (unfinished.Contains(item.Id))
                 continue;
             if (mayChange)
-                (await MendAsync(item, cancellationToken) ? mended : untied).Add(item.Id);
-            // A description may be late: the kernel knows whether it is attached.
+                (await RepairAsync(item, cancellationToken) ? repaired : failed).Add(item.Id);
+            // The description may be late: the kernel shows whether it is attached.
             var carriesPods = policy.CarriesPods(item) && item.State is CloudInterfaceState.InUse or CloudInterfaceState.Attaching;
-            if (carriesPods && !await TryWireAsync(item, cancellationToken))
-                carriesPods = allWired = false;
+            if (carriesPods && !await TryConfigureLinkAsync(item, cancellationToken))
+                carriesPods = isEachLinkConfigured = false;
             observed.Add((item, carriesPods));
         }
 
         _awaited.Keep(observed.Select(seen => seen.Item.Id).ToHashSet());
-        Remember(attached, mended, untied, allWired);
+        Store(attached, repaired, failed, isEachLinkConfigured);
         ObservationChanges changes;
-        lock (_verdicts)
+        lock (_exclusionLock)
             changes = ledger.Observe([.. observed.Select(seen => ToObservation(seen.Item, seen.CarriesPods))], time.GetUtcNow(), askedAt);
         if (!changes.Any)
             return changes;
@@ -167,28 +166,28 @@ internal sealed partial class InterfaceInventory(
             changes.BlocksLost
         );
         foreach (var loss in changes.Losses)
-            Log.Lost(logger, loss.Sentence);
+            Log.Lost(logger, loss.Description);
         return changes;
     }
 
     /// <summary>
-    /// While the cloud has not been observed: takes as attached what the checkpoint held and the instance metadata shows, both, so that a
-    /// restart goes on serving although the cloud does not answer (docs/adr/0019).
+    /// Before the first observation, applies the interfaces that both checkpoint and instance metadata have, so that a restarted daemon
+    /// serves pods although the cloud does not answer (docs/adr/0019).
     /// </summary>
-    /// <returns>Addresses that pods may have or get; 0 when there is nothing to serve, or the cloud has been observed meanwhile.</returns>
+    /// <returns>Number of addresses that pods have or may get; 0 when there are none, or the cloud has been observed meanwhile.</returns>
     /// <exception cref="CloudException">The metadata service did not answer.</exception>
-    public async Task<int> PresumeAsync(CancellationToken cancellationToken)
+    public async Task<int> ApplyHintAsync(CancellationToken cancellationToken)
     {
-        var remembered = ledger.Remembered.Select(item => item.Id).ToHashSet();
-        if (remembered.Count == 0)
+        var checkpointIds = ledger.CheckpointInterfaces.Select(item => item.Id).ToHashSet();
+        if (checkpointIds.Count == 0)
             return 0;
         var shown = (await cloud.ReadMetadataInterfacesAsync(cancellationToken))
-            .Where(item => item.DeviceIndex is not null && item.State == CloudInterfaceState.InUse && remembered.Contains(item.Id))
+            .Where(item => item.DeviceIndex is not null && item.State == CloudInterfaceState.InUse && checkpointIds.Contains(item.Id))
             .ToArray();
-        List<InterfaceObservation> presumed = [];
+        List<InterfaceObservation> matching = [];
         foreach (var item in shown)
-            presumed.Add(ToObservation(item, carriesPods: await TryWireAsync(item, cancellationToken)));
-        lock (_verdicts)
+            matching.Add(ToObservation(item, carriesPods: await TryConfigureLinkAsync(item, cancellationToken)));
+        lock (_exclusionLock)
         {
             lock (_lock)
             {
@@ -197,11 +196,11 @@ internal sealed partial class InterfaceInventory(
                     _known[item.Id] = item;
             }
 
-            return ledger.Presume(presumed, time.GetUtcNow());
+            return ledger.ApplyHint(matching, time.GetUtcNow());
         }
     }
 
-    /// <summary>Whether the instance metadata shows what the ledger holds. No control-plane call.</summary>
+    /// <summary>Compares the instance metadata with the ledger. Makes no control-plane call.</summary>
     /// <exception cref="CloudException">The metadata service did not answer.</exception>
     public async Task<(bool Agrees, string Fingerprint)> CompareHintAsync(CancellationToken cancellationToken)
     {
@@ -220,7 +219,8 @@ internal sealed partial class InterfaceInventory(
     }
 
     /// <summary>
-    /// Takes over an interface that this daemon just created and attached: wired first, so that no pod gets an address that is not routed.
+    /// Adds an interface that this daemon created and attached. Configures its link first, so that no pod gets an address that is not
+    /// routed.
     /// </summary>
     public async Task AdoptAsync(Intent.AddInterface intent, CloudInterface created, CancellationToken cancellationToken)
     {
@@ -230,39 +230,39 @@ internal sealed partial class InterfaceInventory(
             _known[created.Id] = created;
             _adopted[created.Id] = time.GetUtcNow();
             if (!created.DeleteOnTermination)
-                _untied.Add(created.Id);
+                _notDeletedWithInstance.Add(created.Id);
         }
 
-        lock (_verdicts)
+        lock (_exclusionLock)
             ledger.CompleteAdd(intent, ToObservation(created, carriesPods: true), time.GetUtcNow());
     }
 
     /// <summary>
-    /// What <see cref="InterfacePlacement.IsExcluded"/> depends on has changed: from now on no pod gets an address of an interface that is
-    /// excluded now.
+    /// Applies a change of <see cref="InterfacePlacement.IsExcluded"/>: from now on no pod gets an address of an excluded interface.
     /// </summary>
     /// <param name="readmits">
-    /// Interfaces that were excluded get pods again: for a caller who has just held what the kernel shows in use.
+    /// Whether interfaces that are no longer excluded get pods again; only for a caller that has just reserved the addresses in use.
     /// </param>
-    /// <returns>Whether some are left that would get pods again.</returns>
+    /// <returns>Whether interfaces remain that should get pods again.</returns>
     public bool ApplyPlacement(bool readmits)
     {
-        lock (_verdicts)
+        lock (_exclusionLock)
         {
             CloudInterface[] known;
             lock (_lock)
                 known = [.. _known.Values];
-            var verdicts = known.ToDictionary(item => item.Id, placement.IsExcluded);
-            var waits = !readmits && verdicts.Any(verdict => !verdict.Value && ledger.IsExcluded(verdict.Key));
-            ledger.Exclude(readmits ? verdicts : verdicts.Where(verdict => verdict.Value).ToDictionary());
-            return waits;
+            var exclusions = known.ToDictionary(item => item.Id, placement.IsExcluded);
+            var remain = !readmits && exclusions.Any(pair => !pair.Value && ledger.IsExcluded(pair.Key));
+            ledger.Exclude(readmits ? exclusions : exclusions.Where(pair => pair.Value).ToDictionary());
+            return remain;
         }
     }
 
     /// <summary>
-    /// Interfaces that carry pods and have other security groups than they shall have, each with those. The primary one is its owner's.
+    /// Interfaces for pods whose security groups differ from the desired ones, with the desired ones. Skips the primary interface, whose
+    /// owner decides.
     /// </summary>
-    public IReadOnlyList<(NetworkInterfaceId Id, IReadOnlyList<string> Groups)> WithOtherGroups()
+    public IReadOnlyList<(NetworkInterfaceId Id, IReadOnlyList<string> Groups)> WithOutdatedGroups()
     {
         if (Primary is not { } primary)
             return [];
@@ -287,7 +287,7 @@ internal sealed partial class InterfaceInventory(
         return others;
     }
 
-    /// <summary>An interface has been given these.</summary>
+    /// <summary>Records security groups that this daemon set.</summary>
     public void GroupsSet(NetworkInterfaceId id, IReadOnlyList<string> groups)
     {
         lock (_lock)
@@ -306,28 +306,28 @@ internal sealed partial class InterfaceInventory(
             _known.Remove(id);
             _adopted.Remove(id);
             _groups.Remove(id);
-            _untied.Remove(id);
+            _notDeletedWithInstance.Remove(id);
         }
     }
 
-    private void Remember(
+    private void Store(
         IReadOnlyList<CloudInterface> attached,
-        HashSet<NetworkInterfaceId> mended,
-        HashSet<NetworkInterfaceId> untied,
-        bool allWired
+        HashSet<NetworkInterfaceId> repaired,
+        HashSet<NetworkInterfaceId> failed,
+        bool isEachLinkConfigured
     )
     {
         lock (_lock)
         {
-            // What was taken over while the question was under way, or so shortly before that the answer may lack it, is kept.
+            // Interfaces added while the description was requested, or shortly before, may be missing in it and are kept.
             foreach (var (id, at) in _adopted.ToArray())
             {
                 if (time.GetUtcNow() - at >= IpLedger.ConsistencyWindow)
                     _adopted.Remove(id);
             }
 
-            foreach (var gone in _known.Keys.Where(id => !_adopted.ContainsKey(id) && attached.All(item => item.Id != id)).ToArray())
-                _known.Remove(gone);
+            foreach (var missing in _known.Keys.Where(id => !_adopted.ContainsKey(id) && attached.All(item => item.Id != id)).ToArray())
+                _known.Remove(missing);
             foreach (
                 var id in _groups
                     .Where(pair => time.GetUtcNow() - pair.Value.At >= IpLedger.ConsistencyWindow)
@@ -336,18 +336,18 @@ internal sealed partial class InterfaceInventory(
             )
                 _groups.Remove(id);
             foreach (var item in attached)
-                _known[item.Id] = _groups.TryGetValue(item.Id, out var given) ? item with { SecurityGroupIds = given.Groups } : item;
-            _untied.RemoveWhere(id => !_known.ContainsKey(id) || mended.Contains(id));
-            _untied.UnionWith(untied);
-            _allWired = allWired;
+                _known[item.Id] = _groups.TryGetValue(item.Id, out var recent) ? item with { SecurityGroupIds = recent.Groups } : item;
+            _notDeletedWithInstance.RemoveWhere(id => !_known.ContainsKey(id) || repaired.Contains(id));
+            _notDeletedWithInstance.UnionWith(failed);
+            _isEachLinkConfigured = isEachLinkConfigured;
         }
     }
 
     /// <summary>
-    /// What a crash may have left out: an interface of ours that would outlive the node, or one that pods use without the tags by which it
-    /// is known. False where it may succeed if it is tried again soon.
+    /// Repairs what a crash may have left out: deletion with the instance on interfaces of this daemon, and the owner tags on interfaces
+    /// for pods. Returns false when a retry soon may succeed.
     /// </summary>
-    private async Task<bool> MendAsync(CloudInterface item, CancellationToken cancellationToken)
+    private async Task<bool> RepairAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         try
         {
@@ -359,13 +359,13 @@ internal sealed partial class InterfaceInventory(
         }
         catch (CloudException exception)
         {
-            Log.NotMended(logger, item.Id, exception);
+            Log.RepairFailed(logger, item.Id, exception);
             return exception.Kind
                 is not (CloudErrorKind.Transient or CloudErrorKind.Throttled or CloudErrorKind.NotFound or CloudErrorKind.Conflict);
         }
     }
 
-    private async Task<bool> TryWireAsync(CloudInterface item, CancellationToken cancellationToken)
+    private async Task<bool> TryConfigureLinkAsync(CloudInterface item, CancellationToken cancellationToken)
     {
         _awaited.Begin(item);
         try
@@ -376,9 +376,9 @@ internal sealed partial class InterfaceInventory(
         }
         catch (HostNetworkException exception)
         {
-            // The others still serve; the next observation tries again, and the link that appears asks for it.
+            // The other interfaces still serve pods. The next observation retries, and the link requests one when it appears.
             _awaited.Failed(item.Id, exception.Message);
-            Log.NotWired(logger, item.Id, exception);
+            Log.LinkNotConfigured(logger, item.Id, exception);
             return false;
         }
     }
@@ -393,7 +393,7 @@ internal sealed partial class InterfaceInventory(
             SubnetId = item.SubnetId,
             Blocks = item.Blocks,
             CarriesPods = carriesPods,
-            // An observation ends no exclusion: that takes a look at the kernel.
+            // An observation ends no exclusion: that requires a check of the kernel.
             IsExcluded = placement.IsExcluded(item) || ledger.IsExcluded(item.Id),
         };
 
@@ -408,16 +408,16 @@ internal sealed partial class InterfaceInventory(
         [LoggerMessage(
             23,
             LogLevel.Warning,
-            "the interface could not be tagged, or tied to the node's life: tried again at the next observation"
+            "the interface could not be tagged, or set to be deleted with the instance: the next observation retries it"
         )]
-        public static partial void NotMended(ILogger logger, NetworkInterfaceId eni, Exception exception);
+        public static partial void RepairFailed(ILogger logger, NetworkInterfaceId eni, Exception exception);
 
         [LoggerMessage(
             22,
             LogLevel.Warning,
-            "the interface is attached but could not be wired: no pod gets its addresses until that is done, which is tried again "
-                + "when its link appears"
+            "the interface is attached but its link could not be configured: no pod gets its addresses until a retry succeeds, when "
+                + "the link appears or at the next observation"
         )]
-        public static partial void NotWired(ILogger logger, NetworkInterfaceId eni, Exception exception);
+        public static partial void LinkNotConfigured(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

@@ -4,20 +4,19 @@ using VpcCni.Ipamd.HostNetwork;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>Which interfaces are ours to give addresses from, and how they are wired.</summary>
-/// <param name="OwnerTag">Tag and value that mark an interface as created by this node's daemon.</param>
+/// <summary>Decides which interfaces this daemon manages and how their links are configured.</summary>
+/// <param name="OwnerTag">Tag and value of interfaces that this node's daemon created.</param>
 /// <param name="OwnDescription">
-/// What the description of an interface begins with that a daemon of this product or of the reference created: tags can be added to
-/// anybody's.
+/// Prefix of the description of interfaces created by a daemon of this product or the reference; tags alone can be added to any interface.
 /// </param>
-/// <param name="ManageUntagged">MANAGE_UNTAGGED_ENI: also use interfaces that somebody else attached.</param>
+/// <param name="ManageUntagged">MANAGE_UNTAGGED_ENI: also manage interfaces that someone else attached.</param>
 /// <param name="Mtu">AWS_VPC_ENI_MTU, bytes.</param>
 internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, string OwnDescription, bool ManageUntagged, int Mtu)
 {
-    /// <summary>An interface with this tag set to "true" is left alone.</summary>
+    /// <summary>An interface with this tag set to "true" is not managed.</summary>
     public const string UnmanagedTag = "node.k8s.amazonaws.com/no_manage";
 
-    /// <summary>The primary interface always counts as ours, whatever its tags say.</summary>
+    /// <summary>Whether the daemon manages the interface; always true for the primary interface.</summary>
     public bool IsManaged(CloudInterface item)
     {
         if (item is { DeviceIndex: 0, NetworkCard: 0 })
@@ -29,7 +28,9 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
 
     public bool HasOwnerTag(CloudInterface item) => item.Tags.TryGetValue(OwnerTag.Key, out var owner) && owner == OwnerTag.Value;
 
-    /// <summary>Created and attached by this node's daemon, ours or the reference's: it must not outlive the node.</summary>
+    /// <summary>
+    /// Whether a daemon on this node, of this product or the reference, created and attached it, so that it must not outlive the instance.
+    /// </summary>
     public bool IsOurs(CloudInterface item) =>
         item.AttachmentId is not null
         && item is not { DeviceIndex: 0, NetworkCard: 0 }
@@ -42,7 +43,7 @@ internal sealed record InterfacePolicy((string Key, string Value) OwnerTag, stri
         new()
         {
             Mac = item.Mac,
-            DeviceIndex = item.DeviceIndex ?? throw new InvalidOperationException($"{item.Id} is attached to nothing"),
+            DeviceIndex = item.DeviceIndex ?? throw new InvalidOperationException($"{item.Id} is not attached"),
             NetworkCard = item.NetworkCard,
             PrimaryAddress = item.PrimaryAddress,
             SubnetRange = item.SubnetRange,

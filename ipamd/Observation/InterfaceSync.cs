@@ -8,15 +8,15 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Keeps what the ledger holds equal to what is attached. The control plane is the truth and costs a call on every node of the cluster, so
-/// it is asked rarely: at long intervals, after a change of ours that failed or whose outcome is in doubt, and when the instance metadata,
-/// which costs nothing and is looked at often, hints at a difference. A hint that the truth has refuted is followed again only at growing
-/// intervals: it may have been the truth that was late.
+/// Keeps the ledger in sync with the attached interfaces. The control plane is authoritative, but each call counts on every node of the
+/// cluster, so it is called rarely: at long intervals, after a change that failed or has an unknown outcome, and when the free and
+/// frequently read instance metadata hints at a difference. A hint that an observation refuted is followed again only at growing intervals,
+/// since the observation may have been late.
 /// </summary>
 internal sealed partial class InterfaceSync(
     ICloud cloud,
     InterfaceInventory interfaces,
-    KernelUsage evidence,
+    KernelUsage usage,
     InterfacePlacement placement,
     PoolSignal signal,
     TimeProvider time,
@@ -24,24 +24,24 @@ internal sealed partial class InterfaceSync(
     ILogger<InterfaceSync> logger
 )
 {
-    /// <summary>Our word for a cloud that may yet answer: asked again at once.</summary>
+    /// <summary>Error code for a cloud that may still answer: the observation is retried at once.</summary>
     public const string NoFirstAnswer = "NoAnswerYet";
 
-    /// <summary>Told of every observation.</summary>
+    /// <summary>Publishes every observation.</summary>
     public PoolEvents Events { get; init; } = new();
 
-    /// <summary>Told of every observation that succeeded.</summary>
+    /// <summary>Called after every successful observation.</summary>
     public Action Observed { get; init; } = () => { };
 
-    /// <summary>Gets to know when the subnets are described.</summary>
+    /// <summary>Tracks descriptions of the subnets.</summary>
     public required SubnetSupply Supply { get; init; }
 
     private readonly Lock _lock = new();
-    private Task _looking = Task.CompletedTask;
+    private Task _syncing = Task.CompletedTask;
     private DateTimeOffset _observeAt = time.GetUtcNow();
     private DateTimeOffset _hintAt = time.GetUtcNow();
     private DateTimeOffset _kernelAt = time.GetUtcNow();
-    private DateTimeOffset _kernelLookedAt = DateTimeOffset.MinValue;
+    private DateTimeOffset _kernelCheckedAt = DateTimeOffset.MinValue;
     private DateTimeOffset _subnetsAt = time.GetUtcNow();
     private DateTimeOffset _subnetsDescribedAt = time.GetUtcNow();
     private DateTimeOffset? _lastObservedAt;
@@ -49,12 +49,12 @@ internal sealed partial class InterfaceSync(
     private long _driftFound;
     private string? _refuted;
     private DateTimeOffset _refutedUntil;
-    private TimeSpan _refutedFor;
+    private TimeSpan _refutedPause;
     private int _failures;
     private int _failedDescriptions;
     private bool _isDescribing;
 
-    /// <summary>When the cloud was last observed with success.</summary>
+    /// <summary>When the cloud was last observed successfully.</summary>
     public DateTimeOffset? LastObservedAt
     {
         get
@@ -65,8 +65,8 @@ internal sealed partial class InterfaceSync(
     }
 
     /// <summary>
-    /// Why nothing may be added: the cloud has not been observed since the start, and what is attached is presumed. Ends with the first
-    /// observation, which is tried again at its <see cref="GrowthObstacle.Until"/>.
+    /// Why nothing may be added: the cloud has not been observed since the start, and the attached interfaces are those of checkpoint and
+    /// metadata. Ends with the first observation, which is retried at <see cref="GrowthObstacle.Until"/>.
     /// </summary>
     public GrowthObstacle? NotObserved
     {
@@ -82,28 +82,28 @@ internal sealed partial class InterfaceSync(
                     $"the cloud has not been observed since the start, and nothing is added before: {failure.Message}"
                 )
                 {
-                    MayEndAnyMoment = !_looking.IsCompleted,
+                    MayEndAnyMoment = !_syncing.IsCompleted,
                 };
             }
         }
     }
 
     /// <summary>
-    /// Interfaces and blocks that were not as the ledger had them, since the start; each was put right by the observation that found it.
+    /// Number of interfaces and blocks since the start that differed from the ledger; each was corrected by the observation that found it.
     /// </summary>
     public long DriftFound => Interlocked.Read(ref _driftFound);
 
-    /// <summary>Interfaces that are attached and not wired.</summary>
+    /// <summary>Attached interfaces whose link is not configured.</summary>
     public AwaitedLinks Awaited => interfaces.Awaited;
 
-    /// <summary>When the next look is due.</summary>
+    /// <summary>When the next sync is due.</summary>
     public DateTimeOffset NextAt
     {
         get
         {
             lock (_lock)
             {
-                if (!_looking.IsCompleted)
+                if (!_syncing.IsCompleted)
                     return DateTimeOffset.MaxValue;
                 var next = _observeAt < _hintAt ? _observeAt : _hintAt;
                 if (_kernelAt < next)
@@ -116,11 +116,11 @@ internal sealed partial class InterfaceSync(
     public Task IdleAsync()
     {
         lock (_lock)
-            return _looking;
+            return _syncing;
     }
 
-    /// <summary>The start's observation has just been made.</summary>
-    public void ObservedNow()
+    /// <summary>Records the successful observation of the start.</summary>
+    public void RecordObserved()
     {
         lock (_lock)
         {
@@ -130,12 +130,14 @@ internal sealed partial class InterfaceSync(
             _hintAt = After(PoolLimits.HintInterval);
         }
 
-        ConfirmPlaces();
+        ConfirmSlots();
         ReserveInUse();
     }
 
-    /// <summary>The start's observation failed, and what is attached is presumed: asked again soon.</summary>
-    public void Presumed(CloudException failure)
+    /// <summary>
+    /// Records the failed observation of the start, after which interfaces come from checkpoint and metadata: retried soon.
+    /// </summary>
+    public void RecordFailedStart(CloudException failure)
     {
         Failed(failure);
         if (failure.Code == NoFirstAnswer)
@@ -147,8 +149,8 @@ internal sealed partial class InterfaceSync(
         ReserveInUse();
     }
 
-    /// <summary>The subnets have just been described.</summary>
-    public void SubnetsDescribedNow()
+    /// <summary>Records a description of the subnets.</summary>
+    public void RecordSubnetsDescribed()
     {
         lock (_lock)
         {
@@ -157,39 +159,39 @@ internal sealed partial class InterfaceSync(
         }
     }
 
-    /// <summary>Something speaks for a difference: observe at that time at the latest.</summary>
+    /// <summary>Requests an observation at that time at the latest.</summary>
     public void RequestAt(DateTimeOffset at)
     {
         lock (_lock)
         {
-            // Failures of the observation itself keep their own pace.
+            // Failed observations keep their own backoff.
             if (_failures == 0 && at < _observeAt)
                 _observeAt = at;
         }
     }
 
     /// <summary>
-    /// Pods wait for an address that nothing brings: look now for those that are not in use any more, unless that has just been done.
+    /// Requests a check of the kernel for addresses that are no longer in use, because pods wait for one, unless it was checked just now.
     /// </summary>
-    public void RequestKernelLook()
+    public void RequestKernelCheck()
     {
         lock (_lock)
         {
-            if (_kernelLookedAt + PoolLimits.KernelLookInterval is var at && at < _kernelAt)
+            if (_kernelCheckedAt + PoolLimits.KernelCheckInterval is var at && at < _kernelAt)
                 _kernelAt = at;
         }
     }
 
     /// <summary>
-    /// The link with this MAC address is gone. An interface that somebody takes away is known to be gone as soon as the cloud says so, not
-    /// with the next hint of the metadata.
+    /// Reports that the link with this MAC address is gone. Requests an observation when someone else detaches an interface, so that it is
+    /// found at once and not with the next hint.
     /// </summary>
     public void LinkLost(string mac)
     {
-        if (!interfaces.IsTakenAway(mac))
+        if (!interfaces.IsDetachedExternally(mac))
             return;
         DateTimeOffset at;
-        // A link that comes and goes must not cost a call each time.
+        // A link that flaps must not cost a call each time.
         lock (_lock)
             at =
                 _lastObservedAt is { } last && last + PoolLimits.FirstObserveRetry is var next && next > time.GetUtcNow()
@@ -200,10 +202,9 @@ internal sealed partial class InterfaceSync(
     }
 
     /// <summary>
-    /// Something speaks for subnets that are not as they were described: describe them again when the description is older than this, at
-    /// once if it is already.
+    /// Requests a description of the subnets when the last one is older than <paramref name="age"/>, at once if it already is.
     /// </summary>
-    /// <returns>Whether a description is due or under way: what depends on it may change in a moment.</returns>
+    /// <returns>Whether a description is due or in flight, so that dependent decisions may change soon.</returns>
     public bool RequestSubnets(TimeSpan age)
     {
         lock (_lock)
@@ -214,8 +215,8 @@ internal sealed partial class InterfaceSync(
         }
     }
 
-    /// <summary>A subnet refused what it should have had: describe them at once, unless the last description failed.</summary>
-    /// <returns>Whether they are described.</returns>
+    /// <summary>Requests an immediate description after a subnet refused a request, unless the last description failed.</summary>
+    /// <returns>Whether the subnets are described.</returns>
     public bool RequestSubnetsNow()
     {
         lock (_lock)
@@ -227,7 +228,7 @@ internal sealed partial class InterfaceSync(
         }
     }
 
-    /// <summary>What decides where interfaces go has changed: describe at once what it depends on now.</summary>
+    /// <summary>Reports that the placement of interfaces changed: describes its subnets at once when necessary.</summary>
     public void PlacementChanged()
     {
         ApplyPlacement();
@@ -240,24 +241,24 @@ internal sealed partial class InterfaceSync(
         signal.Raise();
     }
 
-    /// <summary>Starts the look that is due, if one is and none is under way.</summary>
+    /// <summary>Starts the sync that is due, unless one is running.</summary>
     public void StartDue(CancellationToken cancellationToken)
     {
         Task last;
         lock (_lock)
         {
-            if (!_looking.IsCompleted)
+            if (!_syncing.IsCompleted)
                 return;
-            (last, _looking) = (_looking, Task.CompletedTask);
+            (last, _syncing) = (_syncing, Task.CompletedTask);
         }
 
-        // Anything but success is a defect; the loop reports it.
+        // An exception is a defect; the loop reports it.
         last.GetAwaiter().GetResult();
         if (NextAt > time.GetUtcNow())
             return;
-        var looking = SyncAsync(cancellationToken);
+        var syncing = SyncAsync(cancellationToken);
         lock (_lock)
-            _looking = looking;
+            _syncing = syncing;
     }
 
     private async Task SyncAsync(CancellationToken cancellationToken)
@@ -273,21 +274,21 @@ internal sealed partial class InterfaceSync(
                 var now = time.GetUtcNow();
                 hint = _hintAt <= now;
                 kernel = hint || _kernelAt <= now;
-                observe = _observeAt <= now || (hint && !interfaces.AllMended);
+                observe = _observeAt <= now || (hint && !interfaces.IsRepaired);
                 describe = placement.Describes && _subnetsAt <= now;
                 if (hint)
                     _hintAt = After(PoolLimits.HintInterval);
             }
 
-            // First, since which interfaces are excluded follows from it.
+            // First, since it determines which interfaces are excluded.
             if (describe)
                 await DescribeSubnetsAsync(cancellationToken);
             string? differs = null;
             if (kernel)
-                LookAtKernel();
+                CheckKernel();
             if (hint)
             {
-                // What could not be looked at when it was to get pods again.
+                // Readmits interfaces for which the kernel could not be checked before.
                 ApplyPlacement();
                 if (!observe)
                 {
@@ -297,7 +298,7 @@ internal sealed partial class InterfaceSync(
             }
 
             if (observe && await ObserveAsync(cancellationToken) && differs is not null)
-                await JudgeAsync(differs, cancellationToken);
+                await RecordRefutedAsync(differs, cancellationToken);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
@@ -311,7 +312,7 @@ internal sealed partial class InterfaceSync(
 
     private async Task<bool> ObserveAsync(CancellationToken cancellationToken)
     {
-        // Requests that come while the answer is under way ask for another one.
+        // A request during the call asks for another observation.
         lock (_lock)
             _observeAt = After(PoolLimits.ResyncInterval);
         var started = time.GetTimestamp();
@@ -334,8 +335,8 @@ internal sealed partial class InterfaceSync(
 
             Observed();
             if (isFirst)
-                ConfirmPlaces();
-            if (interfaces.IsAnyLeaving)
+                ConfirmSlots();
+            if (interfaces.IsAnyDetaching)
                 RequestAt(time.GetUtcNow() + PoolLimits.FirstObserveRetry);
             if (changes.BlocksAdded > 0)
                 ReserveInUse();
@@ -344,12 +345,12 @@ internal sealed partial class InterfaceSync(
         }
         catch (CloudException exception)
         {
-            // Serving goes on from what is known; the age of the last observation is visible to the operator.
+            // ADDs are served from the known state; operators see the age of the last observation.
             Failed(exception);
             Log.ObserveFailed(logger, exception);
             Events.Publish(new PoolEvent.ObserveFailed(time.GetUtcNow(), exception.Kind, exception.Message));
             if (LastObservedAt is null)
-                await PresumeAgainAsync(cancellationToken);
+                await ApplyHintAsync(cancellationToken);
             return false;
         }
     }
@@ -366,13 +367,14 @@ internal sealed partial class InterfaceSync(
     }
 
     /// <summary>
-    /// What the metadata does not show any more gets no new pods; what it shows again does, when the kernel has been asked.
+    /// Stops assigning from interfaces that the metadata no longer shows; assigns again from those that it does, after a check of the
+    /// kernel.
     /// </summary>
-    private async Task PresumeAgainAsync(CancellationToken cancellationToken)
+    private async Task ApplyHintAsync(CancellationToken cancellationToken)
     {
         try
         {
-            await interfaces.PresumeAsync(cancellationToken);
+            await interfaces.ApplyHintAsync(cancellationToken);
             ReserveInUse();
         }
         catch (CloudException exception)
@@ -381,24 +383,22 @@ internal sealed partial class InterfaceSync(
         }
     }
 
-    /// <summary>The first observation may be older than what the checkpoint knows.</summary>
-    private void ConfirmPlaces()
+    /// <summary>Requests another observation when the first one may be older than the checkpoint.</summary>
+    private void ConfirmSlots()
     {
-        if (interfaces.ConfirmPlacesAt is { } confirm)
+        if (interfaces.ConfirmSlotsAt is { } confirm)
             RequestAt(confirm);
     }
 
-    /// <summary>
-    /// The hint, when it differs from the ledger and has not been refuted. A metadata service that does not answer hints at nothing.
-    /// </summary>
+    /// <summary>Returns the hint when it differs from the ledger and was not refuted. A failed read of the metadata is no hint.</summary>
     private async Task<string?> DifferingHintAsync(CancellationToken cancellationToken)
     {
         try
         {
-            var (agrees, fingerprint) = await interfaces.CompareHintAsync(cancellationToken);
-            if (agrees)
+            var (matches, fingerprint) = await interfaces.CompareHintAsync(cancellationToken);
+            if (matches)
                 _refuted = null;
-            return agrees || (fingerprint == _refuted && time.GetUtcNow() < _refutedUntil) ? null : fingerprint;
+            return matches || (fingerprint == _refuted && time.GetUtcNow() < _refutedUntil) ? null : fingerprint;
         }
         catch (CloudException exception)
         {
@@ -408,25 +408,26 @@ internal sealed partial class InterfaceSync(
     }
 
     /// <summary>
-    /// A hint that differs from the truth as well is not worth another call for a while. The pause doubles as long as it stays the same.
+    /// Records a hint that also differs from an observation, so that it causes no further call for a while. The pause doubles as long as
+    /// the hint stays the same.
     /// </summary>
-    private async Task JudgeAsync(string differs, CancellationToken cancellationToken)
+    private async Task RecordRefutedAsync(string differs, CancellationToken cancellationToken)
     {
         var before = _refuted;
         _refuted = null;
         if (await DifferingHintAsync(cancellationToken) != differs)
             return;
-        var twice = _refutedFor * 2;
-        _refutedFor =
+        var doubled = _refutedPause * 2;
+        _refutedPause =
             before != differs ? PoolLimits.HintInterval
-            : twice < PoolLimits.ResyncInterval ? twice
+            : doubled < PoolLimits.ResyncInterval ? doubled
             : PoolLimits.ResyncInterval;
-        (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + _refutedFor);
+        (_refuted, _refutedUntil) = (differs, time.GetUtcNow() + _refutedPause);
         if (before != differs)
             Log.Refuted(logger);
     }
 
-    /// <summary>Exclusions at once; what was excluded and is to get pods again, after a look at the kernel.</summary>
+    /// <summary>Applies exclusions at once, and readmissions after a check of the kernel.</summary>
     private void ApplyPlacement()
     {
         if (!interfaces.ApplyPlacement(readmits: false))
@@ -439,52 +440,52 @@ internal sealed partial class InterfaceSync(
 
         lock (_lock)
         {
-            if (time.GetUtcNow() + PoolLimits.EvidenceRetry is var at && at < _hintAt)
+            if (time.GetUtcNow() + PoolLimits.KernelCheckRetry is var at && at < _hintAt)
                 _hintAt = at;
         }
     }
 
-    /// <returns>Whether the kernel answered.</returns>
+    /// <returns>Whether the kernel could be read.</returns>
     private bool ReserveInUse()
     {
         try
         {
-            evidence.ReserveInUse();
+            usage.ReserveInUse();
             return true;
         }
         catch (HostNetworkException exception)
         {
-            Log.KernelNotAsked(logger, exception);
+            Log.KernelCheckFailed(logger, exception);
             return false;
         }
     }
 
-    private void LookAtKernel()
+    private void CheckKernel()
     {
         DateTimeOffset? again = null;
         try
         {
-            evidence.ReserveInUse();
-            again = evidence.ReleaseUnused();
+            usage.ReserveInUse();
+            again = usage.ReleaseUnused();
         }
         catch (HostNetworkException exception)
         {
-            Log.KernelNotAsked(logger, exception);
+            Log.KernelCheckFailed(logger, exception);
         }
 
         lock (_lock)
         {
-            _kernelLookedAt = time.GetUtcNow();
+            _kernelCheckedAt = time.GetUtcNow();
             _kernelAt = again is { } at && at < After(PoolLimits.HintInterval) ? at : After(PoolLimits.HintInterval);
         }
     }
 
     private async Task DescribeSubnetsAsync(CancellationToken cancellationToken)
     {
-        SubnetsDescribedNow();
+        RecordSubnetsDescribed();
         lock (_lock)
             _isDescribing = true;
-        Supply.Asking();
+        Supply.BeginDescription();
         var failures = 0;
         try
         {
@@ -493,7 +494,7 @@ internal sealed partial class InterfaceSync(
         }
         catch (CloudException exception)
         {
-            Supply.NotDescribed();
+            Supply.RecordFailedDescription();
             Log.SubnetsNotDescribed(logger, exception);
             lock (_lock)
                 failures = _failedDescriptions + 1;
@@ -507,37 +508,37 @@ internal sealed partial class InterfaceSync(
         ApplyPlacement();
         if (placement.IsDescribed)
             return;
-        // Growth waits for it: asked again at once when the question has changed meanwhile, and soon when there was no answer.
+        // Growth waits for it: described again at once when the placement changed meanwhile, and soon after a failure.
         var pause = failures == 0 ? TimeSpan.Zero : PoolLimits.FirstObserveRetry * Math.Pow(2, Math.Min(failures - 1, 10));
         lock (_lock)
             _subnetsAt = After(pause < PoolLimits.HintInterval ? pause : PoolLimits.HintInterval);
     }
 
-    /// <summary>A tenth earlier or later, so that the nodes of a cluster do not ask at the same moment.</summary>
+    /// <summary>Ten per cent of jitter, so that the nodes of a cluster do not call at the same moment.</summary>
     private DateTimeOffset After(TimeSpan interval) => time.GetUtcNow() + (interval * (0.9 + (random.NextDouble() * 0.2)));
 
     private static partial class Log
     {
-        [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed: serving goes on from what is known")]
+        [LoggerMessage(44, LogLevel.Warning, "the cloud could not be observed: ADDs are served from the known state")]
         public static partial void ObserveFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
-        public static partial void KernelNotAsked(ILogger logger, Exception exception);
+        [LoggerMessage(45, LogLevel.Warning, "the kernel's routes could not be read: addresses in use are checked again later")]
+        public static partial void KernelCheckFailed(ILogger logger, Exception exception);
 
         [LoggerMessage(
             46,
             LogLevel.Warning,
-            "the instance metadata shows other interfaces or addresses than the cloud does; the cloud is believed"
+            "the instance metadata shows other interfaces or addresses than the cloud; the cloud's answer counts"
         )]
         public static partial void Refuted(ILogger logger);
 
-        [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read: a difference is found at the next observation")]
+        [LoggerMessage(47, LogLevel.Warning, "the instance metadata could not be read: the next observation finds any difference")]
         public static partial void NoHint(ILogger logger, Exception exception);
 
         [LoggerMessage(
             48,
             LogLevel.Warning,
-            "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may"
+            "the subnets could not be described: retried later; until then new interfaces go into known subnets"
         )]
         public static partial void SubnetsNotDescribed(ILogger logger, Exception exception);
     }

@@ -9,32 +9,31 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Holds the ledger against what the kernel shows. An address that is routed to a pod is in use, whatever the records say (a lost
-/// checkpoint, a teardown that failed): it is held until the route is gone; so is one that the host itself has on a link, or routes to a
-/// link that is no pod's: that is never taken for a pod. An attachment of which nothing is left (no route, no veth, no namespace) has lost
-/// its DEL: its address is released.
+/// Compares the ledger with the kernel. An address routed to a pod is in use whatever the ledger says (after a lost checkpoint or a failed
+/// teardown), and is reserved until the route is gone. So is an address on a link of the host, or routed to a link of no pod, which is
+/// never attributed to a pod. An attachment without route, veth and namespace has lost its DEL, and its address is released.
 /// </summary>
 internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, TimeProvider time, ILogger<KernelUsage> logger)
 {
     /// <summary>
-    /// Between the reply to an ADD and the end of the plugin's wiring there is no evidence yet. Longer than any runtime lets a plugin run.
+    /// Age below which an attachment counts as in use: the kernel shows nothing of it between the reply to the ADD and the end of the
+    /// plugin's work. Longer than any runtime lets a plugin run.
     /// </summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(3);
 
     /// <summary>
-    /// Nothing may be left of an attachment for this long before it is released: longer than another program takes to replace what it
-    /// removed.
+    /// How long an attachment must be unused before it is released: longer than another program takes to replace what it removed.
     /// </summary>
     public static readonly TimeSpan Confirmation = TimeSpan.FromSeconds(10);
 
-    /// <summary>Told what the kernel put right.</summary>
+    /// <summary>Publishes recovered and released addresses.</summary>
     public PoolEvents Events { get; init; } = new();
 
     /// <summary>
-    /// Holds what is routed to a pod, or configured on a link of the host, and held by nobody. Before the first address is handed out, and
-    /// before a cooldown ends.
+    /// Reserves addresses that are routed to a pod, or configured on a link of the host, and not assigned. Called before the first
+    /// assignment and before a cooldown ends.
     /// </summary>
-    /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
+    /// <exception cref="HostNetworkException">The kernel could not be read.</exception>
     public void ReserveInUse()
     {
         var now = time.GetUtcNow();
@@ -42,35 +41,35 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         foreach (
             var attachment in ledger.Recover(
                 routes.Where(route => route.Foreign is null).Select(route => (route.HostInterface, route.Address)),
-                PoolLimits.EvidenceLead,
+                PoolLimits.KernelCheckLead,
                 now
             )
         )
         {
-            Log.Held(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+            Log.Reserved(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
             Events.Publish(new PoolEvent.Recovered(time.GetUtcNow(), attachment));
         }
 
         foreach (
-            var attachment in ledger.HoldForHost(
+            var attachment in ledger.ReserveForHost(
                 host.HostAddresses().Select(item => (item.Link, item.Address)),
-                PoolLimits.EvidenceLead,
+                PoolLimits.KernelCheckLead,
                 now
             )
         )
-            Log.HeldForHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+            Log.ReservedForHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
         var foreign = routes
             .Where(route => route.Foreign is not null)
             .DistinctBy(route => route.Address)
             .ToDictionary(route => route.Address);
         foreach (
-            var attachment in ledger.HoldForHost(
+            var attachment in ledger.ReserveForHost(
                 foreign.Values.Select(route => (route.HostInterface, route.Address)),
-                PoolLimits.EvidenceLead,
+                PoolLimits.KernelCheckLead,
                 now
             )
         )
-            Log.HeldForForeignRoute(
+            Log.ReservedForForeignRoute(
                 logger,
                 attachment.Addresses[0].Address,
                 attachment.Key.ContainerId,
@@ -79,16 +78,17 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     }
 
     /// <summary>
-    /// Releases what has certainly not been in use for <see cref="Confirmation"/>; it has cooled since the look that first found it so.
+    /// Releases attachments that have been unused for <see cref="Confirmation"/>. Their cooldown counts from the check that first found
+    /// them unused.
     /// </summary>
-    /// <returns>When the next look may make another one certain; null when nothing waits for that.</returns>
-    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was released.</exception>
+    /// <returns>When the next attachment may be confirmed as unused; null when there is none.</returns>
+    /// <exception cref="HostNetworkException">The kernel could not be read; nothing was released.</exception>
     public DateTimeOffset? ReleaseUnused()
     {
         var attachments = ledger.Attachments();
         if (attachments.Count == 0)
             return null;
-        var usage = Look(attachments);
+        var usage = Read(attachments);
         var now = time.GetUtcNow();
         var unused = attachments
             .Where(attachment => !IsYoung(attachment) && !IsUsed(attachment, usage))
@@ -101,11 +101,11 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     }
 
     /// <summary>
-    /// Ends what was recovered from the kernel for a pod whose DEL has come: the DEL names the pod, and the recovered key names only the
-    /// pod's link. An address that is still routed stays: it is that of a newer sandbox of the pod, or the plugin could not prove that it
-    /// was the old one's.
+    /// Releases the recovered attachment of a pod whose DEL arrived: the DEL names the pod, and the recovered key only the pod's link. An
+    /// address that is still routed stays reserved: it belongs to a newer sandbox of the pod, or the plugin could not prove that it was the
+    /// old one's.
     /// </summary>
-    /// <returns>What was released; null for nothing.</returns>
+    /// <returns>The released attachment; null for none.</returns>
     public Attachment? ReleaseRecovered(PodReference pod)
     {
         if (pod.Name is not { Length: > 0 })
@@ -125,7 +125,7 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         try
         {
             var routed = host.PodRoutes().Select(route => route.Address).ToHashSet();
-            return candidates.FirstOrDefault(attachment => attachment.Addresses.All(held => !routed.Contains(held.Address))) is { } ended
+            return candidates.FirstOrDefault(attachment => attachment.Addresses.All(item => !routed.Contains(item.Address))) is { } ended
                 ? ledger.Release(ended.Key, time.GetUtcNow())
                 : null;
         }
@@ -137,24 +137,24 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
     }
 
     /// <summary>
-    /// After a reboot nothing of a pod is left, and its connections ended with the kernel: released at once, and cooling since then.
+    /// Releases all attachments after a reboot, with cooldown since the boot: their pods and connections ended with the old kernel.
     /// </summary>
     /// <param name="bootedAt">When the kernel started.</param>
-    /// <exception cref="HostNetworkException">The kernel could not be asked; nothing was released.</exception>
+    /// <exception cref="HostNetworkException">The kernel could not be read; nothing was released.</exception>
     public void ReleaseAfterReboot(DateTimeOffset bootedAt)
     {
         var attachments = ledger.Attachments();
-        var usage = Look(attachments);
+        var usage = Read(attachments);
         var ended = attachments.Where(attachment => !IsUsed(attachment, usage)).ToArray();
         foreach (var attachment in ended)
             ledger.Release(attachment.Key, bootedAt);
         Log.Rebooted(logger, ended.Length, bootedAt, attachments.Count - ended.Length);
     }
 
-    private Reading Look(IReadOnlyList<Attachment> attachments)
+    private Reading Read(IReadOnlyList<Attachment> attachments)
     {
         var routes = InUse(host.PodRoutes(), attachments);
-        var named = HoldersByAddress(attachments);
+        var owners = ByAddress(attachments);
         return new Reading
         {
             Routed = routes.Select(route => route.Address).ToHashSet(),
@@ -162,17 +162,20 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
             Hosts = host.HostAddresses().Select(item => item.Address).ToHashSet(),
             RoutedPods =
             [
-                .. routes.Select(route => named.GetValueOrDefault(route.Address)).OfType<Attachment>().Select(attachment => attachment.Pod),
+                .. routes
+                    .Select(route => owners.GetValueOrDefault(route.Address))
+                    .OfType<Attachment>()
+                    .Select(attachment => attachment.Pod),
             ],
-            TakenLinks = routes
-                .Where(route => named.ContainsKey(route.Address))
+            AssignedLinks = routes
+                .Where(route => owners.ContainsKey(route.Address))
                 .Select(route => route.HostInterface)
                 .ToHashSet(StringComparer.Ordinal),
         };
     }
 
     /// <summary>
-    /// Its plugin may still be at work: there need not be anything of it yet. Once its namespace is gone, nothing of it can come any more.
+    /// Whether its plugin may still be at work, so that the kernel need not show anything yet. False once its namespace is gone.
     /// </summary>
     private bool IsYoung(Attachment attachment) =>
         !attachment.IsRecovered
@@ -181,27 +184,27 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
 
     private bool IsUsed(Attachment attachment, Reading usage)
     {
-        if (attachment.Addresses.Any(held => usage.Routed.Contains(held.Address)))
+        if (attachment.Addresses.Any(item => usage.Routed.Contains(item.Address)))
             return true;
         if (attachment.IsHostOwned)
-            return attachment.Addresses.Any(held => usage.Hosts.Contains(held.Address));
-        // Its key names the link, which a newer sandbox of the same pod may have now.
+            return attachment.Addresses.Any(item => usage.Hosts.Contains(item.Address));
+        // Its key names the link, which may now belong to a newer sandbox of the same pod.
         if (attachment.IsRecovered)
-            return usage.Links.Contains(attachment.Key.ContainerId) && !usage.TakenLinks.Contains(attachment.Key.ContainerId);
+            return usage.Links.Contains(attachment.Key.ContainerId) && !usage.AssignedLinks.Contains(attachment.Key.ContainerId);
         if (host.NamespaceAt(attachment.NetnsPath) == NamespacePresence.Present)
             return true;
-        // The link is named after the pod: it is that of a newer sandbox when that one is routed. Without a pod's name it is named after
-        // the attachment alone, and no newer one can have it.
+        // The link is named after the pod, and belongs to a newer sandbox when that one is routed. Without a pod name it is named after the
+        // attachment alone, and no newer one can have it.
         if (attachment.Pod.Name is { Length: > 0 } && usage.RoutedPods.Contains(attachment.Pod))
             return false;
         var suffix = LinkSuffix(attachment);
         return usage.Links.Any(link => link.EndsWith(suffix, StringComparison.Ordinal));
     }
 
-    /// <summary>What one look at the kernel showed.</summary>
+    /// <summary>One reading of the kernel.</summary>
     private sealed record Reading
     {
-        /// <summary>Addresses that are routed to a link, without those that an earlier sandbox left.</summary>
+        /// <summary>Addresses routed to a link, except those that an earlier sandbox left.</summary>
         public required HashSet<IPAddress> Routed { get; init; }
 
         /// <summary>Names of veth links.</summary>
@@ -210,28 +213,26 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
         /// <summary>Addresses of the host's own links.</summary>
         public required HashSet<IPAddress> Hosts { get; init; }
 
-        /// <summary>Pods with an attachment of which an address is routed.</summary>
+        /// <summary>Pods with an attachment that has a routed address.</summary>
         public required HashSet<PodReference> RoutedPods { get; init; }
 
-        /// <summary>
-        /// Links to which an address is routed that an ADD gave: they are that attachment's, whoever had their names before.
-        /// </summary>
-        public required HashSet<string> TakenLinks { get; init; }
+        /// <summary>Links with a route to an assigned address: they belong to its attachment, whatever link had the name before.</summary>
+        public required HashSet<string> AssignedLinks { get; init; }
     }
 
-    /// <summary>What follows the prefix in the name of the host end of an attachment's link.</summary>
+    /// <summary>The part of an attachment's host link name after the prefix.</summary>
     internal static string LinkSuffix(Attachment attachment) =>
         PodLinkNames.Hash(
             new PodLinkKey(attachment.Pod.Namespace, attachment.Pod.Name, attachment.Key.ContainerId, attachment.Key.InterfaceName),
             index: 0
         );
 
-    /// <summary>The same of a pod of which the API server gives the name.</summary>
+    /// <summary>The same for a pod named by the API server.</summary>
     internal static string LinkSuffix(PodReference pod) => PodLinkNames.Hash(new PodLinkKey(pod.Namespace, pod.Name, "", ""), index: 0);
 
     /// <summary>
-    /// Without the routes that a pod's earlier sandbox left on a link of the same name: a link has one address of a family, and where an
-    /// ADD named the holder of one, that is the one.
+    /// Removes routes that a pod's earlier sandbox left on a link of the same name: a link has one address per family, and the one that an
+    /// ADD assigned is valid.
     /// </summary>
     private static List<PodRoute> InUse(IReadOnlyList<PodRoute> routes, IReadOnlyList<Attachment> attachments)
     {
@@ -241,38 +242,37 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
             .ToArray();
         if (shared.Length == 0)
             return [.. routes];
-        var holders = HoldersByAddress(attachments);
+        var owners = ByAddress(attachments);
 
         bool IsOwn(PodRoute route) =>
-            holders.TryGetValue(route.Address, out var holder)
-            && route.HostInterface.EndsWith(LinkSuffix(holder), StringComparison.Ordinal);
+            owners.TryGetValue(route.Address, out var owner) && route.HostInterface.EndsWith(LinkSuffix(owner), StringComparison.Ordinal);
         var leftovers = shared
             .Where(link => link.Any(IsOwn))
-            .SelectMany(link => link.Where(route => !holders.ContainsKey(route.Address)))
+            .SelectMany(link => link.Where(route => !owners.ContainsKey(route.Address)))
             .ToHashSet();
         return [.. routes.Where(route => !leftovers.Contains(route))];
     }
 
-    /// <summary>Of the addresses that ADDs gave.</summary>
-    private static Dictionary<IPAddress, Attachment> HoldersByAddress(IReadOnlyList<Attachment> attachments)
+    /// <summary>Attachments by address, without recovered ones.</summary>
+    private static Dictionary<IPAddress, Attachment> ByAddress(IReadOnlyList<Attachment> attachments)
     {
-        Dictionary<IPAddress, Attachment> holders = [];
+        Dictionary<IPAddress, Attachment> owners = [];
         foreach (var attachment in attachments.Where(attachment => !attachment.IsRecovered))
         {
-            foreach (var held in attachment.Addresses)
-                holders.TryAdd(held.Address, attachment);
+            foreach (var item in attachment.Addresses)
+                owners.TryAdd(item.Address, attachment);
         }
 
-        return holders;
+        return owners;
     }
 
     private void Release(Attachment attachment)
     {
-        // Should a restart come before the checkpoint has it, the next look does the same.
+        // If the daemon restarts before the checkpoint has it, the next check releases it again.
         ledger.Release(attachment.Key, attachment.UnusedSince ?? time.GetUtcNow());
         if (attachment.IsHostOwned)
         {
-            Log.LeftByHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
+            Log.ReleasedByHost(logger, attachment.Addresses[0].Address, attachment.Key.ContainerId);
             return;
         }
 
@@ -282,47 +282,43 @@ internal sealed partial class KernelUsage(IpLedger ledger, IHostNetwork host, Ti
 
     private static partial class Log
     {
-        [LoggerMessage(60, LogLevel.Warning, "an address is routed to a link but nobody holds it: held until the route is gone")]
-        public static partial void Held(ILogger logger, IPAddress ip, string link);
+        [LoggerMessage(60, LogLevel.Warning, "an unassigned address is routed to a link: reserved until the route is gone")]
+        public static partial void Reserved(ILogger logger, IPAddress ip, string link);
 
         [LoggerMessage(
             62,
             LogLevel.Warning,
-            "an address of the pool is configured on a link of the host: no pod gets it, and it is not given back, as long as it is there"
+            "an address of the pool is configured on a link of the host: reserved, and not released to the cloud, until it is removed there"
         )]
-        public static partial void HeldForHost(ILogger logger, IPAddress ip, string link);
+        public static partial void ReservedForHost(ILogger logger, IPAddress ip, string link);
 
         [LoggerMessage(
             66,
             LogLevel.Warning,
-            "an address of the pool is routed to a link that is no pod's: no pod gets it as long as the route is there, and nothing "
-                + "is made for it"
+            "an address of the pool is routed to a link of no pod: reserved until the route is gone, and no host network state is "
+                + "set up for it"
         )]
-        public static partial void HeldForForeignRoute(ILogger logger, IPAddress ip, string link, string reason);
+        public static partial void ReservedForForeignRoute(ILogger logger, IPAddress ip, string link, string reason);
 
-        [LoggerMessage(
-            63,
-            LogLevel.Information,
-            "an address is neither configured on a link of the host nor routed to it any more: it cools"
-        )]
-        public static partial void LeftByHost(ILogger logger, IPAddress ip, string link);
+        [LoggerMessage(63, LogLevel.Information, "an address is no longer configured on or routed to a link of the host: released")]
+        public static partial void ReleasedByHost(ILogger logger, IPAddress ip, string link);
 
         [LoggerMessage(
             65,
             LogLevel.Warning,
-            "the DEL of a pod may have ended an address that was recovered from the kernel, which could not be asked: it is looked "
-                + "at again within a minute"
+            "the DEL of a pod may have ended an address that was recovered from the kernel, which could not be read: it is checked "
+                + "again within a minute"
         )]
         public static partial void RecoveredKept(ILogger logger, PodReference pod, string reason);
 
         [LoggerMessage(
             64,
             LogLevel.Information,
-            "the machine was rebooted since the checkpoint was written: addresses of pods that ended with it are released"
+            "the node was rebooted since the checkpoint was written: the addresses of its former pods are released"
         )]
         public static partial void Rebooted(ILogger logger, int released, DateTimeOffset bootedAt, int kept);
 
-        [LoggerMessage(61, LogLevel.Warning, "an address is routed nowhere and its namespace is gone, so its DEL was lost: it cools")]
+        [LoggerMessage(61, LogLevel.Warning, "an address has no route and its namespace is gone, so its DEL was lost: released")]
         public static partial void Released(ILogger logger, PodReference pod, AttachmentKey attachment, IPAddress ip);
     }
 }

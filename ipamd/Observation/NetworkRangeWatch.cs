@@ -4,12 +4,12 @@ using VpcCni.Ipamd.Clouds;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Follows the network's address ranges: a VPC gets ranges, and loses them, while nodes run. The instance metadata has them, which costs no
+/// Follows the network's address ranges, which may change while nodes run. Reads them from the instance metadata, which costs no
 /// control-plane call.
 /// </summary>
-/// <param name="cloud">Asked for the ranges.</param>
-/// <param name="ranges">Kept up to date. Empty until the start has read them: until then nothing is asked.</param>
-/// <param name="interval">Between two questions; a tenth more or less, so that nodes do not ask in step.</param>
+/// <param name="cloud">The cloud to read from.</param>
+/// <param name="ranges">Updated with every change. Empty until the start has read them; nothing is read before.</param>
+/// <param name="interval">Time between two reads, with ten per cent of jitter, so that nodes do not read in step.</param>
 internal sealed partial class NetworkRangeWatch(
     ICloud cloud,
     NetworkRanges ranges,
@@ -45,7 +45,7 @@ internal sealed partial class NetworkRangeWatch(
         {
             var now = await cloud.DescribeNetworkRangesAsync(cancellationToken);
             _failed = false;
-            // A network has a range: an answer without one is none.
+            // A network always has a range: an empty answer is invalid.
             if (now.Count == 0 || now.ToHashSet().SetEquals(ranges.Current))
                 return;
             Log.Changed(logger, string.Join(',', ranges.Current), string.Join(',', now));
@@ -64,7 +64,7 @@ internal sealed partial class NetworkRangeWatch(
         [LoggerMessage(85, LogLevel.Information, "the network's ranges changed")]
         public static partial void Changed(ILogger logger, string before, string now);
 
-        [LoggerMessage(86, LogLevel.Warning, "the network's ranges could not be read: those that are known stay")]
+        [LoggerMessage(86, LogLevel.Warning, "the network's ranges could not be read: the last known ranges stay in effect")]
         public static partial void NotRead(ILogger logger, Exception exception);
     }
 }

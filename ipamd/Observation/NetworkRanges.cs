@@ -3,9 +3,7 @@ using System.Net;
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>
-/// The address ranges of the virtual network as last seen. Read on every ADD, so it is a field and not a question to the metadata service.
-/// </summary>
+/// <summary>The last known address ranges of the virtual network. Every ADD reads them, so they are in memory. Thread-safe.</summary>
 internal sealed class NetworkRanges
 {
     private volatile IReadOnlyList<IPNetwork> _current = [];

@@ -2,20 +2,20 @@
 
 namespace VpcCni.Ipamd.Observation;
 
-/// <summary>What the cluster says of this node, as far as the pool depends on it. Unknown until somebody tells.</summary>
+/// <summary>Facts from the cluster's node object that the pool depends on. Unknown until set. Thread-safe.</summary>
 internal sealed class NodeConditions
 {
     private volatile int _maxPods;
     private volatile bool _unschedulable;
 
-    /// <summary>Pods that the node runs at most (node.status.capacity.pods); null when unknown.</summary>
+    /// <summary>Most pods of the node (node.status.capacity.pods); null when unknown.</summary>
     public int? MaxPods
     {
         get => _maxPods > 0 ? _maxPods : null;
         set => _maxPods = value ?? 0;
     }
 
-    /// <summary>The node has the taint node.kubernetes.io/unschedulable:NoSchedule.</summary>
+    /// <summary>Whether the node has the taint node.kubernetes.io/unschedulable:NoSchedule.</summary>
     public bool IsUnschedulable
     {
         get => _unschedulable;

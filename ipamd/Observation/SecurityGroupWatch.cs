@@ -6,14 +6,14 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Observation;
 
 /// <summary>
-/// Notices that somebody changed the security groups of the primary interface, which those of the others follow. The instance metadata
-/// shows them at no cost and only hints: a difference asks for an observation, and what that says counts. A hint that was refuted is
-/// followed again only at growing intervals.
+/// Detects changes of the primary interface's security groups, which the other interfaces follow. The instance metadata shows them at no
+/// cost but is only a hint: a difference requests an observation, whose result counts. A refuted hint is followed again only at growing
+/// intervals.
 /// </summary>
 internal sealed partial class SecurityGroupWatch(
     ICloud cloud,
     InterfaceInventory interfaces,
-    InterfaceSync membership,
+    InterfaceSync sync,
     PoolSignal signal,
     TimeProvider time,
     Random random,
@@ -50,18 +50,18 @@ internal sealed partial class SecurityGroupWatch(
             var hint = string.Join(',', hinted.Order(StringComparer.Ordinal));
             if (hint == _followed && time.GetUtcNow() < _followAgainAt)
                 return;
-            var twice = _pause * 2;
+            var doubled = _pause * 2;
             _pause =
                 hint != _followed ? PoolLimits.GroupsInterval
-                : twice < PoolLimits.ResyncInterval ? twice
+                : doubled < PoolLimits.ResyncInterval ? doubled
                 : PoolLimits.ResyncInterval;
             (_followed, _followAgainAt) = (hint, time.GetUtcNow() + _pause);
-            membership.RequestAt(time.GetUtcNow());
+            sync.RequestAt(time.GetUtcNow());
             signal.Raise();
         }
         catch (CloudException exception)
         {
-            // Once: the next observation shows them all the same.
+            // Logged once: the next observation shows the groups anyway.
             if (!_failed)
                 Log.NotRead(logger, exception);
             _failed = true;

@@ -5,18 +5,18 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of secondary interfaces only, made in the subnet of the node's ENIConfig and with
-/// its security groups. An ENIConfig counts from the moment it is told, unless its subnet turns out to be of no use to this node; then, and
-/// when it is gone, the last good one counts for the interfaces that are there, and no new ones are made. As long as none is known no
-/// interface gets a new pod, and none is given back: an address of the wrong subnet would be worse than a pod that waits (docs/adr/0013).
+/// Placement by AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG: pods get addresses of secondary interfaces only, created in the subnet of the node's
+/// ENIConfig with its security groups. A new ENIConfig applies at once, unless its subnet is unusable for this node. In that case, or when
+/// the ENIConfig is deleted, the last valid one applies to existing interfaces and no new ones are created. While none is known, no
+/// interface gets new pods and none is removed: an address of the wrong subnet would be worse than a pod that waits (docs/adr/0013).
 /// </summary>
-/// <param name="source">Tells the ENIConfig.</param>
-/// <param name="node">Its zone and network decide whether a subnet is of use.</param>
-/// <param name="mayChange">False: nothing is ever made, so no subnet needs to be looked at.</param>
+/// <param name="source">Provides the ENIConfig.</param>
+/// <param name="node">Its zone and network decide whether a subnet is usable.</param>
+/// <param name="mayChange">False when nothing is ever created, so that no subnet has to be looked up.</param>
 internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node, bool mayChange) : InterfacePlacement
 {
     private readonly Lock _lock = new();
-    private volatile Judgement _judgement = new(
+    private volatile Evaluation _evaluation = new(
         new EniConfigState.Unknown(""),
         InForce: null,
         IsChecked: false,
@@ -24,13 +24,13 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
         Subnet: null
     );
 
-    /// <summary>What has been found out about what was told last.</summary>
-    /// <param name="State">What was told.</param>
-    /// <param name="InForce">The ENIConfig that counts for interfaces that are there; null when none was ever good.</param>
-    /// <param name="IsChecked">The subnet of <paramref name="State"/> has been looked at.</param>
-    /// <param name="Obstacle">Why no interface is made.</param>
-    /// <param name="Subnet">Where interfaces are made; null where that is not known.</param>
-    private sealed record Judgement(
+    /// <summary>Result of evaluating the last ENIConfig.</summary>
+    /// <param name="State">The ENIConfig's state.</param>
+    /// <param name="InForce">The ENIConfig that applies to existing interfaces; null when none was ever valid.</param>
+    /// <param name="IsChecked">Whether the subnet of <paramref name="State"/> has been looked up.</param>
+    /// <param name="Obstacle">Why no interface is created.</param>
+    /// <param name="Subnet">The subnet of new interfaces; null when unknown.</param>
+    private sealed record Evaluation(
         EniConfigState State,
         EniConfigState.Present? InForce,
         bool IsChecked,
@@ -38,7 +38,7 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
         CloudSubnet? Subnet
     )
     {
-        /// <summary>The last that was good, to fall back on.</summary>
+        /// <summary>The last valid ENIConfig, as a fallback.</summary>
         public EniConfigState.Present? LastGood { get; init; }
     }
 
@@ -46,16 +46,16 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
 
     public override bool Describes => mayChange;
 
-    public override bool IsDescribed => Now() is not { State: EniConfigState.Present, IsChecked: false };
+    public override bool IsDescribed => Current() is not { State: EniConfigState.Present, IsChecked: false };
 
-    public override GrowthObstacle? Obstacle => Now().Obstacle;
+    public override GrowthObstacle? Obstacle => Current().Obstacle;
 
-    /// <summary>The ENIConfig that counts for interfaces that are there; null when none was ever good.</summary>
-    public EniConfigState.Present? InForce => Now().InForce;
+    /// <summary>The ENIConfig that applies to existing interfaces; null when none was ever valid.</summary>
+    public EniConfigState.Present? InForce => Current().InForce;
 
     public override async Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken)
     {
-        if (!mayChange || Now().State is not EniConfigState.Present asked)
+        if (!mayChange || Current().State is not EniConfigState.Present asked)
             return;
         try
         {
@@ -69,74 +69,80 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
     }
 
     public override IReadOnlyList<SubnetCandidate> Candidates() =>
-        Now() is { Obstacle: null, Subnet: { } subnet } ? [new SubnetCandidate(subnet.Id, subnet.FreeAddresses)] : [];
+        Current() is { Obstacle: null, Subnet: { } subnet } ? [new SubnetCandidate(subnet.Id, subnet.FreeAddresses)] : [];
 
     public override bool IsExcluded(CloudInterface item) =>
-        item is { DeviceIndex: 0, NetworkCard: 0 } || Now().InForce?.SubnetId != item.SubnetId;
+        item is { DeviceIndex: 0, NetworkCard: 0 } || Current().InForce?.SubnetId != item.SubnetId;
 
     public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) =>
-        Now() is { Obstacle: null, InForce: { } config } && config.SubnetId == subnetId ? Groups(config, primary) : null;
+        Current() is { Obstacle: null, InForce: { } config } && config.SubnetId == subnetId ? Groups(config, primary) : null;
 
-    /// <summary>Interfaces of other subnets are on their way out and keep what they have.</summary>
+    /// <summary>Interfaces of other subnets are to be removed and keep their groups.</summary>
     public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) =>
-        !IsExcluded(item) && Now().InForce is { } config ? Groups(config, primary) : null;
+        !IsExcluded(item) && Current().InForce is { } config ? Groups(config, primary) : null;
 
     private static IReadOnlyList<string> Groups(EniConfigState.Present config, CloudInterface primary) =>
         config.SecurityGroupIds.Count > 0 ? config.SecurityGroupIds : primary.SecurityGroupIds;
 
-    /// <summary>The judgement on what is told now. A new ENIConfig counts at once.</summary>
-    private Judgement Now()
+    /// <summary>The evaluation of the current ENIConfig, which applies at once.</summary>
+    private Evaluation Current()
     {
-        var told = source.Current;
-        var judged = _judgement;
-        if (ReferenceEquals(judged.State, told))
-            return judged;
+        var state = source.Current;
+        var current = _evaluation;
+        if (ReferenceEquals(current.State, state))
+            return current;
         lock (_lock)
         {
-            told = source.Current;
-            if (!ReferenceEquals(_judgement.State, told))
-                _judgement = FirstSight(told, _judgement);
-            return _judgement;
+            state = source.Current;
+            if (!ReferenceEquals(_evaluation.State, state))
+                _evaluation = Evaluate(state, _evaluation);
+            return _evaluation;
         }
     }
 
-    private Judgement FirstSight(EniConfigState told, Judgement before)
+    private Evaluation Evaluate(EniConfigState state, Evaluation before)
     {
-        switch (told)
+        switch (state)
         {
             case EniConfigState.Present config when !mayChange:
-                return new Judgement(told, config, IsChecked: true, null, null) { LastGood = config };
+                return new Evaluation(state, config, IsChecked: true, null, null) { LastGood = config };
             case EniConfigState.Present config when before.Subnet is { } subnet && subnet.Id == config.SubnetId:
-                return new Judgement(told, config, IsChecked: true, null, subnet) { LastGood = config };
+                return new Evaluation(state, config, IsChecked: true, null, subnet) { LastGood = config };
             case EniConfigState.Present config:
-                return new Judgement(
-                    told,
+                return new Evaluation(
+                    state,
                     config,
                     IsChecked: false,
-                    Waits($"subnet {config.SubnetId} of ENIConfig '{config.Name}' has not been looked up yet"),
+                    Temporary($"subnet {config.SubnetId} of ENIConfig '{config.Name}' has not been looked up yet"),
                     null
                 )
                 {
                     LastGood = before.LastGood,
                 };
             case EniConfigState.Missing missing:
-                return new Judgement(told, before.LastGood, IsChecked: false, Stands($"ENIConfig '{missing.Name}': {missing.Reason}"), null)
+                return new Evaluation(
+                    state,
+                    before.LastGood,
+                    IsChecked: false,
+                    Permanent($"ENIConfig '{missing.Name}': {missing.Reason}"),
+                    null
+                )
                 {
                     LastGood = before.LastGood,
                 };
             case EniConfigState.Unknown unknown:
-                return new Judgement(
-                    told,
+                return new Evaluation(
+                    state,
                     before.LastGood,
                     IsChecked: false,
-                    Waits($"the ENIConfig of this node is not known: {unknown.Reason}"),
+                    Temporary($"the ENIConfig of this node is not known: {unknown.Reason}"),
                     null
                 )
                 {
                     LastGood = before.LastGood,
                 };
             default:
-                throw new InvalidOperationException($"unnamed state {told}");
+                throw new InvalidOperationException($"unknown state {state}");
         }
     }
 
@@ -152,8 +158,8 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
             asked,
             before =>
                 problem is null
-                    ? new Judgement(asked, asked, IsChecked: true, null, subnet) { LastGood = asked }
-                    : new Judgement(asked, before.LastGood, IsChecked: true, Stands(problem), null) { LastGood = before.LastGood }
+                    ? new Evaluation(asked, asked, IsChecked: true, null, subnet) { LastGood = asked }
+                    : new Evaluation(asked, before.LastGood, IsChecked: true, Permanent(problem), null) { LastGood = before.LastGood }
         );
     }
 
@@ -165,23 +171,23 @@ internal sealed class CustomNetworking(EniConfigSource source, NodeIdentity node
                     ? before
                     : before with
                     {
-                        Obstacle = Waits($"subnet {asked.SubnetId} of ENIConfig '{asked.Name}' could not be looked up: {why}"),
+                        Obstacle = Temporary($"subnet {asked.SubnetId} of ENIConfig '{asked.Name}' could not be looked up: {why}"),
                     }
         );
 
-    /// <summary>Nothing when something else has been told meanwhile, whether anybody has looked at that yet or not.</summary>
-    private void Replace(EniConfigState.Present asked, Func<Judgement, Judgement> judge)
+    /// <summary>No-op when the ENIConfig has changed meanwhile, evaluated or not.</summary>
+    private void Replace(EniConfigState.Present asked, Func<Evaluation, Evaluation> evaluate)
     {
         lock (_lock)
         {
-            if (ReferenceEquals(source.Current, asked) && ReferenceEquals(_judgement.State, asked))
-                _judgement = judge(_judgement);
+            if (ReferenceEquals(source.Current, asked) && ReferenceEquals(_evaluation.State, asked))
+                _evaluation = evaluate(_evaluation);
         }
     }
 
-    /// <summary>Nobody knows when it ends, and it may be in a moment.</summary>
-    private static GrowthObstacle Waits(string detail) => new(GrowthObstacleKind.EniConfig, null, detail) { MayEndAnyMoment = true };
+    /// <summary>An obstacle that may end at any moment, at an unknown time.</summary>
+    private static GrowthObstacle Temporary(string detail) => new(GrowthObstacleKind.EniConfig, null, detail) { MayEndAnyMoment = true };
 
-    /// <summary>A person has to act.</summary>
-    private static GrowthObstacle Stands(string detail) => new(GrowthObstacleKind.EniConfig, null, detail);
+    /// <summary>An obstacle that only a person can remove.</summary>
+    private static GrowthObstacle Permanent(string detail) => new(GrowthObstacleKind.EniConfig, null, detail);
 }

@@ -2,30 +2,27 @@
 
 namespace VpcCni.Ipamd.Placement;
 
-/// <summary>
-/// What the cluster says of the network that this node's pods shall be in (custom networking): which ENIConfig it names, and what that
-/// says.
-/// </summary>
+/// <summary>The ENIConfig of this node (custom networking), as the cluster defines it.</summary>
 internal abstract record EniConfigState
 {
     private EniConfigState() { }
 
     /// <summary>
-    /// Nobody can tell: not asked yet, no answer, not allowed to ask. Pods wait; after one that was good, that one counts for the
-    /// interfaces that are there, and no new ones are made.
+    /// Unknown: not requested yet, no answer, or no permission. Pods wait. The last valid ENIConfig applies to existing interfaces, and no
+    /// new ones are created.
     /// </summary>
-    /// <param name="Reason">Which of these; a clause for a person.</param>
+    /// <param name="Reason">The cause; a clause for a person.</param>
     internal sealed record Unknown(string Reason) : EniConfigState;
 
-    /// <summary>The cluster has no such ENIConfig, or one that names no subnet. A person has to act: pods are told at once.</summary>
-    /// <param name="Name">Of the ENIConfig.</param>
+    /// <summary>The cluster has no such ENIConfig, or it names no subnet. A person has to act, so ADDs fail at once.</summary>
+    /// <param name="Name">Name of the ENIConfig.</param>
     /// <param name="Reason">What is wrong and where the name comes from; a clause for a person.</param>
     internal sealed record Missing(string Name, string Reason) : EniConfigState;
 
-    /// <summary>It is there. Whether the subnet is of any use to this node is not said with it.</summary>
-    /// <param name="Name">Of the ENIConfig.</param>
+    /// <summary>The ENIConfig exists. Its subnet may still be unusable for this node.</summary>
+    /// <param name="Name">Name of the ENIConfig.</param>
     /// <param name="SubnetId">spec.subnet.</param>
-    /// <param name="SecurityGroupIds">spec.securityGroups; empty: those of the primary interface.</param>
+    /// <param name="SecurityGroupIds">spec.securityGroups; when empty, those of the primary interface apply.</param>
     internal sealed record Present(string Name, string SubnetId, IReadOnlyList<string> SecurityGroupIds) : EniConfigState
     {
         public bool Equals(Present? other) =>
@@ -39,19 +36,20 @@ internal abstract record EniConfigState
 }
 
 /// <summary>
-/// Where the pool learns the ENIConfig of this node. Whoever watches the cluster tells it, at any time and on any thread; once something
-/// was known, it stays while the cluster cannot be asked.
+/// Holds this node's ENIConfig for the pool. The watcher of the cluster sets it, at any time and on any thread. A known ENIConfig stays
+/// while the cluster cannot be read.
 /// </summary>
 internal sealed class EniConfigSource
 {
-    private volatile EniConfigState _current = new EniConfigState.Unknown("the Kubernetes API has not been asked yet");
+    private volatile EniConfigState _current = new EniConfigState.Unknown("the Kubernetes API has not answered yet");
 
     public EniConfigState Current => _current;
 
-    /// <summary>Called after every change, on the thread of <see cref="Tell"/>.</summary>
+    /// <summary>Called after every change, on the thread of <see cref="Set"/>.</summary>
     public Action Changed { get; set; } = () => { };
 
-    public void Tell(EniConfigState state)
+    /// <summary>Sets the state; no-op when it is equal to the current one.</summary>
+    public void Set(EniConfigState state)
     {
         if (state.Equals(_current))
             return;

@@ -5,37 +5,36 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// Where new interfaces are made and with which security groups, and which of those that are there get no new pods. Either as the subnets'
-/// tags say (<see cref="Subnets"/>), or as the cluster's configuration says (<see cref="CustomNetworking"/>). Read on every plan; safe for
-/// several threads.
+/// Decides where new interfaces are created and with which security groups, and which existing ones get no new pods: by the subnets' tags
+/// (<see cref="Subnets"/>) or by the cluster's configuration (<see cref="CustomNetworking"/>). Read on every plan; thread-safe.
 /// </summary>
 internal abstract class InterfacePlacement
 {
-    /// <summary>Pods may have addresses of the primary interface.</summary>
+    /// <summary>Whether pods may use addresses of the primary interface.</summary>
     public abstract bool UsesPrimary { get; }
 
-    /// <summary>Whether describing subnets is of any use.</summary>
+    /// <summary>Whether the decisions depend on descriptions of subnets.</summary>
     public abstract bool Describes { get; }
 
-    /// <summary>False: a description is missing that growth waits for.</summary>
+    /// <summary>False while growth waits for a missing description.</summary>
     public abstract bool IsDescribed { get; }
 
-    /// <summary>Why no interface can be made anywhere; null when <see cref="Candidates"/> says where.</summary>
+    /// <summary>Why no interface can be created; null when <see cref="Candidates"/> says where one can.</summary>
     public abstract GrowthObstacle? Obstacle { get; }
 
-    /// <summary>Asks the cloud what the decisions depend on.</summary>
-    /// <exception cref="CloudException">The cloud did not answer; decisions rest on what was known.</exception>
+    /// <summary>Describes the subnets that the decisions depend on.</summary>
+    /// <exception cref="CloudException">The cloud did not answer; decisions keep their last basis.</exception>
     public abstract Task DescribeAsync(ICloud cloud, CancellationToken cancellationToken);
 
-    /// <summary>Subnets for new interfaces, the best one first.</summary>
+    /// <summary>Subnets for new interfaces, best first.</summary>
     public abstract IReadOnlyList<SubnetCandidate> Candidates();
 
-    /// <summary>It gets no new pods.</summary>
+    /// <summary>Whether the interface gets no new pods.</summary>
     public abstract bool IsExcluded(CloudInterface item);
 
-    /// <summary>The groups of a new interface; null when none is made in that subnet any more.</summary>
+    /// <summary>Security groups of a new interface; null when none is created in that subnet.</summary>
     public abstract IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary);
 
-    /// <summary>The groups that an interface with pods shall have; null when nobody says.</summary>
+    /// <summary>Desired security groups of an interface with pods; null when undefined.</summary>
     public abstract IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary);
 }

@@ -4,81 +4,80 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// How many addresses the subnets have left, as far as this node can tell: what was described last, less what this node took since,
-/// plus what it gave back, and no more than a refusal since then leaves possible. Other nodes take and give as well, so that it is an
-/// estimate, which the next description replaces. Safe for several threads.
+/// Estimates the free addresses of subnets: the last description, less what this node has taken since, plus what it released, and bounded
+/// by refusals since. Other nodes take and release addresses, too; the next description replaces the estimate. Thread-safe.
 /// </summary>
 internal sealed class SubnetSupply(TimeProvider time)
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _subnets = [];
-    private long _asked;
-    private long _ended;
+    private long _lastRequested;
+    private long _lastEnded;
 
-    /// <summary>Number of the last description that was asked for.</summary>
-    public long Asked
+    /// <summary>Number of the last requested description.</summary>
+    public long LastRequested
     {
         get
         {
             lock (_lock)
-                return _asked;
+                return _lastRequested;
         }
     }
 
     /// <summary>Number of the last description that was answered or failed.</summary>
-    public long Ended
+    public long LastEnded
     {
         get
         {
             lock (_lock)
-                return _ended;
+                return _lastEnded;
         }
     }
 
-    /// <summary>A description is asked for. What changes from now on may be missing in its answer.</summary>
-    public void Asking()
+    /// <summary>Records the request of a description. Later changes may be missing in its answer.</summary>
+    public void BeginDescription()
     {
         lock (_lock)
         {
-            _asked++;
+            _lastRequested++;
             foreach (var entry in _subnets.Values)
-                (entry.TakenSinceAsked, entry.IsRefusedSinceAsked) = (0, false);
+                (entry.TakenSinceRequest, entry.IsRefusedSinceRequest) = (0, false);
         }
     }
 
-    /// <summary>The description was answered: it counts, but for what changed while it was under way.</summary>
+    /// <summary>Applies a description, except for changes since it was requested.</summary>
     public void Described(IEnumerable<SubnetCandidate> subnets)
     {
         lock (_lock)
         {
-            _ended = _asked;
+            _lastEnded = _lastRequested;
             foreach (var subnet in subnets)
             {
                 if (subnet.FreeAddresses is not { } free)
                     continue;
                 var entry = Entry_NeedsLock(subnet.Id);
-                (entry.Described, entry.Taken) = (free, entry.TakenSinceAsked);
-                if (!entry.IsRefusedSinceAsked)
+                (entry.Described, entry.Taken) = (free, entry.TakenSinceRequest);
+                if (!entry.IsRefusedSinceRequest)
                     entry.AtMost = null;
             }
         }
     }
 
-    /// <summary>The description failed: what was known before still counts.</summary>
-    public void NotDescribed()
+    /// <summary>Records a failed description: the previous estimate stays.</summary>
+    public void RecordFailedDescription()
     {
         lock (_lock)
-            _ended = _asked;
+            _lastEnded = _lastRequested;
     }
 
-    /// <summary>A call that takes addresses begins.</summary>
+    /// <summary>Records the start of a call that takes addresses.</summary>
     public void Begin(string subnetId, int addresses)
     {
         lock (_lock)
             Entry_NeedsLock(subnetId).InFlight += addresses;
     }
 
-    /// <summary>It ended. What may have been taken counts as taken until a description says otherwise.</summary>
+    /// <summary>Records the end of that call. Addresses that may have been taken count as taken until the next description.</summary>
     public void End(string subnetId, int addresses, bool mayHaveTaken)
     {
         lock (_lock)
@@ -90,14 +89,14 @@ internal sealed class SubnetSupply(TimeProvider time)
         }
     }
 
-    /// <summary>Addresses went back to the subnet.</summary>
-    public void GaveBack(string subnetId, int addresses)
+    /// <summary>Records addresses released to the subnet.</summary>
+    public void Released(string subnetId, int addresses)
     {
         lock (_lock)
             Entry_NeedsLock(subnetId).Take(-addresses);
     }
 
-    /// <summary>The subnet did not have so many addresses.</summary>
+    /// <summary>Records that the subnet had fewer free addresses than requested.</summary>
     public void Refused(string subnetId, int addresses)
     {
         lock (_lock)
@@ -105,18 +104,18 @@ internal sealed class SubnetSupply(TimeProvider time)
             var entry = Entry_NeedsLock(subnetId);
             var before = entry.AtMost is { } known && entry.AtMostUntil > time.GetUtcNow() ? known : int.MaxValue;
             (entry.AtMost, entry.AtMostUntil) = (Math.Min(before, addresses - 1), time.GetUtcNow() + PoolLimits.SubnetBackoff);
-            entry.IsRefusedSinceAsked = true;
+            entry.IsRefusedSinceRequest = true;
         }
     }
 
-    /// <summary>What the last description showed, unless there was a refusal since; null without one.</summary>
+    /// <summary>Free addresses in the last description; null when there is none since the last refusal.</summary>
     public int? DescribedSinceRefusal(string subnetId)
     {
         lock (_lock)
             return _subnets.GetValueOrDefault(subnetId) is { AtMost: null } entry ? entry.Described : null;
     }
 
-    /// <summary>The same subnet with what it has left by now.</summary>
+    /// <summary>Returns the subnet with its estimated free addresses.</summary>
     public SubnetCandidate Correct(SubnetCandidate subnet)
     {
         lock (_lock)
@@ -142,21 +141,21 @@ internal sealed class SubnetSupply(TimeProvider time)
         public int? Described { get; set; }
         public int InFlight { get; set; }
 
-        /// <summary>Since the last description was asked for that was answered.</summary>
+        /// <summary>Addresses taken since the last answered description was requested.</summary>
         public int Taken { get; set; }
 
-        /// <summary>Since the last description was asked for.</summary>
-        public int TakenSinceAsked { get; set; }
+        /// <summary>Addresses taken since the last description was requested.</summary>
+        public int TakenSinceRequest { get; set; }
 
-        /// <summary>What the last refusal leaves possible; null when there was none since the last description.</summary>
+        /// <summary>Upper bound from the last refusal; null when a description followed it.</summary>
         public int? AtMost { get; set; }
         public DateTimeOffset AtMostUntil { get; set; }
-        public bool IsRefusedSinceAsked { get; set; }
+        public bool IsRefusedSinceRequest { get; set; }
 
         public void Take(int addresses)
         {
             Taken += addresses;
-            TakenSinceAsked += addresses;
+            TakenSinceRequest += addresses;
             if (AtMost is { } most)
                 AtMost = Math.Max(most - addresses, 0);
         }

@@ -5,11 +5,10 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Placement;
 
 /// <summary>
-/// Which subnets new interfaces may be created in, and which must not be used for pods any more. By tags, as in the AWS VPC CNI:
-/// <c>kubernetes.io/role/cni</c> marks a subnet for pods (<c>0</c>: not for pods), <c>cni.networking.k8s.aws/cluster/NAME</c> reserves it
-/// for clusters.
+/// Placement by the subnets' tags, as in the AWS VPC CNI: <c>kubernetes.io/role/cni</c> marks a subnet for pods (<c>0</c>: not for pods),
+/// <c>cni.networking.k8s.aws/cluster/NAME</c> reserves it for clusters.
 /// </summary>
-/// <param name="discover">ENABLE_SUBNET_DISCOVERY; without it new interfaces go to the primary interface's subnet.</param>
+/// <param name="discover">ENABLE_SUBNET_DISCOVERY; without it new interfaces are created in the primary interface's subnet.</param>
 /// <param name="clusterName">CLUSTER_NAME; null when unknown.</param>
 /// <param name="primarySubnet">The primary interface's subnet.</param>
 internal sealed class Subnets(bool discover, string? clusterName, string primarySubnet) : InterfacePlacement
@@ -23,7 +22,7 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
 
     public override bool Describes => discover;
 
-    /// <summary>A node that may not describe subnets works with the one that it has, as with the reference.</summary>
+    /// <summary>A node without permission to describe subnets uses its own subnet, as with the reference.</summary>
     public override bool IsDescribed => true;
 
     public override GrowthObstacle? Obstacle =>
@@ -40,39 +39,41 @@ internal sealed class Subnets(bool discover, string? clusterName, string primary
         _described = await cloud.DescribeSubnetsAsync(cancellationToken);
 
     /// <summary>
-    /// Most free addresses first. The primary interface's subnet alone where none is fit and no description shows that one: it is there,
-    /// and nothing says that it is not for pods.
+    /// Most free addresses first. Falls back to the primary interface's subnet when no subnet qualifies and that one is not described: it
+    /// exists, and no tag excludes it.
     /// </summary>
     public override IReadOnlyList<SubnetCandidate> Candidates()
     {
         if (!discover)
             return [new SubnetCandidate(primarySubnet, _described.FirstOrDefault(subnet => subnet.Id == primarySubnet)?.FreeAddresses)];
         var described = _described;
-        SubnetCandidate[] fit =
+        SubnetCandidate[] candidates =
         [
             .. described
-                .Where(subnet => IsFit(subnet.Tags, subnet.Id == primarySubnet, clusterName))
+                .Where(subnet => IsForPods(subnet.Tags, subnet.Id == primarySubnet, clusterName))
                 .OrderByDescending(subnet => subnet.FreeAddresses)
                 .ThenBy(subnet => subnet.Id, StringComparer.Ordinal)
                 .Select(subnet => new SubnetCandidate(subnet.Id, subnet.FreeAddresses)),
         ];
-        return fit.Length > 0 || described.Any(subnet => subnet.Id == primarySubnet) ? fit : [new SubnetCandidate(primarySubnet, null)];
+        return candidates.Length > 0 || described.Any(subnet => subnet.Id == primarySubnet)
+            ? candidates
+            : [new SubnetCandidate(primarySubnet, null)];
     }
 
-    /// <summary>Its subnet is tagged as not for pods: also when the node has no other, as somebody has decided so.</summary>
+    /// <summary>Whether the interface's subnet is tagged as not for pods. Applies even when the node has no other subnet.</summary>
     public override bool IsExcluded(CloudInterface item) =>
         discover
         && _described.FirstOrDefault(subnet => subnet.Id == item.SubnetId) is { } subnet
         && subnet.Tags.TryGetValue(RoleTag, out var role)
         && role == "0";
 
-    /// <summary>Interfaces are made like the primary one.</summary>
+    /// <summary>New interfaces have the groups of the primary one.</summary>
     public override IReadOnlyList<string>? GroupsForNew(string subnetId, CloudInterface primary) => primary.SecurityGroupIds;
 
     public override IReadOnlyList<string>? GroupsFor(CloudInterface item, CloudInterface primary) => primary.SecurityGroupIds;
 
-    /// <summary>The primary interface's subnet is fit unless it is tagged otherwise; any other must be tagged.</summary>
-    internal static bool IsFit(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)
+    /// <summary>Whether the tags permit pods: the primary interface's subnet unless tagged otherwise; any other must be tagged.</summary>
+    internal static bool IsForPods(IReadOnlyDictionary<string, string> tags, bool isPrimary, string? clusterName)
     {
         var role = tags.GetValueOrDefault(RoleTag);
         if (role == "0" || (role is null && !isPrimary))

@@ -3,14 +3,14 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
-/// <summary>Which pending ADD waits for a cooldown: when nothing is under way that brings an address sooner.</summary>
+/// <summary>Decides whether a pending ADD waits for an address in cooldown: only while no growth is in flight.</summary>
 internal static class CooldownWait
 {
     /// <param name="view">The ledger.</param>
-    /// <param name="ahead">Pending ADDs that came before.</param>
-    /// <param name="deadline">When the ADD gives up.</param>
-    /// <param name="obstacle">What stands against growth; null for nothing.</param>
-    /// <returns>When the address that it gets leaves cooldown; null when it waits for something else.</returns>
+    /// <param name="ahead">Number of pending ADDs ahead in the queue.</param>
+    /// <param name="deadline">When the ADD expires.</param>
+    /// <param name="obstacle">The obstacle to growth; null for none.</param>
+    /// <returns>When the address that the ADD will get leaves cooldown; null when the ADD waits for something else.</returns>
     public static DateTimeOffset? EndFor(LedgerView view, int ahead, DateTimeOffset deadline, GrowthObstacle? obstacle)
     {
         if (view.Intents.Any(open => open.Intent.IsGrowth) || view.CooldownEnds.Count <= ahead)

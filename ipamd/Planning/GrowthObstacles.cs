@@ -3,7 +3,7 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
-/// <summary>Why no address can be added, as it is told to whoever waits for one.</summary>
+/// <summary>Why the pool cannot add an address, as reported to the pending ADD.</summary>
 internal enum GrowthObstacleKind
 {
     InterfaceLimit,
@@ -15,27 +15,28 @@ internal enum GrowthObstacleKind
     ProvisioningDisabled,
     CloudFailure,
 
-    /// <summary>Custom networking: the cluster names no ENIConfig that this node can use.</summary>
+    /// <summary>Custom networking: the cluster has no ENIConfig that this node can use.</summary>
     EniConfig,
 
     /// <summary>Every subnet that the node could use is tagged as not for pods.</summary>
     NoSubnet,
 }
 
-/// <summary>A reason against growth.</summary>
-/// <param name="Kind">What it is.</param>
-/// <param name="Until">When growth is tried again; null when no time helps.</param>
-/// <param name="Detail">A sentence for a person.</param>
+/// <summary>A reason why the pool cannot grow.</summary>
+/// <param name="Kind">The kind of obstacle.</param>
+/// <param name="Until">When growth is retried; null when time alone does not remove the obstacle.</param>
+/// <param name="Detail">One sentence for a person.</param>
 internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? Until, string Detail)
 {
-    /// <summary>It ends at a moment that nobody knows and that may be near: whoever waits goes on waiting.</summary>
+    /// <summary>The obstacle may end at any moment, at an unknown time: pending ADDs keep waiting.</summary>
     public bool MayEndAnyMoment { get; init; }
 
-    /// <summary>It is this node's own budget of calls that is used up, and not the cloud that throttles.</summary>
+    /// <summary>The node's own call budget is used up; the cloud does not throttle.</summary>
     public bool IsLocalBudget { get; init; }
 
     /// <summary>
-    /// Of several obstacles the one to name is the one that ends first: without it the pool would grow. What no time ends comes last.
+    /// Whether this obstacle is the one to report of the two: the one that ends first, because the pool grows when it ends. An obstacle
+    /// without an end comes last.
     /// </summary>
     public bool EndsBefore(GrowthObstacle other) =>
         (MayEndAnyMoment, other.MayEndAnyMoment) switch
@@ -47,23 +48,23 @@ internal sealed record GrowthObstacle(GrowthObstacleKind Kind, DateTimeOffset? U
 }
 
 /// <summary>What a subnet refused.</summary>
-/// <param name="Addresses">It has too few addresses left; null when it may have any number.</param>
+/// <param name="Addresses">Why the subnet has too few addresses; null when it refused none.</param>
 /// <param name="AddressesAtOnce">
-/// So many addresses it may be asked for all the same, a new interface's own included; 0 when it refused a single one, or is being
-/// described again.
+/// The number of addresses that one request may still ask for, a new interface's primary address included; 0 when the subnet refused a
+/// single address or is being described again.
 /// </param>
-/// <param name="Prefixes">It has too few whole prefixes left; null when it may have any number.</param>
+/// <param name="Prefixes">Why the subnet has too few whole prefixes; null when it refused none.</param>
 internal sealed record SubnetObstacle(GrowthObstacle? Addresses, int AddressesAtOnce, GrowthObstacle? Prefixes)
 {
-    /// <summary>So many prefixes it may be asked for all the same; 0 when it refused a single one.</summary>
+    /// <summary>The number of prefixes that one request may still ask for; 0 when the subnet refused a single one.</summary>
     public int PrefixesAtOnce { get; init; }
 }
 
-/// <summary>All that stands against growth at one moment, by what it concerns.</summary>
-/// <param name="Everything">Nothing can be added at all.</param>
+/// <summary>All obstacles to growth at one moment, by scope.</summary>
+/// <param name="Everything">Nothing can be added.</param>
 /// <param name="NewInterfaces">No interface can be added.</param>
-/// <param name="Interfaces">No block can be added to these.</param>
-/// <param name="Subnets">What these refused.</param>
+/// <param name="Interfaces">No block can be added to these interfaces.</param>
+/// <param name="Subnets">What these subnets refused.</param>
 internal sealed record GrowthObstacles(
     GrowthObstacle? Everything,
     GrowthObstacle? NewInterfaces,
@@ -71,7 +72,7 @@ internal sealed record GrowthObstacles(
     IReadOnlyDictionary<string, SubnetObstacle> Subnets
 )
 {
-    /// <summary>What stood against everything until a moment ago: it is tried again, and no growth has succeeded since.</summary>
+    /// <summary>The obstacle to all growth that ended last: growth is being retried and has not succeeded since.</summary>
     public GrowthObstacle? Retried { get; init; }
 
     public static readonly GrowthObstacles None = new(
@@ -81,11 +82,11 @@ internal sealed record GrowthObstacles(
         new Dictionary<string, SubnetObstacle>()
     );
 
-    /// <summary>Against even one block of a kind out of a subnet; null when it may be tried.</summary>
+    /// <summary>The obstacle to one block from a subnet; null when a request may be tried.</summary>
     /// <param name="subnetId">The subnet.</param>
     /// <param name="kind">The kind of block.</param>
-    /// <param name="isNew">On a new interface, which costs one address more.</param>
-    public GrowthObstacle? Against(string subnetId, BlockKind kind, bool isNew)
+    /// <param name="isNew">Whether the block is for a new interface, which takes one more address.</param>
+    public GrowthObstacle? ObstacleFor(string subnetId, BlockKind kind, bool isNew)
     {
         if (Subnets.GetValueOrDefault(subnetId) is not { } subnet)
             return null;

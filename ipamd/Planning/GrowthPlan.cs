@@ -4,15 +4,15 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// What to add. Existing interfaces are filled before new ones are made. With prefix delegation, single addresses stand in where no subnet
-/// has a whole prefix: the last prefix may exceed what the node can run, since it takes one slot and one call. An interface on which
-/// something is being done is left alone until that is over; the room that it has is waited for rather than made elsewhere.
+/// Plans what to add. Fills existing interfaces before it adds new ones. With prefix delegation, the last prefix may exceed max pods, since
+/// it takes one slot and one call; single addresses replace prefixes where no subnet has a whole one. Skips interfaces with an open intent
+/// and waits for their free slots instead of adding slots elsewhere.
 /// </summary>
 internal sealed class GrowthPlan
 {
     private readonly PoolSnapshot _snapshot;
     private readonly PoolTargets _targets;
-    private readonly PoolCounts _numbers;
+    private readonly PoolCounts _counts;
     private readonly DateTimeOffset _now;
     private readonly List<PoolAction> _actions = [];
     private readonly Dictionary<NetworkInterfaceId, int> _taken = [];
@@ -23,11 +23,11 @@ internal sealed class GrowthPlan
     private readonly HashSet<NetworkInterfaceId> _busy;
     private int _interfaces;
     private GrowthObstacle? _refused;
-    private bool _isSubnetShort;
+    private bool _isSubnetExhausted;
 
-    private GrowthPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, DateTimeOffset now)
+    private GrowthPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, DateTimeOffset now)
     {
-        (_snapshot, _targets, _numbers, _now) = (snapshot, targets, numbers, now);
+        (_snapshot, _targets, _counts, _now) = (snapshot, targets, counts, now);
         var adds = snapshot.Ledger.Intents.Select(open => open.Intent).OfType<Intent.AddInterface>().ToArray();
         _busy = [.. snapshot.Ledger.Intents.Select(open => open.Intent.InterfaceId).OfType<NetworkInterfaceId>()];
         _interfaces = snapshot.Ledger.Interfaces.Count(item => item.NetworkCard == 0) + adds.Length;
@@ -47,49 +47,49 @@ internal sealed class GrowthPlan
         Grow();
         if (snapshot.Obstacles.Everything is { } everything)
             Stop(everything);
-        // Those who wait are served as soon as links are there, whatever else the targets ask for: that is what they wait for.
+        // Pending ADDs wait for these links, and are served once they appear, whatever else the targets ask for.
         if (snapshot.Awaited.Count > 0 && !IsBeyondReach)
             Obstacle = snapshot.Awaited.Obstacle;
     }
 
     public IReadOnlyList<PoolAction> Actions => _actions;
 
-    /// <summary>Addresses missing; not positive when none are.</summary>
+    /// <summary>Number of missing addresses; zero or negative when none is missing.</summary>
     public int Shortage { get; }
 
-    /// <summary>Addresses that the actions bring.</summary>
+    /// <summary>Number of addresses that <see cref="Actions"/> add.</summary>
     public int Added { get; private set; }
 
-    /// <summary>Addresses that can be had when what is being done to some interface is over, or its link is there.</summary>
+    /// <summary>Number of addresses that become available when open intents end or links appear.</summary>
     public int Deferred { get; private set; }
     public GrowthObstacle? Obstacle { get; private set; }
 
-    public static GrowthPlan Plan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, DateTimeOffset now) =>
-        new(snapshot, targets, numbers, now);
+    public static GrowthPlan Plan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, DateTimeOffset now) =>
+        new(snapshot, targets, counts, now);
 
     /// <summary>
-    /// The reference's formulas (docs/eni-and-ip-target.md), with those who wait as demand; and an empty pool always counts as too low,
-    /// else the next pod would have to wait for the cloud.
+    /// The reference's formulas (docs/eni-and-ip-target.md), with pending ADDs as demand. An empty pool always counts as too low; otherwise
+    /// the next pod would have to wait for the cloud.
     /// </summary>
     private int ShortageOf()
     {
         if (_snapshot.IsUnschedulable)
-            return -_numbers.Available;
+            return -_counts.Available;
         if (_targets.UsesAddressTargets)
             return Math.Max(
-                Math.Max(_targets.WarmIpTarget, 1) - _numbers.Available,
-                _targets.MinimumIpTarget - _numbers.Total - _numbers.Pending
+                Math.Max(_targets.WarmIpTarget, 1) - _counts.Available,
+                _targets.MinimumIpTarget - _counts.Total - _counts.Pending
             );
         var warm = _targets.UsesPrefixes
             ? _targets.WarmPrefixTarget * PoolTargets.PrefixSize
             : _targets.WarmEniTarget * _snapshot.Capacity.BlocksPerInterface;
-        return Math.Max(warm, 1) - _numbers.Available;
+        return Math.Max(warm, 1) - _counts.Available;
     }
 
     private void Grow()
     {
         Deferred += DeferredAddresses();
-        // Room that nobody can use before it is known what became of a change is no limit of the node.
+        // Slots behind a change with an unknown outcome are unusable for now, which is not the node's limit.
         if (HasStuckRoom())
         {
             Refuse(
@@ -105,7 +105,7 @@ internal sealed class GrowthPlan
         if (need <= 0)
             return;
         // The targets alone never exceed what the node can run.
-        var room = Math.Max(_snapshot.Capacity.MaxPods - _numbers.Total - _numbers.Pending, 0);
+        var room = Math.Max(_snapshot.Capacity.MaxPods - _counts.Total - _counts.Pending, 0);
         var left = _targets.UsesPrefixes ? GrowByPrefixes(need, room) : GrowByAddresses(need, room);
         if (left <= 0)
             return;
@@ -114,22 +114,22 @@ internal sealed class GrowthPlan
                 ? new GrowthObstacle(
                     GrowthObstacleKind.MaxPods,
                     null,
-                    $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_numbers.Total} addresses attached"
+                    $"the node runs at most {_snapshot.Capacity.MaxPods} pods and has {_counts.Total} addresses attached"
                 )
-                : Standing() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
-        // Those who wait get what is tried again at this moment: its outcome decides, and not what stands against the rest.
+                : CurrentObstacle() ?? new GrowthObstacle(GrowthObstacleKind.InterfaceLimit, null, Limit());
+        // For pending ADDs the outcome of the retry in progress decides, not the obstacles to the rest of the plan.
         if (_snapshot.Obstacles.Retried is { } retried && _snapshot.Waiting.Count > 0 && HasRoom && !IsBeyondReach)
             Obstacle = retried;
     }
 
-    /// <summary>Some of those who wait cannot be served by anything that is free, under way or planned.</summary>
-    private bool IsBeyondReach => _snapshot.Waiting.Count > _snapshot.Ledger.Free + _numbers.Pending + Added + Deferred;
+    /// <summary>Whether free, pending and planned addresses together cannot serve every pending ADD.</summary>
+    private bool IsBeyondReach => _snapshot.Waiting.Count > _snapshot.Ledger.Free + _counts.Pending + Added + Deferred;
 
-    /// <summary>Something is being added, or would be.</summary>
-    private bool HasRoom => _actions.Count > 0 || _numbers.Pending > 0 || Deferred > _snapshot.Awaited.Count;
+    /// <summary>Whether something is being added, or would be.</summary>
+    private bool HasRoom => _actions.Count > 0 || _counts.Pending > 0 || Deferred > _snapshot.Awaited.Count;
 
     /// <summary>
-    /// Nothing is added now. A node that has no room for more anyway is told that, since it stays so when the obstacle ends.
+    /// Drops all actions. When the node has no room anyway, it reports that instead of throttling, because it outlasts the throttling.
     /// </summary>
     private void Stop(GrowthObstacle everything)
     {
@@ -141,12 +141,12 @@ internal sealed class GrowthPlan
     }
 
     /// <summary>
-    /// What is refused on the interfaces that are there says when to try again; without that, why there are no others. Those who wait go on
+    /// The obstacle of the existing interfaces, since it says when to retry; without one, why no interface can be added. Pending ADDs keep
     /// waiting when either may end at any moment.
     /// </summary>
-    private GrowthObstacle? Standing() =>
-        _refused is null ? _snapshot.NoPlace
-        : _snapshot.NoPlace is { MayEndAnyMoment: true } ? _refused with { MayEndAnyMoment = true }
+    private GrowthObstacle? CurrentObstacle() =>
+        _refused is null ? _snapshot.PlacementObstacle
+        : _snapshot.PlacementObstacle is { MayEndAnyMoment: true } ? _refused with { MayEndAnyMoment = true }
         : _refused;
 
     private string Limit()
@@ -154,13 +154,13 @@ internal sealed class GrowthPlan
         var excluded = _snapshot.Ledger.Interfaces.Count(item => item is { CarriesPods: true, IsExcluded: true, IsPrimary: false });
         return $"all {_snapshot.Capacity.MaxInterfaces} interfaces of this node are attached"
             + (_snapshot.Capacity.UsesPrimary ? "" : ", the primary one carries no pods")
-            + (excluded > 0 ? $", {excluded} are in subnets that new pods do not use and go when they are empty" : "")
+            + (excluded > 0 ? $", {excluded} are in subnets that new pods do not use and are removed when empty" : "")
             + $", and carry {_snapshot.Capacity.BlocksPerInterface} blocks each";
     }
 
     private int GrowByAddresses(int need, int room)
     {
-        // In interface mode whole interfaces are filled, as in the reference; with address targets just what is missing is added.
+        // Interface mode fills whole interfaces, as the reference does; address targets add only what is missing.
         var fill = !_targets.UsesAddressTargets && !_snapshot.IsUnschedulable;
         var left = need;
         var ahead = Refill.Ahead(_snapshot, _targets, _now);
@@ -174,7 +174,7 @@ internal sealed class GrowthPlan
         const int size = PoolTargets.PrefixSize;
         var prefixes = (need + size - 1) / size;
         if (!_targets.UsesAddressTargets && !_snapshot.IsUnschedulable)
-            prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _numbers.FreePrefixes - _numbers.ComingPrefixes);
+            prefixes = Math.Max(prefixes, _targets.WarmPrefixTarget - _counts.FreePrefixes - _counts.PendingPrefixes);
         prefixes = Math.Min(prefixes, (room + size - 1) / size);
         var added = 0;
         if (prefixes > 0)
@@ -184,26 +184,26 @@ internal sealed class GrowthPlan
         }
 
         var left = Math.Min(need, room) - added;
-        if (left > 0 && _isSubnetShort)
+        if (left > 0 && _isSubnetExhausted)
         {
-            // Stand-ins fill what room there is. A new interface is not made for them unless somebody waits or nothing is free.
+            // Single addresses fill free slots. They justify a new interface only when an ADD is pending or nothing is free.
             added += Place(BlockKind.Ipv4Address, left, room - added, fill: false);
-            var starving = _numbers.Available + added < 0 || (_numbers.Free + _numbers.Pending + added == 0);
-            if (starving)
-                added += PlaceOnNew(BlockKind.Ipv4Address, Math.Max(-(_numbers.Available + added), 1), room - added, fill: false);
+            var mustGrow = _counts.Available + added < 0 || (_counts.Free + _counts.Pending + added == 0);
+            if (mustGrow)
+                added += PlaceOnNew(BlockKind.Ipv4Address, Math.Max(-(_counts.Available + added), 1), room - added, fill: false);
         }
 
         return need - added;
     }
 
     /// <summary>
-    /// Fills up the interfaces that are there. Returns the addresses added. What is <paramref name="ahead"/> goes along with a call that is
-    /// made anyway.
+    /// Fills existing interfaces and returns the number of addresses added. Adds up to <paramref name="ahead"/> addresses to calls that are
+    /// needed anyway.
     /// </summary>
     private int Place(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
-        foreach (var item in _numbers.Usable)
+        foreach (var item in _counts.Usable)
         {
             if (placed >= wanted)
                 break;
@@ -228,7 +228,7 @@ internal sealed class GrowthPlan
         return placed;
     }
 
-    /// <summary>Adds interfaces, none for what is <paramref name="ahead"/> alone. Returns the addresses added.</summary>
+    /// <summary>Adds interfaces and returns the number of addresses added. Adds none for <paramref name="ahead"/> alone.</summary>
     private int PlaceOnNew(BlockKind kind, int wanted, int room, bool fill, int ahead = 0)
     {
         var placed = 0;
@@ -236,7 +236,7 @@ internal sealed class GrowthPlan
         {
             if (_deviceIndexes.Contains(index))
                 continue;
-            if (_snapshot.NoPlace is not null)
+            if (_snapshot.PlacementObstacle is not null)
                 break;
             if (_snapshot.Obstacles.NewInterfaces is { } obstacle)
             {
@@ -262,8 +262,9 @@ internal sealed class GrowthPlan
     }
 
     /// <summary>
-    /// Blocks to ask one subnet for; 0 when it has none. No more than it has beside a new interface's own address, as far as that is known,
-    /// since the cloud gives all or nothing. How many whole prefixes it has is not described: an interface that is there asks for them.
+    /// Number of blocks to request from one subnet; 0 when it has none. Bounded by the subnet's known free addresses less a new interface's
+    /// own address, since the cloud gives all or nothing. The number of whole prefixes is unknown, so an existing interface asks for all it
+    /// needs.
     /// </summary>
     private int Count(BlockKind kind, string subnetId, bool isNew, int slots, int wanted, int room, bool fill)
     {
@@ -272,37 +273,37 @@ internal sealed class GrowthPlan
         count = Math.Max(Math.Min(count, size == 1 ? room : int.MaxValue), 0);
         if (count == 0)
             return 0;
-        if (_snapshot.Obstacles.Against(subnetId, kind, isNew) is { } obstacle)
+        if (_snapshot.Obstacles.ObstacleFor(subnetId, kind, isNew) is { } obstacle)
         {
-            Lacks(obstacle);
+            RefuseSubnet(obstacle);
             return 0;
         }
 
-        var has = size > 1 && !isNew ? int.MaxValue : Math.Max(Left(subnetId) - (isNew ? 1 : 0), 0) / size;
-        if (has < count)
+        var free = size > 1 && !isNew ? int.MaxValue : Math.Max(Left(subnetId) - (isNew ? 1 : 0), 0) / size;
+        if (free < count)
         {
             var need = isNew ? "another interface" : "all that is needed";
-            Lacks(
+            RefuseSubnet(
                 new GrowthObstacle(
                     GrowthObstacleKind.SubnetExhausted,
                     _now + PoolLimits.SubnetBackoff,
                     $"subnet {subnetId} has {_free[subnetId]} free addresses, too few for {need}"
                 )
             );
-            count = has;
+            count = free;
         }
 
         if (_snapshot.Obstacles.Subnets.GetValueOrDefault(subnetId) is not { } refused || count == 0)
             return count;
-        var (bound, mayAsk) =
+        var (refusal, available) =
             size > 1
                 ? (refused.Prefixes, refused.PrefixesAtOnce - _prefixesFromSubnet.GetValueOrDefault(subnetId))
                 : (refused.Addresses, refused.AddressesAtOnce - _takenFromSubnet.GetValueOrDefault(subnetId) - (isNew ? 1 : 0));
-        if (bound is null || mayAsk >= count)
+        if (refusal is null || available >= count)
             return count;
-        // Some may be had, and the rest is asked for when they have been.
-        Refuse(bound with { MayEndAnyMoment = true });
-        return Math.Max(mayAsk, 0);
+        // Part of it can be assigned now; the rest is requested afterwards.
+        Refuse(refusal with { MayEndAnyMoment = true });
+        return Math.Max(available, 0);
     }
 
     private int CountOnNew(BlockKind kind, string subnetId, int wanted, int room, bool fill) =>
@@ -315,24 +316,24 @@ internal sealed class GrowthPlan
             _prefixesFromSubnet[subnetId] = _prefixesFromSubnet.GetValueOrDefault(subnetId) + count;
     }
 
-    /// <summary>Addresses that a subnet still has when the plan is carried out; the largest number where that is not known.</summary>
+    /// <summary>Free addresses of a subnet after this plan; <see cref="int.MaxValue"/> when unknown.</summary>
     private int Left(string subnetId) =>
         _free.GetValueOrDefault(subnetId) is { } free ? free - _takenFromSubnet.GetValueOrDefault(subnetId) : int.MaxValue;
 
-    private void Lacks(GrowthObstacle obstacle)
+    private void RefuseSubnet(GrowthObstacle obstacle)
     {
-        _isSubnetShort = true;
+        _isSubnetExhausted = true;
         Refuse(obstacle);
     }
 
-    /// <summary>The one that ends first says when waiting may help again.</summary>
+    /// <summary>Keeps the obstacle that ends first: it says when a retry may help.</summary>
     private void Refuse(GrowthObstacle obstacle)
     {
         if (_refused is null || obstacle.EndsBefore(_refused))
             _refused = obstacle;
     }
 
-    /// <summary>Blocks that an interface has room for now; 0 while something is being done to it or planned for it.</summary>
+    /// <summary>Free block slots of an interface; 0 while it has an open intent or an action of this plan.</summary>
     private int Slots(InterfaceView item) =>
         _busy.Contains(item.Id) || _taken.ContainsKey(item.Id) ? 0 : _snapshot.Capacity.BlocksPerInterface - item.Blocks.Count;
 
@@ -358,13 +359,18 @@ internal sealed class GrowthPlan
     private bool HasStuckRoom() =>
         _snapshot.Ledger.Intents.Any(open => !IsExpected(open) && open.Intent.InterfaceId is { } id && Room(id) > 0);
 
-    /// <summary>Somebody carries it out, or its outcome shows in a moment.</summary>
-    private bool IsExpected(OpenIntent open) => open.IsRunning || open.DoubtSince is not { } since || _now - since < IpLedger.DoubtWindow;
+    /// <summary>Whether the intent is running, or its outcome will show within <see cref="IpLedger.OutcomeWindow"/>.</summary>
+    private bool IsExpected(OpenIntent open) =>
+        open.IsRunning || open.OutcomeUnknownSince is not { } since || _now - since < IpLedger.OutcomeWindow;
 
     private int Room(NetworkInterfaceId id) =>
-        _numbers.Usable.FirstOrDefault(item => item.Id == id) is { } item
+        _counts.Usable.FirstOrDefault(item => item.Id == id) is { } item
         && !_snapshot.Obstacles.Interfaces.ContainsKey(id)
-        && _snapshot.Obstacles.Against(item.SubnetId, _targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address, isNew: false)
+        && _snapshot.Obstacles.ObstacleFor(
+            item.SubnetId,
+            _targets.UsesPrefixes ? BlockKind.Ipv4Prefix : BlockKind.Ipv4Address,
+            isNew: false
+        )
             is null
             ? Math.Max(_snapshot.Capacity.BlocksPerInterface - item.Blocks.Count, 0)
             : 0;

@@ -5,131 +5,127 @@ namespace VpcCni.Ipamd.Planning;
 /// <summary>Bounds of the pool's loops, queues and waits.</summary>
 internal static class PoolLimits
 {
-    /// <summary>Waiting ADDs; more are refused at once. No node runs as many pods, so this only stops a runaway client.</summary>
+    /// <summary>Most pending ADDs; more are rejected at once. Above the pods of any node: it only stops a runaway client.</summary>
     public const int MaxWaiting = 2_048;
 
-    /// <summary>Events that come within this time of each other cost one plan: the pods of one deployment arrive together.</summary>
+    /// <summary>Events within this time of each other cause one plan: the pods of a deployment arrive together.</summary>
     public static readonly TimeSpan Coalescing = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// ADDs within this time of each other are of one burst: a refill that no pending ADD waits for is collected until they pause.
+    /// ADDs within this time of each other belong to one burst. A refill that no pending ADD waits for is collected until the burst pauses.
     /// </summary>
     public static readonly TimeSpan RefillPause = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Such a refill is made after this time at the latest, whether ADDs have paused or not.</summary>
+    /// <summary>Longest time that such a refill is delayed, whether ADDs have paused or not.</summary>
     public static readonly TimeSpan LongestRefillWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>ADDs of the last time of this length are what the next is expected to bring: EC2 needs about as long to answer.</summary>
+    /// <summary>The ADDs of the last window of this length are the forecast for the next: EC2 takes about as long to answer.</summary>
     public static readonly TimeSpan RefillWindow = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// A subnet with fewer free addresses is short: nothing is assigned there beyond the targets, and no surplus is kept. What another node
-    /// needs outweighs what this one might.
+    /// A subnet with fewer free addresses is nearly exhausted: nothing is assigned from it beyond the targets, and no surplus is kept,
+    /// because other nodes may need its addresses.
     /// </summary>
-    public const int ShortSubnet = 32;
+    public const int NearlyExhausted = 32;
 
-    /// <summary>Most addresses that are assigned beyond the targets while ADDs keep coming (docs/adr/0009).</summary>
-    public const int MostAhead = 8;
+    /// <summary>Most addresses assigned beyond the targets while ADDs keep arriving (docs/adr/0009).</summary>
+    public const int MaxAhead = 8;
 
     /// <summary>
-    /// Addresses that leave cooldown within this time are counted as available when growth is planned: EC2 needs about as long to answer.
+    /// Addresses that leave cooldown within this time count as available when growth is planned: EC2 takes about as long to answer.
     /// </summary>
     public static readonly TimeSpan GrowthHorizon = TimeSpan.FromSeconds(2);
 
-    /// <summary>So long before a cooldown ends the kernel is asked whether the address is really unused.</summary>
-    public static readonly TimeSpan EvidenceLead = TimeSpan.FromSeconds(5);
+    /// <summary>How long before a cooldown ends the kernel is checked for use of the address.</summary>
+    public static readonly TimeSpan KernelCheckLead = TimeSpan.FromSeconds(5);
 
-    /// <summary>When the kernel could not be asked, it is asked again after this.</summary>
-    public static readonly TimeSpan EvidenceRetry = TimeSpan.FromSeconds(1);
+    /// <summary>Pause before the kernel is checked again after a failure.</summary>
+    public static readonly TimeSpan KernelCheckRetry = TimeSpan.FromSeconds(1);
 
-    /// <summary>
-    /// Shortest time between two looks at the kernel for addresses that are not in use any more, while pods wait for one.
-    /// </summary>
-    public static readonly TimeSpan KernelLookInterval = TimeSpan.FromSeconds(5);
+    /// <summary>Shortest time between two kernel checks for addresses that are no longer in use, while ADDs are pending.</summary>
+    public static readonly TimeSpan KernelCheckInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Shrinking happens at most this often (the reference's interval).</summary>
+    /// <summary>Shortest time between two releases (the reference's interval).</summary>
     public static readonly TimeSpan ReleaseInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>Longest pause after releases that fail one after the other; the interval is doubled each time.</summary>
+    /// <summary>Longest pause after consecutive failed releases; the interval doubles with each failure.</summary>
     public static readonly TimeSpan LongestReleasePause = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// An interface in a subnet that is not for pods is not removed before it is this old (the reference's minimum for every interface).
+    /// Minimum age of an interface in an excluded subnet before it is removed (the reference's minimum for every interface).
     /// </summary>
     public static readonly TimeSpan MinimumInterfaceAge = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// An interface that is not needed is kept until no pod has held an address of it for so long: removing it and making it anew costs
-    /// five calls, and load that comes back within a quarter of an hour is the rule (docs/adr/0009).
+    /// How long an unneeded interface is kept after its last pod: removing and recreating it costs five calls, and load usually returns
+    /// within a quarter of an hour (docs/adr/0009).
     /// </summary>
     public static readonly TimeSpan IdleInterface = TimeSpan.FromMinutes(15);
 
     /// <summary>The same for a single address or prefix, which costs two calls.</summary>
     public static readonly TimeSpan IdleBlock = TimeSpan.FromMinutes(5);
 
-    /// <summary>What could be released within this time of another release goes with it: one call instead of several.</summary>
+    /// <summary>Blocks that become releasable within this time of another release join its call.</summary>
     public static readonly TimeSpan ReleaseTogether = IdleBlock / 2;
 
-    /// <summary>Time between two looks at the instance metadata and at the kernel, before jitter.</summary>
+    /// <summary>Time between two reads of the instance metadata and of the kernel, before jitter.</summary>
     public static readonly TimeSpan HintInterval = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// Time between two observations of the cloud when nothing hints at a difference, before jitter: each is a control-plane call on every
+    /// Time between two observations of the cloud when no hint shows a difference, before jitter. Each is a control-plane call on every
     /// node of the cluster.
     /// </summary>
     public static readonly TimeSpan ResyncInterval = TimeSpan.FromMinutes(15);
 
     /// <summary>
-    /// At a restart with addresses that checkpoint and metadata agree on, the cloud's first answer is waited for so long; then pods are
-    /// served, and it is asked on.
+    /// At a restart with addresses that checkpoint and metadata agree on, how long to wait for the cloud's first answer before pods are
+    /// served without it. The observation continues.
     /// </summary>
-    public static readonly TimeSpan FirstAnswer = TimeSpan.FromSeconds(3);
+    public static readonly TimeSpan FirstObservationWait = TimeSpan.FromSeconds(3);
 
-    /// <summary>First pause after an observation that failed; doubled each time, at most <see cref="HintInterval"/>.</summary>
+    /// <summary>First pause after a failed observation; doubles with each failure, at most <see cref="HintInterval"/>.</summary>
     public static readonly TimeSpan FirstObserveRetry = TimeSpan.FromSeconds(5);
 
     /// <summary>Shortest time between two descriptions of the subnets.</summary>
     public static readonly TimeSpan SubnetInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How often a subnet is described at once because it refused addresses, while one refusal follows the other: several nodes may take
-    /// its last addresses at the same time, and a description may show addresses that nobody can have.
+    /// How many consecutive refusals of addresses trigger an immediate description of the subnet. Several nodes may take its last addresses
+    /// at once, and a description may show addresses that cannot be assigned.
     /// </summary>
-    public const int SubnetLooks = 3;
+    public const int MaxSubnetRefreshes = 3;
 
-    /// <summary>How long no growth is tried after a subnet had no address left (the reference's pause).</summary>
+    /// <summary>How long growth pauses after a subnet had no free address (the reference's pause).</summary>
     public static readonly TimeSpan SubnetBackoff = TimeSpan.FromMinutes(2);
 
-    /// <summary>After a limit or a missing permission: facts that change only when a person acts.</summary>
+    /// <summary>Pause after a limit or a missing permission, which only a person can change.</summary>
     public static readonly TimeSpan FactBackoff = TimeSpan.FromMinutes(1);
 
-    /// <summary>Longest pause after the same fact again and again.</summary>
+    /// <summary>Longest pause after the same such obstacle recurs.</summary>
     public static readonly TimeSpan LongestFactBackoff = TimeSpan.FromMinutes(10);
 
-    /// <summary>First and longest pause after a throttled or failed call; doubled each time, with full jitter.</summary>
+    /// <summary>First and longest pause after a throttled or failed call; doubles each time, with full jitter.</summary>
     public static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Time between two looks at the primary interface's security groups in the instance metadata, before jitter (the reference's
+    /// Time between two reads of the primary interface's security groups from the instance metadata, before jitter (the reference's
     /// interval).
     /// </summary>
     public static readonly TimeSpan GroupsInterval = TimeSpan.FromSeconds(30);
 
-    /// <summary>
-    /// First and longest pause after an interface could not be given its security groups; doubled each time, with jitter.
-    /// </summary>
+    /// <summary>First and longest pause after setting an interface's security groups failed; doubles each time, with jitter.</summary>
     public static readonly TimeSpan FirstGroupsRetry = TimeSpan.FromSeconds(5);
     public static readonly TimeSpan LongestGroupsRetry = TimeSpan.FromMinutes(5);
 
-    /// <summary>A new interface must show up as a link of the kernel within this time after it was attached.</summary>
+    /// <summary>A new interface must appear as a kernel link within this time after it was attached.</summary>
     public static readonly TimeSpan LinkDeadline = TimeSpan.FromSeconds(30);
 
-    /// <summary>First and longest pause between two looks at a detachment under way.</summary>
-    public static readonly TimeSpan FirstDetachLook = TimeSpan.FromSeconds(2);
-    public static readonly TimeSpan LongestDetachLook = TimeSpan.FromSeconds(10);
+    /// <summary>First and longest pause between two polls of a pending detachment.</summary>
+    public static readonly TimeSpan FirstDetachPoll = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan LongestDetachPoll = TimeSpan.FromSeconds(10);
 
-    /// <summary>First and longest pause before a change whose outcome is in doubt is gone on with; doubled each time.</summary>
+    /// <summary>First and longest pause before a change with an unknown outcome is resumed; doubles each time.</summary>
     public static readonly TimeSpan FirstResume = TimeSpan.FromSeconds(1);
     public static readonly TimeSpan LongestResume = TimeSpan.FromMinutes(1);
 

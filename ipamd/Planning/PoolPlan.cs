@@ -4,60 +4,60 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
-/// <summary>One change of what is attached to this node.</summary>
+/// <summary>One change of the interfaces and blocks attached to this node.</summary>
 internal abstract record PoolAction
 {
     private PoolAction() { }
 
-    /// <summary>For the log.</summary>
+    /// <summary>Text for the log.</summary>
     public string Description =>
         this switch
         {
             AssignBlocks assign => $"add {assign.Blocks.Count} blocks to {assign.Interface}",
             AddInterface add => $"add an interface with {add.Blocks.Count} blocks as device {add.DeviceIndex} in {add.SubnetId}",
-            ReleaseBlocks release => $"give back {release.Blocks.Count} blocks of {release.Interface}",
+            ReleaseBlocks release => $"release {release.Blocks.Count} blocks of {release.Interface}",
             RemoveInterface remove => $"remove {remove.Interface}",
             _ => throw new InvalidOperationException($"unnamed action {GetType().Name}"),
         };
 
-    /// <summary>Add blocks to an interface.</summary>
+    /// <summary>Adds blocks to an interface.</summary>
     internal sealed record AssignBlocks(NetworkInterfaceId Interface, string SubnetId, BlockRequest Blocks) : PoolAction;
 
-    /// <summary>Create, attach and wire an interface that brings these blocks.</summary>
+    /// <summary>Creates and attaches an interface with these blocks, and configures its link.</summary>
     internal sealed record AddInterface(int DeviceIndex, string SubnetId, BlockRequest Blocks) : PoolAction;
 
-    /// <summary>Give unused blocks back.</summary>
+    /// <summary>Releases unused blocks.</summary>
     internal sealed record ReleaseBlocks(NetworkInterfaceId Interface, IReadOnlyList<IPNetwork> Blocks) : PoolAction;
 
-    /// <summary>Detach and delete an unused interface.</summary>
+    /// <summary>Detaches and deletes an unused interface.</summary>
     internal sealed record RemoveInterface(NetworkInterfaceId Interface) : PoolAction;
 }
 
-/// <summary>What the planner decided and why.</summary>
+/// <summary>The planner's decisions and their reasons.</summary>
 internal sealed record PoolPlan
 {
-    /// <summary>Independent of each other: no two concern the same interface, so they may run at the same time.</summary>
+    /// <summary>The actions. No two concern the same interface, so they may run concurrently.</summary>
     public required IReadOnlyList<PoolAction> Actions { get; init; }
 
-    /// <summary>Addresses missing against targets and demand.</summary>
+    /// <summary>Number of addresses missing for targets and demand.</summary>
     public required int Shortage { get; init; }
 
-    /// <summary>Free addresses beyond the targets.</summary>
+    /// <summary>Number of free addresses beyond the targets.</summary>
     public required int Surplus { get; init; }
 
-    /// <summary>A whole interface is more than the targets ask for.</summary>
+    /// <summary>Whether the targets are met without one whole interface.</summary>
     public bool HasSpareInterface { get; init; }
 
     /// <summary>What may be released, now or later; null when nothing may.</summary>
     public SurplusReport? SurplusReport { get; init; }
 
-    /// <summary>Waiting ADDs, by number, that nothing under way, planned or cooling can serve in time.</summary>
+    /// <summary>Numbers of the pending ADDs that no free, pending, planned or cooling address can serve in time.</summary>
     public required IReadOnlyList<long> Unservable { get; init; }
 
-    /// <summary>Why the shortage is not, or not wholly, covered by what is under way and by the actions.</summary>
+    /// <summary>Why pending changes and actions do not cover the shortage; null when they do.</summary>
     public GrowthObstacle? Obstacle { get; init; }
 
-    /// <summary>A refill is being collected: when it is made at the latest; null when none is.</summary>
+    /// <summary>When the refill being collected is made at the latest; null when none is.</summary>
     public DateTimeOffset? RefillAt { get; init; }
 
     /// <summary>When time alone changes the plan; null when only an event can.</summary>

@@ -3,44 +3,44 @@
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// Decides what to attach and what to give back. A pure function: the same snapshot gives the same plan. The targets are those of the AWS
-/// VPC CNI; where we differ on purpose: waiting ADDs are demand, cooling addresses are not available, an empty pool is always too low, max
-/// pods caps single addresses, not only whole steps, and what is under way is neither waited for nor asked for twice.
+/// Decides what to attach and what to release. Pure: the same snapshot gives the same plan. The targets are those of the AWS VPC CNI.
+/// Deliberate differences: pending ADDs are demand, cooling addresses are not available, an empty pool is always too low, max pods caps
+/// single addresses as well as whole steps, and pending changes count as supply.
 /// </summary>
 internal static class PoolPlanner
 {
     public static PoolPlan Plan(PoolSnapshot snapshot, PoolTargets targets, DateTimeOffset now)
     {
-        var numbers = PoolCounts.Of(snapshot, targets, now);
-        var growth = GrowthPlan.Plan(snapshot, targets, numbers, now);
-        var dueAt = Refill.DueAt(snapshot, numbers, growth.Actions, now);
+        var counts = PoolCounts.Of(snapshot, targets, now);
+        var growth = GrowthPlan.Plan(snapshot, targets, counts, now);
+        var dueAt = Refill.DueAt(snapshot, counts, growth.Actions, now);
         DateTimeOffset? refillAt = growth.Actions.Count > 0 && dueAt > now ? dueAt : null;
-        var shrinkage =
+        var shrink =
             growth.Actions.Count > 0 ? ShrinkPlan.None
             : growth.Shortage > 0 ? ShrinkPlan.MakeRoom(snapshot, targets, growth, now)
             : snapshot.Waiting.Count > 0 ? ShrinkPlan.None
-            : ShrinkPlan.Plan(snapshot, targets, numbers, now);
-        var supply = snapshot.Ledger.Free + numbers.Pending + growth.Added + growth.Deferred;
+            : ShrinkPlan.Plan(snapshot, targets, counts, now);
+        var supply = snapshot.Ledger.Free + counts.Pending + growth.Added + growth.Deferred;
         var cooldownEnds = snapshot.Ledger.CooldownEnds;
         return new PoolPlan
         {
-            Actions = refillAt is not null ? [] : [.. growth.Actions, .. shrinkage.Actions],
+            Actions = refillAt is not null ? [] : [.. growth.Actions, .. shrink.Actions],
             Shortage = Math.Max(growth.Shortage, 0),
-            Surplus = shrinkage.Over,
-            HasSpareInterface = shrinkage.HasSpareInterface,
-            SurplusReport = shrinkage.SurplusReport,
-            // Without an obstacle everything that is missing is on its way.
+            Surplus = shrink.Surplus,
+            HasSpareInterface = shrink.HasSpareInterface,
+            SurplusReport = shrink.SurplusReport,
+            // Without an obstacle, pending changes and actions cover the whole shortage.
             Unservable = growth.Obstacle is null ? [] : QueueForecast.Unservable(snapshot.Waiting, supply, cooldownEnds),
             Obstacle = growth.Obstacle,
             RefillAt = refillAt,
             ReplanAt = Earliest(
-                // Then there is an address more, for those who wait or as a surplus.
+                // One more address is free then, for a pending ADD or as surplus.
                 cooldownEnds.Count > 0
                     ? cooldownEnds[0]
                     : null,
                 refillAt,
                 growth.Shortage > 0 ? growth.Obstacle?.Until : null,
-                shrinkage.ReplanAt
+                shrink.ReplanAt
             ),
         };
     }

@@ -8,72 +8,72 @@ internal sealed record PoolSnapshot
 {
     public required LedgerView Ledger { get; init; }
 
-    /// <summary>ADDs that wait for an address, in the order of their arrival.</summary>
+    /// <summary>The pending ADDs, in order of arrival.</summary>
     public required IReadOnlyList<PendingAdd> Waiting { get; init; }
     public required PoolCapacity Capacity { get; init; }
 
-    /// <summary>Subnets that a new interface may be created in, the best one first.</summary>
+    /// <summary>Subnets that a new interface may be created in, best first.</summary>
     public required IReadOnlyList<SubnetCandidate> Subnets { get; init; }
 
-    /// <summary>What stands against growth now, and where.</summary>
+    /// <summary>The obstacles to growth.</summary>
     public GrowthObstacles Obstacles { get; init; } = GrowthObstacles.None;
 
-    /// <summary>Why no interface can be made anywhere; null when <see cref="Subnets"/> says where.</summary>
-    public GrowthObstacle? NoPlace { get; init; }
+    /// <summary>Why no interface can be created in any subnet; null when <see cref="Subnets"/> says where one can.</summary>
+    public GrowthObstacle? PlacementObstacle { get; init; }
 
-    /// <summary>Attached, and usable as soon as their interface is wired.</summary>
+    /// <summary>Attached addresses that only lack their link.</summary>
     public AwaitedAddresses Awaited { get; init; } = AwaitedAddresses.None;
 
-    /// <summary>Since when addresses have been missing; null when none were at the last plan.</summary>
-    public DateTimeOffset? ShortSince { get; init; }
+    /// <summary>When the current shortage began; null when the last plan had none.</summary>
+    public DateTimeOffset? ShortageSince { get; init; }
 
     /// <summary>
-    /// The node takes no new pods: the pool serves those that come all the same, and is neither warmed nor shrunk by interfaces.
+    /// Whether the node takes no new pods. The pool still serves the pods that come, but keeps nothing warm and removes no interface.
     /// </summary>
     public bool IsUnschedulable { get; init; }
 
-    /// <summary>Why nothing is released to the cloud; null when something may be.</summary>
+    /// <summary>Why nothing may be released to the cloud; null when releases are allowed.</summary>
     public string? ReleaseObstacle { get; init; }
 
     /// <summary>
-    /// When this daemon had seen what is attached, if other targets may have left a surplus that is not gone yet; else null.
+    /// When this daemon first observed the attached interfaces, if earlier targets may have left a surplus; otherwise null.
     /// </summary>
     public DateTimeOffset? TargetsChangedAt { get; init; }
 
     /// <summary>
-    /// When something may be given back again: never more often than every <see cref="PoolLimits.ReleaseInterval"/>, so that churn costs no
-    /// cloud calls, and less often after failures.
+    /// When the next release is allowed: at least <see cref="PoolLimits.ReleaseInterval"/> after the last one, so that churn costs no cloud
+    /// calls, and later after failures.
     /// </summary>
     public required DateTimeOffset MayReleaseAt { get; init; }
 
-    /// <summary>When last no interface was more than the targets ask for.</summary>
+    /// <summary>The last time when the targets needed every interface.</summary>
     public DateTimeOffset LastNeededAt { get; init; }
 }
 
-/// <summary>One who waits.</summary>
-/// <param name="Number">Its place's number; never used twice.</param>
-/// <param name="Deadline">When it gives up.</param>
+/// <summary>An ADD that waits for an address.</summary>
+/// <param name="Number">Queue ticket, unique per daemon run.</param>
+/// <param name="Deadline">When the ADD expires.</param>
 internal readonly record struct PendingAdd(long Number, DateTimeOffset Deadline);
 
 /// <summary>A subnet for new interfaces.</summary>
-/// <param name="Id">The subnet.</param>
-/// <param name="FreeAddresses">As last described; null when it never was.</param>
+/// <param name="Id">The subnet's id.</param>
+/// <param name="FreeAddresses">Free addresses as last described; null when never described.</param>
 internal sealed record SubnetCandidate(string Id, int? FreeAddresses)
 {
-    /// <summary>It is known to have few addresses left: <see cref="PoolLimits.ShortSubnet"/>.</summary>
-    public bool IsShort => FreeAddresses < PoolLimits.ShortSubnet;
+    /// <summary>Whether the subnet has fewer than <see cref="PoolLimits.NearlyExhausted"/> free addresses.</summary>
+    public bool IsNearlyExhausted => FreeAddresses < PoolLimits.NearlyExhausted;
 }
 
-/// <summary>What this node can carry.</summary>
-/// <param name="MaxInterfaces">Of the instance type, or MAX_ENI where that is lower; the primary one included.</param>
-/// <param name="BlocksPerInterface">Secondary addresses or prefixes per interface: its address limit less the primary address.</param>
-/// <param name="MaxPods">More addresses than this are never attached, as far as whole blocks allow.</param>
-/// <param name="UsesPrimary">The primary interface carries pods like the others; not so with custom networking.</param>
+/// <summary>The number of interfaces, blocks and pods that this node can carry.</summary>
+/// <param name="MaxInterfaces">The instance type's limit, or MAX_ENI when lower; includes the primary interface.</param>
+/// <param name="BlocksPerInterface">Secondary addresses or prefixes per interface: the address limit less the primary address.</param>
+/// <param name="MaxPods">Most addresses to attach; whole blocks may exceed it.</param>
+/// <param name="UsesPrimary">Whether the primary interface carries pods; false with custom networking.</param>
 internal sealed record PoolCapacity(int MaxInterfaces, int BlocksPerInterface, int MaxPods, bool UsesPrimary = true)
 {
     /// <summary>
-    /// The reference's formula for the pods of a node: every secondary address of every interface that carries pods, and two pods on the
-    /// host network.
+    /// The reference's formula for max pods: every secondary address of every interface that carries pods, and two pods on the host
+    /// network.
     /// </summary>
     public static int DefaultMaxPods(int podInterfaces, int addressesPerInterface) => (podInterfaces * (addressesPerInterface - 1)) + 2;
 }

@@ -3,8 +3,8 @@
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// How many addresses and interfaces an operator wants ready. Names and meaning are those of the AWS VPC CNI (docs/eni-and-ip-target.md and
-/// docs/prefix-and-ip-target.md there).
+/// How many addresses and interfaces the pool keeps ready. Names and meaning are those of the AWS VPC CNI (its docs/eni-and-ip-target.md
+/// and docs/prefix-and-ip-target.md).
 /// </summary>
 internal sealed record PoolTargets
 {
@@ -12,36 +12,33 @@ internal sealed record PoolTargets
     public bool UsesPrefixes { get; init; }
 
     /// <summary>
-    /// WARM_ENI_TARGET: whole interfaces' worth of free addresses to keep. Ignored when one of the two address targets is set, and with
-    /// prefixes.
+    /// WARM_ENI_TARGET: free addresses to keep, in whole interfaces. Ignored with prefixes and when an address target is set.
     /// </summary>
     public int WarmEniTarget { get; init; } = 1;
 
-    /// <summary>
-    /// WARM_PREFIX_TARGET: wholly free prefixes to keep. Ignored without prefixes, and when one of the two address targets is set.
-    /// </summary>
+    /// <summary>WARM_PREFIX_TARGET: wholly free prefixes to keep. Ignored without prefixes and when an address target is set.</summary>
     public int WarmPrefixTarget { get; init; } = 1;
 
     /// <summary>WARM_IP_TARGET: free addresses to keep; 0 means unset.</summary>
     public int WarmIpTarget { get; init; }
 
-    /// <summary>MINIMUM_IP_TARGET: addresses to have at least, free or not; 0 means unset.</summary>
+    /// <summary>MINIMUM_IP_TARGET: minimum number of attached addresses, free or not; 0 means unset.</summary>
     public int MinimumIpTarget { get; init; }
 
-    /// <summary>MAX_ENI: fewer interfaces than the instance type allows; null means unset.</summary>
+    /// <summary>MAX_ENI: most interfaces, where that is fewer than the instance type allows; null means unset.</summary>
     public int? MaxEni { get; init; }
 
-    /// <summary>How many pods the node runs at most; null means what the instance type allows. The pool never grows beyond it.</summary>
+    /// <summary>VPCCNI_MAX_PODS: most pods of this node, which the pool never grows beyond; null means the instance type's limit.</summary>
     public int? MaxPods { get; init; }
 
-    /// <summary>WARM_IP_TARGET or MINIMUM_IP_TARGET is set: addresses are counted, not interfaces or prefixes.</summary>
+    /// <summary>Whether WARM_IP_TARGET or MINIMUM_IP_TARGET is set, so that addresses count and not interfaces or prefixes.</summary>
     public bool UsesAddressTargets => WarmIpTarget > 0 || MinimumIpTarget > 0;
 
-    /// <summary>Addresses of the block that the pool grows by.</summary>
+    /// <summary>Number of addresses in the block that the pool grows by.</summary>
     public int BlockSize => UsesPrefixes ? PrefixSize : 1;
 
-    /// <summary>The targets that are set, as the variables spell them.</summary>
-    public string InWords()
+    /// <summary>The targets in force, as environment variables.</summary>
+    public string Describe()
     {
         List<string> words = UsesAddressTargets
             ? [$"WARM_IP_TARGET={WarmIpTarget}", $"MINIMUM_IP_TARGET={MinimumIpTarget}"]
@@ -55,12 +52,12 @@ internal sealed record PoolTargets
         return string.Join(' ', words);
     }
 
-    /// <summary>All of them, in force or not: which are depends on the instance type, too.</summary>
-    public string AllInWords() =>
+    /// <summary>All targets as environment variables, in force or not: which ones apply also depends on the instance type.</summary>
+    public string DescribeAll() =>
         $"WARM_ENI_TARGET={WarmEniTarget} WARM_IP_TARGET={WarmIpTarget} MINIMUM_IP_TARGET={MinimumIpTarget} "
         + $"WARM_PREFIX_TARGET={WarmPrefixTarget} "
         + $"ENABLE_PREFIX_DELEGATION={(UsesPrefixes ? "true" : "false")} MAX_ENI={MaxEni} VPCCNI_MAX_PODS={MaxPods}";
 
-    /// <summary>Addresses of a /28, all of them usable.</summary>
+    /// <summary>Number of addresses in a /28, all usable.</summary>
     public const int PrefixSize = 16;
 }

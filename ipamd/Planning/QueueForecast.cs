@@ -3,27 +3,27 @@
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// Who of those who wait can be served in time: by what is free, under way or planned, else by an address that leaves cooldown before its
+/// Forecasts which pending ADDs can be served in time: by free, pending or planned addresses, or by one that leaves cooldown before the
 /// deadline. First come, first served.
 /// </summary>
 internal static class QueueForecast
 {
-    /// <summary>The numbers of those for whom waiting is useless.</summary>
-    /// <param name="waiting">In the order of their arrival.</param>
-    /// <param name="supply">Addresses that are free or will be added.</param>
-    /// <param name="cooldownEnds">Soonest first.</param>
+    /// <summary>Returns the tickets of the ADDs that cannot be served in time.</summary>
+    /// <param name="waiting">The pending ADDs, in order of arrival.</param>
+    /// <param name="supply">Number of addresses that are free or will be added.</param>
+    /// <param name="cooldownEnds">Ends of cooldowns, earliest first.</param>
     public static IReadOnlyList<long> Unservable(IReadOnlyList<PendingAdd> waiting, int supply, IReadOnlyList<DateTimeOffset> cooldownEnds)
     {
-        List<long> hopeless = [];
+        List<long> unservable = [];
         var cooled = 0;
-        foreach (var waiter in waiting.Skip(Math.Max(supply, 0)))
+        foreach (var pending in waiting.Skip(Math.Max(supply, 0)))
         {
-            if (cooled < cooldownEnds.Count && cooldownEnds[cooled] < waiter.Deadline)
+            if (cooled < cooldownEnds.Count && cooldownEnds[cooled] < pending.Deadline)
                 cooled++;
             else
-                hopeless.Add(waiter.Number);
+                unservable.Add(pending.Number);
         }
 
-        return hopeless;
+        return unservable;
     }
 }

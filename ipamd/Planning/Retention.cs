@@ -4,35 +4,35 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// How long a surplus is kept. Load that comes back within minutes is the rule, and what it needs anew costs calls; but nothing is kept
-/// that a change of the settings made a surplus, nor anything of a subnet that is short of addresses.
+/// Decides how long a surplus is kept. Load usually returns within minutes, and assigning again costs calls. A surplus that comes from
+/// changed settings or lies in a nearly exhausted subnet is not kept.
 /// </summary>
 internal sealed class Retention(PoolSnapshot snapshot)
 {
-    /// <summary>When an unused block that is a surplus goes; not later than now where it may at once.</summary>
-    public DateTimeOffset GoesAt(InterfaceView item, BlockView block) =>
-        Keeps(item, block.UnheldSince) ? block.UnheldSince + PoolLimits.IdleBlock : block.UnheldSince;
+    /// <summary>When an unused surplus block may be released; in the past when it may be released now.</summary>
+    public DateTimeOffset RemovableAt(InterfaceView item, BlockView block) =>
+        Keeps(item, block.UnusedSince) ? block.UnusedSince + PoolLimits.IdleBlock : block.UnusedSince;
 
-    /// <summary>The same for an unused interface. One that is only kept warm is needed, too, as long as the targets ask for it.</summary>
-    public DateTimeOffset GoesAt(InterfaceView item)
+    /// <summary>When an unused interface may be removed. An interface that the targets need as warm reserve is not removed.</summary>
+    public DateTimeOffset RemovableAt(InterfaceView item)
     {
-        if (item.IsExcluded || !Keeps(item, item.UnheldSince))
-            return Later(item.UnheldSince, item.SeenAt + PoolLimits.MinimumInterfaceAge);
-        var neededAt = item.Total > 0 ? Later(item.UnheldSince, snapshot.LastNeededAt) : item.UnheldSince;
-        return neededAt + PoolLimits.IdleInterface;
+        if (item.IsExcluded || !Keeps(item, item.UnusedSince))
+            return Later(item.UnusedSince, item.FirstSeenAt + PoolLimits.MinimumInterfaceAge);
+        var lastNeededAt = item.Total > 0 ? Later(item.UnusedSince, snapshot.LastNeededAt) : item.UnusedSince;
+        return lastNeededAt + PoolLimits.IdleInterface;
     }
 
-    /// <summary>Why an unused interface is still there before that.</summary>
+    /// <summary>Why an unused interface is kept until <see cref="RemovableAt(InterfaceView)"/>.</summary>
     public string Why(InterfaceView item) =>
-        item.IsExcluded || !Keeps(item, item.UnheldSince) ? "an interface stays for a minute at least" : ForLoad;
+        item.IsExcluded || !Keeps(item, item.UnusedSince) ? "an interface is kept for at least a minute" : KeptForLoad;
 
-    /// <summary>Why an unused block is still there before that.</summary>
-    public const string ForLoad = "kept in case the load comes back";
+    /// <summary>Why an unused block is kept until <see cref="RemovableAt(InterfaceView, BlockView)"/>.</summary>
+    public const string KeptForLoad = "kept in case the load comes back";
 
     private bool Keeps(InterfaceView item, DateTimeOffset unheldSince) =>
         !(unheldSince <= snapshot.TargetsChangedAt) && !IsShort(item.SubnetId);
 
-    private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.IsShort);
+    private bool IsShort(string subnetId) => snapshot.Subnets.Any(subnet => subnet.Id == subnetId && subnet.IsNearlyExhausted);
 
     private static DateTimeOffset Later(DateTimeOffset first, DateTimeOffset second) => first > second ? first : second;
 }

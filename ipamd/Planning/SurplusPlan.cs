@@ -4,106 +4,111 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Planning;
 
-/// <summary>What the pool has beyond its targets, as an operator is told.</summary>
-/// <param name="Addresses">Of the interfaces and blocks that may go.</param>
-/// <param name="Interfaces">Of them, whole interfaces.</param>
-/// <param name="Why">Why it is still there.</param>
-/// <param name="GoesAt">When the first of it goes; null when nobody can say.</param>
-internal sealed record SurplusReport(int Addresses, int Interfaces, string Why, DateTimeOffset? GoesAt);
+/// <summary>The pool's surplus beyond its targets, as operators see it.</summary>
+/// <param name="Addresses">Number of addresses, those of whole interfaces included.</param>
+/// <param name="Interfaces">Number of whole interfaces.</param>
+/// <param name="Why">Why the surplus is still attached.</param>
+/// <param name="RemovableAt">When the first of it is released; null when unknown.</param>
+internal sealed record SurplusReport(int Addresses, int Interfaces, string Why, DateTimeOffset? RemovableAt);
 
 /// <summary>
-/// Which surplus goes now and which later, nobody waiting: blocks that do not fit the mode or the subnets, then whole interfaces, then
-/// blocks.
+/// Decides which surplus is released now and which later, while no ADD is pending: blocks that do not fit the mode or the subnets, then
+/// whole interfaces, then blocks.
 /// </summary>
 internal sealed class SurplusPlan
 {
     private readonly PoolTargets _targets;
-    private readonly PoolCounts _numbers;
+    private readonly PoolCounts _counts;
     private readonly InterfaceView[] _idle;
     private readonly DateTimeOffset _now;
     private readonly Retention _retention;
 
-    /// <param name="idle">Interfaces that nothing is being done to.</param>
-    /// <param name="over">Free addresses beyond the targets.</param>
-    public SurplusPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts numbers, InterfaceView[] idle, int over, DateTimeOffset now)
+    /// <param name="idle">Interfaces without an open intent.</param>
+    /// <param name="surplus">Number of free addresses beyond the targets.</param>
+    public SurplusPlan(PoolSnapshot snapshot, PoolTargets targets, PoolCounts counts, InterfaceView[] idle, int surplus, DateTimeOffset now)
     {
-        (_targets, _numbers, _idle, _now) = (targets, numbers, idle, now);
+        (_targets, _counts, _idle, _now) = (targets, counts, idle, now);
         _retention = new Retention(snapshot);
-        if (Unneeded(over) is { Count: > 0 } misfits)
+        if (Unneeded(surplus) is { Count: > 0 } unneeded)
         {
-            Actions = misfits;
-            Addresses = misfits.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Sum(AddressBlocks.Count));
+            Actions = unneeded;
+            Addresses = unneeded.OfType<PoolAction.ReleaseBlocks>().Sum(action => action.Blocks.Sum(AddressBlocks.Count));
             return;
         }
 
-        InterfaceView[] removable = snapshot.IsUnschedulable ? [] : [.. Removable(over)];
+        InterfaceView[] removable = snapshot.IsUnschedulable ? [] : [.. Removable(surplus)];
         HasSpareInterface = removable.Any(item => !item.IsExcluded && item.Total > 0);
-        var freePrefixes = numbers.FreePrefixes;
-        // Of several spare interfaces that are too many together, only some go.
+        var freePrefixes = counts.FreePrefixes;
+        // Of several spare interfaces that together exceed the surplus, only some are removed.
         foreach (
             var item in removable
                 .OrderByDescending(item => item.DeviceIndex)
-                .Where(item => item.IsExcluded || item.Total == 0 || item.Total <= over)
+                .Where(item => item.IsExcluded || item.Total == 0 || item.Total <= surplus)
         )
         {
             Interfaces++;
             Addresses += item.Total;
             if (item.IsExcluded)
                 continue;
-            over -= item.Total;
+            surplus -= item.Total;
             freePrefixes -= item.Blocks.Count(block => !block.IsSingle);
         }
 
         // One interface at a time: each costs two calls and some seconds, and demand may return meanwhile.
-        if (removable.Where(item => _retention.GoesAt(item) <= now).MaxBy(item => item.DeviceIndex) is { } ripe)
+        if (removable.Where(item => _retention.RemovableAt(item) <= now).MaxBy(item => item.DeviceIndex) is { } due)
         {
-            Actions = [new PoolAction.RemoveInterface(ripe.Id)];
+            Actions = [new PoolAction.RemoveInterface(due.Id)];
             return;
         }
 
-        if (removable.MinBy(_retention.GoesAt) is { } next)
-            (NextAt, Why) = (_retention.GoesAt(next), _retention.Why(next));
-        // What will go with an interface does not go block by block before.
+        if (removable.MinBy(_retention.RemovableAt) is { } next)
+            (NextAt, Why) = (_retention.RemovableAt(next), _retention.Why(next));
+        // Blocks of a removable interface are released with it and not before.
         var others = idle.Where(item => item.IsUsable && !removable.Contains(item));
-        // Without address targets and prefixes nothing but whole interfaces is given back, as in the reference.
+        // Without address targets and prefixes only whole interfaces are removed, as in the reference.
         if (targets.UsesAddressTargets)
-            Release(others, over, block => PoolCounts.Counts(block, targets));
+            Release(others, surplus, block => PoolCounts.Counts(block, targets));
         else if (targets.UsesPrefixes)
-            Release(others, Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, over), block => !block.IsSingle);
+            Release(
+                others,
+                Math.Min((freePrefixes - targets.WarmPrefixTarget) * PoolTargets.PrefixSize, surplus),
+                block => !block.IsSingle
+            );
     }
 
     public IReadOnlyList<PoolAction> Actions { get; private set; } = [];
 
-    /// <summary>When time alone makes more of it go; null when only an event can.</summary>
+    /// <summary>When time alone makes the next release due; null when only an event can.</summary>
     public DateTimeOffset? NextAt { get; private set; }
 
-    /// <summary>Why what does not go now is still there.</summary>
-    public string Why { get; } = Retention.ForLoad;
+    /// <summary>Why the part that is not released now is still attached.</summary>
+    public string Why { get; } = Retention.KeptForLoad;
 
-    /// <summary>A whole interface is more than the targets ask for.</summary>
+    /// <summary>Whether the targets are met without one whole interface.</summary>
     public bool HasSpareInterface { get; }
 
-    /// <summary>Addresses that go now or later.</summary>
+    /// <summary>Number of addresses released now or later.</summary>
     public int Addresses { get; private set; }
 
-    /// <summary>Interfaces that go now or later.</summary>
+    /// <summary>Number of interfaces removed now or later.</summary>
     public int Interfaces { get; private set; }
 
-    private IEnumerable<InterfaceView> Removable(int over) =>
+    private IEnumerable<InterfaceView> Removable(int surplus) =>
         _idle.Where(item =>
-            !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, over))
+            !item.IsPrimary && !item.MayHoldOrphans && ShrinkPlan.IsUnused(item) && (item.IsExcluded || IsSpare(item, surplus))
         );
 
     /// <summary>
-    /// Unused blocks that the mode does not count, those of an interface whose subnet is excluded, and stand-ins that are no longer needed.
+    /// Unused blocks that the mode does not count, blocks of an excluded primary interface, and single addresses that prefixes make
+    /// unnecessary.
     /// </summary>
-    private List<PoolAction> Unneeded(int over)
+    private List<PoolAction> Unneeded(int surplus)
     {
-        // Stand-ins go when whole prefixes alone are enough.
+        // Single addresses are unnecessary when whole prefixes alone are enough.
         var arePrefixesEnough =
             _targets.UsesAddressTargets
-            || _numbers.Free - _numbers.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize;
-        var surplusSingles = _targets.UsesPrefixes && _numbers.FreeSingles <= over && arePrefixesEnough;
+            || _counts.Free - _counts.FreeSingles >= Math.Max(_targets.WarmPrefixTarget, 1) * PoolTargets.PrefixSize;
+        var surplusSingles = _targets.UsesPrefixes && _counts.FreeSingles <= surplus && arePrefixesEnough;
         return ShrinkPlan.ReleaseAll(
             _idle,
             (item, block) =>
@@ -112,26 +117,26 @@ internal sealed class SurplusPlan
     }
 
     /// <summary>
-    /// The others are enough without it. One that brings nothing is spare: what the pool is short of is put on it long before it is taken
-    /// for idle.
+    /// Whether the targets are met without this interface. One without addresses is spare: a shortage would have put blocks on it long
+    /// before it counts as idle.
     /// </summary>
-    private bool IsSpare(InterfaceView item, int over)
+    private bool IsSpare(InterfaceView item, int surplus)
     {
         var addresses = item.Blocks.Sum(block => block.Capacity);
         if (addresses == 0)
             return true;
-        if (addresses > over)
+        if (addresses > surplus)
             return false;
         return _targets.UsesAddressTargets
             || !_targets.UsesPrefixes
-            || _numbers.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= _targets.WarmPrefixTarget;
+            || _counts.FreePrefixes - item.Blocks.Count(block => !block.IsSingle) >= _targets.WarmPrefixTarget;
     }
 
     /// <summary>
-    /// Emptiest interface first, so that it may become removable; highest address first, since the ledger hands out the lowest. Only what
-    /// nobody has held for a while; what would follow soon goes in the same call.
+    /// Releases blocks from the emptiest interface first, so that it may become removable, and from the highest address down, since the
+    /// ledger assigns the lowest. Takes only blocks unused for a while; blocks that would follow soon join the same call.
     /// </summary>
-    private void Release(IEnumerable<InterfaceView> interfaces, int over, Func<BlockView, bool> mayGo)
+    private void Release(IEnumerable<InterfaceView> interfaces, int surplus, Func<BlockView, bool> mayRelease)
     {
         (InterfaceView Item, BlockView Block, DateTimeOffset At)[] candidates =
         [
@@ -140,8 +145,8 @@ internal sealed class SurplusPlan
                 .ThenByDescending(item => item.DeviceIndex)
                 .SelectMany(item =>
                     item.Blocks.Reverse()
-                        .Where(block => block.IsUnused && mayGo(block) && block.Capacity <= over)
-                        .Select(block => (item, block, _retention.GoesAt(item, block)))
+                        .Where(block => block.IsUnused && mayRelease(block) && block.Capacity <= surplus)
+                        .Select(block => (item, block, _retention.RemovableAt(item, block)))
                 ),
         ];
         if (candidates.Length == 0)
@@ -151,9 +156,9 @@ internal sealed class SurplusPlan
         var blocks = new Dictionary<NetworkInterfaceId, List<IPNetwork>>();
         foreach (var (item, block, at) in candidates.OrderBy(candidate => candidate.At > until))
         {
-            if (block.Capacity > over)
+            if (block.Capacity > surplus)
                 continue;
-            over -= block.Capacity;
+            surplus -= block.Capacity;
             Addresses += block.Capacity;
             if (first > _now)
                 NextAt = NextAt < first ? NextAt : first;

@@ -4,21 +4,21 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Planning;
 
 /// <summary>
-/// Whether a surplus may still be there that other targets left: those of the daemon before, or those of one before it whose surplus was
-/// not gone yet. Safe for several threads.
+/// Tracks whether a surplus from earlier targets may still be attached: from the targets of the previous daemon run, or of a run before
+/// that whose surplus was not yet released. Thread-safe.
 /// </summary>
-/// <param name="before">As the checkpoint had them; null when it had none: then nothing has changed.</param>
-/// <param name="now">As set, <see cref="PoolTargets.AllInWords"/>.</param>
+/// <param name="before">The targets in the checkpoint; null when it has none, which counts as no change.</param>
+/// <param name="now">The current targets, <see cref="PoolTargets.DescribeAll"/>.</param>
 internal sealed class TargetChange(RecordedTargets? before, string now)
 {
-    private volatile bool _isOpen = before is not null && (before.Words != now || before.IsChanging);
+    private volatile bool _isOpen = before is not null && (before.Settings != now || before.IsChanging);
 
-    /// <summary>For the checkpoint.</summary>
+    /// <summary>The targets to write to the checkpoint.</summary>
     public RecordedTargets Recorded => new(now, _isOpen);
 
-    /// <summary>A surplus may still be there that other targets left.</summary>
+    /// <summary>Whether a surplus from earlier targets may still be attached.</summary>
     public bool IsOpen => _isOpen;
 
-    /// <summary>That surplus is gone.</summary>
+    /// <summary>Records that the surplus is released.</summary>
     public void Close() => _isOpen = false;
 }

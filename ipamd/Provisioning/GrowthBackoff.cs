@@ -8,14 +8,13 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// What the last failures of the cloud mean for growth: which obstacle there is, for what, and until when. Exponential with jitter where
-/// the failure is of the moment (throttling, no answer), a fixed pause where it is a fact. A fact stands only against what it is a fact
-/// about: a full subnet against that subnet, a full interface against that interface, the limit of interfaces against new ones. Changes end
-/// side by side, so it is safe for several threads.
+/// Derives the obstacles to growth from the cloud's failures: exponential backoff with jitter for momentary failures (throttling, no
+/// answer), a fixed pause for facts. A fact is an obstacle only within its scope: a full subnet for that subnet, a full interface for that
+/// interface, the interface limit for new ones. Thread-safe, since changes end concurrently.
 /// </summary>
-/// <param name="supply">Knows whether a subnet has been described since it refused something.</param>
+/// <param name="supply">Tracks whether a subnet has been described since it refused a request.</param>
 /// <param name="time">The clock.</param>
-/// <param name="random">For jitter.</param>
+/// <param name="random">Source of jitter.</param>
 internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Random random)
 {
     private readonly Lock _lock = new();
@@ -28,7 +27,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     private int _consecutive;
     private int _failedInterfaces;
 
-    /// <summary>What is in force now.</summary>
+    /// <summary>The obstacles in force now.</summary>
     public GrowthObstacles View()
     {
         lock (_lock)
@@ -38,9 +37,9 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
     private GrowthObstacles View_NeedsLock()
     {
         var now = time.GetUtcNow();
-        Forget(_interfaces, obstacle => obstacle.Until <= now);
-        Forget(_addresses, item => item.Obstacle.Until <= now);
-        Forget(_prefixes, item => item.Obstacle.Until <= now);
+        RemoveExpired(_interfaces, obstacle => obstacle.Until <= now);
+        RemoveExpired(_addresses, item => item.Obstacle.Until <= now);
+        RemoveExpired(_prefixes, item => item.Obstacle.Until <= now);
         var subnets = _addresses
             .Keys.Union(_prefixes.Keys)
             .ToDictionary(
@@ -49,7 +48,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 {
                     var addresses = _addresses.GetValueOrDefault(id);
                     var prefixes = _prefixes.GetValueOrDefault(id);
-                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Left(id, addresses);
+                    var (obstacle, atOnce) = addresses is null ? (null, int.MaxValue) : Remaining(id, addresses);
                     return new SubnetObstacle(obstacle, atOnce, prefixes.Obstacle) { PrefixesAtOnce = prefixes.AtOnce };
                 }
             );
@@ -61,32 +60,32 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         )
         {
             Retried =
-                _everything is { Until: { } over } && over <= now && now < over + PoolLimits.LongestBackoff
+                _everything is { Until: { } until } && until <= now && now < until + PoolLimits.LongestBackoff
                     ? _everything with
                     {
                         Until = null,
                         MayEndAnyMoment = true,
-                        Detail = $"{_everything.Detail}; it is tried again now",
+                        Detail = $"{_everything.Detail}; it is being retried now",
                     }
                     : null,
         };
     }
 
     /// <summary>
-    /// EC2 gives all or nothing, so that fewer addresses than were refused may be had: as many as a description since then shows.
-    /// Without one, or when it shows more than was refused, half.
+    /// EC2 gives all or nothing, so a smaller request may succeed: for as many addresses as a later description shows. Without a
+    /// description, or when it shows more than was refused, half of the refused number.
     /// </summary>
-    private (GrowthObstacle Obstacle, int AtOnce) Left(string subnetId, AddressRefusal refusal) =>
-        refusal.AwaitsLook is { } before && supply.Ended <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
+    private (GrowthObstacle Obstacle, int AtOnce) Remaining(string subnetId, AddressRefusal refusal) =>
+        refusal.AwaitedAfter is { } before && supply.LastEnded <= before ? (refusal.Obstacle with { MayEndAnyMoment = true }, 0)
         : supply.DescribedSinceRefusal(subnetId) < refusal.Size ? (refusal.Obstacle, refusal.Size - 1)
         : (refusal.Obstacle, refusal.Size / 2);
 
-    /// <summary>A change that should have added blocks did not.</summary>
-    /// <param name="failure">Why.</param>
-    /// <param name="target">The interface that was to get blocks; null for a new one.</param>
-    /// <param name="subnetId">The subnet that they were to come from.</param>
-    /// <param name="blocks">What was asked for.</param>
-    /// <param name="describeAgain">Has the subnets described at once; false when they are not.</param>
+    /// <summary>Records a failed growth.</summary>
+    /// <param name="failure">The failure.</param>
+    /// <param name="target">The interface that was to get the blocks; null for a new one.</param>
+    /// <param name="subnetId">The subnet of the blocks.</param>
+    /// <param name="blocks">The requested blocks.</param>
+    /// <param name="describeAgain">Requests an immediate description of the subnets; returns false when none follows.</param>
     public void Failed(CloudException failure, NetworkInterfaceId? target, string subnetId, BlockRequest blocks, Func<bool> describeAgain)
     {
         lock (_lock)
@@ -108,7 +107,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, PoolLimits.SubnetBackoff), blocks.Count / 2);
                 break;
             case CloudErrorKind.SubnetExhausted when blocks.Kind == BlockKind.Ipv4Prefix:
-                // A fragmented subnet stays so for long.
+                // A subnet stays fragmented for long.
                 var times = _fragmented[subnetId] = _fragmented.GetValueOrDefault(subnetId) + 1;
                 var pause = Doubled(PoolLimits.SubnetBackoff, times, PoolLimits.LongestFactBackoff);
                 _prefixes[subnetId] = (Fact(GrowthObstacleKind.SubnetExhausted, pause), 0);
@@ -119,7 +118,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 RefuseAddresses_NeedsLock(subnetId, size, exhausted, describeAgain);
                 break;
             case CloudErrorKind.Throttled when failure.RetryAfter is { } tokensReturn && target is null:
-                // Our own budget, which knows when. Making an interface costs more than filling one, which may still be affordable.
+                // The node's own budget, which has a known end. Filling an existing interface costs less and may still be affordable.
                 _newInterfaces = Fact(GrowthObstacleKind.Throttled, tokensReturn) with
                 {
                     IsLocalBudget = true,
@@ -132,7 +131,7 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.Throttled, Exponential());
                 break;
             case CloudErrorKind.Disabled:
-                // Told by an operator; tried again soon, as the operator may tell otherwise at any time.
+                // Disabled by an operator, who may enable it at any time: retried soon.
                 _everything = Fact(GrowthObstacleKind.ProvisioningDisabled, PoolLimits.LongestBackoff);
                 break;
             case CloudErrorKind.NotPermitted when target is not null:
@@ -148,8 +147,8 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
                 _everything = Fact(GrowthObstacleKind.CloudFailure, Exponential());
                 break;
             case var kind when target is null:
-                // A new interface costs several calls, made and taken back: less and less often while nothing changes. The interfaces that
-                // are there can still grow.
+                // A new interface costs several calls, including those that undo it: retried at growing intervals. Existing interfaces can
+                // still grow.
                 _newInterfaces = Fact(
                     CloudObstacles.KindOf(kind),
                     Doubled(PoolLimits.FactBackoff, ++_failedInterfaces, PoolLimits.LongestFactBackoff)
@@ -161,21 +160,20 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         }
     }
 
-    /// <summary>The subnet is looked at again before it is asked for fewer, as long as that has not been tried too often.</summary>
+    /// <summary>Has the subnet described again before it is asked for fewer addresses, unless that happened too often.</summary>
     private void RefuseAddresses_NeedsLock(string subnetId, int size, GrowthObstacle obstacle, Func<bool> describeAgain)
     {
         var before = _addresses.GetValueOrDefault(subnetId) is { } known && known.Obstacle.Until > time.GetUtcNow() ? known : null;
-        var looks = before?.Looks ?? 0;
+        var refreshes = before?.Refreshes ?? 0;
         supply.Refused(subnetId, size);
-        var asked = supply.Asked;
-        // Of fewer than an interface and an address of it nothing is left to find out.
-        var isLookedAt = size > 2 && looks < PoolLimits.SubnetLooks && describeAgain();
+        var asked = supply.LastRequested;
+        // A description tells nothing more when the request was one interface with one address.
+        var isRefreshing = size > 2 && refreshes < PoolLimits.MaxSubnetRefreshes && describeAgain();
         var fewest = Math.Min(size, before?.Size ?? size);
-        _addresses[subnetId] = new AddressRefusal(obstacle, fewest, looks + (isLookedAt ? 1 : 0), isLookedAt ? asked : null);
+        _addresses[subnetId] = new AddressRefusal(obstacle, fewest, refreshes + (isRefreshing ? 1 : 0), isRefreshing ? asked : null);
     }
 
-    /// <summary>What a failure of the cloud is called where it stands against growth.</summary>
-    /// <summary>Blocks were added.</summary>
+    /// <summary>Records a successful growth and removes the obstacles that it disproves.</summary>
     public void Succeeded(NetworkInterfaceId? target, string subnetId, BlockRequest blocks)
     {
         lock (_lock)
@@ -193,10 +191,10 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         }
     }
 
-    private static void Forget<TKey, TValue>(Dictionary<TKey, TValue> obstacles, Func<TValue, bool> isOver)
+    private static void RemoveExpired<TKey, TValue>(Dictionary<TKey, TValue> obstacles, Func<TValue, bool> isExpired)
         where TKey : notnull
     {
-        foreach (var key in obstacles.Where(pair => isOver(pair.Value)).Select(pair => pair.Key).ToArray())
+        foreach (var key in obstacles.Where(pair => isExpired(pair.Value)).Select(pair => pair.Key).ToArray())
             obstacles.Remove(key);
     }
 
@@ -210,8 +208,8 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         obstacle is { Until: { } until } && until <= now ? null : obstacle;
 
     /// <summary>
-    /// Half fixed, half random: nodes that failed together do not come back together, and none comes back at once. Failures that come while
-    /// a pause runs do not lengthen it.
+    /// Pause, half fixed and half random: nodes that failed together do not retry together, and none retries at once. Failures during a
+    /// pause do not extend it.
     /// </summary>
     private TimeSpan Exponential()
     {
@@ -225,10 +223,10 @@ internal sealed class GrowthBackoff(SubnetSupply supply, TimeProvider time, Rand
         return TimeSpan.FromSeconds((ceiling / 2) + (random.NextDouble() * ceiling / 2));
     }
 
-    /// <summary>A subnet that did not have so many addresses.</summary>
-    /// <param name="Obstacle">As it is told.</param>
-    /// <param name="Size">The fewest that it refused, a new interface's own included.</param>
-    /// <param name="Looks">How often it was described again because of a refusal, while one followed the other.</param>
-    /// <param name="AwaitsLook">It is described again, and that description is a later one than this; null when it is not.</param>
-    private sealed record AddressRefusal(GrowthObstacle Obstacle, int Size, int Looks, long? AwaitsLook);
+    /// <summary>A refusal of addresses by a subnet.</summary>
+    /// <param name="Obstacle">The obstacle to report.</param>
+    /// <param name="Size">Fewest addresses that it refused, a new interface's primary address included.</param>
+    /// <param name="Refreshes">Number of descriptions requested by consecutive refusals.</param>
+    /// <param name="AwaitedAfter">The last description before the one that is awaited; null when none is awaited.</param>
+    private sealed record AddressRefusal(GrowthObstacle Obstacle, int Size, int Refreshes, long? AwaitedAfter);
 }

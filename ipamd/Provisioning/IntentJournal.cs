@@ -7,15 +7,16 @@ using VpcCni.Ipamd.Ledger.Checkpoint;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Makes intents durable: before the first call of a change, after each of its stages, and when its outcome is certain. Only the first must
-/// succeed. A later entry that is lost is found out again by the next daemon, since every stage can be repeated or looked up.
+/// Makes intents durable: before the first call of a change, after each stage, and when its outcome is certain. Only the first write must
+/// succeed. The next daemon run recovers from a lost later write, since every stage can be repeated or looked up.
 /// </summary>
 internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter checkpoint, TimeProvider time, ILogger<IntentJournal> logger)
 {
-    /// <summary>Told of every stage that is certain.</summary>
+    /// <summary>Publishes every completed stage.</summary>
     public PoolEvents Events { get; init; } = new();
 
-    /// <exception cref="CloudException">The intent is not durable, so the change must not begin; it has been undone.</exception>
+    /// <summary>Writes a new intent.</summary>
+    /// <exception cref="CloudException">The intent is not durable and was aborted, so the change must not start.</exception>
     public async Task RecordAsync(Intent intent, CancellationToken cancellationToken)
     {
         try
@@ -29,13 +30,13 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
                 CloudErrorKind.Unknown,
                 "RecordIntent",
                 "CheckpointNotWritten",
-                $"nothing is changed in the cloud that is not recorded first: {exception.Message}",
+                $"the change is not started because it could not be recorded: {exception.Message}",
                 innerException: exception
             );
         }
     }
 
-    /// <summary>The next stage of a change is certain.</summary>
+    /// <summary>Records the next completed stage of a change.</summary>
     public async Task<T> AdvanceAsync<T>(T progressed, CancellationToken cancellationToken)
         where T : Intent
     {
@@ -45,14 +46,14 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
         return progressed;
     }
 
-    /// <summary>The change has had no effect, or has been taken back.</summary>
-    public Task UndoneAsync(Intent intent, CancellationToken cancellationToken)
+    /// <summary>Closes a change that had no effect or was undone.</summary>
+    public Task AbortAsync(Intent intent, CancellationToken cancellationToken)
     {
         ledger.Abort(intent, time.GetUtcNow());
         return PersistAsync(cancellationToken);
     }
 
-    /// <summary>What the ledger has just been told of a change's outcome.</summary>
+    /// <summary>Writes the ledger after a change's outcome; a failure is logged.</summary>
     public async Task PersistAsync(CancellationToken cancellationToken)
     {
         try
@@ -70,7 +71,7 @@ internal sealed partial class IntentJournal(IpLedger ledger, CheckpointWriter ch
         [LoggerMessage(
             90,
             LogLevel.Error,
-            "the outcome of a change in the cloud could not be recorded; a restart before the next write would look it up again"
+            "the outcome of a change in the cloud could not be recorded; after a restart it would be looked up again"
         )]
         public static partial void NotRecorded(ILogger logger, Exception exception);
     }

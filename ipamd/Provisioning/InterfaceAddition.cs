@@ -7,8 +7,8 @@ using VpcCni.Ipamd.Observation;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// From an intent to an interface that pods get addresses from: create, attach, tie to the node's life, wire. Every stage can be entered
-/// again after a crash or a lost answer; one that turns out to be of no use is undone, which can be entered again as well.
+/// Adds an interface for pods: creates and attaches it, sets it to be deleted with the instance, and configures its link. Every stage can
+/// be repeated after a crash or a lost answer. A failed addition is undone, which can be repeated as well.
 /// </summary>
 internal sealed partial class InterfaceAddition(
     ICloud cloud,
@@ -19,14 +19,13 @@ internal sealed partial class InterfaceAddition(
     ILogger<InterfaceAddition> logger
 )
 {
-    /// <param name="intent">What to do.</param>
-    /// <param name="isRepeated">Somebody began it before, and how far that came is not known.</param>
-    /// <param name="cancellationToken">Ends the calls; the intent stays open.</param>
-    /// <exception cref="CloudException">
-    /// It did not come about: taken back, or, when the intent is still open, to be gone on with later.
-    /// </exception>
-    /// <exception cref="HostNetworkException">The kernel did not follow; taken back.</exception>
-    public async Task CarryOutAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
+    /// <summary>Executes or resumes an addition.</summary>
+    /// <param name="intent">The intent.</param>
+    /// <param name="isRepeated">Whether an earlier attempt may have completed any of the stages.</param>
+    /// <param name="cancellationToken">Cancels the calls; the intent stays open.</param>
+    /// <exception cref="CloudException">The addition failed and was undone, or its intent is still open and is resumed later.</exception>
+    /// <exception cref="HostNetworkException">The link could not be configured; the addition was undone.</exception>
+    public async Task ExecuteAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
     {
         if (intent.IsUndoing)
         {
@@ -37,7 +36,7 @@ internal sealed partial class InterfaceAddition(
         var started = time.GetTimestamp();
         if (await CreateAsync(intent, isRepeated, cancellationToken) is not { } created)
         {
-            await journal.UndoneAsync(intent, cancellationToken);
+            await journal.AbortAsync(intent, cancellationToken);
             return;
         }
 
@@ -46,7 +45,7 @@ internal sealed partial class InterfaceAddition(
         {
             var attached = await AttachAsync(intent, created, cancellationToken);
             intent = await journal.AdvanceAsync(intent with { AttachmentId = attached.AttachmentId }, cancellationToken);
-            attached = await TieToNodeAsync(attached, cancellationToken);
+            attached = await SetDeleteOnTerminationAsync(attached, cancellationToken);
             await interfaces.AdoptAsync(intent, attached, cancellationToken);
             await journal.PersistAsync(cancellationToken);
             Log.Added(
@@ -61,15 +60,15 @@ internal sealed partial class InterfaceAddition(
         catch (Exception exception)
             when (exception is HostNetworkException || (exception is CloudException failure && IsFinal(failure, intent)))
         {
-            Log.TakingBack(logger, created.Id, exception);
+            Log.Undoing(logger, created.Id, exception);
             await UndoAsync(intent, cancellationToken);
             throw;
         }
     }
 
     /// <summary>
-    /// The interface is of no use. Not when the cloud is busy or forbidden for the moment: throwing it away and making another one would
-    /// only cost more calls. Nor when it is not found a moment after it was made.
+    /// Whether the failure makes the interface useless. Not when the cloud is busy or forbids the call for the moment: replacing the
+    /// interface would only cost more calls. Nor when it is not found shortly after its creation.
     /// </summary>
     private bool IsFinal(CloudException failure, Intent.AddInterface intent) =>
         failure.Kind switch
@@ -79,23 +78,23 @@ internal sealed partial class InterfaceAddition(
             _ => true,
         };
 
-    /// <summary>The interface, whether this or an earlier run created it. Null when it was created and is gone.</summary>
+    /// <summary>Returns the interface, created by this or an earlier attempt; null when it was created and no longer exists.</summary>
     private async Task<CloudInterface?> CreateAsync(Intent.AddInterface intent, bool isRepeated, CancellationToken cancellationToken)
     {
         if (intent.Created is { } known)
         {
-            var there = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
+            var found = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
                 .Concat(await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
                 .FirstOrDefault(item => item.Id == known);
             // The description may be late.
-            if (there is null && time.GetUtcNow() - intent.Since < IpLedger.ConsistencyWindow)
+            if (found is null && time.GetUtcNow() - intent.Since < IpLedger.ConsistencyWindow)
                 throw new CloudException(
                     CloudErrorKind.Transient,
                     "DescribeNetworkInterfaces",
                     "NotDescribedYet",
                     $"{known} was created and is not described yet"
                 );
-            return there;
+            return found;
         }
 
         try
@@ -107,7 +106,7 @@ internal sealed partial class InterfaceAddition(
         }
         catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
-            await journal.UndoneAsync(intent, cancellationToken);
+            await journal.AbortAsync(intent, cancellationToken);
             throw;
         }
     }
@@ -121,7 +120,7 @@ internal sealed partial class InterfaceAddition(
             var attachment = await cloud.AttachInterfaceAsync(created.Id, intent.DeviceIndex, cancellationToken);
             return created with { AttachmentId = attachment, DeviceIndex = intent.DeviceIndex, State = CloudInterfaceState.InUse };
         }
-        catch (CloudException exception) when (InterfaceDetachment.IsInDoubt(exception) || exception.Kind == CloudErrorKind.Conflict)
+        catch (CloudException exception) when (InterfaceDetachment.IsOutcomeUnknown(exception) || exception.Kind == CloudErrorKind.Conflict)
         {
             // A call whose answer was lost may have attached it: this one, or one before a restart.
             var attached = (await cloud.DescribeAttachedInterfacesAsync(cancellationToken)).FirstOrDefault(item =>
@@ -134,9 +133,9 @@ internal sealed partial class InterfaceAddition(
     }
 
     /// <summary>
-    /// Before the first pod uses it: a node that dies must not leave it behind. The next observations try again where it fails.
+    /// Sets the interface to be deleted with the instance, before the first pod uses it. When it fails, later observations retry it.
     /// </summary>
-    private async Task<CloudInterface> TieToNodeAsync(CloudInterface attached, CancellationToken cancellationToken)
+    private async Task<CloudInterface> SetDeleteOnTerminationAsync(CloudInterface attached, CancellationToken cancellationToken)
     {
         if (attached.DeleteOnTermination)
             return attached;
@@ -147,7 +146,7 @@ internal sealed partial class InterfaceAddition(
         }
         catch (CloudException exception)
         {
-            Log.NotTied(logger, attached.Id, exception);
+            Log.DeleteOnTerminationFailed(logger, attached.Id, exception);
             return attached;
         }
     }
@@ -158,8 +157,8 @@ internal sealed partial class InterfaceAddition(
             intent = await journal.AdvanceAsync(intent with { IsUndoing = true }, cancellationToken);
         if (intent.Created is { } created)
         {
-            var place = new InterfaceSlot(created, intent.DeviceIndex, NetworkCard: 0);
-            // Without an answer to the attach call the description says whether it took effect.
+            var slot = new InterfaceSlot(created, intent.DeviceIndex, NetworkCard: 0);
+            // The description shows whether an unanswered attach call took effect.
             var attached =
                 intent.AttachmentId
                 ?? (await cloud.DescribeAttachedInterfacesAsync(cancellationToken))
@@ -167,10 +166,10 @@ internal sealed partial class InterfaceAddition(
                     ?.AttachmentId;
             if (attached is { } attachment)
                 await detachment.DetachAsync(created, attachment, cancellationToken);
-            await detachment.DeleteAsync(place, primaryAddress: null, cancellationToken);
+            await detachment.DeleteAsync(slot, primaryAddress: null, cancellationToken);
         }
 
-        await journal.UndoneAsync(intent, cancellationToken);
+        await journal.AbortAsync(intent, cancellationToken);
     }
 
     private static partial class Log
@@ -178,10 +177,14 @@ internal sealed partial class InterfaceAddition(
         [LoggerMessage(31, LogLevel.Information, "interface attached")]
         public static partial void Added(ILogger logger, NetworkInterfaceId eni, int device, string subnet, int blocks, double durationMs);
 
-        [LoggerMessage(32, LogLevel.Warning, "the interface was created but is of no use: it is taken back")]
-        public static partial void TakingBack(ILogger logger, NetworkInterfaceId eni, Exception exception);
+        [LoggerMessage(32, LogLevel.Warning, "the interface was created but cannot be used: it is deleted")]
+        public static partial void Undoing(ILogger logger, NetworkInterfaceId eni, Exception exception);
 
-        [LoggerMessage(33, LogLevel.Warning, "the interface is not deleted together with the node: tried again at the next observation")]
-        public static partial void NotTied(ILogger logger, NetworkInterfaceId eni, Exception exception);
+        [LoggerMessage(
+            33,
+            LogLevel.Warning,
+            "the interface could not be set to be deleted with the instance: the next observation retries it"
+        )]
+        public static partial void DeleteOnTerminationFailed(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

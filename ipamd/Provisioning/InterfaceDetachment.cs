@@ -8,10 +8,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Provisioning;
 
-/// <summary>
-/// The two ends of an interface's life that removing one and undoing an addition share: off the node, and out of the world. Both count as
-/// done when they were done before.
-/// </summary>
+/// <summary>Detaches and deletes interfaces, for removals and undone additions. A step that was done before counts as done.</summary>
 internal sealed partial class InterfaceDetachment(
     ICloud cloud,
     IHostNetwork host,
@@ -22,24 +19,22 @@ internal sealed partial class InterfaceDetachment(
 {
     private const string WaitOperation = "WaitUntilDetached";
 
-    /// <summary>The call may or may not have taken effect.</summary>
-    public static bool IsInDoubt(CloudException exception) => exception.Kind == CloudErrorKind.Transient;
+    /// <summary>Whether the call may have taken effect.</summary>
+    public static bool IsOutcomeUnknown(CloudException exception) => exception.Kind == CloudErrorKind.Transient;
 
     /// <summary>
-    /// The change has had no effect. Of one that is carried out again that is only certain when the refusal comes from a look at what there
-    /// is: being too fast, not allowed or not understood says nothing about the call before, whose answer was lost.
+    /// Whether the change certainly had no effect. For a repeated change only a refusal based on the cloud's state proves that: throttling,
+    /// missing permission or a bad request say nothing about an earlier call whose answer was lost.
     /// </summary>
     public static bool IsWithoutEffect(CloudException exception, bool isRepeated) =>
-        !IsInDoubt(exception)
+        !IsOutcomeUnknown(exception)
         && (
             !isRepeated || exception.Kind is CloudErrorKind.SubnetExhausted or CloudErrorKind.AddressLimit or CloudErrorKind.InterfaceLimit
         );
 
-    /// <summary>Detaches and waits until the cloud says that it is done, since only then it can be deleted.</summary>
-    /// <exception cref="CloudException">
-    /// Refused; or <see cref="CloudErrorKind.Transient"/> when the detachment has been asked for, or may have been, and could not be seen
-    /// through.
-    /// </exception>
+    /// <summary>Detaches an interface and waits until the cloud reports it as detached, since it cannot be deleted before.</summary>
+    /// <exception cref="CloudException">Rejected; or <see cref="CloudErrorKind.Transient"/> when the detachment was, or may have been,
+    /// requested and did not complete in time.</exception>
     public async Task DetachAsync(NetworkInterfaceId id, string attachment, CancellationToken cancellationToken)
     {
         try
@@ -48,7 +43,7 @@ internal sealed partial class InterfaceDetachment(
         }
         catch (CloudException exception) when (exception.Kind is CloudErrorKind.NotFound or CloudErrorKind.Conflict)
         {
-            // Detached or detaching already.
+            // Already detached or detaching.
         }
 
         try
@@ -57,7 +52,7 @@ internal sealed partial class InterfaceDetachment(
         }
         catch (CloudException exception)
         {
-            // The detachment goes on although it could not be watched.
+            // The detachment continues although it can no longer be watched.
             throw new CloudException(
                 CloudErrorKind.Transient,
                 WaitOperation,
@@ -69,41 +64,41 @@ internal sealed partial class InterfaceDetachment(
         }
     }
 
-    /// <summary>Removes what leads to a detached interface from the host's rules, and deletes it.</summary>
-    /// <param name="place">Which, and where it was.</param>
-    /// <param name="primaryAddress">Its own address; null when it was never wired.</param>
-    /// <param name="cancellationToken">Ends the calls.</param>
-    /// <exception cref="CloudException">It is not deleted yet.</exception>
-    public async Task DeleteAsync(InterfaceSlot place, IPAddress? primaryAddress, CancellationToken cancellationToken)
+    /// <summary>Removes a detached interface's host rules and deletes it.</summary>
+    /// <param name="slot">The interface and its former slot.</param>
+    /// <param name="primaryAddress">Its primary address; null when its link was never configured.</param>
+    /// <param name="cancellationToken">Cancels the calls.</param>
+    /// <exception cref="CloudException">The interface is not deleted yet.</exception>
+    public async Task DeleteAsync(InterfaceSlot slot, IPAddress? primaryAddress, CancellationToken cancellationToken)
     {
-        interfaces.Forget(place.Id);
+        interfaces.Forget(slot.Id);
         if (primaryAddress is not null)
         {
             try
             {
-                host.RemoveInterface(place.DeviceIndex, place.NetworkCard, primaryAddress);
+                host.RemoveInterface(slot.DeviceIndex, slot.NetworkCard, primaryAddress);
             }
             catch (HostNetworkException exception)
             {
-                // A rule that could not be removed is no reason to leave a detached interface behind.
-                Log.RuleStays(logger, place.Id, exception);
+                // Delete the interface even when a rule could not be removed.
+                Log.RuleStays(logger, slot.Id, exception);
             }
         }
 
-        await cloud.DeleteInterfaceAsync(place.Id, cancellationToken);
+        await cloud.DeleteInterfaceAsync(slot.Id, cancellationToken);
     }
 
     private async Task WaitUntilDetachedAsync(NetworkInterfaceId id, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(PoolLimits.DetachDeadline, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        var pause = PoolLimits.FirstDetachLook;
+        var pause = PoolLimits.FirstDetachPoll;
         try
         {
             while ((await cloud.DescribeAttachedInterfacesAsync(either.Token)).Any(item => item.Id == id))
             {
                 await Task.Delay(pause, time, either.Token);
-                pause = pause * 2 < PoolLimits.LongestDetachLook ? pause * 2 : PoolLimits.LongestDetachLook;
+                pause = pause * 2 < PoolLimits.LongestDetachPoll ? pause * 2 : PoolLimits.LongestDetachPoll;
             }
         }
         catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
@@ -119,7 +114,7 @@ internal sealed partial class InterfaceDetachment(
 
     private static partial class Log
     {
-        [LoggerMessage(36, LogLevel.Warning, "the host's rule for the interface could not be removed; it leads nowhere")]
+        [LoggerMessage(36, LogLevel.Warning, "the host's rule for the removed interface could not be deleted; it has no effect")]
         public static partial void RuleStays(ILogger logger, NetworkInterfaceId eni, Exception exception);
     }
 }

@@ -7,20 +7,19 @@ using VpcCni.Ipamd.Observation;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Deletes interfaces that some node's daemon made and that are attached to nothing: this node's at every start, any node's once an hour,
-/// since a node that is gone cannot clean up after itself. One describe an hour and node. What an open intent is about is left to it, what
-/// the ledger has is left until an observation says that it is off the node, and everything that was made a moment ago is left to its node,
-/// which may be about to attach it. An interface that is attached cannot be deleted, so no live one is ever touched.
+/// Deletes unattached interfaces that a daemon created: this node's at every start, any node's once an hour, since a removed node cannot
+/// clean up. Costs one describe call per hour and node. Skips interfaces of open intents, interfaces that the ledger still has, and
+/// recently created ones, whose node may be about to attach them. An attached interface cannot be deleted, so no live one is affected.
 /// </summary>
-/// <param name="cloud">To look for this node's own.</param>
-/// <param name="cleanUp">The same, for calls that come after everything else.</param>
-/// <param name="ledger">Knows the open intents.</param>
+/// <param name="cloud">For finding this node's own interfaces.</param>
+/// <param name="cleanUp">The same cloud, for calls of lowest priority.</param>
+/// <param name="ledger">For open intents and attached interfaces.</param>
 /// <param name="ownDescription">
-/// See <see cref="InterfacePolicy.OwnDescription"/>: the daemon tags every interface that it uses, also one that an operator made.
+/// See <see cref="InterfacePolicy.OwnDescription"/>. Tags do not suffice: the daemon also tags interfaces that an operator created.
 /// </param>
 /// <param name="time">The clock.</param>
-/// <param name="random">For jitter.</param>
-/// <param name="logger">Told of every deletion.</param>
+/// <param name="random">Source of jitter.</param>
+/// <param name="logger">Logs every deletion.</param>
 internal sealed partial class LeakedInterfaces(
     ICloud cloud,
     ICloud cleanUp,
@@ -31,29 +30,31 @@ internal sealed partial class LeakedInterfaces(
     ILogger<LeakedInterfaces> logger
 )
 {
-    /// <summary>Tag that says when an interface was made; RFC 3339.</summary>
+    /// <summary>Tag with an interface's creation time; RFC 3339.</summary>
     public const string CreatedAtTag = "node.k8s.amazonaws.com/createdAt";
 
-    /// <summary>Between create and attach lie seconds; the reference waits as long.</summary>
+    /// <summary>Minimum age before deletion, as in the reference: create and attach are seconds apart.</summary>
     public static readonly TimeSpan MinimumAge = TimeSpan.FromMinutes(5);
 
-    /// <summary>By then a description shows what an earlier run did, and what it left open has been gone on with.</summary>
+    /// <summary>
+    /// Delay of the cleanup after the start: by then descriptions show what an earlier run did, and its open intents have been resumed.
+    /// </summary>
     public static readonly TimeSpan OwnDelay = TimeSpan.FromMinutes(1);
 
     public static readonly TimeSpan Interval = TimeSpan.FromHours(1);
 
-    /// <summary>More in one run would be an avalanche of calls; the rest waits for the next.</summary>
+    /// <summary>Most deletions per run; the rest waits for the next run, so that a run does not cause an avalanche of calls.</summary>
     public const int MaxDeletesPerRun = 20;
 
     private DateTimeOffset? _startedAt;
 
     /// <summary>
-    /// Runs until cancelled: this node's own soon after the start, then, where <paramref name="everywhere"/>, all of them once an hour, at
-    /// another moment on every node.
+    /// Runs until cancelled. Deletes this node's own soon after the start; with <paramref name="everywhere"/> then all of them once an
+    /// hour, at a random time on each node.
     /// </summary>
     public async Task RunAsync(bool everywhere, CancellationToken cancellationToken)
     {
-        // The daemon's, also when this begins again: what this daemon has made since it may be about to attach.
+        // The time of the first start, also after a restart of this service: interfaces created since may be about to be attached.
         var startedAt = _startedAt ??= time.GetUtcNow();
         await Task.Delay(OwnDelay, time, cancellationToken);
         await CleanOwnAsync(startedAt, cancellationToken);
@@ -69,8 +70,7 @@ internal sealed partial class LeakedInterfaces(
     }
 
     /// <summary>
-    /// Interfaces that earlier runs on this node left half-made and that no intent knows, of whatever age: nobody but this daemon could be
-    /// about to attach them.
+    /// Deletes interfaces of any age that earlier runs on this node left without an intent: only this daemon could be about to attach them.
     /// </summary>
     private async Task CleanOwnAsync(DateTimeOffset startedAt, CancellationToken cancellationToken)
     {
@@ -78,7 +78,7 @@ internal sealed partial class LeakedInterfaces(
         {
             foreach (var leftover in await cloud.DescribeUnattachedInterfacesAsync(cancellationToken))
             {
-                if (MayGo(leftover) && !(CreatedAt(leftover) >= startedAt))
+                if (IsLeaked(leftover) && !(CreatedAt(leftover) >= startedAt))
                     await DeleteAsync(leftover, cancellationToken);
             }
         }
@@ -88,7 +88,7 @@ internal sealed partial class LeakedInterfaces(
         }
     }
 
-    /// <summary>One run over the whole network.</summary>
+    /// <summary>Runs once over the whole network.</summary>
     public async Task CleanAsync(CancellationToken cancellationToken)
     {
         try
@@ -98,11 +98,11 @@ internal sealed partial class LeakedInterfaces(
             {
                 if (deleted >= MaxDeletesPerRun)
                     return;
-                if (!MayGo(candidate))
+                if (!IsLeaked(candidate))
                     continue;
                 if (CreatedAt(candidate) is not { } createdAt || createdAt > time.GetUtcNow() + MinimumAge)
                 {
-                    // Its age is not known (no tag, or the clock of its node was wrong): it counts from now, and the next run decides.
+                    // Its age is unknown (no tag, or its node's clock was wrong): tagged now, and the next run decides.
                     await cleanUp.TagInterfaceAsync(candidate.Id, time.GetUtcNow(), cancellationToken);
                     continue;
                 }
@@ -125,11 +125,11 @@ internal sealed partial class LeakedInterfaces(
             ? at
             : null;
 
-    /// <summary>A daemon made it, and this one neither believes it attached nor is about to attach or to delete it.</summary>
-    private bool MayGo(CloudInterface item) =>
-        item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsOursStill(item.Id);
+    /// <summary>Whether a daemon created it, and this one neither has it attached nor has an intent for it.</summary>
+    private bool IsLeaked(CloudInterface item) =>
+        item.Description.StartsWith(ownDescription, StringComparison.Ordinal) && !IsKnown(item.Id);
 
-    private bool IsOursStill(NetworkInterfaceId id)
+    private bool IsKnown(NetworkInterfaceId id)
     {
         var view = ledger.View(time.GetUtcNow());
         return view.Interfaces.Any(item => item.Id == id)
@@ -152,16 +152,16 @@ internal sealed partial class LeakedInterfaces(
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.Conflict)
         {
-            // Attached after all: live.
+            // Attached meanwhile: in use.
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(82, LogLevel.Information, "an interface that was left behind attached to nothing was deleted")]
+        [LoggerMessage(82, LogLevel.Information, "a leaked interface was deleted")]
         public static partial void Deleted(ILogger logger, NetworkInterfaceId eni, string description);
 
-        [LoggerMessage(83, LogLevel.Warning, "interfaces that were left behind could not be cleaned up now: tried again later")]
+        [LoggerMessage(83, LogLevel.Warning, "leaked interfaces could not be deleted: retried later")]
         public static partial void NotCleaned(ILogger logger, Exception exception);
     }
 }

@@ -10,27 +10,27 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Carries out one change: an intent is recorded, then the cloud is called outside any lock, then the outcome goes to the ledger. Before
-/// anything is given back, what the kernel routes to a pod is held, whatever the ledger said. A change that fails is undone when it
-/// certainly had no effect, and else stays open until somebody goes on with it.
+/// Executes one change: records an intent, calls the cloud outside any lock, and records the outcome in the ledger. Before a release,
+/// reserves every address that the kernel routes to a pod, whatever the ledger says. A failed change is aborted when it certainly had no
+/// effect; otherwise its intent stays open and is resumed.
 /// </summary>
-/// <param name="cloud">Where blocks come from and go to.</param>
-/// <param name="ledger">Gets the intents and the outcomes.</param>
+/// <param name="cloud">Assigns and releases blocks.</param>
+/// <param name="ledger">Holds intents and outcomes.</param>
 /// <param name="journal">Makes them durable.</param>
-/// <param name="interfaces">What was observed.</param>
-/// <param name="placement">With which security groups interfaces are made.</param>
-/// <param name="evidence">What the kernel shows in use.</param>
-/// <param name="addition">New interfaces.</param>
-/// <param name="detachment">Old ones.</param>
+/// <param name="interfaces">The observed interfaces.</param>
+/// <param name="placement">Chooses security groups for new interfaces.</param>
+/// <param name="usage">Addresses in use by the kernel.</param>
+/// <param name="addition">Adds interfaces.</param>
+/// <param name="detachment">Removes interfaces.</param>
 /// <param name="time">The clock.</param>
-/// <param name="random">For idempotency tokens.</param>
+/// <param name="random">Source of idempotency tokens.</param>
 internal sealed partial class PoolActions(
     ICloud cloud,
     IpLedger ledger,
     IntentJournal journal,
     InterfaceInventory interfaces,
     InterfacePlacement placement,
-    KernelUsage evidence,
+    KernelUsage usage,
     InterfaceAddition addition,
     InterfaceDetachment detachment,
     TimeProvider time,
@@ -39,27 +39,28 @@ internal sealed partial class PoolActions(
 {
     public required ILogger<PoolActions> Logger { get; init; }
 
-    /// <summary>Gets to know what the changes take from the subnets and give back.</summary>
+    /// <summary>Tracks the addresses that changes take from subnets and release to them.</summary>
     public required SubnetSupply Supply { get; init; }
 
-    /// <summary>Told how every change began and ended.</summary>
+    /// <summary>Publishes the start and the end of every change.</summary>
     public PoolEvents Events { get; init; } = new();
 
-    /// <summary>Begins a change and sees it through.</summary>
-    /// <exception cref="CloudException">The cloud refused, or did not answer: the change is undone, or its intent is open.</exception>
-    /// <exception cref="HostNetworkException">The kernel did not follow, or could not be asked.</exception>
+    /// <summary>Starts a change and executes it to its end.</summary>
+    /// <exception cref="CloudException">The cloud rejected the change or did not answer. The change is aborted, or its intent is
+    /// open.</exception>
+    /// <exception cref="HostNetworkException">The kernel rejected the change or could not be read.</exception>
     public async Task RunAsync(PoolAction action, CancellationToken cancellationToken)
     {
         if (Begin(action) is not { } intent)
             return;
-        var (subnet, addresses) = ConcernedAddresses(intent);
+        var (subnet, addresses) = AffectedAddresses(intent);
         if (subnet is not null && intent.IsGrowth)
             Supply.Begin(subnet, addresses);
         var hasSucceeded = false;
         try
         {
             await journal.RecordAsync(intent, cancellationToken);
-            await CarryOutAsync(intent, isRepeated: false, cancellationToken);
+            await ExecuteAsync(intent, isRepeated: false, cancellationToken);
             hasSucceeded = true;
         }
         finally
@@ -69,7 +70,7 @@ internal sealed partial class PoolActions(
         }
     }
 
-    /// <summary>Goes on with a change that nobody carries out.</summary>
+    /// <summary>Resumes an idle change.</summary>
     /// <exception cref="CloudException">As for <see cref="RunAsync"/>.</exception>
     /// <exception cref="HostNetworkException">As for <see cref="RunAsync"/>.</exception>
     public async Task ResumeAsync(Intent open, CancellationToken cancellationToken)
@@ -78,23 +79,23 @@ internal sealed partial class PoolActions(
             return;
         try
         {
-            evidence.ReserveInUse();
+            usage.ReserveInUse();
         }
         catch (HostNetworkException)
         {
-            ledger.Pause(intent, inDoubt: false, time.GetUtcNow());
+            ledger.Pause(intent, isOutcomeUnknown: false, time.GetUtcNow());
             throw;
         }
 
         if (!ledger.MayRepeat(intent))
         {
-            ledger.Pause(intent, inDoubt: false, time.GetUtcNow());
+            ledger.Pause(intent, isOutcomeUnknown: false, time.GetUtcNow());
             Log.InUse(Logger, intent.Description);
             return;
         }
 
         Log.Resumed(Logger, intent.Description);
-        await CarryOutAsync(intent, isRepeated: true, cancellationToken);
+        await ExecuteAsync(intent, isRepeated: true, cancellationToken);
     }
 
     private Intent? Begin(PoolAction action)
@@ -108,7 +109,7 @@ internal sealed partial class PoolActions(
                         CloudErrorKind.Conflict,
                         "BeginAssign",
                         "InterfaceBusy",
-                        $"{assign.Interface} has gone or is being changed"
+                        $"{assign.Interface} is not attached or is being changed"
                     );
             case PoolAction.AddInterface add:
                 var primary =
@@ -117,24 +118,24 @@ internal sealed partial class PoolActions(
                     ? ledger.BeginAdd(IdempotencyToken(), add.SubnetId, groups, add.DeviceIndex, add.Blocks, now)
                     : null;
             case PoolAction.ReleaseBlocks release:
-                evidence.ReserveInUse();
+                usage.ReserveInUse();
                 return ledger.BeginRelease(release.Interface, release.Blocks, now);
             case PoolAction.RemoveInterface remove:
-                evidence.ReserveInUse();
+                usage.ReserveInUse();
                 return interfaces.Find(remove.Interface) is { AttachmentId: { } attachment }
                     ? ledger.BeginRemove(remove.Interface, attachment, now)
                     : null;
             default:
-                throw new InvalidOperationException($"unnamed action {action}");
+                throw new InvalidOperationException($"unknown action {action}");
         }
     }
 
-    private async Task CarryOutAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
+    private async Task ExecuteAsync(Intent intent, bool isRepeated, CancellationToken cancellationToken)
     {
-        // Until the opposite is known: a defect, or a stop, in the middle of a call.
-        var inDoubt = true;
+        // Assumed until disproved: a defect or a stop may interrupt a call.
+        var isOutcomeUnknown = true;
         var started = time.GetTimestamp();
-        (CloudErrorKind? Kind, string Reason) failure = (CloudErrorKind.Unknown, "cut short");
+        (CloudErrorKind? Kind, string Reason) failure = (CloudErrorKind.Unknown, "interrupted");
         Events.Publish(new PoolEvent.ChangeBegan(time.GetUtcNow(), intent, isRepeated));
         try
         {
@@ -142,17 +143,17 @@ internal sealed partial class PoolActions(
                 intent switch
                 {
                     Intent.AssignBlocks assign => AssignAsync(assign, cancellationToken),
-                    Intent.AddInterface add => addition.CarryOutAsync(add, isRepeated, cancellationToken),
+                    Intent.AddInterface add => addition.ExecuteAsync(add, isRepeated, cancellationToken),
                     Intent.ReleaseBlocks release => ReleaseAsync(release, isRepeated, cancellationToken),
                     Intent.RemoveInterface remove => RemoveAsync(remove, isRepeated, cancellationToken),
-                    _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+                    _ => throw new InvalidOperationException($"unknown intent {intent}"),
                 }
             );
             failure = (null, "");
         }
         catch (CloudException exception)
         {
-            inDoubt = InterfaceDetachment.IsInDoubt(exception);
+            isOutcomeUnknown = InterfaceDetachment.IsOutcomeUnknown(exception);
             failure = (exception.Kind, exception.Message);
             throw;
         }
@@ -163,16 +164,17 @@ internal sealed partial class PoolActions(
         }
         finally
         {
-            // Still open: what is left of it failed, or nobody knows how far it came.
-            ledger.Pause(intent, inDoubt, time.GetUtcNow());
+            // If the intent is still open, its rest failed or its progress is unknown.
+            ledger.Pause(intent, isOutcomeUnknown, time.GetUtcNow());
             Events.Publish(new PoolEvent.ChangeEnded(time.GetUtcNow(), intent, time.GetElapsedTime(started), failure.Kind, failure.Reason));
         }
     }
 
     /// <summary>
-    /// What a change takes from a subnet or gives back to it, an interface's own address included; no subnet when that is not known.
+    /// The subnet and the number of addresses that a change takes or releases, an interface's primary address included; no subnet when
+    /// unknown.
     /// </summary>
-    private (string? SubnetId, int Addresses) ConcernedAddresses(Intent intent) =>
+    private (string? SubnetId, int Addresses) AffectedAddresses(Intent intent) =>
         intent switch
         {
             Intent.AddInterface add => (add.SubnetId, 1 + (add.Blocks.Count * PoolCounts.SizeOf(add.Blocks.Kind))),
@@ -182,7 +184,7 @@ internal sealed partial class PoolActions(
             ),
             Intent.ReleaseBlocks release => (interfaces.Find(release.Interface)?.SubnetId, release.Blocks.Sum(AddressBlocks.Count)),
             Intent.RemoveInterface remove => (interfaces.Find(remove.Interface)?.SubnetId, 1 + AddressesOf(remove.Interface)),
-            _ => throw new InvalidOperationException($"unnamed intent {intent}"),
+            _ => throw new InvalidOperationException($"unknown intent {intent}"),
         };
 
     private int AddressesOf(NetworkInterfaceId id) =>
@@ -190,7 +192,7 @@ internal sealed partial class PoolActions(
             ? item.Blocks.Sum(block => AddressBlocks.Count(block.Range))
             : 0;
 
-    /// <summary>A change that is still open may have taken what it is about; one that was closed without success took nothing.</summary>
+    /// <summary>Updates the subnet's count. An open change may have taken its addresses; one closed without success took none.</summary>
     private void Account(Intent intent, string subnet, int addresses, bool hasSucceeded)
     {
         if (intent.IsGrowth)
@@ -200,7 +202,7 @@ internal sealed partial class PoolActions(
         }
         else if (hasSucceeded)
         {
-            Supply.GaveBack(subnet, addresses);
+            Supply.Released(subnet, addresses);
         }
     }
 
@@ -214,9 +216,9 @@ internal sealed partial class PoolActions(
             await journal.PersistAsync(cancellationToken);
             Log.Assigned(Logger, intent.Interface, added.Count, intent.Blocks.Kind, time.GetElapsedTime(started).TotalMilliseconds);
         }
-        catch (CloudException exception) when (!InterfaceDetachment.IsInDoubt(exception))
+        catch (CloudException exception) when (!InterfaceDetachment.IsOutcomeUnknown(exception))
         {
-            await journal.UndoneAsync(intent, cancellationToken);
+            await journal.AbortAsync(intent, cancellationToken);
             throw;
         }
     }
@@ -229,11 +231,11 @@ internal sealed partial class PoolActions(
         }
         catch (CloudException exception) when (exception.Kind == CloudErrorKind.NotFound)
         {
-            // The interface is gone, and the blocks with it.
+            // The interface no longer exists, nor do its blocks.
         }
         catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
         {
-            await journal.UndoneAsync(intent, cancellationToken);
+            await journal.AbortAsync(intent, cancellationToken);
             throw;
         }
 
@@ -252,14 +254,14 @@ internal sealed partial class PoolActions(
             }
             catch (CloudException exception) when (InterfaceDetachment.IsWithoutEffect(exception, isRepeated))
             {
-                await journal.UndoneAsync(intent, cancellationToken);
+                await journal.AbortAsync(intent, cancellationToken);
                 throw;
             }
 
             intent = await journal.AdvanceAsync(intent with { IsDetached = true }, cancellationToken);
         }
 
-        await detachment.DeleteAsync(intent.Place, intent.PrimaryAddress, cancellationToken);
+        await detachment.DeleteAsync(intent.Slot, intent.PrimaryAddress, cancellationToken);
         ledger.CompleteRemove(intent, time.GetUtcNow());
         await journal.PersistAsync(cancellationToken);
         Log.InterfaceRemoved(Logger, intent.Interface);
@@ -282,11 +284,11 @@ internal sealed partial class PoolActions(
         [LoggerMessage(
             38,
             LogLevel.Warning,
-            "a change in doubt is not gone on with, because something of it is in use by now: an observation decides"
+            "a change with an unknown outcome is not repeated, because one of its addresses is in use: the next observation resolves it"
         )]
         public static partial void InUse(ILogger logger, string change);
 
-        [LoggerMessage(37, LogLevel.Information, "a change in doubt is gone on with")]
+        [LoggerMessage(37, LogLevel.Information, "a change with an unknown outcome is resumed")]
         public static partial void Resumed(ILogger logger, string change);
     }
 }

@@ -4,9 +4,7 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Provisioning;
 
-/// <summary>
-/// Calls the reconciler when something happened or its time has come. It only waits and calls; what to do is decided elsewhere.
-/// </summary>
+/// <summary>Runs the reconciler on every signal and when its next step is due.</summary>
 internal sealed partial class PoolLoop(
     PoolReconciler reconciler,
     PoolSignal signal,
@@ -15,7 +13,7 @@ internal sealed partial class PoolLoop(
     ILogger<PoolLoop> logger
 )
 {
-    /// <summary>An unexpected failure is a bug; it must neither end the pool nor spin.</summary>
+    /// <summary>Pause after an unexpected failure, which is a bug: it must neither end the loop nor make it spin.</summary>
     private static readonly TimeSpan PauseAfterBug = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(2);
@@ -53,7 +51,7 @@ internal sealed partial class PoolLoop(
                 return;
             }
 
-            // What comes together is planned together.
+            // Collects the events of a short window into one plan.
             await DelayAsync(PoolLimits.Coalescing, cancellationToken);
         }
     }

@@ -10,16 +10,16 @@ using VpcCni.Ipamd.Planning;
 
 namespace VpcCni.Ipamd.Provisioning;
 
-/// <summary>What one step left behind, and when time alone asks for the next one.</summary>
-/// <param name="Plan">What was decided.</param>
-/// <param name="Ledger">What it was decided on.</param>
-/// <param name="NextAt">When the next step is due, events aside.</param>
+/// <summary>Result of one step.</summary>
+/// <param name="Plan">The plan.</param>
+/// <param name="Ledger">The ledger's state that it was made from.</param>
+/// <param name="NextAt">When the next step is due without events.</param>
 internal sealed record StepOutcome(PoolPlan Plan, LedgerView Ledger, DateTimeOffset NextAt);
 
-/// <summary>What the reconciler is made of besides the ledger.</summary>
+/// <summary>The reconciler's collaborators besides the ledger.</summary>
 internal sealed record ReconcilerParts(
-    InterfaceSync Membership,
-    KernelUsage Evidence,
+    InterfaceSync Sync,
+    KernelUsage Usage,
     PoolActions Actions,
     PendingAddQueue Waiting,
     GrowthBackoff Backoff,
@@ -29,17 +29,17 @@ internal sealed record ReconcilerParts(
     PoolSignal Signal
 )
 {
-    /// <summary>What the subnets have left.</summary>
+    /// <summary>Free addresses of the subnets.</summary>
     public required SubnetSupply Supply { get; init; }
 }
 
-/// <summary>What it may do.</summary>
-/// <param name="ProvisioningDisabled">Nothing is changed in the cloud.</param>
-/// <param name="Access">How much of the control plane may be used now.</param>
+/// <summary>What the reconciler may change.</summary>
+/// <param name="ProvisioningDisabled">Whether the cloud must not be changed.</param>
+/// <param name="Access">Returns the permitted access to the control plane.</param>
 /// <param name="ManagesUnschedulable">
-/// AWS_MANAGE_ENIS_NON_SCHEDULABLE: the pool is kept on a node that takes no new pods as on any other.
+/// AWS_MANAGE_ENIS_NON_SCHEDULABLE: whether the pool of an unschedulable node is kept like any other.
 /// </param>
-/// <param name="TargetChange">Whether the daemon before this one had other targets.</param>
+/// <param name="TargetChange">Whether the previous daemon run had other targets.</param>
 internal sealed record ReconcilerRules(
     bool ProvisioningDisabled,
     Func<CloudAccess> Access,
@@ -48,9 +48,9 @@ internal sealed record ReconcilerRules(
 );
 
 /// <summary>
-/// Plans, and starts what the plan says. A step never waits: changes run on their own, each raises the signal when it ends, and the next
-/// plan sees what is under way. Holds the little state that lies between steps: when something was last given back, what the cloud refused,
-/// when a change in doubt is gone on with.
+/// Plans, and starts the plan's actions. A step never waits: changes run on their own, each raises the signal when it ends, and the next
+/// plan counts those in flight. Keeps the little state between steps: time of the last release, backoff, and when to resume changes with an
+/// unknown outcome.
 /// </summary>
 internal sealed partial class PoolReconciler(
     IpLedger ledger,
@@ -81,12 +81,12 @@ internal sealed partial class PoolReconciler(
     private readonly List<Task> _running = [];
     private readonly Dictionary<long, (DateTimeOffset At, TimeSpan Pause)> _resume = [];
     private DateTimeOffset _mayReleaseAt = time.GetUtcNow() + PoolLimits.ReleaseInterval;
-    private DateTimeOffset _neededAt = time.GetUtcNow();
-    private DateTimeOffset? _shortSince;
+    private DateTimeOffset _lastNeededAt = time.GetUtcNow();
+    private DateTimeOffset? _shortageSince;
     private DateTimeOffset? _observedAt;
     private int _failedReleases;
 
-    /// <summary>Told of every plan that does something.</summary>
+    /// <summary>Publishes every plan with actions or a new obstacle.</summary>
     public PoolEvents Events { get; init; } = new();
 
     public required ILogger<PoolReconciler> Logger { get; init; }
@@ -94,9 +94,9 @@ internal sealed partial class PoolReconciler(
     /// <summary>The last plan; null before the first step.</summary>
     public PoolPlan? LastPlan { get; private set; }
 
-    public InterfaceSync Membership => parts.Membership;
+    public InterfaceSync Sync => parts.Sync;
 
-    /// <summary>With what the cluster says of the node, where it says something.</summary>
+    /// <summary>The capacity; max pods comes from the cluster's node object when it has a value and no option sets one.</summary>
     public PoolCapacity Capacity =>
         _size is var (targets, capacity) && targets.MaxPods is null && parts.Conditions.MaxPods is { } pods
             ? capacity with
@@ -106,77 +106,77 @@ internal sealed partial class PoolReconciler(
             : _size.Capacity;
     public PoolTargets Targets => _size.Targets;
 
-    /// <summary>Why nothing may be added: the limits of the instance type are not known. Null when they are.</summary>
+    /// <summary>Obstacle while the instance type's limits are unknown; null when they are known.</summary>
     public GrowthObstacle? LimitsUnknown { get; set; }
 
-    /// <summary>The limits of the instance type have been learned after the start.</summary>
-    public void LimitsLearned(PoolTargets targets, PoolCapacity capacity)
+    /// <summary>Sets the limits of the instance type, learned after the start.</summary>
+    public void SetLimits(PoolTargets targets, PoolCapacity capacity)
     {
         _size = new PoolSize(targets, capacity);
         LimitsUnknown = null;
         parts.Signal.Raise();
     }
 
-    /// <summary>Changes may be made in the cloud: nothing forbids it, and what is attached is known.</summary>
-    private bool MayChange => !rules.ProvisioningDisabled && rules.Access() != CloudAccess.NoCalls && parts.Membership.NotObserved is null;
+    /// <summary>Whether the cloud may be changed: it is permitted, and the attached interfaces are known.</summary>
+    private bool MayChange => !rules.ProvisioningDisabled && rules.Access() != CloudAccess.NoCalls && parts.Sync.NotObserved is null;
 
-    /// <summary>All that stands against growth now, whether anything has to grow or not.</summary>
+    /// <summary>All obstacles to growth now, whether growth is needed or not.</summary>
     public GrowthObstacles Obstacles =>
         rules.ProvisioningDisabled ? GrowthObstacles.None with { Everything = Disabled }
         : rules.Access() == CloudAccess.NoCalls ? GrowthObstacles.None with { Everything = NoCalls }
-        : (parts.Membership.NotObserved ?? LimitsUnknown) is { } obstacle ? GrowthObstacles.None with { Everything = obstacle }
+        : (parts.Sync.NotObserved ?? LimitsUnknown) is { } obstacle ? GrowthObstacles.None with { Everything = obstacle }
         : parts.Backoff.View();
 
-    /// <summary>Pods may have addresses of the primary interface; false under custom networking.</summary>
+    /// <summary>Whether pods may use addresses of the primary interface; false with custom networking.</summary>
     public bool UsesPrimary => parts.Placement.UsesPrimary;
 
-    /// <summary>Subnets that a new interface may be created in, with what is left of what was described last.</summary>
+    /// <summary>Subnets for new interfaces, with their last described free addresses less later changes.</summary>
     public IReadOnlyList<SubnetCandidate> SubnetCandidates => [.. parts.Placement.Candidates().Select(parts.Supply.Correct)];
 
-    /// <summary>Completed when no change and no observation is under way.</summary>
+    /// <summary>Completes when no change and no observation is in flight.</summary>
     public Task IdleAsync()
     {
         lock (_lock)
-            return Task.WhenAll([.. _running, parts.Membership.IdleAsync(), parts.Groups.IdleAsync()]);
+            return Task.WhenAll([.. _running, parts.Sync.IdleAsync(), parts.Groups.IdleAsync()]);
     }
 
     public StepOutcome Step(CancellationToken cancellationToken)
     {
         ThrowIfDefect();
-        parts.Membership.StartDue(cancellationToken);
+        parts.Sync.StartDue(cancellationToken);
         var groupsAt = MayChange ? parts.Groups.StartDue(cancellationToken) : null;
         var checkAt = CheckCooling();
         var resumeAt = ResumeDue(cancellationToken);
         parts.Waiting.Serve();
         var snapshot = Snapshot();
         var plan = PoolPlanner.Plan(snapshot, Targets, time.GetUtcNow());
-        // The description may be old, and others give addresses back, too: whoever waits goes on waiting while it is renewed.
+        // The description may be old, and other nodes release addresses, too: ADDs stay queued while it is refreshed.
         if (
             plan.Obstacle is { Kind: GrowthObstacleKind.SubnetExhausted or GrowthObstacleKind.NoSubnet } exhausted
-            && parts.Membership.RequestSubnets(PoolLimits.SubnetBackoff)
+            && parts.Sync.RequestSubnets(PoolLimits.SubnetBackoff)
         )
             plan = plan with { Obstacle = exhausted with { MayEndAnyMoment = true } };
         if (plan.Actions.Count > 0 || plan.Obstacle?.Kind != LastPlan?.Obstacle?.Kind)
             Events.Publish(new PoolEvent.Planned(time.GetUtcNow(), plan));
         LastPlan = plan;
-        _shortSince = plan.Shortage > 0 ? _shortSince ?? time.GetUtcNow() : null;
+        _shortageSince = plan.Shortage > 0 ? _shortageSince ?? time.GetUtcNow() : null;
         if (IsSettled(snapshot, plan))
             rules.TargetChange.Close();
         if (!plan.HasSpareInterface)
-            _neededAt = time.GetUtcNow();
+            _lastNeededAt = time.GetUtcNow();
         parts.Waiting.FailUnservable(plan.Unservable, plan.Obstacle);
-        // A sandbox whose DEL never came may hold what they wait for.
+        // A sandbox whose DEL was lost may have the addresses that they need.
         if (plan.Obstacle is not null && snapshot.Waiting.Count > 0)
-            parts.Membership.RequestKernelLook();
+            parts.Sync.RequestKernelCheck();
         foreach (var action in plan.Actions)
             Start(RunAsync(action, cancellationToken));
-        return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Membership.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
+        return new StepOutcome(plan, snapshot.Ledger, Earliest(parts.Sync.NextAt, checkAt, resumeAt, groupsAt, plan.ReplanAt));
     }
 
     private PoolSnapshot Snapshot()
     {
-        var noPlace = parts.Placement.Obstacle;
-        if (parts.Membership.NotObserved is null)
+        var placementObstacle = parts.Placement.Obstacle;
+        if (parts.Sync.NotObserved is null)
             _observedAt ??= time.GetUtcNow();
         return new PoolSnapshot
         {
@@ -184,20 +184,21 @@ internal sealed partial class PoolReconciler(
             Waiting = parts.Waiting.Waiting(),
             Capacity = Capacity,
             Subnets = SubnetCandidates,
-            NoPlace = noPlace,
+            PlacementObstacle = placementObstacle,
             Obstacles = Obstacles,
-            Awaited = parts.Membership.Awaited.Addresses,
+            Awaited = parts.Sync.Awaited.Addresses,
             IsUnschedulable = parts.Conditions.IsUnschedulable && !rules.ManagesUnschedulable,
-            ReleaseObstacle = ReleaseObstacle(noPlace),
+            ReleaseObstacle = ReleaseObstacle(placementObstacle),
             TargetsChangedAt = rules.TargetChange.IsOpen ? _observedAt : null,
             MayReleaseAt = MayReleaseAt(),
-            LastNeededAt = _neededAt,
-            ShortSince = _shortSince,
+            LastNeededAt = _lastNeededAt,
+            ShortageSince = _shortageSince,
         };
     }
 
     /// <summary>
-    /// Nothing is left that the targets do not ask for, and the plan was free to find it. What cooled at the start may be a surplus, too.
+    /// Whether the surplus of earlier targets is gone and the plan was free to find one. Waits for the cooldowns of the start, whose
+    /// addresses may be surplus, too.
     /// </summary>
     private bool IsSettled(PoolSnapshot snapshot, PoolPlan plan) =>
         plan is { SurplusReport: null, Shortage: <= 0 }
@@ -206,9 +207,10 @@ internal sealed partial class PoolReconciler(
         && time.GetUtcNow() - _observedAt > ledger.Cooldown;
 
     /// <summary>
-    /// What could not be had again is kept; but of a subnet that somebody tagged as not for pods nothing is to be had again.
+    /// Nothing is released while it could not be assigned again, except with every subnet tagged as not for pods, which cannot be assigned
+    /// again anyway.
     /// </summary>
-    private string? ReleaseObstacle(GrowthObstacle? noPlace)
+    private string? ReleaseObstacle(GrowthObstacle? placementObstacle)
     {
         if (rules.ProvisioningDisabled)
             return Disabled.Detail;
@@ -216,7 +218,9 @@ internal sealed partial class PoolReconciler(
         if (access != CloudAccess.Full)
             return $"{CloudAccessText.Option} is {CloudAccessText.Of(access)}, so nothing is released; `ipamd access full` ends that";
         return (
-            parts.Membership.NotObserved ?? LimitsUnknown ?? (noPlace is { Kind: not GrowthObstacleKind.NoSubnet } ? noPlace : null)
+            parts.Sync.NotObserved
+            ?? LimitsUnknown
+            ?? (placementObstacle is { Kind: not GrowthObstacleKind.NoSubnet } ? placementObstacle : null)
         )?.Detail;
     }
 
@@ -228,19 +232,19 @@ internal sealed partial class PoolReconciler(
             PoolAction.AddInterface add => (null, add.SubnetId, add.Blocks),
             _ => ((NetworkInterfaceId?)null, "", default(BlockRequest)),
         };
-        var grows = blocks.Count > 0;
+        var isGrowth = blocks.Count > 0;
         var failed = false;
-        if (!grows)
-            HoldReleases();
+        if (!isGrowth)
+            BlockReleases();
         try
         {
             await parts.Actions.RunAsync(action, cancellationToken);
-            if (grows)
+            if (isGrowth)
                 parts.Backoff.Succeeded(target, subnet, blocks);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // The daemon stops; the intent is durable, and the next one goes on with it.
+            // The daemon stops; the intent is durable, and the next run resumes it.
         }
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
@@ -255,45 +259,45 @@ internal sealed partial class PoolReconciler(
                 );
             Log.ActionFailed(Logger, action.Description, failure);
             failed = true;
-            if (grows)
-                parts.Backoff.Failed(failure, target, subnet, blocks, parts.Membership.RequestSubnetsNow);
+            if (isGrowth)
+                parts.Backoff.Failed(failure, target, subnet, blocks, parts.Sync.RequestSubnetsNow);
             RequestResync(failure);
         }
         finally
         {
-            if (!grows)
-                ReleasedNow(failed);
+            if (!isGrowth)
+                ScheduleNextRelease(failed);
             parts.Waiting.Serve();
             parts.Signal.Raise();
         }
     }
 
-    /// <summary>Goes on with changes that nobody carries out. Returns when the next one is due.</summary>
+    /// <summary>Resumes idle changes. Returns when the next one is due.</summary>
     private DateTimeOffset? ResumeDue(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         DateTimeOffset? next = null;
         var open = ledger.OpenIntents();
-        foreach (var closed in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray())
-            _resume.Remove(closed);
+        foreach (var closedIntent in _resume.Keys.Except(open.Select(item => item.Intent.Number)).ToArray())
+            _resume.Remove(closedIntent);
         if (!MayChange)
             return null;
-        foreach (var (intent, isRunning, doubtSince) in open)
+        foreach (var (intent, isRunning, unknownSince) in open)
         {
-            if (isRunning || doubtSince is not { } since)
+            if (isRunning || unknownSince is not { } since)
                 continue;
             if (intent is Intent.AssignBlocks)
             {
-                // Not repeatable: the truth decides.
-                parts.Membership.RequestAt(since + IpLedger.DoubtWindow);
+                // Not repeatable: an observation resolves it.
+                parts.Sync.RequestAt(since + IpLedger.OutcomeWindow);
                 continue;
             }
 
-            // Should it never be answered, an observation that is late enough decides.
+            // If the call is never answered, a late enough observation resolves it.
             if (intent is Intent.ReleaseBlocks or Intent.RemoveInterface { IsDetached: false })
-                parts.Membership.RequestAt(since + IpLedger.ConsistencyWindow);
+                parts.Sync.RequestAt(since + IpLedger.ConsistencyWindow);
 
-            // What a restart left is gone on with at once.
+            // Changes left by a restart are resumed at once.
             if (!_resume.TryGetValue(intent.Number, out var due))
                 _resume[intent.Number] = due = (since, PoolLimits.FirstResume);
             if (due.At <= now)
@@ -318,7 +322,7 @@ internal sealed partial class PoolReconciler(
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // As above.
+            // See RunAsync.
         }
         catch (Exception exception) when (exception is CloudException or HostNetworkException)
         {
@@ -334,7 +338,8 @@ internal sealed partial class PoolReconciler(
     }
 
     /// <summary>
-    /// What the cloud refused on the ground of its own state, or may have done without saying so, shows that ours is out of date.
+    /// Requests an observation after failures that show that the ledger may be outdated: refusals based on the cloud's state, and
+    /// unanswered calls.
     /// </summary>
     private void RequestResync(CloudException failure)
     {
@@ -346,14 +351,14 @@ internal sealed partial class PoolReconciler(
                 or CloudErrorKind.Conflict
                 or CloudErrorKind.Transient
         )
-            parts.Membership.RequestAt(time.GetUtcNow());
+            parts.Sync.RequestAt(time.GetUtcNow());
         if (failure.Kind == CloudErrorKind.SubnetExhausted)
-            parts.Membership.RequestSubnets(PoolLimits.SubnetInterval);
+            parts.Sync.RequestSubnets(PoolLimits.SubnetInterval);
     }
 
     /// <summary>
-    /// An address that is about to leave cooldown must not be routed to a pod any more, whatever the DEL that released it managed to tear
-    /// down. Returns when the next one is to be checked.
+    /// Checks that addresses about to leave cooldown are not routed to a pod, whatever the DEL left behind. Returns when the next check is
+    /// due.
     /// </summary>
     private DateTimeOffset? CheckCooling()
     {
@@ -363,30 +368,30 @@ internal sealed partial class PoolReconciler(
             return null;
         try
         {
-            if (ends[0] - now <= PoolLimits.EvidenceLead)
-                parts.Evidence.ReserveInUse();
+            if (ends[0] - now <= PoolLimits.KernelCheckLead)
+                parts.Usage.ReserveInUse();
         }
         catch (HostNetworkException exception)
         {
-            // Nobody gets an address of which nobody knows whether it is still in use.
-            Log.KernelNotAsked(Logger, exception);
-            ledger.ProlongCooling(now + PoolLimits.EvidenceLead);
-            return now + PoolLimits.EvidenceRetry;
+            // An address is not assigned while it is unknown whether it is in use.
+            Log.KernelCheckFailed(Logger, exception);
+            ledger.ExtendCooldowns(now + PoolLimits.KernelCheckLead);
+            return now + PoolLimits.KernelCheckRetry;
         }
 
-        return ends.Select(end => end - PoolLimits.EvidenceLead).FirstOrDefault(check => check > now) is var next && next == default
+        return ends.Select(end => end - PoolLimits.KernelCheckLead).FirstOrDefault(check => check > now) is var next && next == default
             ? null
             : next;
     }
 
-    /// <summary>None is begun while one is under way.</summary>
-    private void HoldReleases()
+    /// <summary>Prevents further releases while one is running.</summary>
+    private void BlockReleases()
     {
         lock (_lock)
             _mayReleaseAt = time.GetUtcNow() + PoolLimits.LongestReleasePause;
     }
 
-    private void ReleasedNow(bool failed)
+    private void ScheduleNextRelease(bool failed)
     {
         lock (_lock)
         {
@@ -408,7 +413,9 @@ internal sealed partial class PoolReconciler(
             _running.Add(task);
     }
 
-    /// <summary>Changes end with an outcome; one that ends with an exception is a defect, and the loop reports it.</summary>
+    /// <summary>
+    /// Rethrows the exception of a change: changes end with an outcome, so an exception is a defect, which the loop reports.
+    /// </summary>
     private void ThrowIfDefect()
     {
         Task? defect;
@@ -434,13 +441,13 @@ internal sealed partial class PoolReconciler(
 
     private static partial class Log
     {
-        [LoggerMessage(41, LogLevel.Warning, "a change of the pool failed; it is planned anew")]
+        [LoggerMessage(41, LogLevel.Warning, "a change of the pool failed; the next plan takes it into account")]
         public static partial void ActionFailed(ILogger logger, string action, Exception exception);
 
-        [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read: what it shows in use is checked again later")]
-        public static partial void KernelNotAsked(ILogger logger, Exception exception);
+        [LoggerMessage(42, LogLevel.Warning, "the kernel's routes could not be read: addresses in use are checked again later")]
+        public static partial void KernelCheckFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(43, LogLevel.Warning, "a change in doubt could not be finished: tried again later")]
+        [LoggerMessage(43, LogLevel.Warning, "a change with an unknown outcome could not be completed: retried later")]
         public static partial void ResumeFailed(ILogger logger, string change, Exception exception);
     }
 }

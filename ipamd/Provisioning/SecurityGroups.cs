@@ -8,9 +8,9 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Provisioning;
 
 /// <summary>
-/// Gives the interfaces that pods use the security groups that they shall have: those of the primary interface, or, with custom networking,
-/// those of the ENIConfig. Works on what was last described, calls only for interfaces that differ, one after the other, and tries again
-/// with growing pauses. What is not managed, and the primary interface itself, is never touched.
+/// Sets the security groups of the interfaces that pods use: those of the primary interface, or with custom networking those of the
+/// ENIConfig. Compares with the last description, calls only for interfaces that differ, one after the other, and retries with growing
+/// pauses. Never changes unmanaged interfaces or the primary interface itself.
 /// </summary>
 internal sealed partial class SecurityGroups(
     ICloud cloud,
@@ -25,7 +25,7 @@ internal sealed partial class SecurityGroups(
     private readonly Dictionary<NetworkInterfaceId, (string Wanted, DateTimeOffset Until, int Failures)> _failed = [];
     private Task _running = Task.CompletedTask;
 
-    /// <summary>Told of every change, and of every refusal.</summary>
+    /// <summary>Publishes every change and every rejection.</summary>
     public required PoolEvents Events { get; init; }
 
     public Task IdleAsync()
@@ -34,8 +34,8 @@ internal sealed partial class SecurityGroups(
             return _running;
     }
 
-    /// <summary>Starts what is due, if nothing is under way. Never waits.</summary>
-    /// <returns>When something will be due by time alone; null when only an event can make it so.</returns>
+    /// <summary>Starts due changes unless some are running. Never waits.</summary>
+    /// <returns>When the next change is due; null when only an event can make one due.</returns>
     public DateTimeOffset? StartDue(CancellationToken cancellationToken)
     {
         Task last;
@@ -46,13 +46,13 @@ internal sealed partial class SecurityGroups(
             (last, _running) = (_running, Task.CompletedTask);
         }
 
-        // Anything but success is a defect; the loop reports it.
+        // An exception is a defect; the loop reports it.
         last.GetAwaiter().GetResult();
-        var differing = interfaces.WithOtherGroups();
+        var differing = interfaces.WithOutdatedGroups();
         lock (_lock)
         {
-            foreach (var settled in _failed.Keys.Except(differing.Select(item => item.Id)).ToArray())
-                _failed.Remove(settled);
+            foreach (var matching in _failed.Keys.Except(differing.Select(item => item.Id)).ToArray())
+                _failed.Remove(matching);
         }
 
         var due = differing.Where(item => DueAt(item.Id, item.Groups) <= time.GetUtcNow()).ToArray();
@@ -70,14 +70,14 @@ internal sealed partial class SecurityGroups(
         {
             foreach (var id in due)
             {
-                // Asked again: each call waits for its turn, and meanwhile it may be another list, or none, that it shall have.
-                foreach (var (_, groups) in interfaces.WithOtherGroups().Where(item => item.Id == id))
+                // Checked again: each call waits for the rate limiter, and the groups may have changed meanwhile.
+                foreach (var (_, groups) in interfaces.WithOutdatedGroups().Where(item => item.Id == id))
                     await SetAsync(id, groups, cancellationToken);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // The daemon stops; the next one sees the same difference.
+            // The daemon stops; the next run finds the same difference.
         }
         finally
         {
@@ -123,14 +123,14 @@ internal sealed partial class SecurityGroups(
         }
     }
 
-    /// <summary>Other groups than those that were refused are tried at once.</summary>
+    /// <summary>When to set the groups: at once unless the same groups were rejected before.</summary>
     private DateTimeOffset DueAt(NetworkInterfaceId id, IReadOnlyList<string> groups)
     {
         lock (_lock)
             return _failed.TryGetValue(id, out var failed) && failed.Wanted == Text(groups) ? failed.Until : DateTimeOffset.MinValue;
     }
 
-    /// <summary>Half fixed, half random, so that nodes that were refused together do not come back together.</summary>
+    /// <summary>Half fixed, half random, so that nodes that were rejected together do not retry together.</summary>
     private TimeSpan Pause(int failures)
     {
         var ceiling = PoolLimits.FirstGroupsRetry * Math.Pow(2, Math.Min(failures - 1, 10));
@@ -143,13 +143,13 @@ internal sealed partial class SecurityGroups(
 
     private static partial class Log
     {
-        [LoggerMessage(110, LogLevel.Information, "the interface has other security groups now")]
+        [LoggerMessage(110, LogLevel.Information, "the interface's security groups were changed")]
         public static partial void Set(ILogger logger, NetworkInterfaceId eni, string before, string groups);
 
         [LoggerMessage(
             111,
             LogLevel.Warning,
-            "the interface could not be given its security groups: its pods keep those that it has, tried again later"
+            "the interface's security groups could not be set: its pods keep the current ones; retried later"
         )]
         public static partial void NotSet(ILogger logger, NetworkInterfaceId eni, string groups, Exception exception);
     }

@@ -66,7 +66,7 @@ internal static class NodeHealth
             yield return new HealthCause(
                 HealthLevel.Degraded,
                 HealthReason.AddressLost,
-                $"{string.Join("; ", losses.Select(loss => loss.Sentence))}; these pods have no network until they are recreated"
+                $"{string.Join("; ", losses.Select(loss => loss.Description))}; these pods have no network until they are recreated"
             );
         if (facts.IsReady && Growth(facts) is { } growth)
             yield return growth;

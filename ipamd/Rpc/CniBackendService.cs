@@ -50,7 +50,7 @@ internal sealed class CniBackendService(
         var outcome = await RpcErrorMap.GuardAsync(() =>
             addresses.AddAsync(key, new PodReference(request.K8SPODNAMESPACE, request.K8SPODNAME), request.Netns, context.CancellationToken)
         );
-        if (outcome is not AddOutcome.Held { Attachment: var attachment })
+        if (outcome is not AddOutcome.Assigned { Attachment: var attachment })
             throw RpcErrorMap.ToException(outcome);
         if (attachment.NetnsPath.Length > 0 && attachment.NetnsPath != request.Netns)
             context.ResponseTrailers.Add(OtherNamespace, "1");
@@ -102,14 +102,14 @@ internal sealed class CniBackendService(
         return new AttachmentKey(networkName, containerId, interfaceName);
     }
 
-    private static IPAllocationMetadata ToMetadata(HeldAddress held)
+    private static IPAllocationMetadata ToMetadata(AttachmentAddress held)
     {
         var metadata = new IPAllocationMetadata();
         if (held.Address.AddressFamily == AddressFamily.InterNetwork)
             metadata.IPv4Addr = held.Address.ToString();
         else
             metadata.IPv6Addr = held.Address.ToString();
-        if (held.Place is { } place)
+        if (held.Slot is { } place)
         {
             metadata.DeviceNumber = place.DeviceIndex;
             metadata.RouteTableId = RouteTables.Of(place.DeviceIndex, place.NetworkCard);

@@ -148,7 +148,7 @@ internal sealed class NodeIpamService(NodeIpamParts parts) : NodeIpam.NodeIpamBa
             NetnsPath = attachment.NetnsPath,
         };
         wire.Addresses.AddRange(attachment.Addresses.Select(held => held.Address.ToString()));
-        if (attachment.Addresses[0].Place is { } place)
+        if (attachment.Addresses[0].Slot is { } place)
         {
             wire.InterfaceId = place.Id.Value;
             wire.DeviceIndex = (uint)place.DeviceIndex;

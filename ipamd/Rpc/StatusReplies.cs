@@ -148,13 +148,13 @@ internal static class StatusReplies
             Addresses = (uint)surplus.Addresses,
             Interfaces = (uint)surplus.Interfaces,
             Why = surplus.Why,
-            GoesAt = surplus.GoesAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
+            GoesAt = surplus.RemovableAt is { } at ? Timestamp.FromDateTimeOffset(at) : null,
         };
 
     private static Protos.V1.Cloud CloudOf(NodeIpamParts parts, LedgerView view)
     {
         var spent = parts.Budget.View();
-        var membership = parts.State.Pool?.Membership;
+        var membership = parts.State.Pool?.Sync;
         var cloud = new Protos.V1.Cloud
         {
             Access = CloudAccessText.Of(spent.Access),

@@ -4,26 +4,26 @@ using VpcCni.Ipamd.Events;
 namespace VpcCni.Ipamd.Startup;
 
 /// <summary>
-/// Collects what a burst of pods left behind once the node is quiet. The heap grows to what the collector may fill before it has to work,
-/// some ten megabytes, and a daemon that does nothing afterwards never gives it the occasion to shrink.
+/// Runs a garbage collection when the node is quiet after a burst of pods. During the burst the heap grows by some ten megabytes, and an
+/// idle daemon gives the collector no occasion to shrink it.
 /// </summary>
-/// <param name="collect">Takes some milliseconds, in which nothing else runs.</param>
-/// <param name="time">For the pauses.</param>
+/// <param name="collect">Runs the collection, which stops the process for some milliseconds.</param>
+/// <param name="time">Clock for the pauses.</param>
 internal sealed class IdleCollection(Action collect, TimeProvider time)
 {
-    /// <summary>Requests that leave enough behind to be worth it.</summary>
+    /// <summary>Fewest requests that make a collection worthwhile.</summary>
     public const int MinimumRequests = 200;
 
-    /// <summary>Without a request for this long the node is quiet: pods of one deployment arrive closer together.</summary>
+    /// <summary>Time without a request after which the node counts as quiet; the pods of a deployment arrive closer together.</summary>
     public static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
 
     private int _requests;
     private long _lastAt;
 
-    /// <summary>To be subscribed to the pool's events; counts on the thread of the request.</summary>
-    public void Observe(PoolEvent happened)
+    /// <summary>Counts requests, on their thread. Subscribe it to the pool's events.</summary>
+    public void Observe(PoolEvent poolEvent)
     {
-        if (happened is not (PoolEvent.AddServed or PoolEvent.AddFailed or PoolEvent.Deleted))
+        if (poolEvent is not (PoolEvent.AddServed or PoolEvent.AddFailed or PoolEvent.Deleted))
             return;
         Interlocked.Increment(ref _requests);
         Interlocked.Exchange(ref _lastAt, time.GetTimestamp());

@@ -8,14 +8,15 @@ using VpcCni.Netlink;
 namespace VpcCni.Ipamd.Startup;
 
 /// <summary>
-/// <c>ipamd init</c>: what a node needs before the daemon starts. Asks the instance metadata which interface is the primary one; changes
-/// nothing else.
+/// <c>ipamd init</c>: sets up the node before the daemon starts. Reads the primary interface from the instance metadata and changes kernel
+/// settings only.
 /// </summary>
 internal static class NodeInit
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
-    /// <exception cref="HostNetworkException">The kernel does not have it, or refuses.</exception>
+    /// <summary>Applies the settings.</summary>
+    /// <exception cref="HostNetworkException">The kernel lacks a setting or rejects it.</exception>
     /// <exception cref="CloudException">The metadata service did not answer in time.</exception>
     public static async Task<IReadOnlyList<SettingOutcome>> RunAsync(
         IpamdOptions options,

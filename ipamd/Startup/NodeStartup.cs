@@ -8,13 +8,15 @@ using VpcCni.Ipamd.Readiness;
 
 namespace VpcCni.Ipamd.Startup;
 
-/// <summary>What the node turned out to be.</summary>
-/// <param name="Identity">By the instance metadata.</param>
-/// <param name="Limits">Of its type; null when they could not be learned and there is something to serve without them.</param>
-/// <param name="Interfaces">Observed, or presumed.</param>
-/// <param name="Placement">Where new interfaces go.</param>
-/// <param name="IsDescribed">The subnets have been described.</param>
-/// <param name="NotObserved">Why the cloud has not been observed, so that what is attached is presumed; null when it has.</param>
+/// <summary>Result of the node's start.</summary>
+/// <param name="Identity">Identity from the instance metadata.</param>
+/// <param name="Limits">Limits of its type; null when they are unknown and pods can be served without them.</param>
+/// <param name="Interfaces">The interfaces, observed or taken from checkpoint and metadata.</param>
+/// <param name="Placement">Placement of new interfaces.</param>
+/// <param name="IsDescribed">Whether the subnets have been described.</param>
+/// <param name="NotObserved">
+/// Why the cloud has not been observed, so that interfaces are those of checkpoint and metadata; null when it has.
+/// </param>
 internal sealed record StartedNode(
     NodeIdentity Identity,
     NodeLimits? Limits,
@@ -25,9 +27,9 @@ internal sealed record StartedNode(
 );
 
 /// <summary>
-/// From nothing known to a ledger that shows what is attached: identify the node, describe its subnets, observe and wire the interfaces,
-/// learn its limits. The socket is open meanwhile and answers for what the checkpoint holds. Only the instance metadata is needed to serve:
-/// where the cloud does not answer, what checkpoint and metadata agree on is presumed to be attached; only growth and release wait.
+/// Starts the node: identifies it, describes its subnets, observes its interfaces and configures their links, and reads its limits. The
+/// socket is open meanwhile and serves the attachments of the checkpoint. Serving pods needs the instance metadata only: when the cloud
+/// does not answer, the interfaces that checkpoint and metadata agree on are used; only growth and release wait.
 /// </summary>
 internal sealed partial class NodeStartup(
     ICloud cloud,
@@ -41,9 +43,10 @@ internal sealed partial class NodeStartup(
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
 
-    /// <summary>After this the daemon exits, so that a supervisor shows that the node does not come up.</summary>
+    /// <summary>Time after which the daemon exits, so that a supervisor shows the failed start.</summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
+    /// <summary>Runs the start, with retries.</summary>
     /// <exception cref="CloudException">The cloud did not answer within <see cref="Deadline"/>.</exception>
     public async Task<StartedNode> RunAsync(
         Func<NodeIdentity, InterfacePlacement> placementFor,
@@ -66,18 +69,21 @@ internal sealed partial class NodeStartup(
         var placement = placementFor(identity);
         var interfaces = interfacesFor(identity, placement);
 
-        // With something to serve, the cloud's first answer is waited for a moment, and asked for again beside the pool.
-        using var moment = new CancellationTokenSource(interfaces.MayPresume ? PoolLimits.FirstAnswer : Timeout.InfiniteTimeSpan, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(moment.Token, cancellationToken);
+        // When pods can be served, waits only briefly for the cloud's first answer; the pool retries it in the background.
+        using var firstAnswer = new CancellationTokenSource(
+            interfaces.CanApplyHint ? PoolLimits.FirstObservationWait : Timeout.InfiniteTimeSpan,
+            time
+        );
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(firstAnswer.Token, cancellationToken);
         var isDescribed = placement.Describes && await TryDescribeAsync(placement, either.Token, cancellationToken);
         var notObserved = await RetryAsync(
             "observe the attached interfaces",
-            token => ObserveOrPresumeAsync(interfaces, moment, token),
+            token => ObserveOrApplyHintAsync(interfaces, firstAnswer, token),
             giveUpAt,
             cancellationToken
         );
         if (notObserved is not null)
-            Log.Presumed(logger, notObserved);
+            Log.HintApplied(logger, notObserved);
         var limits = await LimitsAsync(
             identity.NodeType,
             mayServe: notObserved is not null || interfaces.HasAddresses,
@@ -88,16 +94,16 @@ internal sealed partial class NodeStartup(
         return new StartedNode(identity, limits, interfaces, placement, isDescribed && placement.IsDescribed, notObserved);
     }
 
-    /// <returns>Why the cloud could not be observed, and what is attached is presumed; null when it was.</returns>
-    private async Task<CloudException?> ObserveOrPresumeAsync(
+    /// <returns>Why the cloud could not be observed, so that checkpoint and metadata are used; null when it was.</returns>
+    private async Task<CloudException?> ObserveOrApplyHintAsync(
         InterfaceInventory interfaces,
-        CancellationTokenSource moment,
+        CancellationTokenSource firstAnswer,
         CancellationToken cancellationToken
     )
     {
-        // Once the moment is over, and the metadata confirmed nothing, there is nothing to hurry for.
+        // When the brief wait has passed and the metadata confirmed nothing, there is no reason to hurry.
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await using var hurry = moment.IsCancellationRequested ? default : moment.Token.Register(either.Cancel);
+        await using var hurry = firstAnswer.IsCancellationRequested ? default : firstAnswer.Token.Register(either.Cancel);
         try
         {
             await interfaces.ObserveAsync(either.Token);
@@ -109,53 +115,53 @@ internal sealed partial class NodeStartup(
                 CloudErrorKind.Transient,
                 "DescribeAttachedInterfaces",
                 InterfaceSync.NoFirstAnswer,
-                $"no answer within {PoolLimits.FirstAnswer.TotalSeconds:0} s of the start"
+                $"no answer within {PoolLimits.FirstObservationWait.TotalSeconds:0} s of the start"
             );
-            return await TryPresumeAsync(interfaces, cancellationToken) ? failure : throw failure;
+            return await TryApplyHintAsync(interfaces, cancellationToken) ? failure : throw failure;
         }
         catch (CloudException failure)
         {
-            if (await TryPresumeAsync(interfaces, cancellationToken))
+            if (await TryApplyHintAsync(interfaces, cancellationToken))
                 return failure;
             throw;
         }
     }
 
-    /// <summary>A metadata service that does not answer confirms nothing.</summary>
-    private async Task<bool> TryPresumeAsync(InterfaceInventory interfaces, CancellationToken cancellationToken)
+    /// <summary>Applies checkpoint and metadata. A metadata service that does not answer confirms nothing.</summary>
+    private async Task<bool> TryApplyHintAsync(InterfaceInventory interfaces, CancellationToken cancellationToken)
     {
         try
         {
-            return await interfaces.PresumeAsync(cancellationToken) > 0;
+            return await interfaces.ApplyHintAsync(cancellationToken) > 0;
         }
         catch (CloudException exception)
         {
-            Log.NotPresumed(logger, exception);
+            Log.HintFailed(logger, exception);
             return false;
         }
     }
 
     /// <summary>
-    /// From the table of instance types as a rule. Of a type that is not in it, they are needed before anything can be attached, and not
-    /// for what is.
+    /// Reads the limits, usually from the table of instance types. Those of other types are needed to add anything, not to serve the
+    /// attached interfaces.
     /// </summary>
     private async Task<NodeLimits?> LimitsAsync(
         string nodeType,
         bool mayServe,
         DateTimeOffset giveUpAt,
-        CancellationToken moment,
+        CancellationToken firstAnswer,
         CancellationToken cancellationToken
     )
     {
         if (cloud.KnownLimits(nodeType) is { } known)
             return known;
-        var what = $"learn the limits of {nodeType}";
+        var what = $"read the limits of {nodeType}";
         if (!mayServe)
             return await RetryAsync(what, token => cloud.DescribeLimitsAsync(nodeType, token), giveUpAt, cancellationToken);
         try
         {
             state.Starting(what);
-            return await cloud.DescribeLimitsAsync(nodeType, moment);
+            return await cloud.DescribeLimitsAsync(nodeType, firstAnswer);
         }
         catch (Exception exception)
             when (exception is CloudException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
@@ -165,12 +171,18 @@ internal sealed partial class NodeStartup(
         }
     }
 
-    /// <summary>Which pods need no new interface for are served without it; asked again later.</summary>
-    private async Task<bool> TryDescribeAsync(InterfacePlacement placement, CancellationToken moment, CancellationToken cancellationToken)
+    /// <summary>
+    /// Describes the subnets. On failure, pods that need no new interface are served, and the description is retried later.
+    /// </summary>
+    private async Task<bool> TryDescribeAsync(
+        InterfacePlacement placement,
+        CancellationToken firstAnswer,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
-            await placement.DescribeAsync(cloud, moment);
+            await placement.DescribeAsync(cloud, firstAnswer);
             return true;
         }
         catch (Exception exception)
@@ -181,7 +193,9 @@ internal sealed partial class NodeStartup(
         }
     }
 
-    /// <summary>As long as the operator forbids calls, waiting is what is asked for: pods that are known are answered meanwhile.</summary>
+    /// <summary>
+    /// Whether to retry. While the operator forbids calls, waiting is what he asked for, and known attachments are served meanwhile.
+    /// </summary>
     private bool IsWorthWaiting(Exception exception, TimeSpan pause, DateTimeOffset giveUpAt) =>
         exception is CloudException { Kind: CloudErrorKind.Disabled }
         || (exception is CloudException or HostNetworkException && time.GetUtcNow() + pause < giveUpAt);
@@ -217,7 +231,7 @@ internal sealed partial class NodeStartup(
         [LoggerMessage(80, LogLevel.Information, "the node is identified")]
         public static partial void Identified(ILogger logger, string node, string instanceType, string zone, System.Net.IPAddress ip);
 
-        [LoggerMessage(81, LogLevel.Warning, "a step of the start failed and is tried again")]
+        [LoggerMessage(81, LogLevel.Warning, "a step of the start failed and is retried")]
         public static partial void Retrying(
             ILogger logger,
             string step,
@@ -229,29 +243,29 @@ internal sealed partial class NodeStartup(
         [LoggerMessage(
             88,
             LogLevel.Warning,
-            "the cloud cannot be asked what is attached: until it answers, addresses that checkpoint and metadata agree on are given "
-                + "to pods, and nothing is attached or released"
+            "the cloud does not answer: until it does, pods get addresses that checkpoint and metadata agree on, and nothing is attached "
+                + "or released"
         )]
-        public static partial void Presumed(ILogger logger, Exception exception);
+        public static partial void HintApplied(ILogger logger, Exception exception);
 
         [LoggerMessage(
             89,
             LogLevel.Warning,
-            "the metadata could not be read: nothing that the checkpoint holds can be confirmed before the cloud answers"
+            "the metadata could not be read: the checkpoint's interfaces cannot be confirmed before the cloud answers"
         )]
-        public static partial void NotPresumed(ILogger logger, Exception exception);
+        public static partial void HintFailed(ILogger logger, Exception exception);
 
         [LoggerMessage(
             87,
             LogLevel.Warning,
-            "the limits of the instance type could not be learned: what is attached is served, and nothing is added before they are known"
+            "the limits of the instance type could not be read: attached interfaces are used, and nothing is added until they are known"
         )]
         public static partial void LimitsUnknown(ILogger logger, string instanceType, Exception exception);
 
         [LoggerMessage(
             84,
             LogLevel.Warning,
-            "the subnets could not be described: tried again later, until then new interfaces go where it is known that they may"
+            "the subnets could not be described: retried later; until then new interfaces go into known subnets"
         )]
         public static partial void SubnetsUnknown(ILogger logger, Exception exception);
     }

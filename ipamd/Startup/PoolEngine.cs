@@ -18,7 +18,7 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Startup;
 
 /// <summary>
-/// Everything outside of the process that the pool touches, and the two sources of chance: each has one production and one fake
+/// Everything outside the process that the pool uses, with clock and random source. Each port has one production and one fake
 /// implementation.
 /// </summary>
 internal sealed record PoolPorts(
@@ -31,27 +31,27 @@ internal sealed record PoolPorts(
     ILoggerFactory Loggers
 )
 {
-    /// <summary>/proc/sys/kernel/random/boot_id, by which a checkpoint of an earlier boot is recognised; null when unknown.</summary>
+    /// <summary>/proc/sys/kernel/random/boot_id, which identifies a checkpoint of an earlier boot; null when unknown.</summary>
     public string? BootId { get; init; }
 }
 
 /// <summary>
-/// The daemon between its ports and its socket: ledger, queue of waiting ADDs, planner and loop, put together. The daemon runs it on the
-/// kernel, the disk and EC2; the simulation and <c>whatif</c> run the very same on a model, in virtual time.
+/// Composes the daemon between its ports and its socket: ledger, queue of pending ADDs, planner and loop. The daemon runs it on the kernel,
+/// the disk and EC2; the simulation and <c>whatif</c> run the same code on a model in virtual time.
 /// </summary>
 internal sealed partial class PoolEngine
 {
     private readonly PoolPorts _ports;
     private readonly IpamdOptions _options;
-    private readonly KernelUsage _evidence;
+    private readonly KernelUsage _usage;
     private readonly CheckpointWriter _checkpoint;
     private readonly TargetChange _targetChange;
     private readonly BudgetedCloud _cloud;
     private readonly MissedDelIntake _missedDels;
 
-    /// <summary>Takes over the checkpoint, and holds what the kernel routes to pods.</summary>
-    /// <exception cref="IOException">The checkpoint cannot be read: starting without it could give an address to two pods.</exception>
-    /// <exception cref="HostNetworkException">The kernel could not be asked.</exception>
+    /// <summary>Restores the checkpoint and reserves the addresses that the kernel routes to pods.</summary>
+    /// <exception cref="IOException">The checkpoint cannot be read; starting without it could assign one address to two pods.</exception>
+    /// <exception cref="HostNetworkException">The kernel could not be read.</exception>
     public PoolEngine(PoolPorts ports, IpamdOptions options, DaemonState state)
     {
         (_ports, _options, State) = (ports, options, state);
@@ -61,21 +61,21 @@ internal sealed partial class PoolEngine
         Ledger = new IpLedger(options.Cooldown, options.Targets.UsesPrefixes);
         var loaded = CheckpointLoader.Load(Ledger, ports.Checkpoint, ports.Time, ports.BootId, ports.Loggers.CreateLogger<PoolEngine>());
         state.CheckpointSetAside = loaded.SetAside;
-        _evidence = new KernelUsage(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelUsage>()) { Events = Events };
-        _evidence.ReserveInUse();
+        _usage = new KernelUsage(Ledger, ports.Host, ports.Time, ports.Loggers.CreateLogger<KernelUsage>()) { Events = Events };
+        _usage.ReserveInUse();
         if (loaded.RebootedAt is { } bootedAt)
-            _evidence.ReleaseAfterReboot(bootedAt);
-        _targetChange = new TargetChange(loaded.Targets, options.Targets.AllInWords());
+            _usage.ReleaseAfterReboot(bootedAt);
+        _targetChange = new TargetChange(loaded.Targets, options.Targets.DescribeAll());
         _checkpoint = new CheckpointWriter(Ledger, ports.Checkpoint, ports.Time, () => _targetChange.Recorded, ports.BootId)
         {
             Written = (took, failure) => Events.Publish(new PoolEvent.CheckpointWritten(ports.Time.GetUtcNow(), took, failure?.Message)),
         };
         Waiting = new PendingAddQueue(Ledger, ports.Time);
-        Addresses = new AddressService(Ledger, _checkpoint, Waiting, _evidence, Signal, ports.Time, options.AddWait)
+        Addresses = new AddressService(Ledger, _checkpoint, Waiting, _usage, Signal, ports.Time, options.AddWait)
         {
             Observed = state.Observed,
             StartObstacle = () => state.StartObstacle,
-            HeldUpBy = new WaitReason(Ledger, Waiting, Budget, ports.Time).Current,
+            CurrentObstacle = new WaitReason(Ledger, Waiting, Budget, ports.Time).Current,
             Events = Events,
             Logger = ports.Loggers.CreateLogger<AddressService>(),
         };
@@ -95,46 +95,45 @@ internal sealed partial class PoolEngine
 
     public DaemonState State { get; }
 
-    /// <summary>What runs beside the pool and must not end it.</summary>
+    /// <summary>Runs background services, whose failures must not end the pool.</summary>
     public Supervisor Background { get; }
     public IpLedger Ledger { get; }
     public PendingAddQueue Waiting { get; }
 
-    /// <summary>What the node may spend on control-plane calls, and whether it may make any.</summary>
+    /// <summary>Limits the node's control-plane calls by rate and level of access.</summary>
     public ApiRateLimiter Budget { get; }
 
-    /// <summary>The cloud, paid for out of <see cref="Budget"/>.</summary>
+    /// <summary>The cloud, with calls charged to <see cref="Budget"/>.</summary>
     public ICloud Cloud => _cloud;
 
-    /// <summary>What the cluster says of the node; whoever learns it sets it.</summary>
+    /// <summary>Facts about the node in the cluster; set by the cluster's watcher.</summary>
     public NodeConditions Conditions { get; } = new();
     public NetworkRanges Ranges { get; } = new();
 
     /// <summary>
-    /// Tells what happens, from the first ADD on. What the constructor finds in the kernel is in the ledger before anybody can subscribe.
+    /// Publishes events from the first ADD on. What the constructor finds in the kernel is in the ledger before anyone can subscribe.
     /// </summary>
     public PoolEvents Events { get; } = new();
 
-    /// <summary>With custom networking: the ENIConfig of this node; whoever watches the cluster tells it.</summary>
+    /// <summary>With custom networking, this node's ENIConfig; set by the cluster's watcher.</summary>
     public EniConfigSource EniConfig { get; } = new();
 
     /// <summary>Wakes the pool's loop.</summary>
     public PoolSignal Signal { get; } = new();
 
     /// <summary>
-    /// ADD and DEL. Known attachments are answered from the first moment; new pods wait until <see cref="RunAsync"/> has found them an
-    /// address.
+    /// Serves ADD and DEL. Known attachments are served from the start; new pods wait until <see cref="RunAsync"/> has an address for them.
     /// </summary>
     public AddressService Addresses { get; }
 
-    /// <summary>Finds out what the node is and carries, then keeps the pool until cancelled.</summary>
+    /// <summary>Starts the node, then keeps the pool until cancelled.</summary>
     /// <param name="afterStep">Called after every step of the pool.</param>
-    /// <param name="cancellationToken">Ends it; pods keep their addresses.</param>
+    /// <param name="cancellationToken">Ends the pool; pods keep their addresses.</param>
     /// <exception cref="CloudException">The cloud did not answer within <see cref="NodeStartup.Deadline"/>.</exception>
     public async Task RunAsync(Action<StepOutcome> afterStep, CancellationToken cancellationToken)
     {
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        // First: what a pod that is gone holds is what another waits for.
+        // First: a pending ADD may wait for the address of a deleted pod.
         var missed = Background.RunAsync("missed DELs", _missedDels.RunAsync, ended.Token);
         var sync = Background.RunAsync("checkpoint", new CheckpointSync(_checkpoint, _ports.Time).RunAsync, ended.Token);
         try
@@ -183,23 +182,23 @@ internal sealed partial class PoolEngine
         );
         var reconciler = Compose(node);
         if (node.NotObserved is { } failure)
-            reconciler.Membership.Presumed(failure);
+            reconciler.Sync.RecordFailedStart(failure);
         else
         {
             State.MembershipObserved();
-            reconciler.Membership.ObservedNow();
+            reconciler.Sync.RecordObserved();
         }
 
-        host.LinkLost = reconciler.Membership.LinkLost;
+        host.LinkLost = reconciler.Sync.LinkLost;
         node.Interfaces.Awaited.Watch(at =>
         {
-            reconciler.Membership.RequestAt(at);
+            reconciler.Sync.RequestAt(at);
             Signal.Raise();
         });
         if (node.IsDescribed)
-            reconciler.Membership.SubnetsDescribedNow();
-        EniConfig.Changed = reconciler.Membership.PlacementChanged;
-        reconciler.Membership.PlacementChanged();
+            reconciler.Sync.RecordSubnetsDescribed();
+        EniConfig.Changed = reconciler.Sync.PlacementChanged;
+        reconciler.Sync.PlacementChanged();
         State.Serving(reconciler);
         Waiting.Serve();
         var leaked = new LeakedInterfaces(
@@ -214,26 +213,26 @@ internal sealed partial class PoolEngine
         var groups = new SecurityGroupWatch(
             _cloud,
             node.Interfaces,
-            reconciler.Membership,
+            reconciler.Sync,
             Signal,
             time,
             random,
             loggers.CreateLogger<SecurityGroupWatch>()
         );
-        Task[] beside = [];
+        Task[] background = [];
         try
         {
             var loop = new PoolLoop(reconciler, Signal, afterStep, time, loggers.CreateLogger<PoolLoop>()).RunAsync(ended.Token);
             if (node.Limits is null)
-                beside =
+                background =
                 [
-                    Background.RunAsync("limits of the instance type", token => LearnLimitsAsync(node, reconciler, token), ended.Token),
+                    Background.RunAsync("limits of the instance type", token => ReadLimitsAsync(node, reconciler, token), ended.Token),
                 ];
             if (mayChange)
             {
-                beside =
+                background =
                 [
-                    .. beside,
+                    .. background,
                     Background.RunAsync("watch of security groups", groups.RunAsync, ended.Token),
                     Background.RunAsync("cleanup of leaked interfaces", token => CleanUpAsync(leaked, token), ended.Token),
                 ];
@@ -243,23 +242,23 @@ internal sealed partial class PoolEngine
         }
         finally
         {
-            // Whichever ended: nothing that uses the ports outlives this call. What is cut short is gone on with by the next daemon.
+            // Whichever ended: nothing that uses the ports outlives this call. The next daemon run resumes interrupted changes.
             EniConfig.Changed = () => { };
             ended.Cancel();
-            await Task.WhenAll(beside);
+            await Task.WhenAll(background);
             await reconciler.IdleAsync();
         }
     }
 
-    /// <summary>Nothing is deleted before it is known what is attached.</summary>
+    /// <summary>Deletes nothing before the attached interfaces are known.</summary>
     private async Task CleanUpAsync(LeakedInterfaces leaked, CancellationToken cancellationToken)
     {
         await State.Observed.WaitAsync(cancellationToken);
         await leaked.RunAsync(everywhere: !_options.LeakedCleanupDisabled, cancellationToken);
     }
 
-    /// <summary>Asks until they are known, at growing intervals; then there is nothing left to do.</summary>
-    private async Task LearnLimitsAsync(StartedNode node, PoolReconciler reconciler, CancellationToken cancellationToken)
+    /// <summary>Reads the limits with growing pauses until they are known.</summary>
+    private async Task ReadLimitsAsync(StartedNode node, PoolReconciler reconciler, CancellationToken cancellationToken)
     {
         var pause = PoolLimits.FirstObserveRetry;
         while (true)
@@ -269,7 +268,7 @@ internal sealed partial class PoolEngine
             {
                 var limits = await _cloud.DescribeLimitsAsync(node.Identity.NodeType, cancellationToken);
                 var targets = TargetsFor(limits);
-                reconciler.LimitsLearned(targets, CapacityFor(limits, targets, node.Placement.UsesPrimary));
+                reconciler.SetLimits(targets, CapacityFor(limits, targets, node.Placement.UsesPrimary));
                 break;
             }
             catch (CloudException exception)
@@ -280,17 +279,17 @@ internal sealed partial class PoolEngine
             pause = pause * 2 < PoolLimits.ResyncInterval ? pause * 2 : PoolLimits.ResyncInterval;
         }
 
-        // Whoever keeps this part running takes an end for a defect.
+        // The supervisor treats the end of a service as a defect.
         await Task.Delay(Timeout.InfiniteTimeSpan, _ports.Time, cancellationToken);
     }
 
     private static GrowthObstacle NoLimits(string nodeType, string why) =>
-        new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known, and nothing is added before: {why}")
+        new(GrowthObstacleKind.CloudFailure, null, $"the limits of {nodeType} are not known yet, so nothing is added:  {why}")
         {
             MayEndAnyMoment = true,
         };
 
-    /// <summary>As little as is attached, where the limits are not known: nothing is added then.</summary>
+    /// <summary>The limits; when unknown, those that match the attached interfaces, so that nothing is added.</summary>
     private NodeLimits LimitsOf(StartedNode node)
     {
         if (node.Limits is { } known)
@@ -322,7 +321,7 @@ internal sealed partial class PoolEngine
         InterfaceDetachment Detachment(ICloud cloud) =>
             new(cloud, host, node.Interfaces, time, loggers.CreateLogger<InterfaceDetachment>());
 
-        // An addition that is taken back must not wait until growth has enough: it is part of growth.
+        // Undoing an addition is part of growth and must not wait for tokens reserved to growth.
         var growing = _cloud.For(CallPriority.Growth);
         var addition = new InterfaceAddition(
             growing,
@@ -338,7 +337,7 @@ internal sealed partial class PoolEngine
             journal,
             node.Interfaces,
             node.Placement,
-            _evidence,
+            _usage,
             addition,
             Detachment(_cloud),
             time,
@@ -349,10 +348,10 @@ internal sealed partial class PoolEngine
             Logger = loggers.CreateLogger<PoolActions>(),
             Supply = supply,
         };
-        var membership = new InterfaceSync(
+        var sync = new InterfaceSync(
             _cloud,
             node.Interfaces,
-            _evidence,
+            _usage,
             node.Placement,
             Signal,
             time,
@@ -371,8 +370,8 @@ internal sealed partial class PoolEngine
         return new PoolReconciler(
             Ledger,
             new ReconcilerParts(
-                membership,
-                _evidence,
+                sync,
+                _usage,
                 actions,
                 Waiting,
                 new GrowthBackoff(supply, time, random),
@@ -392,13 +391,13 @@ internal sealed partial class PoolEngine
         {
             Events = Events,
             Logger = loggers.CreateLogger<PoolReconciler>(),
-            LimitsUnknown = node.Limits is null ? NoLimits(node.Identity.NodeType, "EC2 has not told them") : null,
+            LimitsUnknown = node.Limits is null ? NoLimits(node.Identity.NodeType, "EC2 has not answered") : null,
         };
     }
 
     /// <summary>
-    /// Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes fall back to single addresses, as with the
-    /// reference.
+    /// The targets for this node. Prefixes need Nitro or bare metal (EC2 User Guide, "Prefix delegation"); other nodes use single
+    /// addresses, as with the reference.
     /// </summary>
     private PoolTargets TargetsFor(NodeLimits limits)
     {
@@ -409,8 +408,8 @@ internal sealed partial class PoolEngine
     }
 
     /// <summary>
-    /// Until the cluster says it: what the interfaces for pods of the instance type carry. With prefixes that is more than any kubelet is
-    /// set to by default, which is 110.
+    /// Max pods until the cluster reports it: the capacity of the interfaces for pods. With prefixes that exceeds the kubelet's default of
+    /// 110.
     /// </summary>
     private static int MaxPodsFor(NodeLimits limits, PoolTargets targets, bool usesPrimary)
     {
@@ -429,7 +428,7 @@ internal sealed partial class PoolEngine
         [LoggerMessage(
             104,
             LogLevel.Warning,
-            "ENABLE_PREFIX_DELEGATION is true and this instance type has no prefixes (it is neither Nitro nor bare metal): single "
+            "ENABLE_PREFIX_DELEGATION is true, but this instance type has no prefixes (it is neither Nitro nor bare metal): single "
                 + "addresses are used"
         )]
         public static partial void NoPrefixes(ILogger logger);

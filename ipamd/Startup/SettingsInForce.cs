@@ -7,7 +7,8 @@ using VpcCni.Ipamd.Readiness;
 namespace VpcCni.Ipamd.Startup;
 
 /// <summary>
-/// What decides how much the pool holds: the operator's variables, the instance type and the cluster, each with its source.
+/// Reports the settings that determine the pool's size, from the operator's variables, the instance type and the cluster, each with its
+/// source.
 /// </summary>
 internal static class SettingsInForce
 {
@@ -16,26 +17,26 @@ internal static class SettingsInForce
     private const string Node = "node";
     private const string Cluster = "cluster";
 
-    /// <param name="bound">What the operator set.</param>
-    /// <param name="pool">Null while nobody knows what the node is.</param>
-    /// <param name="conditions">What the cluster says.</param>
+    /// <param name="bound">The operator's settings.</param>
+    /// <param name="pool">The pool; null until the node is started.</param>
+    /// <param name="conditions">The facts from the cluster.</param>
     public static IReadOnlyList<SettingInForce> Of(BoundOptions bound, PoolReconciler? pool, NodeConditions conditions)
     {
-        var asked = bound.Options.Targets;
-        // A node without prefixes falls back to single addresses.
-        var targets = pool?.Targets ?? asked;
+        var configured = bound.Options.Targets;
+        // A node without prefixes uses single addresses.
+        var targets = pool?.Targets ?? configured;
         SettingInForce Of(OptionDefinition option, string value, string? overruledBy) =>
             new(option.Name, value, bound.Set.Contains(option.Name) ? Environment : Default, overruledBy);
         var addressTargets =
             targets.WarmIpTarget > 0 ? OptionTable.WarmIpTarget.Name
             : targets.MinimumIpTarget > 0 ? OptionTable.MinimumIpTarget.Name
             : null;
-        var noPrefixes = asked.UsesPrefixes && !targets.UsesPrefixes ? "the instance type has no prefixes" : null;
+        var noPrefixes = configured.UsesPrefixes && !targets.UsesPrefixes ? "the instance type has no prefixes" : null;
         List<SettingInForce> settings =
         [
             Of(OptionTable.WarmIpTarget, targets.WarmIpTarget.ToString(), null),
             Of(OptionTable.MinimumIpTarget, targets.MinimumIpTarget.ToString(), null),
-            Of(OptionTable.PrefixDelegation, asked.UsesPrefixes ? "true" : "false", noPrefixes),
+            Of(OptionTable.PrefixDelegation, configured.UsesPrefixes ? "true" : "false", noPrefixes),
             Of(
                 OptionTable.WarmPrefixTarget,
                 targets.WarmPrefixTarget.ToString(),
@@ -55,14 +56,14 @@ internal static class SettingsInForce
             new SettingInForce(
                 OptionTable.MaxEni.Name,
                 capacity.MaxInterfaces.ToString(),
-                asked.MaxEni == capacity.MaxInterfaces ? Environment : Node
+                configured.MaxEni == capacity.MaxInterfaces ? Environment : Node
             )
         );
         settings.Add(
             new SettingInForce(
                 OptionTable.MaxPods.Name,
                 capacity.MaxPods.ToString(),
-                asked.MaxPods is not null ? Environment
+                configured.MaxPods is not null ? Environment
                     : conditions.MaxPods is not null ? Cluster
                     : Node
             )

@@ -227,7 +227,7 @@ internal sealed class WhatIfRun
         );
         _engine = new PoolEngine(ports, _options, new DaemonState("whatif", time));
         // With custom networking: an ENIConfig of the one subnet that there is. What counts is that the primary interface carries no pods.
-        _engine.EniConfig.Tell(new EniConfigState.Present("whatif", _instance.Subnet.Value, []));
+        _engine.EniConfig.Set(new EniConfigState.Present("whatif", _instance.Subnet.Value, []));
         await _engine.RunAsync(_ => { }, CancellationToken.None);
         throw new UnreachableException("the pool ended by itself");
     }
@@ -259,7 +259,7 @@ internal sealed class WhatIfRun
             );
             switch (outcome)
             {
-                case AddOutcome.Held held:
+                case AddOutcome.Assigned held:
                     pod.Address = held.Attachment.Addresses[0].Address;
                     _kernel.Route(pod.Name, pod.Address);
                     break;

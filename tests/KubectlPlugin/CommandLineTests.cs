@@ -32,7 +32,7 @@ public sealed class CommandLineTests
         var (code, output, _) = await RunAsync("whatif", "--help");
         Assert.Equal(0, code);
         Assert.All(output.Split('\n'), line => Assert.True(line.Length <= 100, line));
-        Assert.Contains("  64  the command line is wrong", output, StringComparison.Ordinal);
+        Assert.Contains("  64  the command line is invalid", output, StringComparison.Ordinal);
     }
 
     private static async Task<(int Code, string Output, string Error)> RunAsync(params string[] args)

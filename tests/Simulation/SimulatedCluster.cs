@@ -123,7 +123,7 @@ internal sealed class SimulatedCluster(
                         _lastGood = counts;
                     // Before the daemon hears of it: what it does from then on is judged by it.
                     checker.Configured(counts is null ? null : new SubnetId(counts.SubnetId));
-                    engine.EniConfig.Tell(state);
+                    engine.EniConfig.Set(state);
                 });
             }
         );

@@ -263,7 +263,7 @@ internal sealed class SimulatedNode
                     );
                     switch (outcome)
                     {
-                        case AddOutcome.Held { Attachment: var held }:
+                        case AddOutcome.Assigned { Attachment: var held }:
                             var address = held.Addresses[0].Address;
                             if (listening())
                                 Checker.TellAddress(pod, address);

@@ -212,7 +212,7 @@ internal sealed class Simulation
         }
 
         foreach (var open in engine.Ledger.OpenIntents())
-            _trace.Add($"daemon: open since {open.DoubtSince}: {open.Intent}");
+            _trace.Add($"daemon: open since {open.OutcomeUnknownSince}: {open.Intent}");
     }
 
     /// <summary>What is not yet as it should be, and how long that may take.</summary>

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Address blocks of an interface: adding and taking.</summary>
+/// <summary>Assigns and unassigns address blocks of an interface.</summary>
 internal sealed partial class AwsCloud
 {
     private const int Ipv4Host = 32;
@@ -34,26 +34,26 @@ internal sealed partial class AwsCloud
             _ => throw new ArgumentOutOfRangeException(nameof(request), request.Kind, "unknown kind of block"),
         };
 
-        // EC2 assigns all or nothing. An answer with another number is not believed: the caller has to look what the interface carries.
+        // EC2 assigns all or nothing. An answer with another number is invalid: the caller has to describe the interface.
         return added.Count == request.Count
             ? added
             : throw InterfaceMapping.Unreadable(
                 operation,
-                $"{request.Count} blocks were asked for on {id} and the answer names {added.Count}"
+                $"{request.Count} blocks were requested on {id}, but the answer has {added.Count}"
             );
     }
 
     /// <summary>
-    /// One call for each address family (EC2 refuses addresses and prefixes of one family in one call, hence up to two for each). If EC2
-    /// refuses because some blocks are not on the interface, the interface is read and the rest is taken. Must not run beside an assign on
-    /// the same interface: a block that assign has just given back must not be mistaken for the one to take.
+    /// Makes one call per address family, or two, since EC2 rejects addresses and prefixes of one family in one call. When EC2 rejects the
+    /// call because some blocks are not on the interface, describes the interface and unassigns the rest. Must not run concurrently with an
+    /// assign on the same interface: a block that was just assigned again must not be mistaken for the one to unassign.
     /// </summary>
     public async Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken)
     {
         if (blocks.Count == 0)
             return;
         var node = await GetNodeAsync(cancellationToken);
-        var isUntouched = true;
+        var isFirst = true;
         foreach (var group in blocks.GroupBy(KindOf).OrderBy(group => group.Key))
         {
             try
@@ -62,48 +62,48 @@ internal sealed partial class AwsCloud
             }
             catch (CloudException e) when (Ec2ErrorCodes.IsNotAssigned(e))
             {
-                await UnassignRestAsync(node, id, group.Key, [.. group], e, cancellationToken);
+                await UnassignRemainingAsync(node, id, group.Key, [.. group], e, cancellationToken);
             }
-            catch (CloudException e) when (!isUntouched)
+            catch (CloudException e) when (!isFirst)
             {
-                throw InDoubt(e);
+                throw WithUnknownOutcome(e);
             }
 
-            isUntouched = false;
+            isFirst = false;
         }
     }
 
     /// <summary>
-    /// Takes those that the interface still carries, after EC2 refused all because of the others: they were taken before, so that whatever
-    /// happens now, this call is not without effect.
+    /// Unassigns the blocks that the interface still has, after EC2 rejected the call because of the others. Those were unassigned before,
+    /// so from here on this call counts as one with an effect.
     /// </summary>
-    private async Task UnassignRestAsync(
+    private async Task UnassignRemainingAsync(
         Node node,
         NetworkInterfaceId id,
         BlockKind kind,
         List<IPNetwork> wanted,
-        CloudException refusal,
+        CloudException rejection,
         CancellationToken cancellationToken
     )
     {
         try
         {
-            var carried = await CarriedBlocksAsync(node, id, cancellationToken);
-            List<IPNetwork> rest = [.. wanted.Where(carried.Contains)];
+            var present = await DescribeBlocksAsync(node, id, cancellationToken);
+            List<IPNetwork> rest = [.. wanted.Where(present.Contains)];
             // The description is late.
             if (rest.Count == wanted.Count)
-                throw refusal;
+                throw rejection;
             if (rest.Count > 0)
                 await UnassignAsync(node, id, kind, rest, cancellationToken);
         }
         catch (CloudException e) when (e.Kind != CloudErrorKind.NotFound)
         {
-            throw InDoubt(e);
+            throw WithUnknownOutcome(e);
         }
     }
 
-    private static CloudException InDoubt(CloudException e) =>
-        new(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; some of the blocks may be taken", e.RequestId, e);
+    private static CloudException WithUnknownOutcome(CloudException e) =>
+        new(CloudErrorKind.Transient, e.Operation, e.Code, $"{e.Message}; some of the blocks may be unassigned", e.RequestId, e);
 
     private async Task<List<IPNetwork>> AssignIpv4Async(
         Node node,
@@ -205,7 +205,7 @@ internal sealed partial class AwsCloud
         }
     }
 
-    private async Task<HashSet<IPNetwork>> CarriedBlocksAsync(Node node, NetworkInterfaceId id, CancellationToken cancellationToken)
+    private async Task<HashSet<IPNetwork>> DescribeBlocksAsync(Node node, NetworkInterfaceId id, CancellationToken cancellationToken)
     {
         var request = new DescribeNetworkInterfacesRequest { NetworkInterfaceIds = [id.Value] };
         var response = await _caller.CallAsync(
@@ -216,11 +216,11 @@ internal sealed partial class AwsCloud
         );
         var described =
             response.NetworkInterfaces?.FirstOrDefault(eni => eni.NetworkInterfaceId == id.Value)
-            ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks {id}, which was asked for");
+            ?? throw InterfaceMapping.Unreadable(DescribeOperation, $"the answer lacks the requested {id}");
         return [.. (await MapAsync(node, [described], DescribeOperation, cancellationToken))[0].Blocks];
     }
 
-    /// <summary>By family and length: a whole address is an address, anything shorter a prefix.</summary>
+    /// <summary>Kind of a block, by family and length: full length is an address, anything shorter a prefix.</summary>
     private static BlockKind KindOf(IPNetwork block) =>
         (block.BaseAddress.AddressFamily, block.PrefixLength) switch
         {

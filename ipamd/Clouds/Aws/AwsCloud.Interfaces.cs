@@ -5,7 +5,7 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Interfaces: describing, and the life of one from create to delete.</summary>
+/// <summary>Describes interfaces, and changes them from create to delete.</summary>
 internal sealed partial class AwsCloud
 {
     private const string DescribeOperation = "DescribeNetworkInterfaces";
@@ -13,12 +13,10 @@ internal sealed partial class AwsCloud
     /// <summary>EC2's largest page.</summary>
     private const int PageSize = 1000;
 
-    /// <summary>More interfaces than any account's default quota; a service that pages on forever is cut off here.</summary>
+    /// <summary>Most pages to read. Allows more interfaces than any account's default quota, and stops an endless answer.</summary>
     private const int MaxPages = 20;
 
-    /// <summary>
-    /// Idle timeouts of tracked connections as set on the primary interface; null before the first description and where none are set.
-    /// </summary>
+    /// <summary>Connection tracking timeouts of the primary interface; null before the first description and when none are set.</summary>
     private ConnectionTrackingConfiguration? _primaryTracking;
 
     /// <summary>EC2's device index of the primary interface, as last described.</summary>
@@ -60,7 +58,7 @@ internal sealed partial class AwsCloud
         if (_options.ClusterName is { Length: > 0 } cluster)
             filters.Add(new Filter("tag:" + EniTags.ClusterName, [cluster]));
 
-        // The tag alone is not enough to delete something: whoever copies tags from one interface to another does not copy the description.
+        // The tag alone is not enough for a deletion: tags may be copied from one interface to another, descriptions are not.
         return
         [
             .. (await DescribeAsync(node, filters, cancellationToken))
@@ -76,8 +74,8 @@ internal sealed partial class AwsCloud
         const string operation = "CreateNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
 
-        // Every parameter follows from the request and the node, so that repeating the call after a restart is the same call for EC2
-        // (IdempotentParameterMismatch otherwise).
+        // Every parameter follows from the request and the node, so that a repeated call after a restart is the same call for EC2
+        // (otherwise IdempotentParameterMismatch).
         var create = new CreateNetworkInterfaceRequest
         {
             ClientToken = request.IdempotencyToken,
@@ -111,7 +109,7 @@ internal sealed partial class AwsCloud
             }
         }
 
-        // Before the call: after it, a failure to learn the range would look like a failure to create.
+        // Before the call: after it, a failure to load the range would look like a failure to create.
         await _subnets.LoadAsync(node.Ec2, request.SubnetId, cancellationToken);
         var response = await _caller.CallAsync(
             operation,
@@ -128,17 +126,17 @@ internal sealed partial class AwsCloud
         const string operation = "AttachNetworkInterface";
         var node = await GetNodeAsync(cancellationToken);
 
-        // The card is named although 0 is the default: without it EC2 takes a device index that is in use on another card for one in use on
-        // this (github.com/cilium/cilium/pull/42512).
+        // Sends the default card index 0 explicitly: without it EC2 mistakes a device index in use on another card for one in use on this
+        // card (github.com/cilium/cilium/pull/42512).
         var request = new AttachNetworkInterfaceRequest
         {
             NetworkInterfaceId = id.Value,
             InstanceId = node.Identity.NodeId,
-            DeviceIndex = DeviceIndexes.Exchange(deviceIndex, _primaryIndex),
+            DeviceIndex = DeviceIndexes.Swap(deviceIndex, _primaryIndex),
             NetworkCardIndex = 0,
         };
 
-        // A repeated attach after a lost answer would report the first one's success as a conflict.
+        // Not repeated after a lost answer: the first call's success would be reported as a conflict.
         var response = await _caller.CallAsync(
             operation,
             Idempotency.Unsafe,
@@ -186,8 +184,8 @@ internal sealed partial class AwsCloud
     {
         var node = await GetNodeAsync(cancellationToken);
 
-        // Not forced: a forced detachment skips the instance's clean-up. Not repeated after a lost answer: an attachment that is gone would
-        // be reported as not found.
+        // Not forced: a forced detachment skips the instance's cleanup. Not repeated after a lost answer: a completed detachment would be
+        // reported as not found.
         var request = new DetachNetworkInterfaceRequest { AttachmentId = attachmentId };
         await _caller.CallAsync(
             "DetachNetworkInterface",
@@ -212,7 +210,7 @@ internal sealed partial class AwsCloud
         }
         catch (CloudException e) when (e.Kind == CloudErrorKind.NotFound)
         {
-            // Deleted already, by an earlier attempt whose answer was lost or by somebody else: what the caller wants.
+            // Already deleted, by an earlier call whose answer was lost or by someone else.
         }
     }
 

@@ -3,7 +3,7 @@ using Amazon.EC2.Model;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Subnets that new interfaces may be created in.</summary>
+/// <summary>Describes the subnets that new interfaces may be created in.</summary>
 internal sealed partial class AwsCloud
 {
     private const string DescribeSubnetsOperation = "DescribeSubnets";
@@ -22,19 +22,17 @@ internal sealed partial class AwsCloud
             cancellationToken
         );
 
-        _subnets.Learn(response.Subnets ?? []);
+        _subnets.Store(response.Subnets ?? []);
 
-        // A subnet of IPv6 only has no IPv4 range; no interface of ours is created there.
+        // An IPv6-only subnet has no IPv4 range; no interface is created there.
         return [.. (response.Subnets ?? []).Where(subnet => !string.IsNullOrEmpty(subnet.CidrBlock)).Select(ToCloudSubnet)];
     }
 
-    /// <exception cref="CloudException">
-    /// As everywhere; also of kind <see cref="CloudErrorKind.Invalid"/> for a subnet of IPv6 only.
-    /// </exception>
+    /// <exception cref="CloudException">Also of kind <see cref="CloudErrorKind.Invalid"/> for an IPv6-only subnet.</exception>
     public async Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken)
     {
         var node = await GetNodeAsync(cancellationToken);
-        // By filter: an id that nobody has, or that is none, is then an empty answer and no error among others.
+        // By filter: an unknown or malformed id is an empty answer then, not an error.
         var request = new DescribeSubnetsRequest { Filters = [new Filter("subnet-id", [subnetId])] };
         var response = await _caller.CallAsync(
             DescribeSubnetsOperation,
@@ -42,7 +40,7 @@ internal sealed partial class AwsCloud
             token => node.Ec2.DescribeSubnetsAsync(request, token),
             cancellationToken
         );
-        _subnets.Learn(response.Subnets ?? []);
+        _subnets.Store(response.Subnets ?? []);
         if (response.Subnets?.FirstOrDefault(subnet => subnet.SubnetId == subnetId) is not { } found)
             return null;
         return string.IsNullOrEmpty(found.CidrBlock)

@@ -9,9 +9,8 @@ namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
 /// The cloud port on EC2. Logs nothing: outcomes are results, failures are <see cref="CloudException"/>s with EC2's code and request id.
-/// Thread-safe, except that blocks must not be assigned to and taken from one interface at the same time (see
-/// <see cref="UnassignBlocksAsync"/>). Who the node is is read once from the instance metadata, which also says which region's EC2 to ask;
-/// everything else is asked of EC2.
+/// Thread-safe, except that assign and unassign must not run concurrently on one interface (see <see cref="UnassignBlocksAsync"/>). Reads
+/// the node's identity once from the instance metadata, which also names the region; everything else comes from EC2.
 /// </summary>
 internal sealed partial class AwsCloud : ICloud, IDisposable
 {
@@ -21,13 +20,13 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     private readonly InterfaceMetadata _interfaceMetadata;
     private readonly Ec2Caller _caller;
     private readonly SubnetRanges _subnets;
-    private readonly SemaphoreSlim _nodeTurn = new(1, 1);
+    private readonly SemaphoreSlim _nodeLock = new(1, 1);
     private Node? _node;
 
     /// <param name="options">See <see cref="AwsCloudOptions"/>; validated by the caller.</param>
-    /// <param name="time">Deadlines, pauses and token expiry.</param>
-    /// <param name="random">Jitter only.</param>
-    /// <param name="onAttempt">Told of every attempt of every EC2 call and every metadata request, on the thread that made it.</param>
+    /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
+    /// <param name="random">Source of jitter.</param>
+    /// <param name="onAttempt">Called after every attempt of every EC2 call and every metadata request, on the calling thread.</param>
     public AwsCloud(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
     {
         _options = options;
@@ -79,7 +78,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         );
         var type =
             response.InstanceTypes?.FirstOrDefault(info => info.InstanceType?.Value == nodeType)
-            ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks {nodeType}, which was asked for");
+            ?? throw InterfaceMapping.Unreadable(operation, $"the answer lacks the requested {nodeType}");
         var network = type.NetworkInfo;
         var card = network?.NetworkCards?.FirstOrDefault(item => item.NetworkCardIndex == 0)?.MaximumNetworkInterfaces;
         return
@@ -98,14 +97,14 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
     {
         _node?.Ec2.Dispose();
         _imds.Dispose();
-        _nodeTurn.Dispose();
+        _nodeLock.Dispose();
     }
 
     private async ValueTask<Node> GetNodeAsync(CancellationToken cancellationToken)
     {
         if (Volatile.Read(ref _node) is { } known)
             return known;
-        await _nodeTurn.WaitAsync(cancellationToken);
+        await _nodeLock.WaitAsync(cancellationToken);
         try
         {
             if (_node is { } read)
@@ -117,7 +116,7 @@ internal sealed partial class AwsCloud : ICloud, IDisposable
         }
         finally
         {
-            _nodeTurn.Release();
+            _nodeLock.Release();
         }
     }
 

@@ -4,30 +4,28 @@ using VpcCni.Ipamd.Clouds.Aws.Imds;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Everything that <see cref="AwsCloud"/> is told from outside; the comments name the environment variables that set it.</summary>
+/// <summary>Settings of <see cref="AwsCloud"/>; the comments name the environment variables that set them.</summary>
 internal sealed record AwsCloudOptions
 {
-    /// <summary>What the AWS CNI accepts for HTTP_TIMEOUT at least.</summary>
+    /// <summary>Smallest HTTP_TIMEOUT that the AWS CNI accepts.</summary>
     public static readonly TimeSpan MinimumHttpTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>
-    /// AWS_ENDPOINT_URL_EC2 and its siblings: another address of the EC2 API. Null: the profile's, else the region's own.
-    /// </summary>
+    /// <summary>AWS_ENDPOINT_URL_EC2 and its variants: another address of the EC2 API. Null: the profile's, else the region's.</summary>
     public Uri? Endpoint { get; init; }
 
     /// <summary>
-    /// The metadata service. Its endpoint is AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK reads too, from the environment only, for the
-    /// node's credentials: one variable moves both.
+    /// The metadata service. Its endpoint is AWS_EC2_METADATA_SERVICE_ENDPOINT, which the SDK also reads, only from the environment, for
+    /// the node's credentials: one variable sets both.
     /// </summary>
     public ImdsOptions Metadata { get; init; } = new();
 
-    /// <summary>HTTP_TIMEOUT: one attempt of one EC2 call, from resolving credentials to the last byte.</summary>
+    /// <summary>HTTP_TIMEOUT: limit of one attempt of one EC2 call, from resolving credentials to the last byte.</summary>
     public TimeSpan HttpTimeout { get; init; } = MinimumHttpTimeout;
 
-    /// <summary>Attempts of one call, the first included.</summary>
+    /// <summary>Most attempts of one call, the first included.</summary>
     public int MaxAttempts { get; init; } = 3;
 
-    /// <summary>Upper bound of the first pause between attempts; doubles.</summary>
+    /// <summary>Upper bound of the first pause between attempts; doubles with each attempt.</summary>
     public TimeSpan BackoffBase { get; init; } = TimeSpan.FromMilliseconds(200);
 
     public TimeSpan BackoffCap { get; init; } = TimeSpan.FromSeconds(2);
@@ -36,21 +34,20 @@ internal sealed record AwsCloudOptions
     public string? Region { get; init; }
 
     /// <summary>
-    /// AWS_PROFILE: the profile of the shared files whose region and role count. Null: the files are not looked at, but for credentials,
-    /// by the SDK.
+    /// AWS_PROFILE: the profile of the shared files to take region and role from. Null: only the SDK reads the files, for credentials.
     /// </summary>
     public string? Profile { get; init; }
 
-    /// <summary>CLUSTER_NAME, for the cluster tags. Null: none.</summary>
+    /// <summary>CLUSTER_NAME, for the cluster tags. Null: no cluster tags.</summary>
     public string? ClusterName { get; init; }
 
     /// <summary>ADDITIONAL_ENI_TAGS.</summary>
     public IReadOnlyDictionary<string, string> AdditionalTags { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Null: the SDK's default chain (environment, web identity, profile, container, instance profile).</summary>
+    /// <summary>Credentials. Null: the SDK's default chain (environment, web identity, profile, container, instance profile).</summary>
     public AWSCredentials? Credentials { get; init; }
 
-    /// <summary>All that is wrong, in the user's terms.</summary>
+    /// <summary>Returns every error in the settings, in the user's terms.</summary>
     public IEnumerable<string> Validate()
     {
         if (HttpTimeout < MinimumHttpTimeout)
@@ -65,7 +62,7 @@ internal sealed record AwsCloudOptions
             yield return $"AWS_EC2_METADATA_SERVICE_ENDPOINT is '{Metadata.Endpoint}', expected an absolute http or https URL";
     }
 
-    /// <summary>What is set and not used, in the user's terms.</summary>
+    /// <summary>Returns every setting that is ignored, in the user's terms.</summary>
     public IEnumerable<string> Warnings() => EniTags.Ignored(AdditionalTags);
 
     private static bool IsHttp(Uri uri) => uri.IsAbsoluteUri && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps);

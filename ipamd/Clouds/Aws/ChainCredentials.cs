@@ -5,9 +5,9 @@ using Amazon.Runtime.Credentials;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The SDK's chain of credentials (environment, web identity, profile, container, instance profile), asked by the call that needs them. An
-/// EC2 client without credentials asks while it is made: synchronously, outside of any call's deadline, and with an exception that is no
-/// failure of a call. Whatever a source throws is an <see cref="AmazonClientException"/> here that says what it was.
+/// Resolves the SDK's chain of credentials (environment, web identity, profile, container, instance profile) in the call that needs them.
+/// An EC2 client created without credentials would resolve them in its constructor: synchronously, outside any call's deadline, and with an
+/// exception that is not a call's failure. Every failure of a source becomes an <see cref="AmazonClientException"/> with the cause.
 /// </summary>
 internal sealed class ChainCredentials : AWSCredentials
 {
@@ -39,14 +39,15 @@ internal sealed class ChainCredentials : AWSCredentials
     }
 
     /// <summary>
-    /// With the cause: the outer message often says only what was tried, and the innermost may be of the SDK's transport. When no source
-    /// has credentials the SDK's text is a paragraph a source; the last one is about the source that a node usually has.
+    /// Adds the cause to the message: the outer message often names only the attempt, and the innermost exception may be of the SDK's
+    /// transport. When no source has credentials, the SDK's text has a paragraph per source; the last one is about the source that a node
+    /// usually has.
     /// </summary>
     private static AmazonClientException Failure(Exception exception)
     {
         var lines = exception.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         if (lines.Length > 1)
-            return new AmazonClientException($"no source has credentials of AWS ({Sources}); of the last: {lines[^1]}", exception);
+            return new AmazonClientException($"no source has AWS credentials ({Sources}); the last one reports: {lines[^1]}", exception);
         var (cause, innermost) = (exception, exception);
         while (innermost.InnerException is { } inner)
         {

@@ -3,17 +3,16 @@
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// Device indexes of EC2 and those of the daemon. Everywhere in the daemon, in route tables and in replies to the plugin, index 0 of card 0
-/// is the primary interface: so it is in the AWS VPC CNI's protocol. In EC2 it is as a rule; what says which interface is the primary one
-/// is the MAC address in the instance metadata. Where that one has another index, it and whatever has index 0 are exchanged, at this edge
-/// and in both directions.
+/// Translates between EC2's device indexes and the daemon's. In the daemon, in route tables and in replies to the plugin, index 0 of card 0
+/// is the primary interface, as in the AWS VPC CNI's protocol. In EC2 it usually is; the MAC address in the instance metadata identifies
+/// the primary interface. If it has another index, that index and 0 are swapped here, in both directions.
 /// </summary>
 internal static class DeviceIndexes
 {
-    /// <summary>EC2's index as the daemon's, or the daemon's as EC2's: the exchange is its own inverse.</summary>
-    /// <param name="index">On card 0.</param>
+    /// <summary>Translates an index in either direction: the swap is its own inverse.</summary>
+    /// <param name="index">Index on card 0.</param>
     /// <param name="primary">EC2's index of the primary interface.</param>
-    public static int Exchange(int index, int primary) =>
+    public static int Swap(int index, int primary) =>
         index == 0 ? primary
         : index == primary ? 0
         : index;
@@ -22,15 +21,14 @@ internal static class DeviceIndexes
     public static int? OfPrimary(IEnumerable<CloudInterface> interfaces, string primaryMac) =>
         interfaces.FirstOrDefault(item => item is { NetworkCard: 0, DeviceIndex: not null } && item.Mac == primaryMac)?.DeviceIndex;
 
-    /// <summary>Interfaces as EC2 or its metadata shows them, with the daemon's indexes and in their order.</summary>
-    /// <exception cref="CloudException">
-    /// The primary one is not among them: not the truth about a node, and what has its index must not be taken for it.
-    /// </exception>
+    /// <summary>Returns the interfaces with the daemon's indexes, ordered by card and index.</summary>
+    /// <exception cref="CloudException">The primary interface is missing: the answer is not about this node, and another interface must not
+    /// pass for the primary.</exception>
     public static IReadOnlyList<CloudInterface> WithPrimaryFirst(IReadOnlyCollection<CloudInterface> interfaces, string primaryMac)
     {
         if (OfPrimary(interfaces, primaryMac) is not { } primary)
         {
-            // Whoever asked looks for the primary one, and must not find another in its place.
+            // Callers look for the primary interface, and must not find another one in its slot.
             if (!interfaces.Any(item => item is { NetworkCard: 0, DeviceIndex: 0 }))
                 primary = 0;
             else
@@ -46,7 +44,7 @@ internal static class DeviceIndexes
         [
             .. interfaces
                 .Select(item =>
-                    item is { NetworkCard: 0, DeviceIndex: { } index } ? item with { DeviceIndex = Exchange(index, primary) } : item
+                    item is { NetworkCard: 0, DeviceIndex: { } index } ? item with { DeviceIndex = Swap(index, primary) } : item
                 )
                 .OrderBy(item => item.NetworkCard)
                 .ThenBy(item => item.DeviceIndex ?? int.MaxValue),

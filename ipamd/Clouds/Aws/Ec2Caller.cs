@@ -7,36 +7,35 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>What repeating a call would do when the answer to the first one was lost.</summary>
+/// <summary>The effect of repeating a call whose first answer was lost.</summary>
 internal enum Idempotency
 {
-    /// <summary>Nothing more: it reads, or sets something to a value, or carries a client token.</summary>
+    /// <summary>No further effect: the call reads, sets a value, or has a client token.</summary>
     Safe,
 
-    /// <summary>Something else: more addresses assigned, or an address taken that was given out again in between.</summary>
+    /// <summary>Another effect: more addresses assigned, or an address unassigned that was assigned again in between.</summary>
     Unsafe,
 }
 
 /// <summary>
-/// One attempt of one EC2 call, for metrics. <paramref name="Code"/> is empty on success; <paramref name="Status"/> 0 without an answer.
+/// One attempt of one EC2 call, for metrics. <paramref name="Code"/> is empty on success; <paramref name="Status"/> is 0 without an answer.
 /// </summary>
 internal readonly record struct Ec2Attempt(string Operation, string Code, int Status, TimeSpan Duration);
 
 /// <summary>
-/// Runs EC2 calls: a deadline for each attempt, a bounded number of attempts, and one exception type.
-///
-/// The SDK would retry by itself: in its standard mode twice, after throttling, 5xx and lost connections alike, and up to ten times more on
-/// a pooled connection that turned out to be closed, whatever the operation. After a lost answer that can assign twice the addresses asked
-/// for. So the client is made with both turned off and the rule is here: a failure before anything was executed (no connection, clock skew,
-/// which the SDK corrects from the answer) is repeated; a lost or 5xx answer is repeated only where that is harmless, otherwise the caller
-/// has to look first; throttling is never repeated but reported, because slowing down is the budget's decision and a hidden retry is a call
-/// more.
+/// Runs EC2 calls with a deadline for each attempt, a bounded number of attempts, and one exception type.
+/// <para>The SDK would retry by itself: in its standard mode twice, after throttling, 5xx and lost connections alike, and up to ten times
+/// more on a closed pooled connection, whatever the operation. After a lost answer that can assign twice the requested addresses. Both are
+/// therefore disabled in the client, and this class decides. Failures before execution (no connection; clock skew, which the SDK corrects
+/// from the answer) are retried. A lost or 5xx answer is retried only for <see cref="Idempotency.Safe"/> calls; otherwise the caller has to
+/// describe the state first. Throttling is never retried but reported, because slowing down is the rate limiter's decision and a hidden
+/// retry is one more call.</para>
 /// </summary>
 internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt)
 {
     public async Task<T> CallAsync<T>(
         string operation,
-        Idempotency repeat,
+        Idempotency idempotency,
         Func<CancellationToken, Task<T>> call,
         CancellationToken cancellationToken
     )
@@ -49,44 +48,44 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             CloudException failure;
             try
             {
-                // WaitAsync: parts of the SDK's credential chain do not observe the token.
+                // WaitAsync, because parts of the SDK's credential chain do not observe the token.
                 var result = await call(either.Token).WaitAsync(either.Token);
                 onAttempt?.Invoke(new Ec2Attempt(operation, "", (int)HttpStatusCode.OK, time.GetElapsedTime(started)));
                 return result;
             }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } evidence)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested && Describe(e) is { } details)
             {
                 onAttempt?.Invoke(
-                    new Ec2Attempt(operation, evidence.Code, evidence.Status is { } status ? (int)status : 0, time.GetElapsedTime(started))
+                    new Ec2Attempt(operation, details.Code, details.Status is { } status ? (int)status : 0, time.GetElapsedTime(started))
                 );
-                var kind = Ec2ErrorCodes.Classify(evidence.Code, evidence.Message, evidence.Status);
+                var kind = Ec2ErrorCodes.Classify(details.Code, details.Message, details.Status);
                 failure = new CloudException(
                     kind,
                     operation,
-                    evidence.Code,
-                    evidence.Message + Advice(kind, evidence.Code, operation),
-                    evidence.RequestId,
+                    details.Code,
+                    details.Message + PermissionHint(kind, details.Code, operation),
+                    details.RequestId,
                     e
                 );
             }
 
-            if (attempt >= options.MaxAttempts || !MayRepeat(repeat, failure))
+            if (attempt >= options.MaxAttempts || !MayRepeat(idempotency, failure))
                 throw failure;
             await Task.Delay(Backoff.FullJitter(options.BackoffBase, options.BackoffCap, attempt, random), time, cancellationToken);
         }
     }
 
-    private static bool MayRepeat(Idempotency repeat, CloudException failure) =>
+    private static bool MayRepeat(Idempotency idempotency, CloudException failure) =>
         failure.Kind == CloudErrorKind.Transient
-        && repeat switch
+        && idempotency switch
         {
             Idempotency.Safe => true,
             Idempotency.Unsafe => Ec2ErrorCodes.WasNotExecuted(failure.Code),
-            _ => throw new ArgumentOutOfRangeException(nameof(repeat), repeat, "unknown kind of call"),
+            _ => throw new ArgumentOutOfRangeException(nameof(idempotency), idempotency, "unknown kind of call"),
         };
 
-    /// <summary>Null for what is not a failure of the call but a defect of ours.</summary>
-    private Evidence? Describe(Exception exception) =>
+    /// <summary>Details of a failed call; null for a defect of this program.</summary>
+    private Details? Describe(Exception exception) =>
         exception switch
         {
             AmazonUnmarshallingException e => new(
@@ -97,7 +96,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             ),
             XmlException or FormatException => new(Ec2ErrorCodes.UnreadableAnswer, exception.Message, null, HttpStatusCode.OK),
 
-            // The SDK's credential providers throw a service exception that no service answered.
+            // The SDK's credential providers throw service exceptions that no service sent.
             AmazonServiceException e when (int)e.StatusCode == 0 && string.IsNullOrEmpty(e.ErrorCode) => NoResponse(e) ?? NoCredentials(e),
             AmazonServiceException e => new(
                 string.IsNullOrEmpty(e.ErrorCode) ? e.StatusCode.ToString() : e.ErrorCode,
@@ -116,13 +115,13 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             _ => NoResponse(exception),
         };
 
-    /// <summary>What a role lacks is named as a policy names it.</summary>
-    private static string Advice(CloudErrorKind kind, string code, string operation) =>
+    /// <summary>Names a missing permission as a policy names it.</summary>
+    private static string PermissionHint(CloudErrorKind kind, string code, string operation) =>
         kind == CloudErrorKind.NotPermitted && Ec2ErrorCodes.IsMissingPermission(code)
             ? $"; allow ec2:{operation} in the policy of the daemon's role"
             : "";
 
-    private static Evidence NoCredentials(Exception exception) =>
+    private static Details NoCredentials(Exception exception) =>
         new(
             Ec2ErrorCodes.CredentialsUnavailable,
             $"{exception.Message.ReplaceLineEndings(" ").TrimEnd(' ', '.')}; give the daemon a role (pod identity, web identity) or "
@@ -131,7 +130,7 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
             null
         );
 
-    private static Evidence? NoResponse(Exception exception)
+    private static Details? NoResponse(Exception exception)
     {
         for (Exception? e = exception; e is not null; e = e.InnerException)
         {
@@ -159,11 +158,11 @@ internal sealed class Ec2Caller(AwsCloudOptions options, TimeProvider time, Rand
     }
 
     /// <summary>
-    /// What others said, cut at this edge: codes become labels of metrics, and messages go into logs, replies and status.
+    /// The cloud's texts, truncated at the source: codes become labels of metrics, and messages go into logs, replies and status.
     /// </summary>
-    private sealed record Evidence
+    private sealed record Details
     {
-        public Evidence(string code, string message, string? requestId, HttpStatusCode? status) =>
+        public Details(string code, string message, string? requestId, HttpStatusCode? status) =>
             (Code, Message, RequestId, Status) = (Truncate.Of(code, Truncate.LongestWord), Truncate.Of(message), requestId, status);
 
         public string Code { get; }

@@ -9,15 +9,15 @@ using Amazon.SecurityToken;
 
 namespace VpcCni.Ipamd.Clouds.Aws;
 
-/// <summary>Makes the EC2 client of the node: endpoint, credentials, connections. Retries are <see cref="Ec2Caller"/>'s.</summary>
+/// <summary>Creates the node's EC2 client: endpoint, credentials, connections. <see cref="Ec2Caller"/> does the retries.</summary>
 internal static class Ec2ClientFactory
 {
-    /// <summary>A page of network interfaces is a few MiB at most.</summary>
+    /// <summary>Largest answer; a page of network interfaces is a few MiB at most.</summary>
     private const long MaxAnswerBytes = 32 * 1024 * 1024;
 
     /// <param name="options">Endpoint, time limit, credentials.</param>
-    /// <param name="region">Of EC2 and of STS.</param>
-    /// <param name="profile">Of the shared files; null: none.</param>
+    /// <param name="region">Region of EC2 and STS.</param>
+    /// <param name="profile">Profile of the shared files; null for none.</param>
     public static IAmazonEC2 Create(AwsCloudOptions options, string region, SharedProfile? profile)
     {
         RegisterTokenService(options, region, profile);
@@ -43,9 +43,10 @@ internal static class Ec2ClientFactory
     }
 
     /// <summary>
-    /// Web identity (IAM roles for service accounts) and a profile's role need the STS client, which the SDK otherwise looks up by name
-    /// at run time, where a native binary has dropped it. A call with a web identity is not signed: the token in the request is the
-    /// proof. The SDK does not pass on what a profile's role is assumed with. The endpoint is AWS_ENDPOINT_URL_STS, else the region's.
+    /// Registers the STS client, which web identity (IAM roles for service accounts) and a profile's role need, and which the SDK otherwise
+    /// looks up by name at run time, where native compilation has removed it. A web identity call is not signed: the token in the request
+    /// is the proof. The SDK does not pass on the credentials that assume a profile's role. The endpoint is AWS_ENDPOINT_URL_STS, else the
+    /// region's.
     /// </summary>
     private static void RegisterTokenService(AwsCloudOptions options, string region, SharedProfile? profile) =>
         GlobalRuntimeDependencyRegistry.Instance.RegisterSecurityTokenServiceClient(_ => new AmazonSecurityTokenServiceClient(
@@ -54,19 +55,19 @@ internal static class Ec2ClientFactory
             {
                 RegionEndpoint = RegionEndpoint.GetBySystemName(region),
                 MaxErrorRetry = 1,
-                // The SDK asks without a token of cancellation, and every call of EC2 waits for its answer.
+                // The SDK calls STS without a cancellation token, and every EC2 call waits for the answer.
                 HttpClientFactory = new NodeHttpClientFactory(options.HttpTimeout, options.HttpTimeout / 2),
                 ClientAppId = "vpc-cni",
             }
         ));
 
     /// <summary>
-    /// One pool of connections for the client's life. Idle ones are closed before a server or NAT in between is likely to, so that a call
-    /// seldom meets a dead one; all are renewed every five minutes to follow DNS. Proxies of the environment are used, as by every AWS
-    /// program; answers are not unpacked and redirects not followed.
+    /// Creates one connection pool for the client's life. Idle connections are closed before a server or NAT is likely to close them, so
+    /// that calls seldom meet a dead one; all are renewed every five minutes to follow DNS. Proxies of the environment are used, as in
+    /// every AWS program; answers are not decompressed and redirects not followed.
     /// </summary>
-    /// <param name="timeout">Of a call; a connection gets half of it.</param>
-    /// <param name="limit">The client's own, where the caller has none.</param>
+    /// <param name="timeout">Time limit of a call; connecting gets half of it.</param>
+    /// <param name="limit">The client's own limit, for callers without one.</param>
     private sealed class NodeHttpClientFactory(TimeSpan timeout, TimeSpan limit) : HttpClientFactory
     {
         public override HttpClient CreateHttpClient(IClientConfig clientConfig) =>
@@ -91,14 +92,14 @@ internal static class Ec2ClientFactory
 
         public override bool DisposeHttpClientsAfterUse(IClientConfig clientConfig) => false;
 
-        /// <summary>Null: the SDK keeps one HttpClient for each EC2 client and disposes both together.</summary>
+        /// <summary>Null: the SDK keeps one HttpClient per EC2 client and disposes both together.</summary>
         public override string? GetConfigUniqueString(IClientConfig clientConfig) => null;
     }
 
     /// <summary>
-    /// Reads the answer into memory, within a bound and under the call's deadline, and refuses a success that is not EC2's. The SDK would
-    /// parse it synchronously, and read a well-formed page of somebody else (a captive portal) as an answer in which everything is absent:
-    /// a node without interfaces.
+    /// Reads the answer into memory, bounded in size and under the call's deadline, and rejects a success that is not EC2's. The SDK would
+    /// parse it synchronously, and would read a well-formed page of another server (a captive portal) as an answer without any element: a
+    /// node without interfaces.
     /// </summary>
     private sealed class WholeBodyHandler(HttpMessageHandler inner) : DelegatingHandler(inner)
     {
@@ -130,7 +131,7 @@ internal static class Ec2ClientFactory
                 if (reader.MoveToContent() != XmlNodeType.Element || !reader.LocalName.EndsWith("Response", StringComparison.Ordinal))
                     throw new XmlException(
                         $"the answer is a document '{reader.LocalName}', expected one whose name ends with 'Response'; "
-                            + "check what answers at the endpoint"
+                            + "check which server answers at the endpoint"
                     );
             }
 

@@ -4,26 +4,27 @@ using System.Net;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The only file that knows EC2's error codes (docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html). EC2 answers some
-/// conditions with a code of their own on one path and with InvalidParameterValue and prose on another, so a code alone does not decide.
+/// Classifies EC2's error codes (docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html); no other file knows them. EC2
+/// reports some conditions with a specific code on one path and with InvalidParameterValue and prose on another, so a code alone does not
+/// decide.
 /// </summary>
 internal static class Ec2ErrorCodes
 {
-    /// <summary>Our word for a failure to find credentials; nothing was sent.</summary>
+    /// <summary>This daemon's code for missing credentials; nothing was sent.</summary>
     public const string CredentialsUnavailable = "CredentialsUnavailable";
 
-    /// <summary>Our word for a connection that could not be opened; nothing was sent.</summary>
+    /// <summary>This daemon's code for a failed connection; nothing was sent.</summary>
     public const string NoConnection = "NoConnection";
 
-    /// <summary>Our word for a call that was sent, or may have been, and was not answered.</summary>
+    /// <summary>This daemon's code for a call that was, or may have been, sent and was not answered.</summary>
     public const string NoAnswer = "NoAnswer";
 
-    /// <summary>Our word for an answer that could not be read.</summary>
+    /// <summary>This daemon's code for an answer that could not be parsed.</summary>
     public const string UnreadableAnswer = "UnreadableAnswer";
 
     /// <summary>
-    /// EC2 does not know the instance: it is not described everywhere yet, or it was terminated. No kind of "not found": an interface that
-    /// cannot be attached for it is there, and is taken back.
+    /// EC2 does not know the instance: not yet everywhere, or it was terminated. Not classified as "not found": the interface that could
+    /// not be attached exists and is deleted.
     /// </summary>
     private const string InstanceNotFound = "InvalidInstanceID.NotFound";
 
@@ -73,7 +74,7 @@ internal static class Ec2ErrorCodes
         "exceeds the limit for",
     ];
 
-    /// <summary>Of the instance (attach) and of the account in the region (create).</summary>
+    /// <summary>Limits of the instance (attach) and of the account in the region (create).</summary>
     private static readonly HashSet<string> InterfaceLimit =
     [
         "AttachmentLimitExceeded",
@@ -88,7 +89,7 @@ internal static class Ec2ErrorCodes
         "maximum number of network interfaces",
     ];
 
-    /// <summary>Those that do not end in <c>.NotFound</c>.</summary>
+    /// <summary>Codes that do not end in <c>.NotFound</c>.</summary>
     private static readonly HashSet<string> NotFound = ["NetworkInterfaceNotFoundException"];
 
     private static readonly HashSet<string> NotPermitted =
@@ -112,8 +113,8 @@ internal static class Ec2ErrorCodes
     ];
 
     /// <summary>
-    /// Refused for the time in its signature, before execution; the SDK has taken the server's time from the answer and signs the next
-    /// attempt with it.
+    /// Rejected before execution because of the time in the signature. The SDK has taken the server's time from the answer and signs the
+    /// next attempt with it.
     /// </summary>
     private static readonly HashSet<string> ClockSkew =
     [
@@ -198,10 +199,10 @@ internal static class Ec2ErrorCodes
         "not assigned to network interface",
     ];
 
-    /// <summary>What kind of failure a code, the text beside it and the HTTP status mean.</summary>
+    /// <summary>Returns the kind of failure for a code, its message and the HTTP status.</summary>
     public static CloudErrorKind Classify(string code, string message, HttpStatusCode? status)
     {
-        // As CloudTrail and some paths write them.
+        // CloudTrail and some paths use these prefixes.
         if (code.StartsWith("Client.", StringComparison.Ordinal) || code.StartsWith("Server.", StringComparison.Ordinal))
             code = code[(code.IndexOf('.', StringComparison.Ordinal) + 1)..];
         if (Throttled.Contains(code) || status == HttpStatusCode.TooManyRequests)
@@ -227,14 +228,14 @@ internal static class Ec2ErrorCodes
         return FromMessage(message) ?? (status == HttpStatusCode.Forbidden ? CloudErrorKind.NotPermitted : CloudErrorKind.Unknown);
     }
 
-    /// <summary>The call was understood and signed, and its caller may not make it.</summary>
+    /// <summary>Whether the call was valid and its caller lacks the permission.</summary>
     public static bool IsMissingPermission(string code) =>
         code is "UnauthorizedOperation" or "Client.UnauthorizedOperation" or "AccessDenied" or "AccessDeniedException";
 
-    /// <summary>EC2 certainly did nothing: the call may be repeated, whatever it does.</summary>
+    /// <summary>Whether EC2 certainly did not execute the call, so that any call may be repeated.</summary>
     public static bool WasNotExecuted(string code) => code == NoConnection || ClockSkew.Contains(code);
 
-    /// <summary>An unassign call named an address that the interface does not carry; EC2 then took none of them.</summary>
+    /// <summary>Whether an unassign call named an address that the interface does not have; EC2 then unassigned none.</summary>
     public static bool IsNotAssigned(CloudException failure) =>
         failure.Kind == CloudErrorKind.Invalid && Contains(failure.Message, NotAssignedMessages);
 

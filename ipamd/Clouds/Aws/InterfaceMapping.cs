@@ -10,20 +10,18 @@ using AddressFamily = System.Net.Sockets.AddressFamily;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// EC2's description of a network interface in the port's terms. Refuses what it cannot understand: a wrong guess here becomes a wrong
-/// route.
+/// Converts EC2's description of a network interface to the port's type. Rejects what it cannot parse: a wrong guess here would become a
+/// wrong route.
 /// </summary>
 internal static class InterfaceMapping
 {
     private const int Ipv4Host = 32;
     private const int Ipv6Host = 128;
 
-    /// <summary>Type of an interface that has no address at all.</summary>
+    /// <summary>Type of an interface without addresses.</summary>
     private const string EfaOnly = "efa-only";
 
-    /// <summary>
-    /// Status of an interface that CreateNetworkInterface has just returned. EC2 answers it; the SDK has no constant for it.
-    /// </summary>
+    /// <summary>Status of an interface that CreateNetworkInterface has just returned; the SDK has no constant for it.</summary>
     private const string Pending = "pending";
 
     public static CloudInterface ToCloudInterface(NetworkInterface eni, SubnetRanges.Ranges subnet, string operation)
@@ -68,7 +66,7 @@ internal static class InterfaceMapping
         };
     }
 
-    /// <summary>In place of the subnet's ranges, where nobody needs them.</summary>
+    /// <summary>Replaces the subnet's ranges where they are not needed.</summary>
     public static SubnetRanges.Ranges PrimaryAlone(NetworkInterface eni, string operation)
     {
         var primary = Primary(eni, eni.NetworkInterfaceId ?? "an interface", operation);
@@ -90,7 +88,7 @@ internal static class InterfaceMapping
 
     private static IPAddress Primary(NetworkInterface eni, string id, string operation)
     {
-        // An interface of an IPv6-only subnet has no IPv4 address; its primary IPv6 address is marked, or else the first.
+        // An interface of an IPv6-only subnet has no IPv4 address; its primary IPv6 address is marked, or else is the first.
         var text =
             eni.PrivateIpAddress
             ?? eni.Ipv6Addresses?.FirstOrDefault(address => address.IsPrimaryIpv6 == true)?.Ipv6Address
@@ -136,7 +134,8 @@ internal static class InterfaceMapping
     }
 
     /// <summary>
-    /// The attachment's state is the finer one: while attaching or detaching, the interface itself may already, or still, be called in-use.
+    /// State of the interface. Uses the attachment's state, which is more precise: during attaching or detaching the interface itself may
+    /// be reported as in-use.
     /// </summary>
     private static CloudInterfaceState State(NetworkInterface eni, string id, string operation)
     {
@@ -152,7 +151,7 @@ internal static class InterfaceMapping
         )
             return CloudInterfaceState.InUse;
 
-        // A pending interface is not attached, and for a moment not attachable, which attach then answers as a conflict.
+        // A pending interface is not attached, and for a moment not attachable, which attach reports as a conflict.
         if (eni.Status == NetworkInterfaceStatus.Available || eni.Status?.Value == Pending)
             return CloudInterfaceState.Available;
         throw Unreadable(operation, $"{id} is in the unknown state '{Quoted(eni.Status?.Value)}'");
@@ -161,7 +160,7 @@ internal static class InterfaceMapping
     private static string Required(string? value, string name, string of, string operation) =>
         string.IsNullOrEmpty(value) ? throw Unreadable(operation, $"{name} of {of} is missing") : value;
 
-    /// <summary>An id: it goes into the checkpoint, into logs and onto screens.</summary>
+    /// <summary>Validates an id, since it goes into the checkpoint, logs and terminals.</summary>
     private static string Word(string? value, string name, string of, string operation) =>
         Required(value, name, of, operation) is var word && MetadataReader.IsWord(word)
             ? word

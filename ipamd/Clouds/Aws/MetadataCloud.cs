@@ -7,15 +7,15 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// The cloud port on the instance metadata alone (ENABLE_IMDS_ONLY_MODE): for nodes that may not or cannot reach EC2 and whose interfaces
-/// and addresses somebody else provides. No EC2 client is ever made. What is attached is what the metadata shows, without tags; nothing is
-/// created, changed, released or cleaned up, and every attempt is refused with <see cref="CloudErrorKind.Disabled"/>.
+/// The cloud port on the instance metadata alone (ENABLE_IMDS_ONLY_MODE), for nodes that may not or cannot reach EC2 and whose interfaces
+/// and addresses someone else provides. Creates no EC2 client. The attached interfaces are those of the metadata, without tags; nothing is
+/// created, changed, released or cleaned up, and every attempt fails with <see cref="CloudErrorKind.Disabled"/>.
 /// </summary>
 internal sealed class MetadataCloud : ICloud, IDisposable
 {
     public const string Option = "ENABLE_IMDS_ONLY_MODE";
 
-    /// <summary>Our word for a call that this mode refuses.</summary>
+    /// <summary>This daemon's code for a call that the mode rejects.</summary>
     public const string RefusedCode = "MetadataOnly";
 
     private readonly ImdsClient _imds;
@@ -23,10 +23,10 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     private readonly InterfaceMetadata _interfaces;
     private NodeIdentity? _identity;
 
-    /// <param name="options">Where the service is.</param>
-    /// <param name="time">Deadlines, pauses and token expiry.</param>
-    /// <param name="random">Jitter only.</param>
-    /// <param name="onAttempt">Told of every request.</param>
+    /// <param name="options">How to reach the service.</param>
+    /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
+    /// <param name="random">Source of jitter.</param>
+    /// <param name="onAttempt">Called after every request.</param>
     public MetadataCloud(ImdsOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt = null)
     {
         _imds = new ImdsClient(options, time, random, onAttempt);
@@ -47,7 +47,7 @@ internal sealed class MetadataCloud : ICloud, IDisposable
                     CloudErrorKind.Disabled,
                     "DescribeLimits",
                     RefusedCode,
-                    $"the limits of {nodeType} are not in this version's table, and {Option}=true forbids asking EC2 for them; use a "
+                    $"the limits of {nodeType} are not in this version's table, and {Option}=true forbids calling EC2 for them; use a "
                         + $"version that knows the type, or set {Option}=false"
                 )
             );
@@ -64,7 +64,7 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     public async Task<IReadOnlyList<string>> HintSecurityGroupsAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadSecurityGroupsAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
-    /// <summary>None: this mode creates none, and could not see them.</summary>
+    /// <summary>Returns none: this mode creates none, and could not describe them.</summary>
     public Task<IReadOnlyList<CloudInterface>> DescribeUnattachedInterfacesAsync(CancellationToken cancellationToken) =>
         None<CloudInterface>(cancellationToken);
 
@@ -74,42 +74,42 @@ internal sealed class MetadataCloud : ICloud, IDisposable
     public Task<IReadOnlyList<CloudSubnet>> DescribeSubnetsAsync(CancellationToken cancellationToken) =>
         None<CloudSubnet>(cancellationToken);
 
-    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => Refuse<CloudSubnet?>("FindSubnet");
+    public Task<CloudSubnet?> FindSubnetAsync(string subnetId, CancellationToken cancellationToken) => Reject<CloudSubnet?>("FindSubnet");
 
     public async Task<IReadOnlyList<IPNetwork>> DescribeNetworkRangesAsync(CancellationToken cancellationToken) =>
         await _metadata.ReadNetworkRangesAsync((await IdentifyNodeAsync(cancellationToken)).PrimaryMac, cancellationToken);
 
     public Task<CloudInterface> CreateInterfaceAsync(CreateInterfaceRequest request, CancellationToken cancellationToken) =>
-        Refuse<CloudInterface>("CreateInterface");
+        Reject<CloudInterface>("CreateInterface");
 
     public Task<string> AttachInterfaceAsync(NetworkInterfaceId id, int deviceIndex, CancellationToken cancellationToken) =>
-        Refuse<string>("AttachInterface");
+        Reject<string>("AttachInterface");
 
     public Task SetDeleteOnTerminationAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
-        Refuse<bool>("SetDeleteOnTermination");
+        Reject<bool>("SetDeleteOnTermination");
 
     public Task SetSecurityGroupsAsync(
         NetworkInterfaceId id,
         IReadOnlyList<string> securityGroupIds,
         CancellationToken cancellationToken
-    ) => Refuse<bool>("SetSecurityGroups");
+    ) => Reject<bool>("SetSecurityGroups");
 
     public Task DetachInterfaceAsync(NetworkInterfaceId id, string attachmentId, CancellationToken cancellationToken) =>
-        Refuse<bool>("DetachInterface");
+        Reject<bool>("DetachInterface");
 
-    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Refuse<bool>("DeleteInterface");
+    public Task DeleteInterfaceAsync(NetworkInterfaceId id, CancellationToken cancellationToken) => Reject<bool>("DeleteInterface");
 
     public Task<IReadOnlyList<IPNetwork>> AssignBlocksAsync(
         NetworkInterfaceId id,
         BlockRequest request,
         CancellationToken cancellationToken
-    ) => Refuse<IReadOnlyList<IPNetwork>>("AssignBlocks");
+    ) => Reject<IReadOnlyList<IPNetwork>>("AssignBlocks");
 
     public Task UnassignBlocksAsync(NetworkInterfaceId id, IReadOnlyList<IPNetwork> blocks, CancellationToken cancellationToken) =>
-        Refuse<bool>("UnassignBlocks");
+        Reject<bool>("UnassignBlocks");
 
     public Task TagInterfaceAsync(NetworkInterfaceId id, DateTimeOffset? createdAt, CancellationToken cancellationToken) =>
-        Refuse<bool>("TagInterface");
+        Reject<bool>("TagInterface");
 
     public void Dispose() => _imds.Dispose();
 
@@ -118,13 +118,13 @@ internal sealed class MetadataCloud : ICloud, IDisposable
             ? Task.FromCanceled<IReadOnlyList<T>>(cancellationToken)
             : Task.FromResult<IReadOnlyList<T>>([]);
 
-    private static Task<T> Refuse<T>(string operation) =>
+    private static Task<T> Reject<T>(string operation) =>
         Task.FromException<T>(
             new CloudException(
                 CloudErrorKind.Disabled,
                 operation,
                 RefusedCode,
-                $"{Option}=true: this daemon never calls EC2; whoever provides the node's interfaces has to do this, or set {Option}=false"
+                $"{Option}=true: this daemon never calls EC2; the provider of the node's interfaces has to do this, or set {Option}=false"
             )
         );
 }

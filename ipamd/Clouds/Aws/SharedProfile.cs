@@ -5,17 +5,17 @@ using Amazon.Runtime.CredentialManagement;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// What the shared files (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE) say of a profile, beyond the credentials, which the SDK reads
-/// there by itself.
+/// A profile's settings in the shared files (AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE), apart from its credentials, which the SDK reads
+/// itself.
 /// </summary>
-/// <param name="Region">Null: none.</param>
-/// <param name="RoleSource">What the profile's role is assumed with; null: it has no role, or one with a web identity.</param>
+/// <param name="Region">The region; null for none.</param>
+/// <param name="RoleSource">Credentials that assume the profile's role; null when it has no role, or one with a web identity.</param>
 internal sealed record SharedProfile(string? Region, AWSCredentials? RoleSource)
 {
     private const string Operation = "AWS_PROFILE";
 
-    /// <summary>Null when there is no such profile.</summary>
-    /// <exception cref="CloudException">The files cannot be read, or the profile asks for what this version does not have.</exception>
+    /// <summary>Reads a profile; null when it does not exist.</summary>
+    /// <exception cref="CloudException">The files cannot be read, or the profile uses an unsupported feature.</exception>
     public static SharedProfile? Read(string name)
     {
         var files = new CredentialProfileStoreChain();

@@ -8,41 +8,41 @@ using VpcCni.Ipamd.Clouds.Aws.Imds;
 namespace VpcCni.Ipamd.Clouds.Aws;
 
 /// <summary>
-/// Ranges of subnets by id. A description of an interface names its subnet only, and a subnet's IPv4 range never changes, so each subnet is
-/// asked for once in the daemon's life: of the instance metadata where an interface of this node is in it, since that costs no call and
-/// needs no permission (roles that were written by hand often lack ec2:DescribeSubnets); else of EC2, all unknown ones in one call. An IPv6
-/// range can be associated later: a subnet known without one is asked for again when it is needed.
+/// Ranges of subnets by id. A description of an interface only names its subnet, and a subnet's IPv4 range never changes, so each subnet is
+/// read once per daemon run: from the instance metadata when an interface of this node is in it, which costs no call and needs no
+/// permission (hand-written roles often lack ec2:DescribeSubnets); otherwise from EC2, all unknown ones in one call. An IPv6 range can be
+/// associated later: a subnet known without one is read again when it is needed.
 /// </summary>
 internal sealed class SubnetRanges(Ec2Caller caller, InterfaceMetadata metadata)
 {
     private const string Operation = "DescribeSubnets";
     private readonly ConcurrentDictionary<string, Ranges> _known = new(StringComparer.Ordinal);
 
-    /// <summary>Either may be absent, not both.</summary>
+    /// <summary>Ranges of a subnet; at least one is not null.</summary>
     internal sealed record Ranges(IPNetwork? Ipv4, IPNetwork? Ipv6);
 
-    /// <summary>Makes the ranges of these interfaces' subnets known: one call for all that are not yet, none if all are.</summary>
+    /// <summary>Loads the ranges of the interfaces' subnets: at most one call for all unknown ones.</summary>
     public async Task LoadAsync(IAmazonEC2 ec2, IReadOnlyCollection<NetworkInterface> interfaces, CancellationToken cancellationToken)
     {
         foreach (var eni in interfaces)
         {
             if (IsUnknown(eni) && eni.Attachment is not null && eni.MacAddress is { } mac)
-                await AskMetadataAsync(eni.SubnetId!, mac, cancellationToken);
+                await ReadMetadataAsync(eni.SubnetId!, mac, cancellationToken);
         }
 
-        await AskAsync(
+        await DescribeAsync(
             ec2,
             interfaces.Where(IsUnknown).Select(eni => eni.SubnetId!).Distinct(StringComparer.Ordinal).ToList(),
             cancellationToken
         );
     }
 
-    /// <summary>Makes a subnet's ranges known.</summary>
+    /// <summary>Loads a subnet's ranges.</summary>
     public Task LoadAsync(IAmazonEC2 ec2, string subnetId, CancellationToken cancellationToken) =>
-        AskAsync(ec2, Find(subnetId, needIpv6: false) is null ? [subnetId] : [], cancellationToken);
+        DescribeAsync(ec2, Find(subnetId, needIpv6: false) is null ? [subnetId] : [], cancellationToken);
 
-    /// <summary>Takes over what somebody else asked for.</summary>
-    public void Learn(IEnumerable<Subnet> described)
+    /// <summary>Stores the ranges of subnets that another call described.</summary>
+    public void Store(IEnumerable<Subnet> described)
     {
         foreach (var subnet in described)
         {
@@ -56,16 +56,17 @@ internal sealed class SubnetRanges(Ec2Caller caller, InterfaceMetadata metadata)
     }
 
     /// <summary>
-    /// An interface with IPv6 addresses only is one of an IPv6-only subnet; one without any needs no range of a certain family.
+    /// Whether a needed range is unknown. An interface with only IPv6 addresses is in an IPv6-only subnet; one without addresses needs no
+    /// particular family.
     /// </summary>
     private bool IsUnknown(NetworkInterface eni) =>
         !string.IsNullOrEmpty(eni.SubnetId)
         && Find(eni.SubnetId, needIpv6: eni.PrivateIpAddress is null && eni.Ipv6Addresses is { Count: > 0 }) is null;
 
     /// <summary>
-    /// What the metadata lacks, as it does of an interface that is being attached, or says in another form, EC2 is asked for.
+    /// Reads a subnet from the metadata. Leaves it to EC2 when the metadata lacks it, as during an attach, or has another form.
     /// </summary>
-    private async Task AskMetadataAsync(string subnetId, string mac, CancellationToken cancellationToken)
+    private async Task ReadMetadataAsync(string subnetId, string mac, CancellationToken cancellationToken)
     {
         try
         {
@@ -78,11 +79,11 @@ internal sealed class SubnetRanges(Ec2Caller caller, InterfaceMetadata metadata)
         }
         catch (CloudException)
         {
-            // Asked of EC2 next, whose failure is the one that is reported.
+            // EC2 is called next; its failure is the one to report.
         }
     }
 
-    private async Task AskAsync(IAmazonEC2 ec2, List<string> unknown, CancellationToken cancellationToken)
+    private async Task DescribeAsync(IAmazonEC2 ec2, List<string> unknown, CancellationToken cancellationToken)
     {
         if (unknown.Count == 0)
             return;
@@ -93,14 +94,14 @@ internal sealed class SubnetRanges(Ec2Caller caller, InterfaceMetadata metadata)
             token => ec2.DescribeSubnetsAsync(request, token),
             cancellationToken
         );
-        Learn(response.Subnets ?? []);
+        Store(response.Subnets ?? []);
     }
 
-    /// <summary>Of a subnet that was loaded.</summary>
+    /// <summary>Returns the ranges of a loaded subnet.</summary>
     public Ranges Get(string? subnetId) =>
         _known.TryGetValue(subnetId ?? "", out var ranges)
             ? ranges
-            : throw InterfaceMapping.Unreadable(Operation, $"the answer lacks '{subnetId}', which was asked for");
+            : throw InterfaceMapping.Unreadable(Operation, $"the answer lacks the requested '{subnetId}'");
 
     private Ranges? Find(string subnetId, bool needIpv6) =>
         _known.TryGetValue(subnetId, out var ranges) && (!needIpv6 || ranges.Ipv6 is not null) ? ranges : null;

@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// The file's JSON. The part that aws-node reads and writes has its names and its version (<c>vpc-cni-ipam/1</c>), so that a node can be
-/// switched over, and back, with pods running. What is ours sits in members named <c>vpccni</c>, which its decoder ignores.
+/// The file's JSON. Names and version (<c>vpc-cni-ipam/1</c>) of the common part are those of aws-node, so that a node can be switched
+/// over, and back, with pods running. Additions are in members named <c>vpccni</c>, which the decoder of aws-node ignores.
 /// </summary>
 internal sealed class CheckpointDocument
 {
@@ -18,11 +18,9 @@ internal sealed class CheckpointDocument
     public List<Allocation>? Allocations { get; set; }
 
     [JsonPropertyName("vpccni")]
-    public Additions? Ours { get; set; }
+    public DocumentExtension? Extension { get; set; }
 
-    /// <summary>
-    /// One attachment. <c>ipv4</c> and <c>ipv6</c> are addresses without a prefix length; at least one of them is present.
-    /// </summary>
+    /// <summary>One attachment. <c>ipv4</c> and <c>ipv6</c> are addresses without a prefix length; at least one is present.</summary>
     internal sealed class Allocation
     {
         [JsonPropertyName("networkName")]
@@ -48,7 +46,7 @@ internal sealed class CheckpointDocument
         public Metadata? Metadata { get; set; }
 
         [JsonPropertyName("vpccni")]
-        public AllocationAdditions? Ours { get; set; }
+        public AllocationExtension? Ours { get; set; }
     }
 
     internal sealed class Metadata
@@ -63,22 +61,22 @@ internal sealed class CheckpointDocument
         public int? InterfacesCount { get; set; }
     }
 
-    /// <summary>Where the address is carried, so that a repeated ADD or a DEL can be answered before the cloud has been asked.</summary>
-    internal sealed class AllocationAdditions
+    /// <summary>The interfaces of the addresses, so that a repeated ADD or a DEL is answered before the cloud is.</summary>
+    internal sealed class AllocationExtension
     {
         [JsonPropertyName("netns")]
         public string? NetnsPath { get; set; }
 
         /// <summary>One per address, IPv4 first.</summary>
         [JsonPropertyName("places")]
-        public List<Place>? Places { get; set; }
+        public List<SlotEntry>? Slots { get; set; }
 
-        /// <summary>Since when nothing of it was left in the kernel: nanoseconds since the Unix epoch.</summary>
+        /// <summary>Since when the kernel showed no use of the attachment: nanoseconds since the Unix epoch.</summary>
         [JsonPropertyName("unusedSince")]
         public long? UnusedSince { get; set; }
     }
 
-    internal sealed class Place
+    internal sealed class SlotEntry
     {
         [JsonPropertyName("interface")]
         public string? Interface { get; set; }
@@ -90,13 +88,13 @@ internal sealed class CheckpointDocument
         public int NetworkCard { get; set; }
     }
 
-    internal sealed class Additions
+    internal sealed class DocumentExtension
     {
-        /// <summary>Released addresses and when, so that a restart does not cut their cooldown short.</summary>
+        /// <summary>Released addresses and when, so that a restart does not shorten their cooldown.</summary>
         [JsonPropertyName("cooling")]
         public List<Cooling>? Cooling { get; set; }
 
-        /// <summary>When the file was written, by the clock that its times are of: nanoseconds since the Unix epoch.</summary>
+        /// <summary>When the file was written, on the clock of its times: nanoseconds since the Unix epoch.</summary>
         [JsonPropertyName("writtenAt")]
         public long? WrittenAt { get; set; }
 
@@ -104,39 +102,37 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("sinceBoot")]
         public long? SinceBoot { get; set; }
 
-        /// <summary>/proc/sys/kernel/random/boot_id of the boot in which the file was written.</summary>
+        /// <summary>/proc/sys/kernel/random/boot_id at the time of writing.</summary>
         [JsonPropertyName("bootId")]
         public string? BootId { get; set; }
 
-        /// <summary>The pool's targets as NAME=VALUE, separated by spaces.</summary>
+        /// <summary>The pool's targets as NAME=VALUE pairs, separated by spaces.</summary>
         [JsonPropertyName("targets")]
         public string? Targets { get; set; }
 
-        /// <summary>A surplus that other targets left may still be there.</summary>
+        /// <summary>Whether a surplus from earlier targets may still be attached.</summary>
         [JsonPropertyName("targetsChanging")]
         public bool? TargetsChanging { get; set; }
 
-        /// <summary>Addresses of pods that no interface carried any more.</summary>
+        /// <summary>Pod addresses on no interface.</summary>
         [JsonPropertyName("lost")]
         public List<Lost>? Lost { get; set; }
 
-        /// <summary>Changes of the cloud that had no certain outcome when the file was written.</summary>
+        /// <summary>Changes of the cloud without a certain outcome at the time of writing.</summary>
         [JsonPropertyName("intents")]
         public List<PendingIntent>? Intents { get; set; }
 
-        /// <summary>
-        /// Interfaces for pods and their blocks, as last known: what may be given to pods after a restart while the cloud does not answer.
-        /// </summary>
+        /// <summary>Interfaces for pods and their blocks: assignable after a restart while the cloud does not answer.</summary>
         [JsonPropertyName("interfaces")]
         public List<Interface>? Interfaces { get; set; }
 
-        /// <summary>Blocks that the cloud may still describe although they were given back.</summary>
+        /// <summary>Recently released blocks, which the cloud may still describe.</summary>
         [JsonPropertyName("givenBack")]
-        public List<Past>? RecentlyReleased { get; set; }
+        public List<RecentChange>? RecentlyReleased { get; set; }
 
-        /// <summary>Interfaces that the cloud may still describe although they were removed.</summary>
+        /// <summary>Recently detached interfaces, which the cloud may still describe.</summary>
         [JsonPropertyName("gone")]
-        public List<Past>? RecentlyDetached { get; set; }
+        public List<RecentChange>? RecentlyDetached { get; set; }
     }
 
     internal sealed class Interface
@@ -157,7 +153,7 @@ internal sealed class CheckpointDocument
         public List<string>? Blocks { get; set; }
     }
 
-    /// <summary>One intent; which of the members are present follows from its kind.</summary>
+    /// <summary>One intent; its kind determines which members are present.</summary>
     internal sealed class PendingIntent
     {
         [JsonPropertyName("number")]
@@ -171,7 +167,7 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("at")]
         public long At { get; set; }
 
-        /// <summary>The same on the clock of the run that wrote this; absent where that is no other.</summary>
+        /// <summary>The same time on the clock of the writing daemon run; absent when equal.</summary>
         [JsonPropertyName("since")]
         public long? Since { get; set; }
 
@@ -209,13 +205,13 @@ internal sealed class CheckpointDocument
         [JsonPropertyName("primaryAddress")]
         public string? PrimaryAddress { get; set; }
 
-        /// <summary>An addition is being undone; a removal is detached.</summary>
+        /// <summary>Whether an addition is being undone, or a removal is detached.</summary>
         [JsonPropertyName("lastStage")]
         public bool LastStage { get; set; }
     }
 
-    /// <summary>Something that was there until a moment ago: a range, or an interface's id.</summary>
-    internal sealed class Past
+    /// <summary>A recently removed range or interface id.</summary>
+    internal sealed class RecentChange
     {
         [JsonPropertyName("name")]
         public string? Name { get; set; }
@@ -232,7 +228,7 @@ internal sealed class CheckpointDocument
 
         /// <summary>The interface that carried it last.</summary>
         [JsonPropertyName("place")]
-        public Place? Place { get; set; }
+        public SlotEntry? Slot { get; set; }
 
         /// <summary>Nanoseconds since the Unix epoch.</summary>
         [JsonPropertyName("at")]
@@ -250,7 +246,7 @@ internal sealed class CheckpointDocument
     }
 }
 
-// Names are matched without regard to case because the decoder of aws-node does so too.
+// Names are matched case-insensitively because the decoder of aws-node does so.
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, PropertyNameCaseInsensitive = true)]
 [JsonSerializable(typeof(CheckpointDocument))]
 internal sealed partial class CheckpointJson : JsonSerializerContext;

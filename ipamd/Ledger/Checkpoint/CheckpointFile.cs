@@ -3,34 +3,34 @@ using VpcCni.Ipamd.Files;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
-/// <summary>Where the checkpoint's bytes live. Production: a file. Tests: memory, with torn and failing writes.</summary>
+/// <summary>Storage of the checkpoint: a file in production; memory with torn and failing writes in tests.</summary>
 internal interface ICheckpointFile
 {
     /// <summary>Name for logs.</summary>
     string Name { get; }
 
-    /// <summary>The bytes last written; null when there never were any.</summary>
-    /// <exception cref="CheckpointFormatException">What is there cannot be a checkpoint: too large, or no file.</exception>
-    /// <exception cref="IOException">It cannot be read.</exception>
+    /// <summary>Reads the bytes last written; null when there are none.</summary>
+    /// <exception cref="CheckpointFormatException">The content cannot be a checkpoint: too large, or not a regular file.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
     byte[]? Read();
 
-    /// <summary>Replaces the content: when this returns, it survives a crash; when it throws, the old content is still there.</summary>
-    /// <exception cref="IOException">Not written.</exception>
+    /// <summary>Replaces the content durably. When it throws, the old content is intact.</summary>
+    /// <exception cref="IOException">The content was not written.</exception>
     void Write(ReadOnlySpan<byte> content);
 
-    /// <summary>Keeps unusable content aside for a person to look at. Returns the name that it has now.</summary>
+    /// <summary>Renames unusable content for later inspection and returns its new name.</summary>
     string SetAside(DateTimeOffset now);
 }
 
 /// <summary>
-/// A file that is replaced by rename: written beside it, synced, renamed, and the folder synced, as rename(2) alone is not durable.
+/// A file replaced atomically: writes and syncs a temporary file, renames it, and syncs the folder, since rename(2) alone is not durable.
 /// </summary>
 internal sealed class CheckpointFile(string path) : ICheckpointFile
 {
-    /// <summary>About ten times what the largest instance type's attachments need.</summary>
+    /// <summary>About ten times the size that the largest instance type needs.</summary>
     public const int MaxBytes = 16 * 1024 * 1024;
 
-    /// <summary>Files set aside that are kept: the newest. A checkpoint that is broken again and again must not fill the disk.</summary>
+    /// <summary>Most files set aside; older ones are deleted, so that a checkpoint that breaks repeatedly does not fill the disk.</summary>
     public const int MaxAside = 5;
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -46,7 +46,7 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
                 return null;
             var length = RandomAccess.GetLength(handle);
             if (length > MaxBytes)
-                throw new CheckpointFormatException($"it has {length} bytes, expected at most {MaxBytes}");
+                throw new CheckpointFormatException($"the file has {length} bytes, expected at most {MaxBytes}");
             var content = new byte[length];
             var read = 0;
             while (read < content.Length && RandomAccess.Read(handle, content.AsSpan(read), read) is > 0 and var count)
@@ -71,7 +71,9 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
         return aside;
     }
 
-    /// <summary>Their names sort by age. What cannot be removed (a folder that holds something) stays.</summary>
+    /// <summary>
+    /// Deletes the oldest files set aside, whose names sort by age. Ignores what cannot be deleted, such as a non-empty folder.
+    /// </summary>
     private void RemoveOldest()
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
@@ -84,7 +86,7 @@ internal sealed class CheckpointFile(string path) : ICheckpointFile
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                // It is not ours: one more entry of a folder costs nothing.
+                // Not this daemon's file; one more entry in the folder is harmless.
             }
         }
     }

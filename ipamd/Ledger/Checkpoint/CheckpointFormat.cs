@@ -6,7 +6,7 @@ using VpcCni.Logging;
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
-/// <summary>A checkpoint that cannot be used: not JSON, of another version, or contradicting itself. Says where.</summary>
+/// <summary>The checkpoint cannot be used: not JSON, of another version, or contradictory. The message says where.</summary>
 internal sealed class CheckpointFormatException(string message, Exception? innerException = null)
     : Exception(Truncate.Of(message, Truncate.LongestMessage), innerException),
         IExpectedFailure
@@ -18,7 +18,7 @@ internal sealed class CheckpointFormatException(string message, Exception? inner
     public override string ToString() => Truncate.Of(this, Message);
 }
 
-/// <summary>Between the ledger's record and the bytes of the checkpoint file. Pure.</summary>
+/// <summary>Converts between the ledger's record and the checkpoint's bytes. Pure.</summary>
 internal static class CheckpointFormat
 {
     // .NET ticks are 100 ns; the file has nanoseconds.
@@ -30,7 +30,7 @@ internal static class CheckpointFormat
         {
             Version = CheckpointDocument.SupportedVersion,
             Allocations = [.. record.Attachments.Select(ToAllocation)],
-            Ours =
+            Extension =
                 record.WrittenAt is null
                 && record.Targets is null
                 && record.Cooling.Count
@@ -38,14 +38,14 @@ internal static class CheckpointFormat
                     + record.Intents.Count
                     + record.RecentlyReleased.Count
                     + record.RecentlyDetached.Count
-                    + record.Lost.Count
+                    + record.LostAddresses.Count
                     == 0
                     ? null
-                    : new CheckpointDocument.Additions
+                    : new CheckpointDocument.DocumentExtension
                     {
                         WrittenAt = record.WrittenAt is { } written ? ToNanoseconds(written.Now) : null,
                         BootId = record.WrittenAt?.BootId,
-                        Targets = record.Targets?.Words,
+                        Targets = record.Targets?.Settings,
                         TargetsChanging = record.Targets is { IsChanging: true } ? true : null,
                         SinceBoot = record.WrittenAt is { } reading ? reading.SinceBoot.Ticks * NanosecondsPerTick : null,
                         Cooling = OrNull([
@@ -56,10 +56,10 @@ internal static class CheckpointFormat
                             }),
                         ]),
                         Lost = OrNull([
-                            .. record.Lost.Select(item => new CheckpointDocument.Lost
+                            .. record.LostAddresses.Select(item => new CheckpointDocument.Lost
                             {
                                 Address = item.Address.ToString(),
-                                Place = item.LastPlace is { } place ? ToEntry(place) : null,
+                                Slot = item.LastSlot is { } place ? ToEntry(place) : null,
                                 At = ToNanoseconds(item.Since),
                             }),
                         ]),
@@ -75,14 +75,14 @@ internal static class CheckpointFormat
                         ]),
                         Intents = OrNull([.. record.Intents.Select(IntentFormat.Write)]),
                         RecentlyReleased = OrNull([
-                            .. record.RecentlyReleased.Select(item => new CheckpointDocument.Past
+                            .. record.RecentlyReleased.Select(item => new CheckpointDocument.RecentChange
                             {
                                 Name = item.Range.ToString(),
                                 At = ToNanoseconds(item.At),
                             }),
                         ]),
                         RecentlyDetached = OrNull([
-                            .. record.RecentlyDetached.Select(item => new CheckpointDocument.Past
+                            .. record.RecentlyDetached.Select(item => new CheckpointDocument.RecentChange
                             {
                                 Name = item.Interface.Value,
                                 At = ToNanoseconds(item.At),
@@ -93,7 +93,7 @@ internal static class CheckpointFormat
         return JsonSerializer.SerializeToUtf8Bytes(document, CheckpointJson.Default.CheckpointDocument);
     }
 
-    /// <exception cref="CheckpointFormatException">With the place and the reason.</exception>
+    /// <exception cref="CheckpointFormatException">The content is invalid; the message has the location and the reason.</exception>
     public static LedgerRecord Read(ReadOnlySpan<byte> content)
     {
         CheckpointDocument? document;
@@ -107,14 +107,14 @@ internal static class CheckpointFormat
         }
 
         if (document is null)
-            throw new CheckpointFormatException("not a checkpoint: the file says null");
+            throw new CheckpointFormatException("not a checkpoint: the content is null");
         if (document.Version != CheckpointDocument.SupportedVersion)
         {
             throw new CheckpointFormatException($"version '{document.Version}', expected '{CheckpointDocument.SupportedVersion}'");
         }
 
         var attachments = (document.Allocations ?? []).Select(ToAttachment).ToArray();
-        var cooling = (document.Ours?.Cooling ?? [])
+        var cooling = (document.Extension?.Cooling ?? [])
             .Select(
                 (item, index) =>
                     new CoolingAddress(
@@ -123,18 +123,18 @@ internal static class CheckpointFormat
                     )
             )
             .ToArray();
-        var (intents, unreadable) = ToIntents(document.Ours?.Intents ?? []);
+        var (intents, unreadable) = ToIntents(document.Extension?.Intents ?? []);
         return new LedgerRecord(attachments, cooling)
         {
-            WrittenAt = document.Ours is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot }
+            WrittenAt = document.Extension is { WrittenAt: { } writtenAt, SinceBoot: { } sinceBoot }
                 ? new ClockReading(FromNanoseconds(writtenAt), TimeSpan.FromTicks(sinceBoot / NanosecondsPerTick))
                 {
-                    BootId = document.Ours.BootId,
+                    BootId = document.Extension.BootId,
                 }
                 : null,
             Interfaces =
             [
-                .. (document.Ours?.Interfaces ?? []).Select(
+                .. (document.Extension?.Interfaces ?? []).Select(
                     (item, index) =>
                         new KnownInterface(
                             new NetworkInterfaceId(item.Id ?? ""),
@@ -149,36 +149,38 @@ internal static class CheckpointFormat
                         )
                 ),
             ],
-            Targets = document.Ours is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
+            Targets = document.Extension is { Targets: { } words } ours ? new RecordedTargets(words, ours.TargetsChanging ?? false) : null,
             Intents = intents,
             UnreadableIntents = unreadable,
             RecentlyReleased =
             [
-                .. (document.Ours?.RecentlyReleased ?? []).Select(
+                .. (document.Extension?.RecentlyReleased ?? []).Select(
                     (item, index) => (ParseRange(item.Name, $"vpccni.givenBack[{index}].name"), FromNanoseconds(item.At))
                 ),
             ],
-            Lost =
+            LostAddresses =
             [
-                .. (document.Ours?.Lost ?? []).Select(
+                .. (document.Extension?.Lost ?? []).Select(
                     (item, index) =>
                         new LostAddress(
                             ParseAddress(item.Address, null, $"vpccni.lost[{index}].address"),
-                            ToPlace(item.Place),
+                            ToPlace(item.Slot),
                             FromNanoseconds(item.At)
                         )
                 ),
             ],
             RecentlyDetached =
             [
-                .. (document.Ours?.RecentlyDetached ?? []).Select(item =>
+                .. (document.Extension?.RecentlyDetached ?? []).Select(item =>
                     (new NetworkInterfaceId(item.Name ?? ""), FromNanoseconds(item.At))
                 ),
             ],
         };
     }
 
-    /// <summary>An intent of another version is no reason to lose sight of every pod's address.</summary>
+    /// <summary>
+    /// Converts intents and skips unreadable ones: an intent of another version must not cost the record of every pod's address.
+    /// </summary>
     private static (List<Intent> Intents, List<string> Unreadable) ToIntents(List<CheckpointDocument.PendingIntent> entries)
     {
         List<Intent> intents = [];
@@ -200,7 +202,7 @@ internal static class CheckpointFormat
 
     private static CheckpointDocument.Allocation ToAllocation(Attachment attachment)
     {
-        var places = attachment.Addresses.Where(held => held.Place is not null).Select(held => ToEntry(held.Place!.Value)).ToList();
+        var places = attachment.Addresses.Where(held => held.Slot is not null).Select(held => ToEntry(held.Slot!.Value)).ToList();
         return new CheckpointDocument.Allocation
         {
             NetworkName = attachment.Key.NetworkName,
@@ -218,10 +220,10 @@ internal static class CheckpointFormat
                         PodName = attachment.Pod.Name,
                         InterfacesCount = 1,
                     },
-            Ours = new CheckpointDocument.AllocationAdditions
+            Ours = new CheckpointDocument.AllocationExtension
             {
                 NetnsPath = attachment.NetnsPath.Length == 0 ? null : attachment.NetnsPath,
-                Places = places.Count == attachment.Addresses.Count ? places : null,
+                Slots = places.Count == attachment.Addresses.Count ? places : null,
                 UnusedSince = attachment.UnusedSince is { } unused ? ToNanoseconds(unused) : null,
             },
         };
@@ -232,7 +234,7 @@ internal static class CheckpointFormat
         var where = $"allocations[{index}]";
         if (string.IsNullOrEmpty(allocation.ContainerId))
             throw new CheckpointFormatException($"{where}.containerID is missing");
-        List<HeldAddress> addresses = [];
+        List<AttachmentAddress> addresses = [];
         foreach (
             var (text, family, name) in new[]
             {
@@ -243,8 +245,8 @@ internal static class CheckpointFormat
         {
             if (string.IsNullOrEmpty(text))
                 continue;
-            var place = allocation.Ours?.Places is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
-            addresses.Add(new HeldAddress(ParseAddress(text, family, $"{where}.{name}"), ToPlace(place)));
+            var place = allocation.Ours?.Slots is { } places && addresses.Count < places.Count ? places[addresses.Count] : null;
+            addresses.Add(new AttachmentAddress(ParseAddress(text, family, $"{where}.{name}"), ToPlace(place)));
         }
 
         if (addresses.Count == 0)
@@ -260,7 +262,7 @@ internal static class CheckpointFormat
         };
     }
 
-    private static CheckpointDocument.Place ToEntry(InterfaceSlot place) =>
+    private static CheckpointDocument.SlotEntry ToEntry(InterfaceSlot place) =>
         new()
         {
             Interface = place.Id.Value,
@@ -268,7 +270,7 @@ internal static class CheckpointFormat
             NetworkCard = place.NetworkCard,
         };
 
-    private static InterfaceSlot? ToPlace(CheckpointDocument.Place? place) =>
+    private static InterfaceSlot? ToPlace(CheckpointDocument.SlotEntry? place) =>
         string.IsNullOrEmpty(place?.Interface)
             ? null
             : new InterfaceSlot(new NetworkInterfaceId(place.Interface), place.DeviceIndex, place.NetworkCard);

@@ -2,12 +2,12 @@
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
-/// <summary>What came of reading the checkpoint.</summary>
-/// <param name="SetAside">Where an unusable file was kept; null when it was usable, or there was none.</param>
-/// <param name="Targets">The pool's targets that it was written with; null when unknown.</param>
+/// <summary>Result of loading the checkpoint.</summary>
+/// <param name="SetAside">Where an unusable file was kept; null when the file was usable or absent.</param>
+/// <param name="Targets">The pool's targets in the checkpoint; null when unknown.</param>
 /// <param name="RebootedAt">
-/// When the kernel started, if that was after the checkpoint was written: nothing that it holds is in use any more. Null when it was not,
-/// or that is unknown.
+/// When the kernel started, if that was after the checkpoint was written, so that none of its attachments is in use; otherwise, or when
+/// unknown, null.
 /// </param>
 internal sealed record LoadedCheckpoint(string? SetAside, RecordedTargets? Targets, DateTimeOffset? RebootedAt)
 {
@@ -15,14 +15,12 @@ internal sealed record LoadedCheckpoint(string? SetAside, RecordedTargets? Targe
 }
 
 /// <summary>
-/// Brings the checkpoint into the ledger at start. A file that cannot be used is kept aside and reported; what it held is then rebuilt from
-/// the kernel.
+/// Loads the checkpoint into the ledger at start. Sets an unusable file aside and reports it; the state is then rebuilt from the kernel.
 /// </summary>
 internal static partial class CheckpointLoader
 {
-    /// <exception cref="IOException">
-    /// The file cannot be read or set aside: starting without it could give an address to two pods.
-    /// </exception>
+    /// <exception cref="IOException">The file cannot be read or set aside. Starting without it could assign one address to two
+    /// pods.</exception>
     public static LoadedCheckpoint Load(IpLedger ledger, ICheckpointFile file, TimeProvider time, string? bootId, ILogger logger)
     {
         LedgerRecord record;
@@ -44,8 +42,8 @@ internal static partial class CheckpointLoader
         }
 
         var clock = ClockReading.Of(time, bootId);
-        foreach (var refused in ledger.Restore(record, clock))
-            Log.Refused(logger, refused.Key, refused.Addresses[0].Address);
+        foreach (var rejected in ledger.Restore(record, clock))
+            Log.Rejected(logger, rejected.Key, rejected.Addresses[0].Address);
         foreach (var unreadable in record.UnreadableIntents)
             Log.Unreadable(logger, unreadable);
         Log.Restored(logger, record.Attachments.Count, record.Cooling.Count, file.Name);
@@ -58,7 +56,7 @@ internal static partial class CheckpointLoader
 
     private static partial class Log
     {
-        [LoggerMessage(10, LogLevel.Information, "no checkpoint: a first start, or the node was rebooted")]
+        [LoggerMessage(10, LogLevel.Information, "no checkpoint: first start, or the node was rebooted")]
         public static partial void None(ILogger logger, string file);
 
         [LoggerMessage(11, LogLevel.Information, "checkpoint restored")]
@@ -67,18 +65,18 @@ internal static partial class CheckpointLoader
         [LoggerMessage(
             14,
             LogLevel.Warning,
-            "a change of the cloud that an earlier daemon had begun cannot be read: what became of it shows when the cloud is observed"
+            "an unfinished change of the cloud by an earlier daemon cannot be parsed: the next observation shows its outcome"
         )]
         public static partial void Unreadable(ILogger logger, string reason);
 
         [LoggerMessage(
             12,
             LogLevel.Error,
-            "the checkpoint cannot be used: it is kept aside, and the addresses in use are taken from the kernel"
+            "the checkpoint cannot be used: it is set aside, and the addresses in use are read from the kernel"
         )]
         public static partial void Corrupt(ILogger logger, string file, string aside, string reason);
 
-        [LoggerMessage(13, LogLevel.Error, "the checkpoint gives one address to two attachments: the later one is dropped")]
-        public static partial void Refused(ILogger logger, AttachmentKey attachment, System.Net.IPAddress ip);
+        [LoggerMessage(13, LogLevel.Error, "the checkpoint has one address for two attachments: the later attachment is dropped")]
+        public static partial void Rejected(ILogger logger, AttachmentKey attachment, System.Net.IPAddress ip);
     }
 }

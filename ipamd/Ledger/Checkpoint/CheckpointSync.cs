@@ -3,17 +3,17 @@
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// Writes the changes that no ADD or DEL waits for, and those that an earlier write failed to write: so that the file is behind for
-/// seconds, and a disk that works again is noticed without a pod.
+/// Writes changes that no ADD or DEL waits for, and retries failed writes: the file lags by seconds at most, and a recovered disk is
+/// noticed without a pod.
 /// </summary>
 internal sealed class CheckpointSync(CheckpointWriter writer, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
-    /// <summary>Between two writes that fail.</summary>
+    /// <summary>Longest pause between two failing writes.</summary>
     public static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
-    /// <summary>Runs until cancelled. A failure is reported by <see cref="CheckpointWriter.Written"/>.</summary>
+    /// <summary>Runs until cancelled. <see cref="CheckpointWriter.Written"/> reports failures.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var pause = Interval;

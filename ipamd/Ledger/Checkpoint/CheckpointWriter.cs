@@ -3,13 +3,13 @@
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
 /// <summary>
-/// Group commit: many ADDs, one write. Whoever needs a version durable either writes it together with everything that changed meanwhile, or
-/// waits for the write that is under way and looks again. At most one write runs at a time and the newest state is what gets written.
+/// Group commit: many ADDs, one write. A caller that needs a version durable writes it together with all later changes, or waits for the
+/// running write and checks again. At most one write runs at a time, always with the newest state. Thread-safe.
 /// </summary>
-/// <param name="ledger">What is written.</param>
-/// <param name="file">Where to.</param>
-/// <param name="time">For when it was written.</param>
-/// <param name="targets">The pool's targets, to be written with it.</param>
+/// <param name="ledger">The ledger to write.</param>
+/// <param name="file">The destination.</param>
+/// <param name="time">Clock for the time of writing.</param>
+/// <param name="targets">Returns the pool's targets, written with the ledger.</param>
 /// <param name="bootId">/proc/sys/kernel/random/boot_id; null when unknown.</param>
 internal sealed class CheckpointWriter(
     IpLedger ledger,
@@ -23,7 +23,7 @@ internal sealed class CheckpointWriter(
     private TaskCompletionSource? _writing;
     private long _durable = -1;
 
-    /// <summary>The file does not have everything that the ledger holds.</summary>
+    /// <summary>Whether the ledger has changes that are not durable yet.</summary>
     public bool IsBehind
     {
         get
@@ -34,36 +34,38 @@ internal sealed class CheckpointWriter(
         }
     }
 
-    /// <summary>Number of writes so far, for the record of how well commits are grouped.</summary>
+    /// <summary>Number of writes so far; shows how well commits are grouped.</summary>
     public long Writes { get; private set; }
 
-    /// <summary>Told of every write: how long it took, and why it failed; null for success. Before those who wait for it go on.</summary>
+    /// <summary>
+    /// Called after every write with its duration and its failure, null for success, before the waiting callers continue.
+    /// </summary>
     public Action<TimeSpan, Exception?>? Written { get; init; }
 
-    /// <summary>Returns when everything that the ledger held on the call is durable.</summary>
-    /// <exception cref="IOException">It is not; the caller undoes what it was about to promise.</exception>
+    /// <summary>Returns when the ledger's state at the time of the call is durable.</summary>
+    /// <exception cref="IOException">The write failed; the caller undoes what depends on it.</exception>
     public async Task PersistAsync(CancellationToken cancellationToken)
     {
         var needed = ledger.Version;
         while (true)
         {
-            Task? underWay = null;
-            TaskCompletionSource? mine = null;
+            Task? running = null;
+            TaskCompletionSource? own = null;
             lock (_lock)
             {
                 if (_durable >= needed)
                     return;
                 if (_writing is null)
-                    _writing = mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    _writing = own = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 else
-                    underWay = _writing.Task;
+                    running = _writing.Task;
             }
 
-            if (underWay is not null)
+            if (running is not null)
             {
-                // Never fails: a writer reports its failure to its own caller, and the next in line tries for itself. As long as one write
-                // of one small file, whoever asked for it.
-                await underWay;
+                // Never fails: a writer reports its failure to its own caller, and the next caller writes for itself. Takes one write of
+                // one small file, so it ignores cancellation.
+                await running;
                 cancellationToken.ThrowIfCancellationRequested();
                 continue;
             }
@@ -83,7 +85,7 @@ internal sealed class CheckpointWriter(
             {
                 lock (_lock)
                     _writing = null;
-                mine!.SetResult();
+                own!.SetResult();
             }
         }
     }

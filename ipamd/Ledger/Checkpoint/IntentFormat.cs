@@ -2,7 +2,7 @@
 
 namespace VpcCni.Ipamd.Ledger.Checkpoint;
 
-/// <summary>Between an intent and its entry in the checkpoint. Pure.</summary>
+/// <summary>Converts between an intent and its entry in the checkpoint. Pure.</summary>
 internal static class IntentFormat
 {
     private const string AddInterface = "addInterface";
@@ -44,19 +44,19 @@ internal static class IntentFormat
                 entry.Kind = RemoveInterface;
                 (entry.Interface, entry.AttachmentId, entry.LastStage) = (remove.Interface.Value, remove.AttachmentId, remove.IsDetached);
                 (entry.DeviceIndex, entry.NetworkCard, entry.PrimaryAddress) = (
-                    remove.Place.DeviceIndex,
-                    remove.Place.NetworkCard,
+                    remove.Slot.DeviceIndex,
+                    remove.Slot.NetworkCard,
                     remove.PrimaryAddress.ToString()
                 );
                 break;
             default:
-                throw new InvalidOperationException($"unnamed intent {intent}");
+                throw new InvalidOperationException($"unknown intent {intent}");
         }
 
         return entry;
     }
 
-    /// <exception cref="CheckpointFormatException">With the place and the reason.</exception>
+    /// <exception cref="CheckpointFormatException">The entry is invalid; the message has the location and the reason.</exception>
     public static Intent Read(CheckpointDocument.PendingIntent entry, string where) =>
         entry.Since is { } since
             ? ReadChange(entry, where) with
@@ -74,8 +74,8 @@ internal static class IntentFormat
                 return new Intent.AddInterface(
                     entry.Number,
                     at,
-                    Needed(entry.Token, where, "token"),
-                    Needed(entry.SubnetId, where, "subnet"),
+                    Required(entry.Token, where, "token"),
+                    Required(entry.SubnetId, where, "subnet"),
                     entry.SecurityGroupIds ?? [],
                     entry.DeviceIndex,
                     Request(entry, where)
@@ -99,7 +99,7 @@ internal static class IntentFormat
                     entry.Number,
                     at,
                     Interface(entry, where),
-                    Needed(entry.AttachmentId, where, "attachment"),
+                    Required(entry.AttachmentId, where, "attachment"),
                     new InterfaceSlot(Interface(entry, where), entry.DeviceIndex, entry.NetworkCard),
                     CheckpointFormat.ParseAddress(entry.PrimaryAddress, null, $"{where}.primaryAddress")
                 )
@@ -114,7 +114,7 @@ internal static class IntentFormat
     }
 
     private static NetworkInterfaceId Interface(CheckpointDocument.PendingIntent entry, string where) =>
-        new(Needed(entry.Interface, where, "interface"));
+        new(Required(entry.Interface, where, "interface"));
 
     private static BlockRequest Request(CheckpointDocument.PendingIntent entry, string where) =>
         Enum.TryParse<BlockKind>(entry.BlockKind, out var kind) && Enum.IsDefined(kind)
@@ -123,6 +123,6 @@ internal static class IntentFormat
                 $"{where}.blockKind is '{entry.BlockKind}', expected one of {string.Join(", ", Enum.GetNames<BlockKind>())}"
             );
 
-    private static string Needed(string? text, string where, string name) =>
+    private static string Required(string? text, string where, string name) =>
         string.IsNullOrEmpty(text) ? throw new CheckpointFormatException($"{where}.{name} is missing") : text;
 }

@@ -64,7 +64,7 @@ public sealed class CustomNetworkingTests
             Task.FromResult(lab.Log.Contains("default", StringComparison.Ordinal) || File.Exists(lab.TheNode.Paths.IpamdSocket))
         );
         var refused = await FailureOfAsync(lab, "early");
-        Assert.Contains("custom networking has no network for this node's pods", refused, StringComparison.Ordinal);
+        Assert.Contains("custom networking has no usable ENIConfig for this node", refused, StringComparison.Ordinal);
         Assert.Contains("'default'", refused, StringComparison.Ordinal);
         Assert.Equal(["eth0"], Links(lab));
 

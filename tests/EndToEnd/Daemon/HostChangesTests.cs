@@ -147,7 +147,11 @@ public sealed class HostChangesTests
             catch (CniException failure) when (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(20))
             {
                 // A slow machine needs more than one ADD's wait; what it is told is true all the same.
-                Assert.Contains("attached with 9 addresses and not wired yet", failure.ToString(), StringComparison.Ordinal);
+                Assert.Contains(
+                    "attached with 9 addresses, and the link is not configured yet",
+                    failure.ToString(),
+                    StringComparison.Ordinal
+                );
             }
         }
 

@@ -9,7 +9,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Allocation;
 
-/// <summary>Which of several reasons an ADD without an address is given: the one that held it.</summary>
+/// <summary>The reason of an ADD without an address is the one that delayed it.</summary>
 public sealed class WaitReasonTests
 {
     private static readonly GrowthObstacle Throttled = new(
@@ -19,7 +19,7 @@ public sealed class WaitReasonTests
     );
 
     [Fact]
-    public async Task Add_whose_call_the_cloud_does_not_answer_names_the_call_and_since_when()
+    public async Task Add_without_answer_of_the_cloud_names_the_call_and_its_start()
     {
         var pool = await FullPrimaryAsync();
         pool.Cloud.HangAfter("CreateInterface");
@@ -38,9 +38,9 @@ public sealed class WaitReasonTests
     }
 
     [Fact]
-    public async Task Add_whose_call_waits_for_the_nodes_own_budget_names_the_budget()
+    public async Task Add_whose_call_waits_for_the_local_budget_names_the_budget()
     {
-        // Enough for the primary interface's tags and one interface; the next one waits for six seconds.
+        // Enough tokens for the primary interface's tags and one interface; the next one waits six seconds.
         var pool = await FullPrimaryAsync(new ApiBudgetOptions { Mutate = new CallAllowance(Capacity: 4, PerSecond: 0.5) });
         for (var index = 0; index < 3; index++)
             await AddAsync(pool, $"more{index}");
@@ -56,7 +56,7 @@ public sealed class WaitReasonTests
     }
 
     [Fact]
-    public async Task Add_that_a_budget_of_the_node_refuses_is_not_told_that_the_cloud_throttles()
+    public async Task Add_refused_by_the_local_budget_does_not_blame_the_cloud()
     {
         var pool = await FullPrimaryAsync(new ApiBudgetOptions { Mutate = new CallAllowance(Capacity: 4, PerSecond: 0.1) });
         for (var index = 0; index < 3; index++)
@@ -72,7 +72,7 @@ public sealed class WaitReasonTests
     }
 
     [Fact]
-    public void Plan_names_the_throttling_that_is_tried_again_and_not_the_limit_behind_it()
+    public void Plan_names_the_retried_throttling_before_the_limit_behind_it()
     {
         var pool = new PoolFixture(1, 5, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
         var eni = Assert.Single(pool.View.Interfaces).Id;
@@ -81,13 +81,13 @@ public sealed class WaitReasonTests
         Assert.Equal(GrowthObstacleKind.InterfaceLimit, pool.Plan().Obstacle?.Kind);
         pool.Obstacles = GrowthObstacles.None with { Retried = Throttled with { MayEndAnyMoment = true } };
         Assert.Equal(GrowthObstacleKind.Throttled, pool.Plan().Obstacle?.Kind);
-        // More than the node has room for.
+        // More pending ADDs than the node has room for.
         pool.Waiting = 6;
         Assert.Equal(GrowthObstacleKind.InterfaceLimit, pool.Plan().Obstacle?.Kind);
     }
 
     [Fact]
-    public void Plan_of_a_full_node_names_its_limit_also_while_the_cloud_throttles()
+    public void Plan_of_a_full_node_names_its_limit_while_the_cloud_throttles()
     {
         var pool = Full(interfaces: 1);
         pool.Waiting = 1;
@@ -96,7 +96,7 @@ public sealed class WaitReasonTests
     }
 
     [Fact]
-    public void Plan_with_room_names_the_throttling_and_does_nothing()
+    public void Plan_with_room_names_the_throttling_and_has_no_action()
     {
         var pool = Full(interfaces: 2);
         pool.Waiting = 1;
@@ -135,7 +135,7 @@ public sealed class WaitReasonTests
         return pool;
     }
 
-    /// <summary>Three pods have the primary interface's three addresses, and another interface can be made.</summary>
+    /// <summary>Three pods use the primary interface's three addresses, and another interface can be added.</summary>
     private static async Task<PoolHarness> FullPrimaryAsync(ApiBudgetOptions? budget = null)
     {
         var pool = new PoolHarness(
@@ -146,7 +146,7 @@ public sealed class WaitReasonTests
         );
         await pool.StepAsync();
         for (var pod = 0; pod < 3; pod++)
-            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{pod}"));
+            Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync($"p{pod}"));
         return pool;
     }
 
@@ -156,6 +156,6 @@ public sealed class WaitReasonTests
         for (var step = 0; step < 10 && !add.IsCompleted; step++)
             pool.Reconciler.Step(default);
         Assert.True(add.IsCompleted, $"{name} waits: {pool.Waiting.Obstacle}");
-        Assert.IsType<AddOutcome.Held>(await add);
+        Assert.IsType<AddOutcome.Assigned>(await add);
     }
 }

@@ -119,7 +119,7 @@ internal sealed class AuditWorld : INodeView
             Now - (ago ?? TimeSpan.FromMinutes(10))
         );
         var attachment = Assert(assigned);
-        var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Place!.Value);
+        var (address, place) = (attachment.Addresses[0].Address, attachment.Addresses[0].Slot!.Value);
         var (index, host) = (FirstPodLink + Links.Count, AddressBlocks.Single(address));
         Links.Add(
             new LinkInfo
@@ -172,7 +172,7 @@ internal sealed class AuditWorld : INodeView
     public static string NameOf(string pod) => Prefix + KernelUsage.LinkSuffix(new PodReference("default", pod));
 
     private static Attachment Assert(AssignOutcome outcome) =>
-        outcome is AssignOutcome.Held { Attachment: var attachment }
+        outcome is AssignOutcome.Assigned { Attachment: var attachment }
             ? attachment
             : throw new InvalidOperationException("the world is full");
 

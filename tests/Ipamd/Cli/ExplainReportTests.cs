@@ -144,7 +144,7 @@ public sealed class ExplainReportTests
         await _node.Pool.AddAsync("web-1");
         _node.Pool.Cloud.Change(_node.Pool.Cloud.Interfaces[0].Id, item => item with { Blocks = [] });
         _node.Pool.Time.Advance(VpcCni.Ipamd.Ledger.IpLedger.ConsistencyWindow);
-        _node.Pool.Membership.RequestAt(_node.Pool.Time.GetUtcNow());
+        _node.Pool.Sync.RequestAt(_node.Pool.Time.GetUtcNow());
         await _node.Pool.StepAsync();
         var reply = _node.Explain("default/web-1");
         Assert.Equal("orphaned", reply.State);

@@ -134,7 +134,7 @@ public sealed class OfflineStatusTests : IDisposable
             Key = new AttachmentKey("aws-cni", "0123456789ab", "eth0"),
             Pod = new PodReference("default", "web-1"),
             AssignedAt = Written.AddHours(-1),
-            Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.9"), new InterfaceSlot(first, 0, 0))],
+            Addresses = [new AttachmentAddress(IPAddress.Parse("10.0.0.9"), new InterfaceSlot(first, 0, 0))],
         };
         CoolingAddress[] cooling = [new CoolingAddress(IPAddress.Parse("10.0.1.17"), Written.AddSeconds(-3))];
         File.WriteAllBytes(

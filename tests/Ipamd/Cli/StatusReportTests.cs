@@ -56,7 +56,7 @@ public sealed class StatusReportTests
         Assert.Equal(
             TimeSpan.FromMinutes(5),
             node.Status().Pool.Surplus.GoesAt.ToDateTimeOffset()
-                - node.Pool.Ledger.View(node.Pool.Time.GetUtcNow()).Interfaces[0].UnheldSince
+                - node.Pool.Ledger.View(node.Pool.Time.GetUtcNow()).Interfaces[0].UnusedSince
         );
     }
 
@@ -101,7 +101,7 @@ public sealed class StatusReportTests
         }
 
         node.Pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Throttled, 3);
-        node.Pool.Membership.RequestAt(node.Pool.Time.GetUtcNow());
+        node.Pool.Sync.RequestAt(node.Pool.Time.GetUtcNow());
         node.Pool.Reconciler.Step(CancellationToken.None);
         node.Pool.Time.Advance(TimeSpan.FromSeconds(1));
         await node.Pool.DeleteAsync("c");

@@ -20,7 +20,7 @@ public sealed class ApiRateLimiterTests
     public ApiRateLimiterTests() => _budget = new ApiRateLimiter(Options, _time, new Random(1));
 
     [Fact]
-    public async Task Calls_within_the_capacity_go_at_once_and_the_next_when_its_token_is_there()
+    public async Task Calls_beyond_the_capacity_wait_for_their_tokens()
     {
         for (var call = 0; call < 4; call++)
             await SendAsync($"c{call}");
@@ -46,7 +46,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task A_call_that_would_wait_longer_than_ten_seconds_is_refused_at_once_and_told_when_tokens_return()
+    public async Task Call_that_would_wait_too_long_is_rejected_with_the_time_of_tokens()
     {
         await SendAsync("a", cost: 4);
         var waiting = Enumerable.Range(0, 10).Select(call => SendAsync($"w{call}")).ToList();
@@ -69,7 +69,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task Growth_overtakes_releases_and_clean_up_that_wait()
+    public async Task Growth_overtakes_waiting_releases_and_cleanups()
     {
         await SendAsync("a", cost: 4);
         var cleanUp = SendAsync("clean-up", CallPriority.CleanUp);
@@ -85,7 +85,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task Releases_leave_a_quarter_and_clean_up_half_of_the_bucket_to_growth()
+    public async Task Releases_leave_a_quarter_and_cleanups_half_of_the_bucket()
     {
         await SendAsync("clean-up", CallPriority.CleanUp, cost: 2);
         var cleanUp = SendAsync("more clean-up", CallPriority.CleanUp);
@@ -102,7 +102,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task A_throttled_call_slows_its_kind_down_and_a_refusal_says_so()
+    public async Task Throttled_call_slows_its_kind_and_later_rejections_say_so()
     {
         await Assert.ThrowsAsync<CloudException>(() => FailAsync(CloudErrorKind.Throttled));
 
@@ -116,7 +116,7 @@ public sealed class ApiRateLimiterTests
     [InlineData("SubnetExhausted")]
     [InlineData("Transient")]
     [InlineData("NotPermitted")]
-    public async Task Other_failures_do_not_slow_anything_down(string kind)
+    public async Task Other_failures_slow_nothing_down(string kind)
     {
         await Assert.ThrowsAsync<CloudException>(() => FailAsync(Enum.Parse<CloudErrorKind>(kind)));
 
@@ -124,7 +124,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task A_client_that_gives_up_leaves_the_line_and_spends_nothing()
+    public async Task Cancelled_call_leaves_the_queue_and_costs_nothing()
     {
         await SendAsync("a", cost: 4);
         using var cancellation = new CancellationTokenSource();
@@ -172,7 +172,7 @@ public sealed class ApiRateLimiterTests
     [InlineData("Full", "")]
     [InlineData("NoReleases", "Release CleanUp")]
     [InlineData("NoCalls", "Growth Release CleanUp")]
-    public async Task A_level_of_access_refuses_its_calls_and_says_how_to_switch_back(string level, string refused)
+    public async Task Level_of_access_rejects_calls_with_the_option_to_change(string level, string refused)
     {
         _budget.Access = Enum.Parse<CloudAccess>(level);
         foreach (var priority in Enum.GetValues<CallPriority>())
@@ -186,7 +186,7 @@ public sealed class ApiRateLimiterTests
 
             var failure = await Assert.ThrowsAsync<CloudException>(() => call);
             Assert.Equal((CloudErrorKind.Disabled, "CloudAccess"), (failure.Kind, failure.Code));
-            Assert.Contains($"VPCCNI_CLOUD_ACCESS={CloudAccessText.Of(_budget.Access)} refuses", failure.Message, StringComparison.Ordinal);
+            Assert.Contains($"VPCCNI_CLOUD_ACCESS={CloudAccessText.Of(_budget.Access)} rejects", failure.Message, StringComparison.Ordinal);
             Assert.EndsWith("set VPCCNI_CLOUD_ACCESS=full to allow it again", failure.Message, StringComparison.Ordinal);
         }
 
@@ -194,7 +194,7 @@ public sealed class ApiRateLimiterTests
     }
 
     [Fact]
-    public async Task A_call_that_waits_when_the_level_changes_is_refused_without_being_sent()
+    public async Task Call_that_waits_when_the_level_changes_is_rejected()
     {
         await SendAsync("a", cost: 4);
         var waiting = SendAsync("waiting");
@@ -215,7 +215,7 @@ public sealed class ApiRateLimiterTests
     [InlineData("full", "Full")]
     [InlineData(" No-Releases ", "NoReleases")]
     [InlineData("no-calls", "NoCalls")]
-    public void Levels_are_read_as_operators_write_them(string text, string expected)
+    public void Levels_are_parsed_as_operators_write_them(string text, string expected)
     {
         Assert.True(CloudAccessText.TryParse(text, out var access));
         Assert.Equal(Enum.Parse<CloudAccess>(expected), access);
@@ -225,10 +225,10 @@ public sealed class ApiRateLimiterTests
     [InlineData("")]
     [InlineData("0")]
     [InlineData("NoReleases")]
-    public void Anything_else_is_no_level(string text) => Assert.False(CloudAccessText.TryParse(text, out _));
+    public void Other_text_is_no_level(string text) => Assert.False(CloudAccessText.TryParse(text, out _));
 
     [Fact]
-    public void On_one_thread_everything_stays_there_and_the_same_seed_gives_the_same_times()
+    public void Same_seed_on_one_thread_gives_the_same_times()
     {
         var first = RunOnOneThread(seed: 7);
 
@@ -237,7 +237,7 @@ public sealed class ApiRateLimiterTests
         Assert.Equal(12, first.Count);
     }
 
-    /// <summary>Twelve calls of mixed priority with tokens for four, in virtual time; when each was sent.</summary>
+    /// <summary>Twelve calls of mixed priority with tokens for four, in virtual time; returns when each was sent.</summary>
     private static List<string> RunOnOneThread(int seed)
     {
         var before = SynchronizationContext.Current;

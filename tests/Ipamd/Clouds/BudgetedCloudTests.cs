@@ -8,7 +8,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Clouds;
 
-/// <summary>Which call of the port costs what, and what a level of access refuses.</summary>
+/// <summary>The cost of each call of the port, and the calls that a level of access rejects.</summary>
 public sealed class BudgetedCloudTests
 {
     private static readonly NetworkInterfaceId Eni = new("eni-0");
@@ -107,7 +107,7 @@ public sealed class BudgetedCloudTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task A_call_costs_its_tokens_and_is_counted(string name)
+    public async Task Call_costs_its_tokens_and_is_counted(string name)
     {
         var sample = Cases.Single(item => item.Name == name);
         var full = _budget.View().Buckets.ToDictionary(bucket => bucket.Kind.ToString(), bucket => bucket.Tokens);
@@ -122,7 +122,7 @@ public sealed class BudgetedCloudTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task A_level_of_access_lets_through_what_it_should(string name)
+    public async Task Level_of_access_permits_its_calls(string name)
     {
         var sample = Cases.Single(item => item.Name == name);
         foreach (var (access, allowed) in new[] { (CloudAccess.NoReleases, sample.NoReleases), (CloudAccess.NoCalls, sample.NoCalls) })
@@ -138,7 +138,7 @@ public sealed class BudgetedCloudTests
     }
 
     [Fact]
-    public async Task Taking_back_a_half_done_addition_is_no_release()
+    public async Task Undoing_an_addition_is_no_release()
     {
         _budget.Access = CloudAccess.NoReleases;
 
@@ -149,7 +149,7 @@ public sealed class BudgetedCloudTests
     }
 
     [Fact]
-    public async Task A_view_for_clean_up_stops_where_half_of_the_bucket_is_left_and_shares_it()
+    public async Task View_for_cleanup_shares_the_bucket_and_leaves_half_of_it()
     {
         var cleanUp = _cloud.For(CallPriority.CleanUp);
         for (var call = 0; call < 6; call++)
@@ -163,7 +163,7 @@ public sealed class BudgetedCloudTests
     }
 
     [Fact]
-    public async Task Limits_that_are_known_are_not_asked_for()
+    public async Task Known_limits_cost_no_call()
     {
         _fake.Known = new NodeLimits(3, 10, 10, SupportsPrefixes: true);
         _budget.Access = CloudAccess.NoCalls;
@@ -175,7 +175,7 @@ public sealed class BudgetedCloudTests
     }
 
     [Fact]
-    public async Task The_clouds_own_failure_comes_through_unchanged()
+    public async Task Failure_of_the_cloud_passes_unchanged()
     {
         _fake.FailNext("AssignBlocks", CloudErrorKind.Throttled);
 

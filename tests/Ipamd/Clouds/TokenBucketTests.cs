@@ -9,7 +9,7 @@ public sealed class TokenBucketTests
     private readonly TokenBucket _bucket = new(new CallAllowance(Capacity: 10, PerSecond: 2), TimeSpan.Zero);
 
     [Fact]
-    public void Tokens_come_back_at_the_rate_and_never_beyond_the_capacity()
+    public void Tokens_return_at_the_rate_up_to_the_capacity()
     {
         _bucket.Take(10);
         Assert.False(_bucket.Has(1));
@@ -24,7 +24,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void A_clock_that_stands_still_or_goes_back_gives_nothing()
+    public void Clock_that_stands_still_or_goes_back_adds_no_tokens()
     {
         _bucket.Refill(Seconds(10));
         _bucket.Take(10);
@@ -36,7 +36,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void Throttling_halves_the_rate_and_what_was_saved_and_the_rate_stops_at_an_eighth()
+    public void Throttling_halves_rate_and_tokens_down_to_an_eighth_of_the_rate()
     {
         _bucket.Throttled(began: Seconds(0), now: Seconds(1));
         Assert.Equal((1, 5), (_bucket.Rate, _bucket.Tokens));
@@ -47,7 +47,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void Calls_that_were_under_way_together_halve_the_rate_once()
+    public void Concurrent_throttled_calls_halve_the_rate_once()
     {
         for (var call = 0; call < 5; call++)
             _bucket.Throttled(began: Seconds(0), now: Seconds(1));
@@ -56,7 +56,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void Success_gives_back_a_tenth_of_the_full_rate_unless_the_call_began_before_the_throttling()
+    public void Success_restores_a_tenth_of_the_rate_unless_begun_before_throttling()
     {
         _bucket.Throttled(began: Seconds(0), now: Seconds(1));
 
@@ -71,7 +71,7 @@ public sealed class TokenBucketTests
     }
 
     [Fact]
-    public void Time_alone_brings_the_full_rate_back_within_five_minutes()
+    public void Full_rate_returns_within_five_minutes_without_calls()
     {
         for (var second = 0; second < 10; second++)
             _bucket.Throttled(began: Seconds(second), now: Seconds(second));

@@ -12,7 +12,7 @@ namespace VpcCni.Ipamd.Tests.Events;
 public sealed class PoolEventTests
 {
     [Fact]
-    public async Task An_add_out_of_the_warm_pool_is_told_once_with_its_address_and_without_a_wait()
+    public async Task ADD_from_the_warm_pool_is_published_once_without_a_wait()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         await pool.StepAsync();
@@ -23,11 +23,11 @@ public sealed class PoolEventTests
         Assert.All(served, item => Assert.Equal(TimeSpan.Zero, item.Waited));
         Assert.Equal(PoolHarness.Key("a"), served[0].Attachment.Key);
         Assert.Null(served[0].ReusedAfter);
-        Assert.Empty(Of<PoolEvent.AddWaits>(pool));
+        Assert.Empty(Of<PoolEvent.AddQueued>(pool));
     }
 
     [Fact]
-    public async Task An_add_that_waits_is_told_when_it_begins_and_how_long_it_took()
+    public async Task ADD_that_waits_is_published_at_its_start_and_end()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         var add = pool.AddAsync("a");
@@ -35,12 +35,12 @@ public sealed class PoolEventTests
         pool.Time.Advance(TimeSpan.FromSeconds(2));
         await pool.StepAsync();
         await Task.WhenAll(add, second);
-        Assert.Equal([0, 1], Of<PoolEvent.AddWaits>(pool).Select(item => item.Ahead));
+        Assert.Equal([0, 1], Of<PoolEvent.AddQueued>(pool).Select(item => item.Ahead));
         Assert.All(Of<PoolEvent.AddServed>(pool), item => Assert.InRange(item.Waited, TimeSpan.FromSeconds(2), item.Took));
     }
 
     [Fact]
-    public async Task An_add_that_ends_without_an_address_is_told_with_what_stood_against_it()
+    public async Task ADD_without_address_is_published_with_the_obstacle()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), provisioningDisabled: true);
         var add = pool.AddAsync("a");
@@ -55,7 +55,7 @@ public sealed class PoolEventTests
     }
 
     [Fact]
-    public async Task A_client_that_goes_away_and_a_disk_that_is_full_are_told_apart()
+    public async Task Cancelled_client_and_full_disk_are_different_failures()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         using var client = new CancellationTokenSource();
@@ -69,7 +69,7 @@ public sealed class PoolEventTests
     }
 
     [Fact]
-    public async Task A_delete_is_told_with_what_it_gave_back_and_the_next_holder_with_how_long_ago_that_was()
+    public async Task DEL_is_published_and_the_next_ADD_has_the_time_since_then()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
         await pool.StepAsync();
@@ -83,7 +83,7 @@ public sealed class PoolEventTests
     }
 
     [Fact]
-    public async Task A_new_interface_is_told_from_the_plan_over_its_stages_to_its_end()
+    public async Task New_interface_is_published_from_plan_to_end()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -104,7 +104,7 @@ public sealed class PoolEventTests
     }
 
     [Fact]
-    public async Task A_change_that_the_cloud_refuses_is_told_with_the_kind_of_refusal()
+    public async Task Rejected_change_is_published_with_the_kind_of_failure()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.NotPermitted);
@@ -115,7 +115,7 @@ public sealed class PoolEventTests
     }
 
     [Fact]
-    public async Task An_observation_is_told_whether_it_succeeds_or_not()
+    public async Task Observation_is_published_whether_it_succeeds_or_fails()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         await pool.StepAsync();
@@ -127,5 +127,5 @@ public sealed class PoolEventTests
     }
 
     private static T[] Of<T>(PoolHarness pool)
-        where T : PoolEvent => [.. pool.Told.OfType<T>()];
+        where T : PoolEvent => [.. pool.Published.OfType<T>()];
 }

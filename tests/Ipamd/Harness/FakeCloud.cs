@@ -6,8 +6,8 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Tests.Harness;
 
 /// <summary>
-/// A small stateful cloud behind the port: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Every
-/// call is logged; the next call of a kind can be made to fail, before or after it took effect, or to hang until it is let go.
+/// A small stateful cloud: one node, one subnet (more by <see cref="WithSubnet"/>), deterministic ids and addresses. Records every call.
+/// The next call of a kind can be made to fail, before or after its effect, or to hang until released.
 /// </summary>
 internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface = 4) : ICloud
 {
@@ -26,16 +26,16 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     public List<string> Calls { get; } = [];
 
-    /// <summary>Limits that need no call to be known.</summary>
+    /// <summary>Limits that are known without a call.</summary>
     public NodeLimits? Known { get; set; }
 
-    /// <summary>What the instance metadata makes of the truth.</summary>
+    /// <summary>Converts the true state to the instance metadata.</summary>
     public Func<IReadOnlyList<InterfaceHint>, IReadOnlyList<InterfaceHint>> HintFilter { get; set; } = hints => hints;
 
-    /// <summary>Of the network.</summary>
+    /// <summary>Ranges of the network.</summary>
     public IReadOnlyList<IPNetwork> Ranges { get; set; } = [IPNetwork.Parse("10.0.0.0/16")];
 
-    /// <summary>Set: every call waits for it.</summary>
+    /// <summary>When set, every call waits for it.</summary>
     public TaskCompletionSource? Gate { get; set; }
 
     public IReadOnlyList<CloudInterface> Interfaces
@@ -68,17 +68,17 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
 
     private readonly Dictionary<string, int> _left = [];
 
-    /// <summary>From now on the subnet has so many addresses left: it refuses more, all or nothing.</summary>
+    /// <summary>Limits the free addresses of a subnet, which then rejects larger requests, all or nothing.</summary>
     public void SetLeft(string subnetId, int addresses)
     {
         lock (_lock)
             _left[subnetId] = addresses;
     }
 
-    /// <summary>What a description shows instead of what a subnet has left, e.g. addresses of a reservation.</summary>
+    /// <summary>Free addresses in a description, given the true number; differs with a reservation, for example.</summary>
     public Func<int, int> ShownLeft { get; set; } = left => left;
 
-    /// <summary>Told of every call that takes addresses: how many blocks were asked for.</summary>
+    /// <summary>The calls that take addresses, each with the number of requested blocks.</summary>
     public List<string> Asked { get; } = [];
 
     private void TakeFrom(string subnetId, string operation, int blocks, int own)
@@ -91,7 +91,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         _left[subnetId] = left - blocks - own;
     }
 
-    /// <summary>What the instance metadata shows of the primary interface's groups; null: the truth.</summary>
+    /// <summary>The primary interface's groups in the instance metadata; null for the true ones.</summary>
     public IReadOnlyList<string>? HintedGroups { get; set; }
 
     public void FailNext(string operation, CloudErrorKind kind, int times = 1)
@@ -109,10 +109,10 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
         queue.Enqueue(failure);
     }
 
-    /// <summary>Nothing fails any more.</summary>
+    /// <summary>Removes all planned failures.</summary>
     public void Forgive() => _faults.Clear();
 
-    /// <summary>Somebody else changes an interface.</summary>
+    /// <summary>Changes an interface, as someone else would.</summary>
     public void Change(NetworkInterfaceId id, Func<CloudInterface, CloudInterface?> change)
     {
         lock (_lock)
@@ -243,7 +243,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
                 ])
         );
 
-    /// <summary>As the metadata shows them: without tags, attachments and what <see cref="HintFilter"/> leaves out.</summary>
+    /// <summary>The interfaces without tags and attachments, filtered by <see cref="HintFilter"/>.</summary>
     public Task<IReadOnlyList<CloudInterface>> ReadMetadataInterfacesAsync(CancellationToken cancellationToken) =>
         CallAsync<IReadOnlyList<CloudInterface>>(
             "ReadMetadataInterfaces",
@@ -268,7 +268,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     public Task<IReadOnlyList<CloudInterface>> DescribeLeakCandidatesAsync(CancellationToken cancellationToken) =>
         CallAsync<IReadOnlyList<CloudInterface>>("DescribeLeakCandidates", () => [.. _interfaces.Where(item => item.AttachmentId is null)]);
 
-    /// <summary>The subnet carries this tag, and no other.</summary>
+    /// <summary>Gives the subnet this tag as its only one.</summary>
     public FakeCloud WithTag(string subnetId, string key, string value)
     {
         _subnets[subnetId] = _subnets[subnetId] with { Tags = new Dictionary<string, string> { [key] = value } };
@@ -306,12 +306,10 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private string? _hangsAfter;
     private TaskCompletionSource? _hanging;
 
-    /// <summary>
-    /// The next call of a kind takes effect and is never answered: what a crash in the middle of it looks like to the one that crashed.
-    /// </summary>
+    /// <summary>Lets the next call of a kind take effect and never return, as a crash during the call would look.</summary>
     public void HangAfter(string operation) => (_hangsAfter, _hanging) = (operation, new TaskCompletionSource());
 
-    /// <summary>Those that come later are answered again.</summary>
+    /// <summary>Ends the hanging; later calls are answered again.</summary>
     public void LetGo() => _hangsAfter = null;
 
     private async Task<T> CallAsync<T>(string operation, Func<T> effect)
@@ -361,7 +359,7 @@ internal sealed class FakeCloud(int maxInterfaces = 3, int addressesPerInterface
     private IPNetwork[] Blocks(string subnetId, int count) =>
         [.. Enumerable.Range(0, count).Select(_ => AddressBlocks.Single(NextAddress(subnetId)))];
 
-    /// <summary>The first four of a subnet are the cloud's.</summary>
+    /// <summary>The cloud reserves the first four addresses of a subnet.</summary>
     private IPAddress NextAddress(string subnetId)
     {
         var next = _nextAddress.GetValueOrDefault(subnetId, 4);

@@ -4,7 +4,7 @@ using VpcCni.Ipamd.HostNetwork;
 
 namespace VpcCni.Ipamd.Tests.Harness;
 
-/// <summary>A kernel that does as it is told: which interfaces are wired, and which pods are routed.</summary>
+/// <summary>A kernel in memory: configured interfaces and routed pods.</summary>
 internal sealed class FakeHostNetwork : IHostNetwork
 {
     private readonly Dictionary<int, string> _macs = [];
@@ -12,7 +12,7 @@ internal sealed class FakeHostNetwork : IHostNetwork
     public HashSet<string> Wired { get; } = [];
     public HashSet<string> Broken { get; } = [];
 
-    /// <summary>Interfaces whose rule the kernel refuses to remove.</summary>
+    /// <summary>Interfaces whose rule the kernel rejects to remove.</summary>
     public HashSet<string> KeepsRule { get; } = [];
     public List<PodRoute> Pods { get; } = [];
 
@@ -38,7 +38,7 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public IReadOnlyList<PodRoute> PodRoutes() => CannotBeAsked ? throw new HostNetworkException("the kernel does not answer") : [.. Pods];
 
-    /// <summary>What the host's own links have.</summary>
+    /// <summary>Addresses of the host's own links.</summary>
     public List<LinkAddress> Addresses { get; } = [];
 
     public IReadOnlyList<LinkAddress> HostAddresses() =>
@@ -49,7 +49,7 @@ internal sealed class FakeHostNetwork : IHostNetwork
 
     public IReadOnlyCollection<string> HostInterfaces() => [.. Links.Concat(Pods.Select(pod => pod.HostInterface))];
 
-    /// <summary>The runtime's folder can be seen: a namespace that is not there is gone.</summary>
+    /// <summary>Whether the runtime's folder is visible, so that a missing namespace is known to be gone.</summary>
     public bool SeesNamespaces { get; set; }
 
     public NamespacePresence NamespaceAt(string path) =>
@@ -64,7 +64,7 @@ internal sealed class FakeHostNetwork : IHostNetwork
     public void Route(string hostInterface, IPAddress address) => Pods.Add(new PodRoute(hostInterface, address));
 }
 
-/// <summary>A checkpoint in memory that can refuse to be written.</summary>
+/// <summary>A checkpoint in memory that can fail to be written.</summary>
 internal sealed class FakeCheckpointFile : VpcCni.Ipamd.Ledger.Checkpoint.ICheckpointFile
 {
     public byte[]? Content { get; set; }

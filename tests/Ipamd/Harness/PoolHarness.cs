@@ -14,7 +14,7 @@ using VpcCni.Tests.Shared;
 namespace VpcCni.Ipamd.Tests.Harness;
 
 /// <summary>
-/// The whole pool of a daemon in memory and in virtual time: real ledger, queue, planner and reconciler over a fake cloud, kernel and disk.
+/// The daemon's whole pool in memory and in virtual time: real ledger, queue, planner and reconciler on a fake cloud, kernel and disk.
 /// </summary>
 internal sealed class PoolHarness
 {
@@ -34,13 +34,13 @@ internal sealed class PoolHarness
         Budget = new ApiRateLimiter(budget ?? new ApiBudgetOptions(), Time, new Random(6));
         ICloud port = budget is null ? cloud : new BudgetedCloud(cloud, Budget);
         Ledger = new IpLedger(TimeSpan.FromSeconds(30));
-        Pool.Subscribe(Told.Add);
+        Pool.Subscribe(Published.Add);
         Writer = new CheckpointWriter(Ledger, File, Time, () => null, bootId: null)
         {
             Written = (took, failure) => Pool.Publish(new PoolEvent.CheckpointWritten(Time.GetUtcNow(), took, failure?.Message)),
         };
         Waiting = new PendingAddQueue(Ledger, Time);
-        Evidence = new KernelUsage(Ledger, Host, Time, NullLogger<KernelUsage>.Instance) { Events = Pool };
+        Usage = new KernelUsage(Ledger, Host, Time, NullLogger<KernelUsage>.Instance) { Events = Pool };
         var policy = new InterfacePolicy(("owner", "i-1"), OwnDescription: "ours", ManageUntagged: true, Mtu: 9001);
         Placement = customNetworking
             ? new CustomNetworking(EniConfig, cloud.Identity, mayChange: !provisioningDisabled)
@@ -60,52 +60,32 @@ internal sealed class PoolHarness
         var journal = new IntentJournal(Ledger, Writer, Time, NullLogger<IntentJournal>.Instance) { Events = Pool };
         var detachment = new InterfaceDetachment(port, Host, Interfaces, Time, NullLogger<InterfaceDetachment>.Instance);
         var addition = new InterfaceAddition(port, journal, Interfaces, detachment, Time, NullLogger<InterfaceAddition>.Instance);
-        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Evidence, addition, detachment, Time, new Random(2))
+        var actions = new PoolActions(port, Ledger, journal, Interfaces, Placement, Usage, addition, detachment, Time, new Random(2))
         {
             Events = Pool,
             Logger = NullLogger<PoolActions>.Instance,
             Supply = Supply,
         };
-        Membership = new InterfaceSync(
-            port,
-            Interfaces,
-            Evidence,
-            Placement,
-            _signal,
-            Time,
-            new Random(3),
-            NullLogger<InterfaceSync>.Instance
-        )
+        Sync = new InterfaceSync(port, Interfaces, Usage, Placement, _signal, Time, new Random(3), NullLogger<InterfaceSync>.Instance)
         {
             Events = Pool,
             Supply = Supply,
         };
-        EniConfig.Changed = Membership.PlacementChanged;
+        EniConfig.Changed = Sync.PlacementChanged;
         Host.LinkSeen = Interfaces.Awaited.Seen;
         Interfaces.Awaited.Watch(at =>
         {
-            Membership.RequestAt(at);
+            Sync.RequestAt(at);
             _signal.Raise();
         });
         var groups = new SecurityGroups(port, Interfaces, _signal, Time, new Random(4), NullLogger<SecurityGroups>.Instance)
         {
             Events = Pool,
         };
-        GroupWatch = new SecurityGroupWatch(
-            port,
-            Interfaces,
-            Membership,
-            _signal,
-            Time,
-            new Random(5),
-            NullLogger<SecurityGroupWatch>.Instance
-        );
+        GroupWatch = new SecurityGroupWatch(port, Interfaces, Sync, _signal, Time, new Random(5), NullLogger<SecurityGroupWatch>.Instance);
         Reconciler = new PoolReconciler(
             Ledger,
-            new ReconcilerParts(Membership, Evidence, actions, Waiting, Backoff, Placement, groups, Conditions, _signal)
-            {
-                Supply = Supply,
-            },
+            new ReconcilerParts(Sync, Usage, actions, Waiting, Backoff, Placement, groups, Conditions, _signal) { Supply = Supply },
             targets ?? new PoolTargets(),
             new PoolCapacity(maxInterfaces, blocksPerInterface, 100, Placement.UsesPrimary),
             new ReconcilerRules(provisioningDisabled, () => CloudAccess.Full, ManagesUnschedulable: false, new TargetChange(null, "")),
@@ -115,16 +95,16 @@ internal sealed class PoolHarness
             Events = Pool,
             Logger = NullLogger<PoolReconciler>.Instance,
         };
-        Service = new AddressService(Ledger, Writer, Waiting, Evidence, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
+        Service = new AddressService(Ledger, Writer, Waiting, Usage, _signal, Time, addWait ?? TimeSpan.FromSeconds(20))
         {
             Observed = _observed.Task,
             Events = Pool,
-            HeldUpBy = new WaitReason(Ledger, Waiting, Budget, Time).Current,
+            CurrentObstacle = new WaitReason(Ledger, Waiting, Budget, Time).Current,
             Logger = NullLogger<AddressService>.Instance,
         };
     }
 
-    /// <summary>Far more than anything that a step starts needs.</summary>
+    /// <summary>Far more rounds than the work of a step needs.</summary>
     private const int MaxRounds = 50;
 
     private readonly TaskCompletionSource _observed = new();
@@ -132,8 +112,8 @@ internal sealed class PoolHarness
 
     public PoolEvents Pool { get; } = new();
 
-    /// <summary>All that the pool told, in order.</summary>
-    public List<PoolEvent> Told { get; } = [];
+    /// <summary>All published events, in order.</summary>
+    public List<PoolEvent> Published { get; } = [];
     public ManualTimeProvider Time { get; } = new();
     public FakeCloud Cloud { get; }
     public FakeHostNetwork Host { get; } = new();
@@ -141,13 +121,13 @@ internal sealed class PoolHarness
     public IpLedger Ledger { get; }
     public CheckpointWriter Writer { get; }
     public PendingAddQueue Waiting { get; }
-    public KernelUsage Evidence { get; }
+    public KernelUsage Usage { get; }
     public EniConfigSource EniConfig { get; } = new();
     public InterfacePlacement Placement { get; }
     public SecurityGroupWatch GroupWatch { get; }
     public NodeConditions Conditions { get; } = new();
     public InterfaceInventory Interfaces { get; }
-    public InterfaceSync Membership { get; }
+    public InterfaceSync Sync { get; }
     public ApiRateLimiter Budget { get; }
     public SubnetSupply Supply { get; }
     public GrowthBackoff Backoff { get; }
@@ -156,15 +136,15 @@ internal sealed class PoolHarness
     public LedgerView View => Ledger.View(Time.GetUtcNow());
 
     /// <summary>
-    /// Steps until nothing is under way and nothing more is started, as the loop would; the first one observes. Time stands still unless
-    /// something waits for it, as a refill that is collected does.
+    /// Steps until nothing is in flight and nothing more is started, as the loop would; the first step observes. Time stands still except
+    /// for waits, such as for a collected refill.
     /// </summary>
     public async Task<StepOutcome> StepAsync()
     {
         for (var round = 0; round < MaxRounds; round++)
         {
             var outcome = Reconciler.Step(CancellationToken.None);
-            if (Membership.LastObservedAt is not null)
+            if (Sync.LastObservedAt is not null)
                 _observed.TrySetResult();
             if (!Reconciler.IdleAsync().IsCompleted)
             {
@@ -184,10 +164,10 @@ internal sealed class PoolHarness
                 return outcome;
         }
 
-        throw new InvalidOperationException($"the pool does not come to rest in {MaxRounds} rounds");
+        throw new InvalidOperationException($"the pool does not settle within {MaxRounds} rounds");
     }
 
-    /// <summary>Lets time pass until what is under way is over, e.g. a detachment that is looked at every few seconds.</summary>
+    /// <summary>Advances the time until nothing is in flight, such as a detachment that is polled every few seconds.</summary>
     private async Task IdleAsync()
     {
         for (var second = 0; second < 300; second++)
@@ -198,7 +178,7 @@ internal sealed class PoolHarness
             await Task.Yield();
         }
 
-        throw new InvalidOperationException("what is under way does not end");
+        throw new InvalidOperationException("the work in flight does not end");
     }
 
     public Task<AddOutcome> AddAsync(string container, CancellationToken cancellationToken = default) =>

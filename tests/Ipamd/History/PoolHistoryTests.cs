@@ -105,7 +105,7 @@ public sealed class PoolHistoryTests
         Served("served");
         var under = new Intent.AssignBlocks(1, Start, new NetworkInterfaceId("eni-1"), new BlockRequest(BlockKind.Ipv4Address, 3));
         _history.Observe(new PoolEvent.ChangeBegan(Start, under, IsRepeated: false));
-        _history.Observe(new PoolEvent.AddWaits(Start, Key("waits"), Pod("waits"), 0, Start.AddSeconds(20)));
+        _history.Observe(new PoolEvent.AddQueued(Start, Key("waits"), Pod("waits"), 0, Start.AddSeconds(20)));
         _history.Observe(new PoolEvent.ChangeEnded(Start.AddSeconds(1), under, TimeSpan.FromSeconds(1), null, ""));
         _history.Observe(
             new PoolEvent.AddServed(Start.AddSeconds(1), Of("waits"), true, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(1), null)
@@ -113,7 +113,7 @@ public sealed class PoolHistoryTests
         var release = new Intent.ReleaseBlocks(2, Start, new NetworkInterfaceId("eni-1"), []);
         _history.Observe(new PoolEvent.ChangeBegan(Start, release, IsRepeated: false));
         Assert.Equal(
-            [typeof(PoolEvent.AddWaits), typeof(PoolEvent.ChangeBegan), typeof(PoolEvent.ChangeEnded), typeof(PoolEvent.AddServed)],
+            [typeof(PoolEvent.AddQueued), typeof(PoolEvent.ChangeBegan), typeof(PoolEvent.ChangeEnded), typeof(PoolEvent.AddServed)],
             _history.Find(Pod("waits"))!.Events.Select(item => item.GetType())
         );
         Assert.Single(_history.Find(Pod("served"))!.Events);
@@ -165,7 +165,7 @@ public sealed class PoolHistoryTests
         {
             Key = Key(name),
             Pod = Pod(name),
-            Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
+            Addresses = [new AttachmentAddress(IPAddress.Parse("10.0.0.5"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 0, 0))],
             AssignedAt = Start,
         };
 }

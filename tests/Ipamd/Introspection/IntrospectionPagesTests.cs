@@ -106,7 +106,7 @@ public sealed class IntrospectionPagesTests
     public async Task Name_of_the_eniconfig_is_a_json_string()
     {
         Assert.Equal("\"\"", (await AskAsync("/v1/eni-configs")).Body);
-        _eniConfig.Tell(new EniConfigState.Present("us-east-1a", "subnet-2", []));
+        _eniConfig.Set(new EniConfigState.Present("us-east-1a", "subnet-2", []));
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Equal("\"us-east-1a\"", (await AskAsync("/v1/eni-configs")).Body);
     }
@@ -122,7 +122,7 @@ public sealed class IntrospectionPagesTests
         Assert.Equal(status, (await AskAsync("/v1/enis", host)).Status);
 
     private void Assign(string name) =>
-        Assert.IsType<AssignOutcome.Held>(
+        Assert.IsType<AssignOutcome.Assigned>(
             _ledger.Assign(
                 Key(name),
                 new PodReference("default", name),

@@ -10,7 +10,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Ledger;
 
-/// <summary>What stands where the checkpoint belongs: whatever it is, the daemon starts, says so, and keeps it.</summary>
+/// <summary>Whatever exists at the checkpoint's path, the daemon starts, reports it and sets it aside.</summary>
 public sealed class CheckpointFileTests : IDisposable
 {
     private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
@@ -39,7 +39,7 @@ public sealed class CheckpointFileTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Unusable))]
-    public void Something_else_than_a_checkpoint_is_kept_aside_and_reported(string what, string reason)
+    public void Path_that_is_no_checkpoint_is_set_aside_and_reported(string what, string reason)
     {
         Put(what);
         var file = new CheckpointFile(File);
@@ -52,7 +52,7 @@ public sealed class CheckpointFileTests : IDisposable
     }
 
     [Fact]
-    public void Files_set_aside_are_bounded_and_the_newest_stay()
+    public void Files_set_aside_are_bounded_to_the_newest()
     {
         var file = new CheckpointFile(File);
         for (var day = 0; day < CheckpointFile.MaxAside + 3; day++)
@@ -66,7 +66,7 @@ public sealed class CheckpointFileTests : IDisposable
     }
 
     [Fact]
-    public void A_link_planted_beside_the_checkpoint_is_not_written_through()
+    public void Link_at_the_temporary_path_is_not_followed()
     {
         var victim = Path.Combine(_folder.FullName, "victim");
         System.IO.File.WriteAllText(victim, "untouched");
@@ -90,7 +90,7 @@ public sealed class CheckpointFileTests : IDisposable
                     sparse.SetLength(3L << 30);
                 break;
             case "socket":
-                // Disposing of it removes the file.
+                // Disposing the socket removes the file.
                 _socket.Bind(new UnixDomainSocketEndPoint(File));
                 break;
             default:

@@ -15,7 +15,7 @@ public sealed class CheckpointTests
     private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Fact]
-    public void Intents_survive_the_file_and_one_that_another_version_wrote_costs_no_attachment()
+    public void Intents_round_trip_and_an_unknown_kind_is_skipped()
     {
         var at = DateTimeOffset.UnixEpoch.AddDays(20_000);
         Intent[] intents =
@@ -69,14 +69,17 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void What_is_written_reads_back_the_same()
+    public void Record_round_trips()
     {
         var record = new LedgerRecord(
             [
                 Attachment("a", "10.0.0.10") with
                 {
                     NetnsPath = "/run/netns/a",
-                    Addresses = [new HeldAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0))],
+                    Addresses =
+                    [
+                        new AttachmentAddress(IPAddress.Parse("10.0.0.10"), new InterfaceSlot(new NetworkInterfaceId("eni-1"), 1, 0)),
+                    ],
                 },
                 Attachment("b", "10.0.0.11"),
                 Attachment("c", "2001:db8::7"),
@@ -93,9 +96,9 @@ public sealed class CheckpointTests
         }
     }
 
-    /// <summary>Field by field as aws-node's decoder expects it.</summary>
+    /// <summary>Checks each field that aws-node's decoder reads.</summary>
     [Fact]
-    public void The_file_has_the_names_types_and_version_of_aws_node()
+    public void File_has_the_names_types_and_version_of_aws_node()
     {
         using var document = JsonDocument.Parse(CheckpointFormat.Write(new LedgerRecord([Attachment("a", "10.0.0.10")], [])));
         var root = document.RootElement;
@@ -113,7 +116,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_file_of_aws_node_is_read()
+    public void File_of_aws_node_is_read()
     {
         const string file = """
             {"version":"vpc-cni-ipam/1","allocations":[
@@ -127,7 +130,7 @@ public sealed class CheckpointTests
         );
         Assert.Equal(new PodReference("kube-system", "coredns"), record.Attachments[0].Pod);
         Assert.Equal(default, record.Attachments[1].Pod);
-        Assert.Null(record.Attachments[0].Addresses[0].Place);
+        Assert.Null(record.Attachments[0].Addresses[0].Slot);
         Assert.Equal(
             DateTimeOffset.FromUnixTimeMilliseconds(1700000000123).UtcDateTime,
             record.Attachments[0].AssignedAt.UtcDateTime,
@@ -169,7 +172,7 @@ public sealed class CheckpointTests
 
     [Theory]
     [MemberData(nameof(Unusable))]
-    public void An_unusable_file_is_set_aside_and_says_what_is_wrong(string content, string expected)
+    public void Unusable_file_is_set_aside_with_the_reason(string content, string expected)
     {
         var exception = Assert.Throws<CheckpointFormatException>(() => CheckpointFormat.Read(Encoding.UTF8.GetBytes(content)));
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
@@ -181,7 +184,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_file_on_disk_is_replaced_whole_is_private_and_leaves_nothing_beside_it()
+    public void File_is_replaced_atomically_private_and_without_leftovers()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-checkpoint-");
         try
@@ -205,7 +208,7 @@ public sealed class CheckpointTests
     }
 
     [Fact]
-    public void A_file_that_cannot_be_written_keeps_its_content()
+    public void File_that_cannot_be_written_keeps_its_content()
     {
         var folder = Directory.CreateTempSubdirectory("vpccni-checkpoint-");
         try
@@ -228,7 +231,7 @@ public sealed class CheckpointTests
         {
             Key = new AttachmentKey("aws-cni", container, "eth0"),
             Pod = new PodReference("default", container),
-            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
             AssignedAt = Start,
         };
 }

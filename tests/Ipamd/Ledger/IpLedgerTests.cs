@@ -12,7 +12,7 @@ public sealed class IpLedgerTests
     private readonly IpLedger _ledger = new(TimeSpan.FromSeconds(30));
 
     [Fact]
-    public void The_same_key_gets_the_same_address_and_is_handed_out_anew()
+    public void Same_key_gets_the_same_address_with_a_new_assignment_time()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var first = Add("a");
@@ -20,17 +20,17 @@ public sealed class IpLedgerTests
         var later = Start.AddSeconds(9);
         _ledger.MarkUnused(new HashSet<AttachmentKey> { Key("a") }, TimeSpan.FromSeconds(10), Start.AddSeconds(1));
 
-        var again = Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], later));
+        var again = Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], later));
 
         Assert.False(again.IsNew);
         Assert.Equal(first with { AssignedAt = later }, again.Attachment);
         Assert.Equal(again.Attachment, _ledger.Renew(Key("a"), Start));
-        // That it was asked for again must survive a restart.
+        // The new assignment time must survive a restart.
         Assert.True(_ledger.Version > version);
     }
 
     [Fact]
-    public void A_release_of_an_earlier_time_ends_what_was_handed_out_before()
+    public void Late_DEL_releases_only_earlier_assignments()
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
@@ -45,7 +45,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void Two_keys_never_hold_the_same_address()
+    public void Two_keys_never_get_the_same_address()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         Assert.Equal(["10.0.0.10", "10.0.0.11"], new[] { Add("a"), Add("b") }.Select(AddressOf));
@@ -53,18 +53,18 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_released_address_cools_and_is_free_when_the_cooldown_is_over()
+    public void Released_address_is_free_after_the_cooldown()
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
         _ledger.Release(Key("a"), Start);
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(29.9)));
         Assert.Equal(1, _ledger.View(Start.AddSeconds(29.9)).Cooling);
-        Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(30)));
+        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("b"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(30)));
     }
 
     [Fact]
-    public void A_withdrawn_address_does_not_cool()
+    public void Rolled_back_address_does_not_cool()
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
@@ -73,7 +73,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void Addresses_are_packed_fullest_interface_first_then_fullest_prefix_then_lowest()
+    public void Addresses_are_packed_by_interface_then_prefix_then_lowest()
     {
         Observe(Primary("10.0.0.16/28", "10.0.0.32/28"), Secondary(1, "10.0.1.16/28"));
         var pods = Enumerable.Range(0, 18).Select(index => AddressOf(Add($"p{index}"))).ToArray();
@@ -82,10 +82,10 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void Both_families_are_held_together_or_not_at_all()
+    public void Both_families_are_assigned_together_or_not_at_all()
     {
         Observe(Primary("10.0.0.10/32", "2001:db8:1::/80"));
-        var dual = Assert.IsType<AssignOutcome.Held>(
+        var dual = Assert.IsType<AssignOutcome.Assigned>(
             _ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork, AddressFamily.InterNetworkV6], Start)
         );
         Assert.Equal(["10.0.0.10", "2001:db8:1::"], dual.Attachment.Addresses.Select(held => held.Address.ToString()));
@@ -95,13 +95,15 @@ public sealed class IpLedgerTests
         Assert.Equal(
             "2001:db8:1::1",
             AddressOf(
-                Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start)).Attachment
+                Assert
+                    .IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetworkV6], Start))
+                    .Attachment
             )
         );
     }
 
     [Fact]
-    public void An_attachment_whose_address_vanishes_is_reported_and_kept()
+    public void Attachment_whose_address_vanishes_is_reported_and_kept()
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
@@ -116,7 +118,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_interface_that_vanishes_with_pods_on_it_orphans_them_and_frees_nothing()
+    public void Interface_that_vanishes_orphans_its_pods_and_frees_nothing()
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         Add("a");
@@ -129,7 +131,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void What_was_just_added_stays_although_an_observation_does_not_show_it_yet()
+    public void Recent_additions_survive_an_observation_that_lacks_them()
     {
         Observe(Primary());
         _ledger.CompleteAssign(
@@ -145,7 +147,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void What_was_just_given_back_does_not_return_with_an_observation_that_still_shows_it()
+    public void Recently_released_block_does_not_return_with_a_late_observation()
     {
         Observe(Primary("10.0.0.10/32"));
         var id = new NetworkInterfaceId("eni-0");
@@ -158,7 +160,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_block_in_use_or_cooling_is_not_accepted_for_release()
+    public void Block_in_use_or_cooling_is_not_accepted_for_release()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
         Add("a");
@@ -176,7 +178,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_interface_in_use_or_primary_is_not_accepted_for_removal()
+    public void Interface_in_use_or_primary_is_not_accepted_for_removal()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
@@ -190,19 +192,19 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void Restored_attachments_are_held_before_membership_is_known_and_learn_their_place_from_it()
+    public void Restored_attachments_get_their_slot_from_the_first_observation()
     {
         var record = new LedgerRecord(
             [Attachment("a", "10.0.0.10")],
             [new CoolingAddress(IPAddress.Parse("10.0.0.11"), Start.AddSeconds(-10))]
         );
         Assert.Empty(_ledger.Restore(record, new ClockReading(Start, TimeSpan.Zero)));
-        Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Place);
+        Assert.Null(_ledger.Find(Key("a"))!.Addresses[0].Slot);
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32", "10.0.0.12/32"));
-        Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Place!.Value.DeviceIndex);
+        Assert.Equal(0, _ledger.Find(Key("a"))!.Addresses[0].Slot!.Value.DeviceIndex);
         Assert.Equal("10.0.0.12", AddressOf(Add("b")));
         Assert.IsType<AssignOutcome.NoAddress>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(19)));
-        Assert.IsType<AssignOutcome.Held>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(20)));
+        Assert.IsType<AssignOutcome.Assigned>(_ledger.Assign(Key("c"), default, "", [AddressFamily.InterNetwork], Start.AddSeconds(20)));
     }
 
     [Theory]
@@ -210,16 +212,12 @@ public sealed class IpLedgerTests
     [InlineData(3600, 10, 20)]
     [InlineData(-3600, 10, 20)]
     [InlineData(10, -90, 20)]
-    public void A_restored_cooldown_goes_on_whatever_the_wall_clock_was_set_to_meanwhile(
-        int clockSetBySeconds,
-        int secondsSinceBoot,
-        int left
-    )
+    public void Restored_cooldown_continues_when_the_wall_clock_was_set(int clockSetBySeconds, int secondsSinceBoot, int left)
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
         _ledger.Release(Key("a"), Start);
-        // Negative: the node was rebooted, and ten seconds is all that is known to have passed.
+        // Negative after a reboot: ten seconds is all that is known to have passed.
         var written = new ClockReading(Start, TimeSpan.FromSeconds(100));
         var next = new IpLedger(TimeSpan.FromSeconds(30));
         var now = Start.AddSeconds(10 + clockSetBySeconds);
@@ -235,9 +233,9 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_record_that_gives_one_address_to_two_attachments_keeps_the_older_one()
+    public void Record_with_one_address_for_two_attachments_keeps_the_older()
     {
-        var refused = _ledger.Restore(
+        var rejected = _ledger.Restore(
             new LedgerRecord(
                 [
                     Attachment("late", "10.0.0.10") with
@@ -253,12 +251,12 @@ public sealed class IpLedgerTests
             ),
             new ClockReading(Start, TimeSpan.Zero)
         );
-        Assert.Equal(Key("late"), Assert.Single(refused).Key);
+        Assert.Equal(Key("late"), Assert.Single(rejected).Key);
         Assert.NotNull(_ledger.Find(Key("early")));
     }
 
     [Fact]
-    public void An_address_that_the_kernel_shows_in_use_is_held_until_it_is_released()
+    public void Address_in_use_by_the_kernel_is_reserved_until_released()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var recovered = Assert.Single(_ledger.Recover([("eni1234", IPAddress.Parse("10.0.0.10"))], TimeSpan.FromSeconds(5), Start));
@@ -270,47 +268,47 @@ public sealed class IpLedgerTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void A_release_in_doubt_that_nobody_may_repeat_is_decided_by_an_observation_when_everything_has_settled(bool there)
+    public void Release_with_unknown_outcome_is_resolved_by_a_late_observation(bool isAttached)
     {
         Observe(Primary("10.0.0.10/32"));
         var release = _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!;
-        _ledger.Pause(release, inDoubt: true, Start);
-        // Tried again and refused before it was looked at: that says nothing of the first call, and does not begin the wait anew.
+        _ledger.Pause(release, isOutcomeUnknown: true, Start);
+        // The repetition was rejected before it had an effect: it says nothing about the first call, and does not restart the wait.
         _ledger.Resume(release.Number);
-        _ledger.Pause(release, inDoubt: false, Start.AddSeconds(50));
-        InterfaceObservation[] seen = [there ? Primary("10.0.0.10/32") : Primary()];
+        _ledger.Pause(release, isOutcomeUnknown: false, Start.AddSeconds(50));
+        InterfaceObservation[] seen = [isAttached ? Primary("10.0.0.10/32") : Primary()];
         _ledger.Observe(seen, Start.AddSeconds(59), askedAt: Start.AddSeconds(59));
         Assert.Equal(0, _ledger.View(Start).Free);
         _ledger.Observe(seen, Start.AddSeconds(60), askedAt: Start.AddSeconds(60));
-        Assert.Equal((there ? 1 : 0, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
+        Assert.Equal((isAttached ? 1 : 0, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
     }
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void A_removal_in_doubt_that_nobody_may_repeat_is_decided_by_an_observation_when_everything_has_settled(bool there)
+    public void Removal_with_unknown_outcome_is_resolved_by_a_late_observation(bool isAttached)
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
-        _ledger.Pause(removal, inDoubt: true, Start);
+        _ledger.Pause(removal, isOutcomeUnknown: true, Start);
         _ledger.Observe(
-            there ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()],
+            isAttached ? [Primary(), Secondary(1, "10.0.1.10/32")] : [Primary()],
             Start.AddSeconds(60),
             askedAt: Start.AddSeconds(60)
         );
-        if (there)
+        if (isAttached)
         {
             Assert.Equal((1, 0), (_ledger.View(Start).Free, _ledger.View(Start).Intents.Count));
             return;
         }
 
-        // What is left to do is to delete it.
+        // Only the deletion remains.
         Assert.True(Assert.IsType<Intent.RemoveInterface>(Assert.Single(_ledger.View(Start).Intents).Intent).IsDetached);
         Assert.Single(_ledger.View(Start).Interfaces);
     }
 
     [Fact]
-    public void An_interface_is_not_removed_while_a_pods_address_that_it_carried_last_is_on_none()
+    public void Interface_that_last_carried_a_missing_pod_address_is_not_removed()
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"), Secondary(2, "10.0.2.10/32"));
         Add("a");
@@ -324,7 +322,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_route_that_a_fresh_del_has_not_torn_down_yet_does_not_hold_the_address()
+    public void Route_left_by_a_recent_DEL_does_not_reserve_the_address()
     {
         Observe(Primary("10.0.0.10/32"));
         Add("a");
@@ -334,7 +332,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_prefix_takes_the_place_of_single_addresses_within_it_and_a_late_description_of_those_changes_nothing()
+    public void Prefix_replaces_its_single_addresses_despite_a_late_description()
     {
         Observe(Primary("10.0.0.32/32", "10.0.0.40/32", "10.0.0.99/32"));
         var id = new NetworkInterfaceId("eni-0");
@@ -351,7 +349,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_late_description_does_not_move_back_a_block_that_was_given_to_another_interface_a_moment_ago()
+    public void Late_description_does_not_move_back_a_reassigned_block()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1));
         _ledger.CompleteRelease(_ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32")], Start)!, Start);
@@ -361,16 +359,16 @@ public sealed class IpLedgerTests
             Start
         );
         _ledger.Observe([Primary("10.0.0.10/32"), Secondary(1)], Start.AddSeconds(5));
-        Assert.Equal(1, Add("a").Addresses[0].Place!.Value.DeviceIndex);
+        Assert.Equal(1, Add("a").Addresses[0].Slot!.Value.DeviceIndex);
     }
 
     [Fact]
-    public void A_release_in_doubt_stays_out_of_use_whatever_an_observation_shows()
+    public void Release_with_unknown_outcome_stays_unassignable()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         var id = new NetworkInterfaceId("eni-0");
         var release = _ledger.BeginRelease(id, [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start)!;
-        _ledger.Pause(release, inDoubt: true, Start);
+        _ledger.Pause(release, isOutcomeUnknown: true, Start);
         _ledger.Observe([Primary("10.0.0.11/32")], Start.AddSeconds(59));
         Assert.Equal(0, _ledger.View(Start).Free);
         Assert.Same(release, _ledger.Resume(release.Number));
@@ -381,11 +379,11 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_assignment_in_doubt_is_decided_by_an_observation_that_was_asked_for_late_enough()
+    public void Assignment_with_unknown_outcome_is_resolved_by_a_late_observation()
     {
         Observe(Primary());
         var assign = _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), Start)!;
-        _ledger.Pause(assign, inDoubt: true, Start);
+        _ledger.Pause(assign, isOutcomeUnknown: true, Start);
         _ledger.Observe([Primary()], Start.AddSeconds(6), askedAt: Start.AddSeconds(4));
         Assert.Single(_ledger.View(Start).Intents);
         _ledger.Observe([Primary("10.0.0.10/32")], Start.AddSeconds(6), askedAt: Start.AddSeconds(5));
@@ -394,7 +392,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_interface_with_something_under_way_is_left_alone()
+    public void Interface_with_open_intent_rejects_other_changes()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
         var id = new NetworkInterfaceId("eni-1");
@@ -405,7 +403,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void An_interface_of_ours_that_was_detached_does_not_return_with_an_observation_that_is_late_not_even_after_a_restart()
+    public void Detached_interface_does_not_return_with_a_late_observation()
     {
         Observe(Primary(), Secondary(1, "10.0.1.10/32"));
         var removal = _ledger.BeginRemove(new NetworkInterfaceId("eni-1"), "attach-1", Start)!;
@@ -422,7 +420,7 @@ public sealed class IpLedgerTests
     }
 
     [Fact]
-    public void A_restored_release_keeps_its_blocks_out_of_use_and_an_observation_decides_when_one_is_in_use_by_now()
+    public void Restored_release_of_a_used_block_is_resolved_by_an_observation()
     {
         Observe(Primary("10.0.0.10/32", "10.0.0.11/32"));
         _ledger.BeginRelease(new NetworkInterfaceId("eni-0"), [IPNetwork.Parse("10.0.0.10/32"), IPNetwork.Parse("10.0.0.11/32")], Start);
@@ -435,15 +433,15 @@ public sealed class IpLedgerTests
         Assert.False(open.IsRunning);
         Assert.False(next.MayRepeat(next.Resume(open.Intent.Number)!));
         Assert.Equal(0, next.View(Start).Free);
-        next.Pause(open.Intent, inDoubt: false, Start);
+        next.Pause(open.Intent, isOutcomeUnknown: false, Start);
         next.Observe([Primary("10.0.0.10/32")], Start.AddSeconds(61));
-        // What is still there is back in use, what is gone is gone.
+        // A block that is still attached is assignable again; the other is removed.
         Assert.Empty(next.View(Start.AddSeconds(61)).Intents);
         Assert.Equal((1, 1), (next.View(Start.AddSeconds(61)).Total, next.View(Start.AddSeconds(61)).Assigned));
     }
 
     [Fact]
-    public void Prefixes_are_filled_before_single_addresses_where_the_pool_grows_by_them_and_after_where_it_does_not()
+    public void Preferred_kind_of_block_is_filled_first()
     {
         var byPrefixes = new IpLedger(TimeSpan.FromSeconds(30), prefersPrefixes: true);
         foreach (var (ledger, expected) in new[] { (byPrefixes, "10.0.0.32"), (_ledger, "10.0.0.10") })
@@ -452,39 +450,41 @@ public sealed class IpLedgerTests
             Assert.Equal(
                 expected,
                 AddressOf(
-                    Assert.IsType<AssignOutcome.Held>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start)).Attachment
+                    Assert
+                        .IsType<AssignOutcome.Assigned>(ledger.Assign(Key("a"), default, "", [AddressFamily.InterNetwork], Start))
+                        .Attachment
                 )
             );
         }
     }
 
     [Fact]
-    public void A_hint_that_shows_what_the_ledger_holds_agrees_and_anything_else_does_not()
+    public void Hint_matches_only_when_it_equals_the_ledger()
     {
         Observe(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"));
         var now = Start.AddMinutes(5);
-        bool Agrees(params InterfaceObservation[] shown) =>
+        bool Matches(params InterfaceObservation[] shown) =>
             _ledger.MatchesHint(shown.ToDictionary(item => item.Id, item => item.Blocks), now);
-        Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
-        Assert.False(Agrees(Primary("10.0.0.10/32")));
-        Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1)));
-        Assert.False(Agrees(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32")));
-        Assert.False(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2)));
+        Assert.True(Matches(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
+        Assert.False(Matches(Primary("10.0.0.10/32")));
+        Assert.False(Matches(Primary("10.0.0.10/32"), Secondary(1)));
+        Assert.False(Matches(Primary("10.0.0.10/32", "10.0.0.11/32"), Secondary(1, "10.0.1.10/32")));
+        Assert.False(Matches(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32"), Secondary(2)));
         _ledger.CompleteAssign(
             _ledger.BeginAssign(new NetworkInterfaceId("eni-0"), Addresses(1), now)!,
             [IPNetwork.Parse("10.0.0.12/32")],
             now
         );
-        Assert.True(Agrees(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
+        Assert.True(Matches(Primary("10.0.0.10/32"), Secondary(1, "10.0.1.10/32")));
     }
 
     private static BlockRequest Addresses(int count) => new(BlockKind.Ipv4Address, count);
 
-    /// <summary>A start without the cloud goes by the checkpoint.</summary>
+    /// <summary>The next start without the cloud uses the checkpoint.</summary>
     [Theory]
     [InlineData(false, false)]
     [InlineData(true, true)]
-    public void An_interface_that_is_not_for_new_pods_any_more_is_a_change_to_record(bool carriesPods, bool isExcluded)
+    public void Interface_that_is_excluded_changes_the_version(bool carriesPods, bool isExcluded)
     {
         Observe(Primary("10.0.0.10/32"));
         var version = _ledger.Version;
@@ -496,7 +496,7 @@ public sealed class IpLedgerTests
 
     private Attachment Add(string container) =>
         Assert
-            .IsType<AssignOutcome.Held>(
+            .IsType<AssignOutcome.Assigned>(
                 _ledger.Assign(Key(container), new PodReference("default", container), "/run/netns/x", [AddressFamily.InterNetwork], Start)
             )
             .Attachment;
@@ -520,7 +520,7 @@ public sealed class IpLedgerTests
         {
             Key = Key(container),
             Pod = new PodReference("default", container),
-            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
             AssignedAt = Start.AddMinutes(-1),
         };
 

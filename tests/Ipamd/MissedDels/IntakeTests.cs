@@ -41,7 +41,7 @@ public sealed class IntakeTests : IDisposable
         Assert.Equal(1, _pool.View.Cooling);
         Pass(2);
         Assert.Equal(0, _pool.View.Cooling);
-        var told = Assert.Single(_pool.Told.OfType<PoolEvent.MissedDelete>());
+        var told = Assert.Single(_pool.Published.OfType<PoolEvent.MissedDelete>());
         Assert.Equal((MissedDelOutcome.Released, "a"), (told.Outcome, told.Released!.Pod.Name));
         await StopAsync(running);
     }
@@ -57,7 +57,7 @@ public sealed class IntakeTests : IDisposable
         var running = Start();
 
         Assert.Equal(1, _pool.View.Cooling);
-        Pass(PoolLimits.EvidenceLead.TotalSeconds + 1);
+        Pass(PoolLimits.KernelCheckLead.TotalSeconds + 1);
         Assert.Equal(0, _pool.View.Cooling);
         await StopAsync(running);
     }
@@ -129,7 +129,10 @@ public sealed class IntakeTests : IDisposable
         var running = Start();
 
         Assert.Null(_pool.Ledger.Find(PoolHarness.Key("a")));
-        Assert.Equal(_pool.Time.GetUtcNow() - TimeSpan.FromSeconds(1), Assert.Single(_pool.Told.OfType<PoolEvent.MissedDelete>()).AskedAt);
+        Assert.Equal(
+            _pool.Time.GetUtcNow() - TimeSpan.FromSeconds(1),
+            Assert.Single(_pool.Published.OfType<PoolEvent.MissedDelete>()).AskedAt
+        );
         await StopAsync(running);
     }
 
@@ -274,10 +277,10 @@ public sealed class IntakeTests : IDisposable
         Pass(60);
         var running = Start();
         await _pool.StepAsync();
-        Pass(PoolLimits.EvidenceLead.TotalSeconds);
+        Pass(PoolLimits.KernelCheckLead.TotalSeconds);
         await _pool.StepAsync();
 
-        Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("next"));
+        Assert.IsType<AddOutcome.Assigned>(await _pool.AddAsync("next"));
         await StopAsync(running);
     }
 
@@ -296,7 +299,7 @@ public sealed class IntakeTests : IDisposable
     {
         await _pool.StepAsync();
         foreach (var container in containers)
-            Assert.IsType<AddOutcome.Held>(await _pool.AddAsync(container));
+            Assert.IsType<AddOutcome.Assigned>(await _pool.AddAsync(container));
     }
 
     private MissedDel NoteOf(string container) =>
@@ -328,7 +331,7 @@ public sealed class IntakeTests : IDisposable
 
     private void Pass(double seconds) => _pool.Time.Advance(TimeSpan.FromSeconds(seconds));
 
-    private MissedDelOutcome[] Outcomes() => [.. _pool.Told.OfType<PoolEvent.MissedDelete>().Select(told => told.Outcome)];
+    private MissedDelOutcome[] Outcomes() => [.. _pool.Published.OfType<PoolEvent.MissedDelete>().Select(told => told.Outcome)];
 
     private sealed class FakeMissedDels : IMissedDels
     {

@@ -13,22 +13,22 @@ namespace VpcCni.Ipamd.Tests.Observation;
 public sealed class AwaitedLinkTests
 {
     [Fact]
-    public async Task A_link_that_appears_is_wired_at_once_and_the_ADD_that_waits_is_served()
+    public async Task Link_that_appears_is_configured_at_once_and_serves_pending_ADDs()
     {
         var (pool, second) = await StartAsync();
         await FillAsync(pool);
         var add = pool.AddAsync("waits");
         await pool.StepAsync();
         Assert.False(add.IsCompleted);
-        Assert.Null(pool.Membership.Awaited.Problem);
+        Assert.Null(pool.Sync.Awaited.Problem);
         pool.Host.Broken.Clear();
         pool.Host.LinkSeen(second.Mac);
         await pool.StepAsync();
-        Assert.Equal(second.Id, Assert.IsType<AddOutcome.Held>(await add).Attachment.Addresses[0].Place!.Value.Id);
+        Assert.Equal(second.Id, Assert.IsType<AddOutcome.Assigned>(await add).Attachment.Addresses[0].Slot!.Value.Id);
     }
 
     [Fact]
-    public async Task An_ADD_that_waits_in_vain_says_which_interface_has_no_link()
+    public async Task ADD_that_times_out_names_the_interface_without_link()
     {
         var (pool, second) = await StartAsync(addWait: TimeSpan.FromSeconds(5));
         await FillAsync(pool);
@@ -38,14 +38,14 @@ public sealed class AwaitedLinkTests
         pool.Time.Advance(TimeSpan.FromSeconds(5));
         var refused = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Contains(
-            $"{second.Id} is attached with 3 addresses and not wired yet: no link with MAC {second.Mac}",
+            $"{second.Id} is attached with 3 addresses, and the link is not configured yet: no link with MAC {second.Mac}",
             refused.Reason,
             StringComparison.Ordinal
         );
     }
 
     [Fact]
-    public async Task A_link_that_does_not_appear_is_a_problem_after_a_while_and_ADDs_are_told_what_is_true_then()
+    public async Task Link_that_does_not_appear_in_time_is_a_problem()
     {
         var (pool, second) = await StartAsync();
         await FillAsync(pool);
@@ -53,16 +53,16 @@ public sealed class AwaitedLinkTests
         var add = pool.AddAsync("late");
         await pool.StepAsync();
         Assert.Contains("interface limit reached", Assert.IsType<AddOutcome.NoAddress>(await add).Reason, StringComparison.Ordinal);
-        Assert.Contains(second.Id.Value, pool.Membership.Awaited.Problem, StringComparison.Ordinal);
+        Assert.Contains(second.Id.Value, pool.Sync.Awaited.Problem, StringComparison.Ordinal);
         pool.Host.Broken.Clear();
         pool.Host.LinkSeen(null);
         await pool.StepAsync();
-        Assert.Null(pool.Membership.Awaited.Problem);
-        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("later"));
+        Assert.Null(pool.Sync.Awaited.Problem);
+        Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("later"));
     }
 
     [Fact]
-    public async Task Reports_of_a_link_that_cannot_be_wired_cost_ever_fewer_observations()
+    public async Task Reports_of_a_broken_link_cause_observations_with_backoff()
     {
         var (pool, second) = await StartAsync();
         var before = pool.Cloud.Calls.Count(call => call.StartsWith("DescribeAttachedInterfaces", StringComparison.Ordinal));
@@ -81,7 +81,7 @@ public sealed class AwaitedLinkTests
     }
 
     [Fact]
-    public void A_link_that_appears_while_it_is_wired_or_before_anybody_asks_is_not_missed()
+    public void Link_that_appears_early_is_not_missed()
     {
         var time = new VpcCni.Tests.Shared.ManualTimeProvider();
         var links = new AwaitedLinks(time);
@@ -115,6 +115,6 @@ public sealed class AwaitedLinkTests
     private static async Task FillAsync(PoolHarness pool)
     {
         for (var index = 0; index < 3; index++)
-            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+            Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync($"p{index}"));
     }
 }

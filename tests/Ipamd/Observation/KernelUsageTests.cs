@@ -14,7 +14,7 @@ namespace VpcCni.Ipamd.Tests.Observation;
 public sealed class KernelUsageTests
 {
     [Fact]
-    public async Task A_route_to_a_link_that_is_no_pods_keeps_its_address_from_pods_while_it_is_there_and_is_taken_for_no_pod()
+    public async Task Route_to_a_foreign_link_reserves_its_address_for_the_host()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(2), provisioningDisabled: true);
         var foreign = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
@@ -23,22 +23,22 @@ public sealed class KernelUsageTests
             new PodRoute("ens6", IPAddress.Parse("10.0.0.1")) { Foreign = "it is not a veth" },
         ]);
         await pool.StepAsync();
-        var held = Assert.Single(pool.Ledger.Attachments());
-        Assert.Equal((true, "cilium_host", foreign), (held.IsHostOwned, held.Key.ContainerId, held.Addresses[0].Address));
+        var reserved = Assert.Single(pool.Ledger.Attachments());
+        Assert.Equal((true, "cilium_host", foreign), (reserved.IsHostOwned, reserved.Key.ContainerId, reserved.Addresses[0].Address));
         Assert.Empty(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
-        Assert.DoesNotContain(pool.Told, happened => happened is PoolEvent.Recovered);
-        Assert.NotEqual(foreign, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
+        Assert.DoesNotContain(pool.Published, published => published is PoolEvent.Recovered);
+        Assert.NotEqual(foreign, Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
         pool.Host.Pods.RemoveAll(route => route.Foreign is not null);
-        await LookTwiceAsync(pool);
+        await CheckTwiceAsync(pool);
         Assert.DoesNotContain(pool.Ledger.Attachments(), item => item.IsHostOwned);
     }
 
     [Fact]
-    public async Task What_an_earlier_sandbox_left_on_the_link_of_its_successor_is_no_evidence()
+    public async Task Route_left_by_an_earlier_sandbox_on_the_same_link_is_no_usage()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
-        var added = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("ss-0")).Attachment;
+        var added = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("ss-0")).Attachment;
         var link = "eni" + KernelUsage.LinkSuffix(added);
         var old = pool
             .Cloud.Interfaces[0]
@@ -46,33 +46,33 @@ public sealed class KernelUsageTests
             .First(address => !address.Equals(added.Addresses[0].Address));
         pool.Host.Route(link, added.Addresses[0].Address);
         pool.Host.Route(link, old);
-        pool.Evidence.ReserveInUse();
+        pool.Usage.ReserveInUse();
         Assert.Equal([added.Key], pool.Ledger.Attachments().Select(item => item.Key));
     }
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task A_recovered_address_is_given_back_when_an_ADD_of_the_same_pod_has_its_link(bool isStillRouted)
+    public async Task Recovered_address_is_released_when_an_ADD_of_the_pod_has_its_link(bool isStillRouted)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.Interfaces.ObserveAsync(default);
         var old = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
         var link = "eni" + KernelUsage.LinkSuffix(new PodReference("default", "ss-0"));
         pool.Host.Route(link, old);
-        pool.Evidence.ReserveInUse();
+        pool.Usage.ReserveInUse();
         await pool.StepAsync();
-        var added = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("ss-0")).Attachment;
+        var added = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("ss-0")).Attachment;
         if (!isStillRouted)
             pool.Host.Pods.Clear();
         pool.Host.Route(link, added.Addresses[0].Address);
-        await LookTwiceAsync(pool);
+        await CheckTwiceAsync(pool);
         Assert.Equal([added.Key], pool.Ledger.Attachments().Select(item => item.Key));
     }
 
-    private static async Task LookTwiceAsync(PoolHarness pool)
+    private static async Task CheckTwiceAsync(PoolHarness pool)
     {
-        for (var look = 0; look < 2; look++)
+        for (var check = 0; check < 2; check++)
         {
             pool.Time.Advance(TimeSpan.FromMinutes(2));
             await pool.StepAsync();

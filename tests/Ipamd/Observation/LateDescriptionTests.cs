@@ -13,11 +13,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Observation;
 
-/// <summary>What the pool makes of descriptions that lag behind, and of what others do. All found by the simulation.</summary>
+/// <summary>Descriptions that lag behind, and changes by others. All found by the simulation.</summary>
 public sealed class LateDescriptionTests
 {
     [Fact]
-    public async Task An_interface_that_the_kernel_shows_and_a_late_description_calls_attaching_gives_addresses()
+    public async Task Interface_with_link_that_is_described_as_attaching_is_usable()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -25,13 +25,13 @@ public sealed class LateDescriptionTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         cloud.Change(cloud.Interfaces[1].Id, item => item with { State = CloudInterfaceState.Attaching });
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.All(pool.View.Interfaces, item => Assert.True(item.CarriesPods));
     }
 
     [Fact]
-    public async Task An_interface_that_a_late_description_lacks_can_be_removed_all_the_same()
+    public async Task Interface_missing_in_a_late_description_can_be_removed()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -40,7 +40,7 @@ public sealed class LateDescriptionTests
         await pool.StepAsync();
         var (second, attachment) = (cloud.Interfaces[1].Id, cloud.Interfaces[1].AttachmentId);
         cloud.Change(second, item => item with { AttachmentId = null });
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         cloud.Change(second, item => item with { AttachmentId = attachment });
         await pool.DeleteAsync("a");
@@ -49,25 +49,27 @@ public sealed class LateDescriptionTests
         Assert.Single(cloud.Interfaces);
     }
 
-    /// <summary>Nothing but a second look tells a lost address from a description that lags behind the checkpoint.</summary>
+    /// <summary>Only a second observation tells a lost address from a description that lags behind the checkpoint.</summary>
     [Fact]
-    public async Task The_first_observation_after_a_start_without_the_cloud_is_confirmed_once_what_the_checkpoint_knows_has_settled()
+    public async Task First_observation_after_a_start_without_cloud_is_confirmed_later()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var before = new PoolHarness(cloud);
         await before.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment.Addresses[0].Address;
+        var held = Assert.IsType<AddOutcome.Assigned>(await before.AddAsync("a")).Attachment.Addresses[0].Address;
         var next = new PoolHarness(cloud);
         next.Ledger.Restore(CheckpointFormat.Read(before.File.Content), ClockReading.Of(next.Time));
-        await next.Interfaces.PresumeAsync(CancellationToken.None);
-        next.Membership.Presumed(new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "RequestTimeout", "no answer"));
+        await next.Interfaces.ApplyHintAsync(CancellationToken.None);
+        next.Sync.RecordFailedStart(
+            new CloudException(CloudErrorKind.Transient, "DescribeAttachedInterfaces", "RequestTimeout", "no answer")
+        );
         cloud.Change(
             cloud.Interfaces[0].Id,
             item => item with { Blocks = [.. item.Blocks.Where(block => !block.BaseAddress.Equals(held))] }
         );
         next.Time.Advance(PoolLimits.FirstObserveRetry * 1.5);
         await next.StepAsync();
-        Assert.NotNull(next.Membership.LastObservedAt);
+        Assert.NotNull(next.Sync.LastObservedAt);
         Assert.Empty(next.View.Orphans);
 
         next.Time.Advance(IpLedger.ConsistencyWindow);
@@ -76,7 +78,7 @@ public sealed class LateDescriptionTests
     }
 
     [Fact]
-    public async Task A_hint_that_the_truth_refutes_is_followed_again_after_a_while()
+    public async Task Refuted_hint_is_followed_again_after_a_while()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -98,7 +100,7 @@ public sealed class LateDescriptionTests
     }
 
     [Fact]
-    public void An_unused_interface_in_an_excluded_subnet_makes_room_while_somebody_waits()
+    public void Unused_excluded_interface_is_removed_while_an_ADD_is_pending()
     {
         var pool = new PoolFixture(maxInterfaces: 2, blocksPerInterface: 3, new PoolTargets { WarmIpTarget = 1 });
         InterfaceObservation Interface(int index, bool isExcluded) =>
@@ -117,7 +119,7 @@ public sealed class LateDescriptionTests
     }
 
     [Fact]
-    public async Task What_the_ledger_still_has_is_not_cleaned_up_as_left_behind()
+    public async Task Interface_that_the_ledger_has_is_not_deleted_as_leaked()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -125,14 +127,14 @@ public sealed class LateDescriptionTests
         await pool.AddAsync("a");
         await pool.StepAsync();
         var second = cloud.Interfaces[1].Id;
-        // Somebody detached it, which no observation has shown yet.
+        // Someone detached it, which no observation has shown yet.
         cloud.Change(second, item => Old(item, pool.Time.GetUtcNow().AddHours(-2)) with { AttachmentId = null });
         await Leaked(pool).CleanAsync(CancellationToken.None);
         Assert.Contains(cloud.Interfaces, item => item.Id == second);
     }
 
     [Fact]
-    public async Task A_leaked_interface_that_claims_to_be_made_in_the_future_is_dated_anew_and_then_deleted()
+    public async Task Leaked_interface_with_a_future_creation_time_is_retagged_first()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -150,7 +152,7 @@ public sealed class LateDescriptionTests
     }
 
     [Fact]
-    public async Task A_cleanup_that_begins_again_leaves_what_this_daemon_has_made_meanwhile()
+    public async Task Restarted_cleanup_keeps_interfaces_of_this_run()
     {
         var cloud = new FakeCloud().WithPrimary();
         var pool = new PoolHarness(cloud);

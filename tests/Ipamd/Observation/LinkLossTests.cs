@@ -6,11 +6,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Observation;
 
-/// <summary>The kernel knows first that an interface was taken away: the cloud is asked then, and not with the next hint.</summary>
+/// <summary>The kernel shows first that an interface was detached: it causes an observation at once, before the next hint.</summary>
 public sealed class LinkLossTests
 {
     [Fact]
-    public async Task A_link_that_goes_makes_the_cloud_be_observed_at_once()
+    public async Task Lost_link_of_an_interface_causes_an_observation()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -25,21 +25,21 @@ public sealed class LinkLossTests
         await pool.StepAsync();
         var second = cloud.Interfaces.First(item => item.DeviceIndex == 1);
         cloud.Change(second.Id, _ => null);
-        pool.Membership.LinkLost(second.Mac);
+        pool.Sync.LinkLost(second.Mac);
         pool.Time.Advance(PoolLimits.FirstObserveRetry);
         await pool.StepAsync();
-        Assert.Equal(second.Id, Assert.Single(pool.Told.OfType<PoolEvent.AddressesLost>()).Loss.Interface);
+        Assert.Equal(second.Id, Assert.Single(pool.Published.OfType<PoolEvent.AddressesLost>()).Loss.Interface);
     }
 
     [Fact]
-    public async Task A_link_that_is_no_interfaces_costs_no_call()
+    public async Task Lost_link_of_no_interface_costs_no_call()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(20));
         cloud.Calls.Clear();
-        pool.Membership.LinkLost("02:00:00:00:99:99");
+        pool.Sync.LinkLost("02:00:00:00:99:99");
         await pool.StepAsync();
         Assert.DoesNotContain("DescribeAttachedInterfaces", cloud.Calls);
     }

@@ -23,27 +23,27 @@ public sealed class NetworkRangeWatchTests
     }
 
     [Fact]
-    public async Task A_range_that_the_network_gets_or_loses_is_told()
+    public async Task Changed_ranges_are_reported()
     {
         var watch = Watch();
-        await LookAsync(watch, First);
-        await LookAsync(watch, Second, First);
+        await SyncAsync(watch, First);
+        await SyncAsync(watch, Second, First);
         AssertKnown(1, [Second, First]);
-        await LookAsync(watch, First, Second);
+        await SyncAsync(watch, First, Second);
         Assert.Equal(1, _changes);
-        await LookAsync(watch, First);
+        await SyncAsync(watch, First);
         AssertKnown(2, [First]);
     }
 
     [Fact]
-    public async Task Without_an_answer_what_is_known_stays()
+    public async Task Failed_read_keeps_the_last_ranges()
     {
         var watch = Watch();
-        await LookAsync(watch);
+        await SyncAsync(watch);
         _cloud.FailNext("DescribeNetworkRanges", CloudErrorKind.Transient);
-        await LookAsync(watch, Second);
+        await SyncAsync(watch, Second);
         AssertKnown(0, [First]);
-        await LookAsync(watch, Second);
+        await SyncAsync(watch, Second);
         AssertKnown(1, [Second]);
     }
 
@@ -56,7 +56,7 @@ public sealed class NetworkRangeWatchTests
     private NetworkRangeWatch Watch() =>
         new(_cloud, _ranges, TimeSpan.FromSeconds(30), TimeProvider.System, new Random(1), NullLogger<NetworkRangeWatch>.Instance);
 
-    private Task LookAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
+    private Task SyncAsync(NetworkRangeWatch watch, params IPNetwork[] ranges)
     {
         _cloud.Ranges = ranges;
         return watch.SyncAsync(TestContext.Current.CancellationToken);

@@ -11,16 +11,14 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
 
-/// <summary>
-/// Custom networking through the whole pool: where pods get their addresses, and what happens when the ENIConfig changes under them.
-/// </summary>
+/// <summary>Custom networking with the whole pool: the addresses of pods, and changes of the ENIConfig.</summary>
 public sealed class CustomNetworkingPoolTests
 {
     private static readonly IPNetwork Pods = IPNetwork.Parse("10.1.0.0/24");
     private static readonly IPNetwork Others = IPNetwork.Parse("10.2.0.0/24");
 
     [Fact]
-    public async Task Pods_get_addresses_of_the_configured_subnet_and_the_primary_interface_is_never_grown()
+    public async Task Pods_get_addresses_of_the_configured_subnet_only()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-pods");
@@ -34,7 +32,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task A_pod_that_comes_before_the_ENIConfig_is_known_waits_and_nothing_is_made_for_it()
+    public async Task ADD_before_the_ENIConfig_is_known_waits_and_creates_nothing()
     {
         var pool = Pool();
         await pool.StepAsync();
@@ -48,7 +46,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task A_pod_whose_time_is_up_before_the_ENIConfig_is_known_is_told_what_it_waited_for()
+    public async Task ADD_that_times_out_before_the_ENIConfig_is_known_reports_that()
     {
         var pool = Pool();
         await pool.StepAsync();
@@ -58,19 +56,19 @@ public sealed class CustomNetworkingPoolTests
         var failed = Assert.IsType<AddOutcome.NoAddress>(await add);
         Assert.Equal(GrowthObstacleKind.EniConfig, failed.Kind);
         Assert.EndsWith(
-            "custom networking has no network for this node's pods: the ENIConfig of this node is not known: the Kubernetes API has "
-                + "not been asked yet",
+            "custom networking has no usable ENIConfig for this node: the ENIConfig of this node is not known: the Kubernetes API has "
+                + "not answered yet",
             failed.Reason,
             StringComparison.Ordinal
         );
     }
 
     [Fact]
-    public async Task A_pod_fails_at_once_while_the_ENIConfig_does_not_exist_and_is_served_when_it_does()
+    public async Task ADD_fails_at_once_while_the_ENIConfig_does_not_exist()
     {
         var pool = Pool();
         await pool.StepAsync();
-        pool.EniConfig.Tell(new EniConfigState.Missing("pods", "no such object; named by the node's label k8s.amazonaws.com/eniConfig"));
+        pool.EniConfig.Set(new EniConfigState.Missing("pods", "no such object; named by the node's label k8s.amazonaws.com/eniConfig"));
         var add = pool.AddAsync("a");
         await pool.StepAsync();
         var failed = Assert.IsType<AddOutcome.NoAddress>(await add);
@@ -81,7 +79,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task A_subnet_of_another_zone_costs_one_lookup_and_no_interface()
+    public async Task Subnet_of_another_zone_costs_one_lookup_and_no_interface()
     {
         var pool = Pool();
         Tell(pool, "subnet-far");
@@ -97,13 +95,13 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task After_a_change_of_the_subnet_no_new_pod_gets_an_address_of_the_old_one_and_its_interface_goes_when_it_is_empty()
+    public async Task Changed_subnet_stops_new_pods_on_the_old_interface_and_removes_it()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods");
         var before = await PodAsync(pool, "old");
         Tell(pool, "subnet-other");
-        // Free addresses of the old subnet are there, and stay unused.
+        // Free addresses of the old subnet exist and stay unused.
         Assert.True(Others.Contains(await PodAsync(pool, "new")));
         Assert.Equal(before, AddressOf(await pool.AddAsync("old")));
         Assert.Contains(pool.Cloud.Interfaces, item => item.SubnetId == "subnet-pods");
@@ -115,12 +113,12 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task An_interface_that_was_being_made_when_the_subnet_changed_gets_no_pod()
+    public async Task Interface_created_while_the_subnet_changes_gets_no_pod()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods");
         await pool.StepAsync();
-        // Made, and throttled when it is to be attached.
+        // Created; its attachment is throttled.
         for (var index = 0; index < 3; index++)
             Assert.True(Pods.Contains(AddressOf(await pool.AddAsync($"old{index}"))));
         pool.Cloud.FailNext("AttachInterface", CloudErrorKind.Throttled);
@@ -136,12 +134,12 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task A_pool_whose_ENIConfig_is_gone_serves_what_it_has_makes_nothing_and_gives_nothing_back()
+    public async Task Deleted_ENIConfig_keeps_the_pool_unchanged()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods");
         await PodAsync(pool, "a");
-        pool.EniConfig.Tell(new EniConfigState.Missing("pods", "it was deleted"));
+        pool.EniConfig.Set(new EniConfigState.Missing("pods", "it was deleted"));
         Assert.True(Pods.Contains(AddressOf(await pool.AddAsync("b"))));
         await pool.DeleteAsync("a");
         await pool.DeleteAsync("b");
@@ -151,7 +149,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task Other_groups_in_the_ENIConfig_are_given_to_the_interfaces_that_are_there_and_to_new_ones()
+    public async Task Changed_groups_of_the_ENIConfig_apply_to_all_interfaces()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-a");
@@ -166,22 +164,22 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task Switched_on_under_pods_the_primary_interface_keeps_them_and_gives_back_the_rest()
+    public async Task Primary_interface_keeps_its_pods_and_releases_the_rest_when_enabled()
     {
         var pool = Pool(primaryBlocks: 3);
-        pool.EniConfig.Tell(new EniConfigState.Present("pods", "subnet-pods", []));
-        // The state that a daemon without custom networking left behind.
+        pool.EniConfig.Set(new EniConfigState.Present("pods", "subnet-pods", []));
+        // The state of a daemon without custom networking.
         var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
         pool.Host.Route("eni1", own);
         await pool.StepAsync();
-        pool.Evidence.ReserveInUse();
+        pool.Usage.ReserveInUse();
         await RunAsync(pool, TimeSpan.FromMinutes(2));
         Assert.Equal([AddressBlocks.Single(own)], pool.Cloud.Interfaces[0].Blocks);
         Assert.True(Pods.Contains(await PodAsync(pool, "new")));
     }
 
     [Fact]
-    public async Task A_lookup_that_fails_is_tried_again_soon_and_a_waiting_pod_is_served_then()
+    public async Task Failed_lookup_is_retried_soon_and_serves_pending_ADDs()
     {
         var pool = Pool();
         await pool.StepAsync();
@@ -196,7 +194,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task A_cooling_address_of_an_excluded_interface_that_is_still_routed_is_held_when_its_cooldown_ends()
+    public async Task Routed_cooling_address_of_an_excluded_interface_is_reserved()
     {
         var (pool, address) = await PoolOfAFormerSubnetAsync();
         // Its teardown failed.
@@ -207,7 +205,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task The_kernel_is_looked_at_before_an_interface_that_was_excluded_gets_pods_again()
+    public async Task Kernel_is_checked_before_an_excluded_interface_gets_pods_again()
     {
         var (pool, _) = await PoolOfAFormerSubnetAsync();
         var routed = pool
@@ -221,12 +219,12 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task An_interface_that_was_excluded_gets_no_pods_before_the_kernel_answers()
+    public async Task Excluded_interface_gets_no_pods_before_the_kernel_answers()
     {
         var (pool, _) = await PoolOfAFormerSubnetAsync();
         pool.Host.CannotBeAsked = true;
         Tell(pool, "subnet-pods");
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         for (var second = 0; second < 3; second++)
         {
             pool.Reconciler.Step(CancellationToken.None);
@@ -241,7 +239,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task An_address_of_the_primary_interface_that_the_host_has_on_a_link_is_not_given_back()
+    public async Task Host_address_of_the_primary_interface_is_not_released()
     {
         var pool = Pool(primaryBlocks: 3);
         var own = pool.Cloud.Interfaces[0].Blocks[1].BaseAddress;
@@ -255,7 +253,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     [Fact]
-    public async Task Groups_that_change_while_they_are_given_to_one_interface_reach_the_next_one_at_once()
+    public async Task Groups_that_change_during_an_update_apply_to_the_next_interface()
     {
         var pool = Pool();
         Tell(pool, "subnet-pods", "sg-a");
@@ -273,7 +271,7 @@ public sealed class CustomNetworkingPoolTests
         Assert.Equal(3, Calls(pool, "SetSecurityGroups"));
     }
 
-    /// <summary>A pod 'old' with an address of subnet-pods, and an ENIConfig that names subnet-other now.</summary>
+    /// <summary>A pod 'old' with an address of subnet-pods, and an ENIConfig that now names subnet-other.</summary>
     private static async Task<(PoolHarness Pool, IPAddress Address)> PoolOfAFormerSubnetAsync()
     {
         var pool = Pool();
@@ -285,7 +283,7 @@ public sealed class CustomNetworkingPoolTests
     }
 
     private static void Tell(PoolHarness pool, string subnet, params string[] groups) =>
-        pool.EniConfig.Tell(new EniConfigState.Present("pods", subnet, groups));
+        pool.EniConfig.Set(new EniConfigState.Present("pods", subnet, groups));
 
     private static PoolHarness Pool(int primaryBlocks = 0) =>
         new(
@@ -306,7 +304,7 @@ public sealed class CustomNetworkingPoolTests
         return AddressOf(await add);
     }
 
-    private static IPAddress AddressOf(AddOutcome outcome) => Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address;
+    private static IPAddress AddressOf(AddOutcome outcome) => Assert.IsType<AddOutcome.Assigned>(outcome).Attachment.Addresses[0].Address;
 
     private static int Calls(PoolHarness pool, string operation) => pool.Cloud.Calls.Count(call => call == operation);
 

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Placement;
 
-/// <summary>What an ENIConfig means for the interfaces that are there and for new ones.</summary>
+/// <summary>The effect of an ENIConfig on existing and new interfaces.</summary>
 public sealed class CustomNetworkingTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
@@ -22,11 +22,11 @@ public sealed class CustomNetworkingTests
     private readonly EniConfigSource _source = new();
 
     [Fact]
-    public void Nothing_is_made_and_nobody_gets_an_address_as_long_as_the_ENIConfig_is_not_known()
+    public void Unknown_ENIConfig_excludes_all_interfaces_and_creates_none()
     {
         var custom = Custom();
         Assert.Equal(
-            ("the ENIConfig of this node is not known: the Kubernetes API has not been asked yet", true),
+            ("the ENIConfig of this node is not known: the Kubernetes API has not answered yet", true),
             (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment)
         );
         Assert.Empty(custom.Candidates());
@@ -34,20 +34,20 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public void An_ENIConfig_counts_for_the_interfaces_that_are_there_before_its_subnet_has_been_looked_up()
+    public void ENIConfig_applies_to_existing_interfaces_before_the_lookup()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         Assert.Equal((false, true), (custom.IsExcluded(Interface("subnet-pods")), custom.IsExcluded(Interface("subnet-1"))));
         Assert.Equal((true, false), (custom.Obstacle!.MayEndAnyMoment, custom.IsDescribed));
         Assert.Null(custom.GroupsForNew("subnet-pods", Primary));
     }
 
     [Fact]
-    public async Task Interfaces_are_made_in_the_subnet_of_the_ENIConfig_with_its_groups_and_never_use_the_primary_one()
+    public async Task Interfaces_are_created_in_the_ENIConfigs_subnet_with_its_groups()
     {
         var custom = Custom();
-        Tell("subnet-pods", "sg-pods");
+        Set("subnet-pods", "sg-pods");
         await custom.DescribeAsync(_cloud, None);
         Assert.Null(custom.Obstacle);
         Assert.Equal([new SubnetCandidate("subnet-pods", 200)], custom.Candidates());
@@ -57,10 +57,10 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task Without_groups_in_the_ENIConfig_those_of_the_primary_interface_are_used()
+    public async Task ENIConfig_without_groups_uses_those_of_the_primary_interface()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         await custom.DescribeAsync(_cloud, None);
         Assert.Equal(["sg-1"], custom.GroupsForNew("subnet-pods", Primary)!);
         Assert.Equal(["sg-1"], custom.GroupsFor(Interface("subnet-pods"), Primary)!);
@@ -71,12 +71,12 @@ public sealed class CustomNetworkingTests
     [InlineData("subnet-far", "subnet subnet-far of ENIConfig 'pods' is in zone fake-1b, and this node is in fake-1a")]
     [InlineData("subnet-foreign", "subnet subnet-foreign of ENIConfig 'pods' is in vpc-2, and this node is in vpc-1")]
     [InlineData("subnet-none", "subnet subnet-none of ENIConfig 'pods' does not exist")]
-    public async Task A_subnet_that_is_of_no_use_to_the_node_is_named_and_the_last_good_ENIConfig_counts_on(string subnet, string sentence)
+    public async Task Unusable_subnet_is_reported_and_the_last_valid_ENIConfig_applies(string subnet, string sentence)
     {
         var custom = Custom();
-        Tell("subnet-pods", "sg-pods");
+        Set("subnet-pods", "sg-pods");
         await custom.DescribeAsync(_cloud, None);
-        Tell(subnet, "sg-wrong");
+        Set(subnet, "sg-wrong");
         await custom.DescribeAsync(_cloud, None);
         Assert.Equal(
             (sentence, false, GrowthObstacleKind.EniConfig),
@@ -88,10 +88,10 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task A_subnet_of_no_use_before_any_good_one_leaves_nothing_to_use()
+    public async Task Unusable_subnet_without_earlier_ENIConfig_excludes_everything()
     {
         var custom = Custom();
-        Tell("subnet-far");
+        Set("subnet-far");
         Assert.False(custom.IsExcluded(Interface("subnet-far")));
         await custom.DescribeAsync(_cloud, None);
         Assert.True(custom.IsExcluded(Interface("subnet-far")));
@@ -99,22 +99,22 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task An_ENIConfig_that_is_gone_is_named_and_the_last_good_one_counts_on()
+    public async Task Deleted_ENIConfig_is_reported_and_the_last_valid_one_applies()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         await custom.DescribeAsync(_cloud, None);
-        _source.Tell(new EniConfigState.Missing("pods", "it does not exist"));
+        _source.Set(new EniConfigState.Missing("pods", "it does not exist"));
         Assert.Equal(("ENIConfig 'pods': it does not exist", false), (custom.Obstacle!.Detail, custom.Obstacle.MayEndAnyMoment));
         Assert.False(custom.IsExcluded(Interface("subnet-pods")));
         Assert.Null(custom.GroupsForNew("subnet-pods", Primary));
     }
 
     [Fact]
-    public async Task A_lookup_that_fails_says_why_and_one_that_succeeds_later_ends_it()
+    public async Task Failed_lookup_is_an_obstacle_until_one_succeeds()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         _cloud.FailNext("FindSubnet", CloudErrorKind.NotPermitted);
         await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud, None));
         Assert.StartsWith(
@@ -128,10 +128,10 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task A_lookup_that_fails_later_does_not_stop_growth()
+    public async Task Later_failed_lookup_does_not_stop_growth()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         await custom.DescribeAsync(_cloud, None);
         _cloud.FailNext("FindSubnet", CloudErrorKind.Transient);
         await Assert.ThrowsAsync<CloudException>(() => custom.DescribeAsync(_cloud, None));
@@ -139,24 +139,24 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task Other_groups_with_the_same_subnet_need_no_other_lookup()
+    public async Task Changed_groups_with_the_same_subnet_need_no_lookup()
     {
         var custom = Custom();
-        Tell("subnet-pods", "sg-a");
+        Set("subnet-pods", "sg-a");
         await custom.DescribeAsync(_cloud, None);
-        Tell("subnet-pods", "sg-b");
+        Set("subnet-pods", "sg-b");
         Assert.Equal((null, true), (custom.Obstacle, custom.IsDescribed));
         Assert.Equal(["sg-b"], custom.GroupsForNew("subnet-pods", Primary)!);
     }
 
     [Fact]
-    public async Task An_answer_about_an_ENIConfig_that_has_been_replaced_meanwhile_is_not_taken_for_one_about_the_new_one()
+    public async Task Late_lookup_of_a_replaced_ENIConfig_is_ignored()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         _cloud.Gate = new TaskCompletionSource();
         var looking = custom.DescribeAsync(_cloud, None);
-        Tell("subnet-other");
+        Set("subnet-other");
         _cloud.Gate.SetResult();
         await looking;
         Assert.Equal((false, true), (custom.IsDescribed, custom.IsExcluded(Interface("subnet-pods"))));
@@ -164,13 +164,13 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public async Task An_ENIConfig_that_is_gone_before_its_subnet_was_found_is_nothing_to_fall_back_on()
+    public async Task ENIConfig_deleted_before_its_lookup_is_no_fallback()
     {
         var custom = Custom();
-        Tell("subnet-pods");
+        Set("subnet-pods");
         _cloud.Gate = new TaskCompletionSource();
         var looking = custom.DescribeAsync(_cloud, None);
-        _source.Tell(new EniConfigState.Missing("pods", "it was deleted"));
+        _source.Set(new EniConfigState.Missing("pods", "it was deleted"));
         _cloud.Gate.SetResult();
         await looking;
         Assert.Null(custom.InForce);
@@ -178,26 +178,26 @@ public sealed class CustomNetworkingTests
     }
 
     [Fact]
-    public void A_node_on_which_nothing_is_changed_needs_no_lookup()
+    public void Node_with_disabled_provisioning_needs_no_lookup()
     {
         var custom = new CustomNetworking(_source, _cloud.Identity, mayChange: false);
-        Tell("subnet-pods");
+        Set("subnet-pods");
         Assert.Equal((false, true, false), (custom.Describes, custom.IsDescribed, custom.IsExcluded(Interface("subnet-pods"))));
     }
 
     [Fact]
-    public void Telling_the_same_again_changes_nothing()
+    public void Equal_state_causes_no_change()
     {
         var changes = 0;
         _source.Changed = () => changes++;
-        Tell("subnet-pods", "sg-a", "sg-b");
-        Tell("subnet-pods", "sg-a", "sg-b");
+        Set("subnet-pods", "sg-a", "sg-b");
+        Set("subnet-pods", "sg-a", "sg-b");
         Assert.Equal(1, changes);
     }
 
     private CustomNetworking Custom() => new(_source, _cloud.Identity, mayChange: true);
 
-    private void Tell(string subnet, params string[] groups) => _source.Tell(new EniConfigState.Present("pods", subnet, groups));
+    private void Set(string subnet, params string[] groups) => _source.Set(new EniConfigState.Present("pods", subnet, groups));
 
     private CloudInterface Primary => _cloud.Interfaces[0];
 

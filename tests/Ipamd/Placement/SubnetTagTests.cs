@@ -7,7 +7,7 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Placement;
 
 /// <summary>
-/// What the tags of subnets allow. The table of the AWS VPC CNI: 0 never; no tag: the node's own yes, others no; any other value yes,
+/// The subnets that tags permit, as in the table of the AWS VPC CNI: 0 never; no tag: the node's own yes, others no; any other value yes,
 /// unless reserved for other clusters.
 /// </summary>
 public sealed class SubnetTagTests
@@ -40,11 +40,11 @@ public sealed class SubnetTagTests
         Assert.Null(subnets.Obstacle);
     }
 
-    /// <summary>A policy or a filter may hide it; then nothing says that it is not for pods.</summary>
+    /// <summary>A policy or a filter may hide the subnet; then no tag excludes it.</summary>
     [Theory]
     [InlineData(null, "subnet-own")]
     [InlineData("1", "other")]
-    public async Task Own_subnet_that_no_description_shows_is_used_where_no_other_is_fit(string? other, string candidate)
+    public async Task Own_subnet_that_is_not_described_is_the_fallback(string? other, string candidate)
     {
         var cloud = new FakeCloud().WithSubnet("other", "10.9.0.0/24");
         if (other is not null)

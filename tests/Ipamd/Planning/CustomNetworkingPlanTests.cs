@@ -8,10 +8,10 @@ namespace VpcCni.Ipamd.Tests.Planning;
 /// <summary>Plans for a node whose primary interface carries no pods.</summary>
 public sealed class CustomNetworkingPlanTests
 {
-    private static readonly GrowthObstacle NoPlace = new(GrowthObstacleKind.EniConfig, null, "nowhere");
+    private static readonly GrowthObstacle NoPlace = new(GrowthObstacleKind.EniConfig, null, "no ENIConfig");
 
     /// <summary>
-    /// The formulas of docs/eni-and-ip-target.md of the AWS VPC CNI with one interface less: t3.small, 2 interfaces for pods with 3
+    /// The formulas of the AWS VPC CNI's docs/eni-and-ip-target.md with one interface less: t3.small, 2 interfaces for pods with 3
     /// secondary addresses each.
     /// </summary>
     public static TheoryData<int, int, int, int, int, int, int> Targets =>
@@ -31,7 +31,7 @@ public sealed class CustomNetworkingPlanTests
 
     [Theory]
     [MemberData(nameof(Targets))]
-    public void Plan_comes_to_rest_at_the_pool_that_the_targets_ask_for_without_the_primary_interface(
+    public void Plan_without_primary_interface_settles_at_the_documented_pool(
         int warmEni,
         int warmIp,
         int minimumIp,
@@ -61,7 +61,7 @@ public sealed class CustomNetworkingPlanTests
     }
 
     [Fact]
-    public void Plan_says_that_the_primary_interface_carries_no_pods_when_the_others_are_full()
+    public void Plan_with_full_interfaces_reports_that_the_primary_carries_no_pods()
     {
         var pool = Pool(new PoolTargets { WarmIpTarget = 1 }, maxPods: 100);
         pool.Waiting = 10;
@@ -81,7 +81,7 @@ public sealed class CustomNetworkingPlanTests
     }
 
     [Fact]
-    public void Plan_fills_the_interfaces_that_are_there_and_makes_none_while_there_is_no_place()
+    public void Plan_without_placement_fills_existing_interfaces_only()
     {
         var pool = Pool(new PoolTargets { WarmIpTarget = 1 });
         pool.Settle();
@@ -93,7 +93,7 @@ public sealed class CustomNetworkingPlanTests
     }
 
     [Fact]
-    public void Plan_names_the_missing_place_and_not_the_limit_when_all_interfaces_are_attached()
+    public void Plan_at_interface_limit_without_placement_reports_the_placement()
     {
         var pool = Pool(new PoolTargets { WarmIpTarget = 1 });
         pool.Waiting = 6;
@@ -106,7 +106,7 @@ public sealed class CustomNetworkingPlanTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Plan_names_the_pause_of_the_interfaces_that_are_there_and_not_the_missing_place(bool mayEndAnyMoment)
+    public void Plan_with_backoff_of_existing_interfaces_reports_it_before_placement(bool mayEndAnyMoment)
     {
         var pool = Pool(new PoolTargets { WarmIpTarget = 1 });
         pool.Settle();
@@ -128,7 +128,7 @@ public sealed class CustomNetworkingPlanTests
     }
 
     [Fact]
-    public void Plan_lets_single_addresses_stand_in_for_prefixes_while_there_is_no_place()
+    public void Plan_without_prefixes_and_placement_adds_single_addresses()
     {
         var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 1 }, maxPods: 110);
         pool.Settle();
@@ -150,7 +150,7 @@ public sealed class CustomNetworkingPlanTests
     }
 
     [Fact]
-    public void Plan_gives_back_an_unused_interface_that_is_excluded_although_the_configured_subnet_is_full()
+    public void Plan_with_full_subnet_still_removes_an_unused_excluded_interface()
     {
         var pool = Pool(new PoolTargets { WarmIpTarget = 2 });
         pool.Settle();
@@ -164,11 +164,9 @@ public sealed class CustomNetworkingPlanTests
         Assert.Single(pool.View.Interfaces);
     }
 
-    /// <summary>
-    /// Whatever the pool looks like: interfaces that are excluded get no block, and without a place no interface is made.
-    /// </summary>
+    /// <summary>In any state of the pool, excluded interfaces get no block, and no interface is added without a subnet for it.</summary>
     [Fact]
-    public void Plan_never_grows_what_is_excluded_and_makes_nothing_without_a_place()
+    public void Plan_never_grows_excluded_interfaces_nor_adds_one_without_placement()
     {
         for (var seed = 0; seed < 300; seed++)
         {
@@ -216,7 +214,7 @@ public sealed class CustomNetworkingPlanTests
                         return;
                     Assert.True(
                         plan.Actions.All(action => action is PoolAction.AssignBlocks),
-                        $"seed {seed}: {string.Join(", ", plan.Actions)} without a place"
+                        $"seed {seed}: {string.Join(", ", plan.Actions)} without placement"
                     );
                 });
             }

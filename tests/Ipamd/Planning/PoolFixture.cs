@@ -7,8 +7,8 @@ using VpcCni.Ipamd.Planning;
 namespace VpcCni.Ipamd.Tests.Planning;
 
 /// <summary>
-/// A node whose cloud does at once what the planner asks: the planner's policy without any latency. Carries plans out on a real ledger
-/// until nothing is left to do.
+/// A node whose cloud executes every action at once: shows the planner's policy without latency. Executes plans on a real ledger until no
+/// action is left.
 /// </summary>
 internal sealed class PoolFixture(
     int maxInterfaces,
@@ -43,7 +43,7 @@ internal sealed class PoolFixture(
         return this;
     }
 
-    /// <summary>A new daemon on the same node: attachments from the checkpoint, membership from an observation.</summary>
+    /// <summary>Starts a new daemon on the same node: attachments from the checkpoint, interfaces from an observation.</summary>
     public void Adopt(IpLedger before)
     {
         Ledger.Restore(before.Record().Record, new ClockReading(Now, TimeSpan.Zero));
@@ -80,7 +80,7 @@ internal sealed class PoolFixture(
                 ),
                 Obstacles = Obstacles,
                 IsUnschedulable = IsUnschedulable,
-                NoPlace = NoPlace,
+                PlacementObstacle = NoPlace,
                 ReleaseObstacle = NoPlace?.Detail,
                 TargetsChangedAt = TargetsChangedAt,
                 MayReleaseAt = _lastRelease + PoolLimits.ReleaseInterval,
@@ -89,8 +89,8 @@ internal sealed class PoolFixture(
             Now
         );
 
-    /// <summary>Plans and acts until a plan has no action; after an ADD, once ADDs have paused.</summary>
-    /// <param name="inspect">Shown every plan before it is carried out.</param>
+    /// <summary>Plans and executes until a plan has no action. After an ADD, first advances to the end of the burst.</summary>
+    /// <param name="inspect">Called with every plan before it is executed.</param>
     public int Settle(Action<PoolPlan>? inspect = null)
     {
         if (View.RecentAssignments is [.., var last] && last + PoolLimits.RefillPause is var pausedAt && pausedAt > Now)
@@ -105,7 +105,7 @@ internal sealed class PoolFixture(
                 Act(action);
             actions += plan.Actions.Count;
             if (actions > 1000)
-                throw new InvalidOperationException("the planner does not come to rest");
+                throw new InvalidOperationException("the planner does not settle");
         }
     }
 
@@ -118,7 +118,7 @@ internal sealed class PoolFixture(
             [AddressFamily.InterNetwork],
             Now
         );
-        return outcome is AssignOutcome.Held held ? held.Attachment : throw new InvalidOperationException("the pool is empty");
+        return outcome is AssignOutcome.Assigned held ? held.Attachment : throw new InvalidOperationException("the pool is empty");
     }
 
     private void Act(PoolAction action)
@@ -144,7 +144,7 @@ internal sealed class PoolFixture(
                 _lastRelease = Now;
                 break;
             default:
-                throw new InvalidOperationException($"unnamed action {action}");
+                throw new InvalidOperationException($"unknown action {action}");
         }
     }
 

@@ -24,7 +24,7 @@ public sealed class PoolPlannerTests
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool(
+    public void Plan_settles_at_the_documented_pool(
         int warmEni,
         int warmIp,
         int minimumIp,
@@ -48,7 +48,7 @@ public sealed class PoolPlannerTests
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool_when_pods_arrive_at_once(
+    public void Plan_for_pods_that_arrive_together_settles_at_the_documented_pool(
         int warmEni,
         int warmIp,
         int minimumIp,
@@ -70,7 +70,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Plan_covers_many_waiting_pods_with_one_request_per_interface()
+    public void Plan_for_many_pending_ADDs_makes_one_request_per_interface()
     {
         var pool = new PoolFixture(maxInterfaces: 4, blocksPerInterface: 14, new PoolTargets { WarmIpTarget = 1 }).WithPrimary();
         pool.Waiting = 40;
@@ -89,7 +89,7 @@ public sealed class PoolPlannerTests
     [InlineData(6, 5)]
     [InlineData(2, 1)]
     [InlineData(1, 0)]
-    public void Plan_asks_for_no_more_on_a_new_interface_than_its_subnet_has_beside_the_interfaces_own_address(int free, int expected)
+    public void Plan_for_a_new_interface_requests_at_most_the_subnets_free_addresses(int free, int expected)
     {
         var pool = new PoolFixture(maxInterfaces: 3, blocksPerInterface: 14, new PoolTargets { WarmEniTarget = 1 }).WithPrimary();
         pool.Settle();
@@ -102,7 +102,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Plan_never_grows_beyond_max_pods_although_interfaces_are_filled_whole()
+    public void Plan_that_fills_whole_interfaces_stops_at_max_pods()
     {
         var pool = new PoolFixture(
             maxInterfaces: 3,
@@ -116,7 +116,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Plan_counts_cooling_addresses_as_not_available()
+    public void Plan_does_not_count_cooling_addresses_as_available()
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
         pool.Settle();
@@ -128,7 +128,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Plan_does_not_grow_for_an_address_that_leaves_cooldown_before_the_cloud_could_answer()
+    public void Plan_does_not_grow_when_a_cooldown_ends_within_the_growth_horizon()
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 1);
         pool.Settle();
@@ -138,7 +138,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Plan_tells_how_many_waiters_nothing_can_serve()
+    public void Plan_at_the_limit_reports_unservable_ADDs()
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         for (var pod = 0; pod < 9; pod++)
@@ -151,14 +151,14 @@ public sealed class PoolPlannerTests
         var plan = pool.Plan();
         Assert.Equal((2, (GrowthObstacleKind?)GrowthObstacleKind.InterfaceLimit), (plan.Unservable.Count, plan.Obstacle?.Kind));
         pool.Ledger.Release(pool.Ledger.Attachments()[0].Key, pool.Now);
-        // It cools for 30 s, and nobody waits that long.
+        // The address cools for 30 s, longer than the ADDs wait.
         Assert.Equal(2, pool.Plan().Unservable.Count);
         pool.Now += TimeSpan.FromSeconds(11);
         Assert.Equal([1L], pool.Plan().Unservable);
     }
 
     [Fact]
-    public void Plan_makes_no_action_while_an_obstacle_is_in_force_and_comes_back_when_it_ends()
+    public void Plan_with_obstacle_has_no_action_and_replans_at_its_end()
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         var until = pool.Now.AddSeconds(7);
@@ -173,7 +173,7 @@ public sealed class PoolPlannerTests
     [InlineData(0, 0, true)]
     [InlineData(1, 0, false)]
     [InlineData(0, 2, true)]
-    public void An_empty_pool_is_too_low_whatever_the_targets_say(int warmEni, int minimumIp, bool pods)
+    public void Empty_pool_is_too_low_with_any_targets(int warmEni, int minimumIp, bool pods)
     {
         var pool = Pool(warmEni, warmIp: 0, minimumIp);
         pool.Settle();
@@ -188,7 +188,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Surplus_addresses_go_back_after_the_interval_and_cooling_ones_do_not()
+    public void Surplus_is_released_after_retention_and_never_while_cooling()
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
         pool.Settle();
@@ -212,7 +212,7 @@ public sealed class PoolPlannerTests
         pool.Settle();
         pool.Now += PoolLimits.IdleBlock;
         pool.Settle();
-        // The second interface goes as a whole, and later.
+        // The second interface is removed as a whole, and later.
         Assert.Equal((2, 2), (pool.View.Interfaces.Count, pool.View.Total));
         pool.Now += PoolLimits.IdleInterface;
         pool.Settle();
@@ -222,7 +222,7 @@ public sealed class PoolPlannerTests
     [Theory]
     [InlineData(31, true)]
     [InlineData(32, false)]
-    public void Surplus_of_a_short_subnet_is_not_kept(int free, bool isReleased)
+    public void Surplus_of_a_nearly_exhausted_subnet_is_not_kept(int free, bool isReleased)
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 0);
         pool.Settle();
@@ -244,12 +244,12 @@ public sealed class PoolPlannerTests
         Assert.Equal(isReleased ? null : "kept in case the load comes back", pool.LastPlan.SurplusReport?.Why);
     }
 
-    /// <summary>Five ADDs in a moment: two addresses are missing, and five may be added ahead.</summary>
+    /// <summary>A burst of five ADDs: two addresses are missing, and five may be added ahead.</summary>
     [Theory]
     [InlineData(null, 2)]
     [InlineData(31, 2)]
     [InlineData(32, 7)]
-    public void What_the_next_moments_use_is_added_ahead_unless_the_subnet_is_short(int? free, int added)
+    public void Burst_adds_addresses_ahead_unless_the_subnet_is_nearly_exhausted(int? free, int added)
     {
         var pool = new PoolFixture(
             maxInterfaces: 3,
@@ -264,20 +264,20 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void What_is_added_ahead_makes_no_interface_of_its_own()
+    public void Addresses_added_ahead_never_cause_a_new_interface()
     {
         var pool = Pool(warmEni: 0, warmIp: 1, minimumIp: 3);
         pool.Settle();
         while (pool.View.Free > 0)
             pool.AddPod();
-        // One is missing and three are ahead: the new interface takes three, and no other is made for the fourth.
+        // One is missing and three are ahead: the new interface takes three, and no other is added for the fourth.
         var add = Assert.IsType<PoolAction.AddInterface>(Assert.Single(pool.Plan().Actions));
         Assert.Equal(3, add.Blocks.Count);
     }
 
-    /// <summary>An interface takes seconds, and costs the same whatever it brings.</summary>
+    /// <summary>An interface takes seconds, and costs the same whatever it carries.</summary>
     [Fact]
-    public void New_interface_is_not_waited_for_although_nobody_waits()
+    public void New_interface_is_added_at_once_although_no_ADD_is_pending()
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         pool.Settle();
@@ -287,7 +287,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Refill_that_nobody_waits_for_is_collected_until_ADDs_pause()
+    public void Refill_without_pending_ADD_is_collected_until_ADDs_pause()
     {
         var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
         pool.Settle();
@@ -301,7 +301,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void Refill_is_not_collected_while_an_ADD_is_pending_or_the_pool_would_run_empty()
+    public void Refill_for_pending_ADD_or_nearly_empty_pool_is_made_at_once()
     {
         var pool = Pool(warmEni: 0, warmIp: 8, minimumIp: 0);
         pool.Settle();
@@ -312,12 +312,12 @@ public sealed class PoolPlannerTests
         pool.Waiting = 0;
         for (var pod = 0; pod < 4; pod++)
             pool.AddPod();
-        // Five ADDs in a moment, and three addresses left.
+        // A burst of five ADDs, and three addresses left.
         Assert.NotEmpty(pool.Plan().Actions);
     }
 
     [Fact]
-    public void An_unused_interface_is_removed_only_when_old_enough_and_one_more_than_the_target_is_free()
+    public void Unused_interface_beyond_the_target_is_removed_after_retention()
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         pool.Settle();
@@ -345,7 +345,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void An_interface_that_pods_come_back_to_within_a_quarter_of_an_hour_is_never_given_back()
+    public void Interface_that_is_used_again_within_retention_is_kept()
     {
         var pool = Pool(warmEni: 1, warmIp: 0, minimumIp: 0);
         pool.Settle();
@@ -367,14 +367,14 @@ public sealed class PoolPlannerTests
             actions += pool.Settle();
         }
 
-        // Made once, for the first job.
+        // Added once, for the first job.
         Assert.Equal((2, 3), (actions, pool.View.Interfaces.Count));
     }
 
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    public void Growth_and_shrinking_do_not_take_turns(int warmEni)
+    public void Growth_and_release_do_not_alternate(int warmEni)
     {
         var pool = Pool(warmEni, warmIp: 0, minimumIp: 0);
         pool.Settle();
@@ -389,7 +389,7 @@ public sealed class PoolPlannerTests
     }
 
     [Fact]
-    public void The_primary_interface_is_never_removed()
+    public void Primary_interface_is_never_removed()
     {
         var pool = new PoolFixture(3, 3, new PoolTargets { WarmEniTarget = 0 }).WithPrimary();
         pool.Settle();

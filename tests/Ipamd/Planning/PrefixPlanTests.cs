@@ -5,7 +5,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Planning;
 
-/// <summary>The planner with prefix delegation, and where it meets single addresses.</summary>
+/// <summary>Plans with prefix delegation, and with both prefixes and single addresses.</summary>
 public sealed class PrefixPlanTests
 {
     private static readonly PoolTargets OneWarmPrefix = new() { UsesPrefixes = true, WarmPrefixTarget = 1 };
@@ -31,7 +31,7 @@ public sealed class PrefixPlanTests
 
     [Theory]
     [MemberData(nameof(DocumentedTargets))]
-    public void Plan_comes_to_rest_at_the_documented_pool(
+    public void Plan_settles_at_the_documented_pool(
         int warmPrefix,
         int warmIp,
         int minimumIp,
@@ -65,11 +65,11 @@ public sealed class PrefixPlanTests
         );
     }
 
-    /// <summary>A prefix takes one slot and one call: three single addresses would take three slots, and the tenth an interface.</summary>
+    /// <summary>A prefix takes one slot and one call: three single addresses would take three slots, and the tenth a new interface.</summary>
     [Theory]
     [InlineData(18)]
     [InlineData(19)]
-    public void Last_prefix_exceeds_what_the_node_can_run_and_nothing_is_added_after_it(int maxPods)
+    public void Last_prefix_may_exceed_max_pods_and_nothing_is_added_after_it(int maxPods)
     {
         var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 4 }, maxPods);
         pool.Settle();
@@ -103,7 +103,7 @@ public sealed class PrefixPlanTests
     }
 
     [Fact]
-    public void Single_addresses_stand_in_where_the_subnet_has_no_whole_prefix_and_go_back_when_it_has()
+    public void Single_addresses_replace_missing_prefixes_until_the_subnet_has_one()
     {
         var pool = Pool(OneWarmPrefix);
         pool.Obstacles = NoPrefixes("subnet-1");
@@ -126,7 +126,7 @@ public sealed class PrefixPlanTests
     }
 
     [Fact]
-    public void A_prefix_of_another_subnet_is_preferred_to_stand_ins()
+    public void Prefix_of_another_subnet_is_preferred_to_single_addresses()
     {
         var pool = Pool(OneWarmPrefix);
         pool.Subnets = [new SubnetCandidate("subnet-1", 4000), new SubnetCandidate("subnet-2", 100)];
@@ -138,7 +138,7 @@ public sealed class PrefixPlanTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Switching_the_mode_keeps_pods_and_leaves_nothing_of_the_other_mode_when_they_are_gone(bool toPrefixes)
+    public void Mode_switch_keeps_pods_and_releases_the_old_blocks_after_them(bool toPrefixes)
     {
         var before = Pool(new PoolTargets { UsesPrefixes = !toPrefixes });
         before.Settle();
@@ -160,7 +160,7 @@ public sealed class PrefixPlanTests
             after.Settle();
         }
 
-        Assert.All(pods, pod => Assert.NotNull(after.Ledger.Find(pod.Key)!.Addresses[0].Place));
+        Assert.All(pods, pod => Assert.NotNull(after.Ledger.Find(pod.Key)!.Addresses[0].Slot));
         foreach (var pod in pods)
             after.Ledger.Release(pod.Key, after.Now);
         for (var minute = 0; minute < 10; minute++)
@@ -174,7 +174,7 @@ public sealed class PrefixPlanTests
     }
 
     [Fact]
-    public void Waiting_pods_are_covered_by_one_sized_request_for_prefixes()
+    public void Pending_ADDs_cause_one_sized_request_for_prefixes()
     {
         var pool = Pool(new PoolTargets { UsesPrefixes = true, WarmIpTarget = 1 });
         pool.Waiting = 40;

@@ -25,9 +25,9 @@ public sealed class GrowthBackoffTests
     }
 
     [Fact]
-    public void A_budget_too_small_for_an_interface_stands_against_new_ones_until_its_tokens_return()
+    public void Local_budget_for_an_interface_blocks_new_interfaces_until_its_tokens()
     {
-        _backoff.Failed(Spent(TimeSpan.FromSeconds(12)), target: null, "subnet-1", Blocks, () => false);
+        _backoff.Failed(LocalBudgetUsedUp(TimeSpan.FromSeconds(12)), target: null, "subnet-1", Blocks, () => false);
 
         var view = _backoff.View();
         Assert.Null(view.Everything);
@@ -40,9 +40,9 @@ public sealed class GrowthBackoffTests
     }
 
     [Fact]
-    public void A_budget_too_small_for_blocks_stands_against_everything_until_its_tokens_return()
+    public void Local_budget_for_blocks_blocks_all_growth_until_its_tokens()
     {
-        _backoff.Failed(Spent(TimeSpan.FromSeconds(11)), Eni, "subnet-1", Blocks, () => false);
+        _backoff.Failed(LocalBudgetUsedUp(TimeSpan.FromSeconds(11)), Eni, "subnet-1", Blocks, () => false);
 
         Assert.Equal(_time.GetUtcNow() + TimeSpan.FromSeconds(11), _backoff.View().Everything!.Until);
         _time.Advance(TimeSpan.FromSeconds(11));
@@ -50,7 +50,7 @@ public sealed class GrowthBackoffTests
     }
 
     [Fact]
-    public void Throttling_by_the_cloud_pauses_everything_longer_each_time()
+    public void Throttling_by_the_cloud_backs_off_exponentially()
     {
         var pauses = new List<TimeSpan>();
         for (var time = 0; time < 5; time++)
@@ -71,6 +71,6 @@ public sealed class GrowthBackoffTests
         Assert.InRange(pauses[^1], TimeSpan.FromSeconds(8), PoolLimits.LongestBackoff);
     }
 
-    private static CloudException Spent(TimeSpan retryAfter) =>
+    private static CloudException LocalBudgetUsedUp(TimeSpan retryAfter) =>
         new(CloudErrorKind.Throttled, "CreateInterface", ApiRateLimiter.LocalBudgetCode, "used up") { RetryAfter = retryAfter };
 }

@@ -9,15 +9,13 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>
-/// Addresses of sandboxes that ended without a DEL: released as soon as it is certain that nothing uses them, and never before.
-/// </summary>
+/// <summary>Addresses of sandboxes that ended without a DEL are released as soon as they are certainly unused, and never before.</summary>
 public sealed class LostDeleteTests
 {
     private readonly PoolHarness _pool = new(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
 
     [Fact]
-    public async Task Nothing_left_in_the_kernel_at_two_looks_ten_seconds_apart_releases_an_old_attachment()
+    public async Task Attachment_unused_at_two_checks_ten_seconds_apart_is_released()
     {
         await _pool.StepAsync();
         await _pool.AddAsync("lost");
@@ -27,14 +25,14 @@ public sealed class LostDeleteTests
             Assert.Equal(expected, _pool.View.Assigned);
         }
 
-        // It has cooled since the first of the two looks.
+        // It has cooled since the first of the two checks.
         Assert.Equal(1, _pool.View.Cooling);
         await PassAsync(20);
         Assert.Equal((0, 3), (_pool.View.Cooling, _pool.View.Free));
     }
 
     [Fact]
-    public async Task A_namespace_that_is_certainly_gone_needs_no_minimum_age()
+    public async Task Attachment_without_namespace_needs_no_minimum_age()
     {
         _pool.Host.SeesNamespaces = true;
         await _pool.StepAsync();
@@ -45,9 +43,9 @@ public sealed class LostDeleteTests
         Assert.Equal(0, _pool.View.Assigned);
     }
 
-    /// <summary>The second look must not start over with each restart: a daemon in a crash loop would never release anything.</summary>
+    /// <summary>The confirmation must not start over with each restart: a daemon in a crash loop would never release anything.</summary>
     [Fact]
-    public async Task A_restart_between_the_two_looks_does_not_start_over()
+    public async Task Restart_between_the_two_checks_does_not_start_over()
     {
         _pool.Host.SeesNamespaces = true;
         await _pool.StepAsync();
@@ -64,7 +62,7 @@ public sealed class LostDeleteTests
     }
 
     [Fact]
-    public async Task Pods_that_wait_on_a_full_node_make_the_kernel_be_looked_at_at_once()
+    public async Task Pending_ADD_on_a_full_node_triggers_a_kernel_check()
     {
         _pool.Host.SeesNamespaces = true;
         await _pool.StepAsync();
@@ -80,29 +78,29 @@ public sealed class LostDeleteTests
         await PassAsync(10);
         Assert.Null(_pool.Ledger.Find(PoolHarness.Key("lost")));
         Assert.IsType<AddOutcome.NoAddress>(await waiting);
-        // Cooled since the first look, 10 s before.
+        // It has cooled since the first check, 10 s before.
         await PassAsync(20);
-        Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("waiting"));
+        Assert.IsType<AddOutcome.Assigned>(await _pool.AddAsync("waiting"));
     }
 
     [Theory]
     [InlineData("route")]
     [InlineData("veth")]
     [InlineData("namespace")]
-    public async Task Anything_that_comes_back_between_two_looks_makes_the_attachment_live_again(string evidence)
+    public async Task Usage_between_two_checks_keeps_the_attachment(string usage)
     {
         _pool.Host.SeesNamespaces = true;
         await _pool.StepAsync();
-        var address = Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        var address = Assert.IsType<AddOutcome.Assigned>(await _pool.AddAsync("a")).Attachment.Addresses[0].Address;
         await PassAsync(67);
         Assert.NotNull(_pool.Ledger.Find(PoolHarness.Key("a"))!.UnusedSince);
-        if (evidence == "route")
+        if (usage == "route")
             _pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth")
+        if (usage == "veth")
             _pool.Host.Links.Add("eni" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
-        if (evidence == "namespace")
+        if (usage == "namespace")
             _pool.Host.Namespaces.Add("/run/netns/a");
-        // Age apart, which its namespace ends: what is not gone for certain counts from the ADD.
+        // Except for the minimum age, which ends with the namespace: without proof that it is gone, it counts from the ADD.
         await PassAsync(200);
         await PassAsync(67);
         Assert.Null(_pool.Ledger.Find(PoolHarness.Key("a"))?.UnusedSince);
@@ -110,37 +108,37 @@ public sealed class LostDeleteTests
     }
 
     /// <summary>
-    /// Lost checkpoint, DEL of the old sandbox and ADD of a new one under the same name: the link carries the new one's address, so the
-    /// recovered one ends.
+    /// After a lost checkpoint, a DEL of the old sandbox and an ADD of a new one under the same name: the link carries the new one's
+    /// address, so the recovered one is released.
     /// </summary>
     [Fact]
-    public async Task A_recreated_pod_does_not_keep_the_address_of_its_sandbox_of_before()
+    public async Task Recreated_pod_does_not_keep_the_address_of_its_old_sandbox()
     {
         var link = "eni" + KernelUsage.LinkSuffix(new PodReference("default", "ss-0"));
         await _pool.StepAsync();
         var old = _pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         _pool.Host.Route(link, old);
-        _pool.Evidence.ReserveInUse();
-        var held = Assert.IsType<AddOutcome.Held>(await _pool.AddAsync("ss-0")).Attachment.Addresses[0].Address;
+        _pool.Usage.ReserveInUse();
+        var current = Assert.IsType<AddOutcome.Assigned>(await _pool.AddAsync("ss-0")).Attachment.Addresses[0].Address;
         _pool.Host.Pods.Clear();
-        _pool.Host.Route(link, held);
-        // As a repair once put it back.
+        _pool.Host.Route(link, current);
+        // As an earlier repair restored it.
         _pool.Host.Route(link, old);
         await PassAsync(67);
         await PassAsync(10);
-        Assert.Equal(held, Assert.Single(_pool.Ledger.Attachments()).Addresses[0].Address);
+        Assert.Equal(current, Assert.Single(_pool.Ledger.Attachments()).Addresses[0].Address);
     }
 
     [Fact]
-    public async Task A_del_ends_what_was_recovered_for_its_pod()
+    public async Task DEL_releases_the_recovered_address_of_its_pod()
     {
         var link = "eni" + KernelUsage.LinkSuffix(new PodReference("default", "ss-0"));
         await _pool.StepAsync();
         var old = _pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         _pool.Host.Route(link, old);
-        _pool.Evidence.ReserveInUse();
+        _pool.Usage.ReserveInUse();
 
-        // A late DEL of another sandbox of that name: the address is still routed, so it is somebody's.
+        // A late DEL of another sandbox of that name: the address is still routed, so it is in use.
         Assert.Null(await _pool.DeleteAsync("ss-0"));
         Assert.Equal(1, _pool.View.Assigned);
 
@@ -151,7 +149,7 @@ public sealed class LostDeleteTests
     }
 
     [Fact]
-    public void After_a_reboot_all_that_is_not_in_use_cools_since_the_kernel_started()
+    public void Reboot_releases_unused_addresses_as_of_the_boot()
     {
         var written = new ClockReading(_pool.Time.GetUtcNow(), TimeSpan.FromHours(5)) { BootId = "before" };
         var now = new ClockReading(_pool.Time.GetUtcNow().AddMinutes(2), TimeSpan.FromSeconds(20)) { BootId = "after" };
@@ -166,13 +164,13 @@ public sealed class LostDeleteTests
         );
         _pool.Host.Route("eni0123456789a", IPAddress.Parse("10.0.0.6"));
 
-        _pool.Evidence.ReleaseAfterReboot(now.BootedAt);
+        _pool.Usage.ReleaseAfterReboot(now.BootedAt);
         Assert.Equal("b", Assert.Single(_pool.Ledger.Attachments()).Key.ContainerId);
         Assert.Equal(now.BootedAt + TimeSpan.FromSeconds(30), Assert.Single(_pool.Ledger.CooldownEnds(now.Now)));
     }
 
     [Fact]
-    public void A_boot_that_nobody_can_tell_is_no_other_boot()
+    public void Unknown_boot_id_is_no_reboot()
     {
         var known = new ClockReading(DateTimeOffset.UnixEpoch, TimeSpan.Zero) { BootId = "one" };
         Assert.False(known.IsAfterRebootSince(known with { BootId = null }));
@@ -191,7 +189,7 @@ public sealed class LostDeleteTests
         {
             Key = PoolHarness.Key(container),
             Pod = new PodReference("default", container),
-            Addresses = [new HeldAddress(IPAddress.Parse(address), null)],
+            Addresses = [new AttachmentAddress(IPAddress.Parse(address), null)],
             AssignedAt = assignedAt,
         };
 }

@@ -9,13 +9,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>
-/// What the cloud's refusals cost: calls that are not made again and again, interfaces that are not thrown away, reasons that are told.
-/// </summary>
+/// <summary>The cost of failures of the cloud: calls that are not repeated, interfaces that are kept, reasons that are reported.</summary>
 public sealed class ObstacleTests
 {
     [Fact]
-    public async Task A_limit_of_interfaces_that_stays_is_tried_less_and_less_often()
+    public async Task Persistent_interface_limit_is_retried_with_backoff()
     {
         var pool = new PoolHarness(new FakeCloud(maxInterfaces: 1).WithPrimary(3));
         await RunAsync(pool, TimeSpan.FromHours(2), () => pool.Cloud.FailNext("AttachInterface", CloudErrorKind.InterfaceLimit), pod: true);
@@ -24,7 +22,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task A_release_that_is_always_refused_is_tried_less_and_less_often()
+    public async Task Persistently_rejected_release_is_retried_with_backoff()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await RunAsync(pool, TimeSpan.FromHours(2), () => pool.Cloud.FailNext("UnassignBlocks", CloudErrorKind.NotPermitted));
@@ -32,7 +30,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task A_new_interface_is_kept_while_the_cloud_throttles_its_attachment()
+    public async Task New_interface_is_kept_while_the_cloud_throttles_its_attachment()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -48,7 +46,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task An_interface_that_is_not_found_a_moment_after_it_was_made_is_attached_later_and_not_left_behind()
+    public async Task New_interface_that_is_not_found_yet_is_attached_later()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -65,7 +63,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task A_create_that_is_not_permitted_does_not_stop_the_interfaces_that_are_there_from_growing()
+    public async Task Forbidden_create_does_not_stop_growth_of_existing_interfaces()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
@@ -74,7 +72,7 @@ public sealed class ObstacleTests
         {
             var add = pool.AddAsync($"p{index}");
             await pool.StepAsync();
-            Assert.IsType<AddOutcome.Held>(await add);
+            Assert.IsType<AddOutcome.Assigned>(await add);
         }
 
         var fourth = pool.AddAsync("p3");
@@ -83,7 +81,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task An_add_whose_time_is_up_says_what_stood_against_it()
+    public async Task Timed_out_ADD_reports_the_obstacle()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(3));
         foreach (var operation in new[] { "AssignBlocks", "CreateInterface" })
@@ -101,7 +99,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task An_operators_interface_that_the_daemon_tagged_is_not_cleaned_up_and_not_tied_to_the_node()
+    public async Task Tagged_interface_of_an_operator_is_neither_deleted_nor_changed()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -145,7 +143,7 @@ public sealed class ObstacleTests
     }
 
     [Fact]
-    public async Task An_address_is_not_given_out_while_the_kernel_cannot_be_asked_about_it()
+    public async Task Address_is_not_assigned_while_the_kernel_cannot_be_read()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
         await pool.StepAsync();
@@ -171,14 +169,14 @@ public sealed class ObstacleTests
 
     private static int Calls(PoolHarness pool, string operation) => pool.Cloud.Calls.Count(call => call == operation);
 
-    private static async Task RunAsync(PoolHarness pool, TimeSpan length, Action refuse, bool pod = false)
+    private static async Task RunAsync(PoolHarness pool, TimeSpan length, Action fail, bool pod = false)
     {
         await pool.StepAsync();
         if (pod)
             await pool.AddAsync("a");
         for (var end = pool.Time.GetUtcNow() + length; pool.Time.GetUtcNow() < end; pool.Time.Advance(TimeSpan.FromSeconds(20)))
         {
-            refuse();
+            fail();
             await pool.StepAsync();
             pool.Cloud.Forgive();
         }

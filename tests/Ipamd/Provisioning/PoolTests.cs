@@ -15,19 +15,19 @@ namespace VpcCni.Ipamd.Tests.Provisioning;
 public sealed class PoolTests
 {
     [Fact]
-    public async Task An_add_is_served_from_the_warm_pool_without_any_cloud_call()
+    public async Task ADD_with_a_warm_pool_makes_no_cloud_call()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         await pool.StepAsync();
         var calls = pool.Cloud.Calls.Count;
-        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a"));
         Assert.Equal(calls, pool.Cloud.Calls.Count);
-        Assert.Equal(0, held.Attachment.Addresses[0].Place!.Value.DeviceIndex);
+        Assert.Equal(0, assigned.Attachment.Addresses[0].Slot!.Value.DeviceIndex);
         Assert.Equal(PoolHarness.Key("a"), Assert.Single(CheckpointFormat.Read(pool.File.Content).Attachments).Key);
     }
 
     [Fact]
-    public async Task Adds_that_find_the_pool_empty_wait_and_are_served_by_one_request_per_interface()
+    public async Task ADDs_on_an_empty_pool_are_served_by_one_request_per_interface()
     {
         var pool = new PoolHarness(
             new FakeCloud(4, 15).WithPrimary(),
@@ -39,7 +39,7 @@ public sealed class PoolTests
         Assert.All(adds, add => Assert.False(add.IsCompleted));
         await pool.StepAsync();
         var addresses = (await Task.WhenAll(adds))
-            .Select(outcome => Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address)
+            .Select(outcome => Assert.IsType<AddOutcome.Assigned>(outcome).Attachment.Addresses[0].Address)
             .ToArray();
         Assert.Equal(40, addresses.Distinct().Count());
         Assert.Equal(1, pool.Cloud.Calls.Count(call => call == "AssignBlocks"));
@@ -47,7 +47,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task Waiting_adds_are_served_in_the_order_of_their_arrival()
+    public async Task Pending_ADDs_are_served_in_order_of_arrival()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
@@ -69,12 +69,12 @@ public sealed class PoolTests
         var fourth = pool.AddAsync("fourth");
         pool.Time.Advance(TimeSpan.FromSeconds(10));
         pool.Waiting.Serve();
-        Assert.IsType<AddOutcome.Held>(await third);
+        Assert.IsType<AddOutcome.Assigned>(await third);
         Assert.False(fourth.IsCompleted);
     }
 
     [Fact]
-    public async Task A_client_that_goes_away_leaves_its_place_and_holds_nothing()
+    public async Task ADD_whose_client_goes_away_leaves_the_queue_without_address()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         using var client = new CancellationTokenSource();
@@ -84,13 +84,13 @@ public sealed class PoolTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => add);
         Assert.Equal(1, pool.Waiting.Demand);
         await pool.StepAsync();
-        Assert.IsType<AddOutcome.Held>(await stays);
+        Assert.IsType<AddOutcome.Assigned>(await stays);
         Assert.Null(pool.Ledger.Find(PoolHarness.Key("gone")));
         Assert.Equal(1, pool.View.Assigned);
     }
 
     [Fact]
-    public async Task An_add_that_waited_its_time_says_so_and_holds_nothing()
+    public async Task ADD_that_times_out_reports_the_wait_and_has_no_address()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(20));
         var add = pool.AddAsync("a");
@@ -104,11 +104,7 @@ public sealed class PoolTests
     [Theory]
     [InlineData(CloudErrorKind.SubnetExhausted, GrowthObstacleKind.SubnetExhausted, "the subnet has no free address")]
     [InlineData(CloudErrorKind.NotPermitted, GrowthObstacleKind.NotPermitted, "not permitted")]
-    internal async Task An_add_that_nothing_can_serve_in_time_fails_at_once_with_the_reason(
-        CloudErrorKind failure,
-        GrowthObstacleKind kind,
-        string words
-    )
+    internal async Task Unservable_ADD_fails_at_once_with_the_reason(CloudErrorKind failure, GrowthObstacleKind kind, string words)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", failure, times: 5);
@@ -122,13 +118,13 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_full_node_says_that_its_interface_limit_is_reached()
+    public async Task ADD_on_a_full_node_reports_the_interface_limit()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         for (var index = 0; index < 9; index++)
         {
             await pool.StepAsync();
-            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+            Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync($"p{index}"));
         }
 
         await pool.StepAsync();
@@ -138,20 +134,20 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task Full_node_says_when_an_address_has_cooled_and_an_add_that_can_wait_so_long_does()
+    public async Task ADD_on_a_full_node_waits_for_a_cooldown_that_ends_in_time()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.FromSeconds(20));
         for (var index = 0; index < 9; index++)
         {
             await pool.StepAsync();
-            Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
+            Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync($"p{index}"));
         }
 
         await pool.DeleteAsync("p0");
         var early = pool.AddAsync("early");
         await pool.StepAsync();
         Assert.Contains(
-            "1 cooling, the first of them until 30 s from now",
+            "1 cooling, the first of them for another 30 s",
             Assert.IsType<AddOutcome.NoAddress>(await early).Reason,
             StringComparison.Ordinal
         );
@@ -166,11 +162,11 @@ public sealed class PoolTests
             await pool.StepAsync();
         }
 
-        Assert.IsType<AddOutcome.Held>(await late);
+        Assert.IsType<AddOutcome.Assigned>(await late);
     }
 
     [Fact]
-    public async Task An_add_outlives_throttling_that_ends_within_its_wait()
+    public async Task ADD_survives_throttling_that_ends_within_its_wait()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled);
@@ -180,11 +176,11 @@ public sealed class PoolTests
         Assert.False(add.IsCompleted);
         pool.Time.Advance(outcome.NextAt - pool.Time.GetUtcNow());
         await pool.StepAsync();
-        Assert.IsType<AddOutcome.Held>(await add);
+        Assert.IsType<AddOutcome.Assigned>(await add);
     }
 
     [Fact]
-    public async Task Pauses_after_repeated_failures_grow_and_stay_bounded()
+    public async Task Backoff_grows_and_stays_bounded()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.Throttled, times: 12);
@@ -208,7 +204,7 @@ public sealed class PoolTests
     [InlineData("CreateInterface")]
     [InlineData("AttachInterface")]
     [InlineData("SetDeleteOnTermination")]
-    public async Task An_addition_whose_call_was_not_answered_is_gone_on_with_and_nothing_is_made_twice(string operation)
+    public async Task Addition_with_unanswered_call_is_resumed_without_duplicates(string operation)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -222,7 +218,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_interface_that_cannot_be_attached_is_taken_back()
+    public async Task Interface_that_cannot_be_attached_is_deleted()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -235,7 +231,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_interface_that_the_kernel_does_not_show_is_taken_back_and_gives_no_address()
+    public async Task Interface_without_link_is_deleted_and_provides_no_address()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -247,7 +243,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_attached_interface_that_cannot_be_wired_gives_no_address_until_it_can()
+    public async Task Interface_whose_link_fails_provides_no_address_until_it_works()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, provisioningDisabled: true);
@@ -266,7 +262,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task Nothing_is_given_back_while_the_kernel_routes_it_to_a_pod()
+    public async Task Address_that_the_kernel_routes_to_a_pod_is_not_released()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
@@ -277,7 +273,7 @@ public sealed class PoolTests
         Assert.Contains(inUse, pool.Cloud.Interfaces[0].Blocks);
         Assert.Equal((2, 1, 1), (pool.View.Total, pool.View.Assigned, pool.View.Free));
         pool.Host.Pods.Clear();
-        for (var look = 0; look < 8; look++)
+        for (var check = 0; check < 8; check++)
         {
             pool.Time.Advance(TimeSpan.FromSeconds(67));
             await pool.StepAsync();
@@ -287,7 +283,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_release_that_fails_leaves_the_addresses_usable()
+    public async Task Failed_release_leaves_the_addresses_assignable()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
@@ -298,7 +294,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_unused_interface_is_detached_unwired_and_deleted()
+    public async Task Unused_interface_is_detached_cleaned_up_and_deleted()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -314,7 +310,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_detached_interface_is_deleted_although_its_rule_cannot_be_removed()
+    public async Task Detached_interface_is_deleted_although_its_rule_remains()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -328,7 +324,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_checkpoint_that_cannot_be_written_fails_the_add_and_the_address_is_free_again()
+    public async Task ADD_with_failed_checkpoint_fails_and_frees_the_address()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -336,11 +332,11 @@ public sealed class PoolTests
         await Assert.ThrowsAsync<IOException>(() => pool.AddAsync("a"));
         Assert.Equal((3, 0), (pool.View.Free, pool.View.Cooling));
         pool.File.RefuseWrites = false;
-        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a"));
     }
 
     [Fact]
-    public async Task A_del_succeeds_although_the_checkpoint_cannot_be_written_and_the_file_catches_up()
+    public async Task DEL_with_failed_checkpoint_succeeds_and_is_written_later()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -356,7 +352,7 @@ public sealed class PoolTests
     [Theory]
     [InlineData(CloudErrorKind.Transient, 0)]
     [InlineData(CloudErrorKind.Throttled, 3)]
-    internal async Task A_release_without_a_certain_outcome_is_not_used_again_before_an_observation(CloudErrorKind failure, int free)
+    internal async Task Release_with_unknown_outcome_stays_unassignable(CloudErrorKind failure, int free)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
@@ -370,7 +366,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_failed_release_does_not_stop_growth()
+    public async Task Failed_release_does_not_stop_growth()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 });
         await pool.StepAsync();
@@ -382,12 +378,12 @@ public sealed class PoolTests
         {
             var add = pool.AddAsync($"p{index}");
             await pool.StepAsync();
-            Assert.IsType<AddOutcome.Held>(await add);
+            Assert.IsType<AddOutcome.Assigned>(await add);
         }
     }
 
     [Fact]
-    public async Task An_add_whose_growth_fails_for_good_is_told_in_the_same_step()
+    public async Task ADD_whose_growth_is_impossible_fails_in_the_same_step()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         pool.Cloud.FailNext("AssignBlocks", CloudErrorKind.NotPermitted);
@@ -399,18 +395,18 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_repeated_add_is_answered_although_others_wait()
+    public async Task Repeated_ADD_is_served_before_pending_ones()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(1), provisioningDisabled: true);
         await pool.StepAsync();
         await pool.AddAsync("a");
         var waits = pool.AddAsync("waits");
-        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a"));
         Assert.False(waits.IsCompleted);
     }
 
     [Fact]
-    public async Task An_add_that_is_undone_does_not_take_the_address_from_the_retry_of_the_same_add()
+    public async Task Rolled_back_ADD_does_not_free_the_address_of_its_retry()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary());
         using var client = new CancellationTokenSource();
@@ -419,12 +415,12 @@ public sealed class PoolTests
         await client.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         await pool.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await retry).Attachment;
-        Assert.Equal(held.Addresses, pool.Ledger.Find(PoolHarness.Key("a"))!.Addresses);
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await retry).Attachment;
+        Assert.Equal(assigned.Addresses, pool.Ledger.Find(PoolHarness.Key("a"))!.Addresses);
     }
 
     [Fact]
-    public async Task A_pod_that_the_reference_took_over_from_a_runtime_can_be_deleted()
+    public async Task Pod_that_the_reference_adopted_from_a_runtime_can_be_deleted()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -440,20 +436,20 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_cloud_that_does_not_answer_leaves_serving_as_it_was()
+    public async Task ADDs_are_served_while_the_cloud_does_not_answer()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a"));
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a"));
         pool.Cloud.FailNext("DescribeAttachedInterfaces", CloudErrorKind.Transient);
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
-        Assert.Equal(held.Attachment.Key, pool.Ledger.Find(PoolHarness.Key("a"))!.Key);
-        Assert.IsType<AddOutcome.Held>(await pool.AddAsync("b"));
+        Assert.Equal(assigned.Attachment.Key, pool.Ledger.Find(PoolHarness.Key("a"))!.Key);
+        Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("b"));
     }
 
     [Fact]
-    public async Task An_answer_without_a_primary_interface_is_not_believed()
+    public async Task Answer_without_a_primary_interface_is_rejected()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -466,14 +462,14 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_address_that_somebody_takes_away_under_a_pod_is_reported_and_not_given_to_another()
+    public async Task Address_taken_from_a_live_pod_is_reported()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
         pool.Cloud.Change(
             new NetworkInterfaceId("eni-0"),
-            item => item with { Blocks = [.. item.Blocks.Where(block => !block.Contains(held))] }
+            item => item with { Blocks = [.. item.Blocks.Where(block => !block.Contains(assigned))] }
         );
         pool.Time.Advance(TimeSpan.FromMinutes(2));
         await pool.StepAsync();
@@ -483,29 +479,29 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task Addresses_in_use_without_a_record_are_held_until_the_kernel_shows_them_no_more()
+    public async Task Unrecorded_address_in_use_is_reserved_until_the_route_is_gone()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.Interfaces.ObserveAsync(default);
         var inUse = pool.View.Interfaces[0].Blocks[0].Range.BaseAddress;
         pool.Host.Route("eni0123456789a", inUse);
-        pool.Evidence.ReserveInUse();
+        pool.Usage.ReserveInUse();
         Assert.Equal(1, pool.View.Assigned);
         await pool.StepAsync();
-        Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
+        Assert.NotEqual(inUse, Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
         pool.Host.Pods.Clear();
-        for (var look = 0; look < 2; look++)
+        for (var check = 0; check < 2; check++)
         {
             pool.Time.Advance(TimeSpan.FromMinutes(2));
             await pool.StepAsync();
         }
 
-        // It has cooled since the first of the two looks.
+        // It has cooled since the first of the two checks.
         Assert.Equal((1, 0, 2), (pool.View.Assigned, pool.View.Cooling, pool.View.Free));
     }
 
     [Fact]
-    public async Task An_address_that_is_configured_on_a_link_of_the_host_is_no_pods()
+    public async Task Address_on_a_link_of_the_host_is_not_assigned()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(2), provisioningDisabled: true);
         var own = pool.Cloud.Interfaces[0].Blocks[0].BaseAddress;
@@ -515,13 +511,13 @@ public sealed class PoolTests
             new LinkAddress("eth0", pool.Cloud.Interfaces[0].PrimaryAddress),
         ]);
         await pool.StepAsync();
-        var held = Assert.Single(pool.Ledger.Attachments());
-        Assert.Equal((true, "eth0", own), (held.IsHostOwned, held.Key.ContainerId, held.Addresses[0].Address));
-        Assert.NotEqual(own, Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
-        // No pod: nothing is declared for it.
+        var assigned = Assert.Single(pool.Ledger.Attachments());
+        Assert.Equal((true, "eth0", own), (assigned.IsHostOwned, assigned.Key.ContainerId, assigned.Addresses[0].Address));
+        Assert.NotEqual(own, Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address);
+        // Not a pod: no host network state is declared for it.
         Assert.Single(HostNetworkDeclaration.Of(pool.Ledger, null, new NetworkRanges(), pool.Time.GetUtcNow()).Pods);
         pool.Host.Addresses.Clear();
-        for (var look = 0; look < 2; look++)
+        for (var check = 0; check < 2; check++)
         {
             pool.Time.Advance(TimeSpan.FromMinutes(2));
             await pool.StepAsync();
@@ -531,11 +527,11 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_cooling_address_that_is_still_routed_to_a_pod_is_not_handed_out_when_its_cooldown_ends()
+    public async Task Cooling_address_that_is_still_routed_stays_unassignable()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
-        var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        var address = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
         pool.Host.Route("eni0123456789a", address);
         await pool.DeleteAsync("a");
         var outcome = await pool.StepAsync();
@@ -544,7 +540,7 @@ public sealed class PoolTests
         await pool.StepAsync();
         pool.Time.Advance(TimeSpan.FromSeconds(10));
         var others = new[] { await pool.AddAsync("b"), await pool.AddAsync("c") };
-        Assert.DoesNotContain(address, others.Select(other => Assert.IsType<AddOutcome.Held>(other).Attachment.Addresses[0].Address));
+        Assert.DoesNotContain(address, others.Select(other => Assert.IsType<AddOutcome.Assigned>(other).Attachment.Addresses[0].Address));
         Assert.Equal((3, 0), (pool.View.Assigned, pool.View.Free));
     }
 
@@ -552,18 +548,18 @@ public sealed class PoolTests
     [InlineData("route")]
     [InlineData("veth")]
     [InlineData("namespace")]
-    public async Task An_attachment_of_which_anything_is_left_is_never_given_back(string evidence)
+    public async Task Attachment_with_a_trace_in_the_kernel_is_never_released(string usage)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), provisioningDisabled: true);
         await pool.StepAsync();
-        var address = Assert.IsType<AddOutcome.Held>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
-        if (evidence == "route")
+        var address = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync("a")).Attachment.Addresses[0].Address;
+        if (usage == "route")
             pool.Host.Route("eni0123456789a", address);
-        if (evidence == "veth")
+        if (usage == "veth")
             pool.Host.Links.Add("cali" + KernelUsage.LinkSuffix(new PodReference("default", "a")));
-        if (evidence == "namespace")
+        if (usage == "namespace")
             pool.Host.Namespaces.Add("/run/netns/a");
-        for (var look = 0; look < 8; look++)
+        for (var check = 0; check < 8; check++)
         {
             pool.Time.Advance(TimeSpan.FromSeconds(67));
             await pool.StepAsync();
@@ -576,14 +572,14 @@ public sealed class PoolTests
     [InlineData("kube-system", "coredns-57ff979f67-qqbdh", "b5faff8a083")]
     [InlineData("kube-system", "coredns-57ff979f67-8ns9b", "9571956a6cc")]
     [InlineData("default", "sample-pod", "cc21c2d7785")]
-    public void Names_of_pods_host_interfaces_are_those_of_the_reference(string podNamespace, string name, string suffix) =>
+    public void Names_of_host_links_are_those_of_the_reference(string podNamespace, string name, string suffix) =>
         Assert.Equal(suffix, KernelUsage.LinkSuffix(new PodReference(podNamespace, name)));
 
     [Theory]
     [InlineData("CreateInterface")]
     [InlineData("AttachInterface")]
     [InlineData("SetDeleteOnTermination")]
-    public async Task An_addition_that_a_crash_interrupts_is_finished_by_the_next_daemon(string operation)
+    public async Task Addition_interrupted_by_a_crash_is_completed_by_the_next_run(string operation)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -603,7 +599,7 @@ public sealed class PoolTests
     [InlineData("DetachInterface")]
     [InlineData("DescribeAttachedInterfaces")]
     [InlineData("DeleteInterface")]
-    public async Task A_removal_that_a_crash_interrupts_is_finished_by_the_next_daemon(string operation)
+    public async Task Removal_interrupted_by_a_crash_is_completed_by_the_next_run(string operation)
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3));
         await pool.StepAsync();
@@ -628,7 +624,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task An_own_interface_that_would_outlive_the_node_is_mended_by_the_next_observation()
+    public async Task Interface_that_would_outlive_the_node_is_repaired_on_observation()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -651,7 +647,7 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task Provisioning_disabled_never_changes_the_cloud()
+    public async Task Disabled_provisioning_never_changes_the_cloud()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(3), new PoolTargets { WarmIpTarget = 1 }, provisioningDisabled: true);
         for (var index = 0; index < 3; index++)
@@ -664,31 +660,31 @@ public sealed class PoolTests
     }
 
     [Fact]
-    public async Task A_zero_wait_fails_an_add_on_an_empty_pool_at_once()
+    public async Task ADD_with_zero_wait_fails_at_once_on_an_empty_pool()
     {
         var pool = new PoolHarness(new FakeCloud().WithPrimary(), addWait: TimeSpan.Zero);
         Assert.IsType<AddOutcome.NoAddress>(await pool.AddAsync("a"));
     }
 
     [Fact]
-    public async Task A_restored_attachment_is_answered_before_the_cloud_and_again_after_it()
+    public async Task Restored_attachment_is_served_before_the_cloud_answers()
     {
         var before = new PoolHarness(new FakeCloud().WithPrimary(3));
         await before.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await before.AddAsync("a")).Attachment;
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await before.AddAsync("a")).Attachment;
         var after = new PoolHarness(before.Cloud);
         after.Ledger.Restore(CheckpointFormat.Read(before.File.Content), new ClockReading(after.Time.GetUtcNow(), TimeSpan.Zero));
-        var again = Assert.IsType<AddOutcome.Held>(await after.AddAsync("a")).Attachment;
-        Assert.Equal(held.Addresses, again.Addresses);
+        var again = Assert.IsType<AddOutcome.Assigned>(await after.AddAsync("a")).Attachment;
+        Assert.Equal(assigned.Addresses, again.Addresses);
         await after.StepAsync();
         Assert.NotEqual(
-            held.Addresses[0].Address,
-            Assert.IsType<AddOutcome.Held>(await after.AddAsync("b")).Attachment.Addresses[0].Address
+            assigned.Addresses[0].Address,
+            Assert.IsType<AddOutcome.Assigned>(await after.AddAsync("b")).Attachment.Addresses[0].Address
         );
     }
 
     [Fact]
-    public async Task An_attachment_of_another_daemons_file_learns_its_place_from_the_first_observation()
+    public async Task Attachment_of_another_daemons_file_gets_its_slot_on_observation()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var address = cloud.Interfaces[0].Blocks[1].BaseAddress;
@@ -704,12 +700,12 @@ public sealed class PoolTests
         var add = pool.AddAsync("a");
         Assert.False(add.IsCompleted);
         await pool.StepAsync();
-        var held = Assert.IsType<AddOutcome.Held>(await add).Attachment.Addresses[0];
-        Assert.Equal((address, 0), (held.Address, held.Place!.Value.DeviceIndex));
+        var assigned = Assert.IsType<AddOutcome.Assigned>(await add).Attachment.Addresses[0];
+        Assert.Equal((address, 0), (assigned.Address, assigned.Slot!.Value.DeviceIndex));
     }
 
     [Fact]
-    public async Task Many_adds_share_checkpoint_writes_and_each_reply_is_durable()
+    public async Task Many_ADDs_share_checkpoint_writes_and_each_reply_is_durable()
     {
         var pool = new PoolHarness(new FakeCloud(15, 50).WithPrimary(49), maxInterfaces: 15, blocksPerInterface: 49);
         await pool.StepAsync();
@@ -720,12 +716,12 @@ public sealed class PoolTests
             .Select(index =>
                 Task.Run(async () =>
                 {
-                    var held = Assert.IsType<AddOutcome.Held>(await pool.AddAsync($"p{index}"));
-                    Assert.Contains(CheckpointFormat.Read(pool.File.Content!).Attachments, item => item.Key == held.Attachment.Key);
+                    var assigned = Assert.IsType<AddOutcome.Assigned>(await pool.AddAsync($"p{index}"));
+                    Assert.Contains(CheckpointFormat.Read(pool.File.Content!).Attachments, item => item.Key == assigned.Attachment.Key);
                 })
             )
             .ToArray();
-        // All of them have their address and wait for the disk.
+        // All have an address and wait for the disk.
         await VpcCni.Tests.Shared.Eventually.TrueAsync(() => pool.View.Assigned == 40);
         gate.Set();
         await Task.WhenAll(adds);

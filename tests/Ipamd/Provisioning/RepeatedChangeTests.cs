@@ -8,17 +8,17 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
 /// <summary>
-/// Changes whose first call took effect without an answer, and whose repetition is refused before the cloud looks at anything. All found by
+/// Changes whose first call took effect without an answer, and whose repetition is rejected before the cloud checks its state. All found by
 /// the simulation.
 /// </summary>
 public sealed class RepeatedChangeTests
 {
-    public static TheoryData<string> RefusalsThatSayNothing =>
+    public static TheoryData<string> InconclusiveRejections =>
         [nameof(CloudErrorKind.Throttled), nameof(CloudErrorKind.NotPermitted), nameof(CloudErrorKind.Disabled)];
 
     [Theory]
-    [MemberData(nameof(RefusalsThatSayNothing))]
-    public async Task A_release_without_an_answer_stays_open_when_its_repetition_is_refused(string refusal)
+    [MemberData(nameof(InconclusiveRejections))]
+    public async Task Unanswered_release_stays_open_when_its_repetition_is_rejected(string refusal)
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud, new PoolTargets { WarmIpTarget = 1 });
@@ -41,8 +41,8 @@ public sealed class RepeatedChangeTests
     }
 
     [Theory]
-    [MemberData(nameof(RefusalsThatSayNothing))]
-    public async Task A_creation_without_an_answer_is_gone_on_with_when_its_repetition_is_refused(string refusal)
+    [MemberData(nameof(InconclusiveRejections))]
+    public async Task Unanswered_creation_is_resumed_when_its_repetition_is_rejected(string refusal)
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -72,8 +72,8 @@ public sealed class RepeatedChangeTests
     }
 
     [Theory]
-    [MemberData(nameof(RefusalsThatSayNothing))]
-    public async Task A_detachment_without_an_answer_is_gone_on_with_when_its_repetition_is_refused(string refusal)
+    [MemberData(nameof(InconclusiveRejections))]
+    public async Task Unanswered_detachment_is_resumed_when_its_repetition_is_rejected(string refusal)
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -104,7 +104,7 @@ public sealed class RepeatedChangeTests
     }
 
     [Fact]
-    public async Task An_interface_that_could_not_be_tied_to_the_nodes_life_is_tied_within_minutes()
+    public async Task Failed_delete_on_termination_is_retried_within_minutes()
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);
@@ -130,7 +130,7 @@ public sealed class RepeatedChangeTests
     [Theory]
     [InlineData(-1)]
     [InlineData(3)]
-    public async Task An_interface_that_somebody_deleted_is_given_up_whatever_the_clock_was_set_to_meanwhile(int recordedHoursAhead)
+    public async Task Intent_of_a_deleted_interface_is_closed_despite_a_clock_change(int recordedHoursAhead)
     {
         var cloud = new FakeCloud().WithPrimary(3);
         var pool = new PoolHarness(cloud);

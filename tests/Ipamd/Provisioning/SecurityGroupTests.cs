@@ -9,11 +9,11 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Provisioning;
 
-/// <summary>The interfaces of a node follow the security groups of its primary one.</summary>
+/// <summary>Interfaces follow the security groups of the primary interface.</summary>
 public sealed class SecurityGroupTests
 {
     [Fact]
-    public async Task A_change_on_the_primary_interface_is_found_by_the_metadata_and_made_on_the_others()
+    public async Task Changed_groups_of_the_primary_interface_are_applied_to_the_others()
     {
         var pool = await PoolWithTwoAsync();
         ChangePrimary(pool, "sg-2", "sg-3");
@@ -21,46 +21,46 @@ public sealed class SecurityGroupTests
         await pool.StepAsync();
         Assert.All(pool.Cloud.Interfaces, item => Assert.Equal(["sg-2", "sg-3"], item.SecurityGroupIds));
         Assert.Equal(1, Calls(pool, "SetSecurityGroups"));
-        var told = Assert.Single(pool.Told.OfType<PoolEvent.GroupsChanged>());
-        Assert.Equal((Secondary(pool).Id, null), (told.Interface, told.Failure));
-        Assert.Equal("sg-1 -> sg-2 sg-3", $"{string.Join(' ', told.Before)} -> {string.Join(' ', told.Groups)}");
+        var change = Assert.Single(pool.Published.OfType<PoolEvent.GroupsChanged>());
+        Assert.Equal((Secondary(pool).Id, null), (change.Interface, change.Failure));
+        Assert.Equal("sg-1 -> sg-2 sg-3", $"{string.Join(' ', change.Before)} -> {string.Join(' ', change.Groups)}");
     }
 
     [Fact]
-    public async Task Nothing_is_asked_or_changed_while_the_groups_are_the_same_in_whatever_order()
+    public async Task Equal_groups_in_any_order_cause_no_call()
     {
         var pool = await PoolWithTwoAsync();
         ChangePrimary(pool, "sg-2", "sg-3");
         pool.Cloud.Change(Secondary(pool).Id, item => item with { SecurityGroupIds = ["sg-3", "sg-2"] });
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         var described = Calls(pool, "DescribeAttachedInterfaces");
-        for (var look = 0; look < 10; look++)
+        for (var check = 0; check < 10; check++)
             await pool.GroupWatch.SyncAsync(CancellationToken.None);
         await pool.StepAsync();
         Assert.Equal((described, 0), (Calls(pool, "DescribeAttachedInterfaces"), Calls(pool, "SetSecurityGroups")));
     }
 
     [Fact]
-    public async Task A_metadata_service_that_is_wrong_for_hours_costs_few_descriptions_and_changes_nothing()
+    public async Task Wrong_metadata_costs_few_descriptions_and_no_change()
     {
         var pool = await PoolWithTwoAsync();
         pool.Cloud.HintedGroups = ["sg-old"];
         var described = Calls(pool, "DescribeAttachedInterfaces");
-        for (var look = 0; look < 240; look++)
+        for (var check = 0; check < 240; check++)
         {
             await pool.GroupWatch.SyncAsync(CancellationToken.None);
             await pool.StepAsync();
             pool.Time.Advance(PoolLimits.GroupsInterval);
         }
 
-        // Two hours: 8 regular ones, and as many again for the hint after its first minutes.
+        // Two hours: 8 regular ones, and about as many for the hint after its first minutes.
         Assert.InRange(Calls(pool, "DescribeAttachedInterfaces") - described, 8, 22);
         Assert.Equal(0, Calls(pool, "SetSecurityGroups"));
     }
 
     [Fact]
-    public async Task An_interface_that_is_not_managed_and_one_that_no_pod_uses_keep_their_groups()
+    public async Task Unmanaged_and_unused_interfaces_keep_their_groups()
     {
         var pool = await PoolWithTwoAsync(maxInterfaces: 4);
         var created = await pool.Cloud.CreateInterfaceAsync(
@@ -79,33 +79,33 @@ public sealed class SecurityGroupTests
         await pool.Cloud.AttachInterfaceAsync(trunk.Id, 3, CancellationToken.None);
         pool.Cloud.Change(trunk.Id, item => item with { InterfaceType = "trunk" });
         ChangePrimary(pool, "sg-2");
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.Equal(["sg-2", "sg-2", "sg-own", "sg-trunk"], pool.Cloud.Interfaces.Select(item => item.SecurityGroupIds[0]));
     }
 
     [Fact]
-    public async Task A_refused_change_is_told_and_tried_less_and_less_often()
+    public async Task Rejected_change_is_reported_and_retried_with_backoff()
     {
         var pool = await PoolWithTwoAsync();
         pool.Cloud.FailNext("SetSecurityGroups", CloudErrorKind.NotPermitted, times: 1000);
         ChangePrimary(pool, "sg-2");
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await RunAsync(pool, TimeSpan.FromMinutes(12));
         Assert.InRange(Calls(pool, "SetSecurityGroups"), 6, 12);
-        Assert.All(pool.Told.OfType<PoolEvent.GroupsChanged>(), told => Assert.Equal(CloudErrorKind.NotPermitted, told.Failure));
+        Assert.All(pool.Published.OfType<PoolEvent.GroupsChanged>(), change => Assert.Equal(CloudErrorKind.NotPermitted, change.Failure));
         pool.Cloud.Forgive();
         await RunAsync(pool, PoolLimits.LongestGroupsRetry + TimeSpan.FromSeconds(2));
         Assert.Equal(["sg-2"], Secondary(pool).SecurityGroupIds);
     }
 
     [Fact]
-    public async Task Other_groups_than_those_that_were_refused_are_tried_at_once()
+    public async Task Different_groups_after_a_rejection_are_set_at_once()
     {
         var pool = await PoolWithTwoAsync();
         pool.Cloud.FailNext("SetSecurityGroups", CloudErrorKind.NotPermitted, times: 5);
         ChangePrimary(pool, "sg-wrong");
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await RunAsync(pool, TimeSpan.FromMinutes(2));
         pool.Cloud.Forgive();
         ChangePrimary(pool, "sg-right");
@@ -115,27 +115,27 @@ public sealed class SecurityGroupTests
     }
 
     [Fact]
-    public async Task A_description_that_is_late_does_not_make_the_same_change_again()
+    public async Task Late_description_does_not_repeat_the_change()
     {
         var pool = await PoolWithTwoAsync();
         ChangePrimary(pool, "sg-2");
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         pool.Cloud.Change(Secondary(pool).Id, item => item with { SecurityGroupIds = ["sg-1"] });
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.Equal(1, Calls(pool, "SetSecurityGroups"));
 
-        // Not late any more: somebody changed it.
+        // No longer late: someone changed it.
         pool.Time.Advance(IpLedger.ConsistencyWindow);
-        pool.Membership.RequestAt(pool.Time.GetUtcNow());
+        pool.Sync.RequestAt(pool.Time.GetUtcNow());
         await pool.StepAsync();
         Assert.Equal(2, Calls(pool, "SetSecurityGroups"));
         Assert.Equal(["sg-2"], Secondary(pool).SecurityGroupIds);
     }
 
     [Fact]
-    public async Task A_daemon_that_changes_nothing_in_the_cloud_leaves_the_groups_alone()
+    public async Task Disabled_provisioning_changes_no_groups()
     {
         var cloud = new FakeCloud().WithPrimary(1);
         var created = await cloud.CreateInterfaceAsync(

@@ -134,12 +134,12 @@ public sealed class HealthTests
         var second = cloud.Interfaces.First(item => item.DeviceIndex == 1).Id;
         node.Pool.Time.Advance(TimeSpan.FromMinutes(2));
         cloud.Change(second, _ => null);
-        node.Pool.Membership.RequestAt(node.Pool.Time.GetUtcNow());
+        node.Pool.Sync.RequestAt(node.Pool.Time.GetUtcNow());
         await node.Pool.StepAsync();
 
-        var told = Assert.Single(node.Pool.Told.OfType<PoolEvent.AddressesLost>());
-        Assert.Contains($"{second} disappeared at ", told.Loss.Sentence, StringComparison.Ordinal);
-        Assert.Contains(" with 2 pods: default/d (", told.Loss.Sentence, StringComparison.Ordinal);
+        var told = Assert.Single(node.Pool.Published.OfType<PoolEvent.AddressesLost>());
+        Assert.Contains($"{second} disappeared at ", told.Loss.Description, StringComparison.Ordinal);
+        Assert.Contains(" with 2 pods: default/d (", told.Loss.Description, StringComparison.Ordinal);
         Assert.Equal(
             (HealthLevel.Degraded, HealthReason.AddressLost),
             (node.Health.Report().Level, node.Health.Report().Causes[0].Cause.Reason)

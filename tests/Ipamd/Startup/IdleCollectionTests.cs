@@ -13,7 +13,7 @@ public sealed class IdleCollectionTests
     private int _collections;
 
     [Fact]
-    public async Task A_burst_is_followed_by_one_collection_when_the_node_is_quiet()
+    public async Task Burst_is_followed_by_one_collection_when_the_node_is_quiet()
     {
         using var stop = new CancellationTokenSource();
         var idle = new IdleCollection(() => _collections++, _time);
@@ -22,7 +22,7 @@ public sealed class IdleCollectionTests
         await PassAsync(3);
         Assert.Equal(0, _collections);
 
-        // Requests that go on: not while somebody waits for an answer.
+        // Requests go on: no collection while a client waits for an answer.
         for (var round = 0; round < 5; round++)
         {
             Requests(idle, 1);

@@ -6,7 +6,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Startup;
 
-/// <summary>Why a setting has no effect, in words that read after "has no effect: ".</summary>
+/// <summary>Why a setting has no effect, as a phrase after "has no effect: ".</summary>
 public sealed class SettingsInForceTests
 {
     [Theory]
@@ -16,7 +16,7 @@ public sealed class SettingsInForceTests
     [InlineData("WARM_ENI_TARGET", "WARM_PREFIX_TARGET decides", "ENABLE_PREFIX_DELEGATION=true")]
     [InlineData("WARM_ENI_TARGET", "MINIMUM_IP_TARGET decides", "MINIMUM_IP_TARGET=9")]
     [InlineData("WARM_ENI_TARGET", null)]
-    public void Setting_that_another_overrules_names_it(string name, string? expected, params string[] environment)
+    public void Overruled_setting_names_the_other_setting(string name, string? expected, params string[] environment)
     {
         var bound = OptionBinder.Bind(environment.Select(item => item.Split('=')).ToDictionary(item => item[0], item => item[1]));
         var settings = SettingsInForce.Of(bound, pool: null, new NodeConditions());

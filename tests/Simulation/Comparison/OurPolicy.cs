@@ -131,7 +131,7 @@ internal sealed class OurPolicy
             var outcome = await _daemon.Start(() =>
                 _engine.Addresses.AddAsync(Key(pod), new PodReference("default", $"p{pod}"), "", CancellationToken.None)
             );
-            if (outcome is AddOutcome.Held held)
+            if (outcome is AddOutcome.Assigned held)
             {
                 _waits.Add(_node.Time.GetUtcNow() - began);
                 _kernel.Route($"p{pod}", held.Attachment.Addresses[0].Address);

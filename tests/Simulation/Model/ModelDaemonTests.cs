@@ -153,6 +153,6 @@ public sealed class ModelDaemonTests
             )
         );
         Assert.True(_time.RunUntil(() => outcome is not null, _time.GetUtcNow().AddSeconds(30)));
-        return Assert.IsType<AddOutcome.Held>(outcome).Attachment.Addresses[0].Address;
+        return Assert.IsType<AddOutcome.Assigned>(outcome).Attachment.Addresses[0].Address;
     }
 }

@@ -7,19 +7,19 @@ namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
 /// <summary>
 /// Reads the instance metadata service, version 2: a session token by PUT, then values by GET. Absence (404) is a value; every other
-/// failure is a <see cref="CloudException"/> that says what was asked, what came back and what to check. Never through a proxy, never
-/// following a redirect. Thread-safe; holds the token for its life.
+/// failure is a <see cref="CloudException"/> with the request, the answer and what to check. Uses no proxy and follows no redirect.
+/// Thread-safe; keeps the token for its life.
 /// </summary>
 internal sealed class ImdsClient : IDisposable
 {
     public const string TokenPath = "latest/api/token";
 
-    /// <summary>The name of its requests among those of EC2, as in the metrics of the AWS VPC CNI.</summary>
+    /// <summary>Operation name of its requests, as in the metrics of the AWS VPC CNI.</summary>
     public const string MetadataOperation = "GetMetadata";
     private const string LifetimeHeader = "X-aws-ec2-metadata-token-ttl-seconds";
     private const string TokenHeader = "X-aws-ec2-metadata-token";
 
-    /// <summary>User data, the largest value of all, is limited to 16 KiB.</summary>
+    /// <summary>Largest answer. User data, the largest value, is limited to 16 KiB.</summary>
     private const int MaxAnswerBytes = 64 * 1024;
 
     private readonly ImdsOptions _options;
@@ -27,13 +27,13 @@ internal sealed class ImdsClient : IDisposable
     private readonly Random _random;
     private readonly Action<Ec2Attempt>? _onAttempt;
     private readonly HttpClient _http;
-    private readonly SemaphoreSlim _tokenTurn = new(1, 1);
+    private readonly SemaphoreSlim _tokenLock = new(1, 1);
     private Token? _token;
 
-    /// <param name="options">Where the service is.</param>
-    /// <param name="time">Deadlines, pauses and token expiry.</param>
-    /// <param name="random">Jitter only.</param>
-    /// <param name="onAttempt">Told of every attempt of every request, under the name <see cref="MetadataOperation"/>.</param>
+    /// <param name="options">How to reach the service.</param>
+    /// <param name="time">Clock for deadlines, pauses and token expiry.</param>
+    /// <param name="random">Source of jitter.</param>
+    /// <param name="onAttempt">Called after every attempt of every request, with the operation <see cref="MetadataOperation"/>.</param>
     public ImdsClient(ImdsOptions options, TimeProvider time, Random random, Action<Ec2Attempt>? onAttempt = null)
     {
         _onAttempt = onAttempt;
@@ -41,7 +41,7 @@ internal sealed class ImdsClient : IDisposable
         _time = time;
         _random = random;
 
-        // Deadlines are ours, by the injected clock; HttpClient's own timer would be a second opinion by the real one.
+        // Deadlines use the injected clock; HttpClient's own timer would use the real one.
         _http = new HttpClient(
             new SocketsHttpHandler
             {
@@ -58,10 +58,10 @@ internal sealed class ImdsClient : IDisposable
         };
     }
 
-    /// <summary>A value under <c>latest/</c>, e.g. <c>latest/meta-data/mac</c>; null where the service has none.</summary>
+    /// <summary>Reads a value under <c>latest/</c>, such as <c>latest/meta-data/mac</c>; null when the service has none.</summary>
     public async Task<string?> TryGetAsync(string path, CancellationToken cancellationToken)
     {
-        var tokenRefused = false;
+        var tokenRejected = false;
         for (var attempt = 1; ; attempt++)
         {
             var token = await GetTokenAsync(cancellationToken);
@@ -72,15 +72,15 @@ internal sealed class ImdsClient : IDisposable
                     return answer.Body;
                 case HttpStatusCode.NotFound:
                     return null;
-                case HttpStatusCode.Unauthorized when !tokenRefused:
-                    // The service forgot the token (restart, migration to another host) before its time. Once; a second refusal has another
-                    // cause.
-                    tokenRefused = true;
+                case HttpStatusCode.Unauthorized when !tokenRejected:
+                    // The service lost the token before its expiry (restart, migration to another host). Replaced once; a second rejection
+                    // has another cause.
+                    tokenRejected = true;
                     Interlocked.CompareExchange(ref _token, null, token);
                     continue;
             }
 
-            if (attempt >= _options.MaxAttempts || !IsPassing(answer))
+            if (attempt >= _options.MaxAttempts || !IsTransient(answer))
                 throw Failure(HttpMethod.Get, path, answer, attempt);
             await PauseAsync(attempt, cancellationToken);
         }
@@ -93,20 +93,20 @@ internal sealed class ImdsClient : IDisposable
             CloudErrorKind.NotFound,
             $"GET {Describe(path)}",
             "MetadataMissing",
-            "the instance metadata has no such value, which every EC2 instance has; check what answers at this address"
+            "the instance metadata lacks this value, which every EC2 instance has; check which server answers at this address"
         );
 
     public void Dispose()
     {
         _http.Dispose();
-        _tokenTurn.Dispose();
+        _tokenLock.Dispose();
     }
 
     private async ValueTask<Token> GetTokenAsync(CancellationToken cancellationToken)
     {
         if (Volatile.Read(ref _token) is { } current && _time.GetTimestamp() < current.RefreshAt)
             return current;
-        await _tokenTurn.WaitAsync(cancellationToken);
+        await _tokenLock.WaitAsync(cancellationToken);
         try
         {
             if (_token is { } fetched && _time.GetTimestamp() < fetched.RefreshAt)
@@ -115,7 +115,7 @@ internal sealed class ImdsClient : IDisposable
         }
         finally
         {
-            _tokenTurn.Release();
+            _tokenLock.Release();
         }
     }
 
@@ -133,13 +133,13 @@ internal sealed class ImdsClient : IDisposable
                 return new Token(answer.Body!, asked + (long)(usable.TotalSeconds * _time.TimestampFrequency));
             }
 
-            if (attempt >= _options.MaxAttempts || !IsPassing(answer))
+            if (attempt >= _options.MaxAttempts || !IsTransient(answer))
                 throw Failure(HttpMethod.Put, TokenPath, answer, attempt);
             await PauseAsync(attempt, cancellationToken);
         }
     }
 
-    /// <summary>One request and its answer; a failure to get an answer is an answer without status.</summary>
+    /// <summary>Sends one request and returns its answer; a failed request is an answer without status.</summary>
     private async Task<Answer> SendAsync(
         HttpMethod method,
         string path,
@@ -148,8 +148,8 @@ internal sealed class ImdsClient : IDisposable
     )
     {
         var asked = _time.GetTimestamp();
-        var answer = await AskAsync(method, path, header, cancellationToken);
-        // That there is no such value is an answer, too.
+        var answer = await RequestAsync(method, path, header, cancellationToken);
+        // A missing value (404) is a successful answer.
         var code = answer.Status switch
         {
             null => "MetadataUnreachable",
@@ -162,7 +162,7 @@ internal sealed class ImdsClient : IDisposable
         return answer;
     }
 
-    private async Task<Answer> AskAsync(
+    private async Task<Answer> RequestAsync(
         HttpMethod method,
         string path,
         (string Name, string Value) header,
@@ -198,7 +198,7 @@ internal sealed class ImdsClient : IDisposable
     private Task PauseAsync(int attempt, CancellationToken cancellationToken) =>
         Task.Delay(Backoff.FullJitter(_options.BackoffBase, _options.BackoffCap, attempt, _random), _time, cancellationToken);
 
-    private static bool IsPassing(Answer answer) =>
+    private static bool IsTransient(Answer answer) =>
         answer.Status
             is null
                 or HttpStatusCode.OK
@@ -241,17 +241,17 @@ internal sealed class ImdsClient : IDisposable
                 CloudErrorKind.NotPermitted,
                 operation,
                 "MetadataUnauthorized",
-                "HTTP 401 with a fresh token. Check what answers at this address; a metadata proxy may drop the "
+                "HTTP 401 with a fresh token. Check which server answers at this address; a metadata proxy may drop the "
                     + "X-aws-ec2-metadata-token header."
             ),
             { Status: HttpStatusCode.OK } => new CloudException(
                 CloudErrorKind.Transient,
                 operation,
                 "MetadataMalformed",
-                $"HTTP 200, but the body is not a session token{tries}: {Quoted(answer.Body)}. Check what answers at this address."
+                $"HTTP 200, but the body is not a session token{tries}: {Quoted(answer.Body)}. Check which server answers at this address."
             ),
             _ => new CloudException(
-                IsPassing(answer) ? CloudErrorKind.Transient : CloudErrorKind.Unknown,
+                IsTransient(answer) ? CloudErrorKind.Transient : CloudErrorKind.Unknown,
                 operation,
                 "MetadataError",
                 $"HTTP {(int)answer.Status}{tries}: {Quoted(answer.Body)}. Expected 200."

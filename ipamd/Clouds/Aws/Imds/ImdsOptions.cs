@@ -6,20 +6,21 @@ namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 internal sealed record ImdsOptions
 {
     /// <summary>
-    /// The link-local address is the same on every instance (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).
+    /// Endpoint; the link-local address is the same on every instance
+    /// (docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html).
     /// </summary>
     public Uri Endpoint { get; init; } = new("http://169.254.169.254/");
 
-    /// <summary>The longest that the service grants: six hours.</summary>
+    /// <summary>Lifetime of a token: the longest that the service grants, six hours.</summary>
     public TimeSpan TokenLifetime { get; init; } = TimeSpan.FromHours(6);
 
-    /// <summary>A token is replaced this long before it expires, so that a request in flight never meets the expiry.</summary>
+    /// <summary>How long before its expiry a token is replaced, so that no request in flight meets the expiry.</summary>
     public TimeSpan TokenRefreshMargin { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>One request. The service answers within a millisecond from the host, unless it is throttling.</summary>
+    /// <summary>Time limit of one request. The service answers the host within a millisecond, unless it throttles.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Requests for one value, the first included.</summary>
+    /// <summary>Most requests for one value, the first included.</summary>
     public int MaxAttempts { get; init; } = 4;
 
     /// <summary>Upper bound of the first pause; doubles with each attempt.</summary>

@@ -5,7 +5,7 @@ using VpcCni.Ipamd.Ledger;
 
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
-/// <summary>Who and where the node is, and the ranges of its network.</summary>
+/// <summary>Reads the node's identity, its security groups, and the ranges of its network.</summary>
 internal sealed class InstanceMetadata(ImdsClient client)
 {
     private const string IdentityDocument = "latest/dynamic/instance-identity/document";
@@ -30,7 +30,7 @@ internal sealed class InstanceMetadata(ImdsClient client)
         };
     }
 
-    /// <summary>The security groups of the primary interface.</summary>
+    /// <summary>Reads the security groups of the primary interface.</summary>
     public async Task<IReadOnlyList<string>> ReadSecurityGroupsAsync(string primaryMac, CancellationToken cancellationToken)
     {
         var key = $"network/interfaces/macs/{primaryMac}/security-group-ids";
@@ -39,7 +39,7 @@ internal sealed class InstanceMetadata(ImdsClient client)
         return groups.Length > 0 ? groups : throw MetadataReader.Malformed(key, text, "at least one security group");
     }
 
-    /// <summary>The VPC's ranges of both families, in the service's order; they may grow while the node runs.</summary>
+    /// <summary>Reads the VPC's ranges of both families, in the service's order; they may grow while the node runs.</summary>
     public async Task<IReadOnlyList<IPNetwork>> ReadNetworkRangesAsync(string primaryMac, CancellationToken cancellationToken)
     {
         var primary = $"network/interfaces/macs/{primaryMac}/";
@@ -50,7 +50,7 @@ internal sealed class InstanceMetadata(ImdsClient client)
             : throw MetadataReader.Malformed(primary + "vpc-ipv4-cidr-blocks", "", "at least one range");
     }
 
-    /// <summary>The key appeared in 2020; the identity document has the region on every instance.</summary>
+    /// <summary>Reads the region. The key exists since 2020; the identity document has the region on every instance.</summary>
     private async Task<string> ReadRegionAsync(CancellationToken cancellationToken)
     {
         const string key = "placement/region";

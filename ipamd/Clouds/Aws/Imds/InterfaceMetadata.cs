@@ -5,24 +5,24 @@ using VpcCni.Ipamd.Ledger;
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
 /// <summary>
-/// The attached interfaces as the metadata shows them. There is no one request for that: MACs are listed, then the keys of each, then the
-/// values, and the world may move in between. An interface that vanishes or loses a key while it is read is noticed; what to do then
-/// depends on who asks (<see cref="ReadHintsAsync"/>, <see cref="ReadAllAsync"/>).
+/// Reads the attached interfaces from the metadata. That takes many requests: the MACs, the keys of each, then the values, and interfaces
+/// may change in between. Detects an interface that vanishes or loses a key during the reading; <see cref="ReadHintsAsync"/> and <see
+/// cref="ReadAllAsync"/> handle that differently.
 /// </summary>
 internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
 {
     /// <summary>
-    /// The whole reading. A healthy service answers each request in a millisecond and throttles above some hundred a second.
+    /// Time limit of a whole reading. A healthy service answers each request in a millisecond and throttles above some hundred a second.
     /// </summary>
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
-    /// <summary>More than any instance type has (trn1n.32xlarge: 80).</summary>
+    /// <summary>Most interfaces; no instance type has as many (trn1n.32xlarge: 80).</summary>
     public const int MaxInterfaces = 128;
 
-    /// <summary>In place of what the metadata does not tell.</summary>
+    /// <summary>Replaces the attachment id, which the metadata does not have.</summary>
     public const string UnknownAttachment = "not-in-instance-metadata";
 
-    /// <summary>Readings of <see cref="ReadAllAsync"/> until one met no change.</summary>
+    /// <summary>Most readings of <see cref="ReadAllAsync"/> until one meets no change.</summary>
     private const int MaxReadings = 3;
 
     private const string Macs = "network/interfaces/macs/";
@@ -30,8 +30,8 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
     private readonly MetadataReader _reader = new(client);
 
     /// <summary>
-    /// Blocks by interface. One that changes while it is read is left out: a hint that is missing is looked up in the cloud, as one that
-    /// differs.
+    /// Reads the blocks of each interface. Omits an interface that changes during the reading: a missing hint causes an observation, like
+    /// one that differs.
     /// </summary>
     public Task<IReadOnlyList<InterfaceHint>> ReadHintsAsync(CancellationToken cancellationToken) =>
         WithDeadlineAsync(
@@ -55,12 +55,11 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         );
 
     /// <summary>
-    /// Everything, for a node that has nothing but its metadata, or whose EC2 does not answer: all interfaces of one moment, or a failure.
-    /// Tags, types and attachments are not in the metadata; an interface without any address is taken for one that carries none (efa-only).
+    /// Reads everything, for a node that only has its metadata, or whose EC2 does not answer: all interfaces of one moment, or a failure.
+    /// The metadata has no tags, types and attachments; an interface without addresses is read as one that has none (efa-only).
     /// </summary>
-    /// <exception cref="CloudException">
-    /// Kind <see cref="CloudErrorKind.Transient"/> when the interfaces changed during every reading.
-    /// </exception>
+    /// <exception cref="CloudException">Kind <see cref="CloudErrorKind.Transient"/> when the interfaces changed during every
+    /// reading.</exception>
     public Task<IReadOnlyList<CloudInterface>> ReadAllAsync(string primaryMac, CancellationToken cancellationToken) =>
         WithDeadlineAsync(
             async token =>
@@ -81,7 +80,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
             cancellationToken
         );
 
-    /// <summary>The subnet of an interface and its ranges; null where the metadata does not show the interface.</summary>
+    /// <summary>Reads an interface's subnet and its ranges; null when the metadata lacks the interface.</summary>
     public Task<(string Id, IPNetwork? Ipv4, IPNetwork? Ipv6)?> ReadSubnetAsync(string mac, CancellationToken cancellationToken) =>
         WithDeadlineAsync<(string, IPNetwork?, IPNetwork?)?>(
             async token =>
@@ -120,7 +119,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         return after.SequenceEqual(macs, StringComparer.Ordinal) ? DeviceIndexes.WithPrimaryFirst(interfaces, primaryMac) : null;
     }
 
-    /// <summary>Null when something that was listed is gone.</summary>
+    /// <summary>Reads one interface; null when a listed key is missing.</summary>
     private async Task<CloudInterface?> TryReadAsync(string mac, CancellationToken cancellationToken)
     {
         if (
@@ -179,15 +178,13 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
         ];
     }
 
-    /// <summary>
-    /// What there is to ask of an interface, which saves a request for each key that it does not have; null when it is gone.
-    /// </summary>
+    /// <summary>Lists an interface's keys, which saves a request for each key that it lacks; null when the interface is missing.</summary>
     private async Task<HashSet<string>?> ListKeysAsync(string mac, CancellationToken cancellationToken) =>
         await _reader.TryGetAsync($"{Macs}{mac}/", cancellationToken) is { } text
             ? [.. MetadataReader.Lines(text).Select(line => line.TrimEnd('/'))]
             : null;
 
-    /// <summary>Empty for a key that was not listed; null for one that was and is gone.</summary>
+    /// <summary>Reads a value: empty for a key that was not listed; null for one that was listed and is missing.</summary>
     private async Task<string?> ValueAsync(string mac, HashSet<string> keys, string key, CancellationToken cancellationToken) =>
         keys.Contains(key) ? await _reader.TryGetAsync($"{Macs}{mac}/{key}", cancellationToken) : "";
 
@@ -197,8 +194,8 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
             : null;
 
     /// <summary>
-    /// The first address is the interface's own; of an interface of an IPv6-only subnet, the first IPv6 address. None: it carries no
-    /// addresses. Null when it changed meanwhile.
+    /// Reads an interface's addresses. The first is its primary address; in an IPv6-only subnet, the first IPv6 address. Null when they
+    /// changed during the reading.
     /// </summary>
     private async Task<Addresses?> ReadAddressesAsync(string mac, HashSet<string> keys, CancellationToken cancellationToken)
     {
@@ -238,7 +235,7 @@ internal sealed class InterfaceMetadata(ImdsClient client, TimeProvider time)
                 CloudErrorKind.Transient,
                 "instance metadata " + Macs,
                 "MetadataSlow",
-                $"the interfaces could not be read within {Deadline.TotalSeconds:0} s; the service throttles, or something else on "
+                $"the interfaces could not be read within {Deadline.TotalSeconds:0} s; the service throttles, or another program on "
                     + "this node asks it too often"
             );
         }

@@ -6,8 +6,8 @@ using VpcCni.Logging;
 namespace VpcCni.Ipamd.Clouds.Aws.Imds;
 
 /// <summary>
-/// Values below <c>latest/meta-data/</c>, checked and typed. Nothing is guessed: what has another form is a <see cref="CloudException"/>
-/// that names the key, what it said and what was expected.
+/// Reads and validates values below <c>latest/meta-data/</c>. Does not guess: a value of another form is a <see cref="CloudException"/>
+/// with the key, the value and what was expected.
 /// </summary>
 internal sealed class MetadataReader(ImdsClient client)
 {
@@ -16,14 +16,14 @@ internal sealed class MetadataReader(ImdsClient client)
     private const int MacLength = 17;
     private const int MaxWordLength = 128;
 
-    /// <summary>Characters of an answer that an error quotes.</summary>
+    /// <summary>Most characters of an answer that an error quotes.</summary>
     public const int LongestQuotation = 120;
 
     public Task<string> GetAsync(string key, CancellationToken cancellationToken) => client.GetAsync(Root + key, cancellationToken);
 
     public Task<string?> TryGetAsync(string key, CancellationToken cancellationToken) => client.TryGetAsync(Root + key, cancellationToken);
 
-    /// <summary>An id or a name.</summary>
+    /// <summary>Reads an id or a name.</summary>
     public async Task<string> WordAsync(string key, string prefix, CancellationToken cancellationToken) =>
         ToWord(key, await GetAsync(key, cancellationToken), prefix);
 
@@ -33,14 +33,14 @@ internal sealed class MetadataReader(ImdsClient client)
         return IPAddress.TryParse(text, out var address) ? address : throw Malformed(key, text, "an IP address");
     }
 
-    /// <summary>Lower-case.</summary>
+    /// <summary>Reads a MAC address, in lower case.</summary>
     public async Task<string> MacAsync(string key, CancellationToken cancellationToken)
     {
         var text = await GetAsync(key, cancellationToken);
         return ToMac(text) ?? throw Malformed(key, text, "a MAC address");
     }
 
-    /// <summary>None where the service has no such key.</summary>
+    /// <summary>Reads ranges; none when the service lacks the key.</summary>
     public async Task<IReadOnlyList<IPNetwork>> RangesAsync(string key, CancellationToken cancellationToken) =>
         await TryGetAsync(key, cancellationToken) is { } text ? ToRanges(key, text) : [];
 
@@ -90,7 +90,7 @@ internal sealed class MetadataReader(ImdsClient client)
             CloudErrorKind.Unknown,
             $"instance metadata {key}",
             "MetadataMalformed",
-            $"answered '{Truncate.Of(text, LongestQuotation)}', expected {expected}; check what answers at the metadata address",
+            $"answered '{Truncate.Of(text, LongestQuotation)}', expected {expected}; check which server answers at the metadata address",
             innerException: inner
         );
 }

@@ -4,14 +4,14 @@ using System.Text;
 
 namespace VpcCni.Ipamd.Clouds.Aws.InstanceTypes;
 
-/// <summary>What an instance type can carry, as DescribeInstanceTypes tells it.</summary>
-/// <param name="Name">E.g. <c>m5.large</c>.</param>
-/// <param name="CardInterfaces">Interfaces on network card 0, the primary one included: the only card whose interfaces carry pods.</param>
-/// <param name="Interfaces">On all cards.</param>
-/// <param name="Ipv4PerInterface">The primary address included; a /28 takes the place of one.</param>
-/// <param name="Ipv6PerInterface">0 where the type has no IPv6.</param>
+/// <summary>Limits of an instance type, from DescribeInstanceTypes.</summary>
+/// <param name="Name">Name, such as <c>m5.large</c>.</param>
+/// <param name="CardInterfaces">Interfaces on network card 0, the primary one included; only this card's interfaces carry pods.</param>
+/// <param name="Interfaces">Interfaces on all cards.</param>
+/// <param name="Ipv4PerInterface">IPv4 addresses per interface, the primary address included; a /28 counts as one.</param>
+/// <param name="Ipv6PerInterface">IPv6 addresses per interface; 0 when the type has no IPv6.</param>
 /// <param name="Hypervisor"><c>nitro</c>, <c>xen</c>, or <c>none</c> for bare metal.</param>
-/// <param name="NetworkCards">At least 1.</param>
+/// <param name="NetworkCards">Network cards; at least 1.</param>
 internal sealed record InstanceTypeRow(
     string Name,
     int CardInterfaces,
@@ -26,21 +26,21 @@ internal sealed record InstanceTypeRow(
 }
 
 /// <summary>
-/// The limits of the instance types that were known when <c>scripts/update-instance-types</c> last ran, embedded as text. A node asks for
-/// one type in its life, so the text is searched, not parsed, and nothing of it stays in memory.
+/// The limits of the instance types known when <c>scripts/update-instance-types</c> last ran, embedded as text. A node looks up one type in
+/// its life, so the text is searched, not parsed, and does not stay in memory.
 /// </summary>
 internal static class InstanceTypeTable
 {
     public const string Resource = "instance-types.txt";
 
-    /// <summary>Null for a type that the table does not have: newer than the table, or offered only where it was not made.</summary>
+    /// <summary>Finds a type; null when the table lacks it: newer than the table, or offered only in other regions.</summary>
     public static InstanceTypeRow? Find(string name)
     {
         if (name.Length == 0 || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '-'))
             return null;
         ReadOnlySpan<byte> table = Read();
 
-        // The whole name at the beginning of a line. The first line is a comment, so every row has one before it.
+        // Matches the whole name at the beginning of a line. The first line is a comment, so every row has a line break before it.
         var key = Encoding.UTF8.GetBytes($"\n{name} ");
         var at = table.IndexOf(key);
         if (at < 0)
@@ -49,7 +49,7 @@ internal static class InstanceTypeTable
         return Parse(row[..row.IndexOf((byte)'\n')]);
     }
 
-    /// <summary>The whole resource.</summary>
+    /// <summary>Returns the whole resource.</summary>
     internal static byte[] Read()
     {
         using var stream =
@@ -60,7 +60,8 @@ internal static class InstanceTypeTable
         return bytes;
     }
 
-    /// <exception cref="InvalidDataException">The script wrote, or a person edited, something else.</exception>
+    /// <summary>Parses a row.</summary>
+    /// <exception cref="InvalidDataException">The row has another form.</exception>
     internal static InstanceTypeRow Parse(ReadOnlySpan<byte> row)
     {
         Span<Range> fields = stackalloc Range[8];
@@ -73,7 +74,7 @@ internal static class InstanceTypeTable
             || !TryNumber(row[fields[6]], out var cards)
             || Encoding.UTF8.GetString(row[fields[5]]) is not (("nitro" or "xen" or "none") and var hypervisor)
         )
-            throw new InvalidDataException($"'{Encoding.UTF8.GetString(row)}' is no row of {Resource}");
+            throw new InvalidDataException($"'{Encoding.UTF8.GetString(row)}' is not a row of {Resource}");
         return new InstanceTypeRow(Encoding.UTF8.GetString(row[fields[0]]), card, interfaces, ipv4, ipv6, hypervisor, cards);
     }
 

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>The port against scripted EC2 answers: what is asked, what comes out, what is repeated.</summary>
+/// <summary>The port with scripted EC2 answers: its requests, results and retries.</summary>
 public sealed class AwsCloudTests
 {
     private const string Primary = """
@@ -35,7 +35,7 @@ public sealed class AwsCloudTests
     );
 
     [Fact]
-    public async Task Attached_interfaces_are_one_filtered_description_and_one_lookup_of_their_subnets()
+    public async Task Attached_interfaces_cost_one_description_and_one_subnet_lookup()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DescribeNetworkInterfaces", Page(Secondary + Primary));
@@ -83,7 +83,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Pages_without_end_are_cut_off()
+    public async Task Endless_pages_are_aborted()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DescribeNetworkInterfaces", Page(Primary, next: "again"));
@@ -173,7 +173,7 @@ public sealed class AwsCloudTests
             + "10.0.0.0/99</ipv4Prefix></item></ipv4PrefixSet></item>",
         "10.0.0.0/99"
     )]
-    public async Task Description_that_makes_no_sense_is_refused_with_its_reason(string item, string reason)
+    public async Task Invalid_description_is_rejected_with_the_reason(string item, string reason)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DescribeNetworkInterfaces", Page(item));
@@ -185,7 +185,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Interface_of_an_ipv6_only_subnet_has_an_ipv6_primary_address_and_range()
+    public async Task Interface_of_an_IPv6_only_subnet_has_an_IPv6_address_and_range()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -212,7 +212,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Interface_without_any_address_is_described_as_such_and_its_subnet_asked_for_once()
+    public async Task Interface_without_address_is_described_and_its_subnet_read_once()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -238,7 +238,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Create_carries_token_description_groups_tags_and_the_primary_interface_s_tracking()
+    public async Task Create_sends_token_description_groups_tags_and_tracking()
     {
         await using var test = await CloudUnderTest.StartAsync(options =>
             options with
@@ -277,7 +277,7 @@ public sealed class AwsCloudTests
     [InlineData("Ipv4Prefix", "Ipv4PrefixCount=3")]
     [InlineData("Ipv6Address", "Ipv6AddressCount=3")]
     [InlineData("Ipv6Prefix", "Ipv6PrefixCount=3")]
-    public async Task Create_asks_for_the_kind_of_block(string kind, string expected)
+    public async Task Create_requests_the_kind_of_block(string kind, string expected)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("CreateNetworkInterface", $"<XResponse><networkInterface>{Members(Secondary)}</networkInterface></XResponse>");
@@ -292,7 +292,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Create_whose_answer_is_lost_is_repeated_identically()
+    public async Task Unanswered_create_is_repeated_identically()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("CreateNetworkInterface", Reply.Lost)
@@ -310,7 +310,7 @@ public sealed class AwsCloudTests
     [InlineData("lost")]
     [InlineData("InternalError")]
     [InlineData("unreadable")]
-    public async Task Assign_whose_outcome_is_unknown_is_never_repeated(string how)
+    public async Task Assign_with_unknown_outcome_is_never_repeated(string how)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -332,7 +332,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Assign_on_a_pooled_connection_that_breaks_is_not_repeated_by_the_sdk_either()
+    public async Task Assign_on_a_broken_pooled_connection_is_not_retried_by_the_SDK()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -379,7 +379,7 @@ public sealed class AwsCloudTests
         "Ipv6PrefixCount=1&NetworkInterfaceId=eni-2",
         "2600:1f13:a:b:2::/80"
     )]
-    public async Task Assign_returns_exactly_what_was_added(
+    public async Task Assign_returns_exactly_the_added_blocks(
         string kind,
         string action,
         string answer,
@@ -397,7 +397,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Assign_answer_with_another_number_is_not_believed()
+    public async Task Assign_answer_with_another_number_is_rejected()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -414,7 +414,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Unassign_makes_one_call_for_each_kind()
+    public async Task Unassign_makes_one_call_per_kind()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("UnassignPrivateIpAddresses", "<XResponse/>").On("UnassignIpv6Addresses", "<XResponse/>");
@@ -440,7 +440,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Unassign_of_blocks_partly_gone_takes_the_rest()
+    public async Task Unassign_of_partly_missing_blocks_unassigns_the_rest()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -457,7 +457,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Unassign_of_blocks_all_gone_is_done_and_of_blocks_that_are_described_all_the_same_is_in_doubt()
+    public async Task Unassign_of_missing_blocks_depends_on_their_description()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -476,7 +476,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Attach_names_the_node_and_returns_the_attachment_and_is_not_repeated()
+    public async Task Attach_returns_the_attachment_and_is_not_repeated()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("AttachNetworkInterface", "<XResponse><attachmentId>attach-9</attachmentId></XResponse>")
@@ -519,7 +519,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Tagging_makes_an_interface_ours_or_dates_it_and_never_both()
+    public async Task Tagging_adds_owner_tags_or_the_creation_time_never_both()
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = "prod" });
         test.On("CreateTags", "<XResponse/>");
@@ -540,7 +540,7 @@ public sealed class AwsCloudTests
     [Theory]
     [InlineData(null, "")]
     [InlineData("prod", "&Filter.4.Name=tag:cluster.k8s.amazonaws.com/name&Filter.4.Value.1=prod")]
-    public async Task Leak_candidates_are_one_description_by_tag_state_network_and_cluster(string? cluster, string more)
+    public async Task Leak_candidates_cost_one_description_with_all_filters(string? cluster, string more)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { ClusterName = cluster });
         test.On(
@@ -584,7 +584,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Subnets_of_the_node_s_zone_come_with_tags_and_free_addresses_and_those_without_ipv4_are_left_out()
+    public async Task Subnets_of_the_zone_have_tags_and_free_addresses()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Instead(
@@ -610,7 +610,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task A_subnet_is_found_wherever_it_is_and_one_that_is_not_there_is_no_failure()
+    public async Task Subnet_is_found_anywhere_and_a_missing_one_is_null()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Instead(
@@ -645,7 +645,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Security_groups_are_hinted_by_the_metadata_and_replaced_by_one_call_that_may_be_repeated()
+    public async Task Security_groups_are_hinted_by_metadata_and_set_by_a_safe_call()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.SetPrimary("security-group-ids", "sg-1\nsg-2");
@@ -664,7 +664,7 @@ public sealed class AwsCloudTests
     [Theory]
     [InlineData("")]
     [InlineData("default")]
-    public async Task Metadata_without_security_groups_hints_at_nothing(string text)
+    public async Task Metadata_without_security_groups_is_an_error(string text)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.SetPrimary("security-group-ids", text);
@@ -676,7 +676,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Delete_of_what_is_gone_is_done_but_of_what_is_in_use_is_a_conflict()
+    public async Task Delete_of_a_missing_interface_succeeds_and_of_one_in_use_fails()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DeleteNetworkInterface", CloudUnderTest.Error("InvalidNetworkInterfaceID.NotFound", "gone"))
@@ -694,12 +694,7 @@ public sealed class AwsCloudTests
     [InlineData("<bareMetal>false</bareMetal><hypervisor>nitro</hypervisor>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
     [InlineData("<bareMetal>false</bareMetal><hypervisor>xen</hypervisor>", "<ipv6Supported>false</ipv6Supported>", 0, false)]
     [InlineData("<bareMetal>true</bareMetal>", "<ipv6Supported>true</ipv6Supported>", 10, true)]
-    public async Task Limits_of_a_type_that_is_not_in_the_table_are_asked_for(
-        string platform,
-        string ipv6,
-        int ipv6Addresses,
-        bool prefixes
-    )
+    public async Task Limits_of_a_type_outside_the_table_are_described(string platform, string ipv6, int ipv6Addresses, bool prefixes)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -715,7 +710,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Interfaces_of_other_network_cards_are_not_among_the_limits()
+    public async Task Limits_exclude_interfaces_of_other_network_cards()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -744,7 +739,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Limits_that_are_missing_are_not_guessed()
+    public async Task Missing_limits_are_an_error()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -758,7 +753,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Identity_and_ranges_come_from_the_metadata_and_identity_is_read_once()
+    public async Task Identity_and_ranges_come_from_the_metadata()
     {
         await using var test = await CloudUnderTest.StartAsync();
 
@@ -771,7 +766,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Metadata_failure_at_start_is_reported_and_tried_again_by_the_next_call()
+    public async Task Metadata_failure_at_start_is_reported_and_retried_by_the_next_call()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Imds.Override = _ => Task.FromResult<Reply?>(new Reply(403, ""));
@@ -784,7 +779,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Failure_carries_operation_code_request_id_and_is_observed()
+    public async Task Failure_has_operation_code_and_request_id_and_is_observed()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("AssignPrivateIpAddresses", CloudUnderTest.Error("RequestLimitExceeded", "Request limit exceeded.", 503));
@@ -802,7 +797,7 @@ public sealed class AwsCloudTests
     }
 
     [Fact]
-    public async Task Nobody_listening_at_the_endpoint_is_no_connection_and_is_tried_again_even_for_assign()
+    public async Task Closed_port_is_no_connection_and_retried_even_for_assign()
     {
         var closed = await ScriptedHttpServer.StartAsync(_ => Reply.Lost);
         var url = closed.Url;

@@ -105,7 +105,7 @@ public sealed class Ec2CallerTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task Failure_is_translated_and_repeated_only_where_that_is_safe(Case sample)
+    public async Task Failure_is_translated_and_retried_only_where_that_is_safe(Case sample)
     {
         foreach (var (repeat, expected) in new[] { (Idempotency.Safe, sample.HarmlessCalls), (Idempotency.Unsafe, sample.HarmfulCalls) })
         {
@@ -167,7 +167,7 @@ public sealed class Ec2CallerTests
     }
 
     [Fact]
-    public async Task Call_without_answer_ends_at_its_deadline_even_if_it_ignores_its_token()
+    public async Task Call_that_ignores_its_token_ends_at_its_deadline()
     {
         var time = new ManualTimeProvider();
         var never = new TaskCompletionSource<int>();
@@ -184,7 +184,7 @@ public sealed class Ec2CallerTests
     }
 
     [Fact]
-    public async Task Every_attempt_has_a_deadline_of_its_own()
+    public async Task Every_attempt_has_its_own_deadline()
     {
         var time = new ManualTimeProvider();
         var calls = 0;
@@ -215,7 +215,7 @@ public sealed class Ec2CallerTests
     }
 
     [Fact]
-    public async Task Caller_s_cancellation_is_not_a_failure_of_the_cloud()
+    public async Task Cancellation_by_the_caller_is_no_failure_of_the_cloud()
     {
         using var cancellation = new CancellationTokenSource();
         var never = new TaskCompletionSource<int>();
@@ -228,7 +228,7 @@ public sealed class Ec2CallerTests
     }
 
     [Fact]
-    public async Task Defect_of_ours_is_not_dressed_as_a_cloud_failure() =>
+    public async Task Own_defect_is_not_reported_as_a_cloud_failure() =>
         await Assert.ThrowsAsync<InvalidOperationException>(() =>
             Caller(TimeProvider.System)
                 .CallAsync<int>("DescribeSubnets", Idempotency.Safe, _ => throw new InvalidOperationException("bug"), default)

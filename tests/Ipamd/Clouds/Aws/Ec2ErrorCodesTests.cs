@@ -101,7 +101,7 @@ public sealed class Ec2ErrorCodesTests
     [InlineData("IdempotentParameterMismatch", "", 400, "Invalid")]
     [InlineData("OperationNotPermitted", "The network interface at device index 0 cannot be detached.", 400, "Invalid")]
     [InlineData("SomethingNew", "Nobody knows", 400, "Unknown")]
-    public void Code_message_and_status_give_the_kind(string code, string message, int status, string expected) =>
+    public void Code_message_and_status_determine_the_kind(string code, string message, int status, string expected) =>
         Assert.Equal(Enum.Parse<CloudErrorKind>(expected), Ec2ErrorCodes.Classify(code, message, (HttpStatusCode)status));
 
     [Theory]
@@ -111,14 +111,14 @@ public sealed class Ec2ErrorCodesTests
     [InlineData(Ec2ErrorCodes.CredentialsUnavailable, "NotPermitted", false)]
     [InlineData("RequestExpired", "Transient", true)]
     [InlineData("InternalError", "Transient", false)]
-    public void Own_words_have_kinds_too_and_only_two_say_that_nothing_was_executed(string code, string kind, bool notExecuted)
+    public void Own_codes_have_a_kind_and_show_whether_the_call_was_executed(string code, string kind, bool notExecuted)
     {
         Assert.Equal(Enum.Parse<CloudErrorKind>(kind), Ec2ErrorCodes.Classify(code, "", null));
         Assert.Equal(notExecuted, Ec2ErrorCodes.WasNotExecuted(code));
     }
 
     [Fact]
-    public void Unassign_of_a_foreign_address_is_recognised()
+    public void Unassign_of_a_foreign_address_is_recognized()
     {
         var failure = new CloudException(
             CloudErrorKind.Invalid,

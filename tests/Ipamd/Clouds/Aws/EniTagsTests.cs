@@ -10,7 +10,7 @@ public sealed class EniTagsTests
     private static readonly DateTimeOffset Created = new(2026, 1, 2, 5, 4, 5, 678, TimeSpan.FromHours(2));
 
     [Fact]
-    public void New_interface_is_described_and_tagged_like_those_of_the_aws_cni()
+    public void New_interface_has_the_description_and_tags_of_the_AWS_CNI()
     {
         var tags = new EniTags("i-1", "prod", new Dictionary<string, string> { ["team"] = "net", ["cost"] = "" });
 
@@ -29,14 +29,14 @@ public sealed class EniTagsTests
     }
 
     [Fact]
-    public void Existing_interface_gets_no_creation_time_and_without_cluster_no_cluster_tags() =>
+    public void Existing_interface_gets_no_creation_time() =>
         Assert.Equal(
             [("node.k8s.amazonaws.com/instance_id", "i-1")],
             new EniTags("i-1", "", new Dictionary<string, string>()).ForExisting().Select(tag => (tag.Key!, tag.Value!))
         );
 
     [Fact]
-    public void Additional_tags_that_belong_to_others_are_dropped_and_reported()
+    public void Reserved_additional_tags_are_dropped_and_reported()
     {
         var additional = new Dictionary<string, string>
         {
@@ -56,7 +56,7 @@ public sealed class EniTagsTests
     }
 
     [Fact]
-    public void Tags_that_do_not_fit_are_left_out_and_reported()
+    public void Excess_additional_tags_are_dropped_and_reported()
     {
         var additional = Enumerable.Range(0, 47).ToDictionary(n => $"k{n:00}", _ => "v");
         Assert.Equal(1 + 45, new EniTags("i-1", null, additional).ForExisting().Count);
@@ -64,7 +64,7 @@ public sealed class EniTagsTests
     }
 
     [Fact]
-    public void Options_report_everything_that_is_wrong()
+    public void Options_report_all_errors()
     {
         var wrong = new AwsCloudOptions
         {

@@ -8,8 +8,7 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>
-/// What an endpoint can do to the daemon with answers that EC2 never gives: every one ends, within its bounds, as a failure of a kind, and
-/// the next call works.
+/// Answers that EC2 never gives, from a hostile endpoint: each ends within its bounds as a classified failure, and the next call works.
 /// </summary>
 public sealed class HostileEc2Tests
 {
@@ -40,7 +39,7 @@ public sealed class HostileEc2Tests
 
     [Theory]
     [MemberData(nameof(Unreadable))]
-    public async Task Answer_that_cannot_be_read_is_a_passing_failure(string what, string body)
+    public async Task Unreadable_answer_is_a_transient_failure(string what, string body)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
         test.Instead("DescribeNetworkInterfaces", body);
@@ -53,7 +52,7 @@ public sealed class HostileEc2Tests
     [Theory]
     [InlineData(200)]
     [InlineData(400)]
-    public async Task Endless_answer_is_cut_off(int status)
+    public async Task Endless_answer_is_aborted(int status)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
         var chunk = Encoding.ASCII.GetBytes(new string('x', 64 * 1024));
@@ -75,7 +74,7 @@ public sealed class HostileEc2Tests
     }
 
     [Fact]
-    public async Task Compressed_answer_is_not_unpacked()
+    public async Task Compressed_answer_is_not_decompressed()
     {
         var packed = new MemoryStream();
         await using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
@@ -134,9 +133,9 @@ public sealed class HostileEc2Tests
         Assert.Equal("NoAnswer", (await Assert.ThrowsAsync<CloudException>(() => test.Cloud.DescribeAttachedInterfacesAsync(Token))).Code);
     }
 
-    /// <summary>A code becomes a label of metrics, a message goes into logs, status and replies to the plugin.</summary>
+    /// <summary>A code becomes a label of metrics; a message goes into logs, status and replies to the plugin.</summary>
     [Fact]
-    public async Task Error_of_any_size_is_cut_where_it_enters()
+    public async Task Error_of_any_size_is_truncated()
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
         test.On("DescribeNetworkInterfaces", CloudUnderTest.Error(new string('C', 200_000), "\u202eno" + new string('m', 2_000_000)));
@@ -153,7 +152,7 @@ public sealed class HostileEc2Tests
         "<networkInterfaceId>eni-1</networkInterfaceId><subnetId>subnet-1</subnetId><groupSet><item><groupId>sg "
             + "1</groupId></item></groupSet>"
     )]
-    public async Task Id_that_is_none_goes_no_further(string ids)
+    public async Task Invalid_id_is_rejected(string ids)
     {
         await using var test = await CloudUnderTest.StartAsync(options => options with { MaxAttempts = 1 });
         test.On(

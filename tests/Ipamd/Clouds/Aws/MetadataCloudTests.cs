@@ -8,7 +8,7 @@ using Xunit;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>The port without any EC2: what the metadata tells, and what is refused.</summary>
+/// <summary>The port without EC2: the metadata's answers, and the rejected calls.</summary>
 public sealed class MetadataCloudTests : IAsyncLifetime
 {
     private static readonly NetworkInterfaceId Eni = new("eni-00000000000000001");
@@ -39,7 +39,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Identity_ranges_interfaces_and_hints_come_from_the_metadata_and_identity_is_read_once()
+    public async Task Identity_ranges_interfaces_and_hints_come_from_the_metadata()
     {
         Assert.Equal("i-0123456789abcdef0", (await _cloud.IdentifyNodeAsync(default)).NodeId);
         Assert.Equal([IPNetwork.Parse("10.0.0.0/16"), IPNetwork.Parse("100.64.0.0/16")], await _cloud.DescribeNetworkRangesAsync(default));
@@ -54,7 +54,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Limits_come_from_the_table_and_an_unknown_type_says_what_to_do()
+    public async Task Limits_come_from_the_table_and_an_unknown_type_has_a_hint()
     {
         Assert.Equal(new NodeLimits(3, 10, 10, SupportsPrefixes: true), await _cloud.DescribeLimitsAsync("m5.large", default));
 
@@ -65,7 +65,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task What_only_ec2_knows_is_empty()
+    public async Task Descriptions_that_need_EC2_are_empty()
     {
         Assert.Empty(await _cloud.DescribeUnattachedInterfacesAsync(default));
         Assert.Empty(await _cloud.DescribeLeakCandidatesAsync(default));
@@ -74,7 +74,7 @@ public sealed class MetadataCloudTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Every_change_is_refused_with_the_option_that_forbids_it()
+    public async Task Every_change_is_rejected_with_the_option_that_forbids_it()
     {
         (string Operation, Func<Task> Call)[] changes =
         [

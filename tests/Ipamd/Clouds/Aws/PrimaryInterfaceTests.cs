@@ -6,15 +6,15 @@ using Xunit;
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>
-/// Which interface is the primary one, and the range of its subnet: both by the instance metadata, whatever EC2 shows at which index and
-/// whatever the role may describe.
+/// The primary interface and its subnet's range come from the instance metadata, whatever index EC2 shows and whatever the role may
+/// describe.
 /// </summary>
 public sealed class PrimaryInterfaceTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public async Task Mac_of_the_metadata_says_which_interface_is_the_primary_one()
+    public async Task MAC_of_the_metadata_identifies_the_primary_interface()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(
@@ -25,7 +25,7 @@ public sealed class PrimaryInterfaceTests
         var interfaces = await test.Cloud.DescribeAttachedInterfacesAsync(Token);
         Assert.Equal([("eni-7", 0), ("eni-8", 1), ("eni-9", 2)], interfaces.Select(item => (item.Id.Value, item.DeviceIndex!.Value)));
 
-        // And back again: what the daemon calls 1 is EC2's 0.
+        // And in the other direction: the daemon's 1 is EC2's 0.
         await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-10"), 1, Token);
         await test.Cloud.AttachInterfaceAsync(new NetworkInterfaceId("eni-11"), 3, Token);
         Assert.Equal(
@@ -36,7 +36,7 @@ public sealed class PrimaryInterfaceTests
     }
 
     [Fact]
-    public async Task Nothing_is_taken_for_the_primary_interface_that_is_not()
+    public async Task Missing_primary_interface_is_not_replaced_by_another()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On("DescribeNetworkInterfaces", Page(Item(8, "02:00:00:00:00:08", index: 0)));
@@ -47,7 +47,7 @@ public sealed class PrimaryInterfaceTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public async Task Range_of_the_subnet_comes_from_the_metadata_where_EC2_does_not_give_it(bool isRefused)
+    public async Task Range_of_the_subnet_comes_from_the_metadata_without_EC2(bool isRefused)
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.Instead("DescribeSubnets", "<XResponse><subnetSet/></XResponse>");
@@ -63,7 +63,7 @@ public sealed class PrimaryInterfaceTests
     }
 
     [Fact]
-    public async Task Refused_call_names_the_permission_that_the_role_lacks()
+    public async Task Forbidden_call_names_the_missing_permission()
     {
         await using var test = await CloudUnderTest.StartAsync();
         test.On(

@@ -6,7 +6,7 @@ using VpcCni.Ipamd.Clouds.Aws.Imds;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>An <see cref="AwsCloud"/> between a fake metadata service and an EC2 whose answers are queued by action.</summary>
+/// <summary>An <see cref="AwsCloud"/> with a fake metadata service and an EC2 with answers queued by action.</summary>
 internal sealed class CloudUnderTest : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, ConcurrentQueue<Reply>> _answers = new(StringComparer.Ordinal);
@@ -19,10 +19,10 @@ internal sealed class CloudUnderTest : IAsyncDisposable
 
     public AwsCloud Cloud { get; private set; } = null!;
 
-    /// <summary>Of EC2 calls.</summary>
+    /// <summary>Attempts of EC2 calls.</summary>
     public ConcurrentQueue<Ec2Attempt> Attempts { get; } = new();
 
-    /// <summary>Of requests to the instance metadata.</summary>
+    /// <summary>Requests to the instance metadata.</summary>
     public ConcurrentQueue<Ec2Attempt> MetadataAttempts { get; } = new();
 
     public static async Task<CloudUnderTest> StartAsync(Func<AwsCloudOptions, AwsCloudOptions>? change = null)
@@ -49,7 +49,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
         return test;
     }
 
-    /// <summary>Queues an answer; the last of a queue is repeated.</summary>
+    /// <summary>Queues an answer; the last one of a queue is repeated.</summary>
     public CloudUnderTest On(string action, string body) => On(action, Reply.Ok(body));
 
     public CloudUnderTest On(string action, Reply reply)
@@ -58,7 +58,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
         return this;
     }
 
-    /// <summary>Forgets what was queued, the harness's own answers too.</summary>
+    /// <summary>Removes all queued answers, including those of this class.</summary>
     public CloudUnderTest Instead(string action, string body)
     {
         _answers.TryRemove(action, out _);
@@ -72,7 +72,7 @@ internal sealed class CloudUnderTest : IAsyncDisposable
                 + $"{message}</Message></Error></Errors><RequestID>req-1</RequestID></Response>"
         );
 
-    /// <summary>Decoded forms of the calls of one action, without Action and Version, sorted.</summary>
+    /// <summary>The calls of one action as decoded forms, without Action and Version, sorted.</summary>
     public List<string> Calls(string action) =>
         [
             .. Ec2

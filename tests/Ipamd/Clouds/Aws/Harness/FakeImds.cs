@@ -4,8 +4,8 @@ using System.Collections.Concurrent;
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
 /// <summary>
-/// The instance metadata service, version 2, over real HTTP: issues tokens, refuses requests without a valid one, answers values by path,
-/// 404 for the rest. Tokens can be forgotten, answers overridden.
+/// The instance metadata service, version 2, over real HTTP: issues tokens, rejects requests without a valid one, and answers values by
+/// path, or 404. Tokens can be invalidated and answers overridden.
 /// </summary>
 internal sealed class FakeImds : IAsyncDisposable
 {
@@ -14,13 +14,13 @@ internal sealed class FakeImds : IAsyncDisposable
     private ScriptedHttpServer _server = null!;
     private int _issued;
 
-    /// <summary>Path below <c>/latest/</c> to value.</summary>
+    /// <summary>Values by path below <c>/latest/</c>.</summary>
     public ConcurrentDictionary<string, string> Values { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Asked first for every request; null goes on to the normal answer.</summary>
+    /// <summary>Called first for every request; null continues with the normal answer.</summary>
     public Func<ReceivedRequest, Task<Reply?>> Override { get; set; } = _ => Task.FromResult<Reply?>(null);
 
-    /// <summary>The lifetime that the service grants, in its header, whatever was asked; null: as asked.</summary>
+    /// <summary>Token lifetime that the service grants in its header; null for the requested one.</summary>
     public int? GrantedSeconds { get; set; }
 
     public Uri Url => _server.Url;
@@ -29,7 +29,7 @@ internal sealed class FakeImds : IAsyncDisposable
 
     public int TokensIssued => Volatile.Read(ref _issued);
 
-    /// <summary>Requests of a path below <c>/latest/</c>.</summary>
+    /// <summary>Number of requests of a path below <c>/latest/</c>.</summary>
     public int Count(string path) => Requests.Count(request => request.Path == "/latest/" + path);
 
     public static async Task<FakeImds> StartAsync()
@@ -53,7 +53,7 @@ internal sealed class FakeImds : IAsyncDisposable
 
     public void SetPrimary(string key, string value) => SetInterface(Mac, key, value);
 
-    /// <summary>The primary interface has this address instead of <see cref="Mac"/>.</summary>
+    /// <summary>Replaces <see cref="Mac"/> as the primary interface's address.</summary>
     public void SetPrimaryMac(string mac)
     {
         const string old = $"meta-data/network/interfaces/macs/{Mac}/";
@@ -75,7 +75,7 @@ internal sealed class FakeImds : IAsyncDisposable
             Values.TryRemove(key, out _);
     }
 
-    /// <summary>As after a restart of the service: every token is unknown.</summary>
+    /// <summary>Invalidates every token, as a restart of the service does.</summary>
     public void ForgetTokens() => _tokens.Clear();
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
@@ -105,7 +105,7 @@ internal sealed class FakeImds : IAsyncDisposable
             : new Reply(404, "<html>404</html>");
     }
 
-    /// <summary>What is below a path, one a line, with a slash where there is more below; null for nothing.</summary>
+    /// <summary>The entries below a path, one a line, with a slash for entries that have entries; null for none.</summary>
     private string? Children(string path)
     {
         var prefix = path.TrimEnd('/') + "/";

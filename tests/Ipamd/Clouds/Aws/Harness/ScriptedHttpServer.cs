@@ -8,12 +8,12 @@ using Microsoft.Extensions.Logging;
 
 namespace VpcCni.Ipamd.Tests.Clouds.Aws;
 
-/// <summary>A request as it arrived.</summary>
+/// <summary>A received request.</summary>
 /// <param name="Method">HTTP method.</param>
 /// <param name="Path">Path without query, as sent.</param>
-/// <param name="Headers">Case-insensitive.</param>
+/// <param name="Headers">Headers, with case-insensitive names.</param>
 /// <param name="Body">Whole body.</param>
-/// <param name="Aborted">Fires when the client has gone.</param>
+/// <param name="Aborted">Cancelled when the client disconnects.</param>
 internal sealed record ReceivedRequest(
     string Method,
     string Path,
@@ -31,17 +31,17 @@ internal sealed record ReceivedRequest(
                 .ToDictionary(pair => WebUtility.UrlDecode(pair[0]), pair => WebUtility.UrlDecode(pair[1]));
 }
 
-/// <summary>What to answer.</summary>
+/// <summary>The answer to a request.</summary>
 internal sealed record Reply(int Status, string Body)
 {
     public string ContentType { get; init; } = "text/xml;charset=UTF-8";
 
     public IReadOnlyDictionary<string, string> Headers { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Written instead of <see cref="Body"/>, as long and as slowly as a test likes.</summary>
+    /// <summary>Writes the body instead of <see cref="Body"/>, as long and as slowly as a test likes.</summary>
     public Func<HttpContext, Task>? Raw { get; init; }
 
-    /// <summary>Close the connection instead of answering.</summary>
+    /// <summary>Closes the connection instead of answering.</summary>
     public bool Abort { get; init; }
 
     public static Reply Ok(string body) => new(200, body);
@@ -49,7 +49,7 @@ internal sealed record Reply(int Status, string Body)
     public static Reply Lost { get; } = new(0, "") { Abort = true };
 }
 
-/// <summary>A real HTTP server on a free loopback port whose answers a test decides and whose requests it can read.</summary>
+/// <summary>A real HTTP server on a free loopback port with scripted answers and recorded requests.</summary>
 internal sealed class ScriptedHttpServer : IAsyncDisposable
 {
     private readonly WebApplication _app;

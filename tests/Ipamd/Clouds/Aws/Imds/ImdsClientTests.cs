@@ -54,7 +54,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Lifetime_that_the_service_grants_counts_not_the_one_asked_for()
+    public async Task Granted_lifetime_overrides_the_requested_one()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.GrantedSeconds = 60;
@@ -71,7 +71,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Forgotten_token_is_replaced_once()
+    public async Task Invalidated_token_is_replaced_once()
     {
         await using var imds = await FakeImds.StartAsync();
         using var client = Client(imds);
@@ -83,7 +83,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Fresh_token_refused_too_is_not_permitted()
+    public async Task Rejection_of_a_fresh_token_is_not_permitted()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Override = request => Task.FromResult(request.Method == "GET" ? new Reply(401, "") : null);
@@ -114,7 +114,7 @@ public sealed class ImdsClientTests
     [InlineData(503)]
     [InlineData(500)]
     [InlineData(429)]
-    public async Task Passing_failure_is_repeated_until_it_passes(int status)
+    public async Task Transient_failure_is_retried_until_success(int status)
     {
         await using var imds = await FakeImds.StartAsync();
         var failures = 3;
@@ -126,7 +126,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Lasting_failure_ends_after_the_attempts_and_says_what_came_back()
+    public async Task Lasting_failure_ends_after_the_attempts_with_the_answer()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Override = request => Task.FromResult(request.Method == "GET" ? new Reply(503, "busy\nvery") : null);
@@ -141,11 +141,11 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Pauses_grow_with_jitter_and_use_the_injected_clock()
+    public async Task Pauses_grow_with_jitter_on_the_injected_clock()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Override = request => Task.FromResult(request.Method == "GET" ? new Reply(503, "") : null);
-        // Without a deadline on requests the only timer is the pause between two of them.
+        // Without a deadline on requests, the pauses between them are the only timers.
         using var client = new ImdsClient(
             new ImdsOptions { Endpoint = imds.Url, RequestTimeout = Timeout.InfiniteTimeSpan },
             _time,
@@ -168,7 +168,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Silent_service_ends_at_the_deadline_and_the_error_names_the_hop_limit()
+    public async Task Silent_service_fails_at_the_deadline_and_names_the_hop_limit()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Override = async request =>
@@ -190,7 +190,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Nobody_listening_is_unreachable()
+    public async Task Closed_port_is_unreachable()
     {
         var imds = await FakeImds.StartAsync();
         var url = imds.Url;
@@ -224,7 +224,7 @@ public sealed class ImdsClientTests
     [Theory]
     [InlineData("<html>captive portal</html>")]
     [InlineData("")]
-    public async Task Garbage_for_a_token_is_malformed(string garbage)
+    public async Task Invalid_token_is_malformed(string garbage)
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Override = request => Task.FromResult(request.Method == "PUT" ? Reply.Ok(garbage) : null);
@@ -255,7 +255,7 @@ public sealed class ImdsClientTests
     }
 
     [Fact]
-    public async Task Oversized_answer_is_refused()
+    public async Task Oversized_answer_is_rejected()
     {
         await using var imds = await FakeImds.StartAsync();
         imds.Values[Path] = new string('x', 100_000);

@@ -28,7 +28,7 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Identity_is_read_whole()
+    public async Task Identity_is_read_completely()
     {
         var expected = new NodeIdentity
         {
@@ -78,7 +78,7 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     [InlineData("mac", "../../user-data/x")]
     [InlineData("placement/region", "eu west")]
     [InlineData("network/interfaces/macs/02:00:00:00:00:01/vpc-id", "subnet-1")]
-    public async Task Garbage_is_named_with_the_key_and_what_was_expected(string key, string value)
+    public async Task Malformed_value_is_reported_with_key_and_expectation(string key, string value)
     {
         _imds.Set(key, value);
 
@@ -109,7 +109,7 @@ public sealed class InstanceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task No_range_at_all_or_a_bad_one_is_malformed()
+    public async Task Missing_or_invalid_range_is_malformed()
     {
         _imds.SetPrimary("vpc-ipv4-cidr-blocks", "10.0.0.0/16\n10.1.0.0");
         await Assert.ThrowsAsync<CloudException>(() => _metadata.ReadNetworkRangesAsync(FakeImds.Mac, default));

@@ -50,7 +50,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Keys_that_an_interface_does_not_have_are_not_asked_for()
+    public async Task Missing_keys_are_not_requested()
     {
         await _interfaces.ReadHintsAsync(default);
 
@@ -67,15 +67,15 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [InlineData("interface-id")]
     [InlineData("local-ipv4s")]
     [InlineData("ipv4-prefix")]
-    public async Task An_interface_that_vanishes_while_it_is_read_gives_no_hint_and_spoils_no_other(string asked)
+    public async Task Interface_that_vanishes_while_it_is_read_is_omitted_from_the_hints(string asked)
     {
-        VanishWhenAskedFor(asked, times: 1);
+        VanishWhenRequested(asked, times: 1);
 
         Assert.Equal(["eni-1"], (await _interfaces.ReadHintsAsync(default)).Select(hint => hint.Id.Value));
     }
 
     [Fact]
-    public async Task Everything_is_read_for_a_node_that_has_nothing_else()
+    public async Task All_interfaces_are_read_from_the_metadata()
     {
         _imds.SetInterface(Second, "network-card", "1");
 
@@ -104,7 +104,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_network_card_has_two_names()
+    public async Task Network_card_has_two_names()
     {
         _imds.SetInterface(Second, "network-card-index", "3");
 
@@ -112,7 +112,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_interface_without_addresses_carries_none_and_is_seen_all_the_same()
+    public async Task Interface_without_addresses_is_read_without_addresses()
     {
         Add(Third, "eni-3", device: 2, addresses: null);
 
@@ -123,7 +123,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_interface_of_an_ipv6_only_subnet_has_an_ipv6_primary_address()
+    public async Task Interface_of_an_IPv6_only_subnet_has_an_IPv6_primary_address()
     {
         Add(Third, "eni-3", device: 2, addresses: null);
         _imds.SetInterface(Third, "ipv6s", "2600::7\n2600::8");
@@ -143,15 +143,15 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [InlineData("interface-id")]
     [InlineData("device-number")]
     [InlineData("subnet-id")]
-    public async Task A_reading_that_met_a_change_is_made_again(string asked)
+    public async Task Reading_that_met_a_change_is_repeated(string asked)
     {
-        VanishWhenAskedFor(asked, times: 1);
+        VanishWhenRequested(asked, times: 1);
 
         Assert.Equal(["eni-1"], (await _interfaces.ReadAllAsync(FakeImds.Mac, default)).Select(item => item.Id.Value));
     }
 
     [Fact]
-    public async Task An_interface_that_appears_during_the_reading_is_not_missed()
+    public async Task Interface_that_appears_during_the_reading_is_not_missed()
     {
         _imds.Override = request =>
         {
@@ -164,7 +164,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_interface_that_is_listed_but_never_readable_is_no_answer_rather_than_a_wrong_one()
+    public async Task Interface_that_is_never_readable_fails_the_reading()
     {
         _imds.Values.TryRemove($"meta-data/network/interfaces/macs/{Second}/interface-id", out _);
 
@@ -181,7 +181,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [InlineData("device-number", "first")]
     [InlineData("subnet-id", "net-1")]
     [InlineData("subnet-ipv4-cidr-block", "")]
-    public async Task Garbage_is_refused_with_its_key(string key, string value)
+    public async Task Malformed_value_is_reported_with_its_key(string key, string value)
     {
         _imds.SetInterface(Second, key, value);
 
@@ -194,7 +194,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     [Theory]
     [InlineData("../../user-data")]
     [InlineData("02:00:00:00:00")]
-    public async Task A_list_of_something_else_than_macs_is_refused(string listed)
+    public async Task List_of_other_entries_than_MACs_is_rejected(string listed)
     {
         _imds.Set("network/interfaces/macs/", $"{FakeImds.Mac}/\n{listed}/");
 
@@ -205,7 +205,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task More_interfaces_than_any_node_has_are_refused()
+    public async Task More_interfaces_than_any_node_has_are_rejected()
     {
         _imds.Set("network/interfaces/macs/", string.Join('\n', Enumerable.Range(0, 129).Select(number => $"02:00:00:00:00:{number:x2}/")));
 
@@ -217,7 +217,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task The_whole_reading_has_one_deadline_however_fast_each_request_fails()
+    public async Task Whole_reading_has_one_deadline()
     {
         using var patient = new ImdsClient(
             new ImdsOptions { Endpoint = _imds.Url, RequestTimeout = TimeSpan.FromMinutes(5) },
@@ -244,7 +244,7 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_stop_is_no_failure_of_the_metadata()
+    public async Task Cancellation_is_no_failure_of_the_metadata()
     {
         using var cancellation = new CancellationTokenSource();
         await cancellation.CancelAsync();
@@ -263,8 +263,8 @@ public sealed class InterfaceMetadataTests : IAsyncLifetime
             _imds.SetInterface(mac, "local-ipv4s", addresses);
     }
 
-    /// <summary>The second interface is gone at the moment when a key of it (empty: its list of keys) is asked for.</summary>
-    private void VanishWhenAskedFor(string key, int times) =>
+    /// <summary>Removes the second interface when a key of it (empty: its list of keys) is requested.</summary>
+    private void VanishWhenRequested(string key, int times) =>
         _imds.Override = request =>
         {
             if (times > 0 && request.Path.EndsWith($"{Second}/{key}", StringComparison.Ordinal))

@@ -9,13 +9,13 @@ namespace VpcCni.Ipamd.Tests.Clouds.Aws.InstanceTypes;
 
 public sealed class InstanceTypeTableTests
 {
-    /// <summary>The pods of a node by the AWS CNI's formula, for types of four sizes, and what its documentation says of them.</summary>
+    /// <summary>Max pods by the AWS CNI's formula, for types of four sizes, as in its documentation.</summary>
     [Theory]
     [InlineData("t3.small", 11)]
     [InlineData("m5.large", 29)]
     [InlineData("m4.4xlarge", 234)]
     [InlineData("p3dn.24xlarge", 737)]
-    public void Pods_of_a_type_are_those_of_the_reference(string name, int pods)
+    public void Max_pods_of_a_type_are_those_of_the_reference(string name, int pods)
     {
         var limits = InstanceTypeTable.Find(name)!.Limits;
 
@@ -44,10 +44,10 @@ public sealed class InstanceTypeTableTests
     [InlineData("m99.large")]
     [InlineData("#")]
     [InlineData("# Source:")]
-    public void What_is_no_whole_name_is_not_found(string name) => Assert.Null(InstanceTypeTable.Find(name));
+    public void Partial_name_is_not_found(string name) => Assert.Null(InstanceTypeTable.Find(name));
 
     [Fact]
-    public void Every_row_is_found_by_its_name_and_makes_sense()
+    public void Every_row_is_found_by_its_name_and_is_plausible()
     {
         var lines = Encoding.UTF8.GetString(InstanceTypeTable.Read()).Split('\n');
         Assert.Equal("", lines[^1]);
@@ -55,8 +55,7 @@ public sealed class InstanceTypeTableTests
         Assert.StartsWith("# Source: ", lines[1], StringComparison.Ordinal);
         var rows = lines[3..^1].Select(line => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(line))).ToList();
 
-        // As many as amazon-vpc-cni-k8s v1.23.1 knows: a node that switches over is not asked for ec2:DescribeInstanceTypes, which it may
-        // not have.
+        // As many as amazon-vpc-cni-k8s v1.23.1 has: a node that switches over needs no ec2:DescribeInstanceTypes, which its role may lack.
         Assert.True(rows.Count >= 1_391, $"{rows.Count} types");
         var names = rows.Select(row => row.Name).ToList();
         Assert.Equal(names.Distinct().Order(StringComparer.Ordinal), names);
@@ -81,6 +80,6 @@ public sealed class InstanceTypeTableTests
     [InlineData("m5.large 3 3 10 10 hyperv 1")]
     [InlineData("m5.large 3 3 10 -1 nitro 1")]
     [InlineData("")]
-    public void A_row_of_another_form_is_refused(string row) =>
+    public void Row_of_another_form_is_rejected(string row) =>
         Assert.Throws<InvalidDataException>(() => InstanceTypeTable.Parse(Encoding.UTF8.GetBytes(row)));
 }
