@@ -26,7 +26,7 @@ public sealed partial class FaultTests : IDisposable
     [InlineData("AttachNetworkInterfaces", "did you mean AttachNetworkInterface?")]
     [InlineData("assignprivateipaddresses", "did you mean AssignPrivateIpAddresses?")]
     [InlineData("RunInstances", "expected * for all, or one of AssignIpv6Addresses")]
-    [InlineData("", "the lab's EC2 serves no operation ''")]
+    [InlineData("", "the lab's EC2 API has no operation ''")]
     public void An_operation_that_the_lab_does_not_serve_is_refused(string operation, string expected)
     {
         Assert.Contains(
