@@ -149,8 +149,8 @@ internal static class UpCommand
         {
             await output.WriteLineAsync(
                 $"For aws and boto3: AWS_ENDPOINT_URL=http://{listen} AWS_DEFAULT_REGION={lab.World.Model.Options.Region} "
-                    + $"AWS_ACCESS_KEY_ID={CredentialStore.ForPeople.AccessKeyId} "
-                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.ForPeople.SecretAccessKey}"
+                    + $"AWS_ACCESS_KEY_ID={CredentialStore.LongLived.AccessKeyId} "
+                    + $"AWS_SECRET_ACCESS_KEY={CredentialStore.LongLived.SecretAccessKey}"
             );
         }
 

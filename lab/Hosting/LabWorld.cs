@@ -29,7 +29,7 @@ internal sealed partial class LabWorld : IDisposable
     private readonly VpcWorld _world;
     private readonly IVpcFabric _fabric;
     private readonly IDisposable _subscription;
-    private readonly TransitionPump _pump;
+    private readonly TransitionTimer _timer;
 
     public LabWorld(VpcWorld world, IVpcFabric fabric, TimeProvider time, ILogger logger)
     {
@@ -37,7 +37,7 @@ internal sealed partial class LabWorld : IDisposable
         _fabric = fabric;
         lock (world.Gate)
             _subscription = world.Subscribe(OnEvent);
-        _pump = new TransitionPump(world, time, error => LogPumpFailed(logger, error));
+        _timer = new TransitionTimer(world, time, error => LogTransitionFailed(logger, error));
     }
 
     public VpcWorld Model => _world;
@@ -99,9 +99,9 @@ internal sealed partial class LabWorld : IDisposable
         RequireOperation(fault.Operation);
         if (fault.Code.Length == 0)
             throw new LabException("a fault needs an error code");
-        if (!fault.AnyCode && !Ec2ErrorCatalog.Codes.Contains(fault.Code))
+        if (!fault.AnyCode && !Ec2ErrorCodes.All.Contains(fault.Code))
         {
-            var near = Suggestion(fault.Code, Ec2ErrorCatalog.Codes);
+            var near = Suggestion(fault.Code, Ec2ErrorCodes.All);
             throw new LabException($"EC2 documents no error code '{fault.Code}'{near}. To use it anyway, add --any-code");
         }
 
@@ -110,7 +110,7 @@ internal sealed partial class LabWorld : IDisposable
             Operation = fault.Operation,
             Code = fault.Code,
             Message = fault.Message ?? $"{fault.Code}, injected by vpc-lab",
-            Status = Ec2ErrorCatalog.StatusOf(fault.Code),
+            Status = Ec2ErrorCodes.StatusOf(fault.Code),
             Times = fault.Times,
             Moment = fault.AfterEffect ? FaultMoment.AfterEffect : FaultMoment.BeforeEffect,
         };
@@ -159,7 +159,7 @@ internal sealed partial class LabWorld : IDisposable
 
     public void Dispose()
     {
-        _pump.Dispose();
+        _timer.Dispose();
         lock (_world.Gate)
             _subscription.Dispose();
     }
@@ -223,5 +223,5 @@ internal sealed partial class LabWorld : IDisposable
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Failed to apply pending transitions of the VPC")]
-    private static partial void LogPumpFailed(ILogger logger, Exception error);
+    private static partial void LogTransitionFailed(ILogger logger, Exception error);
 }
